@@ -1,0 +1,42 @@
+# What every target is compiled and linked with: language level, build type, compiler cache, linker, sanitizers.
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Debug, Release or RelWithDebInfo" FORCE)
+endif()
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_SCAN_FOR_MODULES OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+# Values are the same on every machine only if the compiler never contracts a*b+c, so this holds for all code.
+# Vector types are passed in registers between functions of one instruction set only, hence no ABI warnings.
+add_library(mlx_core_flags INTERFACE)
+target_compile_options(mlx_core_flags INTERFACE -ffp-contract=off -Wall -Wextra)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(mlx_core_flags INTERFACE -Wno-psabi)
+endif()
+
+if(MLX_SANITIZE)
+  add_compile_options(-fsanitize=${MLX_SANITIZE} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${MLX_SANITIZE})
+endif()
+
+if(MLX_USE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  find_program(CCACHE_PROGRAM ccache)
+  if(CCACHE_PROGRAM)
+    # Paths relative to the checkout, so that another checkout of the same sources finds what this one compiled.
+    set(CMAKE_CXX_COMPILER_LAUNCHER
+      ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE_PROGRAM})
+  endif()
+  mark_as_advanced(CCACHE_PROGRAM)
+endif()
+
+if(MLX_USE_MOLD AND NOT APPLE)
+  find_program(MOLD_PROGRAM mold)
+  if(MOLD_PROGRAM)
+    add_link_options(-fuse-ld=mold)
+  endif()
+  mark_as_advanced(MOLD_PROGRAM)
+endif()

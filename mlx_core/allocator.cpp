@@ -1,0 +1,194 @@
+// A caching host allocator: freed blocks wait in lists by size class and are handed out again.
+#include "mlx_core/allocator.h"
+
+#include <bit>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <unistd.h>
+
+#include "mlx_core/error.h"
+
+namespace mlx::core {
+
+namespace {
+
+constexpr size_t alignment = 64;
+
+// Size classes: four per power of two, so that at most a fifth of a block is unused.
+size_t class_of(size_t bytes) {
+  size_t units = (bytes + alignment - 1) / alignment;
+  if (units <= 4) {
+    return units == 0 ? 0 : units - 1;
+  }
+  int log = std::bit_width(units - 1) - 1; // 2^log < units <= 2^(log + 1)
+  size_t step = size_t{1} << (log - 2);
+  size_t quarter = (units - (size_t{1} << log) + step - 1) / step; // 1..4
+  return 4 * static_cast<size_t>(log - 1) + quarter - 1;
+}
+
+size_t class_bytes(size_t c) {
+  if (c < 4) {
+    return (c + 1) * alignment;
+  }
+  size_t log = c / 4 + 1, quarter = c % 4 + 1;
+  return ((size_t{1} << log) + quarter * (size_t{1} << (log - 2))) * alignment;
+}
+
+constexpr size_t class_count = 4 * 48;
+
+// Blocks of the smallest classes (up to 1 KiB) are carved from slabs, which are kept for ever: they are too many to be worth
+// a trip to malloc each.
+constexpr size_t small_classes = 12;
+constexpr size_t slab_bytes = size_t{1} << 16;
+
+size_t physical_memory() {
+  return static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGE_SIZE));
+}
+
+// A block is its Buffer header (padded to the alignment) followed by the data.
+constexpr size_t header_bytes = (sizeof(Buffer) + alignment - 1) / alignment * alignment;
+
+void release_block(Buffer* buffer);
+
+struct Cache {
+  std::mutex mutex;
+  Buffer* free[class_count] = {}; // linked through `owner`
+  size_t active = 0, peak = 0, cached = 0;
+  size_t memory_limit = physical_memory() / 4 * 3;
+  size_t cache_limit = physical_memory() / 4;
+
+  void drop_all() {
+    for (size_t c = small_classes; c < class_count; ++c) {
+      while (Buffer* block = free[c]) {
+        free[c] = static_cast<Buffer*>(block->owner);
+        std::free(block);
+      }
+    }
+    cached = 0;
+  }
+
+  static Buffer* make_block(void* raw) {
+    Buffer* block = new (raw) Buffer;
+    block->data = static_cast<char*>(raw) + header_bytes;
+    block->release = release_block;
+    return block;
+  }
+
+  void carve_slab(size_t c) {
+    size_t stride = header_bytes + class_bytes(c);
+    char* slab = static_cast<char*>(std::aligned_alloc(alignment, slab_bytes));
+    for (size_t at = 0; slab && at + stride <= slab_bytes; at += stride) {
+      Buffer* block = make_block(slab + at);
+      block->owner = free[c];
+      free[c] = block;
+    }
+  }
+
+  Buffer* take(size_t bytes) {
+    size_t c = class_of(bytes), capacity = class_bytes(c);
+    std::lock_guard lock(mutex);
+    if (!free[c] && c < small_classes) {
+      carve_slab(c);
+    }
+    Buffer* block = free[c];
+    if (block) {
+      free[c] = static_cast<Buffer*>(block->owner);
+      cached -= c < small_classes ? 0 : capacity;
+    } else {
+      if (active + cached + capacity > memory_limit) {
+        drop_all();
+      }
+      void* raw = std::aligned_alloc(alignment, header_bytes + capacity);
+      if (!raw) {
+        drop_all();
+        raw = std::aligned_alloc(alignment, header_bytes + capacity);
+      }
+      if (!raw) {
+        fail<std::runtime_error>("allocate", "no memory for ", bytes, " bytes; ", active, " bytes are in use.");
+      }
+      block = make_block(raw);
+    }
+    block->references.store(1, std::memory_order_relaxed);
+    block->size = bytes;
+    active += capacity;
+    peak = std::max(peak, active);
+    return block;
+  }
+
+  void give(Buffer* block) {
+    size_t c = class_of(block->size), capacity = class_bytes(c);
+    std::lock_guard lock(mutex);
+    active -= capacity;
+    if (c < small_classes) {
+      block->owner = free[c];
+      free[c] = block;
+      return;
+    }
+    if (cached + capacity > cache_limit) {
+      std::free(block);
+      return;
+    }
+    block->owner = free[c];
+    free[c] = block;
+    cached += capacity;
+  }
+};
+
+// Never destroyed: arrays may be released during process exit.
+Cache& cache() {
+  static Cache& instance = *new Cache;
+  return instance;
+}
+
+void release_block(Buffer* buffer) { cache().give(buffer); }
+
+} // namespace
+
+BufferRef allocate(size_t bytes) {
+  if (bytes > (size_t{1} << 47)) {
+    fail<std::runtime_error>("allocate", "no memory for ", bytes, " bytes.");
+  }
+  return BufferRef(cache().take(bytes));
+}
+
+BufferRef adopt(void* data, size_t bytes, void* owner, void (*release)(void* owner)) {
+  struct Foreign : Buffer {
+    void (*release_owner)(void*);
+  };
+  auto* buffer = new Foreign;
+  buffer->data = data;
+  buffer->size = bytes;
+  buffer->pinned = true;
+  buffer->owner = owner;
+  buffer->release_owner = release;
+  buffer->release = [](Buffer* b) {
+    auto* foreign = static_cast<Foreign*>(b);
+    foreign->release_owner(foreign->owner);
+    delete foreign;
+  };
+  return BufferRef(buffer);
+}
+
+size_t get_active_memory() { std::lock_guard lock(cache().mutex); return cache().active; }
+size_t get_peak_memory() { std::lock_guard lock(cache().mutex); return cache().peak; }
+void reset_peak_memory() { std::lock_guard lock(cache().mutex); cache().peak = cache().active; }
+size_t get_cache_memory() { std::lock_guard lock(cache().mutex); return cache().cached; }
+size_t get_memory_limit() { std::lock_guard lock(cache().mutex); return cache().memory_limit; }
+size_t set_memory_limit(size_t limit) {
+  std::lock_guard lock(cache().mutex);
+  return std::exchange(cache().memory_limit, limit);
+}
+size_t set_cache_limit(size_t limit) {
+  std::lock_guard lock(cache().mutex);
+  if (cache().cached > limit) {
+    cache().drop_all();
+  }
+  return std::exchange(cache().cache_limit, limit);
+}
+void clear_cache() {
+  std::lock_guard lock(cache().mutex);
+  cache().drop_all();
+}
+
+} // namespace mlx::core

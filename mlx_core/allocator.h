@@ -1,0 +1,66 @@
+// Buffers and the caching allocator behind them.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace mlx::core {
+
+// A piece of memory with a reference count. Only eval_cpu and eval_gpu look inside.
+struct Buffer {
+  void* data = nullptr;
+  size_t size = 0;                         // bytes the owner asked for
+  void* device_handle = nullptr;           // a GPU backend's object for the same memory
+  bool pinned = false;                     // never donated or returned to the cache: foreign memory
+  void (*release)(Buffer*) = nullptr;      // how the last reference frees it
+  void* owner = nullptr;                   // what `release` needs to know
+  std::atomic<uint32_t> references{1};
+};
+
+// A counted pointer to a Buffer.
+class BufferRef {
+ public:
+  BufferRef() = default;
+  explicit BufferRef(Buffer* adopted) : buffer_(adopted) {}
+  BufferRef(const BufferRef& other) : buffer_(other.buffer_) {
+    if (buffer_) {
+      buffer_->references.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  BufferRef(BufferRef&& other) noexcept : buffer_(std::exchange(other.buffer_, nullptr)) {}
+  BufferRef& operator=(BufferRef other) noexcept {
+    std::swap(buffer_, other.buffer_);
+    return *this;
+  }
+  ~BufferRef() {
+    if (buffer_ && buffer_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      buffer_->release(buffer_);
+    }
+  }
+  Buffer* get() const { return buffer_; }
+  Buffer* operator->() const { return buffer_; }
+  explicit operator bool() const { return buffer_ != nullptr; }
+  bool unique() const { return buffer_ && buffer_->references.load(std::memory_order_acquire) == 1; }
+
+ private:
+  Buffer* buffer_ = nullptr;
+};
+
+// Uninitialised host memory, 64-byte aligned. Throws std::runtime_error naming the size when there is none left.
+BufferRef allocate(size_t bytes);
+// Memory that somebody else owns; release(owner) is called when the last reference goes.
+BufferRef adopt(void* data, size_t bytes, void* owner, void (*release)(void* owner));
+
+// Figures in bytes; limits return the previous value.
+size_t get_active_memory();
+size_t get_peak_memory();
+void reset_peak_memory();
+size_t get_cache_memory();
+size_t set_memory_limit(size_t limit);
+size_t get_memory_limit();
+size_t set_cache_limit(size_t limit);
+void clear_cache();
+
+} // namespace mlx::core

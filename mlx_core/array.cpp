@@ -1,0 +1,325 @@
+// Nodes: making them, letting them go without recursion, and reading their elements.
+#include "mlx_core/array.h"
+
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <new>
+
+#include "mlx_core/primitive.h"
+
+namespace mlx::core {
+
+namespace {
+
+constexpr int pooled_operands = 3; // nodes with more are rare and come from malloc
+
+// Read on every operation: placed in the static TLS block, which needs no call to find.
+#define MLX_FAST_THREAD_LOCAL [[gnu::tls_model("initial-exec")]] thread_local
+
+// Free nodes of this thread, by operand count, linked through their first word.
+struct NodePool {
+  void* free[pooled_operands + 1];
+  bool is_gone; // nodes may outlive the pool while a thread exits
+};
+MLX_FAST_THREAD_LOCAL NodePool pool{};
+
+// Gives the pool back when the thread exits. Apart from the pool, so that reading that needs no guard.
+struct PoolOwner {
+  bool touched = false;
+  ~PoolOwner() {
+    pool.is_gone = true;
+    for (void*& head : pool.free) {
+      while (head) {
+        std::free(std::exchange(head, *static_cast<void**>(head)));
+      }
+    }
+  }
+};
+thread_local PoolOwner pool_owner;
+
+Node* new_node(size_t operand_count) {
+  if (operand_count > std::numeric_limits<uint16_t>::max()) {
+    fail("array", "an operation cannot take ", operand_count, " operands; the most is 65535.");
+  }
+  void* raw = nullptr;
+  if (operand_count <= pooled_operands && pool.free[operand_count]) {
+    raw = pool.free[operand_count];
+    pool.free[operand_count] = *static_cast<void**>(raw);
+  } else {
+    static_assert(alignof(Node) <= alignof(std::max_align_t));
+    raw = std::malloc(sizeof(Node) + operand_count * sizeof(array));
+    if (!raw) {
+      throw std::bad_alloc();
+    }
+    pool_owner.touched = true; // makes it exist
+  }
+  Node* node = new (raw) Node;
+  node->operand_count = node->operand_capacity = static_cast<uint16_t>(operand_count);
+  return node;
+}
+
+void free_node(Node* node) {
+  size_t operand_count = node->operand_capacity;
+  node->~Node();
+  if (operand_count <= pooled_operands && !pool.is_gone) {
+    *reinterpret_cast<void**>(node) = pool.free[operand_count];
+    pool.free[operand_count] = node;
+  } else {
+    std::free(node);
+  }
+}
+
+// Nodes whose last reference went while another was being destroyed, linked through `level`.
+MLX_FAST_THREAD_LOCAL Node* doomed = nullptr;
+MLX_FAST_THREAD_LOCAL bool destroying = false;
+
+MLX_FAST_THREAD_LOCAL uint32_t current_origin = 0;
+OriginHook origin_hook = nullptr;
+
+} // namespace
+
+void detail::destroy(Node* node) {
+  node->level = reinterpret_cast<uintptr_t>(doomed);
+  doomed = node;
+  if (destroying) {
+    return;
+  }
+  destroying = true;
+  while (Node* next = doomed) {
+    doomed = reinterpret_cast<Node*>(next->level);
+    next->detach();
+    delete next->extra;
+    free_node(next);
+  }
+  destroying = false;
+}
+
+void Node::detach() {
+  for (array& operand : operands()) {
+    array released(std::move(operand)); // the slot keeps nothing
+  }
+  operand_count = 0;
+  primitive = PrimitiveRef();
+}
+
+// --- making arrays ---
+
+array array::make(PrimitiveRef primitive, Spec spec, std::span<const array> operands) {
+  Node* node = new_node(operands.size());
+  array* slot = node->operand_storage();
+  for (const array& operand : operands) {
+    new (slot++) array(operand);
+    node->level = std::max(node->level, operand.node()->level);
+  }
+  node->dtype = spec.dtype;
+  node->shape = std::move(spec.shape);
+  node->primitive = std::move(primitive);
+  node->origin = origin_hook ? origin_hook() : current_origin;
+  return array(node);
+}
+
+array array::make(PrimitiveRef primitive, Spec spec, std::initializer_list<array> operands) {
+  return make(std::move(primitive), std::move(spec), std::span<const array>(operands.begin(), operands.size()));
+}
+
+std::vector<array> array::make_many(PrimitiveRef primitive, Specs specs, std::span<const array> operands) {
+  array application = make(std::move(primitive), Spec{Shape{}, bool_}, operands);
+  Node::Extra& extra = application.node()->ensure_extra();
+  std::vector<array> outputs;
+  for (size_t i = 0; i < specs.size(); ++i) {
+    Node* storage = new_node(0);
+    storage->shape = specs[i].shape;
+    storage->dtype = specs[i].dtype;
+    extra.outputs.push_back(array(storage));
+    outputs.push_back(make(make_primitive<Project>(static_cast<int>(i), specs[i]), specs[i], {application}));
+  }
+  return outputs;
+}
+
+array::array(BufferRef buffer, int64_t offset, Shape shape, Strides strides, Dtype dtype) : node_(new_node(0)) {
+  node_->dtype = dtype;
+  node_->shape = std::move(shape);
+  set_storage(std::move(buffer), offset, std::move(strides));
+  node_->state.store(Node::State::available, std::memory_order_release);
+}
+
+array array::uninitialized(Shape shape, Dtype dtype) {
+  array out(new_node(0));
+  out.node_->dtype = dtype;
+  out.node_->shape = std::move(shape);
+  out.allocate();
+  out.node_->state.store(Node::State::available, std::memory_order_release);
+  return out;
+}
+
+array array::scalar_from_bytes(const void* element, Dtype dtype) {
+  array out(new_node(0));
+  out.node_->dtype = dtype;
+  std::memcpy(out.node_->inline_value, element, static_cast<size_t>(dtype.size()));
+  out.node_->state.store(Node::State::available, std::memory_order_release);
+  return out;
+}
+
+// --- storage ---
+
+Dim array::shape(int axis) const {
+  return node_->shape[static_cast<size_t>(normalize_axis("shape", axis, ndim()))];
+}
+
+void array::allocate() {
+  set_storage(core::allocate(nbytes()), 0, row_major_strides(shape()));
+}
+
+void array::share(const array& source, Strides strides, int64_t offset_elements) {
+  Node* from = source.node_;
+  if (!from->buffer) { // a scalar kept in its node
+    std::memcpy(node_->inline_value, from->inline_value, sizeof(node_->inline_value));
+    BufferRef copy = core::allocate(sizeof(node_->inline_value));
+    std::memcpy(copy->data, from->inline_value, sizeof(node_->inline_value));
+    set_storage(std::move(copy), 0, std::move(strides));
+    return;
+  }
+  set_storage(from->buffer, from->offset + offset_elements * source.itemsize(), std::move(strides));
+}
+
+void array::set_storage(BufferRef buffer, int64_t offset_bytes, Strides strides) {
+  node_->buffer = std::move(buffer);
+  node_->offset = offset_bytes;
+  int64_t expected = 1;
+  bool contiguous = true;
+  for (size_t i = strides.size(); i-- > 0;) {
+    int64_t length = node_->shape[i];
+    contiguous = contiguous && (length == 1 || strides[i] == expected);
+    expected *= length;
+  }
+  node_->row_contiguous = contiguous || expected == 0;
+  node_->strides = std::move(strides);
+}
+
+void array::eval() const {
+  if (!is_available() || node_->operand_count != 0) { // one computed inside a transform may let its operands go now
+    core::eval(std::span<const array>(this, 1));
+  }
+}
+
+// --- elements ---
+
+namespace {
+
+// Calls f with a null pointer of the C++ type behind dtype.
+template <typename F>
+void with_type(Dtype dtype, F&& f) {
+  switch (dtype.val) {
+    case Dtype::Val::bool_: return f(static_cast<bool*>(nullptr));
+    case Dtype::Val::uint8: return f(static_cast<uint8_t*>(nullptr));
+    case Dtype::Val::uint16: return f(static_cast<uint16_t*>(nullptr));
+    case Dtype::Val::uint32: return f(static_cast<uint32_t*>(nullptr));
+    case Dtype::Val::uint64: return f(static_cast<uint64_t*>(nullptr));
+    case Dtype::Val::int8: return f(static_cast<int8_t*>(nullptr));
+    case Dtype::Val::int16: return f(static_cast<int16_t*>(nullptr));
+    case Dtype::Val::int32: return f(static_cast<int32_t*>(nullptr));
+    case Dtype::Val::int64: return f(static_cast<int64_t*>(nullptr));
+    case Dtype::Val::float16: return f(static_cast<float16_t*>(nullptr));
+    case Dtype::Val::bfloat16: return f(static_cast<bfloat16_t*>(nullptr));
+    case Dtype::Val::float32: return f(static_cast<float*>(nullptr));
+    case Dtype::Val::float64: return f(static_cast<double*>(nullptr));
+    case Dtype::Val::complex64: return f(static_cast<complex64_t*>(nullptr));
+    case Dtype::Val::complex128: return f(static_cast<complex128_t*>(nullptr));
+  }
+}
+
+template <typename T>
+constexpr bool is_half = std::is_same_v<T, float16_t> || std::is_same_v<T, bfloat16_t>;
+template <typename T>
+constexpr bool is_complex = std::is_same_v<T, complex64_t> || std::is_same_v<T, complex128_t>;
+
+// Out of range and NaN are defined: floats saturate to the integer's range, NaN is 0.
+template <typename T>
+T float_to_integer(double value) {
+  if (value != value) {
+    return 0;
+  }
+  if (value <= static_cast<double>(std::numeric_limits<T>::min())) {
+    return std::numeric_limits<T>::min();
+  }
+  if (value >= static_cast<double>(std::numeric_limits<T>::max())) {
+    return std::numeric_limits<T>::max();
+  }
+  return static_cast<T>(value);
+}
+
+template <typename V>
+void store(void* to, Dtype dtype, V value) {
+  with_type(dtype, [&](auto* p) {
+    using T = std::remove_pointer_t<decltype(p)>;
+    T element;
+    if constexpr (std::is_same_v<V, complex128_t>) {
+      if constexpr (is_complex<T>) {
+        element = T(value);
+      } else if constexpr (std::is_same_v<T, bool>) {
+        element = value != 0.0;
+      } else if constexpr (std::is_integral_v<T>) {
+        element = float_to_integer<T>(value.real());
+      } else if constexpr (is_half<T>) {
+        element = T(static_cast<float>(value.real()));
+      } else {
+        element = static_cast<T>(value.real());
+      }
+    } else if constexpr (is_complex<T>) {
+      element = T(static_cast<typename T::value_type>(value));
+    } else if constexpr (is_half<T>) {
+      element = T(static_cast<float>(value));
+    } else {
+      element = static_cast<T>(value);
+    }
+    std::memcpy(to, &element, sizeof(T));
+  });
+}
+
+} // namespace
+
+void store_element(void* to, Dtype dtype, complex128_t value) { store(to, dtype, value); }
+void store_element(void* to, Dtype dtype, int64_t value) { store(to, dtype, value); }
+void store_element(void* to, Dtype dtype, uint64_t value) { store(to, dtype, value); }
+
+complex128_t load_complex(const void* from, Dtype dtype) {
+  complex128_t out;
+  with_type(dtype, [&](auto* p) {
+    using T = std::remove_pointer_t<decltype(p)>;
+    T element;
+    std::memcpy(&element, from, sizeof(T));
+    if constexpr (is_complex<T>) {
+      out = complex128_t(element);
+    } else if constexpr (is_half<T>) {
+      out = static_cast<double>(static_cast<float>(element));
+    } else {
+      out = static_cast<double>(element);
+    }
+  });
+  return out;
+}
+
+int64_t load_int(const void* from, Dtype dtype) {
+  int64_t out = 0;
+  with_type(dtype, [&](auto* p) {
+    using T = std::remove_pointer_t<decltype(p)>;
+    if constexpr (std::is_integral_v<T>) {
+      T element;
+      std::memcpy(&element, from, sizeof(T));
+      out = static_cast<int64_t>(element);
+    } else {
+      out = float_to_integer<int64_t>(load_complex(from, dtype).real());
+    }
+  });
+  return out;
+}
+
+// --- origins of nodes ---
+
+OriginScope::OriginScope(uint32_t origin) : outer_(current_origin) { current_origin = origin; }
+OriginScope::~OriginScope() { current_origin = outer_; }
+void set_origin_hook(OriginHook hook) { origin_hook = hook; }
+
+} // namespace mlx::core

@@ -1,0 +1,163 @@
+// Arithmetic and rounding bodies for the real floating dtypes. Each is correctly rounded except rsqrt (1 ULP).
+#if defined(MLX_CPU_ARITHMETIC_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef MLX_CPU_ARITHMETIC_INL_H_
+#undef MLX_CPU_ARITHMETIC_INL_H_
+#else
+#define MLX_CPU_ARITHMETIC_INL_H_
+#endif
+
+#include <cmath>
+
+#include "mlx_core/cpu/polynomial-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
+
+struct Negative {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V x) const { return hn::Neg(x); }
+};
+struct Abs {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V x) const { return hn::Abs(x); }
+};
+// 0 at both zeros, NaN at NaN
+struct Sign {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x) const {
+    const V zero = hn::Zero(d);
+    const V one = hn::CopySign(constant(d, 1.0), x);
+    return keep_nan(d, x, hn::IfThenElse(hn::Eq(x, zero), zero, one));
+  }
+};
+struct Square {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V x) const { return hn::Mul(x, x); }
+};
+struct Sqrt {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V x) const { return hn::Sqrt(x); }
+};
+struct Rsqrt {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x) const { return hn::Div(constant(d, 1.0), hn::Sqrt(x)); }
+};
+struct Reciprocal {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x) const { return hn::Div(constant(d, 1.0), x); }
+};
+
+// Highway's one-lane versions of these three lose the sign of zero.
+#if HWY_TARGET == HWY_SCALAR
+struct Floor {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x) const { return hn::Set(d, std::floor(hn::GetLane(x))); }
+};
+struct Ceil {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x) const { return hn::Set(d, std::ceil(hn::GetLane(x))); }
+};
+struct Rint {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x) const { return hn::Set(d, std::nearbyint(hn::GetLane(x))); }
+};
+#else
+struct Floor {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V x) const { return hn::Floor(x); }
+};
+struct Ceil {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V x) const { return hn::Ceil(x); }
+};
+// Half to even
+struct Rint {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V x) const { return hn::Round(x); }
+};
+#endif
+struct Trunc {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V x) const { return hn::Trunc(x); }
+};
+struct Add {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a, V b) const { return hn::Add(a, b); }
+};
+struct Subtract {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a, V b) const { return hn::Sub(a, b); }
+};
+struct Multiply {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a, V b) const { return hn::Mul(a, b); }
+};
+struct Divide {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a, V b) const { return hn::Div(a, b); }
+};
+// MLX's: the floor of the rounded quotient, so 5 // 0 is infinity
+struct FloorDivide {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V a, V b) const { return Floor()(d, hn::Div(a, b)); }
+};
+// NaN in either operand gives NaN
+struct Maximum {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a, V b) const { return hn::IfThenElse(hn::Or(hn::Gt(a, b), hn::IsNaN(a)), a, b); }
+};
+struct Minimum {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a, V b) const { return hn::IfThenElse(hn::Or(hn::Lt(a, b), hn::IsNaN(a)), a, b); }
+};
+struct ZeroTimes {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V a, V b) const { return hn::IfThenZeroElse(hn::Eq(a, hn::Zero(d)), hn::Mul(a, b)); }
+};
+struct Copysign {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a, V b) const { return hn::CopySign(a, b); }
+};
+
+// On the bits of an IEEE type: negation, magnitude and sign need no conversion of the 16-bit types.
+template <class U>
+struct BitsNegative {
+  static U apply(U x) { return static_cast<U>(x ^ (U{1} << (8 * sizeof(U) - 1))); }
+};
+template <class U>
+struct BitsAbs {
+  static U apply(U x) { return static_cast<U>(x & static_cast<U>(~U{0}) >> 1); }
+};
+template <class U>
+struct BitsCopysign {
+  static U apply(U a, U b) {
+    constexpr U magnitude = static_cast<U>(~U{0}) >> 1;
+    return static_cast<U>((a & magnitude) | (b & ~magnitude));
+  }
+};
+
+// The neighbour of a towards b. Magnitudes are ordered as their bits are; `infinity` is the bits of that.
+template <class U, U infinity>
+struct BitsNextafter {
+  static U apply(U a, U b) {
+    constexpr U magnitude = static_cast<U>(~U{0}) >> 1;
+    const U ma = a & magnitude;
+    const U mb = b & magnitude;
+    if (ma > infinity) {
+      return a;
+    }
+    if (mb > infinity || a == b || (ma == 0 && mb == 0)) {
+      return b;
+    }
+    if (ma == 0) {
+      return static_cast<U>((b & ~magnitude) | 1);
+    }
+    const bool same_sign = ((a ^ b) & ~magnitude) == 0;
+    return static_cast<U>(same_sign && mb > ma ? a + 1 : a - 1);
+  }
+};
+
+} // namespace mlx::core::cpu::bodies::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif // include guard

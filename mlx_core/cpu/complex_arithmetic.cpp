@@ -1,0 +1,114 @@
+// Kernels of complex arithmetic that is cheap enough to be worth vectorising.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "mlx_core/cpu/complex_arithmetic.cpp"
+#include "mlx_core/cpu/simd.h"
+
+#include <cmath>
+#include <complex>
+
+#include "mlx_core/cpu/arithmetic-inl.h"
+#include "mlx_core/cpu/families.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
+
+// What acts on the parts one by one is the real kernel on twice as many elements.
+template <Kernel kernel>
+void on_parts(const void* const* inputs, void* output, int64_t n) {
+  kernel(inputs, output, 2 * n);
+}
+
+template <class T>
+struct ComplexArithmetic {
+  using Z = std::complex<T>;
+
+  // The textbook product: no recovery of infinities from NaN, as in NumPy and MLX.
+  static Z product(Z a, Z b) {
+    return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
+  }
+  static bool less(Z a, Z b) {
+    return (a.real() < b.real()) | ((a.real() == b.real()) & (a.imag() < b.imag()));
+  }
+  static bool is_nan(Z z) { return (z.real() != z.real()) | (z.imag() != z.imag()); }
+
+  // In double for float parts: neither the squares of the parts nor their sum can overflow or vanish there.
+  static double magnitude(std::complex<float> z) {
+    const double re = z.real();
+    const double im = z.imag();
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    const bool infinite = (re == infinity) | (re == -infinity) | (im == infinity) | (im == -infinity);
+    const double h = std::sqrt(re * re + im * im);
+    return infinite ? infinity : h; // even beside NaN
+  }
+  static double magnitude(std::complex<double> z) { return std::hypot(z.real(), z.imag()); }
+
+  struct Multiply {
+    static Z apply(Z a, Z b) { return product(a, b); }
+  };
+  struct Square {
+    static Z apply(Z z) { return product(z, z); }
+  };
+  struct ZeroTimes {
+    static Z apply(Z a, Z b) {
+      const Z p = product(a, b);
+      const bool zero = (a.real() == 0) & (a.imag() == 0);
+      return {zero ? T{0} : p.real(), zero ? T{0} : p.imag()};
+    }
+  };
+  struct Maximum {
+    static Z apply(Z a, Z b) { return is_nan(a) | (!is_nan(b) & less(b, a)) ? a : b; }
+  };
+  struct Minimum {
+    static Z apply(Z a, Z b) { return is_nan(a) | (!is_nan(b) & less(a, b)) ? a : b; }
+  };
+  struct Abs {
+    static T apply(Z z) { return static_cast<T>(magnitude(z)); }
+  };
+  // z / |z|, and 0 at 0
+  struct Sign {
+    static Z apply(Z z) {
+      const double h = magnitude(z);
+      return h == 0 ? Z{0} : Z{static_cast<T>(z.real() / h), static_cast<T>(z.imag() / h)};
+    }
+  };
+
+  static Kernel find(Body body) {
+    switch (body) {
+      case Body::negative: return &on_parts<&map1<bodies::HWY_NAMESPACE::Negative, T>>;
+      case Body::rint: return &on_parts<&map1<bodies::HWY_NAMESPACE::Rint, T>>;
+      case Body::add: return &on_parts<&map2<bodies::HWY_NAMESPACE::Add, T>>;
+      case Body::subtract: return &on_parts<&map2<bodies::HWY_NAMESPACE::Subtract, T>>;
+      case Body::multiply: return &loop2<Multiply, Z, Z>;
+      case Body::square: return &loop1<Square, Z, Z>;
+      case Body::zero_times: return &loop2<ZeroTimes, Z, Z>;
+      case Body::maximum: return &loop2<Maximum, Z, Z>;
+      case Body::minimum: return &loop2<Minimum, Z, Z>;
+      case Body::abs: return &loop1<Abs, T, Z>;
+      case Body::sign: return &loop1<Sign, Z, Z>;
+      default: return nullptr;
+    }
+  }
+};
+
+Kernel find_complex_arithmetic(Body body, Dtype dtype) {
+  switch (dtype) {
+    case Dtype::Val::complex64: return ComplexArithmetic<float>::find(body);
+    case Dtype::Val::complex128: return ComplexArithmetic<double>::find(body);
+    default: return nullptr;
+  }
+}
+
+} // namespace mlx::core::cpu::bodies::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace mlx::core::cpu::bodies {
+
+HWY_EXPORT(find_complex_arithmetic);
+
+Kernel complex_arithmetic_kernel(Body body, Dtype dtype) {
+  return HWY_DYNAMIC_DISPATCH(find_complex_arithmetic)(body, dtype);
+}
+
+} // namespace mlx::core::cpu::bodies
+#endif

@@ -1,0 +1,178 @@
+// Kernels of complex functions, by libm, one element at a time. complex64 computes in complex128 and rounds once.
+#include <cmath>
+#include <complex>
+#include <limits>
+#include <numbers>
+
+#include "mlx_core/cpu/families.h"
+
+namespace mlx::core::cpu::bodies {
+namespace {
+
+using Z = std::complex<double>;
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+// Smith's division; by zero, each part over the zero, as in NumPy and MLX.
+Z quotient(Z a, Z b) {
+  const double abs_re = std::fabs(b.real());
+  const double abs_im = std::fabs(b.imag());
+  if (abs_re >= abs_im) {
+    if (abs_re == 0 && abs_im == 0) {
+      return {a.real() / abs_re, a.imag() / abs_re};
+    }
+    const double ratio = b.imag() / b.real();
+    const double scale = 1 / (b.real() + b.imag() * ratio);
+    return {(a.real() + a.imag() * ratio) * scale, (a.imag() - a.real() * ratio) * scale};
+  }
+  const double ratio = b.real() / b.imag();
+  const double scale = 1 / (b.real() * ratio + b.imag());
+  return {(a.real() * ratio + a.imag()) * scale, (a.imag() * ratio - a.real()) * scale};
+}
+
+Z reciprocal(Z z) { return quotient(1, z); }
+Z rsqrt(Z z) { return quotient(1, std::sqrt(z)); }
+
+Z exp2(Z z) {
+  const double angle = z.imag() * std::numbers::ln2;
+  const double modulus = std::exp2(z.real());
+  return z.imag() == 0 ? Z{modulus, z.imag()} : std::polar(1.0, angle) * modulus;
+}
+
+// exp(x) cos(y) - 1 = expm1(x) cos(y) - 2 sin(y/2)^2
+Z expm1(Z z) {
+  if (!std::isfinite(z.real()) || !std::isfinite(z.imag())) {
+    return std::exp(z) - 1.0;
+  }
+  const double half_sine = std::sin(z.imag() / 2);
+  return {std::expm1(z.real()) * std::cos(z.imag()) - 2 * half_sine * half_sine,
+          z.imag() == 0 ? z.imag() : std::exp(z.real()) * std::sin(z.imag())};
+}
+
+// log|1 + z|^2 = log1p(x (2 + x) + y^2), used where |1 + z| is near 1 and its logarithm would cancel
+Z log1p(Z z) {
+  const double x = z.real();
+  const double y = z.imag();
+  const double angle = std::atan2(y, 1 + x);
+  const double excess = std::fma(x, x + 2, y * y);
+  if (std::fabs(excess) < 0.5) {
+    return {std::log1p(excess) / 2, angle};
+  }
+  return {std::log(std::hypot(1 + x, y)), angle};
+}
+
+Z log2(Z z) {
+  const Z w = std::log(z);
+  return {w.real() * std::numbers::log2e, w.imag() * std::numbers::log2e};
+}
+Z log10(Z z) {
+  const Z w = std::log(z);
+  return {w.real() * std::numbers::log10e, w.imag() * std::numbers::log10e};
+}
+
+// Of the two equal forms, the one whose exponential does not overflow
+Z sigmoid(Z z) {
+  if (z.real() >= 0) {
+    return quotient(1, 1.0 + std::exp(-z));
+  }
+  const Z e = std::exp(z);
+  return quotient(e, 1.0 + e);
+}
+
+Z logaddexp(Z a, Z b) {
+  const bool first = a.real() > b.real() || (a.real() == b.real() && a.imag() > b.imag());
+  const Z larger = first ? a : b;
+  const Z smaller = first ? b : a;
+  if (smaller.real() == -infinity || larger.real() == infinity) {
+    return larger;
+  }
+  return larger + log1p(std::exp(smaller - larger));
+}
+
+// Small integer exponents by repeated multiplication, exact where the parts are; 0^w is 0 for Re w > 0.
+Z power(Z base, Z exponent) {
+  if (exponent == 0.0) {
+    return 1;
+  }
+  if (base == 0.0) {
+    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+    return exponent.real() > 0 ? Z{0} : Z{nan, nan};
+  }
+  const double n = exponent.real();
+  if (exponent.imag() != 0 || std::fabs(n) > 64 || n != std::trunc(n)) {
+    return std::exp(exponent * std::log(base));
+  }
+  Z result = 1;
+  Z factor = base;
+  for (int e = static_cast<int>(std::fabs(n)); e != 0; e >>= 1) {
+    if ((e & 1) != 0) {
+      result *= factor;
+    }
+    factor *= factor;
+  }
+  return n < 0 ? quotient(1, result) : result;
+}
+
+template <auto function, class T>
+void unary(const void* const* inputs, void* output, int64_t n) {
+  const auto* a = static_cast<const std::complex<T>*>(inputs[0]);
+  auto* out = static_cast<std::complex<T>*>(output);
+  for (int64_t i = 0; i < n; ++i) {
+    out[i] = std::complex<T>(function(Z(a[i])));
+  }
+}
+
+template <auto function, class T>
+void binary(const void* const* inputs, void* output, int64_t n) {
+  const auto* a = static_cast<const std::complex<T>*>(inputs[0]);
+  const auto* b = static_cast<const std::complex<T>*>(inputs[1]);
+  auto* out = static_cast<std::complex<T>*>(output);
+  for (int64_t i = 0; i < n; ++i) {
+    out[i] = std::complex<T>(function(Z(a[i]), Z(b[i])));
+  }
+}
+
+template <class T>
+Kernel find(Body body) {
+  switch (body) {
+    case Body::sqrt: return &unary<[](Z z) { return std::sqrt(z); }, T>;
+    case Body::rsqrt: return &unary<rsqrt, T>;
+    case Body::reciprocal: return &unary<reciprocal, T>;
+    case Body::exp: return &unary<[](Z z) { return std::exp(z); }, T>;
+    case Body::exp2: return &unary<exp2, T>;
+    case Body::expm1: return &unary<expm1, T>;
+    case Body::log: return &unary<[](Z z) { return std::log(z); }, T>;
+    case Body::log2: return &unary<log2, T>;
+    case Body::log10: return &unary<log10, T>;
+    case Body::log1p: return &unary<log1p, T>;
+    case Body::sigmoid: return &unary<sigmoid, T>;
+    case Body::sin: return &unary<[](Z z) { return std::sin(z); }, T>;
+    case Body::cos: return &unary<[](Z z) { return std::cos(z); }, T>;
+    case Body::tan: return &unary<[](Z z) { return std::tan(z); }, T>;
+    case Body::arcsin: return &unary<[](Z z) { return std::asin(z); }, T>;
+    case Body::arccos: return &unary<[](Z z) { return std::acos(z); }, T>;
+    case Body::arctan: return &unary<[](Z z) { return std::atan(z); }, T>;
+    case Body::sinh: return &unary<[](Z z) { return std::sinh(z); }, T>;
+    case Body::cosh: return &unary<[](Z z) { return std::cosh(z); }, T>;
+    case Body::tanh: return &unary<[](Z z) { return std::tanh(z); }, T>;
+    case Body::arcsinh: return &unary<[](Z z) { return std::asinh(z); }, T>;
+    case Body::arccosh: return &unary<[](Z z) { return std::acosh(z); }, T>;
+    case Body::arctanh: return &unary<[](Z z) { return std::atanh(z); }, T>;
+    case Body::divide: return &binary<quotient, T>;
+    case Body::power: return &binary<power, T>;
+    case Body::logaddexp: return &binary<logaddexp, T>;
+    default: return nullptr;
+  }
+}
+
+} // namespace
+
+Kernel complex_function_kernel(Body body, Dtype dtype) {
+  switch (dtype) {
+    case Dtype::Val::complex64: return find<float>(body);
+    case Dtype::Val::complex128: return find<double>(body);
+    default: return nullptr;
+  }
+}
+
+} // namespace mlx::core::cpu::bodies

@@ -1,0 +1,223 @@
+// Strided copies: bring a layout into few axes, then walk it in two-dimensional blocks.
+#include "mlx_core/cpu/copy.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "mlx_core/cpu/copy_block.h"
+#include "mlx_core/cpu/thread_pool.h"
+
+namespace mlx::core::cpu {
+namespace {
+
+constexpr int64_t parallel_bytes = 256 << 10; // below this, one thread is quicker
+constexpr int64_t task_bytes = 128 << 10;
+
+// Room for three arrays of ndim integers, on the stack when ndim is usual.
+class Scratch {
+ public:
+  explicit Scratch(size_t ndim) : ndim_(ndim) {
+    if (3 * ndim > std::size(stack_)) heap_.resize(3 * ndim), data_ = heap_.data();
+  }
+  int64_t* operator[](int which) { return data_ + which * ndim_; }
+
+ private:
+  size_t ndim_;
+  int64_t stack_[24];
+  std::vector<int64_t> heap_;
+  int64_t* data_ = stack_;
+};
+
+// Position in the leading `ndim` axes of a layout, and the byte offset that it means for up to two operands.
+class Odometer {
+ public:
+  Odometer(int ndim, const int64_t* shape, const int64_t* a, const int64_t* b, int64_t* index, int64_t flat, int64_t size)
+      : ndim_(ndim), shape_(shape), a_(a), b_(b), index_(index), size_(size) {
+    for (int d = ndim - 1; d >= 0; --d) {
+      index_[d] = flat % shape[d];
+      flat /= shape[d];
+      a_offset += index_[d] * a[d] * size_;
+      if (b_) b_offset += index_[d] * b[d] * size_;
+    }
+  }
+  void next() {
+    for (int d = ndim_ - 1; d >= 0; --d) {
+      int64_t back = ++index_[d] < shape_[d] ? 0 : shape_[d];
+      a_offset += a_[d] * size_ * (1 - back);
+      if (b_) b_offset += b_[d] * size_ * (1 - back);
+      if (back == 0) return;
+      index_[d] = 0;
+    }
+  }
+  int64_t a_offset = 0, b_offset = 0;
+
+ private:
+  int ndim_;
+  const int64_t *shape_, *a_, *b_;
+  int64_t* index_;
+  int64_t size_;
+};
+
+// Axes by descending destination stride, all of them positive: then reads and writes of a plain copy both advance.
+void order_axes(
+    int ndim, int64_t* shape, int64_t* src_strides, int64_t* dst_strides, const char*& src, char*& dst, int item_size) {
+  for (int d = 0; d < ndim; ++d) {
+    if (dst_strides[d] >= 0) continue;
+    src += (shape[d] - 1) * src_strides[d] * item_size;
+    dst += (shape[d] - 1) * dst_strides[d] * item_size;
+    src_strides[d] = -src_strides[d];
+    dst_strides[d] = -dst_strides[d];
+  }
+  for (int d = 1; d < ndim; ++d) {
+    for (int e = d; e > 0 && dst_strides[e - 1] < dst_strides[e]; --e) {
+      std::swap(dst_strides[e - 1], dst_strides[e]);
+      std::swap(src_strides[e - 1], src_strides[e]);
+      std::swap(shape[e - 1], shape[e]);
+    }
+  }
+}
+
+// Brings the axis that reads go fastest along next to the last one, so that the two form the block to transpose.
+void choose_rows(int ndim, int64_t* shape, int64_t* src_strides, int64_t* dst_strides) {
+  int last = ndim - 1, best = ndim - 2;
+  if (std::abs(src_strides[last]) <= 1) return;
+  for (int d = 0; d < ndim - 2; ++d) {
+    if (src_strides[d] != 0 && std::abs(src_strides[d]) < std::abs(src_strides[best]) &&
+        std::abs(src_strides[d]) < std::abs(src_strides[last])) {
+      best = d;
+    }
+  }
+  for (int64_t* values : {shape, src_strides, dst_strides}) std::rotate(values + best, values + best + 1, values + last);
+}
+
+// Extents of one task's share of the (rows, columns) block. Whole cache lines along a transpose's tiles.
+struct Cut {
+  int64_t rows, columns;
+};
+
+Cut cut_block(int64_t rows, int64_t columns, int item_size) {
+  if (columns * item_size >= 2 * task_bytes) {
+    // A single row (a large contiguous copy) is cut along it; rows that are long anyway are also cut across.
+    int64_t wide = task_bytes / item_size / std::min<int64_t>(rows, 64);
+    wide = std::max<int64_t>(1024, wide);
+    return {std::min<int64_t>(rows, 64), wide};
+  }
+  int64_t high = task_bytes / std::max<int64_t>(1, columns * item_size);
+  return {std::min(rows, std::max<int64_t>(64, high / 64 * 64)), columns};
+}
+
+} // namespace
+
+int collapse_axes(int ndim, int64_t* shape, std::span<int64_t*> strides) {
+  int kept = 0;
+  for (int d = 0; d < ndim; ++d) {
+    if (shape[d] == 1) continue;
+    bool merges = kept > 0;
+    for (int64_t* s : strides) merges = merges && s[kept - 1] == s[d] * shape[d];
+    int to = merges ? kept - 1 : kept++;
+    shape[to] = merges ? shape[to] * shape[d] : shape[d];
+    for (int64_t* s : strides) s[to] = s[d];
+  }
+  return kept;
+}
+
+void read_strided(
+    const void* src_data, Ints full_shape, Ints full_strides, int item_size, int64_t first, int64_t n, void* dst_data) {
+  if (n <= 0) return;
+  auto* src = static_cast<const char*>(src_data);
+  auto* dst = static_cast<char*>(dst_data);
+  Scratch scratch(full_shape.size());
+  int64_t *shape = scratch[0], *strides = scratch[1];
+  std::copy(full_shape.begin(), full_shape.end(), shape);
+  std::copy(full_strides.begin(), full_strides.end(), strides);
+  int64_t* all[] = {strides};
+  int ndim = collapse_axes(static_cast<int>(full_shape.size()), shape, all);
+  if (ndim == 0) return copy_line(src, item_size, dst, item_size, n, item_size);
+  int64_t columns = shape[ndim - 1], step = strides[ndim - 1] * item_size;
+  if (ndim == 1) return copy_line(src + first * step, step, dst, item_size, n, item_size);
+
+  int64_t rows = shape[ndim - 2], row_step = strides[ndim - 2] * item_size;
+  int64_t column = first % columns, row = first / columns % rows;
+  Odometer plane(ndim - 2, shape, strides, nullptr, scratch[2], first / columns / rows, item_size);
+  while (n > 0) {
+    const char* from = src + plane.a_offset + row * row_step + column * step;
+    if (column != 0 || n < columns) { // part of a row
+      int64_t count = std::min(n, columns - column);
+      copy_line(from, step, dst, item_size, count, item_size);
+      n -= count, dst += count * item_size;
+      column = 0, row += 1;
+    } else {
+      int64_t count = std::min(n / columns, rows - row);
+      copy_block(from, row_step, step, dst, columns * item_size, item_size, count, columns, item_size);
+      n -= count * columns, dst += count * columns * item_size;
+      row += count;
+    }
+    if (row == rows) row = 0, plane.next();
+  }
+}
+
+void copy_strided(
+    const void* src_data, Ints full_src_strides, void* dst_data, Ints full_dst_strides, Ints full_shape, int item_size) {
+  auto* src = static_cast<const char*>(src_data);
+  auto* dst = static_cast<char*>(dst_data);
+  Scratch scratch(full_shape.size());
+  int64_t *shape = scratch[0], *src_strides = scratch[1], *dst_strides = scratch[2];
+  std::copy(full_shape.begin(), full_shape.end(), shape);
+  std::copy(full_src_strides.begin(), full_src_strides.end(), src_strides);
+  std::copy(full_dst_strides.begin(), full_dst_strides.end(), dst_strides);
+  int64_t total = 1;
+  for (int64_t extent : full_shape) total *= extent;
+  if (total == 0) return;
+  int64_t* both[] = {src_strides, dst_strides};
+  int ndim = collapse_axes(static_cast<int>(full_shape.size()), shape, both);
+  if (ndim > 1 || (ndim == 1 && dst_strides[0] < 0)) {
+    order_axes(ndim, shape, src_strides, dst_strides, src, dst, item_size);
+    ndim = collapse_axes(ndim, shape, both);
+  }
+  if (ndim == 0) return copy_line(src, item_size, dst, item_size, 1, item_size);
+  if (ndim > 2) choose_rows(ndim, shape, src_strides, dst_strides);
+
+  int64_t columns = shape[ndim - 1], rows = ndim > 1 ? shape[ndim - 2] : 1;
+  int64_t src_column = src_strides[ndim - 1] * item_size, dst_column = dst_strides[ndim - 1] * item_size;
+  int64_t src_row = ndim > 1 ? src_strides[ndim - 2] * item_size : 0;
+  int64_t dst_row = ndim > 1 ? dst_strides[ndim - 2] * item_size : 0;
+  int outer_ndim = std::max(0, ndim - 2);
+  int64_t outer = total / (rows * columns);
+  bool large = total * item_size > parallel_bytes;
+  Cut cut = large ? cut_block(rows, columns, item_size) : Cut{rows, columns};
+  int64_t down = (rows + cut.rows - 1) / cut.rows, across = (columns + cut.columns - 1) / cut.columns;
+
+  auto copy_cut = [&](int64_t piece, int64_t src_offset, int64_t dst_offset) {
+    int64_t r = piece / across * cut.rows, c = piece % across * cut.columns;
+    copy_block(
+        src + src_offset + r * src_row + c * src_column, src_row, src_column,
+        dst + dst_offset + r * dst_row + c * dst_column, dst_row, dst_column, std::min(cut.rows, rows - r),
+        std::min(cut.columns, columns - c), item_size);
+  };
+  // Consecutive (outer index, piece) pairs until a task is worth a thread's while.
+  int64_t pieces = down * across, jobs = outer * pieces;
+  int64_t per_task = large ? std::max<int64_t>(1, task_bytes / (cut.rows * cut.columns * item_size)) : jobs;
+  parallel_for((jobs + per_task - 1) / per_task, [&](int64_t task) {
+    Scratch index(static_cast<size_t>(outer_ndim));
+    int64_t job = task * per_task, end = std::min(jobs, job + per_task);
+    Odometer at(outer_ndim, shape, src_strides, dst_strides, index[0], job / pieces, item_size);
+    for (int64_t piece = job % pieces; job < end; ++job) {
+      copy_cut(piece, at.a_offset, at.b_offset);
+      if (++piece == pieces) piece = 0, at.next();
+    }
+  });
+}
+
+void fill(void* dst, const void* value, int64_t n, int item_size) {
+  int64_t per_task = task_bytes / item_size;
+  if (n * item_size <= parallel_bytes) return copy_line(value, 0, dst, item_size, n, item_size);
+  parallel_for((n + per_task - 1) / per_task, [&](int64_t task) {
+    int64_t first = task * per_task;
+    copy_line(
+        value, 0, static_cast<char*>(dst) + first * item_size, item_size, std::min(per_task, n - first), item_size);
+  });
+}
+
+} // namespace mlx::core::cpu

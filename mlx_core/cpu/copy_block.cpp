@@ -1,0 +1,233 @@
+// Two-dimensional block copies: runs, repeated rows, short rows, strided lines and transposes.
+#include "mlx_core/cpu/copy_block.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace mlx::core::cpu {
+namespace {
+
+struct Item16 {
+  uint64_t low, high;
+};
+
+template <typename T>
+inline T load(const char* p) {
+  T value;
+  std::memcpy(&value, p, sizeof(T));
+  return value;
+}
+
+template <typename T>
+inline void store(char* p, T value) {
+  std::memcpy(p, &value, sizeof(T));
+}
+
+template <typename F>
+inline void with_item(int item_size, F&& f) {
+  switch (item_size) {
+    case 1: return f(uint8_t{});
+    case 2: return f(uint16_t{});
+    case 4: return f(uint32_t{});
+    case 8: return f(uint64_t{});
+    default: return f(Item16{});
+  }
+}
+
+// A run too short for the call to memcpy to pay; the last piece overlaps the one before it.
+inline void copy_short_run(const char* src, char* dst, int64_t bytes) {
+  auto pieces = [&](auto piece) {
+    using T = decltype(piece);
+    int64_t i = 0;
+    for (; i + static_cast<int64_t>(sizeof(T)) <= bytes; i += sizeof(T)) store(dst + i, load<T>(src + i));
+    if (i < bytes) store(dst + bytes - sizeof(T), load<T>(src + bytes - sizeof(T)));
+  };
+  if (bytes >= 16) return pieces(Item16{});
+  if (bytes >= 8) return pieces(uint64_t{});
+  if (bytes >= 4) return pieces(uint32_t{});
+  for (int64_t i = 0; i < bytes; ++i) dst[i] = src[i];
+}
+
+template <typename T>
+void splat_line(const char* src, char* dst, int64_t n) {
+  T value = load<T>(src);
+  if constexpr (sizeof(T) == 1) {
+    std::memset(dst, value, static_cast<size_t>(n));
+  } else {
+    constexpr int64_t per_piece = sizeof(T) < 16 ? 16 / sizeof(T) : 1;
+    T repeated[per_piece];
+    std::fill_n(repeated, per_piece, value);
+    Item16 piece = load<Item16>(reinterpret_cast<const char*>(repeated));
+    int64_t i = 0;
+    for (; i + 4 * per_piece <= n; i += 4 * per_piece) {
+      char* p = dst + i * static_cast<int64_t>(sizeof(T));
+      store(p, piece), store(p + 16, piece), store(p + 32, piece), store(p + 48, piece);
+    }
+    for (; i < n; ++i) store(dst + i * static_cast<int64_t>(sizeof(T)), value);
+  }
+}
+
+template <typename T>
+void strided_line(const char* src, int64_t ss, char* dst, int64_t ds, int64_t n) {
+  constexpr int64_t size = sizeof(T);
+  if (ss == 0 && ds == size) return splat_line<T>(src, dst, n);
+  int64_t i = 0;
+  if (ds == size) {
+    for (; i + 4 <= n; i += 4, src += 4 * ss, dst += 4 * size) {
+      T a = load<T>(src), b = load<T>(src + ss), c = load<T>(src + 2 * ss), d = load<T>(src + 3 * ss);
+      store(dst, a), store(dst + size, b), store(dst + 2 * size, c), store(dst + 3 * size, d);
+    }
+  }
+  for (; i < n; ++i, src += ss, dst += ds) store(dst, load<T>(src));
+}
+
+// ---- transposes ----
+
+constexpr int64_t line_bytes = 64;
+
+// `rows` output rows of 64 bytes each from 64 / sizeof(T) input lines, sizeof(T) being 1, 2, 4 or 8: an N x N square of
+// elements, N to a 16-byte vector, is transposed by log2(N) rounds of interleaving vector i with vector i + N/2.
+template <typename T>
+struct Square {
+  static constexpr int n = 16 / sizeof(T);
+  typedef T Vec __attribute__((vector_size(16)));
+
+  template <bool high, int... I>
+  static Vec interleave(Vec a, Vec b, std::integer_sequence<int, I...>) {
+    return __builtin_shufflevector(a, b, ((I / 2) + (high ? n / 2 : 0) + (I % 2 ? n : 0))...);
+  }
+
+  static void transpose(const char* src, int64_t src_line, char* dst, int64_t dst_line) {
+    Vec rows[n], next[n];
+#pragma GCC unroll 16
+    for (int i = 0; i < n; ++i) rows[i] = load<Vec>(src + i * src_line);
+#pragma GCC unroll 4
+    for (int width = 1; width < n; width *= 2) {
+#pragma GCC unroll 8
+      for (int i = 0; i < n / 2; ++i) {
+        next[2 * i] = interleave<false>(rows[i], rows[i + n / 2], std::make_integer_sequence<int, n>{});
+        next[2 * i + 1] = interleave<true>(rows[i], rows[i + n / 2], std::make_integer_sequence<int, n>{});
+      }
+#pragma GCC unroll 16
+      for (int i = 0; i < n; ++i) rows[i] = next[i];
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < n; ++i) store(dst + i * dst_line, rows[i]);
+  }
+};
+
+// dst[r, c] = src[r, c] where the source is contiguous along r and the destination along c. Tiles are whole cache
+// lines on both sides; the source's go through a buffer, as lines a power of two apart evict one another.
+template <typename T>
+void transpose_block(const char* src, int64_t src_column, char* dst, int64_t dst_row, int64_t rows, int64_t columns) {
+  constexpr int64_t size = sizeof(T), side = line_bytes / size;
+  alignas(64) char tile[side * line_bytes];
+  int64_t whole_rows = rows / side * side, whole_columns = columns / side * side;
+  for (int64_t c = 0; c < whole_columns; c += side) {
+    for (int64_t r = 0; r < whole_rows; r += side) {
+      const char* from = src + r * size + c * src_column;
+      char* to = dst + r * dst_row + c * size;
+      for (int64_t i = 0; i < side; ++i) std::memcpy(tile + i * line_bytes, from + i * src_column, line_bytes);
+      if constexpr (size < 16) {
+        constexpr int64_t n = Square<T>::n;
+        for (int64_t i = 0; i < side; i += n) {
+          for (int64_t j = 0; j < side; j += n) {
+            Square<T>::transpose(tile + j * line_bytes + i * size, line_bytes, to + i * dst_row + j * size, dst_row);
+          }
+        }
+      } else {
+        for (int64_t i = 0; i < side; ++i) {
+          for (int64_t j = 0; j < side; ++j) store(to + i * dst_row + j * size, load<T>(tile + j * line_bytes + i * size));
+        }
+      }
+    }
+  }
+  for (int64_t r = 0; r < whole_rows && whole_columns < columns; ++r) {
+    strided_line<T>(
+        src + r * size + whole_columns * src_column, src_column, dst + r * dst_row + whole_columns * size, size,
+        columns - whole_columns);
+  }
+  for (int64_t r = whole_rows; r < rows; ++r) {
+    strided_line<T>(src + r * size, src_column, dst + r * dst_row, size, columns);
+  }
+}
+
+// ---- rows ----
+
+void copy_runs(const char* src, int64_t src_row, char* dst, int64_t dst_row, int64_t rows, int64_t bytes) {
+  if (bytes <= 64) {
+    for (int64_t r = 0; r < rows; ++r) copy_short_run(src + r * src_row, dst + r * dst_row, bytes);
+  } else {
+    for (int64_t r = 0; r < rows; ++r) std::memcpy(dst + r * dst_row, src + r * src_row, static_cast<size_t>(bytes));
+  }
+}
+
+// The first row of dst is there; repeats it to fill `total` bytes.
+void repeat_row(char* dst, int64_t row_bytes, int64_t total) {
+  constexpr int64_t in_cache = 16 << 10;
+  int64_t done = row_bytes;
+  while (done < total) {
+    int64_t piece = done <= in_cache ? done : std::max(row_bytes, in_cache / row_bytes * row_bytes);
+    piece = std::min(piece, total - done);
+    std::memcpy(dst + done, dst, static_cast<size_t>(piece));
+    done += piece;
+  }
+}
+
+} // namespace
+
+void copy_line(const void* src, int64_t src_stride, void* dst, int64_t dst_stride, int64_t n, int item_size) {
+  if (src_stride == item_size && dst_stride == item_size) {
+    std::memcpy(dst, src, static_cast<size_t>(n * item_size));
+    return;
+  }
+  with_item(item_size, [&](auto item) {
+    strided_line<decltype(item)>(static_cast<const char*>(src), src_stride, static_cast<char*>(dst), dst_stride, n);
+  });
+}
+
+void copy_block(
+    const void* src_data, int64_t src_row, int64_t src_column, void* dst_data, int64_t dst_row, int64_t dst_column,
+    int64_t rows, int64_t columns, int item_size) {
+  auto* src = static_cast<const char*>(src_data);
+  auto* dst = static_cast<char*>(dst_data);
+  if (columns == 1 || (dst_column != item_size && dst_row == item_size)) {
+    std::swap(src_row, src_column), std::swap(dst_row, dst_column), std::swap(rows, columns);
+  }
+  if (rows == 1) return copy_line(src, src_column, dst, dst_column, columns, item_size);
+  int64_t run = columns * item_size;
+  bool dense = dst_column == item_size;
+  if (dense && src_row == 0 && dst_row == run) {
+    copy_line(src, src_column, dst, dst_column, columns, item_size);
+    return repeat_row(dst, run, rows * run);
+  }
+  if (dense && src_column == item_size) {
+    if (run <= 16 && (run & (run - 1)) == 0) {
+      return copy_line(src, src_row, dst, dst_row, rows, static_cast<int>(run)); // a row is one wider element
+    }
+    return copy_runs(src, src_row, dst, dst_row, rows, run);
+  }
+  with_item(item_size, [&](auto item) {
+    using T = decltype(item);
+    constexpr int64_t side = line_bytes / sizeof(T);
+    if (dense && src_row == item_size && rows >= side && columns >= side) {
+      transpose_block<T>(src, src_column, dst, dst_row, rows, columns);
+    } else if (columns < 8 && rows > columns) { // long inner loops, a cacheful of rows at a time
+      constexpr int64_t at_once = 512;
+      for (int64_t r = 0; r < rows; r += at_once) {
+        for (int64_t c = 0; c < columns; ++c) {
+          strided_line<T>(
+              src + r * src_row + c * src_column, src_row, dst + r * dst_row + c * dst_column, dst_row,
+              std::min(at_once, rows - r));
+        }
+      }
+    } else {
+      for (int64_t r = 0; r < rows; ++r) {
+        strided_line<T>(src + r * src_row, src_column, dst + r * dst_row, dst_column, columns);
+      }
+    }
+  });
+}
+
+} // namespace mlx::core::cpu

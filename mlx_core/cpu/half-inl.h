@@ -1,0 +1,168 @@
+// float16 and bfloat16 through float32: conversion of runs, and the wrapper that makes a half kernel of a float one.
+#if defined(MLX_CPU_HALF_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef MLX_CPU_HALF_INL_H_
+#undef MLX_CPU_HALF_INL_H_
+#else
+#define MLX_CPU_HALF_INL_H_
+#endif
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+
+#include "mlx_core/cpu/map-inl.h"
+#include "mlx_core/half.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
+
+#if HWY_TARGET != HWY_SCALAR
+
+// The conversion instructions round to nearest even and quiet NaNs as half.h does.
+HWY_INLINE void widen(const float16_t* from, float* to, int64_t n) {
+  const hn::ScalableTag<float> df;
+  const hn::Rebind<hwy::float16_t, decltype(df)> dh;
+  constexpr size_t max_lanes = hn::MaxLanes(hn::ScalableTag<float>());
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(df));
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    hn::StoreU(hn::PromoteTo(df, hn::LoadU(dh, reinterpret_cast<const hwy::float16_t*>(from + i))), df, to + i);
+  }
+  if (i < n) {
+    float16_t part[max_lanes] = {};
+    std::copy(from + i, from + n, part);
+    HWY_ALIGN float wide[max_lanes];
+    hn::StoreU(hn::PromoteTo(df, hn::LoadU(dh, reinterpret_cast<const hwy::float16_t*>(part))), df, wide);
+    std::copy(wide, wide + (n - i), to + i);
+  }
+}
+
+HWY_INLINE void narrow(const float* from, float16_t* to, int64_t n) {
+  const hn::ScalableTag<float> df;
+  const hn::Rebind<hwy::float16_t, decltype(df)> dh;
+  constexpr size_t max_lanes = hn::MaxLanes(hn::ScalableTag<float>());
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(df));
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    hn::StoreU(hn::DemoteTo(dh, hn::LoadU(df, from + i)), dh, reinterpret_cast<hwy::float16_t*>(to + i));
+  }
+  if (i < n) {
+    float wide[max_lanes] = {};
+    std::copy(from + i, from + n, wide);
+    float16_t part[max_lanes];
+    hn::StoreU(hn::DemoteTo(dh, hn::LoadU(df, wide)), dh, reinterpret_cast<hwy::float16_t*>(part));
+    std::copy(part, part + (n - i), to + i);
+  }
+}
+
+#else
+
+HWY_INLINE void widen(const float16_t* from, float* to, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    to[i] = static_cast<float>(from[i]);
+  }
+}
+
+HWY_INLINE void narrow(const float* from, float16_t* to, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    to[i] = float16_t(from[i]);
+  }
+}
+
+#endif
+
+HWY_INLINE void widen(const bfloat16_t* from, float* to, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    to[i] = std::bit_cast<float>(static_cast<uint32_t>(from[i].bits) << 16);
+  }
+}
+
+// Branch-free, so that it vectorises; bit for bit the conversion in half.h.
+HWY_INLINE void narrow(const float* from, bfloat16_t* to, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    const uint32_t f = std::bit_cast<uint32_t>(from[i]);
+    const uint32_t rounded = (f + 0x7fffu + ((f >> 16) & 1u)) >> 16;
+    const uint32_t quiet = (f >> 16) | 0x40u;
+    to[i].bits = static_cast<uint16_t>((f & 0x7fffffffu) > 0x7f800000u ? quiet : rounded);
+  }
+}
+
+enum class HalfOutput { half, other };
+
+// Runs a float32 kernel over halves, a chunk at a time through the stack. With `other` the
+// kernel writes bools, which are not narrowed.
+template <class Half, int arity, HalfOutput kind>
+HWY_NOINLINE void run_halves(Kernel kernel, const void* const* inputs, void* output, int64_t n) {
+  constexpr int64_t chunk = 512;
+  HWY_ALIGN float scratch[arity][chunk];
+  for (int64_t start = 0; start < n; start += chunk) {
+    const int64_t count = std::min(chunk, n - start);
+    const void* floats[arity];
+    for (int k = 0; k < arity; ++k) {
+      widen(static_cast<const Half*>(inputs[k]) + start, scratch[k], count);
+      floats[k] = scratch[k];
+    }
+    if constexpr (kind == HalfOutput::half) {
+      kernel(floats, scratch[0], count);
+      narrow(scratch[0], static_cast<Half*>(output) + start, count);
+    } else {
+      kernel(floats, static_cast<bool*>(output) + start, count);
+    }
+  }
+}
+
+template <Kernel kernel, class Half, int arity, HalfOutput kind = HalfOutput::half>
+void half_kernel(const void* const* inputs, void* output, int64_t n) {
+  run_halves<Half, arity, kind>(kernel, inputs, output, n);
+}
+
+// The four real floating dtypes of a vector body.
+template <class Op>
+Kernel float_map1(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::Val::float16: return &half_kernel<&map1<Op, float>, float16_t, 1>;
+    case Dtype::Val::bfloat16: return &half_kernel<&map1<Op, float>, bfloat16_t, 1>;
+    case Dtype::Val::float32: return &map1<Op, float>;
+    case Dtype::Val::float64: return &map1<Op, double>;
+    default: return nullptr;
+  }
+}
+
+template <class Op>
+Kernel float_map2(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::Val::float16: return &half_kernel<&map2<Op, float>, float16_t, 2>;
+    case Dtype::Val::bfloat16: return &half_kernel<&map2<Op, float>, bfloat16_t, 2>;
+    case Dtype::Val::float32: return &map2<Op, float>;
+    case Dtype::Val::float64: return &map2<Op, double>;
+    default: return nullptr;
+  }
+}
+
+// A vector body for float32 (and so the halves), a scalar one for float64
+template <class Op, class ScalarOp>
+Kernel mixed_map1(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::Val::float16: return &half_kernel<&map1<Op, float>, float16_t, 1>;
+    case Dtype::Val::bfloat16: return &half_kernel<&map1<Op, float>, bfloat16_t, 1>;
+    case Dtype::Val::float32: return &map1<Op, float>;
+    case Dtype::Val::float64: return &loop1<ScalarOp, double, double>;
+    default: return nullptr;
+  }
+}
+
+template <class Op, class ScalarOp>
+Kernel mixed_map2(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::Val::float16: return &half_kernel<&map2<Op, float>, float16_t, 2>;
+    case Dtype::Val::bfloat16: return &half_kernel<&map2<Op, float>, bfloat16_t, 2>;
+    case Dtype::Val::float32: return &map2<Op, float>;
+    case Dtype::Val::float64: return &loop2<ScalarOp, double, double>;
+    default: return nullptr;
+  }
+}
+
+} // namespace mlx::core::cpu::bodies::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif // include guard

@@ -1,0 +1,250 @@
+// Kernels of arithmetic for integers and bool. Everything wraps; nothing traps, hangs or is undefined.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "mlx_core/cpu/integer_arithmetic.cpp"
+#include "mlx_core/cpu/simd.h"
+
+#include <type_traits>
+
+#include "mlx_core/cpu/families.h"
+#include "mlx_core/cpu/map-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
+
+// Unsigned and at least as wide as unsigned int, so that neither wrapping nor promotion is signed.
+template <class T>
+using Wrapping = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
+
+// The low bits of these do not depend on the sign: one instantiation serves both signednesses.
+template <class U>
+struct IntegerNegative {
+  static U apply(U x) { return static_cast<U>(Wrapping<U>{0} - x); }
+};
+template <class U>
+struct IntegerSquare {
+  static U apply(U x) { return static_cast<U>(Wrapping<U>{x} * x); }
+};
+template <class U>
+struct IntegerAdd {
+  static U apply(U a, U b) { return static_cast<U>(Wrapping<U>{a} + b); }
+};
+template <class U>
+struct IntegerSubtract {
+  static U apply(U a, U b) { return static_cast<U>(Wrapping<U>{a} - b); }
+};
+template <class U>
+struct IntegerMultiply {
+  static U apply(U a, U b) { return static_cast<U>(Wrapping<U>{a} * b); }
+};
+
+template <class T>
+struct IntegerAbs {
+  static T apply(T x) { return x < 0 ? static_cast<T>(Wrapping<T>{0} - static_cast<Wrapping<T>>(x)) : x; }
+};
+template <class T>
+struct IntegerSign {
+  static T apply(T x) { return static_cast<T>((x > 0) - (x < 0)); }
+};
+template <class T>
+struct IntegerMaximum {
+  static T apply(T a, T b) { return a > b ? a : b; }
+};
+template <class T>
+struct IntegerMinimum {
+  static T apply(T a, T b) { return a < b ? a : b; }
+};
+
+// The quotient toward zero; 0 for a zero divisor, and the dividend's negation, wrapped, for -1. A double holds 32 bits
+// exactly (a float 16) and the rounded quotient truncates correctly, and unlike integers they divide in vectors.
+template <class T>
+HWY_INLINE T quotient(T a, T b) {
+  if constexpr (sizeof(T) <= 2) {
+    const float divisor = b == 0 ? 1.0f : static_cast<float>(b);
+    const T q = static_cast<T>(static_cast<int32_t>(static_cast<float>(a) / divisor));
+    return b == 0 ? T{0} : q;
+  } else if constexpr (sizeof(T) == 4 && std::is_signed_v<T>) {
+    const bool plain = (b != 0) & (b != -1);
+    const T q = static_cast<T>(static_cast<double>(a) / (plain ? static_cast<double>(b) : 1.0));
+    const T negated = static_cast<T>(0u - static_cast<uint32_t>(a));
+    return plain ? q : (b == 0 ? T{0} : negated);
+  } else {
+    if (b == 0) {
+      return 0;
+    }
+    if (std::is_signed_v<T> && b == static_cast<T>(-1)) {
+      return static_cast<T>(Wrapping<T>{0} - static_cast<Wrapping<T>>(a));
+    }
+    return a / b;
+  }
+}
+
+template <class T>
+HWY_INLINE T less_product(T a, T q, T b) {
+  using W = Wrapping<T>;
+  return static_cast<T>(static_cast<W>(a) - static_cast<W>(q) * static_cast<W>(b));
+}
+
+// Toward negative infinity, as Python's //
+template <class T>
+struct IntegerFloorDivide {
+  static T apply(T a, T b) {
+    const T q = quotient(a, b);
+    if constexpr (std::is_signed_v<T>) {
+      const T r = less_product(a, q, b);
+      const bool adjust = (r != 0) & ((r < 0) != (b < 0)) & (b != 0);
+      return static_cast<T>(static_cast<Wrapping<T>>(q) - adjust);
+    } else {
+      return q;
+    }
+  }
+};
+// With the divisor's sign, as Python's %; 0 for a zero divisor
+template <class T>
+struct IntegerRemainder {
+  static T apply(T a, T b) {
+    const T r = less_product(a, quotient(a, b), b);
+    T adjusted = r;
+    if constexpr (std::is_signed_v<T>) {
+      const bool adjust = (r != 0) & ((r < 0) != (b < 0));
+      adjusted = static_cast<T>(static_cast<Wrapping<T>>(r) + (adjust ? static_cast<Wrapping<T>>(b) : 0));
+    }
+    return b == 0 ? T{0} : adjusted;
+  }
+};
+
+// By squaring; a negative exponent gives 0, whatever the base, as in MLX
+template <class T>
+struct IntegerPower {
+  static T apply(T base, T exponent) {
+    if (exponent < 0) {
+      return 0;
+    }
+    using W = Wrapping<T>;
+    W result = 1;
+    W factor = static_cast<W>(base);
+    for (auto e = static_cast<std::make_unsigned_t<T>>(exponent); e != 0; e = static_cast<decltype(e)>(e >> 1)) {
+      result *= (e & 1) != 0 ? factor : W{1};
+      factor *= factor;
+    }
+    return static_cast<T>(result);
+  }
+};
+
+// bool: addition and multiplication are or and and, as in MLX, and the rest follows from 0 and 1.
+struct BoolOr {
+  static uint8_t apply(uint8_t a, uint8_t b) { return (a | b) != 0; }
+};
+struct BoolAnd {
+  static uint8_t apply(uint8_t a, uint8_t b) { return (a != 0) & (b != 0); }
+};
+struct BoolDiffer {
+  static uint8_t apply(uint8_t a, uint8_t b) { return (a != 0) != (b != 0); }
+};
+struct BoolRemainder {
+  static uint8_t apply(uint8_t, uint8_t) { return 0; }
+};
+struct BoolPower {
+  static uint8_t apply(uint8_t a, uint8_t b) { return (a != 0) | (b == 0); }
+};
+
+template <template <class> class Op, class T>
+constexpr Kernel unary_loop = &loop1<Op<T>, T, T>;
+template <template <class> class Op, class T>
+constexpr Kernel binary_loop = &loop2<Op<T>, T, T>;
+
+template <template <class> class Op>
+Kernel by_width1(Dtype dtype) {
+  switch (dtype.size()) {
+    case 1: return unary_loop<Op, uint8_t>;
+    case 2: return unary_loop<Op, uint16_t>;
+    case 4: return unary_loop<Op, uint32_t>;
+    default: return unary_loop<Op, uint64_t>;
+  }
+}
+template <template <class> class Op>
+Kernel by_width2(Dtype dtype) {
+  switch (dtype.size()) {
+    case 1: return binary_loop<Op, uint8_t>;
+    case 2: return binary_loop<Op, uint16_t>;
+    case 4: return binary_loop<Op, uint32_t>;
+    default: return binary_loop<Op, uint64_t>;
+  }
+}
+template <template <class> class Op>
+Kernel by_type1(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::Val::int8: return unary_loop<Op, int8_t>;
+    case Dtype::Val::int16: return unary_loop<Op, int16_t>;
+    case Dtype::Val::int32: return unary_loop<Op, int32_t>;
+    case Dtype::Val::int64: return unary_loop<Op, int64_t>;
+    default: return by_width1<Op>(dtype);
+  }
+}
+template <template <class> class Op>
+Kernel by_type2(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::Val::int8: return binary_loop<Op, int8_t>;
+    case Dtype::Val::int16: return binary_loop<Op, int16_t>;
+    case Dtype::Val::int32: return binary_loop<Op, int32_t>;
+    case Dtype::Val::int64: return binary_loop<Op, int64_t>;
+    default: return by_width2<Op>(dtype);
+  }
+}
+
+template <class Op>
+constexpr Kernel bool_loop = &loop2<Op, uint8_t, uint8_t>;
+
+Kernel find_bool(Body body) {
+  switch (body) {
+    case Body::add:
+    case Body::maximum: return bool_loop<BoolOr>;
+    case Body::multiply:
+    case Body::minimum:
+    case Body::zero_times:
+    case Body::floor_divide: return bool_loop<BoolAnd>;
+    case Body::subtract: return bool_loop<BoolDiffer>;
+    case Body::remainder: return bool_loop<BoolRemainder>;
+    case Body::power: return bool_loop<BoolPower>;
+    default: return nullptr;
+  }
+}
+
+Kernel find_integer(Body body, Dtype dtype) {
+  if (dtype.is_bool()) {
+    return find_bool(body);
+  }
+  if (!dtype.is_integer()) {
+    return nullptr;
+  }
+  switch (body) {
+    case Body::negative: return by_width1<IntegerNegative>(dtype);
+    case Body::square: return by_width1<IntegerSquare>(dtype);
+    case Body::abs: return by_type1<IntegerAbs>(dtype);
+    case Body::sign: return by_type1<IntegerSign>(dtype);
+    case Body::add: return by_width2<IntegerAdd>(dtype);
+    case Body::subtract: return by_width2<IntegerSubtract>(dtype);
+    case Body::multiply:
+    case Body::zero_times: return by_width2<IntegerMultiply>(dtype);
+    case Body::maximum: return by_type2<IntegerMaximum>(dtype);
+    case Body::minimum: return by_type2<IntegerMinimum>(dtype);
+    case Body::floor_divide: return by_type2<IntegerFloorDivide>(dtype);
+    case Body::remainder: return by_type2<IntegerRemainder>(dtype);
+    case Body::power: return by_type2<IntegerPower>(dtype);
+    default: return nullptr;
+  }
+}
+
+} // namespace mlx::core::cpu::bodies::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace mlx::core::cpu::bodies {
+
+HWY_EXPORT(find_integer);
+
+Kernel integer_kernel(Body body, Dtype dtype) {
+  return HWY_DYNAMIC_DISPATCH(find_integer)(body, dtype);
+}
+
+} // namespace mlx::core::cpu::bodies
+#endif

@@ -1,0 +1,116 @@
+// Two-operand bodies on the exponential and the logarithm: power, logaddexp; and hypot and the remainder of division.
+#if defined(MLX_CPU_POWER_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef MLX_CPU_POWER_INL_H_
+#undef MLX_CPU_POWER_INL_H_
+#else
+#define MLX_CPU_POWER_INL_H_
+#endif
+
+#include <cmath>
+
+#include "mlx_core/cpu/exponential-inl.h"
+#include "mlx_core/cpu/logarithm-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
+
+// exp(y log |x|) in float64 lanes, which leaves float32 operands bits to spare, then C's rules for signs and edges
+struct PowerForFloat {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x, V y) const {
+    const V one = constant(d, 1.0);
+    const V zero = hn::Zero(d);
+    const V ax = hn::Abs(x);
+    V magnitude = Exp()(d, hn::Mul(y, Log()(d, ax)));
+    magnitude = hn::IfThenElse(hn::And(hn::Eq(ax, one), hn::Eq(y, y)), one, magnitude); // 1^inf
+    const V half_y = hn::Mul(y, constant(d, 0.5));
+    const auto integer = hn::Eq(hn::Trunc(y), y);
+    const auto odd = hn::And(integer, hn::Ne(hn::Trunc(half_y), half_y));
+    const auto negative = hn::Ne(hn::CopySign(one, x), one);
+    const auto no_root = hn::And(hn::And(negative, hn::Not(integer)),
+                                 hn::And(hn::Gt(ax, zero), hn::Lt(ax, infinity(d))));
+    const V sign = hn::And(hn::IfThenElseZero(hn::And(negative, odd), hn::SignBit(d)), hn::SignBit(d));
+    V result = hn::IfThenElse(no_root, quiet_nan(d), hn::Xor(magnitude, sign));
+    return hn::IfThenElse(hn::Or(hn::Eq(y, zero), hn::Eq(x, one)), one, result);
+  }
+};
+
+struct PowerFloat {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x, V y) const { return in_double(d, PowerForFloat(), x, y); }
+};
+
+struct PowerDouble {
+  static double apply(double x, double y) { return std::pow(x, y); }
+};
+
+// max + log1p(exp(-|a - b|)), equal infinities included
+struct LogaddexpInDouble {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V a, V b) const {
+    const V larger = hn::IfThenElse(hn::Gt(a, b), a, b);
+    const V distance = hn::IfThenElseZero(hn::Ne(a, b), hn::Neg(hn::Abs(hn::Sub(a, b))));
+    const V rest = log1p_finite(d, scaled_exp(d, clamp_exponent(d, distance)));
+    const V result = hn::Add(larger, rest);
+    return hn::IfThenElse(hn::Or(is_nan(d, a), is_nan(d, b)), hn::Add(a, b), result);
+  }
+};
+using Logaddexp = ThroughDouble<LogaddexpInDouble>;
+
+struct HypotForFloat {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x, V y) const {
+    const V h = hn::Sqrt(hn::Add(hn::Mul(x, x), hn::Mul(y, y)));
+    const auto infinite = hn::Or(hn::Eq(hn::Abs(x), infinity(d)), hn::Eq(hn::Abs(y), infinity(d)));
+    return hn::IfThenElse(infinite, infinity(d), h); // even beside NaN
+  }
+};
+struct HypotFloat {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x, V y) const { return in_double(d, HypotForFloat(), x, y); }
+};
+struct HypotDouble {
+  static double apply(double x, double y) { return std::hypot(x, y); }
+};
+
+// The remainder with the divisor's sign, as Python's %
+struct RemainderScalar {
+  template <class T>
+  static T apply(T x, T y) {
+    const T r = std::fmod(x, y);
+    if (r == 0) {
+      return std::copysign(T{0}, y);
+    }
+    return (r < 0) != (y < 0) ? r + y : r;
+  }
+  template <class T>
+  T operator()(T x, T y) const { return apply(x, y); }
+};
+
+// In float64 lanes q y is exact for float32 operands with |x / y| < 2^28, so that r is.
+struct RemainderForFloat {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x, V y) const {
+    const V r = hn::NegMulAdd(hn::Trunc(hn::Div(x, y)), y, x);
+    const auto zero = hn::Eq(r, hn::Zero(d));
+    const V sign_difference = hn::And(hn::Xor(r, y), hn::SignBit(d));
+    const auto opposite = hn::Ne(hn::Or(sign_difference, constant(d, 1.0)), constant(d, 1.0));
+    return hn::IfThenElse(zero, hn::CopySign(r, y), hn::IfThenElse(opposite, hn::Add(r, y), r));
+  }
+};
+struct RemainderFloat {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x, V y) const {
+    const auto exact = hn::And(hn::Lt(hn::Abs(hn::Div(x, y)), constant(d, 0x1p28)), hn::Lt(hn::Abs(y), infinity(d)));
+    const V result = in_double(d, RemainderForFloat(), x, y);
+    return HWY_LIKELY(hn::AllTrue(d, exact)) ? result : patch_lanes(d, RemainderScalar(), hn::Not(exact), result, x, y);
+  }
+};
+struct RemainderDouble {
+  static double apply(double x, double y) { return RemainderScalar::apply(x, y); }
+};
+
+} // namespace mlx::core::cpu::bodies::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif // include guard

@@ -1,0 +1,326 @@
+// Reduction bodies, compiled once per instruction set. Included by reduce_*.cpp through hwy/foreach_target.h.
+
+// Per-target include guard
+#if defined(MLX_CPU_REDUCE_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef MLX_CPU_REDUCE_INL_H
+#undef MLX_CPU_REDUCE_INL_H
+#else
+#define MLX_CPU_REDUCE_INL_H
+#endif
+
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <limits>
+#include <type_traits>
+
+#include "mlx_core/cpu/reduce_kernels.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace mlx::core::cpu {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Keeps a product apart from the addition that follows: GCC fuses complex multiplications (vfmaddsub) where the
+// instruction set can, -ffp-contract=off or not.
+template <typename T>
+HWY_INLINE T rounded(T x) {
+#if HWY_ARCH_X86
+  asm("" : "+x"(x));
+#elif HWY_ARCH_ARM_A64
+  asm("" : "+w"(x));
+#endif
+  return x;
+}
+
+// ---- operations: on vectors where `simd`, on scalars always. The first operand is what has been reduced so far. ----
+
+struct Sum {
+  template <typename P>
+  static constexpr bool simd = std::is_arithmetic_v<P>;
+  template <typename P>
+  static P identity() { return P(0); }
+  template <typename P>
+  static HWY_INLINE P scalar(P a, P b) { return static_cast<P>(a + b); }
+  template <typename V>
+  static HWY_INLINE V vector(V a, V b) { return hn::Add(a, b); }
+};
+
+struct Prod {
+  template <typename P> // Highway multiplies no 8-bit and not everywhere 64-bit integers
+  static constexpr bool simd = std::is_floating_point_v<P> || (std::is_integral_v<P> && (sizeof(P) == 2 || sizeof(P) == 4));
+  template <typename P>
+  static P identity() { return P(1); }
+  template <typename P>
+  static HWY_INLINE P scalar(P a, P b) {
+    if constexpr (std::is_arithmetic_v<P>) {
+      // Unsigned arithmetic at no less than int's width, where overflow is defined.
+      if constexpr (std::is_integral_v<P>) return static_cast<P>(uint64_t{a} * uint64_t{b});
+      else return a * b;
+    } else { // the formula, without C's detours for infinities
+      return P(
+          rounded(a.real() * b.real()) - rounded(a.imag() * b.imag()),
+          rounded(a.real() * b.imag()) + rounded(a.imag() * b.real()));
+    }
+  }
+  template <typename V>
+  static HWY_INLINE V vector(V a, V b) { return hn::Mul(a, b); }
+};
+
+template <typename P>
+HWY_INLINE bool is_nan(P x) { return x != x; }
+
+// A NaN, once met, stays: the first one.
+template <bool max>
+struct Extremum {
+  template <typename P>
+  static constexpr bool simd = std::is_arithmetic_v<P>;
+  template <typename P>
+  static P identity() {
+    if constexpr (std::is_integral_v<P>) {
+      return max ? std::numeric_limits<P>::lowest() : std::numeric_limits<P>::max();
+    } else if constexpr (std::is_floating_point_v<P>) {
+      return max ? -std::numeric_limits<P>::infinity() : std::numeric_limits<P>::infinity();
+    } else {
+      return P(identity<typename P::value_type>(), identity<typename P::value_type>());
+    }
+  }
+  template <typename P>
+  static HWY_INLINE bool before(P a, P b) { // lexicographic for complex
+    if constexpr (std::is_arithmetic_v<P>) return max ? b < a : a < b;
+    else return before(a.real(), b.real()) || (a.real() == b.real() && before(a.imag(), b.imag()));
+  }
+  template <typename P>
+  static HWY_INLINE P scalar(P a, P b) {
+    return (before(b, a) || is_nan(b)) && !is_nan(a) ? b : a;
+  }
+  template <typename V>
+  static HWY_INLINE V vector(V a, V b) {
+    if constexpr (std::is_integral_v<hn::TFromV<V>>) {
+      return max ? hn::Max(a, b) : hn::Min(a, b);
+    } else { // b where it is better or NaN; never where a is NaN, unless b is too
+      auto better = max ? hn::Gt(b, a) : hn::Lt(b, a);
+      return hn::IfThenElse(hn::Or(better, hn::IsNaN(b)), b, a);
+    }
+  }
+};
+
+// ---- elements and partials ----
+
+template <typename T>
+struct Partial {
+  using type = T;
+};
+template <>
+struct Partial<float16_t> {
+  using type = float;
+};
+template <>
+struct Partial<bfloat16_t> {
+  using type = float;
+};
+
+// Highway converts infinities and NaNs of float16 only where there is an instruction for it.
+template <typename D>
+HWY_INLINE hn::Vec<D> load_float16(D d, const float16_t* p) {
+#if HWY_TARGET == HWY_SSE4 || HWY_TARGET == HWY_SCALAR
+  const hn::RebindToUnsigned<D> du;
+  const hn::Rebind<uint16_t, D> bits;
+  auto wide = hn::PromoteTo(du, hn::LoadU(bits, reinterpret_cast<const uint16_t*>(p)));
+  auto magnitude = hn::ShiftLeft<13>(hn::And(wide, hn::Set(du, 0x7fffu)));
+  auto sign = hn::ShiftLeft<16>(hn::And(wide, hn::Set(du, 0x8000u)));
+  auto finite = hn::Mul(hn::BitCast(d, magnitude), hn::Set(d, 0x1p112f)); // exact, subnormals included
+  auto special = hn::BitCast(d, hn::Or(magnitude, hn::Set(du, 0x7f800000u)));
+  auto is_special = hn::Ge(hn::BitCast(d, magnitude), hn::BitCast(d, hn::Set(du, 0x7c00u << 13)));
+  return hn::Or(hn::IfThenElse(is_special, special, finite), hn::BitCast(d, sign));
+#else
+  const hn::Rebind<hwy::float16_t, D> half;
+  return hn::PromoteTo(d, hn::LoadU(half, reinterpret_cast<const hwy::float16_t*>(p)));
+#endif
+}
+
+template <typename D, typename T>
+HWY_INLINE hn::Vec<D> load_partial(D d, const T* p) {
+  if constexpr (std::is_same_v<T, float16_t>) {
+    return load_float16(d, p);
+  } else if constexpr (std::is_same_v<T, bfloat16_t>) {
+    const hn::Rebind<hwy::bfloat16_t, D> half;
+    return hn::PromoteTo(d, hn::LoadU(half, reinterpret_cast<const hwy::bfloat16_t*>(p)));
+  } else {
+    return hn::LoadU(d, p);
+  }
+}
+
+// Reduces elements of type In, each made of `parts` values (2 where complex numbers are added).
+template <typename Op, typename In, int parts = 1>
+struct Bodies {
+  using P = typename Partial<In>::type;
+  static constexpr bool simd = Op::template simd<P>;
+  static constexpr int lane_values = std::max(1, 256 / static_cast<int>(sizeof(P)));
+  static constexpr int lanes = lane_values / parts;
+
+  static HWY_INLINE P convert(In x) { return static_cast<P>(x); }
+
+  static void start(const void* in_data, int64_t n, void* acc_data) {
+    auto* HWY_RESTRICT in = static_cast<const In*>(in_data);
+    auto* HWY_RESTRICT acc = static_cast<P*>(acc_data);
+    n *= parts;
+    int64_t i = 0;
+    if constexpr (simd) {
+      const hn::ScalableTag<P> d;
+      constexpr int64_t N = hn::MaxLanes(d);
+      for (; i + N <= n; i += N) hn::StoreU(load_partial(d, in + i), d, acc + i);
+    }
+    for (; i < n; ++i) acc[i] = convert(in[i]);
+  }
+
+  template <typename T>
+  static HWY_INLINE void join(const T* HWY_RESTRICT in, int64_t n, P* HWY_RESTRICT acc) {
+    int64_t i = 0;
+    if constexpr (simd) {
+      const hn::ScalableTag<P> d;
+      constexpr int64_t N = hn::MaxLanes(d);
+      for (; i + 2 * N <= n; i += 2 * N) {
+        auto a = Op::vector(hn::LoadU(d, acc + i), load_partial(d, in + i));
+        auto b = Op::vector(hn::LoadU(d, acc + i + N), load_partial(d, in + i + N));
+        hn::StoreU(a, d, acc + i);
+        hn::StoreU(b, d, acc + i + N);
+      }
+      if (i + N <= n) {
+        hn::StoreU(Op::vector(hn::LoadU(d, acc + i), load_partial(d, in + i)), d, acc + i);
+        i += N;
+      }
+    }
+    for (; i < n; ++i) acc[i] = Op::scalar(acc[i], static_cast<P>(in[i]));
+  }
+
+  static void accumulate(const void* in, int64_t n, void* acc) {
+    join(static_cast<const In*>(in), n * parts, static_cast<P*>(acc));
+  }
+
+  static void combine(const void* more, int64_t n, void* acc) {
+    join(static_cast<const P*>(more), n * parts, static_cast<P*>(acc));
+  }
+
+  // Four rows per pass over the accumulators; more would contend for the same cache sets.
+  static void lane(const char* base, const int64_t* offsets, int64_t every, int64_t count, int64_t n, void* acc_data) {
+    auto row = [&](int64_t k) { return reinterpret_cast<const In*>(base + offsets[k * every]); };
+    auto* HWY_RESTRICT acc = static_cast<P*>(acc_data);
+    start(row(0), n, acc);
+    int64_t k = 1;
+    for (; simd && k + 4 <= count; k += 4) join_four(row(k), row(k + 1), row(k + 2), row(k + 3), n * parts, acc);
+    for (; k < count; ++k) join(row(k), n * parts, acc);
+  }
+
+  static HWY_INLINE void join_four(const In* a, const In* b, const In* c, const In* e, int64_t n, P* HWY_RESTRICT acc) {
+    int64_t i = 0;
+    if constexpr (simd) {
+      const hn::ScalableTag<P> d;
+      constexpr int64_t N = hn::MaxLanes(d);
+      for (; i + N <= n; i += N) {
+        auto v = Op::vector(hn::LoadU(d, acc + i), load_partial(d, a + i));
+        v = Op::vector(v, load_partial(d, b + i));
+        v = Op::vector(v, load_partial(d, c + i));
+        hn::StoreU(Op::vector(v, load_partial(d, e + i)), d, acc + i);
+      }
+    }
+    for (; i < n; ++i) {
+      P v = Op::scalar(Op::scalar(acc[i], convert(a[i])), convert(b[i]));
+      acc[i] = Op::scalar(Op::scalar(v, convert(c[i])), convert(e[i]));
+    }
+  }
+
+  static void store(const void* acc, int64_t n, void* out) {
+    for (int64_t i = 0; i < n * parts; ++i) static_cast<In*>(out)[i] = static_cast<In>(static_cast<const P*>(acc)[i]);
+  }
+
+  static HWY_INLINE void fold_lanes(P* acc, int64_t count) {
+    while (count > 1) {
+      int64_t half = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(count)) / 2);
+      join(acc + half * parts, (count - half) * parts, acc);
+      count = half;
+    }
+  }
+
+  // The first `groups` * lane_values values, a group per step, in registers; leaves the lanes in acc, folded down to
+  // one vector's worth if `whole` (nothing more will be accumulated). Returns the number of lanes left.
+  static HWY_INLINE int64_t run_groups(const In* HWY_RESTRICT in, int64_t groups, bool whole, P* HWY_RESTRICT acc) {
+    const hn::ScalableTag<P> d;
+    constexpr int N = hn::MaxLanes(d);
+    constexpr int vectors = lane_values / N;
+    hn::Vec<decltype(d)> v[vectors];
+#pragma GCC unroll 16
+    for (int k = 0; k < vectors; ++k) v[k] = load_partial(d, in + k * N);
+    for (int64_t g = 1; g < groups; ++g) {
+      in += lane_values;
+#pragma GCC unroll 16
+      for (int k = 0; k < vectors; ++k) v[k] = Op::vector(v[k], load_partial(d, in + k * N));
+    }
+    if (!whole || N < parts) {
+#pragma GCC unroll 16
+      for (int k = 0; k < vectors; ++k) hn::StoreU(v[k], d, acc + k * N);
+      return lanes;
+    }
+#pragma GCC unroll 8
+    for (int half = vectors / 2; half > 0; half /= 2) {
+#pragma GCC unroll 16
+      for (int k = 0; k < half; ++k) v[k] = Op::vector(v[k], v[k + half]);
+    }
+    hn::StoreU(v[0], d, acc);
+    return N / parts;
+  }
+
+  static HWY_INLINE void reduce_block_to(const In* in, int64_t n, P* partial) {
+    HWY_ALIGN P acc[lane_values];
+    int64_t left = std::min<int64_t>(n, lanes);
+    if constexpr (simd && hn::MaxLanes(hn::ScalableTag<P>()) > 1) {
+      if (n >= lanes) {
+        int64_t groups = n / lanes, rest = n % lanes;
+        left = run_groups(in, groups, rest == 0, acc);
+        if (rest) join(in + groups * lane_values, rest * parts, acc);
+        fold_lanes(acc, left);
+        for (int p = 0; p < parts; ++p) partial[p] = acc[p];
+        return;
+      }
+    }
+    start(in, left, acc);
+    for (int64_t done = left; done < n; done += lanes) {
+      join(in + done * parts, std::min<int64_t>(lanes, n - done) * parts, acc);
+    }
+    fold_lanes(acc, left);
+    for (int p = 0; p < parts; ++p) partial[p] = acc[p];
+  }
+
+  static void block(const void* in, int64_t n, void* partial) {
+    reduce_block_to(static_cast<const In*>(in), n, static_cast<P*>(partial));
+  }
+
+  static void finish(void* partials, int64_t count, void* out) {
+    fold_lanes(static_cast<P*>(partials), count);
+    store(partials, 1, out);
+  }
+
+  static void identity(void* out) {
+    for (int p = 0; p < parts; ++p) static_cast<In*>(out)[p] = static_cast<In>(Op::template identity<P>());
+  }
+
+  static void rows(const void* in, int64_t n, int64_t row_bytes, int64_t rows, void* out) {
+    for (int64_t r = 0; r < rows; ++r) {
+      P partial[parts];
+      reduce_block_to(reinterpret_cast<const In*>(static_cast<const char*>(in) + r * row_bytes), n, partial);
+      store(partial, 1, static_cast<In*>(out) + r * parts);
+    }
+  }
+
+  static const ReduceKernels& kernels() {
+    static constexpr ReduceKernels all{
+        lanes, parts * static_cast<int>(sizeof(P)), &block, &finish, &identity, &rows, &start, &accumulate, &combine, &store, &lane};
+    return all;
+  }
+};
+
+} // namespace HWY_NAMESPACE
+} // namespace mlx::core::cpu
+HWY_AFTER_NAMESPACE();
+
+#endif // per-target include guard

@@ -1,0 +1,360 @@
+// Reductions over any axes of any layout: one plan, walked along rows or down columns, whichever the memory favours.
+#include "mlx_core/cpu/reduce.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include "mlx_core/cpu/copy_block.h"
+#include "mlx_core/cpu/reduce_kernels.h"
+#include "mlx_core/cpu/thread_pool.h"
+
+namespace mlx::core::cpu {
+
+const ReduceKernels& find_reduce_kernels(Reduction op, Dtype dtype) {
+  if (dtype.is_bool() || op == Reduction::all || op == Reduction::any) return find_logic_kernels(op, dtype);
+  bool extremum = op == Reduction::min || op == Reduction::max;
+  return extremum ? find_extremum_kernels(op, dtype) : find_sum_kernels(op, dtype);
+}
+
+RowReducer find_row_reducer(Reduction op, Dtype dtype) {
+  const ReduceKernels& k = find_reduce_kernels(op, dtype);
+  return {k.partial_size, k.block, k.finish, k.identity};
+}
+
+Dtype partial_dtype(Reduction op, Dtype dtype) {
+  if (op == Reduction::all || op == Reduction::any) return bool_;
+  return dtype == float16 || dtype == bfloat16 ? float32 : dtype;
+}
+
+namespace {
+
+constexpr int64_t task_elements = 32 << 10;  // a task's least work
+constexpr int64_t serial_elements = 64 << 10; // below this, one thread is quicker
+constexpr int64_t strip_bytes = 4 << 10;     // a strip of columns: its few accumulators stay in the first-level cache
+constexpr int64_t short_row = 16;           // rows this short are taken many at a time, transposed
+constexpr int64_t joined_columns = 64;       // rows this narrow, one after another, are taken many at a time
+constexpr int64_t gathered_columns = 64;     // a strip of columns that are apart in memory
+
+using List = std::vector<int64_t>;
+
+// Walks an axis list in row-major order, keeping the element offset of up to two operands.
+struct Walk {
+  Walk(const List& shape, const List& a, const List& b, int64_t flat) : shape(shape), a(a), b(b), index(shape.size()) {
+    for (size_t d = shape.size(); d-- > 0;) {
+      index[d] = flat % shape[d];
+      flat /= shape[d];
+      a_at += index[d] * a[d];
+      if (!b.empty()) b_at += index[d] * b[d];
+    }
+  }
+  int64_t left_in_axis() const { return shape.empty() ? 1 : shape.back() - index.back(); }
+  void advance(int64_t steps) { // at most left_in_axis()
+    for (size_t d = shape.size(); d-- > 0; steps = 1) {
+      index[d] += steps;
+      a_at += steps * a[d];
+      if (!b.empty()) b_at += steps * b[d];
+      if (index[d] < shape[d]) return;
+      a_at -= shape[d] * a[d];
+      if (!b.empty()) b_at -= shape[d] * b[d];
+      index[d] = 0;
+    }
+  }
+  const List &shape, &a, &b;
+  List index;
+  int64_t a_at = 0, b_at = 0;
+};
+
+// The input as kept axes (with output strides) and reduced axes, each list collapsed; one kept axis may be set aside
+// as the columns. A unit is what one accumulation covers: a strip of `width` columns, or a single output element.
+struct Plan {
+  const ReduceKernels* k;
+  const char* in;
+  char* out;
+  int in_size, out_size;
+  List kept_shape, kept_in, kept_out;
+  List reduced_shape, reduced_in;
+  int64_t kept = 1, reduced = 1, blocks = 1;
+  bool by_columns = false, joined = false;
+  int64_t columns = 1, column_in = 1, column_out = 1; // extent and strides of the column axis
+  int64_t width = 1, strips = 1, units = 1;
+  List no_list;
+
+  int64_t block_length(int64_t b) const { return std::min(reduce_block, reduced - b * reduce_block); }
+};
+
+void split_axes(Plan& plan, Ints shape, Ints strides, Ints axes) {
+  size_t next = 0;
+  for (size_t d = 0; d < shape.size(); ++d) {
+    bool reduce = next < axes.size() && axes[next] == static_cast<int64_t>(d);
+    next += reduce;
+    (reduce ? plan.reduced : plan.kept) *= shape[d];
+    if (shape[d] == 1) continue;
+    (reduce ? plan.reduced_shape : plan.kept_shape).push_back(shape[d]);
+    (reduce ? plan.reduced_in : plan.kept_in).push_back(strides[d]);
+  }
+  plan.kept_out.resize(plan.kept_shape.size());
+  for (int64_t d = static_cast<int64_t>(plan.kept_shape.size()) - 1, stride = 1; d >= 0; --d) {
+    plan.kept_out[d] = stride;
+    stride *= plan.kept_shape[d];
+  }
+  int64_t* kept_strides[] = {plan.kept_in.data(), plan.kept_out.data()};
+  auto n = static_cast<size_t>(collapse_axes(static_cast<int>(plan.kept_shape.size()), plan.kept_shape.data(), kept_strides));
+  plan.kept_shape.resize(n), plan.kept_in.resize(n), plan.kept_out.resize(n);
+  int64_t* reduced_strides[] = {plan.reduced_in.data()};
+  n = static_cast<size_t>(collapse_axes(static_cast<int>(plan.reduced_shape.size()), plan.reduced_shape.data(), reduced_strides));
+  plan.reduced_shape.resize(n), plan.reduced_in.resize(n);
+}
+
+// Columns when memory runs faster along some kept axis than along every reduced one. Both ways give the same bits.
+void choose_way(Plan& plan) {
+  auto steps = [](int64_t stride) { return stride == 0 ? INT64_MAX : std::abs(stride); };
+  int64_t reduced_step = INT64_MAX, kept_step = INT64_MAX;
+  size_t column = 0;
+  for (int64_t stride : plan.reduced_in) reduced_step = std::min(reduced_step, steps(stride));
+  for (size_t d = 0; d < plan.kept_in.size(); ++d) {
+    if (steps(plan.kept_in[d]) < kept_step) kept_step = steps(plan.kept_in[d]), column = d;
+  }
+  plan.by_columns = kept_step < reduced_step;
+  plan.blocks = (plan.reduced + reduce_block - 1) / reduce_block;
+  plan.units = plan.kept;
+  if (!plan.by_columns) return;
+  plan.columns = plan.kept_shape[column];
+  plan.column_in = plan.kept_in[column];
+  plan.column_out = plan.kept_out[column];
+  for (List* list : {&plan.kept_shape, &plan.kept_in, &plan.kept_out}) list->erase(list->begin() + static_cast<int64_t>(column));
+  int64_t step = plan.reduced_in.empty() ? 0 : plan.reduced_in.back();
+  plan.joined = plan.column_in == 1 && step == plan.columns && plan.columns <= joined_columns;
+  plan.width = plan.column_in == 1
+      ? std::clamp(plan.columns / 8 / 64 * 64, strip_bytes / 4 / plan.in_size, strip_bytes / plan.in_size)
+      : gathered_columns;
+  plan.width = std::min(plan.columns, plan.width);
+  plan.strips = (plan.columns + plan.width - 1) / plan.width;
+  plan.units = plan.kept / plan.columns * plan.strips;
+}
+
+// ---- one block of one unit ----
+
+// Space one task uses: the accumulators of a strip, and a row or segment read from a strided layout.
+struct Workspace {
+  explicit Workspace(const Plan& plan) {
+    int64_t elements = plan.by_columns && plan.column_in != 1 ? plan.width * std::min(reduce_block, plan.reduced)
+                                                              : std::max(plan.width, reduce_block);
+    gathered = allocate(elements * plan.in_size);
+    // The tree's depth in buffers when lanes come one by one.
+    int64_t buffers = plan.joined ? plan.k->lanes : std::bit_width(static_cast<uint64_t>(plan.k->lanes)) + 1;
+    if (plan.by_columns) lanes = allocate(buffers * plan.width * plan.k->partial_size);
+  }
+  struct alignas(64) Wide {
+    char bytes[64];
+  };
+  static std::unique_ptr<Wide[]> allocate(int64_t bytes) {
+    return std::unique_ptr<Wide[]>(new Wide[static_cast<size_t>(bytes) / sizeof(Wide) + 1]);
+  }
+  std::unique_ptr<Wide[]> gathered, lanes;
+  char* row() { return gathered[0].bytes; }
+  char* acc() { return lanes[0].bytes; }
+};
+
+void row_block(const Plan& plan, const char* in, int64_t b, Workspace& space, void* partial) {
+  int64_t first = b * reduce_block, n = plan.block_length(b);
+  if (plan.reduced_in.size() <= 1 && (plan.reduced == 1 || plan.reduced_in[0] == 1)) {
+    return plan.k->block(in + first * plan.in_size, n, partial);
+  }
+  read_strided(in, plan.reduced_shape, plan.reduced_in, plan.in_size, first, n, space.row());
+  plan.k->block(space.row(), n, partial);
+}
+
+// Lanes offset, offset + apart, ... below `used`, joined in fold()'s order: there i and i + half come first, so a lane
+// that is a multiple of twice `apart` belongs to the left. Depth first, a few buffers suffice, and each lane's rows are
+// read a long stretch at a time.
+void column_lanes(
+    const Plan& plan, const char* in, const int64_t* offsets, int64_t n, int64_t used, int64_t offset, int64_t apart,
+    int64_t width, char* acc, char* buffers) {
+  const ReduceKernels& k = *plan.k;
+  if (offset + apart >= used) { // no right side, at this or any deeper level
+    return k.lane(in, offsets + offset, k.lanes, (n - offset + k.lanes - 1) / k.lanes, width, acc);
+  }
+  int64_t right = offset + apart;
+  column_lanes(plan, in, offsets, n, used, offset, 2 * apart, width, acc, buffers);
+  if (right + 2 * apart >= used && right + k.lanes >= n) { // a single row: join it where it is
+    return k.accumulate(in + offsets[right], width, acc);
+  }
+  char* next = buffers + width * k.partial_size;
+  column_lanes(plan, in, offsets, n, used, right, 2 * apart, width, buffers, next);
+  k.combine(buffers, width, acc);
+}
+
+// Narrow rows that follow one another in memory: all lanes side by side are one long row.
+void joined_block(const Plan& plan, const char* in, int64_t width, int64_t b, Workspace& space) {
+  const ReduceKernels& k = *plan.k;
+  int64_t n = plan.block_length(b);
+  Walk at(plan.reduced_shape, plan.reduced_in, plan.no_list, b * reduce_block);
+  for (int64_t r = 0; r < n;) {
+    int64_t lane = r % k.lanes, run = std::min({n - r, k.lanes - lane, at.left_in_axis()});
+    const char* row = in + at.a_at * plan.in_size;
+    (r < k.lanes ? k.start : k.accumulate)(row, run * width, space.acc() + lane * width * k.partial_size);
+    r += run;
+    at.advance(run);
+  }
+  fold(k.combine, space.acc(), std::min<int64_t>(n, k.lanes), width, k.partial_size);
+}
+
+// Reduces rows [b * reduce_block, ...) of `width` columns starting at in to `width` partials at space.acc().
+void column_block(const Plan& plan, const char* in, int64_t width, int64_t b, Workspace& space) {
+  if (plan.joined) return joined_block(plan, in, width, b, space);
+  int64_t n = plan.block_length(b), offsets[reduce_block];
+  Walk at(plan.reduced_shape, plan.reduced_in, plan.no_list, b * reduce_block);
+  for (int64_t r = 0; r < n; ++r, at.advance(1)) offsets[r] = at.a_at * plan.in_size;
+  if (plan.column_in != 1) { // bring the columns together first
+    int64_t row_bytes = width * plan.in_size;
+    for (int64_t r = 0; r < n; ++r) {
+      copy_line(in + offsets[r], plan.column_in * plan.in_size, space.row() + r * row_bytes, plan.in_size, width, plan.in_size);
+      offsets[r] = r * row_bytes;
+    }
+    in = space.row();
+  }
+  int64_t used = std::min<int64_t>(n, plan.k->lanes);
+  column_lanes(plan, in, offsets, n, used, 0, 1, width, space.acc(), space.acc() + width * plan.k->partial_size);
+}
+
+// ---- units ----
+
+// Where a unit reads and writes.
+struct Unit {
+  const char* in;
+  char* out;
+  int64_t width;
+};
+
+Unit unit_at(const Plan& plan, const Walk& at, int64_t strip) {
+  int64_t c = strip * plan.width;
+  return {
+      plan.in + (at.a_at + c * plan.column_in) * plan.in_size, plan.out + (at.b_at + c * plan.column_out) * plan.out_size,
+      std::min(plan.width, plan.columns - c)};
+}
+
+void store_strip(const Plan& plan, const void* acc, const Unit& unit, Workspace& space) {
+  if (plan.column_out == 1) return plan.k->store(acc, unit.width, unit.out);
+  plan.k->store(acc, unit.width, space.row());
+  copy_line(space.row(), plan.out_size, unit.out, plan.column_out * plan.out_size, unit.width, plan.out_size);
+}
+
+void block_of_unit(const Plan& plan, const Unit& unit, int64_t b, Workspace& space, char* partial) {
+  if (!plan.by_columns) return row_block(plan, unit.in, b, space, partial);
+  column_block(plan, unit.in, unit.width, b, space);
+  std::copy_n(space.acc(), unit.width * plan.k->partial_size, partial);
+}
+
+void finish_unit(const Plan& plan, const Unit& unit, char* partials, Workspace& space) {
+  if (!plan.by_columns) return plan.k->finish(partials, plan.blocks, unit.out);
+  fold(plan.k->combine, partials, plan.blocks, unit.width, plan.k->partial_size);
+  store_strip(plan, partials, unit, space);
+}
+
+template <typename F>
+void each_unit(const Plan& plan, int64_t first, int64_t last, F f) {
+  Walk at(plan.kept_shape, plan.kept_in, plan.kept_out, first / plan.strips);
+  int64_t strip = first % plan.strips;
+  for (int64_t u = first; u < last; ++u) {
+    f(u, unit_at(plan, at, strip));
+    if (++strip == plan.strips) strip = 0, at.advance(1);
+  }
+}
+
+// Rows of few elements, transposed so that vectors run across rows. Each element is a lane of its own.
+void short_rows(const Plan& plan, const char* in, int64_t row_bytes, int64_t rows, char* out) {
+  constexpr int64_t at_once = 128;
+  alignas(64) char acc[short_row * at_once * 16];
+  std::unique_ptr<Workspace::Wide[]> turned = Workspace::allocate(plan.reduced * at_once * plan.in_size);
+  for (int64_t r = 0; r < rows; r += at_once) {
+    int64_t count = std::min(at_once, rows - r);
+    copy_block(
+        in + r * row_bytes, plan.in_size, row_bytes, turned[0].bytes, count * plan.in_size, plan.in_size, plan.reduced,
+        count, plan.in_size);
+    plan.k->start(turned[0].bytes, plan.reduced * count, acc);
+    fold(plan.k->combine, acc, plan.reduced, count, plan.k->partial_size);
+    plan.k->store(acc, count, out + r * plan.out_size);
+  }
+}
+
+// Units [first, last), each whole.
+void run_units(const Plan& plan, int64_t first, int64_t last) {
+  Workspace space(plan);
+  bool consecutive = plan.reduced == 1 || (plan.reduced_in.size() == 1 && plan.reduced_in[0] == 1);
+  if (!plan.by_columns && plan.blocks == 1 && consecutive) {
+    Walk at(plan.kept_shape, plan.kept_in, plan.kept_out, first);
+    int64_t row_bytes = plan.kept_in.empty() ? 0 : plan.kept_in.back() * plan.in_size;
+    for (int64_t u = first; u < last;) {
+      int64_t run = std::min(last - u, at.left_in_axis());
+      const char* from = plan.in + at.a_at * plan.in_size;
+      char* to = plan.out + u * plan.out_size;
+      if (plan.reduced <= short_row && run >= 16) short_rows(plan, from, row_bytes, run, to);
+      else plan.k->rows(from, plan.reduced, row_bytes, run, to);
+      u += run;
+      at.advance(run);
+    }
+    return;
+  }
+  std::vector<char> partials(static_cast<size_t>(plan.blocks * plan.width * plan.k->partial_size));
+  each_unit(plan, first, last, [&](int64_t, const Unit& unit) {
+    if (plan.by_columns && plan.blocks == 1) {
+      column_block(plan, unit.in, unit.width, 0, space);
+      return store_strip(plan, space.acc(), unit, space);
+    }
+    for (int64_t b = 0; b < plan.blocks; ++b) {
+      block_of_unit(plan, unit, b, space, partials.data() + b * unit.width * plan.k->partial_size);
+    }
+    finish_unit(plan, unit, partials.data(), space);
+  });
+}
+
+// Few units of many blocks: the blocks are shared out, and the units finished afterwards.
+void run_blocks(const Plan& plan) {
+  int64_t unit_bytes = plan.blocks * plan.width * plan.k->partial_size;
+  std::vector<char> partials(static_cast<size_t>(plan.units * unit_bytes));
+  std::vector<Unit> all(static_cast<size_t>(plan.units));
+  each_unit(plan, 0, plan.units, [&](int64_t u, const Unit& unit) { all[static_cast<size_t>(u)] = unit; });
+  int64_t jobs = plan.units * plan.blocks;
+  int64_t per_task = std::max<int64_t>(1, task_elements / (reduce_block * plan.width));
+  parallel_for((jobs + per_task - 1) / per_task, [&](int64_t task) {
+    Workspace space(plan);
+    for (int64_t job = task * per_task; job < std::min(jobs, (task + 1) * per_task); ++job) {
+      int64_t u = job / plan.blocks, b = job % plan.blocks;
+      const Unit& unit = all[static_cast<size_t>(u)];
+      block_of_unit(plan, unit, b, space, partials.data() + u * unit_bytes + b * unit.width * plan.k->partial_size);
+    }
+  });
+  Workspace space(plan);
+  for (int64_t u = 0; u < plan.units; ++u) {
+    finish_unit(plan, all[static_cast<size_t>(u)], partials.data() + u * unit_bytes, space);
+  }
+}
+
+} // namespace
+
+void reduce(Reduction op, Dtype dtype, const void* in, Ints shape, Ints strides, Ints axes, void* out) {
+  Plan plan;
+  plan.k = &find_reduce_kernels(op, dtype);
+  plan.in = static_cast<const char*>(in);
+  plan.out = static_cast<char*>(out);
+  plan.in_size = dtype.size();
+  plan.out_size = op == Reduction::all || op == Reduction::any ? 1 : dtype.size();
+  split_axes(plan, shape, strides, axes);
+  if (plan.kept == 0) return;
+  if (plan.reduced == 0) {
+    plan.k->identity(out);
+    return fill(plan.out + plan.out_size, out, plan.kept - 1, plan.out_size);
+  }
+  choose_way(plan);
+  if (plan.kept * plan.reduced < serial_elements) return run_units(plan, 0, plan.units);
+  if (plan.units < 32 && plan.blocks > 1) return run_blocks(plan);
+  int64_t per_task = std::max<int64_t>(1, task_elements / (plan.reduced * plan.width));
+  parallel_for((plan.units + per_task - 1) / per_task, [&](int64_t task) {
+    run_units(plan, task * per_task, std::min(plan.units, (task + 1) * per_task));
+  });
+}
+
+} // namespace mlx::core::cpu

@@ -1,0 +1,42 @@
+// Reductions whose bits depend on shape alone: not on threads, fusion, or instruction set.
+//
+// A row is cut into blocks of `reduce_block` elements. A block is reduced on a fixed number of virtual lanes in a
+// fixed tree to one partial; partials combine in a fixed binary tree. Fused kernels call the same block functions.
+#pragma once
+
+#include <cstdint>
+
+#include "mlx_core/cpu/copy.h"
+#include "mlx_core/dtype.h"
+
+namespace mlx::core::cpu {
+
+enum class Reduction : uint8_t { sum, prod, min, max, all, any };
+
+inline constexpr int64_t reduce_block = 1024;
+
+// The dtype partials are kept in: float32 for float16 and bfloat16, bool for all/any, else the input's own.
+Dtype partial_dtype(Reduction op, Dtype dtype);
+
+struct RowReducer {
+  int partial_size; // bytes of one partial
+  // Reduces 1 <= n <= reduce_block consecutive elements to one partial.
+  void (*block)(const void* in, int64_t n, void* partial);
+  // Combines `count` partials (count >= 1) in the fixed tree and writes the output element. Clobbers partials.
+  void (*finish)(void* partials, int64_t count, void* out);
+  // Writes the identity (0, 1, -inf or lowest, ...) as an output element, for empty rows.
+  void (*identity)(void* out);
+};
+// input dtype == output dtype, except all/any: any dtype -> bool. Sums promote small integers before this.
+RowReducer find_row_reducer(Reduction op, Dtype dtype);
+
+// Reduces `axes` (sorted, unique, non-negative) of a strided input into consecutive out (row-major over the kept
+// axes). Parallel when large. min and max propagate NaN. Equal to the row reducer's bits when the reduced axes are
+// trailing and the layout is contiguous; other layouts have their own fixed order, also a function of shape only.
+void reduce(Reduction op, Dtype dtype, const void* in, Ints shape, Ints strides, Ints axes, void* out);
+
+// out (uint32, row-major over the kept axes): index of the first minimum or maximum along axis; NaN counts as the
+// extreme, the first NaN wins.
+void arg_reduce(bool max, Dtype dtype, const void* in, Ints shape, Ints strides, int axis, void* out);
+
+} // namespace mlx::core::cpu

@@ -1,0 +1,49 @@
+// Devices and streams: where work runs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+namespace mlx::core {
+
+struct Device {
+  enum class DeviceType : uint8_t { cpu, gpu };
+  static constexpr DeviceType cpu = DeviceType::cpu;
+  static constexpr DeviceType gpu = DeviceType::gpu;
+
+  constexpr Device(DeviceType type, int index = 0) : type(type), index(index) {}
+  DeviceType type;
+  int index;
+  friend constexpr bool operator==(Device, Device) = default;
+};
+
+// A queue of work on a device; evaluation order within a stream is program order.
+struct Stream {
+  int index;
+  Device device;
+  friend constexpr bool operator==(Stream, Stream) = default;
+};
+
+// What an op's trailing argument accepts; monostate means the thread's default.
+using StreamOrDevice = std::variant<std::monostate, Stream, Device>;
+
+bool is_available(Device device);
+int device_count(Device::DeviceType type);
+
+// The defaults belong to the calling thread.
+Device default_device();
+void set_default_device(Device device);
+Stream default_stream(Device device);
+void set_default_stream(Stream stream);
+Stream new_stream(Device device);
+// Drops every stream but the defaults.
+void clear_streams();
+
+// Checks that `s` names a device of this build and returns its stream. Throws std::invalid_argument otherwise.
+Stream to_stream(const StreamOrDevice& s);
+
+std::string to_string(Device device);
+std::string to_string(Stream stream);
+
+} // namespace mlx::core

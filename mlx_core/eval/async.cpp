@@ -1,0 +1,94 @@
+// async_eval: a worker thread that evaluates in the background, one request after another.
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <pthread.h>
+#include <thread>
+
+#include "mlx_core/array.h"
+
+namespace mlx::core {
+
+namespace {
+
+struct Worker {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<std::vector<array>> queue;
+  bool started = false;
+  bool busy = false;
+  std::exception_ptr error; // the first since the last synchronize
+
+  void submit(std::vector<array> arrays) {
+    std::lock_guard lock(mutex);
+    queue.push_back(std::move(arrays));
+    if (!started) {
+      started = true;
+      std::thread([this] { loop(); }).detach();
+    }
+    changed.notify_all();
+  }
+
+  void wait() {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [this] { return queue.empty() && !busy; });
+    if (error) {
+      std::rethrow_exception(std::exchange(error, nullptr));
+    }
+  }
+
+ private:
+  void loop() {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      changed.wait(lock, [this] { return !queue.empty(); });
+      std::vector<array> arrays = std::move(queue.front());
+      queue.pop_front();
+      busy = true;
+      lock.unlock();
+      std::exception_ptr caught;
+      try {
+        eval(std::span<const array>(arrays));
+      } catch (...) {
+        caught = std::current_exception();
+      }
+      arrays.clear();
+      lock.lock();
+      if (caught && !error) {
+        error = caught;
+      }
+      busy = false;
+      changed.notify_all();
+    }
+  }
+};
+
+// Replaced, not destroyed: the thread may be running when the process exits, and does not exist in a forked child.
+std::atomic<Worker*> current_worker{nullptr};
+
+Worker& worker() {
+  Worker* w = current_worker.load(std::memory_order_acquire);
+  if (!w) {
+    static const int registered = pthread_atfork(nullptr, nullptr, [] { current_worker.store(nullptr); });
+    (void)registered;
+    Worker* fresh = new Worker;
+    if (current_worker.compare_exchange_strong(w, fresh)) {
+      return *fresh;
+    }
+    delete fresh;
+  }
+  return *w;
+}
+
+} // namespace
+
+void async_eval(std::vector<array> arrays) { worker().submit(std::move(arrays)); }
+
+void synchronize() {
+  if (current_worker.load(std::memory_order_acquire)) {
+    worker().wait();
+  }
+}
+void synchronize(Stream) { synchronize(); }
+
+} // namespace mlx::core

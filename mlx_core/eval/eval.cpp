@@ -1,0 +1,392 @@
+// eval: walks the graph without recursion, hands elementwise runs to groups, and computes everything else in order.
+#include <chrono>
+#include <mutex>
+#include <pthread.h>
+#include <vector>
+
+#include "mlx_core/eval/fuse.h"
+#include "mlx_core/eval/interrupt.h"
+#include "mlx_core/primitive.h"
+#include "mlx_core/trace_level.h"
+
+namespace mlx::core {
+
+namespace detail {
+std::atomic<uint64_t> oldest_open_frame{UINT64_MAX};
+}
+
+namespace {
+
+// One evaluation at a time: it owns the scratch fields of all nodes. Recursive, because a primitive with a body evaluates it.
+std::recursive_mutex& eval_mutex() {
+  static std::recursive_mutex& mutex = *[] {
+    // A child of fork finds the mutex free: the parent held it only for the fork itself.
+    pthread_atfork([] { eval_mutex().lock(); }, [] { eval_mutex().unlock(); }, [] { eval_mutex().unlock(); });
+    return new std::recursive_mutex;
+  }();
+  return mutex;
+}
+
+std::atomic<bool (*)()> interrupt_check{nullptr};
+
+constexpr int32_t unseen = -1;
+constexpr int32_t on_stack = -2;
+
+class Evaluation {
+ public:
+  void run(std::span<const array> roots) {
+    for (const array& root : roots) {
+      visit(root.node());
+    }
+    try {
+      for (size_t i = 0; i < order_.size(); ++i) {
+        compute(order_[i]);
+      }
+      flush_all();
+    } catch (const Interrupted&) {
+      abandon();
+      throw;
+    }
+    order_.clear();
+    if (first_error_) {
+      std::rethrow_exception(std::exchange(first_error_, nullptr));
+    }
+  }
+
+ private:
+  struct Frame {
+    Node* node;
+    uint32_t next;
+  };
+
+  // Appends the lazy nodes behind `root`, operands first.
+  void visit(Node* root) {
+    push(root);
+    while (!stack_.empty()) {
+      Frame& top = stack_.back();
+      if (top.next < top.node->operand_count) {
+        push(top.node->operand_storage()[top.next++].node());
+      } else {
+        top.node->eval_index = static_cast<int32_t>(order_.size());
+        order_.push_back(top.node);
+        stack_.pop_back();
+      }
+    }
+  }
+
+  void push(Node* node) {
+    Node::State state = node->state.load(std::memory_order_acquire);
+    if (node->eval_index != unseen || state == Node::State::available) {
+      return;
+    }
+    if (state == Node::State::failed) { // what depends on it fails with the same error
+      first_error_ = first_error_ ? first_error_ : node->extra->error;
+      return;
+    }
+    if (!node->primitive) {
+      for (Frame& frame : stack_) {
+        frame.node->eval_index = unseen;
+      }
+      stack_.clear();
+      abandon();
+      first_error_ = nullptr;
+      if (node->extra && node->extra->batched) {
+        fail("eval",
+             "this array stands for one lane of a vmap over ", node->extra->batched->shape(), " (axis ",
+             node->extra->batch_axis, "): it has no single value. Inside a vmapped function use mx.where instead of a "
+             "Python condition, and do not keep per-lane arrays after it returns.");
+      }
+      fail("eval", "this array is a placeholder of a trace that has ended; it has no value.");
+    }
+    node->eval_index = on_stack;
+    stack_.push_back({node, 0});
+  }
+
+  void compute(Node* node) {
+    if (!node) {
+      return;
+    }
+    std::exception_ptr error;
+    for (const array& operand : node->operands()) {
+      if (operand.node()->state.load(std::memory_order_relaxed) == Node::State::failed) {
+        error = operand.node()->extra->error;
+      }
+    }
+    if (error) {
+      set_failed(node, error);
+      return;
+    }
+    try {
+      switch (node->primitive->eval_kind()) {
+        case EvalKind::elementwise:
+          join_group(node);
+          return;
+        case EvalKind::identity:
+          if (Group* group = group_of(node->operands()[0].node())) {
+            if (!group->is_full() && is_member(*group, node->operands()[0].node())) {
+              group->add(node);
+              return;
+            }
+            flush(*group);
+            compute(node);
+            return;
+          }
+          share_operand(node);
+          break;
+        case EvalKind::reduction: {
+          Node* operand = node->operands()[0].node();
+          Group* group = group_of(operand);
+          if (group && is_member(*group, operand) && group->add_sink(node)) {
+            return;
+          }
+          [[fallthrough]];
+        }
+        default:
+          if (flush_operands(node)) { // a failure there decides this node too
+            compute(node);
+            return;
+          }
+          throw_if_interrupted();
+          apply(node);
+      }
+      finish(node);
+    } catch (const Interrupted&) {
+      throw;
+    } catch (...) {
+      set_failed(node, std::current_exception());
+    }
+  }
+
+  static void apply(Node* node) {
+    node->references.fetch_add(1, std::memory_order_relaxed);
+    array self = array::from_node(node);
+    if (node->extra && !node->extra->outputs.empty()) {
+      std::vector<array>& outputs = node->extra->outputs;
+      node->primitive->eval_cpu(node->operands(), outputs);
+      for (array& output : outputs) {
+        output.node()->state.store(Node::State::available, std::memory_order_release);
+      }
+    } else {
+      node->primitive->eval_cpu(node->operands(), std::span<array>(&self, 1));
+    }
+  }
+
+  static void share_operand(Node* node) {
+    Node* operand = node->operands()[0].node();
+    node->buffer = operand->buffer;
+    node->offset = operand->offset;
+    node->strides = operand->strides;
+    node->row_contiguous = operand->row_contiguous;
+    std::copy(std::begin(operand->inline_value), std::end(operand->inline_value), node->inline_value);
+  }
+
+  // --- groups ---
+
+  Group* group_of(const Node* node) {
+    if (node->eval_group < 0) {
+      return nullptr;
+    }
+    for (Group& group : groups_) {
+      if (group.id == node->eval_group) {
+        return &group;
+      }
+    }
+    return nullptr;
+  }
+  // Members are elementwise; a sink's value exists only after the group ran.
+  static bool is_member(const Group& group, const Node* node) {
+    return node->eval_group == group.id && node->primitive->eval_kind() != EvalKind::reduction;
+  }
+
+  void join_group(Node* node) {
+    Group* home = nullptr;
+    for (const array& operand : node->operands()) {
+      Group* group = group_of(operand.node());
+      if (!group) {
+        continue;
+      }
+      if (is_member(*group, operand.node()) && group->shape == node->shape && !group->is_full()) {
+        home = group;
+      } else {
+        flush(*group);
+        compute(node); // its operands are computed, or failed
+        return;
+      }
+    }
+    if (!home) {
+      home = group_for(node->shape);
+    }
+    home->add(node);
+  }
+
+  Group* group_for(const Shape& shape) {
+    Group* unused = nullptr;
+    for (Group& group : groups_) {
+      if (!group.is_open()) {
+        unused = unused ? unused : &group;
+      } else if (group.shape == shape) {
+        if (!group.is_full()) {
+          return &group;
+        }
+        flush(group);
+        unused = &group;
+      }
+    }
+    if (!unused) {
+      unused = &groups_[next_victim_++ % std::size(groups_)];
+      flush(*unused);
+    }
+    static int32_t next_id = 0; // under the mutex
+    next_id = (next_id + 1) & 0x7fffffff;
+    unused->open(next_id, shape);
+    return unused;
+  }
+
+  // True when something had to be computed.
+  bool flush_operands(Node* node) {
+    bool any = false;
+    for (const array& operand : node->operands()) {
+      if (Group* group = group_of(operand.node())) {
+        flush(*group);
+        any = true;
+      }
+    }
+    return any;
+  }
+
+  void flush_all() {
+    for (Group& group : groups_) {
+      if (group.is_open()) {
+        flush(group);
+      }
+    }
+  }
+
+  void flush(Group& group) {
+    throw_if_interrupted();
+    std::exception_ptr error;
+    try {
+      group.run();
+    } catch (...) {
+      error = std::current_exception();
+    }
+    // Letting a node's operands go can free earlier members, which are behind us: operands come first in the lists.
+    for (std::vector<Node*>* list : {&group.members, &group.sinks}) {
+      for (Node* node : *list) {
+        if (error) {
+          node->buffer = BufferRef();
+          set_failed(node, error);
+        } else if (Group::was_computed(node)) {
+          finish(node);
+        } else {
+          forget(node);
+        }
+      }
+    }
+    group.close();
+  }
+
+  // --- leaving the evaluation ---
+
+  void forget(Node* node) {
+    order_[static_cast<size_t>(node->eval_index)] = nullptr;
+    node->eval_index = unseen;
+    node->eval_group = -1;
+    node->eval_uses = 0;
+    node->eval_slot = -1;
+  }
+
+  void finish(Node* node) {
+    forget(node);
+    node->state.store(Node::State::available, std::memory_order_release);
+    if (!is_traced(*node)) {
+      node->detach();
+    }
+  }
+
+  void set_failed(Node* node, std::exception_ptr error) {
+    forget(node);
+    node->ensure_extra().error = error;
+    node->state.store(Node::State::failed, std::memory_order_release);
+    if (!first_error_) {
+      first_error_ = error;
+    }
+  }
+
+  void abandon() {
+    for (Group& group : groups_) {
+      group.close();
+    }
+    for (Node* node : order_) {
+      if (node) {
+        forget(node);
+      }
+    }
+    order_.clear();
+  }
+
+  std::vector<Node*> order_; // null once a node has left
+  std::vector<Frame> stack_;
+  Group groups_[4];
+  size_t next_victim_ = 0;
+  std::exception_ptr first_error_;
+};
+
+// Evaluations nest when a primitive evaluates its body; each depth keeps its own working memory.
+struct Depth {
+  std::vector<std::unique_ptr<Evaluation>> evaluations;
+  size_t depth = 0;
+};
+Depth& depth() {
+  static Depth& instance = *new Depth;
+  return instance;
+}
+
+} // namespace
+
+void set_interrupt_check(bool (*check)()) { interrupt_check.store(check); }
+
+void throw_if_interrupted() {
+  bool (*check)() = interrupt_check.load(std::memory_order_relaxed);
+  if (!check) {
+    return;
+  }
+  using Clock = std::chrono::steady_clock;
+  thread_local Clock::time_point last = Clock::now();
+  Clock::time_point now = Clock::now();
+  if (now - last < std::chrono::milliseconds(5)) {
+    return;
+  }
+  last = now;
+  if (check()) {
+    throw Interrupted();
+  }
+}
+
+void eval(std::span<const array> arrays) {
+  bool done = true;
+  for (const array& a : arrays) {
+    // One computed inside a transform kept its operands; the transform may be over.
+    done = done && a.is_available() && (a.node()->operand_count == 0 || is_traced(*a.node()));
+  }
+  if (done) {
+    return;
+  }
+  std::lock_guard lock(eval_mutex());
+  for (const array& a : arrays) {
+    if (a.is_available() && !is_traced(*a.node())) {
+      a.node()->detach();
+    }
+  }
+  Depth& d = depth();
+  if (d.depth == d.evaluations.size()) {
+    d.evaluations.push_back(std::make_unique<Evaluation>());
+  }
+  struct Leave {
+    Depth& d;
+    ~Leave() { --d.depth; }
+  } leave{d};
+  d.evaluations[d.depth++]->run(arrays);
+}
+
+} // namespace mlx::core

@@ -1,0 +1,249 @@
+// From a group of nodes to a fused program: slots, scratch reuse, donation.
+#include "mlx_core/eval/fuse.h"
+
+#include <algorithm>
+
+#include "mlx_core/cpu/copy.h"
+#include "mlx_core/ops/reduce.h"
+#include "mlx_core/primitive.h"
+#include "mlx_core/trace_level.h"
+
+namespace mlx::core {
+
+namespace {
+
+// Together these bound the slots of a program, which the executor keeps on its stack.
+constexpr size_t most_members = 96;
+constexpr size_t most_outside_edges = 128;
+
+// References that are not edges from this group's members (counted in eval_uses).
+bool needed_outside(const Node* node) {
+  return node->references.load(std::memory_order_acquire) > static_cast<uint32_t>(node->eval_uses);
+}
+
+} // namespace
+
+void Group::open(int new_id, const Shape& space) {
+  id = new_id;
+  shape = space;
+  size = size_of(space);
+  row_length = 0;
+}
+
+void Group::close() {
+  id = -1;
+  outside_edges_ = 0;
+  members.clear();
+  sinks.clear();
+}
+
+bool Group::is_full() const { return members.size() >= most_members || outside_edges_ >= most_outside_edges; }
+
+void Group::add(Node* node) {
+  for (const array& operand : node->operands()) {
+    if (operand.node()->eval_group == id) {
+      ++operand.node()->eval_uses;
+    } else {
+      ++outside_edges_;
+    }
+  }
+  node->eval_group = id;
+  members.push_back(node);
+}
+
+bool Group::add_sink(Node* node) {
+  const auto& reduce = static_cast<const Reduce&>(*node->primitive);
+  const array& operand = node->operands()[0];
+  int ndim = operand.ndim();
+  // Only rows: the reduced axes are the trailing ones.
+  int64_t length = 1;
+  for (size_t i = 0; i < reduce.axes().size(); ++i) {
+    if (reduce.axes()[i] != ndim - static_cast<int>(reduce.axes().size() - i)) {
+      return false;
+    }
+    length *= static_cast<int64_t>(operand.shape()[static_cast<size_t>(reduce.axes()[i])]);
+  }
+  if (size == 0 || length == 0 || (row_length != 0 && row_length != length) || sinks.size() >= 16) {
+    return false;
+  }
+  row_length = length;
+  ++operand.node()->eval_uses;
+  node->eval_group = id;
+  sinks.push_back(node);
+  return true;
+}
+
+// Numbers the computed operands of members, and counts how often each is used here.
+void Group::find_sources() {
+  may_donate_ = true;
+  for (Node* member : members) {
+    may_donate_ = may_donate_ && !is_traced(*member);
+    for (const array& operand : member->operands()) {
+      Node* node = operand.node();
+      if (node->eval_group == id) {
+        continue;
+      }
+      if (node->eval_uses++ == 0) {
+        node->eval_slot = static_cast<int32_t>(sources_.size());
+        sources_.push_back(node);
+      }
+    }
+  }
+}
+
+// A source that nobody else holds and no later step reads gives its memory to a result of the same size.
+BufferRef Group::take_donation(size_t step, const Node* member) {
+  if (!may_donate_) {
+    return BufferRef();
+  }
+  for (size_t s = 0; s < sources_.size(); ++s) {
+    Node* source = sources_[s];
+    if (last_use_[s] <= static_cast<int32_t>(step) && source->buffer.unique() && !source->buffer->pinned &&
+        source->row_contiguous && source->offset == 0 && source->dtype.size() == member->dtype.size() &&
+        !needed_outside(source) && size_of(source->shape) == size) {
+      // The program has the pointer already; the node, which dies with this group, lets go of it.
+      return std::move(source->buffer);
+    }
+  }
+  return BufferRef();
+}
+
+void Group::plan_sources() {
+  using Source = cpu::Program::Source;
+  cpu::Program& p = program_;
+  Sizes space = sizes_of(shape);
+  for (size_t s = 0; s < sources_.size(); ++s) {
+    Node* node = sources_[s];
+    Source source{node->data(), node->dtype.size(), Source::Layout::strided, static_cast<uint16_t>(s), 0, {}, {}};
+    p.slots[s].item_size = source.item_size;
+    int64_t count = size_of(node->shape);
+    if (count == 1) {
+      source.layout = Source::Layout::scalar;
+    } else if (node->row_contiguous && count == size) {
+      source.layout = Source::Layout::flat;
+    } else {
+      source.shape = space;
+      source.strides = Strides(space.size(), 0);
+      size_t shift = space.size() - node->shape.size();
+      for (size_t i = 0; i < node->shape.size(); ++i) {
+        bool stretched = space[shift + i] != static_cast<int64_t>(node->shape[i]);
+        source.strides[shift + i] = stretched ? 0 : node->strides[i];
+      }
+      int64_t* strides[] = {source.strides.data()};
+      source.ndim = cpu::collapse_axes(static_cast<int>(space.size()), source.shape.data(), strides);
+    }
+    if (source.layout != Source::Layout::flat) {
+      p.slots[s].scratch = p.scratch_count++;
+    }
+    p.sources.push_back(std::move(source));
+  }
+}
+
+void Group::plan_step(size_t m) {
+  cpu::Program& p = program_;
+  Node* member = members[m];
+  cpu::Program::Step step{};
+  std::span<array> operands = member->operands();
+  if (member->primitive->eval_kind() == EvalKind::elementwise) {
+    const auto& primitive = static_cast<const Elementwise&>(*member->primitive);
+    step.body = primitive.body();
+    step.kernel = primitive.kernel(operands, member->dtype);
+  } else { // an identity whose operand is a member
+    step.body = cpu::Body::copy;
+    step.kernel = cpu::find_kernel(step.body, member->dtype);
+  }
+  step.from = operands.back().dtype();
+  step.to = member->dtype;
+  if (!step.kernel) {
+    fail<std::runtime_error>(member->primitive->name(), "there is no kernel for dtype ", step.from, ".");
+  }
+  step.input_count = static_cast<uint8_t>(operands.size());
+  for (size_t k = 0; k < operands.size(); ++k) {
+    step.inputs[k] = static_cast<uint16_t>(operands[k].node()->eval_slot);
+  }
+  step.output = static_cast<uint16_t>(member->eval_slot);
+
+  cpu::Program::Slot& slot = p.slots[step.output];
+  slot.item_size = member->dtype.size();
+  if (needed_outside(member)) {
+    BufferRef memory = take_donation(m, member);
+    if (!memory) {
+      memory = allocate(static_cast<size_t>(size) * static_cast<size_t>(slot.item_size));
+    }
+    slot.memory = static_cast<char*>(memory->data);
+    member->buffer = std::move(memory);
+    member->strides = row_major_strides(member->shape);
+  } else {
+    if (free_scratch_.empty()) {
+      free_scratch_.push_back(p.scratch_count++);
+    }
+    slot.scratch = free_scratch_.back();
+    free_scratch_.pop_back();
+  }
+  // Scratch whose last reader this step is serves the next one.
+  for (size_t k = 0; k < operands.size(); ++k) {
+    uint16_t in = step.inputs[k];
+    bool seen = (k > 0 && step.inputs[0] == in) || (k > 1 && step.inputs[1] == in);
+    if (!seen && in >= sources_.size() && last_use_[in] == static_cast<int32_t>(m) && p.slots[in].scratch >= 0) {
+      free_scratch_.push_back(p.slots[in].scratch);
+    }
+  }
+  p.steps.push_back(step);
+}
+
+void Group::plan_sinks() {
+  for (Node* node : sinks) {
+    const auto& reduce = static_cast<const Reduce&>(*node->primitive);
+    const Node* operand = node->operands()[0].node();
+    node->buffer = allocate(static_cast<size_t>(size / row_length) * static_cast<size_t>(node->dtype.size()));
+    node->strides = row_major_strides(node->shape);
+    program_.sinks.push_back({static_cast<uint16_t>(operand->eval_slot),
+                              cpu::find_row_reducer(reduce.op(), operand->dtype),
+                              static_cast<char*>(node->buffer->data), node->dtype.size()});
+  }
+}
+
+void Group::run() {
+  struct ForgetSources { // also when something below throws
+    Group& group;
+    ~ForgetSources() {
+      for (Node* source : group.sources_) {
+        source->eval_slot = -1;
+        source->eval_uses = 0;
+      }
+      group.sources_.clear();
+    }
+  } forget{*this};
+
+  find_sources();
+  program_.clear();
+  program_.size = size;
+  program_.row_length = row_length;
+  program_.slots.resize(sources_.size() + members.size());
+  last_use_.assign(program_.slots.size(), -1);
+  free_scratch_.clear();
+  int item = 1;
+  for (Node* source : sources_) {
+    item = std::max(item, source->dtype.size());
+  }
+  for (size_t m = 0; m < members.size(); ++m) {
+    item = std::max(item, members[m]->dtype.size());
+    members[m]->eval_slot = static_cast<int32_t>(sources_.size() + m);
+    for (const array& operand : members[m]->operands()) {
+      last_use_[static_cast<size_t>(operand.node()->eval_slot)] = static_cast<int32_t>(m);
+    }
+  }
+  for (Node* sink : sinks) { // a sink reads its slot after the last step
+    last_use_[static_cast<size_t>(sink->operands()[0].node()->eval_slot)] = static_cast<int32_t>(members.size());
+  }
+  program_.scratch_item_size = item;
+
+  plan_sources();
+  for (size_t m = 0; m < members.size(); ++m) {
+    plan_step(m);
+  }
+  plan_sinks();
+  cpu::run(program_);
+}
+
+} // namespace mlx::core

@@ -1,0 +1,249 @@
+// The public operations, in the groups of the families under ops/. Prototypes only.
+#pragma once
+
+#include <optional>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "mlx_core/array.h"
+
+namespace mlx::core {
+
+// --- elementwise: exponential, trigonometric, hyperbolic, special (ops/<family>.cpp) ---
+array exp(const array& a, StreamOrDevice s = {});
+array expm1(const array& a, StreamOrDevice s = {});
+array log(const array& a, StreamOrDevice s = {});
+array log2(const array& a, StreamOrDevice s = {});
+array log10(const array& a, StreamOrDevice s = {});
+array log1p(const array& a, StreamOrDevice s = {});
+array sigmoid(const array& a, StreamOrDevice s = {});
+array logaddexp(const array& a, const array& b, StreamOrDevice s = {});
+array erf(const array& a, StreamOrDevice s = {});
+array erfinv(const array& a, StreamOrDevice s = {});
+array sin(const array& a, StreamOrDevice s = {});
+array cos(const array& a, StreamOrDevice s = {});
+array tan(const array& a, StreamOrDevice s = {});
+array arcsin(const array& a, StreamOrDevice s = {});
+array arccos(const array& a, StreamOrDevice s = {});
+array arctan(const array& a, StreamOrDevice s = {});
+array arctan2(const array& a, const array& b, StreamOrDevice s = {});
+array degrees(const array& a, StreamOrDevice s = {});
+array radians(const array& a, StreamOrDevice s = {});
+array sinh(const array& a, StreamOrDevice s = {});
+array cosh(const array& a, StreamOrDevice s = {});
+array tanh(const array& a, StreamOrDevice s = {});
+array arcsinh(const array& a, StreamOrDevice s = {});
+array arccosh(const array& a, StreamOrDevice s = {});
+array arctanh(const array& a, StreamOrDevice s = {});
+
+// --- arithmetic ---
+array add(const array& a, const array& b, StreamOrDevice s = {});
+array subtract(const array& a, const array& b, StreamOrDevice s = {});
+array multiply(const array& a, const array& b, StreamOrDevice s = {});
+array divide(const array& a, const array& b, StreamOrDevice s = {});
+array floor_divide(const array& a, const array& b, StreamOrDevice s = {});
+array remainder(const array& a, const array& b, StreamOrDevice s = {});
+std::vector<array> divmod(const array& a, const array& b, StreamOrDevice s = {});
+array power(const array& a, const array& b, StreamOrDevice s = {});
+array maximum(const array& a, const array& b, StreamOrDevice s = {});
+array minimum(const array& a, const array& b, StreamOrDevice s = {});
+// 0 where a is 0, whatever b; else a * b. How tangents and cotangents meet derivatives.
+array zero_times(const array& a, const array& b, StreamOrDevice s = {});
+array negative(const array& a, StreamOrDevice s = {});
+array positive(const array& a, StreamOrDevice s = {});
+array abs(const array& a, StreamOrDevice s = {});
+array sign(const array& a, StreamOrDevice s = {});
+array square(const array& a, StreamOrDevice s = {});
+array sqrt(const array& a, StreamOrDevice s = {});
+array rsqrt(const array& a, StreamOrDevice s = {});
+array reciprocal(const array& a, StreamOrDevice s = {});
+array clip(
+    const array& a, const std::optional<array>& a_min, const std::optional<array>& a_max, StreamOrDevice s = {});
+array nan_to_num(
+    const array& a, float nan = 0, std::optional<float> posinf = {}, std::optional<float> neginf = {},
+    StreamOrDevice s = {});
+array where(const array& condition, const array& x, const array& y, StreamOrDevice s = {});
+
+// --- complex parts, casts ---
+array real(const array& a, StreamOrDevice s = {});
+array imag(const array& a, StreamOrDevice s = {});
+array conjugate(const array& a, StreamOrDevice s = {});
+array make_complex(const array& re, const array& im, StreamOrDevice s = {});
+array astype(const array& a, Dtype dtype, StreamOrDevice s = {});
+
+// --- rounding ---
+array floor(const array& a, StreamOrDevice s = {});
+array ceil(const array& a, StreamOrDevice s = {});
+array trunc(const array& a, StreamOrDevice s = {});
+array round(const array& a, int decimals = 0, StreamOrDevice s = {});
+
+// --- comparison and logic: bool outputs ---
+array equal(const array& a, const array& b, StreamOrDevice s = {});
+array not_equal(const array& a, const array& b, StreamOrDevice s = {});
+array less(const array& a, const array& b, StreamOrDevice s = {});
+array less_equal(const array& a, const array& b, StreamOrDevice s = {});
+array greater(const array& a, const array& b, StreamOrDevice s = {});
+array greater_equal(const array& a, const array& b, StreamOrDevice s = {});
+array logical_not(const array& a, StreamOrDevice s = {});
+array logical_and(const array& a, const array& b, StreamOrDevice s = {});
+array logical_or(const array& a, const array& b, StreamOrDevice s = {});
+array logical_xor(const array& a, const array& b, StreamOrDevice s = {});
+array isnan(const array& a, StreamOrDevice s = {});
+array isinf(const array& a, StreamOrDevice s = {});
+array isfinite(const array& a, StreamOrDevice s = {});
+array isposinf(const array& a, StreamOrDevice s = {});
+array isneginf(const array& a, StreamOrDevice s = {});
+array isclose(
+    const array& a, const array& b, double rtol = 1e-5, double atol = 1e-8, bool equal_nan = false,
+    StreamOrDevice s = {});
+array allclose(
+    const array& a, const array& b, double rtol = 1e-5, double atol = 1e-8, bool equal_nan = false,
+    StreamOrDevice s = {});
+array array_equal(const array& a, const array& b, bool equal_nan = false, StreamOrDevice s = {});
+
+// --- bitwise ---
+array bitwise_and(const array& a, const array& b, StreamOrDevice s = {});
+array bitwise_or(const array& a, const array& b, StreamOrDevice s = {});
+array bitwise_xor(const array& a, const array& b, StreamOrDevice s = {});
+array left_shift(const array& a, const array& b, StreamOrDevice s = {});
+array right_shift(const array& a, const array& b, StreamOrDevice s = {});
+array bitwise_invert(const array& a, StreamOrDevice s = {});
+
+// --- creation ---
+array full(const Shape& shape, const array& vals, Dtype dtype, StreamOrDevice s = {});
+array full(const Shape& shape, const array& vals, StreamOrDevice s = {});
+array full_like(const array& a, const array& vals, std::optional<Dtype> dtype = {}, StreamOrDevice s = {});
+array zeros(const Shape& shape, Dtype dtype = float32, StreamOrDevice s = {});
+array zeros_like(const array& a, StreamOrDevice s = {});
+array ones(const Shape& shape, Dtype dtype = float32, StreamOrDevice s = {});
+array ones_like(const array& a, StreamOrDevice s = {});
+array arange(double start, double stop, double step, Dtype dtype, StreamOrDevice s = {});
+array arange(double start, double stop, StreamOrDevice s = {});
+array arange(int stop, StreamOrDevice s = {});
+array linspace(
+    double start, double stop, int num = 50, Dtype dtype = float32, bool endpoint = true, StreamOrDevice s = {});
+array eye(int n, int m, int k, Dtype dtype = float32, StreamOrDevice s = {});
+array eye(int n, StreamOrDevice s = {});
+array identity(int n, Dtype dtype = float32, StreamOrDevice s = {});
+array tri(int n, int m, int k, Dtype dtype = float32, StreamOrDevice s = {});
+array tril(const array& x, int k = 0, StreamOrDevice s = {});
+array triu(const array& x, int k = 0, StreamOrDevice s = {});
+
+// --- shape ---
+array reshape(const array& a, Shape shape, StreamOrDevice s = {}); // one entry may be -1
+array flatten(const array& a, int start_axis = 0, int end_axis = -1, StreamOrDevice s = {});
+array unflatten(const array& a, int axis, Shape shape, StreamOrDevice s = {});
+array squeeze(const array& a, const Axes& axes, StreamOrDevice s = {});
+array squeeze(const array& a, StreamOrDevice s = {});
+array expand_dims(const array& a, const Axes& axes, StreamOrDevice s = {});
+array transpose(const array& a, const Axes& axes, StreamOrDevice s = {});
+array transpose(const array& a, StreamOrDevice s = {});
+array matrix_transpose(const array& a, StreamOrDevice s = {});
+array moveaxis(const array& a, int source, int destination, StreamOrDevice s = {});
+array swapaxes(const array& a, int axis1, int axis2, StreamOrDevice s = {});
+array broadcast_to(const array& a, const Shape& shape, StreamOrDevice s = {});
+std::vector<array> broadcast_arrays(const std::vector<array>& arrays, StreamOrDevice s = {});
+array concatenate(const std::vector<array>& arrays, int axis = 0, StreamOrDevice s = {});
+array stack(const std::vector<array>& arrays, int axis = 0, StreamOrDevice s = {});
+std::vector<array> split(const array& a, const Axes& indices, int axis = 0, StreamOrDevice s = {});
+std::vector<array> split(const array& a, int sections, int axis = 0, StreamOrDevice s = {});
+std::vector<array> unstack(const array& a, int axis = 0, StreamOrDevice s = {});
+array contiguous(const array& a, StreamOrDevice s = {});
+// The sum over the axes along which `shape` was broadcast to a's shape: broadcast_to's transpose.
+array sum_to(const array& a, const Shape& shape, StreamOrDevice s = {});
+
+// --- reading and writing parts ---
+array slice(const array& a, Shape start, Shape stop, Shape strides, StreamOrDevice s = {});
+array slice(const array& a, Shape start, Shape stop, StreamOrDevice s = {});
+array slice_update(
+    const array& src, const array& update, Shape start, Shape stop, Shape strides, StreamOrDevice s = {});
+array slice_update(const array& src, const array& update, Shape start, Shape stop, StreamOrDevice s = {});
+// a[indices[0], + ...]: indices select along `axes`, broadcast together; the slice read at each has shape slice_sizes.
+// The output's shape is the indices' followed by slice_sizes.
+array gather(
+    const array& a, const std::vector<array>& indices, const Axes& axes, const Shape& slice_sizes,
+    StreamOrDevice s = {});
+// a with updates (indices' shape followed by a slice shape) written at the indices; the last of duplicates wins.
+array scatter(
+    const array& a, const std::vector<array>& indices, const array& updates, const Axes& axes, StreamOrDevice s = {});
+array scatter_add(
+    const array& a, const std::vector<array>& indices, const array& updates, const Axes& axes, StreamOrDevice s = {});
+array take(const array& a, const array& indices, int axis, StreamOrDevice s = {});
+array take(const array& a, const array& indices, StreamOrDevice s = {});
+array take_along_axis(const array& a, const array& indices, int axis, StreamOrDevice s = {});
+array put_along_axis(const array& a, const array& indices, const array& values, int axis, StreamOrDevice s = {});
+array scatter_add_axis(const array& a, const array& indices, const array& values, int axis, StreamOrDevice s = {});
+
+// --- reductions: axes empty optional = all ---
+array sum(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+array sum(const array& a, bool keepdims = false, StreamOrDevice s = {});
+array prod(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+array prod(const array& a, bool keepdims = false, StreamOrDevice s = {});
+array max(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+array max(const array& a, bool keepdims = false, StreamOrDevice s = {});
+array min(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+array min(const array& a, bool keepdims = false, StreamOrDevice s = {});
+array all(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+array all(const array& a, bool keepdims = false, StreamOrDevice s = {});
+array any(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+array any(const array& a, bool keepdims = false, StreamOrDevice s = {});
+array mean(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+array mean(const array& a, bool keepdims = false, StreamOrDevice s = {});
+array var(const array& a, const Axes& axes, bool keepdims = false, int ddof = 0, StreamOrDevice s = {});
+array var(const array& a, bool keepdims = false, int ddof = 0, StreamOrDevice s = {});
+array std(const array& a, const Axes& axes, bool keepdims = false, int ddof = 0, StreamOrDevice s = {});
+array std(const array& a, bool keepdims = false, int ddof = 0, StreamOrDevice s = {});
+array logsumexp(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+array logsumexp(const array& a, bool keepdims = false, StreamOrDevice s = {});
+array softmax(const array& a, const Axes& axes, bool precise = false, StreamOrDevice s = {});
+array softmax(const array& a, bool precise = false, StreamOrDevice s = {});
+array argmin(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
+array argmin(const array& a, bool keepdims = false, StreamOrDevice s = {});
+array argmax(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
+array argmax(const array& a, bool keepdims = false, StreamOrDevice s = {});
+
+// --- sorting (permutation and categorical need argsort; the rest of the family lives beside it) ---
+array sort(const array& a, int axis, StreamOrDevice s = {});
+array argsort(const array& a, int axis, StreamOrDevice s = {});
+
+// --- products ---
+array matmul(const array& a, const array& b, StreamOrDevice s = {});
+array addmm(
+    const array& c, const array& a, const array& b, float alpha = 1, float beta = 1, StreamOrDevice s = {});
+
+// --- autodiff control ---
+array stop_gradient(const array& a, StreamOrDevice s = {});
+
+// --- operators ---
+array operator-(const array& a);
+array operator+(const array& a, const array& b);
+array operator-(const array& a, const array& b);
+array operator*(const array& a, const array& b);
+array operator/(const array& a, const array& b);
+array operator%(const array& a, const array& b);
+array operator==(const array& a, const array& b);
+array operator!=(const array& a, const array& b);
+array operator<(const array& a, const array& b);
+array operator<=(const array& a, const array& b);
+array operator>(const array& a, const array& b);
+array operator>=(const array& a, const array& b);
+
+// A number written beside an array takes the array's dtype when that can hold its kind.
+template <typename T>
+concept Number = std::is_arithmetic_v<T>;
+template <Number T>
+array scalar_like(T value, const array& like) {
+  bool fits = like.dtype().is_inexact() || (std::is_integral_v<T> && (like.dtype().is_integer() || std::is_same_v<T, bool>));
+  return fits ? array(value, like.dtype()) : array(value);
+}
+template <Number T> array operator+(const array& a, T b) { return add(a, scalar_like(b, a)); }
+template <Number T> array operator+(T a, const array& b) { return add(scalar_like(a, b), b); }
+template <Number T> array operator-(const array& a, T b) { return subtract(a, scalar_like(b, a)); }
+template <Number T> array operator-(T a, const array& b) { return subtract(scalar_like(a, b), b); }
+template <Number T> array operator*(const array& a, T b) { return multiply(a, scalar_like(b, a)); }
+template <Number T> array operator*(T a, const array& b) { return multiply(scalar_like(a, b), b); }
+template <Number T> array operator/(const array& a, T b) { return divide(a, scalar_like(b, a)); }
+template <Number T> array operator/(T a, const array& b) { return divide(scalar_like(a, b), b); }
+
+} // namespace mlx::core

@@ -1,0 +1,267 @@
+// Random distributions: exact functions of random bits, so that the same key gives the same numbers everywhere, and
+// differentiable in their parameters (the bits are constants).
+#include <cmath>
+#include <limits>
+
+#include "mlx_core/ops/families.h"
+#include "mlx_core/ops/random_keys.h"
+#include "mlx_core/ops/unary.h"
+
+namespace mlx::core::random {
+
+namespace {
+
+// The largest value below 1 that a floating dtype holds.
+array below_one(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::Val::float16: return array(1 - std::ldexp(1.0, -11), dtype);
+    case Dtype::Val::bfloat16: return array(1 - std::ldexp(1.0, -8), dtype);
+    case Dtype::Val::float64: return array(std::nextafter(1.0, 0.0), dtype);
+    default: return array(std::nextafter(1.0f, 0.0f), dtype);
+  }
+}
+
+// In [0, 1). float64 has all 53 bits; the narrower types are 32 bits scaled in float32 and rounded, and what rounds to 1
+// is the value below it.
+array unit(const char* op, const Shape& shape, Dtype dtype, const std::optional<array>& key, const StreamOrDevice& s) {
+  if (dtype == float64) {
+    array high_bits = right_shift(words(op, shape, 8, key, s), array(uint64_t{11}));
+    return astype(high_bits, float64) * std::ldexp(1.0, -53);
+  }
+  array scaled = astype(words(op, shape, 4, key, s), float32) * std::ldexp(1.0, -32);
+  return minimum(astype(scaled, dtype), below_one(dtype));
+}
+
+void check_broadcast(const char* op, const char* names, const Shape& parameters, const Shape& shape) {
+  if (!(broadcast_shapes(op, parameters, shape) == shape)) {
+    fail(op, names, " with shape ", parameters, " cannot be broadcast to shape=", shape, ".");
+  }
+}
+
+// A bound as a real number of the given dtype.
+array bound(const array& a, Dtype dtype) {
+  array part = a.dtype().is_complex() ? real(a) : a;
+  return part.dtype() == dtype ? part : astype(part, dtype);
+}
+
+array uniform_for(
+    const char* op, const array& low, const array& high, const Shape& shape, Dtype dtype,
+    const std::optional<array>& key, const StreamOrDevice& s) {
+  check_broadcast(op, "low and high", broadcast_shapes(op, low.shape(), high.shape()), shape);
+  array lowest = bound(low, dtype);
+  array range = bound(high, dtype) - lowest;
+  return range * unit(op, shape, dtype, key, s) + lowest;
+}
+
+// -log(-log(u)): argmax of logits + gumbel draws from softmax(logits).
+array gumbel(const char* op, const Shape& shape, const std::optional<array>& key, const StreamOrDevice& s) {
+  return negative(log(negative(log(unit(op, shape, float32, key, s)))));
+}
+
+} // namespace
+
+// --- uniform ---
+
+array uniform(
+    const array& low, const array& high, const Shape& shape, Dtype dtype, const std::optional<array>& key,
+    StreamOrDevice s) {
+  if (!dtype.is_floating()) {
+    fail("random.uniform", "dtype is ", dtype, "; it must be a real floating type.");
+  }
+  return uniform_for("random.uniform", low, high, shape, dtype, key, s);
+}
+
+array uniform(const Shape& shape, Dtype dtype, const std::optional<array>& key, StreamOrDevice s) {
+  return uniform(array(0.0f), array(1.0f), shape, dtype, key, s);
+}
+
+// --- normal ---
+
+array normal(
+    const Shape& shape, Dtype dtype, const std::optional<array>& loc, const std::optional<array>& scale,
+    const std::optional<array>& key, StreamOrDevice s) {
+  constexpr const char* op = "random.normal";
+  if (!dtype.is_inexact()) {
+    fail(op, "dtype is ", dtype, "; it must be a floating or complex type.");
+  }
+  // The inverse of the distribution function, from a uniform in (-1, 1): x = sqrt(2) erfinv(u). The parts of a complex
+  // number have variance 1/2 each, so there the factor is 1.
+  Dtype part = dtype.is_complex() ? real_of(dtype) : dtype;
+  Dtype drawn_in = part == float64 ? float64 : float32;
+  Shape drawn = shape;
+  if (dtype.is_complex()) {
+    drawn.push_back(2);
+  }
+  array x = erfinv(uniform_for(op, negative(below_one(drawn_in)), array(1.0f), drawn, drawn_in, key, s));
+  std::optional<array> factor = scale ? std::optional(astype(*scale, dtype)) : std::nullopt;
+  if (dtype.is_complex()) {
+    std::vector<array> parts = unstack(x, -1);
+    x = make_complex(parts[0], parts[1]);
+  } else {
+    array sqrt2(std::sqrt(2.0), part);
+    x = astype(x, dtype);
+    factor = factor ? sqrt2 * *factor : sqrt2;
+  }
+  if (factor) {
+    x = *factor * x;
+  }
+  return loc ? x + astype(*loc, dtype) : x;
+}
+
+// --- randint ---
+
+array randint(
+    const array& low, const array& high, const Shape& shape, Dtype dtype, const std::optional<array>& key,
+    StreamOrDevice s) {
+  constexpr const char* op = "random.randint";
+  if (dtype.is_inexact()) {
+    fail(op, "dtype is ", dtype, "; it must be an integer type or bool.");
+  }
+  // A float32 uniform rounded down; rounding may have left the interval where float32 does not hold every integer.
+  array drawn = astype(floor(uniform_for(op, low, high, shape, float32, key, s)), dtype);
+  array top = high.dtype().is_complex() ? real(high) : high;
+  return maximum(minimum(drawn, astype(top - 1, dtype)), astype(low, dtype));
+}
+
+// --- bernoulli ---
+
+array bernoulli(
+    const array& p, const std::optional<Shape>& shape, const std::optional<array>& key, StreamOrDevice s) {
+  constexpr const char* op = "random.bernoulli";
+  if (!p.dtype().is_floating()) {
+    fail(op, "p has dtype ", p.dtype(), "; a probability is a real floating-point number.");
+  }
+  const Shape& drawn = shape ? *shape : p.shape();
+  check_broadcast(op, "p", p.shape(), drawn);
+  // Above 2^32, so that p = 1 is always true.
+  array scale(std::nextafter(std::ldexp(1.0f, 32), std::numeric_limits<float>::infinity()));
+  return less(words(op, drawn, 4, key, s), p * scale);
+}
+
+// --- permutation ---
+
+array permutation(const array& x, int axis, const std::optional<array>& key, StreamOrDevice s) {
+  constexpr const char* op = "random.permutation";
+  int along = normalize_axis(op, axis, x.ndim());
+  return take(x, argsort(words(op, Shape{x.shape(along)}, 4, key, s), 0), along);
+}
+
+array permutation(int x, const std::optional<array>& key, StreamOrDevice s) {
+  constexpr const char* op = "random.permutation";
+  if (x < 0) {
+    fail(op, "x is ", x, "; the number of integers to permute cannot be negative.");
+  }
+  return argsort(words(op, Shape{x}, 4, key, s), 0);
+}
+
+// --- categorical ---
+
+array categorical(
+    const array& logits, int axis, const std::optional<Shape>& shape, std::optional<int> num_samples,
+    const std::optional<array>& key, StreamOrDevice s) {
+  constexpr const char* op = "random.categorical";
+  if (shape && num_samples) {
+    fail(op, "shape=", *shape, " and num_samples=", *num_samples, " are both given; give at most one.");
+  }
+  int along = normalize_axis(op, axis, logits.ndim());
+  if (logits.shape(along) == 0) {
+    fail(op, "logits has shape ", logits.shape(), ": there is nothing to choose from along axis ", axis, ".");
+  }
+  array scores = logits.dtype().is_complex() ? real(logits) : logits;
+  if (num_samples) {
+    Shape noise = logits.shape();
+    noise.push_back(*num_samples);
+    return argmax(expand_dims(scores, {-1}) + gumbel(op, noise, key, s), along);
+  }
+  int from_end = along - logits.ndim();
+  Shape noise = logits.shape();
+  if (shape) {
+    Shape reduced = logits.shape();
+    reduced.erase(reduced.begin() + along);
+    check_broadcast(op, "logits without the axis,", reduced, *shape);
+    noise = *shape;
+    noise.insert(noise.begin() + (static_cast<int>(noise.size()) + from_end + 1), logits.shape(along));
+  }
+  return argmax(scores + gumbel(op, noise, key, s), from_end);
+}
+
+// --- what the registry knows ---
+
+namespace {
+
+constexpr const char* float32_bits =
+    "Drawn as 32 random bits scaled to [0, 1) (53 in float64), then high - low times that plus low. Differentiable in low "
+    "and high. Raises ValueError when dtype is not a real floating type, or when the bounds do not broadcast to shape.";
+
+constexpr OpInfo uniform_info{
+    .name = "random.uniform",
+    .summary = "Uniformly random numbers in [low, high).",
+    .accepts = Dtypes::floating,
+    .example = ">>> mx.random.uniform(shape=(3,), key=mx.random.key(0))\n"
+               "array([0.965321, 0.314682, 0.63303], dtype=float32)",
+    .details = float32_bits};
+
+constexpr OpInfo normal_info{
+    .name = "random.normal",
+    .summary = "Normally distributed random numbers with mean loc and standard deviation scale.",
+    .accepts = Dtypes::inexact,
+    .max_ulp = 8,
+    .example = ">>> mx.random.normal((3,), key=mx.random.key(0))\narray([1.81609, -0.482623, 0.339889], dtype=float32)",
+    .details = "sqrt(2) erfinv(u) of a uniform u in (-1, 1). The real and imaginary parts of complex numbers have variance "
+               "1/2 each. Differentiable in loc and scale."};
+
+constexpr OpInfo randint_info{
+    .name = "random.randint",
+    .summary = "Uniformly random integers in [low, high).",
+    .accepts = Dtypes::integral,
+    .differentiable = Differentiable::no,
+    .no_derivative = {"the samples are integers"},
+    .example = ">>> mx.random.randint(0, 10, (5,), key=mx.random.key(0))\narray([5, 0, 3, 8, 5], dtype=int32)",
+    .details = "Drawn from a float32 uniform and clamped to [low, high - 1], so where the interval is wider than 2**24 not "
+               "every integer is reached."};
+
+constexpr OpInfo bernoulli_info{
+    .name = "random.bernoulli",
+    .summary = "True with probability p.",
+    .accepts = Dtypes::floating,
+    .differentiable = Differentiable::no,
+    .no_derivative = {"the samples are booleans"},
+    .domain = {0, 1},
+    .example = ">>> mx.random.bernoulli(0.3, (4,), key=mx.random.key(0))\n"
+               "array([False, True, False, True], dtype=bool)",
+    .details = "The output has the shape of p unless shape is given, to which p must broadcast."};
+
+constexpr OpInfo permutation_info{
+    .name = "random.permutation",
+    .summary = "The integers below x in random order, or the slices of the array x along axis in random order.",
+    .example = ">>> mx.random.permutation(5, key=mx.random.key(0))\narray([1, 2, 0, 4, 3], dtype=uint32)",
+    .details = "Every slice along axis moves as a whole."};
+
+constexpr OpInfo categorical_info{
+    .name = "random.categorical",
+    .summary = "Random indices along axis, drawn with the probabilities softmax(logits).",
+    .differentiable = Differentiable::no,
+    .no_derivative = {"the samples are indices"},
+    .example = ">>> mx.random.categorical(mx.array([[0.0, 9.0], [9.0, 0.0]]), key=mx.random.key(0))\n"
+               "array([1, 0], dtype=uint32)",
+    .details = "The output has the shape of logits without axis; shape broadcasts it, num_samples appends an axis of that "
+               "many samples. At most one of the two may be given."};
+
+} // namespace
+} // namespace mlx::core::random
+
+namespace mlx::core {
+
+std::span<const OpInfo* const> random_ops() {
+  static const std::vector<const OpInfo*>& ops = *[] {
+    auto* all = new std::vector<const OpInfo*>(random::key_ops().begin(), random::key_ops().end());
+    for (const OpInfo* op : {&random::uniform_info, &random::normal_info, &random::randint_info,
+                             &random::bernoulli_info, &random::permutation_info, &random::categorical_info}) {
+      all->push_back(op);
+    }
+    return all;
+  }();
+  return ops;
+}
+
+} // namespace mlx::core

@@ -1,0 +1,221 @@
+// Random keys: making and splitting them, the implicit sequence of this process, and the primitive that turns a key into
+// bits. A key is two uint32; the bits are Threefry's (cpu/random_bits.h), so the same key always gives the same bits.
+#include "mlx_core/ops/random_keys.h"
+
+#include <chrono>
+#include <mutex>
+
+#include "mlx_core/cpu/copy.h"
+#include "mlx_core/cpu/random_bits.h"
+#include "mlx_core/ops/linear.h"
+#include "mlx_core/transforms.h"
+
+namespace mlx::core {
+
+// Keys of shape (..., 2) -> bits of shape (..., *shape): leading axes of the keys are independent draws, which is what a
+// mapped key becomes.
+class RandomBits final : public Primitive {
+ public:
+  RandomBits(Shape shape, int width) : shape_(std::move(shape)), width_(width) {}
+
+  const char* name() const override { return "RandomBits"; }
+  void visit(ParamVisitor& v) const override {
+    v("shape", shape_);
+    v("width", width_);
+  }
+
+  Specs infer(Operands operands) const override {
+    const Shape& keys = operands[0].shape();
+    Shape shape(keys.begin(), keys.end() - 1);
+    for (Dim length : shape_) {
+      shape.push_back(length);
+    }
+    return {Spec{std::move(shape), dtype()}};
+  }
+
+  void eval_cpu(Operands operands, std::span<array> outputs) const override {
+    const array& keys = operands[0];
+    array& out = outputs[0];
+    out.allocate();
+    int64_t count = static_cast<int64_t>(keys.size()) / 2;
+    const uint32_t* words = keys.data<uint32_t>();
+    std::vector<uint32_t> gathered;
+    if (!keys.is_row_contiguous()) {
+      gathered.resize(static_cast<size_t>(2 * count));
+      cpu::read_strided(words, sizes_of(keys.shape()), keys.strides(), sizeof(uint32_t), 0, 2 * count, gathered.data());
+      words = gathered.data();
+    }
+    if (count > 0 && out.nbytes() > 0) {
+      cpu::random_bits(words, count, 2, static_cast<int64_t>(out.nbytes()) / count, out.mutable_data());
+    }
+  }
+
+  MLX_ZERO_DERIVATIVES
+
+  Mapped vmap(Operands operands, const MapAxes& axes) const override {
+    return {{applied(self(*this), {moveaxis(operands[0], *axes[0], 0)})}, {0}};
+  }
+
+ private:
+  Dtype dtype() const {
+    switch (width_) {
+      case 1: return uint8;
+      case 2: return uint16;
+      case 4: return uint32;
+      default: return uint64;
+    }
+  }
+
+  Shape shape_;
+  int width_;
+};
+
+namespace random {
+
+namespace {
+
+// The implicit sequence: each draw splits `state` in two, keeps the first half and hands out the second.
+struct KeySequence {
+  std::mutex mutex;
+  array state;
+};
+
+KeySequence& implicit_keys() {
+  auto now = [] {
+    auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
+    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count());
+  };
+  static KeySequence& sequence = *new KeySequence{{}, key(now())};
+  return sequence;
+}
+
+void check_key(const char* op, const array& key) {
+  if (key.dtype() != uint32) {
+    fail(op, "key has dtype ", key.dtype(), "; a key is an array of two uint32, as mx.random.key makes it.");
+  }
+  if (key.ndim() != 1 || key.shape(0) != 2) {
+    fail(op, "key has shape ", key.shape(), "; a key has shape (2). Index a batch of keys, or map over it with vmap.");
+  }
+}
+
+std::pair<array, array> halves(const array& key) {
+  if (!key.is_available()) {
+    return split(key);
+  }
+  // A known key is split here and now: the sequence stays a leaf, however long nothing is evaluated.
+  uint32_t words[2], both[4];
+  cpu::read_strided(key.raw_data(), sizes_of(key.shape()), key.strides(), sizeof(uint32_t), 0, 2, words);
+  cpu::random_bits(words, 1, 2, sizeof(both), both);
+  return {array(both, Shape{2}), array(both + 2, Shape{2})};
+}
+
+} // namespace
+
+array key(uint64_t seed) {
+  uint32_t words[] = {static_cast<uint32_t>(seed >> 32), static_cast<uint32_t>(seed)};
+  return array(words, Shape{2});
+}
+
+void seed(uint64_t seed) { set_state(key(seed)); }
+
+array state() {
+  std::lock_guard lock(implicit_keys().mutex);
+  return implicit_keys().state;
+}
+
+void set_state(const array& key) {
+  check_key("random.state", key);
+  std::lock_guard lock(implicit_keys().mutex);
+  implicit_keys().state = key;
+}
+
+array next_key() {
+  KeySequence& sequence = implicit_keys();
+  std::unique_lock lock(sequence.mutex);
+  auto [state, key] = halves(sequence.state);
+  sequence.state = state;
+  lock.unlock();
+  // Every lane of every open vmap has its own, outermost first.
+  for (const OpenVmap& frame : open_vmaps()) {
+    key = frame.map_in(frame, random::split(key, static_cast<int>(frame.lanes)));
+  }
+  return key;
+}
+
+array words(const char* op, const Shape& shape, int width, const std::optional<array>& key, const StreamOrDevice& s) {
+  check_stream(s);
+  for (Dim length : shape) {
+    if (length < 0) {
+      fail(op, "shape is ", shape, "; no axis can have a negative length.");
+    }
+  }
+  if (key) {
+    check_key(op, *key);
+  }
+  return applied(make_primitive<RandomBits>(shape, width), {key ? *key : next_key()});
+}
+
+array split(const array& key, int num, StreamOrDevice s) {
+  if (num < 0) {
+    fail("random.split", "num is ", num, "; it cannot be negative.");
+  }
+  return words("random.split", Shape{num, 2}, 4, key, s);
+}
+
+std::pair<array, array> split(const array& key, StreamOrDevice s) {
+  std::vector<array> keys = unstack(split(key, 2, s), 0);
+  return {keys[0], keys[1]};
+}
+
+array bits(const Shape& shape, int width, const std::optional<array>& key, StreamOrDevice s) {
+  if (width != 1 && width != 2 && width != 4) {
+    fail("random.bits", "width is ", width, " bytes; it must be 1, 2 or 4.");
+  }
+  return words("random.bits", shape, width, key, s);
+}
+
+namespace {
+
+constexpr OpInfo key_info{
+    .name = "random.key",
+    .summary = "A random key from a seed: two uint32.",
+    .differentiable = Differentiable::no,
+    .no_derivative = {"a key is made of integers"},
+    .example = ">>> mx.random.key(7)\narray([0, 7], dtype=uint32)",
+    .details = "Functions of mx.random that get the same key return the same numbers. Split a key to get new ones."};
+
+constexpr OpInfo seed_info{
+    .name = "random.seed",
+    .summary = "Restarts the sequence of keys that functions of mx.random use when they get none.",
+    .differentiable = Differentiable::no,
+    .no_derivative = {"a seed is an integer"},
+    .example = ">>> mx.random.seed(0)\n>>> mx.random.uniform(shape=(2,))\narray([0.576551, 0.299172], dtype=float32)",
+    .details = "The sequence belongs to the process. Inside vmap every lane draws from a key of its own."};
+
+constexpr OpInfo split_info{
+    .name = "random.split",
+    .primitive = "RandomBits",
+    .summary = "Splits a key into num independent keys, of shape (num, 2).",
+    .differentiable = Differentiable::no,
+    .no_derivative = {"a key is made of integers"},
+    .example = ">>> mx.random.split(mx.random.key(0))\narray([[4146024105, 967050713],\n"
+               "       [2718843009, 1272950319]], dtype=uint32)"};
+
+constexpr OpInfo bits_info{
+    .name = "random.bits",
+    .primitive = "RandomBits",
+    .summary = "Uniformly random unsigned integers of width bytes each (1, 2 or 4).",
+    .differentiable = Differentiable::no,
+    .no_derivative = {"random bits are integers"},
+    .example = ">>> mx.random.bits((2,), key=mx.random.key(3))\narray([1946498123, 2217676430], dtype=uint32)",
+    .details = "Threefry-2x32 with 20 rounds (Salmon et al., Parallel random numbers: as easy as 1, 2, 3, 2011)."};
+
+} // namespace
+
+std::span<const OpInfo* const> key_ops() {
+  static constexpr const OpInfo* ops[] = {&key_info, &seed_info, &split_info, &bits_info};
+  return ops;
+}
+
+} // namespace random
+} // namespace mlx::core

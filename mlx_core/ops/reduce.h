@@ -1,0 +1,34 @@
+// The reduction primitive: a monoid over some axes. Eval may fuse it onto the elementwise work that feeds it.
+#pragma once
+
+#include "mlx_core/cpu/reduce.h"
+#include "mlx_core/primitive.h"
+
+namespace mlx::core {
+
+class Reduce final : public Primitive {
+ public:
+  // axes are normalized (sorted, unique, not negative) and not empty.
+  Reduce(cpu::Reduction op, Axes axes, bool keepdims) : op_(op), axes_(std::move(axes)), keepdims_(keepdims) {}
+  cpu::Reduction op() const { return op_; }
+  const Axes& axes() const { return axes_; }
+  bool keepdims() const { return keepdims_; }
+
+  const char* name() const override;
+  EvalKind eval_kind() const override { return EvalKind::reduction; }
+  Dependence dependence() const override { return Dependence::contracts_axes; }
+  void visit(ParamVisitor& v) const override;
+  Specs infer(Operands operands) const override;
+  void eval_cpu(Operands operands, std::span<array> outputs) const override;
+  Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const override;
+  Tangents vjp(
+      Operands primals, const Tangents& cotangents, Operands outputs, std::span<const bool> wanted) const override;
+  Mapped vmap(Operands operands, const MapAxes& axes) const override;
+
+ private:
+  cpu::Reduction op_;
+  Axes axes_;
+  bool keepdims_;
+};
+
+} // namespace mlx::core

@@ -1,0 +1,99 @@
+// Sorting along an axis.
+#include "mlx_core/cpu/sort.h"
+
+#include "mlx_core/ops/batching.h"
+#include "mlx_core/ops/families.h"
+#include "mlx_core/ops/linear.h"
+
+namespace mlx::core {
+
+class Sort final : public Primitive {
+ public:
+  static constexpr OpInfo info{
+      .name = "sort",
+      .primitive = "Sort",
+      .summary = "The elements in ascending order along an axis (the last by default; None sorts the flattened array).",
+      .example = ">>> mx.sort(mx.array([3, 1, 2]))\narray([1, 2, 3], dtype=int32)",
+      .details = "NaNs come last. Complex numbers are ordered by real part, then imaginary part. The derivative follows each "
+                 "element to its place."};
+
+  explicit Sort(int axis) : axis_(axis) {}
+  const char* name() const override { return info.primitive; }
+  Dependence dependence() const override { return Dependence::contracts_axes; }
+  void visit(ParamVisitor& v) const override { v("axis", axis_); }
+  Specs infer(Operands operands) const override { return {Spec{operands[0].shape(), operands[0].dtype()}}; }
+  void eval_cpu(Operands operands, std::span<array> outputs) const override {
+    const array& x = operands[0];
+    outputs[0].allocate();
+    cpu::sort(x.dtype(), x.raw_data(), sizes_of(x.shape()), x.strides(), axis_, outputs[0].mutable_data());
+  }
+  Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {
+    if (!tangents[0]) {
+      return {std::nullopt};
+    }
+    return {take_along_axis(*tangents[0], argsort(primals[0], axis_), axis_)};
+  }
+  Tangents vjp(Operands primals, const Tangents& cotangents, Operands, std::span<const bool>) const override {
+    if (!cotangents[0]) {
+      return {std::nullopt};
+    }
+    // Each element goes to one place, so nothing is written twice.
+    const array& ct = *cotangents[0];
+    return {scatter_add_axis(zeros(ct.shape(), ct.dtype()), argsort(primals[0], axis_), ct, axis_)};
+  }
+  Mapped vmap(Operands operands, const MapAxes& axes) const override {
+    int axis = axis_ + (axis_ >= *axes[0] ? 1 : 0);
+    return {{applied(make_primitive<Sort>(axis), {operands[0]})}, {*axes[0]}};
+  }
+
+ private:
+  int axis_;
+};
+
+array sort(const array& a, int axis, StreamOrDevice s) {
+  check_stream(s);
+  return applied(make_primitive<Sort>(normalize_axis("sort", axis, a.ndim())), {a});
+}
+
+class ArgSort final : public Primitive {
+ public:
+  static constexpr OpInfo info{
+      .name = "argsort",
+      .primitive = "ArgSort",
+      .summary = "The indices that sort an array along an axis (the last by default; None sorts the flattened array).",
+      .differentiable = Differentiable::no,
+      .no_derivative = {"the output is indices"},
+      .example = ">>> mx.argsort(mx.array([3, 1, 2]))\narray([1, 2, 0], dtype=uint32)",
+      .details = "Equal elements keep their order; NaNs come last."};
+
+  explicit ArgSort(int axis) : axis_(axis) {}
+  const char* name() const override { return info.primitive; }
+  Dependence dependence() const override { return Dependence::contracts_axes; }
+  void visit(ParamVisitor& v) const override { v("axis", axis_); }
+  Specs infer(Operands operands) const override { return {Spec{operands[0].shape(), uint32}}; }
+  void eval_cpu(Operands operands, std::span<array> outputs) const override {
+    const array& x = operands[0];
+    outputs[0].allocate();
+    cpu::argsort(x.dtype(), x.raw_data(), sizes_of(x.shape()), x.strides(), axis_, outputs[0].mutable_data());
+  }
+  MLX_ZERO_DERIVATIVES
+  Mapped vmap(Operands operands, const MapAxes& axes) const override {
+    int axis = axis_ + (axis_ >= *axes[0] ? 1 : 0);
+    return {{applied(make_primitive<ArgSort>(axis), {operands[0]})}, {*axes[0]}};
+  }
+
+ private:
+  int axis_;
+};
+
+array argsort(const array& a, int axis, StreamOrDevice s) {
+  check_stream(s);
+  return applied(make_primitive<ArgSort>(normalize_axis("argsort", axis, a.ndim())), {a});
+}
+
+std::span<const OpInfo* const> sort_ops() {
+  static constexpr const OpInfo* ops[] = {&Sort::info, &ArgSort::info};
+  return ops;
+}
+
+} // namespace mlx::core

@@ -1,0 +1,87 @@
+// The elementwise unary kind: from a struct with a body and a derivative to a public op with every rule.
+//
+//   struct Sinh {
+//     static constexpr OpInfo info{...};
+//     static constexpr cpu::Body body = cpu::Body::sinh;
+//     static array derivative(const array& x, const array& y);   // dy/dx, of a holomorphic (or real) function
+//   };
+//   array sinh(const array& a, StreamOrDevice s) { return Unary<Sinh>::apply(a, s); }
+//
+// Instead of `derivative` an op may give `chain(g, x, y)` = g * dy/dx, or, when it is not holomorphic, `jvp(t, x, y)` and
+// `vjp(ct, x, y)`. With none of these, info.differentiable says why there is no derivative.
+#pragma once
+
+#include "mlx_core/ops.h"
+#include "mlx_core/primitive.h"
+
+namespace mlx::core {
+
+// The argument in a dtype the op takes: bool and integers become float32 where the op is inexact-only. Throws when there is
+// no such dtype.
+array to_accepted(const OpInfo& info, const array& a);
+// Throws when s names a device this build lacks.
+inline void check_stream(const StreamOrDevice& s) {
+  if (s.index() != 0) {
+    to_stream(s);
+  }
+}
+// g or its conjugate: conj is the identity on real arrays, without a node.
+inline array conj_of(const array& g) { return g.dtype().is_complex() ? conjugate(g) : g; }
+
+template <typename Op>
+class Unary final : public Elementwise {
+ public:
+  static array apply(const array& a, const StreamOrDevice& s) {
+    check_stream(s);
+    array x = to_accepted(Op::info, a);
+    Dtype out = cpu::output_dtype(Op::body, x.dtype());
+    return array::make(instance(), Spec{x.shape(), out}, {x});
+  }
+
+  const char* name() const override { return Op::info.primitive; }
+  cpu::Body body() const override { return Op::body; }
+
+  Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const override {
+    if (!tangents[0]) {
+      return {std::nullopt};
+    }
+    if constexpr (requires { &Op::jvp; }) {
+      return {Op::jvp(*tangents[0], primals[0], outputs[0])};
+    } else {
+      return {chain(*tangents[0], primals[0], outputs[0])};
+    }
+  }
+
+  Tangents vjp(
+      Operands primals, const Tangents& cotangents, Operands outputs, std::span<const bool>) const override {
+    if (!cotangents[0]) {
+      return {std::nullopt};
+    }
+    const array& ct = *cotangents[0];
+    if constexpr (requires { &Op::vjp; }) {
+      return {Op::vjp(ct, primals[0], outputs[0])};
+    } else {
+      // ct * conj(d) = conj(conj(ct) * d)
+      Tangent g = chain(conj_of(ct), primals[0], outputs[0]);
+      return {g ? Tangent(conj_of(*g)) : g};
+    }
+  }
+
+ private:
+  static const PrimitiveRef& instance() {
+    static const PrimitiveRef& one = *new PrimitiveRef(make_primitive<Unary>());
+    return one;
+  }
+  static Tangent chain(const array& g, const array& x, const array& y) {
+    if constexpr (requires { &Op::chain; }) {
+      return Op::chain(g, x, y);
+    } else if constexpr (requires { &Op::derivative; }) {
+      return zero_times(g, Op::derivative(x, y));
+    } else {
+      static_assert(Op::info.differentiable != Differentiable::yes, "a differentiable op needs a derivative");
+      return std::nullopt;
+    }
+  }
+};
+
+} // namespace mlx::core

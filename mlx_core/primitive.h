@@ -1,0 +1,239 @@
+// Primitive: one operation with every rule it has. OpInfo: what the registry, the bindings, the docs and the tests know
+// of a public op. Function: a primitive that owns a sub-graph.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "mlx_core/array.h"
+#include "mlx_core/cpu/elementwise.h"
+
+namespace mlx::core {
+
+// An absent rule is a fact about the op; the reason is the error's text.
+struct NoRule {
+  const char* because;
+};
+
+// The dtypes an op takes without conversion.
+enum class Dtypes : uint8_t {
+  all,       // every dtype
+  numeric,   // every dtype but bool
+  inexact,   // floating and complex; integers and bool are promoted to float32
+  floating,  // real floating; integers and bool are promoted to float32, complex is an error
+  real,      // everything but complex
+  integral,  // integers and bool
+  complex,
+};
+bool accepts(Dtypes set, Dtype dtype);
+
+// Where tests draw the arguments of an elementwise op: an open interval that keeps clear of poles and kinks.
+struct Domain {
+  double low = -3, high = 3;
+};
+
+// Whether a derivative exists.
+enum class Differentiable : uint8_t {
+  yes,
+  zero,    // piecewise constant: the derivative is zero wherever it exists
+  no,      // the output carries no derivative at all (indices, bits)
+};
+
+struct OpInfo {
+  const char* name;                 // as in Python: "sinh"
+  const char* primitive = nullptr;  // the node's name and the Metal functor: "Sinh"; null for compositions
+  const char* summary;              // the first line of the docstring
+  Dtypes accepts = Dtypes::all;
+  Differentiable differentiable = Differentiable::yes;
+  NoRule no_derivative = {nullptr}; // says why, when it is not `yes`
+  Domain domain = {};               // of every argument
+  Domain second_domain = {0, 0};    // of the second argument where it differs ({0, 0}: it does not)
+  double max_ulp = 0;               // bound for float32 and float64; 0 is exact
+  const char* example = nullptr;    // a doctest
+  const char* details = nullptr;    // further docstring: formula with its source, errors, shapes
+  array (*unary)(const array&, StreamOrDevice) = nullptr;                              // elementwise ops: the public
+  array (*binary)(const array&, const array&, StreamOrDevice) = nullptr;               // function, so that bindings and
+  array (*ternary)(const array&, const array&, const array&, StreamOrDevice) = nullptr; // tests are loops
+};
+
+// How outputs depend on inputs; sparse Jacobians read it.
+enum class Dependence : uint8_t { elementwise, moves_data, contracts_axes, opaque };
+
+// How eval treats a primitive.
+enum class EvalKind : uint8_t {
+  general,     // eval_cpu on evaluated operands
+  elementwise, // may join a fused group: see Elementwise
+  reduction,   // may end a fused group: see Reduce in ops/reduce.h
+  view,        // eval_cpu only arranges strides: no work
+  identity,    // the operand itself
+  project,     // one output of a multi-output application: see Project
+};
+
+// Visits a primitive's parameters by name, in order. Comparing, hashing, printing and saving are visitors.
+class ParamVisitor {
+ public:
+  virtual ~ParamVisitor() = default;
+  virtual void operator()(const char* name, bool value) = 0;
+  virtual void operator()(const char* name, int64_t value) = 0;
+  virtual void operator()(const char* name, Dim value) = 0;
+  virtual void operator()(const char* name, double value) = 0;
+  virtual void operator()(const char* name, std::string_view value) = 0;
+  virtual void operator()(const char* name, Dtype value) = 0;
+  virtual void operator()(const char* name, const Shape& value) = 0;
+  virtual void operator()(const char* name, std::span<const int64_t> value) = 0;
+  virtual void operator()(const char* name, std::span<const int> value) = 0;
+  virtual void operator()(const char* name, const class FunctionBody& value) = 0;
+  void operator()(const char* name, int value) { (*this)(name, static_cast<int64_t>(value)); }
+  void operator()(const char* name, const char* value) { (*this)(name, std::string_view(value)); }
+  void operator()(const char* name, const Axes& value) { (*this)(name, std::span<const int>(value)); }
+};
+
+// vmap's axis of an operand or output; none when it is the same in every lane.
+using MapAxis = std::optional<int>;
+using MapAxes = SmallVector<MapAxis, 3>;
+struct Mapped {
+  std::vector<array> outputs;
+  MapAxes axes;
+};
+
+class Primitive {
+ public:
+  virtual ~Primitive() = default;
+
+  virtual const char* name() const = 0;
+  virtual EvalKind eval_kind() const { return EvalKind::general; }
+  virtual Dependence dependence() const { return Dependence::opaque; }
+  virtual void visit(ParamVisitor&) const {}
+
+  // Shape and dtype of each output: a pure function of the operands' shapes, dtypes and the parameters.
+  virtual Specs infer(Operands operands) const = 0;
+  virtual int output_count() const { return 1; }
+
+  // Operands are evaluated; outputs have shape and dtype, and get their storage here.
+  virtual void eval_cpu(Operands operands, std::span<array> outputs) const = 0;
+  virtual void eval_gpu(Operands operands, std::span<array> outputs) const;
+
+  // Tangents of the outputs, given those of the operands (nullopt: zero). outputs are this application's own.
+  virtual Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const = 0;
+  // Cotangents of the operands, given those of the outputs. Entries whose wanted[i] is false may be left out.
+  virtual Tangents vjp(
+      Operands primals, const Tangents& cotangents, Operands outputs, std::span<const bool> wanted) const = 0;
+  // The primitive over a batch: operand i is mapped over axes[i] where it has one.
+  virtual Mapped vmap(Operands operands, const MapAxes& axes) const = 0;
+
+ private:
+  friend void detail::add_primitive_reference(const Primitive*);
+  friend void detail::drop_primitive_reference(const Primitive*);
+  mutable std::atomic<uint32_t> references_{1};
+};
+
+// Applies a primitive to operands: infers the outputs and makes the node.
+array applied(const PrimitiveRef& primitive, std::initializer_list<array> operands);
+array applied(const PrimitiveRef& primitive, std::span<const array> operands);
+std::vector<array> applied_many(const PrimitiveRef& primitive, std::span<const array> operands);
+// The primitive of a node, as a reference that rules can apply again.
+PrimitiveRef self(const Primitive& p);
+
+template <typename P, typename... Args>
+PrimitiveRef make_primitive(Args&&... args) {
+  return PrimitiveRef(new P(std::forward<Args>(args)...));
+}
+
+// Parameters as text, "(axis=1, keepdims=True)", and equality of primitives by name and parameters.
+std::string params_to_string(const Primitive& p);
+bool equivalent(const Primitive& a, const Primitive& b);
+uint64_t hash_of(const Primitive& p);
+
+// One elementwise body over same-shaped or broadcasting operands. Fused at eval.
+class Elementwise : public Primitive {
+ public:
+  EvalKind eval_kind() const final { return EvalKind::elementwise; }
+  Dependence dependence() const final { return Dependence::elementwise; }
+  // What is computed; the kernel is found by the value operands' dtype. A cast is Body::copy between two dtypes.
+  virtual cpu::Body body() const = 0;
+  virtual cpu::Kernel kernel(Operands operands, Dtype output) const;
+  Specs infer(Operands operands) const override;
+  void eval_cpu(Operands operands, std::span<array> outputs) const final; // never called: eval runs fused programs
+  Mapped vmap(Operands operands, const MapAxes& axes) const final;
+};
+
+// Output `index` of the multi-output application that is its only operand.
+class Project final : public Primitive {
+ public:
+  Project(int index, Spec spec) : index_(index), spec_(std::move(spec)) {}
+  int index() const { return index_; }
+  const char* name() const override { return "Project"; }
+  EvalKind eval_kind() const override { return EvalKind::project; }
+  void visit(ParamVisitor& v) const override { v("index", index_); }
+  Specs infer(Operands) const override { return {spec_}; }
+  void eval_cpu(Operands operands, std::span<array> outputs) const override;
+  // The transforms treat an application and its projections together; these are never called.
+  Tangents jvp(Operands, const Tangents&, Operands) const override;
+  Tangents vjp(Operands, const Tangents&, Operands, std::span<const bool>) const override;
+  Mapped vmap(Operands, const MapAxes&) const override;
+
+ private:
+  int index_;
+  Spec spec_;
+};
+
+// A body of a sub-graph: parameters are placeholders, captured arrays are further operands.
+class FunctionBody {
+ public:
+  std::vector<array> parameters;
+  std::vector<array> captured;
+  std::vector<array> outputs;
+};
+
+// A primitive that owns a sub-graph. Operands: the arguments, then the captured arrays. Its rules are installed by
+// transforms/ (they replay the body), so that ops/ knows nothing of transforms.
+class Function : public Primitive {
+ public:
+  explicit Function(std::shared_ptr<const FunctionBody> body) : body_(std::move(body)) {}
+  const FunctionBody& body() const { return *body_; }
+  int output_count() const override { return static_cast<int>(body_->outputs.size()); }
+
+  struct Rules {
+    std::vector<array> (*replay)(const FunctionBody&, Operands arguments);
+    Tangents (*jvp)(const Function&, Operands, const Tangents&, Operands);
+    Tangents (*vjp)(const Function&, Operands, const Tangents&, Operands, std::span<const bool>);
+    Mapped (*vmap)(const Function&, Operands, const MapAxes&);
+  };
+  static void install(const Rules& rules);
+
+  const char* name() const override { return "Function"; }
+  void visit(ParamVisitor& v) const override { v("body", *body_); }
+  Specs infer(Operands operands) const override;
+  void eval_cpu(Operands operands, std::span<array> outputs) const override;
+  Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const override;
+  Tangents vjp(Operands, const Tangents&, Operands, std::span<const bool>) const override;
+  Mapped vmap(Operands operands, const MapAxes& axes) const override;
+
+ private:
+  std::shared_ptr<const FunctionBody> body_;
+};
+
+// Nodes made in this scope carry this origin, so that a backward node knows the line that caused it.
+class OriginScope {
+ public:
+  explicit OriginScope(uint32_t origin);
+  ~OriginScope();
+  OriginScope(const OriginScope&) = delete;
+  OriginScope& operator=(const OriginScope&) = delete;
+
+ private:
+  uint32_t outer_;
+};
+// Where nodes come from: filled by a hook that the language binding sets under debugging.
+struct Origin {
+  std::string file;
+  int line = 0;
+  std::string pass; // "forward", "vjp", "jvp", "vmap"
+};
+using OriginHook = uint32_t (*)();
+void set_origin_hook(OriginHook hook);
+uint32_t intern_origin(const Origin& origin);
+const Origin& origin_at(uint32_t index);
+
+} // namespace mlx::core

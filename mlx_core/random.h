@@ -1,0 +1,44 @@
+// Random numbers from explicit or implicit Threefry keys.
+#pragma once
+
+#include <optional>
+
+#include "mlx_core/array.h"
+
+namespace mlx::core::random {
+
+// Two uint32 words from a 64-bit seed.
+array key(uint64_t seed);
+// Restarts the implicit key sequence of this process.
+void seed(uint64_t seed);
+// num independent keys from one, shape (num, 2); the pair form is split(key, 2) unstacked.
+array split(const array& key, int num, StreamOrDevice s = {});
+std::pair<array, array> split(const array& key, StreamOrDevice s = {});
+// The next key of the implicit sequence; inside vmap a different one in every lane.
+array next_key();
+// What the implicit sequence goes on from: a key. Reading and setting it is how a sequence is saved and resumed.
+array state();
+void set_state(const array& key);
+
+// width bytes of random bits in each element (1, 2 or 4: uint8, uint16, uint32).
+array bits(const Shape& shape, int width = 4, const std::optional<array>& key = {}, StreamOrDevice s = {});
+// Uniform in [low, high).
+array uniform(
+    const array& low, const array& high, const Shape& shape, Dtype dtype = float32, const std::optional<array>& key = {},
+    StreamOrDevice s = {});
+array uniform(const Shape& shape, Dtype dtype = float32, const std::optional<array>& key = {}, StreamOrDevice s = {});
+array normal(
+    const Shape& shape, Dtype dtype = float32, const std::optional<array>& loc = {}, const std::optional<array>& scale = {},
+    const std::optional<array>& key = {}, StreamOrDevice s = {});
+array randint(
+    const array& low, const array& high, const Shape& shape, Dtype dtype = int32, const std::optional<array>& key = {},
+    StreamOrDevice s = {});
+array bernoulli(
+    const array& p, const std::optional<Shape>& shape = {}, const std::optional<array>& key = {}, StreamOrDevice s = {});
+array permutation(const array& x, int axis = 0, const std::optional<array>& key = {}, StreamOrDevice s = {});
+array permutation(int x, const std::optional<array>& key = {}, StreamOrDevice s = {});
+array categorical(
+    const array& logits, int axis = -1, const std::optional<Shape>& shape = {}, std::optional<int> num_samples = {},
+    const std::optional<array>& key = {}, StreamOrDevice s = {});
+
+} // namespace mlx::core::random

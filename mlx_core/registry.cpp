@@ -1,0 +1,85 @@
+// The registry: the families of ops/families.h, in the order of the documentation.
+#include "mlx_core/registry.h"
+
+#include <string>
+#include <unordered_map>
+
+#include "mlx_core/ops/families.h"
+
+namespace mlx::core {
+
+namespace {
+
+struct Family {
+  std::string_view name;
+  std::span<const OpInfo* const> (*ops)();
+};
+
+constexpr Family families[] = {
+    {"arithmetic", &arithmetic_ops},
+    {"powers", &power_ops},
+    {"extrema", &extrema_ops},
+    {"select", &select_ops},
+    {"exponential", &exponential_ops},
+    {"special", &special_ops},
+    {"trigonometric", &trigonometric_ops},
+    {"hyperbolic", &hyperbolic_ops},
+    {"rounding", &rounding_ops},
+    {"comparison", &comparison_ops},
+    {"bitwise", &bitwise_ops},
+    {"complex", &complex_ops},
+    {"cast", &cast_ops},
+    {"creation", &creation_ops},
+    {"shape", &shape_ops},
+    {"slice", &slice_ops},
+    {"gather_scatter", &gather_scatter_ops},
+    {"reduce", &reduce_ops},
+    {"sort", &sort_ops},
+    {"matmul", &matmul_ops},
+    {"random", &random_ops},
+};
+
+struct Entry {
+  const OpInfo* op;
+  std::string_view family;
+};
+
+const std::unordered_map<std::string_view, Entry>& entries_by_name() {
+  static const auto& entries = *[] {
+    auto* all = new std::unordered_map<std::string_view, Entry>;
+    for (const Family& family : families) {
+      for (const OpInfo* op : family.ops()) {
+        if (!all->emplace(op->name, Entry{op, family.name}).second) {
+          fail<std::logic_error>("registry", "two ops are called ", op->name, ".");
+        }
+      }
+    }
+    return all;
+  }();
+  return entries;
+}
+
+} // namespace
+
+const std::vector<const OpInfo*>& registered_ops() {
+  static const auto& ops = *[] {
+    auto* all = new std::vector<const OpInfo*>;
+    for (const Family& family : families) {
+      all->insert(all->end(), family.ops().begin(), family.ops().end());
+    }
+    return all;
+  }();
+  return ops;
+}
+
+const OpInfo* find_op(std::string_view name) {
+  auto found = entries_by_name().find(name);
+  return found == entries_by_name().end() ? nullptr : found->second.op;
+}
+
+std::string_view family_of(const OpInfo& op) {
+  auto found = entries_by_name().find(op.name);
+  return found == entries_by_name().end() ? std::string_view() : found->second.family;
+}
+
+} // namespace mlx::core

@@ -1,0 +1,66 @@
+// The function transforms. Each takes a function of arrays and gives another function of arrays, or its result, made of
+// ordinary graph nodes, so that transforms compose in any order to any depth.
+#pragma once
+
+#include <functional>
+#include <set>
+
+#include "mlx_core/array.h"
+
+namespace mlx::core {
+
+using VectorFunction = std::function<std::vector<array>(const std::vector<array>&)>;
+
+// Outputs, and the vector-Jacobian products: sum over outputs of cotangent * conj(d output / d primal), one per primal.
+// A primal that is integer or bool gets zeros. cotangents are given per output, with its shape; nullopt is zero.
+std::pair<std::vector<array>, std::vector<array>> vjp(
+    const VectorFunction& fun, const std::vector<array>& primals, const std::vector<array>& cotangents);
+// As above, when the cotangents are known only after the outputs are (grad).
+std::pair<std::vector<array>, std::vector<array>> vjp(
+    const VectorFunction& fun, const std::vector<array>& primals,
+    const std::function<std::vector<array>(const std::vector<array>& outputs)>& cotangents_of);
+std::pair<array, array> vjp(const std::function<array(const array&)>& fun, const array& primal, const array& cotangent);
+
+// Outputs, and the Jacobian-vector products.
+std::pair<std::vector<array>, std::vector<array>> jvp(
+    const VectorFunction& fun, const std::vector<array>& primals, const std::vector<array>& tangents);
+std::pair<array, array> jvp(const std::function<array(const array&)>& fun, const array& primal, const array& tangent);
+
+// The first output must be a scalar; its gradient with respect to the arguments numbered argnums.
+using ValueAndGradFunction =
+    std::function<std::pair<std::vector<array>, std::vector<array>>(const std::vector<array>&)>;
+ValueAndGradFunction value_and_grad(const VectorFunction& fun, const std::vector<int>& argnums = {0});
+VectorFunction grad(const VectorFunction& fun, const std::vector<int>& argnums = {0});
+std::function<std::pair<array, array>(const array&)> value_and_grad(const std::function<array(const array&)>& fun);
+std::function<array(const array&)> grad(const std::function<array(const array&)>& fun);
+
+// fun over a batch. Axes may be negative; nullopt is an argument that every lane shares / an output that is known to be
+// the same in every lane. Empty in_axes or out_axes means 0 for all.
+using VmapAxes = std::vector<std::optional<int>>;
+VectorFunction vmap(const VectorFunction& fun, VmapAxes in_axes = {}, VmapAxes out_axes = {});
+// vmap(fun, in_axes, ...)(args) when the axes of the outputs are known only after the outputs are.
+std::vector<array> vmap_call(
+    const VectorFunction& fun, const VmapAxes& in_axes, const std::vector<array>& args,
+    const std::function<VmapAxes(const std::vector<array>& outputs)>& out_axes_of);
+std::function<array(const array&)> vmap(const std::function<array(const array&)>& fun, int in_axis = 0, int out_axis = 0);
+std::function<array(const array&, const array&)> vmap(
+    const std::function<array(const array&, const array&)>& fun, int in_axis_a = 0, int in_axis_b = 0, int out_axis = 0);
+
+// The batched value behind an array inside a vmapped function: lanes along `axis`. nullopt when it is the same in every
+// lane of every open vmap. Printing uses it.
+struct BatchedView {
+  array value;
+  std::vector<int> lanes; // sizes of the mapped axes, which lead `value`'s shape, outermost first
+};
+std::optional<BatchedView> batched_view(const array& a);
+
+// The number of lanes of each vmap that is open on this thread, outermost first: random draws an independent key for each.
+struct OpenVmap {
+  int64_t lanes;
+  // A per-lane array inside that vmap whose batch (axis 0) is `batched`.
+  array (*map_in)(const OpenVmap& self, const array& batched);
+  void* frame;
+};
+std::vector<OpenVmap> open_vmaps();
+
+} // namespace mlx::core

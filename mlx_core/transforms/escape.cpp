@@ -1,0 +1,46 @@
+// A lane has no value of its own, so one that is kept could never be read: that is an error where it happens.
+#include "mlx_core/transforms/escape.h"
+
+#include <atomic>
+
+#include "mlx_core/primitive.h"
+
+namespace mlx::core {
+
+namespace {
+
+std::atomic<void (*)()> collect_garbage{nullptr};
+
+const array* kept_placeholder(const Frame& frame) {
+  for (const array& placeholder : frame.placeholders()) {
+    if (placeholder.node()->references.load(std::memory_order_acquire) > 1) {
+      return &placeholder;
+    }
+  }
+  return nullptr;
+}
+
+} // namespace
+
+void set_collect_garbage(void (*collect)()) { collect_garbage.store(collect); }
+
+void check_escapes(const Frame& frame) {
+  const array* kept = kept_placeholder(frame);
+  if (!kept) {
+    return;
+  }
+  if (void (*collect)() = collect_garbage.load()) {
+    collect();
+    kept = kept_placeholder(frame);
+    if (!kept) {
+      return;
+    }
+  }
+  const Origin& origin = origin_at(kept->node()->origin);
+  fail("vmap", "an array of one lane (shape ", kept->shape(), ", dtype ", kept->dtype(),
+       "), or one computed from it, is still referenced after the mapped function returned",
+       origin.line ? " (" + origin.file + ":" + std::to_string(origin.line) + ")" : std::string(),
+       ". Return what you want to keep: it comes out with a batch axis.");
+}
+
+} // namespace mlx::core

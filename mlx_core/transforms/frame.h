@@ -1,0 +1,42 @@
+// Frames: the transforms that are open on this thread, and the placeholders they hand to the function.
+#pragma once
+
+#include <vector>
+
+#include "mlx_core/array.h"
+
+namespace mlx::core {
+
+class Frame {
+ public:
+  enum class Kind : uint8_t { differentiate, vmap, trace };
+
+  explicit Frame(Kind kind);
+  ~Frame();
+  Frame(const Frame&) = delete;
+  Frame& operator=(const Frame&) = delete;
+
+  Kind kind() const { return kind_; }
+  uint64_t id() const { return id_; }
+  int64_t lanes = 0; // of a vmap
+
+  // The identity of `primal`, distinct from it, so that a function may also capture what it is given.
+  array primal(const array& primal);
+  // One lane of `batched`, which has its lanes along axis.
+  array lane(const array& batched, int axis);
+  // An array of this shape and dtype without a value.
+  array abstract(const Shape& shape, Dtype dtype);
+
+  // The placeholders made so far.
+  const std::vector<array>& placeholders() const { return placeholders_; }
+
+  // The frames open on this thread, outermost first.
+  static const std::vector<Frame*>& open();
+
+ private:
+  Kind kind_;
+  uint64_t id_;
+  std::vector<array> placeholders_;
+};
+
+} // namespace mlx::core

@@ -1,0 +1,84 @@
+// Forward mode: walk the tape and let every primitive push its operands' tangents to its outputs.
+#include <map>
+
+#include "mlx_core/ops.h"
+#include "mlx_core/transforms.h"
+#include "mlx_core/transforms/tape.h"
+
+namespace mlx::core {
+
+std::pair<std::vector<array>, std::vector<array>> jvp(
+    const VectorFunction& fun, const std::vector<array>& primals, const std::vector<array>& tangents) {
+  if (primals.size() != tangents.size()) {
+    fail("jvp", "there are ", primals.size(), " primals but ", tangents.size(), " tangents.");
+  }
+  Frame frame(Frame::Kind::differentiate);
+  for (size_t i = 0; i < primals.size(); ++i) {
+    if (!(primals[i].shape() == tangents[i].shape())) {
+      fail("jvp", "tangent ", i, " has shape ", tangents[i].shape(), " but primal ", i, " has shape ",
+           primals[i].shape(), ".");
+    }
+    frame.primal(primals[i]);
+  }
+  std::vector<array> outputs = fun(std::vector<array>(frame.placeholders()));
+
+  Tape tape(frame, outputs);
+  std::vector<Tangent> pushed(tape.nodes().size());
+  std::map<const Node*, Tangents> application_tangents;
+  for (size_t i = 0; i < primals.size(); ++i) {
+    if (primals[i].dtype().is_inexact()) {
+      pushed[i] = astype(tangents[i], primals[i].dtype());
+    }
+  }
+  for (size_t i = primals.size(); i < tape.nodes().size(); ++i) {
+    Node* node = tape.nodes()[i];
+    OriginScope scope(node->origin);
+    if (const Project* projection = Tape::projection(node)) {
+      const Tangents& all = application_tangents[node->operands()[0].node()];
+      size_t k = static_cast<size_t>(projection->index());
+      if (k < all.size()) {
+        pushed[i] = all[k];
+      }
+      continue;
+    }
+    Tangents in;
+    bool any = false;
+    for (const array& operand : node->operands()) {
+      int at = tape.index_of(operand);
+      in.push_back(at >= 0 ? pushed[static_cast<size_t>(at)] : std::nullopt);
+      any = any || in.back();
+    }
+    if (!any) {
+      continue;
+    }
+    node->references.fetch_add(1, std::memory_order_relaxed);
+    array self = array::from_node(node);
+    if (Tape::is_application(node)) {
+      std::vector<array> own;
+      for (size_t k = 0; k < node->extra->outputs.size(); ++k) {
+        const array& storage = node->extra->outputs[k];
+        Spec spec{storage.shape(), storage.dtype()};
+        own.push_back(array::make(make_primitive<Project>(static_cast<int>(k), spec), spec, {self}));
+      }
+      application_tangents[node] = node->primitive->jvp(node->operands(), in, own);
+    } else if (node->dtype.is_inexact()) {
+      pushed[i] = node->primitive->jvp(node->operands(), in, std::span<const array>(&self, 1))[0];
+    }
+  }
+
+  std::vector<array> out_tangents;
+  for (const array& output : outputs) {
+    int at = tape.index_of(output);
+    out_tangents.push_back(
+        at >= 0 && pushed[static_cast<size_t>(at)] ? *pushed[static_cast<size_t>(at)] : zeros_like(output));
+  }
+  return {std::move(outputs), std::move(out_tangents)};
+}
+
+std::pair<array, array> jvp(const std::function<array(const array&)>& fun, const array& primal, const array& tangent) {
+  auto [outputs, tangents] = jvp([&](const std::vector<array>& in) { return std::vector<array>{fun(in[0])}; },
+                                 std::vector<array>{primal}, std::vector<array>{tangent});
+  return {outputs[0], tangents[0]};
+}
+
+} // namespace mlx::core

@@ -1,0 +1,98 @@
+// Building a tape: an iterative walk that stays within the frame's levels.
+#include "mlx_core/transforms/tape.h"
+
+namespace mlx::core {
+
+namespace {
+
+constexpr int32_t independent = -1;
+constexpr int32_t unfinished = -2;
+
+size_t hash(const Node* node) {
+  return static_cast<size_t>((reinterpret_cast<uintptr_t>(node) >> 4) * 0x9e3779b97f4a7c15ull >> 16);
+}
+
+} // namespace
+
+Tape::Entry& Tape::entry(const Node* node) {
+  size_t mask = table_.size() - 1;
+  size_t at = hash(node) & mask;
+  while (table_[at].node && table_[at].node != node) {
+    at = (at + 1) & mask;
+  }
+  return table_[at];
+}
+
+void Tape::grow() {
+  std::vector<Entry> old(table_.size() * 2);
+  old.swap(table_);
+  for (const Entry& e : old) {
+    if (e.node) {
+      entry(e.node) = e;
+    }
+  }
+}
+
+int Tape::index_of(const Node* node) const {
+  const Entry& e = const_cast<Tape*>(this)->entry(node);
+  return e.node ? e.value : independent;
+}
+
+Tape::Tape(const Frame& frame, std::span<const array> outputs) : table_(256) {
+  struct Visit {
+    Node* node;
+    uint32_t next;
+    bool dependent;
+  };
+  std::vector<Visit> stack;
+  auto set = [&](Node* node, int32_t value) {
+    Entry& e = entry(node);
+    if (!e.node) {
+      e.node = node;
+      ++used_;
+    }
+    e.value = value;
+    if (used_ * 2 > table_.size()) {
+      grow();
+    }
+  };
+  for (const array& placeholder : frame.placeholders()) {
+    set(placeholder.node(), static_cast<int32_t>(nodes_.size()));
+    nodes_.push_back(placeholder.node());
+  }
+  for (const array& output : outputs) {
+    if (output.node()->level < frame.id() || entry(output.node()).node) {
+      continue;
+    }
+    set(output.node(), unfinished);
+    stack.push_back({output.node(), 0, false});
+    while (!stack.empty()) {
+      Visit& top = stack.back();
+      if (top.next < top.node->operand_count) {
+        Node* operand = top.node->operand_storage()[top.next].node();
+        if (operand->level < frame.id()) { // older than the frame: cannot depend on it
+          ++top.next;
+          continue;
+        }
+        const Entry& e = entry(operand);
+        if (!e.node) {
+          set(operand, unfinished);
+          stack.push_back({operand, 0, false});
+          continue; // comes back to this operand when its value is known
+        }
+        top.dependent = top.dependent || e.value >= 0;
+        ++top.next;
+        continue;
+      }
+      if (top.dependent) {
+        set(top.node, static_cast<int32_t>(nodes_.size()));
+        nodes_.push_back(top.node);
+      } else {
+        set(top.node, independent);
+      }
+      stack.pop_back();
+    }
+  }
+}
+
+} // namespace mlx::core

@@ -1,0 +1,188 @@
+// Reverse mode: walk the tape backwards and let every primitive push its cotangents to its operands.
+#include <map>
+
+#include "mlx_core/ops.h"
+#include "mlx_core/transforms.h"
+#include "mlx_core/transforms/tape.h"
+
+namespace mlx::core {
+
+namespace {
+
+class Pullback {
+ public:
+  Pullback(const Frame& frame, std::span<const array> outputs)
+      : tape_(frame, outputs), first_(frame.placeholders().size()), cotangents_(tape_.nodes().size()) {}
+
+  void add(const array& target, const array& cotangent) {
+    int at = tape_.index_of(target);
+    if (at >= 0 && target.dtype().is_inexact()) {
+      accumulate(cotangents_[static_cast<size_t>(at)], cotangent);
+    }
+  }
+
+  void run() {
+    for (size_t i = tape_.nodes().size(); i-- > first_;) {
+      Node* node = tape_.nodes()[i];
+      OriginScope scope(node->origin);
+      if (const Project* projection = Tape::projection(node)) {
+        if (Tangent& ct = cotangents_[i]) {
+          Node* application = node->operands()[0].node();
+          Tangents& all = application_cotangents_[application];
+          all.resize(application->extra->outputs.size());
+          all[static_cast<size_t>(projection->index())] = ct;
+          ct.reset();
+        }
+      } else if (Tape::is_application(node)) {
+        auto found = application_cotangents_.find(node);
+        if (found != application_cotangents_.end()) {
+          std::vector<array> outputs;
+          for (size_t k = 0; k < node->extra->outputs.size(); ++k) {
+            outputs.push_back(projected(node, static_cast<int>(k)));
+          }
+          push(node, found->second, outputs);
+        }
+      } else if (cotangents_[i]) {
+        node->references.fetch_add(1, std::memory_order_relaxed);
+        array self = array::from_node(node);
+        Tangents ct{std::move(cotangents_[i])};
+        cotangents_[i].reset();
+        push(node, ct, std::span<const array>(&self, 1));
+      }
+    }
+  }
+
+  const Tangent& of(const array& primal) const { return cotangents_[static_cast<size_t>(tape_.index_of(primal))]; }
+
+ private:
+  static void accumulate(Tangent& sum, const array& term) { sum = sum ? core::add(*sum, term) : term; }
+  static array projected(Node* application, int index) {
+    application->references.fetch_add(1, std::memory_order_relaxed);
+    array a = array::from_node(application);
+    const array& storage = application->extra->outputs[static_cast<size_t>(index)];
+    Spec spec{storage.shape(), storage.dtype()};
+    return array::make(make_primitive<Project>(index, spec), spec, {a});
+  }
+  void push(Node* node, const Tangents& ct, std::span<const array> outputs) {
+    std::span<array> operands = node->operands();
+    SmallVector<bool, 4> wanted(operands.size());
+    for (size_t k = 0; k < operands.size(); ++k) {
+      wanted[k] = operands[k].dtype().is_inexact() && tape_.index_of(operands[k]) >= 0;
+    }
+    Tangents pulled = node->primitive->vjp(operands, ct, outputs, wanted);
+    for (size_t k = 0; k < operands.size() && k < pulled.size(); ++k) {
+      if (wanted[k] && pulled[k]) {
+        accumulate(cotangents_[static_cast<size_t>(tape_.index_of(operands[k]))], *pulled[k]);
+      }
+    }
+  }
+
+  Tape tape_;
+  size_t first_; // the placeholders come before it, and end the walk
+  std::vector<Tangent> cotangents_;
+  std::map<Node*, Tangents> application_cotangents_;
+};
+
+} // namespace
+
+std::pair<std::vector<array>, std::vector<array>> vjp(
+    const VectorFunction& fun, const std::vector<array>& primals,
+    const std::function<std::vector<array>(const std::vector<array>&)>& cotangents_of) {
+  Frame frame(Frame::Kind::differentiate);
+  for (const array& primal : primals) {
+    frame.primal(primal);
+  }
+  std::vector<array> outputs = fun(std::vector<array>(frame.placeholders()));
+  std::vector<array> cotangents = cotangents_of(outputs);
+  if (cotangents.size() != outputs.size()) {
+    fail("vjp", "the function has ", outputs.size(), " outputs but ", cotangents.size(), " cotangents were given.");
+  }
+  Pullback pullback(frame, outputs);
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (!(cotangents[i].shape() == outputs[i].shape())) {
+      fail("vjp", "cotangent ", i, " has shape ", cotangents[i].shape(), " but output ", i, " has shape ",
+           outputs[i].shape(), ".");
+    }
+    if (outputs[i].dtype().is_inexact()) {
+      pullback.add(outputs[i], astype(cotangents[i], outputs[i].dtype()));
+    }
+  }
+  pullback.run();
+  std::vector<array> vjps;
+  for (size_t i = 0; i < primals.size(); ++i) {
+    const Tangent& ct = pullback.of(frame.placeholders()[i]);
+    vjps.push_back(ct ? *ct : zeros_like(primals[i]));
+  }
+  return {std::move(outputs), std::move(vjps)};
+}
+
+std::pair<std::vector<array>, std::vector<array>> vjp(
+    const VectorFunction& fun, const std::vector<array>& primals, const std::vector<array>& cotangents) {
+  return vjp(fun, primals, [&](const std::vector<array>&) { return cotangents; });
+}
+
+std::pair<array, array> vjp(const std::function<array(const array&)>& fun, const array& primal, const array& cotangent) {
+  auto [outputs, vjps] = vjp([&](const std::vector<array>& in) { return std::vector<array>{fun(in[0])}; },
+                             std::vector<array>{primal}, std::vector<array>{cotangent});
+  return {outputs[0], vjps[0]};
+}
+
+ValueAndGradFunction value_and_grad(const VectorFunction& fun, const std::vector<int>& argnums) {
+  if (argnums.empty()) {
+    fail("grad", "argnums is empty: name at least one argument to differentiate.");
+  }
+  return [fun, argnums](const std::vector<array>& args) {
+    std::vector<array> primals;
+    std::vector<size_t> positions;
+    for (int n : argnums) {
+      int count = static_cast<int>(args.size());
+      if (n < -count || n >= count) {
+        fail("grad", "argnums has ", n, " but the function was called with ", count, " arguments.");
+      }
+      positions.push_back(static_cast<size_t>(n < 0 ? n + count : n));
+      const array& primal = args[positions.back()];
+      if (!primal.dtype().is_inexact()) {
+        fail<TypeError>("grad", "argument ", n, " has dtype ", primal.dtype(),
+                        "; only floating and complex arrays have gradients. Cast it with astype first.");
+      }
+      primals.push_back(primal);
+    }
+    auto with_args = [&](const std::vector<array>& traced) {
+      std::vector<array> all(args);
+      for (size_t i = 0; i < positions.size(); ++i) {
+        all[positions[i]] = traced[i];
+      }
+      return fun(all);
+    };
+    return vjp(with_args, primals, [](const std::vector<array>& outputs) {
+      if (outputs.empty() || outputs[0].ndim() != 0) {
+        fail("grad", "the function must return a scalar first; it returned ",
+             outputs.empty() ? std::string("nothing") : "shape " + to_string(outputs[0].shape()),
+             ". Reduce it, with mx.sum or mx.mean for example.");
+      }
+      std::vector<array> cotangents{ones_like(outputs[0])};
+      for (size_t i = 1; i < outputs.size(); ++i) {
+        cotangents.push_back(zeros_like(outputs[i]));
+      }
+      return cotangents;
+    });
+  };
+}
+
+VectorFunction grad(const VectorFunction& fun, const std::vector<int>& argnums) {
+  return [f = value_and_grad(fun, argnums)](const std::vector<array>& args) { return f(args).second; };
+}
+
+std::function<std::pair<array, array>(const array&)> value_and_grad(const std::function<array(const array&)>& fun) {
+  auto wrapped = [fun](const std::vector<array>& in) { return std::vector<array>{fun(in[0])}; };
+  return [f = value_and_grad(VectorFunction(wrapped), {0})](const array& x) {
+    auto [values, grads] = f({x});
+    return std::pair<array, array>(values[0], grads[0]);
+  };
+}
+
+std::function<array(const array&)> grad(const std::function<array(const array&)>& fun) {
+  return [f = value_and_grad(fun)](const array& x) { return f(x).second; };
+}
+
+} // namespace mlx::core

@@ -1,0 +1,51 @@
+"""Arrays with composable function transformations: ``import mlx.core as mx``."""
+
+# mlx-core provides the import package `mlx`, and so do other distributions. Two of them in one folder overwrite each
+# other's files, in an order that nobody sees; this finds it out and says so.
+
+
+def _find_clash():
+    """Text about another distribution that put files where this one has the same files, or None."""
+    import os
+
+    here = os.path.dirname(os.path.abspath(__file__))
+    site = os.path.dirname(here)
+
+    def records():
+        for name in sorted(os.listdir(site)):
+            if name.startswith("mlx") and name.endswith(".dist-info"):
+                try:
+                    with open(os.path.join(site, name, "RECORD"), encoding="utf-8") as record:
+                        paths = {line.split(",", 1)[0] for line in record}
+                except OSError:
+                    continue
+                title, _, version = name.removesuffix(".dist-info").partition("-")
+                yield title.replace("_", "-"), version, {p for p in paths if p.startswith("mlx/")}
+
+    found = list(records())
+    ours = next((paths for title, _, paths in found if title == "mlx-core"), set())
+    clashes = [(title, version) for title, version, paths in found if title != "mlx-core" and paths & ours]
+    if not clashes:
+        return None
+    others = " and ".join(f"{title} {version}" for title, version in clashes)
+    backends = ("mlx-cpu", "mlx-cuda", "mlx-metal")  # what the distribution mlx brings along
+    names = " ".join(title for title, version, _ in found if (title, version) in clashes or title.startswith(backends))
+    return (
+        f"{here} holds files of two distributions that both provide the package 'mlx': mlx-core and {others}. "
+        "They overwrite each other's files and cannot share an environment. Keep one of them, for mlx-core with "
+        f"`pip uninstall {names} mlx-core` and then `pip install mlx-core`, or put the other into an environment of "
+        "its own."
+    )
+
+
+def _check_for_clash():
+    try:
+        text = _find_clash()
+    except OSError:  # an unreadable folder is no reason to fail
+        return
+    if text:
+        raise ImportError(text)
+
+
+_check_for_clash()
+del _check_for_clash

@@ -1,0 +1,22 @@
+// The binding functions of the Python module, one per concept.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+namespace nb = nanobind;
+
+namespace mlx::python {
+
+// In the order module.cpp calls them: later concepts name the classes of earlier ones in their signatures.
+void bind_exceptions(nb::module_& m);
+void bind_dtype(nb::module_& m);
+void bind_device(nb::module_& m);
+void bind_array(nb::module_& m);
+void bind_constants(nb::module_& m);
+void bind_ops(nb::module_& m);
+void bind_random(nb::module_& m);
+void bind_transforms(nb::module_& m);
+void bind_memory(nb::module_& m);
+void bind_registry(nb::module_& m);
+
+} // namespace mlx::python

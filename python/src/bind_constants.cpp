@@ -1,0 +1,27 @@
+// Constants, versions, and the names that signatures use for unions of types.
+#include <limits>
+#include <numbers>
+
+#include "python/src/bind.h"
+
+namespace mlx::python {
+
+void bind_constants(nb::module_& m) {
+  m.attr("pi") = std::numbers::pi;
+  m.attr("e") = std::numbers::e;
+  m.attr("euler_gamma") = std::numbers::egamma;
+  m.attr("inf") = std::numeric_limits<double>::infinity();
+  m.attr("nan") = std::numeric_limits<double>::quiet_NaN();
+  m.attr("newaxis") = nb::none();
+  m.attr("__version__") = MLX_CORE_VERSION;
+  m.attr("__mlx_api__") = MLX_API_VERSION;
+
+  nb::object any = nb::module_::import_("typing").attr("Union");
+  nb::object builtins = nb::module_::import_("builtins");
+  m.attr("scalar") = any[nb::make_tuple(
+      builtins.attr("int"), builtins.attr("float"), builtins.attr("bool"), builtins.attr("complex"))];
+  m.attr("StreamOrDevice") =
+      any[nb::make_tuple(m.attr("Stream"), m.attr("Device"), m.attr("DeviceType"), nb::none())];
+}
+
+} // namespace mlx::python

@@ -1,0 +1,135 @@
+// eval, async_eval and synchronize; and how Ctrl-C stops an evaluation.
+#include "mlx_core/error.h"
+#include "mlx_core/eval/interrupt.h"
+#include "python/src/bind_transforms.h"
+#include "python/src/convert.h"
+
+namespace mlx::python {
+
+namespace {
+
+// The arrays in all of the arguments; other leaves are ignored.
+std::vector<array> arrays_in(nb::args trees) {
+  std::vector<array> arrays;
+  for (nb::handle tree : trees) {
+    if (is_array(tree)) {
+      arrays.push_back(read(tree));
+      continue;
+    }
+    Leaves leaves;
+    Tree structure(tree, leaves);
+    for (const nb::object& leaf : leaves) {
+      if (is_array(leaf)) {
+        arrays.push_back(read(leaf));
+      }
+    }
+  }
+  return arrays;
+}
+
+// Runs Python's signal handlers, and stops the evaluation when one raises. The exception stays pending in this thread
+// until the translator below finds it. Python handles signals on the main thread only.
+unsigned long main_thread = 0;
+bool signal_raised() {
+  if (PyThread_get_thread_ident() != main_thread) {
+    return false;
+  }
+  nb::gil_scoped_acquire gil;
+  return PyErr_CheckSignals() != 0;
+}
+
+void translate_interruption(const std::exception_ptr& p, void*) {
+  try {
+    std::rethrow_exception(p);
+  } catch (const core::Interrupted& e) {
+    if (!PyErr_Occurred()) {
+      PyErr_SetString(PyExc_KeyboardInterrupt, e.what());
+    }
+  }
+}
+
+} // namespace
+
+void bind_evaluation(nb::module_& m) {
+  main_thread = nb::cast<unsigned long>(nb::module_::import_("threading").attr("main_thread")().attr("ident"));
+  core::set_interrupt_check(signal_raised);
+  nb::register_exception_translator(translate_interruption);
+
+  m.def(
+      "eval",
+      [](nb::args trees) {
+        std::vector<array> arrays = arrays_in(trees);
+        nb::gil_scoped_release released;
+        core::eval(arrays);
+      },
+      nb::arg("args"), nb::sig("def eval(*args) -> None"),
+      R"(Computes arrays, and waits until they are there.
+
+All of them are computed in one walk, which shares the work they have in
+common.
+
+Args:
+    *args (arrays or trees of arrays): Nestings of lists, tuples,
+        dictionaries, NamedTuples, dataclasses and registered classes. Leaves
+        that are no arrays are ignored.
+
+Raises:
+    Exception: The first error met while computing. Arrays that do not depend
+        on it are computed all the same.
+
+Example:
+    >>> x = mx.ones((2,)) + 1
+    >>> mx.eval(x, {"y": x * 2})
+)");
+
+  m.def(
+      "async_eval",
+      [](nb::args trees) {
+        std::vector<array> arrays = arrays_in(trees);
+        nb::gil_scoped_release released;
+        core::async_eval(std::move(arrays));
+      },
+      nb::arg("args"), nb::sig("def async_eval(*args) -> None"),
+      R"(Starts computing arrays and returns at once.
+
+Reading one of them waits for it.
+
+Args:
+    *args (arrays or trees of arrays): As for :func:`eval`.
+
+Example:
+    >>> x = mx.ones((2,)) + 1
+    >>> mx.async_eval(x)
+    >>> x
+    array([2, 2], dtype=float32)
+)");
+
+  m.def(
+      "synchronize",
+      [](nb::handle stream) {
+        StreamOrDevice which;
+        if (!stream.is_none() && !to_stream_or_device(stream.ptr(), which)) {
+          core::fail<core::TypeError>(
+              "synchronize", "stream is a ", class_name(stream), "; it should be a Stream, a Device or a DeviceType.");
+        }
+        nb::gil_scoped_release released;
+        stream.is_none() ? core::synchronize() : core::synchronize(core::to_stream(which));
+      },
+      nb::arg("stream") = nb::none(),
+      nb::sig("def synchronize(stream: Stream | Device | DeviceType | None = None) -> None"),
+      R"(Waits until the work that was started is done.
+
+Args:
+    stream (Stream or Device, optional): The stream to wait for; a device means
+        its default stream. Default: every stream.
+
+Raises:
+    Exception: What went wrong in that work.
+
+Example:
+    >>> mx.async_eval(mx.ones((2,)))
+    >>> mx.synchronize()
+)");
+}
+
+} // namespace mlx::python

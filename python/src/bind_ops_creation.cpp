@@ -1,0 +1,147 @@
+// Ops that make arrays from numbers: zeros, full, arange, linspace, eye, tri and their kin.
+#include <cmath>
+#include <limits>
+
+#include "mlx_core/error.h"
+#include "python/src/bind_ops.h"
+
+namespace mlx::python {
+
+namespace {
+
+using core::fail;
+
+// A bound of arange or linspace.
+struct Bound {
+  double value = 0;
+  bool floating = false;
+  bool wide = false; // an int outside int32
+};
+
+Bound bound_of(const char* op, const char* name, nb::handle o) {
+  if (PyBool_Check(o.ptr())) {
+    fail(op, name, " is a bool; it should be an int or a float.");
+  }
+  if (!PyIndex_Check(o.ptr())) {
+    double value = PyFloat_AsDouble(o.ptr());
+    if (value == -1 && PyErr_Occurred()) {
+      throw nb::python_error();
+    }
+    return {value, true, false};
+  }
+  nb::object integer = nb::steal(PyNumber_Index(o.ptr()));
+  double value = integer.is_valid() ? PyLong_AsDouble(integer.ptr()) : -1;
+  if (value == -1 && PyErr_Occurred()) {
+    throw nb::python_error();
+  }
+  return {value, false, value < std::numeric_limits<int32_t>::min() || value > std::numeric_limits<int32_t>::max()};
+}
+
+array arange(
+    nb::handle start, nb::handle stop, nb::handle step, std::optional<Dtype> dtype, StreamOrDevice s) {
+  if (stop.is_none()) { // arange(stop)
+    stop = start;
+    start = nb::none();
+  }
+  if (stop.is_none()) {
+    fail<core::TypeError>("arange", "stop is missing.");
+  }
+  Bound to = bound_of("arange", "stop", stop);
+  Bound from = start.is_none() ? Bound{} : bound_of("arange", "start", start);
+  Bound by = step.is_none() ? Bound{1, false, false} : bound_of("arange", "step", step);
+  if (!dtype) {
+    dtype = to.floating || from.floating || by.floating ? core::float32
+            : to.wide || from.wide || by.wide            ? core::int64
+                                                         : core::int32;
+  }
+  return core::arange(from.value, to.value, by.value, *dtype, s);
+}
+
+} // namespace
+
+void bind_ops_creation(nb::module_& m) {
+  def_op(
+      m, "full",
+      [](const Shape& shape, ScalarOrArray vals, std::optional<Dtype> dtype, StreamOrDevice s) {
+        array values = to_array(vals, dtype);
+        return dtype ? core::full(shape, values, *dtype, s) : core::full(shape, values, s);
+      },
+      "shape: int | Sequence[int], vals: scalar | array, dtype: Dtype | None = None", "array", "shape"_a, "vals"_a,
+      "dtype"_a = nb::none());
+  def_op(
+      m, "full_like",
+      [](const array& a, ScalarOrArray vals, std::optional<Dtype> dtype, StreamOrDevice s) {
+        return core::full_like(a, to_array(vals, dtype ? *dtype : a.dtype()), dtype, s);
+      },
+      "a: array, vals: scalar | array, dtype: Dtype | None = None", "array", "a"_a, "vals"_a, "dtype"_a = nb::none());
+  def_op(
+      m, "zeros",
+      [](const Shape& shape, std::optional<Dtype> dtype, StreamOrDevice s) {
+        return core::zeros(shape, dtype.value_or(core::float32), s);
+      },
+      "shape: int | Sequence[int], dtype: Dtype | None = float32", "array", "shape"_a, "dtype"_a = nb::none());
+  def_op(
+      m, "ones",
+      [](const Shape& shape, std::optional<Dtype> dtype, StreamOrDevice s) {
+        return core::ones(shape, dtype.value_or(core::float32), s);
+      },
+      "shape: int | Sequence[int], dtype: Dtype | None = float32", "array", "shape"_a, "dtype"_a = nb::none());
+  def_op(
+      m, "zeros_like",
+      [](const array& a, std::optional<Dtype> dtype, StreamOrDevice s) {
+        return dtype ? core::zeros(a.shape(), *dtype, s) : core::zeros_like(a, s);
+      },
+      "a: array, /, dtype: Dtype | None = None", "array", nb::arg(), "dtype"_a = nb::none());
+  def_op(
+      m, "ones_like",
+      [](const array& a, std::optional<Dtype> dtype, StreamOrDevice s) {
+        return dtype ? core::ones(a.shape(), *dtype, s) : core::ones_like(a, s);
+      },
+      "a: array, /, dtype: Dtype | None = None", "array", nb::arg(), "dtype"_a = nb::none());
+
+  // arange(stop), arange(start, stop), arange(start, stop, step), each of them by name too.
+  def_op(
+      m, "arange", &arange,
+      "start: int | float | None = None, stop: int | float | None = None, step: int | float | None = None, "
+      "dtype: Dtype | None = None",
+      "array", "start"_a = nb::none(), "stop"_a = nb::none(), "step"_a = nb::none(), "dtype"_a = nb::none());
+  def_op(
+      m, "linspace",
+      [](nb::handle start, nb::handle stop, std::optional<int> num, bool endpoint, std::optional<Dtype> dtype,
+         StreamOrDevice s) {
+        return core::linspace(
+            bound_of("linspace", "start", start).value, bound_of("linspace", "stop", stop).value, num.value_or(50),
+            dtype.value_or(core::float32), endpoint, s);
+      },
+      "start: scalar, stop: scalar, num: int | None = 50, endpoint: bool = True, dtype: Dtype | None = float32", "array",
+      "start"_a, "stop"_a, "num"_a.none() = 50, "endpoint"_a = true, "dtype"_a = nb::none());
+
+  def_op(
+      m, "eye",
+      [](int n, std::optional<int> m, int k, std::optional<Dtype> dtype, StreamOrDevice s) {
+        return core::eye(n, m.value_or(n), k, dtype.value_or(core::float32), s);
+      },
+      "n: int, m: int | None = None, k: int = 0, dtype: Dtype | None = float32", "array", "n"_a, "m"_a = nb::none(),
+      "k"_a = 0, "dtype"_a = nb::none());
+  def_op(
+      m, "identity",
+      [](int n, std::optional<Dtype> dtype, StreamOrDevice s) {
+        return core::identity(n, dtype.value_or(core::float32), s);
+      },
+      "n: int, dtype: Dtype | None = float32", "array", "n"_a, "dtype"_a = nb::none());
+  def_op(
+      m, "tri",
+      [](int n, std::optional<int> m, int k, std::optional<Dtype> dtype, StreamOrDevice s) {
+        return core::tri(n, m.value_or(n), k, dtype.value_or(core::float32), s);
+      },
+      "n: int, m: int | None = None, k: int = 0, dtype: Dtype | None = None", "array", "n"_a, "m"_a = nb::none(),
+      "k"_a = 0, "dtype"_a = nb::none());
+  def_op(
+      m, "tril", [](const array& x, int k, StreamOrDevice s) { return core::tril(x, k, s); }, "x: array, k: int = 0",
+      "array", "x"_a, "k"_a = 0);
+  def_op(
+      m, "triu", [](const array& x, int k, StreamOrDevice s) { return core::triu(x, k, s); }, "x: array, k: int = 0",
+      "array", "x"_a, "k"_a = 0);
+}
+
+} // namespace mlx::python

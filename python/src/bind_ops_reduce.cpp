@@ -1,0 +1,73 @@
+// Reductions over axes: sum and its kin, var and std, softmax, argmin and argmax.
+#include "python/src/bind_ops.h"
+
+namespace mlx::python {
+
+namespace {
+
+// A reduction over given axes, and over all of them.
+struct Reduction {
+  const char* name;
+  array (*over)(const array&, const Axes&, bool, StreamOrDevice);
+  array (*all)(const array&, bool, StreamOrDevice);
+};
+struct Spread {
+  const char* name;
+  array (*over)(const array&, const Axes&, bool, int, StreamOrDevice);
+  array (*all)(const array&, bool, int, StreamOrDevice);
+};
+struct Search {
+  const char* name;
+  array (*along)(const array&, int, bool, StreamOrDevice);
+  array (*all)(const array&, bool, StreamOrDevice);
+};
+
+constexpr Reduction reductions[] = {
+    {"sum", core::sum, core::sum},    {"prod", core::prod, core::prod}, {"min", core::min, core::min},
+    {"max", core::max, core::max},    {"all", core::all, core::all},    {"any", core::any, core::any},
+    {"mean", core::mean, core::mean}, {"logsumexp", core::logsumexp, core::logsumexp},
+};
+constexpr Spread spreads[] = {{"var", core::var, core::var}, {"std", core::std, core::std}};
+constexpr Search searches[] = {{"argmin", core::argmin, core::argmin}, {"argmax", core::argmax, core::argmax}};
+
+} // namespace
+
+void bind_ops_reduce(nb::module_& m) {
+  for (const Reduction& r : reductions) {
+    def_op(
+        m, r.name,
+        [over = r.over, all = r.all](const array& a, const std::optional<Axes>& axis, bool keepdims, StreamOrDevice s) {
+          return axis ? over(a, *axis, keepdims, s) : all(a, keepdims, s);
+        },
+        "a: array, /, axis: None | int | Sequence[int] = None, keepdims: bool = False", "array", nb::arg(),
+        "axis"_a = nb::none(), "keepdims"_a = false);
+  }
+  for (const Spread& r : spreads) {
+    def_op(
+        m, r.name,
+        [over = r.over, all = r.all](
+            const array& a, const std::optional<Axes>& axis, bool keepdims, int ddof, StreamOrDevice s) {
+          return axis ? over(a, *axis, keepdims, ddof, s) : all(a, keepdims, ddof, s);
+        },
+        "a: array, /, axis: None | int | Sequence[int] = None, keepdims: bool = False, ddof: int = 0", "array", nb::arg(),
+        "axis"_a = nb::none(), "keepdims"_a = false, "ddof"_a = 0);
+  }
+  for (const Search& r : searches) {
+    def_op(
+        m, r.name,
+        [along = r.along, all = r.all](const array& a, std::optional<int> axis, bool keepdims, StreamOrDevice s) {
+          return axis ? along(a, *axis, keepdims, s) : all(a, keepdims, s);
+        },
+        "a: array, /, axis: None | int = None, keepdims: bool = False", "array", nb::arg(), "axis"_a = nb::none(),
+        "keepdims"_a = false);
+  }
+  def_op(
+      m, "softmax",
+      [](const array& a, const std::optional<Axes>& axis, bool precise, StreamOrDevice s) {
+        return axis ? core::softmax(a, *axis, precise, s) : core::softmax(a, precise, s);
+      },
+      "a: array, /, axis: None | int | Sequence[int] = None, *, precise: bool = False", "array", nb::arg(),
+      "axis"_a = nb::none(), nb::kw_only(), "precise"_a = false);
+}
+
+} // namespace mlx::python

@@ -1,0 +1,114 @@
+// Ops that pick elements by index or order: take, take_along_axis, put_along_axis, slices at computed places, sort; and the
+// matrix products.
+#include "mlx_core/error.h"
+#include "python/src/bind_ops.h"
+
+namespace mlx::python {
+
+namespace {
+
+array flat(const array& a, StreamOrDevice s) { return core::flatten(a, 0, -1, s); }
+
+// axis=None works on the flattened array.
+template <array (*Op)(const array&, int, StreamOrDevice)>
+array along(const array& a, std::optional<int> axis, StreamOrDevice s) {
+  return axis ? Op(a, *axis, s) : Op(flat(a, s), 0, s);
+}
+
+array put_along_axis(
+    const array& a, const array& indices, ScalarOrArray values, std::optional<int> axis, StreamOrDevice s) {
+  array updates = to_array(values, a.dtype());
+  if (axis) {
+    return core::put_along_axis(a, indices, updates, *axis, s);
+  }
+  return core::reshape(core::put_along_axis(flat(a, s), indices, updates, 0, s), a.shape(), s);
+}
+
+// One scalar index array for each of the axes.
+std::vector<array> starts(const char* op, const array& start_indices, const Axes& axes, StreamOrDevice s) {
+  if (start_indices.ndim() > 1 || static_cast<size_t>(static_cast<int64_t>(start_indices.size())) != axes.size()) {
+    core::fail(op, "start_indices has shape ", start_indices.shape(), " but axes has ", axes.size(),
+               " entries; there should be one index for each axis.");
+  }
+  return core::unstack(core::reshape(start_indices, {core::Dim(-1)}, s), 0, s);
+}
+
+constexpr const char* slice_doc = R"(The part of an array that starts at computed indices.
+
+Args:
+    a (array): The array to read.
+    start_indices (array): An integer for each of the axes: where the part
+        starts along it. It starts at 0 along the others.
+    axes (sequence of int): The axes that ``start_indices`` belong to.
+    slice_size (sequence of int): The length of the part along every axis.
+    stream (Stream or Device, optional): Where to compute it.
+
+Returns:
+    array: Of shape ``slice_size``.
+
+Raises:
+    ValueError: If the numbers of indices and axes differ.
+
+Example:
+    >>> mx.slice(mx.arange(6).reshape(2, 3), mx.array([1]), (1,), (2, 2))
+    array([[1, 2],
+           [4, 5]], dtype=int32)
+)";
+
+} // namespace
+
+void bind_ops_select(nb::module_& m) {
+  def_op(
+      m, "take",
+      [](const array& a, ScalarOrArray indices, std::optional<int> axis, StreamOrDevice s) {
+        array at = to_array(indices);
+        return axis ? core::take(a, at, *axis, s) : core::take(a, at, s);
+      },
+      "a: array, /, indices: int | array, axis: int | None = None", "array", nb::arg(), "indices"_a,
+      "axis"_a = nb::none());
+  def_op(
+      m, "take_along_axis",
+      [](const array& a, const array& indices, std::optional<int> axis, StreamOrDevice s) {
+        return axis ? core::take_along_axis(a, indices, *axis, s) : core::take_along_axis(flat(a, s), indices, 0, s);
+      },
+      "a: array, /, indices: array, axis: int | None = -1", "array", nb::arg(), "indices"_a, "axis"_a.none() = -1);
+  def_op(
+      m, "put_along_axis", &put_along_axis, "a: array, /, indices: array, values: array, axis: int | None = None",
+      "array", nb::arg(), "indices"_a, "values"_a, "axis"_a = nb::none());
+  m.def(
+      "slice",
+      [](const array& a, const array& start_indices, const Axes& axes, const Shape& slice_size, StreamOrDevice s) {
+        return core::gather(a, starts("slice", start_indices, axes, s), axes, slice_size, s);
+      },
+      "a"_a, "start_indices"_a, "axes"_a, "slice_size"_a, nb::kw_only(), "stream"_a = nb::none(),
+      nb::sig(signature_of(
+                  "slice", "a: array, start_indices: array, axes: Sequence[int], slice_size: Sequence[int]", "array")
+                  .c_str()),
+      slice_doc);
+  def_op(
+      m, "slice_update",
+      [](const array& a, ScalarOrArray update, const array& start_indices, const Axes& axes, StreamOrDevice s) {
+        return core::scatter(
+            a, starts("slice_update", start_indices, axes, s), to_array(update, a.dtype()), axes, s);
+      },
+      "a: array, update: array, start_indices: array, axes: Sequence[int]", "array", "a"_a, "update"_a,
+      "start_indices"_a, "axes"_a);
+  def_op(
+      m, "sort", &along<core::sort>, "a: array, /, axis: None | int = -1", "array", nb::arg(), "axis"_a.none() = -1);
+  def_op(
+      m, "argsort", &along<core::argsort>, "a: array, /, axis: None | int = -1", "array", nb::arg(),
+      "axis"_a.none() = -1);
+
+  def_op(
+      m, "matmul", [](const array& a, const array& b, StreamOrDevice s) { return core::matmul(a, b, s); },
+      "a: array, b: array, /", "array", nb::arg(), nb::arg());
+  def_op(
+      m, "addmm",
+      [](const array& c, const array& a, const array& b, float alpha, float beta, StreamOrDevice s) {
+        return core::addmm(c, a, b, alpha, beta, s);
+      },
+      "c: array, a: array, b: array, /, alpha: float = 1.0, beta: float = 1.0", "array", nb::arg(), nb::arg(), nb::arg(),
+      "alpha"_a = 1.0f, "beta"_a = 1.0f);
+}
+
+} // namespace mlx::python

@@ -1,0 +1,144 @@
+// Conversions between Python objects and the C++ core: array handles, numbers beside arrays, shapes, axes, streams.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <optional>
+#include <utility>
+
+#include "mlx_core/array.h"
+
+namespace nb = nanobind;
+
+namespace mlx::python {
+
+using core::array;
+using core::Axes;
+using core::Dtype;
+using core::Shape;
+using core::StreamOrDevice;
+
+// --- handles ---
+// A Python array is a handle: an object holding a core::array, which an in-place operator or an index assignment
+// replaces by another one. These functions are the only readers and writers of what a handle holds.
+
+// mlx.core.array; set when the class is bound.
+extern PyTypeObject* array_type;
+
+inline bool is_array(PyObject* o) { return Py_TYPE(o) == array_type || PyType_IsSubtype(Py_TYPE(o), array_type); }
+inline bool is_array(nb::handle o) { return is_array(o.ptr()); }
+inline const array& read(PyObject* handle) { return *nb::inst_ptr<array>(handle); }
+inline const array& read(nb::handle handle) { return read(handle.ptr()); }
+inline void rebind(PyObject* handle, array value) {
+  nb::ft_object_guard guard{nb::handle(handle)};
+  *nb::inst_ptr<array>(handle) = std::move(value);
+}
+// A new handle; a new reference.
+PyObject* wrap(array value);
+
+// The Python object of a dtype, borrowed; equal dtypes are one object.
+nb::handle dtype_object(Dtype dtype);
+
+// Releases the interpreter while the value is computed. Does nothing when it is there already.
+void evaluate(const array& a);
+
+// --- numbers beside arrays ---
+
+// An argument that takes an array, a number, or whatever turns into an array: NumPy arrays and scalars, objects with
+// __mlx_array__, __dlpack__, __array__ or the buffer protocol. Valid during the call.
+struct ScalarOrArray {
+  PyObject* object = nullptr;
+};
+
+// A number takes `like` when that dtype holds its kind: bool goes anywhere, int into integers and floats, float into
+// floats, complex into complex. A NumPy array adopts `like` by the same rule. Otherwise, and without `like`, the dtype
+// is the value's own: bool, int32 (int64, uint64 where needed), float32, complex64. Throws std::invalid_argument for an
+// int that its dtype cannot hold.
+array to_array(ScalarOrArray value, std::optional<Dtype> like = {});
+// Both operands of a binary op: a number adopts the dtype of the other when that is an array.
+std::pair<array, array> to_arrays(ScalarOrArray a, ScalarOrArray b);
+// Whether to_array takes it.
+bool is_scalar_or_array(PyObject* o);
+// As to_array, or nullopt when `o` is nothing that turns into an array. The fast path of the operators.
+std::optional<array> try_to_array(PyObject* o, std::optional<Dtype> like);
+
+// --- making arrays (array_from_python.cpp, array_import.cpp) ---
+
+// mx.array(value, dtype): numbers, nested lists and tuples, NumPy arrays, buffers, DLPack, arrays. Always a copy.
+array array_from_python(nb::handle value, std::optional<Dtype> dtype = {});
+// The memory of a buffer, DLPack or __array__ object as a leaf; nullopt when the object has none of these. float64 and
+// complex128 become float32 and complex64 unless keep_64 (mx.array(NumPy array) is as MLX has it).
+// copy: true always copies, false never does (BufferError when it must), nullopt copies too (foreign memory may
+// change).
+std::optional<array> import_memory(nb::handle value, std::optional<bool> copy, bool keep_64);
+// from_dlpack keeps the producer's dtype.
+array from_dlpack(nb::handle value, std::optional<bool> copy);
+
+// Python value of one element of an evaluated array.
+nb::object element_object(const void* element, Dtype dtype);
+
+// --- axes and shapes ---
+// False when `o` is neither an int (or has __index__) nor a sequence of them.
+bool to_shape(PyObject* o, Shape& out);
+bool to_axes(PyObject* o, Axes& out);
+nb::object shape_tuple(const Shape& shape);
+// *args of reshape and transpose: (2, 3) or ((2, 3),).
+Shape shape_from_args(const char* op, nb::handle args);
+Axes axes_from_args(const char* op, nb::handle args);
+
+bool to_stream_or_device(PyObject* o, StreamOrDevice& out);
+
+} // namespace mlx::python
+
+namespace nanobind::detail {
+
+template <>
+struct type_caster<mlx::python::ScalarOrArray> {
+  NB_TYPE_CASTER(
+      mlx::python::ScalarOrArray, const_name("bool | int | float | complex | mlx.core.array | numpy.typing.NDArray"))
+  bool from_python(handle src, uint32_t, cleanup_list*) noexcept {
+    value.object = src.ptr();
+    return mlx::python::is_scalar_or_array(src.ptr());
+  }
+};
+
+template <>
+struct type_caster<mlx::core::Shape> {
+  NB_TYPE_CASTER(mlx::core::Shape, const_name("int | collections.abc.Sequence[int]"))
+  bool from_python(handle src, uint32_t, cleanup_list*) noexcept { return mlx::python::to_shape(src.ptr(), value); }
+  static handle from_cpp(const mlx::core::Shape& shape, rv_policy, cleanup_list*) noexcept {
+    return mlx::python::shape_tuple(shape).release();
+  }
+};
+
+template <>
+struct type_caster<mlx::core::Axes> {
+  NB_TYPE_CASTER(mlx::core::Axes, const_name("int | collections.abc.Sequence[int]"))
+  bool from_python(handle src, uint32_t, cleanup_list*) noexcept { return mlx::python::to_axes(src.ptr(), value); }
+};
+
+// None, a Stream, a Device or a DeviceType.
+template <>
+struct type_caster<mlx::core::StreamOrDevice> {
+  static constexpr auto Name = const_name("mlx.core.Stream | mlx.core.Device | mlx.core.DeviceType | None");
+  using Value = mlx::core::StreamOrDevice;
+  template <typename T>
+  using Cast = movable_cast_t<T>;
+  template <typename T>
+  static constexpr bool can_cast() {
+    return true;
+  }
+  explicit operator Value*() { return &value; }
+  explicit operator Value&() { return value; }
+  explicit operator Value&&() { return static_cast<Value&&>(value); }
+  Value value;
+  bool from_python(handle src, uint32_t, cleanup_list*) noexcept {
+    return src.is_none() || mlx::python::to_stream_or_device(src.ptr(), value);
+  }
+};
+
+} // namespace nanobind::detail

@@ -1,0 +1,69 @@
+// mlx.core.AxisError, and which Python exception each C++ exception becomes.
+#include "python/src/exceptions.h"
+
+#include <new>
+#include <stdexcept>
+
+#include "mlx_core/error.h"
+#include "mlx_core/eval/interrupt.h"
+#include "python/src/bind.h"
+
+namespace mlx::python {
+
+namespace {
+
+// ValueError and IndexError at once, so that either `except` catches it.
+PyObject* axis_error = nullptr;
+
+} // namespace
+
+void set_python_error() noexcept {
+  try {
+    throw;
+  } catch (nb::python_error& e) {
+    e.restore();
+  } catch (const core::Interrupted& e) {
+    if (!PyErr_Occurred()) { // what the signal handler raised is pending
+      PyErr_SetString(PyExc_KeyboardInterrupt, e.what());
+    }
+  } catch (const nb::builtin_exception& e) {
+    PyObject* types[] = {PyExc_RuntimeError, PyExc_StopIteration, PyExc_IndexError, PyExc_KeyError, PyExc_ValueError,
+        PyExc_TypeError, PyExc_BufferError, PyExc_ImportError, PyExc_AttributeError};
+    size_t type = static_cast<size_t>(e.type());
+    PyErr_SetString(type < std::size(types) ? types[type] : PyExc_RuntimeError, e.what());
+  } catch (const core::TypeError& e) {
+    PyErr_SetString(PyExc_TypeError, e.what());
+  } catch (const std::invalid_argument& e) {
+    PyErr_SetString(PyExc_ValueError, e.what());
+  } catch (const std::out_of_range& e) {
+    PyErr_SetString(axis_error, e.what());
+  } catch (const std::bad_alloc& e) {
+    PyErr_SetString(PyExc_MemoryError, e.what());
+  } catch (const std::exception& e) {
+    PyErr_SetString(PyExc_RuntimeError, e.what());
+  } catch (...) {
+    PyErr_SetString(PyExc_RuntimeError, "an exception that is no std::exception");
+  }
+}
+
+void bind_exceptions(nb::module_& m) {
+  nb::object bases = nb::make_tuple(nb::handle(PyExc_ValueError), nb::handle(PyExc_IndexError));
+  axis_error = PyErr_NewExceptionWithDoc("mlx.core.AxisError",
+      "An axis or index out of range. Both a ValueError and an IndexError.", bases.ptr(), nullptr);
+  if (!axis_error) {
+    throw nb::python_error();
+  }
+  m.attr("AxisError") = nb::handle(axis_error);
+  // std::invalid_argument, std::out_of_range and the rest differ from nanobind's own table only in the classes of ours.
+  nb::register_exception_translator([](const std::exception_ptr& p, void*) {
+    try {
+      std::rethrow_exception(p);
+    } catch (const core::TypeError& e) {
+      PyErr_SetString(PyExc_TypeError, e.what());
+    } catch (const std::out_of_range& e) {
+      PyErr_SetString(axis_error, e.what());
+    }
+  });
+}
+
+} // namespace mlx::python

@@ -1,0 +1,238 @@
+// Reading index expressions: which axis each item is about, bounds, Ellipsis, integer arrays.
+#include "python/src/index_plan.h"
+
+#include "mlx_core/error.h"
+#include "python/src/convert.h"
+#include "python/src/numpy_scalar.h"
+
+namespace mlx::python {
+
+namespace {
+
+using core::AxisError;
+
+[[noreturn]] void out_of_range(const char* op, const std::string& index, int axis, int64_t length) {
+  core::fail<AxisError>(op, "index ", index, " is out of range for axis ", axis, " with length ", length, ".");
+}
+
+// Whether `o` counts as an int: Python's and NumPy's, and what else has __index__, but not bool and not arrays.
+bool is_int(PyObject* o) {
+  if (PyLong_Check(o)) {
+    return !PyBool_Check(o);
+  }
+  if (std::optional<NumpyScalar> scalar = numpy_scalar(o)) {
+    return scalar->kind == NumpyScalar::Kind::integer;
+  }
+  return PyIndex_Check(o) && !is_scalar_or_array(o) && !PyBool_Check(o);
+}
+
+int64_t read_index(const char* op, PyObject* o, int axis, int64_t length) {
+  int64_t i = PyNumber_AsSsize_t(o, nullptr); // beyond int64 it clips, which is out of range too
+  if (i == -1 && PyErr_Occurred()) {
+    throw nb::python_error();
+  }
+  if (i < -length || i >= length) {
+    out_of_range(op, nb::str(nb::handle(o)).c_str(), axis, length);
+  }
+  return i < 0 ? i + length : i;
+}
+
+AxisIndex read_slice(const char* op, PyObject* o, core::Dim length) {
+  auto* s = reinterpret_cast<PySliceObject*>(o);
+  if (s->start == Py_None && s->stop == Py_None && s->step == Py_None) {
+    return {};
+  }
+  Py_ssize_t start, stop, step;
+  if (PySlice_Unpack(o, &start, &stop, &step) != 0) {
+    if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+      PyErr_Clear();
+      core::fail<core::TypeError>(
+          op, "the bounds of a slice must be ints or None; got ", nb::repr(nb::handle(o)).c_str(), ".");
+    }
+    throw nb::python_error();
+  }
+  AxisIndex index;
+  index.kind = AxisIndex::Kind::range;
+  index.length = PySlice_AdjustIndices(static_cast<int64_t>(length), &start, &stop, step);
+  index.start = index.length > 0 ? start : 0;
+  index.step = index.length > 0 ? step : 1;
+  if (index.length == length && index.start == 0 && index.step == 1) {
+    index.kind = AxisIndex::Kind::whole;
+  }
+  return index;
+}
+
+// Lists hold their values already, so that bad ones can be named here.
+void check_known_indices(const char* op, const array& indices, int axis, int64_t length) {
+  int size = indices.itemsize();
+  const char* from = static_cast<const char*>(indices.raw_data());
+  for (int64_t n = indices.size(); n > 0; --n, from += size) {
+    int64_t i = core::load_int(from, indices.dtype());
+    if (i < -length || i >= length) {
+      out_of_range(op, std::to_string(i), axis, length);
+    }
+  }
+}
+
+class Reader {
+ public:
+  Reader(const char* op, const array& a) : op_(op), a_(a) { plan_.axes.resize(a.shape().size()); }
+
+  IndexPlan read(nb::handle index) {
+    if (PyTuple_Check(index.ptr())) {
+      Py_ssize_t n = PyTuple_GET_SIZE(index.ptr());
+      for (Py_ssize_t i = 0; i < n; ++i) {
+        count(PyTuple_GET_ITEM(index.ptr(), i));
+      }
+      if (used_ > a_.ndim()) {
+        core::fail<AxisError>(op_, "there are ", used_, " indices for an array with ", a_.ndim(), " axes.");
+      }
+      for (Py_ssize_t i = 0; i < n; ++i) {
+        item(PyTuple_GET_ITEM(index.ptr(), i), n == 1);
+      }
+    } else {
+      count(index.ptr());
+      if (used_ > a_.ndim()) {
+        core::fail<AxisError>(op_, "a 0-dimensional array has no axis to index.");
+      }
+      item(index.ptr(), true);
+    }
+    for (; axis_ < a_.ndim(); ++axis_) { // axes not mentioned
+      plan_.items.push_back({IndexItem::Kind::axis, axis_});
+    }
+    return std::move(plan_);
+  }
+
+ private:
+  void count(PyObject* o) {
+    if (o == Py_Ellipsis) {
+      if (std::exchange(ellipsis_, true)) {
+        core::fail(op_, "an index can hold only one Ellipsis (...).");
+      }
+    } else if (o != Py_None) {
+      ++used_;
+    }
+  }
+
+  void item(PyObject* o, bool alone) {
+    if (o == Py_None) {
+      plan_.items.push_back({IndexItem::Kind::new_axis});
+      plan_.has_new_axes = true;
+      return;
+    }
+    if (o == Py_Ellipsis) {
+      plan_.items.push_back({IndexItem::Kind::ellipsis});
+      for (int covered = a_.ndim() - used_; covered > 0; --covered) {
+        plan_.items.push_back({IndexItem::Kind::axis, axis_++});
+      }
+      return;
+    }
+    core::Dim length = a_.shape()[static_cast<size_t>(axis_)];
+    AxisIndex& index = plan_.axes[static_cast<size_t>(axis_)];
+    if (PySlice_Check(o)) {
+      index = read_slice(op_, o, length);
+      plan_.has_parts |= index.kind == AxisIndex::Kind::range;
+    } else if (is_int(o)) {
+      index.kind = AxisIndex::Kind::single;
+      index.start = read_index(op_, o, axis_, length);
+      index.length = 1;
+      plan_.has_parts = plan_.has_singles = true;
+    } else {
+      array indices = integer_array(o, length);
+      if (indices.dtype().is_bool()) {
+        take_mask(std::move(indices), alone);
+        return;
+      }
+      index.kind = AxisIndex::Kind::gather;
+      index.indices = std::move(indices);
+      ++plan_.gathers;
+    }
+    plan_.items.push_back({IndexItem::Kind::axis, axis_++});
+  }
+
+  array integer_array(PyObject* o, int64_t length) {
+    bool list = PyList_Check(o) || PyTuple_Check(o) || PyRange_Check(o);
+    if (!list && (PyBool_Check(o) || PyFloat_Check(o) || PyComplex_Check(o) || !is_scalar_or_array(o))) {
+      core::fail<core::TypeError>(op_, "a ", Py_TYPE(o)->tp_name,
+          " is no index; indices are ints, slices, None, "
+          "Ellipsis, and integer arrays or lists.");
+    }
+    array indices = array_from_python(nb::handle(o));
+    if (list && indices.size() == 0) {
+      return core::array::uninitialized(indices.shape(), core::int32);
+    }
+    if (!indices.dtype().is_integer() && !indices.dtype().is_bool()) {
+      core::fail<core::TypeError>(op_, "index arrays must hold integers; this one has dtype ", indices.dtype(), ".");
+    }
+    if (!is_array(o) && indices.dtype().is_integer() && indices.is_available()) {
+      check_known_indices(op_, indices, axis_, length);
+    }
+    return indices;
+  }
+
+  void take_mask(array mask, bool alone) {
+    if (!alone) {
+      core::fail(op_, "a boolean mask stands alone between the brackets; combine conditions with &, or use mx.where.");
+    }
+    bool fits = mask.ndim() >= 1 && mask.ndim() <= a_.ndim();
+    for (size_t i = 0; fits && i < mask.shape().size(); ++i) {
+      fits = mask.shape()[i] == a_.shape()[i];
+    }
+    if (!fits) {
+      core::fail<AxisError>(
+          op_, "a mask of shape ", mask.shape(), " does not match the leading axes of shape ", a_.shape(), ".");
+    }
+    axis_ = mask.ndim();
+    plan_.mask = std::move(mask);
+  }
+
+  const char* op_;
+  const array& a_;
+  IndexPlan plan_;
+  int used_ = 0; // axes that the items are about
+  int axis_ = 0;
+  bool ellipsis_ = false;
+};
+
+} // namespace
+
+IndexPlan plan_index(const char* op, const array& a, nb::handle index) { return Reader(op, a).read(index); }
+
+void IndexPlan::bounds(const Shape& shape, Shape& start, Shape& stop, Shape& strides) const {
+  start.resize(axes.size(), 0);
+  strides.resize(axes.size(), 1);
+  stop = shape;
+  for (size_t i = 0; i < axes.size(); ++i) {
+    const AxisIndex& index = axes[i];
+    if (index.kind == AxisIndex::Kind::range || index.kind == AxisIndex::Kind::single) {
+      start[i] = index.start;
+      strides[i] = index.step;
+      int64_t end = index.start + (index.length - 1) * index.step + (index.step > 0 ? 1 : -1);
+      // A stop before the first element is written far below zero, where it cannot be read as counted from the end.
+      stop[i] = index.length == 0 ? core::Dim(0)
+                : end < 0         ? core::Dim(-static_cast<int64_t>(shape[i]) - 1)
+                                  : core::Dim(end);
+    }
+  }
+}
+
+IndexPlan::Placement IndexPlan::gather_placement() const {
+  Placement before;
+  int runs = 0;
+  bool inside = false;
+  for (const IndexItem& item : items) {
+    bool advanced = false;
+    if (item.kind == IndexItem::Kind::axis) {
+      AxisIndex::Kind kind = axes[static_cast<size_t>(item.axis)].kind;
+      advanced = kind == AxisIndex::Kind::gather || kind == AxisIndex::Kind::single;
+      before.axes += !advanced && runs == 0;
+    } else if (item.kind == IndexItem::Kind::new_axis) {
+      before.new_axes += runs == 0;
+    }
+    runs += advanced && !inside;
+    inside = advanced;
+  }
+  return runs > 1 ? Placement{} : before;
+}
+
+} // namespace mlx::python

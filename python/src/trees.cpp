@@ -1,0 +1,370 @@
+// Taking nested Python containers apart, and putting them together again.
+#include "python/src/trees.h"
+
+#include "mlx_core/error.h"
+#include "python/src/convert.h"
+
+namespace mlx::python {
+
+namespace {
+
+// Python objects that the slow paths need; the module owns them.
+PyObject* registry = nullptr; // dict: class -> (flatten, unflatten)
+
+nb::object shallow_copy(nb::handle o) { return nb::module_::import_("copy").attr("copy")(o); }
+
+// Depth guard: a container that contains itself raises RecursionError instead of overflowing the stack.
+class Descent {
+ public:
+  Descent() {
+    if (Py_EnterRecursiveCall(" while walking nested containers")) {
+      throw nb::python_error();
+    }
+  }
+  ~Descent() { Py_LeaveRecursiveCall(); }
+  Descent(const Descent&) = delete;
+  Descent& operator=(const Descent&) = delete;
+};
+
+nb::object steal_or_throw(PyObject* o) {
+  if (!o) {
+    throw nb::python_error();
+  }
+  return nb::steal(o);
+}
+
+bool has_attribute(PyTypeObject* type, const char* name) {
+  return PyObject_HasAttrString(reinterpret_cast<PyObject*>(type), name);
+}
+
+nb::object dict_value(PyObject* dict, PyObject* key) {
+  PyObject* value = PyDict_GetItemWithError(dict, key);
+  if (!value) {
+    if (!PyErr_Occurred()) {
+      PyErr_SetString(PyExc_RuntimeError, "a dict changed while it was being walked");
+    }
+    throw nb::python_error();
+  }
+  return nb::borrow(value);
+}
+
+std::string shown(nb::handle o) { return nb::cast<std::string>(nb::repr(o)); }
+
+} // namespace
+
+Tree::Tree(nb::handle root, Leaves& leaves) {
+  size_t before = leaves.size();
+  add(root, leaves);
+  leaf_count_ = leaves.size() - before;
+}
+
+void Tree::add(nb::handle o, Leaves& leaves) {
+  PyTypeObject* type = Py_TYPE(o.ptr());
+  if (type == array_type || type == &PyFloat_Type || type == &PyLong_Type || type == &PyUnicode_Type ||
+      type == &PyBool_Type) {
+    nodes_.push_back(Kind::leaf);
+    leaves.push_back(nb::borrow(o));
+  } else if (o.is_none()) {
+    nodes_.push_back(Kind::none);
+  } else if (type == &PyTuple_Type || type == &PyList_Type) {
+    nodes_.push_back(type == &PyTuple_Type ? Kind::tuple : Kind::list);
+    add_children(o.ptr(), leaves);
+  } else if (type == &PyDict_Type) {
+    nb::object keys = steal_or_throw(PyDict_Keys(o.ptr()));
+    Py_ssize_t count = PyList_GET_SIZE(keys.ptr());
+    nodes_.push_back({Kind::dict, static_cast<size_t>(count), keys});
+    Descent guard;
+    for (Py_ssize_t i = 0; i < count; ++i) {
+      add(dict_value(o.ptr(), PyList_GET_ITEM(keys.ptr(), i)), leaves);
+    }
+  } else if (!add_container_subclass(o, leaves)) {
+    nodes_.push_back(Kind::leaf);
+    leaves.push_back(nb::borrow(o));
+  }
+}
+
+// The node in front was just pushed; its count is that of the sequence, a list or a tuple.
+void Tree::add_children(PyObject* sequence, Leaves& leaves) {
+  Descent guard;
+  Py_ssize_t count = PySequence_Fast_GET_SIZE(sequence);
+  nodes_.back().children = static_cast<uint32_t>(count);
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    if (i >= PySequence_Fast_GET_SIZE(sequence)) {
+      PyErr_SetString(PyExc_RuntimeError, "a list changed while it was being walked");
+      throw nb::python_error();
+    }
+    add(nb::borrow(PySequence_Fast_GET_ITEM(sequence, i)), leaves);
+  }
+}
+
+bool Tree::add_container_subclass(nb::handle o, Leaves& leaves) {
+  PyTypeObject* type = Py_TYPE(o.ptr());
+  nb::handle type_object(reinterpret_cast<PyObject*>(type));
+  if (PyObject* functions = PyDict_GetItemWithError(registry, type_object.ptr())) {
+    nb::object unflatten = nb::borrow(PyTuple_GET_ITEM(functions, 1));
+    nb::object parts = nb::handle(PyTuple_GET_ITEM(functions, 0))(o);
+    if (!PyTuple_Check(parts.ptr()) || PyTuple_GET_SIZE(parts.ptr()) != 2) {
+      core::fail<core::TypeError>(
+          "register_tree_node", "flatten of ", nb::cast<std::string>(type_object.attr("__name__")),
+          " returned ", shown(parts), "; it should return a pair (children, auxiliary data).");
+    }
+    nb::object children =
+        steal_or_throw(PySequence_Fast(PyTuple_GET_ITEM(parts.ptr(), 0), "flatten returned children that are no sequence"));
+    nodes_.push_back({Kind::registered, 0, nb::borrow(PyTuple_GET_ITEM(parts.ptr(), 1)), unflatten});
+    add_children(children.ptr(), leaves);
+    return true;
+  }
+  if (PyErr_Occurred()) {
+    throw nb::python_error();
+  }
+  if (PyTuple_Check(o.ptr())) {
+    bool named = has_attribute(type, "_fields");
+    nodes_.push_back({named ? Kind::named_tuple : Kind::list_like, 0,
+                      named ? nb::object(type_object.attr("_fields")) : nb::object(), nb::borrow(type_object)});
+    add_children(o.ptr(), leaves);
+    return true;
+  }
+  if (PyList_Check(o.ptr())) {
+    nodes_.push_back({Kind::list_like, 0, nb::object(), nb::borrow(type_object)});
+    add_children(o.ptr(), leaves);
+    return true;
+  }
+  if (PyDict_Check(o.ptr())) {
+    nb::object keys = steal_or_throw(PyMapping_Keys(o.ptr()));
+    Py_ssize_t count = PyList_GET_SIZE(keys.ptr());
+    nodes_.push_back({Kind::dict_like, static_cast<size_t>(count), keys, nb::borrow(o)});
+    Descent guard;
+    for (Py_ssize_t i = 0; i < count; ++i) {
+      add(dict_value(o.ptr(), PyList_GET_ITEM(keys.ptr(), i)), leaves);
+    }
+    return true;
+  }
+  if (has_attribute(type, "__dataclass_fields__")) {
+    nb::list names;
+    for (nb::handle field : nb::module_::import_("dataclasses").attr("fields")(type_object)) {
+      names.append(field.attr("name"));
+    }
+    nodes_.push_back({Kind::data_class, nb::len(names), nb::tuple(names), nb::borrow(o)});
+    Descent guard;
+    for (nb::handle name : names) {
+      add(nb::getattr(o, name), leaves);
+    }
+    return true;
+  }
+  return false;
+}
+
+nb::object Tree::build(std::span<const nb::object> leaves) const {
+  size_t node = 0;
+  const nb::object* leaf = leaves.data();
+  return build(node, leaf);
+}
+
+nb::object Tree::build(size_t& at, const nb::object*& leaf) const {
+  const Node& node = nodes_[at++];
+  switch (node.kind) {
+    case Kind::leaf:
+      return *leaf++;
+    case Kind::none:
+      return nb::none();
+    case Kind::list: {
+      nb::object list = steal_or_throw(PyList_New(node.children));
+      for (uint32_t i = 0; i < node.children; ++i) {
+        PyList_SET_ITEM(list.ptr(), i, build(at, leaf).release().ptr());
+      }
+      return list;
+    }
+    case Kind::dict: {
+      nb::object dict = steal_or_throw(PyDict_New());
+      for (uint32_t i = 0; i < node.children; ++i) {
+        nb::object value = build(at, leaf);
+        if (PyDict_SetItem(dict.ptr(), PyList_GET_ITEM(node.keys.ptr(), i), value.ptr())) {
+          throw nb::python_error();
+        }
+      }
+      return dict;
+    }
+    case Kind::dict_like: { // keeps what the subclass holds beside its items: a default factory, attributes, order
+      nb::object dict = shallow_copy(node.origin);
+      for (uint32_t i = 0; i < node.children; ++i) {
+        nb::object value = build(at, leaf);
+        if (PyObject_SetItem(dict.ptr(), PyList_GET_ITEM(node.keys.ptr(), i), value.ptr())) {
+          throw nb::python_error();
+        }
+      }
+      return dict;
+    }
+    case Kind::data_class: { // neither __init__ nor __post_init__ runs, and frozen classes work
+      nb::object instance = shallow_copy(node.origin);
+      for (uint32_t i = 0; i < node.children; ++i) {
+        nb::object value = build(at, leaf);
+        if (PyObject_GenericSetAttr(instance.ptr(), PyTuple_GET_ITEM(node.keys.ptr(), i), value.ptr())) {
+          throw nb::python_error();
+        }
+      }
+      return instance;
+    }
+    default:
+      break;
+  }
+  nb::object children = steal_or_throw(PyTuple_New(node.children));
+  for (uint32_t i = 0; i < node.children; ++i) {
+    PyTuple_SET_ITEM(children.ptr(), i, build(at, leaf).release().ptr());
+  }
+  switch (node.kind) {
+    case Kind::named_tuple:
+      return node.origin.attr("_make")(children);
+    case Kind::list_like:
+      return node.origin(children);
+    case Kind::registered:
+      return node.origin(node.keys, children);
+    default:
+      return children;
+  }
+}
+
+std::string Tree::step(const Node& node, uint32_t child) const {
+  switch (node.kind) {
+    case Kind::dict:
+    case Kind::dict_like:
+      return "[" + shown(PyList_GET_ITEM(node.keys.ptr(), child)) + "]";
+    case Kind::named_tuple:
+    case Kind::data_class:
+      return "." + nb::cast<std::string>(nb::handle(PyTuple_GET_ITEM(node.keys.ptr(), child)));
+    default:
+      return "[" + std::to_string(child) + "]";
+  }
+}
+
+std::string Tree::path(size_t leaf) const {
+  size_t node = 0;
+  std::string text;
+  path(node, leaf, text);
+  return text;
+}
+
+// Walks until `leaf` leaves have been passed; true when this is the place.
+bool Tree::path(size_t& at, size_t& leaf, std::string& text) const {
+  const Node& node = nodes_[at++];
+  if (node.kind == Kind::leaf) {
+    return leaf-- == 0;
+  }
+  for (uint32_t i = 0; i < node.children; ++i) {
+    size_t length = text.size();
+    text += step(node, i);
+    if (path(at, leaf, text)) {
+      return true;
+    }
+    text.resize(length);
+  }
+  return false;
+}
+
+void Tree::skip(size_t& at) const {
+  const Node& node = nodes_[at++];
+  for (uint32_t i = 0; i < node.children; ++i) {
+    skip(at);
+  }
+}
+
+// The part of `prefix` that goes with a child of `node`; null when the containers differ.
+nb::object Tree::child_of(const Node& node, nb::handle prefix, uint32_t child) const {
+  PyObject* p = prefix.ptr();
+  if (node.kind == Kind::dict || node.kind == Kind::dict_like || (node.kind == Kind::data_class && PyDict_Check(p))) {
+    if (!PyDict_Check(p) || PyDict_GET_SIZE(p) != static_cast<Py_ssize_t>(node.children)) {
+      return {};
+    }
+    PyObject* key = node.kind == Kind::data_class ? PyTuple_GET_ITEM(node.keys.ptr(), child)
+                                                  : PyList_GET_ITEM(node.keys.ptr(), child);
+    return nb::borrow(PyDict_GetItem(p, key));
+  }
+  if (node.kind == Kind::data_class) {
+    return Py_TYPE(p) == Py_TYPE(node.origin.ptr()) ? nb::getattr(prefix, PyTuple_GET_ITEM(node.keys.ptr(), child))
+                                                    : nb::object();
+  }
+  if ((PyTuple_Check(p) || PyList_Check(p)) && PySequence_Fast_GET_SIZE(p) == static_cast<Py_ssize_t>(node.children)) {
+    return nb::borrow(PySequence_Fast_GET_ITEM(p, child));
+  }
+  return {};
+}
+
+void Tree::spread(nb::handle prefix, const char* prefix_name, const std::string& name, Leaves& out) const {
+  size_t node = 0;
+  spread(node, prefix, prefix_name, name, out);
+}
+
+void Tree::spread(size_t& at, nb::handle prefix, const char* prefix_name, const std::string& place, Leaves& out) const {
+  PyObject* p = prefix.ptr();
+  bool container = PyTuple_Check(p) || PyList_Check(p) || PyDict_Check(p) ||
+                   has_attribute(Py_TYPE(p), "__dataclass_fields__");
+  const Node& node = nodes_[at];
+  if (!container) {
+    size_t end = at;
+    for (skip(end); at < end; ++at) {
+      if (nodes_[at].kind == Kind::leaf) {
+        out.push_back(nb::borrow(prefix));
+      }
+    }
+    return;
+  }
+  ++at;
+  if (node.kind == Kind::leaf || node.kind == Kind::none) {
+    core::fail("vmap", prefix_name, " has ", shown(prefix), " where ", place, " is a single value.");
+  }
+  for (uint32_t i = 0; i < node.children; ++i) {
+    nb::object child = child_of(node, prefix, i);
+    if (!child.is_valid()) {
+      core::fail(
+          "vmap", prefix_name, " does not fit: it has ", shown(prefix), " where ", place, " is a container of ",
+          node.children, " with the entry ", place, step(node, i),
+          ". Write one axis (an int or None), or a container of the same kind and length.");
+    }
+    spread(at, child, prefix_name, place + step(node, i), out);
+  }
+}
+
+void bind_trees(nb::module_& m) {
+  nb::dict classes;
+  m.attr("_tree_nodes") = classes;
+  registry = classes.ptr();
+  m.def(
+      "register_tree_node",
+      [](nb::handle cls, nb::handle flatten, nb::handle unflatten) {
+        if (!PyType_Check(cls.ptr())) {
+          core::fail<core::TypeError>("register_tree_node", "cls is ", shown(cls), "; it should be a class.");
+        }
+        nb::object functions = nb::make_tuple(flatten, unflatten);
+        if (PyDict_SetItem(registry, cls.ptr(), functions.ptr())) {
+          throw nb::python_error();
+        }
+      },
+      nb::arg("cls"), nb::arg("flatten"), nb::arg("unflatten"),
+      nb::sig("def register_tree_node(cls: type, flatten: collections.abc.Callable, "
+              "unflatten: collections.abc.Callable) -> None"),
+      R"(Teaches the function transforms that instances of a class are containers.
+
+Lists, tuples, dictionaries, NamedTuples, dataclasses and their nestings need
+no registration. Subclasses of ``cls`` are not included.
+
+Args:
+    cls (type): The class.
+    flatten (callable): Given an instance, returns a pair: a sequence of its
+        children, and auxiliary data from which, with the children, an equal
+        instance can be made.
+    unflatten (callable): Given the auxiliary data and a tuple of children,
+        returns an instance.
+
+Raises:
+    TypeError: If ``cls`` is not a class.
+
+Example:
+    >>> class Pair:
+    ...     def __init__(self, a, b):
+    ...         self.a, self.b = a, b
+    >>> mx.register_tree_node(Pair, lambda p: ((p.a, p.b), None), lambda _, ab: Pair(*ab))
+    >>> mx.grad(lambda p: p.a * p.b)(Pair(mx.array(2.0), mx.array(3.0))).a
+    array(3, dtype=float32)
+)");
+}
+
+} // namespace mlx::python

@@ -1,0 +1,125 @@
+// The transforms through the C++ API, and functions as primitives.
+#include <cmath>
+
+#include "check.h"
+#include "mlx_core/mlx.h"
+#include "mlx_core/transforms/function.h"
+
+using namespace mlx::core;
+
+namespace {
+using Unary1 = std::function<array(const array&)>;
+bool near(double a, double b, double tolerance = 1e-6) { return std::abs(a - b) <= tolerance * (1 + std::abs(b)); }
+} // namespace
+
+TEST(gradients_of_every_order) {
+  Unary1 f = [](const array& x) { return sin(x) * x; };
+  array x(0.7, float64);
+  auto g = grad(f), h = grad(g), third = grad(h);
+  CHECK(near(g(x).item<double>(), std::cos(0.7) * 0.7 + std::sin(0.7), 1e-12));
+  CHECK(near(h(x).item<double>(), 2 * std::cos(0.7) - std::sin(0.7) * 0.7, 1e-12));
+  CHECK(near(third(x).item<double>(), -3 * std::sin(0.7) - std::cos(0.7) * 0.7, 1e-12));
+}
+
+TEST(a_captured_primal_is_not_differentiated) {
+  array x(3.0f);
+  CHECK_EQ(grad(Unary1([&](const array& y) { return y * x; }))(x).item<float>(), 3.f);
+}
+
+TEST(reading_a_value_inside_a_trace_detaches_nothing) {
+  auto f = [](const array& x) {
+    array y = x * x;
+    return y.item<float>() > 1 ? y * x : y;
+  };
+  CHECK_EQ(grad(Unary1(f))(array(2.0f)).item<float>(), 12.f);
+}
+
+TEST(an_array_read_in_a_trace_lets_its_graph_go_afterwards) {
+  std::optional<array> kept;
+  auto f = [&](const array& x) {
+    kept = x * 2.0f;
+    eval(*kept);
+    return *kept * x;
+  };
+  grad(Unary1(f))(array(2.0f)).eval();
+  CHECK(kept->has_primitive());
+  kept->eval();
+  CHECK(!kept->has_primitive());
+}
+
+TEST(forward_and_reverse_nest) {
+  Unary1 f = [](const array& x) { return exp(sin(x)); };
+  array x(0.3, float64), one(1.0, float64);
+  double expected = grad(grad(f))(x).item<double>();
+  CHECK(near(jvp(grad(f), x, one).second.item<double>(), expected, 1e-12));
+  CHECK(near(grad(Unary1([&](const array& v) { return jvp(f, v, one).second; }))(x).item<double>(), expected, 1e-12));
+}
+
+TEST(vmap_maps_and_nests) {
+  array x({1.f, 2.f, 3.f, 4.f, 5.f, 6.f});
+  array m = reshape(x, {2, 3});
+  array sums = vmap(Unary1([](const array& row) { return sum(row); }))(m);
+  CHECK_EQ(sums.shape(), (Shape{2}));
+  eval(sums);
+  CHECK_EQ(sums.data<float>()[1], 15.f);
+  array columns = vmap(Unary1([](const array& column) { return sum(column); }), 1)(m);
+  CHECK_EQ(columns.shape(), (Shape{3}));
+  array gradients = vmap(grad(Unary1([](const array& row) { return sum(row * row); })))(m);
+  eval(gradients);
+  CHECK_EQ(gradients.data<float>()[5], 12.f);
+  array twice = vmap(vmap(Unary1([](const array& v) { return v * v; })))(m);
+  CHECK_EQ(twice.shape(), (Shape{2, 3}));
+}
+
+TEST(a_lane_that_escapes_is_an_error) {
+  std::optional<array> escaped;
+  auto f = [&](const array& x) {
+    escaped = x * 2.0f;
+    return x;
+  };
+  CHECK_MESSAGE(std::invalid_argument, "still referenced", vmap(Unary1(f))(ones({3})));
+  CHECK_MESSAGE(std::invalid_argument, "one lane", eval(*escaped));
+}
+
+TEST(vmap_errors_name_the_sizes) {
+  auto f = vmap(std::function<array(const array&, const array&)>([](const array& a, const array& b) { return a + b; }));
+  CHECK_MESSAGE(std::invalid_argument, "3 lanes", f(ones({3}), ones({4})));
+}
+
+TEST(derivatives_behind_a_mask_do_not_leak) {
+  // sqrt has an infinite derivative at 0, where its value is not used.
+  auto f = [](const array& x) { return sum(where(x > array(0.0f), sqrt(x), zeros_like(x))); };
+  array g = grad(Unary1(f))(array({0.f, 4.f}));
+  eval(g);
+  CHECK_EQ(g.data<float>()[0], 0.f);
+  CHECK_EQ(g.data<float>()[1], 0.25f);
+}
+
+TEST(functions_obey_every_transform) {
+  array captured(2.0, float64);
+  auto body = [&](const std::vector<array>& in) {
+    return std::vector<array>{sin(in[0]) * captured, in[0] * in[1]};
+  };
+  auto through_node = [&](const array& x) {
+    std::vector<array> out = call_as_function(body, {x, x + 1.0});
+    return out[0] + out[1];
+  };
+  Unary1 direct = [&](const array& x) { return sin(x) * captured + x * (x + 1.0); };
+  array x(0.4, float64);
+  CHECK(near(through_node(x).item<double>(), direct(x).item<double>(), 1e-14));
+  CHECK(near(grad(Unary1(through_node))(x).item<double>(), grad(direct)(x).item<double>(), 1e-14));
+  CHECK(near(grad(grad(Unary1(through_node)))(x).item<double>(), grad(grad(direct))(x).item<double>(), 1e-14));
+  array one(1.0, float64);
+  CHECK(near(jvp(Unary1(through_node), x, one).second.item<double>(), jvp(direct, x, one).second.item<double>(), 1e-14));
+  array xs = array({0.1, 0.2, 0.3}, float64);
+  CHECK(allclose(vmap(Unary1(through_node))(xs), direct(xs)).item<bool>());
+  // With respect to what the body captured.
+  auto of_capture = [&](const array& c) {
+    return call_as_function([&](const std::vector<array>& in) { return std::vector<array>{in[0] * c}; }, {x})[0];
+  };
+  CHECK(near(grad(Unary1(of_capture))(captured).item<double>(), 0.4, 1e-14));
+}
+
+TEST(integer_primals_are_refused_with_their_dtype) {
+  CHECK_MESSAGE(TypeError, "int32", grad(Unary1([](const array& x) { return x; }))(array(1)));
+}

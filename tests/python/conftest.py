@@ -1,0 +1,54 @@
+"""Options of the whole suite. The grids have tens of thousands of cells: by default a stratified sample of them runs, chosen by
+a hash of each cell's id, with at least one cell of every (test, op). `--all` runs every cell."""
+
+import zlib
+from collections import defaultdict
+
+import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption("--all", action="store_true", help="run every cell of the grids, not a sample, and the slow comparisons")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "grid(keep): many cells; this fraction of them runs without --all")
+    config.addinivalue_line("markers", "everything: runs only with --all")
+
+
+@pytest.fixture
+def run_all(request):
+    return request.config.getoption("--all")
+
+
+def _hash(item):
+    return zlib.crc32(item.nodeid.rsplit("/", 1)[-1].encode())
+
+
+def _stratum(item):
+    """(test function, op): every stratum keeps a cell."""
+    sample = item.callspec.params.get("sample") if hasattr(item, "callspec") else None
+    return item.originalname, sample.op["name"] if hasattr(sample, "op") else ""
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--all") or any("::" in argument for argument in config.args):
+        return  # everything, or cells asked for by name
+    strata, kept, left_out = defaultdict(list), [], []
+    for item in items:
+        if item.get_closest_marker("everything"):
+            left_out.append(item)
+        elif item.get_closest_marker("grid"):
+            strata[_stratum(item)].append(item)
+        else:
+            kept.append(item)
+    for cells in strata.values():
+        cells.sort(key=_hash)
+        keep = max(1, round(len(cells) * cells[0].get_closest_marker("grid").args[0]))
+        kept += cells[:keep]
+        left_out += cells[keep:]
+    order = {item: i for i, item in enumerate(items)}
+    kept.sort(key=order.__getitem__)
+    items[:] = kept
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)

@@ -1,0 +1,88 @@
+"""The plain ways to evaluate what transforms give: central differences for derivatives, loops for vmap. Functions here take and
+return MLX arrays of float64 or complex128."""
+
+import itertools
+
+import mlx.core as mx
+import numpy as np
+
+import arrays
+import samples
+
+STEP = 1e-4
+
+
+def direction(rng, like):
+    """A random tangent or cotangent for an array."""
+    values = rng.uniform(-1, 1, like.shape)
+    if arrays.name_of(like.dtype) in arrays.COMPLEX:
+        values = values + 1j * rng.uniform(-1, 1, like.shape)
+    return arrays.to_mx(values, arrays.name_of(like.dtype))
+
+
+def central(function, primals, tangents, step=STEP):
+    """d/dh function(primals + h tangents) at 0, by the five-point formula: the error falls with the fourth power of the step.
+    function returns a list of arrays; so does this, as NumPy arrays."""
+    points = [arrays.to_np(p) for p in primals]
+    moves = [arrays.to_np(t) for t in tangents]
+
+    def at(h):
+        args = [arrays.to_mx(p + h * t, arrays.name_of(a.dtype)) for p, t, a in zip(points, moves, primals)]
+        return [arrays.to_np(y).astype(complex if y.dtype in (mx.complex64, mx.complex128) else float)
+                for y in function(*args)]
+
+    near, far = (at(step), at(-step)), (at(2 * step), at(-2 * step))
+    return [(8 * (a - b) - (c - d)) / (12 * step) for a, b, c, d in zip(*near, *far)]
+
+
+def inner(a, b):
+    """The real inner product of arrays or lists of them: Re sum conj(a) b."""
+    pairs = zip(samples.listed(a), samples.listed(b))
+    return sum(float(np.sum((np.conj(arrays.to_np(x)) * arrays.to_np(y)).real)) for x, y in pairs)
+
+
+def is_inexact(a):
+    return arrays.name_of(a.dtype) in arrays.INEXACT
+
+
+def scalar_loss(function, weights):
+    """args -> Re sum conj(w) y over the inexact outputs y: a real scalar whose gradient is the vjp of the weights."""
+    def loss(*args):
+        total = mx.array(0.0, mx.float64)
+        for y, w in zip(samples.listed(function(*args)), weights):
+            if w is not None:
+                total = total + (mx.real(mx.conjugate(w) * y) if arrays.name_of(y.dtype) in arrays.COMPLEX else w * y).sum()
+        return total
+    return loss
+
+
+def weights_for(rng, outputs):
+    return [direction(rng, y) if is_inexact(y) else None for y in outputs]
+
+
+# --- vmap ---
+
+def subsets(count):
+    """Every nonempty choice of mapped arguments."""
+    for chosen in itertools.product([False, True], repeat=count):
+        if any(chosen):
+            yield chosen
+
+
+def axis_choices(ranks, mapped):
+    """Every in_axes for these ranks: None where not mapped."""
+    return itertools.product(*[range(rank + 1) if m else [None] for rank, m in zip(ranks, mapped)])
+
+
+def batches(lanes, in_axes):
+    """lanes[k][i] is lane k's argument i. The arguments of the mapped call, and each lane's own."""
+    batched = [np.stack([lane[i] for lane in lanes], axis) if axis is not None else lanes[0][i]
+               for i, axis in enumerate(in_axes)]
+    each = [[lane[i] if axis is not None else lanes[0][i] for i, axis in enumerate(in_axes)] for lane in lanes]
+    return batched, each
+
+
+def looped(function, each, convert, out_axis=0):
+    """Stacks the results of one call per lane."""
+    results = [[arrays.to_np(y) for y in samples.listed(function(*convert(lane)))] for lane in each]
+    return [np.stack(ys, out_axis if out_axis >= 0 else out_axis + ys[0].ndim + 1) for ys in zip(*results)]

@@ -1,0 +1,334 @@
+"""Every op under every transform: jvp against differences, vjp against jvp by inner products, second order against differences of
+the first, vmap over every axis and choice of arguments against a loop, and the transforms in each other."""
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+import arrays
+import differences
+import samples
+from differences import central, direction, inner, scalar_loss, weights_for
+from precision import assert_near, epsilon
+
+SAMPLES = samples.samples()
+TOLERANCE = 1e-7  # of five-point differences with float64 values
+LANES = 3
+
+
+def smooth_cells():
+    for sample in SAMPLES:
+        if sample.differentiable:
+            for dtype in ("float64", "complex128"):
+                if dtype in sample.dtypes:
+                    yield pytest.param(sample, dtype, id=f"{sample.id}-{dtype}")
+
+
+def fastest_dtype(sample):
+    """A dtype to map over: floats where the op takes them."""
+    return next(d for d in ("float64", "int32", "bool_", *sample.dtypes) if d in sample.dtypes)
+
+
+def all_cells():
+    for sample in SAMPLES:
+        if sample.args:
+            for dtype in dict.fromkeys((fastest_dtype(sample), *(d for d in ("complex128", "int16") if d in sample.dtypes))):
+                yield pytest.param(sample, dtype, id=f"{sample.id}-{dtype}")
+
+
+each_smooth = pytest.mark.parametrize("sample, dtype", list(smooth_cells()))
+each_sample = pytest.mark.parametrize("sample, dtype", list(all_cells()))
+
+
+class Case:
+    """One sample's function of its differentiable arguments alone, at one point, with tangents and weights."""
+
+    def __init__(self, sample, dtype):
+        self.rng = sample.rng(f"case {dtype}")
+        self.args = sample.to_mx(sample.draw(dtype), dtype)
+        self.which = sample.real_args
+        self.sample = sample
+        self.primals = [self.args[i] for i in self.which]
+        self.outputs = self.function(*self.primals)
+        self.tangents = [direction(self.rng, p) for p in self.primals]
+        self.weights = weights_for(self.rng, self.outputs)
+
+    def function(self, *primals):
+        args = list(self.args)
+        for i, p in zip(self.which, primals):
+            args[i] = p
+        return [y for y in self.sample.outputs(*args) if differences.is_inexact(y)]
+
+    def loss(self, *primals):
+        return scalar_loss(self.function, self.weights)(*primals)
+
+    def grad(self, *primals):
+        """Gradients of the loss with respect to every primal, as a list."""
+        return samples.listed(mx.grad(self.loss, argnums=list(range(len(self.primals))))(*primals))
+
+
+@pytest.mark.grid(0.5)
+@each_smooth
+def test_jvp_is_the_derivative(sample, dtype):
+    case = Case(sample, dtype)
+    outputs, tangents = mx.jvp(case.function, case.primals, case.tangents)
+    expected = central(case.function, case.primals, case.tangents)
+    assert len(outputs) == len(tangents) == len(expected)
+    for y, plain, t, e in zip(outputs, case.outputs, tangents, expected):
+        np.testing.assert_array_equal(arrays.to_np(y), arrays.to_np(plain))
+        assert t.dtype == y.dtype
+        assert_near(arrays.to_np(t), e, TOLERANCE, "jvp")
+
+
+@pytest.mark.grid(0.5)
+@each_smooth
+def test_vjp_is_the_adjoint(sample, dtype):
+    """<ct, J t> = <J^H ct, t>, for complex arguments in the real inner product."""
+    case = Case(sample, dtype)
+    _, tangents = mx.jvp(case.function, case.primals, case.tangents)
+    outputs, cotangents = mx.vjp(case.function, case.primals, case.weights)
+    for y, plain in zip(outputs, case.outputs):
+        np.testing.assert_array_equal(arrays.to_np(y), arrays.to_np(plain))
+    for p, c in zip(case.primals, cotangents):
+        assert (c.dtype, c.shape) == (p.dtype, p.shape)
+    left, right = inner(case.weights, tangents), inner(cotangents, case.tangents)
+    size = sum(np.abs(arrays.to_np(c)).sum() for c in cotangents)
+    assert abs(left - right) <= 1e-12 * (1 + abs(left) + size), (left, right)
+
+
+@pytest.mark.grid(0.5)
+@each_smooth
+def test_grad_of_one_argument_at_a_time(sample, dtype):
+    """What grad gives for one argument does not depend on which others it is asked for."""
+    case = Case(sample, dtype)
+    together = case.grad(*case.primals)
+    for i, expected in enumerate(together):
+        alone = mx.grad(case.loss, argnums=i)(*case.primals)
+        assert_near(arrays.to_np(alone), arrays.to_np(expected), 1e-14, f"argnums={i}")
+
+
+def second_order(case):
+    """H t by differences of the gradient."""
+    return central(case.grad, case.primals, case.tangents)
+
+
+@pytest.mark.grid(0.4)
+@each_smooth
+def test_jvp_of_grad(sample, dtype):
+    case = Case(sample, dtype)
+    _, tangents = mx.jvp(case.grad, case.primals, case.tangents)
+    for t, e in zip(tangents, second_order(case)):
+        assert_near(arrays.to_np(t), e, TOLERANCE, "jvp of grad")
+
+
+@pytest.mark.grid(0.4)
+@each_smooth
+def test_grad_of_grad(sample, dtype):
+    """The gradient of <t, grad f> is H t: second derivatives commute."""
+    case = Case(sample, dtype)
+    along = scalar_loss(case.grad, case.tangents)
+    gradients = samples.listed(mx.grad(along, argnums=list(range(len(case.primals))))(*case.primals))
+    for g, e in zip(gradients, second_order(case)):
+        assert_near(arrays.to_np(g), e, TOLERANCE, "grad of grad")
+
+
+@pytest.mark.grid(0.4)
+@each_smooth
+def test_grad_of_jvp(sample, dtype):
+    """The gradient of <w, J t> is H t as well."""
+    case = Case(sample, dtype)
+
+    def along(*primals):
+        _, tangents = mx.jvp(case.function, list(primals), case.tangents)
+        return scalar_loss(lambda: tangents, case.weights)()
+
+    gradients = samples.listed(mx.grad(along, argnums=list(range(len(case.primals))))(*case.primals))
+    for g, e in zip(gradients, second_order(case)):
+        assert_near(arrays.to_np(g), e, TOLERANCE, "grad of jvp")
+
+
+@pytest.mark.grid(0.4)
+@each_smooth
+def test_jvp_of_jvp(sample, dtype):
+    case = Case(sample, dtype)
+    others = [direction(case.rng, p) for p in case.primals]
+
+    def first(*primals):
+        return mx.jvp(case.function, list(primals), case.tangents)[1]
+
+    _, tangents = mx.jvp(first, case.primals, others)
+    for t, e in zip(tangents, central(first, case.primals, others)):
+        assert_near(arrays.to_np(t), e, TOLERANCE, "jvp of jvp")
+
+
+# --- vmap ---
+
+def lanes_of(sample, dtype):
+    return [sample.draw(dtype, salt=f"lane {k}") for k in range(LANES)]
+
+
+def near_or_equal(got, expected, what):
+    if expected.dtype.kind in "fc":
+        assert_near(got, expected, 1e-13, what)
+    else:
+        np.testing.assert_array_equal(got, expected, what)
+
+
+@pytest.mark.grid(0.5)
+@each_sample
+def test_vmap_over_every_in_axis(sample, dtype):
+    lanes = lanes_of(sample, dtype)
+    convert = lambda values: sample.to_mx(values, dtype)
+    for mapped in differences.subsets(len(sample.args)):
+        for in_axes in differences.axis_choices([np.ndim(v) for v in lanes[0]], mapped):
+            batched, each = differences.batches(lanes, in_axes)
+            got = samples.listed(mx.vmap(sample.call, in_axes=in_axes)(*convert(batched)))
+            expected = differences.looped(sample.call, each, convert)
+            assert len(got) == len(expected)
+            for g, e in zip(got, expected):
+                near_or_equal(arrays.to_np(g), e, f"in_axes={in_axes}")
+
+
+@pytest.mark.grid(0.3)
+@each_sample
+def test_vmap_over_every_out_axis(sample, dtype):
+    lanes = lanes_of(sample, dtype)
+    convert = lambda values: sample.to_mx(values, dtype)
+    in_axes = (-1,) * len(sample.args)
+    batched, each = differences.batches(lanes, in_axes)
+    one = [arrays.to_np(y).ndim for y in sample.outputs(*convert(each[0]))]
+    for out_axis in range(-min(one) - 1, min(one) + 1):
+        got = samples.listed(mx.vmap(sample.call, in_axes=in_axes, out_axes=out_axis)(*convert(batched)))
+        for g, e in zip(got, differences.looped(sample.call, each, convert, out_axis)):
+            near_or_equal(arrays.to_np(g), e, f"out_axes={out_axis}")
+
+
+@pytest.mark.grid(0.3)
+@each_sample
+def test_vmap_of_vmap(sample, dtype):
+    """Two levels that both map every argument; and an outer one for the first argument, an inner one for the others."""
+    convert = lambda values: sample.to_mx(values, dtype)
+    count = len(sample.args)
+    grid = [[sample.draw(dtype, salt=f"lane {i} {j}") for j in range(LANES)] for i in range(2)]
+    both = [np.stack([np.stack([cell[k] for cell in row]) for row in grid]) for k in range(count)]
+    got = samples.listed(mx.vmap(mx.vmap(sample.call))(*convert(both)))
+    expected = [differences.looped(sample.call, row, convert) for row in grid]
+    for k, g in enumerate(got):
+        near_or_equal(arrays.to_np(g), np.stack([row[k] for row in expected]), "both levels map all")
+    if count > 1:
+        outer, inner_axes = (0,) + (None,) * (count - 1), (None,) + (0,) * (count - 1)
+        lanes = grid[0]
+        got = samples.listed(mx.vmap(mx.vmap(sample.call, in_axes=inner_axes), in_axes=outer)(
+            *convert([np.stack([lane[k] for lane in lanes]) for k in range(count)])))
+        expected = [differences.looped(sample.call, [[a[0], *b[1:]] for b in lanes], convert) for a in lanes]
+        for k, g in enumerate(got):
+            near_or_equal(arrays.to_np(g), np.stack([row[k] for row in expected]), "each level maps its own")
+
+
+def batch_of(case, sample, dtype):
+    return [arrays.to_mx(np.stack([lane[i] for lane in lanes_of(sample, dtype)]), dtype) for i in case.which]
+
+
+@pytest.mark.grid(0.4)
+@each_smooth
+def test_vmap_of_grad(sample, dtype):
+    case = Case(sample, dtype)
+    batch = batch_of(case, sample, dtype)
+    got = samples.listed(mx.vmap(case.grad)(*batch))
+    for k in range(LANES):
+        for g, e in zip(got, case.grad(*[b[k] for b in batch])):
+            assert_near(arrays.to_np(g[k]), arrays.to_np(e), 1e-12, f"lane {k}")
+
+
+@pytest.mark.grid(0.4)
+@each_smooth
+def test_grad_of_vmap(sample, dtype):
+    case = Case(sample, dtype)
+    batch = batch_of(case, sample, dtype)
+    total = lambda *primals: mx.vmap(case.loss)(*primals).sum()
+    got = samples.listed(mx.grad(total, argnums=list(range(len(batch))))(*batch))
+    for k in range(LANES):
+        for g, e in zip(got, case.grad(*[b[k] for b in batch])):
+            assert_near(arrays.to_np(g[k]), arrays.to_np(e), 1e-12, f"lane {k}")
+
+
+@pytest.mark.grid(0.4)
+@each_smooth
+def test_vmap_over_cotangents_and_tangents(sample, dtype):
+    """Rows of a Jacobian by vmap of vjp, columns by vmap of jvp, at one shared point."""
+    case = Case(sample, dtype)
+    weights = [[direction(case.rng, y) for y in case.outputs] for _ in range(LANES)]
+    stacked = [mx.stack(list(column)) for column in zip(*weights)]
+    got = mx.vmap(lambda *cts: mx.vjp(case.function, case.primals, list(cts))[1])(*stacked)
+    for k, one in enumerate(weights):
+        for g, e in zip(got, mx.vjp(case.function, case.primals, one)[1]):
+            assert_near(arrays.to_np(g[k]), arrays.to_np(e), 1e-12, "vmap of vjp")
+    moves = [[direction(case.rng, p) for p in case.primals] for _ in range(LANES)]
+    stacked = [mx.stack(list(column)) for column in zip(*moves)]
+    got = mx.vmap(lambda *ts: mx.jvp(case.function, case.primals, list(ts))[1])(*stacked)
+    for k, one in enumerate(moves):
+        for g, e in zip(got, mx.jvp(case.function, case.primals, one)[1]):
+            assert_near(arrays.to_np(g[k]), arrays.to_np(e), 1e-12, "vmap of jvp")
+
+
+# --- dtypes of derivatives, and ops without derivatives ---
+
+@pytest.mark.grid(0.3)
+@pytest.mark.parametrize("sample, dtype", [
+    pytest.param(s, d, id=f"{s.id}-{d}") for s in SAMPLES if s.differentiable
+    for d in ("float16", "bfloat16", "float32", "complex64") if d in s.dtypes])
+def test_derivatives_keep_the_dtype(sample, dtype):
+    """Tangents have the dtype of the output, cotangents that of the argument; values are those of float64, less precise."""
+    case = Case(sample, dtype)
+    wide = Case(sample, "complex128" if dtype in arrays.COMPLEX else "float64")
+    for name in ("args", "primals", "tangents", "weights"):
+        narrow = getattr(case, name)
+        setattr(wide, name, [a.astype(wide.primals[0].dtype) if a is not None and differences.is_inexact(a) and (
+            arrays.name_of(a.dtype) == dtype) else a for a in narrow])
+    wide.weights = [w.astype(y.dtype) for w, y in zip(case.weights, wide.function(*wide.primals))]
+    outputs, tangents = mx.jvp(case.function, case.primals, case.tangents)
+    _, cotangents = mx.vjp(case.function, case.primals, case.weights)
+    for y, t in zip(outputs, tangents):
+        assert t.dtype == y.dtype and t.shape == y.shape
+    for p, c in zip(case.primals, cotangents):
+        assert c.dtype == p.dtype and c.shape == p.shape
+    tolerance = 100 * epsilon(dtype)
+    for t, e in zip(tangents, mx.jvp(wide.function, wide.primals, wide.tangents)[1]):
+        assert_near(arrays.to_np(t), arrays.to_np(e), tolerance, "jvp")
+    for c, e in zip(cotangents, mx.vjp(wide.function, wide.primals, wide.weights)[1]):
+        assert_near(arrays.to_np(c), arrays.to_np(e), tolerance, "vjp")
+
+
+@pytest.mark.parametrize("sample", [
+    pytest.param(s, id=s.id) for s in SAMPLES
+    if not s.differentiable and s.real_args and "float32" in s.dtypes and s.smooth is None])
+def test_without_derivative_is_zero(sample):
+    """An op without a derivative contributes zero to that of a function it is part of, in both modes and under vmap."""
+    args = sample.to_mx(sample.draw("float32"), "float32")
+    which = sample.real_args
+
+    def function(*primals):
+        full = list(args)
+        for i, p in zip(which, primals):
+            full[i] = p
+        parts = [mx.real(y).astype(mx.float32).sum() for y in sample.outputs(*full)]
+        return sum(parts) * 3 + sum((p * p).sum() for p in primals)
+
+    primals = [args[i] for i in which]
+    tangents = [mx.ones_like(p) for p in primals]
+    gradients = samples.listed(mx.grad(function, argnums=list(range(len(primals))))(*primals))
+    for p, g in zip(primals, gradients):
+        np.testing.assert_array_equal(arrays.to_np(g), arrays.to_np(2 * p))
+    _, (tangent,) = mx.jvp(function, primals, tangents)
+    np.testing.assert_allclose(arrays.to_np(tangent), sum(float((2 * p).sum()) for p in primals), rtol=1e-5, atol=1e-5)
+    mapped = mx.vmap(mx.grad(function), in_axes=(0,) + (None,) * (len(primals) - 1))
+    for row in mapped(mx.stack([primals[0]] * 2), *primals[1:]):
+        np.testing.assert_array_equal(arrays.to_np(row), arrays.to_np(2 * primals[0]))
+
+
+def test_the_grid_covers_the_registry():
+    sampled = {s.op["name"] for s in SAMPLES if s.args or s.op["family"] in ("creation", "random")}
+    assert {op["name"] for op in samples.registry()} <= sampled
+    unproven = {op["name"] for op in samples.registry() if op["differentiable"] == "yes"} - {
+        s.op["name"] for s in SAMPLES if s.differentiable}
+    assert not unproven, "differentiable ops whose derivatives nothing compares"
