@@ -5,16 +5,35 @@ namespace mlx::core {
 
 std::string_view name_of(Dtype dtype) {
   constexpr std::string_view names[] = {
-      "bool",    "uint8",    "uint16",  "uint32",  "uint64",    "int8",       "int16", "int32", "int64",
-      "float16", "bfloat16", "float32", "float64", "complex64", "complex128",
+      "bool",
+      "uint8",
+      "uint16",
+      "uint32",
+      "uint64",
+      "int8",
+      "int16",
+      "int32",
+      "int64",
+      "float16",
+      "bfloat16",
+      "float32",
+      "float64",
+      "complex64",
+      "complex128",
   };
   return names[static_cast<int>(dtype.val)];
 }
 
 std::string_view name_of(Dtype::Category category) {
   constexpr std::string_view names[] = {
-      "complexfloating", "floating", "inexact", "signedinteger",
-      "unsignedinteger", "integer",  "number",  "generic",
+      "complexfloating",
+      "floating",
+      "inexact",
+      "signedinteger",
+      "unsignedinteger",
+      "integer",
+      "number",
+      "generic",
   };
   return names[static_cast<int>(category)];
 }
@@ -75,13 +94,9 @@ Dtype real_of(Dtype dtype) {
   }
 }
 
-Dtype complex_of(Dtype dtype) {
-  return dtype != complex64 && dtype.size() >= 8 ? complex128 : complex64;
-}
+Dtype complex_of(Dtype dtype) { return dtype != complex64 && dtype.size() >= 8 ? complex128 : complex64; }
 
-Dtype inexact_of(Dtype dtype) {
-  return dtype.is_inexact() ? dtype : float32;
-}
+Dtype inexact_of(Dtype dtype) { return dtype.is_inexact() ? dtype : float32; }
 
 bool issubdtype(Dtype dtype, Dtype::Category category) {
   if (dtype.is_bool()) {
@@ -93,8 +108,7 @@ bool issubdtype(Dtype dtype, Dtype::Category category) {
   if (dtype.is_floating()) {
     return issubdtype(Dtype::Category::floating, category);
   }
-  return issubdtype(
-      dtype.is_signed() ? Dtype::Category::signedinteger : Dtype::Category::unsignedinteger, category);
+  return issubdtype(dtype.is_signed() ? Dtype::Category::signedinteger : Dtype::Category::unsignedinteger, category);
 }
 
 bool issubdtype(Dtype::Category a, Dtype::Category b) {

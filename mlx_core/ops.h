@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -203,14 +204,96 @@ array argmin(const array& a, bool keepdims = false, StreamOrDevice s = {});
 array argmax(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
 array argmax(const array& a, bool keepdims = false, StreamOrDevice s = {});
 
-// --- sorting (permutation and categorical need argsort; the rest of the family lives beside it) ---
+// --- sorting and searching: without an axis, of the flattened array ---
 array sort(const array& a, int axis, StreamOrDevice s = {});
+array sort(const array& a, StreamOrDevice s = {});
 array argsort(const array& a, int axis, StreamOrDevice s = {});
+array argsort(const array& a, StreamOrDevice s = {});
+array partition(const array& a, int kth, int axis, StreamOrDevice s = {});
+array partition(const array& a, int kth, StreamOrDevice s = {});
+array argpartition(const array& a, int kth, int axis, StreamOrDevice s = {});
+array argpartition(const array& a, int kth, StreamOrDevice s = {});
+array topk(const array& a, int k, int axis, StreamOrDevice s = {});
+array topk(const array& a, int k, StreamOrDevice s = {});
+array searchsorted(
+    const array& sorted_sequence, const array& values, const std::string& side = "left", StreamOrDevice s = {});
+// The values, then those of index, inverse and counts that are asked for.
+std::vector<array> unique(
+    const array& a, int size, bool return_index, bool return_inverse, bool return_counts,
+    const std::optional<array>& fill_value = {}, StreamOrDevice s = {});
+array unique(const array& a, int size, const std::optional<array>& fill_value = {}, StreamOrDevice s = {});
+array median(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+array median(const array& a, bool keepdims = false, StreamOrDevice s = {});
+array count_nonzero(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+array count_nonzero(const array& a, bool keepdims = false, StreamOrDevice s = {});
+// {minimum, maximum}
+std::vector<array> minmax(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+std::vector<array> minmax(const array& a, bool keepdims = false, StreamOrDevice s = {});
+
+// --- scans: without an axis, of the flattened array ---
+array cumsum(const array& a, int axis, bool reverse = false, bool inclusive = true, StreamOrDevice s = {});
+array cumsum(const array& a, bool reverse = false, bool inclusive = true, StreamOrDevice s = {});
+array cumprod(const array& a, int axis, bool reverse = false, bool inclusive = true, StreamOrDevice s = {});
+array cumprod(const array& a, bool reverse = false, bool inclusive = true, StreamOrDevice s = {});
+array cummax(const array& a, int axis, bool reverse = false, bool inclusive = true, StreamOrDevice s = {});
+array cummax(const array& a, bool reverse = false, bool inclusive = true, StreamOrDevice s = {});
+array cummin(const array& a, int axis, bool reverse = false, bool inclusive = true, StreamOrDevice s = {});
+array cummin(const array& a, bool reverse = false, bool inclusive = true, StreamOrDevice s = {});
+array logcumsumexp(const array& a, int axis, bool reverse = false, bool inclusive = true, StreamOrDevice s = {});
+array logcumsumexp(const array& a, bool reverse = false, bool inclusive = true, StreamOrDevice s = {});
+array diff(const array& a, int n = 1, int axis = -1, StreamOrDevice s = {});
 
 // --- products ---
 array matmul(const array& a, const array& b, StreamOrDevice s = {});
 array addmm(
     const array& c, const array& a, const array& b, float alpha = 1, float beta = 1, StreamOrDevice s = {});
+
+// --- padding and rearranging ---
+// low[i] elements are added before axis axes[i], and high[i] behind. mode: "constant" (value), "edge", "reflect", "symmetric".
+array pad(
+    const array& a, const Axes& axes, const Shape& low, const Shape& high, const array& value = array(0),
+    const std::string& mode = "constant", StreamOrDevice s = {});
+array pad(
+    const array& a, const std::vector<std::pair<int, int>>& pad_width, const array& value = array(0),
+    const std::string& mode = "constant", StreamOrDevice s = {});
+array pad(
+    const array& a, int pad_width, const array& value = array(0), const std::string& mode = "constant",
+    StreamOrDevice s = {});
+array tile(const array& a, const Shape& reps, StreamOrDevice s = {});
+array repeat(const array& a, int repeats, int axis, StreamOrDevice s = {});
+array repeat(const array& a, int repeats, StreamOrDevice s = {}); // of the flattened array
+array roll(const array& a, const Shape& shift, const Axes& axes, StreamOrDevice s = {});
+array roll(const array& a, int shift, int axis, StreamOrDevice s = {});
+array roll(const array& a, int shift, StreamOrDevice s = {}); // in row-major order
+array flip(const array& a, const Axes& axes, StreamOrDevice s = {});
+array flip(const array& a, StreamOrDevice s = {});
+array diag(const array& a, int k = 0, StreamOrDevice s = {});
+array diagonal(const array& a, int offset = 0, int axis1 = 0, int axis2 = 1, StreamOrDevice s = {});
+array trace(const array& a, int offset, int axis1, int axis2, Dtype dtype, StreamOrDevice s = {});
+array trace(const array& a, int offset = 0, int axis1 = 0, int axis2 = 1, StreamOrDevice s = {});
+std::vector<array> meshgrid(
+    const std::vector<array>& arrays, bool sparse = false, const std::string& indexing = "xy", StreamOrDevice s = {});
+array atleast_1d(const array& a, StreamOrDevice s = {});
+array atleast_2d(const array& a, StreamOrDevice s = {});
+array atleast_3d(const array& a, StreamOrDevice s = {});
+
+// --- products over chosen axes ---
+array inner(const array& a, const array& b, StreamOrDevice s = {});
+array outer(const array& a, const array& b, StreamOrDevice s = {});
+array vecdot(const array& a, const array& b, int axis = -1, StreamOrDevice s = {});
+array tensordot(const array& a, const array& b, const Axes& axes_a, const Axes& axes_b, StreamOrDevice s = {});
+array tensordot(const array& a, const array& b, int axes = 2, StreamOrDevice s = {});
+array kron(const array& a, const array& b, StreamOrDevice s = {});
+array einsum(const std::string& subscripts, const std::vector<array>& operands, StreamOrDevice s = {});
+// The order of contractions einsum would take, as positions in the list of operands that are left, and its costs as text.
+std::pair<std::vector<std::vector<int>>, std::string> einsum_path(
+    const std::string& subscripts, const std::vector<array>& operands);
+
+// --- windows ---
+array bartlett(int M, StreamOrDevice s = {});
+array hanning(int M, StreamOrDevice s = {});
+array hamming(int M, StreamOrDevice s = {});
+array blackman(int M, StreamOrDevice s = {});
 
 // --- autodiff control ---
 array stop_gradient(const array& a, StreamOrDevice s = {});

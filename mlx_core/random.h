@@ -41,4 +41,17 @@ array categorical(
     const array& logits, int axis = -1, const std::optional<Shape>& shape = {}, std::optional<int> num_samples = {},
     const std::optional<array>& key = {}, StreamOrDevice s = {});
 
+// -log(-log(u)) of uniform u: extreme values.
+array gumbel(const Shape& shape, Dtype dtype = float32, const std::optional<array>& key = {}, StreamOrDevice s = {});
+array laplace(
+    const Shape& shape, Dtype dtype = float32, const std::optional<array>& loc = {}, const std::optional<array>& scale = {},
+    const std::optional<array>& key = {}, StreamOrDevice s = {});
+// Of the shape that the bounds broadcast to, unless shape is given.
+array truncated_normal(
+    const array& lower, const array& upper, const std::optional<Shape>& shape = {}, Dtype dtype = float32,
+    const std::optional<array>& key = {}, StreamOrDevice s = {});
+array multivariate_normal(
+    const array& mean, const array& cov, const Shape& shape = {}, Dtype dtype = float32,
+    const std::optional<array>& key = {}, StreamOrDevice s = {});
+
 } // namespace mlx::core::random

@@ -35,7 +35,14 @@ constexpr Family families[] = {
     {"gather_scatter", &gather_scatter_ops},
     {"reduce", &reduce_ops},
     {"sort", &sort_ops},
+    {"scan", &scan_ops},
     {"matmul", &matmul_ops},
+    {"padding", &padding_ops},
+    {"rearrange", &rearrange_ops},
+    {"diagonal", &diagonal_ops},
+    {"product", &product_ops},
+    {"einsum", &einsum_ops},
+    {"creation", &window_ops},
     {"random", &random_ops},
 };
 

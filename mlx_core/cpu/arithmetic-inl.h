@@ -1,4 +1,4 @@
-// Arithmetic and rounding bodies for the real floating dtypes. Each is correctly rounded except rsqrt (1 ULP).
+// Arithmetic and rounding bodies for the real floating dtypes. Each is correctly rounded except rsqrt (1.5 ULP).
 #if defined(MLX_CPU_ARITHMETIC_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MLX_CPU_ARITHMETIC_INL_H_
 #undef MLX_CPU_ARITHMETIC_INL_H_
@@ -15,11 +15,15 @@ namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
 
 struct Negative {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V x) const { return hn::Neg(x); }
+  HWY_INLINE V operator()(D, V x) const {
+    return hn::Neg(x);
+  }
 };
 struct Abs {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V x) const { return hn::Abs(x); }
+  HWY_INLINE V operator()(D, V x) const {
+    return hn::Abs(x);
+  }
 };
 // 0 at both zeros, NaN at NaN
 struct Sign {
@@ -32,91 +36,131 @@ struct Sign {
 };
 struct Square {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V x) const { return hn::Mul(x, x); }
+  HWY_INLINE V operator()(D, V x) const {
+    return hn::Mul(x, x);
+  }
 };
 struct Sqrt {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V x) const { return hn::Sqrt(x); }
+  HWY_INLINE V operator()(D, V x) const {
+    return hn::Sqrt(x);
+  }
 };
 struct Rsqrt {
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V x) const { return hn::Div(constant(d, 1.0), hn::Sqrt(x)); }
+  HWY_INLINE V operator()(D d, V x) const {
+    return hn::Div(constant(d, 1.0), hn::Sqrt(x));
+  }
 };
 struct Reciprocal {
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V x) const { return hn::Div(constant(d, 1.0), x); }
+  HWY_INLINE V operator()(D d, V x) const {
+    return hn::Div(constant(d, 1.0), x);
+  }
 };
 
 // Highway's one-lane versions of these three lose the sign of zero.
 #if HWY_TARGET == HWY_SCALAR
 struct Floor {
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V x) const { return hn::Set(d, std::floor(hn::GetLane(x))); }
+  HWY_INLINE V operator()(D d, V x) const {
+    return hn::Set(d, std::floor(hn::GetLane(x)));
+  }
 };
 struct Ceil {
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V x) const { return hn::Set(d, std::ceil(hn::GetLane(x))); }
+  HWY_INLINE V operator()(D d, V x) const {
+    return hn::Set(d, std::ceil(hn::GetLane(x)));
+  }
 };
 struct Rint {
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V x) const { return hn::Set(d, std::nearbyint(hn::GetLane(x))); }
+  HWY_INLINE V operator()(D d, V x) const {
+    return hn::Set(d, std::nearbyint(hn::GetLane(x)));
+  }
 };
 #else
 struct Floor {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V x) const { return hn::Floor(x); }
+  HWY_INLINE V operator()(D, V x) const {
+    return hn::Floor(x);
+  }
 };
 struct Ceil {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V x) const { return hn::Ceil(x); }
+  HWY_INLINE V operator()(D, V x) const {
+    return hn::Ceil(x);
+  }
 };
 // Half to even
 struct Rint {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V x) const { return hn::Round(x); }
+  HWY_INLINE V operator()(D, V x) const {
+    return hn::Round(x);
+  }
 };
 #endif
 struct Trunc {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V x) const { return hn::Trunc(x); }
+  HWY_INLINE V operator()(D, V x) const {
+    return hn::Trunc(x);
+  }
 };
 struct Add {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V a, V b) const { return hn::Add(a, b); }
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::Add(a, b);
+  }
 };
 struct Subtract {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V a, V b) const { return hn::Sub(a, b); }
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::Sub(a, b);
+  }
 };
 struct Multiply {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V a, V b) const { return hn::Mul(a, b); }
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::Mul(a, b);
+  }
 };
 struct Divide {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V a, V b) const { return hn::Div(a, b); }
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::Div(a, b);
+  }
 };
 // MLX's: the floor of the rounded quotient, so 5 // 0 is infinity
 struct FloorDivide {
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V a, V b) const { return Floor()(d, hn::Div(a, b)); }
+  HWY_INLINE V operator()(D d, V a, V b) const {
+    return Floor()(d, hn::Div(a, b));
+  }
 };
 // NaN in either operand gives NaN
 struct Maximum {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V a, V b) const { return hn::IfThenElse(hn::Or(hn::Gt(a, b), hn::IsNaN(a)), a, b); }
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::IfThenElse(hn::Or(hn::Gt(a, b), hn::IsNaN(a)), a, b);
+  }
 };
 struct Minimum {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V a, V b) const { return hn::IfThenElse(hn::Or(hn::Lt(a, b), hn::IsNaN(a)), a, b); }
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::IfThenElse(hn::Or(hn::Lt(a, b), hn::IsNaN(a)), a, b);
+  }
 };
 struct ZeroTimes {
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V a, V b) const { return hn::IfThenZeroElse(hn::Eq(a, hn::Zero(d)), hn::Mul(a, b)); }
+  HWY_INLINE V operator()(D d, V a, V b) const {
+    return hn::IfThenZeroElse(hn::Eq(a, hn::Zero(d)), hn::Mul(a, b));
+  }
 };
 struct Copysign {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V a, V b) const { return hn::CopySign(a, b); }
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::CopySign(a, b);
+  }
 };
 
 // On the bits of an IEEE type: negation, magnitude and sign need no conversion of the 16-bit types.

@@ -68,9 +68,7 @@ namespace mlx::core::cpu::bodies {
 
 HWY_EXPORT(find_arithmetic);
 
-Kernel arithmetic_kernel(Body body, Dtype dtype) {
-  return HWY_DYNAMIC_DISPATCH(find_arithmetic)(body, dtype);
-}
+Kernel arithmetic_kernel(Body body, Dtype dtype) { return HWY_DYNAMIC_DISPATCH(find_arithmetic)(body, dtype); }
 
 } // namespace mlx::core::cpu::bodies
 #endif

@@ -136,9 +136,7 @@ namespace mlx::core::cpu::bodies {
 
 HWY_EXPORT(find_bitwise);
 
-Kernel bitwise_kernel(Body body, Dtype dtype) {
-  return HWY_DYNAMIC_DISPATCH(find_bitwise)(body, dtype);
-}
+Kernel bitwise_kernel(Body body, Dtype dtype) { return HWY_DYNAMIC_DISPATCH(find_bitwise)(body, dtype); }
 
 } // namespace mlx::core::cpu::bodies
 #endif

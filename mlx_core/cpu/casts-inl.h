@@ -107,8 +107,8 @@ void narrow_run(const void* const* inputs, void* output, int64_t n) {
   narrow(static_cast<const float*>(inputs[0]), static_cast<Half*>(output), n);
 }
 
-inline HWY_NOINLINE void run_composition(Kernel first, Kernel second, const void* const* inputs, void* output, int64_t n,
-                                  int64_t from_size, int64_t to_size) {
+inline HWY_NOINLINE void run_composition(Kernel first, Kernel second, const void* const* inputs, void* output,
+    int64_t n, int64_t from_size, int64_t to_size) {
   constexpr int64_t chunk = 512;
   HWY_ALIGN char middle[chunk * 16];
   for (int64_t start = 0; start < n; start += chunk) {

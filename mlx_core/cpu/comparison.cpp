@@ -137,9 +137,7 @@ namespace mlx::core::cpu::bodies {
 
 HWY_EXPORT(find_comparison);
 
-Kernel comparison_kernel(Body body, Dtype dtype) {
-  return HWY_DYNAMIC_DISPATCH(find_comparison)(body, dtype);
-}
+Kernel comparison_kernel(Body body, Dtype dtype) { return HWY_DYNAMIC_DISPATCH(find_comparison)(body, dtype); }
 
 } // namespace mlx::core::cpu::bodies
 #endif

@@ -46,7 +46,7 @@ Z expm1(Z z) {
   }
   const double half_sine = std::sin(z.imag() / 2);
   return {std::expm1(z.real()) * std::cos(z.imag()) - 2 * half_sine * half_sine,
-          z.imag() == 0 ? z.imag() : std::exp(z.real()) * std::sin(z.imag())};
+      z.imag() == 0 ? z.imag() : std::exp(z.real()) * std::sin(z.imag())};
 }
 
 // log|1 + z|^2 = log1p(x (2 + x) + y^2), used where |1 + z| is near 1 and its logarithm would cancel

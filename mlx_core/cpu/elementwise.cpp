@@ -17,9 +17,20 @@ using CastTable = std::array<std::array<Kernel, dtype_count>, dtype_count>;
 
 Kernel ask_families(Body body, Dtype dtype) {
   constexpr Kernel (*families[])(Body, Dtype) = {
-      movement_kernel,   arithmetic_kernel,    integer_kernel, complex_arithmetic_kernel, complex_function_kernel,
-      comparison_kernel, predicate_kernel,     bitwise_kernel, exponential_kernel,        logarithm_kernel,
-      special_kernel,    trigonometric_kernel, power_kernel,   hyperbolic_kernel,
+      movement_kernel,
+      arithmetic_kernel,
+      integer_kernel,
+      complex_arithmetic_kernel,
+      complex_function_kernel,
+      comparison_kernel,
+      predicate_kernel,
+      bitwise_kernel,
+      exponential_kernel,
+      logarithm_kernel,
+      special_kernel,
+      trigonometric_kernel,
+      power_kernel,
+      hyperbolic_kernel,
   };
   for (auto* family : families) {
     if (const Kernel kernel = family(body, dtype)) {
@@ -46,9 +57,9 @@ CastTable all_casts() {
   for (int from = 0; from < dtype_count; ++from) {
     for (int to = 0; to < dtype_count; ++to) {
       const Dtype source = dtype_at(from);
-      table[from][to] = from == to ? movement_kernel(Body::copy, source)
-          : source.is_inexact()    ? cast_from_inexact(source, dtype_at(to))
-                                   : cast_from_integer(source, dtype_at(to));
+      table[from][to] = from == to            ? movement_kernel(Body::copy, source)
+                        : source.is_inexact() ? cast_from_inexact(source, dtype_at(to))
+                                              : cast_from_integer(source, dtype_at(to));
     }
   }
   return table;

@@ -1,4 +1,4 @@
-// Bodies on the exponential: exp, exp2, expm1, sigmoid. Comments give the largest measured error in ULP, float32 / float64.
+// Bodies on the exponential: exp, exp2, expm1, sigmoid. `Error:` is the largest measured, in ULP, float32 / float64.
 #if defined(MLX_CPU_EXPONENTIAL_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MLX_CPU_EXPONENTIAL_INL_H_
 #undef MLX_CPU_EXPONENTIAL_INL_H_
@@ -19,8 +19,8 @@ HWY_INLINE V expm1_reduced(D d, V r) {
     p = polynomial(d, r, 0.5f, 0.166666657f, 0.0416664779f, 0.0083335666f, 0.00139337394f, 0.000197436108f);
   } else {
     p = polynomial(d, r, 0.5, 0.16666666666666677, 0.04166666666666661, 0.008333333333321397, 0.001388888888892404,
-                   0.00019841269886778187, 2.4801587237001168e-05, 2.755724349374864e-06, 2.755735320672966e-07,
-                   2.5109306293881752e-08, 2.088947775260704e-09);
+        0.00019841269886778187, 2.4801587237001168e-05, 2.755724349374864e-06, 2.755735320672966e-07,
+        2.5109306293881752e-08, 2.088947775260704e-09);
   }
   return hn::MulAdd(p, hn::Mul(r, r), r);
 }
@@ -55,6 +55,7 @@ HWY_INLINE V scaled_exp(D d, V x) {
   return hn::Mul(hn::Mul(p, scale.first), scale.second);
 }
 
+// Error: 1.0 / 1.0
 struct Exp {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
@@ -62,6 +63,7 @@ struct Exp {
   }
 };
 
+// Error: 1.0 / 1.1
 struct Exp2 {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
@@ -89,6 +91,7 @@ HWY_INLINE V expm1_clamped(D d, V x) {
   return hn::CopySign(y, x); // expm1(-0) is -0
 }
 
+// Error: 1.4 / 1.9
 struct Expm1 {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
@@ -99,6 +102,7 @@ struct Expm1 {
 };
 
 // 1 / (1 + exp(-x)), and for negative x the equal exp(x) / (1 + exp(x)), which keeps tiny results
+// Error: 2.3 / 2.2
 struct Sigmoid {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {

@@ -28,9 +28,7 @@ namespace mlx::core::cpu::bodies {
 
 HWY_EXPORT(find_exponential);
 
-Kernel exponential_kernel(Body body, Dtype dtype) {
-  return HWY_DYNAMIC_DISPATCH(find_exponential)(body, dtype);
-}
+Kernel exponential_kernel(Body body, Dtype dtype) { return HWY_DYNAMIC_DISPATCH(find_exponential)(body, dtype); }
 
 } // namespace mlx::core::cpu::bodies
 #endif

@@ -7,7 +7,6 @@
 #endif
 
 #include <algorithm>
-#include <bit>
 #include <cstdint>
 
 #include "mlx_core/cpu/map-inl.h"
@@ -16,9 +15,10 @@
 HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
 
-#if HWY_TARGET != HWY_SCALAR
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
 
-// The conversion instructions round to nearest even and quiet NaNs as half.h does.
+// The conversion instructions round to nearest even and quiet NaNs as half.h does. Highway's emulation where there are
+// none knows neither infinity nor NaN and truncates.
 HWY_INLINE void widen(const float16_t* from, float* to, int64_t n) {
   const hn::ScalableTag<float> df;
   const hn::Rebind<hwy::float16_t, decltype(df)> dh;
@@ -72,18 +72,39 @@ HWY_INLINE void narrow(const float* from, float16_t* to, int64_t n) {
 #endif
 
 HWY_INLINE void widen(const bfloat16_t* from, float* to, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) {
-    to[i] = std::bit_cast<float>(static_cast<uint32_t>(from[i].bits) << 16);
+  const hn::ScalableTag<uint32_t> d;
+  const hn::Rebind<uint16_t, decltype(d)> dh;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const auto wide = hn::PromoteTo(d, hn::LoadU(dh, reinterpret_cast<const uint16_t*>(from + i)));
+    hn::StoreU(hn::ShiftLeft<16>(wide), d, reinterpret_cast<uint32_t*>(to + i));
+  }
+  for (; i < n; ++i) {
+    to[i] = static_cast<float>(from[i]);
   }
 }
 
-// Branch-free, so that it vectorises; bit for bit the conversion in half.h.
+// Bit for bit the conversion in half.h, without its branch
 HWY_INLINE void narrow(const float* from, bfloat16_t* to, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) {
-    const uint32_t f = std::bit_cast<uint32_t>(from[i]);
-    const uint32_t rounded = (f + 0x7fffu + ((f >> 16) & 1u)) >> 16;
-    const uint32_t quiet = (f >> 16) | 0x40u;
-    to[i].bits = static_cast<uint16_t>((f & 0x7fffffffu) > 0x7f800000u ? quiet : rounded);
+  const hn::ScalableTag<float> df;
+  const hn::RebindToUnsigned<decltype(df)> d;
+  const hn::RebindToSigned<decltype(df)> di;
+  const hn::Rebind<uint16_t, decltype(df)> dh;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const auto value = hn::LoadU(df, from + i);
+    const auto bits = hn::BitCast(d, value);
+    const auto upper = hn::ShiftRight<16>(bits);
+    const auto odd = hn::And(upper, hn::Set(d, 1u));
+    const auto rounded = hn::ShiftRight<16>(hn::Add(hn::Add(bits, hn::Set(d, 0x7fffu)), odd));
+    const auto quiet = hn::Or(upper, hn::Set(d, 0x40u));
+    const auto chosen = hn::IfThenElse(hn::RebindMask(d, hn::IsNaN(value)), quiet, rounded);
+    hn::StoreU(hn::DemoteTo(dh, hn::BitCast(di, chosen)), dh, reinterpret_cast<uint16_t*>(to + i));
+  }
+  for (; i < n; ++i) {
+    to[i] = bfloat16_t(from[i]);
   }
 }
 

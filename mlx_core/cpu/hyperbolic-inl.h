@@ -1,4 +1,4 @@
-// The hyperbolic bodies and their inverses. Comments give the largest measured error in ULP, float32 / float64.
+// The hyperbolic bodies and their inverses. `Error:` is the largest measured, in ULP, float32 / float64.
 #if defined(MLX_CPU_HYPERBOLIC_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MLX_CPU_HYPERBOLIC_INL_H_
 #undef MLX_CPU_HYPERBOLIC_INL_H_
@@ -18,6 +18,7 @@ HWY_INLINE V half_exp_magnitude(D d, V x) {
   return scaled_exp<-1>(d, hn::Min(hn::Abs(x), constant(d, 90.0f, 712.0)));
 }
 
+// Error: 1.6 / 1.6
 struct Sinh {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
@@ -28,7 +29,7 @@ struct Sinh {
       p = polynomial(d, z, 0.166666672f, 0.00833331514f, 0.000198416645f, 2.7899996e-06f);
     } else {
       p = polynomial(d, z, 0.16666666666666666, 0.008333333333333522, 0.00019841269841128982, 2.7557319275890327e-06,
-                     2.505209788658162e-08, 1.6060231982264383e-10, 7.576495150991597e-13, 4.5424301130499926e-15);
+          2.505209788658162e-08, 1.6060231982264383e-10, 7.576495150991597e-13, 4.5424301130499926e-15);
     }
     const V small = hn::MulAdd(hn::Mul(p, z), y, y);
     const V e = half_exp_magnitude(d, x);
@@ -37,6 +38,7 @@ struct Sinh {
   }
 };
 
+// Error: 1.4 / 1.4
 struct Cosh {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
@@ -46,14 +48,15 @@ struct Cosh {
 };
 
 // float32: an odd polynomial near 0, else 1 - 2 / (exp(2y) + 1). float64: -t / (t + 2), t = expm1(-2y).
+// Error: 1.3 / 2.5
 struct Tanh {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     if constexpr (is_f32<D>) {
       const V y = hn::Min(hn::Abs(x), constant(d, 10.0));
       const V z = hn::Mul(y, y);
-      const V p = polynomial(d, z, -0.333333284f, 0.133331224f, -0.0539370924f, 0.0216510519f, -0.00806078408f,
-                             0.00204071449f);
+      const V p =
+          polynomial(d, z, -0.333333284f, 0.133331224f, -0.0539370924f, 0.0216510519f, -0.00806078408f, 0.00204071449f);
       const V small = hn::MulAdd(hn::Mul(p, z), y, y);
       const auto [n, r] = reduce_log_two(d, hn::Add(y, y));
       const V e = hn::Mul(hn::Add(expm1_reduced(d, r), constant(d, 1.0)), small_power_of_two(d, n));
@@ -71,6 +74,7 @@ struct Tanh {
 // The inverses are written for float64 lanes; float32 goes through them.
 
 // log(y + sqrt(y^2 + 1)), with log1p so that nothing cancels; from 2^60 on the 1 no longer counts
+// Error: 0.51 / 1.9
 struct ArcsinhInDouble {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
@@ -93,6 +97,7 @@ struct ArcsinhInDouble {
 };
 
 // log(x + sqrt(x^2 - 1)) through t = x - 1
+// Error: 0.51 / 2.5
 struct ArccoshInDouble {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
@@ -107,6 +112,7 @@ struct ArccoshInDouble {
 };
 
 // log1p(2y / (1 - y)) / 2
+// Error: 0.51 / 1.5
 struct ArctanhInDouble {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {

@@ -3,9 +3,9 @@
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/hyperbolic.cpp"
 #include "mlx_core/cpu/simd.h"
 
-#include "mlx_core/cpu/hyperbolic-inl.h"
 #include "mlx_core/cpu/families.h"
 #include "mlx_core/cpu/half-inl.h"
+#include "mlx_core/cpu/hyperbolic-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
@@ -30,9 +30,7 @@ namespace mlx::core::cpu::bodies {
 
 HWY_EXPORT(find_hyperbolic);
 
-Kernel hyperbolic_kernel(Body body, Dtype dtype) {
-  return HWY_DYNAMIC_DISPATCH(find_hyperbolic)(body, dtype);
-}
+Kernel hyperbolic_kernel(Body body, Dtype dtype) { return HWY_DYNAMIC_DISPATCH(find_hyperbolic)(body, dtype); }
 
 } // namespace mlx::core::cpu::bodies
 #endif

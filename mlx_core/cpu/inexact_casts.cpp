@@ -29,9 +29,7 @@ namespace mlx::core::cpu::bodies {
 
 HWY_EXPORT(find_cast_from_inexact);
 
-Kernel cast_from_inexact(Dtype from, Dtype to) {
-  return HWY_DYNAMIC_DISPATCH(find_cast_from_inexact)(from, to);
-}
+Kernel cast_from_inexact(Dtype from, Dtype to) { return HWY_DYNAMIC_DISPATCH(find_cast_from_inexact)(from, to); }
 
 } // namespace mlx::core::cpu::bodies
 #endif

@@ -54,19 +54,23 @@ struct IntegerMinimum {
   static T apply(T a, T b) { return a < b ? a : b; }
 };
 
+// All bits set, or none. Written so because around a choice the compiler puts a branch, and then does not vectorise.
+HWY_INLINE int32_t keep_if(bool condition) { return -static_cast<int32_t>(condition); }
+
 // The quotient toward zero; 0 for a zero divisor, and the dividend's negation, wrapped, for -1. A double holds 32 bits
 // exactly (a float 16) and the rounded quotient truncates correctly, and unlike integers they divide in vectors.
 template <class T>
 HWY_INLINE T quotient(T a, T b) {
   if constexpr (sizeof(T) <= 2) {
-    const float divisor = b == 0 ? 1.0f : static_cast<float>(b);
-    const T q = static_cast<T>(static_cast<int32_t>(static_cast<float>(a) / divisor));
-    return b == 0 ? T{0} : q;
+    const int32_t divisor = b + (b == 0);
+    const int32_t q = static_cast<int32_t>(static_cast<float>(a) / static_cast<float>(divisor));
+    return static_cast<T>(q & keep_if(b != 0));
   } else if constexpr (sizeof(T) == 4 && std::is_signed_v<T>) {
-    const bool plain = (b != 0) & (b != -1);
-    const T q = static_cast<T>(static_cast<double>(a) / (plain ? static_cast<double>(b) : 1.0));
+    const bool special = (b == 0) | (b == -1);
+    const T divisor = (b & keep_if(!special)) | special;
+    const T q = static_cast<T>(static_cast<double>(a) / static_cast<double>(divisor)); // a itself when special
     const T negated = static_cast<T>(0u - static_cast<uint32_t>(a));
-    return plain ? q : (b == 0 ? T{0} : negated);
+    return (q & keep_if(!special)) | (negated & keep_if(b == -1));
   } else {
     if (b == 0) {
       return 0;
@@ -108,7 +112,7 @@ struct IntegerRemainder {
       const bool adjust = (r != 0) & ((r < 0) != (b < 0));
       adjusted = static_cast<T>(static_cast<Wrapping<T>>(r) + (adjust ? static_cast<Wrapping<T>>(b) : 0));
     }
-    return b == 0 ? T{0} : adjusted;
+    return static_cast<T>(static_cast<Wrapping<T>>(adjusted) & (Wrapping<T>{0} - Wrapping<T>{b != 0}));
   }
 };
 
@@ -242,9 +246,7 @@ namespace mlx::core::cpu::bodies {
 
 HWY_EXPORT(find_integer);
 
-Kernel integer_kernel(Body body, Dtype dtype) {
-  return HWY_DYNAMIC_DISPATCH(find_integer)(body, dtype);
-}
+Kernel integer_kernel(Body body, Dtype dtype) { return HWY_DYNAMIC_DISPATCH(find_integer)(body, dtype); }
 
 } // namespace mlx::core::cpu::bodies
 #endif

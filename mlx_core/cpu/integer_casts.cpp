@@ -32,9 +32,7 @@ namespace mlx::core::cpu::bodies {
 
 HWY_EXPORT(find_cast_from_integer);
 
-Kernel cast_from_integer(Dtype from, Dtype to) {
-  return HWY_DYNAMIC_DISPATCH(find_cast_from_integer)(from, to);
-}
+Kernel cast_from_integer(Dtype from, Dtype to) { return HWY_DYNAMIC_DISPATCH(find_cast_from_integer)(from, to); }
 
 } // namespace mlx::core::cpu::bodies
 #endif

@@ -3,9 +3,9 @@
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/logarithm.cpp"
 #include "mlx_core/cpu/simd.h"
 
-#include "mlx_core/cpu/logarithm-inl.h"
 #include "mlx_core/cpu/families.h"
 #include "mlx_core/cpu/half-inl.h"
+#include "mlx_core/cpu/logarithm-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
@@ -28,9 +28,7 @@ namespace mlx::core::cpu::bodies {
 
 HWY_EXPORT(find_logarithm);
 
-Kernel logarithm_kernel(Body body, Dtype dtype) {
-  return HWY_DYNAMIC_DISPATCH(find_logarithm)(body, dtype);
-}
+Kernel logarithm_kernel(Body body, Dtype dtype) { return HWY_DYNAMIC_DISPATCH(find_logarithm)(body, dtype); }
 
 } // namespace mlx::core::cpu::bodies
 #endif

@@ -52,8 +52,7 @@ void loop3(const void* const* inputs, void* output, int64_t n) {
 
 // Masked loads touch only the lanes asked for where the instruction set has them for this width.
 template <class T>
-inline constexpr bool has_masked_memory =
-    HWY_TARGET == HWY_AVX3 || (HWY_TARGET == HWY_AVX2 && sizeof(T) >= 4);
+inline constexpr bool has_masked_memory = HWY_TARGET == HWY_AVX3 || (HWY_TARGET == HWY_AVX2 && sizeof(T) >= 4);
 
 template <class T, class D>
 HWY_INLINE void load_first(D d, const T* from, T* to, int64_t count) {

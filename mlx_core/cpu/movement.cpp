@@ -123,9 +123,7 @@ namespace mlx::core::cpu::bodies {
 
 HWY_EXPORT(find_movement);
 
-Kernel movement_kernel(Body body, Dtype dtype) {
-  return HWY_DYNAMIC_DISPATCH(find_movement)(body, dtype);
-}
+Kernel movement_kernel(Body body, Dtype dtype) { return HWY_DYNAMIC_DISPATCH(find_movement)(body, dtype); }
 
 } // namespace mlx::core::cpu::bodies
 #endif

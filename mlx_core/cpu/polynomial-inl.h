@@ -72,7 +72,7 @@ HWY_INLINE PowerOfTwo<V> power_of_two(D d, V n) {
   const auto exponent1 = hn::Add(half, hn::Set(du, static_cast<U>(bias - offset / 2)));
   const auto exponent2 = hn::Add(hn::Sub(shifted, half), hn::Set(du, static_cast<U>(bias - offset / 2 + shift)));
   return {hn::BitCast(d, hn::ShiftLeft<mantissa_bits<D>>(exponent1)),
-          hn::BitCast(d, hn::ShiftLeft<mantissa_bits<D>>(exponent2))};
+      hn::BitCast(d, hn::ShiftLeft<mantissa_bits<D>>(exponent2))};
 }
 
 // 2^n for integer-valued n where that is a normal number

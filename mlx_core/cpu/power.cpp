@@ -3,9 +3,9 @@
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/power.cpp"
 #include "mlx_core/cpu/simd.h"
 
-#include "mlx_core/cpu/power-inl.h"
 #include "mlx_core/cpu/families.h"
 #include "mlx_core/cpu/half-inl.h"
+#include "mlx_core/cpu/power-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
@@ -28,9 +28,7 @@ namespace mlx::core::cpu::bodies {
 
 HWY_EXPORT(find_power);
 
-Kernel power_kernel(Body body, Dtype dtype) {
-  return HWY_DYNAMIC_DISPATCH(find_power)(body, dtype);
-}
+Kernel power_kernel(Body body, Dtype dtype) { return HWY_DYNAMIC_DISPATCH(find_power)(body, dtype); }
 
 } // namespace mlx::core::cpu::bodies
 #endif

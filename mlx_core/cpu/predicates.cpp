@@ -153,9 +153,7 @@ namespace mlx::core::cpu::bodies {
 
 HWY_EXPORT(find_predicate);
 
-Kernel predicate_kernel(Body body, Dtype dtype) {
-  return HWY_DYNAMIC_DISPATCH(find_predicate)(body, dtype);
-}
+Kernel predicate_kernel(Body body, Dtype dtype) { return HWY_DYNAMIC_DISPATCH(find_predicate)(body, dtype); }
 
 } // namespace mlx::core::cpu::bodies
 #endif

@@ -1,175 +1,181 @@
-// Sorting: each row is gathered into consecutive scratch, sorted there, and spread out again.
+// Sorting: each lane becomes consecutive unsigned keys whose order is that of the elements, which are sorted digit by digit
+// (the least significant first, so that the sort is stable) and spread out again. Complex lanes are sorted by comparison.
 #include "mlx_core/cpu/sort.h"
 
-#include <algorithm>
-#include <numeric>
-#include <vector>
+#include <cstring>
+#include <utility>
 
-#include "mlx_core/cpu/thread_pool.h"
+#include "mlx_core/cpu/lanes.h"
+#include "mlx_core/cpu/order.h"
 
 namespace mlx::core::cpu {
 
 namespace {
 
-template <typename T>
-bool is_nan(T value) {
-  if constexpr (std::is_same_v<T, complex64_t> || std::is_same_v<T, complex128_t>) {
-    return is_nan(value.real()) || is_nan(value.imag());
-  } else if constexpr (std::is_same_v<T, float16_t> || std::is_same_v<T, bfloat16_t>) {
-    return is_nan(static_cast<float>(value));
-  } else {
-    return value != value;
-  }
-}
+// --- keys ---
 
-// A strict order: two NaNs are equal, neither comes before the other.
 template <typename T>
-bool before(T a, T b) {
-  if constexpr (std::is_integral_v<T>) {
-    return a < b;
+struct KeyOf {
+  using type = std::conditional_t<
+      sizeof(T) == 1, uint8_t,
+      std::conditional_t<sizeof(T) == 2, uint16_t, std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>>>;
+};
+template <typename T>
+  requires is_complex<T>
+struct KeyOf<T> {
+  using type = T;
+};
+template <typename T>
+using Key = typename KeyOf<T>::type;
+template <typename T>
+constexpr Key<T> top_bit = Key<T>(Key<T>(1) << (8 * sizeof(T) - 1));
+
+// Negative numbers have their bits reversed, and so their order. All NaNs get the largest key.
+template <typename T>
+Key<T> key_of(T value) {
+  if constexpr (is_complex<T>) {
+    return value;
   } else {
-    if (is_nan(a) || is_nan(b)) {
-      return !is_nan(a);
-    }
-    if constexpr (std::is_same_v<T, complex64_t> || std::is_same_v<T, complex128_t>) {
-      return a.real() < b.real() || (a.real() == b.real() && a.imag() < b.imag());
-    } else if constexpr (std::is_same_v<T, float16_t> || std::is_same_v<T, bfloat16_t>) {
-      return static_cast<float>(a) < static_cast<float>(b);
+    Key<T> bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    if constexpr (std::is_integral_v<T>) {
+      return std::is_signed_v<T> ? Key<T>(bits ^ top_bit<T>) : bits;
     } else {
-      return a < b;
+      return is_nan(value) ? Key<T>(~Key<T>(0)) : bits & top_bit<T> ? Key<T>(~bits) : Key<T>(bits | top_bit<T>);
     }
   }
 }
 template <typename T>
-struct Element {
-  T value;
-};
-// bool vectors have no elements to point at.
-template <>
-struct Element<bool> {
-  uint8_t value;
-};
-
-// The rows of an array along one axis, by number.
-struct Rows {
-  Rows(Ints shape, Ints strides, int axis) : shape(shape), strides(strides), axis(static_cast<size_t>(axis)) {
-    length = shape[this->axis];
-    in_step = strides[this->axis];
-    for (size_t i = 0; i < shape.size(); ++i) {
-      count *= i == this->axis ? 1 : shape[i];
-      out_step *= i > this->axis ? shape[i] : 1;
+T from_key(Key<T> key) {
+  if constexpr (is_complex<T>) {
+    return key;
+  } else {
+    if constexpr (std::is_integral_v<T>) {
+      key = std::is_signed_v<T> ? Key<T>(key ^ top_bit<T>) : key;
+    } else {
+      key = key & top_bit<T> ? Key<T>(key & ~top_bit<T>) : Key<T>(~key);
     }
+    T value;
+    std::memcpy(static_cast<void*>(&value), &key, sizeof value);
+    return value;
   }
-  // The first element of a row in the strided input and in the row-major output.
-  std::pair<int64_t, int64_t> offsets(int64_t row) const {
-    int64_t in = 0, out = 0, step = 1;
-    for (size_t i = shape.size(); i-- > 0;) {
-      if (i != axis) {
-        int64_t index = row % shape[i];
-        row /= shape[i];
-        in += index * strides[i];
-        out += index * step;
+}
+// -0 sorts before 0, but a stable order of indices has them equal.
+template <typename T>
+Key<T> key_of_equals(T value) {
+  if constexpr (std::is_integral_v<T> || is_complex<T>) {
+    return key_of(value);
+  } else {
+    Key<T> key = key_of(value);
+    return key == Key<T>(top_bit<T> - 1) ? top_bit<T> : key;
+  }
+}
+
+// A key that carries the place its element came from.
+template <typename K>
+struct Numbered {
+  K key;
+  uint32_t index;
+};
+template <typename K>
+K key_in(const K& key) { return key; }
+template <typename K>
+K key_in(const Numbered<K>& item) { return item.key; }
+
+// --- one lane ---
+
+constexpr size_t by_comparison_below = 96;
+
+// Sorts items by key; `other` is scratch.
+template <typename Item>
+void sort_items(std::vector<Item>& items, std::vector<Item>& other) {
+  using K = decltype(key_in(items[0]));
+  auto by_key = [](const Item& a, const Item& b) { return before<K>(key_in(a), key_in(b)); };
+  if constexpr (is_complex<K>) {
+    std::stable_sort(items.begin(), items.end(), by_key);
+  } else {
+    if (items.size() < by_comparison_below) {
+      std::stable_sort(items.begin(), items.end(), by_key);
+      return;
+    }
+    std::array<std::array<uint32_t, 256>, sizeof(K)> counts{};
+    for (const Item& item : items) {
+      for (size_t digit = 0; digit < sizeof(K); ++digit) {
+        ++counts[digit][key_in(item) >> (8 * digit) & 255];
       }
-      step *= shape[i];
     }
-    return {in, out};
-  }
-  Ints shape, strides;
-  size_t axis;
-  int64_t length = 0, in_step = 0, out_step = 1, count = 1;
-};
-
-// Calls body(in offset, out offset, scratch) for each row; a task has enough rows to be worth a thread.
-template <typename Scratch, typename F>
-void each_row(const Rows& rows, F body) {
-  if (rows.length == 0 || rows.count == 0) {
-    return;
-  }
-  int64_t per_task = std::max<int64_t>(1, 16384 / rows.length);
-  parallel_for((rows.count + per_task - 1) / per_task, [&](int64_t task) {
-    Scratch scratch;
-    for (int64_t r = task * per_task, end = std::min(rows.count, r + per_task); r < end; ++r) {
-      auto [in, out] = rows.offsets(r);
-      body(in, out, scratch);
+    other.resize(items.size());
+    for (size_t digit = 0; digit < sizeof(K); ++digit) {
+      std::array<uint32_t, 256>& count = counts[digit];
+      if (count[key_in(items[0]) >> (8 * digit) & 255] == items.size()) {
+        continue; // the same digit everywhere
+      }
+      uint32_t first = 0;
+      for (uint32_t& c : count) {
+        first += std::exchange(c, first);
+      }
+      for (const Item& item : items) {
+        other[count[key_in(item) >> (8 * digit) & 255]++] = item;
+      }
+      items.swap(other);
     }
-  });
-}
-
-template <typename T>
-void read_row(const T* in, const Rows& rows, std::vector<Element<T>>& values) {
-  values.resize(static_cast<size_t>(rows.length));
-  for (int64_t i = 0; i < rows.length; ++i) {
-    values[static_cast<size_t>(i)].value = in[i * rows.in_step];
   }
 }
 
-template <typename T>
-void sort_rows(const T* in, const Rows& rows, T* out) {
-  using Values = std::vector<Element<T>>;
-  each_row<Values>(rows, [&](int64_t from, int64_t to, Values& values) {
-    read_row(in + from, rows, values);
-    std::stable_sort(values.begin(), values.end(), [](auto a, auto b) { return before<T>(a.value, b.value); });
-    for (int64_t i = 0; i < rows.length; ++i) {
-      out[to + i * rows.out_step] = values[static_cast<size_t>(i)].value;
+// Calls body(in offset, out offset, items, scratch) for each lane; a task has enough lanes to be worth a thread.
+template <typename Item, typename F>
+void each_lane(const Lanes<2>& lanes, F body) {
+  int64_t count = lanes.outer * lanes.width, per_task = std::max<int64_t>(1, 16384 / lanes.length);
+  parallel_for((count + per_task - 1) / per_task, [&](int64_t task) {
+    std::vector<Item> items(static_cast<size_t>(lanes.length)), scratch;
+    for (int64_t i = task * per_task, end = std::min(count, i + per_task); i < end; ++i) {
+      auto [in, out] = lanes.offsets(i / lanes.width, i % lanes.width);
+      body(in, out, items, scratch);
     }
   });
-}
-
-template <typename T>
-void argsort_rows(const T* in, const Rows& rows, uint32_t* out) {
-  struct Scratch {
-    std::vector<Element<T>> values;
-    std::vector<uint32_t> order;
-  };
-  each_row<Scratch>(rows, [&](int64_t from, int64_t to, Scratch& scratch) {
-    read_row(in + from, rows, scratch.values);
-    scratch.order.resize(scratch.values.size());
-    std::iota(scratch.order.begin(), scratch.order.end(), 0u);
-    std::stable_sort(scratch.order.begin(), scratch.order.end(), [&](uint32_t a, uint32_t b) {
-      return before<T>(scratch.values[a].value, scratch.values[b].value);
-    });
-    for (int64_t i = 0; i < rows.length; ++i) {
-      out[to + i * rows.out_step] = scratch.order[static_cast<size_t>(i)];
-    }
-  });
-}
-
-template <typename F>
-void with_elements(Dtype dtype, const void* in, F&& f) {
-  switch (dtype.val) {
-    case Dtype::Val::bool_: return f(static_cast<const bool*>(in));
-    case Dtype::Val::uint8: return f(static_cast<const uint8_t*>(in));
-    case Dtype::Val::uint16: return f(static_cast<const uint16_t*>(in));
-    case Dtype::Val::uint32: return f(static_cast<const uint32_t*>(in));
-    case Dtype::Val::uint64: return f(static_cast<const uint64_t*>(in));
-    case Dtype::Val::int8: return f(static_cast<const int8_t*>(in));
-    case Dtype::Val::int16: return f(static_cast<const int16_t*>(in));
-    case Dtype::Val::int32: return f(static_cast<const int32_t*>(in));
-    case Dtype::Val::int64: return f(static_cast<const int64_t*>(in));
-    case Dtype::Val::float16: return f(static_cast<const float16_t*>(in));
-    case Dtype::Val::bfloat16: return f(static_cast<const bfloat16_t*>(in));
-    case Dtype::Val::float32: return f(static_cast<const float*>(in));
-    case Dtype::Val::float64: return f(static_cast<const double*>(in));
-    case Dtype::Val::complex64: return f(static_cast<const complex64_t*>(in));
-    case Dtype::Val::complex128: return f(static_cast<const complex128_t*>(in));
-  }
 }
 
 } // namespace
 
 void sort(Dtype dtype, const void* in, Ints shape, Ints strides, int axis, void* out) {
-  Rows rows(shape, strides, axis);
-  with_elements(dtype, in, [&](auto* elements) {
-    using T = std::remove_const_t<std::remove_pointer_t<decltype(elements)>>;
-    sort_rows<T>(elements, rows, static_cast<T*>(out));
+  std::vector<int64_t> out_strides = row_major(shape);
+  Lanes<2> lanes(shape, axis, false, {strides, out_strides});
+  if (lanes.empty()) {
+    return;
+  }
+  with_type(dtype, [&]<typename T>(std::type_identity<T>) {
+    each_lane<Key<T>>(lanes, [&](int64_t from, int64_t to, auto& items, auto& scratch) {
+      for (auto& item : items) {
+        item = key_of(static_cast<const T*>(in)[from]);
+        from += lanes.step[0];
+      }
+      sort_items(items, scratch);
+      for (const auto& item : items) {
+        static_cast<T*>(out)[to] = from_key<T>(item);
+        to += lanes.step[1];
+      }
+    });
   });
 }
 
 void argsort(Dtype dtype, const void* in, Ints shape, Ints strides, int axis, void* out) {
-  Rows rows(shape, strides, axis);
-  with_elements(dtype, in, [&](auto* elements) {
-    using T = std::remove_const_t<std::remove_pointer_t<decltype(elements)>>;
-    argsort_rows<T>(elements, rows, static_cast<uint32_t*>(out));
+  std::vector<int64_t> out_strides = row_major(shape);
+  Lanes<2> lanes(shape, axis, false, {strides, out_strides});
+  if (lanes.empty()) {
+    return;
+  }
+  with_type(dtype, [&]<typename T>(std::type_identity<T>) {
+    each_lane<Numbered<Key<T>>>(lanes, [&](int64_t from, int64_t to, auto& items, auto& scratch) {
+      for (uint32_t i = 0; auto& item : items) {
+        item = {key_of_equals(static_cast<const T*>(in)[from]), i++};
+        from += lanes.step[0];
+      }
+      sort_items(items, scratch);
+      for (const auto& item : items) {
+        static_cast<uint32_t*>(out)[to] = item.index;
+        to += lanes.step[1];
+      }
+    });
   });
 }
 

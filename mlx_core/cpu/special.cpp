@@ -3,9 +3,9 @@
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/special.cpp"
 #include "mlx_core/cpu/simd.h"
 
-#include "mlx_core/cpu/special-inl.h"
 #include "mlx_core/cpu/families.h"
 #include "mlx_core/cpu/half-inl.h"
+#include "mlx_core/cpu/special-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
@@ -26,9 +26,7 @@ namespace mlx::core::cpu::bodies {
 
 HWY_EXPORT(find_special);
 
-Kernel special_kernel(Body body, Dtype dtype) {
-  return HWY_DYNAMIC_DISPATCH(find_special)(body, dtype);
-}
+Kernel special_kernel(Body body, Dtype dtype) { return HWY_DYNAMIC_DISPATCH(find_special)(body, dtype); }
 
 } // namespace mlx::core::cpu::bodies
 #endif

@@ -1,4 +1,4 @@
-// The trigonometric bodies and their inverses. Comments give the largest measured error in ULP, float32 / float64.
+// The trigonometric bodies and their inverses. `Error:` is the largest measured, in ULP, float32 / float64.
 #if defined(MLX_CPU_TRIGONOMETRIC_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MLX_CPU_TRIGONOMETRIC_INL_H_
 #undef MLX_CPU_TRIGONOMETRIC_INL_H_
@@ -49,11 +49,13 @@ HWY_INLINE V sin_reduced(D d, ReducedAngle<V> angle) {
     p = polynomial(d, z, -0.166666672f, 0.00833334774f, -0.000198426002f, 2.75996581e-06f, -2.5017119e-08f);
   } else {
     p = polynomial(d, z, -0.16666666666666666, 0.008333333333333241, -0.0001984126984123581, 2.7557319217599963e-06,
-                   -2.5052107701118356e-08, 1.605900011635686e-10, -7.645513213766771e-13, 2.7773097372758947e-15,
-                   -5.168714134737911e-18);
+        -2.5052107701118356e-08, 1.605900011635686e-10, -7.645513213766771e-13, 2.7773097372758947e-15,
+        -5.168714134737911e-18);
   }
   const V slope = hn::NegMulAdd(z, constant(d, 0.5), constant(d, 1.0)); // near enough to cos(r) for the tiny `low`
-  return hn::Add(angle.r, hn::MulAdd(hn::Mul(p, z), angle.r, hn::Mul(angle.low, slope)));
+  const V s = hn::Add(angle.r, hn::MulAdd(hn::Mul(p, z), angle.r, hn::Mul(angle.low, slope)));
+  const V one = constant(d, 1.0);
+  return hn::Max(hn::Min(s, one), hn::Neg(one)); // rounding can lead past 1, and arcsin(sin(x)) to NaN
 }
 
 // The sign bit of (-1)^n for integer-valued n
@@ -62,6 +64,7 @@ HWY_INLINE V parity_sign(D d, V n) {
   return hn::BitCast(d, hn::ShiftLeft<mantissa_bits<D> + (is_f32<D> ? 8 : 11)>(integer_bits(d, n)));
 }
 
+// Error: 2.0 / 2.0
 struct SinSmall {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
@@ -73,6 +76,7 @@ struct SinSmall {
 };
 
 // cos(y) = -(-1)^k sin(y - (2k + 1) pi/2)
+// Error: 2.1 / 2.0
 struct CosSmall {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
@@ -84,6 +88,7 @@ struct CosSmall {
   }
 };
 
+// Error: 1.7 / 2.2
 struct TanSmall {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
@@ -94,14 +99,14 @@ struct TanSmall {
     V numerator, denominator;
     if constexpr (is_f32<D>) {
       const V p = polynomial(d, z, 0.333333492f, 0.133326694f, 0.0540600307f, 0.021278739f, 0.0108503066f,
-                             6.55768381e-05f, 0.00439036824f);
+          6.55768381e-05f, 0.00439036824f);
       numerator = hn::Add(r, hn::MulAdd(hn::Mul(p, z), r, hn::MulAdd(z, low, low)));
       denominator = constant(d, 1.0);
     } else {
       const V s = polynomial(d, z, -0.1666666666666663, 0.008333333333321829, -0.00019841269829345582,
-                             2.755731353357923e-06, -2.5050733582336135e-08, 1.589538521825044e-10);
+          2.755731353357923e-06, -2.5050733582336135e-08, 1.589538521825044e-10);
       const V c = polynomial(d, z, 0.041666666666666595, -0.0013888888888873394, 2.48015872890448e-05,
-                             -2.755731422907755e-07, 2.0875706760591087e-09, -1.1358799570021076e-11);
+          -2.755731422907755e-07, 2.0875706760591087e-09, -1.1358799570021076e-11);
       numerator = hn::Add(r, hn::MulAdd(hn::Mul(s, z), r, low));
       const V half = hn::Mul(z, constant(d, 0.5));
       const V one_less = hn::Sub(constant(d, 1.0), half);
@@ -146,15 +151,21 @@ struct ByAngle {
 
 struct LibmSin {
   template <class T>
-  T operator()(T x) const { return std::sin(x); }
+  T operator()(T x) const {
+    return std::sin(x);
+  }
 };
 struct LibmCos {
   template <class T>
-  T operator()(T x) const { return std::cos(x); }
+  T operator()(T x) const {
+    return std::cos(x);
+  }
 };
 struct LibmTan {
   template <class T>
-  T operator()(T x) const { return std::tan(x); }
+  T operator()(T x) const {
+    return std::tan(x);
+  }
 };
 
 using Sin = ByAngle<SinSmall, LibmSin>;
@@ -169,20 +180,24 @@ HWY_INLINE V arcsin_correction(D d, V s, V z) {
     p = polynomial(d, z, 0.166666597f, 0.0750051662f, 0.0445150174f, 0.0318214446f, 0.0143932803f, 0.0375731662f);
   } else {
     p = polynomial(d, z, 0.1666666666666676, 0.0749999999997087, 0.0446428571745516, 0.030381942710471732,
-                   0.022372214916363556, 0.01735161322740691, 0.013980806682917934, 0.011399020756092082,
-                   0.010779668852597537, 0.003708532314313255, 0.021702458942522533, -0.020992230751051423,
-                   0.03262447970036066);
+        0.022372214916363556, 0.01735161322740691, 0.013980806682917934, 0.011399020756092082, 0.010779668852597537,
+        0.003708532314313255, 0.021702458942522533, -0.020992230751051423, 0.03262447970036066);
   }
   return hn::Mul(hn::Mul(p, z), s);
 }
 
 // pi/2 as a sum
 template <class D>
-HWY_INLINE hn::Vec<D> half_pi_high(D d) { return constant(d, 0x1.921fb6p+0f, 0x1.921fb54442d18p+0); }
+HWY_INLINE hn::Vec<D> half_pi_high(D d) {
+  return constant(d, 0x1.921fb6p+0f, 0x1.921fb54442d18p+0);
+}
 template <class D>
-HWY_INLINE hn::Vec<D> half_pi_low(D d) { return constant(d, -0x1.777a5cp-25f, 0x1.1a62633145c07p-54); }
+HWY_INLINE hn::Vec<D> half_pi_low(D d) {
+  return constant(d, -0x1.777a5cp-25f, 0x1.1a62633145c07p-54);
+}
 
 // Above 1/2: asin(y) = pi/2 - 2 asin(sqrt((1 - y) / 2))
+// Error: 1.2 / 1.1
 struct Arcsin {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
@@ -201,6 +216,7 @@ struct Arcsin {
 };
 
 // acos(x) = pi/2 - asin(x); above 1/2, 2 asin(sqrt((1 - x) / 2)); below -1/2, pi less that of -x
+// Error: 1.1 / 1.1
 struct Arccos {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
@@ -240,14 +256,15 @@ HWY_INLINE V arctan_positive(D d, V y) {
     p = polynomial(d, z, -0.333333164f, 0.199985296f, -0.142444208f, 0.105993427f, -0.0609033071f);
   } else {
     p = polynomial(d, z, -0.33333333333333326, 0.1999999999999725, -0.14285714285346462, 0.1111111108602552,
-                   -0.09090908077871009, 0.07692281435311119, -0.06666209308951755, 0.05876867248486138,
-                   -0.052174951289674476, 0.045001415864649605, -0.03340081130207782, 0.01512530808725589);
+        -0.09090908077871009, 0.07692281435311119, -0.06666209308951755, 0.05876867248486138, -0.052174951289674476,
+        0.045001415864649605, -0.03340081130207782, 0.01512530808725589);
   }
   const V share = hn::IfThenElse(high, one, hn::IfThenElseZero(middle, constant(d, 0.5))); // of pi/2
   const V small = hn::MulAdd(hn::Mul(p, z), t, hn::Mul(share, half_pi_low(d)));
   return hn::Add(hn::Mul(share, half_pi_high(d)), hn::Add(t, small));
 }
 
+// Error: 1.8 / 1.3
 struct Arctan {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
@@ -256,6 +273,7 @@ struct Arctan {
 };
 
 // atan2 from the smaller over the larger magnitude, then the octant's reflections. In float64 lanes, for float32.
+// Error: 0.51 / libm
 struct Arctan2ForFloat {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V y, V x) const {
@@ -267,7 +285,7 @@ struct Arctan2ForFloat {
     const V one = constant(d, 1.0);
     // 0 / 0 counts as 0 and inf / inf as 1
     const V quotient = hn::IfThenElse(hn::Eq(larger, hn::Zero(d)), hn::Zero(d),
-                                      hn::IfThenElse(hn::Eq(smaller, infinity(d)), one, hn::Div(smaller, larger)));
+        hn::IfThenElse(hn::Eq(smaller, infinity(d)), one, hn::Div(smaller, larger)));
     V angle = arctan_positive(d, quotient);
     angle = hn::IfThenElse(steep, hn::Sub(half_pi_high(d), angle), angle);
     const auto left = hn::Ne(hn::CopySign(one, x), one);
@@ -278,7 +296,9 @@ struct Arctan2ForFloat {
 };
 struct Arctan2Float {
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V y, V x) const { return in_double(d, Arctan2ForFloat(), y, x); }
+  HWY_INLINE V operator()(D d, V y, V x) const {
+    return in_double(d, Arctan2ForFloat(), y, x);
+  }
 };
 struct Arctan2Double {
   static double apply(double y, double x) { return std::atan2(y, x); }

@@ -3,9 +3,9 @@
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/trigonometric.cpp"
 #include "mlx_core/cpu/simd.h"
 
-#include "mlx_core/cpu/trigonometric-inl.h"
 #include "mlx_core/cpu/families.h"
 #include "mlx_core/cpu/half-inl.h"
+#include "mlx_core/cpu/trigonometric-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
@@ -31,9 +31,7 @@ namespace mlx::core::cpu::bodies {
 
 HWY_EXPORT(find_trigonometric);
 
-Kernel trigonometric_kernel(Body body, Dtype dtype) {
-  return HWY_DYNAMIC_DISPATCH(find_trigonometric)(body, dtype);
-}
+Kernel trigonometric_kernel(Body body, Dtype dtype) { return HWY_DYNAMIC_DISPATCH(find_trigonometric)(body, dtype); }
 
 } // namespace mlx::core::cpu::bodies
 #endif

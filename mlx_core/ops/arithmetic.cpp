@@ -9,6 +9,7 @@ struct Add {
       .name = "add",
       .primitive = "Add",
       .summary = "Sum of a and b, element by element.",
+      .max_ulp = 0.5,
       .example = ">>> mx.add(mx.array([1, 2]), mx.array([10, 20]))\narray([11, 22], dtype=int32)",
       .details = "On bool: logical or.",
       .binary = &add};
@@ -23,6 +24,7 @@ struct Subtract {
       .name = "subtract",
       .primitive = "Subtract",
       .summary = "Difference of a and b, element by element.",
+      .max_ulp = 0.5,
       .example = ">>> mx.subtract(mx.array([10, 20]), mx.array([1, 2]))\narray([9, 18], dtype=int32)",
       .details = "On bool: exclusive or.",
       .binary = &subtract};
@@ -37,6 +39,7 @@ struct Multiply {
       .name = "multiply",
       .primitive = "Multiply",
       .summary = "Product of a and b, element by element.",
+      .max_ulp = 0.5,
       .example = ">>> mx.multiply(mx.array([1, 2]), mx.array([10, 20]))\narray([10, 40], dtype=int32)",
       .details = "On bool: logical and.",
       .binary = &multiply};
@@ -53,6 +56,7 @@ struct ZeroTimes {
       .name = "zero_times",
       .primitive = "ZeroTimes",
       .summary = "0 where a is 0, whatever b is there; elsewhere the product of a and b.",
+      .max_ulp = 0.5,
       .example = ">>> mx.zero_times(mx.array([0.0, 2.0]), mx.array([mx.inf, 3.0]))\narray([0, 6], dtype=float32)",
       .details = "How tangents and cotangents are multiplied with derivatives: a branch that is not taken has the "
                  "cotangent 0, and keeps it where the derivative is infinite or NaN.",
@@ -72,6 +76,7 @@ struct Divide {
       .summary = "Quotient of a and b, element by element.",
       .accepts = Dtypes::inexact,
       .second_domain = {0.3, 3},
+      .max_ulp = 0.5,
       .example = ">>> mx.divide(mx.array([1, 2]), mx.array([4, 4]))\narray([0.25, 0.5], dtype=float32)",
       .details = "Integers and bool are divided in float32. See floor_divide for the integer quotient.",
       .binary = &divide};
@@ -92,6 +97,7 @@ struct FloorDivide {
       .differentiable = Differentiable::zero,
       .no_derivative = {"the rounded quotient is piecewise constant"},
       .second_domain = {0.3, 3},
+      .max_ulp = 0.5,
       .example = ">>> mx.floor_divide(mx.array([7, -7]), mx.array([2, 2]))\narray([3, -4], dtype=int32)",
       .details = "Integers stay integers.",
       .binary = &floor_divide};
@@ -107,6 +113,7 @@ struct Remainder {
       .accepts = Dtypes::real,
       .domain = {2.1, 2.9}, // floor(a / b) is 1 throughout
       .second_domain = {1.5, 2},
+      .max_ulp = 0.5,
       .example = ">>> mx.remainder(mx.array([7, -7]), mx.array([4, 4]))\narray([3, 1], dtype=int32)",
       .binary = &remainder};
   static constexpr cpu::Body body = cpu::Body::remainder;
@@ -162,7 +169,7 @@ struct Abs {
       .primitive = "Abs",
       .summary = "Absolute value of each element.",
       .domain = {-3, -0.1},
-      .max_ulp = 2, // of complex arguments
+      .max_ulp = 0.5,
       .example = ">>> mx.abs(mx.array([1.0, -2.0]))\narray([1, 2], dtype=float32)",
       .details = "Real for complex arguments. The derivative at 0 is 0.",
       .unary = &abs};
@@ -186,7 +193,7 @@ struct Sign {
       .primitive = "Sign",
       .summary = "Sign of each element: -1, 0 or 1; for complex arguments a / abs(a), and 0 at 0.",
       .domain = {0.1, 3},
-      .max_ulp = 4, // of complex arguments
+      .max_ulp = 0.5,
       .example = ">>> mx.sign(mx.array([-3.0, 0.0, 2.0]))\narray([-1, 0, 1], dtype=float32)",
       .details = "The derivative is zero on real arguments.",
       .unary = &sign};

@@ -57,7 +57,7 @@ struct LeftShift {
   static constexpr OpInfo info = bitwise_info(
       "left_shift", "LeftShift", "Bits of a moved up by b places.",
       ">>> mx.left_shift(mx.array([1, 2]), mx.array([3, 1]))\narray([8, 4], dtype=int32)", &left_shift,
-      "Two bools are shifted as uint8. A shift by the dtype's width or more is undefined.");
+      "Two bools are shifted as uint8. By the dtype's width or more, or by a negative number, every bit moves out.");
   static constexpr cpu::Body body = cpu::Body::left_shift;
 };
 array left_shift(const array& a, const array& b, StreamOrDevice s) { return shifted<LeftShift>(a, b, s); }
@@ -66,7 +66,7 @@ struct RightShift {
   static constexpr OpInfo info = bitwise_info(
       "right_shift", "RightShift", "Bits of a moved down by b places; the sign is kept.",
       ">>> mx.right_shift(mx.array([16, -8]), mx.array([3, 1]))\narray([2, -4], dtype=int32)", &right_shift,
-      "Two bools are shifted as uint8. A shift by the dtype's width or more is undefined.");
+      "Two bools are shifted as uint8. By the dtype's width or more, or by a negative number, every bit moves out.");
   static constexpr cpu::Body body = cpu::Body::right_shift;
 };
 array right_shift(const array& a, const array& b, StreamOrDevice s) { return shifted<RightShift>(a, b, s); }

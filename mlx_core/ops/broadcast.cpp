@@ -87,7 +87,10 @@ array sum_to(const array& a, const Shape& shape, StreamOrDevice s) {
     if (i < extra) {
       leading.push_back(i);
       summed.push_back(i);
-    } else if (shape[static_cast<size_t>(i - extra)] == 1 && !(a.shape()[static_cast<size_t>(i)] == 1)) {
+      continue;
+    }
+    Dim from = a.shape()[static_cast<size_t>(i)], to = shape[static_cast<size_t>(i - extra)];
+    if (surely_equal(to, 1) ? !surely_equal(from, 1) : !(to == from)) {
       summed.push_back(i);
     }
   }

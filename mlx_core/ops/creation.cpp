@@ -225,8 +225,10 @@ namespace {
 
 // compare(row + k, column) for each place of an n by m matrix.
 array by_diagonal(array (*compare)(const array&, const array&, StreamOrDevice), Dim n, Dim m, int k, StreamOrDevice s) {
+  bool narrow = !n.is_symbolic() && !m.is_symbolic() && n + m < (1 << 29) && std::abs(int64_t{k}) < (1 << 29);
   auto range = [&](int64_t from, Dim count) {
-    return applied(make_primitive<Arange>(static_cast<double>(from), 1.0, count, int64), std::span<const array>());
+    return applied(
+        make_primitive<Arange>(static_cast<double>(from), 1.0, count, narrow ? int32 : int64), std::span<const array>());
   };
   return compare(expand_dims(range(k, n), {1}), range(0, m), s);
 }

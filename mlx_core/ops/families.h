@@ -26,7 +26,14 @@ std::span<const OpInfo* const> slice_ops();
 std::span<const OpInfo* const> gather_scatter_ops();
 std::span<const OpInfo* const> reduce_ops();
 std::span<const OpInfo* const> sort_ops();
+std::span<const OpInfo* const> scan_ops();
 std::span<const OpInfo* const> matmul_ops();
+std::span<const OpInfo* const> padding_ops();
+std::span<const OpInfo* const> rearrange_ops();
+std::span<const OpInfo* const> diagonal_ops();
+std::span<const OpInfo* const> product_ops();
+std::span<const OpInfo* const> einsum_ops();
+std::span<const OpInfo* const> window_ops();
 std::span<const OpInfo* const> random_ops();
 
 } // namespace mlx::core

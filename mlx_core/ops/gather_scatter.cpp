@@ -199,8 +199,9 @@ static constexpr OpInfo scatter_add_info{
     .name = "scatter_add",
     .primitive = "ScatterAdd",
     .summary = "The array with updates added to the slices that start at integer indices.",
-    .example = ">>> mx.array([1, 2, 3]).at[mx.array([0, 0])].add(mx.array([10, 20]))\narray([31, 2, 3], dtype=int32)",
-    .details = "All updates of one element are added, in order. An index outside its axis raises IndexError at evaluation."};
+    .example = ">>> mx.grad(lambda x: x[mx.array([0, 0])].sum())(mx.zeros((3,)))\narray([2, 0, 0], dtype=float32)",
+    .details = "All updates of one element are added, in order: the transpose of gather. An index outside its axis raises "
+               "IndexError at evaluation."};
 
 // Operands: the source, the updates, then the indices. A set keeps the last of several updates of one element.
 class Scatter final : public Primitive {

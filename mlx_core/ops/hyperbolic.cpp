@@ -11,7 +11,7 @@ struct Sinh {
       .summary = "Hyperbolic sine of each element.",
       .accepts = Dtypes::inexact,
       .domain = {-8, 8},
-      .max_ulp = 4,
+      .max_ulp = 2,
       .example = ">>> mx.sinh(mx.array([0.0, 1.0]))\narray([0, 1.1752], dtype=float32)",
       .unary = &sinh};
   static constexpr cpu::Body body = cpu::Body::sinh;
@@ -27,7 +27,7 @@ struct Cosh {
       .summary = "Hyperbolic cosine of each element.",
       .accepts = Dtypes::inexact,
       .domain = {-8, 8},
-      .max_ulp = 4,
+      .max_ulp = 2,
       .example = ">>> mx.cosh(mx.array([0.0, 1.0]))\narray([1, 1.54308], dtype=float32)",
       .unary = &cosh};
   static constexpr cpu::Body body = cpu::Body::cosh;
@@ -42,7 +42,7 @@ struct Tanh {
       .primitive = "Tanh",
       .summary = "Hyperbolic tangent of each element.",
       .accepts = Dtypes::inexact,
-      .max_ulp = 4,
+      .max_ulp = 3,
       .example = ">>> mx.tanh(mx.array([0.0, 1.0]))\narray([0, 0.761594], dtype=float32)",
       .unary = &tanh};
   static constexpr cpu::Body body = cpu::Body::tanh;
@@ -57,7 +57,7 @@ struct ArcSinh {
       .primitive = "ArcSinh",
       .summary = "Inverse hyperbolic sine of each element.",
       .accepts = Dtypes::inexact,
-      .max_ulp = 4,
+      .max_ulp = 2,
       .example = ">>> mx.arcsinh(mx.array([0.0, 1.0]))\narray([0, 0.881374], dtype=float32)",
       .unary = &arcsinh};
   static constexpr cpu::Body body = cpu::Body::arcsinh;
@@ -73,7 +73,7 @@ struct ArcCosh {
       .summary = "Inverse hyperbolic cosine of each element.",
       .accepts = Dtypes::inexact,
       .domain = {1.1, 10},
-      .max_ulp = 4,
+      .max_ulp = 2,
       .example = ">>> mx.arccosh(mx.array([1.0, 2.0]))\narray([0, 1.31696], dtype=float32)",
       .details = "NaN for real arguments below 1.",
       .unary = &arccosh};
@@ -90,7 +90,7 @@ struct ArcTanh {
       .summary = "Inverse hyperbolic tangent of each element.",
       .accepts = Dtypes::inexact,
       .domain = {-0.9, 0.9},
-      .max_ulp = 4,
+      .max_ulp = 2,
       .example = ">>> mx.arctanh(mx.array([0.0, 0.5]))\narray([0, 0.549306], dtype=float32)",
       .details = "NaN for real arguments outside [-1, 1].",
       .unary = &arctanh};

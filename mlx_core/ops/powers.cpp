@@ -11,7 +11,7 @@ struct Power {
       .summary = "a to the power of b, element by element.",
       .domain = {0.3, 3},
       .second_domain = {-2, 2},
-      .max_ulp = 4,
+      .max_ulp = 2,
       .example = ">>> mx.power(mx.array([2.0, 3.0]), mx.array([3.0, -1.0]))\narray([8, 0.333333], dtype=float32)",
       .details =
           "Integers stay integers; a negative power of an integer is 0. 0 to the power of 0 is 1. "
@@ -35,6 +35,7 @@ struct Square {
       .name = "square",
       .primitive = "Square",
       .summary = "a * a of each element.",
+      .max_ulp = 0.5,
       .example = ">>> mx.square(mx.array([2.0, -3.0]))\narray([4, 9], dtype=float32)",
       .unary = &square};
   static constexpr cpu::Body body = cpu::Body::square;
@@ -52,7 +53,7 @@ struct Sqrt {
       .summary = "Square root of each element.",
       .accepts = Dtypes::inexact,
       .domain = {0.1, 10},
-      .max_ulp = 2, // of complex arguments
+      .max_ulp = 0.5,
       .example = ">>> mx.sqrt(mx.array([4.0, 2.0]))\narray([2, 1.41421], dtype=float32)",
       .details = "NaN for negative real numbers. The derivative at 0 is infinite.",
       .unary = &sqrt};
@@ -69,7 +70,7 @@ struct Rsqrt {
       .summary = "1 / sqrt(a) of each element.",
       .accepts = Dtypes::inexact,
       .domain = {0.1, 10},
-      .max_ulp = 2,
+      .max_ulp = 1.5,
       .example = ">>> mx.rsqrt(mx.array([4.0, 2.0]))\narray([0.5, 0.707107], dtype=float32)",
       .unary = &rsqrt};
   static constexpr cpu::Body body = cpu::Body::rsqrt;
@@ -85,6 +86,7 @@ struct Reciprocal {
       .summary = "1 / a of each element.",
       .accepts = Dtypes::inexact,
       .domain = {0.3, 10},
+      .max_ulp = 0.5,
       .example = ">>> mx.reciprocal(mx.array([4.0, -2.0]))\narray([0.25, -0.5], dtype=float32)",
       .unary = &reciprocal};
   static constexpr cpu::Body body = cpu::Body::reciprocal;

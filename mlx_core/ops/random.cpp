@@ -21,23 +21,6 @@ array below_one(Dtype dtype) {
   }
 }
 
-// In [0, 1). float64 has all 53 bits; the narrower types are 32 bits scaled in float32 and rounded, and what rounds to 1
-// is the value below it.
-array unit(const char* op, const Shape& shape, Dtype dtype, const std::optional<array>& key, const StreamOrDevice& s) {
-  if (dtype == float64) {
-    array high_bits = right_shift(words(op, shape, 8, key, s), array(uint64_t{11}));
-    return astype(high_bits, float64) * std::ldexp(1.0, -53);
-  }
-  array scaled = astype(words(op, shape, 4, key, s), float32) * std::ldexp(1.0, -32);
-  return minimum(astype(scaled, dtype), below_one(dtype));
-}
-
-void check_broadcast(const char* op, const char* names, const Shape& parameters, const Shape& shape) {
-  if (!(broadcast_shapes(op, parameters, shape) == shape)) {
-    fail(op, names, " with shape ", parameters, " cannot be broadcast to shape=", shape, ".");
-  }
-}
-
 // A bound as a real number of the given dtype.
 array bound(const array& a, Dtype dtype) {
   array part = a.dtype().is_complex() ? real(a) : a;
@@ -53,14 +36,26 @@ array uniform_for(
   return range * unit(op, shape, dtype, key, s) + lowest;
 }
 
-// -log(-log(u)): argmax of logits + gumbel draws from softmax(logits).
-array gumbel(const char* op, const Shape& shape, const std::optional<array>& key, const StreamOrDevice& s) {
-  return negative(log(negative(log(unit(op, shape, float32, key, s)))));
-}
-
 } // namespace
 
+void check_broadcast(const char* op, const char* names, const Shape& parameters, const Shape& shape) {
+  if (!(broadcast_shapes(op, parameters, shape) == shape)) {
+    fail(op, names, " with shape ", parameters, " cannot be broadcast to shape=", shape, ".");
+  }
+}
+
 // --- uniform ---
+
+// float64 has all 53 bits; the narrower types are 32 bits scaled in float32 and rounded, and what rounds to 1 is the value
+// below it.
+array unit(const char* op, const Shape& shape, Dtype dtype, const std::optional<array>& key, const StreamOrDevice& s) {
+  if (dtype == float64) {
+    array high_bits = right_shift(words(op, shape, 8, key, s), array(uint64_t{11}));
+    return astype(high_bits, float64) * std::ldexp(1.0, -53);
+  }
+  array scaled = astype(words(op, shape, 4, key, s), float32) * std::ldexp(1.0, -32);
+  return minimum(astype(scaled, dtype), below_one(dtype));
+}
 
 array uniform(
     const array& low, const array& high, const Shape& shape, Dtype dtype, const std::optional<array>& key,
@@ -154,37 +149,6 @@ array permutation(int x, const std::optional<array>& key, StreamOrDevice s) {
   return argsort(words(op, Shape{x}, 4, key, s), 0);
 }
 
-// --- categorical ---
-
-array categorical(
-    const array& logits, int axis, const std::optional<Shape>& shape, std::optional<int> num_samples,
-    const std::optional<array>& key, StreamOrDevice s) {
-  constexpr const char* op = "random.categorical";
-  if (shape && num_samples) {
-    fail(op, "shape=", *shape, " and num_samples=", *num_samples, " are both given; give at most one.");
-  }
-  int along = normalize_axis(op, axis, logits.ndim());
-  if (logits.shape(along) == 0) {
-    fail(op, "logits has shape ", logits.shape(), ": there is nothing to choose from along axis ", axis, ".");
-  }
-  array scores = logits.dtype().is_complex() ? real(logits) : logits;
-  if (num_samples) {
-    Shape noise = logits.shape();
-    noise.push_back(*num_samples);
-    return argmax(expand_dims(scores, {-1}) + gumbel(op, noise, key, s), along);
-  }
-  int from_end = along - logits.ndim();
-  Shape noise = logits.shape();
-  if (shape) {
-    Shape reduced = logits.shape();
-    reduced.erase(reduced.begin() + along);
-    check_broadcast(op, "logits without the axis,", reduced, *shape);
-    noise = *shape;
-    noise.insert(noise.begin() + (static_cast<int>(noise.size()) + from_end + 1), logits.shape(along));
-  }
-  return argmax(scores + gumbel(op, noise, key, s), from_end);
-}
-
 // --- what the registry knows ---
 
 namespace {
@@ -237,16 +201,6 @@ constexpr OpInfo permutation_info{
     .example = ">>> mx.random.permutation(5, key=mx.random.key(0))\narray([1, 2, 0, 4, 3], dtype=uint32)",
     .details = "Every slice along axis moves as a whole."};
 
-constexpr OpInfo categorical_info{
-    .name = "random.categorical",
-    .summary = "Random indices along axis, drawn with the probabilities softmax(logits).",
-    .differentiable = Differentiable::no,
-    .no_derivative = {"the samples are indices"},
-    .example = ">>> mx.random.categorical(mx.array([[0.0, 9.0], [9.0, 0.0]]), key=mx.random.key(0))\n"
-               "array([1, 0], dtype=uint32)",
-    .details = "The output has the shape of logits without axis; shape broadcasts it, num_samples appends an axis of that "
-               "many samples. At most one of the two may be given."};
-
 } // namespace
 } // namespace mlx::core::random
 
@@ -256,8 +210,11 @@ std::span<const OpInfo* const> random_ops() {
   static const std::vector<const OpInfo*>& ops = *[] {
     auto* all = new std::vector<const OpInfo*>(random::key_ops().begin(), random::key_ops().end());
     for (const OpInfo* op : {&random::uniform_info, &random::normal_info, &random::randint_info,
-                             &random::bernoulli_info, &random::permutation_info, &random::categorical_info}) {
+                             &random::bernoulli_info, &random::permutation_info, &random::categorical_op()}) {
       all->push_back(op);
+    }
+    for (std::span<const OpInfo* const> more : {random::inverse_ops(), random::multivariate_ops()}) {
+      all->insert(all->end(), more.begin(), more.end());
     }
     return all;
   }();

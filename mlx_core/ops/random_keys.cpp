@@ -94,7 +94,7 @@ void check_key(const char* op, const array& key) {
     fail(op, "key has dtype ", key.dtype(), "; a key is an array of two uint32, as mx.random.key makes it.");
   }
   if (key.ndim() != 1 || key.shape(0) != 2) {
-    fail(op, "key has shape ", key.shape(), "; a key has shape (2). Index a batch of keys, or map over it with vmap.");
+    fail(op, "key has shape ", key.shape(), "; a key has shape (2,). Index a batch of keys, or map over it with vmap.");
   }
 }
 

@@ -1,4 +1,4 @@
-// Keys and the words drawn from them: what the distributions in random.cpp are made of.
+// What the random distributions are made of: keys, the words drawn from them, and uniform numbers.
 #pragma once
 
 #include <span>
@@ -12,7 +12,17 @@ namespace mlx::core::random {
 // one, from the next key of the implicit sequence. Errors name `op`.
 array words(const char* op, const Shape& shape, int width, const std::optional<array>& key, const StreamOrDevice& s);
 
-// key, seed, split and bits.
+// In [0, 1): 32 bits of precision, 53 in float64.
+array unit(const char* op, const Shape& shape, Dtype dtype, const std::optional<array>& key, const StreamOrDevice& s);
+
+// Fails unless parameters of this shape broadcast to `shape`.
+void check_broadcast(const char* op, const char* names, const Shape& parameters, const Shape& shape);
+
+// key, seed, split and bits; categorical.
 std::span<const OpInfo* const> key_ops();
+// gumbel, laplace and truncated_normal.
+std::span<const OpInfo* const> inverse_ops();
+std::span<const OpInfo* const> multivariate_ops();
+const OpInfo& categorical_op();
 
 } // namespace mlx::core::random

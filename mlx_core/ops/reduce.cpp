@@ -74,12 +74,17 @@ const OpInfo& info_of(Reduction op) {
 // The reduced array with the reduced axes at length 1 again.
 array kept(const array& y, const Axes& axes, bool keepdims) { return keepdims ? y : expand_dims(y, axes); }
 
-// Each element's share of an extremum: 1 / (number of equal extrema) where it is one of them, else 0; as (mask, count).
+// a == b, also where both are NaN.
+class Same final : public Elementwise {
+ public:
+  const char* name() const override { return "Same"; }
+  cpu::Body body() const override { return cpu::Body::nan_equal; }
+  MLX_ZERO_DERIVATIVES
+};
+
+// Which elements are the extremum, and how many of them there are: each has an equal share in it.
 std::pair<array, array> winners(const array& x, const array& y, const Axes& axes, bool keepdims) {
-  array mask = equal(x, kept(y, axes, keepdims));
-  if (x.dtype().is_inexact()) {
-    mask = logical_or(mask, isnan(x)); // a NaN wins, and equals nothing
-  }
+  array mask = applied(make_primitive<Same>(), {x, kept(y, axes, keepdims)});
   return {mask, sum(astype(mask, x.dtype()), axes, true)};
 }
 

@@ -1,4 +1,4 @@
-// The parts of the families that take several files; shape.cpp, reduce.cpp and gather_scatter.cpp list them all.
+// The parts of the families that take several files; shape.cpp, reduce.cpp, gather_scatter.cpp and sort.cpp list them all.
 #pragma once
 
 #include <span>
@@ -13,6 +13,8 @@ std::span<const OpInfo* const> join_ops();
 std::span<const OpInfo* const> statistics_ops();
 std::span<const OpInfo* const> arg_reduce_ops();
 std::span<const OpInfo* const> along_axis_ops();
+std::span<const OpInfo* const> partition_ops();
+std::span<const OpInfo* const> search_ops();
 
 // All of several lists, in order.
 inline std::vector<const OpInfo*> joined(std::initializer_list<std::span<const OpInfo* const>> lists) {

@@ -82,9 +82,10 @@ class Slice final : public View {
   static constexpr OpInfo info{
       .name = "slice",
       .primitive = "Slice",
-      .summary = "The part of an array between start and stop along each axis, with a stride.",
-      .example = ">>> mx.arange(6)[4:0:-2]\narray([4, 2], dtype=int32)",
-      .details = "A view. Bounds outside the array are brought to its ends, as Python does."};
+      .summary = "The part of an array that starts at computed indices.",
+      .example = ">>> mx.slice(mx.arange(6).reshape(2, 3), mx.array([1]), (1,), (2, 2))\narray([[1, 2],\n       [4, 5]], dtype=int32)",
+      .details = "Along each of axes the part starts at an index, elsewhere at 0; slice_size is its length along every axis. "
+                 "Known bounds, as in x[1:5:2], give a view, and are brought into the array as Python does."};
 
   Slice(Shape start, Shape shape, Shape strides)
       : start_(std::move(start)), shape_(std::move(shape)), strides_(std::move(strides)) {}
@@ -122,9 +123,10 @@ class SliceUpdate final : public Primitive {
   static constexpr OpInfo info{
       .name = "slice_update",
       .primitive = "SliceUpdate",
-      .summary = "The array with the part between start and stop along each axis replaced.",
-      .example = ">>> x = mx.zeros((4,), mx.int32)\n>>> x[1:3] = mx.array([5, 6])\n>>> x\narray([0, 5, 6, 0], dtype=int32)",
-      .details = "The update is broadcast to the part's shape and converted to the array's dtype."};
+      .summary = "The array with the part that starts at computed indices replaced.",
+      .example = ">>> mx.slice_update(mx.zeros((3,)), mx.array([5.0, 6.0]), mx.array([1]), (0,))\narray([0, 5, 6], dtype=float32)",
+      .details = "Along each of axes the part starts at an index, elsewhere at 0; it has the update's shape. Writing to known "
+                 "bounds, as in x[1:5:2] = v, broadcasts v and converts it to the array's dtype."};
 
   SliceUpdate(Shape start, Shape strides) : start_(std::move(start)), strides_(std::move(strides)) {}
   const char* name() const override { return info.primitive; }

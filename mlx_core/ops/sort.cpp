@@ -4,6 +4,7 @@
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/families.h"
 #include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/shape.h"
 
 namespace mlx::core {
 
@@ -54,6 +55,7 @@ array sort(const array& a, int axis, StreamOrDevice s) {
   check_stream(s);
   return applied(make_primitive<Sort>(normalize_axis("sort", axis, a.ndim())), {a});
 }
+array sort(const array& a, StreamOrDevice s) { return sort(flatten(a), 0, s); }
 
 class ArgSort final : public Primitive {
  public:
@@ -90,9 +92,12 @@ array argsort(const array& a, int axis, StreamOrDevice s) {
   check_stream(s);
   return applied(make_primitive<ArgSort>(normalize_axis("argsort", axis, a.ndim())), {a});
 }
+array argsort(const array& a, StreamOrDevice s) { return argsort(flatten(a), 0, s); }
 
 std::span<const OpInfo* const> sort_ops() {
-  static constexpr const OpInfo* ops[] = {&Sort::info, &ArgSort::info};
+  static constexpr const OpInfo* here[] = {&Sort::info, &ArgSort::info};
+  static const std::vector<const OpInfo*>& ops =
+      *new std::vector<const OpInfo*>(joined({here, partition_ops(), search_ops()}));
   return ops;
 }
 

@@ -12,7 +12,7 @@ struct Erf {
       .primitive = "Erf",
       .summary = "Error function of each element: 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to a.",
       .accepts = Dtypes::floating,
-      .max_ulp = 4,
+      .max_ulp = 1,
       .example = ">>> mx.erf(mx.array([0.5, 1.0]))\narray([0.5205, 0.842701], dtype=float32)",
       .unary = &erf};
   static constexpr cpu::Body body = cpu::Body::erf;
@@ -30,7 +30,7 @@ struct ErfInv {
       .summary = "Inverse of the error function of each element.",
       .accepts = Dtypes::floating,
       .domain = {-0.9, 0.9},
-      .max_ulp = 4,
+      .max_ulp = 1.5,
       .example = ">>> mx.erfinv(mx.array([0.0, 0.5]))\narray([0, 0.476936], dtype=float32)",
       .details = "-inf at -1, inf at 1, NaN outside [-1, 1].",
       .unary = &erfinv};

@@ -12,11 +12,15 @@ namespace {
 Dtype averaged_in(Dtype dtype) { return dtype.size() < 4 || !dtype.is_inexact() ? float32 : dtype; }
 array cast(const array& a, Dtype dtype) { return a.dtype() == dtype ? a : astype(a, dtype); }
 
-// The number of elements over axes, as a divisor for arrays of this dtype.
+// The number of elements over axes less ddof, as a divisor for arrays of this dtype.
 array count_over(const array& a, const Axes& axes, int ddof, Dtype dtype) {
-  Dim count = 1;
+  Shape lengths;
   for (int axis : axes) {
-    count *= a.shape()[static_cast<size_t>(axis)];
+    lengths.push_back(a.shape()[static_cast<size_t>(axis)]);
+  }
+  Dim count = size_of(lengths);
+  if (count.is_symbolic()) { // counted anew for each size
+    return maximum(subtract(sum(ones(lengths, dtype)), array(ddof, dtype)), array(0, dtype));
   }
   return array(static_cast<double>(std::max<int64_t>(static_cast<int64_t>(count) - ddof, 0)), dtype);
 }

@@ -89,7 +89,7 @@ array transpose(const array& a, StreamOrDevice s) {
 static constexpr OpInfo matrix_transpose_info{
     .name = "matrix_transpose",
     .primitive = "Transpose",
-    .summary = "The last two axes exchanged.",
+    .summary = "Swaps the last two axes.",
     .example = ">>> mx.matrix_transpose(mx.zeros((2, 3, 4))).shape\n(2, 4, 3)",
     .details = "Raises when there are fewer than two axes."};
 array matrix_transpose(const array& a, StreamOrDevice s) {

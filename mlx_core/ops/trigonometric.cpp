@@ -12,7 +12,7 @@ struct Sin {
       .primitive = "Sin",
       .summary = "Sine of each element, in radians.",
       .accepts = Dtypes::inexact,
-      .max_ulp = 4,
+      .max_ulp = 2,
       .example = ">>> mx.sin(mx.array([0.0, 1.0]))\narray([0, 0.841471], dtype=float32)",
       .unary = &sin};
   static constexpr cpu::Body body = cpu::Body::sin;
@@ -27,7 +27,7 @@ struct Cos {
       .primitive = "Cos",
       .summary = "Cosine of each element, in radians.",
       .accepts = Dtypes::inexact,
-      .max_ulp = 4,
+      .max_ulp = 2,
       .example = ">>> mx.cos(mx.array([0.0, 1.0]))\narray([1, 0.540302], dtype=float32)",
       .unary = &cos};
   static constexpr cpu::Body body = cpu::Body::cos;
@@ -43,7 +43,7 @@ struct Tan {
       .summary = "Tangent of each element, in radians.",
       .accepts = Dtypes::inexact,
       .domain = {-1.3, 1.3},
-      .max_ulp = 4,
+      .max_ulp = 2,
       .example = ">>> mx.tan(mx.array([0.0, 1.0]))\narray([0, 1.55741], dtype=float32)",
       .unary = &tan};
   static constexpr cpu::Body body = cpu::Body::tan;
@@ -59,7 +59,7 @@ struct ArcSin {
       .summary = "Inverse sine of each element, in radians.",
       .accepts = Dtypes::inexact,
       .domain = {-0.9, 0.9},
-      .max_ulp = 4,
+      .max_ulp = 1.5,
       .example = ">>> mx.arcsin(mx.array([0.0, 1.0]))\narray([0, 1.5708], dtype=float32)",
       .details = "NaN for real arguments outside [-1, 1].",
       .unary = &arcsin};
@@ -76,7 +76,7 @@ struct ArcCos {
       .summary = "Inverse cosine of each element, in radians.",
       .accepts = Dtypes::inexact,
       .domain = {-0.9, 0.9},
-      .max_ulp = 4,
+      .max_ulp = 1.5,
       .example = ">>> mx.arccos(mx.array([0.0, 1.0]))\narray([1.5708, 0], dtype=float32)",
       .details = "NaN for real arguments outside [-1, 1].",
       .unary = &arccos};
@@ -94,7 +94,7 @@ struct ArcTan {
       .accepts = Dtypes::inexact,
       // clear of the complex branch points i and -i
       .domain = {-0.9, 0.9},
-      .max_ulp = 4,
+      .max_ulp = 2,
       .example = ">>> mx.arctan(mx.array([0.0, 1.0]))\narray([0, 0.785398], dtype=float32)",
       .unary = &arctan};
   static constexpr cpu::Body body = cpu::Body::arctan;
@@ -110,7 +110,7 @@ struct ArcTan2 {
       .summary = "Angle of the point (b, a) against the first axis, in radians, element by element.",
       .accepts = Dtypes::floating,
       .second_domain = {0.3, 3},
-      .max_ulp = 4,
+      .max_ulp = 1,
       .example = ">>> mx.arctan2(mx.array([1.0, -1.0]), mx.array([1.0, -1.0]))\n"
                  "array([0.785398, -2.35619], dtype=float32)",
       .details = "The gradient at the origin, where there is none, is 0.",
@@ -137,7 +137,7 @@ constexpr OpInfo degrees_info{
     .name = "degrees",
     .summary = "Radians converted to degrees, element by element.",
     .accepts = Dtypes::inexact,
-    .max_ulp = 2,
+    .max_ulp = 1,
     .example = ">>> mx.degrees(mx.array([0.0, 1.0]))\narray([0, 57.2958], dtype=float32)",
     .unary = &degrees};
 array degrees(const array& a, StreamOrDevice s) { return scaled(degrees_info, a, 180 / std::numbers::pi, s); }
@@ -147,7 +147,7 @@ constexpr OpInfo radians_info{
     .summary = "Degrees converted to radians, element by element.",
     .accepts = Dtypes::inexact,
     .domain = {-180, 180},
-    .max_ulp = 2,
+    .max_ulp = 1,
     .example = ">>> mx.radians(mx.array([0.0, 180.0]))\narray([0, 3.14159], dtype=float32)",
     .unary = &radians};
 array radians(const array& a, StreamOrDevice s) { return scaled(radians_info, a, std::numbers::pi / 180, s); }

@@ -1,6 +1,9 @@
 // The class mlx.core.array: constructor, properties, iteration, and the functions that make arrays of foreign memory.
 #include "python/src/bind_array.h"
 
+#include <limits>
+#include <utility>
+
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
 #include "python/src/array_export.h"
@@ -52,6 +55,20 @@ PyObject* construct(PyObject* type, PyObject* const* args, size_t nargsf, PyObje
         return PyType_Type.tp_call(type, positional.ptr(), named.ptr());
       },
       static_cast<PyObject*>(nullptr));
+}
+
+// array.__new__(array), and a subclass whose __init__ does not call the inherited one, leave the handle unset. The
+// operators read handles unchecked, so that an unset one holds this scalar. nanobind knows that it is unset, and
+// neither accepts it as an argument nor destroys what is in it.
+newfunc new_instance = nullptr;
+
+PyObject* new_unset(PyTypeObject* type, PyObject* args, PyObject* keywords) noexcept {
+  static const array unset(std::numeric_limits<float>::quiet_NaN());
+  PyObject* self = new_instance(type, args, keywords);
+  if (self) {
+    new (nb::inst_ptr<array>(self)) array(unset);
+  }
+  return self;
 }
 
 // Py_tp_vectorcall: CPython has the name since 3.14; nanobind knows the slot before.
@@ -176,6 +193,7 @@ the dtype; BufferError when that cannot be.)");
 void bind_array(nb::module_& m) {
   ArrayClass c(m, "array", nb::type_slots(array_slots), nb::is_weak_referenceable(), nb::pooled(256), array_doc);
   array_type = reinterpret_cast<PyTypeObject*>(c.ptr());
+  new_instance = std::exchange(array_type->tp_new, &new_unset);
   c.def(
       "__init__",
       [](array* self, nb::handle val, std::optional<Dtype> dtype) { new (self) array(array_from_python(val, dtype)); },
@@ -189,6 +207,7 @@ void bind_array(nb::module_& m) {
   bind_array_conversions(c);
   bind_array_methods(c);
   bind_array_reductions(c);
+  bind_array_scans(c);
   install_operator_slots(array_type);
   bind_imports(m);
   bind_print_options(m);

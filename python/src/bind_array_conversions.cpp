@@ -100,10 +100,12 @@ nb::tuple state_of(const array& a) {
 }
 
 void restore(array& self, nb::tuple state) {
-  nb::object dtype = nb::module_::import_("mlx.core").attr("_dtype_named")(state[0]);
   Shape shape;
-  to_shape(nb::object(state[1]).ptr(), shape);
-  new (&self) array(from_bytes(nb::borrow<nb::bytes>(state[2]), shape, nb::cast<Dtype>(dtype)));
+  if (nb::len(state) != 3 || !to_shape(nb::object(state[1]).ptr(), shape)) {
+    core::fail("array", "the state of an array is (dtype name, shape, bytes).");
+  }
+  Dtype dtype = dtype_named(nb::cast<std::string>(state[0]));
+  new (&self) array(from_bytes(nb::cast<nb::bytes>(state[2]), shape, dtype));
 }
 
 void bind_copies(ArrayClass& c) {

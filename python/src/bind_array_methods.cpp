@@ -103,6 +103,9 @@ Floats truncate towards zero to integers; complex numbers keep their real part.)
           signature("split", "indices_or_sections: int | collections.abc.Sequence[int], axis: int = 0", "list[array]")
               .c_str()),
       see("split").c_str());
+  c.def("diagonal", &core::diagonal, nb::arg("offset") = 0, nb::arg("axis1") = 0, nb::arg("axis2") = 1,
+      nb::arg("stream") = nb::none(), see("diagonal").c_str());
+  c.def("diag", &core::diag, nb::arg("k") = 0, nb::kw_only(), nb::arg("stream") = nb::none(), see("diag").c_str());
   c.def("round", &core::round, nb::arg("decimals") = 0, nb::kw_only(), nb::arg("stream") = nb::none(),
       see("round").c_str());
 }

@@ -1,8 +1,9 @@
 // Devices and streams: Device, DeviceType, Stream, the thread's defaults, and `with mx.stream(...)`.
+#include <nanobind/stl/string.h>
 #include <nanobind/stl/variant.h>
+#include <nanobind/stl/vector.h>
 
-#include <map>
-
+#include "mlx_core/cpu/instruction_set.h"
 #include "mlx_core/device.h"
 #include "mlx_core/error.h"
 #include "python/src/bind.h"
@@ -76,10 +77,11 @@ nb::object equal_devices(Device self, nb::handle other) {
 
 size_t hash_of(Device device) { return static_cast<size_t>(device.type) * 1000003 + static_cast<size_t>(device.index); }
 
-std::map<std::string, nb::object> device_info(std::optional<DeviceOrType> d) {
+nb::dict device_info(std::optional<DeviceOrType> d) {
+  nb::dict info;
   Device device = d ? to_device(*d) : core::default_device();
   if (device.type == Device::gpu) {
-    return {};
+    return info;
   }
 #if defined(__x86_64__)
   const char* architecture = "x86_64";
@@ -88,8 +90,10 @@ std::map<std::string, nb::object> device_info(std::optional<DeviceOrType> d) {
 #else
   const char* architecture = "unknown";
 #endif
-  nb::object name = nb::module_::import_("platform").attr("processor")();
-  return {{"architecture", nb::str(architecture)}, {"device_name", name}};
+  info["architecture"] = architecture;
+  info["instruction_set"] = core::cpu::instruction_set();
+  info["device_name"] = nb::module_::import_("platform").attr("processor")();
+  return info;
 }
 
 void bind_classes(nb::module_& m) {
@@ -153,6 +157,8 @@ void bind_defaults(nb::module_& m) {
       "new_thread_local_stream",
       [](DeviceOrType d) { return ThreadLocalStream{core::default_stream(to_device(d)).device}; }, nb::arg("device"),
       "A stream that stands for each thread's own default stream on the device.");
+  m.def("_cpu_targets", &core::cpu::instruction_sets,
+      "The instruction sets that MLX_CPU_TARGETS may name here, from least to most.");
   m.def("clear_streams", &core::clear_streams, "Drops every stream but the defaults.");
 }
 

@@ -20,14 +20,8 @@ nb::object* dtype_objects = nullptr;
 
 std::string full_name(Dtype dtype) { return "mlx.core." + std::string(core::name_of(dtype)); }
 
-Dtype dtype_named(const std::string& name) {
-  for (int i = 0; i < core::dtype_count; ++i) {
-    if (core::name_of(static_cast<Val>(i)) == name) {
-      return static_cast<Val>(i);
-    }
-  }
-  core::fail("Dtype", "there is no dtype named '", name, "'.");
-}
+// Its name in mlx.core, where `bool` would hide Python's.
+std::string attribute_name(Dtype dtype) { return dtype.is_bool() ? "bool_" : std::string(core::name_of(dtype)); }
 
 // --- limits ---
 
@@ -211,12 +205,21 @@ A kind is a dtype, one of ``"bool"``, ``"signed integer"``, ``"unsigned integer"
 
 } // namespace
 
+Dtype dtype_named(std::string_view name) {
+  for (int i = 0; i < core::dtype_count; ++i) {
+    if (core::name_of(static_cast<Val>(i)) == name) {
+      return static_cast<Val>(i);
+    }
+  }
+  core::fail("Dtype", "there is no dtype named '", name, "'.");
+}
+
 nb::handle dtype_object(Dtype dtype) { return dtype_objects[static_cast<int>(dtype.val)]; }
 
 void bind_dtype(nb::module_& m) {
-  nb::class_<Dtype>(m, "Dtype", "The type of an array's elements.")
-      .def_prop_ro(
-          "size", [](Dtype d) { return d.size(); }, "Bytes of one element.")
+  nb::class_<Dtype> c(m, "Dtype", "The type of an array's elements.");
+  c.def_prop_ro(
+       "size", [](Dtype d) { return d.size(); }, "Bytes of one element.")
       .def("__repr__", &full_name)
       // `==` with anything that is no dtype is False, as for any Python object.
       .def(
@@ -227,19 +230,15 @@ void bind_dtype(nb::module_& m) {
           },
           nb::sig("def __eq__(self, other: object, /) -> bool"))
       .def("__hash__", [](Dtype d) { return static_cast<int64_t>(d.val); })
-      .def("__reduce__", [](Dtype d) {
-        nb::object restore = nb::module_::import_("mlx.core").attr("_dtype_named");
-        return nb::make_tuple(restore, nb::make_tuple(std::string(core::name_of(d))));
-      });
-  m.def(
-      "_dtype_named", [](const std::string& name) { return nb::borrow(dtype_object(dtype_named(name))); },
-      nb::sig("def _dtype_named(name: str) -> Dtype"), "The dtype of this name; unpickling calls it.");
+      // Pickled by name: unpickling gives the same object.
+      .def("__reduce__", &attribute_name, nb::sig("def __reduce__(self) -> str"));
   dtype_objects = new nb::object[core::dtype_count];
   for (int i = 0; i < core::dtype_count; ++i) {
     Dtype dtype = static_cast<Val>(i);
-    dtype_objects[i] = nb::cast(dtype);
-    std::string name(core::name_of(dtype));
-    m.attr(name == "bool" ? "bool_" : name.c_str()) = dtype_objects[i];
+    dtype_objects[i] = nb::inst_alloc(c);
+    new (nb::inst_ptr<Dtype>(dtype_objects[i])) Dtype(dtype);
+    nb::inst_mark_ready(dtype_objects[i]);
+    m.attr(attribute_name(dtype).c_str()) = dtype_objects[i];
   }
   bind_categories(m);
   bind_limits(m);

@@ -17,7 +17,7 @@ std::vector<array> arrays_in(nb::args trees) {
       continue;
     }
     Leaves leaves;
-    Tree structure(tree, leaves);
+    Tree::collect(tree, leaves);
     for (const nb::object& leaf : leaves) {
       if (is_array(leaf)) {
         arrays.push_back(read(leaf));

@@ -122,6 +122,10 @@ void bind_ops(nb::module_& m) {
   bind_ops_shape(m);
   bind_ops_reduce(m);
   bind_ops_select(m);
+  bind_ops_scan(m);
+  bind_ops_sort(m);
+  bind_ops_rearrange(m);
+  bind_ops_products(m);
   check_registered();
 }
 

@@ -59,5 +59,9 @@ void bind_ops_creation(nb::module_& m);
 void bind_ops_shape(nb::module_& m);
 void bind_ops_reduce(nb::module_& m);
 void bind_ops_select(nb::module_& m);
+void bind_ops_scan(nb::module_& m);
+void bind_ops_sort(nb::module_& m);
+void bind_ops_rearrange(nb::module_& m);
+void bind_ops_products(nb::module_& m);
 
 } // namespace mlx::python

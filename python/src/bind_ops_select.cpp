@@ -1,5 +1,5 @@
-// Ops that pick elements by index or order: take, take_along_axis, put_along_axis, slices at computed places, sort; and the
-// matrix products.
+// Ops that pick elements by index: take, take_along_axis, put_along_axis, slices at computed places; and the matrix
+// products.
 #include "mlx_core/error.h"
 #include "python/src/bind_ops.h"
 
@@ -8,12 +8,6 @@ namespace mlx::python {
 namespace {
 
 array flat(const array& a, StreamOrDevice s) { return core::flatten(a, 0, -1, s); }
-
-// axis=None works on the flattened array.
-template <array (*Op)(const array&, int, StreamOrDevice)>
-array along(const array& a, std::optional<int> axis, StreamOrDevice s) {
-  return axis ? Op(a, *axis, s) : Op(flat(a, s), 0, s);
-}
 
 array put_along_axis(
     const array& a, const array& indices, ScalarOrArray values, std::optional<int> axis, StreamOrDevice s) {
@@ -93,11 +87,6 @@ void bind_ops_select(nb::module_& m) {
       },
       "a: array, update: array, start_indices: array, axes: Sequence[int]", "array", "a"_a, "update"_a,
       "start_indices"_a, "axes"_a);
-  def_op(
-      m, "sort", &along<core::sort>, "a: array, /, axis: None | int = -1", "array", nb::arg(), "axis"_a.none() = -1);
-  def_op(
-      m, "argsort", &along<core::argsort>, "a: array, /, axis: None | int = -1", "array", nb::arg(),
-      "axis"_a.none() = -1);
 
   def_op(
       m, "matmul", [](const array& a, const array& b, StreamOrDevice s) { return core::matmul(a, b, s); },

@@ -168,6 +168,9 @@ Example:
   def_op(
       m, "unstack", [](const array& x, int axis, StreamOrDevice s) { return out_tuple(core::unstack(x, axis, s)); },
       "x: array, /, *, axis: int = 0", "tuple[array, ...]", nb::arg(), nb::kw_only(), "axis"_a = 0);
+  def_op(
+      m, "stop_gradient", [](ScalarOrArray a, StreamOrDevice s) { return core::stop_gradient(to_array(a), s); },
+      "a: array, /", "array", nb::arg());
   // Row-major is always allowed, so allow_col_major never needs a copy less than it gets.
   def_op(
       m, "contiguous", [](const array& a, bool, StreamOrDevice s) { return core::contiguous(a, s); },

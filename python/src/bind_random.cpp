@@ -128,6 +128,41 @@ void bind_random(nb::module_& parent) {
       "logits: array, axis: int = -1, shape: Sequence[int] | None = None, num_samples: int | None = None, "
       "key: array | None = None",
       "logits"_a, "axis"_a = -1, "shape"_a = nb::none(), "num_samples"_a = nb::none());
+  def_draw(
+      m, "gumbel",
+      [](const Shape& shape, std::optional<Dtype> dtype, const Key& key, StreamOrDevice s) {
+        return random::gumbel(shape, dtype.value_or(core::float32), key, s);
+      },
+      "shape: Sequence[int] = [], dtype: Dtype | None = float32, key: array | None = None", "shape"_a = nb::make_tuple(),
+      "dtype"_a = nb::none());
+  def_draw(
+      m, "laplace",
+      [](const Shape& shape, std::optional<Dtype> dtype, std::optional<ScalarOrArray> loc,
+         std::optional<ScalarOrArray> scale, const Key& key, StreamOrDevice s) {
+        Dtype type = dtype.value_or(core::float32);
+        return random::laplace(shape, type, parameter(loc, type), parameter(scale, type), key, s);
+      },
+      "shape: Sequence[int] = [], dtype: Dtype | None = float32, loc: scalar | array | None = None, "
+      "scale: scalar | array | None = None, key: array | None = None",
+      "shape"_a = nb::make_tuple(), "dtype"_a = nb::none(), "loc"_a = nb::none(), "scale"_a = nb::none());
+  def_draw(
+      m, "truncated_normal",
+      [](ScalarOrArray lower, ScalarOrArray upper, const std::optional<Shape>& shape, std::optional<Dtype> dtype,
+         const Key& key, StreamOrDevice s) {
+        Dtype type = dtype.value_or(core::float32);
+        return random::truncated_normal(to_array(lower, type), to_array(upper, type), shape, type, key, s);
+      },
+      "lower: scalar | array, upper: scalar | array, shape: Sequence[int] | None = None, dtype: Dtype | None = float32, "
+      "key: array | None = None",
+      "lower"_a, "upper"_a, "shape"_a = nb::none(), "dtype"_a = nb::none());
+  def_draw(
+      m, "multivariate_normal",
+      [](const array& mean, const array& cov, const Shape& shape, std::optional<Dtype> dtype, const Key& key,
+         StreamOrDevice s) {
+        return random::multivariate_normal(mean, cov, shape, dtype.value_or(core::float32), key, s);
+      },
+      "mean: array, cov: array, shape: Sequence[int] = [], dtype: Dtype | None = float32, key: array | None = None",
+      "mean"_a, "cov"_a, "shape"_a = nb::make_tuple(), "dtype"_a = nb::none());
   check_registered();
 }
 

@@ -235,7 +235,7 @@ bool read_ints(PyObject* o, Out& out) {
 nb::handle only_sequence(nb::handle args) {
   if (nb::len(args) == 1) {
     nb::object first = args[0];
-    if (!PyIndex_Check(first.ptr())) {
+    if (!PyLong_Check(first.ptr()) && PySequence_Check(first.ptr()) && !is_array(first)) {
       return first;
     }
   }

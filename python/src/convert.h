@@ -42,6 +42,8 @@ PyObject* wrap(array value);
 
 // The Python object of a dtype, borrowed; equal dtypes are one object.
 nb::handle dtype_object(Dtype dtype);
+// The dtype called "float32".
+Dtype dtype_named(std::string_view name);
 
 // Releases the interpreter while the value is computed. Does nothing when it is there already.
 void evaluate(const array& a);
@@ -96,6 +98,48 @@ bool to_stream_or_device(PyObject* o, StreamOrDevice& out);
 
 namespace nanobind::detail {
 
+// Handles go the short way: no look-up of the class by its C++ type.
+template <>
+struct type_caster<mlx::core::array> : type_caster_base<mlx::core::array> {
+  using Base = type_caster_base<mlx::core::array>;
+  bool from_python(handle src, uint32_t flags, cleanup_list* cleanup) noexcept {
+    bool exact = Py_TYPE(src.ptr()) == mlx::python::array_type && inst_ready(src);
+    direct_ = exact ? inst_ptr<mlx::core::array>(src) : nullptr;
+    return exact || Base::from_python(src, flags, cleanup);
+  }
+  template <typename T>
+  static handle from_cpp(T&& value, rv_policy, cleanup_list*) noexcept {
+    if constexpr (std::is_pointer_v<std::remove_cvref_t<T>>) {
+      return value ? handle(mlx::python::wrap(*value)) : none().release();
+    } else {
+      return mlx::python::wrap(std::forward<T>(value));
+    }
+  }
+  template <typename T>
+  bool can_cast() const noexcept {
+    return direct_ || Base::can_cast<T>();
+  }
+  operator mlx::core::array*() { return direct_ ? direct_ : Base::operator mlx::core::array*(); }
+  operator mlx::core::array&() { return *operator mlx::core::array*(); }
+  operator mlx::core::array&&() { return static_cast<mlx::core::array&&>(*operator mlx::core::array*()); }
+
+ private:
+  mlx::core::array* direct_ = nullptr;
+};
+
+// Equal dtypes are one object.
+template <>
+struct type_caster<mlx::core::Dtype> : type_caster_base<mlx::core::Dtype> {
+  template <typename T>
+  static handle from_cpp(T&& value, rv_policy, cleanup_list*) noexcept {
+    if constexpr (std::is_pointer_v<std::remove_cvref_t<T>>) {
+      return value ? mlx::python::dtype_object(*value).inc_ref() : none().release();
+    } else {
+      return mlx::python::dtype_object(value).inc_ref();
+    }
+  }
+};
+
 template <>
 struct type_caster<mlx::python::ScalarOrArray> {
   NB_TYPE_CASTER(
@@ -124,7 +168,7 @@ struct type_caster<mlx::core::Axes> {
 // None, a Stream, a Device or a DeviceType.
 template <>
 struct type_caster<mlx::core::StreamOrDevice> {
-  static constexpr auto Name = const_name("mlx.core.Stream | mlx.core.Device | mlx.core.DeviceType | None");
+  static constexpr auto Name = const_name("mlx.core.Stream | mlx.core.Device | mlx.core.DeviceType");
   using Value = mlx::core::StreamOrDevice;
   template <typename T>
   using Cast = movable_cast_t<T>;

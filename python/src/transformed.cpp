@@ -114,7 +114,7 @@ PyTypeObject* make_type() {
       {Py_tp_getset, properties},
       {0, nullptr}};
   static PyType_Spec spec = {
-      "mlx.core.TransformedFunction", sizeof(TransformedObject), 0,
+      "mlx.core._TransformedFunction", sizeof(TransformedObject), 0,
       Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
   PyObject* type = PyType_FromSpec(&spec);
   if (!type) {
@@ -174,7 +174,7 @@ nb::object make_transformed(std::unique_ptr<Transformation> transformation) {
 
 void bind_transformed(nb::module_& m) {
   transformed_type = make_type();
-  m.attr("TransformedFunction") = nb::handle(reinterpret_cast<PyObject*>(transformed_type));
+  m.attr("_TransformedFunction") = nb::handle(reinterpret_cast<PyObject*>(transformed_type));
 }
 
 } // namespace mlx::python

@@ -26,6 +26,18 @@ class Descent {
   Descent& operator=(const Descent&) = delete;
 };
 
+void set_item(nb::handle dict, PyObject* key, nb::handle value) { // of a dict, or of one with this key already
+  if (PyDict_SetItem(dict.ptr(), key, value.ptr())) {
+    throw nb::python_error();
+  }
+}
+
+void set_field(nb::handle instance, PyObject* name, nb::handle value) { // of frozen classes too
+  if (PyObject_GenericSetAttr(instance.ptr(), name, value.ptr())) {
+    throw nb::python_error();
+  }
+}
+
 nb::object steal_or_throw(PyObject* o) {
   if (!o) {
     throw nb::python_error();
@@ -56,6 +68,12 @@ Tree::Tree(nb::handle root, Leaves& leaves) {
   size_t before = leaves.size();
   add(root, leaves);
   leaf_count_ = leaves.size() - before;
+}
+
+void Tree::collect(nb::handle root, Leaves& leaves) {
+  Tree tree;
+  tree.builds_ = false;
+  tree.add(root, leaves);
 }
 
 void Tree::add(nb::handle o, Leaves& leaves) {
@@ -132,7 +150,11 @@ bool Tree::add_container_subclass(nb::handle o, Leaves& leaves) {
   if (PyDict_Check(o.ptr())) {
     nb::object keys = steal_or_throw(PyMapping_Keys(o.ptr()));
     Py_ssize_t count = PyList_GET_SIZE(keys.ptr());
-    nodes_.push_back({Kind::dict_like, static_cast<size_t>(count), keys, nb::borrow(o)});
+    nb::object empty = builds_ ? shallow_copy(o) : nb::object();
+    for (Py_ssize_t i = 0; builds_ && i < count; ++i) {
+      set_item(empty, PyList_GET_ITEM(keys.ptr(), i), nb::none());
+    }
+    nodes_.push_back({Kind::dict_like, static_cast<size_t>(count), keys, empty});
     Descent guard;
     for (Py_ssize_t i = 0; i < count; ++i) {
       add(dict_value(o.ptr(), PyList_GET_ITEM(keys.ptr(), i)), leaves);
@@ -144,7 +166,11 @@ bool Tree::add_container_subclass(nb::handle o, Leaves& leaves) {
     for (nb::handle field : nb::module_::import_("dataclasses").attr("fields")(type_object)) {
       names.append(field.attr("name"));
     }
-    nodes_.push_back({Kind::data_class, nb::len(names), nb::tuple(names), nb::borrow(o)});
+    nb::object empty = builds_ ? shallow_copy(o) : nb::object();
+    for (size_t i = 0; builds_ && i < nb::len(names); ++i) {
+      set_field(empty, PyList_GET_ITEM(names.ptr(), i), nb::none());
+    }
+    nodes_.push_back({Kind::data_class, nb::len(names), nb::tuple(names), empty});
     Descent guard;
     for (nb::handle name : names) {
       add(nb::getattr(o, name), leaves);
@@ -177,30 +203,21 @@ nb::object Tree::build(size_t& at, const nb::object*& leaf) const {
     case Kind::dict: {
       nb::object dict = steal_or_throw(PyDict_New());
       for (uint32_t i = 0; i < node.children; ++i) {
-        nb::object value = build(at, leaf);
-        if (PyDict_SetItem(dict.ptr(), PyList_GET_ITEM(node.keys.ptr(), i), value.ptr())) {
-          throw nb::python_error();
-        }
+        set_item(dict, PyList_GET_ITEM(node.keys.ptr(), i), build(at, leaf));
       }
       return dict;
     }
     case Kind::dict_like: { // keeps what the subclass holds beside its items: a default factory, attributes, order
       nb::object dict = shallow_copy(node.origin);
       for (uint32_t i = 0; i < node.children; ++i) {
-        nb::object value = build(at, leaf);
-        if (PyObject_SetItem(dict.ptr(), PyList_GET_ITEM(node.keys.ptr(), i), value.ptr())) {
-          throw nb::python_error();
-        }
+        set_item(dict, PyList_GET_ITEM(node.keys.ptr(), i), build(at, leaf));
       }
       return dict;
     }
     case Kind::data_class: { // neither __init__ nor __post_init__ runs, and frozen classes work
       nb::object instance = shallow_copy(node.origin);
       for (uint32_t i = 0; i < node.children; ++i) {
-        nb::object value = build(at, leaf);
-        if (PyObject_GenericSetAttr(instance.ptr(), PyTuple_GET_ITEM(node.keys.ptr(), i), value.ptr())) {
-          throw nb::python_error();
-        }
+        set_field(instance, PyTuple_GET_ITEM(node.keys.ptr(), i), build(at, leaf));
       }
       return instance;
     }

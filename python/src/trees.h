@@ -24,10 +24,10 @@ class Tree {
  public:
   // Appends the leaves of `root`, left to right and dicts in insertion order.
   Tree(nb::handle root, Leaves& leaves);
+  // Only the leaves, for who builds nothing.
+  static void collect(nb::handle root, Leaves& leaves);
 
   size_t leaf_count() const { return leaf_count_; }
-  // A single leaf, no container around it.
-  bool is_leaf() const { return nodes_[0].kind == Kind::leaf; }
 
   // New containers of the same types around the leaves, of which there are leaf_count().
   nb::object build(std::span<const nb::object> leaves) const;
@@ -41,6 +41,7 @@ class Tree {
   void spread(nb::handle prefix, const char* prefix_name, const std::string& name, Leaves& out) const;
 
  private:
+  Tree() = default;
   enum class Kind : uint8_t { leaf, none, list, tuple, dict, list_like, dict_like, named_tuple, data_class, registered };
   struct Node {
     Node(Kind kind, size_t children = 0, nb::object keys = {}, nb::object origin = {})
@@ -48,7 +49,7 @@ class Tree {
     Kind kind;
     uint32_t children;
     nb::object keys;   // dict: list of keys; named tuple, dataclass: tuple of names; registered: what flatten kept aside
-    nb::object origin; // how to make one: a type, an object to copy, or the registered unflatten
+    nb::object origin; // how to make one: a type, a copy without the children, or the registered unflatten
   };
 
   void add(nb::handle o, Leaves& leaves);
@@ -63,6 +64,7 @@ class Tree {
 
   core::SmallVector<Node, 4> nodes_; // in preorder
   size_t leaf_count_ = 0;
+  bool builds_ = true;
 };
 
 // mx.register_tree_node.

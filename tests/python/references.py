@@ -34,6 +34,31 @@ def _erfinv(x):
     return mpmath.erfinv(x) if abs(x) < 1 else mpmath.nan
 
 
+def _on_bool(for_bool, otherwise):
+    """NumPy refuses these on booleans."""
+    return lambda *a: for_bool(*a) if np.asarray(a[0]).dtype == bool else otherwise(*a)
+
+
+def _identity(x):
+    return x
+
+
+def _power(a, b):
+    """A negative power of an integer is 0."""
+    if np.asarray(a).dtype.kind not in "iu":
+        return np.power(a, b)
+    return np.where(b < 0, 0, np.power(a, np.maximum(b, 0))).astype(a.dtype)
+
+
+def _infinite_with(sign):
+    """Equal to that infinity: of a complex number, with imaginary part 0."""
+    return lambda x: x == sign * np.inf
+
+
+def _scaled(factor):
+    return lambda x: x * np.asarray(factor, np.longdouble).astype(x.real.dtype)
+
+
 def _sign(x):
     if np.iscomplexobj(x):
         modulus = np.abs(x)
@@ -90,7 +115,14 @@ REFERENCES = {
     "rsqrt": lambda x: 1 / np.sqrt(x),
     "erf": _special(scipy.special.erf, mpmath.erf),
     "erfinv": _special(scipy.special.erfinv, _erfinv),
-    "sign": _sign,
+    "sign": _on_bool(_identity, _sign),
+    "positive": _on_bool(_identity, np.positive),
+    "subtract": _on_bool(np.logical_xor, np.subtract),
+    "power": _on_bool(lambda a, b: a | ~b, _power),
+    "isposinf": _infinite_with(1),
+    "isneginf": _infinite_with(-1),
+    "degrees": _scaled(180 / np.longdouble("3.14159265358979323846264338327950288")),
+    "radians": _scaled(np.longdouble("3.14159265358979323846264338327950288") / 180),
     "logaddexp": _logaddexp,
     "left_shift": _shift(np.left_shift),
     "right_shift": _shift(np.right_shift),
@@ -101,7 +133,7 @@ REFERENCES = {
     "round": _round_complex(np.rint),
     "exp2": lambda x: np.exp2(x),
 }
-ALIASES = {"bitwise_invert": "invert", "degrees": "degrees", "conj": "conjugate"}
+ALIASES = {"bitwise_invert": "invert"}
 
 
 def reference_of(name):

@@ -17,7 +17,8 @@ def row(label, *args, call=None, ref=None, dtypes=(), **facts):
 
 def rows():
     """Op name -> its rows."""
-    return ELEMENTWISE_LIKE | CREATION | SHAPES | PARTS | REDUCTIONS | SORTING | PRODUCTS | RANDOM
+    import rearrange_rows
+    return ELEMENTWISE_LIKE | CREATION | SHAPES | PARTS | REDUCTIONS | SORTING | PRODUCTS | RANDOM | rearrange_rows.ROWS
 
 
 # --- composed of elementwise ops, or with parameters ---
@@ -75,7 +76,6 @@ ELEMENTWISE_LIKE = {
                     row("other shape", X, Y, ref=lambda a, b: np.array(False))],
     "stop_gradient": [row("", X, ref=lambda x: x, smooth=False, any_shape=False)],
     "contiguous": [row("", X, ref=lambda x: x, any_shape=True)],
-    "make_complex": [],
 }
 
 # --- creation ---
@@ -195,6 +195,11 @@ def _set_at(x, i, v):
     return y
 
 
+def _added_at(x, i, v):
+    """The transpose of reading at i adds to the places read."""
+    return x + mx.vjp(lambda y: y[i], [x], [v])[1][0]
+
+
 def _np_set_at(x, i, v):
     y = np.array(x)
     y[i] = v
@@ -213,7 +218,6 @@ def _np_put(x, i, v, axis):
     return y
 
 
-UNIQUE = Index((3, 2), 0, 4, unique=False)
 PARTS = {
     "slice": [_read("int", 1), _read("negative int", (slice(None), -2)), _read("range", (slice(1, 3), slice(None, -1))),
               _read("step", slice(None, None, 2)), _read("backwards", (slice(None, None, -1), slice(4, 0, -2))),
@@ -232,8 +236,11 @@ PARTS = {
     "scatter": [row("rows", D, Index((3,), 0, 4, unique=True), Real((3, 5, 3)), call=_set_at, ref=_np_set_at),
                 row("broadcast value", D, Index((3,), 0, 4, unique=True), Real((3,)), call=_set_at, ref=_np_set_at),
                 row("duplicates", Real((4,)), Index((9,), 0, 4), Real((9,)), call=_set_at, ref=_np_set_at)],
-    "scatter_add": [row("rows", D, Index((6,), 0, 4), Real((6, 5, 3)), call=lambda x, i, v: x.at[i].add(v), ref=_np_add_at,
-                        dtypes=INTEGERS + INEXACT, ulp=4, magnitude=lambda x, i, v: 12 + 0 * np.abs(x))],
+    "scatter_add": [row("rows", D, Index((6,), 0, 4), Real((6, 5, 3)), call=_added_at, ref=_np_add_at, dtypes=INEXACT, ulp=4,
+                        magnitude=lambda x, i, v: 12 + 0 * np.abs(x)),
+                    row("two indices", D, Index((6,), 0, 4), Index((6,), 0, 5), Real((6, 3)), dtypes=INEXACT, ulp=4,
+                        call=lambda x, i, j, v: _added_at(x, (i, j), v), ref=lambda x, i, j, v: _np_add_at(x, (i, j), v),
+                        magnitude=lambda x, i, j, v: 12 + 0 * np.abs(x))],
     "take": [row("axis=1", D, Index((3,), 0, 5), call=lambda x, i: mx.take(x, i, axis=1), ref=lambda x, i: x[:, i]),
              row("flat", D, Index((2, 2), 0, 60), call=lambda x, i: mx.take(x, i), ref=lambda x, i: x.ravel()[i]),
              row("int", D, call=lambda x: mx.take(x, 2, axis=-1), ref=lambda x: x[..., 2])],
@@ -244,7 +251,6 @@ PARTS = {
     "put_along_axis": [row("axis=-1", Real((2, 5)), Index((2, 3), 0, 5, unique=True), Real((2, 3)),
                            call=lambda x, i, v: mx.put_along_axis(x, i, v, axis=-1),
                            ref=lambda x, i, v: _np_put(x, i, v, -1))],
-    "scatter_add_axis": [],
 }
 
 # --- reductions ---

@@ -153,6 +153,20 @@ def test_subclass():
     assert type(x) is Named and x.tolist() == [2, 3]
 
 
+def test_unset_arrays_do_no_harm():
+    class Careless(mx.array):
+        def __init__(self):
+            pass
+
+    for x in (mx.array.__new__(mx.array), Careless()):
+        for use in (lambda: x + 1, lambda: 1 - x, lambda: -x, lambda: x == x, lambda: bool(x), lambda: x[None], lambda: [x] == [1]):
+            use()
+        x += 1
+        for use in (lambda: mx.sin(x), lambda: x.shape, lambda: x.sum(), lambda: repr(x)):
+            with pytest.raises(TypeError):
+                use()
+
+
 def test_mlx_array_protocol():
     class Wrapped:
         def __mlx_array__(self):
@@ -326,7 +340,7 @@ def test_operators_with_other_objects():
 
 
 def test_operator_errors_surface():
-    with pytest.raises(ValueError, match=r"\[add\].*\(2\).*\(3\)|\(2\).*\(3\)"):
+    with pytest.raises(ValueError, match=r"\[add\].*\(2,\).*\(3,\)"):
         mx.zeros(2) + mx.zeros(3)
 
 

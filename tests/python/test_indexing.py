@@ -157,11 +157,11 @@ def test_other_errors():
         x[..., ...]
     with pytest.raises(ValueError, match="zero"):
         x[::0]
-    with pytest.raises(ValueError, match=r"\(3\).*\(2\)|\(2\).*\(3\)"):
+    with pytest.raises(ValueError, match=r"\(3,\) and \(2,\)"):
         x[mx.array([0, 1, 1]), mx.array([0, 1])]
-    with pytest.raises(ValueError, match=r"shape \(4\).*shape \(3\)"):
+    with pytest.raises(ValueError, match=r"shape \(4,\).*shape \(3,\)"):
         x[0] = mx.zeros(4)
-    with pytest.raises(ValueError, match=r"shape \(2,2\)"):
+    with pytest.raises(ValueError, match=r"shape \(2, ?2\)"):
         x[0, 0:2] = mx.zeros((2, 2))
     with pytest.raises(TypeError, match="str"):
         x[0] = "a"

@@ -55,11 +55,12 @@ def _widen(values, computed):
 
 def bound_for(sample, dtype):
     """In units of the result's last place. Half types compute in float32 and round once, so at most half a unit, and a little
-    where the float32 value was off. Complex results are measured by modulus: parts that cancel cost a few units more."""
+    where the float32 value was off. Complex results are measured by modulus: exact where parts only move; else products and
+    sums of parts cost up to four units on top of what the real functions in them do."""
     if dtype in HALVES:
         return 0.5 + (sample.ulp + 1) / 4096 if sample.elementwise else max(1.0, sample.ulp / 2)
-    if dtype in COMPLEX:  # two halves of a unit, at a right angle
-        return 2 * sample.ulp + 4 if sample.ulp else 0.75
+    if dtype in COMPLEX:
+        return 2 * sample.ulp + 4 if sample.elementwise or sample.ulp else 0.75
     return max(sample.ulp, 0.5)
 
 

@@ -164,7 +164,7 @@ def test_printing_inside_vmap_shows_all_lanes():
 
     out = mx.vmap(f)(mx.array([[1, 2], [3, 4], [5, 6]]))
     assert out.tolist() == [[2, 3], [4, 5], [6, 7]]
-    assert seen == ["array([[2, 3],\n       [4, 5],\n       [6, 7]], dtype=int32, lanes=(3))"]
+    assert seen == ["array([[2, 3],\n       [4, 5],\n       [6, 7]], dtype=int32, lanes=(3,))"]
 
 
 def test_reading_inside_vmap_is_an_error():

@@ -142,7 +142,7 @@ def test_distributions(dtype):
 def test_categorical_follows_the_logits():
     logits = mx.array([0.0, 1.0, 2.0, -1.0])
     counts = np.bincount(np.array(mx.random.categorical(logits, num_samples=20_000, key=KEY)), minlength=4)
-    assert scipy.stats.chisquare(counts, 20_000 * np.array(mx.softmax(logits))).pvalue > 1e-3
+    assert scipy.stats.chisquare(counts, 20_000 * np.array(mx.softmax(logits.astype(mx.float64)))).pvalue > 1e-3
 
 
 def test_permutation_permutes():
@@ -154,19 +154,19 @@ def test_permutation_permutes():
 @pytest.mark.parametrize("call, text", [
     (lambda: mx.random.uniform(dtype=mx.int32), r"\[random.uniform\] dtype is int32"),
     (lambda: mx.random.uniform(dtype=mx.complex64), r"dtype is complex64"),
-    (lambda: mx.random.uniform(mx.zeros((2, 3)), 1, (3,)), r"\(2,3\).*shape=\(3\)"),
-    (lambda: mx.random.uniform(shape=(-1,)), r"shape is \(-1\)"),
+    (lambda: mx.random.uniform(mx.zeros((2, 3)), 1, (3,)), r"\(2,3\).*shape=\(3,\)"),
+    (lambda: mx.random.uniform(shape=(-1,)), r"shape is \(-1,\)"),
     (lambda: mx.random.uniform(key=mx.array([1, 2])), r"key has dtype int32"),
-    (lambda: mx.random.uniform(key=mx.zeros((3,), mx.uint32)), r"key has shape \(3\)"),
+    (lambda: mx.random.uniform(key=mx.zeros((3,), mx.uint32)), r"key has shape \(3,\)"),
     (lambda: mx.random.split(KEY, -1), r"num is -1"),
     (lambda: mx.random.bits((2,), 3), r"width is 3"),
     (lambda: mx.random.normal((2,), mx.int32), r"dtype is int32"),
     (lambda: mx.random.randint(0, 3, (2,), mx.float32), r"dtype is float32"),
     (lambda: mx.random.bernoulli(mx.array(2)), r"p has dtype int32"),
-    (lambda: mx.random.bernoulli(mx.array([0.5, 0.5]), ()), r"\(2\).*shape=\(\)"),
+    (lambda: mx.random.bernoulli(mx.array([0.5, 0.5]), ()), r"\(2,\).*shape=\(\)"),
     (lambda: mx.random.permutation(-1), r"x is -1"),
     (lambda: mx.random.categorical(mx.zeros((3,)), shape=(2,), num_samples=2), r"at most one"),
-    (lambda: mx.random.categorical(mx.zeros((3, 4)), shape=(3, 1)), r"\(3\).*shape=\(3,1\)"),
+    (lambda: mx.random.categorical(mx.zeros((3, 4)), shape=(3, 1)), r"\(3,\).*shape=\(3,1\)"),
     (lambda: mx.random.categorical(mx.zeros((3, 0))), r"nothing to choose"),
 ])
 def test_errors(call, text):

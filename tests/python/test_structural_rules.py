@@ -10,11 +10,10 @@ import pytest
 import differences
 
 INF, NAN = math.inf, math.nan
-F64 = mx.float64
 
 
 def f64(x):
-    return mx.array(np.asarray(x, np.float64))
+    return mx.array(np.asarray(x, np.float64), mx.float64)
 
 
 def close(got, expected, tolerance=1e-6):
@@ -48,6 +47,11 @@ def as_differences_say(f, x, tolerance=1e-6):
     close(jvp(lambda v: (gradient(v) * u).sum(), [x], [t]), curvature, tolerance)
     close((mx.grad(lambda v: (gradient(v) * u).sum())(x) * t).sum(), curvature, tolerance)
     close((mx.grad(lambda v: jvp(loss, [v], [u]))(x) * t).sum(), curvature, tolerance)
+
+
+def added(x, i, v):
+    """x with v added at the rows i: what reading rows is the transpose of."""
+    return x + mx.vjp(lambda z: z[i], [mx.zeros_like(x)], [v])[1][0]
 
 
 # --- writing parts, with only one side mapped ---
@@ -173,7 +177,7 @@ def test_errors_name_the_op_and_the_values(call, error, says):
     lambda: mx.arange(6).reshape(2, 3)[:, mx.array([0, 5])],
     lambda: mx.take_along_axis(mx.arange(3), mx.array([7]), axis=0),
     lambda: mx.put_along_axis(mx.arange(3), mx.array([7]), mx.array(1), axis=0),
-    lambda: mx.arange(3).at[mx.array([3])].add(1),
+    lambda: added(mx.zeros((3,)), mx.array([3]), mx.ones((1,))),
 ])
 def test_an_index_outside_raises_when_it_is_read(call):
     y = call()
@@ -377,10 +381,9 @@ def test_of_duplicates_the_last_is_kept_also_in_the_gradient():
 
 def test_scatter_add_to_second_order():
     i = mx.array([0, 2, 0])
-    add = lambda x, v: (x * 1).at[i].add(v)
     x, v = random((3, 2)), random((3, 2), 1)
-    as_differences_say(lambda z: add(z, v) ** 3, x)
-    as_differences_say(lambda z: add(x, z) ** 3, v)
+    as_differences_say(lambda z: added(z, i, v) ** 3, x)
+    as_differences_say(lambda z: added(x, i, z) ** 3, v)
 
 
 def test_a_written_array_to_second_order():
@@ -435,7 +438,7 @@ def _set_column(x, i, v):
 
 
 @pytest.mark.parametrize("mapped", TRIPLES, ids=str)
-@pytest.mark.parametrize("write", [_set_rows, _set_column, lambda x, i, v: (x * 1).at[i].add(v),
+@pytest.mark.parametrize("write", [_set_rows, _set_column, added,
                                    lambda x, i, v: mx.put_along_axis(x, i[:, None], v, axis=0)],
                          ids=["set rows", "set a column", "add", "along"])
 def test_vmap_of_writing_over_every_subset(write, mapped):

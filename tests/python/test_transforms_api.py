@@ -153,7 +153,7 @@ def test_grad_takes_no_auxiliary_outputs():
 def test_returned_no_scalar(shape):
     with pytest.raises(ValueError) as error:
         mx.grad(lambda x: x)(mx.ones(shape))
-    assert f"shape ({','.join(map(str, shape))})" in str(error.value) and "mx.sum" in str(error.value)
+    assert str(shape).replace(" ", "") in str(error.value) and "mx.sum" in str(error.value)
 
 
 def test_integer_and_constant_losses_have_zero_gradients():
@@ -330,10 +330,10 @@ def test_integers_get_zeros():
     (lambda: mx.vjp(f, [X, 1.0], [X]), TypeError, r"primals\[1\] is a float"),
     (lambda: mx.vjp(f, [X, Y], [None]), TypeError, r"cotangents\[0\] is a NoneType"),
     (lambda: mx.vjp(f, [X, Y], [X, X]), ValueError, "1 outputs but 2 cotangents"),
-    (lambda: mx.vjp(f, [X, Y], [mx.ones((3,))]), ValueError, r"shape \(3\)"),
+    (lambda: mx.vjp(f, [X, Y], [mx.ones((3,))]), ValueError, r"shape \(3,\)"),
     (lambda: mx.vjp(lambda x: (x, 3.0), [X], [X]), TypeError, r"output\[1\], a float"),
     (lambda: mx.jvp(f, [X, Y], [X]), ValueError, "2 primals but 1 tangents"),
-    (lambda: mx.jvp(f, [X, Y], [X, mx.ones((3,))]), ValueError, r"tangent 1 has shape \(3\)"),
+    (lambda: mx.jvp(f, [X, Y], [X, mx.ones((3,))]), ValueError, r"tangent 1 has shape \(3,\)"),
     (lambda: mx.jvp(lambda x: {"k": "text"}, [X], [X]), TypeError, r"output\['k'\], a str"),
 ])
 def test_vjp_and_jvp_errors(call, error, said):

@@ -1,0 +1,148 @@
+// Padding, repetition, order, diagonals, grids and windows.
+#include "mlx_core/error.h"
+#include "python/src/bind_ops.h"
+
+namespace mlx::python {
+
+namespace {
+
+using core::fail;
+
+std::string shown(nb::handle o) { return nb::cast<std::string>(nb::repr(o)); }
+
+// One entry, or two: before and after.
+bool to_pair(const Axes& entries, std::pair<int, int>& out) {
+  if (entries.size() != 1 && entries.size() != 2) {
+    return false;
+  }
+  out = {entries[0], entries[entries.size() - 1]};
+  return true;
+}
+
+// An int, (before, after) for all axes, or a sequence with one of these for each axis.
+std::vector<std::pair<int, int>> pad_width_of(nb::handle width) {
+  std::vector<std::pair<int, int>> pairs;
+  Axes entries;
+  std::pair<int, int> pair;
+  bool known = to_axes(width.ptr(), entries);
+  if (known && entries.empty()) {
+    return {};
+  }
+  if (known && to_pair(entries, pair)) {
+    return {pair};
+  }
+  if (!known && PySequence_Check(width.ptr()) && !PyUnicode_Check(width.ptr())) {
+    for (nb::handle entry : nb::borrow<nb::sequence>(width)) {
+      entries.clear();
+      if (!to_axes(entry.ptr(), entries) || !to_pair(entries, pair)) {
+        fail<core::TypeError>("pad", "pad_width has the entry ", shown(entry), "; it should be a pair of int.");
+      }
+      pairs.push_back(pair);
+    }
+    return pairs;
+  }
+  if (known) {
+    fail("pad", "pad_width is ", shown(width), "; for different widths give a list with a pair for each axis.");
+  }
+  fail<core::TypeError>("pad", "pad_width is ", shown(width), "; it should be an int, a pair of int, or a list of pairs.");
+}
+
+std::vector<array> arrays_of(const nb::args& args) {
+  std::vector<array> all;
+  for (nb::handle a : args) {
+    all.push_back(to_array({a.ptr()}));
+  }
+  return all;
+}
+
+// One array for one argument, else a list.
+template <array (*Op)(const array&, StreamOrDevice)>
+nb::object each(const nb::args& args, StreamOrDevice s) {
+  std::vector<array> all = arrays_of(args);
+  for (array& a : all) {
+    a = Op(a, s);
+  }
+  return all.size() == 1 ? out(all[0]) : nb::object(out_list(all));
+}
+
+void bind_windows(nb::module_& m) {
+  struct Window {
+    const char* name;
+    array (*of)(int, StreamOrDevice);
+  };
+  for (Window w : {Window{"bartlett", core::bartlett}, Window{"hanning", core::hanning}, Window{"hamming", core::hamming},
+                   Window{"blackman", core::blackman}}) {
+    def_op(m, w.name, [of = w.of](int M, StreamOrDevice s) { return of(M, s); }, "M: int", "array", "M"_a);
+  }
+}
+
+void bind_diagonals(nb::module_& m) {
+  def_op(
+      m, "diag", [](const array& a, int k, StreamOrDevice s) { return core::diag(a, k, s); }, "a: array, /, k: int = 0",
+      "array", nb::arg(), "k"_a = 0);
+  def_op(
+      m, "diagonal",
+      [](const array& a, int offset, int axis1, int axis2, StreamOrDevice s) {
+        return core::diagonal(a, offset, axis1, axis2, s);
+      },
+      "a: array, offset: int = 0, axis1: int = 0, axis2: int = 1", "array", "a"_a, "offset"_a = 0, "axis1"_a = 0,
+      "axis2"_a = 1);
+  def_op(
+      m, "trace",
+      [](const array& a, int offset, int axis1, int axis2, std::optional<Dtype> dtype, StreamOrDevice s) {
+        return dtype ? core::trace(a, offset, axis1, axis2, *dtype, s) : core::trace(a, offset, axis1, axis2, s);
+      },
+      "a: array, /, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Dtype | None = None", "array", nb::arg(),
+      "offset"_a = 0, "axis1"_a = 0, "axis2"_a = 1, "dtype"_a = nb::none());
+}
+
+} // namespace
+
+void bind_ops_rearrange(nb::module_& m) {
+  def_op(
+      m, "pad",
+      [](const array& a, nb::handle pad_width, const std::string& mode, ScalarOrArray constant_values, StreamOrDevice s) {
+        std::vector<std::pair<int, int>> widths = pad_width_of(pad_width);
+        return core::pad(a, widths, to_array(constant_values, a.dtype()), mode, s);
+      },
+      "a: array, pad_width: int | tuple[int] | tuple[int, int] | list[tuple[int, int]], "
+      "mode: str = 'constant', constant_values: scalar | array = 0",
+      "array", "a"_a, "pad_width"_a, "mode"_a = "constant", "constant_values"_a = 0);
+  def_op(
+      m, "tile", [](const array& a, const Shape& reps, StreamOrDevice s) { return core::tile(a, reps, s); },
+      "a: array, reps: int | Sequence[int], /", "array", nb::arg(), nb::arg());
+  def_op(
+      m, "repeat",
+      [](const array& a, int repeats, std::optional<int> axis, StreamOrDevice s) {
+        return axis ? core::repeat(a, repeats, *axis, s) : core::repeat(a, repeats, s);
+      },
+      "array: array, repeats: int, axis: int | None = None", "array", "array"_a, "repeats"_a, "axis"_a = nb::none());
+  def_op(
+      m, "roll",
+      [](const array& a, const Shape& shift, const std::optional<Axes>& axis, StreamOrDevice s) {
+        return axis ? core::roll(a, shift, *axis, s)
+                    : core::reshape(core::roll(core::flatten(a, 0, -1, s), shift, {0}, s), a.shape(), s);
+      },
+      "a: array, shift: int | tuple[int, ...], axis: None | int | tuple[int, ...] = None, /", "array", nb::arg(), nb::arg(),
+      nb::arg() = nb::none());
+  def_op(
+      m, "flip",
+      [](const array& a, const std::optional<Axes>& axis, StreamOrDevice s) {
+        return axis ? core::flip(a, *axis, s) : core::flip(a, s);
+      },
+      "a: array, /, axis: None | int | Sequence[int] = None", "array", nb::arg(), "axis"_a = nb::none());
+  bind_diagonals(m);
+  def_op(
+      m, "meshgrid",
+      [](nb::args arrays, bool sparse, const std::string& indexing, StreamOrDevice s) {
+        return nb::tuple(out_list(core::meshgrid(arrays_of(arrays), sparse, indexing, s)));
+      },
+      "*arrays: array, sparse: bool = False, indexing: str = 'xy'", "tuple[array, ...]", nb::arg("arrays"), nb::kw_only(),
+      "sparse"_a = false, "indexing"_a = "xy");
+  def_op(m, "atleast_1d", &each<core::atleast_1d>, "*arys: array", "array | list[array]", nb::arg("arys"));
+  def_op(m, "atleast_2d", &each<core::atleast_2d>, "*arys: array", "array | list[array]", nb::arg("arys"));
+  def_op(m, "atleast_3d", &each<core::atleast_3d>, "*arys: array", "array | list[array]", nb::arg("arys"));
+  bind_windows(m);
+}
+
+} // namespace mlx::python
