@@ -136,8 +136,10 @@ array reshape(const array& a, Shape shape, StreamOrDevice s = {}); // one entry 
 array flatten(const array& a, int start_axis = 0, int end_axis = -1, StreamOrDevice s = {});
 array unflatten(const array& a, int axis, Shape shape, StreamOrDevice s = {});
 array squeeze(const array& a, const Axes& axes, StreamOrDevice s = {});
+array squeeze(const array& a, int axis, StreamOrDevice s = {});
 array squeeze(const array& a, StreamOrDevice s = {});
 array expand_dims(const array& a, const Axes& axes, StreamOrDevice s = {});
+array expand_dims(const array& a, int axis, StreamOrDevice s = {});
 array transpose(const array& a, const Axes& axes, StreamOrDevice s = {});
 array transpose(const array& a, StreamOrDevice s = {});
 array matrix_transpose(const array& a, StreamOrDevice s = {});
@@ -176,28 +178,39 @@ array take_along_axis(const array& a, const array& indices, int axis, StreamOrDe
 array put_along_axis(const array& a, const array& indices, const array& values, int axis, StreamOrDevice s = {});
 array scatter_add_axis(const array& a, const array& indices, const array& values, int axis, StreamOrDevice s = {});
 
-// --- reductions: axes empty optional = all ---
+// --- reductions: over the given axes, one axis, or all of them ---
 array sum(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+array sum(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
 array sum(const array& a, bool keepdims = false, StreamOrDevice s = {});
 array prod(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+array prod(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
 array prod(const array& a, bool keepdims = false, StreamOrDevice s = {});
 array max(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+array max(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
 array max(const array& a, bool keepdims = false, StreamOrDevice s = {});
 array min(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+array min(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
 array min(const array& a, bool keepdims = false, StreamOrDevice s = {});
 array all(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+array all(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
 array all(const array& a, bool keepdims = false, StreamOrDevice s = {});
 array any(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+array any(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
 array any(const array& a, bool keepdims = false, StreamOrDevice s = {});
 array mean(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+array mean(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
 array mean(const array& a, bool keepdims = false, StreamOrDevice s = {});
 array var(const array& a, const Axes& axes, bool keepdims = false, int ddof = 0, StreamOrDevice s = {});
+array var(const array& a, int axis, bool keepdims = false, int ddof = 0, StreamOrDevice s = {});
 array var(const array& a, bool keepdims = false, int ddof = 0, StreamOrDevice s = {});
 array std(const array& a, const Axes& axes, bool keepdims = false, int ddof = 0, StreamOrDevice s = {});
+array std(const array& a, int axis, bool keepdims = false, int ddof = 0, StreamOrDevice s = {});
 array std(const array& a, bool keepdims = false, int ddof = 0, StreamOrDevice s = {});
 array logsumexp(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+array logsumexp(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
 array logsumexp(const array& a, bool keepdims = false, StreamOrDevice s = {});
 array softmax(const array& a, const Axes& axes, bool precise = false, StreamOrDevice s = {});
+array softmax(const array& a, int axis, bool precise = false, StreamOrDevice s = {});
 array softmax(const array& a, bool precise = false, StreamOrDevice s = {});
 array argmin(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
 array argmin(const array& a, bool keepdims = false, StreamOrDevice s = {});
@@ -223,11 +236,14 @@ std::vector<array> unique(
     const std::optional<array>& fill_value = {}, StreamOrDevice s = {});
 array unique(const array& a, int size, const std::optional<array>& fill_value = {}, StreamOrDevice s = {});
 array median(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+array median(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
 array median(const array& a, bool keepdims = false, StreamOrDevice s = {});
 array count_nonzero(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+array count_nonzero(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
 array count_nonzero(const array& a, bool keepdims = false, StreamOrDevice s = {});
 // {minimum, maximum}
 std::vector<array> minmax(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
+std::vector<array> minmax(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
 std::vector<array> minmax(const array& a, bool keepdims = false, StreamOrDevice s = {});
 
 // --- scans: without an axis, of the flattened array ---
@@ -266,6 +282,7 @@ array roll(const array& a, const Shape& shift, const Axes& axes, StreamOrDevice 
 array roll(const array& a, int shift, int axis, StreamOrDevice s = {});
 array roll(const array& a, int shift, StreamOrDevice s = {}); // in row-major order
 array flip(const array& a, const Axes& axes, StreamOrDevice s = {});
+array flip(const array& a, int axis, StreamOrDevice s = {});
 array flip(const array& a, StreamOrDevice s = {});
 array diag(const array& a, int k = 0, StreamOrDevice s = {});
 array diagonal(const array& a, int offset = 0, int axis1 = 0, int axis2 = 1, StreamOrDevice s = {});

@@ -11,6 +11,7 @@
 #include <span>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace mlx::core {
 
@@ -34,6 +35,10 @@ class SmallVector {
       push_back(static_cast<T>(*first));
     }
   }
+  // Implicit, so that callers may keep axes and shapes in standard vectors.
+  template <typename U>
+    requires std::is_convertible_v<const U&, T>
+  SmallVector(const std::vector<U>& values) : SmallVector(values.begin(), values.end()) {}
   SmallVector(const SmallVector& other) : SmallVector() {
     reserve(other.size_);
     std::uninitialized_copy_n(other.data_, other.size_, data_);

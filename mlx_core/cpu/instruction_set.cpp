@@ -37,11 +37,6 @@ constexpr Level levels[] = {
 
 } // namespace
 
-std::string instruction_set() {
-  int64_t usable = hwy::SupportedTargets() & HWY_TARGETS;
-  return hwy::TargetName(usable & -usable); // Highway numbers better targets lower
-}
-
 std::vector<std::string> instruction_sets() {
   std::vector<std::string> names;
   for (const Level& level : levels) {
@@ -51,5 +46,7 @@ std::vector<std::string> instruction_sets() {
   }
   return names;
 }
+
+std::string instruction_set() { return instruction_sets().back(); }
 
 } // namespace mlx::core::cpu

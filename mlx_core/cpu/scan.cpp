@@ -97,7 +97,7 @@ class Scanner {
     int64_t count = lanes_.outer * lanes_.width;
     carries_.reset(new C[static_cast<size_t>(count * blocks_)]);
     if (blocks_ > 1) {
-      pass<false>();
+      pass<Pass::totals>();
     }
     for (int64_t lane = 0; lane < count; ++lane) {
       C* carry = carries_.get() + lane * blocks_;
@@ -106,19 +106,20 @@ class Scanner {
         carry[b] = Op::combine(carry[b - 1], carry[b]);
       }
     }
-    pass<true>();
+    pass<Pass::results>();
   }
 
  private:
-  // With store the results, else the total of each block but the last, as the next one's carry.
-  template <bool store>
+  // The total of each block but the last, as the next one's carry; then the results.
+  enum class Pass { totals, results };
+  template <Pass wanted>
   void pass() {
-    int64_t last = store ? blocks_ : blocks_ - 1, width = lanes_.width;
+    int64_t last = wanted == Pass::results ? blocks_ : blocks_ - 1, width = lanes_.width;
     if (lanes_.adjacent()) {
       int64_t strips = (width + strip - 1) / strip;
       parallel_items(lanes_.outer * last * strips, std::min(width, strip) * std::min(block_, lanes_.length), [&](int64_t i) {
         int64_t w = i % strips * strip;
-        columns<store>(i / strips / last, w, std::min(strip, width - w), i / strips % last);
+        columns<wanted>(i / strips / last, w, std::min(strip, width - w), i / strips % last);
       });
       return;
     }
@@ -130,48 +131,67 @@ class Scanner {
       int64_t o = i / block_groups / lane_groups;
       if (along) {
         int64_t full = std::min(last, lanes_.length / block_);
-        b + 4 <= full ? chains<store, 4>(o, w, b, true) : each<store>(o, w, b, std::min<int64_t>(4, last - b), true);
+        b + 4 <= full ? chains<wanted, 4>(o, w, b, true) : each<wanted>(o, w, b, std::min<int64_t>(4, last - b), true);
       } else {
-        w + 4 <= width ? chains<store, 4>(o, w, b, false) : each<store>(o, w, b, width - w, false);
+        w + 4 <= width ? chains<wanted, 4>(o, w, b, false) : each<wanted>(o, w, b, width - w, false);
       }
     });
   }
-  template <bool store>
+  template <Pass wanted>
   void each(int64_t o, int64_t w, int64_t b, int64_t count, bool along) {
     for (int64_t k = 0; k < count; ++k) {
-      chains<store, 1>(o, along ? w : w + k, along ? b + k : b, along);
+      chains<wanted, 1>(o, along ? w : w + k, along ? b + k : b, along);
     }
   }
 
   C* carry_of(int64_t o, int64_t w, int64_t b) { return carries_.get() + (o * lanes_.width + w) * blocks_ + b; }
-  int64_t length_of(int64_t b) const { return std::min(block_, lanes_.length - b * block_); }
+
+  // Where block b starts in both arrays, and how many elements it combines. An exclusive scan is the inclusive one of all elements
+  // but the last, written one place further on, behind the carry.
+  struct Block {
+    const T* in;
+    T* out;
+    int64_t length;
+  };
+  Block block_at(int64_t o, int64_t w, int64_t b, Pass wanted) const {
+    auto [from, to] = lanes_.offsets(o, w);
+    Block block{
+        in_ + from + b * block_ * lanes_.step[0], out_ + to + b * block_ * lanes_.step[1],
+        std::min(block_, lanes_.length - b * block_)};
+    if (wanted == Pass::results && !inclusive_) {
+      block.out += lanes_.step[1];
+      --block.length;
+    }
+    return block;
+  }
 
   // W blocks of a lane from b on, or block b of W lanes from w on.
-  template <bool store, int W>
+  template <Pass wanted, int W>
   void chains(int64_t o, int64_t w, int64_t b, bool along) {
-    auto [from, to] = lanes_.offsets(o, w);
-    const int64_t in_step = lanes_.step[0], out_step = lanes_.step[1];
+    auto [in, out, n] = block_at(o, w, b, wanted);
+    const int64_t in_step = lanes_.step[0], out_step = lanes_.step[1], carry_pitch = along ? 1 : blocks_;
     const int64_t in_pitch = along ? block_ * in_step : lanes_.pitch[0];
     const int64_t out_pitch = along ? block_ * out_step : lanes_.pitch[1];
-    const int64_t carry_pitch = along ? 1 : blocks_, n = length_of(b);
-    const T* in = in_ + from + b * block_ * in_step;
-    T* out = out_ + to + b * block_ * out_step;
     C* carry = carry_of(o, w, b);
     C acc[W], before[W];
     for (int k = 0; k < W; ++k) {
       acc[k] = Op::identity(inclusive_);
-      before[k] = store ? carry[k * carry_pitch] : acc[k];
+      if constexpr (wanted == Pass::results) {
+        before[k] = carry[k * carry_pitch];
+        if (!inclusive_) {
+          out[k * out_pitch - out_step] = static_cast<T>(before[k]);
+        }
+      }
     }
     for (int64_t i = 0; i < n; ++i, in += in_step, out += out_step) {
       for (int k = 0; k < W; ++k) {
-        C next = Op::combine(acc[k], static_cast<C>(in[k * in_pitch]));
-        if constexpr (store) {
-          out[k * out_pitch] = static_cast<T>(Op::combine(before[k], inclusive_ ? next : acc[k]));
+        acc[k] = Op::combine(acc[k], static_cast<C>(in[k * in_pitch]));
+        if constexpr (wanted == Pass::results) {
+          out[k * out_pitch] = static_cast<T>(Op::combine(before[k], acc[k]));
         }
-        acc[k] = next;
       }
     }
-    if constexpr (!store) {
+    if constexpr (wanted == Pass::totals) {
       for (int k = 0; k < W; ++k) {
         carry[k * carry_pitch + 1] = acc[k];
       }
@@ -179,37 +199,43 @@ class Scanner {
   }
 
   // Block b of `count` adjacent lanes, row by row.
-  template <bool store>
+  template <Pass wanted>
   void columns(int64_t o, int64_t w, int64_t count, int64_t b) {
-    auto [from, to] = lanes_.offsets(o, w);
-    const int64_t in_step = lanes_.step[0], out_step = lanes_.step[1], n = length_of(b);
-    const T* in = in_ + from + b * block_ * in_step;
-    T* out = out_ + to + b * block_ * out_step;
+    auto [in, out, n] = block_at(o, w, b, wanted);
+    const int64_t in_step = lanes_.step[0], out_step = lanes_.step[1];
     C* carry = carry_of(o, w, b);
     C acc[strip], before[strip];
     for (int64_t k = 0; k < count; ++k) {
       acc[k] = Op::identity(inclusive_);
-      before[k] = store ? carry[k * blocks_] : acc[k];
-    }
-    auto element = [&](int64_t k) {
-      C next = Op::combine(acc[k], static_cast<C>(in[k]));
-      if constexpr (store) {
-        out[k] = static_cast<T>(Op::combine(before[k], inclusive_ ? next : acc[k]));
-      }
-      acc[k] = next;
-    };
-    for (int64_t i = 0; i < n; ++i, in += in_step, out += out_step) {
-      int64_t k = 0;
-      for (; k + 8 <= count; k += 8) {
-        for (int64_t l = 0; l < 8; ++l) {
-          element(k + l);
+      if constexpr (wanted == Pass::results) {
+        before[k] = carry[k * blocks_];
+        if (!inclusive_) {
+          out[k - out_step] = static_cast<T>(before[k]);
         }
       }
+    }
+    for (int64_t i = 0; i < n; ++i, in += in_step, out += out_step) {
+      auto elements = [&, in = in, out = out](int64_t k, auto width) { // a fixed number of them becomes vector instructions
+        C next[width];
+        for (int l = 0; l < width; ++l) {
+          next[l] = Op::combine(acc[k + l], static_cast<C>(in[k + l]));
+        }
+        for (int l = 0; l < width; ++l) {
+          acc[k + l] = next[l];
+          if constexpr (wanted == Pass::results) {
+            out[k + l] = static_cast<T>(Op::combine(before[k + l], next[l]));
+          }
+        }
+      };
+      int64_t k = 0;
+      for (; k + 8 <= count; k += 8) {
+        elements(k, std::integral_constant<int, 8>());
+      }
       for (; k < count; ++k) {
-        element(k);
+        elements(k, std::integral_constant<int, 1>());
       }
     }
-    if constexpr (!store) {
+    if constexpr (wanted == Pass::totals) {
       for (int64_t k = 0; k < count; ++k) {
         carry[k * blocks_ + 1] = acc[k];
       }

@@ -14,7 +14,7 @@ void sort(Dtype dtype, const void* in, Ints shape, Ints strides, int axis, void*
 void argsort(Dtype dtype, const void* in, Ints shape, Ints strides, int axis, void* out);
 
 // out (uint32, row-major over shape): the indices of the elements of each row, that of sort's kth element in place kth, those of
-// elements not after it in front of it, and the others behind.
+// elements not after it in front of it, sort's own last among them, and the others behind.
 void argpartition(Dtype dtype, const void* in, Ints shape, Ints strides, int axis, int64_t kth, void* out);
 
 // out (uint32, row-major over shape): how many elements of a sorted row come before each value, or with right, how many do not come

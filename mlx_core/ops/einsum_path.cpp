@@ -198,10 +198,13 @@ class Search {
   }
 
   ContractionPath run() {
-    consider(0, false);
+    int fresh = 0; // the first term whose pairs have not been considered
     while (terms_.size() > 2) {
-      if (pairs_.empty()) {
-        consider(0, true);
+      consider(fresh, false);
+      for (int from : {fresh, 0}) {
+        if (pairs_.empty()) {
+          consider(from, true);
+        }
       }
       if (pairs_.empty()) {
         break;
@@ -209,7 +212,7 @@ class Search {
       Pair best = *std::min_element(pairs_.begin(), pairs_.end());
       take({best.left, best.right});
       forget(best);
-      consider(static_cast<int>(terms_.size()) - 1, false);
+      fresh = static_cast<int>(terms_.size()) - 1;
     }
     if (terms_.size() > 1 || path_.steps.empty()) {
       std::vector<int> rest(terms_.size());

@@ -141,16 +141,14 @@ array median(const array& a, const Axes& axes, bool keepdims, StreamOrDevice s) 
   if (length == 0) {
     fail("median", "axis ", over, " of shape ", a.shape(), " has no elements, so there is no median over it.");
   }
-  // The upper middle is where the axis is parted; the lower one is the largest in front of it.
+  // Parted at the upper middle, an axis has the lower one just in front of it.
   Dim half = length / 2;
+  bool two = 2 * half == length;
   Dtype out = inexact_of(a.dtype());
   array x = reshape(transpose(a, order), lane), places = parting("median", x, half, -1);
-  array middle = astype(take_along_axis(x, range(places, x.ndim() - 1, half, half + 1), -1), out);
-  if (2 * half == length) {
-    array lower = take_along_axis(x, range(places, x.ndim() - 1, 0, half), -1);
-    array largest = take_along_axis(lower, argmax(lower, -1, true), -1);
-    array weight(0.5, out);
-    middle = add(multiply(astype(largest, out), weight), multiply(middle, weight));
+  array middle = astype(take_along_axis(x, range(places, x.ndim() - 1, two ? half - 1 : half, half + 1), -1), out);
+  if (two) {
+    middle = sum(multiply(middle, array(0.5, out)), {-1}, true);
   }
   if (a.dtype().is_inexact()) {
     middle = where(any(isnan(x), {-1}, true), array(std::numeric_limits<float>::quiet_NaN(), out), middle);

@@ -239,8 +239,25 @@ array private_copy(const array& a) {
 
 } // namespace
 
+namespace {
+
+// The first of the two ints in a version or device; `none` for None.
+int64_t first_of(nb::handle pair, const char* argument, int64_t none) {
+  Shape both;
+  if (pair.is_none()) {
+    return none;
+  }
+  if (!to_shape(pair.ptr(), both) || both.size() != 2) {
+    core::fail<core::TypeError>("__dlpack__", argument, " must be a pair of ints; got ", nb::repr(pair).c_str(), ".");
+  }
+  return both[0];
+}
+
+} // namespace
+
 nb::object to_dlpack(nb::handle handle, nb::handle max_version, nb::handle dl_device, std::optional<bool> copy) {
-  if (!dl_device.is_none() && nb::cast<int>(nb::object(nb::borrow(dl_device)[0])) != dlpack::cpu) {
+  bool versioned = first_of(max_version, "max_version", 0) >= 1;
+  if (first_of(dl_device, "dl_device", dlpack::cpu) != dlpack::cpu) {
     PyErr_Format(PyExc_BufferError, "[__dlpack__] the data is on the CPU, device type 1; dl_device asks for %R.",
         dl_device.ptr());
     throw nb::python_error();
@@ -250,7 +267,6 @@ nb::object to_dlpack(nb::handle handle, nb::handle max_version, nb::handle dl_de
   if (copied) {
     value = private_copy(value);
   }
-  bool versioned = !max_version.is_none() && nb::cast<int>(nb::object(nb::borrow(max_version)[0])) >= 1;
   return versioned ? capsule_of<dlpack::ManagedTensorVersioned>(std::move(value), copied)
                    : capsule_of<dlpack::ManagedTensor>(std::move(value), copied);
 }

@@ -291,7 +291,8 @@ array array_from_python(nb::handle value, std::optional<Dtype> dtype) {
   if (is_list(o)) {
     return from_list(o, dtype);
   }
-  if (PyUnicode_Check(o) || o == Py_None || PyType_Check(o)) {
+  std::optional<NumpyScalar> scalar = numpy_scalar(o);
+  if (PyUnicode_Check(o) || o == Py_None || PyType_Check(o) || (scalar && scalar->kind == NumpyScalar::Kind::other)) {
     core::fail<core::TypeError>("array", "cannot make an array of a ", Py_TYPE(o)->tp_name, ".");
   }
   if (PyObject_HasAttrString(o, "__mlx_array__")) {

@@ -216,6 +216,9 @@ std::optional<Foreign> from_buffer(nb::handle value) {
   if (!dtype) {
     return std::nullopt;
   }
+  if (view->ndim > 0 && (!view->shape || !view->strides)) { // NumPy's dates and records, as bytes
+    return std::nullopt;
+  }
   std::vector<int64_t> shape(view->shape, view->shape + view->ndim);
   std::vector<int64_t> strides(view->strides, view->strides + view->ndim);
   return Foreign{static_cast<const char*>(view->buf), *dtype, std::move(shape), std::move(strides), swapped, view};

@@ -135,9 +135,7 @@ NumPy's rules hold. An integer array is checked when the result is computed.
 Raises AxisError, both a ValueError and an IndexError, for an int out of range and for too many indices.)");
   c.def(
       "__setitem__",
-      [](nb::handle self, nb::handle index, nb::handle value) {
-        rebind(self.ptr(), set_item(read(self), index, value));
-      },
+      [](Self self, nb::handle index, nb::handle value) { rebind(self.ptr(), set_item(read(self), index, value)); },
       nb::arg().none(), nb::arg(),
       nb::sig("def __setitem__(self, index: typing.Any, "
               "value: bool | int | float | complex | array | numpy.typing.ArrayLike, /) -> None"),

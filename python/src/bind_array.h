@@ -10,6 +10,8 @@ namespace nb = nanobind;
 namespace mlx::python {
 
 using ArrayClass = nb::class_<core::array>;
+// The handle itself, where a method needs more than what it holds. Checked to be an array.
+using Self = nb::handle_t<core::array>;
 
 void bind_array_operators(ArrayClass& c);   // bind_array_operators.cpp
 void bind_array_methods(ArrayClass& c);     // bind_array_methods.cpp

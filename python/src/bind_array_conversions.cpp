@@ -44,13 +44,13 @@ void bind_numbers(ArrayClass& c) {
   c.def("__bytes__", &to_bytes, "The elements in row-major order, in the machine's byte order.");
   c.def(
       "__format__",
-      [](nb::handle self, nb::handle spec) {
+      [](Self self, nb::str spec) {
         const array& a = read(self);
         if (nb::len(spec) == 0) {
           return nb::object(nb::str(self));
         }
         if (a.ndim() > 0) {
-          core::fail<core::TypeError>("__format__", "a format such as '", nb::str(spec).c_str(),
+          core::fail<core::TypeError>("__format__", "a format such as '", spec.c_str(),
               "' applies to 0-dimensional arrays; this array has shape ", a.shape(), ".");
         }
         return nb::steal(PyObject_Format(item(a, "__format__").ptr(), spec.ptr()));
@@ -59,7 +59,9 @@ void bind_numbers(ArrayClass& c) {
 }
 
 void bind_memory_exports(ArrayClass& c) {
-  c.def("__array__", &to_numpy, nb::arg("dtype") = nb::none(), nb::arg("copy") = nb::none(),
+  c.def(
+      "__array__", [](Self self, nb::handle dtype, std::optional<bool> copy) { return to_numpy(self, dtype, copy); },
+      nb::arg("dtype") = nb::none(), nb::arg("copy") = nb::none(),
       nb::sig("def __array__(self, dtype: typing.Any | None = None, copy: bool | None = None) -> numpy.typing.NDArray"),
       "The values as a NumPy array: read-only and without a copy, unless a copy is asked for or the dtype differs.");
   c.def("__array_ufunc__", &numpy_ufunc,
@@ -71,7 +73,7 @@ But an operator between an array and a NumPy scalar (``np.sqrt(2) * x``), and on
 that a transform follows, stays here, so that gradients are not lost.)");
   c.def(
       "__dlpack__",
-      [](nb::handle self, nb::handle, nb::handle max_version, nb::handle dl_device, std::optional<bool> copy) {
+      [](Self self, nb::handle, nb::handle max_version, nb::handle dl_device, std::optional<bool> copy) {
         return to_dlpack(self, max_version, dl_device, copy);
       },
       nb::kw_only(), nb::arg("stream") = nb::none(), nb::arg("max_version") = nb::none(),

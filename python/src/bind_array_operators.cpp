@@ -178,7 +178,7 @@ void def_binary(ArrayClass& c, const std::string& name, const char* op, binaryfu
   std::string signature = "def __" + name + "__(self, other: " + other_type + ", /) -> array";
   std::string doc = "See :func:`mlx.core." + std::string(op) + "`.";
   c.def(("__" + name + "__").c_str(),
-      [function](nb::handle self, nb::handle other) { return checked(function(self.ptr(), other.ptr())); },
+      [function](Self self, nb::handle other) { return checked(function(self.ptr(), other.ptr())); },
       nb::sig(signature.c_str()), doc.c_str());
 }
 
@@ -203,7 +203,7 @@ void bind_array_operators(ArrayClass& c) {
   for (const UnaryMethod& m : unaries) {
     std::string doc = "See :func:`mlx.core." + std::string(m.op) + "`.";
     c.def(("__" + std::string(m.name) + "__").c_str(),
-        [function = m.function](nb::handle self) { return checked(function(self.ptr())); },
+        [function = m.function](Self self) { return checked(function(self.ptr())); },
         nb::sig(("def __" + std::string(m.name) + "__(self) -> array").c_str()), doc.c_str());
   }
   c.def(
@@ -222,7 +222,7 @@ void bind_array_operators(ArrayClass& c) {
       nb::arg("other"), "See :func:`mlx.core.divmod`.");
   c.def(
       "__bool__",
-      [](nb::handle self) {
+      [](Self self) {
         int value = truth(self.ptr());
         if (value < 0) {
           throw nb::python_error();
@@ -232,7 +232,7 @@ void bind_array_operators(ArrayClass& c) {
       "The truth of the only element. ValueError when there is not exactly one.");
   c.def(
       "__len__",
-      [](nb::handle self) {
+      [](Self self) {
         Py_ssize_t n = length(self.ptr());
         if (n < 0) {
           throw nb::python_error();

@@ -80,13 +80,16 @@ void bind_diagonals(nb::module_& m) {
   def_op(
       m, "diag", [](const array& a, int k, StreamOrDevice s) { return core::diag(a, k, s); }, "a: array, /, k: int = 0",
       "array", nb::arg(), "k"_a = 0);
-  def_op(
-      m, "diagonal",
+  std::string signature =
+      signature_of("diagonal", "a: array, offset: int = 0, axis1: int = 0, axis2: int = 1", "array");
+  signature.replace(signature.find(", *, stream"), 3, ""); // as in MLX, stream may be given by position
+  m.def(
+      "diagonal",
       [](const array& a, int offset, int axis1, int axis2, StreamOrDevice s) {
         return core::diagonal(a, offset, axis1, axis2, s);
       },
-      "a: array, offset: int = 0, axis1: int = 0, axis2: int = 1", "array", "a"_a, "offset"_a = 0, "axis1"_a = 0,
-      "axis2"_a = 1);
+      "a"_a, "offset"_a = 0, "axis1"_a = 0, "axis2"_a = 1, "stream"_a = nb::none(), nb::sig(signature.c_str()),
+      docstring_of("diagonal").c_str());
   def_op(
       m, "trace",
       [](const array& a, int offset, int axis1, int axis2, std::optional<Dtype> dtype, StreamOrDevice s) {

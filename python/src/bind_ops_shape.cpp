@@ -28,16 +28,15 @@ std::vector<array> split(const array& a, nb::handle indices_or_sections, int axi
 }
 
 // axis=None joins the flattened arrays.
-template <array (*Join)(const std::vector<array>&, int, StreamOrDevice)>
-array join(const std::vector<array>& arrays, std::optional<int> axis, StreamOrDevice s) {
+array concatenate(const std::vector<array>& arrays, std::optional<int> axis, StreamOrDevice s) {
   if (axis) {
-    return Join(arrays, *axis, s);
+    return core::concatenate(arrays, *axis, s);
   }
   std::vector<array> flat;
   for (const array& a : arrays) {
     flat.push_back(core::flatten(a, 0, -1, s));
   }
-  return Join(flat, 0, s);
+  return core::concatenate(flat, 0, s);
 }
 
 } // namespace
@@ -152,11 +151,15 @@ Example:
 )");
 
   def_op(
-      m, "concatenate", &join<core::concatenate>, "arrays: list[array], axis: int | None = 0", "array", "arrays"_a,
+      m, "concatenate", &concatenate, "arrays: list[array], axis: int | None = 0", "array", "arrays"_a,
       "axis"_a.none() = 0);
   def_alias(m, "concat", "concatenate");
   def_op(
-      m, "stack", &join<core::stack>, "arrays: list[array], axis: int | None = 0", "array", "arrays"_a,
+      m, "stack",
+      [](const std::vector<array>& arrays, std::optional<int> axis, StreamOrDevice s) {
+        return core::stack(arrays, axis.value_or(0), s);
+      },
+      "arrays: list[array], axis: int | None = 0", "array", "arrays"_a,
       "axis"_a.none() = 0);
   def_op(
       m, "split",

@@ -201,8 +201,9 @@ bool read_ints(PyObject* o, Out& out) {
       return false;
     }
     Py_ssize_t value = PyNumber_AsSsize_t(item, PyExc_OverflowError);
+    // Far below zero lie the symbolic sizes.
     if ((value == -1 && PyErr_Occurred()) || value > std::numeric_limits<Value>::max() ||
-        value < std::numeric_limits<Value>::min()) {
+        value < std::numeric_limits<Value>::min() / 2) {
       PyErr_Clear();
       return false;
     }

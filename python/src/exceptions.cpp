@@ -33,10 +33,6 @@ void set_python_error() noexcept {
     PyErr_SetString(type < std::size(types) ? types[type] : PyExc_RuntimeError, e.what());
   } catch (const core::TypeError& e) {
     PyErr_SetString(PyExc_TypeError, e.what());
-  } catch (const core::Interrupted& e) { // a signal handler that raised has set its own exception
-    if (!PyErr_Occurred()) {
-      PyErr_SetString(PyExc_KeyboardInterrupt, e.what());
-    }
   } catch (const std::invalid_argument& e) {
     PyErr_SetString(PyExc_ValueError, e.what());
   } catch (const std::out_of_range& e) {

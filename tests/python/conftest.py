@@ -52,3 +52,8 @@ def pytest_collection_modifyitems(config, items):
     items[:] = kept
     if left_out:
         config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_make_parametrize_id(config, val, argname):
+    """Functions are named, not shown with their address: every worker must collect the same ids."""
+    return getattr(val, "__name__", argname) if callable(val) and not isinstance(val, type) else None

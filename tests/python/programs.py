@@ -55,7 +55,9 @@ def squashed(x, argument):
 
 
 def bounded(x):
-    """At least one axis, at most three, and few elements."""
+    """Real, with at least one axis, at most three, and few elements."""
+    if arrays.name_of(x.dtype) in arrays.COMPLEX:
+        x = mx.real(x) + mx.imag(x)
     if x.ndim == 0:
         return x.reshape(1)
     if x.ndim > 3 or x.size > MOST:

@@ -70,6 +70,20 @@ def _reciprocal(x):
     return 1 / np.asarray(x)
 
 
+def _log1p(x):
+    """NumPy's log1p of a complex number loses what 1 + x rounds away."""
+    if not np.iscomplexobj(x):
+        return np.log1p(x)
+
+    def real_part(re, im):
+        re, im = mpmath.mpf(float(re)), mpmath.mpf(float(im))
+        square = re * (2 + re) + im * im  # |1 + z|^2 - 1
+        return np.longdouble(mpmath.nstr(mpmath.log1p(square) / 2, 30)) if square > -1 else np.longdouble(-np.inf)
+
+    parts = np.asarray(np.frompyfunc(real_part, 2, 1)(x.real, x.imag)).astype(np.longdouble)
+    return parts + 1j * np.arctan2(x.imag, 1 + x.real)
+
+
 def _sigmoid(x):
     x = np.asarray(x)
     if np.iscomplexobj(x):
@@ -87,7 +101,7 @@ def _logaddexp(a, b):
     if not np.iscomplexobj(a):
         return np.logaddexp(a, b)
     larger = np.where(a.real >= b.real, a, b)
-    return larger + np.log1p(np.exp(np.where(a.real >= b.real, b, a) - larger))
+    return larger + _log1p(np.exp(np.where(a.real >= b.real, b, a) - larger))
 
 
 def _shift(shift):
@@ -111,6 +125,7 @@ def _round_complex(function):
 REFERENCES = {
     "zero_times": _zero_times,
     "sigmoid": _sigmoid,
+    "log1p": _log1p,
     "reciprocal": _reciprocal,
     "rsqrt": lambda x: 1 / np.sqrt(x),
     "erf": _special(scipy.special.erf, mpmath.erf),

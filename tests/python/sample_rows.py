@@ -17,8 +17,10 @@ def row(label, *args, call=None, ref=None, dtypes=(), **facts):
 
 def rows():
     """Op name -> its rows."""
+    import order_rows
     import rearrange_rows
-    return ELEMENTWISE_LIKE | CREATION | SHAPES | PARTS | REDUCTIONS | SORTING | PRODUCTS | RANDOM | rearrange_rows.ROWS
+    return (ELEMENTWISE_LIKE | CREATION | SHAPES | PARTS | REDUCTIONS | SORTING | PRODUCTS | RANDOM | rearrange_rows.ROWS
+            | order_rows.ROWS)
 
 
 # --- composed of elementwise ops, or with parameters ---

@@ -126,7 +126,8 @@ def restricted(target, *command):
 def test_instruction_set(target):
     """The op grid's own sample of cells, on the kernels of one lower instruction set."""
     name = restricted(target, "-c", "import mlx.core as mx; print(mx.device_info(mx.cpu)['instruction_set'])").stdout.strip()
-    assert name == target, "the mask has an effect"
+    best = mx.device_info(mx.cpu)["instruction_set"]
+    assert name == target or (target == "baseline" and name and name != best), "the mask has an effect"
     grid = os.path.join(os.path.dirname(__file__), "test_op_grid.py")
     done = restricted(target, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", grid)
     assert done.returncode == 0, done.stdout[-4000:]

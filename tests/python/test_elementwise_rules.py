@@ -417,7 +417,7 @@ def test_logic_reads_each_operand_in_its_own_dtype():
     (lambda: mx.clip(mx.array([1.0]), None, None), r"\[clip\] a_min and a_max are both None"),
     (lambda: mx.add(mx.ones(2), mx.ones(3)), r"\[add\]"),
     (lambda: mx.where(mx.ones(2), mx.ones(3), 0.0), r"\[where\]"),
-], ids=str)
+])
 def test_errors_name_the_op_and_the_argument(call, message):
     with pytest.raises(ValueError, match=message):
         call()

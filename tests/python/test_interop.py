@@ -167,6 +167,9 @@ def test_dlpack_with_numpy():
     assert "dltensor" in repr(x.__dlpack__()) and "dltensor_versioned" in repr(x.__dlpack__(max_version=(1, 0)))
     with pytest.raises(BufferError):
         x.__dlpack__(dl_device=(2, 0))
+    for bad in ({"max_version": "a"}, {"max_version": 1}, {"dl_device": (1, "a")}):
+        with pytest.raises(TypeError):
+            x.__dlpack__(**bad)
     back = mx.from_dlpack(np.arange(3)[::-1])
     assert back.dtype == mx.int64 and back.tolist() == [2, 1, 0]
     assert mx.from_dlpack(np.arange(3.0)).dtype == mx.float32

@@ -49,6 +49,8 @@ def _widen(values, computed):
     values = np.asarray(values)
     if computed not in WIDER:
         return values
+    if values.dtype.kind in "biu":  # conversion comes first
+        values = arrays.rounded(values, computed)
     wide = WIDER[computed]
     return values.astype(np.clongdouble if values.dtype.kind == "c" and wide == np.longdouble else wide)
 

@@ -1,4 +1,4 @@
-"""Structural ops where they are easy to get wrong: what is mapped beside what is not, duplicates, ties, zeros, infinities, empty
+"""Structural ops where they are easy to get wrong: shared beside mapped operands, duplicates, ties, zeros, infinities, empty
 arrays, and the errors that a user sees. The grids test the same ops at ordinary arguments."""
 
 import math

@@ -292,6 +292,8 @@ def test_derivatives_keep_the_dtype(sample, dtype):
         assert t.dtype == y.dtype and t.shape == y.shape
     for p, c in zip(case.primals, cotangents):
         assert c.dtype == p.dtype and c.shape == p.shape
+    if sample.reference is None:
+        return  # random numbers of different widths are different numbers
     tolerance = 100 * epsilon(dtype)
     for t, e in zip(tangents, mx.jvp(wide.function, wide.primals, wide.tangents)[1]):
         assert_near(arrays.to_np(t), arrays.to_np(e), tolerance, "jvp")

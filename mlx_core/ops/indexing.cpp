@@ -1,0 +1,72 @@
+// What the indexing families share: checks of index arrays, their batching, and their form for the kernels.
+#include "mlx_core/ops/indexing.h"
+
+#include "mlx_core/error.h"
+#include "mlx_core/ops/batching.h"
+
+namespace mlx::core {
+
+void check_indices(const char* op, const array& indices) {
+  if (!indices.dtype().is_integer()) {
+    fail(op, "the indices are ", indices.dtype(), "; they must be integers.");
+  }
+}
+
+void check_indices(const char* op, Operands indices, const Axes& axes, const array& x) {
+  if (indices.size() != axes.size()) {
+    fail(op, "there are ", indices.size(), " indices but ", axes.size(), " axes; give one index array for each axis.");
+  }
+  for (const array& index : indices) {
+    check_indices(op, index);
+  }
+  normalize_axes(op, axes, x.ndim());
+}
+
+Shape index_shape_of(const char* op, Operands indices) {
+  Shape shape;
+  for (const array& index : indices) {
+    shape = broadcast_shapes(op, shape, index.shape());
+  }
+  return shape;
+}
+
+array position_numbers(const Shape& shape) {
+  int64_t count = size_of(shape);
+  return reshape(arange(0, static_cast<double>(count), 1, count < (int64_t{1} << 31) ? int32 : int64), shape);
+}
+
+// Strides of an array as if broadcast to a longer shape.
+static Strides broadcast_strides(const array& a, size_t rank) {
+  Strides strides(rank, 0);
+  for (size_t i = 0, shift = rank - a.shape().size(); i < a.shape().size(); ++i) {
+    strides[shift + i] = a.shape()[i] == 1 ? 0 : a.strides()[i];
+  }
+  return strides;
+}
+
+KernelIndices::KernelIndices(Operands indices, const Axes& axes, size_t rank) {
+  strides.reserve(indices.size());
+  for (size_t i = 0; i < indices.size(); ++i) {
+    strides.push_back(broadcast_strides(indices[i], rank));
+    operands.push_back({indices[i].raw_data(), indices[i].dtype(), strides.back(), axes[i]});
+  }
+}
+
+BatchedIndices::BatchedIndices(Operands indices, const MapAxes& axes) {
+  for (size_t i = 0; i < indices.size(); ++i) {
+    MapAxis axis = axes[i + 1];
+    rank = std::max(rank, indices[i].ndim() - (axis ? 1 : 0));
+    mapped = mapped || axis;
+  }
+  for (size_t i = 0; i < indices.size(); ++i) {
+    arrays.push_back(batch_aligned(indices[i], axes[i + 1], rank));
+  }
+}
+
+void BatchedIndices::select_lane(Dim lanes) {
+  Shape shape(static_cast<size_t>(rank) + 1, 1);
+  shape[0] = lanes;
+  arrays.push_back(reshape(position_numbers({lanes}), shape));
+}
+
+} // namespace mlx::core
