@@ -72,6 +72,8 @@ array imag(const array& a, StreamOrDevice s = {});
 array conjugate(const array& a, StreamOrDevice s = {});
 array make_complex(const array& re, const array& im, StreamOrDevice s = {});
 array astype(const array& a, Dtype dtype, StreamOrDevice s = {});
+// The same bits; the last axis grows or shrinks where the sizes of the dtypes differ.
+array view(const array& a, Dtype dtype, StreamOrDevice s = {});
 
 // --- rounding ---
 array floor(const array& a, StreamOrDevice s = {});
@@ -162,6 +164,12 @@ array slice(const array& a, Shape start, Shape stop, StreamOrDevice s = {});
 array slice_update(
     const array& src, const array& update, Shape start, Shape stop, Shape strides, StreamOrDevice s = {});
 array slice_update(const array& src, const array& update, Shape start, Shape stop, StreamOrDevice s = {});
+// The part of shape slice_size that starts at the indices `start` along `axes`, and at 0 along the others.
+array slice(const array& a, const array& start, const Axes& axes, const Shape& slice_size, StreamOrDevice s = {});
+array slice_update(
+    const array& src, const array& update, const array& start, const Axes& axes, StreamOrDevice s = {});
+// Elements offset + i * strides[0] + ... of the flattened array.
+array as_strided(const array& a, Shape shape, Strides strides, int64_t offset, StreamOrDevice s = {});
 // a[indices[0], + ...]: indices select along `axes`, broadcast together; the slice read at each has shape slice_sizes.
 // The output's shape is the indices' followed by slice_sizes.
 array gather(
@@ -171,6 +179,12 @@ array gather(
 array scatter(
     const array& a, const std::vector<array>& indices, const array& updates, const Axes& axes, StreamOrDevice s = {});
 array scatter_add(
+    const array& a, const std::vector<array>& indices, const array& updates, const Axes& axes, StreamOrDevice s = {});
+array scatter_prod(
+    const array& a, const std::vector<array>& indices, const array& updates, const Axes& axes, StreamOrDevice s = {});
+array scatter_max(
+    const array& a, const std::vector<array>& indices, const array& updates, const Axes& axes, StreamOrDevice s = {});
+array scatter_min(
     const array& a, const std::vector<array>& indices, const array& updates, const Axes& axes, StreamOrDevice s = {});
 array take(const array& a, const array& indices, int axis, StreamOrDevice s = {});
 array take(const array& a, const array& indices, StreamOrDevice s = {});

@@ -28,8 +28,9 @@ array uniform(
     StreamOrDevice s = {});
 array uniform(const Shape& shape, Dtype dtype = float32, const std::optional<array>& key = {}, StreamOrDevice s = {});
 array normal(
-    const Shape& shape, Dtype dtype = float32, const std::optional<array>& loc = {}, const std::optional<array>& scale = {},
-    const std::optional<array>& key = {}, StreamOrDevice s = {});
+    const Shape& shape, Dtype dtype, const std::optional<array>& loc, const std::optional<array>& scale,
+    const std::optional<array>& key, StreamOrDevice s = {});
+array normal(const Shape& shape, Dtype dtype = float32, const std::optional<array>& key = {}, StreamOrDevice s = {});
 array randint(
     const array& low, const array& high, const Shape& shape, Dtype dtype = int32, const std::optional<array>& key = {},
     StreamOrDevice s = {});
@@ -44,8 +45,9 @@ array categorical(
 // -log(-log(u)) of uniform u: extreme values.
 array gumbel(const Shape& shape, Dtype dtype = float32, const std::optional<array>& key = {}, StreamOrDevice s = {});
 array laplace(
-    const Shape& shape, Dtype dtype = float32, const std::optional<array>& loc = {}, const std::optional<array>& scale = {},
-    const std::optional<array>& key = {}, StreamOrDevice s = {});
+    const Shape& shape, Dtype dtype, const std::optional<array>& loc, const std::optional<array>& scale,
+    const std::optional<array>& key, StreamOrDevice s = {});
+array laplace(const Shape& shape, Dtype dtype = float32, const std::optional<array>& key = {}, StreamOrDevice s = {});
 // Of the shape that the bounds broadcast to, unless shape is given.
 array truncated_normal(
     const array& lower, const array& upper, const std::optional<Shape>& shape = {}, Dtype dtype = float32,

@@ -46,6 +46,25 @@ std::function<array(const array&)> vmap(const std::function<array(const array&)>
 std::function<array(const array&, const array&)> vmap(
     const std::function<array(const array&, const array&)>& fun, int in_axis_a = 0, int in_axis_b = 0, int out_axis = 0);
 
+// fun, but a derivative computes again what happens inside instead of keeping it: less memory for more work.
+VectorFunction checkpoint(const VectorFunction& fun);
+
+// fun with rules of its own. Each may be left out: it then follows from fun itself. Gradients with respect to arrays that
+// fun captures follow from fun, too. The forms are those of MLX; custom.h has one that says which tangents are zero.
+// vjp: (primals, cotangents, outputs) -> cotangents of the primals.
+using VjpRule = std::function<std::vector<array>(
+    const std::vector<array>& primals, const std::vector<array>& cotangents, const std::vector<array>& outputs)>;
+// jvp: (primals, tangents of those numbered argnums, argnums) -> tangents of the outputs.
+using JvpRule = std::function<std::vector<array>(
+    const std::vector<array>& primals, const std::vector<array>& tangents, const std::vector<int>& argnums)>;
+// vmap: (inputs, the axis of each or -1) -> (outputs, the axis of each or -1).
+using VmapRule = std::function<std::pair<std::vector<array>, std::vector<int>>(
+    const std::vector<array>& inputs, const std::vector<int>& axes)>;
+VectorFunction custom_function(
+    const VectorFunction& fun, std::optional<VjpRule> vjp = {}, std::optional<JvpRule> jvp = {},
+    std::optional<VmapRule> vmap = {});
+VectorFunction custom_vjp(const VectorFunction& fun, VjpRule vjp);
+
 // The batched value behind an array inside a vmapped function: lanes along `axis`. nullopt when it is the same in every
 // lane of every open vmap. Printing uses it.
 struct BatchedView {

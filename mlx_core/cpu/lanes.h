@@ -10,6 +10,8 @@
 
 namespace mlx::core::cpu {
 
+inline constexpr int64_t widest_strip = 2048;
+
 // N operands of one shape. The other axes are collapsed; the last of them is `width` lanes that are `pitch` apart, and there
 // are `outer` such groups.
 template <size_t N>
@@ -68,6 +70,8 @@ struct Lanes {
   bool adjacent() const {
     return width > 1 && std::all_of(pitch.begin(), pitch.end(), [](int64_t p) { return p == 1; });
   }
+  // How many adjacent lanes a task takes: whole rows are read quickest, but every thread should have some.
+  int64_t strip() const { return std::clamp<int64_t>(outer * width / thread_count(), 128, widest_strip); }
 
   int64_t length = 0;
   Offsets step{}, start{}, pitch{};

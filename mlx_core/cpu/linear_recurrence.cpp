@@ -8,8 +8,6 @@ namespace mlx::core::cpu {
 
 namespace {
 
-constexpr int64_t strip = 256; // adjacent lanes at once
-
 template <typename C>
 C next(C a, C y, C b) {
   if constexpr (is_complex<C>) {
@@ -44,7 +42,8 @@ struct Recurrence {
   // `count` adjacent lanes, row by row.
   void columns(int64_t o, int64_t w, int64_t count) const {
     auto [at_a, at_b, to] = lanes.offsets(o, w);
-    C y[strip] = {};
+    C y[widest_strip];
+    std::fill_n(y, count, C(0));
     for (int64_t i = 0; i < lanes.length; ++i, at_a += lanes.step[0], at_b += lanes.step[1], to += lanes.step[2]) {
       auto element = [&](int64_t k) {
         y[k] = next(static_cast<C>(a[at_a + k]), y[k], static_cast<C>(b[at_b + k]));
@@ -65,7 +64,7 @@ struct Recurrence {
   void run() const {
     int64_t width = lanes.width;
     if (lanes.adjacent()) {
-      int64_t strips = (width + strip - 1) / strip;
+      int64_t strip = lanes.strip(), strips = (width + strip - 1) / strip;
       parallel_items(lanes.outer * strips, std::min(width, strip) * lanes.length, [&](int64_t i) {
         int64_t w = i % strips * strip;
         columns(i / strips, w, std::min(strip, width - w));

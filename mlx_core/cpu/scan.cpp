@@ -1,9 +1,9 @@
-// Running sums, products and extrema. A lane is cut into blocks: the blocks' totals are carried along first, then every block is
-// scanned by itself and combined with what it was carried. One order for every layout and number of threads.
+// Running sums, products and extrema along lanes that run side by side; a few long lanes are cut into blocks.
 #include "mlx_core/cpu/scan.h"
 
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/lanes.h"
@@ -12,13 +12,12 @@ namespace mlx::core::cpu {
 
 namespace {
 
-constexpr int64_t block_length = 1024;
-constexpr int64_t strip = 256; // adjacent lanes at once
+constexpr int64_t block_length = 1040; // no power of two: neighbouring blocks should not share the sets of a cache
 
 template <typename T>
 struct Sum {
   using Carried = Wide<T>;
-  static constexpr bool in_blocks = true;
+  static constexpr bool rounds = !std::is_integral_v<T>, in_blocks = true;
   // -0 is what leaves every number as it is, -0 included; an exclusive sum begins with 0.
   static Carried identity(bool inclusive) {
     if constexpr (std::is_floating_point_v<Carried>) {
@@ -39,8 +38,8 @@ struct Sum {
 template <typename T>
 struct Prod {
   using Carried = Wide<T>;
-  // A block's product may overflow where the whole product, which has met a 0 or small numbers, does not.
-  static constexpr bool in_blocks = std::is_integral_v<T>;
+  // It is one chain: a block's product may overflow where the whole product, which has met a 0 or small numbers, does not.
+  static constexpr bool rounds = false, in_blocks = std::is_integral_v<T>;
   static Carried identity(bool) { return Carried(1); }
   static Carried combine(Carried a, Carried b) {
     if constexpr (std::is_same_v<T, bool>) {
@@ -58,7 +57,7 @@ struct Prod {
 template <typename T, bool max>
 struct Extremum {
   using Carried = Wide<T>;
-  static constexpr bool in_blocks = true;
+  static constexpr bool rounds = false, in_blocks = true;
   static Carried identity(bool) {
     if constexpr (is_complex<T>) {
       auto part = Extremum<typename T::value_type, max>::identity(true);
@@ -82,172 +81,186 @@ struct Extremum {
   }
 };
 
-// `identity` is what a lane starts from; carries[lane * blocks + b] is what comes before block b of a lane.
+// y_i = before + local_i, where local sums begin anew in each block and `before` is the sum of the blocks in front: when sums round,
+// this is the order for every layout. The other operations give the same bits in any order.
 template <typename Op, typename T>
 class Scanner {
  public:
   using C = typename Op::Carried;
   Scanner(const Lanes<2>& lanes, const T* in, bool inclusive, T* out)
-      : lanes_(lanes), in_(in), out_(out), inclusive_(inclusive) {
-    block_ = Op::in_blocks ? block_length : lanes.length;
-    blocks_ = (lanes.length + block_ - 1) / block_;
+      : lanes_(lanes), in_(in), out_(out), inclusive_(inclusive), length_(lanes.length) {
+    if (!inclusive) { // the inclusive scan of all elements but the last, one place further on
+      --length_;
+      out_ += lanes.step[1];
+    }
   }
 
   void run() {
-    int64_t count = lanes_.outer * lanes_.width;
-    carries_.reset(new C[static_cast<size_t>(count * blocks_)]);
-    if (blocks_ > 1) {
-      pass<Pass::totals>();
+    int64_t blocks = (length_ + block_length - 1) / block_length, count = lanes_.outer * lanes_.width;
+    if (Op::in_blocks && blocks >= 8 && count < 16 && thread_count() > 1) {
+      return run_in_blocks(blocks, count);
     }
-    for (int64_t lane = 0; lane < count; ++lane) {
-      C* carry = carries_.get() + lane * blocks_;
-      carry[0] = Op::identity(inclusive_);
-      for (int64_t b = 1; b < blocks_; ++b) {
-        carry[b] = Op::combine(carry[b - 1], carry[b]);
-      }
-    }
-    pass<Pass::results>();
-  }
-
- private:
-  // The total of each block but the last, as the next one's carry; then the results.
-  enum class Pass { totals, results };
-  template <Pass wanted>
-  void pass() {
-    int64_t last = wanted == Pass::results ? blocks_ : blocks_ - 1, width = lanes_.width;
     if (lanes_.adjacent()) {
-      int64_t strips = (width + strip - 1) / strip;
-      parallel_items(lanes_.outer * last * strips, std::min(width, strip) * std::min(block_, lanes_.length), [&](int64_t i) {
+      int64_t strip = lanes_.strip(), strips = (lanes_.width + strip - 1) / strip;
+      parallel_items(lanes_.outer * strips, std::min(lanes_.width, strip) * lanes_.length, [&](int64_t i) {
         int64_t w = i % strips * strip;
-        columns<wanted>(i / strips / last, w, std::min(strip, width - w), i / strips % last);
+        columns(i / strips, w, std::min(strip, lanes_.width - w));
       });
       return;
     }
-    // Four chains at once, since each waits for itself: neighbouring blocks of a lane, or the same block of four lanes.
-    bool along = last >= 4;
-    int64_t lane_groups = along ? width : (width + 3) / 4, block_groups = along ? (last + 3) / 4 : last;
-    parallel_items(lanes_.outer * lane_groups * block_groups, 4 * std::min(block_, lanes_.length), [&](int64_t i) {
-      int64_t b = i % block_groups * (along ? 4 : 1), w = i / block_groups % lane_groups * (along ? 1 : 4);
-      int64_t o = i / block_groups / lane_groups;
-      if (along) {
-        int64_t full = std::min(last, lanes_.length / block_);
-        b + 4 <= full ? chains<wanted, 4>(o, w, b, true) : each<wanted>(o, w, b, std::min<int64_t>(4, last - b), true);
-      } else {
-        w + 4 <= width ? chains<wanted, 4>(o, w, b, false) : each<wanted>(o, w, b, width - w, false);
+    int64_t groups = (lanes_.width + 3) / 4;
+    parallel_items(lanes_.outer * groups, 4 * lanes_.length, [&](int64_t i) {
+      int64_t w = i % groups * 4;
+      if (w + 4 <= lanes_.width) {
+        return rows<4>(i / groups, w);
+      }
+      for (; w < lanes_.width; ++w) {
+        rows<1>(i / groups, w);
       }
     });
   }
-  template <Pass wanted>
-  void each(int64_t o, int64_t w, int64_t b, int64_t count, bool along) {
-    for (int64_t k = 0; k < count; ++k) {
-      chains<wanted, 1>(o, along ? w : w + k, along ? b + k : b, along);
-    }
-  }
 
-  C* carry_of(int64_t o, int64_t w, int64_t b) { return carries_.get() + (o * lanes_.width + w) * blocks_ + b; }
+ private:
+  C identity() const { return Op::identity(inclusive_); }
+  static constexpr int64_t shorter(int64_t left) { return Op::rounds ? std::min(left, block_length) : left; }
 
-  // Where block b starts in both arrays, and how many elements it combines. An exclusive scan is the inclusive one of all elements
-  // but the last, written one place further on, behind the carry.
-  struct Block {
-    const T* in;
-    T* out;
-    int64_t length;
-  };
-  Block block_at(int64_t o, int64_t w, int64_t b, Pass wanted) const {
+  // W lanes from w on, side by side since each element waits for the one before it.
+  template <int W>
+  void rows(int64_t o, int64_t w) {
     auto [from, to] = lanes_.offsets(o, w);
-    Block block{
-        in_ + from + b * block_ * lanes_.step[0], out_ + to + b * block_ * lanes_.step[1],
-        std::min(block_, lanes_.length - b * block_)};
-    if (wanted == Pass::results && !inclusive_) {
-      block.out += lanes_.step[1];
-      --block.length;
-    }
-    return block;
-  }
-
-  // W blocks of a lane from b on, or block b of W lanes from w on.
-  template <Pass wanted, int W>
-  void chains(int64_t o, int64_t w, int64_t b, bool along) {
-    auto [in, out, n] = block_at(o, w, b, wanted);
-    const int64_t in_step = lanes_.step[0], out_step = lanes_.step[1], carry_pitch = along ? 1 : blocks_;
-    const int64_t in_pitch = along ? block_ * in_step : lanes_.pitch[0];
-    const int64_t out_pitch = along ? block_ * out_step : lanes_.pitch[1];
-    C* carry = carry_of(o, w, b);
-    C acc[W], before[W];
-    for (int k = 0; k < W; ++k) {
-      acc[k] = Op::identity(inclusive_);
-      if constexpr (wanted == Pass::results) {
-        before[k] = carry[k * carry_pitch];
-        if (!inclusive_) {
-          out[k * out_pitch - out_step] = static_cast<T>(before[k]);
-        }
-      }
-    }
-    for (int64_t i = 0; i < n; ++i, in += in_step, out += out_step) {
+    C before[W];
+    std::fill_n(before, W, identity());
+    if (!inclusive_) {
       for (int k = 0; k < W; ++k) {
-        acc[k] = Op::combine(acc[k], static_cast<C>(in[k * in_pitch]));
-        if constexpr (wanted == Pass::results) {
-          out[k * out_pitch] = static_cast<T>(Op::combine(before[k], acc[k]));
-        }
+        out_[to + k * lanes_.pitch[1] - lanes_.step[1]] = static_cast<T>(before[k]);
       }
     }
-    if constexpr (wanted == Pass::totals) {
-      for (int k = 0; k < W; ++k) {
-        carry[k * carry_pitch + 1] = acc[k];
-      }
+    for (int64_t i = 0; i < length_;) {
+      int64_t n = shorter(length_ - i);
+      chains<W, true>(
+          in_ + from + i * lanes_.step[0], lanes_.pitch[0], out_ + to + i * lanes_.step[1], lanes_.pitch[1], n, before);
+      i += n;
     }
   }
 
-  // Block b of `count` adjacent lanes, row by row.
-  template <Pass wanted>
-  void columns(int64_t o, int64_t w, int64_t count, int64_t b) {
-    auto [in, out, n] = block_at(o, w, b, wanted);
+  // W chains of n elements; what comes `before` each is moved on past it. Without store only that.
+  template <int W, bool store>
+  void chains(const T* in, int64_t in_pitch, T* out, int64_t out_pitch, int64_t n, C (&before)[W]) {
     const int64_t in_step = lanes_.step[0], out_step = lanes_.step[1];
-    C* carry = carry_of(o, w, b);
-    C acc[strip], before[strip];
-    for (int64_t k = 0; k < count; ++k) {
-      acc[k] = Op::identity(inclusive_);
-      if constexpr (wanted == Pass::results) {
-        before[k] = carry[k * blocks_];
-        if (!inclusive_) {
-          out[k - out_step] = static_cast<T>(before[k]);
+    const T* ins[W];
+    T* outs[W];
+    C local[W], first[W];
+    for (int k = 0; k < W; ++k) {
+      ins[k] = in + k * in_pitch;
+      outs[k] = out + k * out_pitch;
+      local[k] = Op::rounds ? identity() : before[k];
+      first[k] = before[k];
+    }
+    for (int64_t i = 0; i < n; ++i) {
+#pragma GCC unroll 4
+      for (int k = 0; k < W; ++k) {
+        local[k] = Op::combine(local[k], static_cast<C>(ins[k][i * in_step]));
+        if constexpr (store) {
+          outs[k][i * out_step] = static_cast<T>(Op::rounds ? Op::combine(first[k], local[k]) : local[k]);
         }
       }
     }
-    for (int64_t i = 0; i < n; ++i, in += in_step, out += out_step) {
-      auto elements = [&, in = in, out = out](int64_t k, auto width) { // a fixed number of them becomes vector instructions
-        C next[width];
-        for (int l = 0; l < width; ++l) {
-          next[l] = Op::combine(acc[k + l], static_cast<C>(in[k + l]));
-        }
-        for (int l = 0; l < width; ++l) {
-          acc[k + l] = next[l];
-          if constexpr (wanted == Pass::results) {
-            out[k + l] = static_cast<T>(Op::combine(before[k + l], next[l]));
-          }
-        }
-      };
-      int64_t k = 0;
-      for (; k + 8 <= count; k += 8) {
-        elements(k, std::integral_constant<int, 8>());
-      }
-      for (; k < count; ++k) {
-        elements(k, std::integral_constant<int, 1>());
-      }
+    for (int k = 0; k < W; ++k) {
+      before[k] = Op::rounds ? Op::combine(first[k], local[k]) : local[k];
     }
-    if constexpr (wanted == Pass::totals) {
+  }
+
+  // `count` adjacent lanes, row by row.
+  void columns(int64_t o, int64_t w, int64_t count) {
+    auto [from, to] = lanes_.offsets(o, w);
+    const T* in = in_ + from;
+    T* out = out_ + to;
+    C before[widest_strip], local[widest_strip];
+    std::fill_n(before, count, identity());
+    if (!inclusive_) {
+      std::fill_n(out - lanes_.step[1], count, static_cast<T>(identity()));
+    }
+    for (int64_t i = 0; i < length_;) {
+      std::fill_n(local, count, identity());
+      for (int64_t end = i + shorter(length_ - i); i < end; ++i, in += lanes_.step[0], out += lanes_.step[1]) {
+        row(in, out, count, before, local);
+      }
       for (int64_t k = 0; k < count; ++k) {
-        carry[k * blocks_ + 1] = acc[k];
+        before[k] = Op::combine(before[k], local[k]);
       }
     }
+  }
+  static void row(const T* in, T* out, int64_t count, const C* before, C* local) {
+    int64_t k = 0;
+    for (; k + 8 <= count; k += 8) { // a fixed number of them becomes vector instructions
+      C next[8];
+      for (int l = 0; l < 8; ++l) {
+        next[l] = Op::combine(local[k + l], static_cast<C>(in[k + l]));
+      }
+      for (int l = 0; l < 8; ++l) {
+        local[k + l] = next[l];
+      }
+      for (int l = 0; l < 8; ++l) {
+        out[k + l] = static_cast<T>(Op::rounds ? Op::combine(before[k + l], next[l]) : next[l]);
+      }
+    }
+    for (; k < count; ++k) {
+      local[k] = Op::combine(local[k], static_cast<C>(in[k]));
+      out[k] = static_cast<T>(Op::rounds ? Op::combine(before[k], local[k]) : local[k]);
+    }
+  }
+
+  // A few long lanes: totals of all blocks, what they add up to in front of each, then the blocks, four side by side.
+  void run_in_blocks(int64_t blocks, int64_t count) {
+    std::unique_ptr<C[]> before(new C[static_cast<size_t>(count * blocks)]);
+    auto each_group = [&](auto body) {
+      int64_t groups = (blocks + 3) / 4;
+      parallel_items(count * groups, 4 * block_length, [&](int64_t i) {
+        int64_t lane = i / groups, b = i % groups * 4;
+        C* slots = before.get() + lane * blocks + b;
+        if ((b + 4) * block_length <= length_) {
+          return body(std::integral_constant<int, 4>(), lane, b, slots);
+        }
+        for (; b < blocks; ++b) {
+          body(std::integral_constant<int, 1>(), lane, b, slots++);
+        }
+      });
+    };
+    auto scan_blocks = [&](auto width, auto store, int64_t lane, int64_t b, C(&carried)[decltype(width)::value]) {
+      auto [from, to] = lanes_.offsets(lane / lanes_.width, lane % lanes_.width);
+      const int64_t in_pitch = block_length * lanes_.step[0], out_pitch = block_length * lanes_.step[1];
+      chains<width, store>(
+          in_ + from + b * in_pitch, in_pitch, out_ + to + b * out_pitch, out_pitch,
+          std::min(block_length, length_ - b * block_length), carried);
+    };
+    each_group([&](auto width, int64_t lane, int64_t b, C* slots) {
+      C totals[width];
+      std::fill_n(totals, width(), identity());
+      scan_blocks(width, std::false_type(), lane, b, totals);
+      std::copy_n(totals, width(), slots);
+    });
+    for (int64_t lane = 0; lane < count; ++lane) {
+      C sum = identity();
+      for (int64_t b = 0; b < blocks; ++b) {
+        sum = Op::combine(std::exchange(before[static_cast<size_t>(lane * blocks + b)], sum), sum);
+      }
+      if (!inclusive_) {
+        auto [from, to] = lanes_.offsets(lane / lanes_.width, lane % lanes_.width);
+        out_[to - lanes_.step[1]] = static_cast<T>(identity());
+      }
+    }
+    each_group([&](auto width, int64_t lane, int64_t b, C* slots) {
+      C carried[width];
+      std::copy_n(slots, width(), carried);
+      scan_blocks(width, std::true_type(), lane, b, carried);
+    });
   }
 
   const Lanes<2>& lanes_;
   const T* in_;
   T* out_;
   bool inclusive_;
-  int64_t block_, blocks_;
-  std::unique_ptr<C[]> carries_;
+  int64_t length_; // of what is combined
 };
 
 } // namespace

@@ -2,6 +2,7 @@
 #include "mlx_core/eval/fuse.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/ops/reduce.h"
@@ -15,6 +16,27 @@ namespace {
 // Together these bound the slots of a program, which the executor keeps on its stack.
 constexpr size_t most_members = 96;
 constexpr size_t most_outside_edges = 128;
+
+// Reading a large transposed source row by row touches a cache line for each element, and comes back to it only after the others
+// pushed it out: then it pays to transpose it first, in cache blocks.
+bool is_slow_to_read(const Node* node, int64_t size) {
+  constexpr int64_t worth_copying = 1 << 15;
+  if (size < worth_copying || node->row_contiguous || node->strides.empty()) {
+    return false;
+  }
+  int64_t inner = std::abs(node->strides.back());
+  int64_t line = 64 / node->dtype.size();
+  if (inner < line || node->shape.back() == 1) {
+    return false;
+  }
+  for (size_t i = 0; i + 1 < node->strides.size(); ++i) {
+    int64_t stride = std::abs(node->strides[i]);
+    if (stride != 0 && stride < line && !(node->shape[i] == 1)) {
+      return true;
+    }
+  }
+  return false;
+}
 
 // References that are not edges from this group's members (counted in eval_uses).
 bool needed_outside(const Node* node) {
@@ -117,9 +139,20 @@ void Group::plan_sources() {
     Source source{node->data(), node->dtype.size(), Source::Layout::strided, static_cast<uint16_t>(s), 0, {}, {}};
     p.slots[s].item_size = source.item_size;
     int64_t count = size_of(node->shape);
+    bool row_contiguous = node->row_contiguous;
+    Strides strides = node->strides;
+    if (is_slow_to_read(node, count)) {
+      BufferRef copy = allocate(static_cast<size_t>(count) * static_cast<size_t>(source.item_size));
+      Sizes sizes = sizes_of(node->shape);
+      strides = row_major_strides(node->shape);
+      cpu::copy_strided(source.data, node->strides, copy->data, strides, sizes, source.item_size);
+      source.data = copy->data;
+      row_contiguous = true;
+      copies_.push_back(std::move(copy));
+    }
     if (count == 1) {
       source.layout = Source::Layout::scalar;
-    } else if (node->row_contiguous && count == size) {
+    } else if (row_contiguous && count == size) {
       source.layout = Source::Layout::flat;
     } else {
       source.shape = space;
@@ -127,7 +160,7 @@ void Group::plan_sources() {
       size_t shift = space.size() - node->shape.size();
       for (size_t i = 0; i < node->shape.size(); ++i) {
         bool stretched = space[shift + i] != static_cast<int64_t>(node->shape[i]);
-        source.strides[shift + i] = stretched ? 0 : node->strides[i];
+        source.strides[shift + i] = stretched ? 0 : strides[i];
       }
       int64_t* strides[] = {source.strides.data()};
       source.ndim = cpu::collapse_axes(static_cast<int>(space.size()), source.shape.data(), strides);
@@ -204,16 +237,17 @@ void Group::plan_sinks() {
 }
 
 void Group::run() {
-  struct ForgetSources { // also when something below throws
+  struct Release { // also when something below throws
     Group& group;
-    ~ForgetSources() {
+    ~Release() {
       for (Node* source : group.sources_) {
         source->eval_slot = -1;
         source->eval_uses = 0;
       }
       group.sources_.clear();
+      group.copies_.clear();
     }
-  } forget{*this};
+  } release{*this};
 
   find_sources();
   program_.clear();

@@ -46,6 +46,7 @@ class Group {
   std::vector<Node*> sources_;        // while running
   std::vector<int32_t> last_use_;     // by slot: index of the last step that reads it
   std::vector<int32_t> free_scratch_;
+  std::vector<BufferRef> copies_;     // of sources that are slow to read in the group's order
 };
 
 } // namespace mlx::core

@@ -1,5 +1,6 @@
 // astype: conversion between element types.
 #include "mlx_core/ops/families.h"
+#include "mlx_core/ops/shape.h"
 #include "mlx_core/ops/unary.h"
 
 namespace mlx::core {
@@ -59,7 +60,8 @@ array astype(const array& a, Dtype dtype, StreamOrDevice s) {
 }
 
 std::span<const OpInfo* const> cast_ops() {
-  static constexpr const OpInfo* ops[] = {&astype_info};
+  static constexpr const OpInfo* here[] = {&astype_info};
+  static const std::vector<const OpInfo*>& ops = *new std::vector<const OpInfo*>(joined({here, view_ops()}));
   return ops;
 }
 

@@ -102,6 +102,9 @@ array normal(
   }
   return loc ? x + astype(*loc, dtype) : x;
 }
+array normal(const Shape& shape, Dtype dtype, const std::optional<array>& key, StreamOrDevice s) {
+  return normal(shape, dtype, {}, {}, key, s);
+}
 
 // --- randint ---
 

@@ -54,6 +54,9 @@ array laplace(
   x = scale ? multiply(in(*scale, dtype), x) : x;
   return loc ? add(in(*loc, dtype), x) : x;
 }
+array laplace(const Shape& shape, Dtype dtype, const std::optional<array>& key, StreamOrDevice s) {
+  return laplace(shape, dtype, {}, {}, key, s);
+}
 
 array truncated_normal(
     const array& lower, const array& upper, const std::optional<Shape>& shape, Dtype dtype,

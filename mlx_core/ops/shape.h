@@ -12,7 +12,10 @@ std::span<const OpInfo* const> broadcast_ops();
 std::span<const OpInfo* const> join_ops();
 std::span<const OpInfo* const> statistics_ops();
 std::span<const OpInfo* const> arg_reduce_ops();
+std::span<const OpInfo* const> scatter_ops();
 std::span<const OpInfo* const> along_axis_ops();
+std::span<const OpInfo* const> strided_ops();
+std::span<const OpInfo* const> view_ops();
 std::span<const OpInfo* const> partition_ops();
 std::span<const OpInfo* const> search_ops();
 

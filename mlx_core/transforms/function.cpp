@@ -2,37 +2,62 @@
 #include "mlx_core/transforms/function.h"
 
 #include <map>
-#include <numeric>
 
 #include "mlx_core/ops.h"
 #include "mlx_core/transforms/tape.h"
 
 namespace mlx::core {
 
-std::shared_ptr<const FunctionBody> trace_function(const VectorFunction& fun, const std::vector<array>& args) {
-  auto body = std::make_shared<FunctionBody>();
-  Frame frame(Frame::Kind::trace);
-  for (const array& arg : args) {
-    body->parameters.push_back(frame.abstract(arg.shape(), arg.dtype()));
-  }
-  body->outputs = fun(body->parameters);
-  // What the body uses but does not compute from its parameters comes in as an operand, so that transforms see it.
-  Tape tape(frame, body->outputs);
+namespace {
+
+// What the function uses but does not compute from its parameters comes in as an operand, so that transforms see it.
+std::vector<array> captured_by(const Frame& frame, const std::vector<array>& outputs) {
+  std::vector<array> captured;
+  Tape tape(frame, outputs);
   std::map<uintptr_t, bool> known;
   auto capture = [&](const array& a) {
     if (tape.index_of(a) < 0 && known.emplace(a.id(), true).second) {
-      body->captured.push_back(a);
+      captured.push_back(a);
     }
   };
-  for (size_t i = args.size(); i < tape.nodes().size(); ++i) {
+  for (size_t i = frame.placeholders().size(); i < tape.nodes().size(); ++i) {
     for (const array& operand : tape.nodes()[i]->operands()) {
       capture(operand);
     }
   }
-  for (const array& output : body->outputs) {
+  for (const array& output : outputs) {
     capture(output);
   }
+  return captured;
+}
+
+} // namespace
+
+std::shared_ptr<const FunctionBody> trace_function(const VectorFunction& fun, const std::vector<array>& args) {
+  Frame frame(Frame::Kind::trace);
+  FunctionBody ran;
+  for (const array& arg : args) {
+    ran.parameters.push_back(frame.primal(arg));
+  }
+  ran.outputs = fun(ran.parameters);
+  ran.captured = captured_by(frame, ran.outputs);
+  // The body is a copy: it must not hold the arguments, and what the function leaves behind may be evaluated, which would
+  // let the graph go.
+  Frame inner(Frame::Kind::trace);
+  auto body = std::make_shared<FunctionBody>();
+  for (const array& arg : args) {
+    body->parameters.push_back(inner.abstract(arg.shape(), arg.dtype()));
+  }
+  body->captured = std::move(ran.captured);
+  ran.captured = body->captured;
+  body->outputs = replay(ran, operands_of(*body, body->parameters));
   return body;
+}
+
+std::vector<array> operands_of(const FunctionBody& body, const std::vector<array>& args) {
+  std::vector<array> operands(args);
+  operands.insert(operands.end(), body.captured.begin(), body.captured.end());
+  return operands;
 }
 
 std::vector<array> replay(const FunctionBody& body, Operands arguments) {
@@ -92,49 +117,97 @@ std::vector<array> replay(const FunctionBody& body, Operands arguments) {
 
 namespace {
 
-VectorFunction replayed(const Function& f) {
-  return [&f](const std::vector<array>& in) { return replay(f.body(), in); };
+// The body as a function of the operands at `positions`; the others keep the values they have.
+VectorFunction function_of(const FunctionBody& body, Operands operands, const std::vector<size_t>& positions) {
+  return [&body, operands, positions](const std::vector<array>& in) {
+    std::vector<array> all(operands.begin(), operands.end());
+    for (size_t i = 0; i < positions.size(); ++i) {
+      all[positions[i]] = in[i];
+    }
+    return replay(body, all);
+  };
 }
-std::vector<array> vector_of(Operands operands) { return {operands.begin(), operands.end()}; }
+
+std::vector<array> at(Operands operands, const std::vector<size_t>& positions) {
+  std::vector<array> chosen;
+  for (size_t position : positions) {
+    chosen.push_back(operands[position]);
+  }
+  return chosen;
+}
 
 Tangents function_jvp(const Function& f, Operands primals, const Tangents& tangents, Operands) {
-  std::vector<array> dense;
-  for (size_t i = 0; i < primals.size(); ++i) {
-    dense.push_back(tangents[i] ? *tangents[i] : zeros_like(primals[i]));
-  }
-  std::vector<array> pushed = jvp(replayed(f), vector_of(primals), dense).second;
-  return Tangents(pushed.begin(), pushed.end());
+  return push_through(f.body(), primals, tangents);
 }
 
 Tangents function_vjp(
-    const Function& f, Operands primals, const Tangents& cotangents, Operands, std::span<const bool>) {
-  auto dense = [&](const std::vector<array>& outputs) {
-    std::vector<array> cts;
-    for (size_t i = 0; i < outputs.size(); ++i) {
-      cts.push_back(i < cotangents.size() && cotangents[i] ? *cotangents[i] : zeros_like(outputs[i]));
-    }
-    return cts;
-  };
-  std::vector<array> pulled = vjp(replayed(f), vector_of(primals), dense).second;
-  return Tangents(pulled.begin(), pulled.end());
+    const Function& f, Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) {
+  return pull_through(f.body(), primals, cotangents, wanted);
 }
 
+// Again a Function, which keeps recomputing instead of keeping what is inside.
 Mapped function_vmap(const Function& f, Operands operands, const MapAxes& axes) {
-  VmapAxes in_axes(axes.begin(), axes.end());
+  VectorFunction lane = [&f](const std::vector<array>& in) { return replay(f.body(), in); };
   Mapped out;
-  out.outputs = vmap(replayed(f), in_axes)(vector_of(operands));
+  out.outputs = call_as_function(
+      vmap(lane, VmapAxes(axes.begin(), axes.end())), std::vector<array>(operands.begin(), operands.end()));
   out.axes = MapAxes(out.outputs.size(), MapAxis(0));
   return out;
 }
 
 } // namespace
 
+Tangents push_through(const FunctionBody& body, Operands primals, const Tangents& tangents) {
+  std::vector<size_t> positions;
+  std::vector<array> given;
+  for (size_t i = 0; i < primals.size(); ++i) {
+    if (tangents[i]) {
+      positions.push_back(i);
+      given.push_back(*tangents[i]);
+    }
+  }
+  std::vector<array> pushed = jvp(function_of(body, primals, positions), at(primals, positions), given).second;
+  return Tangents(pushed.begin(), pushed.end());
+}
+
+Tangents pull_through(
+    const FunctionBody& body, Operands primals, const Tangents& cotangents, std::span<const bool> wanted) {
+  std::vector<size_t> positions;
+  for (size_t i = 0; i < primals.size(); ++i) {
+    if (wanted[i]) {
+      positions.push_back(i);
+    }
+  }
+  auto dense = [&](const std::vector<array>& outputs) { return dense_cotangents(cotangents, outputs); };
+  std::vector<array> pulled = vjp(function_of(body, primals, positions), at(primals, positions), dense).second;
+  Tangents all(primals.size());
+  for (size_t i = 0; i < positions.size(); ++i) {
+    all[positions[i]] = pulled[i];
+  }
+  return all;
+}
+
+std::vector<array> dense_cotangents(const Tangents& cotangents, Operands outputs) {
+  std::vector<array> dense;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    dense.push_back(i < cotangents.size() && cotangents[i] ? *cotangents[i] : zeros_like(outputs[i]));
+  }
+  return dense;
+}
+
+void install_function_rules() {
+  static const bool installed = (Function::install({replay, function_jvp, function_vjp, function_vmap}), true);
+  (void)installed;
+}
+
 std::vector<array> call_as_function(const VectorFunction& fun, const std::vector<array>& args) {
-  Function::install({replay, function_jvp, function_vjp, function_vmap}); // the only place that makes Functions
+  install_function_rules();
   std::shared_ptr<const FunctionBody> body = trace_function(fun, args);
-  std::vector<array> operands(args);
-  operands.insert(operands.end(), body->captured.begin(), body->captured.end());
-  return applied_many(make_primitive<Function>(body), operands);
+  return applied_many(make_primitive<Function>(body), operands_of(*body, args));
+}
+
+VectorFunction checkpoint(const VectorFunction& fun) {
+  return [fun](const std::vector<array>& args) { return call_as_function(fun, args); };
 }
 
 } // namespace mlx::core

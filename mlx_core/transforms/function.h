@@ -6,12 +6,25 @@
 
 namespace mlx::core {
 
-// Runs `fun` on arrays without values that look like `args`, and keeps what it did. Arrays that it uses from outside become
-// the body's captured operands.
+// Runs `fun` on arrays that have the values of `args`, so that it may read them, and keeps what it did as a body whose
+// parameters have no values. Arrays that it uses from outside become the body's captured operands.
 std::shared_ptr<const FunctionBody> trace_function(const VectorFunction& fun, const std::vector<array>& args);
 
 // The body's outputs with its parameters replaced by the first arguments and its captured arrays by the rest.
 std::vector<array> replay(const FunctionBody& body, Operands arguments);
+
+// The derivatives of a body. Operands without a tangent, or that are not wanted, are held constant: nothing is computed for
+// them, and their entry is empty.
+Tangents push_through(const FunctionBody& body, Operands primals, const Tangents& tangents);
+Tangents pull_through(
+    const FunctionBody& body, Operands primals, const Tangents& cotangents, std::span<const bool> wanted);
+// Cotangents in full: zeros for those that are symbolic.
+std::vector<array> dense_cotangents(const Tangents& cotangents, Operands outputs);
+
+// Lets Functions, and what derives from them, be made.
+void install_function_rules();
+// The body's parameters, then its captured arrays.
+std::vector<array> operands_of(const FunctionBody& body, const std::vector<array>& args);
 
 // One node (several outputs) for fun(args): it keeps the graph of fun, and its rules apply to that graph.
 std::vector<array> call_as_function(const VectorFunction& fun, const std::vector<array>& args);

@@ -128,21 +128,23 @@ void bind_indexing(nb::module_& m, ArrayClass& c) {
   c.def(
       "__getitem__", [](const array& a, nb::handle index) { return get_item(a, index); }, nb::arg().none(),
       nb::sig("def __getitem__(self, index: typing.Any, /) -> array"),
-      R"(The elements at an index: int, slice, None, Ellipsis, integer array or list, or a tuple of these.
+      R"(The elements at an index: int, slice, None, Ellipsis, integer or bool array or list, or a tuple of these.
 
-NumPy's rules hold. An integer array is checked when the result is computed.
+NumPy's rules hold. An integer array is checked when the result is computed. A bool array selects the elements where it is
+true: it is computed at once, as the shape of the result depends on it, and cannot differ between the lanes of vmap.
 
 Raises AxisError, both a ValueError and an IndexError, for an int out of range and for too many indices.)");
   c.def(
       "__setitem__",
-      [](Self self, nb::handle index, nb::handle value) { rebind(self.ptr(), set_item(read(self), index, value)); },
+      [](Self self, nb::handle index, nb::handle value) { rebind(self.ptr(), update_item(read(self), index, value)); },
       nb::arg().none(), nb::arg(),
       nb::sig("def __setitem__(self, index: typing.Any, "
               "value: bool | int | float | complex | array | numpy.typing.ArrayLike, /) -> None"),
       R"(Replaces the elements at an index by a value, broadcast and converted to the array's dtype.
 
-The index may also be a boolean mask over the leading axes. Of duplicate indices the last wins. The array's node is
-replaced, not changed: arrays computed from it before keep their values, and gradients flow through.)");
+Of duplicate indices the last wins. Under a bool array the value is broadcast, or has an entry for each true element, in
+row-major order (further entries are not used). The array's node is replaced, not changed: arrays computed from it before
+keep their values, and gradients flow through.)");
   nb::class_<ArrayIterator>(m, "ArrayIterator", "Iterates over the first axis.")
       .def("__next__", &ArrayIterator::next)
       .def(
@@ -206,6 +208,7 @@ void bind_array(nb::module_& m) {
   bind_array_methods(c);
   bind_array_reductions(c);
   bind_array_scans(c);
+  bind_array_at(m, c);
   install_operator_slots(array_type);
   bind_imports(m);
   bind_print_options(m);

@@ -16,6 +16,7 @@ using Self = nb::handle_t<core::array>;
 void bind_array_operators(ArrayClass& c);   // bind_array_operators.cpp
 void bind_array_methods(ArrayClass& c);     // bind_array_methods.cpp
 void bind_array_reductions(ArrayClass& c);  // bind_array_reductions.cpp
+void bind_array_at(nb::module_& m, ArrayClass& c); // bind_array_at.cpp
 void bind_array_scans(ArrayClass& c);       // bind_ops_scan.cpp
 void bind_array_conversions(ArrayClass& c); // bind_array_conversions.cpp
 

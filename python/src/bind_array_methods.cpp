@@ -1,6 +1,7 @@
 // The methods of the array class that rearrange, convert or map elements; each is the function of mlx.core of its name.
 #include <array>
 
+#include "mlx_core/error.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/registry.h"
 #include "python/src/bind_array.h"
@@ -58,6 +59,7 @@ void bind_array_methods(ArrayClass& c) {
       R"(The elements converted to ``dtype``.
 
 Floats truncate towards zero to integers; complex numbers keep their real part.)");
+  c.def("view", &core::view, nb::arg("dtype"), nb::kw_only(), nb::arg("stream") = nb::none(), see("view").c_str());
   c.def(
       "reshape",
       [](const array& a, const nb::args& shape, StreamOrDevice s) {
@@ -93,10 +95,13 @@ Floats truncate towards zero to integers; complex numbers keep their real part.)
   c.def(
       "split",
       [](const array& a, nb::handle indices_or_sections, int axis, StreamOrDevice s) {
-        if (PyIndex_Check(indices_or_sections.ptr())) {
-          return arrays(core::split(a, nb::cast<int>(nb::int_(indices_or_sections)), axis, s));
+        Axes numbers;
+        if (!to_axes(indices_or_sections.ptr(), numbers)) {
+          core::fail<core::TypeError>("split", "indices_or_sections must be an int or a sequence of ints; got ",
+              nb::repr(indices_or_sections).c_str(), ".");
         }
-        return arrays(core::split(a, axes_from_args("split", nb::make_tuple(indices_or_sections)), axis, s));
+        bool sections = !PySequence_Check(indices_or_sections.ptr()) || is_array(indices_or_sections);
+        return arrays(sections ? core::split(a, numbers[0], axis, s) : core::split(a, numbers, axis, s));
       },
       nb::arg("indices_or_sections"), nb::arg("axis") = 0, nb::kw_only(), nb::arg("stream") = nb::none(),
       nb::sig(

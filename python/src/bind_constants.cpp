@@ -1,6 +1,9 @@
 // Constants, versions, and the names that signatures use for unions of types.
 #include <limits>
 #include <numbers>
+#include <string>
+
+#include <nanobind/stl/string.h>
 
 #include "python/src/bind.h"
 
@@ -15,6 +18,9 @@ void bind_constants(nb::module_& m) {
   m.attr("newaxis") = nb::none();
   m.attr("__version__") = MLX_CORE_VERSION;
   m.attr("__mlx_api__") = MLX_API_VERSION;
+  // An extension module shares the type array only if its nanobind has the same ABI.
+  m.attr("__nanobind__") =
+      std::to_string(NB_VERSION_MAJOR) + "." + std::to_string(NB_VERSION_MINOR) + "." + std::to_string(NB_VERSION_PATCH);
 
   nb::object any = nb::module_::import_("typing").attr("Union");
   nb::object builtins = nb::module_::import_("builtins");

@@ -1,5 +1,5 @@
-// Ops that pick elements by index: take, take_along_axis, put_along_axis, slices at computed places; and the matrix
-// products.
+// Ops that pick elements by index: take, take_along_axis, put_along_axis, slices at computed places, views by
+// strides or of another dtype; and the matrix products.
 #include "mlx_core/error.h"
 #include "python/src/bind_ops.h"
 
@@ -16,15 +16,6 @@ array put_along_axis(
     return core::put_along_axis(a, indices, updates, *axis, s);
   }
   return core::reshape(core::put_along_axis(flat(a, s), indices, updates, 0, s), a.shape(), s);
-}
-
-// One scalar index array for each of the axes.
-std::vector<array> starts(const char* op, const array& start_indices, const Axes& axes, StreamOrDevice s) {
-  if (start_indices.ndim() > 1 || static_cast<size_t>(static_cast<int64_t>(start_indices.size())) != axes.size()) {
-    core::fail(op, "start_indices has shape ", start_indices.shape(), " but axes has ", axes.size(),
-               " entries; there should be one index for each axis.");
-  }
-  return core::unstack(core::reshape(start_indices, {core::Dim(-1)}, s), 0, s);
 }
 
 constexpr const char* slice_doc = R"(The part of an array that starts at computed indices.
@@ -72,7 +63,7 @@ void bind_ops_select(nb::module_& m) {
   m.def(
       "slice",
       [](const array& a, const array& start_indices, const Axes& axes, const Shape& slice_size, StreamOrDevice s) {
-        return core::gather(a, starts("slice", start_indices, axes, s), axes, slice_size, s);
+        return core::slice(a, start_indices, axes, slice_size, s);
       },
       "a"_a, "start_indices"_a, "axes"_a, "slice_size"_a, nb::kw_only(), "stream"_a = nb::none(),
       nb::sig(signature_of(
@@ -82,11 +73,23 @@ void bind_ops_select(nb::module_& m) {
   def_op(
       m, "slice_update",
       [](const array& a, ScalarOrArray update, const array& start_indices, const Axes& axes, StreamOrDevice s) {
-        return core::scatter(
-            a, starts("slice_update", start_indices, axes, s), to_array(update, a.dtype()), axes, s);
+        return core::slice_update(a, to_array(update, a.dtype()), start_indices, axes, s);
       },
       "a: array, update: array, start_indices: array, axes: Sequence[int]", "array", "a"_a, "update"_a,
       "start_indices"_a, "axes"_a);
+  def_op(
+      m, "as_strided",
+      [](const array& a, std::optional<Shape> shape, std::optional<Shape> strides, int64_t offset, StreamOrDevice s) {
+        Shape lengths = shape ? *shape : a.shape();
+        core::Sizes steps = strides ? core::sizes_of(*strides) : core::row_major_strides(lengths);
+        return core::as_strided(a, lengths, steps, offset, s);
+      },
+      "a: array, /, shape: Sequence[int] | None = None, strides: Sequence[int] | None = None, offset: int = 0", "array",
+      nb::arg(), "shape"_a = nb::none(), "strides"_a = nb::none(), "offset"_a = 0);
+  def_op(
+      m, "view",
+      [](ScalarOrArray a, Dtype dtype, StreamOrDevice s) { return core::view(to_array(a), dtype, s); },
+      "a: bool | int | float | complex | array, dtype: Dtype", "array", "a"_a, "dtype"_a);
 
   def_op(
       m, "matmul", [](const array& a, const array& b, StreamOrDevice s) { return core::matmul(a, b, s); },

@@ -13,6 +13,7 @@ void bind_transforms(nb::module_& m) {
   bind_vjp_jvp(m);
   bind_grad(m);
   bind_vmap(m);
+  bind_custom(m);
 }
 
 } // namespace mlx::python

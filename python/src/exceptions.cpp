@@ -3,6 +3,7 @@
 
 #include <new>
 #include <stdexcept>
+#include <typeinfo>
 
 #include "mlx_core/error.h"
 #include "mlx_core/eval/interrupt.h"
@@ -14,6 +15,9 @@ namespace {
 
 // ValueError and IndexError at once, so that either `except` catches it.
 PyObject* axis_error = nullptr;
+
+// nanobind's cast says no more than that it failed.
+const char* const not_converted = "a Python object could not be converted to the C++ type that is needed";
 
 } // namespace
 
@@ -33,6 +37,8 @@ void set_python_error() noexcept {
     PyErr_SetString(type < std::size(types) ? types[type] : PyExc_RuntimeError, e.what());
   } catch (const core::TypeError& e) {
     PyErr_SetString(PyExc_TypeError, e.what());
+  } catch (const std::bad_cast&) {
+    PyErr_SetString(PyExc_TypeError, not_converted);
   } catch (const std::invalid_argument& e) {
     PyErr_SetString(PyExc_ValueError, e.what());
   } catch (const std::out_of_range& e) {
@@ -62,6 +68,8 @@ void bind_exceptions(nb::module_& m) {
       PyErr_SetString(PyExc_TypeError, e.what());
     } catch (const std::out_of_range& e) {
       PyErr_SetString(axis_error, e.what());
+    } catch (const std::bad_cast&) {
+      PyErr_SetString(PyExc_TypeError, not_converted);
     }
   });
 }

@@ -1,9 +1,10 @@
-// Writing by index: x[index] = value as slice_update, scatter and where nodes.
+// Writing by index: x[index] = value, and x.at[index].add(value) and its like, as slice_update, scatter and where nodes.
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
 #include "python/src/convert.h"
 #include "python/src/index_plan.h"
 #include "python/src/indexing.h"
+#include "python/src/mask_positions.h"
 
 namespace mlx::python {
 
@@ -12,23 +13,37 @@ namespace {
 using Kind = AxisIndex::Kind;
 using core::Dim;
 
-array value_array(const array& a, nb::handle value) {
+// One call, for its error messages and what it does with the elements.
+struct Writer {
+  const char* op;
+  Update how;
+
+  array converted(const array& a, nb::handle value) const;
+  [[noreturn]] void does_not_fit(const Shape& value, const Shape& selection) const;
+  array aligned(const array& value, const Shape& selection) const;
+  array combined(const array& x, const array& v) const;
+  array scattered(const array& base, const IndexPlan& plan, const array& value, const Shape& gathered) const;
+  array masked_values(const array& mask, const array& value, const Shape& rest) const;
+  array write_masked(const array& a, const array& mask, const array& value) const;
+  array write(const array& a, nb::handle index, nb::handle value) const;
+};
+
+array Writer::converted(const array& a, nb::handle value) const {
   bool list = PyList_Check(value.ptr()) || PyTuple_Check(value.ptr());
-  std::optional<array> converted = list ? array_from_python(value) : try_to_array(value.ptr(), a.dtype());
-  if (!converted) {
-    core::fail<core::TypeError>(
-        "setitem", "cannot assign a ", Py_TYPE(value.ptr())->tp_name, " to elements of an array.");
+  std::optional<array> made = list ? array_from_python(value) : try_to_array(value.ptr(), a.dtype());
+  if (!made) {
+    core::fail<core::TypeError>(op, "a ", Py_TYPE(value.ptr())->tp_name,
+        " cannot be written to elements of an array; give a number, an array, or a list of numbers.");
   }
-  return core::astype(*converted, a.dtype());
+  return core::astype(*made, a.dtype());
 }
 
-[[noreturn]] void does_not_fit(const Shape& value, const Shape& selection) {
-  core::fail(
-      "setitem", "a value of shape ", value, " cannot be broadcast to the selected part of shape ", selection, ".");
+void Writer::does_not_fit(const Shape& value, const Shape& selection) const {
+  core::fail(op, "a value of shape ", value, " cannot be broadcast to the selected part of shape ", selection, ".");
 }
 
 // value with exactly the axes of `selection`, each as long or 1. Surplus leading axes of length 1 go, as in NumPy.
-array aligned(const array& value, const Shape& selection) {
+array Writer::aligned(const array& value, const Shape& selection) const {
   Shape shape = value.shape();
   while (shape.size() > selection.size() && shape[0] == 1) {
     shape.erase(shape.begin());
@@ -114,55 +129,98 @@ array arranged(const array& value, const Selection& selection, int ndim) {
   return shape == moved.shape() ? moved : core::reshape(moved, shape);
 }
 
-array assign_gathered(const array& base, const IndexPlan& plan, const array& value, const Shape& gathered) {
+// Elements x that are all different, with v.
+array Writer::combined(const array& x, const array& v) const {
+  switch (how) {
+    case Update::set: return core::broadcast_to(v, x.shape());
+    case Update::add: return core::add(x, v);
+    case Update::subtract: return core::subtract(x, v);
+    case Update::multiply: return core::multiply(x, v);
+    case Update::divide:
+      return core::astype(x.dtype().is_integer() ? core::floor_divide(x, v) : core::divide(x, v), x.dtype());
+    case Update::maximum: return core::maximum(x, v);
+    case Update::minimum: return core::minimum(x, v);
+  }
+  return x;
+}
+
+array Writer::scattered(const array& base, const IndexPlan& plan, const array& value, const Shape& gathered) const {
   std::vector<array> indices;
   Axes axes;
+  Shape shape = gathered; // of the updates: then one entry per axis of base, 1 where indexed
   for (size_t i = 0; i < plan.axes.size(); ++i) {
-    if (plan.axes[i].kind == Kind::gather) {
+    bool indexed = plan.axes[i].kind == Kind::gather;
+    if (indexed) {
       indices.push_back(*plan.axes[i].indices);
       axes.push_back(static_cast<int>(i));
     }
+    shape.push_back(indexed ? Dim(1) : base.shape()[i]);
   }
-  Shape updates = gathered; // then one entry per axis of base, 1 where indexed
-  for (size_t i = 0; i < plan.axes.size(); ++i) {
-    updates.push_back(plan.axes[i].kind == Kind::gather ? Dim(1) : base.shape()[i]);
+  array updates = core::broadcast_to(value, shape);
+  switch (how) {
+    case Update::set: return core::scatter(base, indices, updates, axes);
+    case Update::add: return core::scatter_add(base, indices, updates, axes);
+    case Update::subtract: return core::scatter_add(base, indices, core::negative(updates), axes);
+    case Update::multiply: return core::scatter_prod(base, indices, updates, axes);
+    case Update::divide: // one rounding where one value divides, and integers divide as integers
+      return combined(base, core::scatter_prod(core::ones_like(base), indices, updates, axes));
+    case Update::maximum: return core::scatter_max(base, indices, updates, axes);
+    case Update::minimum: return core::scatter_min(base, indices, updates, axes);
   }
-  return core::scatter(base, indices, core::broadcast_to(value, updates), axes);
+  return base;
 }
 
-// x[mask] = value: value where the mask is true.
-array assign_masked(const array& a, const array& mask, const array& value) {
+// --- masks: `where`, so that the mask need not be known and may differ between the lanes of vmap ---
+
+// value, which has one entry for each true element of the mask, spread to all elements: each gets the entry numbered by the
+// true elements before it.
+array Writer::masked_values(const array& mask, const array& value, const Shape& rest) const {
+  Shape shape = rest;
+  shape.insert(shape.begin(), value.shape()[0]);
+  array entries = core::broadcast_to(aligned(value, shape), shape);
+  array count = core::cumsum(core::astype(core::flatten(mask), core::int32));
+  if (mask.is_available() || value.shape()[0] == 0) {
+    int64_t needed = static_cast<int64_t>(mask_positions(op, mask)[0].size()), given = value.shape()[0];
+    if (needed > given) {
+      core::fail(op, "a value of shape ", value.shape(), " has ", given, " entries for the ", needed,
+          " true elements of the mask; give one for each, or one for all.");
+    }
+    if (given == 0) {
+      return core::zeros({Dim(1)}, value.dtype());
+    }
+  }
+  array numbers = core::maximum(core::subtract(count, array(1)), array(0));
+  Shape whole = mask.shape();
+  for (Dim length : rest) {
+    whole.push_back(length);
+  }
+  return core::reshape(core::take(entries, numbers, 0), whole);
+}
+
+array Writer::write_masked(const array& a, const array& mask, const array& value) const {
   Shape rest(a.shape().begin() + mask.ndim(), a.shape().end());
-  Shape shape = value.shape();
-  while (shape.size() > rest.size() && shape[0] == 1) {
-    shape.erase(shape.begin());
+  if (core::size_of(mask.shape()) == 0) {
+    return a;
   }
-  if (shape.size() > rest.size()) {
-    core::fail("setitem", "a value of shape ", value.shape(), " assigned through a mask of shape ", mask.shape(),
-        " must broadcast to the shape ", rest,
-        " of one masked element: how many elements the mask selects depends "
-        "on its values. Use mx.where(mask, value, x) with a value of x's shape.");
-  }
-  array part = aligned(value, rest);
+  bool one_each = value.ndim() == static_cast<int>(rest.size()) + 1 && !(value.shape()[0] == 1);
+  array v = one_each ? masked_values(mask, value, rest) : aligned(value, rest);
   Axes trailing;
   for (int i = mask.ndim(); i < a.ndim(); ++i) {
     trailing.push_back(i);
   }
-  return core::where(trailing.empty() ? mask : core::expand_dims(mask, trailing), part, a);
+  return core::where(trailing.empty() ? mask : core::expand_dims(mask, trailing), combined(a, v), a);
 }
 
-} // namespace
-
-array set_item(const array& a, nb::handle index, nb::handle value) {
-  array v = value_array(a, value);
-  IndexPlan plan = plan_index("setitem", a, index);
+array Writer::write(const array& a, nb::handle index, nb::handle value) const {
+  array v = converted(a, value);
+  IndexPlan plan = plan_index(op, a, index, Masks::keep_single);
   if (plan.mask) {
-    return assign_masked(a, *plan.mask, v);
+    return write_masked(a, *plan.mask, v);
   }
   Shape gathered;
   for (const AxisIndex& axis : plan.axes) {
     if (axis.indices) {
-      gathered = core::broadcast_shapes("setitem", gathered, axis.indices->shape());
+      gathered = core::broadcast_shapes(op, gathered, axis.indices->shape());
     }
   }
   Selection selection = selection_of(a, plan, gathered);
@@ -170,22 +228,32 @@ array set_item(const array& a, nb::handle index, nb::handle value) {
     v = arranged(aligned(v, selection.shape), selection, a.ndim());
   }
   if (!plan.has_parts && plan.gathers == 0) {
-    return core::broadcast_to(v, a.shape());
+    return combined(a, v);
   }
   if (core::size_of(selection.shape) == 0) {
     return a;
   }
+  if (!plan.has_parts) {
+    return scattered(a, plan, v, gathered);
+  }
+  // Ranges and ints: change the part, then write it back. Where nothing is read of it, it is not taken.
   Shape start, stop, strides;
   plan.bounds(a.shape(), start, stop, strides);
-  if (plan.gathers == 0) {
+  if (plan.gathers == 0 && how == Update::set) {
     return core::slice_update(a, v, std::move(start), std::move(stop), std::move(strides));
   }
-  if (!plan.has_parts) {
-    return assign_gathered(a, plan, v, gathered);
-  }
-  // Integer arrays beside ranges and ints: scatter into the part, then write the part back.
   array part = core::slice(a, start, stop, strides);
-  return core::slice_update(a, assign_gathered(part, plan, v, gathered), start, stop, strides);
+  array changed = plan.gathers > 0 ? scattered(part, plan, v, gathered) : combined(part, v);
+  return core::slice_update(a, changed, start, stop, strides);
+}
+
+constexpr const char* names[] = {
+    "setitem", "at.add", "at.subtract", "at.multiply", "at.divide", "at.maximum", "at.minimum"};
+
+} // namespace
+
+array update_item(const array& a, nb::handle index, nb::handle value, Update how) {
+  return Writer{names[static_cast<size_t>(how)], how}.write(a, index, value);
 }
 
 } // namespace mlx::python

@@ -3,6 +3,7 @@
 
 #include "mlx_core/error.h"
 #include "python/src/convert.h"
+#include "python/src/mask_positions.h"
 #include "python/src/numpy_scalar.h"
 
 namespace mlx::python {
@@ -76,7 +77,9 @@ void check_known_indices(const char* op, const array& indices, int axis, int64_t
 
 class Reader {
  public:
-  Reader(const char* op, const array& a) : op_(op), a_(a) { plan_.axes.resize(a.shape().size()); }
+  Reader(const char* op, const array& a, Masks masks) : op_(op), a_(a), masks_(masks) {
+    plan_.axes.resize(a.shape().size());
+  }
 
   IndexPlan read(nb::handle index) {
     if (PyTuple_Check(index.ptr())) {
@@ -93,7 +96,10 @@ class Reader {
     } else {
       count(index.ptr());
       if (used_ > a_.ndim()) {
-        core::fail<AxisError>(op_, "a 0-dimensional array has no axis to index.");
+        if (a_.ndim() == 0) {
+          core::fail<AxisError>(op_, "a 0-dimensional array has no axis to index.");
+        }
+        core::fail<AxisError>(op_, "a mask with ", used_, " axes is too large for an array with ", a_.ndim(), " axes.");
       }
       item(index.ptr(), true);
     }
@@ -110,6 +116,10 @@ class Reader {
         core::fail(op_, "an index can hold only one Ellipsis (...).");
       }
     } else if (o != Py_None) {
+      if (!PySlice_Check(o) && !is_int(o)) {
+        arrays_.push_back(index_array(o));
+        used_ += arrays_.back().dtype().is_bool() ? arrays_.back().ndim() - 1 : 0;
+      }
       ++used_;
     }
   }
@@ -127,68 +137,85 @@ class Reader {
       }
       return;
     }
+    if (!PySlice_Check(o) && !is_int(o)) {
+      array indices = std::move(arrays_[static_cast<size_t>(next_array_++)]);
+      if (indices.dtype().is_bool()) {
+        take_mask(std::move(indices), alone);
+        return;
+      }
+      if (!is_array(o) && indices.is_available()) {
+        check_known_indices(op_, indices, axis_, a_.shape()[static_cast<size_t>(axis_)]);
+      }
+      gather(std::move(indices));
+      return;
+    }
     core::Dim length = a_.shape()[static_cast<size_t>(axis_)];
     AxisIndex& index = plan_.axes[static_cast<size_t>(axis_)];
     if (PySlice_Check(o)) {
       index = read_slice(op_, o, length);
       plan_.has_parts |= index.kind == AxisIndex::Kind::range;
-    } else if (is_int(o)) {
+    } else {
       index.kind = AxisIndex::Kind::single;
       index.start = read_index(op_, o, axis_, length);
       index.length = 1;
       plan_.has_parts = plan_.has_singles = true;
-    } else {
-      array indices = integer_array(o, length);
-      if (indices.dtype().is_bool()) {
-        take_mask(std::move(indices), alone);
-        return;
-      }
-      index.kind = AxisIndex::Kind::gather;
-      index.indices = std::move(indices);
-      ++plan_.gathers;
     }
     plan_.items.push_back({IndexItem::Kind::axis, axis_++});
   }
 
-  array integer_array(PyObject* o, int64_t length) {
+  // The next axis is indexed by an integer array.
+  void gather(array indices) {
+    AxisIndex& index = plan_.axes[static_cast<size_t>(axis_)];
+    index.kind = AxisIndex::Kind::gather;
+    index.indices = std::move(indices);
+    ++plan_.gathers;
+    plan_.items.push_back({IndexItem::Kind::axis, axis_++});
+  }
+
+  array index_array(PyObject* o) {
     bool list = PyList_Check(o) || PyTuple_Check(o) || PyRange_Check(o);
     if (!list && (PyBool_Check(o) || PyFloat_Check(o) || PyComplex_Check(o) || !is_scalar_or_array(o))) {
       core::fail<core::TypeError>(op_, "a ", Py_TYPE(o)->tp_name,
           " is no index; indices are ints, slices, None, "
-          "Ellipsis, and integer arrays or lists.");
+          "Ellipsis, and integer or bool arrays or lists.");
     }
     array indices = array_from_python(nb::handle(o));
     if (list && indices.size() == 0) {
       return core::array::uninitialized(indices.shape(), core::int32);
     }
     if (!indices.dtype().is_integer() && !indices.dtype().is_bool()) {
-      core::fail<core::TypeError>(op_, "index arrays must hold integers; this one has dtype ", indices.dtype(), ".");
-    }
-    if (!is_array(o) && indices.dtype().is_integer() && indices.is_available()) {
-      check_known_indices(op_, indices, axis_, length);
+      core::fail<core::TypeError>(
+          op_, "index arrays must hold integers or bools; this one has dtype ", indices.dtype(), ".");
     }
     return indices;
   }
 
   void take_mask(array mask, bool alone) {
-    if (!alone) {
-      core::fail(op_, "a boolean mask stands alone between the brackets; combine conditions with &, or use mx.where.");
-    }
-    bool fits = mask.ndim() >= 1 && mask.ndim() <= a_.ndim();
-    for (size_t i = 0; fits && i < mask.shape().size(); ++i) {
-      fits = mask.shape()[i] == a_.shape()[i];
+    Shape covered(a_.shape().begin() + axis_, a_.shape().begin() + axis_ + mask.ndim());
+    bool fits = mask.ndim() >= 1;
+    for (size_t i = 0; fits && i < covered.size(); ++i) {
+      fits = mask.shape()[i] == covered[i];
     }
     if (!fits) {
-      core::fail<AxisError>(
-          op_, "a mask of shape ", mask.shape(), " does not match the leading axes of shape ", a_.shape(), ".");
+      core::fail<AxisError>(op_, "a mask of shape ", mask.shape(), " does not match the axes from ", axis_, " on of shape ",
+          a_.shape(), "; it should have one bool for each of their elements.");
     }
-    axis_ = mask.ndim();
-    plan_.mask = std::move(mask);
+    if (alone && masks_ == Masks::keep_single) {
+      axis_ = mask.ndim();
+      plan_.mask = std::move(mask);
+      return;
+    }
+    for (array& indices : mask_positions(op_, mask)) {
+      gather(std::move(indices));
+    }
   }
 
   const char* op_;
   const array& a_;
+  Masks masks_;
   IndexPlan plan_;
+  std::vector<array> arrays_; // the items that are arrays or lists, in order
+  int next_array_ = 0;
   int used_ = 0; // axes that the items are about
   int axis_ = 0;
   bool ellipsis_ = false;
@@ -196,7 +223,9 @@ class Reader {
 
 } // namespace
 
-IndexPlan plan_index(const char* op, const array& a, nb::handle index) { return Reader(op, a).read(index); }
+IndexPlan plan_index(const char* op, const array& a, nb::handle index, Masks masks) {
+  return Reader(op, a, masks).read(index);
+}
 
 void IndexPlan::bounds(const Shape& shape, Shape& start, Shape& stop, Shape& strides) const {
   start.resize(axes.size(), 0);

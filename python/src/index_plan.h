@@ -33,8 +33,8 @@ struct IndexPlan {
   bool has_parts = false; // some axis is a range or a single index
   bool has_singles = false;
   bool has_new_axes = false;
-  int gathers = 0;                 // axes with integer arrays
-  std::optional<core::array> mask; // the expression is one boolean array over the leading axes
+  int gathers = 0;                 // axes with integer arrays, or under a mask
+  std::optional<core::array> mask; // the expression is one boolean array over the leading axes: see Masks
 
   // Bounds of the slice that takes ranges and singles and keeps every axis.
   void bounds(const core::Shape& shape, core::Shape& start, core::Shape& stop, core::Shape& strides) const;
@@ -47,7 +47,11 @@ struct IndexPlan {
   Placement gather_placement() const;
 };
 
+// A boolean mask stands for the integer arrays of the places where it is true, one for each of its axes: to know these it
+// is evaluated. A mask that is the whole expression can be kept as it is.
+enum class Masks : uint8_t { positions, keep_single };
+
 // Throws core::AxisError for an int out of range, core::TypeError for what is no index.
-IndexPlan plan_index(const char* op, const core::array& a, nb::handle index);
+IndexPlan plan_index(const char* op, const core::array& a, nb::handle index, Masks masks);
 
 } // namespace mlx::python

@@ -120,12 +120,7 @@ array get_item(const array& a, nb::handle index) {
       return get_row(a, i);
     }
   }
-  IndexPlan plan = plan_index("getitem", a, index);
-  if (plan.mask) {
-    core::fail("getitem",
-        "a boolean mask selects a number of elements that depends on the values, which a lazy graph "
-        "cannot have; use mx.where(mask, x, other), or integer indices. Assigning x[mask] = value works.");
-  }
+  IndexPlan plan = plan_index("getitem", a, index, Masks::positions);
   Axes base_axis;
   array result = take_parts(a, plan, base_axis);
   int gathered_ndim = 0;
@@ -150,7 +145,7 @@ int set_item_slot(PyObject* self, PyObject* index, PyObject* value) noexcept {
         if (!value) {
           core::fail<core::TypeError>("delitem", "elements of an array cannot be deleted.");
         }
-        rebind(self, set_item(read(self), nb::handle(index), nb::handle(value)));
+        rebind(self, update_item(read(self), nb::handle(index), nb::handle(value)));
         return 0;
       },
       -1);

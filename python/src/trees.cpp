@@ -305,12 +305,15 @@ nb::object Tree::child_of(const Node& node, nb::handle prefix, uint32_t child) c
   return {};
 }
 
-void Tree::spread(nb::handle prefix, const char* prefix_name, const std::string& name, Leaves& out) const {
+void Tree::spread(
+    nb::handle prefix, const char* prefix_name, const std::string& name, Leaves& out, const char* op,
+    const char* hint) const {
   size_t node = 0;
-  spread(node, prefix, prefix_name, name, out);
+  spread(node, prefix, {op, prefix_name, hint}, name, out);
 }
 
-void Tree::spread(size_t& at, nb::handle prefix, const char* prefix_name, const std::string& place, Leaves& out) const {
+void Tree::spread(
+    size_t& at, nb::handle prefix, const Spread& words, const std::string& place, Leaves& out) const {
   PyObject* p = prefix.ptr();
   bool container = PyTuple_Check(p) || PyList_Check(p) || PyDict_Check(p) ||
                    has_attribute(Py_TYPE(p), "__dataclass_fields__");
@@ -326,17 +329,16 @@ void Tree::spread(size_t& at, nb::handle prefix, const char* prefix_name, const 
   }
   ++at;
   if (node.kind == Kind::leaf || node.kind == Kind::none) {
-    core::fail("vmap", prefix_name, " has ", shown(prefix), " where ", place, " is a single value.");
+    core::fail(words.op, words.prefix_name, " has ", shown(prefix), " where ", place, " is a single value.");
   }
   for (uint32_t i = 0; i < node.children; ++i) {
     nb::object child = child_of(node, prefix, i);
     if (!child.is_valid()) {
       core::fail(
-          "vmap", prefix_name, " does not fit: it has ", shown(prefix), " where ", place, " is a container of ",
-          node.children, " with the entry ", place, step(node, i),
-          ". Write one axis (an int or None), or a container of the same kind and length.");
+          words.op, words.prefix_name, " does not fit: it has ", shown(prefix), " where ", place,
+          " is a container of ", node.children, " with the entry ", place, step(node, i), ". ", words.hint);
     }
-    spread(at, child, prefix_name, place + step(node, i), out);
+    spread(at, child, words, place + step(node, i), out);
   }
 }
 

@@ -37,8 +37,10 @@ class Tree {
 
   // `prefix` is a tree that this one continues: each of its leaves (anything that is no container, and None) is handed
   // down to all leaves below that place. Appends one entry per leaf. Throws std::invalid_argument, naming the place and
-  // both trees by name, when the containers differ.
-  void spread(nb::handle prefix, const char* prefix_name, const std::string& name, Leaves& out) const;
+  // both trees by name, when the containers differ. op and hint are for the error.
+  void spread(
+      nb::handle prefix, const char* prefix_name, const std::string& name, Leaves& out, const char* op = "vmap",
+      const char* hint = "Write one axis (an int or None), or a container of the same kind and length.") const;
 
  private:
   Tree() = default;
@@ -58,7 +60,13 @@ class Tree {
   nb::object build(size_t& node, const nb::object*& leaf) const;
   bool path(size_t& node, size_t& leaf, std::string& text) const;
   std::string step(const Node& node, uint32_t child) const;
-  void spread(size_t& node, nb::handle prefix, const char* prefix_name, const std::string& place, Leaves& out) const;
+  struct Spread {
+    const char* op;
+    const char* prefix_name;
+    const char* hint;
+  };
+  void spread(
+      size_t& node, nb::handle prefix, const Spread& words, const std::string& place, Leaves& out) const;
   void skip(size_t& node) const;
   nb::object child_of(const Node& node, nb::handle prefix, uint32_t child) const;
 

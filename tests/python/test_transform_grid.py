@@ -328,6 +328,20 @@ def test_without_derivative_is_zero(sample):
         np.testing.assert_array_equal(arrays.to_np(row), arrays.to_np(2 * primals[0]))
 
 
+def test_wrong_rules_are_seen():
+    """Half a derivative, and a function that changes from call to call, fail the cells above."""
+    (sine,) = [s for s in SAMPLES if s.id == "sin"]
+    half = samples.replace(sine, call=lambda x: mx.sin(0.5 * x + 0.5 * mx.stop_gradient(x)))
+    for test in (test_jvp_is_the_derivative, test_jvp_of_grad, test_grad_of_grad, test_grad_of_jvp):
+        with pytest.raises(AssertionError):
+            test(half, "float64")
+    calls = iter(range(1000))
+    uneven = samples.replace(sine, call=lambda x: x * float(next(calls)))
+    for test in (test_vmap_over_every_in_axis, test_vmap_of_vmap):
+        with pytest.raises(AssertionError):
+            test(uneven, "float64")
+
+
 def test_the_grid_covers_the_registry():
     sampled = {s.op["name"] for s in SAMPLES if s.args or s.op["family"] in ("creation", "random")}
     assert {op["name"] for op in samples.registry()} <= sampled

@@ -1,0 +1,312 @@
+// Custom: a Function some of whose rules are the user's.
+#include "mlx_core/transforms/custom.h"
+
+#include <algorithm>
+
+#include "mlx_core/ops.h"
+#include "mlx_core/trace_level.h"
+#include "mlx_core/transforms/frame.h"
+#include "mlx_core/transforms/function.h"
+
+namespace mlx::core {
+
+namespace {
+
+using SharedRules = std::shared_ptr<const CustomRules>;
+
+// A rule's answer takes the place of a derivative, so it must look like one.
+void check_derivative(const char* rule, size_t i, Tangent& derivative, const array& of, const char* role) {
+  if (!derivative) {
+    return;
+  }
+  if (!(derivative->shape() == of.shape())) {
+    fail("custom_function", "the ", rule, " rule returned shape ", derivative->shape(), " for ", role, " ", i,
+         ", which has shape ", of.shape(), ".");
+  }
+  if (!of.dtype().is_inexact()) {
+    derivative.reset();
+  } else if (derivative->dtype() != of.dtype()) {
+    derivative = astype(*derivative, of.dtype());
+  }
+}
+
+Tangent sum_of(const Tangent& a, const Tangent& b) { return a && b ? add(*a, *b) : a ? a : b; }
+
+std::vector<array> first(Operands operands, size_t count) { return {operands.begin(), operands.begin() + count}; }
+
+bool any(const Tangents& tangents, size_t from, size_t to) {
+  return std::any_of(tangents.begin() + from, tangents.begin() + to, [](const Tangent& t) { return t.has_value(); });
+}
+
+class Custom final : public Function {
+ public:
+  Custom(std::shared_ptr<const FunctionBody> body, SharedRules rules) : Function(std::move(body)), rules_(std::move(rules)) {}
+
+  const char* name() const override { return "CustomFunction"; }
+  void visit(ParamVisitor& v) const override {
+    Function::visit(v);
+    v("rules", static_cast<int64_t>(reinterpret_cast<intptr_t>(rules_.get()))); // closures are equal to themselves only
+  }
+
+  Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const override {
+    size_t ruled = rules_->ruled;
+    if (!rules_->jvp || !any(tangents, 0, ruled)) {
+      return push_through(body(), primals, tangents);
+    }
+    Tangents given(tangents);
+    given.resize(body().parameters.size());
+    std::fill(given.begin() + ruled, given.end(), std::nullopt);
+    Tangents out = rules_->jvp(first(primals, body().parameters.size()), given);
+    if (out.size() != outputs.size()) {
+      fail("custom_function", "the jvp rule returned ", out.size(), " tangents for ", outputs.size(), " outputs.");
+    }
+    Tangents rest(tangents);
+    std::fill(rest.begin(), rest.begin() + ruled, std::nullopt);
+    if (any(rest, ruled, rest.size())) {
+      rest = push_through(body(), primals, rest);
+    } else {
+      rest = Tangents(outputs.size());
+    }
+    for (size_t i = 0; i < out.size(); ++i) {
+      check_derivative("jvp", i, out[i], outputs[i], "output");
+      out[i] = sum_of(out[i], rest[i]);
+    }
+    return out;
+  }
+
+  Tangents vjp(
+      Operands primals, const Tangents& cotangents, Operands outputs, std::span<const bool> wanted) const override {
+    size_t ruled = rules_->ruled;
+    auto ruled_end = wanted.begin() + static_cast<ptrdiff_t>(ruled);
+    if (!rules_->vjp || std::find(wanted.begin(), ruled_end, true) == ruled_end) {
+      return pull_through(body(), primals, cotangents, wanted);
+    }
+    Tangents out = rules_->vjp(
+        first(primals, body().parameters.size()), dense_cotangents(cotangents, outputs),
+        std::vector<array>(outputs.begin(), outputs.end()));
+    if (out.size() > ruled) {
+      fail("custom_function", "the vjp rule returned ", out.size(), " cotangents for ", ruled, " arguments.");
+    }
+    for (size_t i = 0; i < out.size(); ++i) {
+      check_derivative("vjp", i, out[i], primals[i], "argument");
+    }
+    out.resize(primals.size());
+    if (std::find(ruled_end, wanted.end(), true) != wanted.end()) {
+      SmallVector<bool, 4> rest(wanted.begin(), wanted.end());
+      std::fill(rest.begin(), rest.begin() + ruled, false);
+      Tangents others = pull_through(body(), primals, cotangents, rest);
+      std::copy(others.begin() + ruled, others.end(), out.begin() + ruled);
+    }
+    return out;
+  }
+
+  Mapped vmap(Operands operands, const MapAxes& axes) const override {
+    size_t ruled = rules_->ruled, parameters = body().parameters.size();
+    bool ruled_only = std::none_of(axes.begin() + ruled, axes.end(), [](const MapAxis& a) { return a.has_value(); });
+    if (rules_->vmap && ruled_only) {
+      MapAxes argument_axes(axes);
+      argument_axes.resize(parameters);
+      Mapped out = rules_->vmap(first(operands, parameters), argument_axes);
+      if (out.outputs.size() != body().outputs.size() || out.axes.size() != out.outputs.size()) {
+        fail("custom_function", "the vmap rule returned ", out.outputs.size(), " outputs and ", out.axes.size(),
+             " axes; the function has ", body().outputs.size(), " outputs.");
+      }
+      return out;
+    }
+    VmapAxes in_axes(axes.begin(), axes.end());
+    VectorFunction lane = [this](const std::vector<array>& in) { return replay(body(), in); };
+    VectorFunction batch = core::vmap(lane, in_axes);
+    size_t mapped = static_cast<size_t>(
+        std::find_if(axes.begin(), axes.end(), [](const MapAxis& a) { return a.has_value(); }) - axes.begin());
+    int64_t lanes = operands[mapped].shape(*axes[mapped]);
+    Mapped out;
+    if (std::any_of(operands.begin(), operands.end(), [](const array& a) { return is_traced(*a.node()); })) {
+      std::vector<array> captured(operands.begin() + parameters, operands.end());
+      auto over_arguments = [&](const std::vector<array>& args) {
+        std::vector<array> all(args);
+        all.insert(all.end(), captured.begin(), captured.end());
+        return batch(all);
+      };
+      out.outputs = call_with_rules(over_arguments, first(operands, parameters), batched(axes, lanes));
+    } else {
+      out.outputs = batch({operands.begin(), operands.end()}); // nobody is left to ask for the rules
+    }
+    out.axes = MapAxes(out.outputs.size(), MapAxis(0));
+    return out;
+  }
+
+ private:
+  // The rules over a batch whose arguments have these axes, and whose outputs have theirs in front.
+  SharedRules batched(const MapAxes& axes, int64_t lanes) const;
+
+  SharedRules rules_;
+};
+
+// A rule maps some arrays to arrays of which some are left out (zero). The bookkeeping of one such call inside vmap.
+class RuleCall {
+ public:
+  void add(const array& a, MapAxis axis) {
+    in_.push_back(a);
+    axes_.push_back(axis);
+  }
+  // rule(lanes) over the batch; the results have their lanes in front.
+  Tangents run(const std::function<Tangents(const std::vector<array>&)>& rule, int64_t lanes) {
+    Tangents results;
+    if (std::none_of(axes_.begin(), axes_.end(), [](const MapAxis& axis) { return axis.has_value(); })) {
+      results = rule(in_); // only what the function captures is mapped
+      for (Tangent& t : results) {
+        if (t) {
+          Shape shape = t->shape();
+          shape.insert(shape.begin(), Dim(lanes));
+          t = broadcast_to(*t, shape);
+        }
+      }
+      return results;
+    }
+    auto present = [&](const std::vector<array>& lanes) {
+      results = rule(lanes);
+      std::vector<array> out;
+      for (Tangent& t : results) {
+        if (t) {
+          out.push_back(std::move(*t));
+          t = array(0.0f); // to be replaced: lanes must not be kept
+        }
+      }
+      return out;
+    };
+    std::vector<array> out = core::vmap(present, axes_)(in_);
+    size_t next = 0;
+    for (Tangent& t : results) {
+      if (t) {
+        t = std::move(out[next++]);
+      }
+    }
+    return results;
+  }
+
+ private:
+  std::vector<array> in_;
+  VmapAxes axes_;
+};
+
+SharedRules Custom::batched(const MapAxes& axes, int64_t lanes) const {
+  auto out = std::make_shared<CustomRules>();
+  out->ruled = rules_->ruled;
+  out->closed = rules_->closed;
+  size_t count = body().parameters.size();
+  if (rules_->jvp) {
+    out->jvp = [rules = rules_, axes, count, lanes](const std::vector<array>& primals, const Tangents& tangents) {
+      RuleCall call;
+      for (size_t i = 0; i < count; ++i) {
+        call.add(primals[i], axes[i]);
+      }
+      for (size_t i = 0; i < count; ++i) {
+        if (tangents[i]) {
+          call.add(*tangents[i], axes[i]);
+        }
+      }
+      return call.run([&](const std::vector<array>& in) {
+        Tangents lane_tangents(count);
+        size_t next = count;
+        for (size_t i = 0; i < count; ++i) {
+          if (tangents[i]) {
+            lane_tangents[i] = in[next++];
+          }
+        }
+        return rules->jvp(first(in, count), lane_tangents);
+      }, lanes);
+    };
+  }
+  if (rules_->vjp) {
+    out->vjp = [rules = rules_, axes, count, lanes](
+                   const std::vector<array>& primals, const std::vector<array>& cotangents,
+                   const std::vector<array>& outputs) {
+      RuleCall call;
+      for (size_t i = 0; i < count; ++i) {
+        call.add(primals[i], axes[i]);
+      }
+      for (const array& a : cotangents) {
+        call.add(a, 0);
+      }
+      for (const array& a : outputs) {
+        call.add(a, 0);
+      }
+      Tangents pulled = call.run([&](const std::vector<array>& in) {
+        auto at = in.begin() + static_cast<ptrdiff_t>(count), middle = at + static_cast<ptrdiff_t>(cotangents.size());
+        return rules->vjp(first(in, count), {at, middle}, {middle, in.end()});
+      }, lanes);
+      for (size_t i = 0; i < pulled.size(); ++i) {
+        if (!pulled[i]) {
+          continue;
+        }
+        // Lanes share an argument that is not mapped, hence their cotangents add up.
+        pulled[i] = axes[i] ? moveaxis(*pulled[i], 0, *axes[i]) : sum(*pulled[i], 0);
+      }
+      return pulled;
+    };
+  }
+  return out;
+}
+
+} // namespace
+
+std::vector<array> call_with_rules(const VectorFunction& fun, const std::vector<array>& args, SharedRules rules) {
+  install_function_rules();
+  std::shared_ptr<const FunctionBody> body = trace_function(fun, args);
+  if (!rules->closed && (rules->jvp || rules->vjp) && rules_outlive_lanes()) {
+    ClosedCall call = close_rules(std::move(body), args, *rules);
+    body = trace_function(call.fun, call.args);
+    return applied_many(make_primitive<Custom>(body, call.rules), operands_of(*body, call.args));
+  }
+  return applied_many(make_primitive<Custom>(body, std::move(rules)), operands_of(*body, args));
+}
+
+VectorFunction custom_function(
+    const VectorFunction& fun, std::optional<VjpRule> vjp, std::optional<JvpRule> jvp, std::optional<VmapRule> vmap) {
+  CustomRules rules;
+  if (vjp) {
+    rules.vjp = [rule = std::move(*vjp)](
+                    const std::vector<array>& primals, const std::vector<array>& cotangents,
+                    const std::vector<array>& outputs) {
+      std::vector<array> pulled = rule(primals, cotangents, outputs);
+      return Tangents(pulled.begin(), pulled.end());
+    };
+  }
+  if (jvp) {
+    rules.jvp = [rule = std::move(*jvp)](const std::vector<array>& primals, const Tangents& tangents) {
+      std::vector<array> given;
+      std::vector<int> argnums;
+      for (size_t i = 0; i < tangents.size(); ++i) {
+        if (tangents[i]) {
+          given.push_back(*tangents[i]);
+          argnums.push_back(static_cast<int>(i));
+        }
+      }
+      std::vector<array> pushed = rule(primals, given, argnums);
+      return Tangents(pushed.begin(), pushed.end());
+    };
+  }
+  if (vmap) {
+    rules.vmap = [rule = std::move(*vmap)](const std::vector<array>& inputs, const MapAxes& axes) {
+      std::vector<int> numbers;
+      for (const MapAxis& axis : axes) {
+        numbers.push_back(axis.value_or(-1));
+      }
+      auto [outputs, output_axes] = rule(inputs, numbers);
+      Mapped mapped{std::move(outputs), {}};
+      for (int axis : output_axes) {
+        mapped.axes.push_back(axis < 0 ? MapAxis() : MapAxis(axis));
+      }
+      return mapped;
+    };
+  }
+  return [fun, rules = std::move(rules)](const std::vector<array>& args) {
+    auto own = std::make_shared<CustomRules>(rules);
+    own->ruled = args.size();
+    return call_with_rules(fun, args, std::move(own));
+  };
+}
+
+VectorFunction custom_vjp(const VectorFunction& fun, VjpRule vjp) { return custom_function(fun, std::move(vjp)); }
+
+} // namespace mlx::core

@@ -1,0 +1,42 @@
+// Functions whose derivatives and batching a user defines.
+#pragma once
+
+#include "mlx_core/primitive.h"
+#include "mlx_core/transforms.h"
+
+namespace mlx::core {
+
+// Each rule may be empty. A rule gets all arguments of the call and answers for the first `ruled` of them; derivatives with
+// respect to the others, and to what the function captures, follow from the function.
+struct CustomRules {
+  size_t ruled = 0;
+  // The rules use nothing but what they are given.
+  bool closed = false;
+  // Tangents of the outputs. Those of `tangents` that are empty are zero, and so are the empty ones of the result.
+  std::function<Tangents(const std::vector<array>& primals, const Tangents& tangents)> jvp;
+  // Cotangents of the first `ruled` arguments; empty ones, and those left out at the end, are zero.
+  std::function<Tangents(
+      const std::vector<array>& primals, const std::vector<array>& cotangents, const std::vector<array>& outputs)>
+      vjp;
+  // Used when only arguments that it answers for are mapped.
+  std::function<Mapped(const std::vector<array>& inputs, const MapAxes& axes)> vmap;
+};
+
+// fun(args), as one node with these rules.
+std::vector<array> call_with_rules(
+    const VectorFunction& fun, const std::vector<array>& args, std::shared_ptr<const CustomRules> rules);
+
+// --- custom_closure.cpp ---
+// Whether the rules of a call made now may run when a vmap that is open now has ended: it is inside an outer transform.
+bool rules_outlive_lanes();
+// The same function with closed rules: arrays that they use from outside become further arguments, which are appended to
+// args. A rule that does not run without values of cotangents stays as it is.
+struct ClosedCall {
+  VectorFunction fun;
+  std::vector<array> args;
+  std::shared_ptr<const CustomRules> rules;
+};
+ClosedCall close_rules(
+    std::shared_ptr<const FunctionBody> body, const std::vector<array>& args, const CustomRules& rules);
+
+} // namespace mlx::core

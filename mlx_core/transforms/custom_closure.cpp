@@ -1,0 +1,137 @@
+// Rules that use lanes of a vmap which will have ended when they run: they are recorded while the lanes are there.
+#include "mlx_core/ops.h"
+#include "mlx_core/transforms/custom.h"
+#include "mlx_core/transforms/frame.h"
+#include "mlx_core/transforms/function.h"
+
+namespace mlx::core {
+
+namespace {
+
+// A recorded rule. Its operands are what it was recorded with, then captured arrays, which are arguments of the call from
+// number `captured_at` on.
+struct RecordedRule {
+  std::shared_ptr<const FunctionBody> body;
+  std::vector<bool> given; // results that are not zero
+  size_t captured_at = 0;
+
+  Tangents operator()(std::vector<array> operands, const std::vector<array>& arguments) const {
+    auto from = arguments.begin() + static_cast<ptrdiff_t>(captured_at);
+    operands.insert(operands.end(), from, from + static_cast<ptrdiff_t>(body->captured.size()));
+    std::vector<array> results = replay(*body, operands);
+    Tangents out(given.size());
+    for (size_t i = 0, next = 0; i < given.size(); ++i) {
+      if (given[i]) {
+        out[i] = std::move(results[next++]);
+      }
+    }
+    return out;
+  }
+};
+
+// rule(operands), recorded; its captured arrays are appended to args.
+template <typename Rule>
+RecordedRule record(Rule&& rule, const std::vector<array>& operands, std::vector<array>& args) {
+  RecordedRule recorded;
+  recorded.body = trace_function(
+      [&](const std::vector<array>& in) {
+        std::vector<array> present;
+        for (const Tangent& t : rule(in)) {
+          recorded.given.push_back(t.has_value());
+          if (t) {
+            present.push_back(*t);
+          }
+        }
+        return present;
+      },
+      operands);
+  recorded.captured_at = args.size();
+  args.insert(args.end(), recorded.body->captured.begin(), recorded.body->captured.end());
+  return recorded;
+}
+
+std::vector<array> first(const std::vector<array>& arrays, size_t count) {
+  return {arrays.begin(), arrays.begin() + static_cast<ptrdiff_t>(count)};
+}
+
+} // namespace
+
+bool rules_outlive_lanes() {
+  bool outer = false;
+  for (const Frame* frame : Frame::open()) {
+    if (frame->kind() == Frame::Kind::vmap && outer) {
+      return true;
+    }
+    outer = outer || frame->kind() != Frame::Kind::vmap;
+  }
+  return false;
+}
+
+ClosedCall close_rules(
+    std::shared_ptr<const FunctionBody> body, const std::vector<array>& args, const CustomRules& rules) {
+  ClosedCall call;
+  call.args = args;
+  auto closed = std::make_shared<CustomRules>(rules);
+  closed->closed = true;
+  size_t count = args.size();
+  std::vector<array> outputs = replay(*body, operands_of(*body, args));
+  // Cotangents and tangents are not known yet. Their values must not decide anything, so they have none.
+  Frame frame(Frame::Kind::trace);
+  if (rules.vjp) {
+    std::vector<array> operands(args);
+    for (const array& output : outputs) {
+      operands.push_back(frame.abstract(output.shape(), output.dtype()));
+    }
+    operands.insert(operands.end(), outputs.begin(), outputs.end());
+    size_t many = outputs.size();
+    try {
+      auto rule = [&](const std::vector<array>& in) {
+        auto at = in.begin() + static_cast<ptrdiff_t>(count), middle = at + static_cast<ptrdiff_t>(many);
+        return rules.vjp(first(in, count), {at, middle}, {middle, in.end()});
+      };
+      closed->vjp = [count, recorded = record(rule, operands, call.args)](
+                        const std::vector<array>& primals, const std::vector<array>& cotangents,
+                        const std::vector<array>& results) {
+        std::vector<array> in = first(primals, count);
+        in.insert(in.end(), cotangents.begin(), cotangents.end());
+        in.insert(in.end(), results.begin(), results.end());
+        return recorded(std::move(in), primals);
+      };
+    } catch (const std::exception&) { // it runs again, and fails, if somebody asks for it
+      closed->closed = false;
+    }
+  }
+  if (rules.jvp) {
+    std::vector<array> operands(args);
+    for (size_t i = 0; i < rules.ruled; ++i) {
+      operands.push_back(frame.abstract(args[i].shape(), args[i].dtype()));
+    }
+    try {
+      auto rule = [&](const std::vector<array>& in) {
+        Tangents tangents(count);
+        for (size_t i = 0; i < rules.ruled; ++i) {
+          if (args[i].dtype().is_inexact()) {
+            tangents[i] = in[count + i];
+          }
+        }
+        return rules.jvp(first(in, count), tangents);
+      };
+      closed->jvp = [count, ruled = rules.ruled, recorded = record(rule, operands, call.args)](
+                        const std::vector<array>& primals, const Tangents& tangents) {
+        std::vector<array> in = first(primals, count);
+        for (size_t i = 0; i < ruled; ++i) {
+          in.push_back(tangents[i] ? *tangents[i] : zeros_like(primals[i]));
+        }
+        return recorded(std::move(in), primals);
+      };
+    } catch (const std::exception&) {
+      closed->closed = false;
+    }
+  }
+  call.rules = std::move(closed);
+  // The arguments, those that only the rules use, and what the function captures: the latter again as captured arrays.
+  call.fun = [body, count](const std::vector<array>& in) { return replay(*body, operands_of(*body, first(in, count))); };
+  return call;
+}
+
+} // namespace mlx::core

@@ -1,0 +1,59 @@
+// x.at[index]: the elements at an index, to combine with a value in a new array.
+#include "mlx_core/error.h"
+#include "python/src/bind_array.h"
+#include "python/src/indexing.h"
+
+namespace mlx::python {
+
+namespace {
+
+// The array, and the index once it is given.
+struct ArrayAt {
+  array a;
+  nb::object index;
+};
+
+template <Update how>
+array updated(const ArrayAt& at, nb::handle value) {
+  if (!at.index.is_valid()) {
+    core::fail("at", "there is no index yet; write x.at[index].add(value).");
+  }
+  return update_item(at.a, at.index, value, how);
+}
+
+template <Update how>
+void def_update(nb::class_<ArrayAt>& c, const char* name, const char* doc) {
+  std::string signature = "def " + std::string(name) +
+      "(self, value: bool | int | float | complex | array | numpy.typing.ArrayLike) -> array";
+  c.def(name, &updated<how>, nb::arg("value"), nb::sig(signature.c_str()), doc);
+}
+
+} // namespace
+
+void bind_array_at(nb::module_& m, ArrayClass& c) {
+  nb::class_<ArrayAt> at(
+      m, "ArrayAt",
+      "The elements of an array at an index: what ``x.at[index]`` is. Each method gives a new array, in which every value "
+      "counts where indices repeat, unlike in ``x[index] += value``. The value is converted to the array's dtype.");
+  at.def(
+      "__getitem__", [](const ArrayAt& self, nb::handle index) { return ArrayAt{self.a, nb::borrow(index)}; },
+      nb::arg().none(), nb::sig("def __getitem__(self, index: typing.Any, /) -> ArrayAt"),
+      "The same array, at an index as ``x[index]`` takes it.");
+  def_update<Update::add>(at, "add", "The array with ``value`` added at the index.");
+  def_update<Update::subtract>(at, "subtract", "The array with ``value`` subtracted at the index.");
+  def_update<Update::multiply>(at, "multiply", "The array multiplied by ``value`` at the index.");
+  def_update<Update::divide>(
+      at, "divide", "The array divided by ``value`` at the index; integers divide rounding down, as ``//`` does.");
+  def_update<Update::maximum>(at, "maximum", "The array with the larger of it and ``value`` at the index; ties share the gradient.");
+  def_update<Update::minimum>(at, "minimum", "The array with the smaller of it and ``value`` at the index; ties share the gradient.");
+  c.def_prop_ro(
+      "at", [](const array& a) { return ArrayAt{a, nb::object()}; }, nb::for_getter(nb::sig("def at(self) -> ArrayAt")),
+      R"(Elements to combine with a value: ``x.at[index].add(value)`` and ``subtract``, ``multiply``, ``divide``, ``maximum``,
+``minimum`` give a new array. Where indices repeat every value counts, unlike in ``x[index] += value``.
+
+Example:
+    >>> mx.array([0, 0]).at[mx.array([0, 1, 0, 1])].add(mx.array([1, 1, 2, 2]))
+    array([3, 3], dtype=int32))");
+}
+
+} // namespace mlx::python

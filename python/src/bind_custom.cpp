@@ -1,0 +1,314 @@
+// custom_function and checkpoint: Python functions recorded as one node, with rules of the user's or without.
+#include "mlx_core/error.h"
+#include "mlx_core/transforms.h"
+#include "mlx_core/transforms/custom.h"
+#include "python/src/bind_transforms.h"
+#include "python/src/traced_call.h"
+#include "python/src/transformed.h"
+
+namespace mlx::python {
+
+namespace {
+
+using core::fail;
+const char* const op = "custom_function";
+
+core::Tangent derivative(const nb::object& value, const char* what) {
+  if (value.is_none()) {
+    return std::nullopt;
+  }
+  if (std::optional<array> a = try_to_array(value.ptr(), {})) {
+    return a;
+  }
+  fail<core::TypeError>(op, what, " holds a ", class_name(value), "; each entry should be an array or None.");
+}
+
+nb::object called(nb::handle rule, const nb::tuple& args, const nb::object& kwargs) {
+  nb::object result = nb::steal(PyObject_Call(rule.ptr(), args.ptr(), kwargs.ptr()));
+  if (!result.is_valid()) {
+    throw nb::python_error();
+  }
+  return result;
+}
+
+// A rule of a function of one argument gets that argument; of several, their tuple.
+nb::object argument_or_tuple(nb::object positional) {
+  return PyTuple_GET_SIZE(positional.ptr()) == 1 ? nb::borrow(PyTuple_GET_ITEM(positional.ptr(), 0)) : positional;
+}
+
+// What the vjp rule returned, as a tuple with an entry for each argument: one for one argument, with or without a tuple
+// around it; those left out at the end are None.
+nb::object as_arguments(nb::object result, nb::handle positional) {
+  Py_ssize_t count = PyTuple_GET_SIZE(positional.ptr());
+  bool sequence = PyTuple_Check(result.ptr()) || PyList_Check(result.ptr());
+  if (count == 1) {
+    PyObject* only = PyTuple_GET_ITEM(positional.ptr(), 0);
+    bool wrapped = sequence && PySequence_Fast_GET_SIZE(result.ptr()) == 1 && is_array(only);
+    return wrapped ? result : nb::object(nb::make_tuple(result));
+  }
+  if (sequence && PySequence_Fast_GET_SIZE(result.ptr()) < count) {
+    nb::list padded;
+    for (Py_ssize_t i = 0; i < count; ++i) {
+      bool there = i < PySequence_Fast_GET_SIZE(result.ptr());
+      padded.append(there ? nb::borrow(PySequence_Fast_GET_ITEM(result.ptr(), i)) : nb::object(nb::none()));
+    }
+    return nb::tuple(padded);
+  }
+  return result;
+}
+
+class CustomFunction {
+ public:
+  explicit CustomFunction(nb::object fun) : fun_(check("f", std::move(fun))) {}
+
+  nb::object call(nb::args args, nb::kwargs kwargs) const {
+    if (!vjp_.is_valid() && !jvp_.is_valid() && !vmap_.is_valid()) {
+      return called(fun_, args, kwargs);
+    }
+    std::vector<array> arrays;
+    auto call = make_locked<TracedCall>(args, kwargs, arrays);
+    auto fun = [&](const std::vector<array>& in) { return call->run(fun_, in); };
+    std::vector<array> outputs = core::call_with_rules(fun, arrays, rules(call));
+    return call->output->build(outputs);
+  }
+
+  void set_vjp(nb::object rule) { vjp_ = check("the vjp rule", std::move(rule)); }
+  void set_jvp(nb::object rule) { jvp_ = check("the jvp rule", std::move(rule)); }
+  void set_vmap(nb::object rule) { vmap_ = check("the vmap rule", std::move(rule)); }
+  nb::object fun() const { return fun_; }
+
+  static int traverse(PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    if (nb::inst_ready(self)) {
+      CustomFunction* f = nb::inst_ptr<CustomFunction>(self);
+      Py_VISIT(f->fun_.ptr());
+      Py_VISIT(f->vjp_.ptr());
+      Py_VISIT(f->jvp_.ptr());
+      Py_VISIT(f->vmap_.ptr());
+    }
+    return 0;
+  }
+  static int clear(PyObject* self) {
+    CustomFunction* f = nb::inst_ptr<CustomFunction>(self);
+    f->vjp_.reset();
+    f->jvp_.reset();
+    f->vmap_.reset();
+    f->fun_ = nb::none();
+    return 0;
+  }
+
+ private:
+  static nb::object check(const char* what, nb::object callable) {
+    if (!PyCallable_Check(callable.ptr())) {
+      fail<core::TypeError>(op, what, " is a ", class_name(callable), "; it should be a callable.");
+    }
+    return callable;
+  }
+
+  // A Python function in a graph.
+  using Held = std::shared_ptr<nb::object>;
+  static Held hold(const nb::object& rule) { return make_locked<nb::object>(rule); }
+
+  std::shared_ptr<const core::CustomRules> rules(const std::shared_ptr<TracedCall>& call) const {
+    auto rules = std::make_shared<core::CustomRules>();
+    rules->ruled = call->positional.array_count();
+    if (jvp_.is_valid()) {
+      rules->jvp = [call, rule = hold(jvp_)](const std::vector<array>& primals, const core::Tangents& tangents) {
+        nb::object positional = call->positional.build(primals);
+        nb::object directions = call->positional.build(std::span<const std::optional<array>>(tangents));
+        nb::object result = called(
+            *rule, nb::make_tuple(argument_or_tuple(positional), argument_or_tuple(directions)),
+            call->named_arguments(primals));
+        core::Tangents out;
+        for (const nb::object& value : call->output->match(result, op, "what the jvp rule returned", "the output")) {
+          out.push_back(derivative(value, "what the jvp rule returned"));
+        }
+        return out;
+      };
+    }
+    if (vjp_.is_valid()) {
+      rules->vjp = [call, rule = hold(vjp_)](
+                       const std::vector<array>& primals, const std::vector<array>& cotangents,
+                       const std::vector<array>& outputs) {
+        nb::object positional = call->positional.build(primals);
+        nb::object result = called(
+            *rule,
+            nb::make_tuple(argument_or_tuple(positional), call->output->build(cotangents), call->output->build(outputs)),
+            call->named_arguments(primals));
+        result = as_arguments(result, positional);
+        core::Tangents out;
+        for (const nb::object& value : call->positional.match(result, op, "what the vjp rule returned", "primals")) {
+          out.push_back(derivative(value, "what the vjp rule returned"));
+        }
+        return out;
+      };
+    }
+    if (vmap_.is_valid()) {
+      rules->vmap = [call, rule = hold(vmap_)](const std::vector<array>& inputs, const core::MapAxes& axes) {
+        return mapped(*call, *rule, inputs, axes);
+      };
+    }
+    return rules;
+  }
+
+  static core::Mapped mapped(
+      const TracedCall& call, nb::handle rule, const std::vector<array>& inputs, const core::MapAxes& axes) {
+    nb::object positional = call.positional.build(inputs);
+    nb::object positional_axes = call.positional.build_values(
+        [&](size_t i) { return axes[i] ? nb::object(nb::int_(*axes[i])) : nb::object(nb::none()); });
+    nb::object result = called(
+        rule, nb::make_tuple(argument_or_tuple(positional), argument_or_tuple(positional_axes)),
+        call.named_arguments(inputs));
+    bool pair = (PyTuple_Check(result.ptr()) || PyList_Check(result.ptr())) && PySequence_Fast_GET_SIZE(result.ptr()) == 2;
+    if (!pair) {
+      fail(op, "the vmap rule returned a ", class_name(result), "; it should return a pair: outputs, and their axes.");
+    }
+    core::Mapped out;
+    nb::object outputs = nb::borrow(PySequence_Fast_GET_ITEM(result.ptr(), 0));
+    nb::object output_axes = nb::borrow(PySequence_Fast_GET_ITEM(result.ptr(), 1));
+    ArrayTree tree(outputs, out.outputs);
+    for (const nb::object& axis : tree.match(output_axes, op, "axes", "outputs")) {
+      if (axis.is_none()) {
+        out.axes.push_back(std::nullopt);
+        continue;
+      }
+      int value = 0;
+      if (!nb::try_cast(axis, value)) {
+        fail<core::TypeError>(op, "the vmap rule gave a ", class_name(axis), " as axis; it should be an int or None.");
+      }
+      out.axes.push_back(core::normalize_axis(op, value, out.outputs[out.axes.size()].ndim()));
+    }
+    return out;
+  }
+
+  nb::object fun_, vjp_, jvp_, vmap_;
+};
+
+class Checkpoint final : public Transformation {
+ public:
+  using Transformation::Transformation;
+  const char* name() const override { return "checkpoint"; }
+
+  nb::object call(const CallArguments& arguments) const override {
+    nb::list args;
+    nb::dict kwargs;
+    for (size_t i = 0; i < arguments.positional; ++i) {
+      args.append(nb::handle(arguments.values[i]));
+    }
+    for (size_t i = 0; i < arguments.keyword_count(); ++i) {
+      kwargs[arguments.keyword_name(i)] = arguments.keyword_value(i);
+    }
+    std::vector<array> arrays;
+    TracedCall call(nb::tuple(args), kwargs, arrays);
+    auto run = [&](const std::vector<array>& in) { return call.run(fun(), in); };
+    std::vector<array> outputs = core::checkpoint(run)(arrays);
+    return call.output->build(outputs);
+  }
+};
+
+} // namespace
+
+void bind_custom(nb::module_& m) {
+  static PyType_Slot slots[] = {
+      {Py_tp_traverse, reinterpret_cast<void*>(CustomFunction::traverse)},
+      {Py_tp_clear, reinterpret_cast<void*>(CustomFunction::clear)},
+      {0, nullptr}};
+  nb::class_<CustomFunction>(m, "custom_function", nb::type_slots(slots), R"(A function with derivatives and batching of its own.
+
+A decorator. The result behaves as ``f`` does; :func:`grad`, :func:`vjp`,
+:func:`jvp` and :func:`vmap` use the rules that are given to it and derive the
+others from ``f`` itself.
+
+Rules get the positional arguments as one array or tree if there is one, as a
+tuple if there are several, and the keyword arguments as keywords. A rule is
+ordinary code on arrays, so that transforms nest to any order.
+
+``f`` may read the values of its arguments where they have any (outside of
+``vmap``). Derivatives with respect to arrays that ``f`` takes from around it, and
+to keyword arguments, follow from ``f`` itself.
+
+Args:
+    f (callable): Takes and returns arrays, or trees of arrays and other things.
+
+Example:
+    >>> @mx.custom_function
+    ... def clipped(x):
+    ...     return mx.clip(x, 0, 1)
+    >>> @clipped.vjp
+    ... def clipped_vjp(x, cotangent, output):
+    ...     return cotangent  # straight through
+    >>> mx.grad(clipped)(mx.array(3.0))
+    array(1, dtype=float32)
+)")
+      .def(nb::init<nb::object>(), nb::arg("f"), nb::sig("def __init__(self, f: collections.abc.Callable) -> None"))
+      .def(
+          "__call__", &CustomFunction::call,
+          nb::sig("def __call__(self, *args: typing.Any, **kwargs: typing.Any) -> typing.Any"))
+      .def(
+          "vjp",
+          [](nb::handle_t<CustomFunction> self, nb::object f) {
+            nb::inst_ptr<CustomFunction>(self)->set_vjp(std::move(f));
+            return nb::borrow(self);
+          },
+          nb::arg("f"), nb::sig("def vjp(self, f: collections.abc.Callable) -> custom_function"),
+          R"(Sets the rule of reverse mode. Returns this function.
+
+Args:
+    f (callable): ``f(primals, cotangents, outputs)``, the latter two like the
+        output, returns a tree like ``primals`` with the cotangents; None
+        stands for zeros.
+)")
+      .def(
+          "jvp",
+          [](nb::handle_t<CustomFunction> self, nb::object f) {
+            nb::inst_ptr<CustomFunction>(self)->set_jvp(std::move(f));
+            return nb::borrow(self);
+          },
+          nb::arg("f"), nb::sig("def jvp(self, f: collections.abc.Callable) -> custom_function"),
+          R"(Sets the rule of forward mode. Returns this function.
+
+Args:
+    f (callable): ``f(primals, tangents)``, where a tangent that is zero is
+        None, returns a tree like the output with its tangents.
+)")
+      .def(
+          "vmap",
+          [](nb::handle_t<CustomFunction> self, nb::object f) {
+            nb::inst_ptr<CustomFunction>(self)->set_vmap(std::move(f));
+            return nb::borrow(self);
+          },
+          nb::arg("f"), nb::sig("def vmap(self, f: collections.abc.Callable) -> custom_function"),
+          R"(Sets the rule of batching. Returns this function.
+
+Args:
+    f (callable): ``f(inputs, axes)``, where ``axes`` is like ``inputs`` and
+        holds the batch axis of each array, or None. Returns the outputs, and
+        a tree of their batch axes, or None.
+)")
+      .def_prop_ro("__wrapped__", &CustomFunction::fun, nb::for_getter(nb::sig("def __wrapped__(self) -> typing.Any")));
+
+  m.def(
+      "checkpoint", [](nb::handle fun) { return make_transformed(std::make_unique<Checkpoint>(fun)); }, nb::arg("fun"),
+      nb::sig("def checkpoint(fun: collections.abc.Callable) -> collections.abc.Callable"),
+      R"(A function whose derivatives compute again what happens inside it.
+
+Nothing between the arguments and the outputs is kept for the backward pass:
+less memory for more work. Everything else is as without it.
+
+Args:
+    fun (callable): Takes and returns arrays, or trees of arrays and other
+        things.
+
+Returns:
+    callable: Takes the arguments of ``fun`` and returns what ``fun`` returns.
+
+Raises:
+    TypeError: If ``fun`` is not a callable.
+
+Example:
+    >>> mx.grad(mx.checkpoint(lambda x: mx.sin(x) * x))(mx.array(0.0))
+    array(0, dtype=float32)
+)");
+}
+
+} // namespace mlx::python

@@ -1,0 +1,67 @@
+// Taking calls apart and putting them together again around other arrays.
+#include "python/src/traced_call.h"
+
+#include "mlx_core/error.h"
+
+namespace mlx::python {
+
+ArrayTree::ArrayTree(nb::handle root, std::vector<array>& arrays) : tree_(root, leaves_) {
+  for (size_t i = 0; i < leaves_.size(); ++i) {
+    if (is_array(leaves_[i])) {
+      arrays.push_back(read(leaves_[i]));
+      positions_.push_back(i);
+      leaves_[i] = nb::none();
+    }
+  }
+}
+
+nb::object ArrayTree::build(std::span<const array> arrays) const {
+  Leaves leaves(leaves_);
+  for (size_t i = 0; i < positions_.size(); ++i) {
+    leaves[positions_[i]] = nb::steal(wrap(arrays[i]));
+  }
+  return tree_.build(leaves);
+}
+
+nb::object ArrayTree::build(std::span<const std::optional<array>> arrays) const {
+  return build_values([&](size_t i) { return arrays[i] ? nb::steal(wrap(*arrays[i])) : nb::object(nb::none()); });
+}
+
+std::vector<nb::object> ArrayTree::match(
+    nb::handle values, const char* op, const char* values_name, const char* name) const {
+  Leaves spread;
+  tree_.spread(
+      values, values_name, name, spread, op, "Return a container of the same kind and length; None stands for zeros.");
+  std::vector<nb::object> out;
+  size_t used = 0;
+  for (size_t position : positions_) {
+    out.push_back(spread[position]);
+    used += is_array(out.back());
+  }
+  // An array in the place of a container is handed down to everything in it, which is meant for None only.
+  Leaves given;
+  Tree::collect(values, given);
+  size_t arrays = 0;
+  for (const nb::object& leaf : given) {
+    arrays += is_array(leaf);
+  }
+  if (used > arrays) {
+    core::fail(op, values_name, " has ", arrays, " arrays where ", name, " has ", used,
+               "; return a container like ", name, ", with None for zeros.");
+  }
+  return out;
+}
+
+std::vector<array> TracedCall::run(nb::handle fun, const std::vector<array>& arrays) {
+  nb::object args = positional.build(std::span(arrays).first(positional.array_count()));
+  nb::object kwargs = named_arguments(arrays);
+  nb::object result = nb::steal(PyObject_Call(fun.ptr(), args.ptr(), kwargs.ptr()));
+  if (!result.is_valid()) {
+    throw nb::python_error();
+  }
+  std::vector<array> outputs;
+  output.emplace(result, outputs);
+  return outputs;
+}
+
+} // namespace mlx::python

@@ -1,0 +1,277 @@
+"""custom_function and checkpoint: which rule is used when, what it is given, what may be missing, and how they nest."""
+
+import gc
+import inspect
+import weakref
+
+import mlx.core as mx
+import pytest
+
+
+def marked(*rules):
+    """sin(x) * y with rules that are off by recognisable factors: vjp by 10, jvp by 100, vmap by adding 1000."""
+
+    @mx.custom_function
+    def f(x, y):
+        return mx.sin(x) * y
+
+    if "vjp" in rules:
+
+        @f.vjp
+        def _(primals, cotangent, output):
+            x, y = primals
+            return 10 * cotangent * mx.cos(x) * y, 10 * cotangent * mx.sin(x)
+
+    if "jvp" in rules:
+
+        @f.jvp
+        def _(primals, tangents):
+            x, y = primals
+            dx, dy = tangents
+            out = mx.zeros_like(x)
+            if dx is not None:
+                out = out + 100 * dx * mx.cos(x) * y
+            if dy is not None:
+                out = out + 100 * dy * mx.sin(x)
+            return out
+
+    if "vmap" in rules:
+
+        @f.vmap
+        def _(inputs, axes):
+            x, y = inputs
+            if axes[0] is None:
+                x = x[None]
+            if axes[1] is None:
+                y = y[None]
+            return 1000 + mx.sin(x) * y, 0
+
+    return f
+
+
+X, Y = 0.5, 2.0
+SIN, COS = 0.479425538604203, 0.8775825618903728
+RULES = [(), ("vjp",), ("jvp",), ("vmap",), ("vjp", "jvp"), ("vjp", "vmap"), ("vjp", "jvp", "vmap")]
+
+
+def close(a, b):
+    return mx.allclose(a, mx.array(b), rtol=1e-5, atol=1e-6).item()
+
+
+@pytest.mark.parametrize("rules", RULES, ids=lambda r: "+".join(r) or "none")
+def test_any_subset_of_rules(rules):
+    f = marked(*rules)
+    x, y = mx.array(X), mx.array(Y)
+    by_vjp, by_jvp = 10 if "vjp" in rules else 1, 100 if "jvp" in rules else 1
+    assert close(f(x, y), SIN * Y)
+    assert close(mx.grad(f)(x, y), by_vjp * COS * Y)
+    assert close(mx.grad(f, argnums=1)(x, y), by_vjp * SIN)
+    assert close(mx.jvp(f, [x, y], [mx.array(1.0), mx.array(2.0)])[1][0], by_jvp * (COS * Y + 2 * SIN))
+    batched = 1000 if "vmap" in rules else 0
+    xs = mx.array([X, 0.0])
+    assert close(mx.vmap(f, in_axes=(0, None))(xs, y), [batched + SIN * Y, batched])
+    # Inside vmap, grad sees single lanes, and the rule of vjp.
+    assert close(mx.vmap(mx.grad(f), in_axes=(0, None))(xs, y), [by_vjp * COS * Y, by_vjp * Y])
+
+
+@pytest.mark.parametrize("rules", [("vjp",), ("vjp", "jvp")], ids="+".join)
+def test_batching_keeps_the_other_rules(rules):
+    f = marked(*rules)
+    xs, y = mx.array([X, 0.0]), mx.array(Y)
+    of_batch = lambda x, y: mx.vmap(f, in_axes=(0, None))(x, y).sum()
+    assert close(mx.grad(of_batch)(xs, y), [10 * COS * Y, 10 * Y])
+    assert close(mx.grad(of_batch, argnums=1)(xs, y), 10 * SIN)  # the lanes' cotangents of a shared argument add up
+    of_columns = lambda x: mx.vmap(f, in_axes=(1, 1), out_axes=1)(x, x).sum()
+    square = mx.array([[X, 0.0], [0.0, X]])
+    assert close(mx.grad(of_columns)(square), 10 * (mx.cos(square) * square + mx.sin(square)))
+    twice = lambda x: mx.vmap(mx.vmap(f, in_axes=(0, None)), in_axes=(0, 0))(square, x).sum()
+    assert close(mx.grad(twice)(mx.array([1.0, 2.0])), [10 * SIN, 10 * SIN])
+    pushed = mx.jvp(lambda x: mx.vmap(f, in_axes=(0, None))(x, y), [xs], [mx.ones(2)])[1][0]
+    assert close(pushed, (100 if "jvp" in rules else 1) * mx.array([COS * Y, Y]))
+
+
+def test_rules_are_differentiated_in_turn():
+    f = marked("vjp")
+    x, y = mx.array(X), mx.array(Y)
+    assert close(mx.grad(mx.grad(f))(x, y), -10 * SIN * Y)
+    assert close(mx.jvp(mx.grad(lambda v: f(v, y)), [x], [mx.array(1.0)])[1][0], -10 * SIN * Y)
+    assert close(mx.vmap(mx.grad(mx.grad(f)), in_axes=(0, None))(x[None], y), [-10 * SIN * Y])
+
+    @mx.custom_function
+    def exp(x):
+        return mx.exp(x)
+
+    @exp.vjp
+    def _(x, cotangent, output):
+        return 2 * cotangent * output  # the output carries the rule to the next order
+
+    g = exp
+    for order in range(1, 5):
+        g = mx.grad(g)
+        assert close(g(mx.array(0.0)), 2.0**order)
+
+
+def test_trees_and_keywords():
+    @mx.custom_function
+    def f(params, k=3, *, scale):
+        return {"out": [params["a"] * params["b"][0] * k * scale, "text"]}
+
+    seen = []
+
+    @f.vjp
+    def _(primals, cotangents, outputs, scale):
+        seen.append((cotangents["out"][1], outputs["out"][0].item(), scale.item()))
+        return {"a": 7 * cotangents["out"][0], "b": None}
+
+    params = {"a": mx.array(2.0), "b": [mx.array(5.0)]}
+    assert f(params, scale=mx.array(1.0))["out"][1] == "text"
+    assert f(params, 4, scale=mx.array(1.0))["out"][0].item() == 40
+    loss = lambda p, s: f(p, scale=s)["out"][0]
+    grads = mx.grad(loss)(params, mx.array(1.0))
+    assert grads["a"].item() == 7 and grads["b"][0].item() == 0
+    assert seen == [("text", 30.0, 1.0)]
+    # Keyword arguments have no rule: their derivative is that of the function.
+    assert mx.grad(loss, argnums=1)(params, mx.array(1.0)).item() == 30
+
+
+@pytest.mark.parametrize("answer", [lambda ct: ct, lambda ct: (ct,), lambda ct: [ct]])
+def test_a_single_argument_is_not_a_tuple(answer):
+    f = mx.custom_function(lambda x: x * x)
+
+    @f.vjp
+    def _(x, cotangent, output):
+        assert isinstance(x, mx.array)
+        return answer(3 * cotangent * x)
+
+    assert mx.grad(f)(mx.array(2.0)).item() == 6
+
+
+def test_zeros_are_none():
+    f = mx.custom_function(lambda x, y, n: (x * y, x + n))
+    f.vjp(lambda primals, cotangents, outputs: (cotangents[0] * 5,))  # those left out at the end
+    f.jvp(lambda primals, tangents: (tangents[0], None) if tangents[1] is None and tangents[2] is None else (None, None))
+    x, y, n = mx.array(2.0), mx.array(3.0), mx.array(1)
+    first = lambda x, y: f(x, y, n)[0]
+    assert [g.item() for g in mx.grad(first, argnums=(0, 1))(x, y)] == [5, 0]
+    assert [t.item() for t in mx.jvp(lambda x: f(x, y, n), [x], [mx.array(4.0)])[1]] == [4, 0]
+
+
+def test_captured_arrays_are_differentiated():
+    def g(w):
+        f = mx.custom_function(lambda x: x * w)
+        f.vjp(lambda x, cotangent, output: 100 * cotangent * w)
+        return f(w * w)
+
+    # Through the argument with the rule, 100 w * 2 w, and through what is captured, w * w.
+    assert mx.grad(g)(mx.array(3.0)).item() == 100 * 3 * 6 + 9
+    assert mx.vmap(g)(mx.array([1.0, 2.0])).tolist() == [1, 8]
+    assert mx.vmap(mx.grad(g))(mx.array([3.0, 1.0])).tolist() == [1809, 201]
+
+
+def test_a_batch_of_captured_arrays_under_grad():
+    def scaled(w):  # the function and its rule both use a lane of the surrounding vmap
+        f = mx.custom_function(lambda x: x * w)
+        f.vjp(lambda x, cotangent, output: 100 * cotangent * w)
+        return f(2 * w)
+
+    def gradient_times(x, w):
+        f = mx.custom_function(lambda x: x * 1)
+        f.vjp(lambda x, cotangent, output: cotangent * w)
+        return f(x)
+
+    ws = mx.array([1.0, 2.0])
+    assert mx.grad(lambda w: mx.vmap(scaled)(w).sum())(ws).tolist() == [202, 404]
+    assert mx.grad(lambda x: mx.vmap(gradient_times)(x, ws).sum())(ws).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("wrap", [mx.checkpoint, lambda f: mx.custom_function(f).vjp(lambda x, ct, y: ct * 2 * x.item())])
+def test_values_may_be_read(wrap):
+    f = wrap(lambda x: x * x if x.item() > 1 else x)
+    assert f(mx.array(3.0)).item() == 9
+    assert mx.grad(f)(mx.array(3.0)).item() == 6
+    with pytest.raises(ValueError):
+        mx.vmap(f)(mx.array([1.0, 2.0])).tolist()
+
+
+def test_what_leaves_the_function_stays_readable():
+    kept = []
+
+    @mx.checkpoint
+    def f(x):
+        kept.append(mx.sin(x))
+        return kept[-1] * 2
+
+    y = f(mx.array(X))
+    assert close(kept[0], SIN)  # evaluated before the node that holds the same function
+    assert close(y, 2 * SIN)
+    assert close(mx.grad(f)(mx.array(X)), 2 * COS)
+
+
+def test_checkpoint_composes_and_computes_again():
+    calls = []
+
+    def f(x, scale=1.0):
+        calls.append(1)
+        return [mx.sin(x["a"]) * scale, "text"]
+
+    g = mx.checkpoint(f)
+    assert g.__wrapped__ is f and inspect.signature(g) == inspect.signature(f)
+    x = {"a": mx.array(X)}
+    assert g(x, scale=2.0)[1] == "text"
+    loss = lambda x: g(x)[0]
+    assert close(mx.grad(loss)(x)["a"], COS)
+    assert len(calls) == 2  # the function ran once for each call: recomputation replays its graph
+    assert close(mx.grad(lambda x: mx.grad(loss)(x)["a"])(x)["a"], -SIN)
+    assert close(mx.vmap(mx.grad(loss))({"a": mx.array([X, 0.0])})["a"], [COS, 1])
+    assert close(mx.grad(lambda x: mx.vmap(loss)(x).sum())({"a": mx.array([X, 0.0])})["a"], [COS, 1])
+    assert close(mx.jvp(lambda v: loss({"a": v}), [x["a"]], [mx.array(2.0)])[1][0], 2 * COS)
+    w = mx.array(3.0)
+    assert close(mx.grad(lambda w: mx.checkpoint(lambda x: x * w)(mx.array(2.0)))(w), 2.0)
+
+
+def test_random_numbers_are_drawn_once():
+    f = mx.checkpoint(lambda x: x * mx.random.normal((4,)))
+    value, gradient = mx.value_and_grad(lambda x: f(x).sum())(mx.ones((4,)))
+    assert close(value, gradient.sum())
+
+
+def test_errors_say_what_is_wrong():
+    one = mx.array(1.0)
+
+    def grad_with(rule, f=lambda x: x, at=one):
+        return mx.grad(mx.custom_function(f).vjp(rule))(at)
+
+    with pytest.raises(ValueError, match=r"shape \(3\).*argument 0|shape \(3,\).*argument 0"):
+        grad_with(lambda x, ct, out: mx.zeros(3))
+    with pytest.raises(TypeError, match="str"):
+        grad_with(lambda x, ct, out: "x")
+    with pytest.raises(ValueError, match="1 arrays where primals has 2"):
+        grad_with(lambda x, ct, out: ct, lambda d: d["a"] * d["b"], {"a": one, "b": one})
+    with pytest.raises(ZeroDivisionError):
+        grad_with(lambda x, ct, out: 1 / 0)
+    with pytest.raises(TypeError, match="callable"):
+        mx.custom_function(3)
+    with pytest.raises(ValueError, match="pair"):
+        mx.vmap(mx.custom_function(lambda x: x).vmap(lambda x, axes: x))(mx.ones(3))
+    with pytest.raises(TypeError, match="callable"):
+        mx.checkpoint(3)
+
+
+def test_cycles_are_collected():
+    class Witness:
+        pass
+
+    def make():
+        witness = Witness()
+
+        @mx.custom_function
+        def f(x):
+            return x if witness else x
+
+        f.vjp(lambda x, ct, out: f(ct))
+        mx.grad(f)(mx.array(1.0)).item()
+        return weakref.ref(witness)
+
+    witness = make()
+    gc.collect()
+    assert witness() is None
