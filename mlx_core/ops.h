@@ -1,6 +1,7 @@
 // The public operations, in the groups of the families under ops/. Prototypes only.
 #pragma once
 
+#include <concepts>
 #include <optional>
 #include <string>
 #include <utility>
@@ -164,10 +165,22 @@ array slice(const array& a, Shape start, Shape stop, StreamOrDevice s = {});
 array slice_update(
     const array& src, const array& update, Shape start, Shape stop, Shape strides, StreamOrDevice s = {});
 array slice_update(const array& src, const array& update, Shape start, Shape stop, StreamOrDevice s = {});
-// The part of shape slice_size that starts at the indices `start` along `axes`, and at 0 along the others.
-array slice(const array& a, const array& start, const Axes& axes, const Shape& slice_size, StreamOrDevice s = {});
+// The part of shape slice_size that starts at the indices `start` along `axes`, and at 0 along the others. A braced list is
+// never taken for `start`: slice_update(a, b, {0, 1}, {2, 3}) gives bounds.
+namespace detail {
+array slice_at(const array& a, const array& start, const Axes& axes, const Shape& slice_size, StreamOrDevice s);
+array slice_update_at(
+    const array& src, const array& update, const array& start, const Axes& axes, StreamOrDevice s);
+} // namespace detail
+template <std::same_as<array> Start>
+array slice(const array& a, const Start& start, const Axes& axes, const Shape& slice_size, StreamOrDevice s = {}) {
+  return detail::slice_at(a, start, axes, slice_size, s);
+}
+template <std::same_as<array> Start>
 array slice_update(
-    const array& src, const array& update, const array& start, const Axes& axes, StreamOrDevice s = {});
+    const array& src, const array& update, const Start& start, const Axes& axes, StreamOrDevice s = {}) {
+  return detail::slice_update_at(src, update, start, axes, s);
+}
 // Elements offset + i * strides[0] + ... of the flattened array.
 array as_strided(const array& a, Shape shape, Strides strides, int64_t offset, StreamOrDevice s = {});
 // a[indices[0], + ...]: indices select along `axes`, broadcast together; the slice read at each has shape slice_sizes.

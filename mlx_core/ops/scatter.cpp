@@ -142,7 +142,8 @@ class Scatter final : public Primitive {
   bool linear() const { return mode_ == ScatterMode::set || mode_ == ScatterMode::add; }
   ScatterPlaces places_of(Operands primals) const {
     const Shape& shape = primals[1].shape();
-    return {{primals.begin() + 2, primals.end()}, axes_, primals[0].shape(), Shape(shape.end() - primals[0].ndim(), shape.end())};
+    Shape slice(shape.end() - primals[0].ndim(), shape.end());
+    return {{primals.begin() + 2, primals.end()}, axes_, primals[0].shape(), std::move(slice)};
   }
   // What was overwritten has no influence; nor has an update that a later one replaced: what it wrote is not there any more.
   static void set_vjp(const ScatterOperands& at, const array& ct, std::span<const bool> wanted, Tangents& out) {

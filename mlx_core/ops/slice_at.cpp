@@ -1,5 +1,6 @@
 // Slices that start at computed indices: a gather, or scatter, of one slice. So starts may be traced or mapped over.
 #include "mlx_core/error.h"
+#include "mlx_core/ops.h"
 #include "mlx_core/ops/batching.h"
 
 namespace mlx::core {
@@ -13,11 +14,12 @@ static std::vector<array> starts(const char* op, const array& start, const Axes&
   return unstack(reshape(start, {-1}), 0);
 }
 
-array slice(const array& a, const array& start, const Axes& axes, const Shape& slice_size, StreamOrDevice s) {
+array detail::slice_at(
+    const array& a, const array& start, const Axes& axes, const Shape& slice_size, StreamOrDevice s) {
   return gather(a, starts("slice", start, axes), axes, slice_size, s);
 }
 
-array slice_update(
+array detail::slice_update_at(
     const array& src, const array& update, const array& start, const Axes& axes, StreamOrDevice s) {
   std::vector<array> indices = starts("slice_update", start, axes);
   if (update.ndim() > src.ndim()) {

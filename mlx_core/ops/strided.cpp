@@ -13,7 +13,8 @@ class AsStrided final : public View {
   static constexpr OpInfo info{
       .name = "as_strided",
       .primitive = "AsStrided",
-      .summary = "The elements at offset + i * strides[0] + j * strides[1] + ... of the flattened array, for each place (i, j, ...) of shape.",
+      .summary = "The elements at offset + i * strides[0] + j * strides[1] + ... of the flattened array, for each place "
+                 "(i, j, ...) of shape.",
       .example = ">>> mx.as_strided(mx.array([1, 2, 3, 4]), (3, 2), (1, 1))\narray([[1, 2],\n       [2, 3],\n       [3, 4]], dtype=int32)",
       .details = "Strides count elements of the array in row-major order, whatever its layout in memory; they may be 0 or negative, "
                  "and places may share elements, whose gradient is then the sum of theirs. Without shape it is a's, without "

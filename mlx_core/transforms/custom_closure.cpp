@@ -8,16 +8,17 @@ namespace mlx::core {
 
 namespace {
 
-// A recorded rule. Its operands are what it was recorded with, then captured arrays, which are arguments of the call from
-// number `captured_at` on.
+// A recorded rule. Its parameters are what it was recorded with, then what it captured: `captured` arguments of the call
+// from number `captured_at` on. It holds no lane itself.
 struct RecordedRule {
   std::shared_ptr<const FunctionBody> body;
+  size_t captured = 0;
   std::vector<bool> given; // results that are not zero
   size_t captured_at = 0;
 
   Tangents operator()(std::vector<array> operands, const std::vector<array>& arguments) const {
     auto from = arguments.begin() + static_cast<ptrdiff_t>(captured_at);
-    operands.insert(operands.end(), from, from + static_cast<ptrdiff_t>(body->captured.size()));
+    operands.insert(operands.end(), from, from + static_cast<ptrdiff_t>(captured));
     std::vector<array> results = replay(*body, operands);
     Tangents out(given.size());
     for (size_t i = 0, next = 0; i < given.size(); ++i) {
@@ -33,7 +34,7 @@ struct RecordedRule {
 template <typename Rule>
 RecordedRule record(Rule&& rule, const std::vector<array>& operands, std::vector<array>& args) {
   RecordedRule recorded;
-  recorded.body = trace_function(
+  std::shared_ptr<const FunctionBody> body = trace_function(
       [&](const std::vector<array>& in) {
         std::vector<array> present;
         for (const Tangent& t : rule(in)) {
@@ -45,8 +46,16 @@ RecordedRule record(Rule&& rule, const std::vector<array>& operands, std::vector
         return present;
       },
       operands);
+  recorded.captured = body->captured.size();
   recorded.captured_at = args.size();
-  args.insert(args.end(), recorded.body->captured.begin(), recorded.body->captured.end());
+  args.insert(args.end(), body->captured.begin(), body->captured.end());
+  Frame frame(Frame::Kind::trace);
+  auto closed = std::make_shared<FunctionBody>();
+  for (const array& a : operands_of(*body, body->parameters)) {
+    closed->parameters.push_back(frame.abstract(a.shape(), a.dtype()));
+  }
+  closed->outputs = replay(*body, closed->parameters);
+  recorded.body = std::move(closed);
   return recorded;
 }
 

@@ -44,8 +44,10 @@ void bind_array_at(nb::module_& m, ArrayClass& c) {
   def_update<Update::multiply>(at, "multiply", "The array multiplied by ``value`` at the index.");
   def_update<Update::divide>(
       at, "divide", "The array divided by ``value`` at the index; integers divide rounding down, as ``//`` does.");
-  def_update<Update::maximum>(at, "maximum", "The array with the larger of it and ``value`` at the index; ties share the gradient.");
-  def_update<Update::minimum>(at, "minimum", "The array with the smaller of it and ``value`` at the index; ties share the gradient.");
+  def_update<Update::maximum>(
+      at, "maximum", "The array with the larger of it and ``value`` at the index; ties share the gradient.");
+  def_update<Update::minimum>(
+      at, "minimum", "The array with the smaller of it and ``value`` at the index; ties share the gradient.");
   c.def_prop_ro(
       "at", [](const array& a) { return ArrayAt{a, nb::object()}; }, nb::for_getter(nb::sig("def at(self) -> ArrayAt")),
       R"(Elements to combine with a value: ``x.at[index].add(value)`` and ``subtract``, ``multiply``, ``divide``, ``maximum``,

@@ -17,10 +17,12 @@ def row(label, *args, call=None, ref=None, dtypes=(), **facts):
 
 def rows():
     """Op name -> its rows."""
+    import indexing_rows
     import order_rows
     import rearrange_rows
-    return (ELEMENTWISE_LIKE | CREATION | SHAPES | PARTS | REDUCTIONS | SORTING | PRODUCTS | RANDOM | rearrange_rows.ROWS
-            | order_rows.ROWS)
+    found = (ELEMENTWISE_LIKE | CREATION | SHAPES | PARTS | REDUCTIONS | SORTING | PRODUCTS | RANDOM | rearrange_rows.ROWS
+             | order_rows.ROWS)
+    return found | {name: found.get(name, []) + more for name, more in indexing_rows.ROWS.items()}
 
 
 # --- composed of elementwise ops, or with parameters ---
@@ -346,7 +348,8 @@ REDUCTIONS = {
                    magnitude=_inexact(lambda x, **k: _mean_square(x, **k) / (np.sqrt(_var(x, **k)) + 1e-30)),
                    dtypes=FLOATS),
     "logsumexp": _reduce(mx.logsumexp, _inexact(_logsumexp), ulp=6,
-                         magnitude=_inexact(lambda x, **k: 3 + np.abs(_logsumexp(x, **k))), dtypes=BOOL + INTEGERS + FLOATS, result=lambda d: d if d in INEXACT else "float32"),
+                         magnitude=_inexact(lambda x, **k: 3 + np.abs(_logsumexp(x, **k))),
+                         dtypes=BOOL + INTEGERS + FLOATS, result=lambda d: d if d in INEXACT else "float32"),
     "softmax": [row(f"axis={axis}", C, call=lambda x, a=axis: mx.softmax(x, axis=a), ref=lambda x, a=axis: _softmax(x, a), ulp=8,
                     dtypes=FLOATS, any_shape=axis == -1) for axis in (-1, 0, (1, 2))]
     + [row("precise", C, call=lambda x: mx.softmax(x, axis=-1, precise=True), ref=lambda x: _softmax(x, -1), ulp=4, dtypes=FLOATS),

@@ -1,4 +1,5 @@
-# How arrays print. The expected texts were printed by MLX 0.32.4.
+# How arrays print. The expected texts were printed by MLX 0.32.4, but for the sign of NaN: MLX shows it on Linux
+# (`-nan`) and not on macOS; here it never shows.
 import math
 
 import mlx.core as mx

@@ -40,7 +40,8 @@ def test_has_a_reference(op):
 
 
 # How an op is called where that is not a function of its name.
-SYNTAX = {"gather": "x[i]", "scatter": "x[i] = v", "scatter_add": "x.at[i].add(v)"}
+SYNTAX = {"gather": "x[i]", "scatter": "x[i] = v", "scatter_add": "x.at[i].add(v)",
+          "scatter_prod": "x.at[i].multiply(v)", "scatter_max": "x.at[i].maximum(v)", "scatter_min": "x.at[i].minimum(v)"}
 
 
 @each_op

@@ -167,6 +167,19 @@ def test_bits_do_not_depend_on_layout_or_neighbours(name):
 
 
 @pytest.mark.parametrize("name", SCANS)
+def test_bits_of_a_long_lane_cut_into_blocks(name):
+    # Alone a lane is cut into blocks that several threads share; among many it is not.
+    lanes = np.random.default_rng(10).uniform(-1.5, 1.5, (32, 20_003)).astype(np.float32)
+    whole = np.round(lanes * 40).astype(np.int32)
+    for values, (_, reverse, inclusive) in itertools.product((lanes, whole), WAYS):
+        together = np.array(scan(name, 1, reverse, inclusive)(mx.array(values)))
+        for k in (0, 31):
+            equal(scan(name, 0, reverse, inclusive)(mx.array(values[k])), together[k])
+        pair = scan(name, 0, reverse, inclusive)(mx.contiguous(mx.array(values[:2]).T))
+        equal(pair.T, together[:2])
+
+
+@pytest.mark.parametrize("name", SCANS)
 def test_small_and_empty_arrays_and_methods(name):
     f = getattr(mx, name)
     assert f(mx.array(3.0)).shape == (1,)

@@ -1,0 +1,210 @@
+"""Samples of writing with a reduction where indices repeat, of masks, slices at computed places, and views of bits and strides:
+see sample_rows.py."""
+
+import copy
+
+import mlx.core as mx
+import numpy as np
+
+import arrays
+from arrays import BOOL, FLOATS, INEXACT, INTEGERS
+from samples import Distinct, Index, Real
+from sample_rows import row
+
+D = Real((4, 5, 3))
+MASK = np.array([True, False, True, True])
+MASKS = np.array([[True, False, True, False, True], [False, True, True, False, False], [False] * 5, [True] * 5])
+
+# --- x.at[index].method(v) ---
+
+UFUNCS = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide, "maximum": np.maximum,
+          "minimum": np.minimum}
+
+
+def _at(label, method, index, value, arg=D, indices=(), dtypes=INTEGERS + INEXACT):
+    """index is made of the index arguments by a function, or is fixed."""
+    def where(given):
+        return index(*given) if callable(index) else index
+
+    def call(x, *rest):
+        return getattr(x.at[where(rest[:-1])], method)(rest[-1])
+
+    def ref(x, *rest):
+        y = np.array(x)
+        UFUNCS[method].at(y, where(rest[:-1]), rest[-1])
+        return y
+
+    def magnitude(x, *rest):
+        return 9 * np.max(np.abs(ref(np.abs(x), *rest[:-1], np.abs(rest[-1])))) + 0 * np.abs(x)
+
+    args = (arg, *indices, value if isinstance(value, Real) else Real(value))
+    rounds = {} if method in ("maximum", "minimum") else {"ulp": 4, "magnitude": magnitude}
+    return row(label, *args, call=call, ref=ref, dtypes=dtypes, **rounds)
+
+
+def _each(method, arg=Real, value=Real, dtypes=INTEGERS + INEXACT):
+    """The forms that have code of their own: repeated rows, several index arrays, ranges beside them, slices, masks."""
+    one, two = Index((6,), -4, 4), Index((6,), 0, 5)
+    return [
+        _at(f"{method} rows", method, lambda i: i, value((6, 5, 3)), arg((4, 5, 3)), (one,), dtypes),
+        _at(f"{method} two indices", method, lambda i, j: (i, j), value((6, 3)), arg((4, 5, 3)), (one, two), dtypes),
+        _at(f"{method} beside a range", method, lambda i: (slice(1, 4, 2), slice(None), i), value((2, 5, 4)), arg((4, 5, 3)),
+            (Index((4,), 0, 3),), dtypes),
+        _at(f"{method} vector", method, lambda i: i, value((9,)), arg((4,)), (Index((9,), 0, 4),), dtypes),
+        _at(f"{method} broadcast", method, lambda i: i, value((3,)), arg((4, 5, 3)), (Index((3, 2), 0, 4),), dtypes),
+        _at(f"{method} once", method, lambda i: i, value((5, 3)), arg((4, 5, 3)), (Index((), 0, 4),), dtypes),
+    ]
+
+
+def _on_slices(method, arg=Real, value=Real, dtypes=FLOATS):
+    return [_at(f"{method} slice", method, (slice(1, 4, 2), slice(None, None, -1)), value((3,)), arg((4, 5, 3)), (), dtypes),
+            _at(f"{method} int", method, (2, Ellipsis, 1), value((5,)), arg((4, 5, 3)), (), dtypes),
+            _at(f"{method} all", method, Ellipsis, value((5, 1)), arg((4, 5, 3)), (), dtypes),
+            _at(f"{method} mask", method, MASK, value((5, 3)), arg((4, 5, 3)), (), dtypes)]
+
+
+def _away(shape):
+    """Dividers."""
+    return Real(shape, 0.5, 2)
+
+
+def _near_one(shape):
+    return Real(shape, -1.5, 1.5)
+
+
+class Between(Distinct):
+    """Values near none of Distinct's, where there are values between."""
+
+    def draw(self, rng, dtype):
+        values = super().draw(rng, dtype)
+        return arrays.rounded(values + 0.1875, dtype) if dtype in INEXACT else values
+
+
+SCATTERS = {
+    "scatter_add": _each("add") + _each("subtract"),
+    "scatter_prod": _each("multiply", value=_near_one) + _each("divide", value=_away, dtypes=INEXACT),
+    "scatter_max": _each("maximum", Distinct, Between, BOOL + INTEGERS + FLOATS),
+    "scatter_min": _each("minimum", Distinct, Between, BOOL + INTEGERS + FLOATS),
+    "slice_update": [r for method in ("add", "subtract", "multiply") for r in _on_slices(method)] +
+    _on_slices("divide", value=_away) + _on_slices("maximum") + _on_slices("minimum"),
+}
+
+# --- masks ---
+
+
+def _masked(label, index, arg=D):
+    return row(label, arg, call=lambda x: x[index], ref=lambda x: x[index])
+
+
+def _written(label, index, value, arg=D):
+    def write(x, v):
+        y = copy.copy(x)
+        y[index] = v
+        return y
+    return row(label, arg, Real(value), call=write, ref=lambda x, v: write(np.array(x), v))
+
+
+def _by_own_mask(x, v):
+    """A mask of the values themselves, which under vmap differs from lane to lane."""
+    y = copy.copy(x)
+    y[y > 0] = v
+    return y
+
+
+GATHERS = [_masked("mask of rows", MASK), _masked("mask of both", MASKS), _masked("mask behind", (slice(None), MASKS[0])),
+           _masked("mask beside int", (MASK, 1)), _masked("mask beside range", (MASKS, slice(None, None, -2))),
+           _masked("mask beside indices", (MASK, np.array([0, 4, 2]))), _masked("mask between", (1, None, MASKS[3], Ellipsis, None)),
+           _masked("masks apart", (MASK, slice(None), np.array([True, True, True]))), _masked("no true", MASKS & False),
+           _masked("list mask", [False, True, True, False])]
+WRITES = [_written("mask behind", (slice(None), MASKS[0]), (4, 3, 3)), _written("mask beside int", (MASK, 1), (3, 3)),
+          _written("mask beside indices", (MASK, np.array([0, 4, 2])), (3,))]
+WHERES = [_written("mask scalar", MASKS, ()), _written("mask broadcast", MASK, (5, 1)), _written("mask each", MASKS, (10, 3)),
+          _written("mask each row", MASK, (3, 1, 3)), _written("mask more", MASK, (3, 5, 3)),
+          row("own mask", Real((2, 3)), Real(()), call=_by_own_mask, ref=lambda x, v: _by_own_mask(np.array(x), v),
+              dtypes=("int32",) + FLOATS)]
+
+# --- slices at computed places ---
+
+
+def _np_slice(x, start, axes, size):
+    first = [0] * x.ndim
+    for axis, at in zip(axes, np.atleast_1d(start)):
+        first[axis] = at
+    return tuple(slice(f, f + n) for f, n in zip(first, size))
+
+
+def _np_slice_update(x, v, start, axes):
+    y = np.array(x)
+    place = y[_np_slice(x, start, axes, x.shape[:x.ndim - v.ndim] + v.shape)]
+    place[...] = v
+    return y
+
+
+SLICES = [row("starts", D, Index((2,), 0, 3), call=lambda x, i: mx.slice(x, i, (0, 1), (2, 3, 3)),
+              ref=lambda x, i: x[_np_slice(x, i, (0, 1), (2, 3, 3))]),
+          row("start", D, Index((), 0, 2), call=lambda x, i: mx.slice(x, i, (-1,), (4, 5, 2)),
+              ref=lambda x, i: x[_np_slice(x, i, (-1,), (4, 5, 2))])]
+UPDATES = [row("starts", D, Real((2, 3, 3)), Index((2,), 0, 3), call=lambda x, v, i: mx.slice_update(x, v, i, (0, 1)),
+               ref=lambda x, v, i: _np_slice_update(x, v, i, (0, 1))),
+           row("start", D, Real((5, 2)), Index((), 0, 2), call=lambda x, v, i: mx.slice_update(x, v, i, (2,)),
+               ref=lambda x, v, i: _np_slice_update(x, v, i, (2,)))]
+
+# --- along an axis ---
+
+
+def _np_put(x, i, v):
+    y = np.array(x)
+    for r in range(y.shape[0]):
+        for k, at in enumerate(i[r]):
+            y[r, at] = v[r, k]
+    return y
+
+
+PUTS = [row("duplicates", Real((2, 4)), Index((2, 9), -4, 4), Real((2, 9)),
+            call=lambda x, i, v: mx.put_along_axis(x, i, v, axis=1), ref=_np_put)]
+
+# --- strides and bits ---
+
+
+def _strided(label, shape, strides, offset, arg=D):
+    def ref(x):
+        flat, place = x.ravel(), np.full(shape, offset)
+        for axis, stride in enumerate(strides):
+            place = place + stride * np.arange(shape[axis]).reshape((-1,) + (1,) * (len(shape) - axis - 1))
+        return flat[place]
+    return row(label, arg, call=lambda x: mx.as_strided(x, shape, strides, offset), ref=ref)
+
+
+def _viewed(to, dtypes, low=-3, **facts):
+    def bits(x):
+        return np.ascontiguousarray(x).view(arrays.NUMPY[to])
+    return [row(f"{name} as {to}", Real((3, 4), low), call=lambda x: mx.view(x, getattr(mx, to)), dtypes=(name,),
+                ref=lambda x, name=name: bits(arrays.rounded(x, name)), result=lambda d: to, **facts) for name in dtypes]
+
+
+def _real_parts(x):
+    return mx.view(x, {mx.float32: mx.complex64, mx.float64: mx.complex128, mx.complex64: mx.float32,
+                       mx.complex128: mx.float64}[x.dtype])
+
+
+def _np_parts(x):
+    if np.iscomplexobj(x):
+        return np.stack([x.real, x.imag], -1).reshape(x.shape[:-1] + (-1,))
+    return x[..., ::2] + 1j * x[..., 1::2]
+
+
+PAIR = {"float32": "complex64", "complex64": "float32", "float64": "complex128", "complex128": "float64"}
+VIEWS = {
+    "as_strided": [_strided("windows", (3, 4), (2, 1), 1), _strided("backwards", (5,), (-3,), 50),
+                   _strided("repeated", (2, 3, 2), (0, 7, 3), 4),
+                   _strided("scalar", (), (), 5), _strided("nothing", (0, 2), (9, 9), 100),
+                   row("shape", D, call=lambda x: mx.as_strided(x, (2, 6)), ref=lambda x: x.ravel()[:12].reshape(2, 6)),
+                   row("itself", D, call=lambda x: mx.as_strided(x), ref=lambda x: x)],
+    "view": _viewed("int32", ("float32", "uint32", "int16", "int8", "float64", "float16", "int64")) +
+    _viewed("float32", ("int32",), low=0) + _viewed("uint8", ("float32", "int16", "bool_", "complex64", "int8", "float16")) +
+    _viewed("int64", ("float32", "int16")) + _viewed("bool_", ("bool_",)) +
+    [row("parts", Real((3, 4)), call=_real_parts, ref=_np_parts, dtypes=tuple(PAIR), result=PAIR.get, smooth=True)],
+}
+
+ROWS = VIEWS | SCATTERS | {"gather": GATHERS, "scatter": WRITES, "where": WHERES, "slice": SLICES, "put_along_axis": PUTS}
+ROWS["slice_update"] = SCATTERS["slice_update"] + UPDATES
