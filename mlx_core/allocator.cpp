@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <new>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "mlx_core/error.h"
@@ -137,7 +138,11 @@ struct Cache {
 
 // Never destroyed: arrays may be released during process exit.
 Cache& cache() {
-  static Cache& instance = *new Cache;
+  static Cache& instance = *[] {
+    // A forked child must not find the lock taken by a thread that it does not have.
+    pthread_atfork([] { cache().mutex.lock(); }, [] { cache().mutex.unlock(); }, [] { cache().mutex.unlock(); });
+    return new Cache;
+  }();
   return instance;
 }
 

@@ -1,11 +1,13 @@
 // async_eval: a worker thread that evaluates in the background, one request after another.
 #include <condition_variable>
+#include <cstdlib>
 #include <deque>
 #include <mutex>
 #include <pthread.h>
 #include <thread>
 
 #include "mlx_core/array.h"
+#include "mlx_core/eval/background.h"
 
 namespace mlx::core {
 
@@ -27,6 +29,14 @@ struct Worker {
       std::thread([this] { loop(); }).detach();
     }
     changed.notify_all();
+  }
+
+  // Drops what has not begun, and waits for the rest.
+  void finish() {
+    std::deque<std::vector<array>> dropped;
+    std::unique_lock lock(mutex);
+    dropped.swap(queue);
+    changed.wait(lock, [this] { return !busy; });
   }
 
   void wait() {
@@ -73,6 +83,7 @@ Worker& worker() {
     (void)registered;
     Worker* fresh = new Worker;
     if (current_worker.compare_exchange_strong(w, fresh)) {
+      std::atexit(finish_background); // kernels must not run while the libraries they call are taken down
       return *fresh;
     }
     delete fresh;
@@ -81,6 +92,12 @@ Worker& worker() {
 }
 
 } // namespace
+
+void finish_background() {
+  if (Worker* w = current_worker.load(std::memory_order_acquire)) {
+    w->finish();
+  }
+}
 
 void async_eval(std::vector<array> arrays) { worker().submit(std::move(arrays)); }
 

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <vector>
 
+#include "mlx_core/eval/fork.h"
 #include "mlx_core/eval/fuse.h"
 #include "mlx_core/eval/interrupt.h"
 #include "mlx_core/primitive.h"
@@ -19,12 +20,15 @@ namespace {
 
 // One evaluation at a time: it owns the scratch fields of all nodes. Recursive, because a primitive with a body evaluates it.
 std::recursive_mutex& eval_mutex() {
-  static std::recursive_mutex& mutex = *[] {
-    // A child of fork finds the mutex free: the parent held it only for the fork itself.
-    pthread_atfork([] { eval_mutex().lock(); }, [] { eval_mutex().unlock(); }, [] { eval_mutex().unlock(); });
-    return new std::recursive_mutex;
+  alignas(std::recursive_mutex) static unsigned char storage[sizeof(std::recursive_mutex)];
+  static std::recursive_mutex* const mutex = [] {
+    get_active_memory(); // the allocator's own handlers are registered first, hence run inside these
+    // The forking thread takes part: it waits for the evaluation in progress. In the child the thread has another identity, and could
+    // not unlock what it locked, so the mutex is made anew.
+    pthread_atfork(hold_evaluation, release_evaluation, [] { new (storage) std::recursive_mutex; });
+    return new (storage) std::recursive_mutex;
   }();
-  return mutex;
+  return *mutex;
 }
 
 std::atomic<bool (*)()> interrupt_check{nullptr};
@@ -343,6 +347,9 @@ Depth& depth() {
 }
 
 } // namespace
+
+void hold_evaluation() { eval_mutex().lock(); }
+void release_evaluation() { eval_mutex().unlock(); }
 
 void set_interrupt_check(bool (*check)()) { interrupt_check.store(check); }
 

@@ -1,5 +1,7 @@
 // eval, async_eval and synchronize; and how Ctrl-C stops an evaluation.
 #include "mlx_core/error.h"
+#include "mlx_core/eval/background.h"
+#include "mlx_core/eval/fork.h"
 #include "mlx_core/eval/interrupt.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/convert.h"
@@ -54,6 +56,20 @@ void bind_evaluation(nb::module_& m) {
   main_thread = nb::cast<unsigned long>(nb::module_::import_("threading").attr("main_thread")().attr("ident"));
   core::set_interrupt_check(signal_raised);
   nb::register_exception_translator(translate_interruption);
+  nb::module_::import_("atexit").attr("register")(nb::cpp_function([] {
+    nb::gil_scoped_release released;
+    core::finish_background();
+  }));
+  // An evaluation may need the interpreter lock to finish, so the forking thread waits for it without that lock.
+  nb::module_ os = nb::module_::import_("os");
+  if (nb::hasattr(os, "register_at_fork")) {
+    os.attr("register_at_fork")(
+        nb::arg("before") = nb::cpp_function([] {
+          nb::gil_scoped_release released;
+          core::hold_evaluation();
+        }),
+        nb::arg("after_in_parent") = nb::cpp_function(core::release_evaluation));
+  }
 
   m.def(
       "eval",
