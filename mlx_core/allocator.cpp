@@ -1,12 +1,12 @@
 // A caching host allocator: freed blocks wait in lists by size class and are handed out again.
 #include "mlx_core/allocator.h"
 
+#include <pthread.h>
+#include <unistd.h>
 #include <bit>
 #include <cstdlib>
 #include <mutex>
 #include <new>
-#include <pthread.h>
-#include <unistd.h>
 
 #include "mlx_core/error.h"
 
@@ -38,8 +38,8 @@ size_t class_bytes(size_t c) {
 
 constexpr size_t class_count = 4 * 48;
 
-// Blocks of the smallest classes (up to 1 KiB) are carved from slabs, which are kept for ever: they are too many to be worth
-// a trip to malloc each.
+// Blocks of the smallest classes (up to 1 KiB) are carved from slabs, which are kept for ever: they are too many to be
+// worth a trip to malloc each.
 constexpr size_t small_classes = 12;
 constexpr size_t slab_bytes = size_t{1} << 16;
 
@@ -175,11 +175,26 @@ BufferRef adopt(void* data, size_t bytes, void* owner, void (*release)(void* own
   return BufferRef(buffer);
 }
 
-size_t get_active_memory() { std::lock_guard lock(cache().mutex); return cache().active; }
-size_t get_peak_memory() { std::lock_guard lock(cache().mutex); return cache().peak; }
-void reset_peak_memory() { std::lock_guard lock(cache().mutex); cache().peak = cache().active; }
-size_t get_cache_memory() { std::lock_guard lock(cache().mutex); return cache().cached; }
-size_t get_memory_limit() { std::lock_guard lock(cache().mutex); return cache().memory_limit; }
+size_t get_active_memory() {
+  std::lock_guard lock(cache().mutex);
+  return cache().active;
+}
+size_t get_peak_memory() {
+  std::lock_guard lock(cache().mutex);
+  return cache().peak;
+}
+void reset_peak_memory() {
+  std::lock_guard lock(cache().mutex);
+  cache().peak = cache().active;
+}
+size_t get_cache_memory() {
+  std::lock_guard lock(cache().mutex);
+  return cache().cached;
+}
+size_t get_memory_limit() {
+  std::lock_guard lock(cache().mutex);
+  return cache().memory_limit;
+}
 size_t set_memory_limit(size_t limit) {
   std::lock_guard lock(cache().mutex);
   return std::exchange(cache().memory_limit, limit);

@@ -11,11 +11,11 @@ namespace mlx::core {
 // A piece of memory with a reference count. Only eval_cpu and eval_gpu look inside.
 struct Buffer {
   void* data = nullptr;
-  size_t size = 0;                         // bytes the owner asked for
-  void* device_handle = nullptr;           // a GPU backend's object for the same memory
-  bool pinned = false;                     // never donated or returned to the cache: foreign memory
-  void (*release)(Buffer*) = nullptr;      // how the last reference frees it
-  void* owner = nullptr;                   // what `release` needs to know
+  size_t size = 0;                    // bytes the owner asked for
+  void* device_handle = nullptr;      // a GPU backend's object for the same memory
+  bool pinned = false;                // never donated or returned to the cache: foreign memory
+  void (*release)(Buffer*) = nullptr; // how the last reference frees it
+  void* owner = nullptr;              // what `release` needs to know
   std::atomic<uint32_t> references{1};
 };
 

@@ -164,13 +164,9 @@ array array::scalar_from_bytes(const void* element, Dtype dtype) {
 
 // --- storage ---
 
-Dim array::shape(int axis) const {
-  return node_->shape[static_cast<size_t>(normalize_axis("shape", axis, ndim()))];
-}
+Dim array::shape(int axis) const { return node_->shape[static_cast<size_t>(normalize_axis("shape", axis, ndim()))]; }
 
-void array::allocate() {
-  set_storage(core::allocate(nbytes()), 0, row_major_strides(shape()));
-}
+void array::allocate() { set_storage(core::allocate(nbytes()), 0, row_major_strides(shape())); }
 
 void array::share(const array& source, Strides strides, int64_t offset_elements) {
   Node* from = source.node_;

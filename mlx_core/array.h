@@ -1,7 +1,8 @@
 // array: an immutable value, known by its shape and dtype, that is computed when somebody reads it.
 //
-// An array points at a node. A node is a leaf that holds data, or the result of a primitive applied to operands. Copying an
-// array copies the pointer. Nodes never change, except that evaluation fills in their data and lets their operands go.
+// An array points at a node. A node is a leaf that holds data, or the result of a primitive applied to operands.
+// Copying an array copies the pointer. Nodes never change, except that evaluation fills in their data and lets their
+// operands go.
 #pragma once
 
 #include <atomic>
@@ -113,7 +114,9 @@ class array {
   T item() const;
   // Element pointer of an evaluated array; mind strides().
   template <typename T>
-  const T* data() const { return static_cast<const T*>(raw_data()); }
+  const T* data() const {
+    return static_cast<const T*>(raw_data());
+  }
   bool is_available() const;
   bool is_row_contiguous() const;
   const Strides& strides() const; // of an evaluated array, in elements
@@ -163,7 +166,7 @@ struct Node {
   // What few nodes need.
   struct Extra {
     std::exception_ptr error;
-    std::vector<array> outputs;      // of a multi-output application: storage of each output
+    std::vector<array> outputs; // of a multi-output application: storage of each output
     // A vmap placeholder keeps the batched primal and its axis, so that reads inside the mapped function can answer.
     std::optional<array> batched;
     int batch_axis = 0;
@@ -173,14 +176,14 @@ struct Node {
   std::atomic<State> state{State::lazy};
   Dtype dtype;
   bool row_contiguous = true;
-  uint16_t operand_count = 0;     // 0 again once detached
-  uint16_t operand_capacity = 0;  // slots behind the node
-  uint32_t origin = 0;  // index into the table of source lines; 0 is unknown
-  uint64_t level = 0;   // id of the innermost transform frame it depends on; 0 is none
+  uint16_t operand_count = 0;    // 0 again once detached
+  uint16_t operand_capacity = 0; // slots behind the node
+  uint32_t origin = 0;           // index into the table of source lines; 0 is unknown
+  uint64_t level = 0;            // id of the innermost transform frame it depends on; 0 is none
   Shape shape;
   Strides strides;
   BufferRef buffer;
-  int64_t offset = 0;   // bytes
+  int64_t offset = 0;                         // bytes
   alignas(16) unsigned char inline_value[16]; // of a scalar leaf without a buffer
   PrimitiveRef primitive;
   Extra* extra = nullptr;

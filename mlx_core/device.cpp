@@ -59,7 +59,8 @@ Stream to_stream(const StreamOrDevice& s) {
 }
 
 std::string to_string(Device device) {
-  return "Device(" + std::string(device.type == Device::cpu ? "cpu" : "gpu") + ", " + std::to_string(device.index) + ")";
+  return "Device(" + std::string(device.type == Device::cpu ? "cpu" : "gpu") + ", " + std::to_string(device.index) +
+         ")";
 }
 std::string to_string(Stream stream) {
   return "Stream(" + to_string(stream.device) + ", " + std::to_string(stream.index) + ")";

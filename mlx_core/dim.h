@@ -33,16 +33,44 @@ class Dim {
     // The same expression is equal without a guard.
     return a.value_ == b.value_ || (!plain(a, b) && static_cast<int64_t>(a) == static_cast<int64_t>(b));
   }
-  template <std::integral T> friend constexpr Dim operator+(Dim a, T b) { return a + Dim(b); }
-  template <std::integral T> friend constexpr Dim operator-(Dim a, T b) { return a - Dim(b); }
-  template <std::integral T> friend constexpr Dim operator*(Dim a, T b) { return a * Dim(b); }
-  template <std::integral T> friend constexpr Dim operator/(Dim a, T b) { return a / Dim(b); }
-  template <std::integral T> friend constexpr Dim operator+(T a, Dim b) { return Dim(a) + b; }
-  template <std::integral T> friend constexpr Dim operator-(T a, Dim b) { return Dim(a) - b; }
-  template <std::integral T> friend constexpr Dim operator*(T a, Dim b) { return Dim(a) * b; }
-  template <std::integral T> friend constexpr Dim operator/(T a, Dim b) { return Dim(a) / b; }
-  template <std::integral T> friend constexpr bool operator==(Dim a, T b) { return a == Dim(b); }
-  template <std::integral T> friend constexpr auto operator<=>(Dim a, T b) {
+  template <std::integral T>
+  friend constexpr Dim operator+(Dim a, T b) {
+    return a + Dim(b);
+  }
+  template <std::integral T>
+  friend constexpr Dim operator-(Dim a, T b) {
+    return a - Dim(b);
+  }
+  template <std::integral T>
+  friend constexpr Dim operator*(Dim a, T b) {
+    return a * Dim(b);
+  }
+  template <std::integral T>
+  friend constexpr Dim operator/(Dim a, T b) {
+    return a / Dim(b);
+  }
+  template <std::integral T>
+  friend constexpr Dim operator+(T a, Dim b) {
+    return Dim(a) + b;
+  }
+  template <std::integral T>
+  friend constexpr Dim operator-(T a, Dim b) {
+    return Dim(a) - b;
+  }
+  template <std::integral T>
+  friend constexpr Dim operator*(T a, Dim b) {
+    return Dim(a) * b;
+  }
+  template <std::integral T>
+  friend constexpr Dim operator/(T a, Dim b) {
+    return Dim(a) / b;
+  }
+  template <std::integral T>
+  friend constexpr bool operator==(Dim a, T b) {
+    return a == Dim(b);
+  }
+  template <std::integral T>
+  friend constexpr auto operator<=>(Dim a, T b) {
     return static_cast<int64_t>(a) <=> static_cast<int64_t>(b);
   }
   friend constexpr auto operator<=>(Dim a, Dim b) { return static_cast<int64_t>(a) <=> static_cast<int64_t>(b); }

@@ -14,12 +14,32 @@ using complex128_t = std::complex<double>;
 
 struct Dtype {
   enum class Val : uint8_t {
-    bool_, uint8, uint16, uint32, uint64, int8, int16, int32, int64,
-    float16, bfloat16, float32, float64, complex64, complex128,
+    bool_,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+    int8,
+    int16,
+    int32,
+    int64,
+    float16,
+    bfloat16,
+    float32,
+    float64,
+    complex64,
+    complex128,
   };
   // The category tree: generic > number > {integer > {signed, unsigned}, inexact > {floating, complex}}.
   enum class Category : uint8_t {
-    complexfloating, floating, inexact, signedinteger, unsignedinteger, integer, number, generic,
+    complexfloating,
+    floating,
+    inexact,
+    signedinteger,
+    unsignedinteger,
+    integer,
+    number,
+    generic,
   };
 
   Val val;
@@ -74,9 +94,13 @@ Dtype inexact_of(Dtype dtype);
 bool issubdtype(Dtype dtype, Dtype::Category category);
 bool issubdtype(Dtype::Category a, Dtype::Category b);
 
-template <typename T> struct dtype_of;
-#define MLX_DTYPE_OF(type, value) \
-  template <> struct dtype_of<type> { static constexpr Dtype::Val val = Dtype::Val::value; }
+template <typename T>
+struct dtype_of;
+#define MLX_DTYPE_OF(type, value)                        \
+  template <>                                            \
+  struct dtype_of<type> {                                \
+    static constexpr Dtype::Val val = Dtype::Val::value; \
+  }
 MLX_DTYPE_OF(bool, bool_);
 MLX_DTYPE_OF(uint8_t, uint8);
 MLX_DTYPE_OF(uint16_t, uint16);

@@ -54,9 +54,7 @@ struct bfloat16_t {
 
   constexpr bfloat16_t() = default;
   constexpr explicit bfloat16_t(float value) : bits(from_float(value)) {}
-  constexpr explicit operator float() const {
-    return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
-  }
+  constexpr explicit operator float() const { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
 
  private:
   static constexpr uint16_t from_float(float value) {

@@ -60,10 +60,8 @@ array square(const array& a, StreamOrDevice s = {});
 array sqrt(const array& a, StreamOrDevice s = {});
 array rsqrt(const array& a, StreamOrDevice s = {});
 array reciprocal(const array& a, StreamOrDevice s = {});
-array clip(
-    const array& a, const std::optional<array>& a_min, const std::optional<array>& a_max, StreamOrDevice s = {});
-array nan_to_num(
-    const array& a, float nan = 0, std::optional<float> posinf = {}, std::optional<float> neginf = {},
+array clip(const array& a, const std::optional<array>& a_min, const std::optional<array>& a_max, StreamOrDevice s = {});
+array nan_to_num(const array& a, float nan = 0, std::optional<float> posinf = {}, std::optional<float> neginf = {},
     StreamOrDevice s = {});
 array where(const array& condition, const array& x, const array& y, StreamOrDevice s = {});
 
@@ -98,11 +96,9 @@ array isinf(const array& a, StreamOrDevice s = {});
 array isfinite(const array& a, StreamOrDevice s = {});
 array isposinf(const array& a, StreamOrDevice s = {});
 array isneginf(const array& a, StreamOrDevice s = {});
-array isclose(
-    const array& a, const array& b, double rtol = 1e-5, double atol = 1e-8, bool equal_nan = false,
+array isclose(const array& a, const array& b, double rtol = 1e-5, double atol = 1e-8, bool equal_nan = false,
     StreamOrDevice s = {});
-array allclose(
-    const array& a, const array& b, double rtol = 1e-5, double atol = 1e-8, bool equal_nan = false,
+array allclose(const array& a, const array& b, double rtol = 1e-5, double atol = 1e-8, bool equal_nan = false,
     StreamOrDevice s = {});
 array array_equal(const array& a, const array& b, bool equal_nan = false, StreamOrDevice s = {});
 
@@ -165,28 +161,25 @@ array slice(const array& a, Shape start, Shape stop, StreamOrDevice s = {});
 array slice_update(
     const array& src, const array& update, Shape start, Shape stop, Shape strides, StreamOrDevice s = {});
 array slice_update(const array& src, const array& update, Shape start, Shape stop, StreamOrDevice s = {});
-// The part of shape slice_size that starts at the indices `start` along `axes`, and at 0 along the others. A braced list is
-// never taken for `start`: slice_update(a, b, {0, 1}, {2, 3}) gives bounds.
+// The part of shape slice_size that starts at the indices `start` along `axes`, and at 0 along the others. A braced
+// list is never taken for `start`: slice_update(a, b, {0, 1}, {2, 3}) gives bounds.
 namespace detail {
 array slice_at(const array& a, const array& start, const Axes& axes, const Shape& slice_size, StreamOrDevice s);
-array slice_update_at(
-    const array& src, const array& update, const array& start, const Axes& axes, StreamOrDevice s);
+array slice_update_at(const array& src, const array& update, const array& start, const Axes& axes, StreamOrDevice s);
 } // namespace detail
 template <std::same_as<array> Start>
 array slice(const array& a, const Start& start, const Axes& axes, const Shape& slice_size, StreamOrDevice s = {}) {
   return detail::slice_at(a, start, axes, slice_size, s);
 }
 template <std::same_as<array> Start>
-array slice_update(
-    const array& src, const array& update, const Start& start, const Axes& axes, StreamOrDevice s = {}) {
+array slice_update(const array& src, const array& update, const Start& start, const Axes& axes, StreamOrDevice s = {}) {
   return detail::slice_update_at(src, update, start, axes, s);
 }
 // Elements offset + i * strides[0] + ... of the flattened array.
 array as_strided(const array& a, Shape shape, Strides strides, int64_t offset, StreamOrDevice s = {});
 // a[indices[0], + ...]: indices select along `axes`, broadcast together; the slice read at each has shape slice_sizes.
 // The output's shape is the indices' followed by slice_sizes.
-array gather(
-    const array& a, const std::vector<array>& indices, const Axes& axes, const Shape& slice_sizes,
+array gather(const array& a, const std::vector<array>& indices, const Axes& axes, const Shape& slice_sizes,
     StreamOrDevice s = {});
 // a with updates (indices' shape followed by a slice shape) written at the indices; the last of duplicates wins.
 array scatter(
@@ -258,8 +251,7 @@ array topk(const array& a, int k, StreamOrDevice s = {});
 array searchsorted(
     const array& sorted_sequence, const array& values, const std::string& side = "left", StreamOrDevice s = {});
 // The values, then those of index, inverse and counts that are asked for.
-std::vector<array> unique(
-    const array& a, int size, bool return_index, bool return_inverse, bool return_counts,
+std::vector<array> unique(const array& a, int size, bool return_index, bool return_inverse, bool return_counts,
     const std::optional<array>& fill_value = {}, StreamOrDevice s = {});
 array unique(const array& a, int size, const std::optional<array>& fill_value = {}, StreamOrDevice s = {});
 array median(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
@@ -288,19 +280,16 @@ array diff(const array& a, int n = 1, int axis = -1, StreamOrDevice s = {});
 
 // --- products ---
 array matmul(const array& a, const array& b, StreamOrDevice s = {});
-array addmm(
-    const array& c, const array& a, const array& b, float alpha = 1, float beta = 1, StreamOrDevice s = {});
+array addmm(const array& c, const array& a, const array& b, float alpha = 1, float beta = 1, StreamOrDevice s = {});
 
 // --- padding and rearranging ---
-// low[i] elements are added before axis axes[i], and high[i] behind. mode: "constant" (value), "edge", "reflect", "symmetric".
-array pad(
-    const array& a, const Axes& axes, const Shape& low, const Shape& high, const array& value = array(0),
+// low[i] elements are added before axis axes[i], and high[i] behind. mode: "constant" (value), "edge", "reflect",
+// "symmetric".
+array pad(const array& a, const Axes& axes, const Shape& low, const Shape& high, const array& value = array(0),
     const std::string& mode = "constant", StreamOrDevice s = {});
-array pad(
-    const array& a, const std::vector<std::pair<int, int>>& pad_width, const array& value = array(0),
+array pad(const array& a, const std::vector<std::pair<int, int>>& pad_width, const array& value = array(0),
     const std::string& mode = "constant", StreamOrDevice s = {});
-array pad(
-    const array& a, int pad_width, const array& value = array(0), const std::string& mode = "constant",
+array pad(const array& a, int pad_width, const array& value = array(0), const std::string& mode = "constant",
     StreamOrDevice s = {});
 array tile(const array& a, const Shape& reps, StreamOrDevice s = {});
 array repeat(const array& a, int repeats, int axis, StreamOrDevice s = {});
@@ -329,7 +318,8 @@ array tensordot(const array& a, const array& b, const Axes& axes_a, const Axes& 
 array tensordot(const array& a, const array& b, int axes = 2, StreamOrDevice s = {});
 array kron(const array& a, const array& b, StreamOrDevice s = {});
 array einsum(const std::string& subscripts, const std::vector<array>& operands, StreamOrDevice s = {});
-// The order of contractions einsum would take, as positions in the list of operands that are left, and its costs as text.
+// The order of contractions einsum would take, as positions in the list of operands that are left, and its costs as
+// text.
 std::pair<std::vector<std::vector<int>>, std::string> einsum_path(
     const std::string& subscripts, const std::vector<array>& operands);
 
@@ -361,16 +351,41 @@ template <typename T>
 concept Number = std::is_arithmetic_v<T>;
 template <Number T>
 array scalar_like(T value, const array& like) {
-  bool fits = like.dtype().is_inexact() || (std::is_integral_v<T> && (like.dtype().is_integer() || std::is_same_v<T, bool>));
+  bool fits =
+      like.dtype().is_inexact() || (std::is_integral_v<T> && (like.dtype().is_integer() || std::is_same_v<T, bool>));
   return fits ? array(value, like.dtype()) : array(value);
 }
-template <Number T> array operator+(const array& a, T b) { return add(a, scalar_like(b, a)); }
-template <Number T> array operator+(T a, const array& b) { return add(scalar_like(a, b), b); }
-template <Number T> array operator-(const array& a, T b) { return subtract(a, scalar_like(b, a)); }
-template <Number T> array operator-(T a, const array& b) { return subtract(scalar_like(a, b), b); }
-template <Number T> array operator*(const array& a, T b) { return multiply(a, scalar_like(b, a)); }
-template <Number T> array operator*(T a, const array& b) { return multiply(scalar_like(a, b), b); }
-template <Number T> array operator/(const array& a, T b) { return divide(a, scalar_like(b, a)); }
-template <Number T> array operator/(T a, const array& b) { return divide(scalar_like(a, b), b); }
+template <Number T>
+array operator+(const array& a, T b) {
+  return add(a, scalar_like(b, a));
+}
+template <Number T>
+array operator+(T a, const array& b) {
+  return add(scalar_like(a, b), b);
+}
+template <Number T>
+array operator-(const array& a, T b) {
+  return subtract(a, scalar_like(b, a));
+}
+template <Number T>
+array operator-(T a, const array& b) {
+  return subtract(scalar_like(a, b), b);
+}
+template <Number T>
+array operator*(const array& a, T b) {
+  return multiply(a, scalar_like(b, a));
+}
+template <Number T>
+array operator*(T a, const array& b) {
+  return multiply(scalar_like(a, b), b);
+}
+template <Number T>
+array operator/(const array& a, T b) {
+  return divide(a, scalar_like(b, a));
+}
+template <Number T>
+array operator/(T a, const array& b) {
+  return divide(scalar_like(a, b), b);
+}
 
 } // namespace mlx::core

@@ -8,9 +8,7 @@
 
 namespace mlx::core {
 
-void detail::add_primitive_reference(const Primitive* p) {
-  p->references_.fetch_add(1, std::memory_order_relaxed);
-}
+void detail::add_primitive_reference(const Primitive* p) { p->references_.fetch_add(1, std::memory_order_relaxed); }
 void detail::drop_primitive_reference(const Primitive* p) {
   if (p->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
     delete p;
@@ -102,9 +100,7 @@ std::string params_to_string(const Primitive& p) {
 bool equivalent(const Primitive& a, const Primitive& b) {
   return &a == &b || (std::strcmp(a.name(), b.name()) == 0 && params_to_string(a) == params_to_string(b));
 }
-uint64_t hash_of(const Primitive& p) {
-  return std::hash<std::string>()(std::string(p.name()) + params_to_string(p));
-}
+uint64_t hash_of(const Primitive& p) { return std::hash<std::string>()(std::string(p.name()) + params_to_string(p)); }
 
 // --- the elementwise kind ---
 

@@ -18,12 +18,12 @@ struct NoRule {
 
 // The dtypes an op takes without conversion.
 enum class Dtypes : uint8_t {
-  all,       // every dtype
-  numeric,   // every dtype but bool
-  inexact,   // floating and complex; integers and bool are promoted to float32
-  floating,  // real floating; integers and bool are promoted to float32, complex is an error
-  real,      // everything but complex
-  integral,  // integers and bool
+  all,      // every dtype
+  numeric,  // every dtype but bool
+  inexact,  // floating and complex; integers and bool are promoted to float32
+  floating, // real floating; integers and bool are promoted to float32, complex is an error
+  real,     // everything but complex
+  integral, // integers and bool
   complex,
 };
 bool accepts(Dtypes set, Dtype dtype);
@@ -36,14 +36,14 @@ struct Domain {
 // Whether a derivative exists.
 enum class Differentiable : uint8_t {
   yes,
-  zero,    // piecewise constant: the derivative is zero wherever it exists
-  no,      // the output carries no derivative at all (indices, bits)
+  zero, // piecewise constant: the derivative is zero wherever it exists
+  no,   // the output carries no derivative at all (indices, bits)
 };
 
 struct OpInfo {
-  const char* name;                 // as in Python: "sinh"
-  const char* primitive = nullptr;  // the node's name and the Metal functor: "Sinh"; null for compositions
-  const char* summary;              // the first line of the docstring
+  const char* name;                // as in Python: "sinh"
+  const char* primitive = nullptr; // the node's name and the Metal functor: "Sinh"; null for compositions
+  const char* summary;             // the first line of the docstring
   Dtypes accepts = Dtypes::all;
   Differentiable differentiable = Differentiable::yes;
   NoRule no_derivative = {nullptr}; // says why, when it is not `yes`
@@ -52,8 +52,8 @@ struct OpInfo {
   double max_ulp = 0;               // bound for float32 and float64; 0 is exact
   const char* example = nullptr;    // a doctest
   const char* details = nullptr;    // further docstring: formula with its source, errors, shapes
-  array (*unary)(const array&, StreamOrDevice) = nullptr;                              // elementwise ops: the public
-  array (*binary)(const array&, const array&, StreamOrDevice) = nullptr;               // function, so that bindings and
+  array (*unary)(const array&, StreamOrDevice) = nullptr;                // elementwise ops: the public
+  array (*binary)(const array&, const array&, StreamOrDevice) = nullptr; // function, so that bindings and
   array (*ternary)(const array&, const array&, const array&, StreamOrDevice) = nullptr; // tests are loops
 };
 

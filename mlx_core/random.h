@@ -23,37 +23,30 @@ void set_state(const array& key);
 // width bytes of random bits in each element (1, 2 or 4: uint8, uint16, uint32).
 array bits(const Shape& shape, int width = 4, const std::optional<array>& key = {}, StreamOrDevice s = {});
 // Uniform in [low, high).
-array uniform(
-    const array& low, const array& high, const Shape& shape, Dtype dtype = float32, const std::optional<array>& key = {},
-    StreamOrDevice s = {});
+array uniform(const array& low, const array& high, const Shape& shape, Dtype dtype = float32,
+    const std::optional<array>& key = {}, StreamOrDevice s = {});
 array uniform(const Shape& shape, Dtype dtype = float32, const std::optional<array>& key = {}, StreamOrDevice s = {});
-array normal(
-    const Shape& shape, Dtype dtype, const std::optional<array>& loc, const std::optional<array>& scale,
+array normal(const Shape& shape, Dtype dtype, const std::optional<array>& loc, const std::optional<array>& scale,
     const std::optional<array>& key, StreamOrDevice s = {});
 array normal(const Shape& shape, Dtype dtype = float32, const std::optional<array>& key = {}, StreamOrDevice s = {});
-array randint(
-    const array& low, const array& high, const Shape& shape, Dtype dtype = int32, const std::optional<array>& key = {},
+array randint(const array& low, const array& high, const Shape& shape, Dtype dtype = int32,
+    const std::optional<array>& key = {}, StreamOrDevice s = {});
+array bernoulli(const array& p, const std::optional<Shape>& shape = {}, const std::optional<array>& key = {},
     StreamOrDevice s = {});
-array bernoulli(
-    const array& p, const std::optional<Shape>& shape = {}, const std::optional<array>& key = {}, StreamOrDevice s = {});
 array permutation(const array& x, int axis = 0, const std::optional<array>& key = {}, StreamOrDevice s = {});
 array permutation(int x, const std::optional<array>& key = {}, StreamOrDevice s = {});
-array categorical(
-    const array& logits, int axis = -1, const std::optional<Shape>& shape = {}, std::optional<int> num_samples = {},
-    const std::optional<array>& key = {}, StreamOrDevice s = {});
+array categorical(const array& logits, int axis = -1, const std::optional<Shape>& shape = {},
+    std::optional<int> num_samples = {}, const std::optional<array>& key = {}, StreamOrDevice s = {});
 
 // -log(-log(u)) of uniform u: extreme values.
 array gumbel(const Shape& shape, Dtype dtype = float32, const std::optional<array>& key = {}, StreamOrDevice s = {});
-array laplace(
-    const Shape& shape, Dtype dtype, const std::optional<array>& loc, const std::optional<array>& scale,
+array laplace(const Shape& shape, Dtype dtype, const std::optional<array>& loc, const std::optional<array>& scale,
     const std::optional<array>& key, StreamOrDevice s = {});
 array laplace(const Shape& shape, Dtype dtype = float32, const std::optional<array>& key = {}, StreamOrDevice s = {});
 // Of the shape that the bounds broadcast to, unless shape is given.
-array truncated_normal(
-    const array& lower, const array& upper, const std::optional<Shape>& shape = {}, Dtype dtype = float32,
-    const std::optional<array>& key = {}, StreamOrDevice s = {});
-array multivariate_normal(
-    const array& mean, const array& cov, const Shape& shape = {}, Dtype dtype = float32,
+array truncated_normal(const array& lower, const array& upper, const std::optional<Shape>& shape = {},
+    Dtype dtype = float32, const std::optional<array>& key = {}, StreamOrDevice s = {});
+array multivariate_normal(const array& mean, const array& cov, const Shape& shape = {}, Dtype dtype = float32,
     const std::optional<array>& key = {}, StreamOrDevice s = {});
 
 } // namespace mlx::core::random

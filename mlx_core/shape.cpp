@@ -72,7 +72,7 @@ int normalize_axis(const char* op, int axis, int ndim) {
       fail<AxisError>(op, "axis ", axis, " is out of bounds: the array has no axes.");
     }
     fail<AxisError>(op, "axis ", axis, " is out of bounds for an array with ", ndim, " dimensions; it must be in [",
-                    -ndim, ", ", ndim - 1, "].");
+        -ndim, ", ", ndim - 1, "].");
   }
   return axis < 0 ? axis + ndim : axis;
 }

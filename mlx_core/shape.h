@@ -12,7 +12,7 @@ namespace mlx::core {
 using Shape = SmallVector<Dim, 4>;
 using Strides = SmallVector<int64_t, 4>; // in elements
 using Axes = SmallVector<int, 4>;
-using Sizes = SmallVector<int64_t, 4>;   // a shape whose entries are known numbers, for kernels
+using Sizes = SmallVector<int64_t, 4>; // a shape whose entries are known numbers, for kernels
 
 // The product of the axis lengths; 1 for a scalar.
 Dim size_of(const Shape& shape);

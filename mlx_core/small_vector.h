@@ -60,7 +60,10 @@ class SmallVector {
     }
     return *this;
   }
-  ~SmallVector() { clear(); release(); }
+  ~SmallVector() {
+    clear();
+    release();
+  }
 
   T* data() noexcept { return data_; }
   const T* data() const noexcept { return data_; }
@@ -70,8 +73,14 @@ class SmallVector {
   iterator end() noexcept { return data_ + size_; }
   const_iterator begin() const noexcept { return data_; }
   const_iterator end() const noexcept { return data_ + size_; }
-  T& operator[](size_t i) { assert(i < size_); return data_[i]; }
-  const T& operator[](size_t i) const { assert(i < size_); return data_[i]; }
+  T& operator[](size_t i) {
+    assert(i < size_);
+    return data_[i];
+  }
+  const T& operator[](size_t i) const {
+    assert(i < size_);
+    return data_[i];
+  }
   T& front() { return (*this)[0]; }
   const T& front() const { return (*this)[0]; }
   T& back() { return (*this)[size_ - 1]; }

@@ -13,8 +13,8 @@ namespace detail {
 extern std::atomic<uint64_t> oldest_open_frame; // of all threads; max when none is open
 }
 
-// A traced node keeps its operands when it is evaluated: an open transform may still walk through it. Nodes of frames that
-// closed inside an open one count too.
+// A traced node keeps its operands when it is evaluated: an open transform may still walk through it. Nodes of frames
+// that closed inside an open one count too.
 inline bool is_traced(const Node& node) {
   return node.level >= detail::oldest_open_frame.load(std::memory_order_acquire);
 }

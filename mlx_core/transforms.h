@@ -16,8 +16,7 @@ using VectorFunction = std::function<std::vector<array>(const std::vector<array>
 std::pair<std::vector<array>, std::vector<array>> vjp(
     const VectorFunction& fun, const std::vector<array>& primals, const std::vector<array>& cotangents);
 // As above, when the cotangents are known only after the outputs are (grad).
-std::pair<std::vector<array>, std::vector<array>> vjp(
-    const VectorFunction& fun, const std::vector<array>& primals,
+std::pair<std::vector<array>, std::vector<array>> vjp(const VectorFunction& fun, const std::vector<array>& primals,
     const std::function<std::vector<array>(const std::vector<array>& outputs)>& cotangents_of);
 std::pair<array, array> vjp(const std::function<array(const array&)>& fun, const array& primal, const array& cotangent);
 
@@ -39,19 +38,19 @@ std::function<array(const array&)> grad(const std::function<array(const array&)>
 using VmapAxes = std::vector<std::optional<int>>;
 VectorFunction vmap(const VectorFunction& fun, VmapAxes in_axes = {}, VmapAxes out_axes = {});
 // vmap(fun, in_axes, ...)(args) when the axes of the outputs are known only after the outputs are.
-std::vector<array> vmap_call(
-    const VectorFunction& fun, const VmapAxes& in_axes, const std::vector<array>& args,
+std::vector<array> vmap_call(const VectorFunction& fun, const VmapAxes& in_axes, const std::vector<array>& args,
     const std::function<VmapAxes(const std::vector<array>& outputs)>& out_axes_of);
-std::function<array(const array&)> vmap(const std::function<array(const array&)>& fun, int in_axis = 0, int out_axis = 0);
-std::function<array(const array&, const array&)> vmap(
-    const std::function<array(const array&, const array&)>& fun, int in_axis_a = 0, int in_axis_b = 0, int out_axis = 0);
+std::function<array(const array&)> vmap(
+    const std::function<array(const array&)>& fun, int in_axis = 0, int out_axis = 0);
+std::function<array(const array&, const array&)> vmap(const std::function<array(const array&, const array&)>& fun,
+    int in_axis_a = 0, int in_axis_b = 0, int out_axis = 0);
 
 // fun, but a derivative computes again what happens inside instead of keeping it: less memory for more work.
 VectorFunction checkpoint(const VectorFunction& fun);
 
-// fun with rules of its own. Each may be left out: it then follows from fun itself. Gradients with respect to arrays that
-// fun captures follow from fun, too. The forms are those of MLX; custom.h has one that says which tangents are zero.
-// vjp: (primals, cotangents, outputs) -> cotangents of the primals.
+// fun with rules of its own. Each may be left out: it then follows from fun itself. Gradients with respect to arrays
+// that fun captures follow from fun, too. The forms are those of MLX; custom.h has one that says which tangents are
+// zero. vjp: (primals, cotangents, outputs) -> cotangents of the primals.
 using VjpRule = std::function<std::vector<array>(
     const std::vector<array>& primals, const std::vector<array>& cotangents, const std::vector<array>& outputs)>;
 // jvp: (primals, tangents of those numbered argnums, argnums) -> tangents of the outputs.
@@ -60,9 +59,8 @@ using JvpRule = std::function<std::vector<array>(
 // vmap: (inputs, the axis of each or -1) -> (outputs, the axis of each or -1).
 using VmapRule = std::function<std::pair<std::vector<array>, std::vector<int>>(
     const std::vector<array>& inputs, const std::vector<int>& axes)>;
-VectorFunction custom_function(
-    const VectorFunction& fun, std::optional<VjpRule> vjp = {}, std::optional<JvpRule> jvp = {},
-    std::optional<VmapRule> vmap = {});
+VectorFunction custom_function(const VectorFunction& fun, std::optional<VjpRule> vjp = {},
+    std::optional<JvpRule> jvp = {}, std::optional<VmapRule> vmap = {});
 VectorFunction custom_vjp(const VectorFunction& fun, VjpRule vjp);
 
 // The batched value behind an array inside a vmapped function: lanes along `axis`. nullopt when it is the same in every
@@ -73,7 +71,8 @@ struct BatchedView {
 };
 std::optional<BatchedView> batched_view(const array& a);
 
-// The number of lanes of each vmap that is open on this thread, outermost first: random draws an independent key for each.
+// The number of lanes of each vmap that is open on this thread, outermost first: random draws an independent key for
+// each.
 struct OpenVmap {
   int64_t lanes;
   // A per-lane array inside that vmap whose batch (axis 0) is `batched`.

@@ -24,14 +24,15 @@ int main() {
   // Gradients with respect to several arrays at once.
   auto loss = [](const std::vector<mx::array>& in) { return std::vector<mx::array>{mx::sum(in[0] * in[1])}; };
   auto [losses, grads] = mx::value_and_grad(loss, {0, 1})({mx::array({1.f, 2.f}), mx::array({3.f, 4.f})});
-  std::printf("loss = %.1f, d loss / d first[1] = %.1f\n", losses[0].item<float>(), mx::take(grads[0], mx::array(1)).item<float>());
+  std::printf("loss = %.1f, d loss / d first[1] = %.1f\n", losses[0].item<float>(),
+      mx::take(grads[0], mx::array(1)).item<float>());
 
   // The derivative of rounding is zero; this one passes gradients straight through.
-  auto rounded = mx::custom_vjp(
-      [](const std::vector<mx::array>& in) { return std::vector<mx::array>{mx::round(in[0])}; },
-      [](const std::vector<mx::array>&, const std::vector<mx::array>& cotangents, const std::vector<mx::array>&) {
-        return cotangents;
-      });
+  auto rounded =
+      mx::custom_vjp([](const std::vector<mx::array>& in) { return std::vector<mx::array>{mx::round(in[0])}; },
+          [](const std::vector<mx::array>&, const std::vector<mx::array>& cotangents, const std::vector<mx::array>&) {
+            return cotangents;
+          });
   auto straight = mx::grad([&](const mx::array& v) { return mx::square(rounded({v})[0]); });
   std::printf("straight through = %.1f\n", straight(mx::array(2.7f)).item<float>());
 }

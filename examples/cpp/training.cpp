@@ -18,8 +18,7 @@ int main() {
   mx::array y = mx::sin(x);
 
   auto [key1, key2] = mx::random::split(mx::random::key(0));
-  Arrays parameters{
-      mx::random::normal({1, units}, mx::float32, key1), mx::zeros({units}),
+  Arrays parameters{mx::random::normal({1, units}, mx::float32, key1), mx::zeros({units}),
       mx::random::normal({units, 1}, mx::float32, key2) * (1 / std::sqrt(float(units))), mx::zeros({1})};
   Arrays velocity;
   for (const mx::array& p : parameters) {
@@ -41,6 +40,7 @@ int main() {
     }
   }
   float last = loss(parameters)[0].item<float>();
-  std::printf("after %d steps: loss %.5f, sin(1) is about %.2f\n", steps, last, network(parameters, mx::full({1, 1}, mx::array(1.0f))).item<float>());
+  std::printf("after %d steps: loss %.5f, sin(1) is about %.2f\n", steps, last,
+      network(parameters, mx::full({1, 1}, mx::array(1.0f))).item<float>());
   return last < 0.02f ? 0 : 1;
 }

@@ -26,10 +26,9 @@ int main() {
   Binary distance = [&](const mx::array& a, const mx::array& b) { return norm(a - b); };
   auto pairs = mx::vmap(
       [&](const std::vector<mx::array>& outer) {
-        return mx::vmap(
-            [&](const std::vector<mx::array>& inner) {
-              return std::vector<mx::array>{distance(outer[0], inner[0])};
-            })({outer[1]});
+        return mx::vmap([&](const std::vector<mx::array>& inner) {
+          return std::vector<mx::array>{distance(outer[0], inner[0])};
+        })({outer[1]});
       },
       {0, std::nullopt});
   mx::array table = pairs({points, points})[0];

@@ -62,7 +62,8 @@ array axpby(const array& x, const array& y, double alpha, double beta) {
 NB_MODULE(axpby, m) {
   nb::module_::import_("mlx.core"); // registers the type array
   if (!nb::type<array>().is_valid()) {
-    throw nb::import_error("axpby was built with another version of nanobind than mlx.core, which cannot share arrays.");
+    throw nb::import_error(
+        "axpby was built with another version of nanobind than mlx.core, which cannot share arrays.");
   }
   m.def("axpby", &axpby, nb::arg("x"), nb::arg("y"), nb::arg("alpha") = 1.0, nb::arg("beta") = 1.0,
       nb::sig("def axpby(x: mlx.core.array, y: mlx.core.array, alpha: float = 1, beta: float = 1) -> mlx.core.array"),

@@ -15,22 +15,28 @@ namespace {
 
 constexpr int64_t task_elements = 32 << 10;
 constexpr int64_t serial_elements = 64 << 10;
-constexpr int64_t strip = 256; // columns at once
+constexpr int64_t strip = 256;     // columns at once
 constexpr int64_t scan_limit = 16; // shorter rows are scanned directly
 
 template <typename T>
 inline auto value_of(T x) {
-  if constexpr (std::is_same_v<T, float16_t> || std::is_same_v<T, bfloat16_t>) return static_cast<float>(x);
-  else return x;
+  if constexpr (std::is_same_v<T, float16_t> || std::is_same_v<T, bfloat16_t>)
+    return static_cast<float>(x);
+  else
+    return x;
 }
 
 template <typename P>
-inline bool is_nan(P x) { return x != x; }
+inline bool is_nan(P x) {
+  return x != x;
+}
 
 template <bool max, typename P>
 inline bool before(P a, P b) {
-  if constexpr (std::is_arithmetic_v<P>) return max ? a > b : a < b;
-  else return before<max>(a.real(), b.real()) || (a.real() == b.real() && before<max>(a.imag(), b.imag()));
+  if constexpr (std::is_arithmetic_v<P>)
+    return max ? a > b : a < b;
+  else
+    return before<max>(a.real(), b.real()) || (a.real() == b.real() && before<max>(a.imag(), b.imag()));
 }
 
 template <bool max, typename P>
@@ -83,8 +89,7 @@ void arg_row(const Layout& layout, const T* row, T* buffer, uint32_t* out) {
   int64_t n = layout.length;
   auto block_at = [&](int64_t first) -> const T* {
     if (layout.stride == 1) return row + first;
-    copy_line(
-        row + first * layout.stride, layout.stride * static_cast<int64_t>(sizeof(T)), buffer, sizeof(T),
+    copy_line(row + first * layout.stride, layout.stride * static_cast<int64_t>(sizeof(T)), buffer, sizeof(T),
         std::min(reduce_block, n - first), sizeof(T));
     return buffer;
   };
@@ -134,8 +139,8 @@ void run(Layout& layout, uint32_t* out) {
   int64_t strips = (columns + strip - 1) / strip, width = std::min(columns, strip);
   int64_t units = layout.kept / columns * strips;
   int64_t per_task = layout.kept * layout.length < serial_elements
-      ? units
-      : std::max<int64_t>(1, task_elements / (layout.length * width));
+                         ? units
+                         : std::max<int64_t>(1, task_elements / (layout.length * width));
   parallel_for((units + per_task - 1) / per_task, [&](int64_t task) {
     std::unique_ptr<T[]> buffer(layout.stride == 1 || by_columns ? nullptr : new T[reduce_block]);
     int64_t begin = task * per_task, end = std::min(units, begin + per_task);
@@ -193,7 +198,8 @@ void arg_reduce(bool max, Dtype dtype, const void* in, Ints shape, Ints strides,
   }
   if (layout.kept == 0) return;
   int64_t* kept_strides[] = {layout.kept_strides.data()};
-  auto n = static_cast<size_t>(collapse_axes(static_cast<int>(layout.kept_shape.size()), layout.kept_shape.data(), kept_strides));
+  auto n = static_cast<size_t>(
+      collapse_axes(static_cast<int>(layout.kept_shape.size()), layout.kept_shape.data(), kept_strides));
   layout.kept_shape.resize(n), layout.kept_strides.resize(n);
   layout.k = &find_extremum_kernels(max ? Reduction::max : Reduction::min, dtype.is_bool() ? uint8 : dtype);
   auto* indices = static_cast<uint32_t*>(out);

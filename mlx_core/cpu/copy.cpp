@@ -33,7 +33,8 @@ class Scratch {
 // Position in the leading `ndim` axes of a layout, and the byte offset that it means for up to two operands.
 class Odometer {
  public:
-  Odometer(int ndim, const int64_t* shape, const int64_t* a, const int64_t* b, int64_t* index, int64_t flat, int64_t size)
+  Odometer(
+      int ndim, const int64_t* shape, const int64_t* a, const int64_t* b, int64_t* index, int64_t flat, int64_t size)
       : ndim_(ndim), shape_(shape), a_(a), b_(b), index_(index), size_(size) {
     for (int d = ndim - 1; d >= 0; --d) {
       index_[d] = flat % shape[d];
@@ -89,7 +90,8 @@ void choose_rows(int ndim, int64_t* shape, int64_t* src_strides, int64_t* dst_st
       best = d;
     }
   }
-  for (int64_t* values : {shape, src_strides, dst_strides}) std::rotate(values + best, values + best + 1, values + last);
+  for (int64_t* values : {shape, src_strides, dst_strides})
+    std::rotate(values + best, values + best + 1, values + last);
 }
 
 // Extents of one task's share of the (rows, columns) block. Whole cache lines along a transpose's tiles.
@@ -158,8 +160,8 @@ void read_strided(
   }
 }
 
-void copy_strided(
-    const void* src_data, Ints full_src_strides, void* dst_data, Ints full_dst_strides, Ints full_shape, int item_size) {
+void copy_strided(const void* src_data, Ints full_src_strides, void* dst_data, Ints full_dst_strides, Ints full_shape,
+    int item_size) {
   auto* src = static_cast<const char*>(src_data);
   auto* dst = static_cast<char*>(dst_data);
   Scratch scratch(full_shape.size());
@@ -191,8 +193,7 @@ void copy_strided(
 
   auto copy_cut = [&](int64_t piece, int64_t src_offset, int64_t dst_offset) {
     int64_t r = piece / across * cut.rows, c = piece % across * cut.columns;
-    copy_block(
-        src + src_offset + r * src_row + c * src_column, src_row, src_column,
+    copy_block(src + src_offset + r * src_row + c * src_column, src_row, src_column,
         dst + dst_offset + r * dst_row + c * dst_column, dst_row, dst_column, std::min(cut.rows, rows - r),
         std::min(cut.columns, columns - c), item_size);
   };

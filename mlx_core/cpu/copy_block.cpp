@@ -138,15 +138,15 @@ void transpose_block(const char* src, int64_t src_column, char* dst, int64_t dst
         }
       } else {
         for (int64_t i = 0; i < side; ++i) {
-          for (int64_t j = 0; j < side; ++j) store(to + i * dst_row + j * size, load<T>(tile + j * line_bytes + i * size));
+          for (int64_t j = 0; j < side; ++j)
+            store(to + i * dst_row + j * size, load<T>(tile + j * line_bytes + i * size));
         }
       }
     }
   }
   for (int64_t r = 0; r < whole_rows && whole_columns < columns; ++r) {
-    strided_line<T>(
-        src + r * size + whole_columns * src_column, src_column, dst + r * dst_row + whole_columns * size, size,
-        columns - whole_columns);
+    strided_line<T>(src + r * size + whole_columns * src_column, src_column, dst + r * dst_row + whole_columns * size,
+        size, columns - whole_columns);
   }
   for (int64_t r = whole_rows; r < rows; ++r) {
     strided_line<T>(src + r * size, src_column, dst + r * dst_row, size, columns);
@@ -187,9 +187,8 @@ void copy_line(const void* src, int64_t src_stride, void* dst, int64_t dst_strid
   });
 }
 
-void copy_block(
-    const void* src_data, int64_t src_row, int64_t src_column, void* dst_data, int64_t dst_row, int64_t dst_column,
-    int64_t rows, int64_t columns, int item_size) {
+void copy_block(const void* src_data, int64_t src_row, int64_t src_column, void* dst_data, int64_t dst_row,
+    int64_t dst_column, int64_t rows, int64_t columns, int item_size) {
   auto* src = static_cast<const char*>(src_data);
   auto* dst = static_cast<char*>(dst_data);
   if (columns == 1 || (dst_column != item_size && dst_row == item_size)) {
@@ -217,8 +216,7 @@ void copy_block(
       constexpr int64_t at_once = 512;
       for (int64_t r = 0; r < rows; r += at_once) {
         for (int64_t c = 0; c < columns; ++c) {
-          strided_line<T>(
-              src + r * src_row + c * src_column, src_row, dst + r * dst_row + c * dst_column, dst_row,
+          strided_line<T>(src + r * src_row + c * src_column, src_row, dst + r * dst_row + c * dst_column, dst_row,
               std::min(at_once, rows - r));
         }
       }

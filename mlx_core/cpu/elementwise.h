@@ -12,31 +12,92 @@ namespace mlx::core::cpu {
 // except where a comment says otherwise.
 enum class Body : uint16_t {
   // arithmetic, unary. On complex, abs gives the real dtype, sign gives z / |z| (0 at 0).
-  copy, negative, abs, sign, square, sqrt, rsqrt, reciprocal,
+  copy,
+  negative,
+  abs,
+  sign,
+  square,
+  sqrt,
+  rsqrt,
+  reciprocal,
   conjugate,
-  real, imag,              // complex -> its real dtype
-  make_complex,            // (real, real) -> the complex dtype of that width
+  real,
+  imag,         // complex -> its real dtype
+  make_complex, // (real, real) -> the complex dtype of that width
   // exponential
-  exp, expm1, log, log2, log10, log1p, sigmoid, erf, erfinv, exp2,
+  exp,
+  expm1,
+  log,
+  log2,
+  log10,
+  log1p,
+  sigmoid,
+  erf,
+  erfinv,
+  exp2,
   // trigonometric and hyperbolic
-  sin, cos, tan, arcsin, arccos, arctan, sinh, cosh, tanh, arcsinh, arccosh, arctanh,
+  sin,
+  cos,
+  tan,
+  arcsin,
+  arccos,
+  arctan,
+  sinh,
+  cosh,
+  tanh,
+  arcsinh,
+  arccosh,
+  arctanh,
   // rounding
-  floor, ceil, trunc, rint,
+  floor,
+  ceil,
+  trunc,
+  rint,
   // predicates: any dtype -> bool
-  isnan, isinf, isfinite, isposinf, isneginf, logical_not, signbit,
+  isnan,
+  isinf,
+  isfinite,
+  isposinf,
+  isneginf,
+  logical_not,
+  signbit,
   // bitwise, integers and bool
   bitwise_invert,
   // arithmetic, binary
-  add, subtract, multiply, divide, floor_divide, remainder, power, maximum, minimum, logaddexp, arctan2,
-  zero_times,              // a == 0 ? 0 : a * b, so that a zero cotangent hides an infinite or NaN derivative
-  hypot, nextafter, copysign,
+  add,
+  subtract,
+  multiply,
+  divide,
+  floor_divide,
+  remainder,
+  power,
+  maximum,
+  minimum,
+  logaddexp,
+  arctan2,
+  zero_times, // a == 0 ? 0 : a * b, so that a zero cotangent hides an infinite or NaN derivative
+  hypot,
+  nextafter,
+  copysign,
   // comparison: (T, T) -> bool
-  equal, not_equal, less, less_equal, greater, greater_equal, nan_equal,
-  logical_and, logical_or, logical_xor,
+  equal,
+  not_equal,
+  less,
+  less_equal,
+  greater,
+  greater_equal,
+  nan_equal,
+  logical_and,
+  logical_or,
+  logical_xor,
   // bitwise, binary
-  bitwise_and, bitwise_or, bitwise_xor, left_shift, right_shift,
+  bitwise_and,
+  bitwise_or,
+  bitwise_xor,
+  left_shift,
+  right_shift,
   // ternary
-  select,                  // (bool, T, T) -> T
+  select, // (bool, T, T) -> T
   count_
 };
 

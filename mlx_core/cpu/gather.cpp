@@ -43,8 +43,10 @@ struct Slice {
   int item_size;
 
   Slice(Ints slice_shape, Ints src_strides, int item)
-      : shape(slice_shape.begin(), slice_shape.end()), strides(src_strides.begin(), src_strides.end()),
-        size(product(slice_shape)), item_size(item) {
+      : shape(slice_shape.begin(), slice_shape.end()),
+        strides(src_strides.begin(), src_strides.end()),
+        size(product(slice_shape)),
+        item_size(item) {
     int64_t* all[] = {strides.data()};
     auto n = static_cast<size_t>(collapse_axes(static_cast<int>(shape.size()), shape.data(), all));
     shape.resize(n), strides.resize(n);
@@ -63,18 +65,20 @@ struct Slice {
     bool row = shape.size() == 1 && strides[0] == 1;
     for (int64_t i = 0; i < n; ++i, out += bytes) {
       const char* from = src + offsets[i] * item_size;
-      if (row) std::memcpy(out, from, static_cast<size_t>(bytes));
-      else if (shape.size() == 1) copy_line(from, strides[0] * item_size, out, item_size, size, item_size);
-      else read_strided(from, shape, strides, item_size, 0, size, out);
+      if (row)
+        std::memcpy(out, from, static_cast<size_t>(bytes));
+      else if (shape.size() == 1)
+        copy_line(from, strides[0] * item_size, out, item_size, size, item_size);
+      else
+        read_strided(from, shape, strides, item_size, 0, size, out);
     }
   }
 };
 
 } // namespace
 
-void gather(
-    const void* src_data, Ints src_shape, Ints src_strides, int item_size, std::span<const IndexOperand> indices,
-    Ints index_shape, Ints slice_shape, void* out_data) {
+void gather(const void* src_data, Ints src_shape, Ints src_strides, int item_size,
+    std::span<const IndexOperand> indices, Ints index_shape, Ints slice_shape, void* out_data) {
   auto* src = static_cast<const char*>(src_data);
   auto* out = static_cast<char*>(out_data);
   Slice slice(slice_shape, src_strides, item_size);
@@ -94,8 +98,8 @@ void gather(
     return;
   }
   int64_t per_task = positions * bytes <= serial_bytes && positions <= 16 * index_chunk
-      ? positions
-      : std::max<int64_t>(1, std::min(task_bytes / bytes, 16 * index_chunk));
+                         ? positions
+                         : std::max<int64_t>(1, std::min(task_bytes / bytes, 16 * index_chunk));
   parallel_for((positions + per_task - 1) / per_task, [&](int64_t task) {
     int64_t offsets[index_chunk];
     int64_t end = std::min(positions, (task + 1) * per_task);
@@ -107,9 +111,8 @@ void gather(
   });
 }
 
-void gather_along_axis(
-    const void* src, Ints src_strides, int64_t src_length, int item_size, const void* index, Dtype index_dtype,
-    Ints index_strides, Ints shape, int axis, void* out) {
+void gather_along_axis(const void* src, Ints src_strides, int64_t src_length, int item_size, const void* index,
+    Dtype index_dtype, Ints index_strides, Ints shape, int axis, void* out) {
   int64_t total = product(shape);
   if (total == 0) return;
   AxisWalk walk(shape, axis, src_strides, index_strides, {});
@@ -120,7 +123,8 @@ void gather_along_axis(
     int64_t values[index_chunk];
     auto run = [&](int64_t flat, int64_t src_at, int64_t index_at, int64_t, int64_t n) {
       read_indices(static_cast<const char*>(index) + index_at * index_dtype.size(), index_dtype, index_step, n, values);
-      for (int64_t i = 0; i < n; ++i) values[i] = src_at + i * src_step + checked_index(bounds, values[i]) * axis_stride;
+      for (int64_t i = 0; i < n; ++i)
+        values[i] = src_at + i * src_step + checked_index(bounds, values[i]) * axis_stride;
       with_item(item_size, [&](auto item) {
         using T = decltype(item);
         for (int64_t i = 0; i < n; ++i) static_cast<T*>(out)[flat + i] = static_cast<const T*>(src)[values[i]];

@@ -15,8 +15,8 @@ namespace {
 constexpr int64_t whole_product = 1 << 21; // multiplications up to which a product stays in one piece
 constexpr int64_t task_product = 1 << 19;  // a task's least work
 constexpr int64_t panel_side = 256;
-constexpr int64_t vector_panel = 1 << 18;  // matrix elements per piece of a matrix-vector product
-constexpr int64_t half_panel = 1 << 16;    // elements widened at a time where few rows or columns use them
+constexpr int64_t vector_panel = 1 << 18; // matrix elements per piece of a matrix-vector product
+constexpr int64_t half_panel = 1 << 16;   // elements widened at a time where few rows or columns use them
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -46,8 +46,7 @@ Cut cut_product(int64_t m, int64_t n, int64_t k) {
 }
 
 void run_panel(const Product& p, int64_t row, int64_t column, int64_t rows, int64_t columns) {
-  gemm_panel(
-      p.dtype, rows, columns, p.k, p.alpha, offset(p.a, row * p.a.row_stride, p.dtype),
+  gemm_panel(p.dtype, rows, columns, p.k, p.alpha, offset(p.a, row * p.a.row_stride, p.dtype),
       offset(p.b, column * p.b.column_stride, p.dtype), p.beta, p.out + (row * p.n + column) * p.dtype.size(), p.n);
 }
 
@@ -101,9 +100,12 @@ void run_half_panel(const Product& p, const Matrix& whole, bool whole_is_b, Half
   }
   for (int64_t first = 0; first < p.k; first += k_piece) {
     int64_t k = std::min(k_piece, p.k - first);
-    Matrix a = offset(whole_is_b ? p.a : whole, first * (whole_is_b ? p.a : whole).column_stride, whole_is_b ? p.dtype : float32);
-    Matrix b = offset(whole_is_b ? whole : p.b, first * (whole_is_b ? whole : p.b).row_stride, whole_is_b ? float32 : p.dtype);
-    Matrix part = whole_is_b ? offset(a, at.row * a.row_stride, p.dtype) : offset(b, at.column * b.column_stride, p.dtype);
+    Matrix a = offset(
+        whole_is_b ? p.a : whole, first * (whole_is_b ? p.a : whole).column_stride, whole_is_b ? p.dtype : float32);
+    Matrix b =
+        offset(whole_is_b ? whole : p.b, first * (whole_is_b ? whole : p.b).row_stride, whole_is_b ? float32 : p.dtype);
+    Matrix part =
+        whole_is_b ? offset(a, at.row * a.row_stride, p.dtype) : offset(b, at.column * b.column_stride, p.dtype);
     Widened widened(part, whole_is_b ? at.rows : k, whole_is_b ? k : at.columns, p.dtype, false);
     (whole_is_b ? a : b) = widened.matrix;
     gemm_panel(float32, at.rows, at.columns, k, p.alpha, a, b, first == 0 ? p.beta : 1, wide.get(), at.columns);
@@ -149,8 +151,7 @@ void scale_only(Product p) {
 
 } // namespace
 
-void gemm(
-    Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, double alpha, Matrix a, int64_t a_batch_stride,
+void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, double alpha, Matrix a, int64_t a_batch_stride,
     Matrix b, int64_t b_batch_stride, double beta, void* out, int64_t out_batch_stride) {
   if (batch == 0 || m == 0 || n == 0) return;
   if (batch > 1 && b_batch_stride == 0 && a.column_stride == 1 && a_batch_stride == m * a.row_stride &&
@@ -159,9 +160,8 @@ void gemm(
   }
   bool half = dtype.size() == 2;
   auto product = [&](int64_t i) {
-    return Product{
-        dtype, m, n, k, alpha, beta, offset(a, i * a_batch_stride, dtype), offset(b, i * b_batch_stride, dtype),
-        static_cast<char*>(out) + i * out_batch_stride * dtype.size()};
+    return Product{dtype, m, n, k, alpha, beta, offset(a, i * a_batch_stride, dtype),
+        offset(b, i * b_batch_stride, dtype), static_cast<char*>(out) + i * out_batch_stride * dtype.size()};
   };
   if (k == 0) {
     for (int64_t i = 0; i < batch; ++i) scale_only(product(i));

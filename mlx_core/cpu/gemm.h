@@ -17,9 +17,7 @@ struct Matrix {
 // (m, n) with rows n apart. batch_strides in elements. float32, float64, complex64, complex128 through BLAS; float16
 // and bfloat16 accumulate in float32 and round once. beta is 0 or the given real; when beta is 0 out is not read.
 // k == 0 gives beta * out.
-void gemm(
-    Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k,
-    double alpha, Matrix a, int64_t a_batch_stride, Matrix b, int64_t b_batch_stride,
-    double beta, void* out, int64_t out_batch_stride);
+void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, double alpha, Matrix a, int64_t a_batch_stride,
+    Matrix b, int64_t b_batch_stride, double beta, void* out, int64_t out_batch_stride);
 
 } // namespace mlx::core::cpu

@@ -47,42 +47,49 @@ struct Operand {
 };
 
 template <typename T>
-void blas_gemm(
-    const Operand<T>& a, const Operand<T>& b, int64_t m, int64_t n, int64_t k, T alpha, T beta, T* out, int64_t stride) {
+void blas_gemm(const Operand<T>& a, const Operand<T>& b, int64_t m, int64_t n, int64_t k, T alpha, T beta, T* out,
+    int64_t stride) {
   auto call = [&](auto gemm, auto alpha_argument, auto beta_argument) {
-    gemm(
-        CblasRowMajor, a.order, b.order, to_blas_int(m), to_blas_int(n), to_blas_int(k), alpha_argument, a.data,
+    gemm(CblasRowMajor, a.order, b.order, to_blas_int(m), to_blas_int(n), to_blas_int(k), alpha_argument, a.data,
         to_blas_int(a.leading), b.data, to_blas_int(b.leading), beta_argument, out, to_blas_int(stride));
   };
-  if constexpr (std::is_same_v<T, float>) call(MLX_CBLAS(sgemm), alpha, beta);
-  else if constexpr (std::is_same_v<T, double>) call(MLX_CBLAS(dgemm), alpha, beta);
-  else if constexpr (std::is_same_v<T, complex64_t>) call(MLX_CBLAS(cgemm), &alpha, &beta);
-  else call(MLX_CBLAS(zgemm), &alpha, &beta);
+  if constexpr (std::is_same_v<T, float>)
+    call(MLX_CBLAS(sgemm), alpha, beta);
+  else if constexpr (std::is_same_v<T, double>)
+    call(MLX_CBLAS(dgemm), alpha, beta);
+  else if constexpr (std::is_same_v<T, complex64_t>)
+    call(MLX_CBLAS(cgemm), &alpha, &beta);
+  else
+    call(MLX_CBLAS(zgemm), &alpha, &beta);
 }
 
 // out (consecutive) = alpha * matrix @ x + beta * out, or with the matrix transposed.
 template <typename T>
-void blas_gemv(
-    const Operand<T>& matrix, int64_t rows, int64_t columns, bool transpose, T alpha, const T* x, int64_t x_stride,
-    T beta, T* out) {
+void blas_gemv(const Operand<T>& matrix, int64_t rows, int64_t columns, bool transpose, T alpha, const T* x,
+    int64_t x_stride, T beta, T* out) {
   // Operand's order says how it lies in memory; gemv is told that shape, and what to do with it.
   bool flipped = matrix.order == CblasTrans;
   auto order = flipped != transpose ? CblasTrans : CblasNoTrans;
   auto call = [&](auto gemv, auto alpha_argument, auto beta_argument) {
-    gemv(
-        CblasRowMajor, order, to_blas_int(flipped ? columns : rows), to_blas_int(flipped ? rows : columns), alpha_argument,
-        matrix.data, to_blas_int(matrix.leading), x, to_blas_int(x_stride), beta_argument, out, 1);
+    gemv(CblasRowMajor, order, to_blas_int(flipped ? columns : rows), to_blas_int(flipped ? rows : columns),
+        alpha_argument, matrix.data, to_blas_int(matrix.leading), x, to_blas_int(x_stride), beta_argument, out, 1);
   };
-  if constexpr (std::is_same_v<T, float>) call(MLX_CBLAS(sgemv), alpha, beta);
-  else if constexpr (std::is_same_v<T, double>) call(MLX_CBLAS(dgemv), alpha, beta);
-  else if constexpr (std::is_same_v<T, complex64_t>) call(MLX_CBLAS(cgemv), &alpha, &beta);
-  else call(MLX_CBLAS(zgemv), &alpha, &beta);
+  if constexpr (std::is_same_v<T, float>)
+    call(MLX_CBLAS(sgemv), alpha, beta);
+  else if constexpr (std::is_same_v<T, double>)
+    call(MLX_CBLAS(dgemv), alpha, beta);
+  else if constexpr (std::is_same_v<T, complex64_t>)
+    call(MLX_CBLAS(cgemv), &alpha, &beta);
+  else
+    call(MLX_CBLAS(zgemv), &alpha, &beta);
 }
 
 template <typename T>
 inline T multiply(T a, T b) {
-  if constexpr (std::is_arithmetic_v<T>) return a * b;
-  else return T(a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real());
+  if constexpr (std::is_arithmetic_v<T>)
+    return a * b;
+  else
+    return T(a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real());
 }
 
 template <typename T>
@@ -110,7 +117,8 @@ void small_gemm(int64_t m, int64_t n, int64_t k, T alpha, Matrix a, Matrix b, T 
 }
 
 template <typename T>
-void panel(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* out_data, int64_t stride) {
+void panel(
+    int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* out_data, int64_t stride) {
   auto* out = static_cast<T*>(out_data);
   using R = typename Real<T>::type;
   T scale(static_cast<R>(alpha)), keep(static_cast<R>(beta));
@@ -131,8 +139,7 @@ void panel(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, do
 
 } // namespace
 
-void gemm_panel(
-    Dtype dtype, int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* out,
+void gemm_panel(Dtype dtype, int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* out,
     int64_t out_stride) {
   switch (dtype.val) {
     case Dtype::Val::float64: return panel<double>(m, n, k, alpha, a, b, beta, out, out_stride);

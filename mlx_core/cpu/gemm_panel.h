@@ -6,8 +6,7 @@
 namespace mlx::core::cpu {
 
 // out = alpha * a @ b + beta * out, out row-major with rows out_stride apart. float32, float64, complex64, complex128.
-void gemm_panel(
-    Dtype dtype, int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* out,
+void gemm_panel(Dtype dtype, int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* out,
     int64_t out_stride);
 
 inline Matrix offset(Matrix matrix, int64_t elements, Dtype dtype) {

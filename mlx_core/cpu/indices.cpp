@@ -41,14 +41,13 @@ void read_indices(const void* data, Dtype dtype, int64_t stride, int64_t n, int6
 
 void throw_index(const Bounds& bounds, int64_t index) {
   std::string text = std::string("[") + bounds.op + "] index " + std::to_string(index) + " is out of bounds for axis " +
-      std::to_string(bounds.axis) + " of length " + std::to_string(bounds.length);
+                     std::to_string(bounds.axis) + " of length " + std::to_string(bounds.length);
   if (bounds.slice > 1) text += ", from which slices of " + std::to_string(bounds.slice) + " are taken";
   throw std::out_of_range(text + ".");
 }
 
-void read_offsets(
-    const char* op, std::span<const IndexOperand> indices, Ints index_shape, Ints shape, Ints strides, Ints slice_shape,
-    int64_t first, int64_t n, int64_t* offsets) {
+void read_offsets(const char* op, std::span<const IndexOperand> indices, Ints index_shape, Ints shape, Ints strides,
+    Ints slice_shape, int64_t first, int64_t n, int64_t* offsets) {
   std::fill_n(offsets, n, int64_t{0});
   alignas(8) char raw[index_chunk * 8];
   int64_t values[index_chunk];

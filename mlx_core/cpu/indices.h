@@ -30,16 +30,16 @@ inline int64_t checked_index(const Bounds& bounds, int64_t index) {
 }
 
 // offsets[i] = sum over operands of index * strides[axis], for positions [first, first + n) of index_shape.
-void read_offsets(
-    const char* op, std::span<const IndexOperand> indices, Ints index_shape, Ints shape, Ints strides, Ints slice_shape,
-    int64_t first, int64_t n, int64_t* offsets);
+void read_offsets(const char* op, std::span<const IndexOperand> indices, Ints index_shape, Ints shape, Ints strides,
+    Ints slice_shape, int64_t first, int64_t n, int64_t* offsets);
 
 // The layouts that an along-axis operation walks together over its shape: the indexed array with its axis held still,
 // the indices, and a third operand (updates) or none.
 class AxisWalk {
  public:
   AxisWalk(Ints shape, int axis, Ints array, Ints index, Ints third)
-      : shape_(shape.begin(), shape.end()), strides_{List(array.begin(), array.end()), List(index.begin(), index.end()), List(third.begin(), third.end())} {
+      : shape_(shape.begin(), shape.end()),
+        strides_{List(array.begin(), array.end()), List(index.begin(), index.end()), List(third.begin(), third.end())} {
     strides_[0][static_cast<size_t>(axis)] = 0;
     strides_[2].resize(shape.size());
     int64_t* all[] = {strides_[0].data(), strides_[1].data(), strides_[2].data()};

@@ -12,8 +12,8 @@ namespace mlx::core::cpu {
 
 inline constexpr int64_t widest_strip = 2048;
 
-// N operands of one shape. The other axes are collapsed; the last of them is `width` lanes that are `pitch` apart, and there
-// are `outer` such groups.
+// N operands of one shape. The other axes are collapsed; the last of them is `width` lanes that are `pitch` apart, and
+// there are `outer` such groups.
 template <size_t N>
 struct Lanes {
   using Offsets = std::array<int64_t, N>;

@@ -1,5 +1,5 @@
-// y_j = a_j y_{j-1} + b_j along an axis. In blocks the products of the a_j might overflow where y does not, so a lane is one
-// chain; lanes run side by side.
+// y_j = a_j y_{j-1} + b_j along an axis. In blocks the products of the a_j might overflow where y does not, so a lane
+// is one chain; lanes run side by side.
 #include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/lanes.h"
 #include "mlx_core/cpu/scan.h"
@@ -86,9 +86,8 @@ struct Recurrence {
 
 } // namespace
 
-void linear_recurrence(
-    Dtype dtype, const void* a, Ints a_strides, const void* b, Ints b_strides, Ints shape, int axis, bool reverse,
-    void* out) {
+void linear_recurrence(Dtype dtype, const void* a, Ints a_strides, const void* b, Ints b_strides, Ints shape, int axis,
+    bool reverse, void* out) {
   std::vector<int64_t> out_strides = row_major(shape);
   Lanes<3> lanes(shape, axis, reverse, {a_strides, b_strides, out_strides});
   if (lanes.empty()) {

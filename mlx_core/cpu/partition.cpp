@@ -21,7 +21,8 @@ void part(const Lanes<2>& lanes, int64_t o, int64_t w, int64_t count, int64_t kt
   std::vector<Indexed<T>> items(static_cast<size_t>(n * count));
   for (int64_t i = 0; i < n; ++i) {
     for (int64_t k = 0; k < count; ++k) {
-      items[static_cast<size_t>(k * n + i)] = {in[from + i * lanes.step[0] + k * lanes.pitch[0]], static_cast<uint32_t>(i)};
+      items[static_cast<size_t>(k * n + i)] = {
+          in[from + i * lanes.step[0] + k * lanes.pitch[0]], static_cast<uint32_t>(i)};
     }
   }
   auto less = [](const auto& a, const auto& b) { return before<T>(a.value, b.value); };
@@ -53,8 +54,8 @@ void argpartition(Dtype dtype, const void* in, Ints shape, Ints strides, int axi
   with_type(dtype, [&]<typename T>(std::type_identity<T>) {
     parallel_items(lanes.outer * groups, 4 * group * lanes.length, [&](int64_t i) {
       int64_t w = i % groups * group;
-      part(
-          lanes, i / groups, w, std::min(group, lanes.width - w), kth, static_cast<const T*>(in), static_cast<uint32_t*>(out));
+      part(lanes, i / groups, w, std::min(group, lanes.width - w), kth, static_cast<const T*>(in),
+          static_cast<uint32_t*>(out));
     });
   });
 }

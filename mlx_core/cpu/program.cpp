@@ -36,8 +36,8 @@ struct Scratch {
 };
 thread_local Scratch scratch;
 
-// The iteration space cut into units: runs of at most tile_size elements, none of which crosses the end of a row that is
-// longer than a tile, and which hold whole rows otherwise.
+// The iteration space cut into units: runs of at most tile_size elements, none of which crosses the end of a row that
+// is longer than a tile, and which hold whole rows otherwise.
 struct Units {
   int64_t size, row_length, per_unit, units_per_row, count;
 
@@ -112,7 +112,7 @@ void run_units(const Program& p, const Units& units, char* const* partials, int6
       } else if (source.layout == Program::Source::Layout::strided) {
         size_t ndim = static_cast<size_t>(source.ndim);
         read_strided(source.data, Ints(source.shape.data(), ndim), Ints(source.strides.data(), ndim), source.item_size,
-                     first, n, at[source.slot]);
+            first, n, at[source.slot]);
       }
     }
     for (const Program::Step& step : p.steps) {
@@ -177,7 +177,7 @@ void run(const Program& p) {
       const Program::Sink& sink = p.sinks[k];
       for (int64_t row = 0; row < p.size / p.row_length; ++row) {
         sink.reducer.finish(partials[k] + row * units.units_per_row * sink.reducer.partial_size, units.units_per_row,
-                            sink.out + row * sink.out_item_size);
+            sink.out + row * sink.out_item_size);
       }
     }
   }

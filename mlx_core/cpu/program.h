@@ -1,8 +1,8 @@
-// A fused program: elementwise steps over one iteration space, run tile by tile so that intermediate values stay in cache,
-// optionally ending in row reductions.
+// A fused program: elementwise steps over one iteration space, run tile by tile so that intermediate values stay in
+// cache, optionally ending in row reductions.
 //
-// The plan is a list of (body, dtypes, slots). Any executor can consume it; this one resolves each step to a kernel over
-// contiguous runs. A slot is a run of one tile: read from a source, or the output of a step.
+// The plan is a list of (body, dtypes, slots). Any executor can consume it; this one resolves each step to a kernel
+// over contiguous runs. A slot is a run of one tile: read from a source, or the output of a step.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,7 @@ struct Program {
     int item_size;
     Layout layout;
     uint16_t slot;
-    int ndim = 0;            // strided: collapsed layout over the iteration space
+    int ndim = 0; // strided: collapsed layout over the iteration space
     Sizes shape;
     Strides strides;
   };
@@ -37,8 +37,8 @@ struct Program {
     uint16_t output;
   };
   struct Slot {
-    char* memory = nullptr;  // where the whole result goes; null: scratch
-    int32_t scratch = -1;    // index of a tile of scratch
+    char* memory = nullptr; // where the whole result goes; null: scratch
+    int32_t scratch = -1;   // index of a tile of scratch
     int32_t item_size = 0;
   };
   struct Sink {
@@ -48,8 +48,8 @@ struct Program {
     int out_item_size;
   };
 
-  int64_t size = 0;        // elements of the iteration space
-  int64_t row_length = 0;  // of the sinks' rows; 0 without sinks
+  int64_t size = 0;       // elements of the iteration space
+  int64_t row_length = 0; // of the sinks' rows; 0 without sinks
   int scratch_count = 0;
   int scratch_item_size = 1;
   std::vector<Source> sources;

@@ -7,6 +7,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/random_bits.cpp"
 #include "mlx_core/cpu/targets.h"
+
 #include <hwy/foreach_target.h>
 
 #include <hwy/highway.h>
@@ -28,7 +29,8 @@ HWY_INLINE void mix(V* HWY_RESTRICT x0, V* HWY_RESTRICT x1) {
 #pragma GCC unroll 8
   for (int c = 0; c < chains; ++c) x0[c] = hn::Add(x0[c], x1[c]);
 #pragma GCC unroll 8
-  for (int c = 0; c < chains; ++c) x1[c] = hn::Xor(hn::Or(hn::ShiftLeft<r>(x1[c]), hn::ShiftRight<32 - r>(x1[c])), x0[c]);
+  for (int c = 0; c < chains; ++c)
+    x1[c] = hn::Xor(hn::Or(hn::ShiftLeft<r>(x1[c]), hn::ShiftRight<32 - r>(x1[c])), x0[c]);
 }
 
 template <int chains, typename D, typename V>
@@ -54,7 +56,8 @@ HWY_INLINE void threefry(D d, const uint32_t* schedule, V* HWY_RESTRICT x0, V* H
 }
 
 // out0[i], out1[i] = results of (first + i, second + i), bytes at any alignment.
-void threefry_run(const uint32_t* key, uint32_t first, uint32_t second, int64_t n, unsigned char* out0, unsigned char* out1) {
+void threefry_run(
+    const uint32_t* key, uint32_t first, uint32_t second, int64_t n, unsigned char* out0, unsigned char* out1) {
   const uint32_t schedule[3] = {key[0], key[1], key[0] ^ key[1] ^ 0x1BD11BDAu};
   const hn::ScalableTag<uint32_t> d;
   constexpr int64_t N = hn::MaxLanes(d);
@@ -73,7 +76,8 @@ void threefry_run(const uint32_t* key, uint32_t first, uint32_t second, int64_t 
     }
     threefry<chains>(d, schedule, x0, x1);
 #pragma GCC unroll 8
-    for (int c = 0; c < chains; ++c) hn::StoreU(x0[c], d, at(out0, i + c * N)), hn::StoreU(x1[c], d, at(out1, i + c * N));
+    for (int c = 0; c < chains; ++c)
+      hn::StoreU(x0[c], d, at(out0, i + c * N)), hn::StoreU(x1[c], d, at(out1, i + c * N));
   }
   HWY_ALIGN uint32_t last0[N], last1[N];
   for (; i < n; i += N) {
@@ -107,8 +111,7 @@ void run_counters(const uint32_t* key, int64_t begin, int64_t end, int64_t bytes
   int64_t pairs = std::min(end, half);
   if (pairs == half && half > 0 && bytes % 4 != 0) pairs -= 1;
   if (begin < pairs) {
-    run(
-        key, static_cast<uint32_t>(begin), static_cast<uint32_t>(begin + half + odd), pairs - begin, out + begin * 4,
+    run(key, static_cast<uint32_t>(begin), static_cast<uint32_t>(begin + half + odd), pairs - begin, out + begin * 4,
         out + (begin + half + odd) * 4);
   }
   unsigned char first[4], second[4];

@@ -39,36 +39,50 @@ struct Sum {
   template <typename P>
   static constexpr bool simd = std::is_arithmetic_v<P>;
   template <typename P>
-  static P identity() { return P(0); }
+  static P identity() {
+    return P(0);
+  }
   template <typename P>
-  static HWY_INLINE P scalar(P a, P b) { return static_cast<P>(a + b); }
+  static HWY_INLINE P scalar(P a, P b) {
+    return static_cast<P>(a + b);
+  }
   template <typename V>
-  static HWY_INLINE V vector(V a, V b) { return hn::Add(a, b); }
+  static HWY_INLINE V vector(V a, V b) {
+    return hn::Add(a, b);
+  }
 };
 
 struct Prod {
   template <typename P> // Highway multiplies no 8-bit and not everywhere 64-bit integers
-  static constexpr bool simd = std::is_floating_point_v<P> || (std::is_integral_v<P> && (sizeof(P) == 2 || sizeof(P) == 4));
+  static constexpr bool simd =
+      std::is_floating_point_v<P> || (std::is_integral_v<P> && (sizeof(P) == 2 || sizeof(P) == 4));
   template <typename P>
-  static P identity() { return P(1); }
+  static P identity() {
+    return P(1);
+  }
   template <typename P>
   static HWY_INLINE P scalar(P a, P b) {
     if constexpr (std::is_arithmetic_v<P>) {
       // Unsigned arithmetic at no less than int's width, where overflow is defined.
-      if constexpr (std::is_integral_v<P>) return static_cast<P>(uint64_t{a} * uint64_t{b});
-      else return a * b;
+      if constexpr (std::is_integral_v<P>)
+        return static_cast<P>(uint64_t{a} * uint64_t{b});
+      else
+        return a * b;
     } else { // the formula, without C's detours for infinities
-      return P(
-          rounded(a.real() * b.real()) - rounded(a.imag() * b.imag()),
+      return P(rounded(a.real() * b.real()) - rounded(a.imag() * b.imag()),
           rounded(a.real() * b.imag()) + rounded(a.imag() * b.real()));
     }
   }
   template <typename V>
-  static HWY_INLINE V vector(V a, V b) { return hn::Mul(a, b); }
+  static HWY_INLINE V vector(V a, V b) {
+    return hn::Mul(a, b);
+  }
 };
 
 template <typename P>
-HWY_INLINE bool is_nan(P x) { return x != x; }
+HWY_INLINE bool is_nan(P x) {
+  return x != x;
+}
 
 // A NaN, once met, stays: the first one.
 template <bool max>
@@ -87,8 +101,10 @@ struct Extremum {
   }
   template <typename P>
   static HWY_INLINE bool before(P a, P b) { // lexicographic for complex
-    if constexpr (std::is_arithmetic_v<P>) return max ? b < a : a < b;
-    else return before(a.real(), b.real()) || (a.real() == b.real() && before(a.imag(), b.imag()));
+    if constexpr (std::is_arithmetic_v<P>)
+      return max ? b < a : a < b;
+    else
+      return before(a.real(), b.real()) || (a.real() == b.real() && before(a.imag(), b.imag()));
   }
   template <typename P>
   static HWY_INLINE P scalar(P a, P b) {
@@ -313,8 +329,8 @@ struct Bodies {
   }
 
   static const ReduceKernels& kernels() {
-    static constexpr ReduceKernels all{
-        lanes, parts * static_cast<int>(sizeof(P)), &block, &finish, &identity, &rows, &start, &accumulate, &combine, &store, &lane};
+    static constexpr ReduceKernels all{lanes, parts * static_cast<int>(sizeof(P)), &block, &finish, &identity, &rows,
+        &start, &accumulate, &combine, &store, &lane};
     return all;
   }
 };

@@ -31,12 +31,12 @@ Dtype partial_dtype(Reduction op, Dtype dtype) {
 
 namespace {
 
-constexpr int64_t task_elements = 32 << 10;  // a task's least work
+constexpr int64_t task_elements = 32 << 10;   // a task's least work
 constexpr int64_t serial_elements = 64 << 10; // below this, one thread is quicker
-constexpr int64_t strip_bytes = 4 << 10;     // a strip of columns: its few accumulators stay in the first-level cache
-constexpr int64_t short_row = 16;           // rows this short are taken many at a time, transposed
-constexpr int64_t joined_columns = 64;       // rows this narrow, one after another, are taken many at a time
-constexpr int64_t gathered_columns = 64;     // a strip of columns that are apart in memory
+constexpr int64_t strip_bytes = 4 << 10;      // a strip of columns: its few accumulators stay in the first-level cache
+constexpr int64_t short_row = 16;             // rows this short are taken many at a time, transposed
+constexpr int64_t joined_columns = 64;        // rows this narrow, one after another, are taken many at a time
+constexpr int64_t gathered_columns = 64;      // a strip of columns that are apart in memory
 
 using List = std::vector<int64_t>;
 
@@ -101,10 +101,12 @@ void split_axes(Plan& plan, Ints shape, Ints strides, Ints axes) {
     stride *= plan.kept_shape[d];
   }
   int64_t* kept_strides[] = {plan.kept_in.data(), plan.kept_out.data()};
-  auto n = static_cast<size_t>(collapse_axes(static_cast<int>(plan.kept_shape.size()), plan.kept_shape.data(), kept_strides));
+  auto n = static_cast<size_t>(
+      collapse_axes(static_cast<int>(plan.kept_shape.size()), plan.kept_shape.data(), kept_strides));
   plan.kept_shape.resize(n), plan.kept_in.resize(n), plan.kept_out.resize(n);
   int64_t* reduced_strides[] = {plan.reduced_in.data()};
-  n = static_cast<size_t>(collapse_axes(static_cast<int>(plan.reduced_shape.size()), plan.reduced_shape.data(), reduced_strides));
+  n = static_cast<size_t>(
+      collapse_axes(static_cast<int>(plan.reduced_shape.size()), plan.reduced_shape.data(), reduced_strides));
   plan.reduced_shape.resize(n), plan.reduced_in.resize(n);
 }
 
@@ -124,12 +126,13 @@ void choose_way(Plan& plan) {
   plan.columns = plan.kept_shape[column];
   plan.column_in = plan.kept_in[column];
   plan.column_out = plan.kept_out[column];
-  for (List* list : {&plan.kept_shape, &plan.kept_in, &plan.kept_out}) list->erase(list->begin() + static_cast<int64_t>(column));
+  for (List* list : {&plan.kept_shape, &plan.kept_in, &plan.kept_out})
+    list->erase(list->begin() + static_cast<int64_t>(column));
   int64_t step = plan.reduced_in.empty() ? 0 : plan.reduced_in.back();
   plan.joined = plan.column_in == 1 && step == plan.columns && plan.columns <= joined_columns;
   plan.width = plan.column_in == 1
-      ? std::clamp(plan.columns / 8 / 64 * 64, strip_bytes / 4 / plan.in_size, strip_bytes / plan.in_size)
-      : gathered_columns;
+                   ? std::clamp(plan.columns / 8 / 64 * 64, strip_bytes / 4 / plan.in_size, strip_bytes / plan.in_size)
+                   : gathered_columns;
   plan.width = std::min(plan.columns, plan.width);
   plan.strips = (plan.columns + plan.width - 1) / plan.width;
   plan.units = plan.kept / plan.columns * plan.strips;
@@ -170,9 +173,8 @@ void row_block(const Plan& plan, const char* in, int64_t b, Workspace& space, vo
 // Lanes offset, offset + apart, ... below `used`, joined in fold()'s order: there i and i + half come first, so a lane
 // that is a multiple of twice `apart` belongs to the left. Depth first, a few buffers suffice, and each lane's rows are
 // read a long stretch at a time.
-void column_lanes(
-    const Plan& plan, const char* in, const int64_t* offsets, int64_t n, int64_t used, int64_t offset, int64_t apart,
-    int64_t width, char* acc, char* buffers) {
+void column_lanes(const Plan& plan, const char* in, const int64_t* offsets, int64_t n, int64_t used, int64_t offset,
+    int64_t apart, int64_t width, char* acc, char* buffers) {
   const ReduceKernels& k = *plan.k;
   if (offset + apart >= used) { // no right side, at this or any deeper level
     return k.lane(in, offsets + offset, k.lanes, (n - offset + k.lanes - 1) / k.lanes, width, acc);
@@ -211,7 +213,8 @@ void column_block(const Plan& plan, const char* in, int64_t width, int64_t b, Wo
   if (plan.column_in != 1) { // bring the columns together first
     int64_t row_bytes = width * plan.in_size;
     for (int64_t r = 0; r < n; ++r) {
-      copy_line(in + offsets[r], plan.column_in * plan.in_size, space.row() + r * row_bytes, plan.in_size, width, plan.in_size);
+      copy_line(in + offsets[r], plan.column_in * plan.in_size, space.row() + r * row_bytes, plan.in_size, width,
+          plan.in_size);
       offsets[r] = r * row_bytes;
     }
     in = space.row();
@@ -231,9 +234,8 @@ struct Unit {
 
 Unit unit_at(const Plan& plan, const Walk& at, int64_t strip) {
   int64_t c = strip * plan.width;
-  return {
-      plan.in + (at.a_at + c * plan.column_in) * plan.in_size, plan.out + (at.b_at + c * plan.column_out) * plan.out_size,
-      std::min(plan.width, plan.columns - c)};
+  return {plan.in + (at.a_at + c * plan.column_in) * plan.in_size,
+      plan.out + (at.b_at + c * plan.column_out) * plan.out_size, std::min(plan.width, plan.columns - c)};
 }
 
 void store_strip(const Plan& plan, const void* acc, const Unit& unit, Workspace& space) {
@@ -271,9 +273,8 @@ void short_rows(const Plan& plan, const char* in, int64_t row_bytes, int64_t row
   std::unique_ptr<Workspace::Wide[]> turned = Workspace::allocate(plan.reduced * at_once * plan.in_size);
   for (int64_t r = 0; r < rows; r += at_once) {
     int64_t count = std::min(at_once, rows - r);
-    copy_block(
-        in + r * row_bytes, plan.in_size, row_bytes, turned[0].bytes, count * plan.in_size, plan.in_size, plan.reduced,
-        count, plan.in_size);
+    copy_block(in + r * row_bytes, plan.in_size, row_bytes, turned[0].bytes, count * plan.in_size, plan.in_size,
+        plan.reduced, count, plan.in_size);
     plan.k->start(turned[0].bytes, plan.reduced * count, acc);
     fold(plan.k->combine, acc, plan.reduced, count, plan.k->partial_size);
     plan.k->store(acc, count, out + r * plan.out_size);
@@ -291,8 +292,10 @@ void run_units(const Plan& plan, int64_t first, int64_t last) {
       int64_t run = std::min(last - u, at.left_in_axis());
       const char* from = plan.in + at.a_at * plan.in_size;
       char* to = plan.out + u * plan.out_size;
-      if (plan.reduced <= short_row && run >= 16) short_rows(plan, from, row_bytes, run, to);
-      else plan.k->rows(from, plan.reduced, row_bytes, run, to);
+      if (plan.reduced <= short_row && run >= 16)
+        short_rows(plan, from, row_bytes, run, to);
+      else
+        plan.k->rows(from, plan.reduced, row_bytes, run, to);
       u += run;
       at.advance(run);
     }
@@ -352,9 +355,8 @@ void reduce(Reduction op, Dtype dtype, const void* in, Ints shape, Ints strides,
   if (plan.kept * plan.reduced < serial_elements) return run_units(plan, 0, plan.units);
   if (plan.units < 32 && plan.blocks > 1) return run_blocks(plan);
   int64_t per_task = std::max<int64_t>(1, task_elements / (plan.reduced * plan.width));
-  parallel_for((plan.units + per_task - 1) / per_task, [&](int64_t task) {
-    run_units(plan, task * per_task, std::min(plan.units, (task + 1) * per_task));
-  });
+  parallel_for((plan.units + per_task - 1) / per_task,
+      [&](int64_t task) { run_units(plan, task * per_task, std::min(plan.units, (task + 1) * per_task)); });
 }
 
 } // namespace mlx::core::cpu

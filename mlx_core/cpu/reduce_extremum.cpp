@@ -2,6 +2,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/reduce_extremum.cpp"
 #include "mlx_core/cpu/targets.h"
+
 #include <hwy/foreach_target.h>
 
 #include <hwy/highway.h>

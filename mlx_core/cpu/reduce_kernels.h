@@ -29,9 +29,9 @@ struct ReduceKernels {
   void (*lane)(const char* in, const int64_t* offsets, int64_t every, int64_t count, int64_t n, void* acc);
 };
 
-const ReduceKernels& find_sum_kernels(Reduction op, Dtype dtype);     // sum, prod
+const ReduceKernels& find_sum_kernels(Reduction op, Dtype dtype);      // sum, prod
 const ReduceKernels& find_extremum_kernels(Reduction op, Dtype dtype); // min, max
-const ReduceKernels& find_logic_kernels(Reduction op, Dtype dtype);   // all, any; bool under every operation
+const ReduceKernels& find_logic_kernels(Reduction op, Dtype dtype);    // all, any; bool under every operation
 const ReduceKernels& find_reduce_kernels(Reduction op, Dtype dtype);
 
 // Joins `count` runs of `width` partials into the first: i with i + half, halves being powers of two.

@@ -2,6 +2,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/reduce_logic.cpp"
 #include "mlx_core/cpu/targets.h"
+
 #include <hwy/foreach_target.h>
 
 #include <hwy/highway.h>
@@ -68,7 +69,8 @@ struct Logic {
       const auto zero = hn::Zero(d);
       for (; i + 4 * N <= n; i += 4 * N) { // the verdict may be known early: look every four vectors
         auto a = hn::And(hn::LoadU(d, in + i), significant), b = hn::And(hn::LoadU(d, in + i + N), significant);
-        auto c = hn::And(hn::LoadU(d, in + i + 2 * N), significant), e = hn::And(hn::LoadU(d, in + i + 3 * N), significant);
+        auto c = hn::And(hn::LoadU(d, in + i + 2 * N), significant),
+             e = hn::And(hn::LoadU(d, in + i + 3 * N), significant);
         if constexpr (all) {
           auto zeros = hn::Or(hn::Or(hn::Eq(a, zero), hn::Eq(b, zero)), hn::Or(hn::Eq(c, zero), hn::Eq(e, zero)));
           if (!hn::AllFalse(d, zeros)) return 0;
@@ -94,11 +96,13 @@ struct Logic {
   static void identity(void* out) { *static_cast<uint8_t*>(out) = all; }
   static void rows(const void* in, int64_t n, int64_t row_bytes, int64_t rows, void* out) {
     for (int64_t r = 0; r < rows; ++r) {
-      static_cast<uint8_t*>(out)[r] = reduce_run(reinterpret_cast<const U*>(static_cast<const char*>(in) + r * row_bytes), n);
+      static_cast<uint8_t*>(out)[r] =
+          reduce_run(reinterpret_cast<const U*>(static_cast<const char*>(in) + r * row_bytes), n);
     }
   }
   static const ReduceKernels& kernels() {
-    static constexpr ReduceKernels table{lanes, 1, &block, &finish, &identity, &rows, &start, &accumulate, &combine, &store, &lane};
+    static constexpr ReduceKernels table{
+        lanes, 1, &block, &finish, &identity, &rows, &start, &accumulate, &combine, &store, &lane};
     return table;
   }
 };

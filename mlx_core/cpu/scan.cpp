@@ -38,7 +38,8 @@ struct Sum {
 template <typename T>
 struct Prod {
   using Carried = Wide<T>;
-  // It is one chain: a block's product may overflow where the whole product, which has met a 0 or small numbers, does not.
+  // It is one chain: a block's product may overflow where the whole product, which has met a 0 or small numbers, does
+  // not.
   static constexpr bool rounds = false, in_blocks = std::is_integral_v<T>;
   static Carried identity(bool) { return Carried(1); }
   static Carried combine(Carried a, Carried b) {
@@ -81,8 +82,8 @@ struct Extremum {
   }
 };
 
-// y_i = before + local_i, where local sums begin anew in each block and `before` is the sum of the blocks in front: when sums round,
-// this is the order for every layout. The other operations give the same bits in any order.
+// y_i = before + local_i, where local sums begin anew in each block and `before` is the sum of the blocks in front:
+// when sums round, this is the order for every layout. The other operations give the same bits in any order.
 template <typename Op, typename T>
 class Scanner {
  public:
@@ -229,8 +230,7 @@ class Scanner {
     auto scan_blocks = [&](auto width, auto store, int64_t lane, int64_t b, C(&carried)[decltype(width)::value]) {
       auto [from, to] = lanes_.offsets(lane / lanes_.width, lane % lanes_.width);
       const int64_t in_pitch = block_length * lanes_.step[0], out_pitch = block_length * lanes_.step[1];
-      chains<width, store>(
-          in_ + from + b * in_pitch, in_pitch, out_ + to + b * out_pitch, out_pitch,
+      chains<width, store>(in_ + from + b * in_pitch, in_pitch, out_ + to + b * out_pitch, out_pitch,
           std::min(block_length, length_ - b * block_length), carried);
     };
     each_group([&](auto width, int64_t lane, int64_t b, C* slots) {
@@ -265,8 +265,8 @@ class Scanner {
 
 } // namespace
 
-void scan(
-    ScanOp op, Dtype dtype, const void* in, Ints shape, Ints strides, int axis, bool reverse, bool inclusive, void* out) {
+void scan(ScanOp op, Dtype dtype, const void* in, Ints shape, Ints strides, int axis, bool reverse, bool inclusive,
+    void* out) {
   std::vector<int64_t> out_strides = row_major(shape);
   Lanes<2> lanes(shape, axis, reverse, {strides, out_strides});
   if (lanes.empty()) {

@@ -10,16 +10,16 @@ namespace mlx::core::cpu {
 
 enum class ScanOp : uint8_t { sum, prod, max, min };
 
-// out (row-major over shape): out_j combines the elements of axis up to j, from the end when reverse; without j itself, and
-// beginning with the identity (0, 1, -inf or lowest, inf or highest), when not inclusive. 16-bit floats are carried in float32.
-// max and min keep a NaN from where it appears. Sums take any dtype but bool.
-void scan(
-    ScanOp op, Dtype dtype, const void* in, Ints shape, Ints strides, int axis, bool reverse, bool inclusive, void* out);
-
-// out (row-major over shape): out_j = a_j out_{j-1} + b_j along axis, from the end when reverse; nothing comes before the first,
-// and a_j out_{j-1} is 0 where out_{j-1} is 0, whatever a_j. Floating and complex dtypes; 16-bit floats are carried in float32.
-void linear_recurrence(
-    Dtype dtype, const void* a, Ints a_strides, const void* b, Ints b_strides, Ints shape, int axis, bool reverse,
+// out (row-major over shape): out_j combines the elements of axis up to j, from the end when reverse; without j itself,
+// and beginning with the identity (0, 1, -inf or lowest, inf or highest), when not inclusive. 16-bit floats are carried
+// in float32. max and min keep a NaN from where it appears. Sums take any dtype but bool.
+void scan(ScanOp op, Dtype dtype, const void* in, Ints shape, Ints strides, int axis, bool reverse, bool inclusive,
     void* out);
+
+// out (row-major over shape): out_j = a_j out_{j-1} + b_j along axis, from the end when reverse; nothing comes before
+// the first, and a_j out_{j-1} is 0 where out_{j-1} is 0, whatever a_j. Floating and complex dtypes; 16-bit floats are
+// carried in float32.
+void linear_recurrence(Dtype dtype, const void* a, Ints a_strides, const void* b, Ints b_strides, Ints shape, int axis,
+    bool reverse, void* out);
 
 } // namespace mlx::core::cpu

@@ -27,8 +27,10 @@ std::vector<int64_t> dense_strides(Ints shape) {
 
 template <typename T>
 inline bool less(T a, T b) {
-  if constexpr (std::is_arithmetic_v<T>) return a < b;
-  else return a.real() < b.real() || (a.real() == b.real() && a.imag() < b.imag());
+  if constexpr (std::is_arithmetic_v<T>)
+    return a < b;
+  else
+    return a.real() < b.real() || (a.real() == b.real() && a.imag() < b.imag());
 }
 
 // A NaN on either side is the result.
@@ -124,9 +126,8 @@ void apply(T* dst, const int64_t* offsets, int64_t n, Ints shape, Ints strides, 
 
 } // namespace
 
-void scatter(
-    ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape, std::span<const IndexOperand> indices, Ints index_shape,
-    Ints slice_shape, const void* updates, Ints update_strides) {
+void scatter(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape, std::span<const IndexOperand> indices,
+    Ints index_shape, Ints slice_shape, const void* updates, Ints update_strides) {
   int64_t positions = product(index_shape), size = product(slice_shape);
   if (positions == 0 || size == 0) return;
   std::vector<int64_t> dst_strides = dense_strides(dst_shape);
@@ -160,9 +161,8 @@ void scatter(
   }
 }
 
-void scatter_along_axis(
-    ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape, int axis, const void* index, Dtype index_dtype,
-    Ints index_strides, const void* updates, Ints update_strides, Ints shape) {
+void scatter_along_axis(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape, int axis, const void* index,
+    Dtype index_dtype, Ints index_strides, const void* updates, Ints update_strides, Ints shape) {
   int64_t total = product(shape);
   if (total == 0) return;
   std::vector<int64_t> dst_strides = dense_strides(dst_shape);

@@ -7,10 +7,11 @@ namespace mlx::core::cpu {
 
 namespace {
 
-// How many elements of each value's row come before it; with right, how many do not come after it. Every search takes the same
-// number of steps, so several go side by side, and their cache misses overlap.
+// How many elements of each value's row come before it; with right, how many do not come after it. Every search takes
+// the same number of steps, so several go side by side, and their cache misses overlap.
 template <typename T, int count, bool right>
-void places(const T* const (&rows)[count], int64_t length, int64_t step, const T (&values)[count], uint32_t (&out)[count]) {
+void places(
+    const T* const (&rows)[count], int64_t length, int64_t step, const T (&values)[count], uint32_t (&out)[count]) {
   int64_t first[count] = {};
   int64_t left = length;
   auto further = [&](int k, int64_t at) {
@@ -31,9 +32,8 @@ void places(const T* const (&rows)[count], int64_t length, int64_t step, const T
 
 } // namespace
 
-void search_sorted(
-    Dtype dtype, const void* sorted, int64_t length, int64_t step, Ints row_strides, const void* values, Ints value_strides,
-    Ints shape, bool right, void* out) {
+void search_sorted(Dtype dtype, const void* sorted, int64_t length, int64_t step, Ints row_strides, const void* values,
+    Ints value_strides, Ints shape, bool right, void* out) {
   constexpr int64_t piece = 1024; // values of one lane that a task takes at once
   std::vector<int64_t> out_strides = row_major(shape);
   Lanes<3> lanes(shape, static_cast<int>(shape.size()) - 1, false, {row_strides, value_strides, out_strides});
@@ -59,7 +59,9 @@ void search_sorted(
     parallel_items(lanes.outer * lanes.width * pieces, 8 * std::min(piece, lanes.length), [&](int64_t i) {
       int64_t lane = i / pieces, j = i % pieces * piece, end = std::min(lanes.length, j + piece);
       auto start = lanes.offsets(lane / lanes.width, lane % lanes.width);
-      auto at = [&] { return std::array{start[0] + j * lanes.step[0], start[1] + j * lanes.step[1], start[2] + j * lanes.step[2]}; };
+      auto at = [&] {
+        return std::array{start[0] + j * lanes.step[0], start[1] + j * lanes.step[1], start[2] + j * lanes.step[2]};
+      };
       for (; j + 8 <= end; j += 8) {
         search(std::integral_constant<int, 8>(), at());
       }

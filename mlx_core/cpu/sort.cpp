@@ -1,5 +1,6 @@
-// Sorting: each lane becomes consecutive unsigned keys whose order is that of the elements, which are sorted digit by digit
-// (the least significant first, so that the sort is stable) and spread out again. Complex lanes are sorted by comparison.
+// Sorting: each lane becomes consecutive unsigned keys whose order is that of the elements, which are sorted digit by
+// digit (the least significant first, so that the sort is stable) and spread out again. Complex lanes are sorted by
+// comparison.
 #include "mlx_core/cpu/sort.h"
 
 #include <cstring>
@@ -16,8 +17,7 @@ namespace {
 
 template <typename T>
 struct KeyOf {
-  using type = std::conditional_t<
-      sizeof(T) == 1, uint8_t,
+  using type = std::conditional_t<sizeof(T) == 1, uint8_t,
       std::conditional_t<sizeof(T) == 2, uint16_t, std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>>>;
 };
 template <typename T>
@@ -78,9 +78,13 @@ struct Numbered {
   uint32_t index;
 };
 template <typename K>
-K key_in(const K& key) { return key; }
+K key_in(const K& key) {
+  return key;
+}
 template <typename K>
-K key_in(const Numbered<K>& item) { return item.key; }
+K key_in(const Numbered<K>& item) {
+  return item.key;
+}
 
 // --- one lane ---
 

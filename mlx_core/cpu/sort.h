@@ -13,14 +13,14 @@ void sort(Dtype dtype, const void* in, Ints shape, Ints strides, int axis, void*
 // out (uint32, row-major over shape): for each place along axis, the index of the element that sort puts there.
 void argsort(Dtype dtype, const void* in, Ints shape, Ints strides, int axis, void* out);
 
-// out (uint32, row-major over shape): the indices of the elements of each row, that of sort's kth element in place kth, those of
-// elements not after it in front of it, sort's own last among them, and the others behind.
+// out (uint32, row-major over shape): the indices of the elements of each row, that of sort's kth element in place kth,
+// those of elements not after it in front of it, sort's own last among them, and the others behind.
 void argpartition(Dtype dtype, const void* in, Ints shape, Ints strides, int axis, int64_t kth, void* out);
 
-// out (uint32, row-major over shape): how many elements of a sorted row come before each value, or with right, how many do not come
-// after it. A row has `length` elements, `step` apart; row_strides say where, for each axis of shape, a value's row starts.
-void search_sorted(
-    Dtype dtype, const void* sorted, int64_t length, int64_t step, Ints row_strides, const void* values, Ints value_strides,
-    Ints shape, bool right, void* out);
+// out (uint32, row-major over shape): how many elements of a sorted row come before each value, or with right, how many
+// do not come after it. A row has `length` elements, `step` apart; row_strides say where, for each axis of shape, a
+// value's row starts.
+void search_sorted(Dtype dtype, const void* sorted, int64_t length, int64_t step, Ints row_strides, const void* values,
+    Ints value_strides, Ints shape, bool right, void* out);
 
 } // namespace mlx::core::cpu

@@ -9,8 +9,7 @@
 #include "mlx_core/cpu/blas.h"
 #include "mlx_core/cpu/thread_pool.h"
 
-extern "C" void MLX_LAPACK(dsyevd)(
-    const char* job, const char* triangle, const mlx::core::cpu::blas_int* n, double* a,
+extern "C" void MLX_LAPACK(dsyevd)(const char* job, const char* triangle, const mlx::core::cpu::blas_int* n, double* a,
     const mlx::core::cpu::blas_int* leading, double* values, double* work, const mlx::core::cpu::blas_int* work_size,
     mlx::core::cpu::blas_int* int_work, const mlx::core::cpu::blas_int* int_work_size, mlx::core::cpu::blas_int* info);
 
@@ -34,7 +33,8 @@ bool read(const T* from, Matrix64& to) {
 void decompose(int64_t n, Matrix64& vectors, std::vector<double>& values) {
   blas_int side = to_blas_int(n), size = -1, int_size = -1, info = 0, least_int = 0;
   double least = 0;
-  MLX_LAPACK(dsyevd)("V", "U", &side, vectors.data(), &side, values.data(), &least, &size, &least_int, &int_size, &info);
+  MLX_LAPACK(dsyevd)(
+      "V", "U", &side, vectors.data(), &side, values.data(), &least, &size, &least_int, &int_size, &info);
   size = static_cast<blas_int>(least);
   int_size = least_int;
   std::vector<double> work(static_cast<size_t>(size));
@@ -49,9 +49,8 @@ void decompose(int64_t n, Matrix64& vectors, std::vector<double>& values) {
 // out = op(a) op(b)
 void multiply(int64_t n, const Matrix64& a, bool flip_a, const Matrix64& b, bool flip_b, Matrix64& out) {
   blas_int side = to_blas_int(n);
-  MLX_CBLAS(dgemm)(
-      CblasRowMajor, flip_a ? CblasTrans : CblasNoTrans, flip_b ? CblasTrans : CblasNoTrans, side, side, side, 1.0, a.data(),
-      side, b.data(), side, 0.0, out.data(), side);
+  MLX_CBLAS(dgemm)(CblasRowMajor, flip_a ? CblasTrans : CblasNoTrans, flip_b ? CblasTrans : CblasNoTrans, side, side,
+      side, 1.0, a.data(), side, b.data(), side, 0.0, out.data(), side);
 }
 
 template <typename T>
@@ -91,7 +90,7 @@ void sylvester(int64_t n, const T* s, const T* b, T* out) {
   multiply(n, product, false, vectors, true, x);
   // s was rounded to its dtype: what is left of a zero eigenvalue.
   double noise = 4 * static_cast<double>(n) * static_cast<double>(std::numeric_limits<T>::epsilon()) *
-      std::max(std::abs(values.front()), std::abs(values.back()));
+                 std::max(std::abs(values.front()), std::abs(values.back()));
   for (int64_t i = 0; i < n; ++i) {
     for (int64_t j = 0; j < n; ++j) {
       double sum = values[static_cast<size_t>(i)] + values[static_cast<size_t>(j)];
@@ -122,7 +121,8 @@ void symmetric_sylvester(Dtype dtype, int64_t count, int64_t n, const void* s, c
   parallel_for(count, [&](int64_t i) {
     int64_t at = i * n * n;
     if (dtype == float64) {
-      sylvester(n, static_cast<const double*>(s) + at, static_cast<const double*>(b) + at, static_cast<double*>(x) + at);
+      sylvester(
+          n, static_cast<const double*>(s) + at, static_cast<const double*>(b) + at, static_cast<double*>(x) + at);
     } else {
       sylvester(n, static_cast<const float*>(s) + at, static_cast<const float*>(b) + at, static_cast<float*>(x) + at);
     }

@@ -86,7 +86,8 @@ class Pool {
     next_.store(0, std::memory_order_relaxed);
     failed_.store(none_failed, std::memory_order_relaxed);
     phase_.fetch_add(1); // odd: open
-    phase_.notify_all(); // all: which sleepers a smaller count would wake, and whether within limit_, is not ours to say
+    phase_
+        .notify_all(); // all: which sleepers a smaller count would wake, and whether within limit_, is not ours to say
     inside_run = true;
     claim();
     inside_run = false;
@@ -222,9 +223,7 @@ int thread_count() {
   return count;
 }
 
-void set_thread_count(int count) {
-  configured.store(std::clamp(count, 1, max_threads), std::memory_order_relaxed);
-}
+void set_thread_count(int count) { configured.store(std::clamp(count, 1, max_threads), std::memory_order_relaxed); }
 
 void parallel_run(int64_t count, void (*body)(void* context, int64_t i), void* context) {
   if (count > 1 && !inside_run && thread_count() > 1 && the_pool().try_run(count, body, context)) return;

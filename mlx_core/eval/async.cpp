@@ -1,9 +1,9 @@
 // async_eval: a worker thread that evaluates in the background, one request after another.
+#include <pthread.h>
 #include <condition_variable>
 #include <cstdlib>
 #include <deque>
 #include <mutex>
-#include <pthread.h>
 #include <thread>
 
 #include "mlx_core/array.h"

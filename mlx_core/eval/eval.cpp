@@ -1,7 +1,7 @@
 // eval: walks the graph without recursion, hands elementwise runs to groups, and computes everything else in order.
+#include <pthread.h>
 #include <chrono>
 #include <mutex>
-#include <pthread.h>
 #include <vector>
 
 #include "mlx_core/eval/fork.h"
@@ -18,13 +18,14 @@ std::atomic<uint64_t> oldest_open_frame{UINT64_MAX};
 
 namespace {
 
-// One evaluation at a time: it owns the scratch fields of all nodes. Recursive, because a primitive with a body evaluates it.
+// One evaluation at a time: it owns the scratch fields of all nodes. Recursive, because a primitive with a body
+// evaluates it.
 std::recursive_mutex& eval_mutex() {
   alignas(std::recursive_mutex) static unsigned char storage[sizeof(std::recursive_mutex)];
   static std::recursive_mutex* const mutex = [] {
     get_active_memory(); // the allocator's own handlers are registered first, hence run inside these
-    // The forking thread takes part: it waits for the evaluation in progress. In the child the thread has another identity, and could
-    // not unlock what it locked, so the mutex is made anew.
+    // The forking thread takes part: it waits for the evaluation in progress. In the child the thread has another
+    // identity, and could not unlock what it locked, so the mutex is made anew.
     pthread_atfork(hold_evaluation, release_evaluation, [] { new (storage) std::recursive_mutex; });
     return new (storage) std::recursive_mutex;
   }();
@@ -95,10 +96,10 @@ class Evaluation {
       abandon();
       first_error_ = nullptr;
       if (node->extra && node->extra->batched) {
-        fail("eval",
-             "this array stands for one lane of a vmap over ", node->extra->batched->shape(), " (axis ",
-             node->extra->batch_axis, "): it has no single value. Inside a vmapped function use mx.where instead of a "
-             "Python condition, and do not keep per-lane arrays after it returns.");
+        fail("eval", "this array stands for one lane of a vmap over ", node->extra->batched->shape(), " (axis ",
+            node->extra->batch_axis,
+            "): it has no single value. Inside a vmapped function use mx.where instead of a "
+            "Python condition, and do not keep per-lane arrays after it returns.");
       }
       fail("eval", "this array is a placeholder of a trace that has ended; it has no value.");
     }
@@ -122,9 +123,7 @@ class Evaluation {
     }
     try {
       switch (node->primitive->eval_kind()) {
-        case EvalKind::elementwise:
-          join_group(node);
-          return;
+        case EvalKind::elementwise: join_group(node); return;
         case EvalKind::identity:
           if (Group* group = group_of(node->operands()[0].node())) {
             if (!group->is_full() && is_member(*group, node->operands()[0].node())) {

@@ -17,8 +17,8 @@ namespace {
 constexpr size_t most_members = 96;
 constexpr size_t most_outside_edges = 128;
 
-// Reading a large transposed source row by row touches a cache line for each element, and comes back to it only after the others
-// pushed it out: then it pays to transpose it first, in cache blocks.
+// Reading a large transposed source row by row touches a cache line for each element, and comes back to it only after
+// the others pushed it out: then it pays to transpose it first, in cache blocks.
 bool is_slow_to_read(const Node* node, int64_t size) {
   constexpr int64_t worth_copying = 1 << 15;
   if (size < worth_copying || node->row_contiguous || node->strides.empty()) {
@@ -230,9 +230,9 @@ void Group::plan_sinks() {
     const Node* operand = node->operands()[0].node();
     node->buffer = allocate(static_cast<size_t>(size / row_length) * static_cast<size_t>(node->dtype.size()));
     node->strides = row_major_strides(node->shape);
-    program_.sinks.push_back({static_cast<uint16_t>(operand->eval_slot),
-                              cpu::find_row_reducer(reduce.op(), operand->dtype),
-                              static_cast<char*>(node->buffer->data), node->dtype.size()});
+    program_.sinks.push_back(
+        {static_cast<uint16_t>(operand->eval_slot), cpu::find_row_reducer(reduce.op(), operand->dtype),
+            static_cast<char*>(node->buffer->data), node->dtype.size()});
   }
 }
 

@@ -11,12 +11,12 @@ namespace mlx::core {
 // An open group collects nodes in evaluation order. Every operand of a member is computed already, or a member.
 class Group {
  public:
-  int id = -1;          // unique; members carry it in eval_group
-  Shape shape;          // the iteration space
+  int id = -1; // unique; members carry it in eval_group
+  Shape shape; // the iteration space
   int64_t size = 0;
-  int64_t row_length = 0;        // of the reductions that end the group; 0 when there are none
-  std::vector<Node*> members;    // elementwise, in order
-  std::vector<Node*> sinks;      // reductions
+  int64_t row_length = 0;     // of the reductions that end the group; 0 when there are none
+  std::vector<Node*> members; // elementwise, in order
+  std::vector<Node*> sinks;   // reductions
 
   void open(int new_id, const Shape& space);
   bool is_open() const { return id >= 0; }
@@ -26,8 +26,8 @@ class Group {
   // Whether a reduction can end this group; if so it has been added.
   bool add_sink(Node* reduction);
 
-  // Computes every member that somebody outside the group refers to, and the sinks. Members that nobody else needs get no
-  // memory. On return those computed have their storage; states and operands are untouched.
+  // Computes every member that somebody outside the group refers to, and the sinks. Members that nobody else needs get
+  // no memory. On return those computed have their storage; states and operands are untouched.
   void run();
   // Whether run() gave this member storage.
   static bool was_computed(const Node* member) { return static_cast<bool>(member->buffer); }
@@ -41,12 +41,12 @@ class Group {
   BufferRef take_donation(size_t step, const Node* member);
 
   cpu::Program program_;
-  size_t outside_edges_ = 0;          // operands that are not members: at least as many as sources
-  bool may_donate_ = true;            // no member is traced
-  std::vector<Node*> sources_;        // while running
-  std::vector<int32_t> last_use_;     // by slot: index of the last step that reads it
+  size_t outside_edges_ = 0;      // operands that are not members: at least as many as sources
+  bool may_donate_ = true;        // no member is traced
+  std::vector<Node*> sources_;    // while running
+  std::vector<int32_t> last_use_; // by slot: index of the last step that reads it
   std::vector<int32_t> free_scratch_;
-  std::vector<BufferRef> copies_;     // of sources that are slow to read in the group's order
+  std::vector<BufferRef> copies_; // of sources that are slow to read in the group's order
 };
 
 } // namespace mlx::core

@@ -13,13 +13,15 @@ using cpu::ScatterMode;
 // y[..., j, ...] = x[..., index[..., j, ...], ...]; the shapes of x and index agree but for the axis.
 class GatherAxis final : public Primitive {
  public:
-  static constexpr OpInfo info{
-      .name = "take_along_axis",
+  static constexpr OpInfo info{.name = "take_along_axis",
       .primitive = "GatherAxis",
       .summary = "For each place of indices, the entry of a that the index names along an axis.",
-      .example = ">>> mx.take_along_axis(mx.array([[1, 2], [3, 4]]), mx.array([[1], [0]]), axis=1)\narray([[2],\n       [3]], dtype=int32)",
-      .details = "indices has as many dimensions as a, and the other axes broadcast. Negative indices count from the end; one "
-                 "outside the axis raises IndexError at evaluation. Indices carry no derivative."};
+      .example =
+          ">>> mx.take_along_axis(mx.array([[1, 2], [3, 4]]), mx.array([[1], [0]]), axis=1)\narray([[2],\n       [3]], "
+          "dtype=int32)",
+      .details =
+          "indices has as many dimensions as a, and the other axes broadcast. Negative indices count from the end; one "
+          "outside the axis raises IndexError at evaluation. Indices carry no derivative."};
 
   explicit GatherAxis(int axis) : axis_(axis) {}
   const char* name() const override { return info.primitive; }
@@ -31,16 +33,14 @@ class GatherAxis final : public Primitive {
     array& y = outputs[0];
     y.allocate();
     if (size_of(y.shape()) > 0) {
-      cpu::gather_along_axis(
-          x.raw_data(), x.strides(), x.shape()[static_cast<size_t>(axis_)], x.itemsize(), index.raw_data(),
-          index.dtype(), index.strides(), sizes_of(y.shape()), axis_, y.mutable_data());
+      cpu::gather_along_axis(x.raw_data(), x.strides(), x.shape()[static_cast<size_t>(axis_)], x.itemsize(),
+          index.raw_data(), index.dtype(), index.strides(), sizes_of(y.shape()), axis_, y.mutable_data());
     }
   }
   Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {
     return {tangents[0] ? Tangent(applied(self(*this), {*tangents[0], primals[1]})) : std::nullopt};
   }
-  Tangents vjp(
-      Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
+  Tangents vjp(Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
     Tangents out(2);
     if (cotangents[0] && wanted[0]) {
       out[0] = scatter_add_axis(zeros(primals[0].shape(), cotangents[0]->dtype()), primals[1], *cotangents[0], axis_);
@@ -78,19 +78,23 @@ int checked_axis(const char* op, const array& a, const array& indices, int axis)
 array take_along_axis(const array& a, const array& indices, int axis, StreamOrDevice s) {
   check_stream(s);
   int at = checked_axis("take_along_axis", a, indices, axis);
-  Shape common = broadcast_shapes("take_along_axis", with_length(a.shape(), at, 1), with_length(indices.shape(), at, 1));
+  Shape common =
+      broadcast_shapes("take_along_axis", with_length(a.shape(), at, 1), with_length(indices.shape(), at, 1));
   array x = broadcast_to(a, with_length(common, at, a.shape(at)));
   array index = broadcast_to(indices, with_length(common, at, indices.shape(at)));
   return applied(make_primitive<GatherAxis>(at), {x, index});
 }
 
-static constexpr OpInfo put_along_axis_info{
-    .name = "put_along_axis",
+static constexpr OpInfo put_along_axis_info{.name = "put_along_axis",
     .primitive = "ScatterAxis",
-    .summary = "A copy of a in which, for each place of indices, the entry that the index names along an axis is replaced.",
-    .example = ">>> mx.put_along_axis(mx.array([[1, 2], [3, 4]]), mx.array([[1], [0]]), mx.array(9), axis=1)\narray([[1, 9],\n       [9, 4]], dtype=int32)",
-    .details = "indices has as many dimensions as a; its other axes, and values, broadcast. Of several values for one entry "
-               "the last is kept, and only that one has a gradient. One outside the axis raises IndexError at evaluation."};
+    .summary =
+        "A copy of a in which, for each place of indices, the entry that the index names along an axis is replaced.",
+    .example =
+        ">>> mx.put_along_axis(mx.array([[1, 2], [3, 4]]), mx.array([[1], [0]]), mx.array(9), axis=1)\narray([[1, "
+        "9],\n       [9, 4]], dtype=int32)",
+    .details =
+        "indices has as many dimensions as a; its other axes, and values, broadcast. Of several values for one entry "
+        "the last is kept, and only that one has a gradient. One outside the axis raises IndexError at evaluation."};
 
 // Operands: x, index, updates; index and updates have x's shape but for the axis. A set keeps the last of duplicates.
 class ScatterAxis final : public Primitive {
@@ -106,9 +110,8 @@ class ScatterAxis final : public Primitive {
     y.allocate();
     cpu::copy_strided(x.raw_data(), x.strides(), y.mutable_data(), y.strides(), sizes_of(x.shape()), x.itemsize());
     if (size_of(index.shape()) > 0) {
-      cpu::scatter_along_axis(
-          mode_, y.dtype(), y.mutable_data(), sizes_of(y.shape()), axis_, index.raw_data(), index.dtype(),
-          index.strides(), updates.raw_data(), updates.strides(), sizes_of(index.shape()));
+      cpu::scatter_along_axis(mode_, y.dtype(), y.mutable_data(), sizes_of(y.shape()), axis_, index.raw_data(),
+          index.dtype(), index.strides(), updates.raw_data(), updates.strides(), sizes_of(index.shape()));
     }
   }
   // Linear in x and updates together.
@@ -120,8 +123,7 @@ class ScatterAxis final : public Primitive {
     array updates = tangents[2] ? *tangents[2] : zeros_like(primals[2]);
     return {applied(self(*this), {x, primals[1], updates})};
   }
-  Tangents vjp(
-      Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
+  Tangents vjp(Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
     Tangents out(3);
     if (!cotangents[0]) {
       return out;
@@ -158,15 +160,14 @@ class ScatterAxis final : public Primitive {
 
 namespace {
 
-array put(
-    ScatterMode mode, const char* op, const array& a, const array& indices, const array& values, int axis,
+array put(ScatterMode mode, const char* op, const array& a, const array& indices, const array& values, int axis,
     const StreamOrDevice& s) {
   check_stream(s);
   int at = checked_axis(op, a, indices, axis);
   Shape shape = with_length(a.shape(), at, indices.shape(at));
   if (!(broadcast_shapes(op, shape, indices.shape()) == shape)) {
     fail(op, "indices of shape ", indices.shape(), " do not broadcast to an array of shape ", a.shape(), " along axis ",
-         axis, ".");
+        axis, ".");
   }
   if (!(broadcast_shapes(op, shape, values.shape()) == shape)) {
     fail(op, "values of shape ", values.shape(), " do not broadcast to the ", shape, " places to write.");

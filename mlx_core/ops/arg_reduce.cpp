@@ -7,16 +7,14 @@
 
 namespace mlx::core {
 
-static constexpr OpInfo argmin_info{
-    .name = "argmin",
+static constexpr OpInfo argmin_info{.name = "argmin",
     .primitive = "ArgReduce",
     .summary = "The index of the smallest element along an axis, or in the flattened array.",
     .differentiable = Differentiable::no,
     .no_derivative = {"the output is an index"},
     .example = ">>> mx.argmin(mx.array([3, 1, 2]))\narray(1, dtype=uint32)",
     .details = "The first of equal ones; a NaN counts as smallest. Raises when there are no elements."};
-static constexpr OpInfo argmax_info{
-    .name = "argmax",
+static constexpr OpInfo argmax_info{.name = "argmax",
     .primitive = "ArgReduce",
     .summary = "The index of the largest element along an axis, or in the flattened array.",
     .differentiable = Differentiable::no,
@@ -82,9 +80,13 @@ array arg_reduced(bool max, const array& a, bool keepdims, const StreamOrDevice&
 
 } // namespace
 
-array argmin(const array& a, int axis, bool keepdims, StreamOrDevice s) { return arg_reduced(false, a, axis, keepdims, s); }
+array argmin(const array& a, int axis, bool keepdims, StreamOrDevice s) {
+  return arg_reduced(false, a, axis, keepdims, s);
+}
 array argmin(const array& a, bool keepdims, StreamOrDevice s) { return arg_reduced(false, a, keepdims, s); }
-array argmax(const array& a, int axis, bool keepdims, StreamOrDevice s) { return arg_reduced(true, a, axis, keepdims, s); }
+array argmax(const array& a, int axis, bool keepdims, StreamOrDevice s) {
+  return arg_reduced(true, a, axis, keepdims, s);
+}
 array argmax(const array& a, bool keepdims, StreamOrDevice s) { return arg_reduced(true, a, keepdims, s); }
 
 std::span<const OpInfo* const> arg_reduce_ops() {

@@ -5,8 +5,7 @@
 namespace mlx::core {
 
 struct Add {
-  static constexpr OpInfo info{
-      .name = "add",
+  static constexpr OpInfo info{.name = "add",
       .primitive = "Add",
       .summary = "Sum of a and b, element by element.",
       .max_ulp = 0.5,
@@ -20,8 +19,7 @@ struct Add {
 array add(const array& a, const array& b, StreamOrDevice s) { return Binary<Add>::apply(a, b, s); }
 
 struct Subtract {
-  static constexpr OpInfo info{
-      .name = "subtract",
+  static constexpr OpInfo info{.name = "subtract",
       .primitive = "Subtract",
       .summary = "Difference of a and b, element by element.",
       .max_ulp = 0.5,
@@ -35,8 +33,7 @@ struct Subtract {
 array subtract(const array& a, const array& b, StreamOrDevice s) { return Binary<Subtract>::apply(a, b, s); }
 
 struct Multiply {
-  static constexpr OpInfo info{
-      .name = "multiply",
+  static constexpr OpInfo info{.name = "multiply",
       .primitive = "Multiply",
       .summary = "Product of a and b, element by element.",
       .max_ulp = 0.5,
@@ -52,14 +49,14 @@ struct Multiply {
 array multiply(const array& a, const array& b, StreamOrDevice s) { return Binary<Multiply>::apply(a, b, s); }
 
 struct ZeroTimes {
-  static constexpr OpInfo info{
-      .name = "zero_times",
+  static constexpr OpInfo info{.name = "zero_times",
       .primitive = "ZeroTimes",
       .summary = "0 where a is 0, whatever b is there; elsewhere the product of a and b.",
       .max_ulp = 0.5,
       .example = ">>> mx.zero_times(mx.array([0.0, 2.0]), mx.array([mx.inf, 3.0]))\narray([0, 6], dtype=float32)",
-      .details = "How tangents and cotangents are multiplied with derivatives: a branch that is not taken has the "
-                 "cotangent 0, and keeps it where the derivative is infinite or NaN.",
+      .details =
+          "How tangents and cotangents are multiplied with derivatives: a branch that is not taken has the "
+          "cotangent 0, and keeps it where the derivative is infinite or NaN.",
       .binary = &zero_times};
   static constexpr cpu::Body body = cpu::Body::zero_times;
   // The product's rule. The new tangent comes first in both terms: where it is 0, so is the term.
@@ -70,8 +67,7 @@ struct ZeroTimes {
 array zero_times(const array& a, const array& b, StreamOrDevice s) { return Binary<ZeroTimes>::apply(a, b, s); }
 
 struct Divide {
-  static constexpr OpInfo info{
-      .name = "divide",
+  static constexpr OpInfo info{.name = "divide",
       .primitive = "Divide",
       .summary = "Quotient of a and b, element by element.",
       .accepts = Dtypes::inexact,
@@ -89,8 +85,7 @@ struct Divide {
 array divide(const array& a, const array& b, StreamOrDevice s) { return Binary<Divide>::apply(a, b, s); }
 
 struct FloorDivide {
-  static constexpr OpInfo info{
-      .name = "floor_divide",
+  static constexpr OpInfo info{.name = "floor_divide",
       .primitive = "FloorDivide",
       .summary = "Quotient of a and b rounded down, element by element.",
       .accepts = Dtypes::real,
@@ -106,8 +101,7 @@ struct FloorDivide {
 array floor_divide(const array& a, const array& b, StreamOrDevice s) { return Binary<FloorDivide>::apply(a, b, s); }
 
 struct Remainder {
-  static constexpr OpInfo info{
-      .name = "remainder",
+  static constexpr OpInfo info{.name = "remainder",
       .primitive = "Remainder",
       .summary = "a - floor(a / b) b, element by element: the remainder with the sign of b.",
       .accepts = Dtypes::real,
@@ -124,14 +118,14 @@ struct Remainder {
 };
 array remainder(const array& a, const array& b, StreamOrDevice s) { return Binary<Remainder>::apply(a, b, s); }
 
-constexpr OpInfo divmod_info{
-    .name = "divmod",
+constexpr OpInfo divmod_info{.name = "divmod",
     .summary = "The pair floor_divide(a, b), remainder(a, b).",
     .accepts = Dtypes::real,
     .domain = {2.1, 2.9},
     .second_domain = {1.5, 2},
-    .example = ">>> mx.divmod(mx.array([7, -7]), mx.array([4, 4]))\n"
-               "[array([1, -2], dtype=int32), array([3, 1], dtype=int32)]",
+    .example =
+        ">>> mx.divmod(mx.array([7, -7]), mx.array([4, 4]))\n"
+        "[array([1, -2], dtype=int32), array([3, 1], dtype=int32)]",
     .details = "The derivative of the quotient is zero, that of the remainder is remainder's."};
 std::vector<array> divmod(const array& a, const array& b, StreamOrDevice s) {
   auto [x, y] = to_common(divmod_info, a, b);
@@ -139,8 +133,7 @@ std::vector<array> divmod(const array& a, const array& b, StreamOrDevice s) {
 }
 
 struct Negative {
-  static constexpr OpInfo info{
-      .name = "negative",
+  static constexpr OpInfo info{.name = "negative",
       .primitive = "Negative",
       .summary = "-a of each element.",
       .accepts = Dtypes::numeric,
@@ -153,8 +146,7 @@ struct Negative {
 };
 array negative(const array& a, StreamOrDevice s) { return Unary<Negative>::apply(a, s); }
 
-constexpr OpInfo positive_info{
-    .name = "positive",
+constexpr OpInfo positive_info{.name = "positive",
     .summary = "a itself.",
     .example = ">>> mx.positive(mx.array([1.0, -2.0]))\narray([1, -2], dtype=float32)",
     .unary = &positive};
@@ -164,8 +156,7 @@ array positive(const array& a, StreamOrDevice s) {
 }
 
 struct Abs {
-  static constexpr OpInfo info{
-      .name = "abs",
+  static constexpr OpInfo info{.name = "abs",
       .primitive = "Abs",
       .summary = "Absolute value of each element.",
       .domain = {-3, -0.1},
@@ -176,9 +167,7 @@ struct Abs {
   static constexpr cpu::Body body = cpu::Body::abs;
   // d|x| = Re(conj(sign(x)) dx); on real numbers sign(x) dx
   static array jvp(const array& t, const array& x, const array&) { return real(zero_times(t, conj_of(sign(x)))); }
-  static array vjp(const array& ct, const array& x, const array&) {
-    return zero_times(astype(ct, x.dtype()), sign(x));
-  }
+  static array vjp(const array& ct, const array& x, const array&) { return zero_times(astype(ct, x.dtype()), sign(x)); }
 };
 array abs(const array& a, StreamOrDevice s) {
   if (a.dtype().is_bool() || a.dtype().is_unsigned()) {
@@ -188,8 +177,7 @@ array abs(const array& a, StreamOrDevice s) {
 }
 
 struct Sign {
-  static constexpr OpInfo info{
-      .name = "sign",
+  static constexpr OpInfo info{.name = "sign",
       .primitive = "Sign",
       .summary = "Sign of each element: -1, 0 or 1; for complex arguments a / abs(a), and 0 at 0.",
       .domain = {0.1, 3},
@@ -209,15 +197,11 @@ struct Sign {
   }
   static Tangent vjp(const array& ct, const array& x, const array& y) { return jvp(ct, x, y); }
 };
-array sign(const array& a, StreamOrDevice s) {
-  return a.dtype().is_bool() ? positive(a, s) : Unary<Sign>::apply(a, s);
-}
+array sign(const array& a, StreamOrDevice s) { return a.dtype().is_bool() ? positive(a, s) : Unary<Sign>::apply(a, s); }
 
 std::span<const OpInfo* const> arithmetic_ops() {
-  static constexpr const OpInfo* ops[] = {
-      &Add::info,         &Subtract::info,  &Multiply::info, &ZeroTimes::info, &Divide::info,
-      &FloorDivide::info, &Remainder::info, &divmod_info,    &Negative::info,  &positive_info,
-      &Abs::info,         &Sign::info};
+  static constexpr const OpInfo* ops[] = {&Add::info, &Subtract::info, &Multiply::info, &ZeroTimes::info, &Divide::info,
+      &FloorDivide::info, &Remainder::info, &divmod_info, &Negative::info, &positive_info, &Abs::info, &Sign::info};
   return ops;
 }
 

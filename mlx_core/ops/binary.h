@@ -3,7 +3,8 @@
 //   struct Multiply {
 //     static constexpr OpInfo info{...};
 //     static constexpr cpu::Body body = cpu::Body::multiply;
-//     // g times the partial derivative with respect to operand k (0 or 1), of a holomorphic (or real) function. a, b and y
+//     // g times the partial derivative with respect to operand k (0 or 1), of a holomorphic (or real) function. a, b
+//     and y
 //     // may have the shapes they had in the call: the kind broadcasts and sums.
 //     static array chain(int k, const array& g, const array& a, const array& b, const array& y);
 //   };

@@ -8,8 +8,7 @@ namespace mlx::core {
 
 class Broadcast final : public View {
  public:
-  static constexpr OpInfo info{
-      .name = "broadcast_to",
+  static constexpr OpInfo info{.name = "broadcast_to",
       .primitive = "Broadcast",
       .summary = "The array repeated along new leading axes and along axes of length 1, without a copy.",
       .example = ">>> mx.broadcast_to(mx.array([1, 2]), (2, 2))\narray([[1, 2],\n       [1, 2]], dtype=int32)",
@@ -27,7 +26,7 @@ class Broadcast final : public View {
     }
     if (!fits) {
       fail("broadcast_to", "Cannot broadcast an array of shape ", from, " to shape ", shape_,
-           ": each axis, counted from the last, must have length 1 or the new length.");
+          ": each axis, counted from the last, must have length 1 or the new length.");
     }
     return {Spec{shape_, operands[0].dtype()}};
   }
@@ -59,11 +58,12 @@ array broadcast_to(const array& a, const Shape& shape, StreamOrDevice s) {
   return applied(make_primitive<Broadcast>(shape), {a});
 }
 
-static constexpr OpInfo broadcast_arrays_info{
-    .name = "broadcast_arrays",
+static constexpr OpInfo broadcast_arrays_info{.name = "broadcast_arrays",
     .primitive = "Broadcast",
     .summary = "The arrays broadcast to their common shape.",
-    .example = ">>> a, b = mx.broadcast_arrays(mx.array([[1], [2]]), mx.array([3, 4]))\n>>> a\narray([[1, 1],\n       [2, 2]], dtype=int32)"};
+    .example =
+        ">>> a, b = mx.broadcast_arrays(mx.array([[1], [2]]), mx.array([3, 4]))\n>>> a\narray([[1, 1],\n       [2, "
+        "2]], dtype=int32)"};
 std::vector<array> broadcast_arrays(const std::vector<array>& arrays, StreamOrDevice s) {
   Shape shape;
   for (const array& a : arrays) {

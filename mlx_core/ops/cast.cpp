@@ -5,8 +5,7 @@
 
 namespace mlx::core {
 
-constexpr OpInfo astype_info{
-    .name = "astype",
+constexpr OpInfo astype_info{.name = "astype",
     .primitive = "AsType",
     .summary = "a converted to another dtype; a itself where it has that dtype already.",
     .example = ">>> mx.array([1.7, -1.7]).astype(mx.int32)\narray([1, -1], dtype=int32)",
@@ -31,8 +30,7 @@ class AsType final : public Elementwise {
   Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {
     return {through(tangents[0], primals[0], dtype_)};
   }
-  Tangents vjp(
-      Operands primals, const Tangents& cotangents, Operands, std::span<const bool>) const override {
+  Tangents vjp(Operands primals, const Tangents& cotangents, Operands, std::span<const bool>) const override {
     return {through(cotangents[0], primals[0], primals[0].dtype())};
   }
 

@@ -8,11 +8,9 @@ using UnaryFunction = array (*)(const array&, StreamOrDevice);
 using BinaryFunction = array (*)(const array&, const array&, StreamOrDevice);
 
 // Any dtypes to bool, without a derivative.
-constexpr OpInfo bool_info(
-    const char* name, const char* primitive, const char* summary, const char* example, UnaryFunction unary,
-    BinaryFunction binary, const char* details) {
-  return {
-      .name = name,
+constexpr OpInfo bool_info(const char* name, const char* primitive, const char* summary, const char* example,
+    UnaryFunction unary, BinaryFunction binary, const char* details) {
+  return {.name = name,
       .primitive = primitive,
       .summary = summary,
       .differentiable = Differentiable::no,
@@ -27,67 +25,59 @@ constexpr OpInfo bool_info(
 
 constexpr OpInfo comparison_info(
     const char* name, const char* primitive, const char* summary, const char* example, BinaryFunction function) {
-  return bool_info(
-      name, primitive, summary, example, nullptr, function,
+  return bool_info(name, primitive, summary, example, nullptr, function,
       "Complex numbers are ordered by real part, then by imaginary part. NaN is equal to nothing.");
 }
 
 struct Equal {
-  static constexpr OpInfo info = comparison_info(
-      "equal", "Equal", "a == b, element by element.",
+  static constexpr OpInfo info = comparison_info("equal", "Equal", "a == b, element by element.",
       ">>> mx.equal(mx.array([1, 2]), mx.array([1, 3]))\narray([True, False], dtype=bool)", &equal);
   static constexpr cpu::Body body = cpu::Body::equal;
 };
 array equal(const array& a, const array& b, StreamOrDevice s) { return Binary<Equal>::apply(a, b, s); }
 
 struct NotEqual {
-  static constexpr OpInfo info = comparison_info(
-      "not_equal", "NotEqual", "a != b, element by element.",
+  static constexpr OpInfo info = comparison_info("not_equal", "NotEqual", "a != b, element by element.",
       ">>> mx.not_equal(mx.array([1, 2]), mx.array([1, 3]))\narray([False, True], dtype=bool)", &not_equal);
   static constexpr cpu::Body body = cpu::Body::not_equal;
 };
 array not_equal(const array& a, const array& b, StreamOrDevice s) { return Binary<NotEqual>::apply(a, b, s); }
 
 struct Less {
-  static constexpr OpInfo info = comparison_info(
-      "less", "Less", "a < b, element by element.", ">>> mx.less(mx.array([1, 2]), mx.array([2, 2]))\n"
-                                                    "array([True, False], dtype=bool)", &less);
+  static constexpr OpInfo info = comparison_info("less", "Less", "a < b, element by element.",
+      ">>> mx.less(mx.array([1, 2]), mx.array([2, 2]))\n"
+      "array([True, False], dtype=bool)",
+      &less);
   static constexpr cpu::Body body = cpu::Body::less;
 };
 array less(const array& a, const array& b, StreamOrDevice s) { return Binary<Less>::apply(a, b, s); }
 
 struct LessEqual {
-  static constexpr OpInfo info = comparison_info(
-      "less_equal", "LessEqual", "a <= b, element by element.",
+  static constexpr OpInfo info = comparison_info("less_equal", "LessEqual", "a <= b, element by element.",
       ">>> mx.less_equal(mx.array([1, 3]), mx.array([2, 2]))\narray([True, False], dtype=bool)", &less_equal);
   static constexpr cpu::Body body = cpu::Body::less_equal;
 };
 array less_equal(const array& a, const array& b, StreamOrDevice s) { return Binary<LessEqual>::apply(a, b, s); }
 
 struct Greater {
-  static constexpr OpInfo info = comparison_info(
-      "greater", "Greater", "a > b, element by element.",
+  static constexpr OpInfo info = comparison_info("greater", "Greater", "a > b, element by element.",
       ">>> mx.greater(mx.array([1, 3]), mx.array([2, 2]))\narray([False, True], dtype=bool)", &greater);
   static constexpr cpu::Body body = cpu::Body::greater;
 };
 array greater(const array& a, const array& b, StreamOrDevice s) { return Binary<Greater>::apply(a, b, s); }
 
 struct GreaterEqual {
-  static constexpr OpInfo info = comparison_info(
-      "greater_equal", "GreaterEqual", "a >= b, element by element.",
+  static constexpr OpInfo info = comparison_info("greater_equal", "GreaterEqual", "a >= b, element by element.",
       ">>> mx.greater_equal(mx.array([1, 2]), mx.array([2, 2]))\narray([False, True], dtype=bool)", &greater_equal);
   static constexpr cpu::Body body = cpu::Body::greater_equal;
 };
-array greater_equal(const array& a, const array& b, StreamOrDevice s) {
-  return Binary<GreaterEqual>::apply(a, b, s);
-}
+array greater_equal(const array& a, const array& b, StreamOrDevice s) { return Binary<GreaterEqual>::apply(a, b, s); }
 
 // --- logic ---
 
 constexpr OpInfo logical_info(
     const char* name, const char* primitive, const char* summary, const char* example, BinaryFunction function) {
-  return bool_info(
-      name, primitive, summary, example, nullptr, function,
+  return bool_info(name, primitive, summary, example, nullptr, function,
       "An element that is not bool counts as True where it is not 0.");
 }
 
@@ -98,86 +88,84 @@ array logical(const array& a, const array& b, const StreamOrDevice& s) {
 }
 
 struct LogicalAnd {
-  static constexpr OpInfo info = logical_info(
-      "logical_and", "LogicalAnd", "Whether both a and b hold, element by element.",
-      ">>> mx.logical_and(mx.array([True, True]), mx.array([True, False]))\n"
-      "array([True, False], dtype=bool)", &logical_and);
+  static constexpr OpInfo info =
+      logical_info("logical_and", "LogicalAnd", "Whether both a and b hold, element by element.",
+          ">>> mx.logical_and(mx.array([True, True]), mx.array([True, False]))\n"
+          "array([True, False], dtype=bool)",
+          &logical_and);
   static constexpr cpu::Body body = cpu::Body::logical_and;
 };
 array logical_and(const array& a, const array& b, StreamOrDevice s) { return logical<LogicalAnd>(a, b, s); }
 
 struct LogicalOr {
-  static constexpr OpInfo info = logical_info(
-      "logical_or", "LogicalOr", "Whether a or b holds, element by element.",
+  static constexpr OpInfo info = logical_info("logical_or", "LogicalOr", "Whether a or b holds, element by element.",
       ">>> mx.logical_or(mx.array([True, False]), mx.array([False, False]))\n"
-      "array([True, False], dtype=bool)", &logical_or);
+      "array([True, False], dtype=bool)",
+      &logical_or);
   static constexpr cpu::Body body = cpu::Body::logical_or;
 };
 array logical_or(const array& a, const array& b, StreamOrDevice s) { return logical<LogicalOr>(a, b, s); }
 
 struct LogicalXor {
-  static constexpr OpInfo info = logical_info(
-      "logical_xor", "LogicalXor", "Whether exactly one of a and b holds, element by element.",
-      ">>> mx.logical_xor(mx.array([True, False]), mx.array([True, True]))\n"
-      "array([False, True], dtype=bool)", &logical_xor);
+  static constexpr OpInfo info =
+      logical_info("logical_xor", "LogicalXor", "Whether exactly one of a and b holds, element by element.",
+          ">>> mx.logical_xor(mx.array([True, False]), mx.array([True, True]))\n"
+          "array([False, True], dtype=bool)",
+          &logical_xor);
   static constexpr cpu::Body body = cpu::Body::logical_xor;
 };
 array logical_xor(const array& a, const array& b, StreamOrDevice s) { return logical<LogicalXor>(a, b, s); }
 
 // --- predicates ---
 
-constexpr OpInfo predicate_info(
-    const char* name, const char* primitive, const char* summary, const char* example, UnaryFunction function,
-    const char* details = nullptr) {
+constexpr OpInfo predicate_info(const char* name, const char* primitive, const char* summary, const char* example,
+    UnaryFunction function, const char* details = nullptr) {
   return bool_info(name, primitive, summary, example, function, nullptr, details);
 }
 
 struct LogicalNot {
-  static constexpr OpInfo info = predicate_info(
-      "logical_not", "LogicalNot", "Whether each element is False, or 0.",
+  static constexpr OpInfo info = predicate_info("logical_not", "LogicalNot", "Whether each element is False, or 0.",
       ">>> mx.logical_not(mx.array([True, False]))\narray([False, True], dtype=bool)", &logical_not);
   static constexpr cpu::Body body = cpu::Body::logical_not;
 };
 array logical_not(const array& a, StreamOrDevice s) { return Unary<LogicalNot>::apply(a, s); }
 
 struct IsNan {
-  static constexpr OpInfo info = predicate_info(
-      "isnan", "IsNan", "Whether each element, or a part of it, is NaN.",
+  static constexpr OpInfo info = predicate_info("isnan", "IsNan", "Whether each element, or a part of it, is NaN.",
       ">>> mx.isnan(mx.array([1.0, mx.nan]))\narray([False, True], dtype=bool)", &isnan);
   static constexpr cpu::Body body = cpu::Body::isnan;
 };
 array isnan(const array& a, StreamOrDevice s) { return Unary<IsNan>::apply(a, s); }
 
 struct IsInf {
-  static constexpr OpInfo info = predicate_info(
-      "isinf", "IsInf", "Whether each element, or a part of it, is infinite.",
+  static constexpr OpInfo info = predicate_info("isinf", "IsInf", "Whether each element, or a part of it, is infinite.",
       ">>> mx.isinf(mx.array([1.0, -mx.inf]))\narray([False, True], dtype=bool)", &isinf);
   static constexpr cpu::Body body = cpu::Body::isinf;
 };
 array isinf(const array& a, StreamOrDevice s) { return Unary<IsInf>::apply(a, s); }
 
 struct IsFinite {
-  static constexpr OpInfo info = predicate_info(
-      "isfinite", "IsFinite", "Whether each element is neither NaN nor infinite.",
-      ">>> mx.isfinite(mx.array([1.0, mx.inf]))\narray([True, False], dtype=bool)", &isfinite);
+  static constexpr OpInfo info =
+      predicate_info("isfinite", "IsFinite", "Whether each element is neither NaN nor infinite.",
+          ">>> mx.isfinite(mx.array([1.0, mx.inf]))\narray([True, False], dtype=bool)", &isfinite);
   static constexpr cpu::Body body = cpu::Body::isfinite;
 };
 array isfinite(const array& a, StreamOrDevice s) { return Unary<IsFinite>::apply(a, s); }
 
 struct IsPosInf {
-  static constexpr OpInfo info = predicate_info(
-      "isposinf", "IsPosInf", "Whether each element is positive infinity.",
+  static constexpr OpInfo info = predicate_info("isposinf", "IsPosInf", "Whether each element is positive infinity.",
       ">>> mx.isposinf(mx.array([mx.inf, -mx.inf]))\n"
-      "array([True, False], dtype=bool)", &isposinf, "A complex number is where it is inf + 0j.");
+      "array([True, False], dtype=bool)",
+      &isposinf, "A complex number is where it is inf + 0j.");
   static constexpr cpu::Body body = cpu::Body::isposinf;
 };
 array isposinf(const array& a, StreamOrDevice s) { return Unary<IsPosInf>::apply(a, s); }
 
 struct IsNegInf {
-  static constexpr OpInfo info = predicate_info(
-      "isneginf", "IsNegInf", "Whether each element is negative infinity.",
+  static constexpr OpInfo info = predicate_info("isneginf", "IsNegInf", "Whether each element is negative infinity.",
       ">>> mx.isneginf(mx.array([mx.inf, -mx.inf]))\n"
-      "array([False, True], dtype=bool)", &isneginf, "A complex number is where it is -inf + 0j.");
+      "array([False, True], dtype=bool)",
+      &isneginf, "A complex number is where it is -inf + 0j.");
   static constexpr cpu::Body body = cpu::Body::isneginf;
 };
 array isneginf(const array& a, StreamOrDevice s) { return Unary<IsNegInf>::apply(a, s); }
@@ -188,8 +176,8 @@ static array both_nan(const array& a, const array& b, const StreamOrDevice& s) {
   return logical_and(isnan(a, s), isnan(b, s), s);
 }
 
-constexpr OpInfo isclose_info = bool_info(
-    "isclose", nullptr, "Whether abs(a - b) <= atol + rtol abs(b), element by element.",
+constexpr OpInfo isclose_info = bool_info("isclose", nullptr,
+    "Whether abs(a - b) <= atol + rtol abs(b), element by element.",
     ">>> mx.isclose(mx.array([1.0, 2.0]), mx.array([1.0, 2.1]))\narray([True, False], dtype=bool)", nullptr, nullptr,
     "Equal infinities are close. NaN is close to NaN only with equal_nan. Integers are compared in float32.");
 array isclose(const array& a, const array& b, double rtol, double atol, bool equal_nan, StreamOrDevice s) {
@@ -206,17 +194,16 @@ array isclose(const array& a, const array& b, double rtol, double atol, bool equ
   return equal_nan ? logical_or(close, both_nan(x, y, s), s) : close;
 }
 
-constexpr OpInfo allclose_info = bool_info(
-    "allclose", nullptr, "Whether all elements are close: all(isclose(a, b)).",
+constexpr OpInfo allclose_info = bool_info("allclose", nullptr, "Whether all elements are close: all(isclose(a, b)).",
     ">>> mx.allclose(mx.array([1.0, 2.0]), mx.array([1.0, 2.1]))\narray(False, dtype=bool)", nullptr, nullptr, nullptr);
 array allclose(const array& a, const array& b, double rtol, double atol, bool equal_nan, StreamOrDevice s) {
   return all(isclose(a, b, rtol, atol, equal_nan, s), false, s);
 }
 
-constexpr OpInfo array_equal_info = bool_info(
-    "array_equal", nullptr, "Whether a and b have the same shape and equal elements.",
-    ">>> mx.array_equal(mx.array([1, 2]), mx.array([1.0, 2.0]))\narray(True, dtype=bool)", nullptr, nullptr,
-    "The dtypes may differ. With equal_nan, NaN is equal to NaN.");
+constexpr OpInfo array_equal_info =
+    bool_info("array_equal", nullptr, "Whether a and b have the same shape and equal elements.",
+        ">>> mx.array_equal(mx.array([1, 2]), mx.array([1.0, 2.0]))\narray(True, dtype=bool)", nullptr, nullptr,
+        "The dtypes may differ. With equal_nan, NaN is equal to NaN.");
 array array_equal(const array& a, const array& b, bool equal_nan, StreamOrDevice s) {
   check_stream(s);
   if (!(a.shape() == b.shape())) {
@@ -227,11 +214,10 @@ array array_equal(const array& a, const array& b, bool equal_nan, StreamOrDevice
 }
 
 std::span<const OpInfo* const> comparison_ops() {
-  static constexpr const OpInfo* ops[] = {
-      &Equal::info,      &NotEqual::info,     &Less::info,      &LessEqual::info,   &Greater::info,
-      &GreaterEqual::info, &LogicalNot::info, &LogicalAnd::info, &LogicalOr::info,  &LogicalXor::info,
-      &IsNan::info,      &IsInf::info,        &IsFinite::info,  &IsPosInf::info,    &IsNegInf::info,
-      &isclose_info,     &allclose_info,      &array_equal_info};
+  static constexpr const OpInfo* ops[] = {&Equal::info, &NotEqual::info, &Less::info, &LessEqual::info, &Greater::info,
+      &GreaterEqual::info, &LogicalNot::info, &LogicalAnd::info, &LogicalOr::info, &LogicalXor::info, &IsNan::info,
+      &IsInf::info, &IsFinite::info, &IsPosInf::info, &IsNegInf::info, &isclose_info, &allclose_info,
+      &array_equal_info};
   return ops;
 }
 

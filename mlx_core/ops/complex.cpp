@@ -7,8 +7,7 @@ namespace mlx::core {
 // None of these is holomorphic: jvp and vjp are written out, as real-linear maps of the plane and their transposes.
 
 struct Real {
-  static constexpr OpInfo info{
-      .name = "real",
+  static constexpr OpInfo info{.name = "real",
       .primitive = "Real",
       .summary = "Real part of each element; a itself where it is real.",
       .example = ">>> mx.real(mx.array([1 + 2j]))\narray([1], dtype=float32)",
@@ -22,8 +21,7 @@ array real(const array& a, StreamOrDevice s) {
 }
 
 struct Imag {
-  static constexpr OpInfo info{
-      .name = "imag",
+  static constexpr OpInfo info{.name = "imag",
       .primitive = "Imag",
       .summary = "Imaginary part of each element; 0 where a is real.",
       .example = ">>> mx.imag(mx.array([1 + 2j]))\narray([2], dtype=float32)",
@@ -37,8 +35,7 @@ array imag(const array& a, StreamOrDevice s) {
 }
 
 struct Conjugate {
-  static constexpr OpInfo info{
-      .name = "conjugate",
+  static constexpr OpInfo info{.name = "conjugate",
       .primitive = "Conjugate",
       .summary = "Complex conjugate of each element; a itself where it is real.",
       .example = ">>> mx.conjugate(mx.array([1 + 2j]))\narray([1-2j], dtype=complex64)",
@@ -51,8 +48,7 @@ array conjugate(const array& a, StreamOrDevice s) {
   return a.dtype().is_complex() ? Unary<Conjugate>::apply(a, s) : positive(a, s);
 }
 
-constexpr OpInfo make_complex_info{
-    .name = "make_complex",
+constexpr OpInfo make_complex_info{.name = "make_complex",
     .primitive = "MakeComplex",
     .summary = "re + i im, element by element.",
     .accepts = Dtypes::floating,
@@ -74,8 +70,7 @@ class MakeComplex final : public Elementwise {
     return {broadcast_to(t, outputs[0].shape())};
   }
 
-  Tangents vjp(
-      Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
+  Tangents vjp(Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
     Tangents out(2);
     if (cotangents[0] && wanted[0]) {
       out[0] = sum_to(real(*cotangents[0]), primals[0].shape());

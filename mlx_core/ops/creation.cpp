@@ -17,8 +17,7 @@ constexpr NoRule shape_only{"its values do not depend on the argument's"};
 
 // --- constants ---
 
-static constexpr OpInfo full_info{
-    .name = "full",
+static constexpr OpInfo full_info{.name = "full",
     .primitive = "Broadcast",
     .summary = "An array of a given shape filled with vals, which broadcast to it.",
     .example = ">>> mx.full((2, 2), 7)\narray([[7, 7],\n       [7, 7]], dtype=int32)",
@@ -33,8 +32,7 @@ array full(const Shape& shape, const array& vals, Dtype dtype, StreamOrDevice s)
 }
 array full(const Shape& shape, const array& vals, StreamOrDevice s) { return full(shape, vals, vals.dtype(), s); }
 
-static constexpr OpInfo full_like_info{
-    .name = "full_like",
+static constexpr OpInfo full_like_info{.name = "full_like",
     .primitive = "Broadcast",
     .summary = "An array of a's shape filled with vals, which broadcast to it.",
     .example = ">>> mx.full_like(mx.zeros((2,)), 7)\narray([7, 7], dtype=float32)",
@@ -43,8 +41,7 @@ array full_like(const array& a, const array& vals, std::optional<Dtype> dtype, S
   return full(a.shape(), vals, dtype.value_or(a.dtype()), s);
 }
 
-static constexpr OpInfo zeros_info{
-    .name = "zeros",
+static constexpr OpInfo zeros_info{.name = "zeros",
     .primitive = "Broadcast",
     .summary = "An array of zeros.",
     .differentiable = Differentiable::no,
@@ -52,8 +49,7 @@ static constexpr OpInfo zeros_info{
     .example = ">>> mx.zeros((2, 2))\narray([[0, 0],\n       [0, 0]], dtype=float32)"};
 array zeros(const Shape& shape, Dtype dtype, StreamOrDevice s) { return full(shape, array(0, dtype), dtype, s); }
 
-static constexpr OpInfo ones_info{
-    .name = "ones",
+static constexpr OpInfo ones_info{.name = "ones",
     .primitive = "Broadcast",
     .summary = "An array of ones.",
     .differentiable = Differentiable::no,
@@ -61,8 +57,7 @@ static constexpr OpInfo ones_info{
     .example = ">>> mx.ones((3,), mx.int32)\narray([1, 1, 1], dtype=int32)"};
 array ones(const Shape& shape, Dtype dtype, StreamOrDevice s) { return full(shape, array(1, dtype), dtype, s); }
 
-static constexpr OpInfo zeros_like_info{
-    .name = "zeros_like",
+static constexpr OpInfo zeros_like_info{.name = "zeros_like",
     .primitive = "Broadcast",
     .summary = "An array of zeros of a's shape and dtype.",
     .differentiable = Differentiable::zero,
@@ -70,8 +65,7 @@ static constexpr OpInfo zeros_like_info{
     .example = ">>> mx.zeros_like(mx.array([1.0, 2.0]))\narray([0, 0], dtype=float32)"};
 array zeros_like(const array& a, StreamOrDevice s) { return zeros(a.shape(), a.dtype(), s); }
 
-static constexpr OpInfo ones_like_info{
-    .name = "ones_like",
+static constexpr OpInfo ones_like_info{.name = "ones_like",
     .primitive = "Broadcast",
     .summary = "An array of ones of a's shape and dtype.",
     .differentiable = Differentiable::zero,
@@ -84,15 +78,15 @@ array ones_like(const array& a, StreamOrDevice s) { return ones(a.shape(), a.dty
 // Element i is start + i * step, computed in float64 (int64 for integer dtypes) and rounded once.
 class Arange final : public Primitive {
  public:
-  static constexpr OpInfo info{
-      .name = "arange",
+  static constexpr OpInfo info{.name = "arange",
       .primitive = "Arange",
       .summary = "Evenly spaced numbers from start (0) up to, and without, stop.",
       .differentiable = Differentiable::no,
       .no_derivative = no_argument,
       .example = ">>> mx.arange(1, 7, 2)\narray([1, 3, 5], dtype=int32)",
-      .details = "There are ceil((stop - start) / step) of them, at least 0. The dtype defaults to an integer one when "
-                 "every argument is an integer, else to float32. Raises when an integer dtype cannot hold the numbers."};
+      .details =
+          "There are ceil((stop - start) / step) of them, at least 0. The dtype defaults to an integer one when "
+          "every argument is an integer, else to float32. Raises when an integer dtype cannot hold the numbers."};
 
   Arange(double start, double step, Dim size, Dtype dtype) : start_(start), step_(step), size_(size), dtype_(dtype) {}
   const char* name() const override { return info.primitive; }
@@ -179,9 +173,11 @@ array arange(double start, double stop, double step, Dtype dtype, StreamOrDevice
   if (step == 0) {
     fail("arange", "step must not be zero.");
   }
-  double length = std::isinf(step) ? ((step > 0) == (stop > start) && stop != start ? 1 : 0) : std::ceil((stop - start) / step);
+  double length =
+      std::isinf(step) ? ((step > 0) == (stop > start) && stop != start ? 1 : 0) : std::ceil((stop - start) / step);
   if (length > 2147483647.0 && length * dtype.size() > 0x1p46) {
-    fail("arange", "start ", start, ", stop ", stop, " and step ", step, " give ", length, " numbers, which is too many.");
+    fail("arange", "start ", start, ", stop ", stop, " and step ", step, " give ", length,
+        " numbers, which is too many.");
   }
   auto size = static_cast<int64_t>(std::max(length, 0.0));
   if (std::isinf(step)) {
@@ -196,8 +192,7 @@ array arange(double start, double stop, double step, Dtype dtype, StreamOrDevice
 array arange(double start, double stop, StreamOrDevice s) { return arange(start, stop, 1.0, float32, s); }
 array arange(int stop, StreamOrDevice s) { return arange(0.0, stop, 1.0, int32, s); }
 
-static constexpr OpInfo linspace_info{
-    .name = "linspace",
+static constexpr OpInfo linspace_info{.name = "linspace",
     .summary = "num evenly spaced numbers from start to stop.",
     .differentiable = Differentiable::no,
     .no_derivative = no_argument,
@@ -227,16 +222,15 @@ namespace {
 array by_diagonal(array (*compare)(const array&, const array&, StreamOrDevice), Dim n, Dim m, int k, StreamOrDevice s) {
   bool narrow = !n.is_symbolic() && !m.is_symbolic() && n + m < (1 << 29) && std::abs(int64_t{k}) < (1 << 29);
   auto range = [&](int64_t from, Dim count) {
-    return applied(
-        make_primitive<Arange>(static_cast<double>(from), 1.0, count, narrow ? int32 : int64), std::span<const array>());
+    return applied(make_primitive<Arange>(static_cast<double>(from), 1.0, count, narrow ? int32 : int64),
+        std::span<const array>());
   };
   return compare(expand_dims(range(k, n), {1}), range(0, m), s);
 }
 
 } // namespace
 
-static constexpr OpInfo eye_info{
-    .name = "eye",
+static constexpr OpInfo eye_info{.name = "eye",
     .summary = "An n by m matrix with ones on the k-th diagonal and zeros elsewhere.",
     .differentiable = Differentiable::no,
     .no_derivative = no_argument,
@@ -250,16 +244,14 @@ array eye(int n, int m, int k, Dtype dtype, StreamOrDevice s) {
 }
 array eye(int n, StreamOrDevice s) { return eye(n, n, 0, float32, s); }
 
-static constexpr OpInfo identity_info{
-    .name = "identity",
+static constexpr OpInfo identity_info{.name = "identity",
     .summary = "The n by n identity matrix.",
     .differentiable = Differentiable::no,
     .no_derivative = no_argument,
     .example = ">>> mx.identity(2)\narray([[1, 0],\n       [0, 1]], dtype=float32)"};
 array identity(int n, Dtype dtype, StreamOrDevice s) { return eye(n, n, 0, dtype, s); }
 
-static constexpr OpInfo tri_info{
-    .name = "tri",
+static constexpr OpInfo tri_info{.name = "tri",
     .summary = "An n by m matrix with ones at and below the k-th diagonal and zeros above.",
     .differentiable = Differentiable::no,
     .no_derivative = no_argument,
@@ -279,16 +271,14 @@ array lower_mask(const char* op, const array& x, int k, StreamOrDevice s) {
 
 } // namespace
 
-static constexpr OpInfo tril_info{
-    .name = "tril",
+static constexpr OpInfo tril_info{.name = "tril",
     .summary = "The matrices in the last two axes with zeros above the k-th diagonal.",
     .example = ">>> mx.tril(mx.array([[1, 2], [3, 4]]))\narray([[1, 0],\n       [3, 4]], dtype=int32)"};
 array tril(const array& x, int k, StreamOrDevice s) {
   return where(lower_mask("tril", x, k, s), x, array(0, x.dtype()), s);
 }
 
-static constexpr OpInfo triu_info{
-    .name = "triu",
+static constexpr OpInfo triu_info{.name = "triu",
     .summary = "The matrices in the last two axes with zeros below the k-th diagonal.",
     .example = ">>> mx.triu(mx.array([[1, 2], [3, 4]]))\narray([[1, 2],\n       [0, 4]], dtype=int32)"};
 array triu(const array& x, int k, StreamOrDevice s) {
@@ -296,9 +286,8 @@ array triu(const array& x, int k, StreamOrDevice s) {
 }
 
 std::span<const OpInfo* const> creation_ops() {
-  static constexpr const OpInfo* ops[] = {
-      &full_info, &full_like_info, &zeros_info, &zeros_like_info, &ones_info, &ones_like_info, &Arange::info,
-      &linspace_info, &eye_info, &identity_info, &tri_info, &tril_info, &triu_info};
+  static constexpr const OpInfo* ops[] = {&full_info, &full_like_info, &zeros_info, &zeros_like_info, &ones_info,
+      &ones_like_info, &Arange::info, &linspace_info, &eye_info, &identity_info, &tri_info, &tril_info, &triu_info};
   return ops;
 }
 

@@ -38,14 +38,15 @@ array with_diagonal(const array& values, Dim rows, Dim columns, int k) {
 // Of the last two axes: one stride that goes along both.
 class Diagonal final : public View {
  public:
-  static constexpr OpInfo info{
-      .name = "diagonal",
+  static constexpr OpInfo info{.name = "diagonal",
       .primitive = "Diagonal",
       .summary = "The diagonals of the matrices that two axes hold, as a new last axis.",
-      .example = ">>> mx.diagonal(mx.array([[1, 2], [3, 4]]))\narray([1, 4], dtype=int32)\n"
-                 ">>> mx.diagonal(mx.array([[1, 2], [3, 4]]), offset=1)\narray([2], dtype=int32)",
-      .details = "axis1 holds the rows and axis2 the columns; a positive offset is above the main diagonal. A view. Raises "
-                 "ValueError when a has fewer than two dimensions or the axes are the same."};
+      .example =
+          ">>> mx.diagonal(mx.array([[1, 2], [3, 4]]))\narray([1, 4], dtype=int32)\n"
+          ">>> mx.diagonal(mx.array([[1, 2], [3, 4]]), offset=1)\narray([2], dtype=int32)",
+      .details =
+          "axis1 holds the rows and axis2 the columns; a positive offset is above the main diagonal. A view. Raises "
+          "ValueError when a has fewer than two dimensions or the axes are the same."};
 
   explicit Diagonal(int offset) : offset_(offset) {}
   const char* name() const override { return info.primitive; }
@@ -97,11 +98,11 @@ array diagonal(const array& a, int offset, int axis1, int axis2, StreamOrDevice 
   return applied(make_primitive<Diagonal>(offset), {transpose(a, order)});
 }
 
-static constexpr OpInfo diag_info{
-    .name = "diag",
+static constexpr OpInfo diag_info{.name = "diag",
     .summary = "A matrix's k-th diagonal; or the matrix of zeros whose k-th diagonal is the given vector.",
-    .example = ">>> mx.diag(mx.array([1, 2]))\narray([[1, 0],\n       [0, 2]], dtype=int32)\n"
-               ">>> mx.diag(mx.array([[1, 2], [3, 4]]), k=-1)\narray([3], dtype=int32)",
+    .example =
+        ">>> mx.diag(mx.array([1, 2]))\narray([[1, 0],\n       [0, 2]], dtype=int32)\n"
+        ">>> mx.diag(mx.array([[1, 2], [3, 4]]), k=-1)\narray([3], dtype=int32)",
     .details = "A positive k is above the main diagonal. Raises ValueError unless a has one or two dimensions."};
 array diag(const array& a, int k, StreamOrDevice s) {
   check_stream(s);
@@ -115,13 +116,13 @@ array diag(const array& a, int k, StreamOrDevice s) {
   return with_diagonal(a, side, side, k);
 }
 
-static constexpr OpInfo trace_info{
-    .name = "trace",
+static constexpr OpInfo trace_info{.name = "trace",
     .summary = "The sum of the diagonals of the matrices that two axes hold.",
     .example = ">>> mx.trace(mx.array([[1, 2], [3, 4]]))\narray(5, dtype=int32)",
-    .details = "axis1 holds the rows and axis2 the columns; a positive offset is above the main diagonal. The result has the "
-               "given dtype, by default that of sum(). Raises ValueError when a has fewer than two dimensions or the axes "
-               "are the same."};
+    .details =
+        "axis1 holds the rows and axis2 the columns; a positive offset is above the main diagonal. The result has the "
+        "given dtype, by default that of sum(). Raises ValueError when a has fewer than two dimensions or the axes "
+        "are the same."};
 array trace(const array& a, int offset, int axis1, int axis2, StreamOrDevice s) {
   if (a.ndim() < 2) {
     fail("trace", "the array has shape ", a.shape(), "; at least two dimensions are needed.");

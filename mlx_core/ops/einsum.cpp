@@ -108,8 +108,8 @@ Term multiplied(const std::vector<Term>& terms, const LabelSet& kept) {
   return summed({product, all}, kept);
 }
 
-// A pair: labels of both that are kept are a batch, those of both that are not are summed in a matrix product whose rows and
-// columns are what either has alone.
+// A pair: labels of both that are kept are a batch, those of both that are not are summed in a matrix product whose
+// rows and columns are what either has alone.
 Term pair_product(Term a, Term b, const LabelSet& kept) {
   LabelSet of_a = set_of(a.labels), of_b = set_of(b.labels);
   a = summed(a, kept | of_b);
@@ -124,7 +124,8 @@ Term pair_product(Term a, Term b, const LabelSet& kept) {
   if (inner.empty() || dots || !a.value.dtype().is_inexact()) {
     return multiplied({a, b}, kept);
   }
-  array left = aligned(a, joined(joined(batch, rows), inner)), right = aligned(b, joined(joined(batch, inner), columns));
+  array left = aligned(a, joined(joined(batch, rows), inner)),
+        right = aligned(b, joined(joined(batch, inner), columns));
   auto at = static_cast<std::ptrdiff_t>(batch.size());
   auto sizes = [&](const array& x, size_t skip, size_t count) {
     auto from = x.shape().begin() + at + static_cast<std::ptrdiff_t>(skip);
@@ -147,17 +148,19 @@ Term pair_product(Term a, Term b, const LabelSet& kept) {
 
 constexpr double einsum_elements = 1 << 24; // an intermediate result may have this many in any case
 
-constexpr OpInfo einsum_info{
-    .name = "einsum",
+constexpr OpInfo einsum_info{.name = "einsum",
     .summary = "Sums of products of operands, by Einstein's convention.",
-    .example = ">>> a, b = mx.array([[1.0, 2.0], [3.0, 4.0]]), mx.array([1.0, 10.0])\n>>> mx.einsum(\"ij,j->i\", a, b)\n"
-               "array([21, 43], dtype=float32)\n>>> mx.einsum(\"ii\", a)\narray(5, dtype=float32)",
-    .details = "subscripts has a letter for each axis of each operand, with commas between operands, and after \"->\" those of "
-               "the output; letters that the output has not are summed over. Without \"->\" the output has the letters that "
-               "occur once, in alphabetical order. A letter that occurs twice in one operand reads its diagonal. \"...\" "
-               "stands for the axes without letters, which broadcast. Axes of length 1 broadcast too. Several operands are "
-               "contracted pair by pair in the order that einsum_path finds. Integers are summed as sum() does, in 32 bits "
-               "where they are narrower. Raises ValueError when subscripts and operands do not fit."};
+    .example =
+        ">>> a, b = mx.array([[1.0, 2.0], [3.0, 4.0]]), mx.array([1.0, 10.0])\n>>> mx.einsum(\"ij,j->i\", a, b)\n"
+        "array([21, 43], dtype=float32)\n>>> mx.einsum(\"ii\", a)\narray(5, dtype=float32)",
+    .details =
+        "subscripts has a letter for each axis of each operand, with commas between operands, and after \"->\" those "
+        "of "
+        "the output; letters that the output has not are summed over. Without \"->\" the output has the letters that "
+        "occur once, in alphabetical order. A letter that occurs twice in one operand reads its diagonal. \"...\" "
+        "stands for the axes without letters, which broadcast. Axes of length 1 broadcast too. Several operands are "
+        "contracted pair by pair in the order that einsum_path finds. Integers are summed as sum() does, in 32 bits "
+        "where they are narrower. Raises ValueError when subscripts and operands do not fit."};
 
 } // namespace
 
@@ -193,10 +196,9 @@ array einsum(const std::string& subscripts, const std::vector<array>& operands, 
     for (const Term& term : terms) {
       kept |= set_of(term.labels);
     }
-    terms.push_back(
-        taken.size() == 1   ? summed(taken[0], kept)
-        : taken.size() == 2 ? pair_product(taken[0], taken[1], kept)
-                            : multiplied(taken, kept));
+    terms.push_back(taken.size() == 1   ? summed(taken[0], kept)
+                    : taken.size() == 2 ? pair_product(taken[0], taken[1], kept)
+                                        : multiplied(taken, kept));
   }
   return aligned(terms[0], parsed.output);
 }

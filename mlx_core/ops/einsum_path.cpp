@@ -30,8 +30,9 @@ std::string letters_of(const char* op, const std::string& term, const std::strin
     } else if (std::isalpha(static_cast<unsigned char>(c))) {
       out += c;
     } else {
-      fail(op, "Subscripts \"", text, "\" contain '", c, "'; they are letters, with ',' between operands, \"...\" for the axes "
-           "without letters, and \"->\" before those of the output.");
+      fail(op, "Subscripts \"", text, "\" contain '", c,
+          "'; they are letters, with ',' between operands, \"...\" for the axes "
+          "without letters, and \"->\" before those of the output.");
     }
   }
   return out;
@@ -86,8 +87,8 @@ class Reader {
     bool ellipsis = letters.find('.') != std::string::npos;
     size_t named = letters.size() - (ellipsis ? 1 : 0), rank = a.shape().size();
     if (ellipsis ? named > rank : named != rank) {
-      fail(op_, "operand ", index, " has ", rank, " dimensions (shape ", a.shape(), "), but its subscripts in \"", text_,
-           "\" have ", named, ellipsis ? " letters besides the ellipsis." : ".");
+      fail(op_, "operand ", index, " has ", rank, " dimensions (shape ", a.shape(), "), but its subscripts in \"",
+          text_, "\" have ", named, ellipsis ? " letters besides the ellipsis." : ".");
     }
     Labels labels;
     for (char c : letters) {
@@ -113,14 +114,14 @@ class Reader {
       auto [first, added] = diagonal_.emplace(std::pair(index, label), length);
       if (!added && surely_differ(first->second, length)) {
         fail(op_, "'", out_.names[static_cast<size_t>(label)], "' stands for axes of lengths ", first->second, " and ",
-             length, " of operand ", index, " with shape ", a.shape(), "; they must be equal.");
+            length, " of operand ", index, " with shape ", a.shape(), "; they must be equal.");
       }
     }
     if (surely_equal(known, 1)) {
       known = length;
     } else if (surely_differ(known, length) && !surely_equal(length, 1)) {
-      fail(op_, "'", out_.names[static_cast<size_t>(label)], "' stands for an axis of length ", length, " of operand ", index,
-           " with shape ", a.shape(), ", but for one of length ", known, " before.");
+      fail(op_, "'", out_.names[static_cast<size_t>(label)], "' stands for an axis of length ", length, " of operand ",
+          index, " with shape ", a.shape(), ", but for one of length ", known, " before.");
     }
   }
 

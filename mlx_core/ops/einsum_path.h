@@ -15,9 +15,9 @@ inline constexpr size_t most_labels = 256;
 using LabelSet = std::bitset<most_labels>;
 
 struct Subscripts {
-  std::vector<Labels> inputs; // a label for each axis of each operand; an operand may have one several times
-  Labels output;              // each label once
-  std::vector<Dim> sizes;     // by label. An operand's axis has this length, or 1
+  std::vector<Labels> inputs;     // a label for each axis of each operand; an operand may have one several times
+  Labels output;                  // each label once
+  std::vector<Dim> sizes;         // by label. An operand's axis has this length, or 1
   std::vector<std::string> names; // by label, as errors print it
 };
 
@@ -35,9 +35,9 @@ struct ContractionPath {
   size_t naive_scaling = 0;
 };
 
-// Pairs, the one first whose result frees the most memory (then, the cheapest), and outer products only where nothing else is
-// left. Results larger than `most_elements`, or than the largest of operands and output, are not made: what cannot go on in
-// pairs under this limit is contracted in one step.
+// Pairs, the one first whose result frees the most memory (then, the cheapest), and outer products only where nothing
+// else is left. Results larger than `most_elements`, or than the largest of operands and output, are not made: what
+// cannot go on in pairs under this limit is contracted in one step.
 ContractionPath find_path(const Subscripts& subscripts, double most_elements);
 
 } // namespace mlx::core

@@ -7,8 +7,7 @@
 namespace mlx::core {
 
 struct Exp {
-  static constexpr OpInfo info{
-      .name = "exp",
+  static constexpr OpInfo info{.name = "exp",
       .primitive = "Exp",
       .summary = "Exponential of each element.",
       .accepts = Dtypes::inexact,
@@ -22,8 +21,7 @@ struct Exp {
 array exp(const array& a, StreamOrDevice s) { return Unary<Exp>::apply(a, s); }
 
 struct Expm1 {
-  static constexpr OpInfo info{
-      .name = "expm1",
+  static constexpr OpInfo info{.name = "expm1",
       .primitive = "Expm1",
       .summary = "exp(a) - 1 of each element, accurate where a is near 0.",
       .accepts = Dtypes::inexact,
@@ -37,8 +35,7 @@ struct Expm1 {
 array expm1(const array& a, StreamOrDevice s) { return Unary<Expm1>::apply(a, s); }
 
 struct Log {
-  static constexpr OpInfo info{
-      .name = "log",
+  static constexpr OpInfo info{.name = "log",
       .primitive = "Log",
       .summary = "Natural logarithm of each element.",
       .accepts = Dtypes::inexact,
@@ -54,8 +51,7 @@ struct Log {
 array log(const array& a, StreamOrDevice s) { return Unary<Log>::apply(a, s); }
 
 struct Log2 {
-  static constexpr OpInfo info{
-      .name = "log2",
+  static constexpr OpInfo info{.name = "log2",
       .primitive = "Log2",
       .summary = "Base-2 logarithm of each element.",
       .accepts = Dtypes::inexact,
@@ -70,8 +66,7 @@ struct Log2 {
 array log2(const array& a, StreamOrDevice s) { return Unary<Log2>::apply(a, s); }
 
 struct Log10 {
-  static constexpr OpInfo info{
-      .name = "log10",
+  static constexpr OpInfo info{.name = "log10",
       .primitive = "Log10",
       .summary = "Base-10 logarithm of each element.",
       .accepts = Dtypes::inexact,
@@ -86,8 +81,7 @@ struct Log10 {
 array log10(const array& a, StreamOrDevice s) { return Unary<Log10>::apply(a, s); }
 
 struct Log1p {
-  static constexpr OpInfo info{
-      .name = "log1p",
+  static constexpr OpInfo info{.name = "log1p",
       .primitive = "Log1p",
       .summary = "log(1 + a) of each element, accurate where a is near 0.",
       .accepts = Dtypes::inexact,
@@ -102,8 +96,7 @@ struct Log1p {
 array log1p(const array& a, StreamOrDevice s) { return Unary<Log1p>::apply(a, s); }
 
 struct Sigmoid {
-  static constexpr OpInfo info{
-      .name = "sigmoid",
+  static constexpr OpInfo info{.name = "sigmoid",
       .primitive = "Sigmoid",
       .summary = "1 / (1 + exp(-a)) of each element: the logistic function.",
       .accepts = Dtypes::inexact,
@@ -117,15 +110,15 @@ struct Sigmoid {
 array sigmoid(const array& a, StreamOrDevice s) { return Unary<Sigmoid>::apply(a, s); }
 
 struct LogAddExp {
-  static constexpr OpInfo info{
-      .name = "logaddexp",
+  static constexpr OpInfo info{.name = "logaddexp",
       .primitive = "LogAddExp",
       .summary = "log(exp(a) + exp(b)), element by element, without overflow.",
       .accepts = Dtypes::inexact,
       .domain = {0.1, 3}, // near a result of 0 the error is relative to the operands
       .max_ulp = 2,
-      .example = ">>> mx.logaddexp(mx.array([0.0, 1000.0]), mx.array([0.0, 1000.0]))\n"
-                 "array([0.693147, 1000.69], dtype=float32)",
+      .example =
+          ">>> mx.logaddexp(mx.array([0.0, 1000.0]), mx.array([0.0, 1000.0]))\n"
+          "array([0.693147, 1000.69], dtype=float32)",
       .details = "Equal infinities share the gradient equally.",
       .binary = &logaddexp};
   static constexpr cpu::Body body = cpu::Body::logaddexp;
@@ -139,8 +132,8 @@ struct LogAddExp {
 array logaddexp(const array& a, const array& b, StreamOrDevice s) { return Binary<LogAddExp>::apply(a, b, s); }
 
 std::span<const OpInfo* const> exponential_ops() {
-  static constexpr const OpInfo* ops[] = {&Exp::info,   &Expm1::info, &Log::info,     &Log2::info,
-                                          &Log10::info, &Log1p::info, &Sigmoid::info, &LogAddExp::info};
+  static constexpr const OpInfo* ops[] = {
+      &Exp::info, &Expm1::info, &Log::info, &Log2::info, &Log10::info, &Log1p::info, &Sigmoid::info, &LogAddExp::info};
   return ops;
 }
 

@@ -10,13 +10,13 @@ static array chosen(const array& g, const array& larger, const array& smaller) {
 }
 
 struct Maximum {
-  static constexpr OpInfo info{
-      .name = "maximum",
+  static constexpr OpInfo info{.name = "maximum",
       .primitive = "Maximum",
       .summary = "The larger of a and b, element by element; NaN where either is NaN.",
       .example = ">>> mx.maximum(mx.array([1.0, 5.0]), mx.array([3.0, 2.0]))\narray([3, 5], dtype=float32)",
-      .details = "Complex numbers are ordered by real part, then by imaginary part. Equal elements share the gradient "
-                 "equally.",
+      .details =
+          "Complex numbers are ordered by real part, then by imaginary part. Equal elements share the gradient "
+          "equally.",
       .binary = &maximum};
   static constexpr cpu::Body body = cpu::Body::maximum;
   static array chain(int k, const array& g, const array& a, const array& b, const array&) {
@@ -26,13 +26,13 @@ struct Maximum {
 array maximum(const array& a, const array& b, StreamOrDevice s) { return Binary<Maximum>::apply(a, b, s); }
 
 struct Minimum {
-  static constexpr OpInfo info{
-      .name = "minimum",
+  static constexpr OpInfo info{.name = "minimum",
       .primitive = "Minimum",
       .summary = "The smaller of a and b, element by element; NaN where either is NaN.",
       .example = ">>> mx.minimum(mx.array([1.0, 5.0]), mx.array([3.0, 2.0]))\narray([1, 2], dtype=float32)",
-      .details = "Complex numbers are ordered by real part, then by imaginary part. Equal elements share the gradient "
-                 "equally.",
+      .details =
+          "Complex numbers are ordered by real part, then by imaginary part. Equal elements share the gradient "
+          "equally.",
       .binary = &minimum};
   static constexpr cpu::Body body = cpu::Body::minimum;
   static array chain(int k, const array& g, const array& a, const array& b, const array&) {
@@ -41,15 +41,13 @@ struct Minimum {
 };
 array minimum(const array& a, const array& b, StreamOrDevice s) { return Binary<Minimum>::apply(a, b, s); }
 
-constexpr OpInfo clip_info{
-    .name = "clip",
+constexpr OpInfo clip_info{.name = "clip",
     .summary = "Each element limited to the range from a_min to a_max.",
     .example = ">>> mx.clip(mx.array([1.0, 5.0, 9.0]), 2, 6)\narray([2, 5, 6], dtype=float32)",
     .details =
         "minimum(maximum(a, a_min), a_max), so that a_max wins where the limits cross. Either limit may be None, or "
         "an array that broadcasts with a. An element equal to a limit shares the gradient with it equally."};
-array clip(
-    const array& a, const std::optional<array>& a_min, const std::optional<array>& a_max, StreamOrDevice s) {
+array clip(const array& a, const std::optional<array>& a_min, const std::optional<array>& a_max, StreamOrDevice s) {
   if (!a_min && !a_max) {
     fail("clip", "a_min and a_max are both None; give at least one limit.");
   }

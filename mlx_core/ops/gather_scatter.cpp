@@ -1,4 +1,5 @@
-// Reading at integer indices: gather, take. The family's other parts are in scatter.cpp, along_axis.cpp, slice_at.cpp and strided.cpp.
+// Reading at integer indices: gather, take. The family's other parts are in scatter.cpp, along_axis.cpp, slice_at.cpp
+// and strided.cpp.
 #include "mlx_core/cpu/gather.h"
 
 #include "mlx_core/error.h"
@@ -15,14 +16,14 @@ static std::vector<array> indices_of(Operands operands) { return {operands.begin
 // Operands: the source, then the indices.
 class Gather final : public Primitive {
  public:
-  static constexpr OpInfo info{
-      .name = "gather",
+  static constexpr OpInfo info{.name = "gather",
       .primitive = "Gather",
       .summary = "The slices of an array that start at integer indices along some of its axes.",
       .example = ">>> mx.array([5, 6, 7])[mx.array([2, -3])]\narray([7, 5], dtype=int32)",
-      .details = "Index arrays broadcast together; their shape comes first in the result, then that of a slice. Negative "
-                 "indices count from the end; one outside the axis raises IndexError at evaluation. Indices carry no "
-                 "derivative."};
+      .details =
+          "Index arrays broadcast together; their shape comes first in the result, then that of a slice. Negative "
+          "indices count from the end; one outside the axis raises IndexError at evaluation. Indices carry no "
+          "derivative."};
 
   Gather(Axes axes, Shape slice_sizes) : axes_(std::move(axes)), slice_sizes_(std::move(slice_sizes)) {}
   const char* name() const override { return info.primitive; }
@@ -55,15 +56,13 @@ class Gather final : public Primitive {
     size_t rank = y.shape().size() - x.shape().size();
     KernelIndices indices(operands.subspan(1), axes_, rank);
     Sizes shape = sizes_of(y.shape());
-    cpu::gather(
-        x.raw_data(), sizes_of(x.shape()), x.strides(), x.itemsize(), indices.operands, {shape.data(), rank},
+    cpu::gather(x.raw_data(), sizes_of(x.shape()), x.strides(), x.itemsize(), indices.operands, {shape.data(), rank},
         {shape.data() + rank, x.shape().size()}, y.mutable_data());
   }
   Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {
     return {tangents[0] ? Tangent(gather(*tangents[0], indices_of(primals), axes_, slice_sizes_)) : std::nullopt};
   }
-  Tangents vjp(
-      Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
+  Tangents vjp(Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
     Tangents out(primals.size());
     if (cotangents[0] && wanted[0]) {
       array nothing = zeros(primals[0].shape(), cotangents[0]->dtype());
@@ -109,13 +108,13 @@ array gather(
 }
 // --- take ---
 
-static constexpr OpInfo take_info{
-    .name = "take",
+static constexpr OpInfo take_info{.name = "take",
     .primitive = "Gather",
     .summary = "The entries at integer indices along an axis, or of the flattened array.",
     .example = ">>> mx.take(mx.array([5, 6, 7]), mx.array([2, 0]))\narray([7, 5], dtype=int32)",
-    .details = "The axis is replaced by the axes of indices. Negative indices count from the end; one outside the axis "
-               "raises IndexError at evaluation. Indices carry no derivative."};
+    .details =
+        "The axis is replaced by the axes of indices. Negative indices count from the end; one outside the axis "
+        "raises IndexError at evaluation. Indices carry no derivative."};
 array take(const array& a, const array& indices, int axis, StreamOrDevice s) {
   check_stream(s);
   check_indices("take", indices);
@@ -150,7 +149,8 @@ array take(const array& a, const array& indices, StreamOrDevice s) { return take
 
 std::span<const OpInfo* const> gather_scatter_ops() {
   static constexpr const OpInfo* here[] = {&Gather::info, &take_info};
-  static const std::vector<const OpInfo*>& ops = *new std::vector<const OpInfo*>(joined({here, scatter_ops(), along_axis_ops(), strided_ops()}));
+  static const std::vector<const OpInfo*>& ops =
+      *new std::vector<const OpInfo*>(joined({here, scatter_ops(), along_axis_ops(), strided_ops()}));
   return ops;
 }
 

@@ -5,8 +5,7 @@
 namespace mlx::core {
 
 struct Sinh {
-  static constexpr OpInfo info{
-      .name = "sinh",
+  static constexpr OpInfo info{.name = "sinh",
       .primitive = "Sinh",
       .summary = "Hyperbolic sine of each element.",
       .accepts = Dtypes::inexact,
@@ -21,8 +20,7 @@ struct Sinh {
 array sinh(const array& a, StreamOrDevice s) { return Unary<Sinh>::apply(a, s); }
 
 struct Cosh {
-  static constexpr OpInfo info{
-      .name = "cosh",
+  static constexpr OpInfo info{.name = "cosh",
       .primitive = "Cosh",
       .summary = "Hyperbolic cosine of each element.",
       .accepts = Dtypes::inexact,
@@ -37,8 +35,7 @@ struct Cosh {
 array cosh(const array& a, StreamOrDevice s) { return Unary<Cosh>::apply(a, s); }
 
 struct Tanh {
-  static constexpr OpInfo info{
-      .name = "tanh",
+  static constexpr OpInfo info{.name = "tanh",
       .primitive = "Tanh",
       .summary = "Hyperbolic tangent of each element.",
       .accepts = Dtypes::inexact,
@@ -52,8 +49,7 @@ struct Tanh {
 array tanh(const array& a, StreamOrDevice s) { return Unary<Tanh>::apply(a, s); }
 
 struct ArcSinh {
-  static constexpr OpInfo info{
-      .name = "arcsinh",
+  static constexpr OpInfo info{.name = "arcsinh",
       .primitive = "ArcSinh",
       .summary = "Inverse hyperbolic sine of each element.",
       .accepts = Dtypes::inexact,
@@ -67,8 +63,7 @@ struct ArcSinh {
 array arcsinh(const array& a, StreamOrDevice s) { return Unary<ArcSinh>::apply(a, s); }
 
 struct ArcCosh {
-  static constexpr OpInfo info{
-      .name = "arccosh",
+  static constexpr OpInfo info{.name = "arccosh",
       .primitive = "ArcCosh",
       .summary = "Inverse hyperbolic cosine of each element.",
       .accepts = Dtypes::inexact,
@@ -84,8 +79,7 @@ struct ArcCosh {
 array arccosh(const array& a, StreamOrDevice s) { return Unary<ArcCosh>::apply(a, s); }
 
 struct ArcTanh {
-  static constexpr OpInfo info{
-      .name = "arctanh",
+  static constexpr OpInfo info{.name = "arctanh",
       .primitive = "ArcTanh",
       .summary = "Inverse hyperbolic tangent of each element.",
       .accepts = Dtypes::inexact,

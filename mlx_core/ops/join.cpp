@@ -22,8 +22,7 @@ array cut(const array& a, int axis, Dim from, Dim to, StreamOrDevice s = {}) {
 // Linear in all operands at once.
 class Concatenate final : public Primitive {
  public:
-  static constexpr OpInfo info{
-      .name = "concatenate",
+  static constexpr OpInfo info{.name = "concatenate",
       .primitive = "Concatenate",
       .summary = "The arrays one after another along an existing axis.",
       .example = ">>> mx.concatenate([mx.array([1, 2]), mx.array([3])])\narray([1, 2, 3], dtype=int32)",
@@ -40,7 +39,7 @@ class Concatenate final : public Primitive {
       for (size_t i = 0; i < shape.size(); ++i) {
         if (i != at && !(a.shape()[i] == shape[i])) {
           fail("concatenate", "shapes ", operands[0].shape(), " and ", a.shape(), " differ along axis ", i,
-               "; all axes but axis ", axis_, " must have equal lengths.");
+              "; all axes but axis ", axis_, " must have equal lengths.");
         }
       }
       shape[at] += a.shape()[at];
@@ -66,8 +65,7 @@ class Concatenate final : public Primitive {
     }
     return {any ? Tangent(applied(self(*this), all)) : std::nullopt};
   }
-  Tangents vjp(
-      Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
+  Tangents vjp(Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
     Tangents out(primals.size());
     Dim from = 0;
     for (size_t i = 0; i < primals.size() && cotangents[0]; ++i) {
@@ -123,7 +121,7 @@ array concatenate(const std::vector<array>& arrays, int axis, StreamOrDevice s) 
   for (const array& a : arrays) {
     if (a.ndim() != arrays[0].ndim()) {
       fail("concatenate", "the arrays have ", arrays[0].ndim(), " and ", a.ndim(),
-           " dimensions; all must have the same number.");
+          " dimensions; all must have the same number.");
     }
   }
   if (arrays.size() == 1) {
@@ -141,8 +139,7 @@ array concatenate(const std::vector<array>& arrays, int axis, StreamOrDevice s) 
   return applied(make_primitive<Concatenate>(at), all);
 }
 
-static constexpr OpInfo stack_info{
-    .name = "stack",
+static constexpr OpInfo stack_info{.name = "stack",
     .primitive = "Concatenate",
     .summary = "Arrays of one shape put side by side along a new axis.",
     .example = ">>> mx.stack([mx.array([1, 2]), mx.array([3, 4])])\narray([[1, 2],\n       [3, 4]], dtype=int32)"};
@@ -156,15 +153,15 @@ array stack(const std::vector<array>& arrays, int axis, StreamOrDevice s) {
   all.reserve(arrays.size());
   for (const array& a : arrays) {
     if (!(a.shape() == arrays[0].shape())) {
-      fail("stack", "the arrays have shapes ", arrays[0].shape(), " and ", a.shape(), "; all must have the same shape.");
+      fail(
+          "stack", "the arrays have shapes ", arrays[0].shape(), " and ", a.shape(), "; all must have the same shape.");
     }
     all.push_back(expand_dims(a, {at}));
   }
   return concatenate(all, at, s);
 }
 
-static constexpr OpInfo split_info{
-    .name = "split",
+static constexpr OpInfo split_info{.name = "split",
     .primitive = "Slice",
     .summary = "The array cut along an axis, into a number of equal parts or at given positions.",
     .example = ">>> a, b = mx.split(mx.arange(4), [1])\n>>> b\narray([1, 2, 3], dtype=int32)",
@@ -190,7 +187,7 @@ std::vector<array> split(const array& a, int sections, int axis, StreamOrDevice 
   }
   if (length % sections != 0) {
     fail("split", "axis ", axis, " of length ", length, " (shape ", a.shape(), ") cannot be cut into ", sections,
-         " equal parts; give the positions to cut at instead.");
+        " equal parts; give the positions to cut at instead.");
   }
   std::vector<array> out;
   for (int64_t i = 0; i < sections; ++i) {
@@ -199,8 +196,7 @@ std::vector<array> split(const array& a, int sections, int axis, StreamOrDevice 
   return out;
 }
 
-static constexpr OpInfo unstack_info{
-    .name = "unstack",
+static constexpr OpInfo unstack_info{.name = "unstack",
     .primitive = "Slice",
     .summary = "The array's entries along an axis, each without that axis.",
     .example = ">>> a, b = mx.unstack(mx.array([[1, 2], [3, 4]]))\n>>> b\narray([3, 4], dtype=int32)",

@@ -27,12 +27,10 @@ class View : public Linear {
 };
 
 // jvp and vjp of an op without derivatives: symbolic zeros.
-#define MLX_ZERO_DERIVATIVES                                                                          \
-  Tangents jvp(Operands, const Tangents&, Operands outputs) const override {                         \
-    return Tangents(outputs.size());                                                                  \
-  }                                                                                                   \
-  Tangents vjp(Operands primals, const Tangents&, Operands, std::span<const bool>) const override {   \
-    return Tangents(primals.size());                                                                  \
+#define MLX_ZERO_DERIVATIVES                                                                                    \
+  Tangents jvp(Operands, const Tangents&, Operands outputs) const override { return Tangents(outputs.size()); } \
+  Tangents vjp(Operands primals, const Tangents&, Operands, std::span<const bool>) const override {             \
+    return Tangents(primals.size());                                                                            \
   }
 
 } // namespace mlx::core

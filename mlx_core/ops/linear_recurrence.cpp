@@ -1,5 +1,5 @@
-// y_j = a_j y_{j-1} + b_j along an axis: derivatives of running products, extrema and log-sum-exponentials are such sums. It has
-// no division, so zeros are right to every order, and no difference of sums, so nothing cancels.
+// y_j = a_j y_{j-1} + b_j along an axis: derivatives of running products, extrema and log-sum-exponentials are such
+// sums. It has no division, so zeros are right to every order, and no difference of sums, so nothing cancels.
 #include "mlx_core/ops/linear_recurrence.h"
 
 #include "mlx_core/cpu/scan.h"
@@ -39,9 +39,8 @@ class LinearRecurrence final : public Primitive {
   void eval_cpu(Operands operands, std::span<array> outputs) const override {
     const array &a = operands[0], &b = operands[1];
     outputs[0].allocate();
-    cpu::linear_recurrence(
-        b.dtype(), a.raw_data(), a.strides(), b.raw_data(), b.strides(), sizes_of(b.shape()), axis_, reverse_,
-        outputs[0].mutable_data());
+    cpu::linear_recurrence(b.dtype(), a.raw_data(), a.strides(), b.raw_data(), b.strides(), sizes_of(b.shape()), axis_,
+        reverse_, outputs[0].mutable_data());
   }
   // dy_j = a_j dy_{j-1} + (da_j y_{j-1} + db_j)
   Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const override {

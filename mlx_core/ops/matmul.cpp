@@ -69,14 +69,14 @@ array adjoint(const array& a) { return conj_of(swapaxes(a, -2, -1)); }
 // (..., m, k) times (..., k, n), with equal leading axes.
 class Matmul final : public Primitive {
  public:
-  static constexpr OpInfo info{
-      .name = "matmul",
+  static constexpr OpInfo info{.name = "matmul",
       .primitive = "Matmul",
       .summary = "The matrix product.",
       .accepts = Dtypes::inexact,
       .example = ">>> mx.matmul(mx.array([[1.0, 2.0]]), mx.array([[3.0], [4.0]]))\narray([[11]], dtype=float32)",
-      .details = "Axes before the last two are a batch and broadcast. A one-dimensional a is a row, a one-dimensional b a "
-                 "column, and that axis is left out of the result. At least one of the arguments is floating or complex."};
+      .details =
+          "Axes before the last two are a batch and broadcast. A one-dimensional a is a row, a one-dimensional b a "
+          "column, and that axis is left out of the result. At least one of the arguments is floating or complex."};
 
   const char* name() const override { return info.primitive; }
   Dependence dependence() const override { return Dependence::contracts_axes; }
@@ -114,8 +114,7 @@ class Matmul final : public Primitive {
         from_b += index * b.batch[axis];
         to += index * out[axis];
       }
-      cpu::gemm(
-          y.dtype(), lanes, m, n, k, 1, at(a.matrix, from_a, y.itemsize()), axes > 0 ? a.batch[last] : 0,
+      cpu::gemm(y.dtype(), lanes, m, n, k, 1, at(a.matrix, from_a, y.itemsize()), axes > 0 ? a.batch[last] : 0,
           at(b.matrix, from_b, y.itemsize()), axes > 0 ? b.batch[last] : 0, 0,
           static_cast<char*>(y.mutable_data()) + to * y.itemsize(), m * n);
     }
@@ -126,8 +125,7 @@ class Matmul final : public Primitive {
     Tangent right = tangents[1] ? Tangent(matmul(primals[0], *tangents[1])) : std::nullopt;
     return {left && right ? Tangent(add(*left, *right)) : left ? left : right};
   }
-  Tangents vjp(
-      Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
+  Tangents vjp(Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
     Tangents out(2);
     if (cotangents[0] && wanted[0]) {
       out[0] = matmul(*cotangents[0], adjoint(primals[1]));
@@ -144,7 +142,8 @@ class Matmul final : public Primitive {
       // One matrix times a vector in each lane: the vectors are the rows of one product.
       return {{expand_dims(matmul(squeeze(b, {-1}), swapaxes(a, 0, 1)), {-1})}, {0}};
     }
-    if (plain && axes[0] && axes[1] && surely_equal(a.shape(-2), 1) && surely_equal(b.shape(-1), 1) && a.itemsize() >= 4) {
+    if (plain && axes[0] && axes[1] && surely_equal(a.shape(-2), 1) && surely_equal(b.shape(-1), 1) &&
+        a.itemsize() >= 4) {
       // Inner products: one pass over both, instead of a product of matrices in each lane.
       array products = multiply(squeeze(a, {-2}), squeeze(b, {-1}));
       return {{expand_dims(sum(products, {1}, true), {-1})}, {0}};
@@ -164,18 +163,18 @@ struct Factors {
 Factors checked(const char* op, const array& a, const array& b, Dtype dtype) {
   if (!dtype.is_inexact()) {
     fail(op, "a is ", a.dtype(), " and b is ", b.dtype(),
-         "; products of integer matrices are not supported, so convert one to a floating dtype.");
+        "; products of integer matrices are not supported, so convert one to a floating dtype.");
   }
   if (a.ndim() == 0 || b.ndim() == 0) {
     fail(op, "a has shape ", a.shape(), " and b has shape ", b.shape(), "; both need at least one dimension.");
   }
   if (surely_differ(a.shape(-1), b.shape(b.ndim() == 1 ? -1 : -2))) {
     fail(op, "inner dimensions differ: the last of a with shape ", a.shape(), " is ", a.shape(-1), ", but the ",
-         b.ndim() == 1 ? "only" : "second to last", " of b with shape ", b.shape(), " is ",
-         b.shape(b.ndim() == 1 ? -1 : -2), ".");
+        b.ndim() == 1 ? "only" : "second to last", " of b with shape ", b.shape(), " is ",
+        b.shape(b.ndim() == 1 ? -1 : -2), ".");
   }
   Factors f{a.dtype() == dtype ? a : astype(a, dtype), b.dtype() == dtype ? b : astype(b, dtype), a.ndim() == 1,
-            b.ndim() == 1};
+      b.ndim() == 1};
   if (f.row) {
     f.a = expand_dims(f.a, {0});
   }
@@ -233,11 +232,11 @@ array matmul(const array& a, const array& b, StreamOrDevice s) {
   return multiplied("matmul", a, b, promote_types(a.dtype(), b.dtype()));
 }
 
-static constexpr OpInfo addmm_info{
-    .name = "addmm",
+static constexpr OpInfo addmm_info{.name = "addmm",
     .summary = "alpha * (a @ b) + beta * c.",
     .accepts = Dtypes::inexact,
-    .example = ">>> mx.addmm(mx.array(1.0), mx.array([[1.0, 2.0]]), mx.array([[3.0], [4.0]]))\narray([[12]], dtype=float32)",
+    .example =
+        ">>> mx.addmm(mx.array(1.0), mx.array([[1.0, 2.0]]), mx.array([[3.0], [4.0]]))\narray([[12]], dtype=float32)",
     .details = "c broadcasts to the product's shape. It is not read when beta is 0."};
 array addmm(const array& c, const array& a, const array& b, float alpha, float beta, StreamOrDevice s) {
   check_stream(s);

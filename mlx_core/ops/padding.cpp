@@ -21,8 +21,8 @@ array run(const array& a, int axis, int64_t first, int64_t count, int64_t step) 
   return slice(a, std::move(start), std::move(stop), std::move(strides));
 }
 
-// What stands at the positions [from, to) of an axis of length n, all of them before 0 or all behind n - 1. A mirrored axis
-// repeats with period 2n, or 2(n - 1) where the mirror stands on the outer elements: forwards, then backwards.
+// What stands at the positions [from, to) of an axis of length n, all of them before 0 or all behind n - 1. A mirrored
+// axis repeats with period 2n, or 2(n - 1) where the mirror stands on the outer elements: forwards, then backwards.
 void append_continuation(
     const array& a, int axis, Continuation mode, int64_t from, int64_t to, std::vector<array>& parts) {
   if (from == to) {
@@ -65,7 +65,7 @@ array continued(const array& a, int axis, Continuation mode, int64_t low, int64_
 array surrounded(const array& a, const Shape& before, const Shape& after, const array& value) {
   if (value.ndim() > 0 && surely_differ(value.size(), 1)) {
     fail("pad", "constant_values has shape ", value.shape(),
-         "; it must be one number. Pad one side at a time for different ones.");
+        "; it must be one number. Pad one side at a time for different ones.");
   }
   Shape shape = a.shape(), stop = a.shape();
   for (size_t i = 0; i < shape.size(); ++i) {
@@ -77,22 +77,22 @@ array surrounded(const array& a, const Shape& before, const Shape& after, const 
   return slice_update(whole, a, before, std::move(stop));
 }
 
-constexpr OpInfo pad_info{
-    .name = "pad",
+constexpr OpInfo pad_info{.name = "pad",
     .summary = "The array with elements added before and behind its axes.",
-    .example = ">>> mx.pad(mx.array([1, 2]), (1, 2))\narray([0, 1, 2, 0, 0], dtype=int32)\n"
-               ">>> mx.pad(mx.array([1, 2, 3]), (2, 1), mode=\"reflect\")\narray([3, 2, 1, 2, 3, 2], dtype=int32)",
-    .details = "pad_width is an int or one (before, after) pair for every axis, or a list of a pair for each. mode is "
-               "\"constant\": constant_values, one number, converted to a's dtype; \"edge\": the outermost element; "
-               "\"reflect\" and \"symmetric\": the elements mirrored at the outermost one, without and with repeating it, as "
-               "often as needed. Differentiable in a and in constant_values. Raises ValueError for a negative width, an "
-               "unknown mode, and an axis without elements in a mode other than \"constant\"."};
+    .example =
+        ">>> mx.pad(mx.array([1, 2]), (1, 2))\narray([0, 1, 2, 0, 0], dtype=int32)\n"
+        ">>> mx.pad(mx.array([1, 2, 3]), (2, 1), mode=\"reflect\")\narray([3, 2, 1, 2, 3, 2], dtype=int32)",
+    .details =
+        "pad_width is an int or one (before, after) pair for every axis, or a list of a pair for each. mode is "
+        "\"constant\": constant_values, one number, converted to a's dtype; \"edge\": the outermost element; "
+        "\"reflect\" and \"symmetric\": the elements mirrored at the outermost one, without and with repeating it, as "
+        "often as needed. Differentiable in a and in constant_values. Raises ValueError for a negative width, an "
+        "unknown mode, and an axis without elements in a mode other than \"constant\"."};
 
 } // namespace
 
-array pad(
-    const array& a, const Axes& axes, const Shape& low, const Shape& high, const array& value, const std::string& mode,
-    StreamOrDevice s) {
+array pad(const array& a, const Axes& axes, const Shape& low, const Shape& high, const array& value,
+    const std::string& mode, StreamOrDevice s) {
   check_stream(s);
   if (axes.size() != low.size() || axes.size() != high.size()) {
     fail("pad", "axes ", axes, ", low ", low, " and high ", high, " must have the same number of entries.");
@@ -105,7 +105,7 @@ array pad(
     for (Dim width : {low[i], high[i]}) {
       if (!width.is_symbolic() && width < 0) {
         fail("pad", "pad_width (", low[i], ",", high[i], ") of axis ", axes[i],
-             " is negative; cut elements off with a slice instead.");
+            " is negative; cut elements off with a slice instead.");
       }
       any = any || width.is_symbolic() || width > 0;
     }
@@ -118,9 +118,9 @@ array pad(
   if (mode != "edge" && mode != "reflect" && mode != "symmetric") {
     fail("pad", "mode is \"", mode, "\"; it should be \"constant\", \"edge\", \"reflect\" or \"symmetric\".");
   }
-  Continuation continuation = mode == "edge" ? Continuation::edge
-      : mode == "reflect"                    ? Continuation::reflect
-                                             : Continuation::symmetric;
+  Continuation continuation = mode == "edge"      ? Continuation::edge
+                              : mode == "reflect" ? Continuation::reflect
+                                                  : Continuation::symmetric;
   array y = a;
   for (int axis = 0; axis < a.ndim(); ++axis) {
     auto at = static_cast<size_t>(axis);
@@ -129,13 +129,12 @@ array pad(
   return y;
 }
 
-array pad(
-    const array& a, const std::vector<std::pair<int, int>>& pad_width, const array& value, const std::string& mode,
-    StreamOrDevice s) {
+array pad(const array& a, const std::vector<std::pair<int, int>>& pad_width, const array& value,
+    const std::string& mode, StreamOrDevice s) {
   auto rank = static_cast<size_t>(a.ndim());
   if (pad_width.size() != rank && pad_width.size() != 1) {
     fail("pad", "pad_width has ", pad_width.size(), " pairs for an array of shape ", a.shape(),
-         "; give one pair for each axis, or one for all of them.");
+        "; give one pair for each axis, or one for all of them.");
   }
   Shape low, high;
   for (size_t i = 0; i < rank; ++i) {

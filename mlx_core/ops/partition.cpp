@@ -13,14 +13,15 @@ namespace mlx::core {
 
 class ArgPartition final : public Primitive {
  public:
-  static constexpr OpInfo info{
-      .name = "argpartition",
+  static constexpr OpInfo info{.name = "argpartition",
       .primitive = "ArgPartition",
-      .summary = "The indices that partition an array along an axis (the last by default; None takes the flattened array).",
+      .summary =
+          "The indices that partition an array along an axis (the last by default; None takes the flattened array).",
       .differentiable = Differentiable::no,
       .no_derivative = {"the output is indices"},
       .example = ">>> mx.argpartition(mx.array([3, 1, 2]), 1)\narray([1, 2, 0], dtype=uint32)",
-      .details = "See partition for the order. A negative kth counts from the end; one outside the axis raises ValueError."};
+      .details =
+          "See partition for the order. A negative kth counts from the end; one outside the axis raises ValueError."};
 
   ArgPartition(Dim kth, int axis) : kth_(kth), axis_(axis) {}
   const char* name() const override { return info.primitive; }
@@ -54,7 +55,7 @@ array parting(const char* op, const array& a, Dim kth, int axis) {
   Dim length = a.shape(at);
   if (kth >= length || kth < 0 - length) {
     fail(op, "kth is ", kth, " but axis ", axis, " of shape ", a.shape(), " has ", length,
-         " elements; give a kth from ", 0 - length, " to ", length - 1, ".");
+        " elements; give a kth from ", 0 - length, " to ", length - 1, ".");
   }
   return applied(make_primitive<ArgPartition>(kth < 0 ? kth + length : kth, at), {a});
 }
@@ -75,32 +76,36 @@ array argpartition(const array& a, int kth, int axis, StreamOrDevice s) {
 }
 array argpartition(const array& a, int kth, StreamOrDevice s) { return argpartition(flatten(a), kth, 0, s); }
 
-static constexpr OpInfo partition_info{
-    .name = "partition",
-    .summary = "The elements along an axis with the kth smallest in place kth, those not larger before it and the others behind.",
+static constexpr OpInfo partition_info{.name = "partition",
+    .summary =
+        "The elements along an axis with the kth smallest in place kth, those not larger before it and the others "
+        "behind.",
     .example = ">>> mx.partition(mx.array([3, 1, 2]), 1)\narray([1, 2, 3], dtype=int32)",
-    .details = "The axis is the last by default; None takes the flattened array. kth counts from 0, a negative one from the end; one "
-               "outside the axis raises ValueError. The order before and behind kth is not specified. NaNs are the largest; "
-               "complex numbers are ordered by real, then imaginary part. The derivative follows each element to its place."};
+    .details =
+        "The axis is the last by default; None takes the flattened array. kth counts from 0, a negative one from the "
+        "end; one "
+        "outside the axis raises ValueError. The order before and behind kth is not specified. NaNs are the largest; "
+        "complex numbers are ordered by real, then imaginary part. The derivative follows each element to its place."};
 array partition(const array& a, int kth, int axis, StreamOrDevice s) {
   check_stream(s);
   return take_along_axis(a, parting("partition", a, kth, axis), axis);
 }
 array partition(const array& a, int kth, StreamOrDevice s) { return partition(flatten(a), kth, 0, s); }
 
-static constexpr OpInfo topk_info{
-    .name = "topk",
+static constexpr OpInfo topk_info{.name = "topk",
     .summary = "The k largest elements along an axis (the last by default; None takes the flattened array).",
     .example = ">>> mx.topk(mx.array([3, 1, 2]), 1)\narray([3], dtype=int32)",
-    .details = "Their order is not specified. k may be from 0 to the length of the axis. NaNs are the largest; complex numbers are "
-               "ordered by real, then imaginary part. The derivative follows each element to its place."};
+    .details =
+        "Their order is not specified. k may be from 0 to the length of the axis. NaNs are the largest; complex "
+        "numbers are "
+        "ordered by real, then imaginary part. The derivative follows each element to its place."};
 array topk(const array& a, int k, int axis, StreamOrDevice s) {
   check_stream(s);
   int at = normalize_axis("topk", axis, a.ndim());
   Dim length = a.shape(at);
   if (k < 0 || length < k) {
-    fail("topk", "k is ", k, " but axis ", axis, " of shape ", a.shape(), " has ", length, " elements; give a k from 0 to ",
-         length, ".");
+    fail("topk", "k is ", k, " but axis ", axis, " of shape ", a.shape(), " has ", length,
+        " elements; give a k from 0 to ", length, ".");
   }
   if (length == k) {
     return a;
@@ -112,14 +117,16 @@ array topk(const array& a, int k, int axis, StreamOrDevice s) {
 }
 array topk(const array& a, int k, StreamOrDevice s) { return topk(flatten(a), k, 0, s); }
 
-static constexpr OpInfo median_info{
-    .name = "median",
+static constexpr OpInfo median_info{.name = "median",
     .summary = "The median over axes: the middle element in sorted order, or the mean of the two in the middle.",
     .accepts = Dtypes::inexact,
     .example = ">>> mx.median(mx.array([4.0, 1.0, 3.0, 2.0]))\narray(2.5, dtype=float32)",
-    .details = "axis is an int, several, or None for all axes. With keepdims the reduced axes stay, with length 1. NaN where there is "
-               "one. Complex numbers are ordered by real, then imaginary part. Raises over axes without elements. The derivative "
-               "goes to the elements in the middle."};
+    .details =
+        "axis is an int, several, or None for all axes. With keepdims the reduced axes stay, with length 1. NaN where "
+        "there is "
+        "one. Complex numbers are ordered by real, then imaginary part. Raises over axes without elements. The "
+        "derivative "
+        "goes to the elements in the middle."};
 array median(const array& a, const Axes& axes, bool keepdims, StreamOrDevice s) {
   check_stream(s);
   Axes over = normalize_axes("median", axes, a.ndim()), order;

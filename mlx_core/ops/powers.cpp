@@ -5,8 +5,7 @@
 namespace mlx::core {
 
 struct Power {
-  static constexpr OpInfo info{
-      .name = "power",
+  static constexpr OpInfo info{.name = "power",
       .primitive = "Power",
       .summary = "a to the power of b, element by element.",
       .domain = {0.3, 3},
@@ -31,8 +30,7 @@ struct Power {
 array power(const array& a, const array& b, StreamOrDevice s) { return Binary<Power>::apply(a, b, s); }
 
 struct Square {
-  static constexpr OpInfo info{
-      .name = "square",
+  static constexpr OpInfo info{.name = "square",
       .primitive = "Square",
       .summary = "a * a of each element.",
       .max_ulp = 0.5,
@@ -47,8 +45,7 @@ array square(const array& a, StreamOrDevice s) {
 }
 
 struct Sqrt {
-  static constexpr OpInfo info{
-      .name = "sqrt",
+  static constexpr OpInfo info{.name = "sqrt",
       .primitive = "Sqrt",
       .summary = "Square root of each element.",
       .accepts = Dtypes::inexact,
@@ -64,8 +61,7 @@ struct Sqrt {
 array sqrt(const array& a, StreamOrDevice s) { return Unary<Sqrt>::apply(a, s); }
 
 struct Rsqrt {
-  static constexpr OpInfo info{
-      .name = "rsqrt",
+  static constexpr OpInfo info{.name = "rsqrt",
       .primitive = "Rsqrt",
       .summary = "1 / sqrt(a) of each element.",
       .accepts = Dtypes::inexact,
@@ -80,8 +76,7 @@ struct Rsqrt {
 array rsqrt(const array& a, StreamOrDevice s) { return Unary<Rsqrt>::apply(a, s); }
 
 struct Reciprocal {
-  static constexpr OpInfo info{
-      .name = "reciprocal",
+  static constexpr OpInfo info{.name = "reciprocal",
       .primitive = "Reciprocal",
       .summary = "1 / a of each element.",
       .accepts = Dtypes::inexact,
@@ -96,8 +91,7 @@ struct Reciprocal {
 array reciprocal(const array& a, StreamOrDevice s) { return Unary<Reciprocal>::apply(a, s); }
 
 std::span<const OpInfo* const> power_ops() {
-  static constexpr const OpInfo* ops[] = {
-      &Power::info, &Square::info, &Sqrt::info, &Rsqrt::info, &Reciprocal::info};
+  static constexpr const OpInfo* ops[] = {&Power::info, &Square::info, &Sqrt::info, &Rsqrt::info, &Reciprocal::info};
   return ops;
 }
 

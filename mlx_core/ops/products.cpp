@@ -45,13 +45,13 @@ array rows_of(const array& a) { return a.ndim() == 1 ? expand_dims(a, {0}) : fla
 
 // --- inner, outer, vecdot ---
 
-static constexpr OpInfo inner_info{
-    .name = "inner",
+static constexpr OpInfo inner_info{.name = "inner",
     .summary = "The sums of products over the last axes of two arrays.",
     .example = ">>> mx.inner(mx.array([1.0, 2.0]), mx.array([3.0, 4.0]))\narray(11, dtype=float32)",
-    .details = "The result has the other axes of a, then those of b; for matrices it is a @ b.T. With a scalar it is the "
-               "plain product. Complex numbers are not conjugated. Integers are summed as sum() does, in 32 bits where they "
-               "are narrower. Raises ValueError when the last axes have different lengths."};
+    .details =
+        "The result has the other axes of a, then those of b; for matrices it is a @ b.T. With a scalar it is the "
+        "plain product. Complex numbers are not conjugated. Integers are summed as sum() does, in 32 bits where they "
+        "are narrower. Raises ValueError when the last axes have different lengths."};
 array inner(const array& a, const array& b, StreamOrDevice s) {
   check_stream(s);
   if (a.ndim() == 0 || b.ndim() == 0) {
@@ -59,7 +59,7 @@ array inner(const array& a, const array& b, StreamOrDevice s) {
   }
   if (surely_differ(a.shape(-1), b.shape(-1))) {
     fail("inner", "the last axes differ: a with shape ", a.shape(), " has ", a.shape(-1), " there, b with shape ",
-         b.shape(), " has ", b.shape(-1), ".");
+        b.shape(), " has ", b.shape(-1), ".");
   }
   auto [x, y] = promoted(a, b);
   Shape shape(a.shape().begin(), a.shape().end() - 1);
@@ -69,8 +69,7 @@ array inner(const array& a, const array& b, StreamOrDevice s) {
   return reshape(matrix_product(rows_of(x), swapaxes(rows_of(y), 0, 1)), std::move(shape));
 }
 
-static constexpr OpInfo outer_info{
-    .name = "outer",
+static constexpr OpInfo outer_info{.name = "outer",
     .summary = "The products of every element of one array with every element of another, as a matrix.",
     .example = ">>> mx.outer(mx.array([1, 2]), mx.array([3, 4]))\narray([[3, 4],\n       [6, 8]], dtype=int32)",
     .details = "Arguments are flattened: rows belong to a, columns to b."};
@@ -79,13 +78,13 @@ array outer(const array& a, const array& b, StreamOrDevice s) {
   return multiply(expand_dims(flatten(a), {1}), flatten(b));
 }
 
-static constexpr OpInfo vecdot_info{
-    .name = "vecdot",
+static constexpr OpInfo vecdot_info{.name = "vecdot",
     .summary = "The sums of products along an axis of two arrays, which broadcast along the others.",
     .example = ">>> mx.vecdot(mx.array([[1, 2], [3, 4]]), mx.array([[5, 6], [7, 8]]))\narray([17, 53], dtype=int32)",
-    .details = "The elements of a are conjugated. axis counts in each array by itself. Integers are summed as sum() does, in "
-               "32 bits where they are narrower. Raises ValueError when the axes have different lengths or one of the arrays "
-               "is a scalar."};
+    .details =
+        "The elements of a are conjugated. axis counts in each array by itself. Integers are summed as sum() does, in "
+        "32 bits where they are narrower. Raises ValueError when the axes have different lengths or one of the arrays "
+        "is a scalar."};
 array vecdot(const array& a, const array& b, int axis, StreamOrDevice s) {
   check_stream(s);
   if (a.ndim() == 0 || b.ndim() == 0) {
@@ -94,7 +93,7 @@ array vecdot(const array& a, const array& b, int axis, StreamOrDevice s) {
   int of_a = normalize_axis("vecdot", axis, a.ndim()), of_b = normalize_axis("vecdot", axis, b.ndim());
   if (surely_differ(a.shape(of_a), b.shape(of_b))) {
     fail("vecdot", "axis ", axis, " has length ", a.shape(of_a), " in a with shape ", a.shape(), " and ", b.shape(of_b),
-         " in b with shape ", b.shape(), ".");
+        " in b with shape ", b.shape(), ".");
   }
   auto [x, y] = promoted(a, b);
   return row_products(conj_of(moveaxis(x, of_a, -1)), moveaxis(y, of_b, -1));
@@ -102,14 +101,15 @@ array vecdot(const array& a, const array& b, int axis, StreamOrDevice s) {
 
 // --- tensordot ---
 
-static constexpr OpInfo tensordot_info{
-    .name = "tensordot",
+static constexpr OpInfo tensordot_info{.name = "tensordot",
     .summary = "The sums of products over chosen axes of two arrays.",
-    .example = ">>> mx.tensordot(mx.ones((2, 3)), mx.ones((3, 4)), 1).shape\n(2, 4)\n"
-               ">>> mx.tensordot(mx.ones((2, 3)), mx.ones((2, 3)), [[0, 1], [0, 1]])\narray(6, dtype=float32)",
-    .details = "axes is a pair of lists: those of a, and those of b that they are summed with; or a number n, for the last n "
-               "of a and the first n of b. The result has the other axes of a, then those of b. Integers are summed as sum() "
-               "does, in 32 bits where they are narrower. Raises ValueError when lengths along a pair of axes differ."};
+    .example =
+        ">>> mx.tensordot(mx.ones((2, 3)), mx.ones((3, 4)), 1).shape\n(2, 4)\n"
+        ">>> mx.tensordot(mx.ones((2, 3)), mx.ones((2, 3)), [[0, 1], [0, 1]])\narray(6, dtype=float32)",
+    .details =
+        "axes is a pair of lists: those of a, and those of b that they are summed with; or a number n, for the last n "
+        "of a and the first n of b. The result has the other axes of a, then those of b. Integers are summed as sum() "
+        "does, in 32 bits where they are narrower. Raises ValueError when lengths along a pair of axes differ."};
 array tensordot(const array& a, const array& b, const Axes& axes_a, const Axes& axes_b, StreamOrDevice s) {
   check_stream(s);
   if (axes_a.size() != axes_b.size()) {
@@ -123,8 +123,8 @@ array tensordot(const array& a, const array& b, const Axes& axes_a, const Axes& 
     summed_b.push_back(normalize_axis("tensordot", axes_b[i], b.ndim()));
     Dim of_a = a.shape(summed_a.back()), of_b = b.shape(summed_b.back());
     if (surely_differ(of_a, of_b)) {
-      fail("tensordot", "axis ", axes_a[i], " of a with shape ", a.shape(), " has length ", of_a, ", but axis ", axes_b[i],
-           " of b with shape ", b.shape(), " has length ", of_b, ".");
+      fail("tensordot", "axis ", axes_a[i], " of a with shape ", a.shape(), " has length ", of_a, ", but axis ",
+          axes_b[i], " of b with shape ", b.shape(), " has length ", of_b, ".");
     }
   }
   auto [x, y] = promoted(a, b);
@@ -150,13 +150,14 @@ array tensordot(const array& a, const array& b, const Axes& axes_a, const Axes& 
       columns *= b.shape(i);
     }
   }
-  array left = reshape(transpose(x, order_a), {rows, summed}), right = reshape(transpose(y, order_b), {summed, columns});
+  array left = reshape(transpose(x, order_a), {rows, summed}),
+        right = reshape(transpose(y, order_b), {summed, columns});
   return reshape(axes_a.empty() ? multiply(left, right) : matrix_product(left, right), std::move(shape));
 }
 array tensordot(const array& a, const array& b, int axes, StreamOrDevice s) {
   if (axes < 0 || axes > a.ndim() || axes > b.ndim()) {
     fail("tensordot", "axes is ", axes, "; for shapes ", a.shape(), " and ", b.shape(), " it can be from 0 to ",
-         std::min(a.ndim(), b.ndim()), ".");
+        std::min(a.ndim(), b.ndim()), ".");
   }
   Axes last, first;
   for (int i = 0; i < axes; ++i) {
@@ -168,8 +169,7 @@ array tensordot(const array& a, const array& b, int axes, StreamOrDevice s) {
 
 // --- kron ---
 
-static constexpr OpInfo kron_info{
-    .name = "kron",
+static constexpr OpInfo kron_info{.name = "kron",
     .summary = "The Kronecker product: every element of a times the whole of b, put in the element's place.",
     .example = ">>> mx.kron(mx.array([1, 10]), mx.array([1, 2]))\narray([1, 2, 10, 20], dtype=int32)",
     .details = "The array with fewer dimensions gets leading axes of length 1; lengths multiply."};
@@ -192,8 +192,7 @@ array kron(const array& a, const array& b, StreamOrDevice s) {
 }
 
 std::span<const OpInfo* const> product_ops() {
-  static constexpr const OpInfo* ops[] = {
-      &inner_info, &outer_info, &vecdot_info, &tensordot_info, &kron_info};
+  static constexpr const OpInfo* ops[] = {&inner_info, &outer_info, &vecdot_info, &tensordot_info, &kron_info};
   return ops;
 }
 

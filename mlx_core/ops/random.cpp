@@ -27,8 +27,7 @@ array bound(const array& a, Dtype dtype) {
   return part.dtype() == dtype ? part : astype(part, dtype);
 }
 
-array uniform_for(
-    const char* op, const array& low, const array& high, const Shape& shape, Dtype dtype,
+array uniform_for(const char* op, const array& low, const array& high, const Shape& shape, Dtype dtype,
     const std::optional<array>& key, const StreamOrDevice& s) {
   check_broadcast(op, "low and high", broadcast_shapes(op, low.shape(), high.shape()), shape);
   array lowest = bound(low, dtype);
@@ -46,8 +45,8 @@ void check_broadcast(const char* op, const char* names, const Shape& parameters,
 
 // --- uniform ---
 
-// float64 has all 53 bits; the narrower types are 32 bits scaled in float32 and rounded, and what rounds to 1 is the value
-// below it.
+// float64 has all 53 bits; the narrower types are 32 bits scaled in float32 and rounded, and what rounds to 1 is the
+// value below it.
 array unit(const char* op, const Shape& shape, Dtype dtype, const std::optional<array>& key, const StreamOrDevice& s) {
   if (dtype == float64) {
     array high_bits = right_shift(words(op, shape, 8, key, s), array(uint64_t{11}));
@@ -57,8 +56,7 @@ array unit(const char* op, const Shape& shape, Dtype dtype, const std::optional<
   return minimum(astype(scaled, dtype), below_one(dtype));
 }
 
-array uniform(
-    const array& low, const array& high, const Shape& shape, Dtype dtype, const std::optional<array>& key,
+array uniform(const array& low, const array& high, const Shape& shape, Dtype dtype, const std::optional<array>& key,
     StreamOrDevice s) {
   if (!dtype.is_floating()) {
     fail("random.uniform", "dtype is ", dtype, "; it must be a real floating type.");
@@ -72,8 +70,7 @@ array uniform(const Shape& shape, Dtype dtype, const std::optional<array>& key, 
 
 // --- normal ---
 
-array normal(
-    const Shape& shape, Dtype dtype, const std::optional<array>& loc, const std::optional<array>& scale,
+array normal(const Shape& shape, Dtype dtype, const std::optional<array>& loc, const std::optional<array>& scale,
     const std::optional<array>& key, StreamOrDevice s) {
   constexpr const char* op = "random.normal";
   if (!dtype.is_inexact()) {
@@ -108,8 +105,7 @@ array normal(const Shape& shape, Dtype dtype, const std::optional<array>& key, S
 
 // --- randint ---
 
-array randint(
-    const array& low, const array& high, const Shape& shape, Dtype dtype, const std::optional<array>& key,
+array randint(const array& low, const array& high, const Shape& shape, Dtype dtype, const std::optional<array>& key,
     StreamOrDevice s) {
   constexpr const char* op = "random.randint";
   if (dtype.is_inexact()) {
@@ -123,8 +119,7 @@ array randint(
 
 // --- bernoulli ---
 
-array bernoulli(
-    const array& p, const std::optional<Shape>& shape, const std::optional<array>& key, StreamOrDevice s) {
+array bernoulli(const array& p, const std::optional<Shape>& shape, const std::optional<array>& key, StreamOrDevice s) {
   constexpr const char* op = "random.bernoulli";
   if (!p.dtype().is_floating()) {
     fail(op, "p has dtype ", p.dtype(), "; a probability is a real floating-point number.");
@@ -157,49 +152,49 @@ array permutation(int x, const std::optional<array>& key, StreamOrDevice s) {
 namespace {
 
 constexpr const char* float32_bits =
-    "Drawn as 32 random bits scaled to [0, 1) (53 in float64), then high - low times that plus low. Differentiable in low "
+    "Drawn as 32 random bits scaled to [0, 1) (53 in float64), then high - low times that plus low. Differentiable in "
+    "low "
     "and high. Raises ValueError when dtype is not a real floating type, or when the bounds do not broadcast to shape.";
 
-constexpr OpInfo uniform_info{
-    .name = "random.uniform",
+constexpr OpInfo uniform_info{.name = "random.uniform",
     .summary = "Uniformly random numbers in [low, high).",
     .accepts = Dtypes::floating,
-    .example = ">>> mx.random.uniform(shape=(3,), key=mx.random.key(0))\n"
-               "array([0.965321, 0.314682, 0.63303], dtype=float32)",
+    .example =
+        ">>> mx.random.uniform(shape=(3,), key=mx.random.key(0))\n"
+        "array([0.965321, 0.314682, 0.63303], dtype=float32)",
     .details = float32_bits};
 
-constexpr OpInfo normal_info{
-    .name = "random.normal",
+constexpr OpInfo normal_info{.name = "random.normal",
     .summary = "Normally distributed random numbers with mean loc and standard deviation scale.",
     .accepts = Dtypes::inexact,
     .max_ulp = 8,
     .example = ">>> mx.random.normal((3,), key=mx.random.key(0))\narray([1.81609, -0.482623, 0.339889], dtype=float32)",
-    .details = "sqrt(2) erfinv(u) of a uniform u in (-1, 1). The real and imaginary parts of complex numbers have variance "
-               "1/2 each. Differentiable in loc and scale."};
+    .details =
+        "sqrt(2) erfinv(u) of a uniform u in (-1, 1). The real and imaginary parts of complex numbers have variance "
+        "1/2 each. Differentiable in loc and scale."};
 
-constexpr OpInfo randint_info{
-    .name = "random.randint",
+constexpr OpInfo randint_info{.name = "random.randint",
     .summary = "Uniformly random integers in [low, high).",
     .accepts = Dtypes::integral,
     .differentiable = Differentiable::no,
     .no_derivative = {"the samples are integers"},
     .example = ">>> mx.random.randint(0, 10, (5,), key=mx.random.key(0))\narray([5, 0, 3, 8, 5], dtype=int32)",
-    .details = "Drawn from a float32 uniform and clamped to [low, high - 1], so where the interval is wider than 2**24 not "
-               "every integer is reached."};
+    .details =
+        "Drawn from a float32 uniform and clamped to [low, high - 1], so where the interval is wider than 2**24 not "
+        "every integer is reached."};
 
-constexpr OpInfo bernoulli_info{
-    .name = "random.bernoulli",
+constexpr OpInfo bernoulli_info{.name = "random.bernoulli",
     .summary = "True with probability p.",
     .accepts = Dtypes::floating,
     .differentiable = Differentiable::no,
     .no_derivative = {"the samples are booleans"},
     .domain = {0, 1},
-    .example = ">>> mx.random.bernoulli(0.3, (4,), key=mx.random.key(0))\n"
-               "array([False, True, False, True], dtype=bool)",
+    .example =
+        ">>> mx.random.bernoulli(0.3, (4,), key=mx.random.key(0))\n"
+        "array([False, True, False, True], dtype=bool)",
     .details = "The output has the shape of p unless shape is given, to which p must broadcast."};
 
-constexpr OpInfo permutation_info{
-    .name = "random.permutation",
+constexpr OpInfo permutation_info{.name = "random.permutation",
     .summary = "The integers below x in random order, or the slices of the array x along axis in random order.",
     .example = ">>> mx.random.permutation(5, key=mx.random.key(0))\narray([1, 2, 0, 4, 3], dtype=uint32)",
     .details = "Every slice along axis moves as a whole."};
@@ -213,7 +208,7 @@ std::span<const OpInfo* const> random_ops() {
   static const std::vector<const OpInfo*>& ops = *[] {
     auto* all = new std::vector<const OpInfo*>(random::key_ops().begin(), random::key_ops().end());
     for (const OpInfo* op : {&random::uniform_info, &random::normal_info, &random::randint_info,
-                             &random::bernoulli_info, &random::permutation_info, &random::categorical_op()}) {
+             &random::bernoulli_info, &random::permutation_info, &random::categorical_op()}) {
       all->push_back(op);
     }
     for (std::span<const OpInfo* const> more : {random::inverse_ops(), random::multivariate_ops()}) {

@@ -1,5 +1,5 @@
-// random.categorical: indices drawn with the probabilities softmax(logits). Many distributions are drawn from by the Gumbel
-// maximum; a single one by inverting its distribution function, which costs one uniform number for each sample.
+// random.categorical: indices drawn with the probabilities softmax(logits). Many distributions are drawn from by the
+// Gumbel maximum; a single one by inverting its distribution function, which costs one uniform number for each sample.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -10,8 +10,8 @@
 
 namespace mlx::core {
 
-// (weights (..., n), u (..., m) in [0, 1)), both float32 -> uint32 (..., m): the first index up to which the weights sum to
-// more than u times their total. Leading axes are separate distributions.
+// (weights (..., n), u (..., m) in [0, 1)), both float32 -> uint32 (..., m): the first index up to which the weights
+// sum to more than u times their total. Leading axes are separate distributions.
 class PickByWeight final : public Primitive {
  public:
   const char* name() const override { return "PickByWeight"; }
@@ -56,8 +56,8 @@ class PickByWeight final : public Primitive {
  private:
   static std::vector<float> row_major(const array& a) {
     std::vector<float> values(static_cast<size_t>(static_cast<int64_t>(a.size())));
-    cpu::read_strided(
-        a.raw_data(), sizes_of(a.shape()), a.strides(), sizeof(float), 0, static_cast<int64_t>(values.size()), values.data());
+    cpu::read_strided(a.raw_data(), sizes_of(a.shape()), a.strides(), sizeof(float), 0,
+        static_cast<int64_t>(values.size()), values.data());
     return values;
   }
 };
@@ -86,8 +86,7 @@ array by_inversion(const array& logits, const Shape& shape, const std::optional<
 
 } // namespace
 
-array categorical(
-    const array& logits, int axis, const std::optional<Shape>& shape, std::optional<int> num_samples,
+array categorical(const array& logits, int axis, const std::optional<Shape>& shape, std::optional<int> num_samples,
     const std::optional<array>& key, StreamOrDevice s) {
   if (shape && num_samples) {
     fail(op, "shape=", *shape, " and num_samples=", *num_samples, " are both given; give at most one.");
@@ -122,15 +121,16 @@ array categorical(
 }
 
 const OpInfo& categorical_op() {
-  static constexpr OpInfo info{
-      .name = op,
+  static constexpr OpInfo info{.name = op,
       .summary = "Random indices along axis, drawn with the probabilities softmax(logits).",
       .differentiable = Differentiable::no,
       .no_derivative = {"the samples are indices"},
-      .example = ">>> mx.random.categorical(mx.array([[0.0, 9.0], [9.0, 0.0]]), key=mx.random.key(0))\n"
-                 "array([1, 0], dtype=uint32)",
-      .details = "The output has the shape of logits without axis; shape broadcasts it, num_samples appends an axis of that "
-                 "many samples. At most one of the two may be given."};
+      .example =
+          ">>> mx.random.categorical(mx.array([[0.0, 9.0], [9.0, 0.0]]), key=mx.random.key(0))\n"
+          "array([1, 0], dtype=uint32)",
+      .details =
+          "The output has the shape of logits without axis; shape broadcasts it, num_samples appends an axis of that "
+          "many samples. At most one of the two may be given."};
   return info;
 }
 

@@ -39,8 +39,7 @@ array gumbel(const Shape& shape, Dtype dtype, const std::optional<array>& key, S
   return in(negative(log(negative(log(maximum(uniform(shape, drawn, key, s), least))))), dtype);
 }
 
-array laplace(
-    const Shape& shape, Dtype dtype, const std::optional<array>& loc, const std::optional<array>& scale,
+array laplace(const Shape& shape, Dtype dtype, const std::optional<array>& loc, const std::optional<array>& scale,
     const std::optional<array>& key, StreamOrDevice s) {
   constexpr const char* op = "random.laplace";
   check_floating(op, dtype);
@@ -58,8 +57,7 @@ array laplace(const Shape& shape, Dtype dtype, const std::optional<array>& key, 
   return laplace(shape, dtype, {}, {}, key, s);
 }
 
-array truncated_normal(
-    const array& lower, const array& upper, const std::optional<Shape>& shape, Dtype dtype,
+array truncated_normal(const array& lower, const array& upper, const std::optional<Shape>& shape, Dtype dtype,
     const std::optional<array>& key, StreamOrDevice s) {
   constexpr const char* op = "random.truncated_normal";
   check_floating(op, dtype);
@@ -71,40 +69,45 @@ array truncated_normal(
   Dtype drawn = drawn_in(dtype);
   array sqrt2(std::sqrt(2.0), drawn);
   array low = in(lower, drawn), high = in(upper, drawn);
-  array u = uniform(
-      erf(divide(low, sqrt2)), erf(divide(high, sqrt2)), shape ? *shape : bounds, drawn, key, s);
+  array u = uniform(erf(divide(low, sqrt2)), erf(divide(high, sqrt2)), shape ? *shape : bounds, drawn, key, s);
   array x = multiply(sqrt2, erfinv(u));
   return in(maximum(minimum(high, x), low), dtype); // rounding may have left the interval
 }
 
 std::span<const OpInfo* const> inverse_ops() {
-  static constexpr OpInfo gumbel_info{
-      .name = "random.gumbel",
+  static constexpr OpInfo gumbel_info{.name = "random.gumbel",
       .summary = "Random numbers with the standard Gumbel distribution.",
       .accepts = Dtypes::floating,
       .differentiable = Differentiable::no,
       .no_derivative = {"it has no array argument but the key"},
-      .example = ">>> mx.random.gumbel((3,), key=mx.random.key(0))\narray([3.34404, -0.145133, 0.782552], dtype=float32)",
-      .details = "-log(-log(u)) of a uniform u. The largest of logits + gumbel is at index i with probability "
-                 "softmax(logits)[i]. Raises ValueError when dtype is not a real floating type."};
-  static constexpr OpInfo laplace_info{
-      .name = "random.laplace",
-      .summary = "Random numbers with the Laplace distribution around loc, of density exp(-|x - loc| / scale) / (2 scale).",
+      .example =
+          ">>> mx.random.gumbel((3,), key=mx.random.key(0))\narray([3.34404, -0.145133, 0.782552], dtype=float32)",
+      .details =
+          "-log(-log(u)) of a uniform u. The largest of logits + gumbel is at index i with probability "
+          "softmax(logits)[i]. Raises ValueError when dtype is not a real floating type."};
+  static constexpr OpInfo laplace_info{.name = "random.laplace",
+      .summary =
+          "Random numbers with the Laplace distribution around loc, of density exp(-|x - loc| / scale) / (2 scale).",
       .accepts = Dtypes::floating,
-      .example = ">>> mx.random.laplace((3,), key=mx.random.key(0))\narray([-2.66849, 0.463046, -0.309328], dtype=float32)",
-      .details = "loc and scale broadcast to shape, and are differentiable. Raises ValueError when dtype is not a real "
-                 "floating type."};
-  static constexpr OpInfo truncated_normal_info{
-      .name = "random.truncated_normal",
-      .summary = "Random numbers with the standard normal distribution, under the condition that they lie between lower and "
-                 "upper.",
+      .example =
+          ">>> mx.random.laplace((3,), key=mx.random.key(0))\narray([-2.66849, 0.463046, -0.309328], dtype=float32)",
+      .details =
+          "loc and scale broadcast to shape, and are differentiable. Raises ValueError when dtype is not a real "
+          "floating type."};
+  static constexpr OpInfo truncated_normal_info{.name = "random.truncated_normal",
+      .summary =
+          "Random numbers with the standard normal distribution, under the condition that they lie between lower and "
+          "upper.",
       .accepts = Dtypes::floating,
-      .example = ">>> mx.random.truncated_normal(-1, 2, (3,), key=mx.random.key(0))\n"
-                 "array([1.63392, -0.211491, 0.458909], dtype=float32)",
-      .details = "shape defaults to what the bounds broadcast to. sqrt(2) erfinv(u) of a uniform u between erf(lower / sqrt(2)) "
-                 "and erf(upper / sqrt(2)), so float32 has few distinct values where both bounds are beyond 4 on one side; "
-                 "float64 reaches to 8. Differentiable in the bounds. Raises ValueError when dtype is not a real floating "
-                 "type, or when the bounds do not broadcast to shape."};
+      .example =
+          ">>> mx.random.truncated_normal(-1, 2, (3,), key=mx.random.key(0))\n"
+          "array([1.63392, -0.211491, 0.458909], dtype=float32)",
+      .details =
+          "shape defaults to what the bounds broadcast to. sqrt(2) erfinv(u) of a uniform u between erf(lower / "
+          "sqrt(2)) "
+          "and erf(upper / sqrt(2)), so float32 has few distinct values where both bounds are beyond 4 on one side; "
+          "float64 reaches to 8. Differentiable in the bounds. Raises ValueError when dtype is not a real floating "
+          "type, or when the bounds do not broadcast to shape."};
   static constexpr const OpInfo* ops[] = {&gumbel_info, &laplace_info, &truncated_normal_info};
   return ops;
 }

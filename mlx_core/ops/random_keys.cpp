@@ -1,5 +1,6 @@
-// Random keys: making and splitting them, the implicit sequence of this process, and the primitive that turns a key into
-// bits. A key is two uint32; the bits are Threefry's (cpu/random_bits.h), so the same key always gives the same bits.
+// Random keys: making and splitting them, the implicit sequence of this process, and the primitive that turns a key
+// into bits. A key is two uint32; the bits are Threefry's (cpu/random_bits.h), so the same key always gives the same
+// bits.
 #include "mlx_core/ops/random_keys.h"
 
 #include <chrono>
@@ -12,8 +13,8 @@
 
 namespace mlx::core {
 
-// Keys of shape (..., 2) -> bits of shape (..., *shape): leading axes of the keys are independent draws, which is what a
-// mapped key becomes.
+// Keys of shape (..., 2) -> bits of shape (..., *shape): leading axes of the keys are independent draws, which is what
+// a mapped key becomes.
 class RandomBits final : public Primitive {
  public:
   RandomBits(Shape shape, int width) : shape_(std::move(shape)), width_(width) {}
@@ -176,33 +177,30 @@ array bits(const Shape& shape, int width, const std::optional<array>& key, Strea
 
 namespace {
 
-constexpr OpInfo key_info{
-    .name = "random.key",
+constexpr OpInfo key_info{.name = "random.key",
     .summary = "A random key from a seed: two uint32.",
     .differentiable = Differentiable::no,
     .no_derivative = {"a key is made of integers"},
     .example = ">>> mx.random.key(7)\narray([0, 7], dtype=uint32)",
     .details = "Functions of mx.random that get the same key return the same numbers. Split a key to get new ones."};
 
-constexpr OpInfo seed_info{
-    .name = "random.seed",
+constexpr OpInfo seed_info{.name = "random.seed",
     .summary = "Restarts the sequence of keys that functions of mx.random use when they get none.",
     .differentiable = Differentiable::no,
     .no_derivative = {"a seed is an integer"},
     .example = ">>> mx.random.seed(0)\n>>> mx.random.uniform(shape=(2,))\narray([0.576551, 0.299172], dtype=float32)",
     .details = "The sequence belongs to the process. Inside vmap every lane draws from a key of its own."};
 
-constexpr OpInfo split_info{
-    .name = "random.split",
+constexpr OpInfo split_info{.name = "random.split",
     .primitive = "RandomBits",
     .summary = "Splits a key into num independent keys, of shape (num, 2).",
     .differentiable = Differentiable::no,
     .no_derivative = {"a key is made of integers"},
-    .example = ">>> mx.random.split(mx.random.key(0))\narray([[4146024105, 967050713],\n"
-               "       [2718843009, 1272950319]], dtype=uint32)"};
+    .example =
+        ">>> mx.random.split(mx.random.key(0))\narray([[4146024105, 967050713],\n"
+        "       [2718843009, 1272950319]], dtype=uint32)"};
 
-constexpr OpInfo bits_info{
-    .name = "random.bits",
+constexpr OpInfo bits_info{.name = "random.bits",
     .primitive = "RandomBits",
     .summary = "Uniformly random unsigned integers of width bytes each (1, 2 or 4).",
     .differentiable = Differentiable::no,

@@ -8,8 +8,8 @@
 
 namespace mlx::core::random {
 
-// An array of `shape` whose elements are `width` random bytes each (1, 2, 4 or 8: uint8 to uint64), from `key` or, without
-// one, from the next key of the implicit sequence. Errors name `op`.
+// An array of `shape` whose elements are `width` random bytes each (1, 2, 4 or 8: uint8 to uint64), from `key` or,
+// without one, from the next key of the implicit sequence. Errors name `op`.
 array words(const char* op, const Shape& shape, int width, const std::optional<array>& key, const StreamOrDevice& s);
 
 // In [0, 1): 32 bits of precision, 53 in float64.

@@ -6,9 +6,8 @@
 
 namespace mlx::core::random {
 
-array multivariate_normal(
-    const array& mean, const array& cov, const Shape& shape, Dtype dtype, const std::optional<array>& key,
-    StreamOrDevice s) {
+array multivariate_normal(const array& mean, const array& cov, const Shape& shape, Dtype dtype,
+    const std::optional<array>& key, StreamOrDevice s) {
   constexpr const char* op = "random.multivariate_normal";
   if (!dtype.is_floating()) {
     fail(op, "dtype is ", dtype, "; it must be a real floating type.");
@@ -21,7 +20,7 @@ array multivariate_normal(
   }
   if (!(cov.shape(-1) == cov.shape(-2)) || !(cov.shape(-1) == mean.shape(-1))) {
     fail(op, "cov with shape ", cov.shape(), " does not hold square matrices of the length of mean with shape ",
-         mean.shape(), ".");
+        mean.shape(), ".");
   }
   Shape of_mean(mean.shape().begin(), mean.shape().end() - 1), of_cov(cov.shape().begin(), cov.shape().end() - 2);
   Shape drawn = broadcast_shapes(op, broadcast_shapes(op, of_cov, of_mean), shape);
@@ -35,17 +34,18 @@ array multivariate_normal(
 }
 
 std::span<const OpInfo* const> multivariate_ops() {
-  static constexpr OpInfo info{
-      .name = "random.multivariate_normal",
+  static constexpr OpInfo info{.name = "random.multivariate_normal",
       .summary = "Normally distributed random vectors with given mean and covariance.",
       .accepts = Dtypes::floating,
-      .example = ">>> mean, cov = mx.array([1.0, 2.0]), mx.array([[2.0, 0.5], [0.5, 1.0]])\n"
-                 ">>> mx.random.multivariate_normal(mean, cov, (3,), key=mx.random.key(0)).shape\n(3, 2)",
-      .details = "mean ends in (n), cov in (n, n); their other axes broadcast with shape, and the result has shape (..., n). "
-                 "Standard normal vectors are multiplied by the symmetric square root of (cov + cov.T) / 2, whose eigenvalues "
-                 "below 0 count as 0, so covariances that are only semidefinite are welcome. Differentiable in mean and cov; "
-                 "changes of cov between directions that both have variance 0 have derivative 0. Raises ValueError when the "
-                 "shapes do not fit or dtype is not a real floating type."};
+      .example =
+          ">>> mean, cov = mx.array([1.0, 2.0]), mx.array([[2.0, 0.5], [0.5, 1.0]])\n"
+          ">>> mx.random.multivariate_normal(mean, cov, (3,), key=mx.random.key(0)).shape\n(3, 2)",
+      .details =
+          "mean ends in (n), cov in (n, n); their other axes broadcast with shape, and the result has shape (..., n). "
+          "Standard normal vectors are multiplied by the symmetric square root of (cov + cov.T) / 2, whose eigenvalues "
+          "below 0 count as 0, so covariances that are only semidefinite are welcome. Differentiable in mean and cov; "
+          "changes of cov between directions that both have variance 0 have derivative 0. Raises ValueError when the "
+          "shapes do not fit or dtype is not a real floating type."};
   static constexpr const OpInfo* ops[] = {&info};
   return ops;
 }

@@ -1,5 +1,5 @@
-// The same elements in other places: repeated, rolled, flipped, spread over a grid. All are made of views and copies, whose
-// rules give theirs.
+// The same elements in other places: repeated, rolled, flipped, spread over a grid. All are made of views and copies,
+// whose rules give theirs.
 #include "mlx_core/error.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/families.h"
@@ -9,13 +9,14 @@ namespace mlx::core {
 
 // --- repetition: a broadcast along a new axis, merged into its neighbour ---
 
-static constexpr OpInfo tile_info{
-    .name = "tile",
+static constexpr OpInfo tile_info{.name = "tile",
     .summary = "The array repeated as a whole along its axes.",
-    .example = ">>> mx.tile(mx.array([1, 2]), 2)\narray([1, 2, 1, 2], dtype=int32)\n"
-               ">>> mx.tile(mx.array([1, 2]), (2, 1))\narray([[1, 2],\n       [1, 2]], dtype=int32)",
-    .details = "reps counts the copies along each axis, from the last; where it has more entries than a has axes, a gets "
-               "leading axes of length 1. Raises ValueError for a negative count."};
+    .example =
+        ">>> mx.tile(mx.array([1, 2]), 2)\narray([1, 2, 1, 2], dtype=int32)\n"
+        ">>> mx.tile(mx.array([1, 2]), (2, 1))\narray([[1, 2],\n       [1, 2]], dtype=int32)",
+    .details =
+        "reps counts the copies along each axis, from the last; where it has more entries than a has axes, a gets "
+        "leading axes of length 1. Raises ValueError for a negative count."};
 array tile(const array& a, const Shape& reps, StreamOrDevice s) {
   check_stream(s);
   size_t rank = std::max(reps.size(), a.shape().size());
@@ -37,11 +38,11 @@ array tile(const array& a, const Shape& reps, StreamOrDevice s) {
   return reshape(broadcast_to(reshape(a, std::move(apart)), copies), std::move(merged));
 }
 
-static constexpr OpInfo repeat_info{
-    .name = "repeat",
+static constexpr OpInfo repeat_info{.name = "repeat",
     .summary = "The array with each entry along an axis repeated in place.",
-    .example = ">>> mx.repeat(mx.array([1, 2]), 2)\narray([1, 1, 2, 2], dtype=int32)\n"
-               ">>> mx.repeat(mx.array([[1, 2]]), 2, axis=0)\narray([[1, 2],\n       [1, 2]], dtype=int32)",
+    .example =
+        ">>> mx.repeat(mx.array([1, 2]), 2)\narray([1, 1, 2, 2], dtype=int32)\n"
+        ">>> mx.repeat(mx.array([[1, 2]]), 2, axis=0)\narray([[1, 2],\n       [1, 2]], dtype=int32)",
     .details = "With axis=None the flattened array. Raises ValueError for a negative count."};
 array repeat(const array& a, int repeats, int axis, StreamOrDevice s) {
   check_stream(s);
@@ -61,16 +62,17 @@ array repeat(const array& a, int repeats, StreamOrDevice s) { return repeat(flat
 
 // --- order ---
 
-static constexpr OpInfo roll_info{
-    .name = "roll",
+static constexpr OpInfo roll_info{.name = "roll",
     .summary = "The entries moved along an axis; those that leave at one end come back at the other.",
     .example = ">>> mx.roll(mx.array([1, 2, 3, 4]), 1)\narray([4, 1, 2, 3], dtype=int32)",
-    .details = "shift counts places towards higher indices. One shift serves all given axes; several with one axis add up, "
-               "else there is one for each axis. With axis=None the elements move in row-major order."};
+    .details =
+        "shift counts places towards higher indices. One shift serves all given axes; several with one axis add up, "
+        "else there is one for each axis. With axis=None the elements move in row-major order."};
 array roll(const array& a, const Shape& shift, const Axes& axes, StreamOrDevice s) {
   check_stream(s);
   if (shift.size() != axes.size() && shift.size() != 1 && axes.size() != 1) {
-    fail("roll", "shift ", shift, " and axis ", axes, " have different numbers of entries; give one shift for each axis.");
+    fail("roll", "shift ", shift, " and axis ", axes,
+        " have different numbers of entries; give one shift for each axis.");
   }
   Shape total(a.shape().size(), 0);
   for (size_t i = 0; i < std::max(shift.size(), axes.size()) && !axes.empty() && !shift.empty(); ++i) {
@@ -95,12 +97,9 @@ array roll(const array& a, const Shape& shift, const Axes& axes, StreamOrDevice 
   return y;
 }
 array roll(const array& a, int shift, int axis, StreamOrDevice s) { return roll(a, Shape{shift}, Axes{axis}, s); }
-array roll(const array& a, int shift, StreamOrDevice s) {
-  return reshape(roll(flatten(a), shift, 0, s), a.shape());
-}
+array roll(const array& a, int shift, StreamOrDevice s) { return reshape(roll(flatten(a), shift, 0, s), a.shape()); }
 
-static constexpr OpInfo flip_info{
-    .name = "flip",
+static constexpr OpInfo flip_info{.name = "flip",
     .primitive = "Slice",
     .summary = "The entries in reverse order along the given axes; along every axis by default.",
     .example = ">>> mx.flip(mx.array([[1, 2], [3, 4]]), axis=1)\narray([[2, 1],\n       [4, 3]], dtype=int32)",
@@ -119,15 +118,17 @@ array flip(const array& a, StreamOrDevice s) { return flip(a, all_axes(a.ndim())
 
 // --- grids ---
 
-static constexpr OpInfo meshgrid_info{
-    .name = "meshgrid",
+static constexpr OpInfo meshgrid_info{.name = "meshgrid",
     .primitive = "Broadcast",
     .summary = "The coordinates of a grid's points: one array for each axis, from the coordinates along it.",
-    .example = ">>> x, y = mx.meshgrid(mx.array([1, 2]), mx.array([3, 4]))\n>>> x\narray([[1, 2],\n       [1, 2]], dtype=int32)\n"
-               ">>> y\narray([[3, 3],\n       [4, 4]], dtype=int32)",
-    .details = "Arguments are flattened. indexing=\"xy\" exchanges the first two axes of the results, \"ij\" does not. With "
-               "sparse they have length 1 along the other axes, and broadcast to the grid. Raises ValueError for another "
-               "indexing."};
+    .example =
+        ">>> x, y = mx.meshgrid(mx.array([1, 2]), mx.array([3, 4]))\n>>> x\narray([[1, 2],\n       [1, 2]], "
+        "dtype=int32)\n"
+        ">>> y\narray([[3, 3],\n       [4, 4]], dtype=int32)",
+    .details =
+        "Arguments are flattened. indexing=\"xy\" exchanges the first two axes of the results, \"ij\" does not. With "
+        "sparse they have length 1 along the other axes, and broadcast to the grid. Raises ValueError for another "
+        "indexing."};
 std::vector<array> meshgrid(
     const std::vector<array>& arrays, bool sparse, const std::string& indexing, StreamOrDevice s) {
   check_stream(s);
@@ -149,8 +150,7 @@ std::vector<array> meshgrid(
   return out;
 }
 
-static constexpr OpInfo atleast_1d_info{
-    .name = "atleast_1d",
+static constexpr OpInfo atleast_1d_info{.name = "atleast_1d",
     .primitive = "ExpandDims",
     .summary = "The array, or for a scalar an array of one element.",
     .example = ">>> mx.atleast_1d(mx.array(3))\narray([3], dtype=int32)",
@@ -160,8 +160,7 @@ array atleast_1d(const array& a, StreamOrDevice s) {
   return a.ndim() == 0 ? expand_dims(a, {0}) : a;
 }
 
-static constexpr OpInfo atleast_2d_info{
-    .name = "atleast_2d",
+static constexpr OpInfo atleast_2d_info{.name = "atleast_2d",
     .primitive = "ExpandDims",
     .summary = "The array with at least two dimensions: new axes of length 1 come first.",
     .example = ">>> mx.atleast_2d(mx.array([3, 4]))\narray([[3, 4]], dtype=int32)",
@@ -171,8 +170,7 @@ array atleast_2d(const array& a, StreamOrDevice s) {
   return a.ndim() == 0 ? expand_dims(a, {0, 1}) : a.ndim() == 1 ? expand_dims(a, {0}) : a;
 }
 
-static constexpr OpInfo atleast_3d_info{
-    .name = "atleast_3d",
+static constexpr OpInfo atleast_3d_info{.name = "atleast_3d",
     .primitive = "ExpandDims",
     .summary = "The array with at least three dimensions: (n,) becomes (1, n, 1) and (m, n) becomes (m, n, 1).",
     .example = ">>> mx.atleast_3d(mx.array([3, 4])).shape\n(1, 2, 1)",
@@ -188,9 +186,8 @@ array atleast_3d(const array& a, StreamOrDevice s) {
 }
 
 std::span<const OpInfo* const> rearrange_ops() {
-  static constexpr const OpInfo* ops[] = {
-      &tile_info, &repeat_info, &roll_info, &flip_info, &meshgrid_info, &atleast_1d_info, &atleast_2d_info,
-      &atleast_3d_info};
+  static constexpr const OpInfo* ops[] = {&tile_info, &repeat_info, &roll_info, &flip_info, &meshgrid_info,
+      &atleast_1d_info, &atleast_2d_info, &atleast_3d_info};
   return ops;
 }
 

@@ -21,43 +21,47 @@ bool is_extremum(Reduction op) { return op == Reduction::max || op == Reduction:
 
 constexpr OpInfo infos[] = {
     {.name = "sum",
-     .primitive = "Sum",
-     .summary = "The sum over axes.",
-     .example = ">>> mx.sum(mx.array([[1, 2], [3, 4]]), axis=0)\narray([4, 6], dtype=int32)",
-     .details = "axis is an int, several, or None for all axes. With keepdims the reduced axes stay, with length 1. bool "
-                "and integers below 32 bits are summed in 32 bits; float16 and bfloat16 in float32."},
+        .primitive = "Sum",
+        .summary = "The sum over axes.",
+        .example = ">>> mx.sum(mx.array([[1, 2], [3, 4]]), axis=0)\narray([4, 6], dtype=int32)",
+        .details =
+            "axis is an int, several, or None for all axes. With keepdims the reduced axes stay, with length 1. bool "
+            "and integers below 32 bits are summed in 32 bits; float16 and bfloat16 in float32."},
     {.name = "prod",
-     .primitive = "Prod",
-     .summary = "The product over axes.",
-     .example = ">>> mx.prod(mx.array([[1, 2], [3, 4]]), axis=0)\narray([3, 8], dtype=int32)",
-     .details = "axis is an int, several, or None for all axes. With keepdims the reduced axes stay, with length 1. bool "
-                "and integers below 32 bits are multiplied in 32 bits. The gradient is right with any number of zeros."},
+        .primitive = "Prod",
+        .summary = "The product over axes.",
+        .example = ">>> mx.prod(mx.array([[1, 2], [3, 4]]), axis=0)\narray([3, 8], dtype=int32)",
+        .details =
+            "axis is an int, several, or None for all axes. With keepdims the reduced axes stay, with length 1. bool "
+            "and integers below 32 bits are multiplied in 32 bits. The gradient is right with any number of zeros."},
     {.name = "min",
-     .primitive = "Min",
-     .summary = "The minimum over axes.",
-     .example = ">>> mx.min(mx.array([[1, 2], [3, 4]]), axis=0)\narray([1, 2], dtype=int32)",
-     .details = "axis is an int, several, or None for all axes. With keepdims the reduced axes stay, with length 1. NaN "
-                "where there is one. Equal minima share the derivative equally. Raises over axes without elements."},
+        .primitive = "Min",
+        .summary = "The minimum over axes.",
+        .example = ">>> mx.min(mx.array([[1, 2], [3, 4]]), axis=0)\narray([1, 2], dtype=int32)",
+        .details =
+            "axis is an int, several, or None for all axes. With keepdims the reduced axes stay, with length 1. NaN "
+            "where there is one. Equal minima share the derivative equally. Raises over axes without elements."},
     {.name = "max",
-     .primitive = "Max",
-     .summary = "The maximum over axes.",
-     .example = ">>> mx.max(mx.array([[1, 2], [3, 4]]), axis=0)\narray([3, 4], dtype=int32)",
-     .details = "axis is an int, several, or None for all axes. With keepdims the reduced axes stay, with length 1. NaN "
-                "where there is one. Equal maxima share the derivative equally. Raises over axes without elements."},
+        .primitive = "Max",
+        .summary = "The maximum over axes.",
+        .example = ">>> mx.max(mx.array([[1, 2], [3, 4]]), axis=0)\narray([3, 4], dtype=int32)",
+        .details =
+            "axis is an int, several, or None for all axes. With keepdims the reduced axes stay, with length 1. NaN "
+            "where there is one. Equal maxima share the derivative equally. Raises over axes without elements."},
     {.name = "all",
-     .primitive = "All",
-     .summary = "Whether every element over axes is true.",
-     .differentiable = Differentiable::zero,
-     .no_derivative = {"truth values are constant around almost every argument"},
-     .example = ">>> mx.all(mx.array([[True, False], [True, True]]), axis=0)\narray([True, False], dtype=bool)",
-     .details = over_axes},
+        .primitive = "All",
+        .summary = "Whether every element over axes is true.",
+        .differentiable = Differentiable::zero,
+        .no_derivative = {"truth values are constant around almost every argument"},
+        .example = ">>> mx.all(mx.array([[True, False], [True, True]]), axis=0)\narray([True, False], dtype=bool)",
+        .details = over_axes},
     {.name = "any",
-     .primitive = "Any",
-     .summary = "Whether some element over axes is true.",
-     .differentiable = Differentiable::zero,
-     .no_derivative = {"truth values are constant around almost every argument"},
-     .example = ">>> mx.any(mx.array([[True, False], [False, False]]), axis=0)\narray([True, False], dtype=bool)",
-     .details = over_axes},
+        .primitive = "Any",
+        .summary = "Whether some element over axes is true.",
+        .differentiable = Differentiable::zero,
+        .no_derivative = {"truth values are constant around almost every argument"},
+        .example = ">>> mx.any(mx.array([[True, False], [False, False]]), axis=0)\narray([True, False], dtype=bool)",
+        .details = over_axes},
 };
 const OpInfo& info_of(Reduction op) {
   switch (op) {
@@ -159,7 +163,7 @@ Specs Reduce::infer(Operands operands) const {
     ++next;
     if (is_extremum(op_) && surely_equal(length, 0)) {
       fail(info_of(op_).name, "axis ", i, " of shape ", x.shape(), " has no elements, so there is no ",
-           info_of(op_).name, " over it.");
+          info_of(op_).name, " over it.");
     }
     if (keepdims_) {
       shape.push_back(1);
@@ -190,8 +194,7 @@ Tangents Reduce::jvp(Operands primals, const Tangents& tangents, Operands output
   }
 }
 
-Tangents Reduce::vjp(
-    Operands primals, const Tangents& cotangents, Operands outputs, std::span<const bool>) const {
+Tangents Reduce::vjp(Operands primals, const Tangents& cotangents, Operands outputs, std::span<const bool>) const {
   if (!cotangents[0] || is_logic(op_)) {
     return {std::nullopt};
   }

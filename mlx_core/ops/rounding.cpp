@@ -7,11 +7,9 @@
 
 namespace mlx::core {
 
-constexpr OpInfo rounding_info(
-    const char* name, const char* primitive, const char* summary, const char* example,
+constexpr OpInfo rounding_info(const char* name, const char* primitive, const char* summary, const char* example,
     array (*function)(const array&, StreamOrDevice)) {
-  return {
-      .name = name,
+  return {.name = name,
       .primitive = primitive,
       .summary = summary,
       .accepts = Dtypes::real,
@@ -28,24 +26,21 @@ array rounded(const array& a, const StreamOrDevice& s) {
 }
 
 struct Floor {
-  static constexpr OpInfo info = rounding_info(
-      "floor", "Floor", "The largest integer not above each element.",
+  static constexpr OpInfo info = rounding_info("floor", "Floor", "The largest integer not above each element.",
       ">>> mx.floor(mx.array([1.5, -1.5]))\narray([1, -2], dtype=float32)", &floor);
   static constexpr cpu::Body body = cpu::Body::floor;
 };
 array floor(const array& a, StreamOrDevice s) { return rounded<Floor>(a, s); }
 
 struct Ceil {
-  static constexpr OpInfo info = rounding_info(
-      "ceil", "Ceil", "The smallest integer not below each element.",
+  static constexpr OpInfo info = rounding_info("ceil", "Ceil", "The smallest integer not below each element.",
       ">>> mx.ceil(mx.array([1.5, -1.5]))\narray([2, -1], dtype=float32)", &ceil);
   static constexpr cpu::Body body = cpu::Body::ceil;
 };
 array ceil(const array& a, StreamOrDevice s) { return rounded<Ceil>(a, s); }
 
 struct Trunc {
-  static constexpr OpInfo info = rounding_info(
-      "trunc", "Trunc", "Each element rounded toward 0.",
+  static constexpr OpInfo info = rounding_info("trunc", "Trunc", "Each element rounded toward 0.",
       ">>> mx.trunc(mx.array([1.5, -1.5]))\narray([1, -1], dtype=float32)", &trunc);
   static constexpr cpu::Body body = cpu::Body::trunc;
 };
@@ -54,8 +49,7 @@ array trunc(const array& a, StreamOrDevice s) { return rounded<Trunc>(a, s); }
 // --- round ---
 
 struct Round {
-  static constexpr OpInfo info{
-      .name = "round",
+  static constexpr OpInfo info{.name = "round",
       .primitive = "Round",
       .summary = "Each element rounded to a number of decimals, ties to the even digit.",
       .accepts = Dtypes::all,

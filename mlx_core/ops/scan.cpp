@@ -17,33 +17,42 @@ namespace {
 
 constexpr OpInfo infos[] = {
     {.name = "cumsum",
-     .primitive = "CumSum",
-     .summary = "The sums of the elements up to each along an axis.",
-     .example = ">>> mx.cumsum(mx.array([1, 2, 3]))\narray([1, 3, 6], dtype=int32)",
-     .details = "axis None scans the flattened array. With reverse the scan runs from the end. When not inclusive, an element's own "
-                "value is left out of its result, and the first is 0. The sum is computed in dtype when that is given; bool "
-                "is summed in int32, and float16 and bfloat16 are carried in float32."},
+        .primitive = "CumSum",
+        .summary = "The sums of the elements up to each along an axis.",
+        .example = ">>> mx.cumsum(mx.array([1, 2, 3]))\narray([1, 3, 6], dtype=int32)",
+        .details = "axis None scans the flattened array. With reverse the scan runs from the end. When not inclusive, "
+                   "an element's own "
+                   "value is left out of its result, and the first is 0. The sum is computed in dtype when that is "
+                   "given; bool "
+                   "is summed in int32, and float16 and bfloat16 are carried in float32."},
     {.name = "cumprod",
-     .primitive = "CumProd",
-     .summary = "The products of the elements up to each along an axis.",
-     .example = ">>> mx.cumprod(mx.array([1, 2, 3]))\narray([1, 2, 6], dtype=int32)",
-     .details = "axis None scans the flattened array. With reverse the scan runs from the end. When not inclusive, an element's own "
-                "value is left out of its result, and the first is 1. The product is computed in dtype when that is "
-                "given. The derivatives are right with any number of zeros, to every order."},
+        .primitive = "CumProd",
+        .summary = "The products of the elements up to each along an axis.",
+        .example = ">>> mx.cumprod(mx.array([1, 2, 3]))\narray([1, 2, 6], dtype=int32)",
+        .details = "axis None scans the flattened array. With reverse the scan runs from the end. When not inclusive, "
+                   "an element's own "
+                   "value is left out of its result, and the first is 1. The product is computed in dtype when that is "
+                   "given. The derivatives are right with any number of zeros, to every order."},
     {.name = "cummax",
-     .primitive = "CumMax",
-     .summary = "The maxima of the elements up to each along an axis.",
-     .example = ">>> mx.cummax(mx.array([1, 3, 2]))\narray([1, 3, 3], dtype=int32)",
-     .details = "axis None scans the flattened array. With reverse the scan runs from the end. When not inclusive, an element's own "
-                "value is left out of its result, and the first is -inf or the lowest integer. NaN from the first NaN on. "
-                "Equal maxima so far share the derivative equally. Complex numbers are ordered by real, then imaginary part."},
+        .primitive = "CumMax",
+        .summary = "The maxima of the elements up to each along an axis.",
+        .example = ">>> mx.cummax(mx.array([1, 3, 2]))\narray([1, 3, 3], dtype=int32)",
+        .details =
+            "axis None scans the flattened array. With reverse the scan runs from the end. When not inclusive, an "
+            "element's own "
+            "value is left out of its result, and the first is -inf or the lowest integer. NaN from the first NaN on. "
+            "Equal maxima so far share the derivative equally. Complex numbers are ordered by real, then imaginary "
+            "part."},
     {.name = "cummin",
-     .primitive = "CumMin",
-     .summary = "The minima of the elements up to each along an axis.",
-     .example = ">>> mx.cummin(mx.array([3, 1, 2]))\narray([3, 1, 1], dtype=int32)",
-     .details = "axis None scans the flattened array. With reverse the scan runs from the end. When not inclusive, an element's own "
-                "value is left out of its result, and the first is inf or the highest integer. NaN from the first NaN on. "
-                "Equal minima so far share the derivative equally. Complex numbers are ordered by real, then imaginary part."},
+        .primitive = "CumMin",
+        .summary = "The minima of the elements up to each along an axis.",
+        .example = ">>> mx.cummin(mx.array([3, 1, 2]))\narray([3, 1, 1], dtype=int32)",
+        .details =
+            "axis None scans the flattened array. With reverse the scan runs from the end. When not inclusive, an "
+            "element's own "
+            "value is left out of its result, and the first is inf or the highest integer. NaN from the first NaN on. "
+            "Equal minima so far share the derivative equally. Complex numbers are ordered by real, then imaginary "
+            "part."},
 };
 const OpInfo& info_of(ScanOp op) { return infos[static_cast<size_t>(op)]; }
 
@@ -64,8 +73,7 @@ class Scan final : public Primitive {
   void eval_cpu(Operands operands, std::span<array> outputs) const override {
     const array& x = operands[0];
     outputs[0].allocate();
-    cpu::scan(
-        op_, x.dtype(), x.raw_data(), sizes_of(x.shape()), x.strides(), axis_, reverse_, inclusive_,
+    cpu::scan(op_, x.dtype(), x.raw_data(), sizes_of(x.shape()), x.strides(), axis_, reverse_, inclusive_,
         outputs[0].mutable_data());
   }
   Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const override {
@@ -80,8 +88,7 @@ class Scan final : public Primitive {
     array moved = op_ == ScanOp::prod ? prod_jvp(x, t, outputs[0]) : extremum_jvp(t, Winners(*this, x, outputs[0]));
     return {inclusive_ ? moved : previous(moved, axis_, reverse_)};
   }
-  Tangents vjp(
-      Operands primals, const Tangents& cotangents, Operands outputs, std::span<const bool>) const override {
+  Tangents vjp(Operands primals, const Tangents& cotangents, Operands outputs, std::span<const bool>) const override {
     if (!cotangents[0]) {
       return {std::nullopt};
     }
@@ -111,12 +118,14 @@ class Scan final : public Primitive {
     return zero_times(g, conj_of(products_before(y)));
   }
 
-  // Which elements equal the extremum when they are met; whether it stays as it was before each element; and how many equal ones
-  // there are so far: y_j is the mean of those, m_j = stays_j m_{j-1} + won_j x_j over count_j.
+  // Which elements equal the extremum when they are met; whether it stays as it was before each element; and how many
+  // equal ones there are so far: y_j is the mean of those, m_j = stays_j m_{j-1} + won_j x_j over count_j.
   struct Winners {
     Winners(const Scan& scan, const array& x, const array& result)
         : y(scan.inclusive_ ? result : applied(make_primitive<Scan>(scan.op_, scan.axis_, scan.reverse_, true), {x})),
-          won(equal(x, y)), stays(equal(y, previous(y, scan.axis_, scan.reverse_))), count(y) {
+          won(equal(x, y)),
+          stays(equal(y, previous(y, scan.axis_, scan.reverse_))),
+          count(y) {
       if (x.dtype().is_inexact()) { // a NaN wins and stays, and equals nothing
         won = logical_or(won, isnan(x));
         stays = logical_or(stays, isnan(previous(y, scan.axis_, scan.reverse_)));
@@ -181,21 +190,24 @@ array cummin(const array& a, bool reverse, bool inclusive, StreamOrDevice s) {
   return cummin(flatten(a), 0, reverse, inclusive, s);
 }
 
-static constexpr OpInfo logcumsumexp_info{
-    .name = "logcumsumexp",
+static constexpr OpInfo logcumsumexp_info{.name = "logcumsumexp",
     .summary = "log(cumsum(exp(a))) along an axis, without overflow.",
     .accepts = Dtypes::inexact,
     .example = ">>> mx.logcumsumexp(mx.array([0.0, 0.0]))\narray([0, 0.693147], dtype=float32)",
-    .details = "axis None scans the flattened array. With reverse the scan runs from the end. When not inclusive, an element's own "
-               "value is left out of its result, and the first is -inf. While all elements so far are -inf so is the result, with "
-               "derivative 0. float16 and bfloat16 are computed in float32."};
+    .details =
+        "axis None scans the flattened array. With reverse the scan runs from the end. When not inclusive, an "
+        "element's own "
+        "value is left out of its result, and the first is -inf. While all elements so far are -inf so is the result, "
+        "with "
+        "derivative 0. float16 and bfloat16 are computed in float32."};
 array logcumsumexp(const array& a, int axis, bool reverse, bool inclusive, StreamOrDevice s) {
   check_stream(s);
   int at = normalize_axis("logcumsumexp", axis, a.ndim());
   Dtype out = inexact_of(a.dtype()), wide = out.size() < 4 ? float32 : out;
   array x = astype(a, wide), zero = array(0, wide);
-  // With m the largest so far, y = m + log(s), s_j = exp(m_{j-1} - m_j) s_{j-1} + exp(x_j - m_j): no exponent is above 0, and s is
-  // at least about 1. Any m gives the same value, so m has no derivative. Where it is not finite it is the result.
+  // With m the largest so far, y = m + log(s), s_j = exp(m_{j-1} - m_j) s_{j-1} + exp(x_j - m_j): no exponent is above
+  // 0, and s is at least about 1. Any m gives the same value, so m has no derivative. Where it is not finite it is the
+  // result.
   array m = stop_gradient(cummax(x, at, reverse)), finite = isfinite(m);
   array shift = where(finite, m, zero);
   array kept = where(previous(finite, at, reverse), exp(subtract(previous(shift, at, reverse), shift)), zero);
@@ -208,11 +220,11 @@ array logcumsumexp(const array& a, bool reverse, bool inclusive, StreamOrDevice 
   return logcumsumexp(flatten(a), 0, reverse, inclusive, s);
 }
 
-static constexpr OpInfo diff_info{
-    .name = "diff",
+static constexpr OpInfo diff_info{.name = "diff",
     .summary = "The n-th differences of neighbours along an axis (the last by default).",
     .example = ">>> mx.diff(mx.array([1, 4, 9, 16]))\narray([3, 5, 7], dtype=int32)",
-    .details = "Each difference makes the axis shorter by one, down to 0. The difference of bools is whether they differ."};
+    .details =
+        "Each difference makes the axis shorter by one, down to 0. The difference of bools is whether they differ."};
 array diff(const array& a, int n, int axis, StreamOrDevice s) {
   check_stream(s);
   if (n < 0) {

@@ -11,41 +11,48 @@ namespace mlx::core {
 
 using cpu::ScatterMode;
 
-static constexpr OpInfo scatter_info{
-    .name = "scatter",
+static constexpr OpInfo scatter_info{.name = "scatter",
     .primitive = "Scatter",
     .summary = "The array with the slices that start at integer indices replaced.",
-    .example = ">>> x = mx.array([1, 2, 3])\n>>> x[mx.array([0, 2])] = mx.array([8, 9])\n>>> x\narray([8, 2, 9], dtype=int32)",
-    .details = "Of several updates of one element the last is kept, and only that one has a gradient. An index outside its "
-               "axis raises IndexError at evaluation."};
-static constexpr OpInfo scatter_add_info{
-    .name = "scatter_add",
+    .example =
+        ">>> x = mx.array([1, 2, 3])\n>>> x[mx.array([0, 2])] = mx.array([8, 9])\n>>> x\narray([8, 2, 9], dtype=int32)",
+    .details =
+        "Of several updates of one element the last is kept, and only that one has a gradient. An index outside its "
+        "axis raises IndexError at evaluation."};
+static constexpr OpInfo scatter_add_info{.name = "scatter_add",
     .primitive = "ScatterAdd",
     .summary = "The array with updates added to the slices that start at integer indices.",
     .example = ">>> mx.zeros((3,)).at[mx.array([0, 0, 2])].add(1)\narray([2, 0, 1], dtype=float32)",
-    .details = "All updates of one element are added, in order: the transpose of gather. An index outside its axis raises "
-               "IndexError at evaluation."};
-static constexpr OpInfo scatter_prod_info{
-    .name = "scatter_prod",
+    .details =
+        "All updates of one element are added, in order: the transpose of gather. An index outside its axis raises "
+        "IndexError at evaluation."};
+static constexpr OpInfo scatter_prod_info{.name = "scatter_prod",
     .primitive = "ScatterProd",
     .summary = "The array with the slices that start at integer indices multiplied by updates.",
-    .example = ">>> mx.array([3, 4, 5]).at[mx.array([0, 0, 2])].multiply(mx.array([2, 2, 3]))\narray([12, 4, 15], dtype=int32)",
-    .details = "All updates of one element multiply it, in order; the derivative in one is the product of the others, zeros "
-               "included. An index outside its axis raises IndexError at evaluation."};
-static constexpr OpInfo scatter_max_info{
-    .name = "scatter_max",
+    .example =
+        ">>> mx.array([3, 4, 5]).at[mx.array([0, 0, 2])].multiply(mx.array([2, 2, 3]))\narray([12, 4, 15], "
+        "dtype=int32)",
+    .details =
+        "All updates of one element multiply it, in order; the derivative in one is the product of the others, zeros "
+        "included. An index outside its axis raises IndexError at evaluation."};
+static constexpr OpInfo scatter_max_info{.name = "scatter_max",
     .primitive = "ScatterMax",
     .summary = "The array with the slices that start at integer indices replaced by updates where these are larger.",
-    .example = ">>> mx.array([3, 4, 5]).at[mx.array([0, 0, 2])].maximum(mx.array([7, 6, 1]))\narray([7, 4, 5], dtype=int32)",
-    .details = "NaN where the element or one of its updates is NaN. The element and those of its updates that equal the result "
-               "share the gradient equally. An index outside its axis raises IndexError at evaluation."};
-static constexpr OpInfo scatter_min_info{
-    .name = "scatter_min",
+    .example =
+        ">>> mx.array([3, 4, 5]).at[mx.array([0, 0, 2])].maximum(mx.array([7, 6, 1]))\narray([7, 4, 5], dtype=int32)",
+    .details =
+        "NaN where the element or one of its updates is NaN. The element and those of its updates that equal the "
+        "result "
+        "share the gradient equally. An index outside its axis raises IndexError at evaluation."};
+static constexpr OpInfo scatter_min_info{.name = "scatter_min",
     .primitive = "ScatterMin",
     .summary = "The array with the slices that start at integer indices replaced by updates where these are smaller.",
-    .example = ">>> mx.array([3, 4, 5]).at[mx.array([0, 0, 2])].minimum(mx.array([2, 1, 9]))\narray([1, 4, 5], dtype=int32)",
-    .details = "NaN where the element or one of its updates is NaN. The element and those of its updates that equal the result "
-               "share the gradient equally. An index outside its axis raises IndexError at evaluation."};
+    .example =
+        ">>> mx.array([3, 4, 5]).at[mx.array([0, 0, 2])].minimum(mx.array([2, 1, 9]))\narray([1, 4, 5], dtype=int32)",
+    .details =
+        "NaN where the element or one of its updates is NaN. The element and those of its updates that equal the "
+        "result "
+        "share the gradient equally. An index outside its axis raises IndexError at evaluation."};
 
 static const OpInfo& info_of(ScatterMode mode) {
   switch (mode) {
@@ -77,8 +84,7 @@ class Scatter final : public Primitive {
     size_t rank = updates.shape().size() - x.shape().size();
     KernelIndices indices(operands.subspan(2), axes_, rank);
     Sizes shape = sizes_of(updates.shape());
-    cpu::scatter(
-        mode_, y.dtype(), y.mutable_data(), sizes_of(y.shape()), indices.operands, {shape.data(), rank},
+    cpu::scatter(mode_, y.dtype(), y.mutable_data(), sizes_of(y.shape()), indices.operands, {shape.data(), rank},
         {shape.data() + rank, x.shape().size()}, updates.raw_data(), updates.strides());
   }
   Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const override {
@@ -145,7 +151,8 @@ class Scatter final : public Primitive {
     Shape slice(shape.end() - primals[0].ndim(), shape.end());
     return {{primals.begin() + 2, primals.end()}, axes_, primals[0].shape(), std::move(slice)};
   }
-  // What was overwritten has no influence; nor has an update that a later one replaced: what it wrote is not there any more.
+  // What was overwritten has no influence; nor has an update that a later one replaced: what it wrote is not there any
+  // more.
   static void set_vjp(const ScatterOperands& at, const array& ct, std::span<const bool> wanted, Tangents& out) {
     const ScatterPlaces& places = at.places;
     const Shape& shape = at.primals[1].shape();
@@ -167,16 +174,15 @@ class Scatter final : public Primitive {
 
 namespace {
 
-array scattered(
-    ScatterMode mode, const array& a, const std::vector<array>& indices, const array& updates, const Axes& axes,
-    const StreamOrDevice& s) {
+array scattered(ScatterMode mode, const array& a, const std::vector<array>& indices, const array& updates,
+    const Axes& axes, const StreamOrDevice& s) {
   const char* op = info_of(mode).name;
   check_stream(s);
   check_indices(op, indices, axes, a);
   Shape shape = index_shape_of(op, indices);
   if (updates.ndim() != static_cast<int>(shape.size()) + a.ndim()) {
     fail(op, "updates of shape ", updates.shape(), " must have the indices' shape ", shape,
-         " followed by a slice of an array of shape ", a.shape(), ".");
+        " followed by a slice of an array of shape ", a.shape(), ".");
   }
   for (int i = 0; i < a.ndim(); ++i) {
     Dim size = updates.shape()[shape.size()];

@@ -22,9 +22,9 @@ namespace {
 
 array part(const array& a, int64_t from, int64_t to) { return slice(a, Shape{from}, Shape{to}); }
 
-// The product of the elements before each one in its run of equal `places`. Each step doubles how many are in it. It has no
-// division, so that zeros are right to every order; and no product across runs, so that an infinity in one cannot reach
-// another.
+// The product of the elements before each one in its run of equal `places`. Each step doubles how many are in it. It
+// has no division, so that zeros are right to every order; and no product across runs, so that an infinity in one
+// cannot reach another.
 array products_before(const array& values, const array& places) {
   int64_t n = values.size();
   array product = values;

@@ -12,16 +12,18 @@ namespace mlx::core {
 // Operands: sorted rows (batch axes, then the row) and values (the same batch axes, then at least one more).
 class SearchSorted final : public Primitive {
  public:
-  static constexpr OpInfo info{
-      .name = "searchsorted",
+  static constexpr OpInfo info{.name = "searchsorted",
       .primitive = "SearchSorted",
       .summary = "The indices at which values go into a sorted array so that it stays sorted.",
       .differentiable = Differentiable::no,
       .no_derivative = {"the output is indices"},
       .example = ">>> mx.searchsorted(mx.array([1, 2, 2, 4]), mx.array([0, 2, 5]))\narray([0, 1, 4], dtype=uint32)",
-      .details = "sorted_sequence has one axis and ascends, NaNs last; values may have any shape. With side \"left\" the index is the "
-                 "number of elements below the value, with \"right\" that of elements not above it. Both are promoted to a common "
-                 "dtype."};
+      .details =
+          "sorted_sequence has one axis and ascends, NaNs last; values may have any shape. With side \"left\" the "
+          "index is the "
+          "number of elements below the value, with \"right\" that of elements not above it. Both are promoted to a "
+          "common "
+          "dtype."};
 
   SearchSorted(bool right, int batch_rank) : right_(right), batch_rank_(batch_rank) {}
   const char* name() const override { return info.primitive; }
@@ -38,9 +40,8 @@ class SearchSorted final : public Primitive {
     for (size_t i = 0; i < static_cast<size_t>(batch_rank_); ++i) {
       row_strides[i] = sorted.strides()[i];
     }
-    cpu::search_sorted(
-        values.dtype(), sorted.raw_data(), sorted.shape().back(), sorted.strides().back(), row_strides, values.raw_data(),
-        values.strides(), shape, right_, outputs[0].mutable_data());
+    cpu::search_sorted(values.dtype(), sorted.raw_data(), sorted.shape().back(), sorted.strides().back(), row_strides,
+        values.raw_data(), values.strides(), shape, right_, outputs[0].mutable_data());
   }
   MLX_ZERO_DERIVATIVES
   Mapped vmap(Operands operands, const MapAxes& axes) const override {
@@ -73,17 +74,20 @@ array searchsorted(const array& sorted_sequence, const array& values, const std:
   return reshape(found, values.shape());
 }
 
-static constexpr OpInfo unique_info{
-    .name = "unique",
+static constexpr OpInfo unique_info{.name = "unique",
     .summary = "The smallest `size` different elements of the flattened array, ascending.",
     .example = ">>> mx.unique(mx.array([2, 1, 2, 3, 1]), 3)\narray([1, 2, 3], dtype=int32)",
-    .details = "The shape does not depend on the values: entries past the last different element hold fill_value (by default the "
-               "smallest element), and their count is 0. With return_index, return_inverse or return_counts a tuple: the values; "
-               "the index in the flattened array of the first occurrence of each; for each element of a, the index of its value; "
-               "how often each occurs. When there are more than size different elements, inverse is clamped to the last entry. "
-               "Each NaN is different. The derivative goes to the first occurrences."};
-std::vector<array> unique(
-    const array& a, int size, bool return_index, bool return_inverse, bool return_counts,
+    .details =
+        "The shape does not depend on the values: entries past the last different element hold fill_value (by default "
+        "the "
+        "smallest element), and their count is 0. With return_index, return_inverse or return_counts a tuple: the "
+        "values; "
+        "the index in the flattened array of the first occurrence of each; for each element of a, the index of its "
+        "value; "
+        "how often each occurs. When there are more than size different elements, inverse is clamped to the last "
+        "entry. "
+        "Each NaN is different. The derivative goes to the first occurrences."};
+std::vector<array> unique(const array& a, int size, bool return_index, bool return_inverse, bool return_counts,
     const std::optional<array>& fill_value, StreamOrDevice s) {
   check_stream(s);
   if (size < 0) {
@@ -107,8 +111,8 @@ std::vector<array> unique(
     if (return_counts) out.push_back(astype(none, int32));
     return out;
   }
-  // rank: of each element in sorted order, how many different ones come before it. Equal ones keep their order, so the first of
-  // them is the first occurrence. Entry k is at the places where rank is k.
+  // rank: of each element in sorted order, how many different ones come before it. Equal ones keep their order, so the
+  // first of them is the first occurrence. Entry k is at the places where rank is k.
   array order = argsort(x, 0), sorted = take(x, order, 0), start = ones({1}, bool_);
   if (!surely_equal(length, 1)) {
     start = concatenate({start, not_equal(slice(sorted, {1}, {length}), slice(sorted, {0}, {length - 1}))}, 0);
@@ -136,13 +140,14 @@ array unique(const array& a, int size, const std::optional<array>& fill_value, S
   return unique(a, size, false, false, false, fill_value, s)[0];
 }
 
-static constexpr OpInfo count_nonzero_info{
-    .name = "count_nonzero",
+static constexpr OpInfo count_nonzero_info{.name = "count_nonzero",
     .summary = "The number of elements over axes that are not zero.",
     .differentiable = Differentiable::zero,
     .no_derivative = {"a count is constant around almost every argument"},
     .example = ">>> mx.count_nonzero(mx.array([[1, 0], [3, 4]]), axis=0)\narray([2, 1], dtype=int32)",
-    .details = "axis is an int, several, or None for all axes. With keepdims the reduced axes stay, with length 1. NaN is not zero."};
+    .details =
+        "axis is an int, several, or None for all axes. With keepdims the reduced axes stay, with length 1. NaN is not "
+        "zero."};
 array count_nonzero(const array& a, const Axes& axes, bool keepdims, StreamOrDevice s) {
   check_stream(s);
   Axes over = normalize_axes("count_nonzero", axes, a.ndim());
@@ -152,11 +157,12 @@ array count_nonzero(const array& a, bool keepdims, StreamOrDevice s) {
   return count_nonzero(a, all_axes(a.ndim()), keepdims, s);
 }
 
-static constexpr OpInfo minmax_info{
-    .name = "minmax",
+static constexpr OpInfo minmax_info{.name = "minmax",
     .summary = "The minimum and the maximum over axes.",
     .example = ">>> mx.minmax(mx.array([3, 1, 2]))\n(array(1, dtype=int32), array(3, dtype=int32))",
-    .details = "axis is an int, several, or None for all axes. With keepdims the reduced axes stay, with length 1. See min and max."};
+    .details =
+        "axis is an int, several, or None for all axes. With keepdims the reduced axes stay, with length 1. See min "
+        "and max."};
 std::vector<array> minmax(const array& a, const Axes& axes, bool keepdims, StreamOrDevice s) {
   Axes over = normalize_axes("minmax", axes, a.ndim());
   for (int axis : over) {

@@ -6,12 +6,12 @@
 
 namespace mlx::core {
 
-constexpr OpInfo where_info{
-    .name = "where",
+constexpr OpInfo where_info{.name = "where",
     .primitive = "Select",
     .summary = "x where the condition holds, y elsewhere.",
-    .example = ">>> mx.where(mx.array([True, False]), mx.array([1, 2]), mx.array([10, 20]))\n"
-               "array([1, 20], dtype=int32)",
+    .example =
+        ">>> mx.where(mx.array([True, False]), mx.array([1, 2]), mx.array([10, 20]))\n"
+        "array([1, 20], dtype=int32)",
     .details =
         "The arguments broadcast. A condition that is not bool holds where it is not 0. The gradient reaches x and "
         "y only where each is chosen.",
@@ -31,8 +31,7 @@ class Select final : public Elementwise {
     return {broadcast_to(t, outputs[0].shape())};
   }
 
-  Tangents vjp(
-      Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
+  Tangents vjp(Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
     Tangents out(3);
     if (!cotangents[0]) {
       return out;
@@ -69,8 +68,7 @@ static double largest_finite(Dtype dtype) {
   }
 }
 
-constexpr OpInfo nan_to_num_info{
-    .name = "nan_to_num",
+constexpr OpInfo nan_to_num_info{.name = "nan_to_num",
     .summary = "a with NaN and the infinities replaced by finite numbers.",
     .example = ">>> mx.nan_to_num(mx.array([1.0, mx.nan, -mx.inf]), neginf=-5)\narray([1, 0, -5], dtype=float32)",
     .details =

@@ -13,8 +13,8 @@ namespace mlx::core {
 
 namespace {
 
-// Strides that give `to` over memory laid out as (shape, strides) in row-major reading order, if there are any. Groups of
-// axes that hold the same elements are matched; inside a group the old axes must follow each other without gaps.
+// Strides that give `to` over memory laid out as (shape, strides) in row-major reading order, if there are any. Groups
+// of axes that hold the same elements are matched; inside a group the old axes must follow each other without gaps.
 std::optional<Strides> reshaped_strides(const Sizes& old_shape, const Strides& old_strides, const Sizes& to) {
   Sizes shape;
   Strides strides;
@@ -56,12 +56,13 @@ std::optional<Strides> reshaped_strides(const Sizes& old_shape, const Strides& o
 
 class Reshape final : public Linear {
  public:
-  static constexpr OpInfo info{
-      .name = "reshape",
+  static constexpr OpInfo info{.name = "reshape",
       .primitive = "Reshape",
       .summary = "The elements in row-major order under another shape of the same size.",
       .example = ">>> mx.reshape(mx.arange(6), (2, -1))\narray([[0, 1, 2],\n       [3, 4, 5]], dtype=int32)",
-      .details = "One entry of shape may be -1: it is what the others leave. The result is a view where the layout allows it."};
+      .details =
+          "One entry of shape may be -1: it is what the others leave. The result is a view where the layout allows "
+          "it."};
 
   explicit Reshape(Shape shape) : shape_(std::move(shape)) {}
   const char* name() const override { return info.primitive; }
@@ -69,7 +70,8 @@ class Reshape final : public Linear {
   Specs infer(Operands operands) const override {
     const array& x = operands[0];
     if (surely_differ(x.size(), size_of(shape_))) {
-      fail("reshape", "Cannot reshape an array of size ", x.size(), " and shape ", x.shape(), " into shape ", shape_, ".");
+      fail("reshape", "Cannot reshape an array of size ", x.size(), " and shape ", x.shape(), " into shape ", shape_,
+          ".");
     }
     return {Spec{shape_, x.dtype()}};
   }
@@ -124,7 +126,7 @@ void infer_entry(const char* op, Dim size, Shape& shape) {
   }
   if (!known.is_symbolic() && !size.is_symbolic() && static_cast<int64_t>(size) % static_cast<int64_t>(known) != 0) {
     fail(op, "Cannot infer the -1 in shape ", shape, ": the other entries hold ", known,
-         " elements, which does not divide the array's size ", size, ".");
+        " elements, which does not divide the array's size ", size, ".");
   }
   shape[unknown] = size / known;
 }
@@ -140,8 +142,7 @@ array reshape(const array& a, Shape shape, StreamOrDevice s) {
   return applied(make_primitive<Reshape>(std::move(shape)), {a});
 }
 
-static constexpr OpInfo flatten_info{
-    .name = "flatten",
+static constexpr OpInfo flatten_info{.name = "flatten",
     .primitive = "Reshape",
     .summary = "The axes from start_axis to end_axis, both included, merged into one.",
     .example = ">>> mx.flatten(mx.array([[1, 2], [3, 4]]))\narray([1, 2, 3, 4], dtype=int32)",
@@ -155,7 +156,7 @@ array flatten(const array& a, int start_axis, int end_axis, StreamOrDevice s) {
   int end = std::min(ndim - 1, end_axis + (end_axis < 0 ? ndim : 0));
   if (end < start) {
     fail("flatten", "start_axis ", start_axis, " lies behind end_axis ", end_axis, " in an array with ", ndim,
-         " dimensions.");
+        " dimensions.");
   }
   Shape shape(a.shape().begin(), a.shape().begin() + start + 1);
   for (int k = start + 1; k < ndim; ++k) {
@@ -169,8 +170,7 @@ array flatten(const array& a, int start_axis, int end_axis, StreamOrDevice s) {
   return reshape(a, std::move(shape), s);
 }
 
-static constexpr OpInfo unflatten_info{
-    .name = "unflatten",
+static constexpr OpInfo unflatten_info{.name = "unflatten",
     .primitive = "Reshape",
     .summary = "One axis split into several.",
     .example = ">>> mx.unflatten(mx.arange(6), 0, (2, -1))\narray([[0, 1, 2],\n       [3, 4, 5]], dtype=int32)",
@@ -199,8 +199,7 @@ array unflatten(const array& a, int axis, Shape shape, StreamOrDevice s) {
 
 class Squeeze final : public View {
  public:
-  static constexpr OpInfo info{
-      .name = "squeeze",
+  static constexpr OpInfo info{.name = "squeeze",
       .primitive = "Squeeze",
       .summary = "The array without the given axes, all of length 1; without every such axis by default.",
       .example = ">>> mx.squeeze(mx.array([[[1], [2]]])).shape\n(2,)",
@@ -214,7 +213,7 @@ class Squeeze final : public View {
     for (int axis : axes_) {
       if (!(from[static_cast<size_t>(axis)] == 1)) {
         fail("squeeze", "axis ", axis, " has length ", from[static_cast<size_t>(axis)], " in shape ", from,
-             "; only axes of length 1 can be left out.");
+            "; only axes of length 1 can be left out.");
       }
     }
     return {Spec{kept(from), operands[0].dtype()}};
@@ -268,8 +267,7 @@ array squeeze(const array& a, StreamOrDevice s) {
 
 class ExpandDims final : public View {
  public:
-  static constexpr OpInfo info{
-      .name = "expand_dims",
+  static constexpr OpInfo info{.name = "expand_dims",
       .primitive = "ExpandDims",
       .summary = "The array with axes of length 1 added, which then have the given positions.",
       .example = ">>> mx.expand_dims(mx.array([1, 2]), 1)\narray([[1],\n       [2]], dtype=int32)"};
@@ -322,11 +320,11 @@ array expand_dims(const array& a, const Axes& axes, StreamOrDevice s) {
 
 class Contiguous final : public Linear {
  public:
-  static constexpr OpInfo info{
-      .name = "contiguous",
+  static constexpr OpInfo info{.name = "contiguous",
       .primitive = "Contiguous",
       .summary = "The same array, laid out in row-major order without gaps; a copy only where it was not.",
-      .example = ">>> mx.contiguous(mx.transpose(mx.array([[1, 2], [3, 4]])))\narray([[1, 3],\n       [2, 4]], dtype=int32)"};
+      .example =
+          ">>> mx.contiguous(mx.transpose(mx.array([[1, 2], [3, 4]])))\narray([[1, 3],\n       [2, 4]], dtype=int32)"};
 
   const char* name() const override { return info.primitive; }
   Specs infer(Operands operands) const override { return {Spec{operands[0].shape(), operands[0].dtype()}}; }
@@ -352,8 +350,7 @@ array contiguous(const array& a, StreamOrDevice s) {
 
 class StopGradient final : public Primitive {
  public:
-  static constexpr OpInfo info{
-      .name = "stop_gradient",
+  static constexpr OpInfo info{.name = "stop_gradient",
       .primitive = "StopGradient",
       .summary = "The array itself, treated as a constant by differentiation.",
       .differentiable = Differentiable::zero,
@@ -368,7 +365,9 @@ class StopGradient final : public Primitive {
     outputs[0].share(operands[0], operands[0].strides());
   }
   MLX_ZERO_DERIVATIVES
-  Mapped vmap(Operands operands, const MapAxes& axes) const override { return {{stop_gradient(operands[0])}, {*axes[0]}}; }
+  Mapped vmap(Operands operands, const MapAxes& axes) const override {
+    return {{stop_gradient(operands[0])}, {*axes[0]}};
+  }
 };
 
 array stop_gradient(const array& a, StreamOrDevice s) {
@@ -377,9 +376,8 @@ array stop_gradient(const array& a, StreamOrDevice s) {
 }
 
 std::span<const OpInfo* const> shape_ops() {
-  static constexpr const OpInfo* here[] = {
-      &Reshape::info, &flatten_info, &unflatten_info, &Squeeze::info, &ExpandDims::info, &Contiguous::info,
-      &StopGradient::info};
+  static constexpr const OpInfo* here[] = {&Reshape::info, &flatten_info, &unflatten_info, &Squeeze::info,
+      &ExpandDims::info, &Contiguous::info, &StopGradient::info};
   static const std::vector<const OpInfo*>& ops =
       *new std::vector<const OpInfo*>(joined({here, transpose_ops(), broadcast_ops(), join_ops()}));
   return ops;

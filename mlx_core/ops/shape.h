@@ -1,4 +1,5 @@
-// The parts of the families that take several files; shape.cpp, reduce.cpp, gather_scatter.cpp and sort.cpp list them all.
+// The parts of the families that take several files; shape.cpp, reduce.cpp, gather_scatter.cpp and sort.cpp list them
+// all.
 #pragma once
 
 #include <span>

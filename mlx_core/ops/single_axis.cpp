@@ -11,9 +11,13 @@ array min(const array& a, int axis, bool keepdims, StreamOrDevice s) { return mi
 array all(const array& a, int axis, bool keepdims, StreamOrDevice s) { return all(a, Axes{axis}, keepdims, s); }
 array any(const array& a, int axis, bool keepdims, StreamOrDevice s) { return any(a, Axes{axis}, keepdims, s); }
 array mean(const array& a, int axis, bool keepdims, StreamOrDevice s) { return mean(a, Axes{axis}, keepdims, s); }
-array logsumexp(const array& a, int axis, bool keepdims, StreamOrDevice s) { return logsumexp(a, Axes{axis}, keepdims, s); }
+array logsumexp(const array& a, int axis, bool keepdims, StreamOrDevice s) {
+  return logsumexp(a, Axes{axis}, keepdims, s);
+}
 array median(const array& a, int axis, bool keepdims, StreamOrDevice s) { return median(a, Axes{axis}, keepdims, s); }
-array count_nonzero(const array& a, int axis, bool keepdims, StreamOrDevice s) { return count_nonzero(a, Axes{axis}, keepdims, s); }
+array count_nonzero(const array& a, int axis, bool keepdims, StreamOrDevice s) {
+  return count_nonzero(a, Axes{axis}, keepdims, s);
+}
 array softmax(const array& a, int axis, bool precise, StreamOrDevice s) { return softmax(a, Axes{axis}, precise, s); }
 array var(const array& a, int axis, bool keepdims, int ddof, StreamOrDevice s) {
   return var(a, Axes{axis}, keepdims, ddof, s);

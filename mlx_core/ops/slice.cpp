@@ -1,7 +1,7 @@
 // Slices: reading and writing a regular part of an array.
 //
-// The primitives hold what the bounds come to, so that nothing is clamped twice: along each axis, element i of the part is
-// element start + i * stride of the whole.
+// The primitives hold what the bounds come to, so that nothing is clamped twice: along each axis, element i of the part
+// is element start + i * stride of the whole.
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/error.h"
 #include "mlx_core/ops/batching.h"
@@ -15,8 +15,8 @@ namespace {
 // The bounds of one axis of length n, as Python reads them, but that a stop below -n means "to the very beginning" of a
 // slice that walks backwards. Returns the first element; size is set to the number of elements.
 Dim resolve(const char* op, Dim n, Dim start, Dim stop, Dim stride, Dim& size) {
-  if (!stride.is_symbolic() && stride == 1 && !start.is_symbolic() && start == 0 && n.is_symbolic() == stop.is_symbolic() &&
-      n == stop) {
+  if (!stride.is_symbolic() && stride == 1 && !start.is_symbolic() && start == 0 &&
+      n.is_symbolic() == stop.is_symbolic() && n == stop) {
     size = n;
     return 0;
   }
@@ -45,7 +45,7 @@ struct Part {
 Part resolve(const char* op, const Shape& whole, const Shape& start, const Shape& stop, Shape strides) {
   if (start.size() != whole.size() || stop.size() != whole.size() || strides.size() != whole.size()) {
     fail(op, "start ", start, ", stop ", stop, " and strides ", strides, " must have one entry for each axis of shape ",
-         whole, ".");
+        whole, ".");
   }
   Part part{Shape(whole.size()), Shape(whole.size()), std::move(strides)};
   for (size_t i = 0; i < whole.size(); ++i) {
@@ -79,13 +79,15 @@ array write_part(const array& x, const array& update, Shape start, Shape strides
 
 class Slice final : public View {
  public:
-  static constexpr OpInfo info{
-      .name = "slice",
+  static constexpr OpInfo info{.name = "slice",
       .primitive = "Slice",
       .summary = "The part of an array that starts at computed indices.",
-      .example = ">>> mx.slice(mx.arange(6).reshape(2, 3), mx.array([1]), (1,), (2, 2))\narray([[1, 2],\n       [4, 5]], dtype=int32)",
-      .details = "Along each of axes the part starts at an index, elsewhere at 0; slice_size is its length along every axis. "
-                 "Known bounds, as in x[1:5:2], give a view, and are brought into the array as Python does."};
+      .example =
+          ">>> mx.slice(mx.arange(6).reshape(2, 3), mx.array([1]), (1,), (2, 2))\narray([[1, 2],\n       [4, 5]], "
+          "dtype=int32)",
+      .details =
+          "Along each of axes the part starts at an index, elsewhere at 0; slice_size is its length along every axis. "
+          "Known bounds, as in x[1:5:2], give a view, and are brought into the array as Python does."};
 
   Slice(Shape start, Shape shape, Shape strides)
       : start_(std::move(start)), shape_(std::move(shape)), strides_(std::move(strides)) {}
@@ -120,13 +122,15 @@ class Slice final : public View {
 
 class SliceUpdate final : public Primitive {
  public:
-  static constexpr OpInfo info{
-      .name = "slice_update",
+  static constexpr OpInfo info{.name = "slice_update",
       .primitive = "SliceUpdate",
       .summary = "The array with the part that starts at computed indices replaced.",
-      .example = ">>> mx.slice_update(mx.zeros((3,)), mx.array([5.0, 6.0]), mx.array([1]), (0,))\narray([0, 5, 6], dtype=float32)",
-      .details = "Along each of axes the part starts at an index, elsewhere at 0; it has the update's shape. Writing to known "
-                 "bounds, as in x[1:5:2] = v, broadcasts v and converts it to the array's dtype."};
+      .example =
+          ">>> mx.slice_update(mx.zeros((3,)), mx.array([5.0, 6.0]), mx.array([1]), (0,))\narray([0, 5, 6], "
+          "dtype=float32)",
+      .details =
+          "Along each of axes the part starts at an index, elsewhere at 0; it has the update's shape. Writing to known "
+          "bounds, as in x[1:5:2] = v, broadcasts v and converts it to the array's dtype."};
 
   SliceUpdate(Shape start, Shape strides) : start_(std::move(start)), strides_(std::move(strides)) {}
   const char* name() const override { return info.primitive; }
@@ -156,8 +160,8 @@ class SliceUpdate final : public Primitive {
       return;
     }
     char* to = static_cast<char*>(y.mutable_data()) + offset_of(start_, y.strides()) * y.itemsize();
-    cpu::copy_strided(
-        update.raw_data(), update.strides(), to, stepped(y.strides(), strides_), sizes_of(update.shape()), y.itemsize());
+    cpu::copy_strided(update.raw_data(), update.strides(), to, stepped(y.strides(), strides_), sizes_of(update.shape()),
+        y.itemsize());
   }
   // The same write, of the tangents.
   Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {
@@ -169,8 +173,7 @@ class SliceUpdate final : public Primitive {
     return {applied(self(*this), {x, update})};
   }
   // What was overwritten has no influence; the update has that of its place.
-  Tangents vjp(
-      Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
+  Tangents vjp(Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
     Tangents out(2);
     if (cotangents[0] && wanted[0]) {
       out[0] = applied(self(*this), {*cotangents[0], zeros(primals[1].shape(), cotangents[0]->dtype())});
@@ -217,8 +220,7 @@ array slice(const array& a, Shape start, Shape stop, StreamOrDevice s) {
   return slice(a, std::move(start), std::move(stop), unit_strides(a), s);
 }
 
-array slice_update(
-    const array& src, const array& update, Shape start, Shape stop, Shape strides, StreamOrDevice s) {
+array slice_update(const array& src, const array& update, Shape start, Shape stop, Shape strides, StreamOrDevice s) {
   check_stream(s);
   Part part = resolve("slice_update", src.shape(), start, stop, std::move(strides));
   array value = update.dtype() == src.dtype() ? update : astype(update, src.dtype());
@@ -227,7 +229,8 @@ array slice_update(
     fits = value.shape()[i] == part.shape[--k] || value.shape()[i] == 1;
   }
   if (!fits) {
-    fail("slice_update", "an update of shape ", update.shape(), " cannot be broadcast to the part's shape ", part.shape, ".");
+    fail("slice_update", "an update of shape ", update.shape(), " cannot be broadcast to the part's shape ", part.shape,
+        ".");
   }
   value = broadcast_to(value, part.shape);
   return write_part(src, value, std::move(part.start), std::move(part.strides));

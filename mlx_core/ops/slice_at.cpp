@@ -9,7 +9,7 @@ namespace mlx::core {
 static std::vector<array> starts(const char* op, const array& start, const Axes& axes) {
   if (start.ndim() > 1 || surely_differ(start.size(), static_cast<int64_t>(axes.size()))) {
     fail(op, "start_indices has shape ", start.shape(), " but axes has ", axes.size(),
-         " entries; there should be one index for each axis.");
+        " entries; there should be one index for each axis.");
   }
   return unstack(reshape(start, {-1}), 0);
 }
@@ -23,7 +23,8 @@ array detail::slice_update_at(
     const array& src, const array& update, const array& start, const Axes& axes, StreamOrDevice s) {
   std::vector<array> indices = starts("slice_update", start, axes);
   if (update.ndim() > src.ndim()) {
-    fail("slice_update", "an update of shape ", update.shape(), " has more axes than the array of shape ", src.shape(), ".");
+    fail("slice_update", "an update of shape ", update.shape(), " has more axes than the array of shape ", src.shape(),
+        ".");
   }
   // Leading axes that the update lacks are taken whole, or, where they have a start, have length 1.
   Shape shape(src.shape().begin(), src.shape().end() - update.ndim());

@@ -10,13 +10,13 @@ namespace mlx::core {
 
 class Sort final : public Primitive {
  public:
-  static constexpr OpInfo info{
-      .name = "sort",
+  static constexpr OpInfo info{.name = "sort",
       .primitive = "Sort",
       .summary = "The elements in ascending order along an axis (the last by default; None sorts the flattened array).",
       .example = ">>> mx.sort(mx.array([3, 1, 2]))\narray([1, 2, 3], dtype=int32)",
-      .details = "NaNs come last. Complex numbers are ordered by real part, then imaginary part. The derivative follows each "
-                 "element to its place."};
+      .details =
+          "NaNs come last. Complex numbers are ordered by real part, then imaginary part. The derivative follows each "
+          "element to its place."};
 
   explicit Sort(int axis) : axis_(axis) {}
   const char* name() const override { return info.primitive; }
@@ -59,8 +59,7 @@ array sort(const array& a, StreamOrDevice s) { return sort(flatten(a), 0, s); }
 
 class ArgSort final : public Primitive {
  public:
-  static constexpr OpInfo info{
-      .name = "argsort",
+  static constexpr OpInfo info{.name = "argsort",
       .primitive = "ArgSort",
       .summary = "The indices that sort an array along an axis (the last by default; None sorts the flattened array).",
       .differentiable = Differentiable::no,

@@ -7,8 +7,7 @@
 namespace mlx::core {
 
 struct Erf {
-  static constexpr OpInfo info{
-      .name = "erf",
+  static constexpr OpInfo info{.name = "erf",
       .primitive = "Erf",
       .summary = "Error function of each element: 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to a.",
       .accepts = Dtypes::floating,
@@ -17,15 +16,12 @@ struct Erf {
       .unary = &erf};
   static constexpr cpu::Body body = cpu::Body::erf;
   // d erf(x) = 2 / sqrt(pi) exp(-x^2) dx
-  static array derivative(const array& x, const array&) {
-    return exp(-square(x)) * (2 * std::numbers::inv_sqrtpi);
-  }
+  static array derivative(const array& x, const array&) { return exp(-square(x)) * (2 * std::numbers::inv_sqrtpi); }
 };
 array erf(const array& a, StreamOrDevice s) { return Unary<Erf>::apply(a, s); }
 
 struct ErfInv {
-  static constexpr OpInfo info{
-      .name = "erfinv",
+  static constexpr OpInfo info{.name = "erfinv",
       .primitive = "ErfInv",
       .summary = "Inverse of the error function of each element.",
       .accepts = Dtypes::floating,
@@ -36,9 +32,7 @@ struct ErfInv {
       .unary = &erfinv};
   static constexpr cpu::Body body = cpu::Body::erfinv;
   // d erfinv(x) = sqrt(pi) / 2 exp(y^2) dx
-  static array derivative(const array&, const array& y) {
-    return exp(square(y)) * (0.5 / std::numbers::inv_sqrtpi);
-  }
+  static array derivative(const array&, const array& y) { return exp(square(y)) * (0.5 / std::numbers::inv_sqrtpi); }
 };
 array erfinv(const array& a, StreamOrDevice s) { return Unary<ErfInv>::apply(a, s); }
 

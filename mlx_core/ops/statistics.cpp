@@ -27,13 +27,13 @@ array count_over(const array& a, const Axes& axes, int ddof, Dtype dtype) {
 
 } // namespace
 
-static constexpr OpInfo mean_info{
-    .name = "mean",
+static constexpr OpInfo mean_info{.name = "mean",
     .summary = "The mean over axes.",
     .accepts = Dtypes::inexact,
     .example = ">>> mx.mean(mx.array([[1, 2], [3, 4]]), axis=0)\narray([2, 3], dtype=float32)",
-    .details = "axis is an int, several, or None for all axes. With keepdims the reduced axes stay, with length 1. NaN over "
-               "axes without elements."};
+    .details =
+        "axis is an int, several, or None for all axes. With keepdims the reduced axes stay, with length 1. NaN over "
+        "axes without elements."};
 array mean(const array& a, const Axes& axes, bool keepdims, StreamOrDevice s) {
   Axes over = normalize_axes("mean", axes, a.ndim());
   Dtype out = inexact_of(a.dtype());
@@ -57,13 +57,13 @@ Dtype variance_dtype(Dtype dtype) { return real_of(inexact_of(dtype)); }
 
 } // namespace
 
-static constexpr OpInfo var_info{
-    .name = "var",
+static constexpr OpInfo var_info{.name = "var",
     .summary = "The variance over axes: the mean of the squared distance to the mean.",
     .accepts = Dtypes::inexact,
     .example = ">>> mx.var(mx.array([1.0, 3.0]))\narray(1, dtype=float32)",
-    .details = "Divides by the number of elements minus ddof. axis is an int, several, or None for all axes. With keepdims "
-               "the reduced axes stay, with length 1."};
+    .details =
+        "Divides by the number of elements minus ddof. axis is an int, several, or None for all axes. With keepdims "
+        "the reduced axes stay, with length 1."};
 array var(const array& a, const Axes& axes, bool keepdims, int ddof, StreamOrDevice s) {
   return cast(variance("var", a, axes, keepdims, ddof, s), variance_dtype(a.dtype()));
 }
@@ -71,13 +71,13 @@ array var(const array& a, bool keepdims, int ddof, StreamOrDevice s) {
   return var(a, all_axes(a.ndim()), keepdims, ddof, s);
 }
 
-static constexpr OpInfo std_info{
-    .name = "std",
+static constexpr OpInfo std_info{.name = "std",
     .summary = "The standard deviation over axes: the square root of the variance.",
     .accepts = Dtypes::inexact,
     .example = ">>> mx.std(mx.array([1.0, 3.0]))\narray(1, dtype=float32)",
-    .details = "Divides by the number of elements minus ddof. axis is an int, several, or None for all axes. With keepdims "
-               "the reduced axes stay, with length 1. The derivative at equal elements is 0."};
+    .details =
+        "Divides by the number of elements minus ddof. axis is an int, several, or None for all axes. With keepdims "
+        "the reduced axes stay, with length 1. The derivative at equal elements is 0."};
 array std(const array& a, const Axes& axes, bool keepdims, int ddof, StreamOrDevice s) {
   array v = variance("std", a, axes, keepdims, ddof, s);
   // The root has no slope at 0; taking it elsewhere keeps the infinity out of the derivative.
@@ -89,8 +89,7 @@ array std(const array& a, bool keepdims, int ddof, StreamOrDevice s) {
   return std(a, all_axes(a.ndim()), keepdims, ddof, s);
 }
 
-static constexpr OpInfo logsumexp_info{
-    .name = "logsumexp",
+static constexpr OpInfo logsumexp_info{.name = "logsumexp",
     .summary = "log(sum(exp(a))) over axes, without overflow.",
     .accepts = Dtypes::inexact,
     .example = ">>> mx.logsumexp(mx.array([0.0, 0.0]))\narray(0.693147, dtype=float32)",
@@ -105,7 +104,8 @@ array logsumexp(const array& a, const Axes& axes, bool keepdims, StreamOrDevice 
       fail("logsumexp", "axis ", axis, " of shape ", x.shape(), " has no elements.");
     }
   }
-  // Any finite shift gives the same value; the largest element keeps exp in range. An infinite one would give inf - inf.
+  // Any finite shift gives the same value; the largest element keeps exp in range. An infinite one would give inf -
+  // inf.
   array largest = stop_gradient(max(x, over, true));
   array shift = where(isfinite(largest), largest, array(0, x.dtype()));
   array total = sum(exp(subtract(x, shift)), over, true);
@@ -117,12 +117,12 @@ array logsumexp(const array& a, bool keepdims, StreamOrDevice s) {
   return logsumexp(a, all_axes(a.ndim()), keepdims, s);
 }
 
-static constexpr OpInfo softmax_info{
-    .name = "softmax",
+static constexpr OpInfo softmax_info{.name = "softmax",
     .summary = "exp(a) / sum(exp(a)) over axes (all by default), without overflow.",
     .accepts = Dtypes::inexact,
     .example = ">>> mx.softmax(mx.array([0.0, 0.0]))\narray([0.5, 0.5], dtype=float32)",
-    .details = "float16 and bfloat16 are computed in float32, with or without precise. NaN where all elements are -inf."};
+    .details =
+        "float16 and bfloat16 are computed in float32, with or without precise. NaN where all elements are -inf."};
 array softmax(const array& a, const Axes& axes, bool, StreamOrDevice s) {
   check_stream(s);
   Axes over = normalize_axes("softmax", axes, a.ndim());

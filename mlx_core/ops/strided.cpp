@@ -10,15 +10,19 @@ namespace mlx::core {
 // The operand has one axis. Whatever its layout, its elements lie at equal distances, so this is a view.
 class AsStrided final : public View {
  public:
-  static constexpr OpInfo info{
-      .name = "as_strided",
+  static constexpr OpInfo info{.name = "as_strided",
       .primitive = "AsStrided",
-      .summary = "The elements at offset + i * strides[0] + j * strides[1] + ... of the flattened array, for each place "
-                 "(i, j, ...) of shape.",
-      .example = ">>> mx.as_strided(mx.array([1, 2, 3, 4]), (3, 2), (1, 1))\narray([[1, 2],\n       [2, 3],\n       [3, 4]], dtype=int32)",
-      .details = "Strides count elements of the array in row-major order, whatever its layout in memory; they may be 0 or negative, "
-                 "and places may share elements, whose gradient is then the sum of theirs. Without shape it is a's, without "
-                 "strides they are those of a row-major array of that shape. ValueError where a place is outside the array."};
+      .summary =
+          "The elements at offset + i * strides[0] + j * strides[1] + ... of the flattened array, for each place "
+          "(i, j, ...) of shape.",
+      .example =
+          ">>> mx.as_strided(mx.array([1, 2, 3, 4]), (3, 2), (1, 1))\narray([[1, 2],\n       [2, 3],\n       [3, 4]], "
+          "dtype=int32)",
+      .details =
+          "Strides count elements of the array in row-major order, whatever its layout in memory; they may be 0 or "
+          "negative, "
+          "and places may share elements, whose gradient is then the sum of theirs. Without shape it is a's, without "
+          "strides they are those of a row-major array of that shape. ValueError where a place is outside the array."};
 
   AsStrided(Shape shape, Strides strides, int64_t offset)
       : shape_(std::move(shape)), strides_(std::move(strides)), offset_(offset) {}
@@ -59,8 +63,8 @@ class AsStrided final : public View {
 array as_strided(const array& a, Shape shape, Strides strides, int64_t offset, StreamOrDevice s) {
   check_stream(s);
   auto shown = [&] {
-    return " (shape " + to_string(shape) + ", strides " + to_string(Shape(strides.begin(), strides.end())) + ", offset " +
-        std::to_string(offset) + ")";
+    return " (shape " + to_string(shape) + ", strides " + to_string(Shape(strides.begin(), strides.end())) +
+           ", offset " + std::to_string(offset) + ")";
   };
   if (strides.size() != shape.size()) {
     fail("as_strided", "there should be one stride for each axis", shown(), ".");
@@ -79,7 +83,7 @@ array as_strided(const array& a, Shape shape, Strides strides, int64_t offset, S
   }
   if (!(size_of(shape) == 0) && (first < 0 || last >= size)) {
     fail("as_strided", "places from ", first, " to ", last, " are read of an array with ", size, " elements", shown(),
-         "; they must lie in 0 to ", size - 1, ".");
+        "; they must lie in 0 to ", size - 1, ".");
   }
   return applied(make_primitive<AsStrided>(std::move(shape), std::move(strides), offset), {flatten(a)});
 }

@@ -14,10 +14,12 @@ array sylvester(const array& s, const array& b);
 
 array transposed(const array& a) { return swapaxes(a, -2, -1); }
 int64_t side_of(const array& a) { return a.shape(-1); }
-int64_t count_of(const array& a) { return side_of(a) == 0 ? 0 : static_cast<int64_t>(a.size()) / (side_of(a) * side_of(a)); }
+int64_t count_of(const array& a) {
+  return side_of(a) == 0 ? 0 : static_cast<int64_t>(a.size()) / (side_of(a) * side_of(a));
+}
 
-// X with S X + X S = B, for symmetric positive semidefinite S. Where S is singular, the solution that has nothing between two
-// of its null directions.
+// X with S X + X S = B, for symmetric positive semidefinite S. Where S is singular, the solution that has nothing
+// between two of its null directions.
 class Sylvester final : public Primitive {
  public:
   const char* name() const override { return "SymmetricSylvester"; }

@@ -8,18 +8,17 @@ namespace mlx::core {
 
 class Transpose final : public View {
  public:
-  static constexpr OpInfo info{
-      .name = "transpose",
+  static constexpr OpInfo info{.name = "transpose",
       .primitive = "Transpose",
       .summary = "The axes permuted: axis i of the result is axis axes[i] of a. Reversed by default.",
-      .example = ">>> mx.transpose(mx.array([[1, 2, 3], [4, 5, 6]]))\narray([[1, 4],\n       [2, 5],\n       [3, 6]], dtype=int32)"};
+      .example =
+          ">>> mx.transpose(mx.array([[1, 2, 3], [4, 5, 6]]))\narray([[1, 4],\n       [2, 5],\n       [3, 6]], "
+          "dtype=int32)"};
 
   explicit Transpose(Axes axes) : axes_(std::move(axes)) {}
   const char* name() const override { return info.primitive; }
   void visit(ParamVisitor& v) const override { v("axes", axes_); }
-  Specs infer(Operands operands) const override {
-    return {Spec{permuted(operands[0].shape()), operands[0].dtype()}};
-  }
+  Specs infer(Operands operands) const override { return {Spec{permuted(operands[0].shape()), operands[0].dtype()}}; }
   void eval_cpu(Operands operands, std::span<array> outputs) const override {
     outputs[0].share(operands[0], permuted(operands[0].strides()));
   }
@@ -86,8 +85,7 @@ array transpose(const array& a, StreamOrDevice s) {
   return permute(a, std::move(axes));
 }
 
-static constexpr OpInfo matrix_transpose_info{
-    .name = "matrix_transpose",
+static constexpr OpInfo matrix_transpose_info{.name = "matrix_transpose",
     .primitive = "Transpose",
     .summary = "Swaps the last two axes.",
     .example = ">>> mx.matrix_transpose(mx.zeros((2, 3, 4))).shape\n(2, 4, 3)",
@@ -99,8 +97,7 @@ array matrix_transpose(const array& a, StreamOrDevice s) {
   return swapaxes(a, -2, -1, s);
 }
 
-static constexpr OpInfo moveaxis_info{
-    .name = "moveaxis",
+static constexpr OpInfo moveaxis_info{.name = "moveaxis",
     .primitive = "Transpose",
     .summary = "The axis source moved to position destination; the others keep their order.",
     .example = ">>> mx.moveaxis(mx.zeros((2, 3, 4)), 0, -1).shape\n(3, 4, 2)"};
@@ -114,16 +111,14 @@ array moveaxis(const array& a, int source, int destination, StreamOrDevice s) {
   return permute(a, std::move(axes));
 }
 
-static constexpr OpInfo swapaxes_info{
-    .name = "swapaxes",
+static constexpr OpInfo swapaxes_info{.name = "swapaxes",
     .primitive = "Transpose",
     .summary = "Two axes exchanged.",
     .example = ">>> mx.swapaxes(mx.zeros((2, 3, 4)), 0, 2).shape\n(4, 3, 2)"};
 array swapaxes(const array& a, int axis1, int axis2, StreamOrDevice s) {
   check_stream(s);
   Axes axes = all_axes(a.ndim());
-  std::swap(
-      axes[static_cast<size_t>(normalize_axis("swapaxes", axis1, a.ndim()))],
+  std::swap(axes[static_cast<size_t>(normalize_axis("swapaxes", axis1, a.ndim()))],
       axes[static_cast<size_t>(normalize_axis("swapaxes", axis2, a.ndim()))]);
   return permute(a, std::move(axes));
 }

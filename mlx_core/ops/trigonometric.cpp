@@ -7,8 +7,7 @@
 namespace mlx::core {
 
 struct Sin {
-  static constexpr OpInfo info{
-      .name = "sin",
+  static constexpr OpInfo info{.name = "sin",
       .primitive = "Sin",
       .summary = "Sine of each element, in radians.",
       .accepts = Dtypes::inexact,
@@ -22,8 +21,7 @@ struct Sin {
 array sin(const array& a, StreamOrDevice s) { return Unary<Sin>::apply(a, s); }
 
 struct Cos {
-  static constexpr OpInfo info{
-      .name = "cos",
+  static constexpr OpInfo info{.name = "cos",
       .primitive = "Cos",
       .summary = "Cosine of each element, in radians.",
       .accepts = Dtypes::inexact,
@@ -37,8 +35,7 @@ struct Cos {
 array cos(const array& a, StreamOrDevice s) { return Unary<Cos>::apply(a, s); }
 
 struct Tan {
-  static constexpr OpInfo info{
-      .name = "tan",
+  static constexpr OpInfo info{.name = "tan",
       .primitive = "Tan",
       .summary = "Tangent of each element, in radians.",
       .accepts = Dtypes::inexact,
@@ -53,8 +50,7 @@ struct Tan {
 array tan(const array& a, StreamOrDevice s) { return Unary<Tan>::apply(a, s); }
 
 struct ArcSin {
-  static constexpr OpInfo info{
-      .name = "arcsin",
+  static constexpr OpInfo info{.name = "arcsin",
       .primitive = "ArcSin",
       .summary = "Inverse sine of each element, in radians.",
       .accepts = Dtypes::inexact,
@@ -70,8 +66,7 @@ struct ArcSin {
 array arcsin(const array& a, StreamOrDevice s) { return Unary<ArcSin>::apply(a, s); }
 
 struct ArcCos {
-  static constexpr OpInfo info{
-      .name = "arccos",
+  static constexpr OpInfo info{.name = "arccos",
       .primitive = "ArcCos",
       .summary = "Inverse cosine of each element, in radians.",
       .accepts = Dtypes::inexact,
@@ -87,8 +82,7 @@ struct ArcCos {
 array arccos(const array& a, StreamOrDevice s) { return Unary<ArcCos>::apply(a, s); }
 
 struct ArcTan {
-  static constexpr OpInfo info{
-      .name = "arctan",
+  static constexpr OpInfo info{.name = "arctan",
       .primitive = "ArcTan",
       .summary = "Inverse tangent of each element, in radians.",
       .accepts = Dtypes::inexact,
@@ -104,15 +98,15 @@ struct ArcTan {
 array arctan(const array& a, StreamOrDevice s) { return Unary<ArcTan>::apply(a, s); }
 
 struct ArcTan2 {
-  static constexpr OpInfo info{
-      .name = "arctan2",
+  static constexpr OpInfo info{.name = "arctan2",
       .primitive = "ArcTan2",
       .summary = "Angle of the point (b, a) against the first axis, in radians, element by element.",
       .accepts = Dtypes::floating,
       .second_domain = {0.3, 3},
       .max_ulp = 1,
-      .example = ">>> mx.arctan2(mx.array([1.0, -1.0]), mx.array([1.0, -1.0]))\n"
-                 "array([0.785398, -2.35619], dtype=float32)",
+      .example =
+          ">>> mx.arctan2(mx.array([1.0, -1.0]), mx.array([1.0, -1.0]))\n"
+          "array([0.785398, -2.35619], dtype=float32)",
       .details = "The gradient at the origin, where there is none, is 0.",
       .binary = &arctan2};
   static constexpr cpu::Body body = cpu::Body::arctan2;
@@ -133,8 +127,7 @@ static array scaled(const OpInfo& info, const array& a, double factor, const Str
   return astype(multiply(astype(x, computed, s), array(factor, computed), s), x.dtype(), s);
 }
 
-constexpr OpInfo degrees_info{
-    .name = "degrees",
+constexpr OpInfo degrees_info{.name = "degrees",
     .summary = "Radians converted to degrees, element by element.",
     .accepts = Dtypes::inexact,
     .max_ulp = 1,
@@ -142,8 +135,7 @@ constexpr OpInfo degrees_info{
     .unary = &degrees};
 array degrees(const array& a, StreamOrDevice s) { return scaled(degrees_info, a, 180 / std::numbers::pi, s); }
 
-constexpr OpInfo radians_info{
-    .name = "radians",
+constexpr OpInfo radians_info{.name = "radians",
     .summary = "Degrees converted to radians, element by element.",
     .accepts = Dtypes::inexact,
     .domain = {-180, 180},
@@ -153,8 +145,7 @@ constexpr OpInfo radians_info{
 array radians(const array& a, StreamOrDevice s) { return scaled(radians_info, a, std::numbers::pi / 180, s); }
 
 std::span<const OpInfo* const> trigonometric_ops() {
-  static constexpr const OpInfo* ops[] = {
-      &Sin::info,    &Cos::info,    &Tan::info,     &ArcSin::info, &ArcCos::info,
+  static constexpr const OpInfo* ops[] = {&Sin::info, &Cos::info, &Tan::info, &ArcSin::info, &ArcCos::info,
       &ArcTan::info, &ArcTan2::info, &degrees_info, &radians_info};
   return ops;
 }

@@ -7,8 +7,8 @@
 //   };
 //   array sinh(const array& a, StreamOrDevice s) { return Unary<Sinh>::apply(a, s); }
 //
-// Instead of `derivative` an op may give `chain(g, x, y)` = g * dy/dx, or, when it is not holomorphic, `jvp(t, x, y)` and
-// `vjp(ct, x, y)`. With none of these, info.differentiable says why there is no derivative.
+// Instead of `derivative` an op may give `chain(g, x, y)` = g * dy/dx, or, when it is not holomorphic, `jvp(t, x, y)`
+// and `vjp(ct, x, y)`. With none of these, info.differentiable says why there is no derivative.
 #pragma once
 
 #include "mlx_core/ops.h"
@@ -16,8 +16,8 @@
 
 namespace mlx::core {
 
-// The argument in a dtype the op takes: bool and integers become float32 where the op is inexact-only. Throws when there is
-// no such dtype.
+// The argument in a dtype the op takes: bool and integers become float32 where the op is inexact-only. Throws when
+// there is no such dtype.
 array to_accepted(const OpInfo& info, const array& a);
 // Throws when s names a device this build lacks.
 inline void check_stream(const StreamOrDevice& s) {
@@ -52,8 +52,7 @@ class Unary final : public Elementwise {
     }
   }
 
-  Tangents vjp(
-      Operands primals, const Tangents& cotangents, Operands outputs, std::span<const bool>) const override {
+  Tangents vjp(Operands primals, const Tangents& cotangents, Operands outputs, std::span<const bool>) const override {
     if (!cotangents[0]) {
       return {std::nullopt};
     }

@@ -14,17 +14,18 @@ static bool are_parts(Dtype a, Dtype b) {
 
 class BitView final : public Primitive {
  public:
-  static constexpr OpInfo info{
-      .name = "view",
+  static constexpr OpInfo info{.name = "view",
       .primitive = "View",
       .summary = "The bits of the elements read as elements of another dtype.",
       .differentiable = Differentiable::no,
-      .no_derivative = {"the bits of a number are no smooth function of it. Only a view between a complex dtype and the dtype "
-                        "of its parts has one, being linear"},
+      .no_derivative =
+          {"the bits of a number are no smooth function of it. Only a view between a complex dtype and the dtype "
+           "of its parts has one, being linear"},
       .example = ">>> mx.array([1.0, -2.0]).view(mx.int32)\narray([1065353216, -1073741824], dtype=int32)",
-      .details = "Where the dtypes differ in size the last axis becomes longer or shorter by their ratio; ValueError where it "
-                 "does not divide, or for a scalar. Whether memory is shared is not said: no array can be changed through "
-                 "another. Bools from bytes are True where the byte is not 0."};
+      .details =
+          "Where the dtypes differ in size the last axis becomes longer or shorter by their ratio; ValueError where it "
+          "does not divide, or for a scalar. Whether memory is shared is not said: no array can be changed through "
+          "another. Bools from bytes are True where the byte is not 0."};
 
   explicit BitView(Dtype dtype) : dtype_(dtype) {}
   const char* name() const override { return info.primitive; }
@@ -36,13 +37,13 @@ class BitView final : public Primitive {
     int from = x.itemsize(), to = dtype_.size();
     if (from != to) {
       if (shape.empty()) {
-        fail("view", "a scalar of dtype ", x.dtype(), " has ", from, " bytes and cannot be viewed as ", dtype_, ", which has ",
-             to, "; give it an axis with mx.expand_dims(a, 0).");
+        fail("view", "a scalar of dtype ", x.dtype(), " has ", from, " bytes and cannot be viewed as ", dtype_,
+            ", which has ", to, "; give it an axis with mx.expand_dims(a, 0).");
       }
       int64_t bytes = shape.back() * Dim(from);
       if (bytes % to != 0) {
         fail("view", "the last axis of shape ", x.shape(), " has ", bytes, " bytes as ", x.dtype(),
-             ", which is no multiple of the ", to, " bytes of ", dtype_, ".");
+            ", which is no multiple of the ", to, " bytes of ", dtype_, ".");
       }
       shape.back() = bytes / to;
     }

@@ -31,8 +31,7 @@ double sine_squared(double x) { return std::pow(std::sin(std::numbers::pi * x), 
 
 } // namespace
 
-static constexpr OpInfo bartlett_info{
-    .name = "bartlett",
+static constexpr OpInfo bartlett_info{.name = "bartlett",
     .summary = "The Bartlett window, a triangle: 1 - |2 n / (M - 1) - 1|.",
     .differentiable = Differentiable::no,
     .no_derivative = no_argument,
@@ -42,8 +41,7 @@ array bartlett(int M, StreamOrDevice s) {
   return window(M, s, [](double x) { return 2 * x; });
 }
 
-static constexpr OpInfo hanning_info{
-    .name = "hanning",
+static constexpr OpInfo hanning_info{.name = "hanning",
     .summary = "The Hann window: 0.5 - 0.5 cos(2 pi n / (M - 1)).",
     .differentiable = Differentiable::no,
     .no_derivative = no_argument,
@@ -51,8 +49,7 @@ static constexpr OpInfo hanning_info{
     .details = lengths};
 array hanning(int M, StreamOrDevice s) { return window(M, s, sine_squared); }
 
-static constexpr OpInfo hamming_info{
-    .name = "hamming",
+static constexpr OpInfo hamming_info{.name = "hamming",
     .summary = "The Hamming window: 0.54 - 0.46 cos(2 pi n / (M - 1)).",
     .differentiable = Differentiable::no,
     .no_derivative = no_argument,
@@ -62,8 +59,7 @@ array hamming(int M, StreamOrDevice s) {
   return window(M, s, [](double x) { return 0.08 + 0.92 * sine_squared(x); });
 }
 
-static constexpr OpInfo blackman_info{
-    .name = "blackman",
+static constexpr OpInfo blackman_info{.name = "blackman",
     .summary = "The Blackman window: 0.42 - 0.5 cos(2 pi n / (M - 1)) + 0.08 cos(4 pi n / (M - 1)).",
     .differentiable = Differentiable::no,
     .no_derivative = no_argument,

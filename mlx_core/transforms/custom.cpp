@@ -21,7 +21,7 @@ void check_derivative(const char* rule, size_t i, Tangent& derivative, const arr
   }
   if (!(derivative->shape() == of.shape())) {
     fail("custom_function", "the ", rule, " rule returned shape ", derivative->shape(), " for ", role, " ", i,
-         ", which has shape ", of.shape(), ".");
+        ", which has shape ", of.shape(), ".");
   }
   if (!of.dtype().is_inexact()) {
     derivative.reset();
@@ -40,7 +40,8 @@ bool any(const Tangents& tangents, size_t from, size_t to) {
 
 class Custom final : public Function {
  public:
-  Custom(std::shared_ptr<const FunctionBody> body, SharedRules rules) : Function(std::move(body)), rules_(std::move(rules)) {}
+  Custom(std::shared_ptr<const FunctionBody> body, SharedRules rules)
+      : Function(std::move(body)), rules_(std::move(rules)) {}
 
   const char* name() const override { return "CustomFunction"; }
   void visit(ParamVisitor& v) const override {
@@ -81,8 +82,7 @@ class Custom final : public Function {
     if (!rules_->vjp || std::find(wanted.begin(), ruled_end, true) == ruled_end) {
       return pull_through(body(), primals, cotangents, wanted);
     }
-    Tangents out = rules_->vjp(
-        first(primals, body().parameters.size()), dense_cotangents(cotangents, outputs),
+    Tangents out = rules_->vjp(first(primals, body().parameters.size()), dense_cotangents(cotangents, outputs),
         std::vector<array>(outputs.begin(), outputs.end()));
     if (out.size() > ruled) {
       fail("custom_function", "the vjp rule returned ", out.size(), " cotangents for ", ruled, " arguments.");
@@ -109,7 +109,7 @@ class Custom final : public Function {
       Mapped out = rules_->vmap(first(operands, parameters), argument_axes);
       if (out.outputs.size() != body().outputs.size() || out.axes.size() != out.outputs.size()) {
         fail("custom_function", "the vmap rule returned ", out.outputs.size(), " outputs and ", out.axes.size(),
-             " axes; the function has ", body().outputs.size(), " outputs.");
+            " axes; the function has ", body().outputs.size(), " outputs.");
       }
       return out;
     }
@@ -205,22 +205,23 @@ SharedRules Custom::batched(const MapAxes& axes, int64_t lanes) const {
           call.add(*tangents[i], axes[i]);
         }
       }
-      return call.run([&](const std::vector<array>& in) {
-        Tangents lane_tangents(count);
-        size_t next = count;
-        for (size_t i = 0; i < count; ++i) {
-          if (tangents[i]) {
-            lane_tangents[i] = in[next++];
-          }
-        }
-        return rules->jvp(first(in, count), lane_tangents);
-      }, lanes);
+      return call.run(
+          [&](const std::vector<array>& in) {
+            Tangents lane_tangents(count);
+            size_t next = count;
+            for (size_t i = 0; i < count; ++i) {
+              if (tangents[i]) {
+                lane_tangents[i] = in[next++];
+              }
+            }
+            return rules->jvp(first(in, count), lane_tangents);
+          },
+          lanes);
     };
   }
   if (rules_->vjp) {
-    out->vjp = [rules = rules_, axes, count, lanes](
-                   const std::vector<array>& primals, const std::vector<array>& cotangents,
-                   const std::vector<array>& outputs) {
+    out->vjp = [rules = rules_, axes, count, lanes](const std::vector<array>& primals,
+                   const std::vector<array>& cotangents, const std::vector<array>& outputs) {
       RuleCall call;
       for (size_t i = 0; i < count; ++i) {
         call.add(primals[i], axes[i]);
@@ -231,10 +232,13 @@ SharedRules Custom::batched(const MapAxes& axes, int64_t lanes) const {
       for (const array& a : outputs) {
         call.add(a, 0);
       }
-      Tangents pulled = call.run([&](const std::vector<array>& in) {
-        auto at = in.begin() + static_cast<ptrdiff_t>(count), middle = at + static_cast<ptrdiff_t>(cotangents.size());
-        return rules->vjp(first(in, count), {at, middle}, {middle, in.end()});
-      }, lanes);
+      Tangents pulled = call.run(
+          [&](const std::vector<array>& in) {
+            auto at = in.begin() + static_cast<ptrdiff_t>(count),
+                 middle = at + static_cast<ptrdiff_t>(cotangents.size());
+            return rules->vjp(first(in, count), {at, middle}, {middle, in.end()});
+          },
+          lanes);
       for (size_t i = 0; i < pulled.size(); ++i) {
         if (!pulled[i]) {
           continue;
@@ -265,8 +269,7 @@ VectorFunction custom_function(
     const VectorFunction& fun, std::optional<VjpRule> vjp, std::optional<JvpRule> jvp, std::optional<VmapRule> vmap) {
   CustomRules rules;
   if (vjp) {
-    rules.vjp = [rule = std::move(*vjp)](
-                    const std::vector<array>& primals, const std::vector<array>& cotangents,
+    rules.vjp = [rule = std::move(*vjp)](const std::vector<array>& primals, const std::vector<array>& cotangents,
                     const std::vector<array>& outputs) {
       std::vector<array> pulled = rule(primals, cotangents, outputs);
       return Tangents(pulled.begin(), pulled.end());

@@ -6,8 +6,8 @@
 
 namespace mlx::core {
 
-// Each rule may be empty. A rule gets all arguments of the call and answers for the first `ruled` of them; derivatives with
-// respect to the others, and to what the function captures, follow from the function.
+// Each rule may be empty. A rule gets all arguments of the call and answers for the first `ruled` of them; derivatives
+// with respect to the others, and to what the function captures, follow from the function.
 struct CustomRules {
   size_t ruled = 0;
   // The rules use nothing but what they are given.
@@ -29,8 +29,8 @@ std::vector<array> call_with_rules(
 // --- custom_closure.cpp ---
 // Whether the rules of a call made now may run when a vmap that is open now has ended: it is inside an outer transform.
 bool rules_outlive_lanes();
-// The same function with closed rules: arrays that they use from outside become further arguments, which are appended to
-// args. A rule that does not run without values of cotangents stays as it is.
+// The same function with closed rules: arrays that they use from outside become further arguments, which are appended
+// to args. A rule that does not run without values of cotangents stays as it is.
 struct ClosedCall {
   VectorFunction fun;
   std::vector<array> args;

@@ -8,8 +8,8 @@ namespace mlx::core {
 
 namespace {
 
-// A recorded rule. Its parameters are what it was recorded with, then what it captured: `captured` arguments of the call
-// from number `captured_at` on. It holds no lane itself.
+// A recorded rule. Its parameters are what it was recorded with, then what it captured: `captured` arguments of the
+// call from number `captured_at` on. It holds no lane itself.
 struct RecordedRule {
   std::shared_ptr<const FunctionBody> body;
   size_t captured = 0;
@@ -98,9 +98,8 @@ ClosedCall close_rules(
         auto at = in.begin() + static_cast<ptrdiff_t>(count), middle = at + static_cast<ptrdiff_t>(many);
         return rules.vjp(first(in, count), {at, middle}, {middle, in.end()});
       };
-      closed->vjp = [count, recorded = record(rule, operands, call.args)](
-                        const std::vector<array>& primals, const std::vector<array>& cotangents,
-                        const std::vector<array>& results) {
+      closed->vjp = [count, recorded = record(rule, operands, call.args)](const std::vector<array>& primals,
+                        const std::vector<array>& cotangents, const std::vector<array>& results) {
         std::vector<array> in = first(primals, count);
         in.insert(in.end(), cotangents.begin(), cotangents.end());
         in.insert(in.end(), results.begin(), results.end());
@@ -139,7 +138,8 @@ ClosedCall close_rules(
   }
   call.rules = std::move(closed);
   // The arguments, those that only the rules use, and what the function captures: the latter again as captured arrays.
-  call.fun = [body, count](const std::vector<array>& in) { return replay(*body, operands_of(*body, first(in, count))); };
+  call.fun = [body, count](
+                 const std::vector<array>& in) { return replay(*body, operands_of(*body, first(in, count))); };
   return call;
 }
 

@@ -38,9 +38,9 @@ void check_escapes(const Frame& frame) {
   }
   const Origin& origin = origin_at(kept->node()->origin);
   fail("vmap", "an array of one lane (shape ", kept->shape(), ", dtype ", kept->dtype(),
-       "), or one computed from it, is still referenced after the mapped function returned",
-       origin.line ? " (" + origin.file + ":" + std::to_string(origin.line) + ")" : std::string(),
-       ". Return what you want to keep: it comes out with a batch axis.");
+      "), or one computed from it, is still referenced after the mapped function returned",
+      origin.line ? " (" + origin.file + ":" + std::to_string(origin.line) + ")" : std::string(),
+      ". Return what you want to keep: it comes out with a batch axis.");
 }
 
 } // namespace mlx::core

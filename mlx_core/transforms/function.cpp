@@ -41,8 +41,8 @@ std::shared_ptr<const FunctionBody> trace_function(const VectorFunction& fun, co
   }
   ran.outputs = fun(ran.parameters);
   ran.captured = captured_by(frame, ran.outputs);
-  // The body is a copy: it must not hold the arguments, and what the function leaves behind may be evaluated, which would
-  // let the graph go.
+  // The body is a copy: it must not hold the arguments, and what the function leaves behind may be evaluated, which
+  // would let the graph go.
   Frame inner(Frame::Kind::trace);
   auto body = std::make_shared<FunctionBody>();
   for (const array& arg : args) {

@@ -13,8 +13,8 @@ std::shared_ptr<const FunctionBody> trace_function(const VectorFunction& fun, co
 // The body's outputs with its parameters replaced by the first arguments and its captured arrays by the rest.
 std::vector<array> replay(const FunctionBody& body, Operands arguments);
 
-// The derivatives of a body. Operands without a tangent, or that are not wanted, are held constant: nothing is computed for
-// them, and their entry is empty.
+// The derivatives of a body. Operands without a tangent, or that are not wanted, are held constant: nothing is computed
+// for them, and their entry is empty.
 Tangents push_through(const FunctionBody& body, Operands primals, const Tangents& tangents);
 Tangents pull_through(
     const FunctionBody& body, Operands primals, const Tangents& cotangents, std::span<const bool> wanted);

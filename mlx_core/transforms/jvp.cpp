@@ -16,7 +16,7 @@ std::pair<std::vector<array>, std::vector<array>> jvp(
   for (size_t i = 0; i < primals.size(); ++i) {
     if (!(primals[i].shape() == tangents[i].shape())) {
       fail("jvp", "tangent ", i, " has shape ", tangents[i].shape(), " but primal ", i, " has shape ",
-           primals[i].shape(), ".");
+          primals[i].shape(), ".");
     }
     frame.primal(primals[i]);
   }
@@ -77,7 +77,7 @@ std::pair<std::vector<array>, std::vector<array>> jvp(
 
 std::pair<array, array> jvp(const std::function<array(const array&)>& fun, const array& primal, const array& tangent) {
   auto [outputs, tangents] = jvp([&](const std::vector<array>& in) { return std::vector<array>{fun(in[0])}; },
-                                 std::vector<array>{primal}, std::vector<array>{tangent});
+      std::vector<array>{primal}, std::vector<array>{tangent});
   return {outputs[0], tangents[0]};
 }
 

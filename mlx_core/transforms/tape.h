@@ -19,12 +19,12 @@ class Tape {
   int index_of(const Node* node) const;
   int index_of(const array& a) const { return index_of(a.node()); }
 
-  // The rules see a multi-output application through its outputs: for a projection, the application and the number of the
-  // output; nullptr for others.
+  // The rules see a multi-output application through its outputs: for a projection, the application and the number of
+  // the output; nullptr for others.
   static const Project* projection(const Node* node) {
     return node->primitive && node->primitive->eval_kind() == EvalKind::project
-        ? static_cast<const Project*>(node->primitive.get())
-        : nullptr;
+               ? static_cast<const Project*>(node->primitive.get())
+               : nullptr;
   }
   static bool is_application(const Node* node) { return node->extra && !node->extra->outputs.empty(); }
 

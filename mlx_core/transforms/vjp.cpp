@@ -85,8 +85,7 @@ class Pullback {
 
 } // namespace
 
-std::pair<std::vector<array>, std::vector<array>> vjp(
-    const VectorFunction& fun, const std::vector<array>& primals,
+std::pair<std::vector<array>, std::vector<array>> vjp(const VectorFunction& fun, const std::vector<array>& primals,
     const std::function<std::vector<array>(const std::vector<array>&)>& cotangents_of) {
   Frame frame(Frame::Kind::differentiate);
   for (const array& primal : primals) {
@@ -101,7 +100,7 @@ std::pair<std::vector<array>, std::vector<array>> vjp(
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (!(cotangents[i].shape() == outputs[i].shape())) {
       fail("vjp", "cotangent ", i, " has shape ", cotangents[i].shape(), " but output ", i, " has shape ",
-           outputs[i].shape(), ".");
+          outputs[i].shape(), ".");
     }
     if (outputs[i].dtype().is_inexact()) {
       pullback.add(outputs[i], astype(cotangents[i], outputs[i].dtype()));
@@ -121,9 +120,10 @@ std::pair<std::vector<array>, std::vector<array>> vjp(
   return vjp(fun, primals, [&](const std::vector<array>&) { return cotangents; });
 }
 
-std::pair<array, array> vjp(const std::function<array(const array&)>& fun, const array& primal, const array& cotangent) {
+std::pair<array, array> vjp(
+    const std::function<array(const array&)>& fun, const array& primal, const array& cotangent) {
   auto [outputs, vjps] = vjp([&](const std::vector<array>& in) { return std::vector<array>{fun(in[0])}; },
-                             std::vector<array>{primal}, std::vector<array>{cotangent});
+      std::vector<array>{primal}, std::vector<array>{cotangent});
   return {outputs[0], vjps[0]};
 }
 
@@ -143,7 +143,7 @@ ValueAndGradFunction value_and_grad(const VectorFunction& fun, const std::vector
       const array& primal = args[positions.back()];
       if (!primal.dtype().is_inexact()) {
         fail<TypeError>("grad", "argument ", n, " has dtype ", primal.dtype(),
-                        "; only floating and complex arrays have gradients. Cast it with astype first.");
+            "; only floating and complex arrays have gradients. Cast it with astype first.");
       }
       primals.push_back(primal);
     }
@@ -157,8 +157,8 @@ ValueAndGradFunction value_and_grad(const VectorFunction& fun, const std::vector
     return vjp(with_args, primals, [](const std::vector<array>& outputs) {
       if (outputs.empty() || outputs[0].ndim() != 0) {
         fail("grad", "the function must return a scalar first; it returned ",
-             outputs.empty() ? std::string("nothing") : "shape " + to_string(outputs[0].shape()),
-             ". Reduce it, with mx.sum or mx.mean for example.");
+            outputs.empty() ? std::string("nothing") : "shape " + to_string(outputs[0].shape()),
+            ". Reduce it, with mx.sum or mx.mean for example.");
       }
       std::vector<array> cotangents{ones_like(outputs[0])};
       for (size_t i = 1; i < outputs.size(); ++i) {

@@ -67,8 +67,7 @@ Mapped replay(const Frame& frame, std::span<const array> outputs) {
 
 } // namespace
 
-std::vector<array> vmap_call(
-    const VectorFunction& fun, const VmapAxes& in_axes, const std::vector<array>& args,
+std::vector<array> vmap_call(const VectorFunction& fun, const VmapAxes& in_axes, const std::vector<array>& args,
     const std::function<VmapAxes(const std::vector<array>&)>& out_axes_of) {
   if (!in_axes.empty() && in_axes.size() != args.size()) {
     fail("vmap", "in_axes has ", in_axes.size(), " entries but the function was called with ", args.size(), " arrays.");
@@ -86,8 +85,8 @@ std::vector<array> vmap_call(
         first = i;
       } else if (length != lanes) {
         fail("vmap", "mapped axes differ in length: argument ", first, " has ", lanes, " lanes (shape ",
-             args[first].shape(), ", axis ", *axes[first], ") but argument ", i, " has ", length, " (shape ",
-             args[i].shape(), ", axis ", *axis, ").");
+            args[first].shape(), ", axis ", *axes[first], ") but argument ", i, " has ", length, " (shape ",
+            args[i].shape(), ", axis ", *axis, ").");
       }
     }
     axes.push_back(axis);
@@ -109,7 +108,8 @@ std::vector<array> vmap_call(
       std::vector<array> outputs = fun(std::move(inside));
       out_axes = out_axes_of(outputs);
       if (!out_axes.empty() && out_axes.size() != outputs.size()) {
-        fail("vmap", "out_axes has ", out_axes.size(), " entries but the function returned ", outputs.size(), " arrays.");
+        fail("vmap", "out_axes has ", out_axes.size(), " entries but the function returned ", outputs.size(),
+            " arrays.");
       }
       mapped = replay(frame, outputs);
     }
@@ -123,7 +123,7 @@ std::vector<array> vmap_call(
     if (!out_axis) {
       if (mapped.axes[i]) {
         fail("vmap", "out_axes is None for output ", i, ", but that output differs between lanes (batched shape ",
-             value.shape(), ").");
+            value.shape(), ").");
       }
       results.push_back(value);
       continue;
@@ -143,9 +143,7 @@ std::vector<array> vmap_call(
 
 namespace {
 
-array map_into(const OpenVmap& open, const array& batched) {
-  return static_cast<Frame*>(open.frame)->lane(batched, 0);
-}
+array map_into(const OpenVmap& open, const array& batched) { return static_cast<Frame*>(open.frame)->lane(batched, 0); }
 
 } // namespace
 
@@ -163,7 +161,8 @@ std::function<array(const array&)> vmap(const std::function<array(const array&)>
 std::function<array(const array&, const array&)> vmap(
     const std::function<array(const array&, const array&)>& fun, int in_axis_a, int in_axis_b, int out_axis) {
   VectorFunction wrapped = [fun](const std::vector<array>& in) { return std::vector<array>{fun(in[0], in[1])}; };
-  return [f = vmap(wrapped, {in_axis_a, in_axis_b}, {out_axis})](const array& a, const array& b) { return f({a, b})[0]; };
+  return
+      [f = vmap(wrapped, {in_axis_a, in_axis_b}, {out_axis})](const array& a, const array& b) { return f({a, b})[0]; };
 }
 
 std::vector<OpenVmap> open_vmaps() {

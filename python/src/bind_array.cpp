@@ -102,8 +102,7 @@ ArrayIterator iterate(const array& a) {
 }
 
 void bind_properties(ArrayClass& c) {
-  c.def_prop_ro(
-      "size", [](const array& a) { return static_cast<int64_t>(a.size()); }, "The number of elements.");
+  c.def_prop_ro("size", [](const array& a) { return static_cast<int64_t>(a.size()); }, "The number of elements.");
   c.def_prop_ro("ndim", &array::ndim, "The number of axes.");
   c.def_prop_ro("itemsize", &array::itemsize, "Bytes of one element.");
   c.def_prop_ro("nbytes", &array::nbytes, "Bytes of all elements.");
@@ -113,15 +112,12 @@ void bind_properties(ArrayClass& c) {
   c.def_prop_ro(
       "dtype", [](const array& a) { return dtype_object(a.dtype()); },
       nb::for_getter(nb::sig("def dtype(self) -> Dtype")), "The type of the elements.");
-  c.def_prop_ro(
-      "T", [](const array& a) { return core::transpose(a); }, "The array with its axes reversed.");
+  c.def_prop_ro("T", [](const array& a) { return core::transpose(a); }, "The array with its axes reversed.");
   c.def_prop_ro(
       "mT", [](const array& a) { return core::matrix_transpose(a); },
       "The array with its last two axes swapped. ValueError below two axes.");
-  c.def_prop_ro(
-      "real", [](const array& a) { return core::real(a); }, "The real parts.");
-  c.def_prop_ro(
-      "imag", [](const array& a) { return core::imag(a); }, "The imaginary parts; zeros for a real array.");
+  c.def_prop_ro("real", [](const array& a) { return core::real(a); }, "The real parts.");
+  c.def_prop_ro("imag", [](const array& a) { return core::imag(a); }, "The imaginary parts; zeros for a real array.");
 }
 
 void bind_indexing(nb::module_& m, ArrayClass& c) {

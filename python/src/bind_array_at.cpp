@@ -24,16 +24,16 @@ array updated(const ArrayAt& at, nb::handle value) {
 template <Update how>
 void def_update(nb::class_<ArrayAt>& c, const char* name, const char* doc) {
   std::string signature = "def " + std::string(name) +
-      "(self, value: bool | int | float | complex | array | numpy.typing.ArrayLike) -> array";
+                          "(self, value: bool | int | float | complex | array | numpy.typing.ArrayLike) -> array";
   c.def(name, &updated<how>, nb::arg("value"), nb::sig(signature.c_str()), doc);
 }
 
 } // namespace
 
 void bind_array_at(nb::module_& m, ArrayClass& c) {
-  nb::class_<ArrayAt> at(
-      m, "ArrayAt",
-      "The elements of an array at an index: what ``x.at[index]`` is. Each method gives a new array, in which every value "
+  nb::class_<ArrayAt> at(m, "ArrayAt",
+      "The elements of an array at an index: what ``x.at[index]`` is. Each method gives a new array, in which every "
+      "value "
       "counts where indices repeat, unlike in ``x[index] += value``. The value is converted to the array's dtype.");
   at.def(
       "__getitem__", [](const ArrayAt& self, nb::handle index) { return ArrayAt{self.a, nb::borrow(index)}; },

@@ -33,8 +33,7 @@ void bind_numbers(ArrayClass& c) {
       R"(The only element as a Python number. ValueError when there is not exactly one.)");
   c.def("tolist", &tolist, nb::sig("def tolist(self) -> typing.Any"),
       "The elements as Python numbers in nested lists; a scalar as a number.");
-  c.def(
-      "__int__", [](const array& a) { return converted(a, &PyLong_Type); }, nb::sig("def __int__(self) -> int"));
+  c.def("__int__", [](const array& a) { return converted(a, &PyLong_Type); }, nb::sig("def __int__(self) -> int"));
   c.def(
       "__float__", [](const array& a) { return converted(a, &PyFloat_Type); }, nb::sig("def __float__(self) -> float"));
   c.def(

@@ -19,15 +19,14 @@ void bind_constants(nb::module_& m) {
   m.attr("__version__") = MLX_CORE_VERSION;
   m.attr("__mlx_api__") = MLX_API_VERSION;
   // An extension module shares the type array only if its nanobind has the same ABI.
-  m.attr("__nanobind__") =
-      std::to_string(NB_VERSION_MAJOR) + "." + std::to_string(NB_VERSION_MINOR) + "." + std::to_string(NB_VERSION_PATCH);
+  m.attr("__nanobind__") = std::to_string(NB_VERSION_MAJOR) + "." + std::to_string(NB_VERSION_MINOR) + "." +
+                           std::to_string(NB_VERSION_PATCH);
 
   nb::object any = nb::module_::import_("typing").attr("Union");
   nb::object builtins = nb::module_::import_("builtins");
   m.attr("scalar") = any[nb::make_tuple(
       builtins.attr("int"), builtins.attr("float"), builtins.attr("bool"), builtins.attr("complex"))];
-  m.attr("StreamOrDevice") =
-      any[nb::make_tuple(m.attr("Stream"), m.attr("Device"), m.attr("DeviceType"), nb::none())];
+  m.attr("StreamOrDevice") = any[nb::make_tuple(m.attr("Stream"), m.attr("Device"), m.attr("DeviceType"), nb::none())];
 }
 
 } // namespace mlx::python

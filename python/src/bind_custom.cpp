@@ -116,8 +116,7 @@ class CustomFunction {
       rules->jvp = [call, rule = hold(jvp_)](const std::vector<array>& primals, const core::Tangents& tangents) {
         nb::object positional = call->positional.build(primals);
         nb::object directions = call->positional.build(std::span<const std::optional<array>>(tangents));
-        nb::object result = called(
-            *rule, nb::make_tuple(argument_or_tuple(positional), argument_or_tuple(directions)),
+        nb::object result = called(*rule, nb::make_tuple(argument_or_tuple(positional), argument_or_tuple(directions)),
             call->named_arguments(primals));
         core::Tangents out;
         for (const nb::object& value : call->output->match(result, op, "what the jvp rule returned", "the output")) {
@@ -127,13 +126,12 @@ class CustomFunction {
       };
     }
     if (vjp_.is_valid()) {
-      rules->vjp = [call, rule = hold(vjp_)](
-                       const std::vector<array>& primals, const std::vector<array>& cotangents,
+      rules->vjp = [call, rule = hold(vjp_)](const std::vector<array>& primals, const std::vector<array>& cotangents,
                        const std::vector<array>& outputs) {
         nb::object positional = call->positional.build(primals);
-        nb::object result = called(
-            *rule,
-            nb::make_tuple(argument_or_tuple(positional), call->output->build(cotangents), call->output->build(outputs)),
+        nb::object result = called(*rule,
+            nb::make_tuple(
+                argument_or_tuple(positional), call->output->build(cotangents), call->output->build(outputs)),
             call->named_arguments(primals));
         result = as_arguments(result, positional);
         core::Tangents out;
@@ -156,10 +154,10 @@ class CustomFunction {
     nb::object positional = call.positional.build(inputs);
     nb::object positional_axes = call.positional.build_values(
         [&](size_t i) { return axes[i] ? nb::object(nb::int_(*axes[i])) : nb::object(nb::none()); });
-    nb::object result = called(
-        rule, nb::make_tuple(argument_or_tuple(positional), argument_or_tuple(positional_axes)),
+    nb::object result = called(rule, nb::make_tuple(argument_or_tuple(positional), argument_or_tuple(positional_axes)),
         call.named_arguments(inputs));
-    bool pair = (PyTuple_Check(result.ptr()) || PyList_Check(result.ptr())) && PySequence_Fast_GET_SIZE(result.ptr()) == 2;
+    bool pair =
+        (PyTuple_Check(result.ptr()) || PyList_Check(result.ptr())) && PySequence_Fast_GET_SIZE(result.ptr()) == 2;
     if (!pair) {
       fail(op, "the vmap rule returned a ", class_name(result), "; it should return a pair: outputs, and their axes.");
     }
@@ -209,11 +207,10 @@ class Checkpoint final : public Transformation {
 } // namespace
 
 void bind_custom(nb::module_& m) {
-  static PyType_Slot slots[] = {
-      {Py_tp_traverse, reinterpret_cast<void*>(CustomFunction::traverse)},
-      {Py_tp_clear, reinterpret_cast<void*>(CustomFunction::clear)},
-      {0, nullptr}};
-  nb::class_<CustomFunction>(m, "custom_function", nb::type_slots(slots), R"(A function with derivatives and batching of its own.
+  static PyType_Slot slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(CustomFunction::traverse)},
+      {Py_tp_clear, reinterpret_cast<void*>(CustomFunction::clear)}, {0, nullptr}};
+  nb::class_<CustomFunction>(
+      m, "custom_function", nb::type_slots(slots), R"(A function with derivatives and batching of its own.
 
 A decorator. The result behaves as ``f`` does; :func:`grad`, :func:`vjp`,
 :func:`jvp` and :func:`vmap` use the rules that are given to it and derive the
@@ -241,8 +238,7 @@ Example:
     array(1, dtype=float32)
 )")
       .def(nb::init<nb::object>(), nb::arg("f"), nb::sig("def __init__(self, f: collections.abc.Callable) -> None"))
-      .def(
-          "__call__", &CustomFunction::call,
+      .def("__call__", &CustomFunction::call,
           nb::sig("def __call__(self, *args: typing.Any, **kwargs: typing.Any) -> typing.Any"))
       .def(
           "vjp",

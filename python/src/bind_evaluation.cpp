@@ -63,11 +63,10 @@ void bind_evaluation(nb::module_& m) {
   // An evaluation may need the interpreter lock to finish, so the forking thread waits for it without that lock.
   nb::module_ os = nb::module_::import_("os");
   if (nb::hasattr(os, "register_at_fork")) {
-    os.attr("register_at_fork")(
-        nb::arg("before") = nb::cpp_function([] {
-          nb::gil_scoped_release released;
-          core::hold_evaluation();
-        }),
+    os.attr("register_at_fork")(nb::arg("before") = nb::cpp_function([] {
+      nb::gil_scoped_release released;
+      core::hold_evaluation();
+    }),
         nb::arg("after_in_parent") = nb::cpp_function(core::release_evaluation));
   }
 

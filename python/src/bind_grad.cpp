@@ -19,8 +19,8 @@ array differentiable(const char* op, nb::handle leaf, auto&& path) {
   if (is_array(o)) {
     const array& a = read(o);
     if (!a.dtype().is_inexact()) {
-      fail<core::TypeError>(
-          op, path(), " has dtype ", a.dtype(), "; gradients exist with respect to floating and complex arrays only. "
+      fail<core::TypeError>(op, path(), " has dtype ", a.dtype(),
+          "; gradients exist with respect to floating and complex arrays only. "
           "Convert it with astype(mx.float32), or differentiate with respect to something else.");
     }
     return a;
@@ -44,14 +44,14 @@ array differentiable(const char* op, nb::handle leaf, auto&& path) {
       return *a;
     }
   }
-  fail<core::TypeError>(
-      op, path(), " is a ", class_name(leaf), "; gradients exist with respect to arrays and numbers only. "
+  fail<core::TypeError>(op, path(), " is a ", class_name(leaf),
+      "; gradients exist with respect to arrays and numbers only. "
       "Pass it in another argument, or name the arguments to differentiate with argnums and argnames.");
 }
 
 // An argument that is differentiated.
 struct Selected {
-  size_t value;      // its place among the call's values
+  size_t value; // its place among the call's values
   Tree tree;
   size_t first_leaf;
 };
@@ -101,8 +101,10 @@ class Gradient final : public Transformation {
     int positional = static_cast<int>(arguments.positional);
     for (int argnum : argnums_) {
       if (argnum < -positional || argnum >= positional) {
-        fail(name(), "argnums asks for the gradient with respect to argument ", argnum, ", but the function was called "
-             "with ", positional, " positional arguments.");
+        fail(name(), "argnums asks for the gradient with respect to argument ", argnum,
+            ", but the function was called "
+            "with ",
+            positional, " positional arguments.");
       }
       values.push_back(static_cast<size_t>(argnum < 0 ? argnum + positional : argnum));
     }
@@ -129,8 +131,8 @@ class Gradient final : public Transformation {
       given += (i ? ", " : "") + nb::cast<std::string>(arguments.keyword_name(i));
     }
     fail(name(), "argnames asks for the gradient with respect to '", nb::cast<std::string>(argname),
-         "', but the function was called with ", given.empty() ? "no keyword arguments" : "the keyword arguments ", given,
-         ". Pass it by name, or use argnums.");
+        "', but the function was called with ", given.empty() ? "no keyword arguments" : "the keyword arguments ",
+        given, ". Pass it by name, or use argnums.");
   }
 
   std::string leaf_name(
@@ -159,17 +161,17 @@ class Gradient final : public Transformation {
     if (with_value_ && !is_array(result)) {
       PyObject* o = result.ptr();
       loss = (PyTuple_Check(o) || PyList_Check(o)) && PySequence_Fast_GET_SIZE(o) ? PySequence_Fast_GET_ITEM(o, 0)
-                                                                                 : nullptr;
+                                                                                  : nullptr;
     }
     if (!loss.is_valid() || !is_array(loss)) {
       fail(name(), "the function returned a ", class_name(result),
-           with_value_ ? "; it should return a scalar array, or a tuple that starts with one."
-                       : "; it should return a scalar array. To return other values beside it, use mx.value_and_grad.");
+          with_value_ ? "; it should return a scalar array, or a tuple that starts with one."
+                      : "; it should return a scalar array. To return other values beside it, use mx.value_and_grad.");
     }
     if (const core::Shape& shape = read(loss).shape(); !shape.empty()) {
       fail(name(), "the function returned an array of shape ", shape,
-           "; only a scalar has a gradient. Reduce it, for example with mx.sum or mx.mean, "
-           "or use mx.vjp to choose how its elements are weighted.");
+          "; only a scalar has a gradient. Reduce it, for example with mx.sum or mx.mean, "
+          "or use mx.vjp to choose how its elements are weighted.");
     }
     return loss;
   }
@@ -186,9 +188,9 @@ class Gradient final : public Transformation {
       return items;
     }
     nb::handle type = result.type();
-    return PyTuple_CheckExact(result.ptr())  ? nb::object(nb::tuple(items))
-           : nb::hasattr(type, "_make") ? nb::object(type.attr("_make")(items))
-                                        : nb::object(type(items));
+    return PyTuple_CheckExact(result.ptr()) ? nb::object(nb::tuple(items))
+           : nb::hasattr(type, "_make")     ? nb::object(type.attr("_make")(items))
+                                            : nb::object(type(items));
   }
 
   nb::object gradient_trees(const core::SmallVector<Selected, 2>& selected, const Leaves& leaves) const {

@@ -7,11 +7,11 @@ namespace mlx::python {
 void bind_memory(nb::module_& m) {
   m.def("get_active_memory", &core::get_active_memory, "Bytes held by arrays, without the cache.");
   m.def("get_peak_memory", &core::get_peak_memory,
-        "The most bytes that arrays held since the start, or since :func:`reset_peak_memory`.");
+      "The most bytes that arrays held since the start, or since :func:`reset_peak_memory`.");
   m.def("reset_peak_memory", &core::reset_peak_memory, "Starts measuring the peak anew, from zero.");
   m.def("get_cache_memory", &core::get_cache_memory, "Bytes kept for arrays to come.");
   m.def("set_memory_limit", &core::set_memory_limit, nb::arg("limit"),
-        R"(Sets the number of bytes that evaluation tries to stay below.
+      R"(Sets the number of bytes that evaluation tries to stay below.
 
 Args:
     limit (int): Bytes.
@@ -21,7 +21,7 @@ Returns:
 )");
   m.def("get_memory_limit", &core::get_memory_limit, "The limit of :func:`set_memory_limit`, in bytes.");
   m.def("set_cache_limit", &core::set_cache_limit, nb::arg("limit"),
-        R"(Sets how many bytes may be kept for arrays to come; 0 keeps none.
+      R"(Sets how many bytes may be kept for arrays to come; 0 keeps none.
 
 Args:
     limit (int): Bytes.

@@ -56,10 +56,12 @@ std::string elementwise_arguments(const core::OpInfo& op) {
   if (op.unary) {
     text += "    a (array or number): " + dtypes + ".\n";
   } else if (op.binary) {
-    text += "    a (array or number): " + dtypes + ".\n    b (array or number): Broadcasts with ``a``. "
+    text += "    a (array or number): " + dtypes +
+            ".\n    b (array or number): Broadcasts with ``a``. "
             "A number takes the dtype of the array beside it.\n";
   } else {
-    text += "    a (array or number): The first operand; " + dtypes + ".\n    b (array or number): The second.\n"
+    text += "    a (array or number): The first operand; " + dtypes +
+            ".\n    b (array or number): The second.\n"
             "    c (array or number): The third. All of them broadcast together.\n";
   }
   text += "    stream (Stream or Device, optional): Where to compute it.\n\nReturns:\n    array: ";

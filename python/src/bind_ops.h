@@ -27,8 +27,7 @@ std::string signature_of(const char* name, const std::string& parameters, const 
 // Binds one op under its registered name ("random.uniform" as "uniform"). `parameters` is the Python signature without
 // `stream`, which is a keyword; `arguments` are nanobind's annotations without it.
 template <typename Function, typename... Arguments>
-void def_op(
-    nb::module_& m, const char* registered, Function&& function, const char* parameters, const char* result,
+void def_op(nb::module_& m, const char* registered, Function&& function, const char* parameters, const char* result,
     const Arguments&... arguments) {
   const char* dot = std::strrchr(registered, '.');
   const char* name = dot ? dot + 1 : registered;
@@ -36,10 +35,10 @@ void def_op(
   std::string doc = docstring_of(registered);
   if constexpr ((std::is_same_v<Arguments, nb::kw_only> || ...)) {
     m.def(name, std::forward<Function>(function), arguments..., nb::arg("stream") = nb::none(),
-          nb::sig(signature.c_str()), doc.c_str());
+        nb::sig(signature.c_str()), doc.c_str());
   } else {
     m.def(name, std::forward<Function>(function), arguments..., nb::kw_only(), nb::arg("stream") = nb::none(),
-          nb::sig(signature.c_str()), doc.c_str());
+        nb::sig(signature.c_str()), doc.c_str());
   }
 }
 // A second name for an op that is bound already.

@@ -37,8 +37,7 @@ Bound bound_of(const char* op, const char* name, nb::handle o) {
   return {value, false, value < std::numeric_limits<int32_t>::min() || value > std::numeric_limits<int32_t>::max()};
 }
 
-array arange(
-    nb::handle start, nb::handle stop, nb::handle step, std::optional<Dtype> dtype, StreamOrDevice s) {
+array arange(nb::handle start, nb::handle stop, nb::handle step, std::optional<Dtype> dtype, StreamOrDevice s) {
   if (stop.is_none()) { // arange(stop)
     stop = start;
     start = nb::none();
@@ -51,8 +50,8 @@ array arange(
   Bound by = step.is_none() ? Bound{1, false, false} : bound_of("arange", "step", step);
   if (!dtype) {
     dtype = to.floating || from.floating || by.floating ? core::float32
-            : to.wide || from.wide || by.wide            ? core::int64
-                                                         : core::int32;
+            : to.wide || from.wide || by.wide           ? core::int64
+                                                        : core::int32;
   }
   return core::arange(from.value, to.value, by.value, *dtype, s);
 }
@@ -100,21 +99,19 @@ void bind_ops_creation(nb::module_& m) {
       "a: array, /, dtype: Dtype | None = None", "array", nb::arg(), "dtype"_a = nb::none());
 
   // arange(stop), arange(start, stop), arange(start, stop, step), each of them by name too.
-  def_op(
-      m, "arange", &arange,
+  def_op(m, "arange", &arange,
       "start: int | float | None = None, stop: int | float | None = None, step: int | float | None = None, "
       "dtype: Dtype | None = None",
       "array", "start"_a = nb::none(), "stop"_a = nb::none(), "step"_a = nb::none(), "dtype"_a = nb::none());
   def_op(
       m, "linspace",
       [](nb::handle start, nb::handle stop, std::optional<int> num, bool endpoint, std::optional<Dtype> dtype,
-         StreamOrDevice s) {
-        return core::linspace(
-            bound_of("linspace", "start", start).value, bound_of("linspace", "stop", stop).value, num.value_or(50),
-            dtype.value_or(core::float32), endpoint, s);
+          StreamOrDevice s) {
+        return core::linspace(bound_of("linspace", "start", start).value, bound_of("linspace", "stop", stop).value,
+            num.value_or(50), dtype.value_or(core::float32), endpoint, s);
       },
-      "start: scalar, stop: scalar, num: int | None = 50, endpoint: bool = True, dtype: Dtype | None = float32", "array",
-      "start"_a, "stop"_a, "num"_a.none() = 50, "endpoint"_a = true, "dtype"_a = nb::none());
+      "start: scalar, stop: scalar, num: int | None = 50, endpoint: bool = True, dtype: Dtype | None = float32",
+      "array", "start"_a, "stop"_a, "num"_a.none() = 50, "endpoint"_a = true, "dtype"_a = nb::none());
 
   def_op(
       m, "eye",

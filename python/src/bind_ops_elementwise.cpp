@@ -8,7 +8,8 @@ namespace {
 
 // Operands are positional; `stream` may be given by position, as MLX allows for some of them.
 void def_unary(nb::module_& m, const core::OpInfo& op) {
-  std::string signature = "def " + std::string(op.name) + "(a: scalar | array, /, stream: StreamOrDevice = None) -> array";
+  std::string signature =
+      "def " + std::string(op.name) + "(a: scalar | array, /, stream: StreamOrDevice = None) -> array";
   m.def(
       op.name,
       [function = op.unary](ScalarOrArray a, StreamOrDevice s) {
@@ -34,8 +35,9 @@ void def_binary(nb::module_& m, const core::OpInfo& op) {
 
 // The last two operands are of one kind: a number among them takes the other's dtype.
 void def_ternary(nb::module_& m, const core::OpInfo& op) {
-  std::string signature = "def " + std::string(op.name) + "(a: scalar | array, b: scalar | array, c: scalar | array, /, "
-                                                          "stream: StreamOrDevice = None) -> array";
+  std::string signature = "def " + std::string(op.name) +
+                          "(a: scalar | array, b: scalar | array, c: scalar | array, /, "
+                          "stream: StreamOrDevice = None) -> array";
   m.def(
       op.name,
       [function = op.ternary](ScalarOrArray a, ScalarOrArray b, ScalarOrArray c, StreamOrDevice s) {
@@ -91,7 +93,8 @@ void bind_ops_elementwise(nb::module_& m) {
       [](ScalarOrArray a, int decimals, StreamOrDevice s) { return out(core::round(to_array(a), decimals, s)); },
       "a: scalar | array, /, decimals: int = 0", "array", nb::arg(), nb::arg("decimals") = 0);
   def_op(
-      m, "astype", [](ScalarOrArray a, Dtype dtype, StreamOrDevice s) { return out(core::astype(to_array(a), dtype, s)); },
+      m, "astype",
+      [](ScalarOrArray a, Dtype dtype, StreamOrDevice s) { return out(core::astype(to_array(a), dtype, s)); },
       "a: array, dtype: Dtype, /", "array", nb::arg(), nb::arg());
 
   def_op(

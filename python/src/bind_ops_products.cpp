@@ -13,8 +13,7 @@ array tensordot(const array& a, const array& b, nb::handle axes, StreamOrDevice 
   Axes of_a, of_b;
   if (!PySequence_Check(axes.ptr()) || nb::len(axes) != 2 || !to_axes(nb::object(axes[0]).ptr(), of_a) ||
       !to_axes(nb::object(axes[1]).ptr(), of_b)) {
-    core::fail(
-        "tensordot", "axes is ", nb::cast<std::string>(nb::repr(axes)),
+    core::fail("tensordot", "axes is ", nb::cast<std::string>(nb::repr(axes)),
         "; it should be an int, or a pair of lists of int: the axes of a, and those of b.");
   }
   return core::tensordot(a, b, of_a, of_b, s);
@@ -80,8 +79,7 @@ void bind_ops_products(nb::module_& m) {
       m, "vecdot",
       [](const array& a, const array& b, int axis, StreamOrDevice s) { return core::vecdot(a, b, axis, s); },
       "a: array, b: array, /, *, axis: int = -1", "array", nb::arg(), nb::arg(), nb::kw_only(), "axis"_a = -1);
-  def_op(
-      m, "tensordot", &tensordot, "a: array, b: array, /, axes: int | list[Sequence[int]] = 2", "array", nb::arg(),
+  def_op(m, "tensordot", &tensordot, "a: array, b: array, /, axes: int | list[Sequence[int]] = 2", "array", nb::arg(),
       nb::arg(), "axes"_a = 2);
   def_op(m, "kron", &binary<core::kron>, "a: array, b: array", "array", "a"_a, "b"_a);
   def_op(
@@ -90,8 +88,7 @@ void bind_ops_products(nb::module_& m) {
         return core::einsum(subscripts, operands_of(operands), s);
       },
       "subscripts: str, *operands: array", "array", "subscripts"_a, nb::arg("operands"));
-  m.def(
-      "einsum_path", &einsum_path, "subscripts"_a, nb::arg("operands"),
+  m.def("einsum_path", &einsum_path, "subscripts"_a, nb::arg("operands"),
       nb::sig("def einsum_path(subscripts: str, *operands: array) -> tuple[list[tuple[int, ...]], str]"),
       einsum_path_doc);
 }

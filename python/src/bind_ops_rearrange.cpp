@@ -44,7 +44,8 @@ std::vector<std::pair<int, int>> pad_width_of(nb::handle width) {
   if (known) {
     fail("pad", "pad_width is ", shown(width), "; for different widths give a list with a pair for each axis.");
   }
-  fail<core::TypeError>("pad", "pad_width is ", shown(width), "; it should be an int, a pair of int, or a list of pairs.");
+  fail<core::TypeError>(
+      "pad", "pad_width is ", shown(width), "; it should be an int, a pair of int, or a list of pairs.");
 }
 
 std::vector<array> arrays_of(const nb::args& args) {
@@ -70,8 +71,8 @@ void bind_windows(nb::module_& m) {
     const char* name;
     array (*of)(int, StreamOrDevice);
   };
-  for (Window w : {Window{"bartlett", core::bartlett}, Window{"hanning", core::hanning}, Window{"hamming", core::hamming},
-                   Window{"blackman", core::blackman}}) {
+  for (Window w : {Window{"bartlett", core::bartlett}, Window{"hanning", core::hanning},
+           Window{"hamming", core::hamming}, Window{"blackman", core::blackman}}) {
     def_op(m, w.name, [of = w.of](int M, StreamOrDevice s) { return of(M, s); }, "M: int", "array", "M"_a);
   }
 }
@@ -104,7 +105,8 @@ void bind_diagonals(nb::module_& m) {
 void bind_ops_rearrange(nb::module_& m) {
   def_op(
       m, "pad",
-      [](const array& a, nb::handle pad_width, const std::string& mode, ScalarOrArray constant_values, StreamOrDevice s) {
+      [](const array& a, nb::handle pad_width, const std::string& mode, ScalarOrArray constant_values,
+          StreamOrDevice s) {
         std::vector<std::pair<int, int>> widths = pad_width_of(pad_width);
         return core::pad(a, widths, to_array(constant_values, a.dtype()), mode, s);
       },
@@ -126,8 +128,8 @@ void bind_ops_rearrange(nb::module_& m) {
         return axis ? core::roll(a, shift, *axis, s)
                     : core::reshape(core::roll(core::flatten(a, 0, -1, s), shift, {0}, s), a.shape(), s);
       },
-      "a: array, shift: int | tuple[int, ...], axis: None | int | tuple[int, ...] = None, /", "array", nb::arg(), nb::arg(),
-      nb::arg() = nb::none());
+      "a: array, shift: int | tuple[int, ...], axis: None | int | tuple[int, ...] = None, /", "array", nb::arg(),
+      nb::arg(), nb::arg() = nb::none());
   def_op(
       m, "flip",
       [](const array& a, const std::optional<Axes>& axis, StreamOrDevice s) {
@@ -140,8 +142,8 @@ void bind_ops_rearrange(nb::module_& m) {
       [](nb::args arrays, bool sparse, const std::string& indexing, StreamOrDevice s) {
         return nb::tuple(out_list(core::meshgrid(arrays_of(arrays), sparse, indexing, s)));
       },
-      "*arrays: array, sparse: bool = False, indexing: str = 'xy'", "tuple[array, ...]", nb::arg("arrays"), nb::kw_only(),
-      "sparse"_a = false, "indexing"_a = "xy");
+      "*arrays: array, sparse: bool = False, indexing: str = 'xy'", "tuple[array, ...]", nb::arg("arrays"),
+      nb::kw_only(), "sparse"_a = false, "indexing"_a = "xy");
   def_op(m, "atleast_1d", &each<core::atleast_1d>, "*arys: array", "array | list[array]", nb::arg("arys"));
   def_op(m, "atleast_2d", &each<core::atleast_2d>, "*arys: array", "array | list[array]", nb::arg("arys"));
   def_op(m, "atleast_3d", &each<core::atleast_3d>, "*arys: array", "array | list[array]", nb::arg("arys"));

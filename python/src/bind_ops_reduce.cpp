@@ -23,9 +23,14 @@ struct Search {
 };
 
 constexpr Reduction reductions[] = {
-    {"sum", core::sum, core::sum},    {"prod", core::prod, core::prod}, {"min", core::min, core::min},
-    {"max", core::max, core::max},    {"all", core::all, core::all},    {"any", core::any, core::any},
-    {"mean", core::mean, core::mean}, {"logsumexp", core::logsumexp, core::logsumexp},
+    {"sum", core::sum, core::sum},
+    {"prod", core::prod, core::prod},
+    {"min", core::min, core::min},
+    {"max", core::max, core::max},
+    {"all", core::all, core::all},
+    {"any", core::any, core::any},
+    {"mean", core::mean, core::mean},
+    {"logsumexp", core::logsumexp, core::logsumexp},
 };
 constexpr Spread spreads[] = {{"var", core::var, core::var}, {"std", core::std, core::std}};
 constexpr Search searches[] = {{"argmin", core::argmin, core::argmin}, {"argmax", core::argmax, core::argmax}};
@@ -45,12 +50,10 @@ void bind_ops_reduce(nb::module_& m) {
   for (const Spread& r : spreads) {
     def_op(
         m, r.name,
-        [over = r.over, all = r.all](
-            const array& a, const std::optional<Axes>& axis, bool keepdims, int ddof, StreamOrDevice s) {
-          return axis ? over(a, *axis, keepdims, ddof, s) : all(a, keepdims, ddof, s);
-        },
-        "a: array, /, axis: None | int | Sequence[int] = None, keepdims: bool = False, ddof: int = 0", "array", nb::arg(),
-        "axis"_a = nb::none(), "keepdims"_a = false, "ddof"_a = 0);
+        [over = r.over, all = r.all](const array& a, const std::optional<Axes>& axis, bool keepdims, int ddof,
+            StreamOrDevice s) { return axis ? over(a, *axis, keepdims, ddof, s) : all(a, keepdims, ddof, s); },
+        "a: array, /, axis: None | int | Sequence[int] = None, keepdims: bool = False, ddof: int = 0", "array",
+        nb::arg(), "axis"_a = nb::none(), "keepdims"_a = false, "ddof"_a = 0);
   }
   for (const Search& r : searches) {
     def_op(

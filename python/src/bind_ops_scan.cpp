@@ -54,7 +54,8 @@ void bind_ops_scan(nb::module_& m) {
         m, scan.name,
         [scan](const array& a, std::optional<int> axis, bool reverse, bool inclusive, std::optional<Dtype> dtype,
             StreamOrDevice s) { return scan(dtype ? core::astype(a, *dtype, s) : a, axis, reverse, inclusive, s); },
-        "a: array, /, axis: int | None = None, *, reverse: bool = False, inclusive: bool = True, dtype: Dtype | None = None",
+        "a: array, /, axis: int | None = None, *, reverse: bool = False, inclusive: bool = True, dtype: Dtype | None = "
+        "None",
         "array", nb::arg(), "axis"_a = nb::none(), nb::kw_only(), "reverse"_a = false, "inclusive"_a = true,
         "dtype"_a = nb::none());
   }

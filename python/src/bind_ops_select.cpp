@@ -57,8 +57,7 @@ void bind_ops_select(nb::module_& m) {
         return axis ? core::take_along_axis(a, indices, *axis, s) : core::take_along_axis(flat(a, s), indices, 0, s);
       },
       "a: array, /, indices: array, axis: int | None = -1", "array", nb::arg(), "indices"_a, "axis"_a.none() = -1);
-  def_op(
-      m, "put_along_axis", &put_along_axis, "a: array, /, indices: array, values: array, axis: int | None = None",
+  def_op(m, "put_along_axis", &put_along_axis, "a: array, /, indices: array, values: array, axis: int | None = None",
       "array", nb::arg(), "indices"_a, "values"_a, "axis"_a = nb::none());
   m.def(
       "slice",
@@ -67,8 +66,8 @@ void bind_ops_select(nb::module_& m) {
       },
       "a"_a, "start_indices"_a, "axes"_a, "slice_size"_a, nb::kw_only(), "stream"_a = nb::none(),
       nb::sig(signature_of(
-                  "slice", "a: array, start_indices: array, axes: Sequence[int], slice_size: Sequence[int]", "array")
-                  .c_str()),
+          "slice", "a: array, start_indices: array, axes: Sequence[int], slice_size: Sequence[int]", "array")
+              .c_str()),
       slice_doc);
   def_op(
       m, "slice_update",
@@ -87,8 +86,7 @@ void bind_ops_select(nb::module_& m) {
       "a: array, /, shape: Sequence[int] | None = None, strides: Sequence[int] | None = None, offset: int = 0", "array",
       nb::arg(), "shape"_a = nb::none(), "strides"_a = nb::none(), "offset"_a = 0);
   def_op(
-      m, "view",
-      [](ScalarOrArray a, Dtype dtype, StreamOrDevice s) { return core::view(to_array(a), dtype, s); },
+      m, "view", [](ScalarOrArray a, Dtype dtype, StreamOrDevice s) { return core::view(to_array(a), dtype, s); },
       "a: bool | int | float | complex | array, dtype: Dtype", "array", "a"_a, "dtype"_a);
 
   def_op(
@@ -99,8 +97,8 @@ void bind_ops_select(nb::module_& m) {
       [](const array& c, const array& a, const array& b, float alpha, float beta, StreamOrDevice s) {
         return core::addmm(c, a, b, alpha, beta, s);
       },
-      "c: array, a: array, b: array, /, alpha: float = 1.0, beta: float = 1.0", "array", nb::arg(), nb::arg(), nb::arg(),
-      "alpha"_a = 1.0f, "beta"_a = 1.0f);
+      "c: array, a: array, b: array, /, alpha: float = 1.0, beta: float = 1.0", "array", nb::arg(), nb::arg(),
+      nb::arg(), "alpha"_a = 1.0f, "beta"_a = 1.0f);
 }
 
 } // namespace mlx::python

@@ -20,8 +20,7 @@ std::vector<array> split(const array& a, nb::handle indices_or_sections, int axi
   }
   Axes indices;
   if (!to_axes(indices_or_sections.ptr(), indices)) {
-    fail<core::TypeError>(
-        "split", "indices_or_sections is ", nb::cast<std::string>(nb::repr(indices_or_sections)),
+    fail<core::TypeError>("split", "indices_or_sections is ", nb::cast<std::string>(nb::repr(indices_or_sections)),
         "; it should be an int or a sequence of int.");
   }
   return core::split(a, indices, axis, s);
@@ -63,11 +62,11 @@ void bind_ops_shape(nb::module_& m) {
       },
       "a: array, /, axis: None | int | Sequence[int] = None", "array", nb::arg(), "axis"_a = nb::none());
   def_op(
-      m, "expand_dims", [](const array& a, const Axes& axis, StreamOrDevice s) { return core::expand_dims(a, axis, s); },
+      m, "expand_dims",
+      [](const array& a, const Axes& axis, StreamOrDevice s) { return core::expand_dims(a, axis, s); },
       "a: array, /, axis: int | Sequence[int]", "array", nb::arg(), "axis"_a);
 
-  def_op(
-      m, "transpose", &transpose, "a: array, /, axes: Sequence[int] | None = None", "array", nb::arg(),
+  def_op(m, "transpose", &transpose, "a: array, /, axes: Sequence[int] | None = None", "array", nb::arg(),
       "axes"_a = nb::none());
   def_alias(m, "permute_dims", "transpose");
   m.def(
@@ -121,8 +120,7 @@ Example:
         for (size_t i = 0; i < shapes.size(); ++i) {
           Shape shape;
           if (!to_shape(shapes[i].ptr(), shape)) {
-            fail<core::TypeError>(
-                "broadcast_shapes", "shapes[", i, "] is ", nb::cast<std::string>(nb::repr(shapes[i])),
+            fail<core::TypeError>("broadcast_shapes", "shapes[", i, "] is ", nb::cast<std::string>(nb::repr(shapes[i])),
                 "; it should be a sequence of int.");
           }
           result = i ? core::broadcast_shapes("broadcast_shapes", result, shape) : shape;
@@ -150,8 +148,7 @@ Example:
     (3, 2)
 )");
 
-  def_op(
-      m, "concatenate", &concatenate, "arrays: list[array], axis: int | None = 0", "array", "arrays"_a,
+  def_op(m, "concatenate", &concatenate, "arrays: list[array], axis: int | None = 0", "array", "arrays"_a,
       "axis"_a.none() = 0);
   def_alias(m, "concat", "concatenate");
   def_op(
@@ -159,8 +156,7 @@ Example:
       [](const std::vector<array>& arrays, std::optional<int> axis, StreamOrDevice s) {
         return core::stack(arrays, axis.value_or(0), s);
       },
-      "arrays: list[array], axis: int | None = 0", "array", "arrays"_a,
-      "axis"_a.none() = 0);
+      "arrays: list[array], axis: int | None = 0", "array", "arrays"_a, "axis"_a.none() = 0);
   def_op(
       m, "split",
       [](const array& a, nb::handle indices_or_sections, int axis, StreamOrDevice s) {

@@ -25,8 +25,7 @@ constexpr Part parts[] = {
     {"topk", "k", core::topk, core::topk},
 };
 
-nb::object unique(
-    const array& a, int size, bool return_index, bool return_inverse, bool return_counts,
+nb::object unique(const array& a, int size, bool return_index, bool return_inverse, bool return_counts,
     std::optional<ScalarOrArray> fill_value, StreamOrDevice s) {
   std::optional<array> fill = fill_value ? std::optional(to_array(*fill_value, a.dtype())) : std::nullopt;
   std::vector<array> found = core::unique(a, size, return_index, return_inverse, return_counts, fill, s);
@@ -59,8 +58,7 @@ void bind_ops_sort(nb::module_& m) {
         return core::searchsorted(sorted_sequence, values, side, s);
       },
       "sorted_sequence: array, values: array, /, side: str = 'left'", "array", nb::arg(), nb::arg(), "side"_a = "left");
-  def_op(
-      m, "unique", &unique,
+  def_op(m, "unique", &unique,
       "a: array, /, size: int, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, "
       "fill_value: scalar | array | None = None",
       "array | tuple[array, ...]", nb::arg(), "size"_a, "return_index"_a = false, "return_inverse"_a = false,
@@ -77,8 +75,8 @@ void bind_ops_sort(nb::module_& m) {
       [](const array& a, const std::optional<Axes>& axis, bool keepdims, StreamOrDevice s) {
         return axis ? core::count_nonzero(a, *axis, keepdims, s) : core::count_nonzero(a, keepdims, s);
       },
-      "a: array, /, *, axis: None | int | Sequence[int] = None, keepdims: bool = False", "array", nb::arg(), nb::kw_only(),
-      "axis"_a = nb::none(), "keepdims"_a = false);
+      "a: array, /, *, axis: None | int | Sequence[int] = None, keepdims: bool = False", "array", nb::arg(),
+      nb::kw_only(), "axis"_a = nb::none(), "keepdims"_a = false);
   def_op(
       m, "minmax",
       [](const array& a, const std::optional<Axes>& axis, bool keepdims, StreamOrDevice s) {

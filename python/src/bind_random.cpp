@@ -27,14 +27,22 @@ std::optional<array> parameter(std::optional<ScalarOrArray> value, std::optional
 void bind_state(nb::module_& m) {
   nb::class_<RandomState>(m, "_RandomState", "A list of one key: the state of the implicit key sequence.")
       .def("__len__", [](RandomState&) { return 1; })
-      .def("__getitem__", [](RandomState&, Py_ssize_t i) { check_index(i); return out(random::state()); }, nb::arg())
-      .def("__setitem__",
-           [](RandomState&, Py_ssize_t i, const array& key) { check_index(i); random::set_state(key); },
-           nb::arg(), nb::arg())
+      .def(
+          "__getitem__",
+          [](RandomState&, Py_ssize_t i) {
+            check_index(i);
+            return out(random::state());
+          },
+          nb::arg())
+      .def(
+          "__setitem__",
+          [](RandomState&, Py_ssize_t i, const array& key) {
+            check_index(i);
+            random::set_state(key);
+          },
+          nb::arg(), nb::arg())
       .def("__iter__", [](RandomState&) { return nb::make_tuple(out(random::state())).attr("__iter__")(); })
-      .def("__repr__", [](RandomState&) {
-        return "[" + nb::cast<std::string>(nb::repr(out(random::state()))) + "]";
-      });
+      .def("__repr__", [](RandomState&) { return "[" + nb::cast<std::string>(nb::repr(out(random::state()))) + "]"; });
   m.attr("state") = nb::cast(RandomState{});
 }
 
@@ -58,9 +66,9 @@ void def_draw(
     nb::module_& m, const char* name, Function&& function, const char* parameters, const Arguments&... arguments) {
   std::string signature = signature_of(name, parameters, "array");
   signature.replace(signature.find(", *, stream"), 3, "");
-  m.def(
-      name, std::forward<Function>(function), arguments..., nb::arg("key") = nb::none(), nb::arg("stream") = nb::none(),
-      nb::sig(signature.c_str()), docstring_of(("random." + std::string(name)).c_str()).c_str());
+  m.def(name, std::forward<Function>(function), arguments..., nb::arg("key") = nb::none(),
+      nb::arg("stream") = nb::none(), nb::sig(signature.c_str()),
+      docstring_of(("random." + std::string(name)).c_str()).c_str());
 }
 
 } // namespace
@@ -72,12 +80,15 @@ void bind_random(nb::module_& parent) {
 
   def_draw(
       m, "bits",
-      [](const Shape& shape, int width, const Key& key, StreamOrDevice s) { return random::bits(shape, width, key, s); },
-      "shape: Sequence[int] = [], width: int = 4, key: array | None = None", "shape"_a = nb::make_tuple(), "width"_a = 4);
+      [](const Shape& shape, int width, const Key& key, StreamOrDevice s) {
+        return random::bits(shape, width, key, s);
+      },
+      "shape: Sequence[int] = [], width: int = 4, key: array | None = None", "shape"_a = nb::make_tuple(),
+      "width"_a = 4);
   def_draw(
       m, "uniform",
       [](ScalarOrArray low, ScalarOrArray high, const Shape& shape, std::optional<Dtype> dtype, const Key& key,
-         StreamOrDevice s) {
+          StreamOrDevice s) {
         return random::uniform(to_array(low), to_array(high), shape, dtype.value_or(core::float32), key, s);
       },
       "low: scalar | array = 0, high: scalar | array = 1, shape: Sequence[int] = [], dtype: Dtype | None = float32, "
@@ -86,7 +97,7 @@ void bind_random(nb::module_& parent) {
   def_draw(
       m, "normal",
       [](const Shape& shape, std::optional<Dtype> dtype, std::optional<ScalarOrArray> loc,
-         std::optional<ScalarOrArray> scale, const Key& key, StreamOrDevice s) {
+          std::optional<ScalarOrArray> scale, const Key& key, StreamOrDevice s) {
         Dtype type = dtype.value_or(core::float32);
         return random::normal(shape, type, parameter(loc, type), parameter(scale, type), key, s);
       },
@@ -96,7 +107,7 @@ void bind_random(nb::module_& parent) {
   def_draw(
       m, "randint",
       [](ScalarOrArray low, ScalarOrArray high, const Shape& shape, std::optional<Dtype> dtype, const Key& key,
-         StreamOrDevice s) {
+          StreamOrDevice s) {
         return random::randint(to_array(low), to_array(high), shape, dtype.value_or(core::int32), key, s);
       },
       "low: scalar | array, high: scalar | array, shape: Sequence[int] = [], dtype: Dtype | None = int32, "
@@ -124,7 +135,7 @@ void bind_random(nb::module_& parent) {
   def_draw(
       m, "categorical",
       [](const array& logits, int axis, const std::optional<Shape>& shape, std::optional<int> num_samples,
-         const Key& key, StreamOrDevice s) { return random::categorical(logits, axis, shape, num_samples, key, s); },
+          const Key& key, StreamOrDevice s) { return random::categorical(logits, axis, shape, num_samples, key, s); },
       "logits: array, axis: int = -1, shape: Sequence[int] | None = None, num_samples: int | None = None, "
       "key: array | None = None",
       "logits"_a, "axis"_a = -1, "shape"_a = nb::none(), "num_samples"_a = nb::none());
@@ -133,12 +144,12 @@ void bind_random(nb::module_& parent) {
       [](const Shape& shape, std::optional<Dtype> dtype, const Key& key, StreamOrDevice s) {
         return random::gumbel(shape, dtype.value_or(core::float32), key, s);
       },
-      "shape: Sequence[int] = [], dtype: Dtype | None = float32, key: array | None = None", "shape"_a = nb::make_tuple(),
-      "dtype"_a = nb::none());
+      "shape: Sequence[int] = [], dtype: Dtype | None = float32, key: array | None = None",
+      "shape"_a = nb::make_tuple(), "dtype"_a = nb::none());
   def_draw(
       m, "laplace",
       [](const Shape& shape, std::optional<Dtype> dtype, std::optional<ScalarOrArray> loc,
-         std::optional<ScalarOrArray> scale, const Key& key, StreamOrDevice s) {
+          std::optional<ScalarOrArray> scale, const Key& key, StreamOrDevice s) {
         Dtype type = dtype.value_or(core::float32);
         return random::laplace(shape, type, parameter(loc, type), parameter(scale, type), key, s);
       },
@@ -148,17 +159,18 @@ void bind_random(nb::module_& parent) {
   def_draw(
       m, "truncated_normal",
       [](ScalarOrArray lower, ScalarOrArray upper, const std::optional<Shape>& shape, std::optional<Dtype> dtype,
-         const Key& key, StreamOrDevice s) {
+          const Key& key, StreamOrDevice s) {
         Dtype type = dtype.value_or(core::float32);
         return random::truncated_normal(to_array(lower, type), to_array(upper, type), shape, type, key, s);
       },
-      "lower: scalar | array, upper: scalar | array, shape: Sequence[int] | None = None, dtype: Dtype | None = float32, "
+      "lower: scalar | array, upper: scalar | array, shape: Sequence[int] | None = None, dtype: Dtype | None = "
+      "float32, "
       "key: array | None = None",
       "lower"_a, "upper"_a, "shape"_a = nb::none(), "dtype"_a = nb::none());
   def_draw(
       m, "multivariate_normal",
       [](const array& mean, const array& cov, const Shape& shape, std::optional<Dtype> dtype, const Key& key,
-         StreamOrDevice s) {
+          StreamOrDevice s) {
         return random::multivariate_normal(mean, cov, shape, dtype.value_or(core::float32), key, s);
       },
       "mean: array, cov: array, shape: Sequence[int] = [], dtype: Dtype | None = float32, key: array | None = None",

@@ -29,14 +29,10 @@ const char* name_of(core::Differentiable d) {
   return "";
 }
 
-nb::tuple interval(const core::Domain& domain) {
-  return nb::make_tuple(domain.low, domain.high);
-}
+nb::tuple interval(const core::Domain& domain) { return nb::make_tuple(domain.low, domain.high); }
 
 // Arguments of an elementwise op; 0 for any other.
-int arity_of(const core::OpInfo& op) {
-  return op.unary ? 1 : op.binary ? 2 : op.ternary ? 3 : 0;
-}
+int arity_of(const core::OpInfo& op) { return op.unary ? 1 : op.binary ? 2 : op.ternary ? 3 : 0; }
 
 nb::dict describe(const core::OpInfo& op) {
   bool second = op.second_domain.low != op.second_domain.high;
@@ -70,8 +66,10 @@ void bind_registry(nb::module_& m) {
         return ops;
       },
       nb::sig("def _registry() -> list[dict]"),
-      "Every public op: name, family, primitive, summary, accepted dtypes, differentiability and the reason where there is "
-      "none, sample domains, error bound in units in the last place, example, details, number of elementwise arguments.");
+      "Every public op: name, family, primitive, summary, accepted dtypes, differentiability and the reason where "
+      "there is "
+      "none, sample domains, error bound in units in the last place, example, details, number of elementwise "
+      "arguments.");
 }
 
 } // namespace mlx::python

@@ -21,8 +21,8 @@ std::vector<array> arrays_of(const char* op, const char* name, nb::handle sequen
   for (Py_ssize_t i = 0; i < count; ++i) {
     nb::handle item = PySequence_Fast_GET_ITEM(o, i);
     if (!is_array(item)) {
-      fail<core::TypeError>(
-          op, name, "[", i, "] is a ", class_name(item), "; it should be an array. Write mx.array(...) around a number.");
+      fail<core::TypeError>(op, name, "[", i, "] is a ", class_name(item),
+          "; it should be an array. Write mx.array(...) around a number.");
     }
     arrays.push_back(read(item));
   }
@@ -62,8 +62,7 @@ core::VectorFunction over_vectors(const char* op, nb::handle fun) {
     outputs.reserve(leaves.size());
     for (const nb::object& leaf : leaves) {
       if (!is_array(leaf)) {
-        fail<core::TypeError>(
-            op, "the function returned output", tree.path(outputs.size()), ", a ", class_name(leaf),
+        fail<core::TypeError>(op, "the function returned output", tree.path(outputs.size()), ", a ", class_name(leaf),
             "; it should return arrays only.");
       }
       outputs.push_back(read(leaf));

@@ -28,15 +28,13 @@ std::optional<int> axis_of(const char* name, nb::handle axis) {
   fail<core::TypeError>("vmap", name, " holds a ", class_name(axis), "; each entry should be an int or None.");
 }
 
-bool is_number(nb::handle o) {
-  return PyFloat_Check(o.ptr()) || PyLong_Check(o.ptr()) || PyComplex_Check(o.ptr());
-}
+bool is_number(nb::handle o) { return PyFloat_Check(o.ptr()) || PyLong_Check(o.ptr()) || PyComplex_Check(o.ptr()); }
 
 // The leaves of a call's arguments and how each of them is mapped.
 struct Arguments {
   std::vector<Tree> trees; // one per value of the call
   Leaves leaves;
-  Leaves axes;             // one per leaf
+  Leaves axes;                // one per leaf
   std::vector<size_t> mapped; // leaves that differ between lanes
 };
 
@@ -83,13 +81,13 @@ class Vmap final : public Transformation {
     if (per_argument && PySequence_Fast_GET_SIZE(axes) != static_cast<Py_ssize_t>(call.positional)) {
       if (call.positional != 1) {
         fail("vmap", "in_axes has ", PySequence_Fast_GET_SIZE(axes), " entries but the function was called with ",
-             call.positional, " positional arguments.");
+            call.positional, " positional arguments.");
       }
       per_argument = false; // the axes of a single argument, without a tuple around them
     }
     if (!per_argument && call.positional > 1 && (PyDict_Check(axes))) {
       fail("vmap", "in_axes is a dict but the function was called with ", call.positional,
-           " positional arguments; give a tuple with one entry for each.");
+          " positional arguments; give a tuple with one entry for each.");
     }
     for (size_t i = 0; i < call.values.size(); ++i) {
       if (i >= call.positional) {
@@ -122,8 +120,8 @@ class Vmap final : public Transformation {
     for (size_t i = 0; i < args.leaves.size(); ++i) {
       std::optional<int> axis = axis_of("in_axes", args.axes[i]);
       if (!is_array(args.leaves[i])) {
-        if (std::optional<array> a = is_foreign_array(args.leaves[i]) ? try_to_array(args.leaves[i].ptr(), {})
-                                                                      : std::nullopt) {
+        if (std::optional<array> a =
+                is_foreign_array(args.leaves[i]) ? try_to_array(args.leaves[i].ptr(), {}) : std::nullopt) {
           args.leaves[i] = nb::steal(wrap(*a));
         } else {
           continue; // numbers, strings and other objects are the same in every lane
@@ -135,16 +133,16 @@ class Vmap final : public Transformation {
       const array& a = read(args.leaves[i]);
       int rank = a.ndim();
       if (*axis < -rank || *axis >= rank) {
-        fail<core::AxisError>(
-            "vmap", "in_axes asks for axis ", *axis, " of ", leaf_name(call, args, i), ", which has shape ", a.shape(),
-            rank ? "." : "; a scalar has no axis to map over. Give it None.");
+        fail<core::AxisError>("vmap", "in_axes asks for axis ", *axis, " of ", leaf_name(call, args, i),
+            ", which has shape ", a.shape(), rank ? "." : "; a scalar has no axis to map over. Give it None.");
       }
       axis = *axis < 0 ? *axis + rank : *axis;
       if (!args.mapped.empty() && !(a.shape(*axis) == batches[0].shape(*axes[0]))) {
         fail("vmap", leaf_name(call, args, args.mapped[0]), " has ", batches[0].shape(*axes[0]), " lanes (axis ",
-             *axes[0], " of shape ", batches[0].shape(), ") but ", leaf_name(call, args, i), " has ", a.shape(*axis),
-             " (axis ", *axis, " of shape ", a.shape(), "). Mapped axes have one length; "
-             "give what every lane shares None in in_axes.");
+            *axes[0], " of shape ", batches[0].shape(), ") but ", leaf_name(call, args, i), " has ", a.shape(*axis),
+            " (axis ", *axis, " of shape ", a.shape(),
+            "). Mapped axes have one length; "
+            "give what every lane shares None in in_axes.");
       }
       args.mapped.push_back(i);
       batches.push_back(a);
@@ -191,8 +189,7 @@ class Vmap final : public Transformation {
         leaves[i] = nb::object();
       } else if (axis_of("out_axes", axes[i])) {
         if (!is_number(leaves[i])) {
-          fail<core::TypeError>(
-              "vmap", "the function returned output", output.path(i), ", a ", class_name(leaves[i]),
+          fail<core::TypeError>("vmap", "the function returned output", output.path(i), ", a ", class_name(leaves[i]),
               "; only arrays and numbers can be stacked. Give it None in out_axes.");
         }
         arrays.push_back(to_array({leaves[i].ptr()}));
@@ -222,9 +219,8 @@ class Vmap final : public Transformation {
       std::optional<int> axis = axis_of("out_axes", entries[i]);
       int rank = arrays[batched.size()].ndim() + 1; // of the result
       if (axis && (*axis < -rank || *axis >= rank)) {
-        fail<core::AxisError>(
-            "vmap", "out_axes asks for axis ", *axis, " of output", output.path(i), ", which has ", rank,
-            " axes with the mapped one.");
+        fail<core::AxisError>("vmap", "out_axes asks for axis ", *axis, " of output", output.path(i), ", which has ",
+            rank, " axes with the mapped one.");
       }
       batched.push_back(i);
       axes.push_back(axis);

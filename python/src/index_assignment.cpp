@@ -1,4 +1,5 @@
-// Writing by index: x[index] = value, and x.at[index].add(value) and its like, as slice_update, scatter and where nodes.
+// Writing by index: x[index] = value, and x.at[index].add(value) and its like, as slice_update, scatter and where
+// nodes.
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
 #include "python/src/convert.h"
@@ -172,8 +173,8 @@ array Writer::scattered(const array& base, const IndexPlan& plan, const array& v
 
 // --- masks: `where`, so that the mask need not be known and may differ between the lanes of vmap ---
 
-// value, which has one entry for each true element of the mask, spread to all elements: each gets the entry numbered by the
-// true elements before it.
+// value, which has one entry for each true element of the mask, spread to all elements: each gets the entry numbered by
+// the true elements before it.
 array Writer::masked_values(const array& mask, const array& value, const Shape& rest) const {
   Shape shape = rest;
   shape.insert(shape.begin(), value.shape()[0]);

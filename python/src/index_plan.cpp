@@ -197,8 +197,8 @@ class Reader {
       fits = mask.shape()[i] == covered[i];
     }
     if (!fits) {
-      core::fail<AxisError>(op_, "a mask of shape ", mask.shape(), " does not match the axes from ", axis_, " on of shape ",
-          a_.shape(), "; it should have one bool for each of their elements.");
+      core::fail<AxisError>(op_, "a mask of shape ", mask.shape(), " does not match the axes from ", axis_,
+          " on of shape ", a_.shape(), "; it should have one bool for each of their elements.");
     }
     if (alone && masks_ == Masks::keep_single) {
       axis_ = mask.ndim();

@@ -47,8 +47,8 @@ struct IndexPlan {
   Placement gather_placement() const;
 };
 
-// A boolean mask stands for the integer arrays of the places where it is true, one for each of its axes: to know these it
-// is evaluated. A mask that is the whole expression can be kept as it is.
+// A boolean mask stands for the integer arrays of the places where it is true, one for each of its axes: to know these
+// it is evaluated. A mask that is the whole expression can be kept as it is.
 enum class Masks : uint8_t { positions, keep_single };
 
 // Throws core::AxisError for an int out of range, core::TypeError for what is no index.

@@ -9,15 +9,15 @@ namespace nb = nanobind;
 
 namespace mlx::python {
 
-// NumPy's rules for int, slice, None, Ellipsis, integer and bool arrays and lists, in any mixture. A bool array is evaluated.
-// Throws core::AxisError for an int out of range, naming index, axis and length.
+// NumPy's rules for int, slice, None, Ellipsis, integer and bool arrays and lists, in any mixture. A bool array is
+// evaluated. Throws core::AxisError for an int out of range, naming index, axis and length.
 core::array get_item(const core::array& a, nb::handle index);
 
 // What becomes of the selected elements x, given a value v.
 enum class Update : uint8_t { set, add, subtract, multiply, divide, maximum, minimum };
-// a with value, broadcast and cast to a's dtype, combined with the elements at index. Of duplicate indices the last wins a
-// set; else all of their values count. A bool array that is the whole index is not evaluated; under it value is broadcast,
-// or has one entry for each true element.
+// a with value, broadcast and cast to a's dtype, combined with the elements at index. Of duplicate indices the last
+// wins a set; else all of their values count. A bool array that is the whole index is not evaluated; under it value is
+// broadcast, or has one entry for each true element.
 core::array update_item(const core::array& a, nb::handle index, nb::handle value, Update how = Update::set);
 
 // mp_subscript and mp_ass_subscript of the array class. Assignment rebinds the handle.

@@ -11,7 +11,8 @@ namespace mlx::python {
 std::vector<array> mask_positions(const char* op, const array& mask) {
   if (mask.node()->level != 0 && core::batched_view(mask)) {
     core::fail(op,
-        "inside vmap this boolean mask has other values in each lane, so that the lanes would select different numbers of "
+        "inside vmap this boolean mask has other values in each lane, so that the lanes would select different numbers "
+        "of "
         "elements; use mx.where(mask, x, other), which keeps the shape. Assigning x[mask] = value works.");
   }
   array flat = core::astype(core::flatten(core::contiguous(mask)), core::uint8);

@@ -35,7 +35,8 @@ class ArrayTree {
     }
     return tree_.build(leaves);
   }
-  // For each array of this tree, what `values`, a tree like this one, has in its place. None stands for a whole subtree.
+  // For each array of this tree, what `values`, a tree like this one, has in its place. None stands for a whole
+  // subtree.
   std::vector<nb::object> match(nb::handle values, const char* op, const char* values_name, const char* name) const;
 
  private:
@@ -49,8 +50,8 @@ class ArrayTree {
 struct TracedCall {
   TracedCall(nb::handle args, nb::handle kwargs, std::vector<array>& arrays)
       : positional(args, arrays), named(kwargs, arrays) {}
-  ArrayTree positional;             // a tuple
-  ArrayTree named;                  // a dict
+  ArrayTree positional; // a tuple
+  ArrayTree named;      // a dict
   std::optional<ArrayTree> output;
 
   // fun(*args, **kwargs) with these arrays in the arguments; the arrays of the output.

@@ -4,8 +4,8 @@
 // they hold: a function that refers to its own gradient is a cycle.
 #include "python/src/transformed.h"
 
-#include <cstddef>
 #include <structmember.h>
+#include <cstddef>
 
 #include "mlx_core/error.h"
 #include "mlx_core/small_vector.h"
@@ -19,8 +19,7 @@
 namespace mlx::python {
 
 struct TransformedObject {
-  PyObject_HEAD
-  vectorcallfunc vectorcall;
+  PyObject_HEAD vectorcallfunc vectorcall;
   PyObject* weak_references;
   Transformation* transformation;
 
@@ -97,24 +96,19 @@ PyTypeObject* make_type() {
       {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(TransformedObject, weak_references), Py_READONLY, nullptr},
       {nullptr, 0, 0, 0, nullptr}};
   static char name[] = "__name__", qualname[] = "__qualname__", doc[] = "__doc__";
-  static PyGetSetDef properties[] = {
-      {"__name__", TransformedObject::inner, nullptr, nullptr, name},
+  static PyGetSetDef properties[] = {{"__name__", TransformedObject::inner, nullptr, nullptr, name},
       {"__qualname__", TransformedObject::inner, nullptr, nullptr, qualname},
       {"__doc__", TransformedObject::inner, nullptr, nullptr, doc},
       {"__wrapped__", TransformedObject::inner, nullptr, nullptr, nullptr},
       {nullptr, nullptr, nullptr, nullptr, nullptr}};
-  static PyType_Slot slots[] = {
-      {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+  static PyType_Slot slots[] = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
       {Py_tp_traverse, reinterpret_cast<void*>(TransformedObject::traverse)},
       {Py_tp_clear, reinterpret_cast<void*>(TransformedObject::clear)},
       {Py_tp_dealloc, reinterpret_cast<void*>(TransformedObject::destroy)},
       {Py_tp_descr_get, reinterpret_cast<void*>(TransformedObject::bind)},
-      {Py_tp_repr, reinterpret_cast<void*>(TransformedObject::represent)},
-      {Py_tp_members, members},
-      {Py_tp_getset, properties},
-      {0, nullptr}};
-  static PyType_Spec spec = {
-      "mlx.core._TransformedFunction", sizeof(TransformedObject), 0,
+      {Py_tp_repr, reinterpret_cast<void*>(TransformedObject::represent)}, {Py_tp_members, members},
+      {Py_tp_getset, properties}, {0, nullptr}};
+  static PyType_Spec spec = {"mlx.core._TransformedFunction", sizeof(TransformedObject), 0,
       Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
   PyObject* type = PyType_FromSpec(&spec);
   if (!type) {
@@ -159,9 +153,8 @@ std::string Transformation::argument_name(const CallArguments& arguments, size_t
 
 nb::object make_transformed(std::unique_ptr<Transformation> transformation) {
   if (!PyCallable_Check(transformation->fun().ptr())) {
-    core::fail<core::TypeError>(
-        transformation->name(), "fun is ", nb::cast<std::string>(nb::repr(transformation->fun())),
-        "; it should be a callable.");
+    core::fail<core::TypeError>(transformation->name(), "fun is ",
+        nb::cast<std::string>(nb::repr(transformation->fun())), "; it should be a callable.");
   }
   PyObject* self = transformed_type->tp_alloc(transformed_type, 0);
   if (!self) {

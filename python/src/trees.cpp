@@ -122,12 +122,12 @@ bool Tree::add_container_subclass(nb::handle o, Leaves& leaves) {
     nb::object unflatten = nb::borrow(PyTuple_GET_ITEM(functions, 1));
     nb::object parts = nb::handle(PyTuple_GET_ITEM(functions, 0))(o);
     if (!PyTuple_Check(parts.ptr()) || PyTuple_GET_SIZE(parts.ptr()) != 2) {
-      core::fail<core::TypeError>(
-          "register_tree_node", "flatten of ", nb::cast<std::string>(type_object.attr("__name__")),
-          " returned ", shown(parts), "; it should return a pair (children, auxiliary data).");
+      core::fail<core::TypeError>("register_tree_node", "flatten of ",
+          nb::cast<std::string>(type_object.attr("__name__")), " returned ", shown(parts),
+          "; it should return a pair (children, auxiliary data).");
     }
-    nb::object children =
-        steal_or_throw(PySequence_Fast(PyTuple_GET_ITEM(parts.ptr(), 0), "flatten returned children that are no sequence"));
+    nb::object children = steal_or_throw(
+        PySequence_Fast(PyTuple_GET_ITEM(parts.ptr(), 0), "flatten returned children that are no sequence"));
     nodes_.push_back({Kind::registered, 0, nb::borrow(PyTuple_GET_ITEM(parts.ptr(), 1)), unflatten});
     add_children(children.ptr(), leaves);
     return true;
@@ -138,7 +138,7 @@ bool Tree::add_container_subclass(nb::handle o, Leaves& leaves) {
   if (PyTuple_Check(o.ptr())) {
     bool named = has_attribute(type, "_fields");
     nodes_.push_back({named ? Kind::named_tuple : Kind::list_like, 0,
-                      named ? nb::object(type_object.attr("_fields")) : nb::object(), nb::borrow(type_object)});
+        named ? nb::object(type_object.attr("_fields")) : nb::object(), nb::borrow(type_object)});
     add_children(o.ptr(), leaves);
     return true;
   }
@@ -189,10 +189,8 @@ nb::object Tree::build(std::span<const nb::object> leaves) const {
 nb::object Tree::build(size_t& at, const nb::object*& leaf) const {
   const Node& node = nodes_[at++];
   switch (node.kind) {
-    case Kind::leaf:
-      return *leaf++;
-    case Kind::none:
-      return nb::none();
+    case Kind::leaf: return *leaf++;
+    case Kind::none: return nb::none();
     case Kind::list: {
       nb::object list = steal_or_throw(PyList_New(node.children));
       for (uint32_t i = 0; i < node.children; ++i) {
@@ -221,35 +219,27 @@ nb::object Tree::build(size_t& at, const nb::object*& leaf) const {
       }
       return instance;
     }
-    default:
-      break;
+    default: break;
   }
   nb::object children = steal_or_throw(PyTuple_New(node.children));
   for (uint32_t i = 0; i < node.children; ++i) {
     PyTuple_SET_ITEM(children.ptr(), i, build(at, leaf).release().ptr());
   }
   switch (node.kind) {
-    case Kind::named_tuple:
-      return node.origin.attr("_make")(children);
-    case Kind::list_like:
-      return node.origin(children);
-    case Kind::registered:
-      return node.origin(node.keys, children);
-    default:
-      return children;
+    case Kind::named_tuple: return node.origin.attr("_make")(children);
+    case Kind::list_like: return node.origin(children);
+    case Kind::registered: return node.origin(node.keys, children);
+    default: return children;
   }
 }
 
 std::string Tree::step(const Node& node, uint32_t child) const {
   switch (node.kind) {
     case Kind::dict:
-    case Kind::dict_like:
-      return "[" + shown(PyList_GET_ITEM(node.keys.ptr(), child)) + "]";
+    case Kind::dict_like: return "[" + shown(PyList_GET_ITEM(node.keys.ptr(), child)) + "]";
     case Kind::named_tuple:
-    case Kind::data_class:
-      return "." + nb::cast<std::string>(nb::handle(PyTuple_GET_ITEM(node.keys.ptr(), child)));
-    default:
-      return "[" + std::to_string(child) + "]";
+    case Kind::data_class: return "." + nb::cast<std::string>(nb::handle(PyTuple_GET_ITEM(node.keys.ptr(), child)));
+    default: return "[" + std::to_string(child) + "]";
   }
 }
 
@@ -305,18 +295,16 @@ nb::object Tree::child_of(const Node& node, nb::handle prefix, uint32_t child) c
   return {};
 }
 
-void Tree::spread(
-    nb::handle prefix, const char* prefix_name, const std::string& name, Leaves& out, const char* op,
+void Tree::spread(nb::handle prefix, const char* prefix_name, const std::string& name, Leaves& out, const char* op,
     const char* hint) const {
   size_t node = 0;
   spread(node, prefix, {op, prefix_name, hint}, name, out);
 }
 
-void Tree::spread(
-    size_t& at, nb::handle prefix, const Spread& words, const std::string& place, Leaves& out) const {
+void Tree::spread(size_t& at, nb::handle prefix, const Spread& words, const std::string& place, Leaves& out) const {
   PyObject* p = prefix.ptr();
-  bool container = PyTuple_Check(p) || PyList_Check(p) || PyDict_Check(p) ||
-                   has_attribute(Py_TYPE(p), "__dataclass_fields__");
+  bool container =
+      PyTuple_Check(p) || PyList_Check(p) || PyDict_Check(p) || has_attribute(Py_TYPE(p), "__dataclass_fields__");
   const Node& node = nodes_[at];
   if (!container) {
     size_t end = at;
@@ -334,8 +322,7 @@ void Tree::spread(
   for (uint32_t i = 0; i < node.children; ++i) {
     nb::object child = child_of(node, prefix, i);
     if (!child.is_valid()) {
-      core::fail(
-          words.op, words.prefix_name, " does not fit: it has ", shown(prefix), " where ", place,
+      core::fail(words.op, words.prefix_name, " does not fit: it has ", shown(prefix), " where ", place,
           " is a container of ", node.children, " with the entry ", place, step(node, i), ". ", words.hint);
     }
     spread(at, child, words, place + step(node, i), out);

@@ -1,7 +1,7 @@
 // Trees: nested Python containers around leaves, taken apart and put together again.
 //
-// Containers are list, tuple, dict and their subclasses, NamedTuples, dataclass instances, None (a container of nothing)
-// and instances of classes registered with register_tree_node. Everything else is a leaf.
+// Containers are list, tuple, dict and their subclasses, NamedTuples, dataclass instances, None (a container of
+// nothing) and instances of classes registered with register_tree_node. Everything else is a leaf.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -18,8 +18,8 @@ namespace mlx::python {
 
 using Leaves = std::vector<nb::object>;
 
-// What a tree is made of, without its leaves. It owns what it needs to build the containers again: changing the original
-// afterwards does not change what is built.
+// What a tree is made of, without its leaves. It owns what it needs to build the containers again: changing the
+// original afterwards does not change what is built.
 class Tree {
  public:
   // Appends the leaves of `root`, left to right and dicts in insertion order.
@@ -38,19 +38,29 @@ class Tree {
   // `prefix` is a tree that this one continues: each of its leaves (anything that is no container, and None) is handed
   // down to all leaves below that place. Appends one entry per leaf. Throws std::invalid_argument, naming the place and
   // both trees by name, when the containers differ. op and hint are for the error.
-  void spread(
-      nb::handle prefix, const char* prefix_name, const std::string& name, Leaves& out, const char* op = "vmap",
+  void spread(nb::handle prefix, const char* prefix_name, const std::string& name, Leaves& out, const char* op = "vmap",
       const char* hint = "Write one axis (an int or None), or a container of the same kind and length.") const;
 
  private:
   Tree() = default;
-  enum class Kind : uint8_t { leaf, none, list, tuple, dict, list_like, dict_like, named_tuple, data_class, registered };
+  enum class Kind : uint8_t {
+    leaf,
+    none,
+    list,
+    tuple,
+    dict,
+    list_like,
+    dict_like,
+    named_tuple,
+    data_class,
+    registered
+  };
   struct Node {
     Node(Kind kind, size_t children = 0, nb::object keys = {}, nb::object origin = {})
         : kind(kind), children(static_cast<uint32_t>(children)), keys(std::move(keys)), origin(std::move(origin)) {}
     Kind kind;
     uint32_t children;
-    nb::object keys;   // dict: list of keys; named tuple, dataclass: tuple of names; registered: what flatten kept aside
+    nb::object keys; // dict: list of keys; named tuple, dataclass: tuple of names; registered: what flatten kept aside
     nb::object origin; // how to make one: a type, a copy without the children, or the registered unflatten
   };
 
@@ -65,8 +75,7 @@ class Tree {
     const char* prefix_name;
     const char* hint;
   };
-  void spread(
-      size_t& node, nb::handle prefix, const Spread& words, const std::string& place, Leaves& out) const;
+  void spread(size_t& node, nb::handle prefix, const Spread& words, const std::string& place, Leaves& out) const;
   void skip(size_t& node) const;
   nb::object child_of(const Node& node, nb::handle prefix, uint32_t child) const;
 

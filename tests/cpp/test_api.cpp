@@ -31,13 +31,12 @@ TEST(a_reduction_knows_axes_from_keepdims) {
 TEST(every_reduction_does) {
   array x = table();
   using Pair = std::pair<array, array>;
-  for (const auto& [one, braced] :
-       {Pair{sum(x, 1), sum(x, {1})}, Pair{prod(x, 1), prod(x, {1})}, Pair{max(x, 1), max(x, {1})},
-        Pair{min(x, 1), min(x, {1})}, Pair{all(x, 1), all(x, {1})}, Pair{any(x, 1), any(x, {1})},
-        Pair{mean(x, 1), mean(x, {1})}, Pair{var(x, 1), var(x, {1})},
-        Pair{mlx::core::std(x, 1), mlx::core::std(x, {1})}, Pair{logsumexp(x, 1), logsumexp(x, {1})},
-        Pair{median(x, 1), median(x, {1})}, Pair{count_nonzero(x, 1), count_nonzero(x, {1})},
-        Pair{minmax(x, 1)[0], minmax(x, {1})[1]}}) {
+  for (const auto& [one, braced] : {Pair{sum(x, 1), sum(x, {1})}, Pair{prod(x, 1), prod(x, {1})},
+           Pair{max(x, 1), max(x, {1})}, Pair{min(x, 1), min(x, {1})}, Pair{all(x, 1), all(x, {1})},
+           Pair{any(x, 1), any(x, {1})}, Pair{mean(x, 1), mean(x, {1})}, Pair{var(x, 1), var(x, {1})},
+           Pair{mlx::core::std(x, 1), mlx::core::std(x, {1})}, Pair{logsumexp(x, 1), logsumexp(x, {1})},
+           Pair{median(x, 1), median(x, {1})}, Pair{count_nonzero(x, 1), count_nonzero(x, {1})},
+           Pair{minmax(x, 1)[0], minmax(x, {1})[1]}}) {
     CHECK_EQ(one.shape(), (Shape{2}));
     CHECK_EQ(braced.shape(), (Shape{2}));
   }

@@ -108,8 +108,7 @@ TEST(values_are_read_inside_traces_on_all_threads) {
 }
 
 TEST(custom_rules_and_checkpoints_on_all_threads) {
-  auto f = custom_vjp(
-      [](const std::vector<array>& in) { return std::vector<array>{sin(in[0])}; },
+  auto f = custom_vjp([](const std::vector<array>& in) { return std::vector<array>{sin(in[0])}; },
       [](const std::vector<array>&, const std::vector<array>& cts, const std::vector<array>&) {
         return std::vector<array>{cts[0] * 3.0f};
       });

@@ -97,9 +97,7 @@ TEST(derivatives_behind_a_mask_do_not_leak) {
 
 TEST(functions_obey_every_transform) {
   array captured(2.0, float64);
-  auto body = [&](const std::vector<array>& in) {
-    return std::vector<array>{sin(in[0]) * captured, in[0] * in[1]};
-  };
+  auto body = [&](const std::vector<array>& in) { return std::vector<array>{sin(in[0]) * captured, in[0] * in[1]}; };
   auto through_node = [&](const array& x) {
     std::vector<array> out = call_as_function(body, {x, x + 1.0});
     return out[0] + out[1];
@@ -110,7 +108,8 @@ TEST(functions_obey_every_transform) {
   CHECK(near(grad(Unary1(through_node))(x).item<double>(), grad(direct)(x).item<double>(), 1e-14));
   CHECK(near(grad(grad(Unary1(through_node)))(x).item<double>(), grad(grad(direct))(x).item<double>(), 1e-14));
   array one(1.0, float64);
-  CHECK(near(jvp(Unary1(through_node), x, one).second.item<double>(), jvp(direct, x, one).second.item<double>(), 1e-14));
+  CHECK(
+      near(jvp(Unary1(through_node), x, one).second.item<double>(), jvp(direct, x, one).second.item<double>(), 1e-14));
   array xs = array({0.1, 0.2, 0.3}, float64);
   CHECK(allclose(vmap(Unary1(through_node))(xs), direct(xs)).item<bool>());
   // With respect to what the body captured.

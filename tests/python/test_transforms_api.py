@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import pickle
 import traceback
 
 import mlx.core as mx

@@ -279,7 +279,7 @@ def test_a_function_that_refers_to_its_own_gradient_is_collected():
     alive = weakref.ref(owner)
 
     def f(x):
-        owner.used = True
+        owner.used = True  # noqa: F821 (deleted below)
         return x
 
     f.gradient = mx.grad(f)
