@@ -8,6 +8,7 @@
 #include "mlx_core/error.h"
 #include "python/src/bind.h"
 #include "python/src/convert.h"
+#include "python/src/gil.h"
 
 namespace mlx::python {
 
@@ -184,7 +185,7 @@ void bind_contexts(nb::module_& m) {
       "synchronize",
       [](nb::object s) {
         std::optional<Stream> stream = s.is_none() ? std::nullopt : std::optional(to_stream(s));
-        nb::gil_scoped_release unlocked;
+        WithoutGil unlocked;
         stream ? core::synchronize(*stream) : core::synchronize();
       },
       nb::arg("stream") = nb::none(),

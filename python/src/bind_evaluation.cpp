@@ -5,6 +5,7 @@
 #include "mlx_core/eval/interrupt.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/convert.h"
+#include "python/src/gil.h"
 
 namespace mlx::python {
 
@@ -57,14 +58,15 @@ void bind_evaluation(nb::module_& m) {
   core::set_interrupt_check(signal_raised);
   nb::register_exception_translator(translate_interruption);
   nb::module_::import_("atexit").attr("register")(nb::cpp_function([] {
-    nb::gil_scoped_release released;
+    WithoutGil::stop_others();
+    WithoutGil released;
     core::finish_background();
   }));
   // An evaluation may need the interpreter lock to finish, so the forking thread waits for it without that lock.
   nb::module_ os = nb::module_::import_("os");
   if (nb::hasattr(os, "register_at_fork")) {
     os.attr("register_at_fork")(nb::arg("before") = nb::cpp_function([] {
-      nb::gil_scoped_release released;
+      WithoutGil released;
       core::hold_evaluation();
     }),
         nb::arg("after_in_parent") = nb::cpp_function(core::release_evaluation));
@@ -74,7 +76,7 @@ void bind_evaluation(nb::module_& m) {
       "eval",
       [](nb::args trees) {
         std::vector<array> arrays = arrays_in(trees);
-        nb::gil_scoped_release released;
+        WithoutGil released;
         core::eval(arrays);
       },
       nb::arg("args"), nb::sig("def eval(*args) -> None"),
@@ -101,7 +103,7 @@ Example:
       "async_eval",
       [](nb::args trees) {
         std::vector<array> arrays = arrays_in(trees);
-        nb::gil_scoped_release released;
+        WithoutGil released;
         core::async_eval(std::move(arrays));
       },
       nb::arg("args"), nb::sig("def async_eval(*args) -> None"),
@@ -127,7 +129,7 @@ Example:
           core::fail<core::TypeError>(
               "synchronize", "stream is a ", class_name(stream), "; it should be a Stream, a Device or a DeviceType.");
         }
-        nb::gil_scoped_release released;
+        WithoutGil released;
         stream.is_none() ? core::synchronize() : core::synchronize(core::to_stream(which));
       },
       nb::arg("stream") = nb::none(),

@@ -1,5 +1,6 @@
 // Numbers and array-likes beside arrays, shapes, axes and streams.
 #include "python/src/convert.h"
+#include "python/src/gil.h"
 
 #include <cstring>
 #include <limits>
@@ -22,7 +23,7 @@ PyObject* wrap(array value) {
 void evaluate(const array& a) {
   if (!a.is_available()) {
     array kept = a; // another thread may rebind the handle meanwhile
-    nb::gil_scoped_release unlocked;
+    WithoutGil unlocked;
     kept.eval();
   }
 }

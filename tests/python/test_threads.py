@@ -154,15 +154,7 @@ mx.async_eval(z)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(n, marks=pytest.mark.xfail(run=False, reason="a daemon thread that waits for the interpreter aborts"))
-        if "daemon" in n
-        else n
-        for n in LEAVING
-    ],
-)
+@pytest.mark.parametrize("name", LEAVING)
 def test_leaving_the_interpreter(name):
     code = PRELUDE + LEAVING[name] + "\n"
     for _ in range(3):
