@@ -11,9 +11,9 @@ namespace mlx::python {
 
 // Releases the lock until the end of the scope.
 //
-// While the interpreter is being taken down, CPython (before 3.14) unwinds a thread that asks for the lock through frames that cannot
-// be unwound, which aborts the process. So once the exit handlers run, threads other than the one that runs them stop here instead, and
-// end with the process.
+// While the interpreter is being taken down, CPython (before 3.14) unwinds a thread that asks for the lock through
+// frames that cannot be unwound, which aborts the process. So once the exit handlers run, threads other than the one
+// that runs them stop here instead, and end with the process.
 class WithoutGil {
  public:
   WithoutGil() : state_(PyEval_SaveThread()) {}
@@ -31,7 +31,8 @@ class WithoutGil {
   WithoutGil(const WithoutGil&) = delete;
   WithoutGil& operator=(const WithoutGil&) = delete;
 
-  // Called by the first exit handler, which holds the lock: lets the threads that wait for it through, for a second at most.
+  // Called by the first exit handler, which holds the lock: lets the threads that wait for it through, for a second at
+  // most.
   static void stop_others() {
     leaver_ = pthread_self();
     leaving_.store(true);
