@@ -171,7 +171,6 @@ void array::allocate() { set_storage(core::allocate(nbytes()), 0, row_major_stri
 void array::share(const array& source, Strides strides, int64_t offset_elements) {
   Node* from = source.node_;
   if (!from->buffer) { // a scalar kept in its node
-    std::memcpy(node_->inline_value, from->inline_value, sizeof(node_->inline_value));
     BufferRef copy = core::allocate(sizeof(node_->inline_value));
     std::memcpy(copy->data, from->inline_value, sizeof(node_->inline_value));
     set_storage(std::move(copy), 0, std::move(strides));
