@@ -21,13 +21,14 @@ constexpr int pooled_operands = 3; // nodes with more are rare and come from mal
 // Free nodes of this thread, by operand count, linked through their first word.
 struct NodePool {
   void* free[pooled_operands + 1];
-  bool is_gone; // nodes may outlive the pool while a thread exits
+  bool is_owned; // a PoolOwner exists
+  bool is_gone;  // nodes may outlive the pool while a thread exits
 };
 MLX_FAST_THREAD_LOCAL NodePool pool{};
 
 // Gives the pool back when the thread exits. Apart from the pool, so that reading that needs no guard.
 struct PoolOwner {
-  bool touched = false;
+  void take() { pool.is_owned = true; } // calling it makes the owner exist
   ~PoolOwner() {
     pool.is_gone = true;
     for (void*& head : pool.free) {
@@ -53,7 +54,6 @@ Node* new_node(size_t operand_count) {
     if (!raw) {
       throw std::bad_alloc();
     }
-    pool_owner.touched = true; // makes it exist
   }
   Node* node = new (raw) Node;
   node->operand_count = node->operand_capacity = static_cast<uint16_t>(operand_count);
@@ -64,6 +64,9 @@ void free_node(Node* node) {
   size_t operand_count = node->operand_capacity;
   node->~Node();
   if (operand_count <= pooled_operands && !pool.is_gone) {
+    if (!pool.is_owned) { // here, not where nodes are made: a thread may only let go what others made
+      pool_owner.take();
+    }
     *reinterpret_cast<void**>(node) = pool.free[operand_count];
     pool.free[operand_count] = node;
   } else {
