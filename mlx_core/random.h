@@ -19,6 +19,19 @@ array next_key();
 // What the implicit sequence goes on from: a key. Reading and setting it is how a sequence is saved and resumed.
 array state();
 void set_state(const array& key);
+// While it lives, draws of this thread come from a sequence of its own, which begins with `start`.
+class SequenceScope {
+ public:
+  explicit SequenceScope(const array& start);
+  ~SequenceScope();
+  SequenceScope(const SequenceScope&) = delete;
+  SequenceScope& operator=(const SequenceScope&) = delete;
+  array state() const;
+
+ private:
+  struct KeySequence* own_;
+  struct KeySequence* outer_;
+};
 
 // width bytes of random bits in each element (1, 2 or 4: uint8, uint16, uint32).
 array bits(const Shape& shape, int width = 4, const std::optional<array>& key = {}, StreamOrDevice s = {});

@@ -101,7 +101,15 @@ class Evaluation {
             "): it has no single value. Inside a vmapped function use mx.where instead of a "
             "Python condition, and do not keep per-lane arrays after it returns.");
       }
-      fail("eval", "this array is a placeholder of a trace that has ended; it has no value.");
+      if (is_traced(*node)) {
+        fail("eval",
+            "this array has no value yet: the function is being recorded (by compile, or as a branch or body of "
+            "a loop), and the value of its argument of shape ",
+            node->shape,
+            " is not known. Use mx.where, mx.cond or "
+            "mx.while_loop instead of a Python condition, or read the value outside of the function.");
+      }
+      fail("eval", "this array is a placeholder of a function that has returned; it has no value.");
     }
     node->eval_index = on_stack;
     stack_.push_back({node, 0});

@@ -73,15 +73,21 @@ class RandomBits final : public Primitive {
 
 namespace random {
 
-namespace {
-
 // The implicit sequence: each draw splits `state` in two, keeps the first half and hands out the second.
 struct KeySequence {
   std::mutex mutex;
   array state;
+  size_t outer_vmaps = 0; // those that were open when it began: its draws do not differ between their lanes
 };
 
+namespace {
+
+thread_local KeySequence* own_keys = nullptr; // inside a SequenceScope
+
 KeySequence& implicit_keys() {
+  if (own_keys) {
+    return *own_keys;
+  }
   auto now = [] {
     auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
     return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count());
@@ -130,6 +136,16 @@ void set_state(const array& key) {
   implicit_keys().state = key;
 }
 
+SequenceScope::SequenceScope(const array& start)
+    : own_(new KeySequence{{}, start, open_vmaps().size()}), outer_(own_keys) {
+  own_keys = own_;
+}
+SequenceScope::~SequenceScope() {
+  own_keys = outer_;
+  delete own_;
+}
+array SequenceScope::state() const { return own_->state; }
+
 array next_key() {
   KeySequence& sequence = implicit_keys();
   std::unique_lock lock(sequence.mutex);
@@ -137,7 +153,8 @@ array next_key() {
   sequence.state = state;
   lock.unlock();
   // Every lane of every open vmap has its own, outermost first.
-  for (const OpenVmap& frame : open_vmaps()) {
+  std::vector<OpenVmap> vmaps = open_vmaps();
+  for (const OpenVmap& frame : std::span(vmaps).subspan(sequence.outer_vmaps)) {
     key = frame.map_in(frame, random::split(key, static_cast<int>(frame.lanes)));
   }
   return key;

@@ -1,4 +1,4 @@
-// A lane has no value of its own, so one that is kept could never be read: that is an error where it happens.
+// A placeholder has no value of its own, so one that is kept could never be read: that is an error where it happens.
 #include "mlx_core/transforms/escape.h"
 
 #include <atomic>
@@ -24,7 +24,7 @@ const array* kept_placeholder(const Frame& frame) {
 
 void set_collect_garbage(void (*collect)()) { collect_garbage.store(collect); }
 
-void check_escapes(const Frame& frame) {
+void check_escapes(const Frame& frame, const char* op, const char* remedy) {
   const array* kept = kept_placeholder(frame);
   if (!kept) {
     return;
@@ -37,10 +37,10 @@ void check_escapes(const Frame& frame) {
     }
   }
   const Origin& origin = origin_at(kept->node()->origin);
-  fail("vmap", "an array of one lane (shape ", kept->shape(), ", dtype ", kept->dtype(),
-      "), or one computed from it, is still referenced after the mapped function returned",
-      origin.line ? " (" + origin.file + ":" + std::to_string(origin.line) + ")" : std::string(),
-      ". Return what you want to keep: it comes out with a batch axis.");
+  fail(op, "an array inside the function (", frame.kind() == Frame::Kind::vmap ? "one lane, " : "", "shape ",
+      kept->shape(), ", dtype ", kept->dtype(),
+      "), or one computed from it, is still referenced after the function returned",
+      origin.line ? " (" + origin.file + ":" + std::to_string(origin.line) + ")" : std::string(), ". ", remedy);
 }
 
 } // namespace mlx::core

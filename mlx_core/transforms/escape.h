@@ -5,8 +5,9 @@
 
 namespace mlx::core {
 
-// Throws when somebody still refers to a lane of this frame, once the function and the replay are done.
-void check_escapes(const Frame& frame);
+// Throws when somebody still refers to a placeholder of this frame, once its function has returned and everything
+// that it led to is done. `remedy` ends the error.
+void check_escapes(const Frame& frame, const char* op, const char* remedy);
 // Called before deciding that a lane escaped: a language binding collects its garbage here. Null removes it.
 void set_collect_garbage(void (*collect)());
 

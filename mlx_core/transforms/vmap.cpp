@@ -113,7 +113,7 @@ std::vector<array> vmap_call(const VectorFunction& fun, const VmapAxes& in_axes,
       }
       mapped = replay(frame, outputs);
     }
-    check_escapes(frame);
+    check_escapes(frame, "vmap", "Return what you want to keep: it comes out with a batch axis.");
   }
 
   std::vector<array> results;

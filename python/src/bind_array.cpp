@@ -67,6 +67,9 @@ PyObject* new_unset(PyTypeObject* type, PyObject* args, PyObject* keywords) noex
   PyObject* self = new_instance(type, args, keywords);
   if (self) {
     new (nb::inst_ptr<array>(self)) array(unset);
+    if (open_handle_log) [[unlikely]] {
+      open_handle_log->made(self);
+    }
   }
   return self;
 }

@@ -15,6 +15,7 @@ void bind_grad(nb::module_& m);       // bind_grad.cpp: grad, value_and_grad
 void bind_vjp_jvp(nb::module_& m);    // bind_vjp_jvp.cpp: vjp, jvp
 void bind_vmap(nb::module_& m);       // bind_vmap.cpp
 void bind_custom(nb::module_& m);     // bind_custom.cpp: custom_function, checkpoint
+void bind_compile(nb::module_& m);    // bind_compile.cpp: compile, compile_stats
 void bind_evaluation(nb::module_& m); // bind_evaluation.cpp: eval, async_eval, synchronize, Ctrl-C
 
 // "list", for errors.

@@ -8,6 +8,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
 #include "python/src/numpy_scalar.h"
+#include "python/src/runtime_scalar.h"
 
 namespace mlx::python {
 
@@ -17,6 +18,9 @@ PyObject* wrap(array value) {
   nb::object handle = nb::inst_alloc(nb::handle(reinterpret_cast<PyObject*>(array_type)));
   new (nb::inst_ptr<array>(handle)) array(std::move(value));
   nb::inst_mark_ready(handle);
+  if (open_handle_log) [[unlikely]] {
+    open_handle_log->made(handle.ptr());
+  }
   return handle.release().ptr();
 }
 
@@ -133,7 +137,7 @@ bool has_attribute(PyObject* o, const char* name) {
 } // namespace
 
 bool is_scalar_or_array(PyObject* o) {
-  if (is_array(o) || PyFloat_Check(o) || PyLong_Check(o) || PyComplex_Check(o)) {
+  if (is_array(o) || PyFloat_Check(o) || PyLong_Check(o) || PyComplex_Check(o) || is_runtime_scalar(o)) {
     return true;
   }
   if (PyUnicode_Check(o) || PyBytes_Check(o) || PyType_Check(o)) {
@@ -155,6 +159,9 @@ std::optional<array> try_to_array(PyObject* o, std::optional<Dtype> like) {
   }
   if (std::optional<array> number = number_to_array(o, like)) {
     return number;
+  }
+  if (is_runtime_scalar(o)) {
+    return runtime_scalar_to_array(o, like);
   }
   if (!is_scalar_or_array(o)) {
     return std::nullopt;

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "mlx_core/array.h"
+#include "python/src/handle_log.h"
 
 namespace nb = nanobind;
 
@@ -31,11 +32,21 @@ extern PyTypeObject* array_type;
 
 inline bool is_array(PyObject* o) { return Py_TYPE(o) == array_type || PyType_IsSubtype(Py_TYPE(o), array_type); }
 inline bool is_array(nb::handle o) { return is_array(o.ptr()); }
-inline const array& read(PyObject* handle) { return *nb::inst_ptr<array>(handle); }
+// What it holds, past the log of a recording.
+inline array& held(nb::handle handle) { return *nb::inst_ptr<array>(handle); }
+inline const array& read(PyObject* handle) {
+  if (open_handle_log) [[unlikely]] {
+    open_handle_log->note(handle);
+  }
+  return held(handle);
+}
 inline const array& read(nb::handle handle) { return read(handle.ptr()); }
 inline void rebind(PyObject* handle, array value) {
+  if (open_handle_log) [[unlikely]] {
+    open_handle_log->note(handle);
+  }
   nb::ft_object_guard guard{nb::handle(handle)};
-  *nb::inst_ptr<array>(handle) = std::move(value);
+  held(handle) = std::move(value);
 }
 // A new handle; a new reference.
 PyObject* wrap(array value);
@@ -105,6 +116,9 @@ struct type_caster<mlx::core::array> : type_caster_base<mlx::core::array> {
   bool from_python(handle src, uint32_t flags, cleanup_list* cleanup) noexcept {
     bool exact = Py_TYPE(src.ptr()) == mlx::python::array_type && inst_ready(src);
     direct_ = exact ? inst_ptr<mlx::core::array>(src) : nullptr;
+    if (exact && mlx::python::open_handle_log) [[unlikely]] {
+      mlx::python::open_handle_log->note(src.ptr());
+    }
     return exact || Base::from_python(src, flags, cleanup);
   }
   template <typename T>

@@ -165,6 +165,10 @@ nb::object make_transformed(std::unique_ptr<Transformation> transformation) {
   return nb::steal(self);
 }
 
+const Transformation* transformation_of(nb::handle callable) {
+  return Py_TYPE(callable.ptr()) == transformed_type ? TransformedObject::of(callable.ptr())->transformation : nullptr;
+}
+
 void bind_transformed(nb::module_& m) {
   transformed_type = make_type();
   m.attr("_TransformedFunction") = nb::handle(reinterpret_cast<PyObject*>(transformed_type));

@@ -33,7 +33,6 @@ class Transformation {
   virtual nb::object call(const CallArguments& arguments) const = 0;
   nb::handle fun() const { return fun_; }
 
- protected:
   // fun(*values, **keywords) with the same positional count and keyword names as `arguments`.
   nb::object call_fun(std::span<PyObject* const> values, const CallArguments& arguments) const;
   // How fun calls its argument, for errors: "params"; "args[1]" for one of *args or when fun does not say.
@@ -47,6 +46,9 @@ class Transformation {
 // A callable that shows the name, documentation and signature of the function inside, takes part in garbage collection,
 // and binds like a function when it is a class attribute.
 nb::object make_transformed(std::unique_ptr<Transformation> transformation);
+
+// What is inside such a callable; null for any other object.
+const Transformation* transformation_of(nb::handle callable);
 
 void bind_transformed(nb::module_& m);
 

@@ -180,6 +180,20 @@ bool Tree::add_container_subclass(nb::handle o, Leaves& leaves) {
   return false;
 }
 
+void Tree::describe(std::string& bytes, Leaves& objects) const {
+  for (const Node& node : nodes_) {
+    bytes.push_back(static_cast<char>(node.kind));
+    bytes.append(reinterpret_cast<const char*>(&node.children), sizeof(node.children));
+    if (node.origin.is_valid()) { // a class, a function, or an instance that stands for its class
+      bool stands = node.kind == Kind::dict_like || node.kind == Kind::data_class;
+      objects.push_back(stands ? nb::borrow(reinterpret_cast<PyObject*>(Py_TYPE(node.origin.ptr()))) : node.origin);
+    }
+    if (node.keys.is_valid()) {
+      objects.push_back(node.keys);
+    }
+  }
+}
+
 nb::object Tree::build(std::span<const nb::object> leaves) const {
   size_t node = 0;
   const nb::object* leaf = leaves.data();

@@ -32,6 +32,9 @@ class Tree {
   // New containers of the same types around the leaves, of which there are leaf_count().
   nb::object build(std::span<const nb::object> leaves) const;
 
+  // Appends what tells this structure from others: bytes, and objects to be compared by ==.
+  void describe(std::string& bytes, Leaves& objects) const;
+
   // Where a leaf is, as one would write it in Python after the tree's name: "['layers'][2].weight".
   std::string path(size_t leaf) const;
 

@@ -162,3 +162,29 @@ TEST(checkpoint_keeps_nothing_and_changes_nothing) {
 TEST(integer_primals_are_refused_with_their_dtype) {
   CHECK_MESSAGE(TypeError, "int32", grad(Unary1([](const array& x) { return x; }))(array(1)));
 }
+
+TEST(a_compiled_function_runs_once_for_shapes_and_dtypes) {
+  int runs = 0;
+  VectorFunction f = compile([&](const std::vector<array>& in) {
+    ++runs;
+    return std::vector<array>{sin(in[0]) * in[1] + random::uniform({2}), in[1]};
+  });
+  array x({1.0f, 2.0f}), y(3.0f);
+  random::seed(1);
+  array expected = sin(x) * y + random::uniform({2});
+  random::seed(1);
+  std::vector<array> out = f({x, y});
+  CHECK(array_equal(out[0], expected).item<bool>());
+  CHECK_EQ(out[1].item<float>(), 3.f);
+  f({x, y});
+  CHECK_EQ(runs, 1);
+  CHECK(!array_equal(f({x, y})[0], expected).item<bool>()); // draws go on
+  f({ones({2, 2}), y});
+  CHECK_EQ(runs, 2);
+  Unary1 of_x = [&](const array& a) { return sum(f({a, y})[0]); };
+  array gradient = grad(of_x)(x);
+  eval(gradient);
+  CHECK(near(gradient.data<float>()[1], std::cos(2.0) * 3));
+  CHECK_MESSAGE(std::invalid_argument, "being recorded",
+      compile([](const std::vector<array>& in) { return std::vector<array>{array(in[0].item<float>())}; })({y}));
+}

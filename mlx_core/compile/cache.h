@@ -1,0 +1,84 @@
+// Cache: entries by key, of which the least recently used goes when there are too many.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+namespace mlx::core {
+
+// Several entries may have one key; they differ in what only looking at them shows. Safe to share between threads: an
+// entry in use outlives its place here.
+template <typename Entry>
+class Cache {
+ public:
+  explicit Cache(size_t capacity) : capacity_(capacity) {}
+
+  // The entries of a key, most recently used first; null behind the last. Asking for one is using it.
+  std::shared_ptr<Entry> at(const std::string& key, size_t number) {
+    std::lock_guard lock(mutex_);
+    auto found = by_key_.find(key);
+    if (found == by_key_.end() || number >= found->second.size()) {
+      return nullptr;
+    }
+    Position position = *std::next(found->second.begin(), static_cast<ptrdiff_t>(number));
+    used_.splice(used_.begin(), used_, position);
+    return position->entry;
+  }
+
+  void insert(const std::string& key, std::shared_ptr<Entry> entry) {
+    std::shared_ptr<Entry> evicted; // let go outside of the lock
+    std::lock_guard lock(mutex_);
+    used_.push_front({key, std::move(entry)});
+    by_key_[key].push_front(used_.begin());
+    if (used_.size() > capacity_) {
+      evicted = remove_last();
+      ++evictions_;
+    }
+  }
+
+  void clear() {
+    std::list<Item> gone;
+    std::lock_guard lock(mutex_);
+    by_key_.clear();
+    gone.swap(used_);
+  }
+
+  size_t size() const {
+    std::lock_guard lock(mutex_);
+    return used_.size();
+  }
+  size_t evictions() const {
+    std::lock_guard lock(mutex_);
+    return evictions_;
+  }
+
+ private:
+  struct Item {
+    std::string key;
+    std::shared_ptr<Entry> entry;
+  };
+  using Position = typename std::list<Item>::iterator;
+
+  std::shared_ptr<Entry> remove_last() {
+    Position last = std::prev(used_.end());
+    std::list<Position>& positions = by_key_.at(last->key);
+    positions.remove(last);
+    if (positions.empty()) {
+      by_key_.erase(last->key);
+    }
+    std::shared_ptr<Entry> entry = std::move(last->entry);
+    used_.pop_back();
+    return entry;
+  }
+
+  size_t capacity_;
+  size_t evictions_ = 0;
+  mutable std::mutex mutex_;
+  std::list<Item> used_; // most recently used first
+  std::unordered_map<std::string, std::list<Position>> by_key_;
+};
+
+} // namespace mlx::core

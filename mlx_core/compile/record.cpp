@@ -1,0 +1,93 @@
+// Running a function on placeholders and keeping what it did.
+#include "mlx_core/compile/record.h"
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <numeric>
+
+#include "mlx_core/random.h"
+#include "mlx_core/trace_level.h"
+#include "mlx_core/transforms/escape.h"
+
+namespace mlx::core {
+
+namespace {
+
+// Scalars such as the 2 in 2 * x, by their bits.
+bool is_same_constant(const array& a, const array& b) {
+  return a.is_available() && b.is_available() && a.ndim() == 0 && b.ndim() == 0 && a.dtype() == b.dtype() &&
+         std::memcmp(a.raw_data(), b.raw_data(), static_cast<size_t>(a.itemsize())) == 0;
+}
+
+// For each input of a plan whose last ones are these constants: itself, or an earlier one that is the same constant.
+std::vector<int32_t> same_inputs(size_t inputs, const std::vector<array>& constants) {
+  std::vector<int32_t> same(inputs);
+  std::iota(same.begin(), same.end(), 0);
+  size_t before = inputs - constants.size();
+  for (size_t i = 0; i < constants.size(); ++i) {
+    auto is_same = [&](const array& a) { return is_same_constant(a, constants[i]); };
+    auto twin = std::find_if(constants.begin(), constants.begin() + static_cast<ptrdiff_t>(i), is_same);
+    same[before + i] = static_cast<int32_t>(before + static_cast<size_t>(twin - constants.begin()));
+  }
+  return same;
+}
+
+} // namespace
+
+Recording record(const RecordedFunction& fun, std::span<const Spec> arguments, const std::function<void()>& release) {
+  bool inside_another = !Frame::open().empty();
+  Frame frame(Frame::Kind::trace);
+  Recording recording;
+  {
+    std::vector<array> placeholders;
+    for (const Spec& spec : arguments) {
+      placeholders.push_back(frame.abstract(spec.shape, spec.dtype));
+    }
+    array key = frame.abstract(Shape{2}, uint32);
+    random::SequenceScope sequence(key);
+    std::vector<array> outputs = fun(placeholders, [&](const array& a) { return frame.primal(a); });
+    recording.draws = sequence.state().id() != key.id();
+    if (recording.draws) {
+      outputs.push_back(sequence.state());
+    }
+    recording.plan = Plan(frame, outputs, recording.constants);
+  }
+  release();
+  check_escapes(frame, "compile",
+      "Return what you want to keep, or name the container that holds it in outputs; see mx.compile.");
+  for (const array& a : recording.constants) {
+    recording.reusable = recording.reusable && (a.node()->level == 0 || !inside_another);
+  }
+  recording.simplified = recording.plan;
+  recording.simplified.simplify(same_inputs(recording.plan.input_count(), recording.constants));
+  return recording;
+}
+
+std::vector<array> replay(const Recording& recording, std::span<const array> arguments, std::span<const array> hidden) {
+  auto run = [&](const array& key) {
+    SmallVector<array, 8> inputs(arguments.begin(), arguments.end());
+    inputs.push_back(key);
+    for (std::span<const array> more : {hidden, std::span<const array>(recording.constants)}) {
+      for (const array& a : more) {
+        inputs.push_back(a);
+      }
+    }
+    bool traced = std::any_of(inputs.begin(), inputs.end(), [](const array& a) { return is_traced(*a.node()); });
+    return (traced ? recording.plan : recording.simplified).replay({inputs.begin(), inputs.size()});
+  };
+  if (!recording.draws) {
+    static const array& unused = *new array(0.0f);
+    return run(unused);
+  }
+  static std::mutex one_at_a_time; // two calls must not draw the same numbers
+  std::lock_guard lock(one_at_a_time);
+  std::vector<array> outputs = run(random::state());
+  random::set_state(outputs.back());
+  outputs.pop_back();
+  return outputs;
+}
+
+bool must_run_itself(const Recording& recording) { return recording.draws && !open_vmaps().empty(); }
+
+} // namespace mlx::core

@@ -1,0 +1,36 @@
+// Recording a function once, for arguments of given shapes and dtypes.
+#pragma once
+
+#include "mlx_core/compile/plan.h"
+#include "mlx_core/transforms.h"
+
+namespace mlx::core {
+
+struct Recording {
+  Plan plan;       // as the function did it: what other transforms see
+  Plan simplified; // what is evaluated
+  // What the function used beside its arguments and without hiding it: constants.
+  std::vector<array> constants;
+  // It drew random numbers without a key. Then the last output is what the implicit sequence goes on from.
+  bool draws = false;
+  // False when a constant belongs to a transform that is open around it: then it can serve this one call only.
+  bool reusable = true;
+};
+
+// A function that is recorded. While it runs, hide(a) makes an array with the value of `a` that counts as a further
+// argument, because another array may stand there at another call.
+using Hide = std::function<array(const array&)>;
+using RecordedFunction = std::function<std::vector<array>(const std::vector<array>& arguments, const Hide& hide)>;
+
+// Runs `fun` on arguments without values. Throws when an argument, or an array computed from one, is kept after fun has
+// returned; `release` is called before that is decided, to let go what fun's caller holds.
+Recording record(
+    const RecordedFunction& fun, std::span<const Spec> arguments, const std::function<void()>& release = [] {});
+
+// The outputs for these arguments, and for the arrays in the place of those that fun hid, in order. Draws go on with
+// the implicit sequence.
+std::vector<array> replay(const Recording& recording, std::span<const array> arguments, std::span<const array> hidden);
+// Whether replaying is not what calling the function is: it draws, and lanes of an open vmap draw each for itself.
+bool must_run_itself(const Recording& recording);
+
+} // namespace mlx::core

@@ -1,0 +1,114 @@
+// Encoding the arguments of a call. The common containers are encoded on the way; others go through Tree.
+#include "python/src/call_key.h"
+
+#include "mlx_core/error.h"
+
+namespace mlx::python {
+
+CallKey::CallKey(const CallArguments& call, nb::handle state) {
+  bytes_.reserve(128);
+  core::append_bytes(bytes_, static_cast<uint32_t>(call.positional));
+  for (size_t i = 0; i < call.values.size(); ++i) {
+    if (i >= call.positional) {
+      add_text(call.keyword_name(i - call.positional).ptr());
+    }
+    add(call.values[i]);
+  }
+  state_begin_ = arrays_.size();
+  if (state.is_valid() && !state.is_none()) {
+    bytes_.push_back('|');
+    add(state.ptr());
+  }
+}
+
+void CallKey::add_text(PyObject* unicode) {
+  Py_ssize_t size = 0;
+  const char* text = PyUnicode_AsUTF8AndSize(unicode, &size);
+  if (!text) {
+    throw nb::python_error();
+  }
+  core::append_bytes(bytes_, static_cast<uint32_t>(size));
+  bytes_.append(text, static_cast<size_t>(size));
+}
+
+void CallKey::add(PyObject* o) {
+  PyTypeObject* type = Py_TYPE(o);
+  if (type == array_type) {
+    bytes_.push_back('A');
+    core::append_spec(bytes_, read(o));
+    arrays_.push_back(nb::borrow(o));
+  } else if (o == Py_None || o == Py_True || o == Py_False) {
+    bytes_.push_back(o == Py_None ? 'N' : o == Py_True ? 'T' : 'F');
+  } else if (type == &PyFloat_Type) {
+    bytes_.push_back('D');
+    numbers_.push_back({bytes_.size(), nb::borrow(o)});
+    core::append_bytes(bytes_, PyFloat_AS_DOUBLE(o));
+  } else if (type == &PyComplex_Type) {
+    bytes_.push_back('C');
+    numbers_.push_back({bytes_.size(), nb::borrow(o)});
+    core::append_bytes(bytes_, PyComplex_AsCComplex(o));
+  } else if (type == &PyUnicode_Type) {
+    bytes_.push_back('S');
+    add_text(o);
+  } else if (type == &PyTuple_Type || type == &PyList_Type) {
+    bytes_.push_back(type == &PyTuple_Type ? '(' : '[');
+    Py_ssize_t count = PySequence_Fast_GET_SIZE(o);
+    core::append_bytes(bytes_, static_cast<uint32_t>(count));
+    for (Py_ssize_t i = 0; i < count && i < PySequence_Fast_GET_SIZE(o); ++i) {
+      add(PySequence_Fast_GET_ITEM(o, i));
+    }
+  } else if (type == &PyDict_Type) {
+    bytes_.push_back('{');
+    core::append_bytes(bytes_, static_cast<uint32_t>(PyDict_GET_SIZE(o)));
+    Py_ssize_t position = 0;
+    PyObject *key = nullptr, *value = nullptr;
+    while (PyDict_Next(o, &position, &key, &value)) {
+      PyUnicode_CheckExact(key) ? add_text(key) : add_object(key);
+      add(value);
+    }
+  } else if (type == &PyLong_Type) {
+    int overflow = 0;
+    long long value = PyLong_AsLongLongAndOverflow(o, &overflow);
+    if (overflow) {
+      add_object(o);
+    } else {
+      bytes_.push_back('I');
+      core::append_bytes(bytes_, value);
+    }
+  } else {
+    Leaves leaves;
+    Tree tree(nb::handle(o), leaves);
+    if (leaves.size() == 1 && leaves[0].is(o)) { // no container
+      if (is_array(o)) {
+        bytes_.push_back('a');
+        core::append_spec(bytes_, read(o));
+        arrays_.push_back(nb::borrow(o));
+        add_object(reinterpret_cast<PyObject*>(type));
+      } else {
+        add_object(o);
+      }
+      return;
+    }
+    bytes_.push_back('R');
+    tree.describe(bytes_, objects_);
+    for (const nb::object& leaf : leaves) {
+      add(leaf.ptr());
+    }
+  }
+}
+
+void CallKey::add_object(PyObject* o) {
+  Py_hash_t hash = PyObject_Hash(o);
+  if (hash == -1 && PyErr_Occurred()) {
+    PyErr_Clear();
+    core::fail<core::TypeError>("compile", "an argument is, or holds, a ", Py_TYPE(o)->tp_name,
+        ", which has no hash, so that it is unknown whether a recording fits; pass arrays (mx.array), numbers, "
+        "strings, "
+        "containers of these, or something hashable.");
+  }
+  bytes_.push_back('O');
+  core::append_bytes(bytes_, hash);
+  objects_.push_back(nb::borrow(o));
+}
+
+} // namespace mlx::python

@@ -1,0 +1,50 @@
+// What decides whether a recording serves a call: the structure of the arguments, the shapes and dtypes of their
+// arrays, and everything in them that is no array.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "mlx_core/compile/key.h"
+#include "python/src/convert.h"
+#include "python/src/transformed.h"
+#include "python/src/trees.h"
+
+namespace mlx::python {
+
+class CallKey {
+ public:
+  // The arguments of the call, then `state`, a further tree (or null).
+  CallKey(const CallArguments& call, nb::handle state);
+
+  // A float or complex argument: where its value stands in bytes().
+  struct Number {
+    size_t offset;
+    nb::object value;
+    size_t size() const { return PyFloat_Check(value.ptr()) ? sizeof(double) : sizeof(Py_complex); }
+  };
+
+  const std::string& bytes() const { return bytes_; }
+  // Array handles in the order of the leaves; those of the state begin at state_begin(). Owned, because the function
+  // may take apart what holds them.
+  const std::vector<nb::object>& arrays() const { return arrays_; }
+  size_t state_begin() const { return state_begin_; }
+  const std::vector<Number>& numbers() const { return numbers_; }
+  // Objects that bytes() has only the hash of.
+  const std::vector<nb::object>& objects() const { return objects_; }
+  // Makes the key independent of this number's value.
+  void forget(const Number& number) { bytes_.replace(number.offset, number.size(), number.size(), '\xff'); }
+
+ private:
+  void add(PyObject* o);
+  void add_object(PyObject* o);
+  void add_text(PyObject* unicode);
+
+  std::string bytes_;
+  std::vector<nb::object> arrays_;
+  size_t state_begin_ = 0;
+  std::vector<Number> numbers_;
+  std::vector<nb::object> objects_;
+};
+
+} // namespace mlx::python

@@ -1,0 +1,263 @@
+// Recording a Python function, and running the recording.
+#include "python/src/compiled_trace.h"
+
+#include <algorithm>
+
+#include "mlx_core/error.h"
+#include "python/src/runtime_scalar.h"
+
+namespace mlx::python {
+
+namespace {
+
+bool equal(const nb::object& a, const nb::object& b) {
+  int result = PyObject_RichCompareBool(a.ptr(), b.ptr(), Py_EQ);
+  if (result < 0) {
+    PyErr_Clear(); // objects that do not compare are different
+  }
+  return result > 0;
+}
+
+array number_array(const CallKey::Number& number) {
+  if (PyFloat_Check(number.value.ptr())) {
+    return array(PyFloat_AS_DOUBLE(number.value.ptr()), core::float64);
+  }
+  Py_complex z = PyComplex_AsCComplex(number.value.ptr());
+  return array(core::complex128_t(z.real, z.imag), core::complex128);
+}
+
+bool same_spec(const array& a, const array& b) { return a.dtype() == b.dtype() && a.shape() == b.shape(); }
+
+} // namespace
+
+// The one run of the function, on handles that hold placeholders. What it changes is put back at the end, whatever
+// happens.
+class CompiledTrace::Recorder {
+ public:
+  Recorder(CompiledTrace& trace, const CompiledFunction& function, const CallArguments& call, const CallKey& key)
+      : trace_(trace), function_(function), call_(call), key_(key), state_before_(state_leaves(function.outputs)) {
+    for (size_t i = key.state_begin(); i < key.arrays().size(); ++i) {
+      inputs_before_.push_back(held(key.arrays()[i]));
+    }
+  }
+
+  ~Recorder() {
+    if (!done_) {
+      log_.reset();
+      try {
+        put_back();
+        for (const StateLeaf& leaf : state_before_) {
+          leaf.place.assign(function_.outputs, leaf.handle);
+        }
+      } catch (...) { // a container that the function took apart; the function's own error matters more
+        PyErr_Clear();
+      }
+    }
+  }
+
+  std::vector<array> run(const std::vector<array>& placeholders, const core::Hide& hide) {
+    log_.emplace(hide);
+    nb::object result = call_function(placeholders);
+    std::vector<array> outputs;
+    trace_.output_.emplace(result, outputs);
+    check_numbers(result);
+    result.reset();
+    find_changes(placeholders, outputs);
+    log_->close();
+    for (const HandleLog::Entry& entry : log_->entries()) {
+      trace_.surroundings_.push_back({nb::borrow(entry.handle), entry.first, entry.hidden.is_available()});
+    }
+    return outputs;
+  }
+
+  // Nothing of ours may hold a placeholder when this has run.
+  void release() {
+    put_back();
+    arguments_.clear();
+    log_.reset();
+    for (const StatePlace& place : trace_.changed_state_) {
+      place.assign(function_.outputs, nb::none());
+    }
+  }
+
+  // Everything went well: nothing is to be put back any more.
+  void finish() { done_ = true; }
+
+ private:
+  nb::object call_function(const std::vector<array>& placeholders) {
+    Leaves leaves;
+    std::vector<Tree> trees;
+    for (PyObject* value : call_.values) {
+      trees.emplace_back(value, leaves);
+    }
+    size_t next_array = 0, next_number = 0, next_runtime = key_.arrays().size();
+    for (nb::object& leaf : leaves) {
+      if (is_array(leaf)) {
+        leaf = nb::steal(wrap(placeholders[next_array++]));
+        arguments_.push_back(leaf);
+      } else if (PyFloat_CheckExact(leaf.ptr()) || PyComplex_CheckExact(leaf.ptr())) {
+        if (trace_.runtime_numbers_[next_number++]) {
+          leaf = make_runtime_scalar(placeholders[next_runtime++]);
+        }
+      }
+    }
+    for (size_t i = key_.state_begin(); i < key_.arrays().size(); ++i) {
+      arguments_.push_back(key_.arrays()[i]);
+      log_->made(key_.arrays()[i].ptr());
+      held(key_.arrays()[i]) = placeholders[i];
+    }
+    std::vector<nb::object> built;
+    std::vector<PyObject*> values;
+    size_t first = 0;
+    for (const Tree& tree : trees) {
+      built.push_back(tree.build(std::span(leaves).subspan(first, tree.leaf_count())));
+      values.push_back(built.back().ptr());
+      first += tree.leaf_count();
+    }
+    leaves.clear();
+    return function_.transformation.call_fun(values, call_);
+  }
+
+  // A number that is only known at each call cannot be returned as a Python number.
+  static void check_numbers(nb::handle result) {
+    Leaves leaves;
+    Tree::collect(result, leaves);
+    for (const nb::object& leaf : leaves) {
+      if (is_runtime_scalar(leaf.ptr())) {
+        PyNumber_Float(leaf.ptr()); // says so
+        throw nb::python_error();
+      }
+    }
+  }
+
+  void find_changes(const std::vector<array>& placeholders, std::vector<array>& outputs) {
+    for (size_t i = 0; i < arguments_.size(); ++i) {
+      if (held(arguments_[i]).id() != placeholders[i].id()) {
+        outputs.push_back(held(arguments_[i]));
+        trace_.changed_arguments_.push_back(i);
+      }
+    }
+    for (const HandleLog::Entry& entry : log_->entries()) {
+      nb::object handle = nb::borrow(entry.handle);
+      if (held(handle).id() != entry.hidden.id()) {
+        outputs.push_back(held(handle));
+        trace_.changed_handles_.push_back(handle);
+      }
+    }
+    for (const StateLeaf& leaf : state_leaves(function_.outputs)) {
+      if (log_->was_made(leaf.handle.ptr()) && !is_input(leaf.handle)) {
+        outputs.push_back(held(leaf.handle));
+        trace_.changed_state_.push_back(leaf.place);
+      }
+    }
+  }
+
+  bool is_input(const nb::object& handle) const {
+    auto begin = key_.arrays().begin() + static_cast<ptrdiff_t>(key_.state_begin());
+    return std::any_of(begin, key_.arrays().end(), [&](const nb::object& input) { return input.is(handle); });
+  }
+
+  void put_back() {
+    for (size_t i = 0; i < inputs_before_.size(); ++i) {
+      held(key_.arrays()[key_.state_begin() + i]) = inputs_before_[i];
+    }
+  }
+
+  CompiledTrace& trace_;
+  const CompiledFunction& function_;
+  const CallArguments& call_;
+  const CallKey& key_;
+  std::vector<StateLeaf> state_before_;
+  std::vector<array> inputs_before_;
+  std::vector<nb::object> arguments_; // handles inside the function: arrays of the call, then of the state
+  std::optional<HandleLog> log_;
+  bool done_ = false;
+};
+
+CompiledTrace::CompiledTrace(const CompiledFunction& function, const CallArguments& call, const CallKey& key,
+    const std::vector<bool>& runtime_numbers)
+    : runtime_numbers_(runtime_numbers), objects_(key.objects()) {
+  std::vector<core::Spec> specs;
+  for (const nb::object& handle : key.arrays()) {
+    specs.push_back({read(handle).shape(), read(handle).dtype()});
+  }
+  for (size_t i = 0; i < key.numbers().size(); ++i) {
+    if (runtime_numbers[i]) {
+      specs.push_back({{}, PyFloat_Check(key.numbers()[i].value.ptr()) ? core::float64 : core::complex128});
+    }
+  }
+  {
+    Recorder recorder(*this, function, call, key);
+    recording_ =
+        core::record([&](const std::vector<array>& in, const core::Hide& hide) { return recorder.run(in, hide); },
+            specs, [&] { recorder.release(); });
+    recorder.finish();
+  }
+  std::unordered_set<PyObject*> handles;
+  for (const Surrounding& surrounding : surroundings_) {
+    handles.insert(surrounding.handle.ptr());
+  }
+  names_ = NameGuards(function.transformation.fun(), handles);
+}
+
+bool CompiledTrace::fits(const CallKey& key) const {
+  for (const Surrounding& s : surroundings_) {
+    const array& now = read(s.handle);
+    if (!same_spec(now, s.first) || (s.value_was_read && now.id() != s.first.id())) {
+      return false;
+    }
+  }
+  return names_.hold() &&
+         std::equal(objects_.begin(), objects_.end(), key.objects().begin(), key.objects().end(), equal);
+}
+
+std::string CompiledTrace::misfit(const CallKey& key) const {
+  if (std::string name = names_.changed(); !name.empty()) {
+    return name +
+           ", which it reads from around it, is another object now (pass it as an argument, or list what holds "
+           "it in inputs)";
+  }
+  for (const Surrounding& s : surroundings_) {
+    const array& now = read(s.handle);
+    if (!same_spec(now, s.first)) {
+      return "an array that it reads from around it was " + std::string(name_of(s.first.dtype())) +
+             to_string(s.first.shape()) + ", is " + std::string(name_of(now.dtype())) + to_string(now.shape());
+    }
+    if (s.value_was_read && now.id() != s.first.id()) {
+      return "an array whose value it reads, of shape " + to_string(now.shape()) + ", changed";
+    }
+  }
+  return fits(key) ? "" : "an object among the arguments is another one";
+}
+
+nb::object CompiledTrace::run(const CompiledFunction& function, const CallKey& key) const {
+  core::SmallVector<array, 8> arguments;
+  for (const nb::object& handle : key.arrays()) {
+    arguments.push_back(read(handle));
+  }
+  for (size_t i = 0; i < runtime_numbers_.size(); ++i) {
+    if (runtime_numbers_[i]) {
+      arguments.push_back(number_array(key.numbers()[i]));
+    }
+  }
+  core::SmallVector<array, 8> hidden;
+  for (const Surrounding& surrounding : surroundings_) {
+    hidden.push_back(read(surrounding.handle));
+  }
+  std::vector<array> outputs =
+      core::replay(recording_, {arguments.begin(), arguments.size()}, {hidden.begin(), hidden.size()});
+  size_t returned = output_->array_count();
+  const array* next = outputs.data() + returned;
+  for (size_t i : changed_arguments_) {
+    rebind(key.arrays()[i].ptr(), *next++);
+  }
+  for (const nb::object& handle : changed_handles_) {
+    rebind(handle.ptr(), *next++);
+  }
+  for (const StatePlace& place : changed_state_) {
+    place.assign(function.outputs, nb::steal(wrap(*next++)));
+  }
+  return output_->build(std::span<const array>(outputs).first(returned));
+}
+
+} // namespace mlx::python
