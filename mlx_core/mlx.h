@@ -5,6 +5,7 @@
 #include "mlx_core/array.h"
 #include "mlx_core/device.h"
 #include "mlx_core/dtype.h"
+#include "mlx_core/jacobian.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/random.h"
 #include "mlx_core/registry.h"

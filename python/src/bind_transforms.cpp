@@ -12,6 +12,8 @@ void bind_transforms(nb::module_& m) {
   bind_evaluation(m);
   bind_vjp_jvp(m);
   bind_grad(m);
+  bind_jacobian(m);
+  bind_linearize(m);
   bind_vmap(m);
   bind_custom(m);
 }

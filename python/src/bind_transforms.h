@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "mlx_core/error.h"
 #include "python/src/trees.h"
 
 namespace nb = nanobind;
@@ -14,10 +15,18 @@ namespace mlx::python {
 void bind_grad(nb::module_& m);       // bind_grad.cpp: grad, value_and_grad
 void bind_vjp_jvp(nb::module_& m);    // bind_vjp_jvp.cpp: vjp, jvp
 void bind_vmap(nb::module_& m);       // bind_vmap.cpp
+void bind_jacobian(nb::module_& m);   // bind_jacobian.cpp: jacfwd, jacrev, jacobian, value_and_jacobian, hessian
+void bind_linearize(nb::module_& m);  // bind_linearize.cpp: linearize, hvp
 void bind_custom(nb::module_& m);     // bind_custom.cpp: custom_function, checkpoint
 void bind_evaluation(nb::module_& m); // bind_evaluation.cpp: eval, async_eval, synchronize, Ctrl-C
 
 // "list", for errors.
 inline std::string class_name(nb::handle o) { return Py_TYPE(o.ptr())->tp_name; }
+
+inline void check_callable(const char* op, nb::handle fun) {
+  if (!PyCallable_Check(fun.ptr())) {
+    core::fail<core::TypeError>(op, "fun is a ", class_name(fun), "; it should be a callable.");
+  }
+}
 
 } // namespace mlx::python

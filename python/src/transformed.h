@@ -32,8 +32,6 @@ class Transformation {
   virtual const char* name() const = 0; // "grad"
   virtual nb::object call(const CallArguments& arguments) const = 0;
   nb::handle fun() const { return fun_; }
-
- protected:
   // fun(*values, **keywords) with the same positional count and keyword names as `arguments`.
   nb::object call_fun(std::span<PyObject* const> values, const CallArguments& arguments) const;
   // How fun calls its argument, for errors: "params"; "args[1]" for one of *args or when fun does not say.
