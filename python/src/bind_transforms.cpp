@@ -14,6 +14,7 @@ void bind_transforms(nb::module_& m) {
   bind_grad(m);
   bind_jacobian(m);
   bind_linearize(m);
+  bind_check_grads(m);
   bind_vmap(m);
   bind_custom(m);
 }
