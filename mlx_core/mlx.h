@@ -10,4 +10,5 @@
 #include "mlx_core/ops.h"
 #include "mlx_core/random.h"
 #include "mlx_core/registry.h"
+#include "mlx_core/sparse_jacobian.h"
 #include "mlx_core/transforms.h"

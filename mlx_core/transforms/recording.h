@@ -13,6 +13,7 @@ class Recording {
 
   const std::vector<array>& primals() const { return primals_; }
   const std::vector<array>& outputs() const { return outputs_; }
+  const Frame& frame() const { return frame_; }
   // Of the outputs with respect to the primals. Its first nodes stand for the primals.
   const Tape& tape() const { return tape_; }
 

@@ -15,6 +15,7 @@ void bind_transforms(nb::module_& m) {
   bind_jacobian(m);
   bind_linearize(m);
   bind_check_grads(m);
+  bind_sparse_jacobian(m);
   bind_vmap(m);
   bind_custom(m);
 }
