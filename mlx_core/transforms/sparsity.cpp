@@ -202,20 +202,38 @@ class SparsityPass {
     }
   }
 
-  // Each element of the output is one element of an operand.
-  Ids taken(Node* node, const std::vector<array>& operands, const std::vector<SetId>& numbered) {
+  // Each element of the output is one element of an operand: then it also follows other numbers, drawn without any
+  // order. nullopt when it does not, as in sums of elements.
+  std::optional<Ids> taken(Node* node, const std::vector<array>& operands, const std::vector<SetId>& numbered) {
+    std::vector<int64_t> drawn(numbered.size());
+    for (size_t i = 1; i < drawn.size(); ++i) { // splitmix64
+      uint64_t z = i * 0x9e3779b97f4a7c15ull;
+      z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+      drawn[i] = static_cast<int64_t>((z ^ (z >> 27)) >> 8);
+    }
+    array drawn_numbers(drawn.begin(), Shape{static_cast<int64_t>(drawn.size())}, int64);
+    std::vector<array> others;
+    for (size_t i = 0; i < operands.size(); ++i) {
+      bool data = node->operands()[i].dtype().is_inexact();
+      others.push_back(data ? take(drawn_numbers, operands[i], 0) : operands[i]);
+    }
     array numbers = contiguous(applied(self(*node->primitive), operands));
-    numbers.eval();
+    array checks = contiguous(applied(self(*node->primitive), others));
+    eval(numbers, checks);
     Ids out(count_of(node->shape));
     for (size_t k = 0; k < out.size(); ++k) {
-      out[k] = numbered[static_cast<size_t>(numbers.data<int64_t>()[k])];
+      auto number = static_cast<size_t>(numbers.data<int64_t>()[k]);
+      if (number >= numbered.size() || checks.data<int64_t>()[k] != drawn[number]) {
+        return std::nullopt;
+      }
+      out[k] = numbered[number];
     }
     return out;
   }
 
   // Each element of an operand goes to one element of the output, which adds up what it gets: the transpose, run on
   // numbers of output elements, shows where.
-  Ids landed(Node* node, const std::vector<array>& operands, const std::vector<SetId>& numbered) {
+  std::optional<Ids> landed(Node* node, const std::vector<array>& operands, const std::vector<SetId>& numbered) {
     Ids out(count_of(node->shape));
     std::vector<array> floating;
     SmallVector<bool, 4> wanted;
@@ -234,7 +252,11 @@ class SparsityPass {
       array places = contiguous(astype(*pulled[i], int64)), sources = contiguous(operands[i]);
       eval(places, sources);
       for (size_t k = 0, count = count_of(sources.shape()); k < count; ++k) {
-        SetId& to = out[static_cast<size_t>(places.data<int64_t>()[k])];
+        auto place = static_cast<size_t>(places.data<int64_t>()[k]);
+        if (place >= out.size()) {
+          return std::nullopt;
+        }
+        SetId& to = out[place];
         to = sets.united(to, numbered[static_cast<size_t>(sources.data<int64_t>()[k])]);
       }
     }

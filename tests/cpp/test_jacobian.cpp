@@ -1,8 +1,9 @@
-// Jacobians, Hessians, linear approximations and chunks through the C++ API.
+// Jacobians, Hessians, linear approximations, chunks, sparse matrices and check_grads through the C++ API.
 #include <cmath>
 
 #include "check.h"
 #include "mlx_core/mlx.h"
+#include "mlx_core/ops/linear.h"
 
 using namespace mlx::core;
 
@@ -79,4 +80,70 @@ TEST(chunks_of_a_vmap) {
     CHECK(same(vmap(f, {0}, {0}, ChunkSize::of(lanes))({x})[0], expected));
   }
   CHECK(same(vmap(f, {0}, {0}, ChunkSize::automatic())({x})[0], expected));
+}
+
+TEST(sparse_matrices) {
+  ArrayFunction f = [](const array& x) { return square(slice(x, {1}, {7})) - slice(x, {0}, {6}) * slice(x, {2}, {8}); };
+  array x = arange(1, 9, 1, float64);
+  std::shared_ptr<const SparsePlan> plan;
+  SparseMatrix sparse = sparse_jacobian(f, x, plan);
+  CHECK_EQ(sparse.passes, 3);
+  CHECK(same(sparse.todense(), jacobian(f)(x)));
+  std::shared_ptr<const SparsePlan> first = plan;
+  CHECK(same(sparse_jacobian(f, x * 2.0, plan).todense(), jacobian(f)(x * 2.0)));
+  CHECK(plan == first);
+  ArrayFunction energy = [&](const array& v) { return sum(f(v)); };
+  plan.reset();
+  CHECK(same(sparse_hessian(energy, x, plan).todense(), hessian(energy)(x)));
+}
+
+namespace {
+
+// x_i + x_{i+1}: a linear primitive that leaves `dependence` as its kind has it, which is wrong for sums.
+class NeighbourSum final : public Linear {
+ public:
+  const char* name() const override { return "NeighbourSum"; }
+  Specs infer(Operands in) const override { return {{Shape{in[0].shape(0) - 1}, in[0].dtype()}}; }
+  void eval_cpu(Operands in, std::span<array> out) const override {
+    out[0].allocate();
+    in[0].dtype() == int64 ? run<int64_t>(in[0], out[0]) : run<double>(in[0], out[0]);
+  }
+  array transpose(const array& ct, const array&) const override { return pad(ct, 0, 1) + pad(ct, 1, 0); }
+  Mapped vmap(Operands in, const MapAxes& axes) const override {
+    array x = moveaxis(in[0], *axes[0], 0);
+    int64_t lanes = x.shape(0), n = x.shape(1);
+    return {{slice(x, {0, 0}, {lanes, n - 1}) + slice(x, {0, 1}, {lanes, n})}, {0}};
+  }
+
+ private:
+  static array pad(const array& a, int before, int after) {
+    return concatenate({zeros({before}, a.dtype()), a, zeros({after}, a.dtype())});
+  }
+  template <typename T>
+  static void run(const array& in, array& out) {
+    const T* from = in.data<T>();
+    T* to = static_cast<T*>(out.mutable_data());
+    for (int64_t i = 0; i < out.size(); ++i, from += in.strides()[0]) {
+      to[i] = from[0] + from[in.strides()[0]];
+    }
+  }
+};
+
+} // namespace
+
+TEST(a_pattern_does_not_trust_what_a_primitive_says) {
+  ArrayFunction f = [](const array& x) { return applied(make_primitive<NeighbourSum>(), {x * x}); };
+  array x = arange(1, 7, 1, float64);
+  std::shared_ptr<const SparsePlan> plan;
+  CHECK(same(sparse_jacobian(f, x, plan).todense(), jacobian(f)(x)));
+}
+
+TEST(check_grads_throws_what_is_wrong) {
+  VectorFunction square_of = [](const std::vector<array>& in) { return std::vector<array>{in[0] * in[0]}; };
+  array x({0.5, 1.5}, float64);
+  check_grads(square_of, {x});
+  VectorFunction wrong = custom_vjp(square_of, [](const auto& primals, const auto& cotangents, const auto&) {
+    return std::vector<array>{cotangents[0] * primals[0]};
+  });
+  CHECK_MESSAGE(GradientMismatch, "mode \"rev\", order 1: the vjp with respect to primal 0", check_grads(wrong, {x}));
 }
