@@ -23,7 +23,7 @@ void enable_compile() { enabled() = true; }
 bool compile_is_enabled() { return enabled(); }
 
 VectorFunction compile(VectorFunction fun) {
-  auto cache = std::make_shared<Cache<Recording>>(recordings_per_function);
+  auto cache = std::make_shared<Cache<PlannedFunction>>(recordings_per_function);
   return [fun = std::move(fun), cache](const std::vector<array>& args) {
     if (!compile_is_enabled()) {
       return fun(args);
@@ -32,13 +32,13 @@ VectorFunction compile(VectorFunction fun) {
     for (const array& arg : args) {
       append_spec(key, arg);
     }
-    std::shared_ptr<Recording> recording = cache->at(key, 0);
+    std::shared_ptr<PlannedFunction> recording = cache->at(key, 0);
     if (!recording) {
       std::vector<Spec> specs;
       for (const array& arg : args) {
         specs.push_back({arg.shape(), arg.dtype()});
       }
-      recording = std::make_shared<Recording>(
+      recording = std::make_shared<PlannedFunction>(
           record([&](const std::vector<array>& in, const Hide&) { return fun(in); }, specs));
       if (recording->reusable) {
         cache->insert(key, recording);

@@ -35,10 +35,10 @@ std::vector<int32_t> same_inputs(size_t inputs, const std::vector<array>& consta
 
 } // namespace
 
-Recording record(const RecordedFunction& fun, std::span<const Spec> arguments, const std::function<void()>& release) {
+PlannedFunction record(const RecordedFunction& fun, std::span<const Spec> arguments, const std::function<void()>& release) {
   bool inside_another = !Frame::open().empty();
   Frame frame(Frame::Kind::trace);
-  Recording recording;
+  PlannedFunction recording;
   {
     std::vector<array> placeholders;
     for (const Spec& spec : arguments) {
@@ -64,7 +64,7 @@ Recording record(const RecordedFunction& fun, std::span<const Spec> arguments, c
   return recording;
 }
 
-std::vector<array> replay(const Recording& recording, std::span<const array> arguments, std::span<const array> hidden) {
+std::vector<array> replay(const PlannedFunction& recording, std::span<const array> arguments, std::span<const array> hidden) {
   auto run = [&](const array& key) {
     SmallVector<array, 8> inputs(arguments.begin(), arguments.end());
     inputs.push_back(key);
@@ -88,6 +88,6 @@ std::vector<array> replay(const Recording& recording, std::span<const array> arg
   return outputs;
 }
 
-bool must_run_itself(const Recording& recording) { return recording.draws && !open_vmaps().empty(); }
+bool must_run_itself(const PlannedFunction& recording) { return recording.draws && !open_vmaps().empty(); }
 
 } // namespace mlx::core

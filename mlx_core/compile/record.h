@@ -6,7 +6,7 @@
 
 namespace mlx::core {
 
-struct Recording {
+struct PlannedFunction {
   Plan plan;       // as the function did it: what other transforms see
   Plan simplified; // what is evaluated
   // What the function used beside its arguments and without hiding it: constants.
@@ -24,13 +24,13 @@ using RecordedFunction = std::function<std::vector<array>(const std::vector<arra
 
 // Runs `fun` on arguments without values. Throws when an argument, or an array computed from one, is kept after fun has
 // returned; `release` is called before that is decided, to let go what fun's caller holds.
-Recording record(
+PlannedFunction record(
     const RecordedFunction& fun, std::span<const Spec> arguments, const std::function<void()>& release = [] {});
 
 // The outputs for these arguments, and for the arrays in the place of those that fun hid, in order. Draws go on with
 // the implicit sequence.
-std::vector<array> replay(const Recording& recording, std::span<const array> arguments, std::span<const array> hidden);
+std::vector<array> replay(const PlannedFunction& recording, std::span<const array> arguments, std::span<const array> hidden);
 // Whether replaying is not what calling the function is: it draws, and lanes of an open vmap draw each for itself.
-bool must_run_itself(const Recording& recording);
+bool must_run_itself(const PlannedFunction& recording);
 
 } // namespace mlx::core

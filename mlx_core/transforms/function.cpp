@@ -8,9 +8,6 @@
 
 namespace mlx::core {
 
-namespace {
-
-// What the function uses but does not compute from its parameters comes in as an operand, so that transforms see it.
 std::vector<array> captured_by(const Frame& frame, const std::vector<array>& outputs) {
   std::vector<array> captured;
   Tape tape(frame, outputs);
@@ -30,8 +27,6 @@ std::vector<array> captured_by(const Frame& frame, const std::vector<array>& out
   }
   return captured;
 }
-
-} // namespace
 
 std::shared_ptr<const FunctionBody> trace_function(const VectorFunction& fun, const std::vector<array>& args) {
   Frame frame(Frame::Kind::trace);

@@ -3,12 +3,17 @@
 
 #include "mlx_core/primitive.h"
 #include "mlx_core/transforms.h"
+#include "mlx_core/transforms/frame.h"
 
 namespace mlx::core {
 
 // Runs `fun` on arrays that have the values of `args`, so that it may read them, and keeps what it did as a body whose
 // parameters have no values. Arrays that it uses from outside become the body's captured operands.
 std::shared_ptr<const FunctionBody> trace_function(const VectorFunction& fun, const std::vector<array>& args);
+
+// What `outputs` use but do not compute from the frame's placeholders: it comes in as operands, so that transforms see
+// it.
+std::vector<array> captured_by(const Frame& frame, const std::vector<array>& outputs);
 
 // The body's outputs with its parameters replaced by the first arguments and its captured arrays by the rest.
 std::vector<array> replay(const FunctionBody& body, Operands arguments);

@@ -2,36 +2,38 @@
 #include <map>
 
 #include "mlx_core/ops.h"
-#include "mlx_core/transforms.h"
-#include "mlx_core/transforms/tape.h"
+#include "mlx_core/transforms/recording.h"
 
 namespace mlx::core {
 
-std::pair<std::vector<array>, std::vector<array>> jvp(
-    const VectorFunction& fun, const std::vector<array>& primals, const std::vector<array>& tangents) {
-  if (primals.size() != tangents.size()) {
-    fail("jvp", "there are ", primals.size(), " primals but ", tangents.size(), " tangents.");
-  }
-  Frame frame(Frame::Kind::differentiate);
-  for (size_t i = 0; i < primals.size(); ++i) {
-    if (!(primals[i].shape() == tangents[i].shape())) {
-      fail("jvp", "tangent ", i, " has shape ", tangents[i].shape(), " but primal ", i, " has shape ",
-          primals[i].shape(), ".");
-    }
-    frame.primal(primals[i]);
-  }
-  std::vector<array> outputs = fun(std::vector<array>(frame.placeholders()));
+namespace {
 
-  Tape tape(frame, outputs);
-  std::vector<Tangent> pushed(tape.nodes().size());
+std::vector<array> run(const VectorFunction& fun, Frame& frame, const std::vector<array>& primals) {
+  for (const array& primal : primals) {
+    frame.primal(primal);
+  }
+  return fun(std::vector<array>(frame.placeholders()));
+}
+
+} // namespace
+
+Recording::Recording(const VectorFunction& fun, const std::vector<array>& primals)
+    : frame_(Frame::Kind::differentiate),
+      primals_(primals),
+      outputs_(run(fun, frame_, primals_)),
+      tape_(frame_, outputs_) {}
+
+Tangents Recording::push(const Tangents& tangents) const {
+  const std::vector<Node*>& nodes = tape_.nodes();
+  std::vector<Tangent> pushed(nodes.size());
   std::map<const Node*, Tangents> application_tangents;
-  for (size_t i = 0; i < primals.size(); ++i) {
-    if (primals[i].dtype().is_inexact()) {
-      pushed[i] = astype(tangents[i], primals[i].dtype());
+  for (size_t i = 0; i < primals_.size(); ++i) {
+    if (tangents[i] && primals_[i].dtype().is_inexact()) {
+      pushed[i] = astype(*tangents[i], primals_[i].dtype());
     }
   }
-  for (size_t i = primals.size(); i < tape.nodes().size(); ++i) {
-    Node* node = tape.nodes()[i];
+  for (size_t i = primals_.size(); i < nodes.size(); ++i) {
+    Node* node = nodes[i];
     OriginScope scope(node->origin);
     if (const Project* projection = Tape::projection(node)) {
       const Tangents& all = application_tangents[node->operands()[0].node()];
@@ -44,7 +46,7 @@ std::pair<std::vector<array>, std::vector<array>> jvp(
     Tangents in;
     bool any = false;
     for (const array& operand : node->operands()) {
-      int at = tape.index_of(operand);
+      int at = tape_.index_of(operand);
       in.push_back(at >= 0 ? pushed[static_cast<size_t>(at)] : std::nullopt);
       any = any || in.back();
     }
@@ -65,14 +67,32 @@ std::pair<std::vector<array>, std::vector<array>> jvp(
       pushed[i] = node->primitive->jvp(node->operands(), in, std::span<const array>(&self, 1))[0];
     }
   }
-
-  std::vector<array> out_tangents;
-  for (const array& output : outputs) {
-    int at = tape.index_of(output);
-    out_tangents.push_back(
-        at >= 0 && pushed[static_cast<size_t>(at)] ? *pushed[static_cast<size_t>(at)] : zeros_like(output));
+  Tangents out;
+  for (const array& output : outputs_) {
+    int at = tape_.index_of(output);
+    out.push_back(at >= 0 ? pushed[static_cast<size_t>(at)] : std::nullopt);
   }
-  return {std::move(outputs), std::move(out_tangents)};
+  return out;
+}
+
+std::pair<std::vector<array>, std::vector<array>> jvp(
+    const VectorFunction& fun, const std::vector<array>& primals, const std::vector<array>& tangents) {
+  if (primals.size() != tangents.size()) {
+    fail("jvp", "there are ", primals.size(), " primals but ", tangents.size(), " tangents.");
+  }
+  for (size_t i = 0; i < primals.size(); ++i) {
+    if (!(primals[i].shape() == tangents[i].shape())) {
+      fail("jvp", "tangent ", i, " has shape ", tangents[i].shape(), " but primal ", i, " has shape ",
+          primals[i].shape(), ".");
+    }
+  }
+  Recording recording(fun, primals);
+  Tangents pushed = recording.push(Tangents(tangents.begin(), tangents.end()));
+  std::vector<array> out_tangents;
+  for (size_t i = 0; i < pushed.size(); ++i) {
+    out_tangents.push_back(pushed[i] ? *pushed[i] : zeros_like(recording.outputs()[i]));
+  }
+  return {recording.outputs(), std::move(out_tangents)};
 }
 
 std::pair<array, array> jvp(const std::function<array(const array&)>& fun, const array& primal, const array& tangent) {

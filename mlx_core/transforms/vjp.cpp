@@ -2,8 +2,7 @@
 #include <map>
 
 #include "mlx_core/ops.h"
-#include "mlx_core/transforms.h"
-#include "mlx_core/transforms/tape.h"
+#include "mlx_core/transforms/recording.h"
 
 namespace mlx::core {
 
@@ -11,8 +10,7 @@ namespace {
 
 class Pullback {
  public:
-  Pullback(const Frame& frame, std::span<const array> outputs)
-      : tape_(frame, outputs), first_(frame.placeholders().size()), cotangents_(tape_.nodes().size()) {}
+  Pullback(const Tape& tape, size_t primals) : tape_(tape), first_(primals), cotangents_(tape_.nodes().size()) {}
 
   void add(const array& target, const array& cotangent) {
     int at = tape_.index_of(target);
@@ -52,7 +50,7 @@ class Pullback {
     }
   }
 
-  const Tangent& of(const array& primal) const { return cotangents_[static_cast<size_t>(tape_.index_of(primal))]; }
+  Tangents of_primals() const { return Tangents(cotangents_.begin(), cotangents_.begin() + first_); }
 
  private:
   static void accumulate(Tangent& sum, const array& term) { sum = sum ? core::add(*sum, term) : term; }
@@ -77,7 +75,7 @@ class Pullback {
     }
   }
 
-  Tape tape_;
+  const Tape& tape_;
   size_t first_; // the placeholders come before it, and end the walk
   std::vector<Tangent> cotangents_;
   std::map<Node*, Tangents> application_cotangents_;
@@ -85,34 +83,37 @@ class Pullback {
 
 } // namespace
 
+Tangents Recording::pull(const Tangents& cotangents) const {
+  Pullback pullback(tape_, primals_.size());
+  for (size_t i = 0; i < outputs_.size(); ++i) {
+    if (cotangents[i] && outputs_[i].dtype().is_inexact()) {
+      pullback.add(outputs_[i], astype(*cotangents[i], outputs_[i].dtype()));
+    }
+  }
+  pullback.run();
+  return pullback.of_primals();
+}
+
 std::pair<std::vector<array>, std::vector<array>> vjp(const VectorFunction& fun, const std::vector<array>& primals,
     const std::function<std::vector<array>(const std::vector<array>&)>& cotangents_of) {
-  Frame frame(Frame::Kind::differentiate);
-  for (const array& primal : primals) {
-    frame.primal(primal);
-  }
-  std::vector<array> outputs = fun(std::vector<array>(frame.placeholders()));
+  Recording recording(fun, primals);
+  const std::vector<array>& outputs = recording.outputs();
   std::vector<array> cotangents = cotangents_of(outputs);
   if (cotangents.size() != outputs.size()) {
     fail("vjp", "the function has ", outputs.size(), " outputs but ", cotangents.size(), " cotangents were given.");
   }
-  Pullback pullback(frame, outputs);
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (!(cotangents[i].shape() == outputs[i].shape())) {
       fail("vjp", "cotangent ", i, " has shape ", cotangents[i].shape(), " but output ", i, " has shape ",
           outputs[i].shape(), ".");
     }
-    if (outputs[i].dtype().is_inexact()) {
-      pullback.add(outputs[i], astype(cotangents[i], outputs[i].dtype()));
-    }
   }
-  pullback.run();
+  Tangents pulled = recording.pull(Tangents(cotangents.begin(), cotangents.end()));
   std::vector<array> vjps;
   for (size_t i = 0; i < primals.size(); ++i) {
-    const Tangent& ct = pullback.of(frame.placeholders()[i]);
-    vjps.push_back(ct ? *ct : zeros_like(primals[i]));
+    vjps.push_back(pulled[i] ? *pulled[i] : zeros_like(primals[i]));
   }
-  return {std::move(outputs), std::move(vjps)};
+  return {outputs, std::move(vjps)};
 }
 
 std::pair<std::vector<array>, std::vector<array>> vjp(

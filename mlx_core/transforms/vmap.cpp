@@ -2,17 +2,13 @@
 #include <map>
 
 #include "mlx_core/ops.h"
-#include "mlx_core/transforms.h"
 #include "mlx_core/transforms/escape.h"
-#include "mlx_core/transforms/tape.h"
+#include "mlx_core/transforms/lanes.h"
 
 namespace mlx::core {
 
-namespace {
-
-// The batched value of each output and where its lanes lie.
-Mapped replay(const Frame& frame, std::span<const array> outputs) {
-  Tape tape(frame, outputs);
+Mapped replay(
+    const Tape& tape, std::span<const array> outputs, std::span<const array> batches, const MapAxes& batch_axes) {
   const std::vector<Node*>& nodes = tape.nodes();
   std::vector<Tangent> values(nodes.size()); // "a value, or none yet"
   MapAxes axes(nodes.size());
@@ -20,9 +16,9 @@ Mapped replay(const Frame& frame, std::span<const array> outputs) {
 
   for (size_t i = 0; i < nodes.size(); ++i) {
     Node* node = nodes[i];
-    if (i < frame.placeholders().size()) {
-      values[i] = node->extra->batched;
-      axes[i] = node->extra->batch_axis;
+    if (i < batches.size()) {
+      values[i] = batches[i];
+      axes[i] = batch_axes[i];
       continue;
     }
     OriginScope scope(node->origin);
@@ -65,10 +61,17 @@ Mapped replay(const Frame& frame, std::span<const array> outputs) {
   return out;
 }
 
-} // namespace
+Mapped replay(const Frame& frame, std::span<const array> outputs) {
+  return replay_in_chunks(frame, outputs, ChunkSize());
+}
 
 std::vector<array> vmap_call(const VectorFunction& fun, const VmapAxes& in_axes, const std::vector<array>& args,
     const std::function<VmapAxes(const std::vector<array>&)>& out_axes_of) {
+  return vmap_call(fun, in_axes, args, out_axes_of, ChunkSize());
+}
+
+std::vector<array> vmap_call(const VectorFunction& fun, const VmapAxes& in_axes, const std::vector<array>& args,
+    const std::function<VmapAxes(const std::vector<array>&)>& out_axes_of, ChunkSize chunk_size) {
   if (!in_axes.empty() && in_axes.size() != args.size()) {
     fail("vmap", "in_axes has ", in_axes.size(), " entries but the function was called with ", args.size(), " arrays.");
   }
@@ -111,7 +114,7 @@ std::vector<array> vmap_call(const VectorFunction& fun, const VmapAxes& in_axes,
         fail("vmap", "out_axes has ", out_axes.size(), " entries but the function returned ", outputs.size(),
             " arrays.");
       }
-      mapped = replay(frame, outputs);
+      mapped = replay_in_chunks(frame, outputs, chunk_size);
     }
     check_escapes(frame, "vmap", "Return what you want to keep: it comes out with a batch axis.");
   }

@@ -1,11 +1,8 @@
 // grad and value_and_grad: gradients of Python functions with respect to trees of arrays.
-#include <algorithm>
-
 #include "mlx_core/error.h"
 #include "mlx_core/transforms.h"
 #include "python/src/bind_transforms.h"
-#include "python/src/convert.h"
-#include "python/src/transformed.h"
+#include "python/src/chosen_arguments.h"
 
 namespace mlx::python {
 
@@ -13,149 +10,32 @@ namespace {
 
 using core::fail;
 
-// A leaf as something to differentiate with respect to: numbers become arrays, what has no gradient is refused.
-array differentiable(const char* op, nb::handle leaf, auto&& path) {
-  PyObject* o = leaf.ptr();
-  if (is_array(o)) {
-    const array& a = read(o);
-    if (!a.dtype().is_inexact()) {
-      fail<core::TypeError>(op, path(), " has dtype ", a.dtype(),
-          "; gradients exist with respect to floating and complex arrays only. "
-          "Convert it with astype(mx.float32), or differentiate with respect to something else.");
-    }
-    return a;
-  }
-  if (PyFloat_Check(o)) {
-    return array(static_cast<float>(PyFloat_AS_DOUBLE(o)));
-  }
-  if (PyLong_Check(o) && !PyBool_Check(o)) {
-    double value = PyLong_AsDouble(o);
-    if (value == -1 && PyErr_Occurred()) {
-      throw nb::python_error();
-    }
-    return array(static_cast<float>(value));
-  }
-  if (PyComplex_Check(o)) {
-    return array(core::complex64_t(
-        static_cast<float>(PyComplex_RealAsDouble(o)), static_cast<float>(PyComplex_ImagAsDouble(o))));
-  }
-  if (!PyBool_Check(o)) {
-    if (std::optional<array> a = try_to_array(o, {}); a && a->dtype().is_inexact()) {
-      return *a;
-    }
-  }
-  fail<core::TypeError>(op, path(), " is a ", class_name(leaf),
-      "; gradients exist with respect to arrays and numbers only. "
-      "Pass it in another argument, or name the arguments to differentiate with argnums and argnames.");
-}
-
-// An argument that is differentiated.
-struct Selected {
-  size_t value; // its place among the call's values
-  Tree tree;
-  size_t first_leaf;
-};
-
 class Gradient final : public Transformation {
  public:
-  Gradient(nb::handle fun, Axes argnums, std::vector<nb::object> argnames, bool with_value)
-      : Transformation(fun), argnums_(std::move(argnums)), argnames_(std::move(argnames)), with_value_(with_value) {}
+  Gradient(nb::handle fun, ArgumentChoice choice, bool with_value)
+      : Transformation(fun), choice_(std::move(choice)), with_value_(with_value) {}
 
   const char* name() const override { return with_value_ ? "value_and_grad" : "grad"; }
 
   nb::object call(const CallArguments& arguments) const override {
-    Leaves leaves;
-    core::SmallVector<Selected, 2> selected;
-    for (size_t value : selected_values(arguments)) {
-      size_t first = leaves.size();
-      selected.push_back({value, Tree(arguments.values[value], leaves), first});
-    }
-    std::vector<array> primals;
-    primals.reserve(leaves.size());
-    for (const nb::object& leaf : leaves) {
-      primals.push_back(differentiable(name(), leaf, [&] { return leaf_name(arguments, selected, primals.size()); }));
-    }
-
+    ChosenArguments chosen(*this, choice_, arguments);
     nb::object result;
     auto fun = [&](const std::vector<array>& inputs) {
-      for (size_t i = 0; i < inputs.size(); ++i) {
-        leaves[i] = nb::steal(wrap(inputs[i]));
-      }
-      result = call_with(arguments, selected, leaves);
+      result = chosen.call(inputs);
       return std::vector<array>{read(loss_of(result))};
     };
     auto ones = [](const std::vector<array>& outputs) { return std::vector<array>{array(1.0f, outputs[0].dtype())}; };
-    auto [outputs, gradients] = core::vjp(fun, primals, ones);
+    auto [outputs, gradients] = core::vjp(fun, chosen.primals(), ones);
 
-    for (size_t i = 0; i < gradients.size(); ++i) {
-      leaves[i] = nb::steal(wrap(std::move(gradients[i])));
+    Leaves leaves;
+    for (array& gradient : gradients) {
+      leaves.push_back(nb::steal(wrap(std::move(gradient))));
     }
-    nb::object grads = gradient_trees(selected, leaves);
+    nb::object grads = chosen.form(leaves);
     return with_value_ ? nb::make_tuple(with_loss(result, outputs[0]), grads) : grads;
   }
 
  private:
-  // Places of the arguments to differentiate: positional ones in order, then keywords in the order of argnames.
-  core::SmallVector<size_t, 2> selected_values(const CallArguments& arguments) const {
-    core::SmallVector<size_t, 2> values;
-    int positional = static_cast<int>(arguments.positional);
-    for (int argnum : argnums_) {
-      if (argnum < -positional || argnum >= positional) {
-        fail(name(), "argnums asks for the gradient with respect to argument ", argnum,
-            ", but the function was called "
-            "with ",
-            positional, " positional arguments.");
-      }
-      values.push_back(static_cast<size_t>(argnum < 0 ? argnum + positional : argnum));
-    }
-    if (values.size() > 1) {
-      std::sort(values.begin(), values.end());
-      if (auto twice = std::adjacent_find(values.begin(), values.end()); twice != values.end()) {
-        fail(name(), "argnums names argument ", *twice, " twice.");
-      }
-    }
-    for (const nb::object& argname : argnames_) {
-      values.push_back(keyword_place(arguments, argname));
-    }
-    return values;
-  }
-
-  size_t keyword_place(const CallArguments& arguments, nb::handle argname) const {
-    for (size_t i = 0; i < arguments.keyword_count(); ++i) {
-      if (arguments.keyword_name(i).is(argname) || arguments.keyword_name(i).equal(argname)) {
-        return arguments.positional + i;
-      }
-    }
-    std::string given;
-    for (size_t i = 0; i < arguments.keyword_count(); ++i) {
-      given += (i ? ", " : "") + nb::cast<std::string>(arguments.keyword_name(i));
-    }
-    fail(name(), "argnames asks for the gradient with respect to '", nb::cast<std::string>(argname),
-        "', but the function was called with ", given.empty() ? "no keyword arguments" : "the keyword arguments ",
-        given, ". Pass it by name, or use argnums.");
-  }
-
-  std::string leaf_name(
-      const CallArguments& arguments, const core::SmallVector<Selected, 2>& selected, size_t leaf) const {
-    for (const Selected& s : selected) {
-      if (leaf < s.first_leaf + s.tree.leaf_count()) {
-        return argument_name(arguments, s.value) + s.tree.path(leaf - s.first_leaf);
-      }
-    }
-    return "an argument";
-  }
-
-  nb::object call_with(
-      const CallArguments& arguments, const core::SmallVector<Selected, 2>& selected, const Leaves& leaves) const {
-    core::SmallVector<nb::object, 2> built;
-    core::SmallVector<PyObject*, 6> values(arguments.values.begin(), arguments.values.end());
-    for (const Selected& s : selected) {
-      built.push_back(s.tree.build({leaves.data() + s.first_leaf, s.tree.leaf_count()}));
-      values[s.value] = built.back().ptr();
-    }
-    return call_fun(values, arguments);
-  }
-
   nb::handle loss_of(nb::handle result) const {
     nb::handle loss = result;
     if (with_value_ && !is_array(result)) {
@@ -193,63 +73,13 @@ class Gradient final : public Transformation {
                                             : nb::object(type(items));
   }
 
-  nb::object gradient_trees(const core::SmallVector<Selected, 2>& selected, const Leaves& leaves) const {
-    auto tree = [&](size_t i) {
-      return selected[i].tree.build({leaves.data() + selected[i].first_leaf, selected[i].tree.leaf_count()});
-    };
-    nb::object positional = nb::none();
-    if (argnums_.size() == 1) {
-      positional = tree(0);
-    } else if (!argnums_.empty()) {
-      nb::list trees;
-      for (size_t i = 0; i < argnums_.size(); ++i) {
-        trees.append(tree(i));
-      }
-      positional = nb::tuple(trees);
-    }
-    if (argnames_.empty()) {
-      return positional;
-    }
-    nb::dict keywords;
-    for (size_t i = 0; i < argnames_.size(); ++i) {
-      keywords[argnames_[i]] = tree(argnums_.size() + i);
-    }
-    return nb::make_tuple(positional, keywords);
-  }
-
-  Axes argnums_;
-  std::vector<nb::object> argnames_;
+  ArgumentChoice choice_;
   bool with_value_;
 };
 
 nb::object gradient(nb::handle fun, std::optional<Axes> argnums, nb::handle argnames, bool with_value) {
-  const char* op = with_value ? "value_and_grad" : "grad";
-  std::vector<nb::object> names;
-  auto add = [&](nb::handle name) {
-    if (!PyUnicode_Check(name.ptr())) {
-      fail<core::TypeError>(op, "argnames holds a ", class_name(name), "; it should be a str or a sequence of str.");
-    }
-    if (std::none_of(names.begin(), names.end(), [&](const nb::object& n) { return n.equal(name); })) {
-      names.push_back(nb::borrow(name));
-    }
-  };
-  if (PyUnicode_Check(argnames.ptr())) {
-    add(argnames);
-  } else if (!argnames.is_none()) {
-    for (nb::handle name : argnames) {
-      add(name);
-    }
-  }
-  if (!argnums && names.empty()) {
-    argnums = Axes{0};
-  }
-  if (!argnums) {
-    argnums = Axes{};
-  }
-  if (argnums->empty() && names.empty()) {
-    fail(op, "argnums and argnames are both empty: there is nothing to differentiate with respect to.");
-  }
-  return make_transformed(std::make_unique<Gradient>(fun, std::move(*argnums), std::move(names), with_value));
+  ArgumentChoice choice(with_value ? "value_and_grad" : "grad", std::move(argnums), argnames);
+  return make_transformed(std::make_unique<Gradient>(fun, std::move(choice), with_value));
 }
 
 } // namespace

@@ -12,6 +12,10 @@ void bind_transforms(nb::module_& m) {
   bind_evaluation(m);
   bind_vjp_jvp(m);
   bind_grad(m);
+  bind_jacobian(m);
+  bind_linearize(m);
+  bind_check_grads(m);
+  bind_sparse_jacobian(m);
   bind_vmap(m);
   bind_custom(m);
   bind_compile(m);

@@ -71,12 +71,6 @@ core::VectorFunction over_vectors(const char* op, nb::handle fun) {
   };
 }
 
-void check_callable(const char* op, nb::handle fun) {
-  if (!PyCallable_Check(fun.ptr())) {
-    fail<core::TypeError>(op, "fun is a ", class_name(fun), "; it should be a callable.");
-  }
-}
-
 } // namespace
 
 void bind_vjp_jvp(nb::module_& m) {

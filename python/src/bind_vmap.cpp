@@ -4,6 +4,7 @@
 #include "mlx_core/transforms.h"
 #include "mlx_core/transforms/escape.h"
 #include "python/src/bind_transforms.h"
+#include "python/src/chunk_size.h"
 #include "python/src/convert.h"
 #include "python/src/transformed.h"
 
@@ -40,8 +41,8 @@ struct Arguments {
 
 class Vmap final : public Transformation {
  public:
-  Vmap(nb::handle fun, nb::handle in_axes, nb::handle out_axes)
-      : Transformation(fun), in_axes_(nb::borrow(in_axes)), out_axes_(nb::borrow(out_axes)) {}
+  Vmap(nb::handle fun, nb::handle in_axes, nb::handle out_axes, core::ChunkSize chunk_size)
+      : Transformation(fun), in_axes_(nb::borrow(in_axes)), out_axes_(nb::borrow(out_axes)), chunk_size_(chunk_size) {}
 
   const char* name() const override { return "vmap"; }
 
@@ -61,7 +62,7 @@ class Vmap final : public Transformation {
     };
     std::vector<size_t> batched; // outputs' leaves that came from core::vmap
     auto out_axes_of = [&](const std::vector<array>& arrays) { return output_axes(*output, outputs, arrays, batched); };
-    std::vector<array> results = core::vmap_call(fun, axes, batches, out_axes_of);
+    std::vector<array> results = core::vmap_call(fun, axes, batches, out_axes_of, chunk_size_);
     for (size_t i = 0; i < results.size(); ++i) {
       outputs[batched[i]] = nb::steal(wrap(std::move(results[i])));
     }
@@ -229,6 +230,7 @@ class Vmap final : public Transformation {
   }
 
   nb::object in_axes_, out_axes_;
+  core::ChunkSize chunk_size_;
 };
 
 void collect_garbage() { PyGC_Collect(); }
@@ -239,7 +241,7 @@ void bind_vmap(nb::module_& m) {
   core::set_collect_garbage(collect_garbage); // cycles may hold lanes that nobody can reach
   m.def(
       "vmap",
-      [](nb::handle fun, nb::handle in_axes, nb::handle out_axes) {
+      [](nb::handle fun, nb::handle in_axes, nb::handle out_axes, nb::handle chunk_size) {
         for (auto [name, axes] : {std::pair("in_axes", in_axes), std::pair("out_axes", out_axes)}) {
           Leaves leaves;
           Tree tree(axes, leaves);
@@ -247,11 +249,11 @@ void bind_vmap(nb::module_& m) {
             axis_of(name, leaf);
           }
         }
-        return make_transformed(std::make_unique<Vmap>(fun, in_axes, out_axes));
+        return make_transformed(std::make_unique<Vmap>(fun, in_axes, out_axes, chunk_size_of("vmap", chunk_size)));
       },
-      nb::arg("fun"), nb::arg("in_axes").none() = 0, nb::arg("out_axes").none() = 0,
-      nb::sig("def vmap(fun: collections.abc.Callable, in_axes: object = 0, out_axes: object = 0) "
-              "-> collections.abc.Callable"),
+      nb::arg("fun"), nb::arg("in_axes").none() = 0, nb::arg("out_axes").none() = 0, nb::arg("chunk_size") = nb::none(),
+      nb::sig("def vmap(fun: collections.abc.Callable, in_axes: object = 0, out_axes: object = 0, "
+              "chunk_size: int | str | None = None) -> collections.abc.Callable"),
       R"(A function over a batch, from a function of one of its lanes.
 
 Args:
@@ -269,6 +271,13 @@ Args:
         for all, or a container like the output. ``None`` is for an output that
         is the same in every lane, and leaves it without a batch axis.
         Default: ``0``.
+    chunk_size (int, "auto" or None): How many lanes are computed at a time;
+        the last chunk may have fewer. ``fun`` runs once all the same, and the
+        results, random draws included, are those of ``None``: all lanes at
+        once (a matrix product may round differently). ``"auto"`` takes as
+        many as fit into :func:`get_memory_limit`, by an estimate of what a
+        lane needs. A chunk's intermediate values go before the next chunk is
+        computed, unless an open ``grad`` needs them. Default: ``None``.
 
 Returns:
     callable: Takes the arguments of ``fun`` with the batch axis in them, and

@@ -48,7 +48,7 @@ class CompiledTrace {
   };
   class Recorder;
 
-  core::Recording recording_;
+  core::PlannedFunction recording_;
   std::vector<bool> runtime_numbers_;
   std::vector<Surrounding> surroundings_;
   std::vector<nb::object> objects_; // of the key

@@ -1,0 +1,70 @@
+// Linear approximations: the map of tangents as a graph of its own, and Hessian-vector products.
+#include "mlx_core/jacobian.h"
+#include "mlx_core/ops.h"
+#include "mlx_core/transforms/function.h"
+#include "mlx_core/transforms/recording.h"
+
+namespace mlx::core {
+
+namespace {
+
+// The push-forward of fun at the primals. Its parameters are the tangents; everything computed from the primals is
+// captured.
+std::shared_ptr<const FunctionBody> linear_map(
+    const VectorFunction& fun, const std::vector<array>& primals, std::vector<array>& outputs) {
+  Frame frame(Frame::Kind::trace);
+  auto body = std::make_shared<FunctionBody>();
+  Tangents tangents;
+  for (const array& primal : primals) {
+    body->parameters.push_back(frame.abstract(primal.shape(), primal.dtype()));
+    tangents.push_back(body->parameters.back());
+  }
+  Recording recording(fun, primals);
+  outputs = recording.outputs();
+  Tangents pushed = recording.push(tangents);
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    body->outputs.push_back(pushed[i] ? *pushed[i] : zeros_like(outputs[i]));
+  }
+  body->captured = captured_by(frame, body->outputs);
+  return body;
+}
+
+} // namespace
+
+std::pair<std::vector<array>, LinearFunction> linearize(const VectorFunction& fun, const std::vector<array>& primals) {
+  std::vector<array> outputs;
+  std::shared_ptr<const FunctionBody> body = linear_map(fun, primals, outputs);
+  LinearFunction map = [body](const Tangents& tangents) {
+    if (tangents.size() != body->parameters.size()) {
+      fail("linearize", "there are ", body->parameters.size(), " primals but ", tangents.size(), " tangents.");
+    }
+    std::vector<array> given;
+    for (size_t i = 0; i < tangents.size(); ++i) {
+      const array& primal = body->parameters[i];
+      if (tangents[i] && !(tangents[i]->shape() == primal.shape())) {
+        fail("linearize", "tangent ", i, " has shape ", tangents[i]->shape(), " but primal ", i, " has shape ",
+            primal.shape(), ".");
+      }
+      given.push_back(tangents[i] ? astype(*tangents[i], primal.dtype()) : zeros(primal.shape(), primal.dtype()));
+    }
+    return replay(*body, operands_of(*body, given));
+  };
+  return {std::move(outputs), std::move(map)};
+}
+
+std::vector<array> hvp(
+    const VectorFunction& fun, const std::vector<array>& primals, const std::vector<array>& tangents) {
+  auto gradient = [&](const std::vector<array>& in) {
+    return vjp(fun, in, [](const std::vector<array>& outputs) {
+      if (outputs.size() != 1 || outputs[0].ndim() != 0) {
+        fail("hvp", "the function must return one scalar; it returned ",
+            outputs.size() == 1 ? "shape " + to_string(outputs[0].shape()) : std::to_string(outputs.size()) + " arrays",
+            ". Reduce it, with mx.sum or mx.mean for example.");
+      }
+      return std::vector<array>{ones_like(outputs[0])};
+    }).second;
+  };
+  return jvp(gradient, primals, tangents).second;
+}
+
+} // namespace mlx::core

@@ -1,0 +1,32 @@
+// Recording: what a function did, kept open so that tangents and cotangents can be sent through it any number of times.
+#pragma once
+
+#include "mlx_core/transforms.h"
+#include "mlx_core/transforms/tape.h"
+
+namespace mlx::core {
+
+class Recording {
+ public:
+  // Runs fun once.
+  Recording(const VectorFunction& fun, const std::vector<array>& primals);
+
+  const std::vector<array>& primals() const { return primals_; }
+  const std::vector<array>& outputs() const { return outputs_; }
+  const Frame& frame() const { return frame_; }
+  // Of the outputs with respect to the primals. Its first nodes stand for the primals.
+  const Tape& tape() const { return tape_; }
+
+  // jvp.cpp: tangents of the outputs, given those of the primals; nullopt is zero, on both sides.
+  Tangents push(const Tangents& tangents) const;
+  // vjp.cpp: cotangents of the primals, given those of the outputs.
+  Tangents pull(const Tangents& cotangents) const;
+
+ private:
+  Frame frame_;
+  std::vector<array> primals_;
+  std::vector<array> outputs_;
+  Tape tape_;
+};
+
+} // namespace mlx::core
