@@ -40,6 +40,7 @@ endif()
 # Stubs: core/__init__.pyi, and one file for each submodule of mlx.core. The marker stands for all of them.
 if(MLX_BUILD_STUBS AND NOT CMAKE_CROSSCOMPILING)
   nanobind_add_stub(core_stubs RECURSIVE MODULE mlx.core PYTHON_PATH "${PROJECT_BINARY_DIR}/python"
+    PATTERN_FILE "${PROJECT_SOURCE_DIR}/python/stubs.pattern"
     OUTPUT_PATH "${PROJECT_BINARY_DIR}/stubs" MARKER_FILE "${PROJECT_BINARY_DIR}/stubs/py.typed"
     DEPENDS core mlx_core)
   if(SKBUILD)

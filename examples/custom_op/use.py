@@ -7,7 +7,7 @@ x, y = mx.array([1.0, 2.0, 3.0]), mx.array([10.0, 20.0, 30.0])
 print(axpby(x, y, 2, 0.5))
 
 
-def loss(x, y):
+def loss(x: mx.array, y: mx.array) -> mx.array:
     return mx.sum(mx.square(axpby(x, y, 2, 0.5)))
 
 

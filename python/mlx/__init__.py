@@ -4,14 +4,15 @@
 # other's files, in an order that nobody sees; this finds it out and says so.
 
 
-def _find_clash():
+def _find_clash() -> str | None:
     """Text about another distribution that put files where this one has the same files, or None."""
     import os
+    from collections.abc import Iterator
 
     here = os.path.dirname(os.path.abspath(__file__))
     site = os.path.dirname(here)
 
-    def records():
+    def records() -> Iterator[tuple[str, str, set[str]]]:
         for name in sorted(os.listdir(site)):
             if name.startswith("mlx") and name.endswith(".dist-info"):
                 try:
@@ -23,7 +24,7 @@ def _find_clash():
                 yield title.replace("_", "-"), version, {p for p in paths if p.startswith("mlx/")}
 
     found = list(records())
-    ours = next((paths for title, _, paths in found if title == "mlx-core"), set())
+    ours: set[str] = next((paths for title, _, paths in found if title == "mlx-core"), set())
     clashes = [(title, version) for title, version, paths in found if title != "mlx-core" and paths & ours]
     if not clashes:
         return None
@@ -38,7 +39,7 @@ def _find_clash():
     )
 
 
-def _check_for_clash():
+def _check_for_clash() -> None:
     try:
         text = _find_clash()
     except OSError:  # an unreadable folder is no reason to fail

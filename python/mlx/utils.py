@@ -4,19 +4,27 @@ A leaf is anything that is not a list, tuple or dictionary (or a subclass), nor 
 ``mlx.core.register_tree_node``. The path of a leaf names the way to it: ``layers.0.weight``.
 """
 
+from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
+from typing import Any, TypeAlias, overload
 
 from mlx.core import _tree_nodes
 
 __all__ = ["tree_flatten", "tree_map", "tree_map_with_path", "tree_merge", "tree_reduce", "tree_unflatten"]
 
+_IsLeaf: TypeAlias = Callable[[Any], bool] | None
+_Leaves: TypeAlias = list[tuple[str, Any]] | dict[str, Any]
 
-def _take_apart(tree):
+
+def _sequence_of(kind: Any) -> Callable[[Iterable[Any]], Any]:
+    """What makes a list, a tuple, or an instance of a subclass of these."""
+    return kind._make if hasattr(kind, "_fields") else kind  # type: ignore[no-any-return]
+
+
+def _take_apart(tree: Any) -> tuple[Sequence[Any], Iterable[Any], Callable[[list[Any]], Any]] | None:
     """The keys and children of a container and a function that makes one of new children; None for a leaf."""
     if isinstance(tree, (list, tuple)):
-        kind = type(tree)
-        make = kind._make if hasattr(tree, "_fields") else kind
-        return range(len(tree)), tree, make
+        return range(len(tree)), tree, _sequence_of(type(tree))
     if isinstance(tree, dict):
         keys = list(tree)
         return keys, tree.values(), lambda children: dict(zip(keys, children))
@@ -28,13 +36,13 @@ def _take_apart(tree):
     return None
 
 
-def _child(tree, key):
+def _child(tree: Any, key: Any) -> Any:
     """The part of another tree that goes with a child."""
     registered = _tree_nodes.get(type(tree))
     return tree[key] if registered is None else registered[0](tree)[0][key]
 
 
-def tree_map(fn, tree, *rest, is_leaf=None):
+def tree_map(fn: Callable[..., Any], tree: Any, *rest: Any, is_leaf: _IsLeaf = None) -> Any:
     """A tree of what ``fn`` returns for the leaves of ``tree``.
 
     Args:
@@ -59,7 +67,9 @@ def tree_map(fn, tree, *rest, is_leaf=None):
     )
 
 
-def tree_map_with_path(fn, tree, *rest, is_leaf=None, path=None):
+def tree_map_with_path(
+    fn: Callable[..., Any], tree: Any, *rest: Any, is_leaf: _IsLeaf = None, path: Any = None
+) -> Any:
     """As :func:`tree_map`, with the path of the leaf as the first argument of ``fn``.
 
     Args:
@@ -89,7 +99,21 @@ def tree_map_with_path(fn, tree, *rest, is_leaf=None, path=None):
     )
 
 
-def tree_flatten(tree, prefix="", is_leaf=None, destination=None):
+@overload
+def tree_flatten(
+    tree: Any, prefix: str = "", is_leaf: _IsLeaf = None, destination: list[tuple[str, Any]] | None = None
+) -> list[tuple[str, Any]]: ...
+
+
+@overload
+def tree_flatten(
+    tree: Any, prefix: str = "", is_leaf: _IsLeaf = None, *, destination: dict[str, Any]
+) -> dict[str, Any]: ...
+
+
+def tree_flatten(
+    tree: Any, prefix: str = "", is_leaf: _IsLeaf = None, destination: _Leaves | None = None
+) -> _Leaves:
     """The leaves of a tree, with their paths.
 
     Args:
@@ -113,6 +137,7 @@ def tree_flatten(tree, prefix="", is_leaf=None, destination=None):
     """
     if destination is None:
         destination = []
+    add: Callable[[tuple[str, Any]], None]
     if isinstance(destination, list):
         add = destination.append
     elif isinstance(destination, dict):
@@ -122,7 +147,7 @@ def tree_flatten(tree, prefix="", is_leaf=None, destination=None):
             f"[tree_flatten] destination is a {type(destination).__name__}; it should be a list, a dict or None."
         )
 
-    def walk(part, path):
+    def walk(part: Any, path: str) -> None:
         parts = None if is_leaf is not None and is_leaf(part) else _take_apart(part)
         if parts is None:
             add((path[1:], part))
@@ -134,7 +159,7 @@ def tree_flatten(tree, prefix="", is_leaf=None, destination=None):
     return destination
 
 
-def tree_unflatten(tree):
+def tree_unflatten(tree: _Leaves) -> Any:
     """The tree of lists and dictionaries that :func:`tree_flatten` would take apart into these leaves.
 
     Args:
@@ -154,7 +179,7 @@ def tree_unflatten(tree):
         if path == "":
             return leaf
 
-    children = {}
+    children: dict[str, list[tuple[str, Any]]] = {}
     for path, leaf in items:
         key, _, remainder = path.partition(".")
         children.setdefault(key, []).append((remainder, leaf))
@@ -165,14 +190,16 @@ def tree_unflatten(tree):
         numbers = {}
     if len(numbers) != len(children):  # names, or "01" beside "1"
         return {key: tree_unflatten(part) for key, part in children.items()}
-    result = []
+    result: list[Any] = []
     for index, key in sorted(numbers.items()):
         result.extend({} for _ in range(index - len(result)))
         result.append(tree_unflatten(children[key]))
     return result
 
 
-def tree_reduce(fn, tree, initializer=None, is_leaf=None):
+def tree_reduce(
+    fn: Callable[[Any, Any], Any], tree: Any, initializer: Any = None, is_leaf: _IsLeaf = None
+) -> Any:
     """The leaves of a tree combined into one value, from left to right.
 
     Args:
@@ -197,7 +224,7 @@ def tree_reduce(fn, tree, initializer=None, is_leaf=None):
     return value
 
 
-def tree_merge(tree_a, tree_b, merge_fn=None):
+def tree_merge(tree_a: Any, tree_b: Any, merge_fn: Callable[[Any, Any], Any] | None = None) -> Any:
     """One tree with what is in either of two, like a deep ``dict.update``.
 
     ``None`` and empty containers count as missing.
@@ -219,7 +246,7 @@ def tree_merge(tree_a, tree_b, merge_fn=None):
         {'a': 1, 'b': {'c': 2, 'd': 3}}
     """
 
-    def is_empty(tree):
+    def is_empty(tree: Any) -> bool:
         return isinstance(tree, (dict, list, tuple)) and len(tree) == 0
 
     if is_empty(tree_a) and is_empty(tree_b):
@@ -238,9 +265,7 @@ def tree_merge(tree_a, tree_b, merge_fn=None):
         return tree_a
 
     if isinstance(tree_a, (list, tuple)) and isinstance(tree_b, (list, tuple)):
-        kind = type(tree_a)
-        children = [tree_merge(a, b, merge_fn) for a, b in zip_longest(tree_a, tree_b)]
-        return kind._make(children) if hasattr(tree_a, "_fields") else kind(children)
+        return _sequence_of(type(tree_a))([tree_merge(a, b, merge_fn) for a, b in zip_longest(tree_a, tree_b)])
     if isinstance(tree_a, dict) and isinstance(tree_b, dict):
         return {key: tree_merge(tree_a.get(key), tree_b.get(key), merge_fn) for key in {**tree_a, **tree_b}}
     if merge_fn is None:

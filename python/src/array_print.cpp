@@ -140,6 +140,7 @@ void bind_print_options(nb::module_& m) {
                   "traceback: object | None = None) -> None"));
   m.def(
       "printoptions", [](int digits) { return PrintOptions(checked_precision(digits)); }, nb::arg("precision") = -1,
+      nb::sig("def printoptions(precision: int = -1) -> contextlib.AbstractContextManager[object]"),
       R"(A context in which arrays print with this many digits after the point::
 
     with mx.printoptions(precision=3):

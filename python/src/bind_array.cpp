@@ -129,7 +129,7 @@ void bind_indexing(nb::module_& m, ArrayClass& c) {
       nb::sig("def __getitem__(self, index: typing.Any, /) -> array"),
       R"(The elements at an index: int, slice, None, Ellipsis, integer or bool array or list, or a tuple of these.
 
-NumPy's rules hold. An integer array is checked when the result is computed. A bool array selects the elements where it is
+NumPy's rules hold. A single bool adds an axis, of length 1 if it is true and 0 if not. An integer array is checked when the result is computed. A bool array selects the elements where it is
 true: it is computed at once, as the shape of the result depends on it, and cannot differ between the lanes of vmap.
 
 Raises AxisError, both a ValueError and an IndexError, for an int out of range and for too many indices.)");
@@ -169,9 +169,9 @@ void bind_imports(nb::module_& m) {
         return nb::steal(wrap(array_from_python(a, dtype)));
       },
       nb::arg("a"), nb::arg("dtype") = nb::none(), nb::kw_only(), nb::arg("copy") = nb::none(),
-      nb::sig(
-          "def asarray(a: array | numpy.typing.ArrayLike | collections.abc.Sequence, dtype: Dtype | None = None, *, "
-          "copy: bool | None = None) -> array"),
+      nb::sig("def asarray(a: array | numpy.typing.ArrayLike | collections.abc.Sequence[typing.Any], dtype: Dtype | "
+              "None = None, *, "
+              "copy: bool | None = None) -> array"),
       R"(``a`` as an array.
 
 An array comes back as it is, unless ``dtype`` or ``copy=True`` asks for another. Everything else is copied;
@@ -197,7 +197,7 @@ void bind_array(nb::module_& m) {
       "__init__",
       [](array* self, nb::handle val, std::optional<Dtype> dtype) { new (self) array(array_from_python(val, dtype)); },
       nb::arg("val"), nb::arg("dtype") = nb::none(),
-      nb::sig("def __init__(self, val: array | numpy.typing.ArrayLike | collections.abc.Sequence, "
+      nb::sig("def __init__(self, val: array | numpy.typing.ArrayLike | collections.abc.Sequence[typing.Any], "
               "dtype: Dtype | None = None) -> None"));
   c.def("__repr__", [](const array& a) { return to_text(a); });
   bind_properties(c);

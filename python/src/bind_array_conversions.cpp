@@ -29,9 +29,9 @@ nb::object index_of(const array& a) {
 
 void bind_numbers(ArrayClass& c) {
   c.def(
-      "item", [](const array& a) { return item(a); }, nb::sig("def item(self) -> bool | int | float | complex"),
+      "item", [](const array& a) { return item(a); }, nb::sig("def item(self) -> typing.Any"),
       R"(The only element as a Python number. ValueError when there is not exactly one.)");
-  c.def("tolist", &tolist, nb::sig("def tolist(self) -> typing.Any"),
+  c.def("tolist", &tolist, nb::sig("def tolist(self) -> list_or_scalar"),
       "The elements as Python numbers in nested lists; a scalar as a number.");
   c.def("__int__", [](const array& a) { return converted(a, &PyLong_Type); }, nb::sig("def __int__(self) -> int"));
   c.def(
@@ -61,7 +61,8 @@ void bind_memory_exports(ArrayClass& c) {
   c.def(
       "__array__", [](Self self, nb::handle dtype, std::optional<bool> copy) { return to_numpy(self, dtype, copy); },
       nb::arg("dtype") = nb::none(), nb::arg("copy") = nb::none(),
-      nb::sig("def __array__(self, dtype: typing.Any | None = None, copy: bool | None = None) -> numpy.typing.NDArray"),
+      nb::sig("def __array__(self, dtype: typing.Any | None = None, copy: bool | None = None) -> "
+              "numpy.typing.NDArray[typing.Any]"),
       "The values as a NumPy array: read-only and without a copy, unless a copy is asked for or the dtype differs.");
   c.def("__array_ufunc__", &numpy_ufunc,
       nb::sig("def __array_ufunc__(self, ufunc: typing.Any, method: str, *inputs: typing.Any, **kwargs: typing.Any) "
@@ -78,7 +79,7 @@ that a transform follows, stays here, so that gradients are not lost.)");
       nb::kw_only(), nb::arg("stream") = nb::none(), nb::arg("max_version") = nb::none(),
       nb::arg("dl_device") = nb::none(), nb::arg("copy") = nb::none(),
       nb::sig("def __dlpack__(self, *, stream: int | None = None, max_version: tuple[int, int] | None = None, "
-              "dl_device: tuple[int, int] | None = None, copy: bool | None = None) -> types.CapsuleType"),
+              "dl_device: tuple[int, int] | None = None, copy: bool | None = None) -> typing.Any"),
       "A DLPack capsule of the memory, read-only; of a copy with ``copy=True``.");
   c.def(
       "__dlpack_device__", [](const array&) { return nb::make_tuple(1, 0); },
@@ -110,13 +111,14 @@ void restore(array& self, nb::tuple state) {
 }
 
 void bind_copies(ArrayClass& c) {
-  c.def("__getstate__", &state_of, nb::sig("def __getstate__(self) -> tuple"));
-  c.def("__setstate__", &restore, nb::sig("def __setstate__(self, state: tuple, /) -> None"));
+  c.def("__getstate__", &state_of, nb::sig("def __getstate__(self) -> tuple[str, tuple[int, ...], bytes]"));
+  c.def("__setstate__", &restore,
+      nb::sig("def __setstate__(self, state: tuple[str, tuple[int, ...], bytes], /) -> None"));
   // Nodes are immutable, so a copy is another handle of the same node.
   c.def("__copy__", [](const array& a) { return array(a); });
   c.def(
       "__deepcopy__", [](const array& a, nb::handle) { return array(a); }, nb::arg("memo"),
-      nb::sig("def __deepcopy__(self, memo: dict) -> array"));
+      nb::sig("def __deepcopy__(self, memo: dict[int, typing.Any]) -> array"));
 }
 
 } // namespace

@@ -185,9 +185,9 @@ void def_binary(ArrayClass& c, const std::string& name, const char* op, binaryfu
 } // namespace
 
 void bind_array_operators(ArrayClass& c) {
-  static const char* const operand = "bool | int | float | complex | array | numpy.typing.NDArray";
+  static const char* const operand = "bool | int | float | complex | array | numpy.typing.NDArray[typing.Any]";
   for (const BinaryMethod& m : arithmetic) {
-    const char* other = m.forward == &matmul ? "array | numpy.typing.NDArray" : operand;
+    const char* other = m.forward == &matmul ? "array | numpy.typing.NDArray[typing.Any]" : operand;
     def_binary(c, m.name, m.op, m.forward, other);
     def_binary(c, std::string("r") + m.name, m.op, m.reflected, other);
     if (m.in_place) {

@@ -22,10 +22,12 @@ void bind_constants(nb::module_& m) {
   m.attr("__nanobind__") = std::to_string(NB_VERSION_MAJOR) + "." + std::to_string(NB_VERSION_MINOR) + "." +
                            std::to_string(NB_VERSION_PATCH);
 
-  nb::object any = nb::module_::import_("typing").attr("Union");
+  nb::object typing = nb::module_::import_("typing");
+  nb::object any = typing.attr("Union");
   nb::object builtins = nb::module_::import_("builtins");
   m.attr("scalar") = any[nb::make_tuple(
       builtins.attr("int"), builtins.attr("float"), builtins.attr("bool"), builtins.attr("complex"))];
+  m.attr("list_or_scalar") = typing.attr("Any");
   m.attr("StreamOrDevice") = any[nb::make_tuple(m.attr("Stream"), m.attr("Device"), m.attr("DeviceType"), nb::none())];
 }
 

@@ -209,8 +209,8 @@ class Checkpoint final : public Transformation {
 void bind_custom(nb::module_& m) {
   static PyType_Slot slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(CustomFunction::traverse)},
       {Py_tp_clear, reinterpret_cast<void*>(CustomFunction::clear)}, {0, nullptr}};
-  nb::class_<CustomFunction>(
-      m, "custom_function", nb::type_slots(slots), R"(A function with derivatives and batching of its own.
+  nb::class_<CustomFunction>(m, "custom_function", nb::type_slots(slots), nb::is_generic(),
+      nb::sig("class custom_function(typing.Generic[_P, _R])"), R"(A function with derivatives and batching of its own.
 
 A decorator. The result behaves as ``f`` does; :func:`grad`, :func:`vjp`,
 :func:`jvp` and :func:`vmap` use the rules that are given to it and derive the
@@ -237,7 +237,8 @@ Example:
     >>> mx.grad(clipped)(mx.array(3.0))
     array(1, dtype=float32)
 )")
-      .def(nb::init<nb::object>(), nb::arg("f"), nb::sig("def __init__(self, f: collections.abc.Callable) -> None"))
+      .def(nb::init<nb::object>(), nb::arg("f"),
+          nb::sig("def __init__(self, f: collections.abc.Callable[_P, _R]) -> None"))
       .def("__call__", &CustomFunction::call,
           nb::sig("def __call__(self, *args: typing.Any, **kwargs: typing.Any) -> typing.Any"))
       .def(
@@ -246,7 +247,8 @@ Example:
             nb::inst_ptr<CustomFunction>(self)->set_vjp(std::move(f));
             return nb::borrow(self);
           },
-          nb::arg("f"), nb::sig("def vjp(self, f: collections.abc.Callable) -> custom_function"),
+          nb::arg("f"),
+          nb::sig("def vjp(self, f: collections.abc.Callable[..., typing.Any]) -> custom_function[_P, _R]"),
           R"(Sets the rule of reverse mode. Returns this function.
 
 Args:
@@ -260,7 +262,8 @@ Args:
             nb::inst_ptr<CustomFunction>(self)->set_jvp(std::move(f));
             return nb::borrow(self);
           },
-          nb::arg("f"), nb::sig("def jvp(self, f: collections.abc.Callable) -> custom_function"),
+          nb::arg("f"),
+          nb::sig("def jvp(self, f: collections.abc.Callable[..., typing.Any]) -> custom_function[_P, _R]"),
           R"(Sets the rule of forward mode. Returns this function.
 
 Args:
@@ -273,7 +276,8 @@ Args:
             nb::inst_ptr<CustomFunction>(self)->set_vmap(std::move(f));
             return nb::borrow(self);
           },
-          nb::arg("f"), nb::sig("def vmap(self, f: collections.abc.Callable) -> custom_function"),
+          nb::arg("f"),
+          nb::sig("def vmap(self, f: collections.abc.Callable[..., typing.Any]) -> custom_function[_P, _R]"),
           R"(Sets the rule of batching. Returns this function.
 
 Args:
@@ -281,11 +285,12 @@ Args:
         holds the batch axis of each array, or None. Returns the outputs, and
         a tree of their batch axes, or None.
 )")
-      .def_prop_ro("__wrapped__", &CustomFunction::fun, nb::for_getter(nb::sig("def __wrapped__(self) -> typing.Any")));
+      .def_prop_ro("__wrapped__", &CustomFunction::fun,
+          nb::for_getter(nb::sig("def __wrapped__(self) -> collections.abc.Callable[_P, _R]")));
 
   m.def(
       "checkpoint", [](nb::handle fun) { return make_transformed(std::make_unique<Checkpoint>(fun)); }, nb::arg("fun"),
-      nb::sig("def checkpoint(fun: collections.abc.Callable) -> collections.abc.Callable"),
+      nb::sig("def checkpoint(fun: collections.abc.Callable[_P, _R]) -> collections.abc.Callable[_P, _R]"),
       R"(A function whose derivatives compute again what happens inside it.
 
 Nothing between the arguments and the outputs is kept for the backward pass:

@@ -115,8 +115,10 @@ void bind_classes(nb::module_& m) {
       .def("__repr__", [](Device d) { return core::to_string(d); })
       .def("__eq__", &equal_devices, nb::sig("def __eq__(self, other: object, /) -> bool"))
       .def("__hash__", &hash_of)
-      .def("__reduce__",
-          [](Device d) { return nb::make_tuple(nb::type<Device>(), nb::make_tuple(nb::cast(d.type), d.index)); });
+      .def(
+          "__reduce__",
+          [](Device d) { return nb::make_tuple(nb::type<Device>(), nb::make_tuple(nb::cast(d.type), d.index)); },
+          nb::sig("def __reduce__(self) -> tuple[typing.Any, ...]"));
   nb::class_<Stream>(m, "Stream", "A queue of work on a device: what is put on one stream runs in program order.")
       .def_ro("device", &Stream::device, "The device it runs on.")
       .def_ro("index", &Stream::index, "Its number.")
@@ -181,16 +183,6 @@ void bind_contexts(nb::module_& m) {
     with mx.stream(mx.cpu):
         y = mx.sin(x)
 )");
-  m.def(
-      "synchronize",
-      [](nb::object s) {
-        std::optional<Stream> stream = s.is_none() ? std::nullopt : std::optional(to_stream(s));
-        WithoutGil unlocked;
-        stream ? core::synchronize(*stream) : core::synchronize();
-      },
-      nb::arg("stream") = nb::none(),
-      nb::sig("def synchronize(stream: Stream | ThreadLocalStream | Device | DeviceType | None = None) -> None"),
-      "Waits until all work on the stream (without one: on every stream) is done, and raises what went wrong there.");
 }
 
 } // namespace

@@ -79,7 +79,7 @@ void bind_evaluation(nb::module_& m) {
         WithoutGil released;
         core::eval(arrays);
       },
-      nb::arg("args"), nb::sig("def eval(*args) -> None"),
+      nb::arg("args"), nb::sig("def eval(*args: typing.Any) -> None"),
       R"(Computes arrays, and waits until they are there.
 
 All of them are computed in one walk, which shares the work they have in
@@ -106,7 +106,7 @@ Example:
         WithoutGil released;
         core::async_eval(std::move(arrays));
       },
-      nb::arg("args"), nb::sig("def async_eval(*args) -> None"),
+      nb::arg("args"), nb::sig("def async_eval(*args: typing.Any) -> None"),
       R"(Starts computing arrays and returns at once.
 
 Reading one of them waits for it.
@@ -133,7 +133,7 @@ Example:
         stream.is_none() ? core::synchronize() : core::synchronize(core::to_stream(which));
       },
       nb::arg("stream") = nb::none(),
-      nb::sig("def synchronize(stream: Stream | Device | DeviceType | None = None) -> None"),
+      nb::sig("def synchronize(stream: Stream | ThreadLocalStream | Device | DeviceType | None = None) -> None"),
       R"(Waits until the work that was started is done.
 
 Args:

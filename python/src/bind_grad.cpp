@@ -91,8 +91,9 @@ void bind_grad(nb::module_& m) {
         return gradient(fun, std::move(argnums), argnames, false);
       },
       nb::arg("fun"), nb::arg("argnums") = nb::none(), nb::arg("argnames") = nb::make_tuple(),
-      nb::sig("def grad(fun: collections.abc.Callable, argnums: int | collections.abc.Sequence[int] | None = None, "
-              "argnames: str | collections.abc.Sequence[str] = []) -> collections.abc.Callable"),
+      nb::sig(
+          "def grad(fun: collections.abc.Callable[_P, _R], argnums: int | collections.abc.Sequence[int] | None = None, "
+          "argnames: str | collections.abc.Sequence[str] = []) -> collections.abc.Callable[_P, typing.Any]"),
       R"(The gradient of a function, as another function.
 
 Args:
@@ -133,9 +134,10 @@ Example:
         return gradient(fun, std::move(argnums), argnames, true);
       },
       nb::arg("fun"), nb::arg("argnums") = nb::none(), nb::arg("argnames") = nb::make_tuple(),
-      nb::sig("def value_and_grad(fun: collections.abc.Callable, "
-              "argnums: int | collections.abc.Sequence[int] | None = None, "
-              "argnames: str | collections.abc.Sequence[str] = []) -> collections.abc.Callable"),
+      nb::sig(
+          "def value_and_grad(fun: collections.abc.Callable[_P, _R], "
+          "argnums: int | collections.abc.Sequence[int] | None = None, "
+          "argnames: str | collections.abc.Sequence[str] = []) -> collections.abc.Callable[_P, tuple[_R, typing.Any]]"),
       R"(The value and the gradient of a function, as another function.
 
 Args:

@@ -83,7 +83,7 @@ void bind_vjp_jvp(nb::module_& m) {
         return nb::make_tuple(list_of(outputs), list_of(products));
       },
       nb::arg("fun"), nb::arg("primals"), nb::arg("cotangents"),
-      nb::sig("def vjp(fun: collections.abc.Callable, primals: list[array] | tuple[array, ...], "
+      nb::sig("def vjp(fun: collections.abc.Callable[..., typing.Any], primals: list[array] | tuple[array, ...], "
               "cotangents: list[array] | tuple[array, ...]) -> tuple[list[array], list[array]]"),
       R"(Vector-Jacobian products.
 
@@ -118,7 +118,7 @@ Example:
         return nb::make_tuple(list_of(outputs), list_of(products));
       },
       nb::arg("fun"), nb::arg("primals"), nb::arg("tangents"),
-      nb::sig("def jvp(fun: collections.abc.Callable, primals: list[array] | tuple[array, ...], "
+      nb::sig("def jvp(fun: collections.abc.Callable[..., typing.Any], primals: list[array] | tuple[array, ...], "
               "tangents: list[array] | tuple[array, ...]) -> tuple[list[array], list[array]]"),
       R"(Jacobian-vector products.
 

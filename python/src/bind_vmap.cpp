@@ -252,8 +252,8 @@ void bind_vmap(nb::module_& m) {
         return make_transformed(std::make_unique<Vmap>(fun, in_axes, out_axes, chunk_size_of("vmap", chunk_size)));
       },
       nb::arg("fun"), nb::arg("in_axes").none() = 0, nb::arg("out_axes").none() = 0, nb::arg("chunk_size") = nb::none(),
-      nb::sig("def vmap(fun: collections.abc.Callable, in_axes: object = 0, out_axes: object = 0, "
-              "chunk_size: int | str | None = None) -> collections.abc.Callable"),
+      nb::sig("def vmap(fun: collections.abc.Callable[_P, _R], in_axes: object = 0, out_axes: object = 0, "
+              "chunk_size: int | str | None = None) -> collections.abc.Callable[_P, _R]"),
       R"(A function over a batch, from a function of one of its lanes.
 
 Args:

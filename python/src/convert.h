@@ -156,8 +156,8 @@ struct type_caster<mlx::core::Dtype> : type_caster_base<mlx::core::Dtype> {
 
 template <>
 struct type_caster<mlx::python::ScalarOrArray> {
-  NB_TYPE_CASTER(
-      mlx::python::ScalarOrArray, const_name("bool | int | float | complex | mlx.core.array | numpy.typing.NDArray"))
+  NB_TYPE_CASTER(mlx::python::ScalarOrArray,
+      const_name("bool | int | float | complex | mlx.core.array | numpy.typing.NDArray[typing.Any]"))
   bool from_python(handle src, uint32_t, cleanup_list*) noexcept {
     value.object = src.ptr();
     return mlx::python::is_scalar_or_array(src.ptr());

@@ -26,6 +26,7 @@ struct Writer {
   array scattered(const array& base, const IndexPlan& plan, const array& value, const Shape& gathered) const;
   array masked_values(const array& mask, const array& value, const Shape& rest) const;
   array write_masked(const array& a, const array& mask, const array& value) const;
+  array write_planned(const array& a, const IndexPlan& plan, array v) const;
   array write(const array& a, nb::handle index, nb::handle value) const;
 };
 
@@ -212,9 +213,8 @@ array Writer::write_masked(const array& a, const array& mask, const array& value
   return core::where(trailing.empty() ? mask : core::expand_dims(mask, trailing), combined(a, v), a);
 }
 
-array Writer::write(const array& a, nb::handle index, nb::handle value) const {
-  array v = converted(a, value);
-  IndexPlan plan = plan_index(op, a, index, Masks::keep_single);
+// `a` has the axes that the plan adds.
+array Writer::write_planned(const array& a, const IndexPlan& plan, array v) const {
   if (plan.mask) {
     return write_masked(a, *plan.mask, v);
   }
@@ -246,6 +246,15 @@ array Writer::write(const array& a, nb::handle index, nb::handle value) const {
   array part = core::slice(a, start, stop, strides);
   array changed = plan.gathers > 0 ? scattered(part, plan, v, gathered) : combined(part, v);
   return core::slice_update(a, changed, start, stop, strides);
+}
+
+array Writer::write(const array& a, nb::handle index, nb::handle value) const {
+  array v = converted(a, value);
+  IndexPlan plan = plan_index(op, a, index, Masks::keep_single);
+  if (plan.added.empty()) {
+    return write_planned(a, plan, v);
+  }
+  return core::squeeze(write_planned(core::expand_dims(a, plan.added), plan, v), plan.added);
 }
 
 constexpr const char* names[] = {

@@ -2,6 +2,7 @@
 #include "python/src/index_plan.h"
 
 #include "mlx_core/error.h"
+#include "mlx_core/ops.h"
 #include "python/src/convert.h"
 #include "python/src/mask_positions.h"
 #include "python/src/numpy_scalar.h"
@@ -77,9 +78,7 @@ void check_known_indices(const char* op, const array& indices, int axis, int64_t
 
 class Reader {
  public:
-  Reader(const char* op, const array& a, Masks masks) : op_(op), a_(a), masks_(masks) {
-    plan_.axes.resize(a.shape().size());
-  }
+  Reader(const char* op, const array& a, Masks masks) : op_(op), a_(a), shape_(a.shape()), masks_(masks) {}
 
   IndexPlan read(nb::handle index) {
     if (PyTuple_Check(index.ptr())) {
@@ -87,29 +86,38 @@ class Reader {
       for (Py_ssize_t i = 0; i < n; ++i) {
         count(PyTuple_GET_ITEM(index.ptr(), i));
       }
-      if (used_ > a_.ndim()) {
-        core::fail<AxisError>(op_, "there are ", used_, " indices for an array with ", a_.ndim(), " axes.");
+      if (used_ > ndim()) {
+        core::fail<AxisError>(op_, "there are ", used_, " indices for an array with ", ndim(), " axes.");
       }
       for (Py_ssize_t i = 0; i < n; ++i) {
         item(PyTuple_GET_ITEM(index.ptr(), i), n == 1);
       }
     } else {
       count(index.ptr());
-      if (used_ > a_.ndim()) {
-        if (a_.ndim() == 0) {
+      if (used_ > ndim()) {
+        if (ndim() == 0) {
           core::fail<AxisError>(op_, "a 0-dimensional array has no axis to index.");
         }
-        core::fail<AxisError>(op_, "a mask with ", used_, " axes is too large for an array with ", a_.ndim(), " axes.");
+        core::fail<AxisError>(op_, "a mask with ", used_, " axes is too large for an array with ", ndim(), " axes.");
       }
       item(index.ptr(), true);
     }
-    for (; axis_ < a_.ndim(); ++axis_) { // axes not mentioned
-      plan_.items.push_back({IndexItem::Kind::axis, axis_});
+    while (axis_ < ndim()) { // axes not mentioned
+      next_axis();
     }
     return std::move(plan_);
   }
 
  private:
+  int ndim() const { return static_cast<int>(shape_.size()); }
+  int known_axis() const { return axis_ - static_cast<int>(plan_.added.size()); } // of the array as the user has it
+  core::Dim length() const { return shape_[static_cast<size_t>(axis_)]; }
+  AxisIndex& next_axis(AxisIndex index = {}) {
+    plan_.items.push_back({IndexItem::Kind::axis, axis_++});
+    plan_.axes.push_back(std::move(index));
+    return plan_.axes.back();
+  }
+
   void count(PyObject* o) {
     if (o == Py_Ellipsis) {
       if (std::exchange(ellipsis_, true)) {
@@ -132,8 +140,8 @@ class Reader {
     }
     if (o == Py_Ellipsis) {
       plan_.items.push_back({IndexItem::Kind::ellipsis});
-      for (int covered = a_.ndim() - used_; covered > 0; --covered) {
-        plan_.items.push_back({IndexItem::Kind::axis, axis_++});
+      for (int covered = ndim() - static_cast<int>(plan_.added.size()) - used_; covered > 0; --covered) {
+        next_axis();
       }
       return;
     }
@@ -144,37 +152,30 @@ class Reader {
         return;
       }
       if (!is_array(o) && indices.is_available()) {
-        check_known_indices(op_, indices, axis_, a_.shape()[static_cast<size_t>(axis_)]);
+        check_known_indices(op_, indices, known_axis(), length());
       }
       gather(std::move(indices));
       return;
     }
-    core::Dim length = a_.shape()[static_cast<size_t>(axis_)];
-    AxisIndex& index = plan_.axes[static_cast<size_t>(axis_)];
     if (PySlice_Check(o)) {
-      index = read_slice(op_, o, length);
+      AxisIndex& index = next_axis(read_slice(op_, o, length()));
       plan_.has_parts |= index.kind == AxisIndex::Kind::range;
     } else {
-      index.kind = AxisIndex::Kind::single;
-      index.start = read_index(op_, o, axis_, length);
-      index.length = 1;
+      int64_t start = read_index(op_, o, known_axis(), length());
+      next_axis({.kind = AxisIndex::Kind::single, .start = start, .length = 1, .indices = {}});
       plan_.has_parts = plan_.has_singles = true;
     }
-    plan_.items.push_back({IndexItem::Kind::axis, axis_++});
   }
 
   // The next axis is indexed by an integer array.
   void gather(array indices) {
-    AxisIndex& index = plan_.axes[static_cast<size_t>(axis_)];
-    index.kind = AxisIndex::Kind::gather;
-    index.indices = std::move(indices);
+    next_axis({.kind = AxisIndex::Kind::gather, .indices = std::move(indices)});
     ++plan_.gathers;
-    plan_.items.push_back({IndexItem::Kind::axis, axis_++});
   }
 
   array index_array(PyObject* o) {
     bool list = PyList_Check(o) || PyTuple_Check(o) || PyRange_Check(o);
-    if (!list && (PyBool_Check(o) || PyFloat_Check(o) || PyComplex_Check(o) || !is_scalar_or_array(o))) {
+    if (!list && (PyFloat_Check(o) || PyComplex_Check(o) || !is_scalar_or_array(o))) {
       core::fail<core::TypeError>(op_, "a ", Py_TYPE(o)->tp_name,
           " is no index; indices are ints, slices, None, "
           "Ellipsis, and integer or bool arrays or lists.");
@@ -191,17 +192,20 @@ class Reader {
   }
 
   void take_mask(array mask, bool alone) {
-    Shape covered(a_.shape().begin() + axis_, a_.shape().begin() + axis_ + mask.ndim());
-    bool fits = mask.ndim() >= 1;
-    for (size_t i = 0; fits && i < covered.size(); ++i) {
-      fits = mask.shape()[i] == covered[i];
+    if (mask.ndim() == 0) {
+      shape_.insert(shape_.begin() + axis_, core::Dim(1));
+      plan_.added.push_back(axis_);
+      mask = core::expand_dims(mask, Axes{0});
+    }
+    bool fits = true;
+    for (int i = 0; fits && i < mask.ndim(); ++i) {
+      fits = mask.shape()[static_cast<size_t>(i)] == shape_[static_cast<size_t>(axis_ + i)];
     }
     if (!fits) {
-      core::fail<AxisError>(op_, "a mask of shape ", mask.shape(), " does not match the axes from ", axis_,
+      core::fail<AxisError>(op_, "a mask of shape ", mask.shape(), " does not match the axes from ", known_axis(),
           " on of shape ", a_.shape(), "; it should have one bool for each of their elements.");
     }
     if (alone && masks_ == Masks::keep_single) {
-      axis_ = mask.ndim();
       plan_.mask = std::move(mask);
       return;
     }
@@ -212,6 +216,7 @@ class Reader {
 
   const char* op_;
   const array& a_;
+  Shape shape_; // of the array, with the axes added so far
   Masks masks_;
   IndexPlan plan_;
   std::vector<array> arrays_; // the items that are arrays or lists, in order

@@ -27,7 +27,10 @@ struct IndexItem {
   int axis = 0;
 };
 
+// A mask without axes, as in x[True], is an axis of length 1 put in at its place, under a mask of one element. What the
+// plan says is about the array with these axes.
 struct IndexPlan {
+  core::Axes added;                     // where they are, in the array that has them
   core::SmallVector<AxisIndex, 4> axes; // one per axis of the array
   core::SmallVector<IndexItem, 6> items;
   bool has_parts = false; // some axis is a range or a single index

@@ -122,7 +122,7 @@ array get_item(const array& a, nb::handle index) {
   }
   IndexPlan plan = plan_index("getitem", a, index, Masks::positions);
   Axes base_axis;
-  array result = take_parts(a, plan, base_axis);
+  array result = take_parts(plan.added.empty() ? a : core::expand_dims(a, plan.added), plan, base_axis);
   int gathered_ndim = 0;
   IndexPlan::Placement before;
   if (plan.gathers > 0) {

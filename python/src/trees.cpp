@@ -359,8 +359,9 @@ void bind_trees(nb::module_& m) {
         }
       },
       nb::arg("cls"), nb::arg("flatten"), nb::arg("unflatten"),
-      nb::sig("def register_tree_node(cls: type, flatten: collections.abc.Callable, "
-              "unflatten: collections.abc.Callable) -> None"),
+      nb::sig("def register_tree_node(cls: type[_T], "
+              "flatten: collections.abc.Callable[[_T], tuple[collections.abc.Sequence[typing.Any], typing.Any]], "
+              "unflatten: collections.abc.Callable[[typing.Any, tuple[typing.Any, ...]], _T]) -> None"),
       R"(Teaches the function transforms that instances of a class are containers.
 
 Lists, tuples, dictionaries, NamedTuples, dataclasses and their nestings need

@@ -115,11 +115,14 @@ GATHERS = [_masked("mask of rows", MASK), _masked("mask of both", MASKS), _maske
            _masked("mask beside int", (MASK, 1)), _masked("mask beside range", (MASKS, slice(None, None, -2))),
            _masked("mask beside indices", (MASK, np.array([0, 4, 2]))), _masked("mask between", (1, None, MASKS[3], Ellipsis, None)),
            _masked("masks apart", (MASK, slice(None), np.array([True, True, True]))), _masked("no true", MASKS & False),
-           _masked("list mask", [False, True, True, False])]
+           _masked("list mask", [False, True, True, False]), _masked("true", True), _masked("false", False),
+           _masked("true beside int", (slice(None), 0, True)), _masked("true apart from indices", (np.array([0, 2]), None, True))]
 WRITES = [_written("mask behind", (slice(None), MASKS[0]), (4, 3, 3)), _written("mask beside int", (MASK, 1), (3, 3)),
-          _written("mask beside indices", (MASK, np.array([0, 4, 2])), (3,))]
+          _written("mask beside indices", (MASK, np.array([0, 4, 2])), (3,)),
+          _written("true beside indices", (True, np.array([0, 3])), (2, 5, 3)), _written("false beside range", (False, slice(2)), (5, 3))]
 WHERES = [_written("mask scalar", MASKS, ()), _written("mask broadcast", MASK, (5, 1)), _written("mask each", MASKS, (10, 3)),
           _written("mask each row", MASK, (3, 1, 3)), _written("mask more", MASK, (3, 5, 3)),
+          _written("true", True, (4, 1, 3)), _written("false", False, ()),
           row("own mask", Real((2, 3)), Real(()), call=_by_own_mask, ref=lambda x, v: _by_own_mask(np.array(x), v),
               dtypes=("int32",) + FLOATS)]
 

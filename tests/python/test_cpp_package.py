@@ -92,6 +92,7 @@ def test_an_operation_of_ones_own(tmp_path):
     source = shutil.copytree(EXAMPLES / "custom_op", tmp_path / "custom_op")
     assert len((source / "axpby.cpp").read_text().splitlines()) < 100
     folder = build(source, tmp_path / "build", f"-DPython_EXECUTABLE={sys.executable}")
+    assert "def axpby(x: mlx.core.array" in (folder / "axpby.pyi").read_text()
     path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
     printed = run([sys.executable, source / "use.py"], tmp_path, PYTHONPATH=path)
     values = [

@@ -143,7 +143,7 @@ def test_array_indices_out_of_range_are_errors_when_evaluated():
     assert x[mx.array([-1, 4])].tolist() == [4, 4]
 
 
-@pytest.mark.parametrize("index", ["a", 1.5, True, [1.5], {}, (0, "a"), slice(0, 1.5), np.array([0.5])])
+@pytest.mark.parametrize("index", ["a", 1.5, [1.5], {}, (0, "a"), slice(0, 1.5), np.array([0.5])])
 def test_bad_indices(index):
     with pytest.raises(TypeError):
         mx.zeros((2, 3))[index]
@@ -232,6 +232,74 @@ def test_masks():
         x[mx.array(mask)] = mx.zeros((2, 2))
     with pytest.raises(ValueError, match="does not match"):
         x[mx.array([True, False, True])] = 1
+
+
+# One bool is a mask without axes: it adds an axis, of length 1 or 0.
+TRUTHS = [
+    True, False, np.True_, np.array(False), (True,), (None, True), (True, None), (0, True), (slice(None), False), (0, slice(None), True),
+    (True, slice(None), 0), (True, True), (True, False), (True, [0, 1, 1]), ([0, 1], True), (False, [0]), (True, ...), (..., True),
+    (..., False, 0), (None, False, None), (slice(1, 2), True, 1), (1, np.array(True), slice(None, None, 2)),
+    (True, np.array([True, False])), ([0, 1], slice(None), True), (0, True, 1, 2), (np.array(True), np.array([[0], [1]])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("index", TRUTHS, ids=str)
+def test_single_bools(index):
+    for shape in [(2, 3, 4), (2, 0, 4), ()]:
+        x, n = both(shape)
+        try:
+            want = n[index]
+        except IndexError:
+            with pytest.raises(IndexError):
+                x[ours(index)]
+            with pytest.raises(IndexError):
+                x[ours(index)] = 1
+            continue
+        same(x[ours(index)], want)
+        for value in (-1, -1 - np.arange(want.size, dtype=np.int32).reshape(want.shape)):
+            y, m = mx.array(x), n.copy()
+            y[ours(index)] = mx.array(value)
+            m[index] = value
+            same(y, m)
+        same(x.at[ours(index)].add(5), n + 5 * _times_written(n, index))
+
+
+def _times_written(n, index):
+    times = np.zeros(n.shape, n.dtype)
+    np.add.at(times, index, 1)
+    return times
+
+
+def test_single_bools_in_transforms():
+    x = mx.array([1.0, 2.0])
+    for bit in (True, False):
+        assert mx.grad(lambda x: mx.sum(x[bit] ** 2))(x).tolist() == [2 * bit, 4 * bit]
+        assert mx.grad(lambda x: mx.sum(x[:, mx.array(bit)] ** 2))(x).tolist() == [2 * bit, 4 * bit]
+        assert mx.vmap(lambda r: r[bit])(mx.ones((3, 2))).shape == (3, int(bit), 2)
+
+    def written(x, bit, value):
+        y = mx.array(x)
+        y[bit] = value
+        return y
+
+    rows, bits = mx.array([[1.0, 2.0], [3.0, 4.0]]), mx.array([True, False])
+    assert mx.vmap(written, in_axes=(0, 0, None))(rows, bits, mx.array([7.0, 8.0])).tolist() == [[7, 8], [3, 4]]
+    gradient = mx.vmap(mx.grad(lambda x, bit: mx.sum(written(x, bit, 0.0))))(rows, bits)
+    assert gradient.tolist() == [[0, 0], [1, 1]]
+    with pytest.raises(ValueError, match="mx.where"):
+        mx.vmap(lambda x, bit: x[bit])(rows, bits)
+
+
+def test_errors_beside_a_single_bool_name_the_axis_of_the_array():
+    x = mx.zeros((2, 3))
+    with pytest.raises(IndexError, match="index 5 is out of range for axis 1 with length 3"):
+        x[True, :, 5]
+    with pytest.raises(IndexError, match="there are 3 indices for an array with 2 axes"):
+        x[True, 0, 0, 0]
+    with pytest.raises(IndexError, match="0-dimensional"):
+        mx.array(1)[0]
+    with pytest.raises(ValueError, match=r"value of shape \(3,2,3\)"):
+        x[True, :] = mx.zeros((3, 2, 3))
 
 
 def test_assignment_does_not_change_what_was_computed_before():
