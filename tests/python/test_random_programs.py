@@ -32,12 +32,15 @@ def check_all(seed, count, make, check):
             with np.errstate(all="ignore"):
                 check(steps, one)
         except Exception as e:
+            kind = type(e)
+
             def fails(shorter):
                 try:
                     check(shorter, one)
                 except Exception as other:
-                    return type(other) is type(e)
+                    return type(other) is kind
                 return False
+
             raise AssertionError(f"--seed {one} --programs 1: {e}\n{rp.shrunk(steps, fails)}") from e
 
 
