@@ -130,15 +130,25 @@ void set_state(const array& key) {
   implicit_keys().state = key;
 }
 
-array next_key() {
+array next_key(const char* op) {
+  std::vector<OpenVmap> mapped = open_vmaps();
+  for (const OpenVmap& frame : mapped) {
+    if (frame.randomness == Randomness::error) {
+      fail(op,
+          "no key is given inside vmap with randomness \"error\". Give it a key, mapped or not; or choose "
+          "randomness \"different\", for draws of each lane's own, or \"same\".");
+    }
+  }
   KeySequence& sequence = implicit_keys();
   std::unique_lock lock(sequence.mutex);
   auto [state, key] = halves(sequence.state);
   sequence.state = state;
   lock.unlock();
   // Every lane of every open vmap has its own, outermost first.
-  for (const OpenVmap& frame : open_vmaps()) {
-    key = frame.map_in(frame, random::split(key, static_cast<int>(frame.lanes)));
+  for (const OpenVmap& frame : mapped) {
+    if (frame.randomness == Randomness::different) {
+      key = frame.map_in(frame, random::split(key, static_cast<int>(frame.lanes)));
+    }
   }
   return key;
 }
@@ -153,7 +163,7 @@ array words(const char* op, const Shape& shape, int width, const std::optional<a
   if (key) {
     check_key(op, *key);
   }
-  return applied(make_primitive<RandomBits>(shape, width), {key ? *key : next_key()});
+  return applied(make_primitive<RandomBits>(shape, width), {key ? *key : next_key(op)});
 }
 
 array split(const array& key, int num, StreamOrDevice s) {
@@ -189,7 +199,10 @@ constexpr OpInfo seed_info{.name = "random.seed",
     .differentiable = Differentiable::no,
     .no_derivative = {"a seed is an integer"},
     .example = ">>> mx.random.seed(0)\n>>> mx.random.uniform(shape=(2,))\narray([0.576551, 0.299172], dtype=float32)",
-    .details = "The sequence belongs to the process. Inside vmap every lane draws from a key of its own."};
+    .details =
+        "The sequence belongs to the process. Inside vmap every lane draws from a key of its own, unless its "
+        "randomness "
+        "says otherwise."};
 
 constexpr OpInfo split_info{.name = "random.split",
     .primitive = "RandomBits",

@@ -55,6 +55,8 @@ def _step(rng, dtype, smooth, inexact):
     names = sorted(by_op(smooth))
     choices = by_op(smooth)[names[rng.integers(len(names))]]
     sample = choices[rng.integers(len(choices))]
+    if sample.op["name"] == "astype" and sample.result(dtype) in arrays.INEXACT and sample.result(dtype) not in inexact:
+        return _step(rng, dtype, smooth, inexact)  # a narrow dtype rounds on its way
     taken = [d for d in sample.dtypes if (d in inexact if d in arrays.INEXACT else not smooth)] or list(sample.dtypes)
     same = dtype if dtype in taken and (smooth or rng.random() < 0.6) else taken[rng.integers(len(taken))]
     constants = tuple(None if isinstance(a, samples.Real) else arrays.to_mx(a.draw(rng, same), a.dtype(same)) for a in sample.args)
