@@ -306,9 +306,9 @@ Args:
         lane shares; or a container like the argument, with such entries in
         it, as deep as needed. A single argument's container may stand alone.
         A dict of arguments' names has entries for those, positional or
-        keyword. Arguments without an entry are mapped over axis 0, so keyword
-        arguments are where ``in_axes`` is no such dict. Numbers and other
-        objects that are no arrays are shared whatever the entry.
+        keyword; arguments without an entry are mapped over axis 0, as all
+        keyword arguments are when ``in_axes`` is anything else. Numbers and
+        other objects that are no arrays are shared whatever the entry.
         Default: ``0``.
     out_axes (int, None or tree): Where the batch axis goes in the outputs: one
         for all, or a container like the output. ``None`` is for an output that
