@@ -27,6 +27,7 @@ class ChunkSize {
 // other. Random draws are the same, too.
 VectorFunction vmap(const VectorFunction& fun, VmapAxes in_axes, VmapAxes out_axes, ChunkSize chunk_size);
 std::vector<array> vmap_call(const VectorFunction& fun, const VmapAxes& in_axes, const std::vector<array>& args,
-    const std::function<VmapAxes(const std::vector<array>& outputs)>& out_axes_of, ChunkSize chunk_size);
+    const std::function<VmapAxes(const std::vector<array>& outputs)>& out_axes_of, ChunkSize chunk_size,
+    Randomness randomness = Randomness::different);
 
 } // namespace mlx::core

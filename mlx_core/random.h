@@ -14,8 +14,8 @@ void seed(uint64_t seed);
 // num independent keys from one, shape (num, 2); the pair form is split(key, 2) unstacked.
 array split(const array& key, int num, StreamOrDevice s = {});
 std::pair<array, array> split(const array& key, StreamOrDevice s = {});
-// The next key of the implicit sequence; inside vmap a different one in every lane.
-array next_key();
+// The next key of the implicit sequence; inside vmap in each lane what its randomness says. Errors name `op`.
+array next_key(const char* op = "random");
 // What the implicit sequence goes on from: a key. Reading and setting it is how a sequence is saved and resumed.
 array state();
 void set_state(const array& key);

@@ -33,13 +33,22 @@ VectorFunction grad(const VectorFunction& fun, const std::vector<int>& argnums =
 std::function<std::pair<array, array>(const array&)> value_and_grad(const std::function<array(const array&)>& fun);
 std::function<array(const array&)> grad(const std::function<array(const array&)>& fun);
 
+// What functions of mlx::core::random draw inside a mapped function when they get no key.
+enum class Randomness : uint8_t {
+  different, // every lane its own numbers
+  same,      // all lanes the same numbers
+  error,     // nothing: they fail
+};
+
 // fun over a batch. Axes may be negative; nullopt is an argument that every lane shares / an output that is known to be
 // the same in every lane. Empty in_axes or out_axes means 0 for all.
 using VmapAxes = std::vector<std::optional<int>>;
-VectorFunction vmap(const VectorFunction& fun, VmapAxes in_axes = {}, VmapAxes out_axes = {});
+VectorFunction vmap(const VectorFunction& fun, VmapAxes in_axes = {}, VmapAxes out_axes = {},
+    Randomness randomness = Randomness::different);
 // vmap(fun, in_axes, ...)(args) when the axes of the outputs are known only after the outputs are.
 std::vector<array> vmap_call(const VectorFunction& fun, const VmapAxes& in_axes, const std::vector<array>& args,
-    const std::function<VmapAxes(const std::vector<array>& outputs)>& out_axes_of);
+    const std::function<VmapAxes(const std::vector<array>& outputs)>& out_axes_of,
+    Randomness randomness = Randomness::different);
 std::function<array(const array&)> vmap(
     const std::function<array(const array&)>& fun, int in_axis = 0, int out_axis = 0);
 std::function<array(const array&, const array&)> vmap(const std::function<array(const array&, const array&)>& fun,
@@ -71,10 +80,10 @@ struct BatchedView {
 };
 std::optional<BatchedView> batched_view(const array& a);
 
-// The number of lanes of each vmap that is open on this thread, outermost first: random draws an independent key for
-// each.
+// Each vmap that is open on this thread, outermost first: random draws keys for their lanes.
 struct OpenVmap {
   int64_t lanes;
+  Randomness randomness;
   // A per-lane array inside that vmap whose batch (axis 0) is `batched`.
   array (*map_in)(const OpenVmap& self, const array& batched);
   void* frame;

@@ -30,6 +30,7 @@ Z quotient(Z a, Z b) {
   return {(a.real() * ratio + a.imag()) * scale, (a.imag() * ratio - a.real()) * scale};
 }
 
+Z zero_quotient(Z a, Z b) { return a == 0.0 ? Z{0} : quotient(a, b); }
 Z reciprocal(Z z) { return quotient(1, z); }
 Z rsqrt(Z z) { return quotient(1, std::sqrt(z)); }
 
@@ -159,6 +160,7 @@ Kernel find(Body body) {
     case Body::arccosh: return &unary<[](Z z) { return std::acosh(z); }, T>;
     case Body::arctanh: return &unary<[](Z z) { return std::atanh(z); }, T>;
     case Body::divide: return &binary<quotient, T>;
+    case Body::zero_divide: return &binary<zero_quotient, T>;
     case Body::power: return &binary<power, T>;
     case Body::logaddexp: return &binary<logaddexp, T>;
     default: return nullptr;

@@ -75,7 +75,9 @@ enum class Body : uint16_t {
   minimum,
   logaddexp,
   arctan2,
-  zero_times, // a == 0 ? 0 : a * b, so that a zero cotangent hides an infinite or NaN derivative
+  zero_times,   // a == 0 ? 0 : a * b, so that a zero cotangent hides an infinite or NaN derivative
+  zero_divide,  // a == 0 ? 0 : a / b
+  zero_product, // a == 0 or b == 0 ? 0 : a * b
   hypot,
   nextafter,
   copysign,

@@ -1,5 +1,5 @@
-// y_j = a_j y_{j-1} + b_j along an axis. In blocks the products of the a_j might overflow where y does not, so a lane
-// is one chain; lanes run side by side.
+// y_j = a_j y_{j-1} + b_j along an axis; where either factor is 0 the product is 0, whatever the other is. In blocks
+// the products of the a_j might overflow where y does not, so a lane is one chain; lanes run side by side.
 #include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/lanes.h"
 #include "mlx_core/cpu/scan.h"
@@ -11,12 +11,12 @@ namespace {
 template <typename C>
 C next(C a, C y, C b) {
   if constexpr (is_complex<C>) {
-    if (y == C(0)) {
+    if (a == C(0) || y == C(0)) {
       return b;
     }
     return {a.real() * y.real() - a.imag() * y.imag() + b.real(), a.real() * y.imag() + a.imag() * y.real() + b.imag()};
   } else {
-    return (y == C(0) ? C(0) : a * y) + b;
+    return ((a == C(0)) | (y == C(0)) ? C(0) : a * y) + b;
   }
 }
 

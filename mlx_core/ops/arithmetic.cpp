@@ -48,6 +48,18 @@ struct Multiply {
 };
 array multiply(const array& a, const array& b, StreamOrDevice s) { return Binary<Multiply>::apply(a, b, s); }
 
+// 0 where either factor is 0, whatever the other is; elsewhere the product: of two tangents, either of which a mask may
+// have made 0.
+struct ZeroProduct {
+  static constexpr OpInfo info{.name = "zero_product", .primitive = "ZeroProduct", .summary = ""};
+  static constexpr cpu::Body body = cpu::Body::zero_product;
+  static array chain(int k, const array& g, const array& a, const array& b, const array&);
+};
+static array zero_product(const array& a, const array& b) { return Binary<ZeroProduct>::apply(a, b, {}); }
+array ZeroProduct::chain(int k, const array& g, const array& a, const array& b, const array&) {
+  return zero_product(g, k == 0 ? b : a);
+}
+
 struct ZeroTimes {
   static constexpr OpInfo info{.name = "zero_times",
       .primitive = "ZeroTimes",
@@ -59,9 +71,10 @@ struct ZeroTimes {
           "cotangent 0, and keeps it where the derivative is infinite or NaN.",
       .binary = &zero_times};
   static constexpr cpu::Body body = cpu::Body::zero_times;
-  // The product's rule. The new tangent comes first in both terms: where it is 0, so is the term.
+  // The product's rule. In the term of b both factors are tangents, so that either zero decides: at a point that a mask
+  // took out, a is 0, and the tangent of b, there the slope of something infinite, must not count.
   static array chain(int k, const array& g, const array& a, const array& b, const array&) {
-    return zero_times(g, k == 0 ? b : a);
+    return k == 0 ? zero_times(g, b) : zero_product(g, a);
   }
 };
 array zero_times(const array& a, const array& b, StreamOrDevice s) { return Binary<ZeroTimes>::apply(a, b, s); }
@@ -77,12 +90,25 @@ struct Divide {
       .details = "Integers and bool are divided in float32. See floor_divide for the integer quotient.",
       .binary = &divide};
   static constexpr cpu::Body body = cpu::Body::divide;
-  // d(a / b) = da / b - y / b db
-  static array chain(int k, const array& g, const array&, const array& b, const array& y) {
-    return k == 0 ? zero_times(g, reciprocal(b)) : zero_times(-g, y / b);
+  // d(a / b) = (da - y db) / b
+  static array common(const array& g, const array&, const array& b, const array&) { return zero_divide(g, b); }
+  static array chain(int k, const array& g, const array&, const array&, const array& y) {
+    return k == 0 ? g : -zero_times(g, y);
   }
 };
 array divide(const array& a, const array& b, StreamOrDevice s) { return Binary<Divide>::apply(a, b, s); }
+
+// 0 where a is 0, elsewhere the quotient.
+struct ZeroDivide {
+  static constexpr OpInfo info{.name = "zero_divide", .primitive = "ZeroDivide", .summary = ""};
+  static constexpr cpu::Body body = cpu::Body::zero_divide;
+  // The quotient's rule. y is a tangent, too.
+  static array common(const array& g, const array&, const array& b, const array&) { return zero_divide(g, b); }
+  static array chain(int k, const array& g, const array&, const array&, const array& y) {
+    return k == 0 ? g : -zero_product(g, y);
+  }
+};
+array zero_divide(const array& g, const array& divisor) { return Binary<ZeroDivide>::apply(g, divisor, {}); }
 
 struct FloorDivide {
   static constexpr OpInfo info{.name = "floor_divide",
@@ -192,8 +218,8 @@ struct Sign {
     if (!x.dtype().is_complex()) {
       return std::nullopt;
     }
-    array across = zero_times(imag(conjugate(y) * t), reciprocal(abs(x)));
-    return y * make_complex(array(0, across.dtype()), across);
+    array across = zero_divide(imag(zero_times(t, conjugate(y))), abs(x));
+    return zero_times(make_complex(array(0, across.dtype()), across), y);
   }
   static Tangent vjp(const array& ct, const array& x, const array& y) { return jvp(ct, x, y); }
 };

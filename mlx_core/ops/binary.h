@@ -4,9 +4,10 @@
 //     static constexpr OpInfo info{...};
 //     static constexpr cpu::Body body = cpu::Body::multiply;
 //     // g times the partial derivative with respect to operand k (0 or 1), of a holomorphic (or real) function. a, b
-//     and y
-//     // may have the shapes they had in the call: the kind broadcasts and sums.
+//     // and y may have the shapes they had in the call: the kind broadcasts and sums.
 //     static array chain(int k, const array& g, const array& a, const array& b, const array& y);
+//     // May be left out: g with the factor that both partial derivatives begin with, for chain to go on from.
+//     static array common(const array& g, const array& a, const array& b, const array& y);
 //   };
 //   array multiply(const array& a, const array& b, StreamOrDevice s) { return Binary<Multiply>::apply(a, b, s); }
 #pragma once
@@ -37,7 +38,7 @@ class Binary final : public Elementwise {
     Tangent total;
     for (int k = 0; k < 2; ++k) {
       const Tangent& t = tangents[static_cast<size_t>(k)];
-      Tangent part = t ? chain(k, *t, primals, outputs[0]) : std::nullopt;
+      Tangent part = t ? chain(k, common(*t, primals, outputs[0]), primals, outputs[0]) : std::nullopt;
       if (part) {
         total = total ? add(*total, *part) : *part;
       }
@@ -51,13 +52,15 @@ class Binary final : public Elementwise {
   Tangents vjp(
       Operands primals, const Tangents& cotangents, Operands outputs, std::span<const bool> wanted) const override {
     Tangents out(2);
+    if (!cotangents[0]) {
+      return out;
+    }
+    // ct * conj(d) = conj(conj(ct) * d)
+    array shared = common(conj_of(*cotangents[0]), primals, outputs[0]);
     for (int k = 0; k < 2; ++k) {
       size_t i = static_cast<size_t>(k);
-      if (!cotangents[0] || !wanted[i]) {
-        continue;
-      }
-      // ct * conj(d) = conj(conj(ct) * d)
-      if (Tangent g = chain(k, conj_of(*cotangents[0]), primals, outputs[0])) {
+      Tangent g = wanted[i] ? chain(k, shared, primals, outputs[0]) : std::nullopt;
+      if (g) {
         array whole = conj_of(*g);
         out[i] = whole.shape() == primals[i].shape() ? whole : sum_to(whole, primals[i].shape());
       }
@@ -76,6 +79,13 @@ class Binary final : public Elementwise {
       return array::make(instance(), Spec{a.shape(), out}, {a, b});
     }
     return array::make(instance(), Spec{broadcast_shapes(Op::info.name, a.shape(), b.shape()), out}, {a, b});
+  }
+  static array common(const array& g, Operands primals, const array& y) {
+    if constexpr (requires { &Op::common; }) {
+      return Op::common(g, primals[0], primals[1], y);
+    } else {
+      return g;
+    }
   }
   static Tangent chain(int k, const array& g, Operands primals, const array& y) {
     if constexpr (requires { &Op::chain; }) {

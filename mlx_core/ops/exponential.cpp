@@ -46,7 +46,7 @@ struct Log {
       .unary = &log};
   static constexpr cpu::Body body = cpu::Body::log;
   // d log(x) = dx / x
-  static array derivative(const array& x, const array&) { return reciprocal(x); }
+  static array chain(const array& g, const array& x, const array&) { return zero_divide(g, x); }
 };
 array log(const array& a, StreamOrDevice s) { return Unary<Log>::apply(a, s); }
 
@@ -61,7 +61,7 @@ struct Log2 {
       .unary = &log2};
   static constexpr cpu::Body body = cpu::Body::log2;
   // d log2(x) = dx / (x ln 2)
-  static array derivative(const array& x, const array&) { return reciprocal(x) * std::numbers::log2e; }
+  static array chain(const array& g, const array& x, const array&) { return zero_divide(g, x) * std::numbers::log2e; }
 };
 array log2(const array& a, StreamOrDevice s) { return Unary<Log2>::apply(a, s); }
 
@@ -76,7 +76,7 @@ struct Log10 {
       .unary = &log10};
   static constexpr cpu::Body body = cpu::Body::log10;
   // d log10(x) = dx / (x ln 10)
-  static array derivative(const array& x, const array&) { return reciprocal(x) * std::numbers::log10e; }
+  static array chain(const array& g, const array& x, const array&) { return zero_divide(g, x) * std::numbers::log10e; }
 };
 array log10(const array& a, StreamOrDevice s) { return Unary<Log10>::apply(a, s); }
 
@@ -91,7 +91,7 @@ struct Log1p {
       .unary = &log1p};
   static constexpr cpu::Body body = cpu::Body::log1p;
   // d log1p(x) = dx / (1 + x)
-  static array derivative(const array& x, const array&) { return reciprocal(1 + x); }
+  static array chain(const array& g, const array& x, const array&) { return zero_divide(g, 1 + x); }
 };
 array log1p(const array& a, StreamOrDevice s) { return Unary<Log1p>::apply(a, s); }
 

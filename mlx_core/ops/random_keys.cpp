@@ -146,16 +146,26 @@ SequenceScope::~SequenceScope() {
 }
 array SequenceScope::state() const { return own_->state; }
 
-array next_key() {
+array next_key(const char* op) {
   KeySequence& sequence = implicit_keys();
+  std::vector<OpenVmap> vmaps = open_vmaps();
+  std::span<const OpenVmap> mapped = std::span(vmaps).subspan(sequence.outer_vmaps);
+  for (const OpenVmap& frame : mapped) {
+    if (frame.randomness == Randomness::error) {
+      fail(op,
+          "no key is given inside vmap with randomness \"error\". Give it a key, mapped or not; or choose "
+          "randomness \"different\", for draws of each lane's own, or \"same\".");
+    }
+  }
   std::unique_lock lock(sequence.mutex);
   auto [state, key] = halves(sequence.state);
   sequence.state = state;
   lock.unlock();
   // Every lane of every open vmap has its own, outermost first.
-  std::vector<OpenVmap> vmaps = open_vmaps();
-  for (const OpenVmap& frame : std::span(vmaps).subspan(sequence.outer_vmaps)) {
-    key = frame.map_in(frame, random::split(key, static_cast<int>(frame.lanes)));
+  for (const OpenVmap& frame : mapped) {
+    if (frame.randomness == Randomness::different) {
+      key = frame.map_in(frame, random::split(key, static_cast<int>(frame.lanes)));
+    }
   }
   return key;
 }
@@ -170,7 +180,7 @@ array words(const char* op, const Shape& shape, int width, const std::optional<a
   if (key) {
     check_key(op, *key);
   }
-  return applied(make_primitive<RandomBits>(shape, width), {key ? *key : next_key()});
+  return applied(make_primitive<RandomBits>(shape, width), {key ? *key : next_key(op)});
 }
 
 array split(const array& key, int num, StreamOrDevice s) {
@@ -206,7 +216,10 @@ constexpr OpInfo seed_info{.name = "random.seed",
     .differentiable = Differentiable::no,
     .no_derivative = {"a seed is an integer"},
     .example = ">>> mx.random.seed(0)\n>>> mx.random.uniform(shape=(2,))\narray([0.576551, 0.299172], dtype=float32)",
-    .details = "The sequence belongs to the process. Inside vmap every lane draws from a key of its own."};
+    .details =
+        "The sequence belongs to the process. Inside vmap every lane draws from a key of its own, unless its "
+        "randomness "
+        "says otherwise."};
 
 constexpr OpInfo split_info{.name = "random.split",
     .primitive = "RandomBits",

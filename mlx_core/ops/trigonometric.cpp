@@ -93,7 +93,7 @@ struct ArcTan {
       .unary = &arctan};
   static constexpr cpu::Body body = cpu::Body::arctan;
   // d arctan(x) = dx / (1 + x^2)
-  static array derivative(const array& x, const array&) { return reciprocal(1 + square(x)); }
+  static array chain(const array& g, const array& x, const array&) { return zero_divide(g, 1 + square(x)); }
 };
 array arctan(const array& a, StreamOrDevice s) { return Unary<ArcTan>::apply(a, s); }
 
@@ -112,8 +112,7 @@ struct ArcTan2 {
   static constexpr cpu::Body body = cpu::Body::arctan2;
   // d arctan2(a, b) = (b da - a db) / (a^2 + b^2)
   static array chain(int k, const array& g, const array& a, const array& b, const array&) {
-    array inverse = reciprocal(square(a) + square(b));
-    return zero_times(k == 0 ? g : -g, zero_times(k == 0 ? b : a, inverse));
+    return zero_times(k == 0 ? g : -g, zero_divide(k == 0 ? b : a, square(a) + square(b)));
   }
 };
 array arctan2(const array& a, const array& b, StreamOrDevice s) { return Binary<ArcTan2>::apply(a, b, s); }

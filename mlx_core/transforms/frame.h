@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "mlx_core/array.h"
+#include "mlx_core/transforms.h"
 
 namespace mlx::core {
 
@@ -18,7 +19,9 @@ class Frame {
 
   Kind kind() const { return kind_; }
   uint64_t id() const { return id_; }
-  int64_t lanes = 0; // of a vmap
+  // Of a vmap.
+  int64_t lanes = 0;
+  Randomness randomness = Randomness::different;
 
   // The identity of `primal`, distinct from it, so that a function may also capture what it is given.
   array primal(const array& primal);

@@ -66,12 +66,13 @@ Mapped replay(const Frame& frame, std::span<const array> outputs) {
 }
 
 std::vector<array> vmap_call(const VectorFunction& fun, const VmapAxes& in_axes, const std::vector<array>& args,
-    const std::function<VmapAxes(const std::vector<array>&)>& out_axes_of) {
-  return vmap_call(fun, in_axes, args, out_axes_of, ChunkSize());
+    const std::function<VmapAxes(const std::vector<array>&)>& out_axes_of, Randomness randomness) {
+  return vmap_call(fun, in_axes, args, out_axes_of, ChunkSize(), randomness);
 }
 
 std::vector<array> vmap_call(const VectorFunction& fun, const VmapAxes& in_axes, const std::vector<array>& args,
-    const std::function<VmapAxes(const std::vector<array>&)>& out_axes_of, ChunkSize chunk_size) {
+    const std::function<VmapAxes(const std::vector<array>&)>& out_axes_of, ChunkSize chunk_size,
+    Randomness randomness) {
   if (!in_axes.empty() && in_axes.size() != args.size()) {
     fail("vmap", "in_axes has ", in_axes.size(), " entries but the function was called with ", args.size(), " arrays.");
   }
@@ -103,6 +104,7 @@ std::vector<array> vmap_call(const VectorFunction& fun, const VmapAxes& in_axes,
   {
     Frame frame(Frame::Kind::vmap);
     frame.lanes = lanes;
+    frame.randomness = randomness;
     {
       std::vector<array> inside;
       for (size_t i = 0; i < args.size(); ++i) {
@@ -150,10 +152,11 @@ array map_into(const OpenVmap& open, const array& batched) { return static_cast<
 
 } // namespace
 
-VectorFunction vmap(const VectorFunction& fun, VmapAxes in_axes, VmapAxes out_axes) {
-  return [fun, in_axes = std::move(in_axes), out_axes = std::move(out_axes)](const std::vector<array>& args) {
-    return vmap_call(fun, in_axes, args, [&](const std::vector<array>&) { return out_axes; });
-  };
+VectorFunction vmap(const VectorFunction& fun, VmapAxes in_axes, VmapAxes out_axes, Randomness randomness) {
+  return
+      [fun, in_axes = std::move(in_axes), out_axes = std::move(out_axes), randomness](const std::vector<array>& args) {
+        return vmap_call(fun, in_axes, args, [&](const std::vector<array>&) { return out_axes; }, randomness);
+      };
 }
 
 std::function<array(const array&)> vmap(const std::function<array(const array&)>& fun, int in_axis, int out_axis) {
@@ -172,7 +175,7 @@ std::vector<OpenVmap> open_vmaps() {
   std::vector<OpenVmap> open;
   for (Frame* frame : Frame::open()) {
     if (frame->kind() == Frame::Kind::vmap) {
-      open.push_back({frame->lanes, map_into, frame});
+      open.push_back({frame->lanes, frame->randomness, map_into, frame});
     }
   }
   return open;

@@ -1,8 +1,13 @@
-// eval, async_eval and synchronize; and how Ctrl-C stops an evaluation.
+// eval, async_eval and synchronize; how Ctrl-C stops an evaluation; and the size of a graph that is not computed yet.
+#include <algorithm>
+#include <map>
+#include <unordered_set>
+
 #include "mlx_core/error.h"
 #include "mlx_core/eval/background.h"
 #include "mlx_core/eval/fork.h"
 #include "mlx_core/eval/interrupt.h"
+#include "mlx_core/primitive.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/convert.h"
 #include "python/src/gil.h"
@@ -28,6 +33,37 @@ std::vector<array> arrays_in(nb::args trees) {
     }
   }
   return arrays;
+}
+
+// How many nodes of each primitive computing the arrays would visit. What only passes a value on is no work, and not
+// counted: the placeholders of transforms, and the outputs of an op that has several.
+nb::dict node_counts(const std::vector<array>& arrays) {
+  std::map<std::string, int64_t> counts;
+  std::unordered_set<const core::Node*> seen;
+  std::vector<const core::Node*> open;
+  auto visit = [&](const array& a) {
+    const core::Node* node = a.node();
+    if (node->primitive && !node->available() && seen.insert(node).second) {
+      open.push_back(node);
+    }
+  };
+  std::for_each(arrays.begin(), arrays.end(), visit);
+  while (!open.empty()) {
+    const core::Node* node = open.back();
+    open.pop_back();
+    core::EvalKind kind = node->primitive->eval_kind();
+    if (kind != core::EvalKind::identity && kind != core::EvalKind::project) {
+      ++counts[node->primitive->name()];
+    }
+    for (const array& operand : const_cast<core::Node*>(node)->operands()) {
+      visit(operand);
+    }
+  }
+  nb::dict found;
+  for (const auto& [name, count] : counts) {
+    found[name.c_str()] = count;
+  }
+  return found;
 }
 
 // Runs Python's signal handlers, and stops the evaluation when one raises. The exception stays pending in this thread
@@ -120,6 +156,22 @@ Example:
     >>> x
     array([2, 2], dtype=float32)
 )");
+
+  m.def(
+      "_node_counts", [](nb::args trees) { return node_counts(arrays_in(trees)); }, nb::arg("args"),
+      nb::sig("def _node_counts(*args) -> dict[str, int]"),
+      "Primitive name -> number of nodes that computing the arrays would visit.");
+  m.def(
+      "_node_count",
+      [](nb::args trees) {
+        int64_t total = 0;
+        for (auto [name, count] : node_counts(arrays_in(trees))) {
+          total += nb::cast<int64_t>(count);
+        }
+        return total;
+      },
+      nb::arg("args"), nb::sig("def _node_count(*args) -> int"),
+      "The number of nodes that computing the arrays would visit.");
 
   m.def(
       "synchronize",

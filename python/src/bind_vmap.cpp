@@ -1,4 +1,6 @@
 // vmap: Python functions of one lane, over trees of batches.
+#include <string_view>
+
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/transforms.h"
@@ -41,8 +43,12 @@ struct Arguments {
 
 class Vmap final : public Transformation {
  public:
-  Vmap(nb::handle fun, nb::handle in_axes, nb::handle out_axes, core::ChunkSize chunk_size)
-      : Transformation(fun), in_axes_(nb::borrow(in_axes)), out_axes_(nb::borrow(out_axes)), chunk_size_(chunk_size) {}
+  Vmap(nb::handle fun, nb::handle in_axes, nb::handle out_axes, core::ChunkSize chunk_size, core::Randomness randomness)
+      : Transformation(fun),
+        in_axes_(nb::borrow(in_axes)),
+        out_axes_(nb::borrow(out_axes)),
+        chunk_size_(chunk_size),
+        randomness_(randomness) {}
 
   const char* name() const override { return "vmap"; }
 
@@ -62,7 +68,7 @@ class Vmap final : public Transformation {
     };
     std::vector<size_t> batched; // outputs' leaves that came from core::vmap
     auto out_axes_of = [&](const std::vector<array>& arrays) { return output_axes(*output, outputs, arrays, batched); };
-    std::vector<array> results = core::vmap_call(fun, axes, batches, out_axes_of, chunk_size_);
+    std::vector<array> results = core::vmap_call(fun, axes, batches, out_axes_of, chunk_size_, randomness_);
     for (size_t i = 0; i < results.size(); ++i) {
       outputs[batched[i]] = nb::steal(wrap(std::move(results[i])));
     }
@@ -86,24 +92,53 @@ class Vmap final : public Transformation {
       }
       per_argument = false; // the axes of a single argument, without a tuple around them
     }
-    if (!per_argument && call.positional > 1 && (PyDict_Check(axes))) {
-      fail("vmap", "in_axes is a dict but the function was called with ", call.positional,
-          " positional arguments; give a tuple with one entry for each.");
-    }
+    std::vector<nb::object> named = named_axes(call);
     for (size_t i = 0; i < call.values.size(); ++i) {
-      if (i >= call.positional) {
+      if (i >= call.positional && named.empty()) {
         args.axes.resize(args.axes.size() + args.trees[i].leaf_count(), nb::int_(0));
         continue;
       }
-      nb::handle prefix = per_argument ? nb::handle(PySequence_Fast_GET_ITEM(axes, i)) : nb::handle(in_axes_);
+      nb::handle prefix = !named.empty() ? nb::handle(named[i])
+                          : per_argument ? nb::handle(PySequence_Fast_GET_ITEM(axes, i))
+                                         : nb::handle(in_axes_);
       if (PyLong_CheckExact(prefix.ptr()) || prefix.is_none()) {
         args.axes.resize(args.axes.size() + args.trees[i].leaf_count(), nb::borrow(prefix));
       } else {
-        std::string place = per_argument ? "in_axes[" + std::to_string(i) + "]" : "in_axes";
+        std::string place = !named.empty() ? "in_axes['" + argument_name(call, i) + "']"
+                            : per_argument ? "in_axes[" + std::to_string(i) + "]"
+                                           : "in_axes";
         args.trees[i].spread(prefix, place.c_str(), argument_name(call, i), args.axes);
       }
     }
     return args;
+  }
+
+  // Where in_axes is a dict of arguments' names: its entry for each argument, 0 where it has none. Empty where it is
+  // something else, such as the axes of a single argument that is a dict itself.
+  std::vector<nb::object> named_axes(const CallArguments& call) const {
+    std::vector<nb::object> found;
+    if (!PyDict_Check(in_axes_.ptr())) {
+      return found;
+    }
+    nb::dict axes = nb::borrow<nb::dict>(in_axes_);
+    nb::list names;
+    for (size_t i = 0; i < call.values.size(); ++i) {
+      nb::str name(argument_name(call, i).c_str());
+      names.append(name);
+      found.push_back(axes.contains(name) ? nb::object(axes[name]) : nb::object(nb::int_(0)));
+    }
+    for (auto [name, axis] : axes) {
+      if (PySequence_Contains(names.ptr(), name.ptr()) == 1) {
+        continue;
+      }
+      if (call.positional == 1) {
+        return {};
+      }
+      fail("vmap", "in_axes is a dict with an entry for ", nb::cast<std::string>(nb::repr(name)),
+          ", but the arguments of the call are ", nb::cast<std::string>(nb::str(", ").attr("join")(names)),
+          ". Name those, or give a tuple with one entry for each positional argument.");
+    }
+    return found;
   }
 
   std::string leaf_name(const CallArguments& call, const Arguments& args, size_t leaf) const {
@@ -231,7 +266,17 @@ class Vmap final : public Transformation {
 
   nb::object in_axes_, out_axes_;
   core::ChunkSize chunk_size_;
+  core::Randomness randomness_;
 };
+
+core::Randomness randomness_of(std::string_view name) {
+  if (name != "different" && name != "same" && name != "error") {
+    fail("vmap", "randomness is \"", name, "\"; it should be \"different\", \"same\" or \"error\".");
+  }
+  return name == "different" ? core::Randomness::different
+         : name == "same"    ? core::Randomness::same
+                             : core::Randomness::error;
+}
 
 void collect_garbage() { PyGC_Collect(); }
 
@@ -241,7 +286,7 @@ void bind_vmap(nb::module_& m) {
   core::set_collect_garbage(collect_garbage); // cycles may hold lanes that nobody can reach
   m.def(
       "vmap",
-      [](nb::handle fun, nb::handle in_axes, nb::handle out_axes, nb::handle chunk_size) {
+      [](nb::handle fun, nb::handle in_axes, nb::handle out_axes, nb::handle chunk_size, const char* randomness) {
         for (auto [name, axes] : {std::pair("in_axes", in_axes), std::pair("out_axes", out_axes)}) {
           Leaves leaves;
           Tree tree(axes, leaves);
@@ -249,11 +294,14 @@ void bind_vmap(nb::module_& m) {
             axis_of(name, leaf);
           }
         }
-        return make_transformed(std::make_unique<Vmap>(fun, in_axes, out_axes, chunk_size_of("vmap", chunk_size)));
+        return make_transformed(std::make_unique<Vmap>(
+            fun, in_axes, out_axes, chunk_size_of("vmap", chunk_size), randomness_of(randomness)));
       },
-      nb::arg("fun"), nb::arg("in_axes").none() = 0, nb::arg("out_axes").none() = 0, nb::arg("chunk_size") = nb::none(),
-      nb::sig("def vmap(fun: collections.abc.Callable[_P, _R], in_axes: object = 0, out_axes: object = 0, "
-              "chunk_size: int | str | None = None) -> collections.abc.Callable[_P, _R]"),
+      nb::arg("fun"), nb::arg("in_axes").none() = 0, nb::arg("out_axes").none() = 0, nb::kw_only(),
+      nb::arg("chunk_size") = nb::none(), nb::arg("randomness") = "different",
+      nb::sig("def vmap(fun: collections.abc.Callable[_P, _R], in_axes: object = 0, out_axes: object = 0, *, "
+              "chunk_size: int | str | None = None, randomness: str = 'different') "
+              "-> collections.abc.Callable[_P, _R]"),
       R"(A function over a batch, from a function of one of its lanes.
 
 Args:
@@ -265,8 +313,11 @@ Args:
         axis, which may be negative; or ``None`` for an argument that every
         lane shares; or a container like the argument, with such entries in
         it, as deep as needed. A single argument's container may stand alone.
-        Keyword arguments are mapped over axis 0. Numbers and other objects
-        that are no arrays are shared whatever the entry. Default: ``0``.
+        A dict of arguments' names has entries for those, positional or
+        keyword; arguments without an entry are mapped over axis 0, as all
+        keyword arguments are when ``in_axes`` is anything else. Numbers and
+        other objects that are no arrays are shared whatever the entry.
+        Default: ``0``.
     out_axes (int, None or tree): Where the batch axis goes in the outputs: one
         for all, or a container like the output. ``None`` is for an output that
         is the same in every lane, and leaves it without a batch axis.
@@ -278,6 +329,11 @@ Args:
         many as fit into :func:`get_memory_limit`, by an estimate of what a
         lane needs. A chunk's intermediate values go before the next chunk is
         computed, unless an open ``grad`` needs them. Default: ``None``.
+    randomness (str): What functions of ``mx.random`` draw inside ``fun`` when
+        they get no key: ``"different"`` numbers in every lane, the ``"same"``
+        in all of them, or an ``"error"``. A key that is given decides by
+        itself: a mapped one differs between lanes, another does not.
+        Default: ``"different"``.
 
 Returns:
     callable: Takes the arguments of ``fun`` with the batch axis in them, and
@@ -287,6 +343,7 @@ Returns:
 Raises:
     TypeError: If an axis is neither an int nor ``None``, or ``fun`` returns
         something that cannot be stacked.
+    ValueError: If ``randomness`` is something else.
     ValueError: From the returned function, if nothing is mapped, mapped axes
         differ in length, ``in_axes`` or ``out_axes`` has other containers than
         what it describes, or an output with ``None`` differs between lanes.
@@ -296,6 +353,8 @@ Example:
     >>> mx.vmap(lambda x, y: x + y, in_axes=(0, 1))(mx.ones((3, 2)), mx.zeros((2, 3))).shape
     (3, 2)
     >>> mx.vmap(lambda p, x: p["w"] @ x, in_axes=({"w": None}, 0))({"w": mx.ones((4, 2))}, mx.ones((3, 2))).shape
+    (3, 4)
+    >>> mx.vmap(lambda x, w: w @ x, in_axes={"w": None})(mx.ones((3, 2)), w=mx.ones((4, 2))).shape
     (3, 4)
 )");
 }

@@ -81,6 +81,18 @@ TEST(a_lane_that_escapes_is_an_error) {
   CHECK_MESSAGE(std::invalid_argument, "one lane", eval(*escaped));
 }
 
+TEST(draws_in_lanes_are_what_randomness_says) {
+  auto drawn = [](Randomness randomness) {
+    random::seed(3);
+    auto draw = [](const std::vector<array>& in) { return std::vector<array>{in[0] + random::uniform(Shape{})}; };
+    array draws = vmap(VectorFunction(draw), {0}, {0}, randomness)({zeros({4})})[0];
+    return sum(equal(draws, slice(draws, {0}, {1}))).item<int>();
+  };
+  CHECK_EQ(drawn(Randomness::different), 1);
+  CHECK_EQ(drawn(Randomness::same), 4);
+  CHECK_MESSAGE(std::invalid_argument, "no key is given", drawn(Randomness::error));
+}
+
 TEST(vmap_errors_name_the_sizes) {
   auto f = vmap(std::function<array(const array&, const array&)>([](const array& a, const array& b) { return a + b; }));
   CHECK_MESSAGE(std::invalid_argument, "3 lanes", f(ones({3}), ones({4})));

@@ -9,6 +9,8 @@ import pytest
 
 def pytest_addoption(parser):
     parser.addoption("--all", action="store_true", help="run every cell of the grids, not a sample, and the slow comparisons")
+    parser.addoption("--programs", type=int, help="how many random programs test_random_programs.py runs")
+    parser.addoption("--seed", type=int, default=0, help="of the first random program")
 
 
 def pytest_configure(config):

@@ -74,6 +74,16 @@ def axis_choices(ranks, mapped):
     return itertools.product(*[range(rank + 1) if m else [None] for rank, m in zip(ranks, mapped)])
 
 
+def from_either_end(in_axes, ranks):
+    """The same axes, every other one counted from the end."""
+    return tuple(a - rank - 1 if a is not None and (a + i) % 2 else a for i, (a, rank) in enumerate(zip(in_axes, ranks)))
+
+
+def stacked(values, shape, axis=0):
+    """np.stack, also of no values of this shape."""
+    return np.stack(values, axis) if values else np.zeros((*shape[:axis], 0, *shape[axis:]))
+
+
 def batches(lanes, in_axes):
     """lanes[k][i] is lane k's argument i. The arguments of the mapped call, and each lane's own."""
     batched = [np.stack([lane[i] for lane in lanes], axis) if axis is not None else lanes[0][i]

@@ -88,3 +88,11 @@ def assert_near(got, expected, tolerance, what=""):
     scale = 1.0 + (np.abs(expected).max() if expected.size else 0.0)
     error = np.abs(got - expected).max() if expected.size else 0.0
     assert error <= tolerance * scale, f"{what}: off by {error:.3g}, scale {scale:.3g}\n got {got}\n expected {expected}"
+
+
+def near_or_equal(got, expected, what=""):
+    """Inexact values to 13 digits, others exactly."""
+    if expected.dtype.kind in "fc":
+        assert_near(got, expected, 1e-13, what)
+    else:
+        np.testing.assert_array_equal(got, expected, what)

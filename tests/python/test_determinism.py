@@ -124,10 +124,11 @@ def restricted(target, *command):
 @pytest.mark.parametrize(
     "target", [pytest.param(t, marks=[pytest.mark.everything] if i else []) for i, t in enumerate(LOWER)])
 def test_instruction_set(target):
-    """The op grid's own sample of cells, on the kernels of one lower instruction set."""
+    """The op grid's own sample of cells, and the products of tangents, on the kernels of one lower instruction set."""
     name = restricted(target, "-c", "import mlx.core as mx; print(mx.device_info(mx.cpu)['instruction_set'])").stdout.strip()
     best = mx.device_info(mx.cpu)["instruction_set"]
     assert name == target or (target == "baseline" and name and name != best), "the mask has an effect"
-    grid = os.path.join(os.path.dirname(__file__), "test_op_grid.py")
-    done = restricted(target, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", grid)
-    assert done.returncode == 0, done.stdout[-4000:]
+    for file, chosen in (("test_op_grid.py", ""), ("test_masked_gradients.py", "tangents")):
+        path = os.path.join(os.path.dirname(__file__), file)
+        done = restricted(target, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", path, "-k", chosen)
+        assert done.returncode == 0, done.stdout[-4000:]

@@ -8,63 +8,11 @@ import pytest
 import arrays
 import differences
 import samples
-from differences import central, direction, inner, scalar_loss, weights_for
-from precision import assert_near, epsilon
+from cases import LANES, SAMPLES, Case, batch_of, each_sample, each_smooth, lanes_of
+from differences import central, direction, inner, scalar_loss
+from precision import assert_near, epsilon, near_or_equal
 
-SAMPLES = samples.samples()
 TOLERANCE = 1e-7  # of five-point differences with float64 values
-LANES = 3
-
-
-def smooth_cells():
-    for sample in SAMPLES:
-        if sample.differentiable:
-            for dtype in ("float64", "complex128"):
-                if dtype in sample.dtypes:
-                    yield pytest.param(sample, dtype, id=f"{sample.id}-{dtype}")
-
-
-def fastest_dtype(sample):
-    """A dtype to map over: floats where the op takes them."""
-    return next(d for d in ("float64", "int32", "bool_", *sample.dtypes) if d in sample.dtypes)
-
-
-def all_cells():
-    for sample in SAMPLES:
-        if sample.args:
-            for dtype in dict.fromkeys((fastest_dtype(sample), *(d for d in ("complex128", "int16") if d in sample.dtypes))):
-                yield pytest.param(sample, dtype, id=f"{sample.id}-{dtype}")
-
-
-each_smooth = pytest.mark.parametrize("sample, dtype", list(smooth_cells()))
-each_sample = pytest.mark.parametrize("sample, dtype", list(all_cells()))
-
-
-class Case:
-    """One sample's function of its differentiable arguments alone, at one point, with tangents and weights."""
-
-    def __init__(self, sample, dtype):
-        self.rng = sample.rng(f"case {dtype}")
-        self.args = sample.to_mx(sample.draw(dtype), dtype)
-        self.which = sample.real_args
-        self.sample = sample
-        self.primals = [self.args[i] for i in self.which]
-        self.outputs = self.function(*self.primals)
-        self.tangents = [direction(self.rng, p) for p in self.primals]
-        self.weights = weights_for(self.rng, self.outputs)
-
-    def function(self, *primals):
-        args = list(self.args)
-        for i, p in zip(self.which, primals):
-            args[i] = p
-        return [y for y in self.sample.outputs(*args) if differences.is_inexact(y)]
-
-    def loss(self, *primals):
-        return scalar_loss(self.function, self.weights)(*primals)
-
-    def grad(self, *primals):
-        """Gradients of the loss with respect to every primal, as a list."""
-        return samples.listed(mx.grad(self.loss, argnums=list(range(len(self.primals))))(*primals))
 
 
 @pytest.mark.grid(0.5)
@@ -163,17 +111,6 @@ def test_jvp_of_jvp(sample, dtype):
 
 # --- vmap ---
 
-def lanes_of(sample, dtype):
-    return [sample.draw(dtype, salt=f"lane {k}") for k in range(LANES)]
-
-
-def near_or_equal(got, expected, what):
-    if expected.dtype.kind in "fc":
-        assert_near(got, expected, 1e-13, what)
-    else:
-        np.testing.assert_array_equal(got, expected, what)
-
-
 @pytest.mark.grid(0.5)
 @each_sample
 def test_vmap_over_every_in_axis(sample, dtype):
@@ -182,11 +119,12 @@ def test_vmap_over_every_in_axis(sample, dtype):
     for mapped in differences.subsets(len(sample.args)):
         for in_axes in differences.axis_choices([np.ndim(v) for v in lanes[0]], mapped):
             batched, each = differences.batches(lanes, in_axes)
-            got = samples.listed(mx.vmap(sample.call, in_axes=in_axes)(*convert(batched)))
+            counted = differences.from_either_end(in_axes, [np.ndim(v) for v in lanes[0]])
+            got = samples.listed(mx.vmap(sample.call, in_axes=counted)(*convert(batched)))
             expected = differences.looped(sample.call, each, convert)
             assert len(got) == len(expected)
             for g, e in zip(got, expected):
-                near_or_equal(arrays.to_np(g), e, f"in_axes={in_axes}")
+                near_or_equal(arrays.to_np(g), e, f"in_axes={counted}")
 
 
 @pytest.mark.grid(0.3)
@@ -225,15 +163,11 @@ def test_vmap_of_vmap(sample, dtype):
             near_or_equal(arrays.to_np(g), np.stack([row[k] for row in expected]), "each level maps its own")
 
 
-def batch_of(case, sample, dtype):
-    return [arrays.to_mx(np.stack([lane[i] for lane in lanes_of(sample, dtype)]), dtype) for i in case.which]
-
-
 @pytest.mark.grid(0.4)
 @each_smooth
 def test_vmap_of_grad(sample, dtype):
     case = Case(sample, dtype)
-    batch = batch_of(case, sample, dtype)
+    batch = batch_of(case)
     got = samples.listed(mx.vmap(case.grad)(*batch))
     for k in range(LANES):
         for g, e in zip(got, case.grad(*[b[k] for b in batch])):
@@ -244,11 +178,42 @@ def test_vmap_of_grad(sample, dtype):
 @each_smooth
 def test_grad_of_vmap(sample, dtype):
     case = Case(sample, dtype)
-    batch = batch_of(case, sample, dtype)
+    batch = batch_of(case)
     total = lambda *primals: mx.vmap(case.loss)(*primals).sum()
     got = samples.listed(mx.grad(total, argnums=list(range(len(batch))))(*batch))
     for k in range(LANES):
         for g, e in zip(got, case.grad(*[b[k] for b in batch])):
+            assert_near(arrays.to_np(g[k]), arrays.to_np(e), 1e-12, f"lane {k}")
+
+
+@pytest.mark.grid(0.4)
+@each_smooth
+def test_vmap_of_jvp(sample, dtype):
+    """Points and tangents both mapped."""
+    case = Case(sample, dtype)
+    batch = batch_of(case)
+    moves = [direction(case.rng, b) for b in batch]
+    count = len(batch)
+
+    def one(*given):
+        return mx.jvp(case.function, list(given[:count]), list(given[count:]))[1]
+
+    got = mx.vmap(one)(*batch, *moves)
+    for k in range(LANES):
+        for g, e in zip(got, one(*[b[k] for b in batch], *[m[k] for m in moves])):
+            assert_near(arrays.to_np(g[k]), arrays.to_np(e), 1e-12, f"lane {k}")
+
+
+@pytest.mark.grid(0.4)
+@each_smooth
+def test_jvp_of_vmap(sample, dtype):
+    case = Case(sample, dtype)
+    batch = batch_of(case)
+    moves = [direction(case.rng, b) for b in batch]
+    _, got = mx.jvp(lambda *primals: mx.vmap(case.function)(*primals), batch, moves)
+    for k in range(LANES):
+        _, expected = mx.jvp(case.function, [b[k] for b in batch], [m[k] for m in moves])
+        for g, e in zip(got, expected):
             assert_near(arrays.to_np(g[k]), arrays.to_np(e), 1e-12, f"lane {k}")
 
 

@@ -81,7 +81,8 @@ def test_axes_as_a_prefix_of_other_containers():
 @pytest.mark.parametrize("in_axes, args, said", [
     ((0,), (M, M), "in_axes has 1 entries.*2 positional"),
     ((0, 0, 0), (M, M), "in_axes has 3 entries.*2 positional"),
-    ({"a": 0}, (M, M), "in_axes is a dict"),
+    ({"a": 0}, (M, M), r"in_axes is a dict with an entry for 'a', but.* tree, args\[0\]"),
+    ({"tree": [0]}, (M, M), r"in_axes\['tree'\] has \[0\] where tree is a single value"),
     (({"a": 0},), ({"a": M, "b": M},), r"in_axes\[0\] does not fit.*tree\['b'\]|in_axes\[0\] does not fit.*tree\['a'\]"),
     (({"a": 0, "c": 0},), ({"a": M, "b": M},), r"in_axes\[0\] does not fit.*tree\['b'\]"),
     (({"a": (0, 0)},), ({"a": [M]},), r"in_axes\[0\] does not fit.*tree\['a'\]\[0\]"),
@@ -146,6 +147,30 @@ def test_keyword_arguments_are_mapped_over_axis_0():
     same(mx.vmap(lambda x, power=1: x**power)(M, power=2), np.array(M) ** 2)
     with pytest.raises(ValueError, match=r"x has 3 lanes.*y has 4"):
         mx.vmap(lambda x, y: x)(M, y=N)
+
+
+def test_axes_by_name():
+    f = lambda x, y, *, z=0.0: x + y + z
+    m, n, row = np.array(M), np.array(N), numbers(4)
+    same(mx.vmap(f, in_axes={"y": 1})(M, N), m + n.T)
+    same(mx.vmap(f, in_axes={"y": 1})(M, y=N), m + n.T)
+    same(mx.vmap(f, in_axes={"x": 0, "y": None})(M, row), m + np.array(row))
+    same(mx.vmap(f, in_axes={"y": None, "z": -1})(M, row, z=N), m + np.array(row) + n.T)
+    same(mx.vmap(f, in_axes={"x": None, "y": None})(x=row, y=row, z=M), m + 2 * np.array(row))
+    same(mx.vmap(f, in_axes={})(M, M), 2 * m)
+    g = lambda params, x: params["w"] * x + params["b"]
+    same(mx.vmap(g, in_axes={"params": {"w": None, "b": 1}})({"w": row, "b": N}, M), np.array(row) * m + n.T)
+    same(mx.vmap(g, in_axes={"params": None, "x": 0})(x=M, params={"w": row, "b": row}), np.array(row) * m + np.array(row))
+
+
+def test_names_and_a_dict_with_such_keys():
+    """A single argument's own container may stand alone, whatever the argument is called."""
+    f = lambda params, scale=1.0: params["w"] * scale + params["b"]
+    tree = {"w": M, "b": N}
+    expected = np.array(M) + np.array(N).T
+    same(mx.vmap(f, in_axes={"w": 0, "b": 1})(tree), expected)
+    same(mx.vmap(f, in_axes={"params": {"w": 0, "b": 1}})(tree), expected)
+    same(mx.vmap(f, in_axes={"params": {"w": 0, "b": 1}, "scale": None})(tree, scale=mx.array(1.0)), expected)
 
 
 # --- outputs ---
@@ -277,11 +302,3 @@ def test_gradients_of_and_in():
     np.testing.assert_allclose(np.array(mx.grad(lambda m: mx.sum(mx.vmap(loss)(m)))(M)), expected, rtol=1e-5, atol=1e-5)
     value, grads = mx.vmap(mx.value_and_grad(lambda p: (mx.sum(p["w"]), p["w"] * 2)))({"w": M})
     assert value[0].shape == (3,) and value[1].shape == (3, 4) and grads["w"].shape == (3, 4)
-
-
-def test_random_numbers_differ_between_lanes():
-    draws = mx.vmap(lambda x: x * 0 + mx.random.uniform())(mx.zeros(8))
-    assert len(set(draws.tolist())) == 8
-    key = mx.random.key(1)
-    draws = mx.vmap(lambda x: x * 0 + mx.random.uniform(key=key))(mx.zeros(8))
-    assert len(set(draws.tolist())) == 1
