@@ -3,8 +3,10 @@
 
 #include "mlx_core/allocator.h"
 #include "mlx_core/array.h"
+#include "mlx_core/debug.h"
 #include "mlx_core/device.h"
 #include "mlx_core/dtype.h"
+#include "mlx_core/graph.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/random.h"
 #include "mlx_core/registry.h"

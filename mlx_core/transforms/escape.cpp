@@ -36,10 +36,10 @@ void check_escapes(const Frame& frame) {
       return;
     }
   }
-  const Origin& origin = origin_at(kept->node()->origin);
+  std::string place = origin_at(kept->node()->origin).place();
   fail("vmap", "an array of one lane (shape ", kept->shape(), ", dtype ", kept->dtype(),
       "), or one computed from it, is still referenced after the mapped function returned",
-      origin.line ? " (" + origin.file + ":" + std::to_string(origin.line) + ")" : std::string(),
+      place.empty() ? place : " (vmap was called at " + place + ")",
       ". Return what you want to keep: it comes out with a batch axis.");
 }
 

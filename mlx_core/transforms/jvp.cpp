@@ -32,7 +32,7 @@ std::pair<std::vector<array>, std::vector<array>> jvp(
   }
   for (size_t i = primals.size(); i < tape.nodes().size(); ++i) {
     Node* node = tape.nodes()[i];
-    OriginScope scope(node->origin);
+    OriginScope scope(node->origin, "jvp");
     if (const Project* projection = Tape::projection(node)) {
       const Tangents& all = application_tangents[node->operands()[0].node()];
       size_t k = static_cast<size_t>(projection->index());

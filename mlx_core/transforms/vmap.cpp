@@ -10,6 +10,17 @@ namespace mlx::core {
 
 namespace {
 
+// Nodes of this pass say that their lanes lie along axis 0; those whose axis is known to be another say so.
+void note_lane_axes(const Mapped& mapped, uint32_t lane_origin, int64_t lanes) {
+  uint32_t made_here = origin_in_pass(lane_origin, "vmap", lanes);
+  for (size_t k = 0; k < mapped.outputs.size(); ++k) {
+    Node* node = mapped.outputs[k].node();
+    if (node->origin == made_here && mapped.axes[k].value_or(0) != 0) {
+      node->origin = origin_with_lanes_along(made_here, *mapped.axes[k]);
+    }
+  }
+}
+
 // The batched value of each output and where its lanes lie.
 Mapped replay(const Frame& frame, std::span<const array> outputs) {
   Tape tape(frame, outputs);
@@ -25,7 +36,7 @@ Mapped replay(const Frame& frame, std::span<const array> outputs) {
       axes[i] = node->extra->batch_axis;
       continue;
     }
-    OriginScope scope(node->origin);
+    OriginScope scope(node->origin, "vmap", frame.lanes);
     if (const Project* projection = Tape::projection(node)) {
       const Mapped& all = applications.at(node->operands()[0].node());
       values[i] = all.outputs[static_cast<size_t>(projection->index())];
@@ -47,6 +58,9 @@ Mapped replay(const Frame& frame, std::span<const array> outputs) {
     } else { // every operand turned out to be the same in every lane
       mapped.outputs = applied_many(node->primitive, operands);
       mapped.axes = MapAxes(mapped.outputs.size());
+    }
+    if (node->origin) [[unlikely]] {
+      note_lane_axes(mapped, node->origin, frame.lanes);
     }
     if (Tape::is_application(node)) {
       applications[node] = std::move(mapped);

@@ -14,6 +14,8 @@ void bind_transforms(nb::module_& m) {
   bind_grad(m);
   bind_vmap(m);
   bind_custom(m);
+  bind_graph(m);
+  bind_debug(m);
 }
 
 } // namespace mlx::python
