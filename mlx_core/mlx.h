@@ -6,6 +6,7 @@
 #include "mlx_core/debug.h"
 #include "mlx_core/device.h"
 #include "mlx_core/dtype.h"
+#include "mlx_core/export.h"
 #include "mlx_core/graph.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/random.h"

@@ -102,7 +102,9 @@ class Evaluation {
             "): it has no single value. Inside a vmapped function use mx.where instead of a "
             "Python condition, and do not keep per-lane arrays after it returns.");
       }
-      fail("eval", "this array is a placeholder of a trace that has ended; it has no value.");
+      fail("eval",
+          "this array stands for an argument of a function that is recorded, or of a trace that has ended; it has "
+          "no value. Use mx.where instead of a Python condition.");
     }
     node->eval_index = on_stack;
     stack_.push_back({node, 0});

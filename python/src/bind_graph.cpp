@@ -32,7 +32,13 @@ class Trace final : public Transformation {
     std::vector<array> arrays;
     TracedCall call(nb::tuple(positional), named, arrays);
     RecordOrigins recording;
-    return nb::cast(core::trace([&](const std::vector<array>& in) { return call.run(fun(), in); }, arrays));
+    EvaluationHold hold;
+    auto traced = [&](const std::vector<array>& in) {
+      std::vector<array> outputs = call.run(fun(), in);
+      hold.hold();
+      return outputs;
+    };
+    return nb::cast(core::trace(traced, arrays));
   }
 };
 
@@ -91,7 +97,11 @@ void export_to_dot(nb::handle file, nb::args args, nb::kwargs kwargs) {
     names.push_back(nb::cast<std::string>(name));
     named.push_back(read(value));
   }
-  write_text(file, Graph::of_named(outputs, named, names).to_dot());
+  EvaluationHold hold;
+  hold.hold();
+  std::string text = Graph::of_named(outputs, named, names).to_dot();
+  hold.release();
+  write_text(file, text);
 }
 
 } // namespace

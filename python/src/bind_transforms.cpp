@@ -15,6 +15,7 @@ void bind_transforms(nb::module_& m) {
   bind_vmap(m);
   bind_custom(m);
   bind_graph(m);
+  bind_export(m);
   bind_debug(m);
 }
 

@@ -17,6 +17,7 @@ void bind_vmap(nb::module_& m);       // bind_vmap.cpp
 void bind_custom(nb::module_& m);     // bind_custom.cpp: custom_function, checkpoint
 void bind_evaluation(nb::module_& m); // bind_evaluation.cpp: eval, async_eval, synchronize, Ctrl-C
 void bind_graph(nb::module_& m);      // bind_graph.cpp: trace, export_to_dot
+void bind_export(nb::module_& m);     // bind_export.cpp: export_function, exporter, import_function
 void bind_debug(nb::module_& m);      // bind_debug.cpp: debug_nans, profile
 
 // "list", for errors.
