@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "mlx_core/ops.h"
+#include "mlx_core/ops/batching.h"
 
 namespace mlx::core {
 
@@ -110,7 +111,7 @@ cpu::Kernel Elementwise::kernel(Operands operands, Dtype) const {
 Specs Elementwise::infer(Operands operands) const {
   Shape shape = operands[0].shape();
   for (const array& operand : operands.subspan(1)) {
-    if (!(operand.shape() == shape)) {
+    if (!surely_equal(operand.shape(), shape)) {
       shape = broadcast_shapes(name(), shape, operand.shape());
     }
   }

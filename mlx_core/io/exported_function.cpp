@@ -116,10 +116,23 @@ std::string signature(const Arguments& call) {
 }
 
 std::string read_file(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (!in.is_open() || in.bad()) {
-    fail<std::runtime_error>("import_function", "cannot read '", file, "': ", std::strerror(errno), ".");
+  std::string bytes;
+  std::FILE* in = std::fopen(file.c_str(), "rb");
+  char block[1 << 16];
+  while (in) {
+    size_t count = std::fread(block, 1, sizeof block, in);
+    bytes.append(block, count);
+    if (count < sizeof block) {
+      break;
+    }
+  }
+  bool failed = !in || std::ferror(in);
+  int error = errno;
+  if (in) {
+    std::fclose(in);
+  }
+  if (failed) {
+    fail<std::runtime_error>("import_function", "cannot read '", file, "': ", std::strerror(error), ".");
   }
   return bytes;
 }
