@@ -79,7 +79,7 @@ MLX_FAST_THREAD_LOCAL Node* doomed = nullptr;
 MLX_FAST_THREAD_LOCAL bool destroying = false;
 
 MLX_FAST_THREAD_LOCAL uint32_t current_origin = 0;
-OriginHook origin_hook = nullptr;
+std::atomic<OriginHook> origin_hook{nullptr};
 
 } // namespace
 
@@ -119,7 +119,10 @@ array array::make(PrimitiveRef primitive, Spec spec, std::span<const array> oper
   node->dtype = spec.dtype;
   node->shape = std::move(spec.shape);
   node->primitive = std::move(primitive);
-  node->origin = origin_hook ? origin_hook() : current_origin;
+  node->origin = current_origin;
+  if (OriginHook hook = origin_hook.load(std::memory_order_relaxed); hook && !current_origin) [[unlikely]] {
+    node->origin = hook();
+  }
   return array(node);
 }
 
@@ -317,7 +320,10 @@ int64_t load_int(const void* from, Dtype dtype) {
 // --- origins of nodes ---
 
 OriginScope::OriginScope(uint32_t origin) : outer_(current_origin) { current_origin = origin; }
+OriginScope::OriginScope(uint32_t origin, const char* pass, int64_t lanes) : outer_(current_origin) {
+  current_origin = origin ? origin_in_pass(origin, pass, lanes) : 0;
+}
 OriginScope::~OriginScope() { current_origin = outer_; }
-void set_origin_hook(OriginHook hook) { origin_hook = hook; }
+void set_origin_hook(OriginHook hook) { origin_hook.store(hook); }
 
 } // namespace mlx::core

@@ -111,13 +111,16 @@ class SymbolTrace {
   std::string broken_guard(const std::vector<int64_t>& sizes) const;
   std::string to_string(Dim expression) const;
 
- private:
-  friend class Dim;
   struct Expression {
-    char op; // 's' for a symbol, else + - * /
-    Dim left, right;
+    char op;         // 's' for a symbol, else + - * /
+    Dim left, right; // of a symbol, left is its ordinal
     int64_t hint;
   };
+  // What a symbolic Dim of this trace is made of.
+  const Expression& expression(Dim symbolic) const { return at(*this, symbolic); }
+
+ private:
+  friend class Dim;
   static const Expression& at(const SymbolTrace& trace, Dim d);
   Dim add(Expression expression);
 

@@ -1,10 +1,10 @@
-// What all primitives share: applying them, comparing their parameters, the elementwise kind, functions and origins.
+// What all primitives share: applying them, comparing their parameters, the elementwise kind and functions.
 #include "mlx_core/primitive.h"
 
 #include <cstring>
-#include <mutex>
 
 #include "mlx_core/ops.h"
+#include "mlx_core/ops/batching.h"
 
 namespace mlx::core {
 
@@ -111,7 +111,7 @@ cpu::Kernel Elementwise::kernel(Operands operands, Dtype) const {
 Specs Elementwise::infer(Operands operands) const {
   Shape shape = operands[0].shape();
   for (const array& operand : operands.subspan(1)) {
-    if (!(operand.shape() == shape)) {
+    if (!surely_equal(operand.shape(), shape)) {
       shape = broadcast_shapes(name(), shape, operand.shape());
     }
   }
@@ -204,37 +204,6 @@ Tangents Function::vjp(
 }
 Mapped Function::vmap(Operands operands, const MapAxes& axes) const {
   return function_rules.vmap(*this, operands, axes);
-}
-
-// --- the table of origins ---
-
-namespace {
-struct OriginTable {
-  std::mutex mutex;
-  std::vector<Origin> origins{Origin{}};
-};
-OriginTable& origin_table() {
-  static OriginTable& table = *new OriginTable;
-  return table;
-}
-} // namespace
-
-uint32_t intern_origin(const Origin& origin) {
-  OriginTable& table = origin_table();
-  std::lock_guard lock(table.mutex);
-  for (size_t i = 0; i < table.origins.size(); ++i) {
-    const Origin& known = table.origins[i];
-    if (known.line == origin.line && known.file == origin.file && known.pass == origin.pass) {
-      return static_cast<uint32_t>(i);
-    }
-  }
-  table.origins.push_back(origin);
-  return static_cast<uint32_t>(table.origins.size() - 1);
-}
-const Origin& origin_at(uint32_t index) {
-  OriginTable& table = origin_table();
-  std::lock_guard lock(table.mutex);
-  return table.origins.at(index);
 }
 
 } // namespace mlx::core

@@ -8,6 +8,7 @@
 
 #include "mlx_core/array.h"
 #include "mlx_core/cpu/elementwise.h"
+#include "mlx_core/origin.h"
 
 namespace mlx::core {
 
@@ -213,27 +214,5 @@ class Function : public Primitive {
  private:
   std::shared_ptr<const FunctionBody> body_;
 };
-
-// Nodes made in this scope carry this origin, so that a backward node knows the line that caused it.
-class OriginScope {
- public:
-  explicit OriginScope(uint32_t origin);
-  ~OriginScope();
-  OriginScope(const OriginScope&) = delete;
-  OriginScope& operator=(const OriginScope&) = delete;
-
- private:
-  uint32_t outer_;
-};
-// Where nodes come from: filled by a hook that the language binding sets under debugging.
-struct Origin {
-  std::string file;
-  int line = 0;
-  std::string pass; // "forward", "vjp", "jvp", "vmap"
-};
-using OriginHook = uint32_t (*)();
-void set_origin_hook(OriginHook hook);
-uint32_t intern_origin(const Origin& origin);
-const Origin& origin_at(uint32_t index);
 
 } // namespace mlx::core

@@ -54,10 +54,15 @@ Shape broadcast_shapes(const char* op, const Shape& a, const Shape& b) {
   size_t shift = longer.size() - shorter.size();
   for (size_t i = 0; i < shorter.size(); ++i) {
     Dim x = longer[shift + i], y = shorter[i];
-    if (x == y || y == 1) {
+    auto surely_one = [](Dim d) { return !d.is_symbolic() && d == 1; }; // needs no guard on the other
+    if (surely_one(y)) {
       continue;
     }
-    if (x == 1) {
+    if (surely_one(x)) {
+      out[shift + i] = y;
+    } else if (x == y || y == 1) {
+      continue;
+    } else if (x == 1) {
       out[shift + i] = y;
     } else {
       fail(op, "Shapes ", a, " and ", b, " cannot be broadcast: axis lengths must be equal or 1.");

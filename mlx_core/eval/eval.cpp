@@ -7,6 +7,7 @@
 #include "mlx_core/eval/fork.h"
 #include "mlx_core/eval/fuse.h"
 #include "mlx_core/eval/interrupt.h"
+#include "mlx_core/eval/observe.h"
 #include "mlx_core/primitive.h"
 #include "mlx_core/trace_level.h"
 
@@ -158,7 +159,11 @@ class Evaluation {
             return;
           }
           throw_if_interrupted();
-          apply(node);
+          if (is_eval_observed()) [[unlikely]] {
+            observed_pass(std::span<Node* const>(&node, 1), [&] { apply(node); });
+          } else {
+            apply(node);
+          }
       }
       finish(node);
     } catch (const Interrupted&) {
@@ -228,6 +233,9 @@ class Evaluation {
       home = group_for(node->shape);
     }
     home->add(node);
+    if (is_eval_op_by_op()) [[unlikely]] {
+      flush(*home);
+    }
   }
 
   Group* group_for(const Shape& shape) {
@@ -277,7 +285,11 @@ class Evaluation {
     throw_if_interrupted();
     std::exception_ptr error;
     try {
-      group.run();
+      if (is_eval_observed()) [[unlikely]] {
+        observed_pass(group.all_nodes(), [&] { group.run(); });
+      } else {
+        group.run();
+      }
     } catch (...) {
       error = std::current_exception();
     }

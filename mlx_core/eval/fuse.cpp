@@ -61,6 +61,12 @@ void Group::close() {
 
 bool Group::is_full() const { return members.size() >= most_members || outside_edges_ >= most_outside_edges; }
 
+std::vector<Node*> Group::all_nodes() const {
+  std::vector<Node*> all(members);
+  all.insert(all.end(), sinks.begin(), sinks.end());
+  return all;
+}
+
 void Group::add(Node* node) {
   for (const array& operand : node->operands()) {
     if (operand.node()->eval_group == id) {

@@ -26,6 +26,8 @@ class Group {
   // Whether a reduction can end this group; if so it has been added.
   bool add_sink(Node* reduction);
 
+  std::vector<Node*> all_nodes() const; // members, then sinks
+
   // Computes every member that somebody outside the group refers to, and the sinks. Members that nobody else needs get
   // no memory. On return those computed have their storage; states and operands are untouched.
   void run();

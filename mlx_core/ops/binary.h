@@ -12,6 +12,7 @@
 //   array multiply(const array& a, const array& b, StreamOrDevice s) { return Binary<Multiply>::apply(a, b, s); }
 #pragma once
 
+#include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/unary.h"
 
 namespace mlx::core {
@@ -75,7 +76,7 @@ class Binary final : public Elementwise {
   }
   static array node(const array& a, const array& b) {
     Dtype out = cpu::output_dtype(Op::body, b.dtype());
-    if (b.ndim() == 0 || a.shape() == b.shape()) {
+    if (b.ndim() == 0 || surely_equal(a.shape(), b.shape())) {
       return array::make(instance(), Spec{a.shape(), out}, {a, b});
     }
     return array::make(instance(), Spec{broadcast_shapes(Op::info.name, a.shape(), b.shape()), out}, {a, b});

@@ -64,6 +64,10 @@ class PickByWeight final : public Primitive {
 
 namespace random {
 
+array pick_by_weight(const array& weights, const array& u) {
+  return applied(make_primitive<PickByWeight>(), {weights, u});
+}
+
 namespace {
 
 constexpr const char* op = "random.categorical";
@@ -81,7 +85,7 @@ array by_inversion(const array& logits, const Shape& shape, const std::optional<
   // An infinite maximum takes everything; where all are -inf, all are equally likely.
   array weights = where(equal(x, top), array(1.0f), exp(x - top));
   array u = flatten(unit(op, shape, float32, key, s));
-  return reshape(applied(make_primitive<PickByWeight>(), {weights, u}), shape);
+  return reshape(pick_by_weight(weights, u), shape);
 }
 
 } // namespace

@@ -15,6 +15,10 @@ array words(const char* op, const Shape& shape, int width, const std::optional<a
 // In [0, 1): 32 bits of precision, 53 in float64.
 array unit(const char* op, const Shape& shape, Dtype dtype, const std::optional<array>& key, const StreamOrDevice& s);
 
+// weights (..., n), u (..., m) in [0, 1), both float32 and of the same leading axes: uint32 (..., m), the first index
+// up to which the weights sum to more than u times their total.
+array pick_by_weight(const array& weights, const array& u);
+
 // Fails unless parameters of this shape broadcast to `shape`.
 void check_broadcast(const char* op, const char* names, const Shape& parameters, const Shape& shape);
 

@@ -85,10 +85,20 @@ class Same final : public Elementwise {
   cpu::Body body() const override { return cpu::Body::nan_equal; }
   MLX_ZERO_DERIVATIVES
 };
+} // namespace
+
+array same(const array& a, const array& b) {
+  if (a.dtype() != b.dtype()) {
+    fail("same", "the dtypes ", a.dtype(), " and ", b.dtype(), " differ.");
+  }
+  return applied(make_primitive<Same>(), {a, b});
+}
+
+namespace {
 
 // Which elements are the extremum, and how many of them there are: each has an equal share in it.
 std::pair<array, array> winners(const array& x, const array& y, const Axes& axes, bool keepdims) {
-  array mask = applied(make_primitive<Same>(), {x, kept(y, axes, keepdims)});
+  array mask = same(x, kept(y, axes, keepdims));
   return {mask, sum(astype(mask, x.dtype()), axes, true)};
 }
 

@@ -31,4 +31,7 @@ class Reduce final : public Primitive {
   bool keepdims_;
 };
 
+// a == b, also where both are NaN; of equal dtypes.
+array same(const array& a, const array& b);
+
 } // namespace mlx::core

@@ -9,9 +9,6 @@ namespace mlx::core {
 
 namespace {
 
-array root_of(const array& symmetric);
-array sylvester(const array& s, const array& b);
-
 array transposed(const array& a) { return swapaxes(a, -2, -1); }
 int64_t side_of(const array& a) { return a.shape(-1); }
 int64_t count_of(const array& a) {
@@ -38,7 +35,7 @@ class Sylvester final : public Primitive {
       array moved = negative(add(matmul(*tangents[0], x), matmul(x, *tangents[0])));
       right = right ? add(*right, moved) : moved;
     }
-    return {right ? Tangent(sylvester(s, *right)) : std::nullopt};
+    return {right ? Tangent(symmetric_sylvester(s, *right)) : std::nullopt};
   }
   // The map from B to X is its own adjoint, as S is symmetric.
   Tangents vjp(
@@ -47,7 +44,7 @@ class Sylvester final : public Primitive {
     if (!cotangents[0]) {
       return out;
     }
-    array g = sylvester(primals[0], *cotangents[0]), x = transposed(outputs[0]);
+    array g = symmetric_sylvester(primals[0], *cotangents[0]), x = transposed(outputs[0]);
     if (wanted[0]) {
       out[0] = negative(add(matmul(g, x), matmul(x, g)));
     }
@@ -56,7 +53,8 @@ class Sylvester final : public Primitive {
   }
   Mapped vmap(Operands operands, const MapAxes& axes) const override {
     Dim lanes = lanes_of(operands, axes);
-    return {{sylvester(batch_first(operands[0], axes[0], lanes), batch_first(operands[1], axes[1], lanes))}, {0}};
+    return {
+        {symmetric_sylvester(batch_first(operands[0], axes[0], lanes), batch_first(operands[1], axes[1], lanes))}, {0}};
   }
 };
 
@@ -72,24 +70,28 @@ class SymmetricRoot final : public Primitive {
   }
   // S S = A, hence S dS + dS S = dA
   Tangents jvp(Operands, const Tangents& tangents, Operands outputs) const override {
-    return {tangents[0] ? Tangent(sylvester(outputs[0], *tangents[0])) : std::nullopt};
+    return {tangents[0] ? Tangent(symmetric_sylvester(outputs[0], *tangents[0])) : std::nullopt};
   }
   Tangents vjp(Operands, const Tangents& cotangents, Operands outputs, std::span<const bool>) const override {
-    return {cotangents[0] ? Tangent(sylvester(outputs[0], *cotangents[0])) : std::nullopt};
+    return {cotangents[0] ? Tangent(symmetric_sylvester(outputs[0], *cotangents[0])) : std::nullopt};
   }
   Mapped vmap(Operands operands, const MapAxes& axes) const override {
-    return {{root_of(batch_first(operands[0], axes[0]))}, {0}};
+    return {{root_of_symmetric(batch_first(operands[0], axes[0]))}, {0}};
   }
 };
 
+} // namespace
+
 // The kernels read rows without gaps.
-array root_of(const array& symmetric) { return applied(make_primitive<SymmetricRoot>(), {contiguous(symmetric)}); }
-array sylvester(const array& s, const array& b) {
+array root_of_symmetric(const array& symmetric) {
+  return applied(make_primitive<SymmetricRoot>(), {contiguous(symmetric)});
+}
+array symmetric_sylvester(const array& s, const array& b) {
   return applied(make_primitive<Sylvester>(), {contiguous(s), contiguous(b)});
 }
 
-} // namespace
-
-array symmetric_root(const array& a) { return root_of(multiply(add(a, transposed(a)), array(0.5, a.dtype()))); }
+array symmetric_root(const array& a) {
+  return root_of_symmetric(multiply(add(a, transposed(a)), array(0.5, a.dtype())));
+}
 
 } // namespace mlx::core

@@ -36,11 +36,11 @@ void check_escapes(const Frame& frame, const char* op, const char* remedy) {
       return;
     }
   }
-  const Origin& origin = origin_at(kept->node()->origin);
+  std::string place = origin_at(kept->node()->origin).place();
   fail(op, "an array inside the function (", frame.kind() == Frame::Kind::vmap ? "one lane, " : "", "shape ",
       kept->shape(), ", dtype ", kept->dtype(),
       "), or one computed from it, is still referenced after the function returned",
-      origin.line ? " (" + origin.file + ":" + std::to_string(origin.line) + ")" : std::string(), ". ", remedy);
+      place.empty() ? place : " (" + std::string(op) + " was called at " + place + ")", ". ", remedy);
 }
 
 } // namespace mlx::core

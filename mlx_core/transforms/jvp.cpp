@@ -34,7 +34,7 @@ Tangents Recording::push(const Tangents& tangents) const {
   }
   for (size_t i = primals_.size(); i < nodes.size(); ++i) {
     Node* node = nodes[i];
-    OriginScope scope(node->origin);
+    OriginScope scope(node->origin, "jvp");
     if (const Project* projection = Tape::projection(node)) {
       const Tangents& all = application_tangents[node->operands()[0].node()];
       size_t k = static_cast<size_t>(projection->index());

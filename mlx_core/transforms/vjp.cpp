@@ -22,7 +22,7 @@ class Pullback {
   void run() {
     for (size_t i = tape_.nodes().size(); i-- > first_;) {
       Node* node = tape_.nodes()[i];
-      OriginScope scope(node->origin);
+      OriginScope scope(node->origin, "vjp");
       if (const Project* projection = Tape::projection(node)) {
         if (Tangent& ct = cotangents_[i]) {
           Node* application = node->operands()[0].node();

@@ -7,8 +7,33 @@
 
 namespace mlx::core {
 
+namespace {
+
+// Nodes of this pass say that their lanes lie along axis 0; those whose axis is known to be another say so.
+void note_lane_axes(const Mapped& mapped, uint32_t lane_origin, int64_t lanes) {
+  uint32_t made_here = origin_in_pass(lane_origin, "vmap", lanes);
+  for (size_t k = 0; k < mapped.outputs.size(); ++k) {
+    Node* node = mapped.outputs[k].node();
+    if (node->origin == made_here && mapped.axes[k].value_or(0) != 0) {
+      node->origin = origin_with_lanes_along(made_here, *mapped.axes[k]);
+    }
+  }
+}
+
+int64_t lanes_of(std::span<const array> batches, const MapAxes& axes) {
+  for (size_t i = 0; i < batches.size(); ++i) {
+    if (axes[i]) {
+      return batches[i].shape(*axes[i]);
+    }
+  }
+  return 0;
+}
+
+} // namespace
+
 Mapped replay(
     const Tape& tape, std::span<const array> outputs, std::span<const array> batches, const MapAxes& batch_axes) {
+  int64_t lanes = lanes_of(batches, batch_axes);
   const std::vector<Node*>& nodes = tape.nodes();
   std::vector<Tangent> values(nodes.size()); // "a value, or none yet"
   MapAxes axes(nodes.size());
@@ -21,7 +46,7 @@ Mapped replay(
       axes[i] = batch_axes[i];
       continue;
     }
-    OriginScope scope(node->origin);
+    OriginScope scope(node->origin, "vmap", lanes);
     if (const Project* projection = Tape::projection(node)) {
       const Mapped& all = applications.at(node->operands()[0].node());
       values[i] = all.outputs[static_cast<size_t>(projection->index())];
@@ -43,6 +68,9 @@ Mapped replay(
     } else { // every operand turned out to be the same in every lane
       mapped.outputs = applied_many(node->primitive, operands);
       mapped.axes = MapAxes(mapped.outputs.size());
+    }
+    if (node->origin) [[unlikely]] {
+      note_lane_axes(mapped, node->origin, lanes);
     }
     if (Tape::is_application(node)) {
       applications[node] = std::move(mapped);

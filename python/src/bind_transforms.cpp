@@ -19,6 +19,9 @@ void bind_transforms(nb::module_& m) {
   bind_vmap(m);
   bind_custom(m);
   bind_compile(m);
+  bind_graph(m);
+  bind_export(m);
+  bind_debug(m);
 }
 
 } // namespace mlx::python

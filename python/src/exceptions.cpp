@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <typeinfo>
 
+#include "mlx_core/debug.h"
 #include "mlx_core/error.h"
 #include "mlx_core/eval/interrupt.h"
 #include "python/src/bind.h"
@@ -45,6 +46,8 @@ void set_python_error() noexcept {
     PyErr_SetString(axis_error, e.what());
   } catch (const std::bad_alloc& e) {
     PyErr_SetString(PyExc_MemoryError, e.what());
+  } catch (const core::NonFiniteError& e) {
+    PyErr_SetString(PyExc_FloatingPointError, e.what());
   } catch (const std::exception& e) {
     PyErr_SetString(PyExc_RuntimeError, e.what());
   } catch (...) {
@@ -68,6 +71,8 @@ void bind_exceptions(nb::module_& m) {
       PyErr_SetString(PyExc_TypeError, e.what());
     } catch (const std::out_of_range& e) {
       PyErr_SetString(axis_error, e.what());
+    } catch (const core::NonFiniteError& e) {
+      PyErr_SetString(PyExc_FloatingPointError, e.what());
     } catch (const std::bad_cast&) {
       PyErr_SetString(PyExc_TypeError, not_converted);
     }

@@ -8,7 +8,9 @@
 #include <span>
 #include <vector>
 
+#include "mlx_core/eval/fork.h"
 #include "python/src/convert.h"
+#include "python/src/gil.h"
 #include "python/src/trees.h"
 
 namespace nb = nanobind;
@@ -59,6 +61,26 @@ struct TracedCall {
   nb::object named_arguments(std::span<const array> arrays) const {
     return named.build(arrays.subspan(positional.array_count(), named.array_count()));
   }
+};
+
+// While the graph that a function made is walked through, no evaluation may let parts of it go. The interpreter lock is
+// released to wait for the one in progress.
+class EvaluationHold {
+ public:
+  ~EvaluationHold() { release(); }
+  void hold() {
+    WithoutGil released;
+    core::hold_evaluation();
+    held_ = true;
+  }
+  void release() {
+    if (std::exchange(held_, false)) {
+      core::release_evaluation();
+    }
+  }
+
+ private:
+  bool held_ = false;
 };
 
 // Deletes something that owns Python objects, from any thread.
