@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <unordered_map>
 
 namespace mlx::core {
 
@@ -52,50 +53,77 @@ Coloring all_different(int64_t columns) {
   return coloring;
 }
 
-// Steps of color_symmetric: for each column, the rows of the neighbours of its neighbours.
-double star_work(const Pattern& pattern) {
-  std::vector<double> degree, second(static_cast<size_t>(pattern.rows()));
-  for (int64_t i = 0; i < pattern.rows(); ++i) {
-    degree.push_back(static_cast<double>(pattern.row(i).size()));
-  }
-  double work = 0;
-  for (int64_t i = 0; i < pattern.rows(); ++i) {
-    for (int32_t j : pattern.row(i)) {
-      second[static_cast<size_t>(i)] += degree[static_cast<size_t>(j)];
-    }
-  }
-  for (int64_t i = 0; i < pattern.rows(); ++i) {
-    for (int32_t j : pattern.row(i)) {
-      work += second[static_cast<size_t>(j)];
-    }
-  }
-  return work;
-}
+// A star colouring under construction. A column w remembers what it forbids to the neighbours that are coloured later:
+// while it has no colour, the colours of its neighbours, so that it never lies between two equal ones; and once it has
+// one, the colours of those neighbours x that have a second neighbour of w's colour, as v - w - x - y would have two.
+class StarColoring {
+ public:
+  explicit StarColoring(const Pattern& pattern)
+      : pattern_(pattern), palette_(pattern.column_count), columns_(static_cast<size_t>(pattern.column_count)) {}
 
-// Forbids the colours that would make a path of four columns with two colours through `column`.
-void forbid_paths(const Pattern& pattern, int32_t column, Palette& palette) {
-  for (int32_t w : pattern.row(column)) {
-    if (w == column) {
-      continue;
+  void color(int32_t v) {
+    for (int32_t w : pattern_.row(v)) {
+      if (w == v) {
+        continue;
+      }
+      palette_.forbid(palette_.of(w), v);
+      const Column& column = columns_[static_cast<size_t>(w)];
+      for (int32_t color : palette_.colored(w) ? column.closed : column.seen) {
+        palette_.forbid(color, v);
+      }
+      steps_ += column.closed.size() + column.seen.size() + 1;
     }
-    palette.forbid(palette.of(w), column);
-    for (int32_t x : pattern.row(w)) {
-      if (x == w || x == column || !palette.colored(x)) {
-        continue;
-      }
-      if (!palette.colored(w)) {
-        palette.forbid(palette.of(x), column);
-        continue;
-      }
-      for (int32_t y : pattern.row(x)) {
-        if (y != x && y != w && palette.of(y) == palette.of(w)) {
-          palette.forbid(palette.of(x), column);
-          break;
-        }
+    palette_.choose(v);
+    for (int32_t x : pattern_.row(v)) {
+      if (x != v) {
+        join(v, x);
       }
     }
   }
-}
+
+  double steps() const { return static_cast<double>(steps_); }
+  Coloring take() { return palette_.take(); }
+
+ private:
+  struct Column {
+    std::vector<int32_t> seen;   // colours of its neighbours
+    std::vector<int32_t> closed; // colours that no further neighbour may have
+  };
+  // The neighbours of x that have some colour.
+  struct Neighbours {
+    int32_t first = -1;
+    int32_t count = 0;
+  };
+  Neighbours& neighbours(int32_t x, int32_t color) {
+    return of_color_[static_cast<uint64_t>(static_cast<uint32_t>(x)) << 32 | static_cast<uint32_t>(color)];
+  }
+  void close(int32_t w, int32_t color) {
+    std::vector<int32_t>& closed = columns_[static_cast<size_t>(w)].closed;
+    if (std::find(closed.begin(), closed.end(), color) == closed.end()) {
+      closed.push_back(color);
+    }
+  }
+
+  // v has just got its colour, and x is its neighbour.
+  void join(int32_t v, int32_t x) {
+    int32_t color = palette_.of(v);
+    Neighbours& like_v = neighbours(x, color);
+    if (like_v.count++ == 0) {
+      like_v.first = v;
+      columns_[static_cast<size_t>(x)].seen.push_back(color);
+    }
+    if (palette_.colored(x) && like_v.count > 1) { // v - x - first: neither gets another neighbour of x's colour
+      close(v, palette_.of(x));
+      close(like_v.first, palette_.of(x));
+    }
+  }
+
+  const Pattern& pattern_;
+  Palette palette_;
+  std::vector<Column> columns_;
+  std::unordered_map<uint64_t, Neighbours> of_color_;
+  size_t steps_ = 0;
+};
 
 } // namespace
 
@@ -117,21 +145,24 @@ Coloring color_columns(const Pattern& pattern) {
 }
 
 Coloring color_symmetric(const Pattern& pattern) {
-  constexpr double affordable = 3e8;
-  if (star_work(pattern) > affordable) {
-    return color_columns(pattern);
+  int64_t n = pattern.column_count;
+  if (static_cast<int64_t>(pattern.columns.size()) == n * n) {
+    return all_different(n);
   }
   // Columns with many neighbours first: the hub of a star costs one colour then, not one for each neighbour.
-  std::vector<int32_t> order(static_cast<size_t>(pattern.column_count));
+  std::vector<int32_t> order(static_cast<size_t>(n));
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(
       order.begin(), order.end(), [&](int32_t a, int32_t b) { return pattern.row(a).size() > pattern.row(b).size(); });
-  Palette palette(pattern.column_count);
+  constexpr double affordable = 1e9;
+  StarColoring star(pattern);
   for (int32_t column : order) {
-    forbid_paths(pattern, column, palette);
-    palette.choose(column);
+    star.color(column);
+    if (star.steps() > affordable) { // nearly full: there is little to gain
+      return color_columns(pattern);
+    }
   }
-  return palette.take();
+  return star.take();
 }
 
 std::vector<bool> alone_in_row(const Pattern& pattern, const Coloring& coloring) {

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 namespace mlx::core {
@@ -14,19 +13,34 @@ class IndexSets {
  public:
   static constexpr SetId empty = 0;
 
-  IndexSets() { sets_.emplace_back(); }
-  SetId singleton(int32_t element) { return intern({element}); }
+  IndexSets() : starts_{0, 0}, interned_(64, none), pairs_(64) {}
+  SetId singleton(int32_t element) { return intern({&element, 1}); }
   SetId united(SetId a, SetId b);
   SetId united(std::vector<SetId> ids);
-  // Ascending.
-  std::span<const int32_t> elements(SetId id) const { return sets_[static_cast<size_t>(id)]; }
+  // Ascending. Valid until the next set is made.
+  std::span<const int32_t> elements(SetId id) const {
+    auto at = static_cast<size_t>(id);
+    return {elements_.data() + starts_[at], static_cast<size_t>(starts_[at + 1] - starts_[at])};
+  }
 
  private:
-  SetId intern(std::vector<int32_t> sorted);
+  static constexpr SetId none = -1;
+  struct Pair { // of two sets, and their union
+    SetId a = none, b = none, both = none;
+  };
 
-  std::vector<std::vector<int32_t>> sets_;
-  std::unordered_multimap<uint64_t, SetId> by_hash_;
-  std::unordered_map<uint64_t, SetId> pairs_;
+  size_t count() const { return starts_.size() - 1; }
+  SetId intern(std::span<const int32_t> sorted);
+  void grow_interned();
+  Pair& pair_at(SetId a, SetId b);
+
+  // Sets one after the other; then two tables with open addressing.
+  std::vector<int64_t> starts_;
+  std::vector<int32_t> elements_;
+  std::vector<SetId> interned_;
+  std::vector<Pair> pairs_;
+  size_t pair_count_ = 0;
+  std::vector<int32_t> scratch_;
 };
 
 } // namespace mlx::core
