@@ -3,88 +3,14 @@
 // comparison.
 #include "mlx_core/cpu/sort.h"
 
-#include <cstring>
 #include <utility>
 
 #include "mlx_core/cpu/lanes.h"
-#include "mlx_core/cpu/order.h"
+#include "mlx_core/cpu/sort_keys.h"
 
 namespace mlx::core::cpu {
 
 namespace {
-
-// --- keys ---
-
-template <typename T>
-struct KeyOf {
-  using type = std::conditional_t<sizeof(T) == 1, uint8_t,
-      std::conditional_t<sizeof(T) == 2, uint16_t, std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>>>;
-};
-template <typename T>
-  requires is_complex<T>
-struct KeyOf<T> {
-  using type = T;
-};
-template <typename T>
-using Key = typename KeyOf<T>::type;
-template <typename T>
-constexpr Key<T> top_bit = Key<T>(Key<T>(1) << (8 * sizeof(T) - 1));
-
-// Negative numbers have their bits reversed, and so their order. All NaNs get the largest key.
-template <typename T>
-Key<T> key_of(T value) {
-  if constexpr (is_complex<T>) {
-    return value;
-  } else {
-    Key<T> bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    if constexpr (std::is_integral_v<T>) {
-      return std::is_signed_v<T> ? Key<T>(bits ^ top_bit<T>) : bits;
-    } else {
-      return is_nan(value) ? Key<T>(~Key<T>(0)) : bits & top_bit<T> ? Key<T>(~bits) : Key<T>(bits | top_bit<T>);
-    }
-  }
-}
-template <typename T>
-T from_key(Key<T> key) {
-  if constexpr (is_complex<T>) {
-    return key;
-  } else {
-    if constexpr (std::is_integral_v<T>) {
-      key = std::is_signed_v<T> ? Key<T>(key ^ top_bit<T>) : key;
-    } else {
-      key = key & top_bit<T> ? Key<T>(key & ~top_bit<T>) : Key<T>(~key);
-    }
-    T value;
-    std::memcpy(static_cast<void*>(&value), &key, sizeof value);
-    return value;
-  }
-}
-// -0 sorts before 0, but a stable order of indices has them equal.
-template <typename T>
-Key<T> key_of_equals(T value) {
-  if constexpr (std::is_integral_v<T> || is_complex<T>) {
-    return key_of(value);
-  } else {
-    Key<T> key = key_of(value);
-    return key == Key<T>(top_bit<T> - 1) ? top_bit<T> : key;
-  }
-}
-
-// A key that carries the place its element came from.
-template <typename K>
-struct Numbered {
-  K key;
-  uint32_t index;
-};
-template <typename K>
-K key_in(const K& key) {
-  return key;
-}
-template <typename K>
-K key_in(const Numbered<K>& item) {
-  return item.key;
-}
 
 // --- one lane ---
 
