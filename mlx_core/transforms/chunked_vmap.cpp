@@ -39,13 +39,18 @@ std::vector<size_t> owners(const Tape& tape) {
 }
 
 int64_t automatic_lanes(const Frame& frame, const Tape& tape, std::span<const array> outputs) {
-  size_t results = 0;
+  size_t results = 0, outer = 1; // lanes of the vmaps around this one: each of its lanes stands for so many
   for (const array& output : outputs) {
     results += output.nbytes();
   }
+  for (const Frame* open : Frame::open()) {
+    if (open->kind() == Frame::Kind::vmap && open != &frame) {
+      outer *= static_cast<size_t>(std::max<int64_t>(open->lanes, 1));
+    }
+  }
   // The chunks' results and what they are joined into are there whatever the chunk size.
-  size_t needed = get_active_memory() + 2 * results * static_cast<size_t>(frame.lanes);
-  size_t limit = get_memory_limit(), lane = std::max<size_t>(live_bytes(tape, outputs), 1);
+  size_t needed = get_active_memory() + 2 * results * static_cast<size_t>(frame.lanes) * outer;
+  size_t limit = get_memory_limit(), lane = std::max<size_t>(live_bytes(tape, outputs), 1) * outer;
   return limit > needed ? static_cast<int64_t>(std::max<size_t>((limit - needed) / lane, 1)) : 1;
 }
 

@@ -19,9 +19,10 @@ inline core::ChunkSize chunk_size_of(const char* op, nb::handle value) {
     core::fail<core::TypeError>(op, "chunk_size is ", nb::cast<std::string>(nb::repr(value)),
         "; it should be a positive int, \"auto\", or None for all lanes at once.");
   }
-  long long lanes = PyLong_AsLongLong(value.ptr());
-  if (lanes == -1 && PyErr_Occurred()) {
-    throw nb::python_error();
+  int overflow = 0;
+  long long lanes = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
+  if (overflow > 0) { // more than there can be
+    return {};
   }
   if (lanes <= 0) {
     core::fail(op, "chunk_size is ", lanes, "; a chunk has at least one lane. None runs all of them at once.");

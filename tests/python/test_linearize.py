@@ -149,3 +149,22 @@ def test_hvp_errors():
         mx.hvp(loss, mx.ones(3), mx.ones(2))
     with pytest.raises(TypeError, match=r"primals\['n'\] has dtype int32"):
         mx.hvp(lambda p: p["n"].sum(), {"n": mx.array([1])}, None)
+
+
+@pytest.mark.peers
+def test_like_jax():
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+    g = lambda lib: lambda p, x: lib.sin(p["w"] @ x) * lib.sum(x)  # noqa: E731
+    p, x = {"w": RNG.uniform(-1, 1, (3, 4))}, RNG.uniform(-1, 1, 4)
+    t, v = {"w": RNG.uniform(-1, 1, (3, 4))}, RNG.uniform(-1, 1, 4)
+    to_mx = lambda tree: {k: mx.array(a, mx.float64) for k, a in tree.items()}  # noqa: E731
+    ours, push = mx.linearize(g(mx), to_mx(p), mx.array(x, mx.float64))
+    theirs, jax_push = jax.linearize(g(jax.numpy), p, x)
+    close(ours, theirs)
+    close(push(to_mx(t), mx.array(v, mx.float64)), jax_push(t, v))
+    h = lambda lib: lambda p, x: lib.sum(g(lib)(p, x) ** 2)  # noqa: E731
+    expected = jax.jvp(jax.grad(h(jax.numpy), argnums=(0, 1)), (p, x), (t, v))[1]
+    found = mx.hvp(h(mx), (to_mx(p), mx.array(x, mx.float64)), (to_mx(t), mx.array(v, mx.float64)))
+    close(found[0]["w"], expected[0]["w"])
+    close(found[1], expected[1])

@@ -2,6 +2,7 @@
 reuse of the plan, composition, errors."""
 
 import doctest
+import threading
 import time
 
 import mlx.core as mx
@@ -269,6 +270,23 @@ def test_indices_of_lanes():
     f = lambda x, i: mx.sparse_jacobian(lambda x: x[i] * x[0])(x).todense()  # noqa: E731
     expected = mx.vmap(lambda x, i: mx.jacobian(lambda x: x[i] * x[0])(x))(xs, index)
     close(mx.vmap(f)(xs, index), expected)
+
+
+def test_from_several_threads():
+    jacobian = mx.sparse_jacobian(lambda x: x[1:] * x[:-1])
+    wrong = []
+
+    def work():
+        for n in range(5, 45):
+            if not mx.array_equal(jacobian(mx.ones(n)).todense(), mx.eye(n - 1, n) + mx.eye(n - 1, n, 1)).item():
+                wrong.append(n)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
 
 
 def test_printing():

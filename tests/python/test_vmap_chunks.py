@@ -15,7 +15,7 @@ def same(x, y):
     np.testing.assert_array_equal(np.array(x), np.array(y))
 
 
-SIZES = [1, 2, 3, 6, 7, 100, "auto"]
+SIZES = [1, 2, 3, 6, 7, 100, 10**30, "auto"]
 X = random(7, 3)
 FUNCTIONS = {
     "elementwise": lambda x: mx.sin(x) * x,
@@ -115,6 +115,30 @@ def test_the_automatic_size_follows_the_memory_limit():
         same(mx.vmap(layers, chunk_size="auto")(x[:5]), expected)
     finally:
         mx.set_memory_limit(limit)
+
+
+def test_the_automatic_size_counts_the_lanes_around():
+    x = random(50, 40, 200)
+    mx.eval(x)
+    nested = lambda c: mx.vmap(mx.vmap(layers, chunk_size=c))(x)  # noqa: E731
+    results = [nested(None)]
+    before = mx.get_active_memory()
+    mx.reset_peak_memory()
+    mx.eval(nested(None))
+    everything = mx.get_peak_memory() - before
+    limit = mx.set_memory_limit(mx.get_active_memory() + everything // 3)
+    try:
+        mx.reset_peak_memory()
+        results.append(nested("auto"))
+        mx.eval(results[1])
+        assert mx.get_peak_memory() - before < 0.4 * everything
+    finally:
+        mx.set_memory_limit(limit)
+    same(*results)
+
+
+def test_no_lanes():
+    assert mx.vmap(lambda x: x * x, chunk_size=2)(mx.zeros((0, 3))).shape == (0, 3)
 
 
 @pytest.mark.parametrize("bad, error", [(0, ValueError), (-3, ValueError), (2.5, TypeError), ("all", TypeError), (True, TypeError)])
