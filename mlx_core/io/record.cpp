@@ -124,9 +124,9 @@ int64_t Recorder::value(Scope& scope, Node* root) {
     Node* top = stack.back();
     size_t depth = stack.size();
     if (!scope.values.count(top)) {
-      for (const array& operand : top->operands()) {
-        if (!scope.values.count(operand.node())) {
-          stack.push_back(operand.node());
+      for (size_t i = top->operand_count; i-- > 0;) { // the first is listed first
+        if (!scope.values.count(top->operands()[i].node())) {
+          stack.push_back(top->operands()[i].node());
         }
       }
       if (stack.size() != depth) {

@@ -49,9 +49,9 @@ class Lister {
       core::Node* top = stack.back();
       size_t depth = stack.size();
       if (!known_.count(top)) {
-        for (const array& operand : top->operands()) {
-          if (!known_.count(operand.node())) {
-            stack.push_back(operand.node());
+        for (size_t i = top->operand_count; i-- > 0;) { // the first is listed first
+          if (!known_.count(top->operands()[i].node())) {
+            stack.push_back(top->operands()[i].node());
           }
         }
         if (stack.size() != depth) {

@@ -4,6 +4,7 @@
 #include <Python.h>
 #include <frameobject.h>
 
+#include <atomic>
 #include <string>
 
 #include "mlx_core/origin.h"
@@ -13,7 +14,7 @@ namespace mlx::python {
 
 namespace {
 
-int recorders = 0; // under the interpreter lock
+std::atomic<int> recorders{0};
 
 // The folder of this package, with a slash at its end: its own frames are not the user's.
 const std::string& package_folder() {

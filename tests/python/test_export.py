@@ -49,60 +49,56 @@ def drawn(sample):
     return sample.to_mx(sample.draw(dtype, "export"), dtype)
 
 
-def by_op():
-    found = {}
-    for sample in samples.samples():
-        found.setdefault(sample.op["name"], []).append(sample)
-    return found
-
-
 def loss_of(sample):
     return lambda *args: sum(mx.sum(output.astype(mx.float32)) for output in sample.outputs(*args))
 
 
 # --- every op ---
 
-@pytest.mark.parametrize("name", by_op())
-def test_every_op_comes_back(name, path):
-    for sample in by_op()[name]:
-        for dtype in {"float32", "int32", "bool_", "complex64", "float64", "bfloat16"} & set(sample.dtypes) or sample.dtypes[:1]:
-            args = sample.to_mx(sample.draw(dtype, "export"), dtype)
-            assert_same(round_trip(path, sample.call, *args), sample.outputs(*args))
+def over(found):
+    return pytest.mark.parametrize("sample", list(found), ids=lambda sample: sample.id)
 
 
-@pytest.mark.parametrize("name", by_op())
-def test_every_op_comes_back_transformed(name, path):
-    for sample in by_op()[name]:
-        args = drawn(sample)
-        functions = []
-        if sample.differentiable:
-            loss, real = loss_of(sample), sample.real_args
-            grad = mx.grad(loss, argnums=real)
-            functions += [grad, mx.grad(lambda *a: sum(mx.sum(g * g) for g in listed(grad(*a))), argnums=real)]
-            functions += [lambda *a: mx.jvp(loss, list(a), [mx.ones_like(x) for x in a])[1]]
-        for function in functions:
-            assert_same(round_trip(path, function, *args), listed(function(*args)))
-        if args:
-            batched = [mx.stack([a, a]) for a in args]
-            mapped = mx.vmap(sample.call)
-            try:
-                wanted = listed(mapped(*batched))
-            except ValueError:  # an argument that may not be mapped
-                continue
-            assert_same(round_trip(path, mapped, *batched), wanted)
+@pytest.mark.grid(0.3)
+@over(samples.samples())
+def test_every_op_comes_back(sample, path):
+    for dtype in {"float32", "int32", "bool_", "complex64", "float64", "bfloat16"} & set(sample.dtypes) or sample.dtypes[:1]:
+        args = sample.to_mx(sample.draw(dtype, "export"), dtype)
+        assert_same(round_trip(path, sample.call, *args), sample.outputs(*args))
 
 
-@pytest.mark.parametrize("name", [n for n, found in by_op().items() if any(s.differentiable for s in found)])
-def test_an_imported_op_is_transformed_like_the_op(name, path):
-    for sample in by_op()[name][:1]:
-        args = drawn(sample)
-        if not sample.differentiable:
-            continue
-        mx.export_function(path, lambda *a: sample.outputs(*a), *args)
-        imported = mx.import_function(path)
-        real = sample.real_args
-        again = mx.grad(lambda *a: sum(mx.sum(o.astype(mx.float32)) for o in imported(*a)), argnums=real)(*args)
-        assert_same(listed(again), listed(mx.grad(loss_of(sample), argnums=real)(*args)))
+@pytest.mark.grid(0.3)
+@over(sample for sample in samples.samples() if sample.differentiable)
+def test_every_op_comes_back_differentiated(sample, path):
+    args, loss, real = drawn(sample), loss_of(sample), sample.real_args
+    grad = mx.grad(loss, argnums=real)
+
+    def second(*a):
+        return mx.grad(lambda *a: sum(mx.sum(g * g) for g in listed(grad(*a))), argnums=real)(*a)
+
+    def forward(*a):
+        return mx.jvp(loss, list(a), [mx.ones_like(x) for x in a])[1]
+
+    for function in (grad, second, forward):
+        assert_same(round_trip(path, function, *args), listed(function(*args)))
+    mx.export_function(path, lambda *a: sample.outputs(*a), *args)
+    imported = mx.import_function(path)  # and is differentiated afterwards like the op
+    again = mx.grad(lambda *a: sum(mx.sum(o.astype(mx.float32)) for o in imported(*a)), argnums=real)(*args)
+    assert_same(listed(again), listed(grad(*args)))
+
+
+@pytest.mark.grid(0.3)
+@over(sample for sample in samples.samples() if sample.args)
+def test_every_op_comes_back_mapped(sample, path):
+    batched = [mx.stack([a, a]) for a in drawn(sample)]
+    mapped = mx.vmap(sample.call)
+    try:
+        wanted = listed(mapped(*batched))
+    except ValueError:  # an argument that may not be mapped
+        return
+    assert_same(round_trip(path, mapped, *batched), wanted)
+    mx.export_function(path, lambda *a: sample.outputs(*a), *drawn(sample))
+    assert_same(listed(mx.vmap(mx.import_function(path))(*batched)), wanted)
 
 
 READER = """
