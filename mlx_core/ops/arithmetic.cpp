@@ -48,10 +48,11 @@ struct Multiply {
 };
 array multiply(const array& a, const array& b, StreamOrDevice s) { return Binary<Multiply>::apply(a, b, s); }
 
-// 0 where either factor is 0, whatever the other is; elsewhere the product: of two tangents, either of which a mask may
-// have made 0.
+// Of two tangents, either of which a mask may have made 0. In derivatives only.
 struct ZeroProduct {
-  static constexpr OpInfo info{.name = "zero_product", .primitive = "ZeroProduct", .summary = ""};
+  static constexpr OpInfo info{.name = "zero_product",
+      .primitive = "ZeroProduct",
+      .summary = "0 where a or b is 0, whatever the other is there; elsewhere the product of a and b."};
   static constexpr cpu::Body body = cpu::Body::zero_product;
   static array chain(int k, const array& g, const array& a, const array& b, const array&);
 };
@@ -98,9 +99,11 @@ struct Divide {
 };
 array divide(const array& a, const array& b, StreamOrDevice s) { return Binary<Divide>::apply(a, b, s); }
 
-// 0 where a is 0, elsewhere the quotient.
+// In derivatives only.
 struct ZeroDivide {
-  static constexpr OpInfo info{.name = "zero_divide", .primitive = "ZeroDivide", .summary = ""};
+  static constexpr OpInfo info{.name = "zero_divide",
+      .primitive = "ZeroDivide",
+      .summary = "0 where a is 0, whatever b is there; elsewhere the quotient of a and b."};
   static constexpr cpu::Body body = cpu::Body::zero_divide;
   // The quotient's rule. y is a tangent, too.
   static array common(const array& g, const array&, const array& b, const array&) { return zero_divide(g, b); }

@@ -9,6 +9,7 @@ import pytest
 import arrays
 import differences
 import random_programs as rp
+import samples
 from differences import direction, inner
 from test_determinism import fingerprint
 
@@ -70,6 +71,20 @@ def test_same_bits(way, seed, count):
         assert fingerprint(SAME_BITS[way](function, xs)) == fingerprint(function(xs)), "bits differ"
 
     check_all(seed, count, lambda one: rp.program(one, dtype=any_dtype(one), inexact=arrays.INEXACT), check)
+
+
+@pytest.mark.parametrize("way", SAME_BITS)
+def test_same_bits_of_gradients(way, seed, count):
+    """What is kept for the backward pass, and fused with it, changes no bit."""
+    def check(steps, one):
+        def gradients(xs, each=lambda v: v):
+            loss = lambda *xs: sum(y.sum() for y in rp.results(steps, xs, each))
+            return samples.listed(mx.grad(loss, argnums=list(range(len(xs))))(*xs))
+
+        xs = rp.inputs(one, ("float32", "float64", "bfloat16")[one % 3])
+        assert fingerprint(SAME_BITS[way](gradients, xs)) == fingerprint(gradients(xs)), "bits differ"
+
+    check_all(seed, count, lambda one: rp.program(one, longest=60, smooth=True, inexact=arrays.INEXACT), check)
 
 
 def close(got, expected, doubt, what):
