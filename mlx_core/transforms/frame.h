@@ -19,6 +19,8 @@ class Frame {
   Kind kind() const { return kind_; }
   uint64_t id() const { return id_; }
   int64_t lanes = 0; // of a vmap
+  // Of a differentiation: whether nodes made now will be walked backwards by it.
+  bool reverse = false;
 
   // The identity of `primal`, distinct from it, so that a function may also capture what it is given.
   array primal(const array& primal);
@@ -32,6 +34,8 @@ class Frame {
 
   // The frames open on this thread, outermost first.
   static const std::vector<Frame*>& open();
+  // Whether nodes made now will be walked backwards: what a derivative needs of them may be kept.
+  static bool will_reverse();
 
  private:
   Kind kind_;

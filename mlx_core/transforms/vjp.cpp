@@ -30,7 +30,8 @@ class Pullback {
           Node* application = node->operands()[0].node();
           Tangents& all = application_cotangents_[application];
           all.resize(application->extra->outputs.size());
-          all[static_cast<size_t>(projection->index())] = ct;
+          // Rules that read an output make a projection of their own beside that of the user.
+          accumulate(all[static_cast<size_t>(projection->index())], *ct);
           ct.reset();
         }
       } else if (Tape::is_application(node)) {
@@ -88,10 +89,12 @@ class Pullback {
 std::pair<std::vector<array>, std::vector<array>> vjp(const VectorFunction& fun, const std::vector<array>& primals,
     const std::function<std::vector<array>(const std::vector<array>&)>& cotangents_of) {
   Frame frame(Frame::Kind::differentiate);
+  frame.reverse = true;
   for (const array& primal : primals) {
     frame.primal(primal);
   }
   std::vector<array> outputs = fun(std::vector<array>(frame.placeholders()));
+  frame.reverse = false; // what follows is not walked by this frame
   std::vector<array> cotangents = cotangents_of(outputs);
   if (cotangents.size() != outputs.size()) {
     fail("vjp", "the function has ", outputs.size(), " outputs but ", cotangents.size(), " cotangents were given.");
