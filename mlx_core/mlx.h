@@ -3,6 +3,7 @@
 
 #include "mlx_core/allocator.h"
 #include "mlx_core/array.h"
+#include "mlx_core/control_flow.h"
 #include "mlx_core/device.h"
 #include "mlx_core/dtype.h"
 #include "mlx_core/ops.h"

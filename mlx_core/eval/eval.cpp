@@ -15,6 +15,7 @@ namespace mlx::core {
 namespace detail {
 std::atomic<uint64_t> oldest_open_frame{UINT64_MAX};
 }
+thread_local const char* RecordingScope::innermost = nullptr;
 
 namespace {
 
@@ -100,6 +101,12 @@ class Evaluation {
             node->extra->batch_axis,
             "): it has no single value. Inside a vmapped function use mx.where instead of a "
             "Python condition, and do not keep per-lane arrays after it returns.");
+      }
+      if (const char* op = RecordingScope::op()) {
+        fail(op, "the function reads the value of an array that depends on its arguments (one of shape ", node->shape,
+            ", dtype ", node->dtype,
+            "). It runs once, to be recorded, when they have no values. Use mx.where or mx.cond instead of a Python "
+            "condition, and mx.while_loop, mx.fori_loop or mx.scan instead of a Python loop over values.");
       }
       fail("eval", "this array is a placeholder of a trace that has ended; it has no value.");
     }

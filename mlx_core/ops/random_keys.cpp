@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <mutex>
+#include <utility>
 
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/random_bits.h"
@@ -130,15 +131,36 @@ void set_state(const array& key) {
   implicit_keys().state = key;
 }
 
-array next_key() {
+namespace {
+
+thread_local KeyScope* innermost_scope = nullptr;
+
+array next_of_process() {
   KeySequence& sequence = implicit_keys();
-  std::unique_lock lock(sequence.mutex);
+  std::lock_guard lock(sequence.mutex);
   auto [state, key] = halves(sequence.state);
   sequence.state = state;
-  lock.unlock();
+  return key;
+}
+
+} // namespace
+
+KeyScope::KeyScope(const array& start)
+    : state_(start), outer_vmaps_(open_vmaps().size()), outer_(std::exchange(innermost_scope, this)) {}
+KeyScope::~KeyScope() { innermost_scope = outer_; }
+array KeyScope::draw() {
+  auto [state, key] = halves(state_);
+  state_ = state;
+  return key;
+}
+
+array next_key() {
+  KeyScope* scope = innermost_scope;
+  array key = scope ? scope->draw() : next_of_process();
   // Every lane of every open vmap has its own, outermost first.
-  for (const OpenVmap& frame : open_vmaps()) {
-    key = frame.map_in(frame, random::split(key, static_cast<int>(frame.lanes)));
+  std::vector<OpenVmap> open = open_vmaps();
+  for (size_t i = scope ? scope->outer_vmaps_ : 0; i < open.size(); ++i) {
+    key = open[i].map_in(open[i], random::split(key, static_cast<int>(open[i].lanes)));
   }
   return key;
 }

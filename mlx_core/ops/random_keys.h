@@ -18,6 +18,27 @@ array unit(const char* op, const Shape& shape, Dtype dtype, const std::optional<
 // Fails unless parameters of this shape broadcast to `shape`.
 void check_broadcast(const char* op, const char* names, const Shape& parameters, const Shape& shape);
 
+// While it lives, this thread draws its implicit keys from `start` on instead of from the process's sequence: a
+// function that is recorded once and runs many times gets the start of each run as an operand. Lanes of vmaps that were
+// open before share a draw unless `start` differs between them.
+class KeyScope {
+ public:
+  explicit KeyScope(const array& start);
+  ~KeyScope();
+  KeyScope(const KeyScope&) = delete;
+  KeyScope& operator=(const KeyScope&) = delete;
+  // What the next run goes on from; `start` itself while nothing was drawn.
+  const array& state() const { return state_; }
+
+ private:
+  friend array next_key();
+  array draw();
+
+  array state_;
+  size_t outer_vmaps_;
+  KeyScope* outer_;
+};
+
 // key, seed, split and bits; categorical.
 std::span<const OpInfo* const> key_ops();
 // gumbel, laplace and truncated_normal.

@@ -3,6 +3,7 @@
 
 #include "mlx_core/primitive.h"
 #include "mlx_core/transforms.h"
+#include "mlx_core/transforms/frame.h"
 
 namespace mlx::core {
 
@@ -12,6 +13,15 @@ std::shared_ptr<const FunctionBody> trace_function(const VectorFunction& fun, co
 
 // The body's outputs with its parameters replaced by the first arguments and its captured arrays by the rest.
 std::vector<array> replay(const FunctionBody& body, Operands arguments);
+
+// Evaluates the body on evaluated operands, which stand outside of every transform. What runs a body many times calls
+// this: nothing of one run is left behind but its results, and Ctrl-C stops it.
+std::vector<array> run_body(const FunctionBody& body, Operands arguments);
+// An evaluated array as a leaf that no transform follows.
+array as_leaf(const array& a);
+
+// What lies between the frame's placeholders and the outputs uses these arrays from outside.
+std::vector<array> captured_by(const Frame& frame, const std::vector<array>& outputs);
 
 // The derivatives of a body. Operands without a tangent, or that are not wanted, are held constant: nothing is computed
 // for them, and their entry is empty.

@@ -14,6 +14,7 @@ void bind_transforms(nb::module_& m) {
   bind_grad(m);
   bind_vmap(m);
   bind_custom(m);
+  bind_control_flow(m);
 }
 
 } // namespace mlx::python
