@@ -8,6 +8,7 @@
 #include <new>
 
 #include "mlx_core/primitive.h"
+#include "mlx_core/trace_level.h"
 
 namespace mlx::core {
 
@@ -81,7 +82,12 @@ MLX_FAST_THREAD_LOCAL bool destroying = false;
 MLX_FAST_THREAD_LOCAL uint32_t current_origin = 0;
 std::atomic<OriginHook> origin_hook{nullptr};
 
+MLX_FAST_THREAD_LOCAL uint64_t level_floor = 0;
+
 } // namespace
+
+LevelFloor::LevelFloor(uint64_t level) : outer_(std::exchange(level_floor, level)) {}
+LevelFloor::~LevelFloor() { level_floor = outer_; }
 
 void detail::destroy(Node* node) {
   node->level = reinterpret_cast<uintptr_t>(doomed);
@@ -112,6 +118,7 @@ void Node::detach() {
 array array::make(PrimitiveRef primitive, Spec spec, std::span<const array> operands) {
   Node* node = new_node(operands.size());
   array* slot = node->operand_storage();
+  node->level = level_floor;
   for (const array& operand : operands) {
     new (slot++) array(operand);
     node->level = std::max(node->level, operand.node()->level);

@@ -52,6 +52,8 @@ array maximum(const array& a, const array& b, StreamOrDevice s = {});
 array minimum(const array& a, const array& b, StreamOrDevice s = {});
 // 0 where a is 0, whatever b; else a * b. How tangents and cotangents meet derivatives.
 array zero_times(const array& a, const array& b, StreamOrDevice s = {});
+// 0 where either is 0, whatever the other. How tangents meet tangents.
+array zero_product(const array& a, const array& b, StreamOrDevice s = {});
 array negative(const array& a, StreamOrDevice s = {});
 array positive(const array& a, StreamOrDevice s = {});
 array abs(const array& a, StreamOrDevice s = {});

@@ -19,13 +19,16 @@ array next_key(const char* op = "random");
 // What the implicit sequence goes on from: a key. Reading and setting it is how a sequence is saved and resumed.
 array state();
 void set_state(const array& key);
-// While it lives, draws of this thread come from a sequence of its own, which begins with `start`.
+// While it lives, draws of this thread come from a sequence of its own, which begins with `start`: a function that is
+// recorded once and runs many times gets the start of each run as an operand. Lanes of vmaps that were open before
+// share a draw unless `start` differs between them.
 class SequenceScope {
  public:
   explicit SequenceScope(const array& start);
   ~SequenceScope();
   SequenceScope(const SequenceScope&) = delete;
   SequenceScope& operator=(const SequenceScope&) = delete;
+  // What the next run goes on from; `start` itself while nothing was drawn.
   array state() const;
 
  private:

@@ -13,6 +13,35 @@ namespace detail {
 extern std::atomic<uint64_t> oldest_open_frame; // of all threads; max when none is open
 }
 
+// While it lives, nodes made on this thread get at least this level, also those that depend on no frame: what a
+// function makes can be told from what it finds.
+class LevelFloor {
+ public:
+  explicit LevelFloor(uint64_t level);
+  ~LevelFloor();
+  LevelFloor(const LevelFloor&) = delete;
+  LevelFloor& operator=(const LevelFloor&) = delete;
+
+ private:
+  uint64_t outer_;
+};
+
+// While it lives, arrays without a value on this thread are those of a function that `op` records: reading one is an
+// error of that op.
+class RecordingScope {
+ public:
+  explicit RecordingScope(const char* op) : outer_(innermost) { innermost = op; }
+  ~RecordingScope() { innermost = outer_; }
+  RecordingScope(const RecordingScope&) = delete;
+  RecordingScope& operator=(const RecordingScope&) = delete;
+  // The innermost op that is recording; null when there is none.
+  static const char* op() { return innermost; }
+
+ private:
+  const char* outer_;
+  static thread_local const char* innermost;
+};
+
 // A traced node keeps its operands when it is evaluated: an open transform may still walk through it. Nodes of frames
 // that closed inside an open one count too.
 inline bool is_traced(const Node& node) {

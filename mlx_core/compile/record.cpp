@@ -35,8 +35,10 @@ std::vector<int32_t> same_inputs(size_t inputs, const std::vector<array>& consta
 
 } // namespace
 
-PlannedFunction record(const RecordedFunction& fun, std::span<const Spec> arguments, const std::function<void()>& release) {
+PlannedFunction record(
+    const RecordedFunction& fun, std::span<const Spec> arguments, const std::function<void()>& release) {
   bool inside_another = !Frame::open().empty();
+  RecordingScope scope("compile");
   Frame frame(Frame::Kind::trace);
   PlannedFunction recording;
   {
@@ -64,7 +66,8 @@ PlannedFunction record(const RecordedFunction& fun, std::span<const Spec> argume
   return recording;
 }
 
-std::vector<array> replay(const PlannedFunction& recording, std::span<const array> arguments, std::span<const array> hidden) {
+std::vector<array> replay(
+    const PlannedFunction& recording, std::span<const array> arguments, std::span<const array> hidden) {
   auto run = [&](const array& key) {
     SmallVector<array, 8> inputs(arguments.begin(), arguments.end());
     inputs.push_back(key);

@@ -29,7 +29,8 @@ PlannedFunction record(
 
 // The outputs for these arguments, and for the arrays in the place of those that fun hid, in order. Draws go on with
 // the implicit sequence.
-std::vector<array> replay(const PlannedFunction& recording, std::span<const array> arguments, std::span<const array> hidden);
+std::vector<array> replay(
+    const PlannedFunction& recording, std::span<const array> arguments, std::span<const array> hidden);
 // Whether replaying is not what calling the function is: it draws, and lanes of an open vmap draw each for itself.
 bool must_run_itself(const PlannedFunction& recording);
 

@@ -16,6 +16,7 @@ namespace mlx::core {
 namespace detail {
 std::atomic<uint64_t> oldest_open_frame{UINT64_MAX};
 }
+thread_local const char* RecordingScope::innermost = nullptr;
 
 namespace {
 
@@ -102,13 +103,11 @@ class Evaluation {
             "): it has no single value. Inside a vmapped function use mx.where instead of a "
             "Python condition, and do not keep per-lane arrays after it returns.");
       }
-      if (is_traced(*node)) {
-        fail("eval",
-            "this array has no value yet: the function is being recorded (by compile, or as a branch or body of "
-            "a loop), and the value of its argument of shape ",
-            node->shape,
-            " is not known. Use mx.where, mx.cond or "
-            "mx.while_loop instead of a Python condition, or read the value outside of the function.");
+      if (const char* op = RecordingScope::op()) {
+        fail(op, "the function reads the value of an array that depends on its arguments (one of shape ", node->shape,
+            ", dtype ", node->dtype,
+            "). It runs once, to be recorded, when they have no values. Use mx.where or mx.cond instead of a Python "
+            "condition, and mx.while_loop, mx.fori_loop or mx.scan instead of a Python loop over values.");
       }
       fail("eval", "this array is a placeholder of a function that has returned; it has no value.");
     }

@@ -275,6 +275,7 @@ const std::unordered_map<std::string, Rebuild>& structural_rows() {
       {"SymmetricSylvester", one<rebuilt_sylvester>},
       {"SymmetricRoot", [](const Call& c) { return A{root_of_symmetric(square_matrix(c[0]))}; }},
       {"Round", [](const Call& c) { return A{round(c[0])}; }},
+      {"ZeroProduct", [](const Call& c) { return A{zero_product(c[0], c[1])}; }},
       {"ZeroTimes", [](const Call& c) { return A{zero_times(c[0], c[1])}; }},
       {"Same", [](const Call& c) { return A{same(c[0], c[1])}; }},
       {"Function", rebuilt_function},

@@ -56,7 +56,7 @@ struct ZeroProduct {
   static constexpr cpu::Body body = cpu::Body::zero_product;
   static array chain(int k, const array& g, const array& a, const array& b, const array&);
 };
-static array zero_product(const array& a, const array& b) { return Binary<ZeroProduct>::apply(a, b, {}); }
+array zero_product(const array& a, const array& b, StreamOrDevice s) { return Binary<ZeroProduct>::apply(a, b, s); }
 array ZeroProduct::chain(int k, const array& g, const array& a, const array& b, const array&) {
   return zero_product(g, k == 0 ? b : a);
 }

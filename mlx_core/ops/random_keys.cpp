@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <mutex>
+#include <utility>
 
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/random_bits.h"

@@ -71,7 +71,7 @@ class GradientCheck {
 
   void run(const Subject& subject) {
     {
-      Recording recording(subject.fun, primals_);
+      Recording recording(subject.fun, primals_, options_.reverse);
       Tangents cotangents;
       for (const array& output : recording.outputs()) {
         cotangents.push_back(output.dtype().is_inexact() ? Tangent(direction(output)) : std::nullopt);

@@ -1,6 +1,7 @@
 // Opening and closing frames, and placeholders.
 #include "mlx_core/transforms/frame.h"
 
+#include <algorithm>
 #include <mutex>
 #include <set>
 
@@ -62,6 +63,10 @@ Frame::~Frame() {
 }
 
 const std::vector<Frame*>& Frame::open() { return open_frames; }
+
+bool Frame::will_reverse() {
+  return std::any_of(open_frames.begin(), open_frames.end(), [](const Frame* frame) { return frame->reverse; });
+}
 
 array Frame::primal(const array& primal) {
   static const PrimitiveRef& identity = *new PrimitiveRef(make_primitive<Primal>());

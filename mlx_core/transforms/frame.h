@@ -22,6 +22,8 @@ class Frame {
   // Of a vmap.
   int64_t lanes = 0;
   Randomness randomness = Randomness::different;
+  // Of a differentiation: whether nodes made now will be walked backwards by it.
+  bool reverse = false;
 
   // The identity of `primal`, distinct from it, so that a function may also capture what it is given.
   array primal(const array& primal);
@@ -35,6 +37,8 @@ class Frame {
 
   // The frames open on this thread, outermost first.
   static const std::vector<Frame*>& open();
+  // Whether nodes made now will be walked backwards: what a derivative needs of them may be kept.
+  static bool will_reverse();
 
  private:
   Kind kind_;

@@ -1,9 +1,12 @@
 // The rules of Function: each replays the body under the transform in question.
 #include "mlx_core/transforms/function.h"
 
+#include <cstring>
 #include <map>
 
+#include "mlx_core/eval/interrupt.h"
 #include "mlx_core/ops.h"
+#include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/tape.h"
 
 namespace mlx::core {
@@ -108,6 +111,33 @@ std::vector<array> replay(const FunctionBody& body, Operands arguments) {
     out.push_back(known.at(output.id()));
   }
   return out;
+}
+
+array as_leaf(const array& a) {
+  Node* node = a.node();
+  if (node->buffer) {
+    return array(node->buffer, node->offset, a.shape(), a.strides(), a.dtype());
+  }
+  if (a.ndim() == 0) {
+    return array::scalar_from_bytes(a.raw_data(), a.dtype());
+  }
+  array leaf = array::uninitialized(a.shape(), a.dtype());
+  std::memcpy(leaf.mutable_data(), a.raw_data(), leaf.nbytes()); // one element, kept in its node, or none
+  return leaf;
+}
+
+std::vector<array> run_body(const FunctionBody& body, Operands arguments) {
+  throw_if_interrupted();
+  LevelFloor outside(0);
+  std::vector<array> leaves;
+  leaves.reserve(arguments.size());
+  for (const array& argument : arguments) {
+    // Nodes of an open transform keep their operands: over many runs they would pile up.
+    leaves.push_back(argument.node()->level == 0 ? argument : as_leaf(argument));
+  }
+  std::vector<array> results = replay(body, leaves);
+  eval(std::span<const array>(results));
+  return results;
 }
 
 namespace {

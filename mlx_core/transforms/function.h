@@ -18,6 +18,15 @@ std::vector<array> captured_by(const Frame& frame, const std::vector<array>& out
 // The body's outputs with its parameters replaced by the first arguments and its captured arrays by the rest.
 std::vector<array> replay(const FunctionBody& body, Operands arguments);
 
+// Evaluates the body on evaluated operands, which stand outside of every transform. What runs a body many times calls
+// this: nothing of one run is left behind but its results, and Ctrl-C stops it.
+std::vector<array> run_body(const FunctionBody& body, Operands arguments);
+// An evaluated array as a leaf that no transform follows.
+array as_leaf(const array& a);
+
+// What lies between the frame's placeholders and the outputs uses these arrays from outside.
+std::vector<array> captured_by(const Frame& frame, const std::vector<array>& outputs);
+
 // The derivatives of a body. Operands without a tangent, or that are not wanted, are held constant: nothing is computed
 // for them, and their entry is empty.
 Tangents push_through(const FunctionBody& body, Operands primals, const Tangents& tangents);

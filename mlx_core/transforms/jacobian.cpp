@@ -181,7 +181,7 @@ ValueAndJacobian value_and_jacobian(
           "; only floating and complex arrays have derivatives. Cast it with astype first.");
     }
   }
-  Recording recording(fun, primals);
+  Recording recording(fun, primals, mode == JacobianMode::reverse);
   const std::vector<array>& outputs = recording.outputs();
   for (size_t o = 0; o < outputs.size(); ++o) {
     if (!outputs[o].dtype().is_inexact()) {

@@ -8,19 +8,22 @@ namespace mlx::core {
 
 namespace {
 
-std::vector<array> run(const VectorFunction& fun, Frame& frame, const std::vector<array>& primals) {
+std::vector<array> run(const VectorFunction& fun, Frame& frame, const std::vector<array>& primals, bool will_pull) {
+  frame.reverse = will_pull;
   for (const array& primal : primals) {
     frame.primal(primal);
   }
-  return fun(std::vector<array>(frame.placeholders()));
+  std::vector<array> outputs = fun(std::vector<array>(frame.placeholders()));
+  frame.reverse = false; // what follows is not walked by this frame
+  return outputs;
 }
 
 } // namespace
 
-Recording::Recording(const VectorFunction& fun, const std::vector<array>& primals)
+Recording::Recording(const VectorFunction& fun, const std::vector<array>& primals, bool will_pull)
     : frame_(Frame::Kind::differentiate),
       primals_(primals),
-      outputs_(run(fun, frame_, primals_)),
+      outputs_(run(fun, frame_, primals_, will_pull)),
       tape_(frame_, outputs_) {}
 
 Tangents Recording::push(const Tangents& tangents) const {

@@ -8,8 +8,8 @@ namespace mlx::core {
 
 class Recording {
  public:
-  // Runs fun once.
-  Recording(const VectorFunction& fun, const std::vector<array>& primals);
+  // Runs fun once. will_pull: cotangents will come, so that loops had better keep what these need.
+  Recording(const VectorFunction& fun, const std::vector<array>& primals, bool will_pull = false);
 
   const std::vector<array>& primals() const { return primals_; }
   const std::vector<array>& outputs() const { return outputs_; }

@@ -28,7 +28,8 @@ class Pullback {
           Node* application = node->operands()[0].node();
           Tangents& all = application_cotangents_[application];
           all.resize(application->extra->outputs.size());
-          all[static_cast<size_t>(projection->index())] = ct;
+          // Rules that read an output make a projection of their own beside that of the user.
+          accumulate(all[static_cast<size_t>(projection->index())], *ct);
           ct.reset();
         }
       } else if (Tape::is_application(node)) {
@@ -96,7 +97,7 @@ Tangents Recording::pull(const Tangents& cotangents) const {
 
 std::pair<std::vector<array>, std::vector<array>> vjp(const VectorFunction& fun, const std::vector<array>& primals,
     const std::function<std::vector<array>(const std::vector<array>&)>& cotangents_of) {
-  Recording recording(fun, primals);
+  Recording recording(fun, primals, true);
   const std::vector<array>& outputs = recording.outputs();
   std::vector<array> cotangents = cotangents_of(outputs);
   if (cotangents.size() != outputs.size()) {

@@ -200,7 +200,8 @@ void bind_compile(nb::module_& m) {
       },
       nb::arg("fun"), nb::arg("inputs").none() = nb::none(), nb::arg("outputs").none() = nb::none(),
       nb::arg("shapeless") = false, nb::kw_only(), nb::arg("explain") = false,
-      nb::sig("def compile(fun: collections.abc.Callable[_P, _R], inputs: object | None = None, outputs: object | None = None, "
+      nb::sig("def compile(fun: collections.abc.Callable[_P, _R], inputs: object | None = None, outputs: object | None "
+              "= None, "
               "shapeless: bool = False, *, explain: bool = False) -> collections.abc.Callable[_P, _R]"),
       R"(A function that is recorded once and then replayed, with the same result to the bit.
 

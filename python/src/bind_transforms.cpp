@@ -22,6 +22,7 @@ void bind_transforms(nb::module_& m) {
   bind_graph(m);
   bind_export(m);
   bind_debug(m);
+  bind_control_flow(m);
 }
 
 } // namespace mlx::python

@@ -288,6 +288,58 @@ void Tree::skip(size_t& at) const {
   }
 }
 
+bool Tree::matches(const Tree& other, std::vector<size_t>& order, std::string& place) const {
+  size_t node = 0, other_node = 0, other_leaf = 0;
+  return matches(node, other, other_node, other_leaf, order, place);
+}
+
+bool Tree::matches(size_t& at, const Tree& other, size_t& other_at, size_t& other_leaf, std::vector<size_t>& order,
+    std::string& place) const {
+  const Node &node = nodes_[at++], &other_node = other.nodes_[other_at++];
+  auto type = [](const Node& n) { // origins are classes, or instances to copy
+    return n.kind == Kind::dict_like || n.kind == Kind::data_class
+               ? reinterpret_cast<PyObject*>(Py_TYPE(n.origin.ptr()))
+               : n.origin.ptr();
+  };
+  if (node.kind != other_node.kind || node.children != other_node.children || type(node) != type(other_node)) {
+    return false;
+  }
+  if (node.kind == Kind::leaf) {
+    order.push_back(other_leaf++);
+    return true;
+  }
+  if (node.kind == Kind::registered && !node.keys.equal(other_node.keys)) {
+    return false;
+  }
+  std::vector<std::pair<size_t, size_t>> children; // of the other: node and leaf
+  for (uint32_t i = 0; i < node.children; ++i) {
+    children.emplace_back(other_at, other_leaf);
+    size_t end = other_at;
+    for (other.skip(end); other_at < end; ++other_at) {
+      other_leaf += other.nodes_[other_at].kind == Kind::leaf;
+    }
+  }
+  bool keyed = node.kind == Kind::dict || node.kind == Kind::dict_like;
+  for (uint32_t i = 0; i < node.children; ++i) {
+    Py_ssize_t k = i;
+    if (keyed) {
+      k = PySequence_Index(other_node.keys.ptr(), PyList_GET_ITEM(node.keys.ptr(), i));
+      if (k < 0) {
+        PyErr_Clear();
+        return false;
+      }
+    }
+    auto [child, leaf] = children[static_cast<size_t>(k)];
+    size_t length = place.size();
+    place += step(node, i);
+    if (!matches(at, other, child, leaf, order, place)) {
+      return false;
+    }
+    place.resize(length);
+  }
+  return true;
+}
+
 // The part of `prefix` that goes with a child of `node`; null when the containers differ.
 nb::object Tree::child_of(const Node& node, nb::handle prefix, uint32_t child) const {
   PyObject* p = prefix.ptr();

@@ -38,6 +38,10 @@ class Tree {
   // Where a leaf is, as one would write it in Python after the tree's name: "['layers'][2].weight".
   std::string path(size_t leaf) const;
 
+  // Whether `other` has the same containers; dicts may differ in order. Then order[i] is the number of the leaf of
+  // `other` that is in the place of leaf i; if not, `place` is where they differ, as in path().
+  bool matches(const Tree& other, std::vector<size_t>& order, std::string& place) const;
+
   // `prefix` is a tree that this one continues: each of its leaves (anything that is no container, and None) is handed
   // down to all leaves below that place. Appends one entry per leaf. Throws std::invalid_argument, naming the place and
   // both trees by name, when the containers differ. op and hint are for the error.
@@ -79,6 +83,8 @@ class Tree {
     const char* hint;
   };
   void spread(size_t& node, nb::handle prefix, const Spread& words, const std::string& place, Leaves& out) const;
+  bool matches(size_t& node, const Tree& other, size_t& other_node, size_t& other_leaf, std::vector<size_t>& order,
+      std::string& place) const;
   void skip(size_t& node) const;
   nb::object child_of(const Node& node, nb::handle prefix, uint32_t child) const;
 

@@ -1,0 +1,73 @@
+// Checking the state of loops and giving each iteration its own random keys.
+#include "mlx_core/transforms/loop.h"
+
+#include "mlx_core/ops.h"
+#include "mlx_core/ops/random_keys.h"
+
+namespace mlx::core {
+
+void check_state(const char* op, const std::vector<array>& before, const std::vector<array>& after) {
+  if (before.size() != after.size()) {
+    fail(op, "the body returned a state of ", after.size(), " arrays; it was given ", before.size(), ".");
+  }
+  for (size_t i = 0; i < before.size(); ++i) {
+    if (!(before[i].shape() == after[i].shape()) || before[i].dtype() != after[i].dtype()) {
+      fail(op, "the body returned array ", i, " of the state with shape ", after[i].shape(), " and dtype ",
+          after[i].dtype(), "; it was given shape ", before[i].shape(), " and dtype ", before[i].dtype(),
+          ". Reshape or cast one of them: every iteration takes and returns the same.");
+    }
+  }
+}
+
+Specs KeyedRecorder::parameters(const Specs& further) const {
+  Specs specs = specs_of(init_);
+  specs.push_back({Shape{2}, uint32});
+  for (const Spec& spec : further) {
+    specs.push_back(spec);
+  }
+  return specs;
+}
+
+void KeyedRecorder::record_body(const VectorFunction& fun, const Specs& further) {
+  auto keyed = [&](const std::vector<array>& in) {
+    auto at = static_cast<ptrdiff_t>(init_.size());
+    const array& key = in[init_.size()];
+    random::SequenceScope keys(key);
+    std::vector<array> arguments(in);
+    arguments.erase(arguments.begin() + at);
+    std::vector<array> out = fun(arguments);
+    draws_ = draws_ || keys.state().id() != key.id();
+    // An iteration that draws nothing goes on from another key all the same: something else may draw from this one.
+    out.insert(out.begin() + at, keys.state().id() != key.id() ? keys.state() : random::split(key).first);
+    return out;
+  };
+  recorder_.record(keyed, parameters(further));
+}
+
+void KeyedRecorder::record_reader(const VectorFunction& fun) {
+  auto keyed = [&](const std::vector<array>& in) {
+    array key = take(random::split(in.back(), 3), array(2), 0); // a body goes on with the first two
+    random::SequenceScope keys(key);
+    std::vector<array> out = fun({in.begin(), in.end() - 1});
+    draws_ = draws_ || keys.state().id() != key.id();
+    return out;
+  };
+  recorder_.record(keyed, parameters({}));
+}
+
+ClosedBodies KeyedRecorder::close() {
+  if (!draws_) {
+    recorder_.drop_state(init_.size());
+  }
+  return recorder_.close();
+}
+
+std::vector<array> KeyedRecorder::initial_state() const {
+  std::vector<array> state(init_);
+  if (draws_) {
+    state.push_back(random::next_key());
+  }
+  return state;
+}
+
+} // namespace mlx::core

@@ -1,0 +1,33 @@
+// What loops share: the state that must stay as it is in shape and dtype, and the random keys of their iterations.
+#pragma once
+
+#include "mlx_core/transforms/closed_body.h"
+
+namespace mlx::core {
+
+// Fails unless a body returned a state like the one it was given.
+void check_state(const char* op, const std::vector<array>& before, const std::vector<array>& after);
+
+// Records functions of (state, further arguments) that draw implicit random keys: the key that an iteration starts from
+// becomes one more array of the state, behind the others, when some function draws.
+class KeyedRecorder {
+ public:
+  KeyedRecorder(const char* op, const std::vector<array>& init) : op_(op), recorder_(op), init_(init) {}
+  // Returns the next state, then what else it likes.
+  void record_body(const VectorFunction& fun, const Specs& further);
+  // Returns something else; what it draws is independent of what a body draws.
+  void record_reader(const VectorFunction& fun);
+  ClosedBodies close();
+  // init, and the first key if there is one.
+  std::vector<array> initial_state() const;
+
+ private:
+  Specs parameters(const Specs& further) const;
+
+  const char* op_;
+  Recorder recorder_;
+  const std::vector<array>& init_;
+  bool draws_ = false;
+};
+
+} // namespace mlx::core

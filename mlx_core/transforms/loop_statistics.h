@@ -1,0 +1,12 @@
+// What control flow counts of itself.
+#pragma once
+
+#include "mlx_core/control_flow.h"
+
+namespace mlx::core {
+
+void count_branch(bool taken);
+// The counts of one reverse pass, once it is over.
+void count_reverse_pass(int64_t stored_carries, int64_t body_evaluations);
+
+} // namespace mlx::core

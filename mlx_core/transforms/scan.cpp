@@ -1,0 +1,351 @@
+// The primitive ScanLoop with its rules, each of which is again a scan, and scan itself.
+#include "mlx_core/transforms/scan.h"
+
+#include "mlx_core/control_flow.h"
+#include "mlx_core/cpu/copy.h"
+#include "mlx_core/ops/batching.h"
+#include "mlx_core/transforms/function.h"
+#include "mlx_core/transforms/loop.h"
+
+namespace mlx::core {
+
+namespace {
+
+std::vector<array> part(Operands arrays, size_t from, size_t count) {
+  return {arrays.begin() + static_cast<ptrdiff_t>(from), arrays.begin() + static_cast<ptrdiff_t>(from + count)};
+}
+
+// a[t] of an evaluated array, without a copy.
+array element(const array& a, int64_t t) {
+  array leaf = as_leaf(a);
+  Shape shape(a.shape().begin() + 1, a.shape().end());
+  Strides strides(a.strides().begin() + 1, a.strides().end());
+  Node* node = leaf.node();
+  return array(
+      node->buffer, node->offset + t * a.strides()[0] * a.itemsize(), std::move(shape), std::move(strides), a.dtype());
+}
+
+void store_element(array& a, int64_t t, const array& value) {
+  char* to = static_cast<char*>(a.mutable_data()) + t * a.strides()[0] * a.itemsize();
+  Strides strides(a.strides().begin() + 1, a.strides().end());
+  cpu::copy_strided(value.raw_data(), value.strides(), to, strides, sizes_of(value.shape()), value.itemsize());
+}
+
+} // namespace
+
+// Operands: the carry, the xs, the constants. Outputs: the last carry, the ys; if it saves, these end with the carry
+// that each iteration began with, without those that are additive.
+class ScanLoop final : public Primitive {
+ public:
+  ScanLoop(ScanLayout layout, SharedBody body, bool saves)
+      : layout_(std::move(layout)), body_(std::move(body)), saves_(saves) {
+    layout_.additive.resize(layout_.carries);
+  }
+
+  const char* name() const override { return "ScanLoop"; }
+  void visit(ParamVisitor& v) const override {
+    v("body", *body_);
+    v("carries", static_cast<int64_t>(layout_.carries));
+    v("inputs", static_cast<int64_t>(layout_.inputs));
+    v("length", layout_.length);
+    v("reverse", layout_.reverse);
+    v("saves", saves_);
+  }
+  int output_count() const override { return static_cast<int>(body_->outputs.size()); }
+
+  Specs infer(Operands operands) const override {
+    Specs parameters = specs_of(operands);
+    for (size_t i = 0; i < layout_.inputs; ++i) {
+      Shape& shape = parameters[layout_.carries + i].shape;
+      shape.erase(shape.begin());
+    }
+    Specs outputs = output_specs(*body_, parameters);
+    for (size_t i = layout_.carries; i < outputs.size(); ++i) {
+      outputs[i].shape = prepended(layout_.length, outputs[i].shape);
+    }
+    return outputs;
+  }
+
+  void eval_cpu(Operands operands, std::span<array> outputs) const override {
+    std::vector<array> in;
+    for (const array& operand : operands) {
+      in.push_back(as_leaf(operand));
+    }
+    size_t carries = layout_.carries;
+    for (array& ys : outputs.subspan(carries)) {
+      ys.allocate();
+    }
+    for (int64_t i = 0; i < layout_.length; ++i) {
+      int64_t t = layout_.reverse ? layout_.length - 1 - i : i;
+      for (size_t k = carries; k < carries + layout_.inputs; ++k) {
+        in[k] = element(operands[k], t);
+      }
+      std::vector<array> results = run_body(*body_, in);
+      for (size_t k = carries; k < results.size(); ++k) {
+        store_element(outputs[k], t, results[k]);
+      }
+      std::move(results.begin(), results.begin() + static_cast<ptrdiff_t>(carries), in.begin());
+    }
+    for (size_t k = 0; k < carries; ++k) {
+      outputs[k].share(in[k], in[k].strides());
+    }
+  }
+
+  // Carries beside their tangents.
+  Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {
+    size_t carries = layout_.carries, own = carries + layout_.inputs;
+    Flags given;
+    for (const Tangent& tangent : tangents) {
+      given.push_back(tangent.has_value());
+    }
+    Flags active = until_stable(*body_, given, 0, carries, true);
+    Flags active_outputs = depends(*body_, active, true);
+    ScanLayout layout = layout_;
+    std::vector<array> carry = part(primals, 0, carries), xs = part(primals, carries, layout_.inputs);
+    for (size_t i = 0; i < own; ++i) {
+      if (active[i]) {
+        (i < carries ? carry : xs).push_back(tangents[i] ? *tangents[i] : zeros_like(primals[i]));
+        if (i < carries) {
+          layout.additive.push_back(layout_.additive[i]);
+        }
+      }
+    }
+    layout.carries = carry.size();
+    layout.inputs = xs.size();
+    auto step = [&](const std::vector<array>& in) {
+      std::vector<array> all(primals.begin(), primals.end());
+      Tangents directions(tangents);
+      size_t next[] = {carries, layout.carries + layout_.inputs};
+      for (size_t i = 0; i < own; ++i) {
+        all[i] = in[i < carries ? i : layout.carries + i - carries];
+        directions[i] = active[i] ? Tangent(in[next[i < carries ? 0 : 1]++]) : std::nullopt;
+      }
+      Tangents pushed = push_through(*body_, all, directions);
+      std::vector<array> out = part(replay(*body_, all), 0, carries);
+      for (size_t i = 0; i < pushed.size(); ++i) {
+        if (i < carries ? active[i] : active_outputs[i]) {
+          out.push_back(*pushed[i]);
+        }
+      }
+      return out;
+    };
+    std::vector<array> results = run(layout, step, carry, xs);
+    Tangents out(body_->outputs.size());
+    size_t next = carries;
+    for (size_t i = 0; i < out.size(); ++i) {
+      if (i < carries ? active[i] : active_outputs[i]) {
+        out[i] = results[next++];
+      }
+    }
+    return out;
+  }
+
+  // The other way round, over the saved carries: the cotangents of the carry, and sums of those of the constants.
+  Tangents vjp(
+      Operands primals, const Tangents& cotangents, Operands outputs, std::span<const bool> wanted) const override {
+    size_t carries = layout_.carries, own = carries + layout_.inputs;
+    Flags wanted_flags(wanted.begin(), wanted.end());
+    Flags active = until_stable(*body_, wanted_flags, 0, carries, true);
+    std::vector<array> saved = saved_carries(primals, outputs);
+    std::vector<size_t> constants; // whose cotangents are summed up
+    std::vector<array> carry, xs = part(primals, carries, layout_.inputs);
+    ScanLayout layout{0, 0, layout_.length, !layout_.reverse, {}};
+    for (size_t i = own; i < primals.size(); ++i) {
+      if (wanted[i]) {
+        constants.push_back(i);
+        carry.push_back(zeros_like(primals[i]));
+        layout.additive.push_back(true);
+      }
+    }
+    for (size_t i = 0; i < carries; ++i) {
+      if (active[i]) {
+        carry.push_back(cotangents.size() > i && cotangents[i] ? *cotangents[i] : zeros_like(primals[i]));
+        layout.additive.push_back(false);
+      }
+    }
+    xs.insert(xs.end(), saved.begin(), saved.end());
+    for (size_t i = carries; i < cotangents.size(); ++i) {
+      if (cotangents[i]) {
+        xs.push_back(*cotangents[i]);
+      }
+    }
+    layout.carries = carry.size();
+    layout.inputs = xs.size();
+    auto step = [&](const std::vector<array>& in) {
+      size_t next = layout.carries;
+      std::vector<array> all(primals.begin(), primals.end());
+      for (size_t i = carries; i < own; ++i) {
+        all[i] = in[next++];
+      }
+      for (size_t i = 0; i < carries; ++i) {
+        all[i] = layout_.additive[i] ? zeros_like(primals[i]) : in[next++];
+      }
+      Tangents incoming(body_->outputs.size());
+      for (size_t i = 0, from = constants.size(); i < carries; ++i) {
+        incoming[i] = active[i] ? Tangent(in[from++]) : std::nullopt;
+      }
+      for (size_t i = carries; i < cotangents.size(); ++i) {
+        incoming[i] = cotangents[i] ? Tangent(in[next++]) : std::nullopt;
+      }
+      SmallVector<bool, 4> pulled_flags(wanted.begin(), wanted.end());
+      std::copy(active.begin(), active.begin() + static_cast<ptrdiff_t>(carries), pulled_flags.begin());
+      Tangents pulled = pull_through(*body_, all, incoming, pulled_flags);
+      std::vector<array> out;
+      for (size_t i = 0; i < constants.size(); ++i) {
+        out.push_back(add(in[i], *pulled[constants[i]]));
+      }
+      for (size_t i = 0; i < own; ++i) {
+        if (pulled_flags[i]) {
+          out.push_back(*pulled[i]);
+        }
+      }
+      return out;
+    };
+    std::vector<array> results = run(layout, step, carry, xs);
+    Tangents out(primals.size());
+    size_t next = 0;
+    for (size_t i : constants) {
+      out[i] = results[next++];
+    }
+    for (size_t i = 0; i < own; ++i) {
+      if (i < carries ? active[i] : wanted[i]) {
+        out[i] = results[next++];
+      }
+    }
+    return out;
+  }
+
+  Mapped vmap(Operands operands, const MapAxes& axes) const override {
+    size_t carries = layout_.carries, own = carries + layout_.inputs;
+    int64_t lanes = lanes_of(operands, axes);
+    Flags mapped;
+    for (const MapAxis& axis : axes) {
+      mapped.push_back(axis.has_value());
+    }
+    mapped = until_stable(*body_, mapped, 0, carries, false);
+    Flags mapped_outputs = depends(*body_, mapped, false);
+    std::copy(mapped.begin(), mapped.begin() + static_cast<ptrdiff_t>(carries), mapped_outputs.begin());
+    std::vector<array> carry, xs;
+    MapAxes step_axes(axes);
+    for (size_t i = 0; i < own; ++i) {
+      if (i < carries) {
+        carry.push_back(mapped[i] ? batch_first(operands[i], axes[i], lanes) : operands[i]);
+      } else {
+        xs.push_back(mapped[i] ? moveaxis(operands[i], *axes[i], 1) : operands[i]);
+      }
+      step_axes[i] = mapped[i] ? MapAxis(0) : std::nullopt;
+    }
+    auto step = [&](const std::vector<array>& in) {
+      std::vector<array> all(operands.begin(), operands.end());
+      std::copy(in.begin(), in.end(), all.begin());
+      return run_batched(*body_, all, step_axes, mapped_outputs, lanes);
+    };
+    Recorder recorder("scan");
+    record(recorder, step, carry, xs);
+    ClosedBodies closed = recorder.close();
+    carry.insert(carry.end(), xs.begin(), xs.end());
+    // Outputs as they are, saved carries included.
+    Mapped out;
+    out.outputs =
+        applied_many(make_primitive<ScanLoop>(layout_, closed.bodies[0], saves_), with_constants(carry, closed));
+    for (size_t i = 0; i < mapped_outputs.size(); ++i) {
+      out.axes.push_back(mapped_outputs[i] ? MapAxis(i < carries ? 0 : 1) : std::nullopt);
+    }
+    return out;
+  }
+
+ private:
+  static void record(
+      Recorder& recorder, const VectorFunction& step, const std::vector<array>& carry, const std::vector<array>& xs) {
+    Specs parameters = specs_of(carry);
+    for (const array& x : xs) {
+      parameters.push_back({Shape(x.shape().begin() + 1, x.shape().end()), x.dtype()});
+    }
+    recorder.record(step, parameters);
+  }
+  static std::vector<array> run(const ScanLayout& layout, const VectorFunction& step, const std::vector<array>& carry,
+      const std::vector<array>& xs) {
+    Recorder recorder("scan");
+    record(recorder, step, carry, xs);
+    ClosedBodies closed = recorder.close();
+    std::vector<array> operands(carry);
+    operands.insert(operands.end(), xs.begin(), xs.end());
+    return apply_scan(layout, closed.bodies[0], with_constants(operands, closed));
+  }
+  std::vector<array> saved_carries(Operands primals, Operands outputs) const;
+
+  ScanLayout layout_;
+  SharedBody body_;
+  bool saves_;
+};
+
+namespace {
+
+PrimitiveRef saving_scan(const ScanLayout& layout, const SharedBody& body) {
+  auto saving = std::make_shared<FunctionBody>(*body);
+  for (size_t i = 0; i < layout.carries; ++i) {
+    if (!(i < layout.additive.size() && layout.additive[i])) {
+      saving->outputs.push_back(body->parameters[i]);
+    }
+  }
+  return make_primitive<ScanLoop>(layout, std::move(saving), true);
+}
+
+} // namespace
+
+std::vector<array> ScanLoop::saved_carries(Operands primals, Operands outputs) const {
+  auto kept = static_cast<size_t>(std::count(layout_.additive.begin(), layout_.additive.end(), false));
+  std::vector<array> all =
+      saves_ ? part(outputs, 0, outputs.size()) : applied_many(saving_scan(layout_, body_), primals);
+  return part(all, all.size() - kept, kept);
+}
+
+std::vector<array> apply_scan(const ScanLayout& layout, const SharedBody& body, const std::vector<array>& operands) {
+  if (body->outputs.empty()) {
+    return {};
+  }
+  if (!Frame::will_reverse()) {
+    return applied_many(make_primitive<ScanLoop>(layout, body, false), operands);
+  }
+  return part(applied_many(saving_scan(layout, body), operands), 0, body->outputs.size());
+}
+
+Scanned scan(const ScanBody& f, const std::vector<array>& init, const std::vector<array>& xs,
+    std::optional<int64_t> length, bool reverse) {
+  for (size_t i = 0; i < xs.size(); ++i) {
+    if (xs[i].ndim() == 0) {
+      fail("scan", "xs[", i, "] is a scalar; scan goes along the first axis.");
+    }
+    if (length && !(xs[i].shape(0) == *length)) {
+      fail("scan", "xs[", i, "] has shape ", xs[i].shape(), ", whose first axis is not of length ", *length, ".");
+    }
+    length = xs[i].shape(0);
+  }
+  if (!length) {
+    fail("scan", "There are no xs and no length; one of them says how often to run the body.");
+  }
+  if (*length < 0) {
+    fail("scan", "length is ", *length, "; it cannot be negative.");
+  }
+  size_t carries = init.size();
+  auto step = [&](const std::vector<array>& in) {
+    Scanned out = f(part(in, 0, carries), part(in, carries, xs.size()));
+    check_state("scan", init, out.carry);
+    out.carry.insert(out.carry.end(), out.ys.begin(), out.ys.end());
+    return std::move(out.carry);
+  };
+  Specs elements;
+  for (const array& x : xs) {
+    elements.push_back({Shape(x.shape().begin() + 1, x.shape().end()), x.dtype()});
+  }
+  KeyedRecorder recorder("scan", init);
+  recorder.record_body(step, elements);
+  ClosedBodies closed = recorder.close();
+  std::vector<array> operands = recorder.initial_state();
+  ScanLayout layout{operands.size(), xs.size(), *length, reverse, {}};
+  operands.insert(operands.end(), xs.begin(), xs.end());
+  std::vector<array> results = apply_scan(layout, closed.bodies[0], with_constants(operands, closed));
+  return {part(results, 0, carries), part(results, layout.carries, results.size() - layout.carries)};
+}
+
+} // namespace mlx::core

@@ -1,0 +1,156 @@
+// Tracks: the states of sweeps, at iterations asked for in falling order, from a few of them that are kept.
+//
+// Which ones are kept follows Griewank and Walther, Revolve (ACM TOMS 26, 2000): with c kept states, a chain of at most
+// binomial(c + r, c) of them can be gone through backwards while none is computed more than r times again.
+#include "mlx_core/transforms/track.h"
+
+#include <cmath>
+
+#include "mlx_core/transforms/function.h"
+#include "mlx_core/transforms/loop_statistics.h"
+
+namespace mlx::core {
+
+namespace {
+
+double binomial(int64_t n, int64_t k) {
+  double value = 1;
+  for (int64_t i = 1; i <= k; ++i) {
+    value = value * static_cast<double>(n - k + i) / static_cast<double>(i);
+  }
+  return value;
+}
+
+// Of `length` states, the first of which is kept: how many steps from it to keep the next one, with `kept` of them at
+// most, that one included.
+int64_t distance_to_next(int64_t length, int64_t kept) {
+  if (length <= kept) {
+    return 1;
+  }
+  int64_t repeats = 1;
+  while (binomial(kept + repeats, kept) < static_cast<double>(length)) {
+    ++repeats;
+  }
+  // The part before the next kept state is gone through with one repeat less, the part after with one state less.
+  double least = std::max(1.0, static_cast<double>(length) - binomial(kept - 1 + repeats, kept - 1));
+  double most = std::min(static_cast<double>(length - 1), binomial(kept + repeats - 1, kept));
+  return static_cast<int64_t>((least + most) / 2);
+}
+
+struct Counts {
+  int64_t kept = 0, most_kept = 0, steps = 0;
+  void keep(int64_t change) { most_kept = std::max(most_kept, kept += change); }
+};
+
+struct Course {
+  const SweepBodies& bodies;
+  const std::vector<array>& constants;
+  const SweepStates& initial;
+  int64_t iterations;
+  Counts counts = {};
+};
+
+// The sweeps `top`, top - 2, ..., which go in the same direction. Those in between, in the other one, are a track of
+// their own that is asked from its end.
+class Track {
+ public:
+  Track(Course& course, size_t top)
+      : course_(course),
+        top_(top),
+        most_kept_(2 + 2 * static_cast<size_t>(std::ceil(std::log2(course.iterations + 2)))) {
+    if (top > 0) {
+      other_ = std::make_unique<Track>(course, top - 1);
+    }
+    kept_.push_back({0, course.initial});
+    current_ = kept_.back();
+  }
+
+  // Their states after `steps` steps. Cheap when asked for in falling order, and in rising order.
+  const SweepStates& at(int64_t steps) {
+    while (kept_.back().steps > steps) {
+      kept_.pop_back();
+      course_.counts.keep(-1);
+    }
+    if (current_.steps > steps || current_.steps < kept_.back().steps) {
+      current_ = kept_.back();
+    }
+    while (current_.steps < steps) {
+      int64_t target = steps;
+      bool keeps = current_.steps == kept_.back().steps && kept_.size() < most_kept_ && steps - current_.steps > 1;
+      if (keeps) {
+        int64_t kept = static_cast<int64_t>(most_kept_ - kept_.size()) + 1;
+        target = current_.steps + distance_to_next(steps - current_.steps + 1, kept);
+      }
+      while (current_.steps < target) {
+        advance();
+      }
+      if (keeps) {
+        kept_.push_back(current_);
+        course_.counts.keep(1);
+      }
+    }
+    return current_.states;
+  }
+
+  // Their states at the end, for the track that nobody asks from its end.
+  const SweepStates& run() {
+    while (current_.steps < course_.iterations) {
+      advance();
+    }
+    return current_.states;
+  }
+  Track& other() { return *other_; }
+
+ private:
+  struct Position {
+    int64_t steps = 0;
+    SweepStates states;
+  };
+
+  void advance() {
+    int64_t iteration = top_ % 2 == 0 ? current_.steps : course_.iterations - 1 - current_.steps;
+    const SweepStates* across = other_ ? &other_->at(course_.iterations - 1 - current_.steps) : nullptr;
+    SweepStates next(current_.states.size());
+    for (size_t sweep = top_ % 2; sweep <= top_; sweep += 2) {
+      std::vector<array> in{array(iteration)};
+      for (size_t j = 0; j <= sweep; ++j) {
+        const std::vector<array>& state = (j % 2 == top_ % 2 ? current_.states : *across)[j];
+        in.insert(in.end(), state.begin(), state.end());
+      }
+      in.insert(in.end(), course_.constants.begin(), course_.constants.end());
+      next[sweep] = run_body(*course_.bodies[sweep], in);
+      ++course_.counts.steps;
+    }
+    current_.states = std::move(next);
+    ++current_.steps;
+  }
+
+  Course& course_;
+  size_t top_;
+  size_t most_kept_;
+  std::unique_ptr<Track> other_;
+  std::vector<Position> kept_; // in rising order; the first is the start
+  Position current_;
+};
+
+} // namespace
+
+SweepStates run_tracks(
+    const SweepBodies& bodies, const std::vector<array>& constants, const SweepStates& initial, int64_t iterations) {
+  Course course{bodies, constants, initial, iterations};
+  Track track(course, bodies.size() - 1);
+  SweepStates last(bodies.size());
+  auto collect = [&](const SweepStates& states, size_t top) {
+    for (size_t sweep = top % 2; sweep <= top; sweep += 2) {
+      last[sweep] = states[sweep];
+    }
+  };
+  if (bodies.size() > 2) { // its end comes first when it is gone through backwards
+    collect(track.other().at(iterations), bodies.size() - 2);
+  }
+  collect(track.run(), bodies.size() - 1);
+  count_reverse_pass(course.counts.most_kept, course.counts.steps);
+  return last;
+}
+
+} // namespace mlx::core

@@ -1,0 +1,15 @@
+// Evaluating sweeps in little memory.
+#pragma once
+
+#include "mlx_core/transforms/closed_body.h"
+
+namespace mlx::core {
+
+using SweepBodies = std::vector<SharedBody>;
+using SweepStates = std::vector<std::vector<array>>; // by sweep
+
+// The final states of the sweeps of the second half; see sweeps.h. Everything is evaluated.
+SweepStates run_tracks(
+    const SweepBodies& bodies, const std::vector<array>& constants, const SweepStates& initial, int64_t iterations);
+
+} // namespace mlx::core
