@@ -10,16 +10,20 @@ import time
 
 import mlx.core as mx
 import numpy as np
+from numpy.typing import NDArray
 
 
-def residual(u):
+def residual(u: mx.array) -> mx.array:
     """u'' - exp(u) at the inner points; zero where u solves the problem."""
     n = u.size
     padded = mx.pad(u, 1)
     return (padded[2:] - 2 * u + padded[:-2]) * (n + 1) ** 2 - mx.exp(u)
 
 
-def solve_tridiagonal(lower, diagonal, upper, right):
+Vector = NDArray[np.float64]
+
+
+def solve_tridiagonal(lower: Vector, diagonal: Vector, upper: Vector, right: Vector) -> Vector:
     """Thomas's algorithm: elimination along the band."""
     upper, right = upper.copy(), right.copy()
     pivot = diagonal[0]
@@ -33,7 +37,7 @@ def solve_tridiagonal(lower, diagonal, upper, right):
     return right
 
 
-def main(n=10_000):
+def main(n: int = 10_000) -> None:
     jacobian = mx.sparse_jacobian(residual)
     u = mx.zeros(n, mx.float64)
     for step in range(8):
@@ -42,7 +46,7 @@ def main(n=10_000):
         rows, cols, values = (np.array(part) for part in (J.rows, J.cols, J.values))
         milliseconds = (time.perf_counter() - start) * 1e3
         bands = [values[cols - rows == offset] for offset in (-1, 0, 1)]
-        change = solve_tridiagonal(*bands, -np.array(residual(u)))
+        change = solve_tridiagonal(bands[0], bands[1], bands[2], -np.array(residual(u)))
         u = u + mx.array(change, mx.float64)
         size = np.abs(change).max()
         print(f"step {step}: {J}, {milliseconds:.1f} ms, largest change {size:.1e}")

@@ -9,6 +9,7 @@
 #include "mlx_core/ops/random_keys.h"
 #include "mlx_core/ops/reduce.h"
 #include "mlx_core/ops/symmetric_root.h"
+#include "mlx_core/ops/unary.h"
 #include "mlx_core/registry.h"
 #include "mlx_core/transforms/function.h"
 
@@ -275,6 +276,7 @@ const std::unordered_map<std::string, Rebuild>& structural_rows() {
       {"SymmetricSylvester", one<rebuilt_sylvester>},
       {"SymmetricRoot", [](const Call& c) { return A{root_of_symmetric(square_matrix(c[0]))}; }},
       {"Round", [](const Call& c) { return A{round(c[0])}; }},
+      {"ZeroDivide", [](const Call& c) { return A{zero_divide(c[0], c[1])}; }},
       {"ZeroProduct", [](const Call& c) { return A{zero_product(c[0], c[1])}; }},
       {"ZeroTimes", [](const Call& c) { return A{zero_times(c[0], c[1])}; }},
       {"Same", [](const Call& c) { return A{same(c[0], c[1])}; }},

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "mlx_core/io/saved_function.h"
+#include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/frame.h"
 #include "mlx_core/transforms/function.h"
 #include "mlx_core/transforms/tape.h"
@@ -181,6 +182,7 @@ SavedTrace record_once(const VectorFunction& fun, const std::vector<array>& args
     std::vector<array>& constants) {
   SavedTrace trace{};
   SymbolTrace symbols;
+  RecordingScope scope("export_function");
   Frame frame(Frame::Kind::trace);
   std::map<int64_t, Dim> by_size;
   for (const array& arg : args) {

@@ -111,7 +111,7 @@ void bind_check_grads(nb::module_& m) {
       },
       nb::arg("fun"), nb::arg("args"), nb::arg("order") = 2, nb::arg("modes") = nb::make_tuple("fwd", "rev"),
       nb::arg("atol") = nb::none(), nb::arg("rtol") = nb::none(), nb::arg("eps") = nb::none(),
-      nb::sig("def check_grads(fun: collections.abc.Callable, args: object, order: int = 2, "
+      nb::sig("def check_grads(fun: collections.abc.Callable[..., typing.Any], args: object, order: int = 2, "
               "modes: str | collections.abc.Sequence[str] = ('fwd', 'rev'), atol: float | None = None, "
               "rtol: float | None = None, eps: float | None = None) -> None"),
       R"(Checks the derivatives of a function against differences of its values.

@@ -260,7 +260,8 @@ Example:
         }
         return compiled->stats();
       },
-      nb::arg("fun"), nb::sig("def compile_stats(fun: collections.abc.Callable) -> dict[str, typing.Any]"),
+      nb::arg("fun"),
+      nb::sig("def compile_stats(fun: collections.abc.Callable[..., typing.Any]) -> dict[str, typing.Any]"),
       R"(What a compiled function has done so far.
 
 Args:

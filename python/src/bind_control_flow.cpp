@@ -188,8 +188,8 @@ nb::object scan(nb::handle f, nb::handle init, nb::handle xs, std::optional<int6
 
 void bind_control_flow(nb::module_& m) {
   m.def("cond", &cond, nb::arg("pred"), nb::arg("true_fun"), nb::arg("false_fun"), nb::arg("operands"),
-      nb::sig("def cond(pred: array | bool | int | float, true_fun: collections.abc.Callable, "
-              "false_fun: collections.abc.Callable, *operands: typing.Any) -> typing.Any"),
+      nb::sig("def cond(pred: array | bool | int | float, true_fun: collections.abc.Callable[..., typing.Any], "
+              "false_fun: collections.abc.Callable[..., typing.Any], *operands: typing.Any) -> typing.Any"),
       R"(One of two functions, chosen when the result is evaluated.
 
 Only the branch that is taken is evaluated. Where ``pred`` is known while
@@ -228,7 +228,8 @@ Example:
 )");
 
   m.def("while_loop", &while_loop, nb::arg("cond_fun"), nb::arg("body_fun"), nb::arg("init").none(),
-      nb::sig("def while_loop(cond_fun: collections.abc.Callable, body_fun: collections.abc.Callable, "
+      nb::sig("def while_loop(cond_fun: collections.abc.Callable[..., typing.Any], body_fun: "
+              "collections.abc.Callable[..., typing.Any], "
               "init: typing.Any) -> typing.Any"),
       R"(Repeats ``state = body_fun(state)`` while ``cond_fun(state)`` is true.
 
@@ -264,8 +265,9 @@ Example:
 )");
 
   m.def("fori_loop", &fori_loop, nb::arg("lower"), nb::arg("upper"), nb::arg("body_fun"), nb::arg("init").none(),
-      nb::sig("def fori_loop(lower: int | array, upper: int | array, body_fun: collections.abc.Callable, "
-              "init: typing.Any) -> typing.Any"),
+      nb::sig(
+          "def fori_loop(lower: int | array, upper: int | array, body_fun: collections.abc.Callable[..., typing.Any], "
+          "init: typing.Any) -> typing.Any"),
       R"(Repeats ``state = body_fun(i, state)`` for ``lower <= i < upper``.
 
 The body is called once, to be recorded, with arrays that have no values yet.
@@ -300,7 +302,7 @@ Example:
 
   m.def("scan", &scan, nb::arg("f"), nb::arg("init").none(), nb::arg("xs") = nb::none(), nb::arg("length") = nb::none(),
       nb::arg("reverse") = false,
-      nb::sig("def scan(f: collections.abc.Callable, init: typing.Any, xs: typing.Any = None, "
+      nb::sig("def scan(f: collections.abc.Callable[..., typing.Any], init: typing.Any, xs: typing.Any = None, "
               "length: int | None = None, reverse: bool = False) -> tuple[typing.Any, typing.Any]"),
       R"(Carries a state along the first axis of arrays, and stacks what it gives on the way.
 

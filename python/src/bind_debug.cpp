@@ -98,10 +98,12 @@ void bind_debug_nans(nb::module_& m) {
             nb::inst_ptr<DebugNans>(self)->enter();
             return self;
           })
-      .def("__exit__", [](DebugNans& self, nb::args) { self.exit(); });
+      .def(
+          "__exit__", [](DebugNans& self, nb::args) { self.exit(); },
+          nb::sig("def __exit__(self, *error: object) -> None"));
   m.def(
       "debug_nans", [](bool enabled) { return new DebugNans(enabled); }, nb::arg("enabled") = true,
-      nb::sig("def debug_nans(enabled: bool = True) -> contextlib.AbstractContextManager"),
+      nb::sig("def debug_nans(enabled: bool = True) -> contextlib.AbstractContextManager[typing.Any]"),
       R"(Finds out where the first NaN or infinity comes from.
 
 Inside the block every evaluation computes one operation at a time, and
@@ -145,7 +147,9 @@ void bind_profile(nb::module_& m) {
             nb::inst_ptr<Profile>(self)->enter();
             return self;
           })
-      .def("__exit__", [](Profile& self, nb::args) { self.exit(); })
+      .def(
+          "__exit__", [](Profile& self, nb::args) { self.exit(); },
+          nb::sig("def __exit__(self, *error: object) -> None"))
       .def("__str__", [](const Profile& self) { return self.finished().table(); })
       .def_prop_ro("events", events, nb::sig("def events(self) -> list[dict]"),
           "A dictionary for each pass over memory, in the order in which they were done: ``name``, ``ops`` (the "
@@ -159,10 +163,10 @@ void bind_profile(nb::module_& m) {
             opened.attr("write")(self.finished().chrome_trace());
             opened.attr("close")();
           },
-          nb::arg("path"), nb::sig("def chrome_trace(self, path: str | os.PathLike) -> None"),
+          nb::arg("path"), nb::sig("def chrome_trace(self, path: str | os.PathLike[str]) -> None"),
           "Writes the events for ``chrome://tracing`` or https://ui.perfetto.dev.");
   m.def(
-      "profile", [] { return new Profile; }, nb::sig("def profile() -> contextlib.AbstractContextManager"),
+      "profile", [] { return new Profile; }, nb::sig("def profile() -> contextlib.AbstractContextManager[typing.Any]"),
       R"(Records the time, the bytes and the fused groups of what is evaluated.
 
 Elementwise operations that run in one pass over memory are one entry, with

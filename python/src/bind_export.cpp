@@ -292,9 +292,11 @@ void bind_exporting(nb::module_& m) {
       },
       nb::arg("file_or_callback"), nb::arg("fun"), nb::arg("args"), nb::arg("shapeless") = false,
       nb::arg("metadata") = nb::none(), nb::arg("kwargs"),
-      nb::sig("def export_function(file_or_callback: str | os.PathLike | collections.abc.Callable, "
-              "fun: collections.abc.Callable, *args, shapeless: bool = False, metadata: str | None = None, "
-              "**kwargs) -> None"),
+      nb::sig(
+          "def export_function(file_or_callback: str | os.PathLike[str] | collections.abc.Callable[..., typing.Any], "
+          "fun: collections.abc.Callable[..., typing.Any], *args: typing.Any, shapeless: bool = False, metadata: str | "
+          "None = None, "
+          "**kwargs: typing.Any) -> None"),
       R"(Saves what a function computes, to be called in another program.
 
 The function runs once (with ``shapeless`` perhaps twice) on arrays that have
@@ -339,19 +341,25 @@ Example:
   nb::class_<Exporter>(
       m, "FunctionExporter", nb::type_slots(exporter_slots), "Records calls of a function; made by :func:`exporter`.")
       .def("__call__", &Exporter::call, nb::arg("args"), nb::arg("kwargs"),
-          nb::sig("def __call__(self, *args, **kwargs) -> None"), "Records a call with arguments like these.")
+          nb::sig("def __call__(self, *args: typing.Any, **kwargs: typing.Any) -> None"),
+          "Records a call with arguments like these.")
       .def("close", &Exporter::close, nb::sig("def close(self) -> None"), "Writes the file.")
-      .def("__enter__", [](nb::object self) { return self; })
-      .def("__exit__", [](Exporter& self, nb::args error) {
-        error.size() > 0 && !error[0].is_none() ? self.discard() : self.close();
-      });
+      .def(
+          "__enter__", [](nb::object self) { return self; }, nb::sig("def __enter__(self) -> FunctionExporter"))
+      .def(
+          "__exit__",
+          [](Exporter& self, nb::args error) {
+            error.size() > 0 && !error[0].is_none() ? self.discard() : self.close();
+          },
+          nb::sig("def __exit__(self, *error: object) -> None"));
   m.def(
       "exporter",
       [](nb::handle file, nb::object fun, bool shapeless, std::optional<std::string> metadata) {
         return new Exporter(file, std::move(fun), shapeless, std::move(metadata));
       },
       nb::arg("file"), nb::arg("fun"), nb::kw_only(), nb::arg("shapeless") = false, nb::arg("metadata") = nb::none(),
-      nb::sig("def exporter(file: str | os.PathLike, fun: collections.abc.Callable, *, shapeless: bool = False, "
+      nb::sig("def exporter(file: str | os.PathLike[str], fun: collections.abc.Callable[..., typing.Any], *, "
+              "shapeless: bool = False, "
               "metadata: str | None = None) -> FunctionExporter"),
       R"(Saves several calls of a function in one file.
 
@@ -393,7 +401,8 @@ void bind_importing(nb::module_& m) {
             }
             return nb::tuple(outputs);
           },
-          nb::arg("args"), nb::arg("kwargs"), nb::sig("def __call__(self, *args, **kwargs) -> tuple"));
+          nb::arg("args"), nb::arg("kwargs"),
+          nb::sig("def __call__(self, *args: typing.Any, **kwargs: typing.Any) -> tuple[array, ...]"));
   m.def(
       "import_function",
       [](nb::handle file, bool return_metadata) -> nb::object {
@@ -403,8 +412,8 @@ void bind_importing(nb::module_& m) {
         return return_metadata ? nb::object(nb::make_tuple(out, metadata)) : out;
       },
       nb::arg("file"), nb::arg("return_metadata") = false,
-      nb::sig("def import_function(file: str | os.PathLike, return_metadata: bool = False) -> "
-              "collections.abc.Callable | tuple[collections.abc.Callable, str]"),
+      nb::sig("def import_function(file: str | os.PathLike[str], return_metadata: bool = False) -> "
+              "collections.abc.Callable[..., typing.Any] | tuple[collections.abc.Callable[..., typing.Any], str]"),
       R"(A function from a file that :func:`export_function` wrote.
 
 The file is checked as a whole: what is damaged is refused with an error.

@@ -147,7 +147,7 @@ of Python that called for it. In a notebook a graph is drawn.)")
 
   m.def(
       "trace", [](nb::handle fun) { return make_transformed(std::make_unique<Trace>(fun)); }, nb::arg("fun"),
-      nb::sig("def trace(fun: collections.abc.Callable) -> collections.abc.Callable"),
+      nb::sig("def trace(fun: collections.abc.Callable[..., typing.Any]) -> collections.abc.Callable[..., typing.Any]"),
       R"(What a function computes, to be read or drawn.
 
 Args:
@@ -168,7 +168,7 @@ Example:
 )");
 
   m.def("export_to_dot", export_to_dot, nb::arg("file"), nb::arg("args"), nb::arg("kwargs"),
-      nb::sig("def export_to_dot(file: object, *args, **kwargs) -> None"),
+      nb::sig("def export_to_dot(file: object, *args: typing.Any, **kwargs: typing.Any) -> None"),
       R"(Writes what is not computed yet behind arrays as a Graphviz file.
 
 Args:

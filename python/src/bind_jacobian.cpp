@@ -125,10 +125,11 @@ class Jacobian final : public Transformation {
 };
 
 void def(nb::module_& m, const Kind& kind, const char* doc) {
-  std::string signature = std::string("def ") + kind.name +
-                          "(fun: collections.abc.Callable, argnums: int | collections.abc.Sequence[int] | None = None, "
-                          "argnames: str | collections.abc.Sequence[str] = [], *, has_aux: bool = False, "
-                          "chunk_size: int | str | None = None) -> collections.abc.Callable";
+  std::string signature =
+      std::string("def ") + kind.name +
+      "(fun: collections.abc.Callable[..., typing.Any], argnums: int | collections.abc.Sequence[int] | None = None, "
+      "argnames: str | collections.abc.Sequence[str] = [], *, has_aux: bool = False, "
+      "chunk_size: int | str | None = None) -> collections.abc.Callable[..., typing.Any]";
   m.def(
       kind.name,
       [kind](nb::handle fun, std::optional<Axes> argnums, nb::handle argnames, bool has_aux, nb::handle chunk_size) {

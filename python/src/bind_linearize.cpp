@@ -142,8 +142,8 @@ nb::object hvp(nb::handle fun, nb::handle primals, nb::handle tangents) {
 
 void bind_linearize(nb::module_& m) {
   m.def("linearize", &linearize, nb::arg("fun"), nb::arg("primals"),
-      nb::sig("def linearize(fun: collections.abc.Callable, *primals: object) "
-              "-> tuple[object, collections.abc.Callable]"),
+      nb::sig("def linearize(fun: collections.abc.Callable[..., typing.Any], *primals: object) "
+              "-> tuple[object, collections.abc.Callable[..., typing.Any]]"),
       R"(The value of a function and its linear approximation.
 
 Args:
@@ -170,7 +170,7 @@ Example:
 )");
 
   m.def("hvp", &hvp, nb::arg("fun"), nb::arg("primals"), nb::arg("tangents").none(),
-      nb::sig("def hvp(fun: collections.abc.Callable, primals: object, tangents: object) -> object"),
+      nb::sig("def hvp(fun: collections.abc.Callable[..., typing.Any], primals: object, tangents: object) -> object"),
       R"(The product of a function's Hessian with a vector.
 
 The derivative of the gradient in one direction: it costs a few times what

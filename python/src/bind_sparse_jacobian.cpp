@@ -149,7 +149,8 @@ void bind_sparse_jacobian(nb::module_& m) {
             fun, ArgumentChoice("sparse_jacobian", Axes{argnums}, nb::none()), false));
       },
       nb::arg("fun"), nb::arg("argnums") = 0,
-      nb::sig("def sparse_jacobian(fun: collections.abc.Callable, argnums: int = 0) -> collections.abc.Callable"),
+      nb::sig("def sparse_jacobian(fun: collections.abc.Callable[..., typing.Any], argnums: int = 0) -> "
+              "collections.abc.Callable[..., typing.Any]"),
       R"(The Jacobian of a function, where most of it is zero, in few passes.
 
 Which entries can be nonzero is found from the function's graph: elementwise
@@ -198,7 +199,8 @@ Example:
             std::make_unique<SparseTransform>(fun, ArgumentChoice("sparse_hessian", Axes{argnums}, nb::none()), true));
       },
       nb::arg("fun"), nb::arg("argnums") = 0,
-      nb::sig("def sparse_hessian(fun: collections.abc.Callable, argnums: int = 0) -> collections.abc.Callable"),
+      nb::sig("def sparse_hessian(fun: collections.abc.Callable[..., typing.Any], argnums: int = 0) -> "
+              "collections.abc.Callable[..., typing.Any]"),
       R"(The Hessian of a scalar function, where most of it is zero, in few passes.
 
 As :func:`sparse_jacobian` of the gradient, but that the symmetry saves passes:

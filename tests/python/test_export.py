@@ -175,7 +175,7 @@ def test_what_cannot_be_exported(path):
         mx.export_function(path, lambda x, y: x * y, a, 3)
     with pytest.raises(TypeError, match="fun is a int"):
         mx.export_function(path, 3, a)
-    with pytest.raises(ValueError, match="recorded.*no value"):
+    with pytest.raises(ValueError, match="reads the value"):
         mx.export_function(path, lambda x: x if x[0].item() > 0 else -x, a)
     with pytest.raises(ValueError, match="an array without a value"):
         mx.vmap(lambda y: (mx.export_function(path, lambda x: x + y, a), y)[1])(a)
