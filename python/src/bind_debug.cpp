@@ -151,7 +151,7 @@ void bind_profile(nb::module_& m) {
           "__exit__", [](Profile& self, nb::args) { self.exit(); },
           nb::sig("def __exit__(self, *error: object) -> None"))
       .def("__str__", [](const Profile& self) { return self.finished().table(); })
-      .def_prop_ro("events", events, nb::sig("def events(self) -> list[dict]"),
+      .def_prop_ro("events", events, nb::sig("def events(self) -> list[dict[str, typing.Any]]"),
           "A dictionary for each pass over memory, in the order in which they were done: ``name``, ``ops`` (the "
           "names of the operations that were fused), ``group`` (the number of the fused group, or None), ``start`` "
           "and ``seconds``, ``own_seconds`` (without operations inside, as in the body of a checkpoint), ``bytes`` "

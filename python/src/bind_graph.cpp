@@ -124,7 +124,7 @@ of Python that called for it. In a notebook a graph is drawn.)")
             }
             return nodes;
           },
-          nb::sig("def nodes(self) -> list[dict]"),
+          nb::sig("def nodes(self) -> list[dict[str, typing.Any]]"),
           "A dictionary for each node, operands first: ``name`` (``'input'`` and ``'constant'`` for arrays that are "
           "given), ``operands`` (places in this list), ``params``, ``shape`` and ``dtype`` (lists for several "
           "results), ``file``, ``line``, ``function``, and ``pass``: ``'forward'``, ``'vjp'``, ``'vmap(vjp)'``.")

@@ -113,7 +113,8 @@ are numbered as in the flattened output and argument.
   cls.def_ro("values", &SparseMatrix::values, "The entries: shape (entries,); under vmap with the lanes in front.");
   cls.def_ro("passes", &SparseMatrix::passes, "How many products with vectors it took.");
   cls.def_prop_ro(
-      "shape", [](const SparseMatrix& s) { return nb::make_tuple(s.row_count, s.column_count); }, "(rows, columns).");
+      "shape", [](const SparseMatrix& s) { return nb::make_tuple(s.row_count, s.column_count); },
+      nb::for_getter(nb::sig("def shape(self) -> tuple[int, int]")), "(rows, columns).");
   cls.def("todense", &SparseMatrix::todense, "The whole matrix: shape (..., rows, columns).");
   cls.def("__repr__", [](const SparseMatrix& s) {
     return "SparseMatrix(shape=(" + std::to_string(s.row_count) + ", " + std::to_string(s.column_count) +

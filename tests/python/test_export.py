@@ -122,7 +122,8 @@ def test_every_op_comes_back_in_a_fresh_process(tmp_path):
         args = drawn(sample)
         where = str(tmp_path / f"{i}.mlxfn")
         mx.export_function(where, lambda *a: sample.outputs(*a), *args)
-        cases.append((sample.id, where, [(np.array(a), str(a.dtype).split(".")[-1].replace("bool", "bool_")) for a in args], [bits(a) for a in sample.outputs(*args)]))
+        given = [(np.array(a), str(a.dtype).split(".")[-1].replace("bool", "bool_")) for a in args]
+        cases.append((sample.id, where, given, [bits(a) for a in sample.outputs(*args)]))
     (tmp_path / "cases").write_bytes(pickle.dumps(cases))
     ran = subprocess.run([sys.executable, "-c", READER, os.path.dirname(__file__), tmp_path / "cases"],
                          capture_output=True, text=True)
