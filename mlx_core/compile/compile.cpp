@@ -22,30 +22,61 @@ void disable_compile() { enabled() = false; }
 void enable_compile() { enabled() = true; }
 bool compile_is_enabled() { return enabled(); }
 
-VectorFunction compile(VectorFunction fun) {
-  auto cache = std::make_shared<Cache<PlannedFunction>>(recordings_per_function);
-  return [fun = std::move(fun), cache](const std::vector<array>& args) {
+namespace {
+
+class Compiled {
+ public:
+  Compiled(VectorFunction fun, bool shapeless)
+      : fun_(std::move(fun)), shapeless_(shapeless), recordings_(recordings_per_function) {}
+
+  std::vector<array> operator()(const std::vector<array>& args) {
     if (!compile_is_enabled()) {
-      return fun(args);
+      return fun_(args);
     }
+    std::shared_ptr<const PlannedFunction> recording = find(args);
+    return must_run_itself(*recording) ? fun_(args) : replay(*recording, args, {});
+  }
+
+ private:
+  std::shared_ptr<const PlannedFunction> find(const std::vector<array>& args) {
     std::string key;
+    std::vector<Spec> specs;
     for (const array& arg : args) {
-      append_spec(key, arg);
+      append_spec(key, arg, !shapeless_);
+      specs.push_back({arg.shape(), arg.dtype()});
     }
-    std::shared_ptr<PlannedFunction> recording = cache->at(key, 0);
-    if (!recording) {
-      std::vector<Spec> specs;
-      for (const array& arg : args) {
-        specs.push_back({arg.shape(), arg.dtype()});
-      }
-      recording = std::make_shared<PlannedFunction>(
-          record([&](const std::vector<array>& in, const Hide&) { return fun(in); }, specs));
-      if (recording->reusable) {
-        cache->insert(key, recording);
+    for (size_t i = 0; std::shared_ptr<const PlannedFunction> known = recordings_.at(key, i); ++i) {
+      if (misfit(*known, specs).empty()) {
+        return known;
       }
     }
-    return must_run_itself(*recording) ? fun(args) : replay(*recording, args, {});
-  };
+    auto run = [this](const std::vector<array>& in, const Hide&) { return fun_(in); };
+    std::shared_ptr<const PlannedFunction> recording;
+    try {
+      recording = std::make_shared<PlannedFunction>(record(run, specs, [] {}, shapeless_));
+    } catch (const std::invalid_argument&) {
+      if (!shapeless_) {
+        throw;
+      }
+      shapeless_ = false; // some operation does not allow it, or fun fails anyway
+      return find(args);
+    }
+    if (recording->reusable) {
+      recordings_.insert(key, recording);
+    }
+    return recording;
+  }
+
+  VectorFunction fun_;
+  std::atomic<bool> shapeless_;
+  Cache<const PlannedFunction> recordings_;
+};
+
+} // namespace
+
+VectorFunction compile(VectorFunction fun, bool shapeless) {
+  auto compiled = std::make_shared<Compiled>(std::move(fun), shapeless);
+  return [compiled](const std::vector<array>& args) { return (*compiled)(args); };
 }
 
 } // namespace mlx::core

@@ -16,11 +16,14 @@ void append_bytes(std::string& key, const T& value) {
   key.append(reinterpret_cast<const char*>(&value), sizeof(T));
 }
 
-inline void append_spec(std::string& key, const array& a) {
+// with_sizes: false leaves only the dtype and the number of axes.
+inline void append_spec(std::string& key, const array& a, bool with_sizes = true) {
   key.push_back(static_cast<char>(a.dtype().val));
   key.push_back(static_cast<char>(a.ndim()));
-  for (Dim length : a.shape()) {
-    append_bytes(key, static_cast<int64_t>(length));
+  if (with_sizes) {
+    for (Dim length : a.shape()) {
+      append_bytes(key, static_cast<int64_t>(length));
+    }
   }
 }
 

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <numeric>
 
+#include "mlx_core/compile/shapeless.h"
 #include "mlx_core/random.h"
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/escape.h"
@@ -33,18 +35,43 @@ std::vector<int32_t> same_inputs(size_t inputs, const std::vector<array>& consta
   return same;
 }
 
+// The argument without values. Equal sizes are one symbol.
+array placeholder(Frame& frame, const Spec& spec, bool symbolic_sizes, std::map<int64_t, Dim>& symbols) {
+  Shape shape = spec.shape;
+  for (Dim& size : shape) {
+    if (symbolic_sizes) {
+      auto known = symbols.find(size);
+      size = known != symbols.end() ? known->second : symbols.emplace(size, Dim::symbol(size)).first->second;
+    }
+  }
+  return frame.abstract(shape, spec.dtype);
+}
+
+std::vector<Spec> specs_of(std::span<const array> arrays) {
+  std::vector<Spec> specs;
+  for (const array& a : arrays) {
+    specs.push_back({a.shape(), a.dtype()});
+  }
+  return specs;
+}
+
 } // namespace
 
-PlannedFunction record(
-    const RecordedFunction& fun, std::span<const Spec> arguments, const std::function<void()>& release) {
+PlannedFunction record(const RecordedFunction& fun, std::span<const Spec> arguments,
+    const std::function<void()>& release, bool symbolic_sizes) {
   bool inside_another = !Frame::open().empty();
   RecordingScope scope("compile");
+  std::optional<SymbolTrace> symbol_trace;
+  if (symbolic_sizes) {
+    symbol_trace.emplace();
+  }
   Frame frame(Frame::Kind::trace);
   PlannedFunction recording;
   {
+    std::map<int64_t, Dim> symbols;
     std::vector<array> placeholders;
     for (const Spec& spec : arguments) {
-      placeholders.push_back(frame.abstract(spec.shape, spec.dtype));
+      placeholders.push_back(placeholder(frame, spec, symbolic_sizes, symbols));
     }
     array key = frame.abstract(Shape{2}, uint32);
     random::SequenceScope sequence(key);
@@ -53,7 +80,11 @@ PlannedFunction record(
     if (recording.draws) {
       outputs.push_back(sequence.state());
     }
-    recording.plan = Plan(frame, outputs, recording.constants);
+    if (symbolic_sizes) {
+      recording.shapeless = std::make_shared<Shapeless>(*symbol_trace, frame.placeholders(), outputs);
+    } else {
+      recording.plan = Plan(frame, outputs, recording.constants);
+    }
   }
   release();
   check_escapes(frame, "compile",
@@ -61,23 +92,32 @@ PlannedFunction record(
   for (const array& a : recording.constants) {
     recording.reusable = recording.reusable && (a.node()->level == 0 || !inside_another);
   }
-  recording.simplified = recording.plan;
-  recording.simplified.simplify(same_inputs(recording.plan.input_count(), recording.constants));
+  finish(recording);
   return recording;
+}
+
+void finish(PlannedFunction& function) {
+  function.simplified = function.plan;
+  function.simplified.simplify(same_inputs(function.plan.input_count(), function.constants));
 }
 
 std::vector<array> replay(
     const PlannedFunction& recording, std::span<const array> arguments, std::span<const array> hidden) {
+  std::shared_ptr<const PlannedFunction> for_sizes;
+  if (recording.shapeless) {
+    for_sizes = recording.shapeless->at(specs_of(arguments));
+  }
+  const PlannedFunction& planned = for_sizes ? *for_sizes : recording;
   auto run = [&](const array& key) {
     SmallVector<array, 8> inputs(arguments.begin(), arguments.end());
     inputs.push_back(key);
-    for (std::span<const array> more : {hidden, std::span<const array>(recording.constants)}) {
+    for (std::span<const array> more : {hidden, std::span<const array>(planned.constants)}) {
       for (const array& a : more) {
         inputs.push_back(a);
       }
     }
     bool traced = std::any_of(inputs.begin(), inputs.end(), [](const array& a) { return is_traced(*a.node()); });
-    return (traced ? recording.plan : recording.simplified).replay({inputs.begin(), inputs.size()});
+    return (traced ? planned.plan : planned.simplified).replay({inputs.begin(), inputs.size()});
   };
   if (!recording.draws) {
     static const array& unused = *new array(0.0f);
@@ -89,6 +129,10 @@ std::vector<array> replay(
   random::set_state(outputs.back());
   outputs.pop_back();
   return outputs;
+}
+
+std::string misfit(const PlannedFunction& recording, std::span<const Spec> arguments) {
+  return recording.shapeless ? recording.shapeless->misfit(arguments) : std::string();
 }
 
 bool must_run_itself(const PlannedFunction& recording) { return recording.draws && !open_vmaps().empty(); }

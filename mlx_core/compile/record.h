@@ -6,6 +6,8 @@
 
 namespace mlx::core {
 
+class Shapeless;
+
 struct PlannedFunction {
   Plan plan;       // as the function did it: what other transforms see
   Plan simplified; // what is evaluated
@@ -13,6 +15,8 @@ struct PlannedFunction {
   std::vector<array> constants;
   // It drew random numbers without a key. Then the last output is what the implicit sequence goes on from.
   bool draws = false;
+  // Set instead of the plans when the recording serves any size.
+  std::shared_ptr<const Shapeless> shapeless;
   // False when a constant belongs to a transform that is open around it: then it can serve this one call only.
   bool reusable = true;
 };
@@ -24,13 +28,21 @@ using RecordedFunction = std::function<std::vector<array>(const std::vector<arra
 
 // Runs `fun` on arguments without values. Throws when an argument, or an array computed from one, is kept after fun has
 // returned; `release` is called before that is decided, to let go what fun's caller holds.
+//
+// With symbolic_sizes the sizes of the arguments are symbols, one for each size. Then std::invalid_argument says that
+// some operation allows no such recording.
 PlannedFunction record(
-    const RecordedFunction& fun, std::span<const Spec> arguments, const std::function<void()>& release = [] {});
+    const RecordedFunction& fun, std::span<const Spec> arguments, const std::function<void()>& release = [] {},
+    bool symbolic_sizes = false);
+// Makes the simplified plan of a recorded one.
+void finish(PlannedFunction& function);
 
 // The outputs for these arguments, and for the arrays in the place of those that fun hid, in order. Draws go on with
 // the implicit sequence.
 std::vector<array> replay(
     const PlannedFunction& recording, std::span<const array> arguments, std::span<const array> hidden);
+// Why it does not serve arguments of these shapes; empty when it does. Other than shapeless recordings do not say.
+std::string misfit(const PlannedFunction& recording, std::span<const Spec> arguments);
 // Whether replaying is not what calling the function is: it draws, and lanes of an open vmap draw each for itself.
 bool must_run_itself(const PlannedFunction& recording);
 

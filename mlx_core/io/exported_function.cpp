@@ -31,60 +31,16 @@ struct Arguments {
   std::vector<std::string> names;
 };
 
-// What the symbols are where a trace's inputs have the shapes of these arguments; the sizes that were traced for
-// `hints`. nullopt when they cannot: `why` is then set as far as it is not plain to see.
-std::optional<std::vector<int64_t>> symbols_of(const SavedTrace& trace, const Arguments& call, std::string& why) {
-  size_t count = 0;
-  for (const io::SavedExpression& e : trace.expressions) {
-    count += e.op == 's';
-  }
-  std::vector<int64_t> sizes(count, -1);
+// The values of a trace's expressions for this call; nullopt when it does not serve it.
+std::optional<std::vector<int64_t>> sizes_for(const SavedTrace& trace, const Arguments& call, std::string& why) {
   if (static_cast<size_t>(trace.positional) != call.positional || trace.keywords != call.names) {
     return std::nullopt;
   }
-  for (size_t i = 0; i < call.arrays.size(); ++i) {
-    const SavedSpec& spec = trace.body.inputs[i];
-    const Shape& shape = call.arrays[i].shape();
-    if (spec.dtype != call.arrays[i].dtype() || spec.shape.size() != shape.size()) {
-      return std::nullopt;
-    }
-    for (size_t k = 0; k < shape.size(); ++k) {
-      SavedDim dim = spec.shape[k];
-      int64_t size = shape[k];
-      if (!dim.symbolic) {
-        if (dim.value != size) {
-          return std::nullopt;
-        }
-        continue;
-      }
-      const io::SavedExpression& e = trace.expressions[static_cast<size_t>(dim.value)];
-      int64_t& known = sizes.at(static_cast<size_t>(e.left.value));
-      if (e.op != 's' || (known >= 0 && known != size)) {
-        why = "sizes that were equal when it was traced (" + std::to_string(e.right.value) + ") are different";
-        return std::nullopt;
-      }
-      known = size;
-    }
+  std::vector<Spec> specs;
+  for (const array& a : call.arrays) {
+    specs.push_back({a.shape(), a.dtype()});
   }
-  for (size_t k = 0; k < sizes.size(); ++k) {
-    if (sizes[k] < 0) {
-      why = "a size is unknown";
-      return std::nullopt;
-    }
-  }
-  return sizes;
-}
-
-bool guards_hold(const SavedTrace& trace, const io::Given& given, std::string& why) {
-  for (const io::SavedGuard& guard : trace.guards) {
-    int64_t size = given.value(guard.size);
-    if (size != guard.expected) {
-      why = "it depends on a size that was " + std::to_string(guard.expected) + " when it was traced and is " +
-            std::to_string(size);
-      return false;
-    }
-  }
-  return true;
+  return io::sizes_for(trace, specs, why);
 }
 
 std::string shape_text(const SavedTrace& trace, const SavedSpec& spec) {
@@ -172,8 +128,7 @@ void FunctionExporter::trace(const ExportableFunction& fun, const std::vector<ar
   Arguments call(args, kwargs);
   std::string why;
   for (const SavedTrace& trace : state_->saved.traces) {
-    std::optional<std::vector<int64_t>> symbols = symbols_of(trace, call, why);
-    if (symbols && guards_hold(trace, {io::evaluate(trace, *symbols), {}}, why)) {
+    if (sizes_for(trace, call, why)) {
       fail<std::runtime_error>(
           "export_function", "there is a trace of these arguments already: ", signature(trace), ".");
     }
@@ -264,12 +219,8 @@ std::vector<array> ImportedFunction::operator()(const std::vector<array>& args, 
   std::string known;
   for (const SavedTrace& trace : state_->saved.traces) {
     std::string why;
-    if (std::optional<std::vector<int64_t>> symbols = symbols_of(trace, call, why)) {
-      std::vector<int64_t> expressions = io::evaluate(trace, *symbols);
-      io::Given given{expressions, state_->saved.constants};
-      if (guards_hold(trace, given, why)) {
-        return io::rebuild(trace.body, call.arrays, given);
-      }
+    if (std::optional<std::vector<int64_t>> expressions = sizes_for(trace, call, why)) {
+      return io::rebuild(trace.body, call.arrays, {*expressions, state_->saved.constants});
     }
     known += "\n  " + signature(trace) + (why.empty() ? "" : ": " + why);
   }

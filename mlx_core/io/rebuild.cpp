@@ -8,6 +8,7 @@
 #include "mlx_core/ops/linear_recurrence.h"
 #include "mlx_core/ops/random_keys.h"
 #include "mlx_core/ops/reduce.h"
+#include "mlx_core/ops/size_number.h"
 #include "mlx_core/ops/symmetric_root.h"
 #include "mlx_core/ops/unary.h"
 #include "mlx_core/registry.h"
@@ -240,6 +241,7 @@ const std::unordered_map<std::string, Rebuild>& structural_rows() {
       {"AsType", [](const Call& c) { return A{astype(c[0], c.dtype("dtype"))}; }},
       {"View", [](const Call& c) { return A{view(c[0], c.dtype("dtype"))}; }},
       {"Arange", one<rebuilt_arange>},
+      {"SizeNumber", [](const Call& c) { return A{size_number(c.size("size"), c.dtype("dtype"))}; }},
       {"Matmul", [](const Call& c) { return A{matmul(c[0], c[1])}; }},
       {"Gather",
           [](const Call& c) { return A{gather(c[0], c.operands_from(1), c.axes("axes"), c.shape("slice_sizes"))}; }},

@@ -180,7 +180,6 @@ int64_t Recorder::list(Scope& scope, Node* node) {
 // Sizes that are equal share a symbol when `shared`; otherwise each axis has its own.
 SavedTrace record_once(const VectorFunction& fun, const std::vector<array>& args, bool shapeless, bool shared,
     std::vector<array>& constants) {
-  SavedTrace trace{};
   SymbolTrace symbols;
   RecordingScope scope("export_function");
   Frame frame(Frame::Kind::trace);
@@ -199,15 +198,21 @@ SavedTrace record_once(const VectorFunction& fun, const std::vector<array>& args
     frame.abstract(shape, arg.dtype());
   }
   std::vector<array> outputs = fun(std::vector<array>(frame.placeholders()));
+  return saved_trace(symbols, frame.placeholders(), outputs, constants);
+}
+
+} // namespace
+
+SavedTrace saved_trace(const SymbolTrace& symbols, std::span<const array> inputs, std::span<const array> outputs,
+    std::vector<array>& constants) {
+  SavedTrace trace{};
   Recorder recorder(trace, symbols, constants);
-  trace.body = recorder.body(frame.placeholders(), outputs);
+  trace.body = recorder.body(inputs, outputs);
   for (const SymbolTrace::Guard& guard : symbols.guards()) {
     trace.guards.push_back({recorder.dim(guard.expression), guard.expected});
   }
   return trace;
 }
-
-} // namespace
 
 SavedTrace record(const VectorFunction& fun, const std::vector<array>& args, std::vector<std::string> keywords,
     bool shapeless, std::vector<array>& constants) {

@@ -74,6 +74,16 @@ struct SavedFile {
 SavedTrace record(const VectorFunction& fun, const std::vector<array>& args, std::vector<std::string> keywords,
     bool shapeless, std::vector<array>& constants);
 
+// What is recorded already: the operations between inputs and outputs, and the guards of the sizes in them.
+SavedTrace saved_trace(const SymbolTrace& symbols, std::span<const array> inputs, std::span<const array> outputs,
+    std::vector<array>& constants);
+
+// --- fit.cpp ---
+// The values of a trace's expressions where its first inputs are these arguments; nullopt when it does not serve them,
+// with the reason in `why` as far as it is not plain to see.
+std::optional<std::vector<int64_t>> sizes_for(
+    const SavedTrace& trace, std::span<const Spec> arguments, std::string& why);
+
 // --- rebuild.cpp ---
 // The value of each expression of a trace, by the sizes of its symbols. Throws std::invalid_argument when it has none.
 std::vector<int64_t> evaluate(const SavedTrace& trace, const std::vector<int64_t>& symbols);

@@ -3,6 +3,7 @@
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/linear.h"
 #include "mlx_core/ops/shape.h"
+#include "mlx_core/ops/size_number.h"
 
 namespace mlx::core {
 
@@ -19,8 +20,8 @@ array count_over(const array& a, const Axes& axes, int ddof, Dtype dtype) {
     lengths.push_back(a.shape()[static_cast<size_t>(axis)]);
   }
   Dim count = size_of(lengths);
-  if (count.is_symbolic()) { // counted anew for each size
-    return maximum(subtract(sum(ones(lengths, dtype)), array(ddof, dtype)), array(0, dtype));
+  if (count.is_symbolic()) { // open until the size is known
+    return maximum(subtract(size_number(count, dtype), array(ddof, dtype)), array(0, dtype));
   }
   return array(static_cast<double>(std::max<int64_t>(static_cast<int64_t>(count) - ddof, 0)), dtype);
 }

@@ -11,6 +11,7 @@ namespace mlx::python {
 void bind_exceptions(nb::module_& m);
 void bind_dtype(nb::module_& m);
 void bind_device(nb::module_& m);
+void bind_dim(nb::module_& m);
 void bind_array(nb::module_& m);
 void bind_constants(nb::module_& m);
 void bind_ops(nb::module_& m);

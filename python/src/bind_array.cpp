@@ -1,5 +1,6 @@
 // The class mlx.core.array: constructor, properties, iteration, and the functions that make arrays of foreign memory.
 #include "python/src/bind_array.h"
+#include "python/src/dim_object.h"
 
 #include <limits>
 #include <utility>
@@ -105,7 +106,9 @@ ArrayIterator iterate(const array& a) {
 }
 
 void bind_properties(ArrayClass& c) {
-  c.def_prop_ro("size", [](const array& a) { return static_cast<int64_t>(a.size()); }, "The number of elements.");
+  c.def_prop_ro(
+      "size", [](const array& a) { return dim_object(a.size()); }, nb::for_getter(nb::sig("def size(self) -> int")),
+      "The number of elements.");
   c.def_prop_ro("ndim", &array::ndim, "The number of axes.");
   c.def_prop_ro("itemsize", &array::itemsize, "Bytes of one element.");
   c.def_prop_ro("nbytes", &array::nbytes, "Bytes of all elements.");

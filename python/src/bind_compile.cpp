@@ -19,8 +19,12 @@ constexpr size_t reasons_kept = 16;
 
 class Compiled final : public Transformation {
  public:
-  Compiled(nb::handle fun, nb::handle inputs, nb::handle outputs, bool explain)
-      : Transformation(fun), inputs_(nb::borrow(inputs)), outputs_(nb::borrow(outputs)), explain_(explain) {}
+  Compiled(nb::handle fun, nb::handle inputs, nb::handle outputs, bool shapeless, bool explain)
+      : Transformation(fun),
+        inputs_(nb::borrow(inputs)),
+        outputs_(nb::borrow(outputs)),
+        shapeless_(shapeless),
+        explain_(explain) {}
 
   const char* name() const override { return "compile"; }
 
@@ -29,7 +33,7 @@ class Compiled final : public Transformation {
       return call_fun(arguments.values, arguments);
     }
     ++calls_;
-    CallKey key(arguments, inputs_);
+    CallKey key(arguments, inputs_, !shapeless_);
     std::vector<bool> runtime = runtime_numbers(key);
     std::shared_ptr<const CompiledTrace> trace = find(key);
     if (!trace) {
@@ -118,24 +122,23 @@ class Compiled final : public Transformation {
   }
 
   std::shared_ptr<const CompiledTrace> record(
-      const CallArguments& arguments, CallKey& key, const std::vector<bool>& runtime) const {
+      const CallArguments& arguments, CallKey& key, std::vector<bool>& runtime) const {
     explain(arguments, key);
     std::shared_ptr<const CompiledTrace> trace;
-    bool any_runtime = std::find(runtime.begin(), runtime.end(), true) != runtime.end();
     try {
-      trace = std::make_shared<CompiledTrace>(CompiledFunction{*this, inputs_, outputs_}, arguments, key, runtime);
+      trace = attempt(arguments, key, runtime);
     } catch (nb::python_error&) {
-      if (!any_runtime) {
+      if (std::find(runtime.begin(), runtime.end(), true) == runtime.end()) {
         throw;
       }
       // The function needs the value of a number, or fails anyway: it is recorded for these numbers.
       fix_numbers(key);
-      key = CallKey(arguments, inputs_);
+      key = CallKey(arguments, inputs_, !shapeless_);
       if ((trace = find(key))) {
         return trace;
       }
-      std::vector<bool> none(runtime.size(), false);
-      trace = std::make_shared<CompiledTrace>(CompiledFunction{*this, inputs_, outputs_}, arguments, key, none);
+      runtime.assign(runtime.size(), false);
+      trace = attempt(arguments, key, runtime);
     }
     {
       std::lock_guard lock(mutex_);
@@ -147,12 +150,47 @@ class Compiled final : public Transformation {
     return trace;
   }
 
+  std::shared_ptr<const CompiledTrace> attempt(
+      const CallArguments& arguments, CallKey& key, const std::vector<bool>& runtime) const {
+    CompiledFunction function{*this, inputs_, outputs_};
+    if (shapeless_) {
+      try {
+        return std::make_shared<CompiledTrace>(function, arguments, key, runtime, true);
+      } catch (const std::invalid_argument& why) {
+        note(std::string("its sizes cannot be left open: ") + why.what());
+        shapeless_ = false;
+        key = CallKey(arguments, inputs_, true);
+        for (size_t i = 0; i < runtime.size(); ++i) {
+          if (runtime[i]) {
+            key.forget(key.numbers()[i]);
+          }
+        }
+      }
+    }
+    return std::make_shared<CompiledTrace>(function, arguments, key, runtime, false);
+  }
+
+  void note(const std::string& reason) const {
+    {
+      std::lock_guard lock(mutex_);
+      reasons_.push_back(reason);
+      if (reasons_.size() > reasons_kept) {
+        reasons_.pop_front();
+      }
+    }
+    if (explain_) {
+      PySys_FormatStderr("[compile] %s is recorded: %s\n", function_name().c_str(), reason.c_str());
+    }
+  }
+  std::string function_name() const {
+    return nb::cast<std::string>(nb::str(nb::getattr(fun(), "__name__", nb::repr(fun()))));
+  }
+
   // Notes why a call needs a recording of its own.
   void explain(const CallArguments& arguments, const CallKey& key) const {
     std::shared_ptr<const CompiledTrace> unfit = cache_.at(key.bytes(), 0);
     std::string reason = unfit ? unfit->misfit(key) : std::string();
     CallDescription now(*this, arguments, inputs_);
-    std::string name = nb::cast<std::string>(nb::str(nb::getattr(fun(), "__name__", nb::repr(fun()))));
     bool warn = false;
     {
       std::lock_guard lock(mutex_);
@@ -160,24 +198,19 @@ class Compiled final : public Transformation {
         reason = traces_ == 0 ? "the first call" : now.difference(last_);
       }
       last_ = std::move(now);
-      reasons_.push_back(reason);
-      if (reasons_.size() > reasons_kept) {
-        reasons_.pop_front();
-      }
       warn = ++traces_ == traces_before_warning;
     }
-    if (explain_) {
-      PySys_FormatStderr("[compile] %s is recorded: %s\n", name.c_str(), reason.c_str());
-    }
+    note(reason);
     if (warn && PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
                     "[compile] %s has been recorded %d times, the last time because %s. Recording costs more than a "
                     "call without compile; mx.compile(..., explain=True) says why each time.",
-                    name.c_str(), static_cast<int>(traces_before_warning), reason.c_str())) {
+                    function_name().c_str(), static_cast<int>(traces_before_warning), reason.c_str())) {
       throw nb::python_error();
     }
   }
 
   nb::object inputs_, outputs_;
+  mutable std::atomic<bool> shapeless_; // false once it turned out to be impossible
   bool explain_;
   mutable core::Cache<const CompiledTrace> cache_{core::recordings_per_function};
   mutable std::mutex mutex_;
@@ -195,8 +228,8 @@ void bind_compile(nb::module_& m) {
   bind_runtime_scalar(m);
   m.def(
       "compile",
-      [](nb::handle fun, nb::handle inputs, nb::handle outputs, bool, bool explain) {
-        return make_transformed(std::make_unique<Compiled>(fun, inputs, outputs, explain));
+      [](nb::handle fun, nb::handle inputs, nb::handle outputs, bool shapeless, bool explain) {
+        return make_transformed(std::make_unique<Compiled>(fun, inputs, outputs, shapeless, explain));
       },
       nb::arg("fun"), nb::arg("inputs").none() = nb::none(), nb::arg("outputs").none() = nb::none(),
       nb::arg("shapeless") = false, nb::kw_only(), nb::arg("explain") = false,
@@ -229,8 +262,11 @@ Args:
         read by ``fun`` and may be other ones at each call.
     outputs (object, optional): Containers in which ``fun`` puts other arrays:
         at each call the new ones are put there.
-    shapeless (bool): Serve other shapes with the same recording. Default:
-        ``False``.
+    shapeless (bool): Let one recording serve arguments of other sizes (not
+        other numbers of axes). Sizes are then :class:`Dim` objects, on which
+        arithmetic is recorded; where ``fun``, or an operation, needs one as a
+        number or compares it, the recording holds for that number, and others
+        are recorded anew. Default: ``False``.
     explain (bool): Write to standard error why each recording is made.
 
 Returns:

@@ -5,7 +5,7 @@
 
 namespace mlx::python {
 
-CallKey::CallKey(const CallArguments& call, nb::handle state) {
+CallKey::CallKey(const CallArguments& call, nb::handle state, bool with_sizes) : with_sizes_(with_sizes) {
   bytes_.reserve(128);
   core::append_bytes(bytes_, static_cast<uint32_t>(call.positional));
   for (size_t i = 0; i < call.values.size(); ++i) {
@@ -35,7 +35,7 @@ void CallKey::add(PyObject* o) {
   PyTypeObject* type = Py_TYPE(o);
   if (type == array_type) {
     bytes_.push_back('A');
-    core::append_spec(bytes_, read(o));
+    core::append_spec(bytes_, read(o), with_sizes_);
     arrays_.push_back(nb::borrow(o));
   } else if (o == Py_None || o == Py_True || o == Py_False) {
     bytes_.push_back(o == Py_None ? 'N' : o == Py_True ? 'T' : 'F');
@@ -81,7 +81,7 @@ void CallKey::add(PyObject* o) {
     if (leaves.size() == 1 && leaves[0].is(o)) { // no container
       if (is_array(o)) {
         bytes_.push_back('a');
-        core::append_spec(bytes_, read(o));
+        core::append_spec(bytes_, read(o), with_sizes_);
         arrays_.push_back(nb::borrow(o));
         add_object(reinterpret_cast<PyObject*>(type));
       } else {

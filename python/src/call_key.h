@@ -14,8 +14,9 @@ namespace mlx::python {
 
 class CallKey {
  public:
-  // The arguments of the call, then `state`, a further tree (or null).
-  CallKey(const CallArguments& call, nb::handle state);
+  // The arguments of the call, then `state`, a further tree (or null). with_sizes: false leaves the sizes of the
+  // arguments' arrays out.
+  CallKey(const CallArguments& call, nb::handle state, bool with_sizes);
 
   // A float or complex argument: where its value stands in bytes().
   struct Number {
@@ -40,6 +41,7 @@ class CallKey {
   void add_object(PyObject* o);
   void add_text(PyObject* unicode);
 
+  bool with_sizes_;
   std::string bytes_;
   std::vector<nb::object> arrays_;
   size_t state_begin_ = 0;

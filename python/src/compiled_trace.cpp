@@ -175,22 +175,14 @@ class CompiledTrace::Recorder {
 };
 
 CompiledTrace::CompiledTrace(const CompiledFunction& function, const CallArguments& call, const CallKey& key,
-    const std::vector<bool>& runtime_numbers)
+    const std::vector<bool>& runtime_numbers, bool shapeless)
     : runtime_numbers_(runtime_numbers), objects_(key.objects()) {
-  std::vector<core::Spec> specs;
-  for (const nb::object& handle : key.arrays()) {
-    specs.push_back({read(handle).shape(), read(handle).dtype()});
-  }
-  for (size_t i = 0; i < key.numbers().size(); ++i) {
-    if (runtime_numbers[i]) {
-      specs.push_back({{}, PyFloat_Check(key.numbers()[i].value.ptr()) ? core::float64 : core::complex128});
-    }
-  }
+  std::vector<core::Spec> specs = specs_of(key);
   {
     Recorder recorder(*this, function, call, key);
     recording_ =
         core::record([&](const std::vector<array>& in, const core::Hide& hide) { return recorder.run(in, hide); },
-            specs, [&] { recorder.release(); });
+            specs, [&] { recorder.release(); }, shapeless);
     recorder.finish();
   }
   std::unordered_set<PyObject*> handles;
@@ -200,12 +192,28 @@ CompiledTrace::CompiledTrace(const CompiledFunction& function, const CallArgumen
   names_ = NameGuards(function.transformation.fun(), handles);
 }
 
+std::vector<core::Spec> CompiledTrace::specs_of(const CallKey& key) const {
+  std::vector<core::Spec> specs;
+  for (const nb::object& handle : key.arrays()) {
+    specs.push_back({read(handle).shape(), read(handle).dtype()});
+  }
+  for (size_t i = 0; i < runtime_numbers_.size(); ++i) {
+    if (runtime_numbers_[i]) {
+      specs.push_back({{}, PyFloat_Check(key.numbers()[i].value.ptr()) ? core::float64 : core::complex128});
+    }
+  }
+  return specs;
+}
+
 bool CompiledTrace::fits(const CallKey& key) const {
   for (const Surrounding& s : surroundings_) {
     const array& now = read(s.handle);
     if (!same_spec(now, s.first) || (s.value_was_read && now.id() != s.first.id())) {
       return false;
     }
+  }
+  if (recording_.shapeless && !core::misfit(recording_, specs_of(key)).empty()) {
+    return false;
   }
   return names_.hold() &&
          std::equal(objects_.begin(), objects_.end(), key.objects().begin(), key.objects().end(), equal);
@@ -226,6 +234,9 @@ std::string CompiledTrace::misfit(const CallKey& key) const {
     if (s.value_was_read && now.id() != s.first.id()) {
       return "an array whose value it reads, of shape " + to_string(now.shape()) + ", changed";
     }
+  }
+  if (std::string why = core::misfit(recording_, specs_of(key)); !why.empty()) {
+    return why;
   }
   return fits(key) ? "" : "an object among the arguments is another one";
 }

@@ -23,9 +23,10 @@ struct CompiledFunction {
 class CompiledTrace {
  public:
   // Runs the function. runtime_numbers[i]: the i-th number of the call is given at each call; the others are what they
-  // are. Throws what the function throws, or python_error _NeedsValue when it needs such a number.
+  // are. shapeless: std::invalid_argument says that it cannot be recorded so. Throws what the function throws, or
+  // python_error _NeedsValue when it needs such a number.
   CompiledTrace(const CompiledFunction& function, const CallArguments& call, const CallKey& key,
-      const std::vector<bool>& runtime_numbers);
+      const std::vector<bool>& runtime_numbers, bool shapeless);
 
   // Whether it serves this call; the keys' bytes are equal.
   bool fits(const CallKey& key) const;
@@ -47,6 +48,8 @@ class CompiledTrace {
     bool value_was_read; // while recording, which holds for this very array only
   };
   class Recorder;
+
+  std::vector<core::Spec> specs_of(const CallKey& key) const;
 
   core::PlannedFunction recording_;
   std::vector<bool> runtime_numbers_;

@@ -7,6 +7,8 @@
 
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
+#include "mlx_core/ops/size_number.h"
+#include "python/src/dim_object.h"
 #include "python/src/numpy_scalar.h"
 #include "python/src/runtime_scalar.h"
 
@@ -127,6 +129,9 @@ std::optional<array> number_to_array(PyObject* o, std::optional<Dtype> like) {
     Py_complex z = PyComplex_AsCComplex(o);
     return complex_to_array({z.real, z.imag}, like);
   }
+  if (is_dim(o)) { // as an int, which fits int32 or not by the size at hand
+    return core::size_number(dim_of(o), like && !like->is_bool() ? *like : core::int32);
+  }
   return std::nullopt;
 }
 
@@ -137,7 +142,7 @@ bool has_attribute(PyObject* o, const char* name) {
 } // namespace
 
 bool is_scalar_or_array(PyObject* o) {
-  if (is_array(o) || PyFloat_Check(o) || PyLong_Check(o) || PyComplex_Check(o) || is_runtime_scalar(o)) {
+  if (is_array(o) || PyFloat_Check(o) || PyLong_Check(o) || PyComplex_Check(o) || is_runtime_scalar(o) || is_dim(o)) {
     return true;
   }
   if (PyUnicode_Check(o) || PyBytes_Check(o) || PyType_Check(o)) {
@@ -205,6 +210,12 @@ template <typename Value, typename Out>
 bool read_ints(PyObject* o, Out& out) {
   out.clear();
   auto push = [&](PyObject* item) {
+    if constexpr (std::is_same_v<typename Out::value_type, core::Dim>) {
+      if (is_dim(item)) { // stays open
+        out.push_back(dim_of(item));
+        return true;
+      }
+    }
     if (!PyIndex_Check(item) || PyBool_Check(item)) {
       return false;
     }
@@ -260,7 +271,7 @@ bool to_axes(PyObject* o, Axes& out) { return read_ints<int>(o, out); }
 nb::object shape_tuple(const Shape& shape) {
   nb::object tuple = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(shape.size())));
   for (size_t i = 0; i < shape.size(); ++i) {
-    PyTuple_SET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(i), PyLong_FromLongLong(static_cast<int64_t>(shape[i])));
+    PyTuple_SET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(i), dim_object(shape[i]).release().ptr());
   }
   return tuple;
 }

