@@ -62,13 +62,17 @@ TEST(cond_takes_one_branch_and_only_it) {
   CHECK_EQ(grad(Unary1(f))(array(-4.0f)).item<float>(), -1.f);
   array lanes = vmap(Unary1(f))(array({4.0f, -3.0f}));
   CHECK_EQ(sum(lanes).item<float>(), 5.f);
-  CHECK_THROWS(std::invalid_argument, (cond(array({true, false}), [](const Arrays&) { return Arrays{}; }, [](const Arrays&) { return Arrays{}; })));
+  CHECK_THROWS(std::invalid_argument,
+      (cond(array({true, false}), [](const Arrays&) { return Arrays{}; }, [](const Arrays&) { return Arrays{}; })));
 }
 
 TEST(states_keep_their_shape_and_dtype) {
   auto forever = [](const Arrays&) { return array(true); };
-  CHECK_THROWS(std::invalid_argument, (while_loop(forever, [](const Arrays& s) { return Arrays{expand_dims(s[0], 0)}; }, {array(1.0f)})));
-  CHECK_THROWS(std::invalid_argument, (while_loop(forever, [](const Arrays& s) { return Arrays{s[0], s[0]}; }, {array(1.0f)})));
-  CHECK_THROWS(std::invalid_argument, (while_loop(forever, [](const Arrays& s) { return Arrays{astype(s[0], int32)}; }, {array(1.0f)})));
+  CHECK_THROWS(std::invalid_argument,
+      (while_loop(forever, [](const Arrays& s) { return Arrays{expand_dims(s[0], 0)}; }, {array(1.0f)})));
+  CHECK_THROWS(
+      std::invalid_argument, (while_loop(forever, [](const Arrays& s) { return Arrays{s[0], s[0]}; }, {array(1.0f)})));
+  CHECK_THROWS(std::invalid_argument,
+      (while_loop(forever, [](const Arrays& s) { return Arrays{astype(s[0], int32)}; }, {array(1.0f)})));
   CHECK_THROWS(std::invalid_argument, (while_loop(forever, [](const Arrays&) { return Arrays{}; }, {})));
 }

@@ -88,6 +88,19 @@ def test_a_long_scan_is_one_node_and_leaves_nothing_behind():
     assert np.isfinite(g.item()) and len(calls) == 1
 
 
+def test_a_loop_read_inside_of_a_gradient_leaves_nothing_behind_either():
+    def f(x):
+        y = mx.while_loop(lambda s: s[1] < 3000, lambda s: (mx.sin(s[0]) + 0.5, s[1] + 1), (x, 0))[0]
+        assert y.item() > 0  # evaluated while the gradient's graph is recorded
+        mx.reset_peak_memory()
+        before = mx.get_active_memory()
+        assert (mx.scan(lambda c, _: (mx.sin(c) + x, None), y * 2, length=3000)[0]).sum().item() > 0
+        assert mx.get_peak_memory() - before < 3000 * 4 + 50_000
+        return y
+
+    assert np.isfinite(mx.grad(f)(mx.array(0.5)).item())
+
+
 # --- fori_loop and while_loop ---
 
 
@@ -243,6 +256,19 @@ def test_reading_a_value_inside_is_an_error_with_the_way_out(op, read):
     name = "scan" if op == "fori_loop" else op  # which it is
     with pytest.raises(ValueError, match=rf"\[{name}\] the function reads the value of an array.*mx.where or mx.cond"):
         READERS[op](lambda x: bool(read(x)))
+
+
+def test_printing_inside_shows_what_is_known():
+    shown = []
+    mx.vmap(lambda v: mx.scan(lambda c, x: (shown.append(repr(c * x)) or c, None), v, mx.zeros((3, 2))))(mx.zeros((4, 2)))
+    assert shown == ["array(<no value: of a function that is recorded>, shape=(2,), dtype=float32)"]
+
+
+def test_an_array_that_leaves_the_function_has_no_value():
+    kept = []
+    mx.scan(lambda c, x: (kept.append(c) or c, None), mx.array(0), mx.zeros(3))
+    with pytest.raises(ValueError, match="made while a function was recorded.*Return from the function what you want to keep"):
+        (kept[0] + 1).item()
 
 
 def test_values_from_outside_can_be_read_inside():
