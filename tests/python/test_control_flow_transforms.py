@@ -490,3 +490,23 @@ def test_values_are_the_same_bits_as_in_plain_python():
     for name in ("scan_rnn", "fori", "branch"):
         f, plain = PROGRAMS[name]
         assert arrays.to_np(f(*ARGS)).tobytes() == arrays.to_np(plain(*ARGS)).tobytes()
+
+
+def test_custom_rules_in_a_body_may_use_its_arrays():
+    def body(c, x):
+        @mx.custom_function
+        def scaled(y):
+            return y * c
+
+        @scaled.vjp
+        def _(y, cotangent, output):
+            return 10 * cotangent * c  # ten times too much, to be recognised
+
+        return mx.cond(x > 0, lambda: scaled(x) + c, lambda: c), None
+
+    xs, c = mx.array([1.0, -2.0, 3.0]), mx.array(1.0)
+    f = lambda xs: mx.scan(body, c, xs)[0]
+    assert f(xs).item() == 8.0
+    assert mx.grad(f)(xs).tolist() == [10.0 * 4, 0.0, 10.0 * 2]
+    assert mx.vmap(mx.grad(f))(mx.stack([xs, -xs])).tolist() == [[40.0, 0.0, 20.0], [0.0, 10.0, 0.0]]
+    assert mx.grad(lambda c: mx.scan(body, c, xs)[0])(c).item() == 8.0
