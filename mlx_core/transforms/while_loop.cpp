@@ -254,8 +254,11 @@ std::vector<array> while_loop(const std::function<array(const std::vector<array>
       {});
   ClosedBodies closed = recorder.close();
   std::vector<array> state = recorder.initial_state();
+  FixedStates fixed(closed, 1, state);
   std::vector<array> results = applied_many(
       make_primitive<WhileLoop>(state.size(), closed.bodies[0], closed.bodies[1]), with_constants(state, closed));
+  results.pop_back(); // the number of iterations
+  fixed.restore(results);
   return {results.begin(), results.begin() + static_cast<ptrdiff_t>(init.size())};
 }
 

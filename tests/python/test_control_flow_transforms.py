@@ -486,6 +486,27 @@ def test_gradients_of_constants_are_summed_without_being_kept():
     assert mx.get_peak_memory() - before < 40 * w.nbytes
 
 
+def test_what_a_body_passes_on_as_it_is_is_kept_once():
+    w, xs = mx.random.normal((200, 200)) * 0.05, mx.random.normal((300, 200))
+
+    def f(w):
+        (v, h), _ = mx.scan(lambda s, x: ((s[0], mx.tanh(s[0] @ s[1] + x)), None), (w, mx.zeros(200)), xs)
+        n, v, h = mx.while_loop(lambda s: s[0] < 300, lambda s: (s[0] + 1, s[1], mx.tanh(s[1] @ s[2])), (0, v, h))
+        return h.sum() + v[0, 0]
+
+    mx.eval(mx.grad(f)(w))
+    mx.reset_peak_memory()
+    before = mx.get_active_memory()
+    g = mx.grad(f)(w)
+    mx.eval(g)
+    assert mx.get_peak_memory() - before < 20 * w.nbytes
+    padded = mx.concatenate([xs, mx.zeros((300, 200))])
+    plain = mx.grad(lambda w: mx.scan(lambda h, x: (mx.tanh(w @ h + x), None), mx.zeros(200), padded)[0].sum() + w[0, 0])
+    assert mx.allclose(g, plain(w), rtol=1e-4, atol=1e-5)
+    assert mx.scan(lambda c, x: (c, x), (mx.array(1.0), 2), mx.array([3]))[0][1].item() == 2
+    assert mx.while_loop(lambda s: False, lambda s: s, (mx.array(1.0), 2))[1].item() == 2
+
+
 def test_values_are_the_same_bits_as_in_plain_python():
     for name in ("scan_rnn", "fori", "branch"):
         f, plain = PROGRAMS[name]
