@@ -1,8 +1,9 @@
-// Which transform frames are open: what evaluation needs to know of transforms.
+// Which transform frames are open, and what is being recorded: what evaluation needs to know of transforms.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <stdexcept>
 
 #include "mlx_core/array.h"
 
@@ -24,6 +25,12 @@ class LevelFloor {
 
  private:
   uint64_t outer_;
+};
+
+// Somebody asked for the value of an array that stands for one, in a function that is or was recorded.
+class NoValue : public std::invalid_argument {
+ public:
+  using std::invalid_argument::invalid_argument;
 };
 
 // While it lives, arrays without a value on this thread are those of a function that `op` records: reading one is an

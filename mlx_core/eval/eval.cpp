@@ -104,12 +104,14 @@ class Evaluation {
             "Python condition, and do not keep per-lane arrays after it returns.");
       }
       if (const char* op = RecordingScope::op()) {
-        fail(op, "the function reads the value of an array that depends on its arguments (one of shape ", node->shape,
-            ", dtype ", node->dtype,
+        fail<NoValue>(op, "the function reads the value of an array that depends on its arguments (one of shape ",
+            node->shape, ", dtype ", node->dtype,
             "). It runs once, to be recorded, when they have no values. Use mx.where or mx.cond instead of a Python "
             "condition, and mx.while_loop, mx.fori_loop or mx.scan instead of a Python loop over values.");
       }
-      fail("eval", "this array is a placeholder of a function that has returned; it has no value.");
+      fail<NoValue>("eval",
+          "this array was made while a function was recorded, and has no value outside of it. Return from the function "
+          "what you want to keep.");
     }
     node->eval_index = on_stack;
     stack_.push_back({node, 0});

@@ -27,7 +27,8 @@ std::vector<array> call_with_rules(
     const VectorFunction& fun, const std::vector<array>& args, std::shared_ptr<const CustomRules> rules);
 
 // --- custom_closure.cpp ---
-// Whether the rules of a call made now may run when a vmap that is open now has ended: it is inside an outer transform.
+// Whether the rules of a call made now may run when a vmap that is open now has ended, as it is inside an outer
+// transform, or when the loop or branch that is recorded now has been.
 bool rules_outlive_lanes();
 // The same function with closed rules: arrays that they use from outside become further arguments, which are appended
 // to args. A rule that does not run without values of cotangents stays as it is.

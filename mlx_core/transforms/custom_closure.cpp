@@ -1,5 +1,7 @@
-// Rules that use lanes of a vmap which will have ended when they run: they are recorded while the lanes are there.
+// Rules that use lanes of a vmap, or arrays of a recorded loop or branch, which will have ended when they run: they are
+// recorded while these are there.
 #include "mlx_core/ops.h"
+#include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/custom.h"
 #include "mlx_core/transforms/frame.h"
 #include "mlx_core/transforms/function.h"
@@ -66,6 +68,9 @@ std::vector<array> first(const std::vector<array>& arrays, size_t count) {
 } // namespace
 
 bool rules_outlive_lanes() {
+  if (RecordingScope::op()) {
+    return true;
+  }
   bool outer = false;
   for (const Frame* frame : Frame::open()) {
     if (frame->kind() == Frame::Kind::vmap && outer) {

@@ -19,6 +19,36 @@ void check_state(const char* op, const std::vector<array>& before, const std::ve
   }
 }
 
+FixedStates::FixedStates(ClosedBodies& closed, size_t body, std::vector<array>& state) {
+  for (size_t i = 0; i < state.size(); ++i) {
+    if (closed.bodies[body]->outputs[i].id() == closed.bodies[body]->parameters[i].id()) {
+      fixed_.emplace_back(i, state[i]);
+    }
+  }
+  for (size_t b = 0; b < closed.bodies.size(); ++b) {
+    auto changed = std::make_shared<FunctionBody>(*closed.bodies[b]);
+    for (size_t k = fixed_.size(); k-- > 0;) {
+      auto at = static_cast<ptrdiff_t>(fixed_[k].first);
+      changed->parameters.push_back(changed->parameters[fixed_[k].first]);
+      changed->parameters.erase(changed->parameters.begin() + at);
+      if (b == body) {
+        changed->outputs.erase(changed->outputs.begin() + at);
+      }
+    }
+    closed.bodies[b] = std::move(changed);
+  }
+  for (size_t k = fixed_.size(); k-- > 0;) {
+    closed.constants.push_back(fixed_[k].second);
+    state.erase(state.begin() + static_cast<ptrdiff_t>(fixed_[k].first));
+  }
+}
+
+void FixedStates::restore(std::vector<array>& state) const {
+  for (const auto& [at, a] : fixed_) {
+    state.insert(state.begin() + static_cast<ptrdiff_t>(at), a);
+  }
+}
+
 Specs KeyedRecorder::parameters(const Specs& further) const {
   Specs specs = specs_of(init_);
   specs.push_back({Shape{2}, uint32});

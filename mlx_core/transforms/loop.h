@@ -8,6 +8,18 @@ namespace mlx::core {
 // Fails unless a body returned a state like the one it was given.
 void check_state(const char* op, const std::vector<array>& before, const std::vector<array>& after);
 
+// The states that a body passes on as they are: no loop has to carry, keep or differentiate them step by step.
+class FixedStates {
+ public:
+  // Makes constants of them: takes them out of `state`, of the parameters of all bodies and of the outputs of `body`.
+  FixedStates(ClosedBodies& closed, size_t body, std::vector<array>& state);
+  // Puts them back where they were.
+  void restore(std::vector<array>& state) const;
+
+ private:
+  std::vector<std::pair<size_t, array>> fixed_;
+};
+
 // Records functions of (state, further arguments) that draw implicit random keys: the key that an iteration starts from
 // becomes one more array of the state, behind the others, when some function draws.
 class KeyedRecorder {

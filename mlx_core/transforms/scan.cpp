@@ -342,10 +342,13 @@ Scanned scan(const ScanBody& f, const std::vector<array>& init, const std::vecto
   recorder.record_body(step, elements);
   ClosedBodies closed = recorder.close();
   std::vector<array> operands = recorder.initial_state();
+  FixedStates fixed(closed, 0, operands);
   ScanLayout layout{operands.size(), xs.size(), *length, reverse, {}};
   operands.insert(operands.end(), xs.begin(), xs.end());
   std::vector<array> results = apply_scan(layout, closed.bodies[0], with_constants(operands, closed));
-  return {part(results, 0, carries), part(results, layout.carries, results.size() - layout.carries)};
+  std::vector<array> carry = part(results, 0, layout.carries);
+  fixed.restore(carry);
+  return {part(carry, 0, carries), part(results, layout.carries, results.size() - layout.carries)};
 }
 
 } // namespace mlx::core

@@ -65,7 +65,8 @@ class Track {
     current_ = kept_.back();
   }
 
-  // Their states after `steps` steps. Cheap when asked for in falling order, and in rising order.
+  // Their states after `steps` steps. Cheap when asked for in falling order, in rising order, and in falling runs each
+  // of which begins higher than the one before, as the tracks of higher order do.
   const SweepStates& at(int64_t steps) {
     while (kept_.back().steps > steps) {
       kept_.pop_back();
@@ -74,19 +75,22 @@ class Track {
     if (current_.steps > steps || current_.steps < kept_.back().steps) {
       current_ = kept_.back();
     }
+    bool jumps = steps - current_.steps > 1;
+    if (jumps && current_.steps > kept_.back().steps && has_place(steps)) {
+      keep_current();
+    }
     while (current_.steps < steps) {
       int64_t target = steps;
-      bool keeps = current_.steps == kept_.back().steps && kept_.size() < most_kept_ && steps - current_.steps > 1;
+      bool keeps = jumps && current_.steps == kept_.back().steps && steps - current_.steps > 1 && has_place(steps);
       if (keeps) {
-        int64_t kept = static_cast<int64_t>(most_kept_ - kept_.size()) + 1;
-        target = current_.steps + distance_to_next(steps - current_.steps + 1, kept);
+        int64_t places = static_cast<int64_t>(most_kept_ - kept_.size());
+        target = current_.steps + distance_to_next(steps - current_.steps + 1, places + 1);
       }
       while (current_.steps < target) {
         advance();
       }
       if (keeps) {
-        kept_.push_back(current_);
-        course_.counts.keep(1);
+        keep_current();
       }
     }
     return current_.states;
@@ -106,6 +110,29 @@ class Track {
     int64_t steps = 0;
     SweepStates states;
   };
+
+  void keep_current() {
+    kept_.push_back(current_);
+    course_.counts.keep(1);
+  }
+
+  // Whether one more can be kept. When there is no place, those far from where the track is asked now go, so that their
+  // distances from there grow geometrically.
+  bool has_place(int64_t steps) {
+    if (kept_.size() < most_kept_) {
+      return true;
+    }
+    std::vector<Position> thinned{std::move(kept_[0])};
+    for (size_t i = 1; i < kept_.size(); ++i) {
+      bool last = i + 1 == kept_.size();
+      if (last || kept_[i + 1].steps - thinned.back().steps > 2 * (steps - kept_[i + 1].steps)) {
+        thinned.push_back(std::move(kept_[i]));
+      }
+    }
+    course_.counts.keep(static_cast<int64_t>(thinned.size()) - static_cast<int64_t>(kept_.size()));
+    kept_ = std::move(thinned);
+    return kept_.size() < most_kept_;
+  }
 
   void advance() {
     int64_t iteration = top_ % 2 == 0 ? current_.steps : course_.iterations - 1 - current_.steps;

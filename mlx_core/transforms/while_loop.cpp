@@ -161,6 +161,7 @@ class WhileLoop final : public Primitive {
 
   // All lanes do the same number of iterations.
   Mapped together(Operands operands, const MapAxes& axes, const Flags& mapped, int64_t lanes) const {
+    Flags mapped_states(mapped.begin(), mapped.begin() + static_cast<ptrdiff_t>(states_));
     MapAxes step_axes(axes);
     std::vector<array> state;
     Mapped out;
@@ -173,7 +174,7 @@ class WhileLoop final : public Primitive {
       return run_batched(*condition_, replaced(operands, in), step_axes, {false}, lanes);
     };
     auto step = [&](const std::vector<array>& in) {
-      return run_batched(*body_, replaced(operands, in), step_axes, mapped, lanes);
+      return run_batched(*body_, replaced(operands, in), step_axes, mapped_states, lanes);
     };
     out.outputs = run(condition, step, state);
     out.axes.push_back(std::nullopt);
@@ -253,8 +254,11 @@ std::vector<array> while_loop(const std::function<array(const std::vector<array>
       {});
   ClosedBodies closed = recorder.close();
   std::vector<array> state = recorder.initial_state();
+  FixedStates fixed(closed, 1, state);
   std::vector<array> results = applied_many(
       make_primitive<WhileLoop>(state.size(), closed.bodies[0], closed.bodies[1]), with_constants(state, closed));
+  results.pop_back(); // the number of iterations
+  fixed.restore(results);
   return {results.begin(), results.begin() + static_cast<ptrdiff_t>(init.size())};
 }
 

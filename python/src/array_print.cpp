@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "mlx_core/error.h"
+#include "mlx_core/trace_level.h"
 #include "mlx_core/transforms.h"
 #include "python/src/convert.h"
 
@@ -112,7 +113,12 @@ int checked_precision(int digits) {
 std::string to_text(const array& a) {
   std::optional<core::BatchedView> batched = a.node()->level != 0 ? core::batched_view(a) : std::nullopt;
   const array& shown = batched ? batched->value : a;
-  evaluate(shown);
+  try {
+    evaluate(shown);
+  } catch (const core::NoValue&) {
+    return "array(<no value: of a function that is recorded>, shape=" + core::to_string(a.shape()) +
+           ", dtype=" + std::string(core::name_of(a.dtype())) + ")";
+  }
   std::string text = "array(" + Text(shown).value() + ", dtype=" + std::string(core::name_of(a.dtype()));
   if (batched) {
     // Inside vmap: the leading axes are the lanes.

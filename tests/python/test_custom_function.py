@@ -111,6 +111,24 @@ def test_rules_are_differentiated_in_turn():
         assert close(g(mx.array(0.0)), 2.0**order)
 
 
+def test_an_output_read_by_a_rule_and_by_the_caller_gets_both_cotangents():
+    @mx.custom_function
+    def powers(x):
+        return mx.exp(x), mx.exp(2 * x)
+
+    @powers.vjp
+    def _(x, cotangents, outputs):
+        return cotangents[0] * outputs[0] + 2 * cotangents[1] * outputs[1]
+
+    f = lambda x: (lambda ys: ys[0] + ys[1])(powers(x))
+    g = f
+    for order in range(1, 5):
+        g = mx.grad(g)
+        assert close(g(mx.array(0.0)), 1 + 2.0**order)
+        product = mx.grad(lambda x, g=g: powers(x)[0] * g(x))(mx.array(0.0))
+        assert close(product, (1 + 2.0**order) + (1 + 2.0 ** (order + 1)))
+
+
 def test_trees_and_keywords():
     @mx.custom_function
     def f(params, k=3, *, scale):
