@@ -33,8 +33,12 @@ class WhileLoop final : public Primitive {
       in.push_back(as_leaf(operand));
     }
     int64_t iterations = 0;
-    for (; *run_body(*condition_, in)[0].data<bool>(); ++iterations) {
-      std::vector<array> next = run_body(*body_, in);
+    const FunctionBody step = body_and_condition();
+    bool proceeds = *run_body(*condition_, in)[0].data<bool>();
+    for (; proceeds; ++iterations) {
+      std::vector<array> next = run_body(step, in);
+      proceeds = *next.back().data<bool>();
+      next.pop_back();
       std::move(next.begin(), next.end(), in.begin());
     }
     for (size_t i = 0; i < states_; ++i) {
@@ -157,6 +161,15 @@ class WhileLoop final : public Primitive {
     std::vector<array> all(operands.begin(), operands.end());
     std::copy(state.begin(), state.end(), all.begin());
     return all;
+  }
+
+  // One iteration: the next state, and whether there is another one.
+  FunctionBody body_and_condition() const {
+    FunctionBody step(*body_);
+    std::vector<array> after(step.parameters);
+    std::copy(step.outputs.begin(), step.outputs.end(), after.begin());
+    step.outputs.push_back(replay(*condition_, after)[0]);
+    return step;
   }
 
   // All lanes do the same number of iterations.
