@@ -174,7 +174,7 @@ array next_key(const char* op) {
 array words(const char* op, const Shape& shape, int width, const std::optional<array>& key, const StreamOrDevice& s) {
   check_stream(s);
   for (Dim length : shape) {
-    if (length < 0) {
+    if (!length.is_symbolic() && length < 0) {
       fail(op, "shape is ", shape, "; no axis can have a negative length.");
     }
   }

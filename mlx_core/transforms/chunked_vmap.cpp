@@ -49,7 +49,7 @@ int64_t automatic_lanes(const Frame& frame, const Tape& tape, std::span<const ar
     }
   }
   // The chunks' results and what they are joined into are there whatever the chunk size.
-  size_t needed = get_active_memory() + 2 * results * static_cast<size_t>(frame.lanes) * outer;
+  size_t needed = get_active_memory() + 2 * results * static_cast<size_t>(static_cast<int64_t>(frame.lanes)) * outer;
   size_t limit = get_memory_limit(), lane = std::max<size_t>(live_bytes(tape, outputs), 1) * outer;
   return limit > needed ? static_cast<int64_t>(std::max<size_t>((limit - needed) / lane, 1)) : 1;
 }
@@ -101,20 +101,24 @@ Mapped replay_in_chunks(const Frame& frame, std::span<const array> outputs, Chun
     batches.push_back(*placeholder.node()->extra->batched);
     axes.push_back(placeholder.node()->extra->batch_axis);
   }
+  if (chunk_size.is_all()) {
+    return replay(tape, outputs, batches, axes);
+  }
+  int64_t lanes = frame.lanes;
   int64_t most = chunk_size.is_automatic() ? automatic_lanes(frame, tape, outputs) : chunk_size.lanes();
-  if (chunk_size.is_all() || most >= frame.lanes) {
+  if (most >= lanes) {
     return replay(tape, outputs, batches, axes);
   }
   if (chunk_size.is_automatic()) { // chunks of about the same length
-    int64_t chunks = (frame.lanes + most - 1) / most;
-    most = (frame.lanes + chunks - 1) / chunks;
+    int64_t chunks = (lanes + most - 1) / most;
+    most = (lanes + chunks - 1) / chunks;
   }
   std::vector<std::vector<array>> parts(outputs.size());
   Mapped out;
-  for (int64_t from = 0; from < frame.lanes; from += most) {
+  for (int64_t from = 0; from < lanes; from += most) {
     std::vector<array> chunk;
     for (size_t i = 0; i < batches.size(); ++i) {
-      chunk.push_back(lanes_of(batches[i], *axes[i], from, std::min(from + most, frame.lanes)));
+      chunk.push_back(lanes_of(batches[i], *axes[i], from, std::min(from + most, lanes)));
     }
     out = replay(tape, outputs, chunk, axes);
     for (size_t i = 0; i < outputs.size(); ++i) {

@@ -20,7 +20,7 @@ class Frame {
   Kind kind() const { return kind_; }
   uint64_t id() const { return id_; }
   // Of a vmap.
-  int64_t lanes = 0;
+  Dim lanes = 0;
   Randomness randomness = Randomness::different;
   // Of a differentiation: whether nodes made now will be walked backwards by it.
   bool reverse = false;

@@ -20,10 +20,12 @@ void note_lane_axes(const Mapped& mapped, uint32_t lane_origin, int64_t lanes) {
   }
 }
 
+// For origins; 0 while it is not known.
 int64_t lanes_of(std::span<const array> batches, const MapAxes& axes) {
   for (size_t i = 0; i < batches.size(); ++i) {
     if (axes[i]) {
-      return batches[i].shape(*axes[i]);
+      Dim lanes = batches[i].shape(*axes[i]);
+      return lanes.is_symbolic() ? 0 : static_cast<int64_t>(lanes);
     }
   }
   return 0;
@@ -104,26 +106,26 @@ std::vector<array> vmap_call(const VectorFunction& fun, const VmapAxes& in_axes,
   if (!in_axes.empty() && in_axes.size() != args.size()) {
     fail("vmap", "in_axes has ", in_axes.size(), " entries but the function was called with ", args.size(), " arrays.");
   }
-  int64_t lanes = -1;
+  std::optional<Dim> lanes;
   size_t first = 0;
   std::vector<std::optional<int>> axes;
   for (size_t i = 0; i < args.size(); ++i) {
     std::optional<int> axis = in_axes.empty() ? std::optional<int>(0) : in_axes[i];
     if (axis) {
       axis = normalize_axis("vmap", *axis, args[i].ndim());
-      int64_t length = args[i].shape(*axis);
-      if (lanes < 0) {
+      Dim length = args[i].shape(*axis);
+      if (!lanes) {
         lanes = length;
         first = i;
-      } else if (length != lanes) {
-        fail("vmap", "mapped axes differ in length: argument ", first, " has ", lanes, " lanes (shape ",
+      } else if (!(length == *lanes)) {
+        fail("vmap", "mapped axes differ in length: argument ", first, " has ", *lanes, " lanes (shape ",
             args[first].shape(), ", axis ", *axes[first], ") but argument ", i, " has ", length, " (shape ",
             args[i].shape(), ", axis ", *axis, ").");
       }
     }
     axes.push_back(axis);
   }
-  if (lanes < 0) {
+  if (!lanes) {
     fail("vmap", "no argument is mapped: give at least one of them an axis in in_axes.");
   }
 
@@ -131,7 +133,7 @@ std::vector<array> vmap_call(const VectorFunction& fun, const VmapAxes& in_axes,
   VmapAxes out_axes;
   {
     Frame frame(Frame::Kind::vmap);
-    frame.lanes = lanes;
+    frame.lanes = *lanes;
     frame.randomness = randomness;
     {
       std::vector<array> inside;
@@ -167,7 +169,7 @@ std::vector<array> vmap_call(const VectorFunction& fun, const VmapAxes& in_axes,
       results.push_back(*mapped.axes[i] == to ? value : moveaxis(value, *mapped.axes[i], to));
     } else {
       Shape shape = value.shape();
-      shape.insert(shape.begin() + to, Dim(lanes));
+      shape.insert(shape.begin() + to, *lanes);
       results.push_back(broadcast_to(expand_dims(value, {to}), shape));
     }
   }

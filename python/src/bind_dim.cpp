@@ -1,8 +1,6 @@
 // Dim: a size that a shapeless recording leaves open, as Python sees it.
 #include "python/src/dim_object.h"
 
-#include <nanobind/operators.h>
-
 #include "python/src/bind.h"
 #include "python/src/convert.h"
 
@@ -31,25 +29,54 @@ std::optional<Dim> size_of(nb::handle o) {
 
 nb::object not_ours() { return nb::borrow(Py_NotImplemented); }
 
-// Arithmetic with ints stays open. With anything else, such as floats, the size is a number, which is noted.
-template <typename Op>
-auto arithmetic(const char* number_method, Op op) {
-  return [number_method, op](Dim a, nb::handle other) -> nb::object {
+// What Python does with the size as an int, which is noted. Arrays answer for themselves.
+using NumberOp = PyObject* (*)(PyObject*, PyObject*);
+template <NumberOp op>
+nb::object with_number(Dim a, nb::handle other, bool reflected) {
+  if (is_array(other)) {
+    return not_ours();
+  }
+  nb::object left = nb::int_(static_cast<int64_t>(a)), right = dim_number(other);
+  if (reflected) {
+    std::swap(left, right);
+  }
+  PyObject* result = op(left.ptr(), right.ptr());
+  if (!result) {
+    throw nb::python_error();
+  }
+  return nb::steal(result);
+}
+
+// Arithmetic with ints stays open.
+template <NumberOp number_op, bool reflected = false, typename Op>
+auto arithmetic(Op op) {
+  return [op](Dim a, nb::handle other) -> nb::object {
     if (std::optional<Dim> b = size_of(other)) {
-      return dim_object(op(a, *b));
+      return dim_object(reflected ? op(*b, a) : op(a, *b));
     }
-    return is_array(other) ? not_ours() : nb::int_(static_cast<int64_t>(a)).attr(number_method)(other);
+    return with_number<number_op>(a, other, reflected);
   };
 }
 
-template <typename Op>
-auto comparison(const char* number_method, Op op) {
-  return [number_method, op](Dim a, nb::handle other) -> nb::object {
+template <int number_op>
+PyObject* compared(PyObject* x, PyObject* y) {
+  return PyObject_RichCompare(x, y, number_op);
+}
+template <int number_op, typename Op>
+auto comparison(Op op) {
+  return [op](Dim a, nb::handle other) -> nb::object {
     if (std::optional<Dim> b = size_of(other)) {
       return nb::bool_(op(a, *b));
     }
-    return is_array(other) ? not_ours() : nb::int_(static_cast<int64_t>(a)).attr(number_method)(other);
+    return with_number<compared<number_op>>(a, other, false);
   };
+}
+
+PyObject* power(PyObject* x, PyObject* y) { return PyNumber_Power(x, y, Py_None); }
+
+// A method of int, on the size as a number.
+auto as_number(const char* method) {
+  return [method](Dim d, nb::args args) -> nb::object { return nb::int_(static_cast<int64_t>(d)).attr(method)(*args); };
 }
 
 // Sizes are not negative, so that rounding toward zero is rounding down, as long as the divisor is positive.
@@ -87,59 +114,43 @@ Example:
     1
 )");
   dim_type = reinterpret_cast<PyTypeObject*>(c.ptr());
-  auto plus = arithmetic("__add__", [](Dim a, Dim b) { return a + b; });
-  auto times = arithmetic("__mul__", [](Dim a, Dim b) { return a * b; });
-#define MLX_DIM_SIG(name, result) nb::sig("def " name "(self, other: object, /) -> " result)
-  c.def("__add__", plus, MLX_DIM_SIG("__add__", "typing.Any"))
-      .def("__radd__", plus, MLX_DIM_SIG("__radd__", "typing.Any"))
-      .def("__mul__", times, MLX_DIM_SIG("__mul__", "typing.Any"))
-      .def("__rmul__", times, MLX_DIM_SIG("__rmul__", "typing.Any"))
-      .def("__sub__", arithmetic("__sub__", [](Dim a, Dim b) { return a - b; }), MLX_DIM_SIG("__sub__", "typing.Any"))
-      .def(
-          "__rsub__", arithmetic("__rsub__", [](Dim a, Dim b) { return b - a; }), MLX_DIM_SIG("__rsub__", "typing.Any"))
-      .def("__floordiv__", arithmetic("__floordiv__", floor_divided), MLX_DIM_SIG("__floordiv__", "typing.Any"))
-      .def("__rfloordiv__", arithmetic("__rfloordiv__", [](Dim a, Dim b) { return floor_divided(b, a); }),
-          MLX_DIM_SIG("__rfloordiv__", "typing.Any"))
-      .def("__mod__", arithmetic("__mod__", remainder), MLX_DIM_SIG("__mod__", "typing.Any"))
-      .def("__rmod__", arithmetic("__rmod__", [](Dim a, Dim b) { return remainder(b, a); }),
-          MLX_DIM_SIG("__rmod__", "typing.Any"))
-      .def("__eq__", comparison("__eq__", [](Dim a, Dim b) { return a == b; }), MLX_DIM_SIG("__eq__", "typing.Any"))
-      .def("__ne__", comparison("__ne__", [](Dim a, Dim b) { return !(a == b); }), MLX_DIM_SIG("__ne__", "typing.Any"))
-      .def("__lt__", comparison("__lt__", [](Dim a, Dim b) { return a < b; }), MLX_DIM_SIG("__lt__", "typing.Any"))
-      .def("__le__", comparison("__le__", [](Dim a, Dim b) { return a <= b; }), MLX_DIM_SIG("__le__", "typing.Any"))
-      .def("__gt__", comparison("__gt__", [](Dim a, Dim b) { return a > b; }), MLX_DIM_SIG("__gt__", "typing.Any"))
-      .def("__ge__", comparison("__ge__", [](Dim a, Dim b) { return a >= b; }), MLX_DIM_SIG("__ge__", "typing.Any"));
-#undef MLX_DIM_SIG
-  auto as_number = [](const char* method) {
-    return
-        [method](Dim d, nb::args args) -> nb::object { return nb::int_(static_cast<int64_t>(d)).attr(method)(*args); };
-  };
-  c.def(
-       "__truediv__",
-       [](Dim d, nb::handle o) -> nb::object {
-         return is_array(o) ? not_ours() : nb::int_(static_cast<int64_t>(d)).attr("__truediv__")(dim_number(o));
-       },
-       nb::sig("def __truediv__(self, other: object, /) -> typing.Any"))
-      .def(
-          "__rtruediv__",
-          [](Dim d, nb::handle o) -> nb::object {
-            return is_array(o) ? not_ours() : nb::int_(static_cast<int64_t>(d)).attr("__rtruediv__")(dim_number(o));
-          },
-          nb::sig("def __rtruediv__(self, other: object, /) -> typing.Any"))
-      .def(
-          "__neg__", [](Dim d) { return -static_cast<int64_t>(d); }, nb::sig("def __neg__(self) -> int"))
-      .def(
-          "__index__", [](Dim d) { return static_cast<int64_t>(d); }, nb::sig("def __index__(self) -> int"))
-      .def(
-          "__int__", [](Dim d) { return static_cast<int64_t>(d); }, nb::sig("def __int__(self) -> int"))
-      .def(
-          "__float__", [](Dim d) { return static_cast<double>(static_cast<int64_t>(d)); },
-          nb::sig("def __float__(self) -> float"))
-      .def(
-          "__bool__", [](Dim d) { return static_cast<int64_t>(d) != 0; }, nb::sig("def __bool__(self) -> bool"))
+  auto add = [](Dim a, Dim b) { return a + b; };
+  auto subtract = [](Dim a, Dim b) { return a - b; };
+  auto multiply = [](Dim a, Dim b) { return a * b; };
+#define MLX_DIM_BINARY(name, forward, reflected)                                                     \
+  c.def("__" name "__", forward, nb::sig("def __" name "__(self, other: object, /) -> typing.Any")); \
+  c.def("__r" name "__", reflected, nb::sig("def __r" name "__(self, other: object, /) -> typing.Any"))
+#define MLX_DIM_ARITHMETIC(name, number_op, op) \
+  MLX_DIM_BINARY(name, arithmetic<number_op>(op), (arithmetic<number_op, true>(op)))
+#define MLX_DIM_NUMBER(name, number_op)                                                           \
+  MLX_DIM_BINARY(name, ([](Dim d, nb::handle o) { return with_number<number_op>(d, o, false); }), \
+      ([](Dim d, nb::handle o) { return with_number<number_op>(d, o, true); }))
+#define MLX_DIM_COMPARISON(name, number_op, op)                                 \
+  c.def("__" name "__", comparison<number_op>([](Dim a, Dim b) { return op; }), \
+      nb::sig("def __" name "__(self, other: object, /) -> typing.Any"))
+  MLX_DIM_ARITHMETIC("add", PyNumber_Add, add);
+  MLX_DIM_ARITHMETIC("sub", PyNumber_Subtract, subtract);
+  MLX_DIM_ARITHMETIC("mul", PyNumber_Multiply, multiply);
+  MLX_DIM_ARITHMETIC("floordiv", PyNumber_FloorDivide, floor_divided);
+  MLX_DIM_ARITHMETIC("mod", PyNumber_Remainder, remainder);
+  MLX_DIM_NUMBER("truediv", PyNumber_TrueDivide);
+  MLX_DIM_NUMBER("pow", power);
+  MLX_DIM_COMPARISON("eq", Py_EQ, a == b);
+  MLX_DIM_COMPARISON("ne", Py_NE, !(a == b));
+  MLX_DIM_COMPARISON("lt", Py_LT, a < b);
+  MLX_DIM_COMPARISON("le", Py_LE, a <= b);
+  MLX_DIM_COMPARISON("gt", Py_GT, a > b);
+  MLX_DIM_COMPARISON("ge", Py_GE, a >= b);
+#undef MLX_DIM_BINARY
+#undef MLX_DIM_ARITHMETIC
+#undef MLX_DIM_NUMBER
+#undef MLX_DIM_COMPARISON
+  c.def("__neg__", as_number("__neg__"), nb::sig("def __neg__(self) -> int"))
+      .def("__index__", as_number("__index__"), nb::sig("def __index__(self) -> int"))
+      .def("__int__", as_number("__int__"), nb::sig("def __int__(self) -> int"))
+      .def("__float__", as_number("__float__"), nb::sig("def __float__(self) -> float"))
+      .def("__bool__", as_number("__bool__"), nb::sig("def __bool__(self) -> bool"))
       .def("__hash__", as_number("__hash__"), nb::sig("def __hash__(self) -> int"))
-      .def("__pow__", as_number("__pow__"), nb::sig("def __pow__(self, other: object, /) -> typing.Any"))
-      .def("__rpow__", as_number("__rpow__"), nb::sig("def __rpow__(self, other: object, /) -> typing.Any"))
       .def("__format__", as_number("__format__"), nb::sig("def __format__(self, spec: str, /) -> str"))
       .def("__repr__", [](Dim d) { return d.to_string(); }, nb::sig("def __repr__(self) -> str"));
 }
