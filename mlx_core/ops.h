@@ -333,6 +333,8 @@ array blackman(int M, StreamOrDevice s = {});
 
 // --- autodiff control ---
 array stop_gradient(const array& a, StreamOrDevice s = {});
+// The inputs, computed after the dependencies.
+std::vector<array> depends(const std::vector<array>& inputs, const std::vector<array>& dependencies);
 
 // --- operators ---
 array operator-(const array& a);

@@ -39,6 +39,7 @@ constexpr Family families[] = {
     {"matmul", &matmul_ops},
     {"padding", &padding_ops},
     {"rearrange", &rearrange_ops},
+    {"depends", &depends_ops},
     {"diagonal", &diagonal_ops},
     {"product", &product_ops},
     {"einsum", &einsum_ops},

@@ -282,6 +282,7 @@ const std::unordered_map<std::string, Rebuild>& structural_rows() {
       {"ZeroProduct", [](const Call& c) { return A{zero_product(c[0], c[1])}; }},
       {"ZeroTimes", [](const Call& c) { return A{zero_times(c[0], c[1])}; }},
       {"Same", [](const Call& c) { return A{same(c[0], c[1])}; }},
+      {"Depends", [](const Call& c) { return depends({c[0]}, c.operands_from(1)); }},
       {"Function", rebuilt_function},
       {"CustomFunction", rebuilt_custom},
   };

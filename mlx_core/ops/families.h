@@ -30,6 +30,7 @@ std::span<const OpInfo* const> scan_ops();
 std::span<const OpInfo* const> matmul_ops();
 std::span<const OpInfo* const> padding_ops();
 std::span<const OpInfo* const> rearrange_ops();
+std::span<const OpInfo* const> depends_ops();
 std::span<const OpInfo* const> diagonal_ops();
 std::span<const OpInfo* const> product_ops();
 std::span<const OpInfo* const> einsum_ops();

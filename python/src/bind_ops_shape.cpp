@@ -114,6 +114,25 @@ Example:
       },
       "*arrays: array", "list[array]", nb::arg("arrays"));
   m.def(
+      "depends",
+      [](nb::handle inputs, nb::handle dependencies) -> nb::object {
+        auto arrays = [](nb::handle o, const char* name) {
+          std::vector<array> out;
+          if (is_array(o)) {
+            out.push_back(read(o));
+          } else if (!nb::try_cast(o, out)) {
+            core::fail<core::TypeError>("depends", name, " should be an array or a sequence of arrays.");
+          }
+          return out;
+        };
+        std::vector<array> out = core::depends(arrays(inputs, "inputs"), arrays(dependencies, "dependencies"));
+        return is_array(inputs) ? nb::steal(wrap(out[0])) : nb::object(out_list(std::move(out)));
+      },
+      "inputs"_a, "dependencies"_a,
+      nb::sig("def depends(inputs: array | collections.abc.Sequence[array], dependencies: array | "
+              "collections.abc.Sequence[array]) -> typing.Any"),
+      docstring_of("depends").c_str());
+  m.def(
       "broadcast_shapes",
       [](nb::args shapes) {
         Shape result;

@@ -145,6 +145,8 @@ SHAPES = {
                             lambda x: np.broadcast_to(x, (3, 2, 4))),
                      _moves("scalar", Real(()), lambda x: mx.broadcast_to(x, (2, 2)), lambda x: np.broadcast_to(x, (2, 2))),
                      _moves("itself", X, lambda x: mx.broadcast_to(x, (2, 3)), lambda x: x)],
+    "depends": [row("", Real((2, 3)), Real((3,)), call=lambda a, b: mx.depends(a, b), ref=lambda a, b: a),
+                row("lists", Real((2, 3)), Real((3,)), call=lambda a, b: mx.depends([a, b], [b]), ref=lambda a, b: [a, b])],
     "broadcast_arrays": [row("", Real((2, 1)), Real((3,)), call=lambda a, b: mx.broadcast_arrays(a, b),
                              ref=lambda a, b: list(np.broadcast_arrays(a, b)))],
     "concatenate": [row("axis=0", Real((2, 3)), Real((1, 3)), Real((3, 3)), call=lambda *a: mx.concatenate(list(a)),
