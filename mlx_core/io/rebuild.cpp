@@ -12,6 +12,7 @@
 #include "mlx_core/ops/symmetric_root.h"
 #include "mlx_core/ops/unary.h"
 #include "mlx_core/registry.h"
+#include "mlx_core/transforms/control_flow_primitives.h"
 #include "mlx_core/transforms/function.h"
 
 namespace mlx::core::io {
@@ -189,6 +190,24 @@ std::vector<array> rebuilt_function(const Call& c) { return call_as_function(c.f
 // Rules written in Python are not saved: derivatives follow from the function.
 std::vector<array> rebuilt_custom(const Call& c) { return c.function("body")(c.operands()); }
 
+std::vector<array> rebuilt_loop(const Call& c) {
+  expect(c.integer("states") >= 0, "a loop has a negative number of states.");
+  return make_while_loop(
+      static_cast<size_t>(c.integer("states")), c.function("condition"), c.function("body"), c.operands());
+}
+std::vector<array> rebuilt_scan(const Call& c) {
+  expect(c.integer("carries") >= 0 && c.integer("inputs") >= 0, "a scan has a negative number of carries or inputs.");
+  ScanLayout layout{static_cast<size_t>(c.integer("carries")), static_cast<size_t>(c.integer("inputs")),
+      c.size("length"), c.flag("reverse"), {}};
+  expect(layout.carries <= c.operands().size(), "a scan has more carries than operands.");
+  layout.additive.resize(layout.carries);
+  for (int i : c.axes("additive")) {
+    expect(i >= 0 && static_cast<size_t>(i) < layout.carries, "a scan names a carry that it does not have.");
+    layout.additive[static_cast<size_t>(i)] = true;
+  }
+  return make_scan_loop(layout, c.flag("saves"), c.function("body"), c.operands());
+}
+
 // --- the table ---
 
 using Rebuild = std::vector<array> (*)(const Call&);
@@ -283,6 +302,9 @@ const std::unordered_map<std::string, Rebuild>& structural_rows() {
       {"ZeroTimes", [](const Call& c) { return A{zero_times(c[0], c[1])}; }},
       {"Same", [](const Call& c) { return A{same(c[0], c[1])}; }},
       {"Depends", [](const Call& c) { return depends({c[0]}, c.operands_from(1)); }},
+      {"Cond", [](const Call& c) { return make_cond(c.function("true"), c.function("false"), c.operands()); }},
+      {"WhileLoop", rebuilt_loop},
+      {"ScanLoop", rebuilt_scan},
       {"Function", rebuilt_function},
       {"CustomFunction", rebuilt_custom},
   };

@@ -4,6 +4,7 @@
 #include "mlx_core/control_flow.h"
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/ops/batching.h"
+#include "mlx_core/transforms/control_flow_primitives.h"
 #include "mlx_core/transforms/function.h"
 #include "mlx_core/transforms/loop.h"
 
@@ -50,6 +51,13 @@ class ScanLoop final : public Primitive {
     v("length", layout_.length);
     v("reverse", layout_.reverse);
     v("saves", saves_);
+    Axes additive;
+    for (size_t i = 0; i < layout_.carries; ++i) {
+      if (layout_.additive[i]) {
+        additive.push_back(static_cast<int>(i));
+      }
+    }
+    v("additive", additive);
   }
   int output_count() const override { return static_cast<int>(body_->outputs.size()); }
 
@@ -308,6 +316,38 @@ std::vector<array> apply_scan(const ScanLayout& layout, const SharedBody& body, 
     return applied_many(make_primitive<ScanLoop>(layout, body, false), operands);
   }
   return part(applied_many(saving_scan(layout, body), operands), 0, body->outputs.size());
+}
+
+std::vector<array> make_scan_loop(
+    const ScanLayout& layout, bool saves, const VectorFunction& body, const std::vector<array>& operands) {
+  if (layout.length < 0 || layout.carries + layout.inputs > operands.size()) {
+    fail("scan", layout.carries, " carries and ", layout.inputs, " xs of length ", layout.length, " do not go with ",
+        operands.size(), " operands.");
+  }
+  Specs parameters = specs_of(operands);
+  for (size_t i = layout.carries; i < layout.carries + layout.inputs; ++i) {
+    Shape& shape = parameters[i].shape;
+    if (shape.empty() || !(shape[0] == Dim(layout.length))) {
+      fail("scan", "xs of shape ", shape, " do not have the length ", layout.length, ".");
+    }
+    shape.erase(shape.begin());
+  }
+  Recorder recorder("scan");
+  recorder.record(body, parameters);
+  ClosedBodies closed = recorder.close();
+  const std::vector<array>& outputs = closed.bodies[0]->outputs;
+  std::vector<array> carry = part(operands, 0, layout.carries), kept;
+  for (size_t i = 0; i < layout.carries && saves; ++i) {
+    if (!layout.additive.at(i)) {
+      kept.push_back(carry[i]);
+    }
+  }
+  if (outputs.size() < layout.carries + kept.size()) {
+    fail("scan", "the body has ", outputs.size(), " outputs for ", layout.carries, " carries.");
+  }
+  check_state("scan", carry, part(outputs, 0, layout.carries));
+  check_state("scan", kept, part(outputs, outputs.size() - kept.size(), kept.size()));
+  return applied_many(make_primitive<ScanLoop>(layout, closed.bodies[0], saves), with_constants(operands, closed));
 }
 
 Scanned scan(const ScanBody& f, const std::vector<array>& init, const std::vector<array>& xs,

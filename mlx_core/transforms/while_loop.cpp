@@ -1,6 +1,7 @@
 // The primitive WhileLoop with its rules, and while_loop itself. The reverse mode is in sweeps.cpp.
 #include "mlx_core/control_flow.h"
 #include "mlx_core/ops/batching.h"
+#include "mlx_core/transforms/control_flow_primitives.h"
 #include "mlx_core/transforms/function.h"
 #include "mlx_core/transforms/loop.h"
 #include "mlx_core/transforms/sweeps.h"
@@ -273,6 +274,25 @@ std::vector<array> while_loop(const std::function<array(const std::vector<array>
   results.pop_back(); // the number of iterations
   fixed.restore(results);
   return {results.begin(), results.begin() + static_cast<ptrdiff_t>(init.size())};
+}
+
+std::vector<array> make_while_loop(
+    size_t states, const VectorFunction& condition, const VectorFunction& body, const std::vector<array>& operands) {
+  if (states == 0 || states > operands.size()) {
+    fail("while_loop", "a state of ", states, " arrays does not go with ", operands.size(), " operands.");
+  }
+  Recorder recorder("while_loop");
+  recorder.record(condition, specs_of(operands));
+  recorder.record(body, specs_of(operands));
+  ClosedBodies closed = recorder.close();
+  const std::vector<array>& proceeds = closed.bodies[0]->outputs;
+  if (proceeds.size() != 1 || proceeds[0].ndim() != 0 || proceeds[0].dtype() != bool_) {
+    fail("while_loop", "the condition should give one bool scalar.");
+  }
+  check_state(
+      "while_loop", {operands.begin(), operands.begin() + static_cast<ptrdiff_t>(states)}, closed.bodies[1]->outputs);
+  return applied_many(
+      make_primitive<WhileLoop>(states, closed.bodies[0], closed.bodies[1]), with_constants(operands, closed));
 }
 
 } // namespace mlx::core

@@ -387,6 +387,45 @@ def test_shapeless_says_what_does_not_fit(fun, recorded, called, error, path):
         f(*[mx.ones(shape) for shape in called])
 
 
+# --- control flow ---
+
+W = mx.array([0.5, 0.25])
+
+
+def looped(x):
+    return mx.while_loop(lambda s: s[0].sum() < 20, lambda s: (s[0] * 1.5 + W, s[1] + 1), (x, mx.array(0)))[0]
+
+
+def scanned(x):
+    def step(carry, v):
+        carry = mx.tanh(carry * W + v)
+        return carry, carry.sum() * v
+
+    carry, ys = mx.scan(step, mx.zeros((2,)), x * mx.ones((4, 1)))
+    return carry.sum() + (ys * ys).sum()
+
+
+def branched(x):
+    return mx.cond(x.sum() > 1, lambda y: mx.sin(y) * W, lambda y: y * y, x)
+
+
+@pytest.mark.parametrize("fun", [looped, scanned, branched, mx.grad(scanned), mx.grad(lambda x: branched(x).sum()), mx.grad(mx.grad(lambda s: scanned(s * W))),
+                                 lambda x: mx.vmap(branched)(mx.stack([x, x - 5])), lambda x: mx.vmap(looped)(mx.stack([x, x + 9]))])
+def test_control_flow_comes_back(fun, path):
+    x = mx.array(0.75) if "grad of <grad" in repr(fun) else mx.array([0.75, 0.5])
+    assert_same(round_trip(path, fun, x), listed(fun(x)))
+    if fun in (looped, scanned, branched):
+        f = mx.import_function(path)
+        total = lambda g: lambda a: sum(y.sum() for y in listed(g(a)))  # noqa: E731
+        assert mx.array_equal(mx.grad(total(f))(x), mx.grad(total(fun))(x))
+        assert mx.array_equal(f(x * 3)[0], listed(fun(x * 3))[0])
+
+
+def test_reverse_mode_of_while_loop_says_that_it_cannot_be_saved(path):
+    with pytest.raises(ValueError, match="which cannot be saved"):
+        mx.export_function(path, mx.grad(lambda x: looped(x).sum()), mx.array([0.75, 0.5]))
+
+
 # --- damaged files ---
 
 HEADER = 32
