@@ -18,3 +18,7 @@ print(mx.grad(lambda x: mx.sum(mx.grad(loss)(x, y)))(x))
 rows = mx.arange(6, dtype=mx.float32).reshape(2, 3)
 print(mx.vmap(axpby, in_axes=(0, None))(rows, y))
 print(mx.vmap(mx.grad(loss), in_axes=(0, None))(rows, y))
+
+compiled = mx.compile(mx.grad(loss, argnums=(0, 1)))
+print(compiled(x, y))
+print(mx.vmap(mx.compile(axpby), in_axes=(0, None))(rows, y))

@@ -155,3 +155,19 @@ TEST(a_failure_stays_with_its_thread) {
     CHECK_EQ(sum(x, {0}).item<float>(), 3.f);
   });
 }
+
+TEST(all_threads_call_one_compiled_function_and_run_loops) {
+  VectorFunction f =
+      compile([](const std::vector<array>& in) { return std::vector<array>{sin(in[0]) * in[1] + in[0]}; });
+  on_threads([&](int i) {
+    for (int round = 0; round < 20; ++round) {
+      array x = full({round % 4 + 1}, array(static_cast<float>(i)));
+      CHECK(array_equal(f({x, array(2.0f)})[0], sin(x) * 2.0f + x).item<bool>());
+      auto power = [](const array& a) {
+        return while_loop([](const std::vector<array>& s) { return less(s[0], array(10.0f)); },
+            [](const std::vector<array>& s) { return std::vector<array>{s[0] * 2.0f}; }, {a})[0];
+      };
+      CHECK_EQ(grad(Unary1(power))(array(1.0f)).item<float>(), 16.f);
+    }
+  });
+}
