@@ -30,22 +30,16 @@ bool same_spec(const array& a, const array& b) { return a.dtype() == b.dtype() &
 
 } // namespace
 
-// The one run of the function, on handles that hold placeholders. What it changes is put back at the end, whatever
-// happens.
+// The one run of the function, on placeholders. The containers of its state are put back if it fails.
 class CompiledTrace::Recorder {
  public:
   Recorder(CompiledTrace& trace, const CompiledFunction& function, const CallArguments& call, const CallKey& key)
-      : trace_(trace), function_(function), call_(call), key_(key), state_before_(state_leaves(function.outputs)) {
-    for (size_t i = key.state_begin(); i < key.arrays().size(); ++i) {
-      inputs_before_.push_back(held(key.arrays()[i]));
-    }
-  }
+      : trace_(trace), function_(function), call_(call), key_(key), state_before_(state_leaves(function.outputs)) {}
 
   ~Recorder() {
     if (!done_) {
       log_.reset();
       try {
-        put_back();
         for (const StateLeaf& leaf : state_before_) {
           leaf.place.assign(function_.outputs, leaf.handle);
         }
@@ -65,14 +59,15 @@ class CompiledTrace::Recorder {
     find_changes(placeholders, outputs);
     log_->close();
     for (const HandleLog::Entry& entry : log_->entries()) {
-      trace_.surroundings_.push_back({nb::borrow(entry.handle), entry.first, entry.hidden.is_available()});
+      if (!entry.is_given) {
+        trace_.surroundings_.push_back({nb::borrow(entry.handle), entry.first, entry.hidden.is_available()});
+      }
     }
     return outputs;
   }
 
   // Nothing of ours may hold a placeholder when this has run.
   void release() {
-    put_back();
     arguments_.clear();
     log_.reset();
     for (const StatePlace& place : trace_.changed_state_) {
@@ -103,8 +98,7 @@ class CompiledTrace::Recorder {
     }
     for (size_t i = key_.state_begin(); i < key_.arrays().size(); ++i) {
       arguments_.push_back(key_.arrays()[i]);
-      log_->made(key_.arrays()[i].ptr());
-      held(key_.arrays()[i]) = placeholders[i];
+      log_->give(key_.arrays()[i].ptr(), placeholders[i]);
     }
     std::vector<nb::object> built;
     std::vector<PyObject*> values;
@@ -132,16 +126,16 @@ class CompiledTrace::Recorder {
 
   void find_changes(const std::vector<array>& placeholders, std::vector<array>& outputs) {
     for (size_t i = 0; i < arguments_.size(); ++i) {
-      if (held(arguments_[i]).id() != placeholders[i].id()) {
-        outputs.push_back(held(arguments_[i]));
+      const array& now = log_->read(arguments_[i].ptr());
+      if (now.id() != placeholders[i].id()) {
+        outputs.push_back(now);
         trace_.changed_arguments_.push_back(i);
       }
     }
     for (const HandleLog::Entry& entry : log_->entries()) {
-      nb::object handle = nb::borrow(entry.handle);
-      if (held(handle).id() != entry.hidden.id()) {
-        outputs.push_back(held(handle));
-        trace_.changed_handles_.push_back(handle);
+      if (!entry.is_given && entry.current.id() != entry.hidden.id()) {
+        outputs.push_back(entry.current);
+        trace_.changed_handles_.push_back(nb::borrow(entry.handle));
       }
     }
     for (const StateLeaf& leaf : state_leaves(function_.outputs)) {
@@ -157,18 +151,11 @@ class CompiledTrace::Recorder {
     return std::any_of(begin, key_.arrays().end(), [&](const nb::object& input) { return input.is(handle); });
   }
 
-  void put_back() {
-    for (size_t i = 0; i < inputs_before_.size(); ++i) {
-      held(key_.arrays()[key_.state_begin() + i]) = inputs_before_[i];
-    }
-  }
-
   CompiledTrace& trace_;
   const CompiledFunction& function_;
   const CallArguments& call_;
   const CallKey& key_;
   std::vector<StateLeaf> state_before_;
-  std::vector<array> inputs_before_;
   std::vector<nb::object> arguments_; // handles inside the function: arrays of the call, then of the state
   std::optional<HandleLog> log_;
   bool done_ = false;

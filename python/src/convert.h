@@ -36,14 +36,15 @@ inline bool is_array(nb::handle o) { return is_array(o.ptr()); }
 inline array& held(nb::handle handle) { return *nb::inst_ptr<array>(handle); }
 inline const array& read(PyObject* handle) {
   if (open_handle_log) [[unlikely]] {
-    open_handle_log->note(handle);
+    return open_handle_log->read(handle);
   }
   return held(handle);
 }
 inline const array& read(nb::handle handle) { return read(handle.ptr()); }
 inline void rebind(PyObject* handle, array value) {
   if (open_handle_log) [[unlikely]] {
-    open_handle_log->note(handle);
+    open_handle_log->rebind(handle, std::move(value));
+    return;
   }
   nb::ft_object_guard guard{nb::handle(handle)};
   held(handle) = std::move(value);
@@ -115,11 +116,13 @@ struct type_caster<mlx::core::array> : type_caster_base<mlx::core::array> {
   using Base = type_caster_base<mlx::core::array>;
   bool from_python(handle src, uint32_t flags, cleanup_list* cleanup) noexcept {
     bool exact = Py_TYPE(src.ptr()) == mlx::python::array_type && inst_ready(src);
-    direct_ = exact ? inst_ptr<mlx::core::array>(src) : nullptr;
-    if (exact && mlx::python::open_handle_log) [[unlikely]] {
-      mlx::python::open_handle_log->note(src.ptr());
-    }
-    return exact || Base::from_python(src, flags, cleanup);
+    bool ours = exact || Base::from_python(src, flags, cleanup);
+    // A subclass's handle, too, holds something else while a function is recorded.
+    bool logged = ours && mlx::python::open_handle_log && (exact || mlx::python::is_array(src));
+    direct_ = logged  ? const_cast<mlx::core::array*>(&mlx::python::read(src))
+              : exact ? inst_ptr<mlx::core::array>(src)
+                      : nullptr;
+    return ours;
   }
   template <typename T>
   static handle from_cpp(T&& value, rv_policy, cleanup_list*) noexcept {

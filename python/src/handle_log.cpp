@@ -20,22 +20,30 @@ void HandleLog::close() {
   if (open_) {
     open_handle_log = outer_;
     open_ = false;
-    for (const Entry& entry : entries_) {
-      held(entry.handle) = entry.first;
-    }
   }
 }
 
-void HandleLog::note(PyObject* handle) {
-  if (made_.contains(handle) || !noted_.insert(handle).second) {
-    return;
+HandleLog::Entry& HandleLog::entry(PyObject* handle) {
+  Entry*& found = by_handle_[handle];
+  if (!found) {
+    array first = outer_ ? outer_->read(handle) : held(handle); // a recording around this one depends on it, too
+    array hidden = hide_(first);
+    entries_.push_back({Py_NewRef(handle), first, hidden, hidden, false});
+    found = &entries_.back();
   }
-  if (outer_) {
-    outer_->note(handle); // a recording around this one depends on it, too
-  }
-  array first = held(handle);
-  entries_.push_back({Py_NewRef(handle), first, hide_(first)});
-  held(handle) = entries_.back().hidden;
+  return *found;
+}
+
+void HandleLog::give(PyObject* handle, const array& placeholder) {
+  array first = outer_ ? outer_->read(handle) : held(handle);
+  entries_.push_back({Py_NewRef(handle), first, placeholder, placeholder, true});
+  by_handle_[handle] = &entries_.back();
+}
+
+const array& HandleLog::read(PyObject* handle) { return made_.contains(handle) ? held(handle) : entry(handle).current; }
+
+void HandleLog::rebind(PyObject* handle, array value) {
+  (made_.contains(handle) ? held(handle) : entry(handle).current) = std::move(value);
 }
 
 } // namespace mlx::python

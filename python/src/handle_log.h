@@ -4,21 +4,25 @@
 
 #include <Python.h>
 
+#include <deque>
 #include <functional>
+#include <unordered_map>
 #include <unordered_set>
-#include <vector>
 
 #include "mlx_core/array.h"
 
 namespace mlx::python {
 
-// While it is open, this thread's handles hold placeholders from their first reading on.
+// While it is open, handles hold placeholders as far as this thread is concerned. The handles themselves are left
+// alone: other threads may use them.
 class HandleLog {
  public:
   struct Entry {
-    PyObject* handle;   // a reference of ours
-    core::array first;  // what it held
-    core::array hidden; // the placeholder that it got
+    PyObject* handle;    // a reference of ours
+    core::array first;   // what it holds
+    core::array hidden;  // the placeholder that stands for it
+    core::array current; // what it holds inside the function
+    bool is_given;       // by give(), not by reading
   };
   using Hide = std::function<core::array(const core::array&)>;
 
@@ -28,18 +32,22 @@ class HandleLog {
   HandleLog& operator=(const HandleLog&) = delete;
 
   // In the order of first readings; without handles made in the meantime.
-  const std::vector<Entry>& entries() const { return entries_; }
-  // Ends it: handles hold again what they held.
+  const std::deque<Entry>& entries() const { return entries_; }
   void close();
 
-  void note(PyObject* handle);
+  const core::array& read(PyObject* handle);
+  void rebind(PyObject* handle, core::array value);
+  // A handle that holds this placeholder from the beginning.
+  void give(PyObject* handle, const core::array& placeholder);
   void made(PyObject* handle) { made_.insert(handle); }
   bool was_made(PyObject* handle) const { return made_.contains(handle); }
 
  private:
+  Entry& entry(PyObject* handle);
+
   Hide hide_;
-  std::vector<Entry> entries_;
-  std::unordered_set<PyObject*> noted_;
+  std::deque<Entry> entries_; // references to entries stay valid
+  std::unordered_map<PyObject*, Entry*> by_handle_;
   std::unordered_set<PyObject*> made_; // maybe gone again: an address that is used again is of this recording, too
   HandleLog* outer_;
   bool open_ = true;

@@ -519,3 +519,24 @@ def test_a_value_read_from_around_it_is_a_constant_until_it_changes():
     scale -= 5
     assert f(mx.array(1.0)).item() == 1
     assert reason(f) == "an array whose value it reads, of shape (), changed"
+
+
+def test_other_threads_see_arrays_as_they_are_while_a_function_is_recorded():
+    w = mx.array([1.0, 2.0])
+    seen = []
+
+    def look():
+        seen.append((w * 2).tolist())
+
+    def f(x):
+        nonlocal w
+        y = x * w
+        w += 1
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+        return y
+
+    assert mx.compile(f)(mx.array(1.0)).tolist() == [1, 2]
+    assert seen == [[2, 4]]
+    assert w.tolist() == [2, 3]
