@@ -22,3 +22,8 @@ print(mx.vmap(mx.grad(loss), in_axes=(0, None))(rows, y))
 compiled = mx.compile(mx.grad(loss, argnums=(0, 1)))
 print(compiled(x, y))
 print(mx.vmap(mx.compile(axpby), in_axes=(0, None))(rows, y))
+
+scaled = mx.compile(lambda v: axpby(v, y, 2, 0.5))
+print(scaled(x))
+y[0] = 40.0
+print(scaled(x))

@@ -176,7 +176,14 @@ CompiledTrace::CompiledTrace(const CompiledFunction& function, const CallArgumen
   for (const Surrounding& surrounding : surroundings_) {
     handles.insert(surrounding.handle.ptr());
   }
-  names_ = NameGuards(function.transformation.fun(), handles);
+  std::unordered_set<uintptr_t> constants;
+  for (const array& a : recording_.constants) {
+    constants.insert(a.id());
+  }
+  names_ = NameGuards(function.transformation.fun(), handles, constants);
+  for (const nb::object& handle : names_.unnoted()) {
+    watched_.push_back({handle, held(handle), true});
+  }
 }
 
 std::vector<core::Spec> CompiledTrace::specs_of(const CallKey& key) const {
@@ -192,12 +199,16 @@ std::vector<core::Spec> CompiledTrace::specs_of(const CallKey& key) const {
   return specs;
 }
 
-bool CompiledTrace::fits(const CallKey& key) const {
-  for (const Surrounding& s : surroundings_) {
+bool CompiledTrace::hold(const std::vector<Surrounding>& surroundings) {
+  return std::all_of(surroundings.begin(), surroundings.end(), [](const Surrounding& s) {
     const array& now = read(s.handle);
-    if (!same_spec(now, s.first) || (s.value_was_read && now.id() != s.first.id())) {
-      return false;
-    }
+    return same_spec(now, s.first) && (!s.value_was_read || now.id() == s.first.id());
+  });
+}
+
+bool CompiledTrace::fits(const CallKey& key) const {
+  if (!hold(surroundings_) || !hold(watched_)) {
+    return false;
   }
   if (recording_.shapeless && !core::misfit(recording_, specs_of(key)).empty()) {
     return false;
@@ -212,7 +223,9 @@ std::string CompiledTrace::misfit(const CallKey& key) const {
            ", which it reads from around it, is another object now (pass it as an argument, or list what holds "
            "it in inputs)";
   }
-  for (const Surrounding& s : surroundings_) {
+  std::vector<Surrounding> all(surroundings_);
+  all.insert(all.end(), watched_.begin(), watched_.end());
+  for (const Surrounding& s : all) {
     const array& now = read(s.handle);
     if (!same_spec(now, s.first)) {
       return "an array that it reads from around it was " + std::string(name_of(s.first.dtype())) +

@@ -49,12 +49,15 @@ class CompiledTrace {
   };
   class Recorder;
 
+  static bool hold(const std::vector<Surrounding>& surroundings);
+
   std::vector<core::Spec> specs_of(const CallKey& key) const;
 
   core::PlannedFunction recording_;
   std::vector<bool> runtime_numbers_;
   std::vector<Surrounding> surroundings_;
-  std::vector<nb::object> objects_; // of the key
+  std::vector<Surrounding> watched_; // constants that are in handles around it
+  std::vector<nb::object> objects_;  // of the key
   NameGuards names_;
   std::optional<ArrayTree> output_;
   // Outputs of the recording, in order: those of the function; then what is in these places afterwards.

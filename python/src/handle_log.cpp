@@ -1,13 +1,17 @@
 // Noting what a recorded function reads.
 #include "python/src/handle_log.h"
 
+#include "mlx_core/transforms/frame.h"
 #include "python/src/convert.h"
 
 namespace mlx::python {
 
 constinit thread_local HandleLog* open_handle_log = nullptr;
 
-HandleLog::HandleLog(Hide hide) : hide_(std::move(hide)), outer_(open_handle_log) { open_handle_log = this; }
+HandleLog::HandleLog(Hide hide)
+    : hide_(std::move(hide)), outer_(open_handle_log), frame_(core::Frame::open().back()->id()) {
+  open_handle_log = this;
+}
 
 HandleLog::~HandleLog() {
   close();
@@ -40,10 +44,18 @@ void HandleLog::give(PyObject* handle, const array& placeholder) {
   by_handle_[handle] = &entries_.back();
 }
 
-const array& HandleLog::read(PyObject* handle) { return made_.contains(handle) ? held(handle) : entry(handle).current; }
+// Other modules make handles without saying so; one that holds something of this recording is of its making.
+bool HandleLog::is_made(PyObject* handle) {
+  if (!made_.contains(handle) && held(handle).node()->level >= frame_) {
+    made_.insert(handle);
+  }
+  return made_.contains(handle);
+}
+
+const array& HandleLog::read(PyObject* handle) { return is_made(handle) ? held(handle) : entry(handle).current; }
 
 void HandleLog::rebind(PyObject* handle, array value) {
-  (made_.contains(handle) ? held(handle) : entry(handle).current) = std::move(value);
+  (is_made(handle) ? held(handle) : entry(handle).current) = std::move(value);
 }
 
 } // namespace mlx::python

@@ -4,6 +4,7 @@
 
 #include <Python.h>
 
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <unordered_map>
@@ -44,12 +45,14 @@ class HandleLog {
 
  private:
   Entry& entry(PyObject* handle);
+  bool is_made(PyObject* handle);
 
   Hide hide_;
   std::deque<Entry> entries_; // references to entries stay valid
   std::unordered_map<PyObject*, Entry*> by_handle_;
   std::unordered_set<PyObject*> made_; // maybe gone again: an address that is used again is of this recording, too
   HandleLog* outer_;
+  uint64_t frame_; // of the recording
   bool open_ = true;
 };
 

@@ -30,8 +30,9 @@ std::string NameGuards::changed() const {
 // One walk. It reads only plain containers and instance dictionaries, so it runs no code of the user's.
 class NameGuards::Search {
  public:
-  Search(std::vector<Place>& places, const std::unordered_set<PyObject*>& handles)
-      : places_(places), handles_(handles) {}
+  Search(
+      NameGuards& found, const std::unordered_set<PyObject*>& handles, const std::unordered_set<uintptr_t>& constants)
+      : found_(found), handles_(handles), constants_(constants) {}
 
   void function(nb::handle o) {
     nb::object f = unwrapped(o);
@@ -91,8 +92,12 @@ class NameGuards::Search {
 
   void visit(PyObject* value, Place place, int depth) {
     if (is_array(value)) {
-      if (handles_.contains(value) && place.expected) {
-        places_.push_back(std::move(place));
+      bool unnoted = !handles_.contains(value) && constants_.contains(held(value).id());
+      if (unnoted) {
+        found_.unnoted_.push_back(nb::borrow(value));
+      }
+      if ((unnoted || handles_.contains(value)) && place.expected) {
+        found_.places_.push_back(std::move(place));
       }
       return;
     }
@@ -136,14 +141,16 @@ class NameGuards::Search {
     }
   }
 
-  std::vector<Place>& places_;
+  NameGuards& found_;
   const std::unordered_set<PyObject*>& handles_;
+  const std::unordered_set<uintptr_t>& constants_;
   std::unordered_set<PyObject*> seen_;
 };
 
-NameGuards::NameGuards(nb::handle fun, const std::unordered_set<PyObject*>& handles) {
-  if (!handles.empty()) {
-    Search(places_, handles).function(fun);
+NameGuards::NameGuards(
+    nb::handle fun, const std::unordered_set<PyObject*>& handles, const std::unordered_set<uintptr_t>& constants) {
+  if (!handles.empty() || !constants.empty()) {
+    Search(*this, handles, constants).function(fun);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <nanobind/nanobind.h>
 
+#include <cstdint>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -15,9 +16,14 @@ namespace mlx::python {
 class NameGuards {
  public:
   // Looks for `handles` in the closure and the globals of fun, of the functions that these refer to, and in lists,
-  // tuples, dicts and attributes of objects there.
-  NameGuards(nb::handle fun, const std::unordered_set<PyObject*>& handles);
+  // tuples, dicts and attributes of objects there. Handles there that hold one of `constants` (ids) were read by
+  // somebody who does not say so, a module of the user's; they are watched, too.
+  NameGuards(
+      nb::handle fun, const std::unordered_set<PyObject*>& handles, const std::unordered_set<uintptr_t>& constants);
   NameGuards() = default;
+
+  // The handles whose reading was not noted.
+  const std::vector<nb::object>& unnoted() const { return unnoted_; }
 
   // The name of the first place that holds another object now ("params['w']"); empty when all are as they were.
   std::string changed() const;
@@ -41,6 +47,7 @@ class NameGuards {
   };
   class Search;
   std::vector<Place> places_;
+  std::vector<nb::object> unnoted_;
 };
 
 } // namespace mlx::python

@@ -104,6 +104,8 @@ def test_an_operation_of_ones_own(tmp_path):
         "array([[20, 48, 76],\n       [44, 72, 100]], dtype=float32)",
         "(array([28, 56, 84], dtype=float32), array([7, 14, 21], dtype=float32))",
         "array([[10, 21, 32],\n       [13, 24, 35]], dtype=float32)",
+        "array([7, 14, 21], dtype=float32)",
+        "array([22, 14, 21], dtype=float32)",
     ]
     assert printed == "\n".join(values) + "\n"
     checks = """
