@@ -176,9 +176,13 @@ CompiledTrace::CompiledTrace(const CompiledFunction& function, const CallArgumen
   for (const Surrounding& surrounding : surroundings_) {
     handles.insert(surrounding.handle.ptr());
   }
-  std::unordered_set<uintptr_t> constants;
-  for (const array& a : recording_.constants) {
-    constants.insert(a.id());
+  std::unordered_set<uintptr_t> constants; // and what they are computed from
+  for (std::vector<array> behind(recording_.constants); !behind.empty();) {
+    array a = std::move(behind.back());
+    behind.pop_back();
+    if (constants.insert(a.id()).second) {
+      behind.insert(behind.end(), a.operands().begin(), a.operands().end());
+    }
   }
   names_ = NameGuards(function.transformation.fun(), handles, constants);
   for (const nb::object& handle : names_.unnoted()) {
