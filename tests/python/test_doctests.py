@@ -25,7 +25,7 @@ def documented():
             yield name
 
 
-@pytest.mark.parametrize("name", documented())
+@pytest.mark.parametrize("name", list(documented()))
 def test_docstring(name):
     test = doctest.DocTestParser().get_doctest(getattr(mx, name).__doc__, {"mx": mx}, name, None, None)
     said = []

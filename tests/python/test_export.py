@@ -122,7 +122,8 @@ def test_every_op_comes_back_in_a_fresh_process(tmp_path):
         args = drawn(sample)
         where = str(tmp_path / f"{i}.mlxfn")
         mx.export_function(where, lambda *a: sample.outputs(*a), *args)
-        cases.append((sample.id, where, [(np.array(a), str(a.dtype).split(".")[-1].replace("bool", "bool_")) for a in args], [bits(a) for a in sample.outputs(*args)]))
+        given = [(np.array(a), str(a.dtype).split(".")[-1].replace("bool", "bool_")) for a in args]
+        cases.append((sample.id, where, given, [bits(a) for a in sample.outputs(*args)]))
     (tmp_path / "cases").write_bytes(pickle.dumps(cases))
     ran = subprocess.run([sys.executable, "-c", READER, os.path.dirname(__file__), tmp_path / "cases"],
                          capture_output=True, text=True)
@@ -441,6 +442,19 @@ def test_a_newer_version_is_named(exported, path):
         file.write(data[:8] + struct.pack("<I", 99) + data[12:])
     with pytest.raises(ValueError, match="has version 99 of the format"):
         mx.import_function(path)
+
+
+@pytest.mark.parametrize("text", [b"\xff", b"\xc0\x80", b"\xe2\x82", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"])
+def test_texts_that_are_not_utf8_are_refused(path, text):
+    mx.export_function(path, mx.sin, mx.array(1.0), metadata="#" * len(text))
+    data = open(path, "rb").read()
+    with open(path, "wb") as file:
+        file.write(with_right_checksum(data.replace(b"#" * len(text), text)))
+    with pytest.raises(ValueError, match="damaged: a text is not UTF-8"):
+        mx.import_function(path)
+    assert with_right_checksum(data) == data
+    mx.export_function(path, mx.sin, mx.array(1.0), metadata="aß€😀")
+    assert mx.import_function(path, True)[1] == "aß€😀"
 
 
 HOSTILE = textwrap.dedent("""
