@@ -484,6 +484,19 @@ def test_a_newer_version_is_named(exported, path):
         mx.import_function(path)
 
 
+@pytest.mark.parametrize("text", [b"\xff", b"\xc0\x80", b"\xe2\x82", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"])
+def test_texts_that_are_not_utf8_are_refused(path, text):
+    mx.export_function(path, mx.sin, mx.array(1.0), metadata="#" * len(text))
+    data = open(path, "rb").read()
+    with open(path, "wb") as file:
+        file.write(with_right_checksum(data.replace(b"#" * len(text), text)))
+    with pytest.raises(ValueError, match="damaged: a text is not UTF-8"):
+        mx.import_function(path)
+    assert with_right_checksum(data) == data
+    mx.export_function(path, mx.sin, mx.array(1.0), metadata="aß€😀")
+    assert mx.import_function(path, True)[1] == "aß€😀"
+
+
 HOSTILE = textwrap.dedent("""
     import resource, sys
     resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
