@@ -6,6 +6,7 @@
 #include "mlx_core/compile/cache.h"
 #include "mlx_core/compile/key.h"
 #include "mlx_core/compile/record.h"
+#include "mlx_core/transforms/closed_body.h"
 
 namespace mlx::core {
 
@@ -40,11 +41,11 @@ class Compiled {
  private:
   std::shared_ptr<const PlannedFunction> find(const std::vector<array>& args) {
     std::string key;
-    std::vector<Spec> specs;
     for (const array& arg : args) {
       append_spec(key, arg, !shapeless_);
-      specs.push_back({arg.shape(), arg.dtype()});
     }
+    Specs operands = specs_of(args);
+    std::span<const Spec> specs(operands.begin(), operands.size());
     for (size_t i = 0; std::shared_ptr<const PlannedFunction> known = recordings_.at(key, i); ++i) {
       if (misfit(*known, specs).empty()) {
         return known;

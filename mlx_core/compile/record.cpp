@@ -10,7 +10,9 @@
 #include "mlx_core/compile/shapeless.h"
 #include "mlx_core/random.h"
 #include "mlx_core/trace_level.h"
+#include "mlx_core/transforms/closed_body.h"
 #include "mlx_core/transforms/escape.h"
+#include "mlx_core/transforms/function.h"
 
 namespace mlx::core {
 
@@ -47,12 +49,13 @@ array placeholder(Frame& frame, const Spec& spec, bool symbolic_sizes, std::map<
   return frame.abstract(shape, spec.dtype);
 }
 
-std::vector<Spec> specs_of(std::span<const array> arrays) {
-  std::vector<Spec> specs;
-  for (const array& a : arrays) {
-    specs.push_back({a.shape(), a.dtype()});
+// Arrays of a transform around the recording have no place in operations that are made again from their parameters.
+void refuse_outer_arrays(const Frame& frame, const std::vector<array>& outputs, bool inside_another) {
+  for (const array& a : captured_by(frame, outputs)) {
+    if (a.node()->level != 0 && inside_another) {
+      fail("compile", "the function uses an array of a transform around it, of shape ", a.shape(), ".");
+    }
   }
-  return specs;
 }
 
 } // namespace
@@ -81,6 +84,7 @@ PlannedFunction record(const RecordedFunction& fun, std::span<const Spec> argume
       outputs.push_back(sequence.state());
     }
     if (symbolic_sizes) {
+      refuse_outer_arrays(frame, outputs, inside_another);
       recording.shapeless = std::make_shared<Shapeless>(*symbol_trace, frame.placeholders(), outputs);
     } else {
       recording.plan = Plan(frame, outputs, recording.constants);
@@ -105,7 +109,8 @@ std::vector<array> replay(
     const PlannedFunction& recording, std::span<const array> arguments, std::span<const array> hidden) {
   std::shared_ptr<const PlannedFunction> for_sizes;
   if (recording.shapeless) {
-    for_sizes = recording.shapeless->at(specs_of(arguments));
+    Specs specs = specs_of(arguments);
+    for_sizes = recording.shapeless->at({specs.begin(), specs.size()});
   }
   const PlannedFunction& planned = for_sizes ? *for_sizes : recording;
   auto run = [&](const array& key) {

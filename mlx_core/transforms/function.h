@@ -24,9 +24,6 @@ std::vector<array> run_body(const FunctionBody& body, Operands arguments);
 // An evaluated array as a leaf that no transform follows.
 array as_leaf(const array& a);
 
-// What lies between the frame's placeholders and the outputs uses these arrays from outside.
-std::vector<array> captured_by(const Frame& frame, const std::vector<array>& outputs);
-
 // The derivatives of a body. Operands without a tangent, or that are not wanted, are held constant: nothing is computed
 // for them, and their entry is empty.
 Tangents push_through(const FunctionBody& body, Operands primals, const Tangents& tangents);

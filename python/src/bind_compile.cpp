@@ -16,6 +16,7 @@ namespace {
 
 constexpr size_t traces_before_warning = 32;
 constexpr size_t reasons_kept = 16;
+constexpr size_t kinds_with_numbers = 16 * core::recordings_per_function;
 
 class Compiled final : public Transformation {
  public:
@@ -73,12 +74,11 @@ class Compiled final : public Transformation {
     if (runtime.empty()) {
       return runtime;
     }
-    CallKey without(key);
-    for (const CallKey::Number& number : key.numbers()) {
-      without.forget(number);
-    }
     std::lock_guard lock(mutex_);
-    std::vector<Numbers>& known = numbers_[without.bytes()];
+    if (numbers_.size() >= kinds_with_numbers) {
+      numbers_.clear(); // they are learnt again
+    }
+    std::vector<Numbers>& known = numbers_[key.bytes_without_numbers()];
     if (known.empty()) {
       known.resize(runtime.size());
       for (size_t i = 0; i < runtime.size(); ++i) {
@@ -101,12 +101,8 @@ class Compiled final : public Transformation {
     return key.bytes().substr(number.offset, number.size());
   }
   void fix_numbers(const CallKey& key) const {
-    CallKey without(key);
-    for (const CallKey::Number& number : key.numbers()) {
-      without.forget(number);
-    }
     std::lock_guard lock(mutex_);
-    for (Numbers& number : numbers_[without.bytes()]) {
+    for (Numbers& number : numbers_[key.bytes_without_numbers()]) {
       number.fixed = true;
     }
   }

@@ -34,9 +34,21 @@ class CallKey {
   // Objects that bytes() has only the hash of.
   const std::vector<nb::object>& objects() const { return objects_; }
   // Makes the key independent of this number's value.
-  void forget(const Number& number) { bytes_.replace(number.offset, number.size(), number.size(), '\xff'); }
+  void forget(const Number& number) { forget(number, bytes_); }
+  // The bytes of a key that is independent of all of them.
+  std::string bytes_without_numbers() const {
+    std::string bytes(bytes_);
+    for (const Number& number : numbers_) {
+      forget(number, bytes);
+    }
+    return bytes;
+  }
 
  private:
+  // The letter in front says so: no value can be taken for one that is left out.
+  static void forget(const Number& number, std::string& bytes) {
+    bytes.replace(number.offset - 1, number.size() + 1, number.size() + 1, '?');
+  }
   void add(PyObject* o);
   void add_object(PyObject* o);
   void add_text(PyObject* unicode);

@@ -200,3 +200,24 @@ TEST(a_compiled_function_runs_once_for_shapes_and_dtypes) {
   CHECK_MESSAGE(std::invalid_argument, "reads the value",
       compile([](const std::vector<array>& in) { return std::vector<array>{array(in[0].item<float>())}; })({y}));
 }
+
+TEST(a_shapeless_function_serves_other_sizes_and_sees_outer_arrays) {
+  int runs = 0;
+  auto body = [&](const std::vector<array>& in) {
+    ++runs;
+    return std::vector<array>{mean(sin(in[0]))};
+  };
+  VectorFunction f = compile(body, true);
+  for (int n : {2, 3, 5}) {
+    array x = full({n}, array(0.5f));
+    CHECK(near(f({x})[0].item<float>(), std::sin(0.5)));
+  }
+  CHECK_EQ(runs, 1);
+  // An array of a transform around the recording keeps its gradient.
+  Unary1 outer = [](const array& x) {
+    VectorFunction scaled =
+        compile([&](const std::vector<array>& in) { return std::vector<array>{sum(in[0] * x)}; }, true);
+    return scaled({array({1.0f, 2.0f})})[0];
+  };
+  CHECK_EQ(grad(outer)(array(3.0f)).item<float>(), 3.f);
+}
