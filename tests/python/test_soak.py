@@ -5,6 +5,7 @@ import os
 import pickle
 import tempfile
 import threading
+import warnings
 
 import mlx.core as mx
 import mlx.utils
@@ -404,7 +405,9 @@ FAILING_RULE.vjp(lambda x, c, o: error_in_function(x))
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_a_call_leaves_nothing(name):
     kept.clear()
-    assert growth.growth(CASES[name]) == {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # that a function is recorded often
+        assert growth.growth(CASES[name]) == {}
 
 
 @pytest.mark.grid(0.1)
@@ -425,5 +428,5 @@ def test_an_op_leaves_nothing(sample, dtype):
 def test_growth_is_found():
     """The measure itself."""
     hoard = []
-    assert growth.growth(lambda: hoard.append(X + 1))["nodes"] == 1
+    assert growth.growth(lambda: hoard.append(X + 1))["nodes"] == 2  # the sum and the number
     assert growth.growth(lambda: hoard.append(bytes(100000)))["bytes from malloc"] >= 100000
