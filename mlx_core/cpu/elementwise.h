@@ -75,6 +75,7 @@ enum class Body : uint16_t {
   minimum,
   logaddexp,
   arctan2,
+  gap,          // a == b ? 0 : a - b, so that equal infinities are no distance apart
   zero_times,   // a == 0 ? 0 : a * b, so that a zero cotangent hides an infinite or NaN derivative
   zero_divide,  // a == 0 ? 0 : a / b
   zero_product, // a == 0 or b == 0 ? 0 : a * b

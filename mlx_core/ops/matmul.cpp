@@ -223,7 +223,7 @@ array multiplied(const char* op, const array& a, const array& b, Dtype dtype) {
   return squeeze(y, left_out);
 }
 
-array scaled(const array& a, float by) { return by == 1 ? a : multiply(a, array(by, a.dtype())); }
+array scaled(const array& a, double by) { return by == 1 ? a : multiply(a, array(by, a.dtype())); }
 
 } // namespace
 
@@ -238,7 +238,7 @@ static constexpr OpInfo addmm_info{.name = "addmm",
     .example =
         ">>> mx.addmm(mx.array(1.0), mx.array([[1.0, 2.0]]), mx.array([[3.0], [4.0]]))\narray([[12]], dtype=float32)",
     .details = "c broadcasts to the product's shape. It is not read when beta is 0."};
-array addmm(const array& c, const array& a, const array& b, float alpha, float beta, StreamOrDevice s) {
+array addmm(const array& c, const array& a, const array& b, double alpha, double beta, StreamOrDevice s) {
   check_stream(s);
   Dtype dtype = promote_types(c.dtype(), promote_types(a.dtype(), b.dtype()));
   array y = scaled(multiplied("addmm", a, b, dtype), alpha);

@@ -31,6 +31,11 @@ inline array conj_of(const array& g) { return g.dtype().is_complex() ? conjugate
 // Derivatives meet tangents g through zero_times (ops.h): 0 where g is 0, elsewhere the product. The quotient likewise.
 array zero_divide(const array& g, const array& divisor);
 
+// Inside other ops: a - b, 0 where they are equal, infinities too, with the difference's derivative everywhere.
+array gap(const array& a, const array& b);
+// The neighbour of a towards b.
+array next_after(const array& a, const array& b);
+
 template <typename Op>
 class Unary final : public Elementwise {
  public:
