@@ -19,7 +19,7 @@ namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
 // product, and float64 through the C library.
 template <class D, class V>
 HWY_INLINE V less_multiple(D d, V x, V q, V m) {
-#ifdef HWY_NATIVE_FMA
+#if HWY_NATIVE_FMA
   (void)d;
   return hn::NegMulAdd(q, m, x);
 #else

@@ -1,6 +1,9 @@
 // Forward mode: walk the tape and let every primitive push its operands' tangents to its outputs.
+#include <algorithm>
+#include <cstring>
 #include <map>
 
+#include "mlx_core/cpu/copy.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/transforms/recording.h"
 
@@ -78,13 +81,30 @@ Tangents Recording::push(const Tangents& tangents) const {
   return out;
 }
 
+namespace {
+
+// Whether an array is known to be zeros without computing it: made by zeros or zeros_like, or computed before.
+bool known_zero(const array& a) {
+  if (!a.is_available()) {
+    return a.has_primitive() && std::strcmp(a.primitive().name(), "Broadcast") == 0 && known_zero(a.operands()[0]);
+  }
+  bool one_element = std::all_of(a.strides().begin(), a.strides().end(), [](int64_t stride) { return stride == 0; });
+  Shape shape = one_element ? Shape(a.shape().size(), 1) : a.shape();
+  std::vector<char> bytes(static_cast<size_t>(static_cast<int64_t>(size_of(shape)) * a.itemsize()));
+  cpu::read_strided(a.raw_data(), sizes_of(shape), a.strides(), a.itemsize(), 0,
+      static_cast<int64_t>(size_of(shape)), bytes.data());
+  return std::all_of(bytes.begin(), bytes.end(), [](char byte) { return byte == 0; });
+}
+
+} // namespace
+
 void check_tangent(const char* op, size_t i, const array& primal, const array& tangent) {
-  if (!primal.dtype().is_inexact()) {
+  if (!primal.dtype().is_inexact() && !known_zero(tangent)) {
     fail<TypeError>(op, "primals[", i, "] has dtype ", primal.dtype(), ", which has no derivative, but tangents[", i,
         "] is given, of dtype ", tangent.dtype(),
-        ". Give None (in C++ nullopt) for its tangent, take the array into the function, or cast it with astype.");
+        ". Give None, or zeros, for its tangent (in C++ nullopt or zeros), or cast the primal with astype.");
   }
-  if (tangent.dtype().is_complex() && !primal.dtype().is_complex()) {
+  if (tangent.dtype().is_complex() && primal.dtype().is_floating()) {
     fail<TypeError>(op, "tangents[", i, "] has dtype ", tangent.dtype(), " but primals[", i, "] has dtype ",
         primal.dtype(), ", whose tangents are real; take real(...) of it, or cast the primal with astype.");
   }

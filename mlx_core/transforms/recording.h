@@ -29,7 +29,7 @@ class Recording {
   Tape tape_;
 };
 
-// jvp where nullopt is the tangent zero: the only one that an integer or bool primal has.
+// jvp where nullopt is the tangent zero: it, or an array of zeros, is the only one that an integer or bool primal has.
 std::pair<std::vector<array>, std::vector<array>> jvp_of_given(
     const VectorFunction& fun, const std::vector<array>& primals, const Tangents& tangents);
 // Fails, naming `op`, for a tangent that primal i cannot have.

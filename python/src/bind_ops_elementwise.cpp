@@ -1,7 +1,6 @@
 // The elementwise ops: a loop over the registry, and those whose signature is not just operands.
 #include "mlx_core/registry.h"
 #include "python/src/bind_ops.h"
-#include "python/src/compared_number.h"
 
 namespace mlx::python {
 
@@ -19,22 +18,6 @@ void def_unary(nb::module_& m, const core::OpInfo& op) {
       nb::arg(), nb::arg("stream") = nb::none(), nb::sig(signature.c_str()), docstring_of(op).c_str());
 }
 
-// As to_arrays, of a comparison.
-std::pair<array, array> compared(ScalarOrArray a, ScalarOrArray b) {
-  if (is_array(a.object)) {
-    const array& left = read(a.object);
-    if (std::optional<array> right = try_to_compared(b.object, left.dtype())) {
-      return {left, *right};
-    }
-  } else if (is_array(b.object)) {
-    const array& right = read(b.object);
-    if (std::optional<array> left = try_to_compared(a.object, right.dtype())) {
-      return {*left, right};
-    }
-  }
-  return to_arrays(a, b);
-}
-
 void def_binary(nb::module_& m, const core::OpInfo& op) {
   std::string signature = "def " + std::string(op.name) +
                           "(a: scalar | array, b: scalar | array, /, stream: StreamOrDevice = None) -> array";
@@ -44,7 +27,7 @@ void def_binary(nb::module_& m, const core::OpInfo& op) {
         if (is_array(a.object) && is_array(b.object)) {
           return out(function(read(a.object), read(b.object), s));
         }
-        auto [x, y] = is_comparison(function) ? compared(a, b) : to_arrays(a, b);
+        auto [x, y] = to_arrays(a, b);
         return out(function(x, y, s));
       },
       nb::arg(), nb::arg(), nb::arg("stream") = nb::none(), nb::sig(signature.c_str()), docstring_of(op).c_str());

@@ -149,7 +149,7 @@ Args:
         array, or a tree of arrays.
     primals (list or tuple of array): Where to evaluate ``fun``.
     tangents (list or tuple of array): One per primal, of its shape. None is
-        zero, and the only tangent of an integer or bool primal.
+        zero: it, or zeros, is the only tangent of an integer or bool primal.
 
 Returns:
     tuple: The list of outputs, and a list with one array per output, of its

@@ -1,4 +1,4 @@
-"""Integer and bool arrays have no tangents: giving one is an error, None is none, and their tangents are float zeros."""
+"""Integer and bool arrays have no tangents: giving one is an error, None and zeros are none, and their tangents are float zeros."""
 
 import mlx.core as mx
 import numpy as np
@@ -20,6 +20,14 @@ def test_a_tangent_of_an_integer(name, tangent):
         mx.jvp(lambda i: i * 2.0, [primal], [given])
     values, tangents = mx.jvp(lambda x, i: x * i, [X, primal], [X, None])
     assert tangents[0].tolist() == values[0].tolist()
+
+
+@pytest.mark.parametrize("zeros", [mx.zeros_like, lambda i: mx.zeros((2,)), lambda i: mx.array([0, 0]), lambda i: None])
+def test_zeros_are_welcome(zeros):
+    _, tangents = mx.jvp(lambda x, i: x * i, [X, I], [X, zeros(I)])
+    assert tangents[0].tolist() == [1, 4]
+    compiled = mx.compile(lambda x, i: mx.jvp(lambda a, k: a * k, [x, i], [x, zeros(i)])[1][0])
+    assert compiled(X, I).tolist() == [1, 4]
 
 
 def test_none_is_zero():
