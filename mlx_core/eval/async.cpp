@@ -16,14 +16,18 @@ namespace {
 struct Worker {
   std::mutex mutex;
   std::condition_variable changed;
-  std::deque<std::vector<array>> queue;
+  struct Request {
+    std::vector<array> arrays;
+    void (*done)() = nullptr;
+  };
+  std::deque<Request> queue;
   bool started = false;
   bool busy = false;
   std::exception_ptr error; // the first since the last synchronize
 
-  void submit(std::vector<array> arrays) {
+  void submit(Request request) {
     std::lock_guard lock(mutex);
-    queue.push_back(std::move(arrays));
+    queue.push_back(std::move(request));
     if (!started) {
       started = true;
       std::thread([this] { loop(); }).detach();
@@ -33,7 +37,7 @@ struct Worker {
 
   // Drops what has not begun, and waits for the rest.
   void finish() {
-    std::deque<std::vector<array>> dropped;
+    std::deque<Request> dropped;
     std::unique_lock lock(mutex);
     dropped.swap(queue);
     changed.wait(lock, [this] { return !busy; });
@@ -52,17 +56,21 @@ struct Worker {
     std::unique_lock lock(mutex);
     for (;;) {
       changed.wait(lock, [this] { return !queue.empty(); });
-      std::vector<array> arrays = std::move(queue.front());
+      Request request = std::move(queue.front());
       queue.pop_front();
       busy = true;
       lock.unlock();
       std::exception_ptr caught;
       try {
-        eval(std::span<const array>(arrays));
+        eval(std::span<const array>(request.arrays));
       } catch (...) {
         caught = std::current_exception();
       }
-      arrays.clear();
+      request.arrays.clear();
+      if (request.done) {
+        request.done();
+        caught = nullptr;
+      }
       lock.lock();
       if (caught && !error) {
         error = caught;
@@ -99,7 +107,9 @@ void finish_background() {
   }
 }
 
-void async_eval(std::vector<array> arrays) { worker().submit(std::move(arrays)); }
+void async_eval(std::vector<array> arrays) { worker().submit({std::move(arrays)}); }
+
+void compute_in_background(array root, void (*done)()) { worker().submit({{std::move(root)}, done}); }
 
 void synchronize() {
   if (current_worker.load(std::memory_order_acquire)) {

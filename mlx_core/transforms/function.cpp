@@ -126,16 +126,17 @@ array as_leaf(const array& a) {
   return leaf;
 }
 
-std::vector<array> run_body(const FunctionBody& body, Operands arguments) {
+std::vector<array> run_body(const FunctionBody& body, std::vector<array> arguments) {
   throw_if_interrupted();
   LevelFloor outside(0);
-  std::vector<array> leaves;
-  leaves.reserve(arguments.size());
-  for (const array& argument : arguments) {
+  for (array& argument : arguments) {
     // Nodes of an open transform keep their operands: over many runs they would pile up.
-    leaves.push_back(argument.node()->level == 0 ? argument : as_leaf(argument));
+    if (argument.node()->level != 0) {
+      argument = as_leaf(argument);
+    }
   }
-  std::vector<array> results = replay(body, leaves);
+  std::vector<array> results = replay(body, arguments);
+  arguments.clear(); // what nobody else holds may be changed in place
   eval(std::span<const array>(results));
   return results;
 }

@@ -103,7 +103,7 @@ void bind_evaluation(nb::module_& m) {
   if (nb::hasattr(os, "register_at_fork")) {
     os.attr("register_at_fork")(nb::arg("before") = nb::cpp_function([] {
       WithoutGil released;
-      core::hold_evaluation();
+      core::pause_evaluation();
     }),
         nb::arg("after_in_parent") = nb::cpp_function(core::release_evaluation));
   }
