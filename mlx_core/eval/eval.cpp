@@ -4,10 +4,12 @@
 #include <mutex>
 #include <vector>
 
+#include "mlx_core/environment.h"
+#include "mlx_core/eval/background.h"
 #include "mlx_core/eval/fork.h"
 #include "mlx_core/eval/fuse.h"
-#include "mlx_core/eval/interrupt.h"
 #include "mlx_core/eval/observe.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/primitive.h"
 #include "mlx_core/trace_level.h"
 
@@ -22,19 +24,18 @@ namespace {
 
 // One evaluation at a time: it owns the scratch fields of all nodes. Recursive, because a primitive with a body
 // evaluates it.
-std::recursive_mutex& eval_mutex() {
-  alignas(std::recursive_mutex) static unsigned char storage[sizeof(std::recursive_mutex)];
-  static std::recursive_mutex* const mutex = [] {
+std::recursive_timed_mutex& eval_mutex() {
+  alignas(std::recursive_timed_mutex) static unsigned char storage[sizeof(std::recursive_timed_mutex)];
+  static std::recursive_timed_mutex* const mutex = [] {
+    check_environment();
     get_active_memory(); // the allocator's own handlers are registered first, hence run inside these
     // The forking thread takes part: it waits for the evaluation in progress. In the child the thread has another
     // identity, and could not unlock what it locked, so the mutex is made anew.
-    pthread_atfork(hold_evaluation, release_evaluation, [] { new (storage) std::recursive_mutex; });
-    return new (storage) std::recursive_mutex;
+    pthread_atfork(prepare_fork, after_fork, [] { new (storage) std::recursive_timed_mutex; });
+    return new (storage) std::recursive_timed_mutex;
   }();
   return *mutex;
 }
-
-std::atomic<bool (*)()> interrupt_check{nullptr};
 
 constexpr int32_t unseen = -1;
 constexpr int32_t on_stack = -2;
@@ -52,6 +53,7 @@ class Evaluation {
       flush_all();
     } catch (const Interrupted&) {
       abandon();
+      first_error_ = nullptr;
       throw;
     }
     order_.clear();
@@ -285,12 +287,22 @@ class Evaluation {
   void flush(Group& group) {
     throw_if_interrupted();
     std::exception_ptr error;
+    bool interrupted = false;
     try {
       if (is_eval_observed()) [[unlikely]] {
         observed_pass(group.all_nodes(), [&] { group.run(); });
       } else {
         group.run();
       }
+    } catch (const Interrupted&) {
+      if (!group.has_donated()) { // abandon() leaves its nodes lazy
+        throw;
+      }
+      // What they would be computed from again is half overwritten.
+      error = std::make_exception_ptr(std::runtime_error(
+          "[eval] The computation of this array was interrupted after it had begun to overwrite what it is computed "
+          "from; make the array again."));
+      interrupted = true;
     } catch (...) {
       error = std::current_exception();
     }
@@ -308,6 +320,10 @@ class Evaluation {
       }
     }
     group.close();
+    if (interrupted) {
+      first_error_ = nullptr;
+      throw Interrupted();
+    }
   }
 
   // --- leaving the evaluation ---
@@ -343,6 +359,7 @@ class Evaluation {
     }
     for (Node* node : order_) {
       if (node) {
+        node->buffer = BufferRef(); // it may have been allocated when the interrupt came
         forget(node);
       }
     }
@@ -368,26 +385,25 @@ Depth& depth() {
 
 } // namespace
 
-void hold_evaluation() { eval_mutex().lock(); }
+void hold_evaluation() {
+  std::recursive_timed_mutex& mutex = eval_mutex();
+  if (mutex.try_lock()) {
+    return;
+  }
+  // By the system's clock: the thread sanitizer does not know waits by the other one.
+  while (!mutex.try_lock_until(std::chrono::system_clock::now() + std::chrono::milliseconds(10))) {
+    throw_if_interrupted();
+  }
+}
 void release_evaluation() { eval_mutex().unlock(); }
 
-void set_interrupt_check(bool (*check)()) { interrupt_check.store(check); }
-
-void throw_if_interrupted() {
-  bool (*check)() = interrupt_check.load(std::memory_order_relaxed);
-  if (!check) {
-    return;
-  }
-  using Clock = std::chrono::steady_clock;
-  thread_local Clock::time_point last = Clock::now();
-  Clock::time_point now = Clock::now();
-  if (now - last < std::chrono::milliseconds(5)) {
-    return;
-  }
-  last = now;
-  if (check()) {
-    throw Interrupted();
-  }
+void prepare_fork() {
+  pause_background();
+  eval_mutex().lock();
+}
+void after_fork() {
+  eval_mutex().unlock();
+  resume_background();
 }
 
 void eval(std::span<const array> arrays) {
@@ -399,7 +415,8 @@ void eval(std::span<const array> arrays) {
   if (done) {
     return;
   }
-  std::lock_guard lock(eval_mutex());
+  hold_evaluation();
+  std::lock_guard lock(eval_mutex(), std::adopt_lock);
   for (const array& a : arrays) {
     if (a.is_available() && !is_traced(*a.node())) {
       a.node()->detach();

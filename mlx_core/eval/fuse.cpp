@@ -54,6 +54,7 @@ void Group::open(int new_id, const Shape& space) {
 
 void Group::close() {
   id = -1;
+  has_donated_ = false;
   outside_edges_ = 0;
   members.clear();
   sinks.clear();
@@ -130,6 +131,7 @@ BufferRef Group::take_donation(size_t step, const Node* member) {
         source->row_contiguous && source->offset == 0 && source->dtype.size() == member->dtype.size() &&
         !needed_outside(source) && size_of(source->shape) == size) {
       // The program has the pointer already; the node, which dies with this group, lets go of it.
+      has_donated_ = true;
       return std::move(source->buffer);
     }
   }

@@ -33,6 +33,8 @@ class Group {
   void run();
   // Whether run() gave this member storage.
   static bool was_computed(const Node* member) { return static_cast<bool>(member->buffer); }
+  // Whether run() has given the memory of an operand to a result.
+  bool has_donated() const { return has_donated_; }
   void close();
 
  private:
@@ -43,8 +45,9 @@ class Group {
   BufferRef take_donation(size_t step, const Node* member);
 
   cpu::Program program_;
-  size_t outside_edges_ = 0;      // operands that are not members: at least as many as sources
-  bool may_donate_ = true;        // no member is traced
+  size_t outside_edges_ = 0; // operands that are not members: at least as many as sources
+  bool may_donate_ = true;   // no member is traced
+  bool has_donated_ = false;
   std::vector<Node*> sources_;    // while running
   std::vector<int32_t> last_use_; // by slot: index of the last step that reads it
   std::vector<int32_t> free_scratch_;

@@ -6,7 +6,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/eval/background.h"
 #include "mlx_core/eval/fork.h"
-#include "mlx_core/eval/interrupt.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/primitive.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/convert.h"
