@@ -1,11 +1,9 @@
-// eval: the public entry to evaluation, and what stops it from outside.
-#include <chrono>
+// eval: the public entry to evaluation.
 #include <memory>
 #include <vector>
 
 #include "mlx_core/eval/evaluation.h"
 #include "mlx_core/eval/gate.h"
-#include "mlx_core/eval/interrupt.h"
 #include "mlx_core/trace_level.h"
 
 namespace mlx::core {
@@ -16,8 +14,6 @@ std::atomic<uint64_t> oldest_open_frame{UINT64_MAX};
 thread_local const char* RecordingScope::innermost = nullptr;
 
 namespace {
-
-std::atomic<bool (*)()> interrupt_check{nullptr};
 
 // Evaluations nest when a primitive evaluates its body; each depth of each thread keeps its working memory.
 struct Depth {
@@ -55,25 +51,6 @@ bool wait_for_others(const Evaluation& evaluation) {
 }
 
 } // namespace
-
-void set_interrupt_check(bool (*check)()) { interrupt_check.store(check); }
-
-void throw_if_interrupted() {
-  bool (*check)() = interrupt_check.load(std::memory_order_relaxed);
-  if (!check) {
-    return;
-  }
-  using Clock = std::chrono::steady_clock;
-  thread_local Clock::time_point last = Clock::now();
-  Clock::time_point now = Clock::now();
-  if (now - last < std::chrono::milliseconds(5)) {
-    return;
-  }
-  last = now;
-  if (check()) {
-    throw Interrupted();
-  }
-}
 
 void eval(std::span<const array> arrays) {
   bool done = true;

@@ -6,8 +6,8 @@
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/eval/donate.h"
 #include "mlx_core/eval/gate.h"
-#include "mlx_core/eval/interrupt.h"
 #include "mlx_core/eval/observe.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/primitive.h"
 #include "mlx_core/trace_level.h"
 
@@ -41,6 +41,13 @@ void share_operand(Node* node) {
   node->strides = operand->strides;
   node->row_contiguous = operand->row_contiguous;
   std::copy(std::begin(operand->inline_value), std::end(operand->inline_value), node->inline_value);
+}
+
+// What an array says for ever whose computation was stopped too late to begin again.
+std::exception_ptr lost_to_interruption() {
+  return std::make_exception_ptr(std::runtime_error(
+      "[eval] The computation of this array was interrupted after it had begun to overwrite what it is computed from; "
+      "make the array again."));
 }
 
 bool is_interruption(const std::exception_ptr& error) {
@@ -229,10 +236,11 @@ bool Evaluation::apply(Node* node) {
     if (!donation.is_taken()) {
       throw;
     }
-    set_failed(node, std::current_exception(), true);
     if (is_interruption(std::current_exception())) {
+      set_failed(node, lost_to_interruption(), true);
       throw;
     }
+    set_failed(node, std::current_exception(), true);
     return false;
   }
 }
@@ -414,7 +422,7 @@ void Evaluation::flush(Group& group) {
     for (Node* node : *list) {
       if (error) {
         node->buffer = BufferRef();
-        interrupted && !gutted ? give_back(node) : set_failed(node, error, gutted);
+        interrupted && !gutted ? give_back(node) : set_failed(node, interrupted ? lost_to_interruption() : error, gutted);
       } else if (Group::was_computed(node)) {
         finish(node);
       } else {
@@ -440,6 +448,7 @@ void Evaluation::finish(Node* node) {
 }
 
 void Evaluation::give_back(Node* node) {
+  node->buffer = BufferRef(); // it may have been allocated when the interrupt came
   claims_.release(node);
   node->state.store(Node::State::lazy, std::memory_order_release);
   wake_waiting();

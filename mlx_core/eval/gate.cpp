@@ -11,11 +11,12 @@
 #include <vector>
 
 #include "mlx_core/allocator.h"
+#include "mlx_core/environment.h"
+#include "mlx_core/eval/background.h"
 #include "mlx_core/eval/evaluation.h"
 #include "mlx_core/eval/fork.h"
-#include "mlx_core/eval/interrupt.h"
 #include "mlx_core/eval/observe.h"
-#include "mlx_core/eval/pressure.h"
+#include "mlx_core/eval/pressure.h"#include "mlx_core/interrupt.h"
 
 namespace mlx::core {
 
@@ -41,14 +42,15 @@ struct Gate {
 std::atomic<int> waiting{0};       // threads that wait for nodes
 std::atomic<bool> pausing{false};  // Gate::pausing, to be asked cheaply
 
-void before_fork();
-void after_fork_in_parent();
-void after_fork_in_child();
+void lock_for_fork();
+void unlock_in_parent();
+void begin_in_child();
 
 Gate& gate() {
   static Gate* const instance = [] {
+    check_environment();
     get_active_memory(); // the allocator's own handlers are registered first, hence run inside these
-    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    pthread_atfork(lock_for_fork, unlock_in_parent, begin_in_child);
     return new Gate;
   }();
   return *instance;
@@ -71,7 +73,7 @@ void wait(std::unique_lock<std::mutex>& lock, Done done, bool interruptible) {
 void hold(bool pause) {
   Gate& g = gate();
   std::unique_lock lock(g.mutex);
-  wait(lock, [&] { return !g.is_held_by_another(); }, false);
+  wait(lock, [&] { return !g.is_held_by_another(); }, !pause);
   ++g.holds;
   g.holder = std::this_thread::get_id();
   if (pause) {
@@ -79,24 +81,30 @@ void hold(bool pause) {
     pausing.store(true);
   }
   int mine = own.empty() ? 0 : 1;
-  wait(lock, [&] { return g.threads - (g.pausing ? g.paused : 0) <= mine; }, false);
+  auto still = [&] { return g.threads - (g.pausing ? g.paused : 0) <= mine; };
+  try {
+    wait(lock, still, !pause);
+  } catch (const Interrupted&) { // without the lock
+    release_evaluation();
+    throw;
+  }
 }
 
-void before_fork() {
-  hold(true);
+void lock_for_fork() {
+  prepare_fork();
   gate().planning.lock();
   gate().mutex.lock();
 }
 
-void after_fork_in_parent() {
+void unlock_in_parent() {
   gate().mutex.unlock();
   gate().planning.unlock();
-  release_evaluation();
+  after_fork();
 }
 
 // The other threads are gone, and what they were computing is nobody's. Locks are made anew: this thread has another
 // identity now and could not unlock them.
-void after_fork_in_child() {
+void begin_in_child() {
   Gate& g = gate();
   new (&g.planning) std::mutex;
   new (&g.mutex) std::mutex;
@@ -119,7 +127,15 @@ void after_fork_in_child() {
 } // namespace
 
 void hold_evaluation() { hold(false); }
-void pause_evaluation() { hold(true); }
+
+void prepare_fork() {
+  pause_background();
+  hold(true);
+}
+void after_fork() {
+  release_evaluation();
+  resume_background();
+}
 
 void release_evaluation() {
   Gate& g = gate();

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <map>
 
-#include "mlx_core/eval/interrupt.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/tape.h"

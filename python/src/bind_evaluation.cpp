@@ -6,7 +6,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/eval/background.h"
 #include "mlx_core/eval/fork.h"
-#include "mlx_core/eval/interrupt.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/primitive.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/convert.h"
@@ -103,9 +103,9 @@ void bind_evaluation(nb::module_& m) {
   if (nb::hasattr(os, "register_at_fork")) {
     os.attr("register_at_fork")(nb::arg("before") = nb::cpp_function([] {
       WithoutGil released;
-      core::pause_evaluation();
+      core::prepare_fork();
     }),
-        nb::arg("after_in_parent") = nb::cpp_function(core::release_evaluation));
+        nb::arg("after_in_parent") = nb::cpp_function(core::after_fork));
   }
 
   m.def(

@@ -7,7 +7,7 @@
 
 #include "mlx_core/debug.h"
 #include "mlx_core/error.h"
-#include "mlx_core/eval/interrupt.h"
+#include "mlx_core/interrupt.h"
 #include "python/src/bind.h"
 
 namespace mlx::python {

@@ -3,7 +3,7 @@
 #include <thread>
 
 #include "check.h"
-#include "mlx_core/eval/interrupt.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/mlx.h"
 #include "mlx_core/primitive.h"
 
