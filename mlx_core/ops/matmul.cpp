@@ -1,4 +1,7 @@
 // Matrix products.
+#include <algorithm>
+#include <cmath>
+
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/gemm.h"
 #include "mlx_core/error.h"
@@ -10,58 +13,6 @@ namespace mlx::core {
 
 namespace {
 
-// A stack of matrices as BLAS can read it. Axes that repeat one matrix keep stride 0.
-struct Stack {
-  BufferRef copy;
-  cpu::Matrix matrix;
-  Strides batch;
-};
-
-// BLAS reads rows or columns of consecutive elements, `leading` apart; transposes need no copy.
-bool readable(int64_t& row_stride, int64_t& column_stride, int64_t rows, int64_t columns) {
-  if (rows == 1) {
-    row_stride = column_stride == 1 ? std::max<int64_t>(columns, 1) : 1;
-  } else if (columns == 1) {
-    column_stride = row_stride == 1 ? rows : 1;
-  }
-  return (column_stride == 1 && row_stride >= std::max<int64_t>(columns, 1)) ||
-         (row_stride == 1 && column_stride >= std::max<int64_t>(rows, 1));
-}
-
-Stack stack_of(const array& x) {
-  size_t outer = x.shape().size() - 2;
-  Sizes shape = sizes_of(x.shape());
-  Strides strides = x.strides();
-  int64_t rows = shape[outer], columns = shape[outer + 1];
-  int64_t row_stride = strides[outer], column_stride = strides[outer + 1];
-  Stack out{{}, {x.raw_data(), 0, 0}, Strides(strides.begin(), strides.begin() + outer)};
-  if (!readable(row_stride, column_stride, rows, columns)) {
-    Shape distinct;
-    for (size_t i = 0; i < outer; ++i) {
-      shape[i] = strides[i] == 0 ? 1 : shape[i];
-    }
-    for (int64_t length : shape) {
-      distinct.push_back(length);
-    }
-    Strides packed = row_major_strides(distinct);
-    out.copy = allocate(static_cast<size_t>(static_cast<int64_t>(size_of(distinct)) * x.itemsize()));
-    cpu::copy_strided(x.raw_data(), strides, out.copy->data, packed, shape, x.itemsize());
-    out.matrix.data = out.copy->data;
-    for (size_t i = 0; i < outer; ++i) {
-      out.batch[i] = strides[i] == 0 ? 0 : packed[i];
-    }
-    row_stride = std::max<int64_t>(columns, 1);
-    column_stride = 1;
-  }
-  out.matrix.row_stride = row_stride;
-  out.matrix.column_stride = column_stride;
-  return out;
-}
-
-cpu::Matrix at(const cpu::Matrix& m, int64_t elements, int item_size) {
-  return {static_cast<const char*>(m.data) + elements * item_size, m.row_stride, m.column_stride};
-}
-
 array adjoint(const array& a) { return conj_of(swapaxes(a, -2, -1)); }
 
 } // namespace
@@ -72,11 +23,12 @@ class Matmul final : public Primitive {
   static constexpr OpInfo info{.name = "matmul",
       .primitive = "Matmul",
       .summary = "The matrix product.",
-      .accepts = Dtypes::inexact,
       .example = ">>> mx.matmul(mx.array([[1.0, 2.0]]), mx.array([[3.0], [4.0]]))\narray([[11]], dtype=float32)",
       .details =
           "Axes before the last two are a batch and broadcast. A one-dimensional a is a row, a one-dimensional b a "
-          "column, and that axis is left out of the result. At least one of the arguments is floating or complex."};
+          "column, and that axis is left out of the result. Integers wrap; of bools, an element is whether any pair is "
+          "true. float32 and float64 subnormals count as zeros. The bits of the result depend on shapes and values "
+          "alone, not on how the operands lie in memory."};
 
   const char* name() const override { return info.primitive; }
   Dependence dependence() const override { return Dependence::contracts_axes; }
@@ -91,12 +43,13 @@ class Matmul final : public Primitive {
     if (size_of(y.shape()) == 0) {
       return;
     }
-    Stack a = stack_of(operands[0]), b = stack_of(operands[1]);
     size_t outer = y.shape().size() - 2;
     int64_t m = y.shape()[outer], n = y.shape()[outer + 1], k = operands[0].shape()[outer + 1];
-    Sizes batch = sizes_of(y.shape());
-    Strides out = y.strides();
-    int64_t* strides[] = {a.batch.data(), b.batch.data(), out.data()};
+    Sizes batch(y.shape().begin(), y.shape().begin() + outer);
+    Strides of_a = operands[0].strides(), of_b = operands[1].strides();
+    cpu::Matrix a{operands[0].raw_data(), of_a[outer], of_a[outer + 1]};
+    cpu::Matrix b{operands[1].raw_data(), of_b[outer], of_b[outer + 1]};
+    int64_t* strides[] = {of_a.data(), of_b.data()};
     int axes = cpu::collapse_axes(static_cast<int>(outer), batch.data(), strides);
     // The last batch axis goes to the kernel, the others are walked here.
     auto last = static_cast<size_t>(axes > 0 ? axes - 1 : 0);
@@ -105,18 +58,17 @@ class Matmul final : public Primitive {
       products *= batch[i];
     }
     for (int64_t p = 0; p < products; ++p) {
-      int64_t from_a = 0, from_b = 0, to = 0;
+      int64_t from_a = 0, from_b = 0;
       for (int64_t rest = p, i = static_cast<int64_t>(last) - 1; i >= 0; --i) {
         auto axis = static_cast<size_t>(i);
         int64_t index = rest % batch[axis];
         rest /= batch[axis];
-        from_a += index * a.batch[axis];
-        from_b += index * b.batch[axis];
-        to += index * out[axis];
+        from_a += index * of_a[axis];
+        from_b += index * of_b[axis];
       }
-      cpu::gemm(y.dtype(), lanes, m, n, k, 1, at(a.matrix, from_a, y.itemsize()), axes > 0 ? a.batch[last] : 0,
-          at(b.matrix, from_b, y.itemsize()), axes > 0 ? b.batch[last] : 0, 0,
-          static_cast<char*>(y.mutable_data()) + to * y.itemsize(), m * n);
+      cpu::gemm(y.dtype(), lanes, m, n, k, cpu::offset(a, from_a, y.dtype()), axes > 0 ? of_a[last] : 0,
+          cpu::offset(b, from_b, y.dtype()), axes > 0 ? of_b[last] : 0,
+          static_cast<char*>(y.mutable_data()) + p * lanes * m * n * y.itemsize());
     }
   }
   // d(ab) = da b + a db
@@ -161,10 +113,6 @@ struct Factors {
 };
 
 Factors checked(const char* op, const array& a, const array& b, Dtype dtype) {
-  if (!dtype.is_inexact()) {
-    fail(op, "a is ", a.dtype(), " and b is ", b.dtype(),
-        "; products of integer matrices are not supported, so convert one to a floating dtype.");
-  }
   if (a.ndim() == 0 || b.ndim() == 0) {
     fail(op, "a has shape ", a.shape(), " and b has shape ", b.shape(), "; both need at least one dimension.");
   }
@@ -186,6 +134,10 @@ Factors checked(const char* op, const array& a, const array& b, Dtype dtype) {
 
 array product(const char* op, const array& a, const array& b) {
   static const PrimitiveRef& one = *new PrimitiveRef(make_primitive<Matmul>());
+  if (b.ndim() > 2 && a.ndim() >= b.ndim() &&
+      std::all_of(b.shape().begin(), b.shape().end() - 2, [](Dim d) { return surely_equal(d, 1); })) {
+    return product(op, a, flatten(b, 0, -2));
+  }
   if (b.ndim() == 2 && a.ndim() > 2) {
     // One matrix for the whole batch: the rows of all lanes make one product.
     array rows = applied(one, {flatten(a, 0, -2), b});
@@ -234,13 +186,18 @@ array matmul(const array& a, const array& b, StreamOrDevice s) {
 
 static constexpr OpInfo addmm_info{.name = "addmm",
     .summary = "alpha * (a @ b) + beta * c.",
-    .accepts = Dtypes::inexact,
     .example =
         ">>> mx.addmm(mx.array(1.0), mx.array([[1.0, 2.0]]), mx.array([[3.0], [4.0]]))\narray([[12]], dtype=float32)",
-    .details = "c broadcasts to the product's shape. It is not read when beta is 0."};
+    .details =
+        "c broadcasts to the product's shape. It is not read when beta is 0. Raises ValueError when alpha or beta is no "
+        "whole number and the arrays are integers."};
 array addmm(const array& c, const array& a, const array& b, float alpha, float beta, StreamOrDevice s) {
   check_stream(s);
   Dtype dtype = promote_types(c.dtype(), promote_types(a.dtype(), b.dtype()));
+  if (!dtype.is_inexact() && (std::trunc(alpha) != alpha || std::trunc(beta) != beta)) {
+    fail("addmm", "alpha is ", alpha, " and beta is ", beta, ", but c, a and b make ", dtype,
+        ", which holds whole numbers only; convert one of them to a floating dtype.");
+  }
   array y = scaled(multiplied("addmm", a, b, dtype), alpha);
   if (!(broadcast_shapes("addmm", c.shape(), y.shape()) == y.shape())) {
     fail("addmm", "c of shape ", c.shape(), " does not broadcast to the product's shape ", y.shape(), ".");
