@@ -8,6 +8,7 @@
 #include "mlx_core/ops.h"
 #include "mlx_core/transforms.h"
 #include "python/src/convert.h"
+#include "python/src/descent.h"
 #include "python/src/dlpack.h"
 #include "python/src/exceptions.h"
 
@@ -65,9 +66,13 @@ nb::object list_of(const array& a, int axis, const char* from) {
   if (axis == a.ndim()) {
     return element_object(from, a.dtype());
   }
+  Descent guard(" in tolist of an array with many axes");
   Py_ssize_t n = static_cast<Py_ssize_t>(static_cast<int64_t>(a.shape()[static_cast<size_t>(axis)]));
   int64_t step = n > 0 ? a.strides()[static_cast<size_t>(axis)] * a.itemsize() : 0;
   nb::object list = nb::steal(PyList_New(n));
+  if (!list.is_valid()) {
+    throw nb::python_error();
+  }
   for (Py_ssize_t i = 0; i < n; ++i, from += step) {
     PyList_SET_ITEM(list.ptr(), i, list_of(a, axis + 1, from).release().ptr());
   }

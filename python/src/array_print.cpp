@@ -9,6 +9,7 @@
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms.h"
 #include "python/src/convert.h"
+#include "python/src/descent.h"
 
 namespace mlx::python {
 
@@ -34,6 +35,10 @@ class Text {
     if (axis == a_.ndim()) {
       element(data_ + index * a_.itemsize());
       return;
+    }
+    Descent guard(" while printing an array with many axes");
+    if (out_.size() > longest) {
+      core::fail("repr", "the text of an array of shape ", a_.shape(), " would be longer than ", longest, " characters.");
     }
     bool last = axis == a_.ndim() - 1;
     int64_t n = a_.shape(axis), stride = a_.strides()[static_cast<size_t>(axis)];
@@ -84,6 +89,8 @@ class Text {
     out_.append(text, std::min(static_cast<size_t>(n), sizeof text - 1));
   }
 
+  static constexpr size_t longest = size_t{1} << 28; // six elements an axis are soon too many
+
   const array& a_;
   const char* data_;
   std::string out_;
@@ -112,7 +119,7 @@ int checked_precision(int digits) {
 
 std::string to_text(const array& a) {
   std::optional<core::BatchedView> batched = a.node()->level != 0 ? core::batched_view(a) : std::nullopt;
-  const array& shown = batched ? batched->value : a;
+  array shown = batched ? batched->value : a; // another thread may rebind the handle while it is evaluated
   try {
     evaluate(shown);
   } catch (const core::NoValue&) {

@@ -4,6 +4,7 @@
 #include "mlx_core/error.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/chosen_arguments.h"
+#include "python/src/descent.h"
 
 namespace mlx::python {
 
@@ -53,6 +54,7 @@ class CheckedArguments {
     }
     nb::object built = tree_.build(leaves);
     nb::object args = several_ ? nb::object(nb::tuple(built)) : nb::object(nb::make_tuple(built));
+    Descent guard(" in a transformed function");
     nb::object result = nb::steal(PyObject_CallObject(fun.ptr(), args.ptr()));
     if (!result.is_valid()) {
       throw nb::python_error();

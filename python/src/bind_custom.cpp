@@ -3,6 +3,8 @@
 #include "mlx_core/transforms.h"
 #include "mlx_core/transforms/custom.h"
 #include "python/src/bind_transforms.h"
+#include "python/src/descent.h"
+#include "python/src/made.h"
 #include "python/src/traced_call.h"
 #include "python/src/transformed.h"
 
@@ -24,6 +26,7 @@ core::Tangent derivative(const nb::object& value, const char* what) {
 }
 
 nb::object called(nb::handle rule, const nb::tuple& args, const nb::object& kwargs) {
+  Descent guard(" in a transformed function");
   nb::object result = nb::steal(PyObject_Call(rule.ptr(), args.ptr(), kwargs.ptr()));
   if (!result.is_valid()) {
     throw nb::python_error();
@@ -63,11 +66,12 @@ class CustomFunction {
 
   nb::object call(nb::args args, nb::kwargs kwargs) const {
     if (!vjp_.is_valid() && !jvp_.is_valid() && !vmap_.is_valid()) {
-      return called(fun_, args, kwargs);
+      nb::object fun = *fun_; // kept while it runs
+      return called(fun, args, kwargs);
     }
     std::vector<array> arrays;
     auto call = make_locked<TracedCall>(args, kwargs, arrays);
-    auto fun = [&](const std::vector<array>& in) { return call->run(fun_, in); };
+    auto fun = [&](const std::vector<array>& in) { return call->run(*fun_, in); };
     std::vector<array> outputs = core::call_with_rules(fun, arrays, rules(call));
     return call->output->build(outputs);
   }
@@ -75,7 +79,7 @@ class CustomFunction {
   void set_vjp(nb::object rule) { vjp_ = check("the vjp rule", std::move(rule)); }
   void set_jvp(nb::object rule) { jvp_ = check("the jvp rule", std::move(rule)); }
   void set_vmap(nb::object rule) { vmap_ = check("the vmap rule", std::move(rule)); }
-  nb::object fun() const { return fun_; }
+  nb::object fun() const { return *fun_; }
 
   static int traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(Py_TYPE(self));
@@ -89,11 +93,11 @@ class CustomFunction {
     return 0;
   }
   static int clear(PyObject* self) {
-    CustomFunction* f = nb::inst_ptr<CustomFunction>(self);
-    f->vjp_.reset();
-    f->jvp_.reset();
-    f->vmap_.reset();
-    f->fun_ = nb::none();
+    if (nb::inst_ready(self)) {
+      CustomFunction* f = nb::inst_ptr<CustomFunction>(self);
+      f->vjp_ = f->jvp_ = f->vmap_ = Link();
+      f->fun_ = nb::object(nb::none());
+    }
     return 0;
   }
 
@@ -113,7 +117,7 @@ class CustomFunction {
     auto rules = std::make_shared<core::CustomRules>();
     rules->ruled = call->positional.array_count();
     if (jvp_.is_valid()) {
-      rules->jvp = [call, rule = hold(jvp_)](const std::vector<array>& primals, const core::Tangents& tangents) {
+      rules->jvp = [call, rule = hold(*jvp_)](const std::vector<array>& primals, const core::Tangents& tangents) {
         nb::object positional = call->positional.build(primals);
         nb::object directions = call->positional.build(std::span<const std::optional<array>>(tangents));
         nb::object result = called(*rule, nb::make_tuple(argument_or_tuple(positional), argument_or_tuple(directions)),
@@ -126,7 +130,7 @@ class CustomFunction {
       };
     }
     if (vjp_.is_valid()) {
-      rules->vjp = [call, rule = hold(vjp_)](const std::vector<array>& primals, const std::vector<array>& cotangents,
+      rules->vjp = [call, rule = hold(*vjp_)](const std::vector<array>& primals, const std::vector<array>& cotangents,
                        const std::vector<array>& outputs) {
         nb::object positional = call->positional.build(primals);
         nb::object result = called(*rule,
@@ -142,7 +146,7 @@ class CustomFunction {
       };
     }
     if (vmap_.is_valid()) {
-      rules->vmap = [call, rule = hold(vmap_)](const std::vector<array>& inputs, const core::MapAxes& axes) {
+      rules->vmap = [call, rule = hold(*vmap_)](const std::vector<array>& inputs, const core::MapAxes& axes) {
         return mapped(*call, *rule, inputs, axes);
       };
     }
@@ -179,7 +183,7 @@ class CustomFunction {
     return out;
   }
 
-  nb::object fun_, vjp_, jvp_, vmap_;
+  Link fun_, vjp_, jvp_, vmap_;
 };
 
 class Checkpoint final : public Transformation {
@@ -244,7 +248,7 @@ Example:
       .def(
           "vjp",
           [](nb::handle_t<CustomFunction> self, nb::object f) {
-            nb::inst_ptr<CustomFunction>(self)->set_vjp(std::move(f));
+            made<CustomFunction>(self).set_vjp(std::move(f));
             return nb::borrow(self);
           },
           nb::arg("f"),
@@ -259,7 +263,7 @@ Args:
       .def(
           "jvp",
           [](nb::handle_t<CustomFunction> self, nb::object f) {
-            nb::inst_ptr<CustomFunction>(self)->set_jvp(std::move(f));
+            made<CustomFunction>(self).set_jvp(std::move(f));
             return nb::borrow(self);
           },
           nb::arg("f"),
@@ -273,7 +277,7 @@ Args:
       .def(
           "vmap",
           [](nb::handle_t<CustomFunction> self, nb::object f) {
-            nb::inst_ptr<CustomFunction>(self)->set_vmap(std::move(f));
+            made<CustomFunction>(self).set_vmap(std::move(f));
             return nb::borrow(self);
           },
           nb::arg("f"),

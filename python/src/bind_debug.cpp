@@ -6,6 +6,7 @@
 #include "python/src/bind_transforms.h"
 #include "python/src/convert.h"
 #include "python/src/gil.h"
+#include "python/src/made.h"
 #include "python/src/origins.h"
 
 namespace mlx::python {
@@ -95,7 +96,7 @@ void bind_debug_nans(nb::module_& m) {
   nb::class_<DebugNans>(m, "_DebugNans")
       .def("__enter__",
           [](nb::object self) {
-            nb::inst_ptr<DebugNans>(self)->enter();
+            made<DebugNans>(self).enter();
             return self;
           })
       .def(
@@ -144,7 +145,7 @@ void bind_profile(nb::module_& m) {
   nb::class_<Profile>(m, "_Profile", "What was computed in a ``with mx.profile() as p:`` block.")
       .def("__enter__",
           [](nb::object self) {
-            nb::inst_ptr<Profile>(self)->enter();
+            made<Profile>(self).enter();
             return self;
           })
       .def(

@@ -90,7 +90,7 @@ Dim remainder(Dim a, Dim b) { return a - floor_divided(a, b) * b; }
 
 } // namespace
 
-bool is_dim(PyObject* o) { return Py_TYPE(o) == dim_type; }
+bool is_dim(PyObject* o) { return Py_TYPE(o) == dim_type && nb::inst_ready(o); }
 Dim dim_of(PyObject* o) { return *nb::inst_ptr<Dim>(nb::handle(o)); }
 nb::object dim_object(Dim size) {
   return size.is_symbolic() ? nb::cast(size) : nb::object(nb::int_(static_cast<int64_t>(size)));

@@ -8,6 +8,7 @@
 #include "python/src/bind_transforms.h"
 #include "python/src/chunk_size.h"
 #include "python/src/convert.h"
+#include "python/src/owned_items.h"
 #include "python/src/transformed.h"
 
 namespace mlx::python {
@@ -83,14 +84,16 @@ class Vmap final : public Transformation {
       args.trees.emplace_back(value, args.leaves);
     }
     args.axes.reserve(args.leaves.size());
-    PyObject* axes = in_axes_.ptr();
-    bool per_argument = PyTuple_Check(axes) || PyList_Check(axes);
-    if (per_argument && PySequence_Fast_GET_SIZE(axes) != static_cast<Py_ssize_t>(call.positional)) {
-      if (call.positional != 1) {
-        fail("vmap", "in_axes has ", PySequence_Fast_GET_SIZE(axes), " entries but the function was called with ",
-            call.positional, " positional arguments.");
+    std::optional<Items> per_argument;
+    if (PyTuple_Check(in_axes_.ptr()) || PyList_Check(in_axes_.ptr())) {
+      per_argument.emplace(in_axes_.ptr());
+      if (per_argument->size() != call.positional) {
+        if (call.positional != 1) {
+          fail("vmap", "in_axes has ", per_argument->size(), " entries but the function was called with ",
+              call.positional, " positional arguments.");
+        }
+        per_argument.reset(); // the axes of a single argument, without a tuple around them
       }
-      per_argument = false; // the axes of a single argument, without a tuple around them
     }
     std::vector<nb::object> named = named_axes(call);
     for (size_t i = 0; i < call.values.size(); ++i) {
@@ -99,7 +102,7 @@ class Vmap final : public Transformation {
         continue;
       }
       nb::handle prefix = !named.empty() ? nb::handle(named[i])
-                          : per_argument ? nb::handle(PySequence_Fast_GET_ITEM(axes, i))
+                          : per_argument ? nb::handle((*per_argument)[i])
                                          : nb::handle(in_axes_);
       if (PyLong_CheckExact(prefix.ptr()) || prefix.is_none()) {
         args.axes.resize(args.axes.size() + args.trees[i].leaf_count(), nb::borrow(prefix));
@@ -121,13 +124,14 @@ class Vmap final : public Transformation {
       return found;
     }
     nb::dict axes = nb::borrow<nb::dict>(in_axes_);
+    Entries entries(axes.ptr());
     nb::list names;
     for (size_t i = 0; i < call.values.size(); ++i) {
       nb::str name(argument_name(call, i).c_str());
       names.append(name);
       found.push_back(axes.contains(name) ? nb::object(axes[name]) : nb::object(nb::int_(0)));
     }
-    for (auto [name, axis] : axes) {
+    for (const auto& [name, axis] : entries) {
       if (PySequence_Contains(names.ptr(), name.ptr()) == 1) {
         continue;
       }

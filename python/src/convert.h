@@ -106,6 +106,10 @@ Axes axes_from_args(const char* op, nb::handle args);
 
 bool to_stream_or_device(PyObject* o, StreamOrDevice& out);
 
+// A tuple of the items of a sequence that is neither a list nor a tuple; null, without a Python error, when it is none,
+// fails, or does not come to an end.
+nb::object items_of_sequence(PyObject* o);
+
 } // namespace mlx::python
 
 namespace nanobind::detail {
@@ -164,6 +168,29 @@ struct type_caster<mlx::python::ScalarOrArray> {
   bool from_python(handle src, uint32_t, cleanup_list*) noexcept {
     value.object = src.ptr();
     return mlx::python::is_scalar_or_array(src.ptr());
+  }
+};
+
+// As nanobind's, which holds the items of a list borrowed while it looks at them.
+template <>
+struct type_caster<std::vector<mlx::core::array>> : list_caster<std::vector<mlx::core::array>, mlx::core::array> {
+  using Base = list_caster<std::vector<mlx::core::array>, mlx::core::array>;
+  bool from_python(handle src, uint32_t flags, cleanup_list* cleanup) noexcept {
+    PyObject* o = src.ptr();
+    if (PyTuple_CheckExact(o)) {
+      return Base::from_python(src, flags, cleanup);
+    }
+    if (PyList_CheckExact(o)) {
+      Py_ssize_t i = 0, n = PyList_GET_SIZE(o);
+      while (i < n && Py_TYPE(PyList_GET_ITEM(o, i)) == mlx::python::array_type && inst_ready(PyList_GET_ITEM(o, i))) {
+        ++i;
+      }
+      if (i == n) { // nothing of the user's runs
+        return Base::from_python(src, flags, cleanup);
+      }
+    }
+    object items = PyList_CheckExact(o) ? steal(PyList_AsTuple(o)) : mlx::python::items_of_sequence(o);
+    return items.is_valid() && Base::from_python(items, flags, cleanup);
   }
 };
 

@@ -42,6 +42,8 @@ class ArrayTree {
   std::vector<nb::object> match(nb::handle values, const char* op, const char* values_name, const char* name) const;
 
  private:
+  void check_count(size_t given) const;
+
   // Owns Python objects and may be let go with a graph, on any thread.
   Leaves leaves_;
   Tree tree_;

@@ -34,7 +34,10 @@ struct TransformedObject {
     size_t positional = static_cast<size_t>(PyVectorcall_NARGS(flags));
     size_t keywords = names ? static_cast<size_t>(PyTuple_GET_SIZE(names)) : 0;
     return guarded(
-        [&] { return transformation->call({{args, positional + keywords}, positional, names}).release().ptr(); },
+        [&] {
+          Descent guard(" in a transformed function");
+          return transformation->call({{args, positional + keywords}, positional, names}).release().ptr();
+        },
         static_cast<PyObject*>(nullptr));
   }
 
@@ -65,7 +68,12 @@ struct TransformedObject {
   }
   static PyObject* represent(PyObject* self) {
     Transformation* t = of(self)->transformation;
-    return t ? PyUnicode_FromFormat("<%s of %R>", t->name(), t->fun_.ptr()) : PyUnicode_FromString("<collected>");
+    return guarded(
+        [&] {
+          Descent guard(" in the repr of a transformed function");
+          return t ? PyUnicode_FromFormat("<%s of %R>", t->name(), t->fun_.ptr()) : PyUnicode_FromString("<collected>");
+        },
+        static_cast<PyObject*>(nullptr));
   }
 
   // Attribute `name` of the function inside.
@@ -77,7 +85,12 @@ struct TransformedObject {
     if (!name) {
       return Py_NewRef(t->fun_.ptr());
     }
-    PyObject* value = PyObject_GetAttrString(t->fun_.ptr(), static_cast<const char*>(name));
+    // Past functions around functions, without recursion.
+    nb::object fun = nb::borrow(t->fun_.ptr());
+    while (const Transformation* inside = transformation_of(fun)) {
+      fun = nb::borrow(inside->fun());
+    }
+    PyObject* value = PyObject_GetAttrString(fun.ptr(), static_cast<const char*>(name));
     if (!value && PyErr_ExceptionMatches(PyExc_AttributeError)) {
       PyErr_Clear();
       value = PyUnicode_FromString(t->name());
@@ -133,7 +146,7 @@ std::string Transformation::argument_name(const CallArguments& arguments, size_t
   }
   size_t star = 0; // parameters in front of *args
   try {
-    nb::object parameters = nb::module_::import_("inspect").attr("signature")(fun_).attr("parameters");
+    nb::object parameters = nb::module_::import_("inspect").attr("signature")(*fun_).attr("parameters");
     size_t i = 0;
     for (nb::handle parameter : parameters.attr("values")()) {
       int kind = nb::cast<int>(nb::object(parameter.attr("kind").attr("value")));

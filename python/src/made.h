@@ -1,0 +1,23 @@
+// What an instance of a bound class holds, where a function takes the Python object instead of the C++ one.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include "mlx_core/error.h"
+
+namespace nb = nanobind;
+
+namespace mlx::python {
+
+// cls.__new__(cls), which copying and unpickling call as well, leaves an instance without anything in it. Throws
+// TypeError for one of these; that `self` is an instance of T's class is checked already.
+template <typename T>
+T& made(nb::handle self) {
+  if (!nb::inst_ready(self)) {
+    core::fail<core::TypeError>(
+        Py_TYPE(self.ptr())->tp_name, "this object came from __new__ and was never initialised; call the class.");
+  }
+  return *nb::inst_ptr<T>(self);
+}
+
+} // namespace mlx::python
