@@ -16,7 +16,8 @@
 #include "mlx_core/eval/evaluation.h"
 #include "mlx_core/eval/fork.h"
 #include "mlx_core/eval/observe.h"
-#include "mlx_core/eval/pressure.h"#include "mlx_core/interrupt.h"
+#include "mlx_core/eval/pressure.h"
+#include "mlx_core/interrupt.h"#include "mlx_core/interrupt.h"
 
 namespace mlx::core {
 
