@@ -44,7 +44,7 @@ Stack stack_of(const array& x) {
       distinct.push_back(length);
     }
     Strides packed = row_major_strides(distinct);
-    out.copy = allocate(static_cast<size_t>(static_cast<int64_t>(size_of(distinct)) * x.itemsize()));
+    out.copy = allocate(bytes_of(size_of(distinct), x.itemsize()));
     cpu::copy_strided(x.raw_data(), strides, out.copy->data, packed, shape, x.itemsize());
     out.matrix.data = out.copy->data;
     for (size_t i = 0; i < outer; ++i) {
@@ -207,7 +207,7 @@ array product(const char* op, const array& a, const array& b) {
   return applied(one, {stacked(a), stacked(b)});
 }
 
-array multiplied(const char* op, const array& a, const array& b, Dtype dtype) {
+array multiplied(const char* op, const array& a, const array& b, Dtype dtype) try {
   Factors f = checked(op, a, b, dtype);
   array y = product(op, f.a, f.b);
   if (!f.row && !f.column) {
@@ -221,6 +221,8 @@ array multiplied(const char* op, const array& a, const array& b, Dtype dtype) {
     left_out.push_back(-1);
   }
   return squeeze(y, left_out);
+} catch (const SizeError& error) {
+  error.rethrow_in(op);
 }
 
 array scaled(const array& a, float by) { return by == 1 ? a : multiply(a, array(by, a.dtype())); }

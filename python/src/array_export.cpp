@@ -68,6 +68,9 @@ nb::object list_of(const array& a, int axis, const char* from) {
   Py_ssize_t n = static_cast<Py_ssize_t>(static_cast<int64_t>(a.shape()[static_cast<size_t>(axis)]));
   int64_t step = n > 0 ? a.strides()[static_cast<size_t>(axis)] * a.itemsize() : 0;
   nb::object list = nb::steal(PyList_New(n));
+  if (!list) {
+    throw nb::python_error();
+  }
   for (Py_ssize_t i = 0; i < n; ++i, from += step) {
     PyList_SET_ITEM(list.ptr(), i, list_of(a, axis + 1, from).release().ptr());
   }
@@ -142,7 +145,8 @@ struct ExportedBuffer {
     core::Strides steps = sizes.empty() || value.size() == 0 ? core::row_major_strides(value.shape()) : value.strides();
     for (size_t i = 0; i < sizes.size(); ++i) {
       shape.push_back(sizes[i]);
-      strides.push_back(steps[i] * value.itemsize());
+      Py_ssize_t bytes = 0; // too many only where no step is made
+      strides.push_back(__builtin_mul_overflow(steps[i], value.itemsize(), &bytes) ? 0 : bytes);
     }
   }
 };
@@ -164,6 +168,10 @@ int get_buffer(PyObject* handle, Py_buffer* view, int flags) noexcept {
         const char* format = format_of(a.dtype());
         if (!format) {
           return refuse("[array] the buffer protocol has no bfloat16; export x.astype(mx.float32), or use DLPack");
+        }
+        int64_t bytes = 0;
+        if (__builtin_mul_overflow(static_cast<int64_t>(a.size()), int64_t{a.itemsize()}, &bytes)) {
+          return refuse("[array] the array has more bytes than the buffer protocol can count");
         }
         auto exported = std::make_unique<ExportedBuffer>(concrete(a, "memoryview"));
         const array& value = exported->value;
