@@ -207,6 +207,7 @@ array::array(BufferRef buffer, int64_t offset, Shape shape, Strides strides, Dty
 }
 
 array array::uninitialized(Shape shape, Dtype dtype) {
+  check_shape("array", shape);
   array out(new_node(0));
   out.node_->dtype = dtype;
   out.node_->shape = std::move(shape);

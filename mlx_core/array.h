@@ -104,7 +104,7 @@ class array {
   Dim size() const { return size_of(shape()); }
   Dtype dtype() const;
   int itemsize() const { return dtype().size(); }
-  size_t nbytes() const { return static_cast<size_t>(static_cast<int64_t>(size())) * static_cast<size_t>(itemsize()); }
+  size_t nbytes() const { return bytes_of(size(), itemsize()); }
   uintptr_t id() const { return reinterpret_cast<uintptr_t>(node_); }
 
   // Computes the value. Throws what computing it threw.

@@ -162,8 +162,8 @@ void run(const Program& p) {
     }
   }
 
-  int64_t work = p.size * static_cast<int64_t>(p.steps.size() + p.sources.size() + p.sinks.size());
-  if (units.count == 1 || work < parallel_threshold || thread_count() == 1) {
+  auto parts = static_cast<int64_t>(p.steps.size() + p.sources.size() + p.sinks.size());
+  if (units.count == 1 || p.size < parallel_threshold / std::max<int64_t>(parts, 1) || thread_count() == 1) {
     run_units(p, units, partials.data(), 0, units.count);
   } else {
     int64_t chunks = std::min<int64_t>(units.count, 8 * thread_count());

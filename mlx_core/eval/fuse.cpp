@@ -187,7 +187,7 @@ void Group::plan_sources() {
     bool row_contiguous = node->row_contiguous;
     Strides strides = node->strides;
     if (is_slow_to_read(node, count)) {
-      BufferRef copy = allocate(static_cast<size_t>(count) * static_cast<size_t>(source.item_size));
+      BufferRef copy = allocate(bytes_of(count, source.item_size));
       Sizes sizes = sizes_of(node->shape);
       strides = row_major_strides(node->shape);
       cpu::copy_strided(source.data, node->strides, copy->data, strides, sizes, source.item_size);
@@ -246,7 +246,7 @@ void Group::plan_step(size_t m, const int32_t* slots) {
   if (needed_outside(member)) {
     BufferRef memory = take_donation(m, member);
     if (!memory) {
-      memory = allocate(static_cast<size_t>(size) * static_cast<size_t>(slot.item_size));
+      memory = allocate(bytes_of(size, slot.item_size));
     }
     slot.memory = static_cast<char*>(memory->data);
     member->buffer = std::move(memory);
@@ -273,7 +273,7 @@ void Group::plan_sinks(const int32_t* slots) {
   for (Node* node : sinks) {
     const auto& reduce = static_cast<const Reduce&>(*node->primitive);
     const Node* operand = node->operands()[0].node();
-    node->buffer = allocate(static_cast<size_t>(size / row_length) * static_cast<size_t>(node->dtype.size()));
+    node->buffer = allocate(bytes_of(size / row_length, node->dtype.size()));
     node->strides = row_major_strides(node->shape);
     program_.sinks.push_back(
         {static_cast<uint16_t>(*slots++), cpu::find_row_reducer(reduce.op(), operand->dtype),

@@ -75,7 +75,7 @@ int checked_axis(const char* op, const array& a, const array& indices, int axis)
 
 } // namespace
 
-array take_along_axis(const array& a, const array& indices, int axis, StreamOrDevice s) {
+array take_along_axis(const array& a, const array& indices, int axis, StreamOrDevice s) try {
   check_stream(s);
   int at = checked_axis("take_along_axis", a, indices, axis);
   Shape common =
@@ -83,6 +83,8 @@ array take_along_axis(const array& a, const array& indices, int axis, StreamOrDe
   array x = broadcast_to(a, with_length(common, at, a.shape(at)));
   array index = broadcast_to(indices, with_length(common, at, indices.shape(at)));
   return applied(make_primitive<GatherAxis>(at), {x, index});
+} catch (const SizeError& error) {
+  error.rethrow_in("take_along_axis");
 }
 
 static constexpr OpInfo put_along_axis_info{.name = "put_along_axis",

@@ -159,7 +159,7 @@ array product(const char* op, const array& a, const array& b) {
   return applied(one, {stacked(a), stacked(b)});
 }
 
-array multiplied(const char* op, const array& a, const array& b, Dtype dtype) {
+array multiplied(const char* op, const array& a, const array& b, Dtype dtype) try {
   Factors f = checked(op, a, b, dtype);
   array y = product(op, f.a, f.b);
   if (!f.row && !f.column) {
@@ -173,6 +173,8 @@ array multiplied(const char* op, const array& a, const array& b, Dtype dtype) {
     left_out.push_back(-1);
   }
   return squeeze(y, left_out);
+} catch (const SizeError& error) {
+  error.rethrow_in(op);
 }
 
 array scaled(const array& a, float by) { return by == 1 ? a : multiply(a, array(by, a.dtype())); }

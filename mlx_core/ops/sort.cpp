@@ -3,6 +3,7 @@
 
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/families.h"
+#include "mlx_core/ops/indexing.h"
 #include "mlx_core/ops/linear.h"
 #include "mlx_core/ops/shape.h"
 
@@ -77,7 +78,10 @@ class ArgSort final : public Primitive {
   const char* name() const override { return info.primitive; }
   Dependence dependence() const override { return Dependence::contracts_axes; }
   void visit(ParamVisitor& v) const override { v("axis", axis_); }
-  Specs infer(Operands operands) const override { return {Spec{operands[0].shape(), uint32}}; }
+  Specs infer(Operands operands) const override {
+    check_countable("argsort", operands[0].shape(), axis_);
+    return {Spec{operands[0].shape(), uint32}};
+  }
   void eval_cpu(Operands operands, std::span<array> outputs) const override {
     const array& x = operands[0];
     outputs[0].allocate();

@@ -70,6 +70,7 @@ class ScanLoop final : public Primitive {
     Specs outputs = output_specs(*body_, parameters);
     for (size_t i = layout_.carries; i < outputs.size(); ++i) {
       outputs[i].shape = prepended(layout_.length, outputs[i].shape);
+      check_shape("scan", outputs[i].shape);
     }
     return outputs;
   }

@@ -147,7 +147,8 @@ struct ExportedBuffer {
     core::Strides steps = sizes.empty() || value.size() == 0 ? core::row_major_strides(value.shape()) : value.strides();
     for (size_t i = 0; i < sizes.size(); ++i) {
       shape.push_back(sizes[i]);
-      strides.push_back(steps[i] * value.itemsize());
+      Py_ssize_t bytes = 0; // too many only where no step is made
+      strides.push_back(__builtin_mul_overflow(steps[i], value.itemsize(), &bytes) ? 0 : bytes);
     }
   }
 };
@@ -169,6 +170,10 @@ int get_buffer(PyObject* handle, Py_buffer* view, int flags) noexcept {
         const char* format = format_of(a.dtype());
         if (!format) {
           return refuse("[array] the buffer protocol has no bfloat16; export x.astype(mx.float32), or use DLPack");
+        }
+        int64_t bytes = 0;
+        if (__builtin_mul_overflow(static_cast<int64_t>(a.size()), int64_t{a.itemsize()}, &bytes)) {
+          return refuse("[array] the array has more bytes than the buffer protocol can count");
         }
         auto exported = std::make_unique<ExportedBuffer>(concrete(a, "memoryview"));
         const array& value = exported->value;

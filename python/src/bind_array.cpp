@@ -111,7 +111,12 @@ void bind_properties(ArrayClass& c) {
       "The number of elements.");
   c.def_prop_ro("ndim", &array::ndim, "The number of axes.");
   c.def_prop_ro("itemsize", &array::itemsize, "Bytes of one element.");
-  c.def_prop_ro("nbytes", &array::nbytes, "Bytes of all elements.");
+  c.def_prop_ro(
+      "nbytes",
+      [](const array& a) { // exact, also where memory has not as many
+        return nb::int_(static_cast<int64_t>(a.size())) * nb::int_(a.itemsize());
+      },
+      "Bytes of all elements.", nb::for_getter(nb::sig("def nbytes(self) -> int")));
   c.def_prop_ro(
       "shape", [](const array& a) { return shape_tuple(a.shape()); },
       nb::for_getter(nb::sig("def shape(self) -> tuple[int, ...]")), "The length of each axis.");

@@ -80,6 +80,7 @@ void bind_ops_select(nb::module_& m) {
       m, "as_strided",
       [](const array& a, std::optional<Shape> shape, std::optional<Shape> strides, int64_t offset, StreamOrDevice s) {
         Shape lengths = shape ? *shape : a.shape();
+        core::check_shape("as_strided", lengths);
         core::Sizes steps = strides ? core::sizes_of(*strides) : core::row_major_strides(lengths);
         return core::as_strided(a, lengths, steps, offset, s);
       },

@@ -142,6 +142,7 @@ Example:
             fail<core::TypeError>("broadcast_shapes", "shapes[", i, "] is ", nb::cast<std::string>(nb::repr(shapes[i])),
                 "; it should be a sequence of int.");
           }
+          core::check_shape("broadcast_shapes", shape);
           result = i ? core::broadcast_shapes("broadcast_shapes", result, shape) : shape;
         }
         if (shapes.size() == 0) {
