@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "mlx_core/debug.h"
+#include "mlx_core/eval/hidden_slopes.h"
 #include "mlx_core/eval/observe.h"
 #include "mlx_core/primitive.h"
 
@@ -103,9 +104,16 @@ std::string lanes_text(const Origin& origin, const Node& result, const Sizes& in
   return text;
 }
 
+// The line and the pass.
+std::string source_of(const Origin& origin) {
+  std::string place = origin.place();
+  return "Line: " + (place.empty() ? "unknown, as it was called before debug_nans" : place) +
+         "; pass: " + (origin.pass.empty() ? "forward" : origin.pass) + ".";
+}
+
 [[noreturn]] void blame(const Node& node, const Node& result, const Found& found) {
   const Origin& origin = origin_at(node.origin);
-  std::string place = origin.place(), operands, params = params_to_string(*node.primitive);
+  std::string operands, params = params_to_string(*node.primitive);
   for (const array& operand : const_cast<Node&>(node).operands()) {
     operands +=
         (operands.empty() ? "" : ", ") + std::string(name_of(operand.dtype())) + " " + to_string(operand.shape());
@@ -114,8 +122,17 @@ std::string lanes_text(const Origin& origin, const Node& result, const Sizes& in
       shown(found.value, result.dtype), " at index ", to_string(Shape(found.index.begin(), found.index.end())),
       lanes_text(origin, result, found.index), " of a result of dtype ", result.dtype, " and shape ", result.shape,
       ", from finite operands (", operands.empty() ? "none" : operands,
-      "). Line: ", place.empty() ? "unknown, as it was called before debug_nans" : place,
-      "; pass: ", origin.pass.empty() ? "forward" : origin.pass, ".");
+      "). ", source_of(origin));
+}
+
+[[noreturn]] void blame_hidden(const Node& node, const Sizes& index) {
+  const Origin& origin = origin_at(node.origin);
+  fail<NonFiniteError>("debug_nans", node.primitive->name(), " hid an infinite or NaN slope behind a slope of 0 at index ",
+      to_string(Shape(index.begin(), index.end())), lanes_text(origin, node, index), " of a result of dtype ", node.dtype,
+      " and shape ", node.shape,
+      ": in the chain rule 0 times anything is 0, and no mask says that this is meant. Write the function so that it has "
+      "a finite slope there, or take the place out with mx.where. ",
+      source_of(origin));
 }
 
 bool only_moves(const Node& node) {
@@ -128,6 +145,7 @@ bool only_moves(const Node& node) {
 struct FiniteCheck::Observer final : EvalObserver {
   // The operands' memory, by nested pass: holding it keeps it from being given to the result.
   std::vector<std::vector<BufferRef>> held;
+  HiddenSlopes slopes;
 
   bool op_by_op() const override { return true; }
   void before(std::span<Node* const> nodes) override {
@@ -144,6 +162,9 @@ struct FiniteCheck::Observer final : EvalObserver {
     std::vector<BufferRef> buffers = std::move(held.back());
     held.pop_back();
     for (Node* node : nodes) {
+      if (std::optional<Sizes> index = slopes.follow(*node)) {
+        blame_hidden(*node, *index);
+      }
       if (only_moves(*node)) {
         continue;
       }

@@ -4,10 +4,12 @@
 
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/gemm.h"
+#include "mlx_core/cpu/zero_terms.h"
 #include "mlx_core/error.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/families.h"
 #include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/products.h"
 
 namespace mlx::core {
 
@@ -17,9 +19,11 @@ array adjoint(const array& a) { return conj_of(swapaxes(a, -2, -1)); }
 
 } // namespace
 
-// (..., m, k) times (..., k, n), with equal leading axes.
+// (..., m, k) times (..., k, n), with equal leading axes. The products of its rules are those of the chain rule, where
+// terms with a factor 0 are 0: ZeroMatmul, which looks for what is not finite and costs no more where there is none.
 class Matmul final : public Primitive {
  public:
+  explicit Matmul(bool zero_terms) : zero_terms_(zero_terms) {}
   static constexpr OpInfo info{.name = "matmul",
       .primitive = "Matmul",
       .summary = "The matrix product.",
@@ -30,7 +34,7 @@ class Matmul final : public Primitive {
           "true. float32 and float64 subnormals count as zeros. The bits of the result depend on shapes and values "
           "alone, not on how the operands lie in memory."};
 
-  const char* name() const override { return info.primitive; }
+  const char* name() const override { return zero_terms_ ? "ZeroMatmul" : info.primitive; }
   Dependence dependence() const override { return Dependence::contracts_axes; }
   Specs infer(Operands operands) const override {
     Shape shape = operands[0].shape();
@@ -66,42 +70,51 @@ class Matmul final : public Primitive {
         from_a += index * of_a[axis];
         from_b += index * of_b[axis];
       }
-      cpu::gemm(y.dtype(), lanes, m, n, k, cpu::offset(a, from_a, y.dtype()), axes > 0 ? of_a[last] : 0,
-          cpu::offset(b, from_b, y.dtype()), axes > 0 ? of_b[last] : 0,
-          static_cast<char*>(y.mutable_data()) + p * lanes * m * n * y.itemsize());
+      cpu::Matrix left = cpu::offset(a, from_a, y.dtype()), right = cpu::offset(b, from_b, y.dtype());
+      int64_t left_stride = axes > 0 ? of_a[last] : 0, right_stride = axes > 0 ? of_b[last] : 0;
+      char* product = static_cast<char*>(y.mutable_data()) + p * lanes * m * n * y.itemsize();
+      cpu::gemm(y.dtype(), lanes, m, n, k, left, left_stride, right, right_stride, product);
+      if (zero_terms_) {
+        cpu::leave_out_zero_terms(y.dtype(), lanes, m, n, k, left, left_stride, right, right_stride, product, m * n);
+      }
     }
   }
   // d(ab) = da b + a db
   Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {
-    Tangent left = tangents[0] ? Tangent(matmul(*tangents[0], primals[1])) : std::nullopt;
-    Tangent right = tangents[1] ? Tangent(matmul(primals[0], *tangents[1])) : std::nullopt;
+    Tangent left = tangents[0] ? Tangent(zero_matmul(*tangents[0], primals[1])) : std::nullopt;
+    Tangent right = tangents[1] ? Tangent(zero_matmul(primals[0], *tangents[1])) : std::nullopt;
     return {left && right ? Tangent(add(*left, *right)) : left ? left : right};
   }
   Tangents vjp(Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
     Tangents out(2);
     if (cotangents[0] && wanted[0]) {
-      out[0] = matmul(*cotangents[0], adjoint(primals[1]));
+      out[0] = zero_matmul(*cotangents[0], adjoint(primals[1]));
     }
     if (cotangents[0] && wanted[1]) {
-      out[1] = matmul(adjoint(primals[0]), *cotangents[0]);
+      out[1] = zero_matmul(adjoint(primals[0]), *cotangents[0]);
     }
     return out;
   }
   Mapped vmap(Operands operands, const MapAxes& axes) const override {
     array a = batch_first(operands[0], axes[0]), b = batch_first(operands[1], axes[1]);
+    auto product = [&](const array& x, const array& y) { return zero_terms_ ? zero_matmul(x, y) : matmul(x, y); };
     bool plain = operands[0].ndim() == (axes[0] ? 3 : 2); // no batch axes in a lane
     if (plain && !axes[0] && surely_equal(b.shape(-1), 1)) {
       // One matrix times a vector in each lane: the vectors are the rows of one product.
-      return {{expand_dims(matmul(squeeze(b, {-1}), swapaxes(a, 0, 1)), {-1})}, {0}};
+      return {{expand_dims(product(squeeze(b, {-1}), swapaxes(a, 0, 1)), {-1})}, {0}};
     }
     if (plain && axes[0] && axes[1] && surely_equal(a.shape(-2), 1) && surely_equal(b.shape(-1), 1) &&
         a.itemsize() >= 4) {
       // Inner products: one pass over both, instead of a product of matrices in each lane.
-      array products = multiply(squeeze(a, {-2}), squeeze(b, {-1}));
+      array left = squeeze(a, {-2}), right = squeeze(b, {-1});
+      array products = zero_terms_ ? zero_times(left, right) : multiply(left, right);
       return {{expand_dims(sum(products, {1}, true), {-1})}, {0}};
     }
-    return {{matmul(a, b)}, {0}}; // folds or broadcasts what is shared
+    return {{product(a, b)}, {0}}; // folds or broadcasts what is shared
   }
+
+ private:
+  bool zero_terms_;
 };
 
 namespace {
@@ -132,11 +145,13 @@ Factors checked(const char* op, const array& a, const array& b, Dtype dtype) {
   return f;
 }
 
-array product(const char* op, const array& a, const array& b) {
-  static const PrimitiveRef& one = *new PrimitiveRef(make_primitive<Matmul>());
+array product(const char* op, const array& a, const array& b, bool zero_terms) {
+  static const PrimitiveRef& plain = *new PrimitiveRef(make_primitive<Matmul>(false));
+  static const PrimitiveRef& zero = *new PrimitiveRef(make_primitive<Matmul>(true));
+  const PrimitiveRef& one = zero_terms ? zero : plain;
   if (b.ndim() > 2 && a.ndim() >= b.ndim() &&
       std::all_of(b.shape().begin(), b.shape().end() - 2, [](Dim d) { return surely_equal(d, 1); })) {
-    return product(op, a, flatten(b, 0, -2));
+    return product(op, a, flatten(b, 0, -2), zero_terms);
   }
   if (b.ndim() == 2 && a.ndim() > 2) {
     // One matrix for the whole batch: the rows of all lanes make one product.
@@ -159,9 +174,9 @@ array product(const char* op, const array& a, const array& b) {
   return applied(one, {stacked(a), stacked(b)});
 }
 
-array multiplied(const char* op, const array& a, const array& b, Dtype dtype) try {
+array multiplied(const char* op, const array& a, const array& b, Dtype dtype, bool zero_terms = false) try {
   Factors f = checked(op, a, b, dtype);
-  array y = product(op, f.a, f.b);
+  array y = product(op, f.a, f.b, zero_terms);
   if (!f.row && !f.column) {
     return y;
   }
@@ -184,6 +199,10 @@ array scaled(const array& a, float by) { return by == 1 ? a : multiply(a, array(
 array matmul(const array& a, const array& b, StreamOrDevice s) {
   check_stream(s);
   return multiplied("matmul", a, b, promote_types(a.dtype(), b.dtype()));
+}
+
+array zero_matmul(const array& a, const array& b) {
+  return multiplied("matmul", a, b, promote_types(a.dtype(), b.dtype()), true);
 }
 
 static constexpr OpInfo addmm_info{.name = "addmm",

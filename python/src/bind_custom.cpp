@@ -28,10 +28,19 @@ core::Tangent derivative(const nb::object& value, const char* what) {
 nb::object called(nb::handle rule, const nb::tuple& args, const nb::object& kwargs) {
   Descent guard(" in a transformed function");
   nb::object result = nb::steal(PyObject_Call(rule.ptr(), args.ptr(), kwargs.ptr()));
-  if (!result.is_valid()) {
-    throw nb::python_error();
+  if (result.is_valid()) {
+    return result;
   }
-  return result;
+  nb::python_error error;
+  if (const char* given = core::rule_being_transposed(); given && error.matches(PyExc_ValueError)) {
+    const char* missing = given[0] == 'j' ? "vjp" : "jvp";
+    std::string text = nb::str(error.value()).c_str();
+    nb::raise_from(error, PyExc_ValueError,
+        "[%s] there is no %s rule, so the %s rule is transposed; for this it runs without values of %s, which it may "
+        "only use linearly. It failed: %s Give a %s rule, or write the %s rule with operations on arrays.",
+        op, missing, given, given[0] == 'j' ? "tangents" : "cotangents", text.c_str(), missing, given);
+  }
+  throw std::move(error);
 }
 
 // A rule of a function of one argument gets that argument; of several, their tuple.
@@ -217,8 +226,9 @@ void bind_custom(nb::module_& m) {
       nb::sig("class custom_function(typing.Generic[_P, _R])"), R"(A function with derivatives and batching of its own.
 
 A decorator. The result behaves as ``f`` does; :func:`grad`, :func:`vjp`,
-:func:`jvp` and :func:`vmap` use the rules that are given to it and derive the
-others from ``f`` itself.
+:func:`jvp` and :func:`vmap` use the rules that are given to it. Of the two modes
+one rule is enough: the other mode is its transpose, as both are linear maps.
+What no rule is given for follows from ``f`` itself.
 
 Rules get the positional arguments as one array or tree if there is one, as a
 tuple if there are several, and the keyword arguments as keywords. A rule is
