@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "mlx_core/cpu/dispatch.h"
-#include "mlx_core/cpu/gemm_panel.h"
 #include "mlx_core/cpu/thread_pool.h"
 
 namespace mlx::core::cpu {
