@@ -10,6 +10,8 @@ void bind_memory(nb::module_& m) {
       "The most bytes that arrays held since the start, or since :func:`reset_peak_memory`.");
   m.def("reset_peak_memory", &core::reset_peak_memory, "Starts measuring the peak anew, from zero.");
   m.def("get_cache_memory", &core::get_cache_memory, "Bytes kept for arrays to come.");
+  m.def("get_foreign_memory", &core::get_foreign_memory,
+      "Bytes of others, such as NumPy, that arrays share; no other figure counts them.");
   m.def("set_memory_limit", &core::set_memory_limit, nb::arg("limit"),
       R"(Sets the number of bytes that evaluation tries to stay below.
 
