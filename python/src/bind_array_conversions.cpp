@@ -4,6 +4,7 @@
 #include "python/src/array_export.h"
 #include "python/src/array_print.h"
 #include "python/src/bind_array.h"
+#include "python/src/made.h"
 #include "python/src/numpy_operators.h"
 
 namespace mlx::python {
@@ -97,17 +98,28 @@ that a transform follows, stays here, so that gradients are not lost.)");
       "The module mlx.core.");
 }
 
-nb::tuple state_of(const array& a) {
-  return nb::make_tuple(std::string(core::name_of(a.dtype())), shape_tuple(a.shape()), to_bytes(a));
+// With the attributes of an instance of a subclass, if it has any.
+nb::tuple state_of(Self self) {
+  made<array>(self); // or TypeError
+  array a = read(self);
+  nb::object dict = nb::getattr(self, "__dict__", nb::none());
+  nb::object dtype = nb::cast(std::string(core::name_of(a.dtype()))), shape = shape_tuple(a.shape());
+  return PyDict_Check(dict.ptr()) && PyDict_GET_SIZE(dict.ptr()) > 0
+             ? nb::make_tuple(dtype, shape, to_bytes(a), dict)
+             : nb::make_tuple(dtype, shape, to_bytes(a));
 }
 
-void restore(array& self, nb::tuple state) {
+void restore(nb::pointer_and_handle<array> self, nb::tuple state) {
   Shape shape;
-  if (nb::len(state) != 3 || !to_shape(nb::object(state[1]).ptr(), shape)) {
+  size_t parts = nb::len(state);
+  if ((parts != 3 && parts != 4) || !to_shape(nb::object(state[1]).ptr(), shape)) {
     core::fail("array", "the state of an array is (dtype name, shape, bytes).");
   }
   Dtype dtype = dtype_named(nb::cast<std::string>(state[0]));
-  new (&self) array(from_bytes(nb::cast<nb::bytes>(state[2]), shape, dtype));
+  new (self.p) array(from_bytes(nb::cast<nb::bytes>(state[2]), shape, dtype));
+  if (parts == 4) {
+    nb::getattr(self.h, "__dict__").attr("update")(state[3]);
+  }
 }
 
 void bind_copies(ArrayClass& c) {

@@ -3,6 +3,7 @@
 
 #include "python/src/bind.h"
 #include "python/src/convert.h"
+#include "python/src/made.h"
 
 namespace mlx::python {
 
@@ -114,6 +115,7 @@ Example:
     1
 )");
   dim_type = reinterpret_cast<PyTypeObject*>(c.ptr());
+  refuse_new(c);
   auto add = [](Dim a, Dim b) { return a + b; };
   auto subtract = [](Dim a, Dim b) { return a - b; };
   auto multiply = [](Dim a, Dim b) { return a * b; };

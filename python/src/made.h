@@ -20,4 +20,12 @@ T& made(nb::handle self) {
   return *nb::inst_ptr<T>(self);
 }
 
+// For a class whose instances are made by this library alone: cls() and cls.__new__(cls) raise TypeError.
+inline void refuse_new(nb::handle cls) {
+  reinterpret_cast<PyTypeObject*>(cls.ptr())->tp_new = [](PyTypeObject* type, PyObject*, PyObject*) -> PyObject* {
+    PyErr_Format(PyExc_TypeError, "[%s] instances cannot be made by calling the class", type->tp_name);
+    return nullptr;
+  };
+}
+
 } // namespace mlx::python

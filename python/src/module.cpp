@@ -19,6 +19,7 @@ NB_MODULE(core_of_main_interpreter, m) {
   bind_transforms(m);
   bind_memory(m);
   bind_registry(m);
+  bind_pickling(m);
 }
 
 extern "C" NB_EXPORT PyObject* PyInit_core();

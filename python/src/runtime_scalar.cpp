@@ -104,6 +104,7 @@ void bind_runtime_scalar(nb::module_& m) {
   nb::class_<RuntimeScalar> c(m, "_RuntimeScalar", nb::type_slots(slots),
       "A float argument of a compiled function whose value is given at each call.");
   scalar_type = reinterpret_cast<PyTypeObject*>(c.ptr());
+  refuse_new(c);
   auto value_sig = [](const char* text) { return nb::sig(text); };
   c.def("__add__", &binary<core::add, false>, value_sig("def __add__(self, other: object) -> object"))
       .def("__radd__", &binary<core::add, true>, value_sig("def __radd__(self, other: object) -> object"))
