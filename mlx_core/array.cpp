@@ -7,6 +7,7 @@
 #include <limits>
 #include <new>
 
+#include "mlx_core/interrupt.h"
 #include "mlx_core/primitive.h"
 #include "mlx_core/trace_level.h"
 
@@ -116,6 +117,9 @@ void Node::detach() {
 // --- making arrays ---
 
 array array::make(PrimitiveRef primitive, Spec spec, std::span<const array> operands) {
+  // Transforms and recordings build graphs for as long as these are large.
+  thread_local InterruptPoll poll(256);
+  poll();
   Node* node = new_node(operands.size());
   array* slot = node->operand_storage();
   node->level = level_floor;

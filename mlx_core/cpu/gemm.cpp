@@ -8,6 +8,7 @@
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/gemm_panel.h"
 #include "mlx_core/cpu/thread_pool.h"
+#include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
 namespace {
@@ -15,8 +16,9 @@ namespace {
 constexpr int64_t whole_product = 1 << 21; // multiplications up to which a product stays in one piece
 constexpr int64_t task_product = 1 << 19;  // a task's least work
 constexpr int64_t panel_side = 256;
-constexpr int64_t vector_panel = 1 << 18; // matrix elements per piece of a matrix-vector product
-constexpr int64_t half_panel = 1 << 16;   // elements widened at a time where few rows or columns use them
+constexpr int64_t vector_panel = 1 << 18;    // matrix elements per piece of a matrix-vector product
+constexpr int64_t longest_stretch = 1 << 15; // of k, in float32, which BLAS gets at once
+constexpr int64_t half_panel = 1 << 16;      // elements widened at a time where few rows or columns use them
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -45,9 +47,16 @@ Cut cut_product(int64_t m, int64_t n, int64_t k) {
   return {std::min(m, rows), std::min(n, columns)};
 }
 
+// A stretch of k at a time, each added to the sum of those before: between them an interrupt is seen.
 void run_panel(const Product& p, int64_t row, int64_t column, int64_t rows, int64_t columns) {
-  gemm_panel(p.dtype, rows, columns, p.k, p.alpha, offset(p.a, row * p.a.row_stride, p.dtype),
-      offset(p.b, column * p.b.column_stride, p.dtype), p.beta, p.out + (row * p.n + column) * p.dtype.size(), p.n);
+  int64_t at_once = longest_stretch / (p.dtype.size() * (p.dtype.is_complex() ? 2 : 1) / 4);
+  for (int64_t first = 0; first < p.k; first += at_once) {
+    if (first > 0) throw_if_interrupted();
+    gemm_panel(p.dtype, rows, columns, std::min(at_once, p.k - first), p.alpha,
+        offset(p.a, row * p.a.row_stride + first * p.a.column_stride, p.dtype),
+        offset(p.b, column * p.b.column_stride + first * p.b.row_stride, p.dtype), first == 0 ? p.beta : 1,
+        p.out + (row * p.n + column) * p.dtype.size(), p.n);
+  }
 }
 
 // ---- 16-bit floats: widened to float32, multiplied, rounded once ----
@@ -99,6 +108,7 @@ void run_half_panel(const Product& p, const Matrix& whole, bool whole_is_b, Half
     widen(inputs, wide.get() + i * at.columns, at.columns);
   }
   for (int64_t first = 0; first < p.k; first += k_piece) {
+    if (first > 0) throw_if_interrupted();
     int64_t k = std::min(k_piece, p.k - first);
     Matrix a = offset(
         whole_is_b ? p.a : whole, first * (whole_is_b ? p.a : whole).column_stride, whole_is_b ? p.dtype : float32);

@@ -43,15 +43,19 @@ constexpr int32_t on_stack = -2;
 class Evaluation {
  public:
   void run(std::span<const array> roots) {
-    for (const array& root : roots) {
-      visit(root.node());
-    }
     try {
+      for (const array& root : roots) {
+        visit(root.node());
+      }
       for (size_t i = 0; i < order_.size(); ++i) {
         compute(order_[i]);
       }
       flush_all();
     } catch (const Interrupted&) {
+      for (Frame& frame : stack_) {
+        frame.node->eval_index = unseen;
+      }
+      stack_.clear();
       abandon();
       first_error_ = nullptr;
       throw;
@@ -71,7 +75,9 @@ class Evaluation {
   // Appends the lazy nodes behind `root`, operands first.
   void visit(Node* root) {
     push(root);
+    InterruptPoll poll(4096);
     while (!stack_.empty()) {
+      poll();
       Frame& top = stack_.back();
       if (top.next < top.node->operand_count) {
         push(top.node->operand_storage()[top.next++].node());

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "mlx_core/eval/background.h"
 #include "mlx_core/eval/fork.h"
+#include "mlx_core/interrupt.h"
 
 namespace mlx::core {
 
@@ -22,12 +24,15 @@ std::vector<EvalObserver*>& observers() { // changed and read by who holds the e
 
 template <typename Change>
 void change_observers(Change&& change) {
+  InterruptHold hold; // destructors come here
+  pause_background();
   hold_evaluation();
   change(observers());
   detail::eval_observed.store(!observers().empty());
   detail::eval_op_by_op.store(
       std::any_of(observers().begin(), observers().end(), [](EvalObserver* o) { return o->op_by_op(); }));
   release_evaluation();
+  resume_background();
 }
 
 } // namespace
