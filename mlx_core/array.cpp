@@ -8,6 +8,7 @@
 #include <new>
 
 #include "mlx_core/eval/pressure.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/primitive.h"
 #include "mlx_core/trace_level.h"
 
@@ -84,6 +85,7 @@ MLX_FAST_THREAD_LOCAL uint32_t current_origin = 0;
 std::atomic<OriginHook> origin_hook{nullptr};
 
 MLX_FAST_THREAD_LOCAL uint64_t level_floor = 0;
+MLX_FAST_THREAD_LOCAL uint32_t nodes_made = 0;
 
 } // namespace
 
@@ -155,6 +157,9 @@ Node::Detached Node::take_operands() {
 namespace {
 
 Node* new_application(PrimitiveRef primitive, Spec spec, std::span<const array> operands) {
+  if (++nodes_made % 256 == 0) { // transforms and recordings build graphs for as long as these are large
+    throw_if_interrupted();
+  }
   Node* node = new_node(operands.size());
   array* slot = node->operand_storage();
   node->level = level_floor;

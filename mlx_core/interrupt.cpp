@@ -17,6 +17,7 @@ struct ThisThread {
   const StopFlagScope* flags = nullptr; // the innermost
   bool asks = true;
   bool ends_process = false;
+  int holds = 0;
   Clock::time_point next_check = Clock::now();
 };
 thread_local ThisThread this_thread;
@@ -34,6 +35,9 @@ StopFlagScope::~StopFlagScope() {
   this_thread.asks = asked_;
 }
 
+InterruptHold::InterruptHold() { ++this_thread.holds; }
+InterruptHold::~InterruptHold() { --this_thread.holds; }
+
 void set_interrupt_check(bool (*check)()) { interrupt_check.store(check); }
 
 void interrupt_other_threads() {
@@ -43,6 +47,9 @@ void interrupt_other_threads() {
 
 void throw_if_interrupted() {
   ThisThread& self = this_thread;
+  if (self.holds > 0) {
+    return;
+  }
   for (const StopFlagScope* scope = self.flags; scope; scope = scope->outer_) {
     if (scope->flag_.load(std::memory_order_relaxed)) {
       throw Interrupted();

@@ -27,7 +27,7 @@ void throw_if_interrupted();
 // For loops whose turns are short: looks after each `work` units of what they count.
 class InterruptPoll {
  public:
-  explicit InterruptPoll(int64_t work) : every_(work), left_(work) {}
+  explicit constexpr InterruptPoll(int64_t work) : every_(work), left_(work) {}
   void operator()(int64_t done = 1) {
     if ((left_ -= done) <= 0) [[unlikely]] {
       left_ = every_;
@@ -38,6 +38,18 @@ class InterruptPoll {
  private:
   int64_t every_, left_;
 };
+
+// Calls body(first, end) for pieces of [0, n), and looks in between.
+template <typename Body>
+void in_interruptible_pieces(int64_t n, int64_t piece, Body&& body) {
+  for (int64_t first = 0;;) {
+    int64_t end = n - first > piece ? first + piece : n;
+    body(first, end);
+    if (end >= n) return;
+    throw_if_interrupted();
+    first = end;
+  }
+}
 
 // While it lives, this thread stops when the flag is set, which another thread does. Scopes nest; all flags count.
 // Without `asks`, for threads that help another one, the check is not called here.
@@ -53,6 +65,16 @@ class StopFlagScope {
   const std::atomic<bool>& flag_;
   const StopFlagScope* outer_;
   bool asked_;
+};
+
+// While it lives, this thread goes on, whatever is asked: for what must not be left half done, or while a lock is held
+// that a signal handler may want.
+class InterruptHold {
+ public:
+  InterruptHold();
+  ~InterruptHold();
+  InterruptHold(const InterruptHold&) = delete;
+  InterruptHold& operator=(const InterruptHold&) = delete;
 };
 
 // The process ends: work on all threads but the calling one stops at its next look, and what they start later does so

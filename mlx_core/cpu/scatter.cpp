@@ -1,14 +1,18 @@
 // Scatters: serial, in row-major order of the updates, so that duplicates combine the same way every time.
 #include <algorithm>
 #include <complex>
+#include <memory>
 #include <type_traits>
 #include <vector>
 
 #include "mlx_core/cpu/gather.h"
 #include "mlx_core/cpu/indices.h"
+#include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
 namespace {
+
+constexpr int64_t looks_after = 1 << 17; // elements, for an interrupt
 
 int64_t product(Ints shape) {
   int64_t n = 1;
@@ -106,9 +110,11 @@ void apply(T* dst, const int64_t* offsets, int64_t n, Ints shape, Ints strides, 
   }
   int64_t run = shape.back(), step = strides.back();
   std::vector<int64_t> at(shape.size());
+  InterruptPoll poll(looks_after);
   for (int64_t i = 0; i < n; ++i) {
     T* row = dst + offsets[i];
     for (int64_t done = 0; done < size; done += run, updates += run) {
+      poll(run);
       if (step == 1) {
         for (int64_t j = 0; j < run; ++j) row[j] = combine<mode>(row[j], updates[j]);
       } else {
@@ -144,15 +150,29 @@ void scatter(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape, std::span
   bool consecutive = update_ndim == 0 || (update_ndim == 1 && collapsed[0] == 1);
 
   int64_t at_once = std::clamp<int64_t>((16 << 10) / size, 1, index_chunk);
-  std::vector<char> buffer(consecutive ? 0 : static_cast<size_t>(at_once * size * dtype.size()));
+  auto buffer =
+      std::make_unique_for_overwrite<char[]>(consecutive ? 0 : static_cast<size_t>(at_once * size * dtype.size()));
   int64_t offsets[index_chunk];
+  InterruptPoll poll(looks_after);
   for (int64_t first = 0; first < positions; first += at_once) {
+    poll(at_once * size);
     int64_t n = std::min(at_once, positions - first);
     read_offsets("scatter", indices, index_shape, dst_shape, dst_strides, slice_shape, first, n, offsets);
     auto* from = static_cast<const char*>(updates) + first * size * dtype.size();
     if (!consecutive) {
-      read_strided(updates, update_shape, update_strides, dtype.size(), first * size, n * size, buffer.data());
-      from = buffer.data();
+      if (at_once > 1) {
+        read_strided(updates, update_shape, update_strides, dtype.size(), first * size, n * size, buffer.get());
+      } else { // a large slice: by all threads, and open to interrupts
+        int64_t at = 0;
+        for (size_t d = index_shape.size(), rest = static_cast<size_t>(first); d-- > 0;) {
+          auto extent = static_cast<size_t>(index_shape[d]);
+          at += static_cast<int64_t>(rest % extent) * update_strides[d];
+          rest /= extent;
+        }
+        copy_strided(static_cast<const char*>(updates) + at * dtype.size(), update_strides.subspan(index_shape.size()),
+            buffer.get(), dense_strides(slice_shape), slice_shape, dtype.size());
+      }
+      from = buffer.get();
     }
     with_mode(mode, dtype, [&](auto constant, auto t) {
       using T = decltype(t);
@@ -171,7 +191,9 @@ void scatter_along_axis(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape
   Bounds bounds{"put_along_axis", axis, dst_shape[at_axis], 1};
   int64_t axis_stride = dst_strides[at_axis], dst_step = walk.step(0), index_step = walk.step(1), step = walk.step(2);
   int64_t values[index_chunk];
+  InterruptPoll poll(looks_after);
   walk.runs(0, total, [&](int64_t, int64_t dst_at, int64_t index_at, int64_t update_at, int64_t n) {
+    poll(n);
     read_indices(static_cast<const char*>(index) + index_at * index_dtype.size(), index_dtype, index_step, n, values);
     for (int64_t i = 0; i < n; ++i) values[i] = dst_at + i * dst_step + checked_index(bounds, values[i]) * axis_stride;
     with_mode(mode, dtype, [&](auto constant, auto t) {

@@ -9,6 +9,7 @@
 #include "mlx_core/allocator.h"
 #include "mlx_core/cpu/lanes.h"
 #include "mlx_core/cpu/sort_keys.h"
+#include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
 
@@ -16,13 +17,18 @@ namespace {
 
 // --- one lane ---
 
-constexpr size_t by_comparison_below = 96;
+constexpr int64_t by_comparison_below = 96;
+constexpr int64_t looks_after = 1 << 17; // elements, for an interrupt
 
 // Sorts n items by key; `other()` gives scratch for as many. They end where they were or in the scratch: the result says.
 template <typename Item, typename Other>
-Item* sort_items(Item* items, size_t n, Other other) {
+Item* sort_items(Item* items, int64_t n, Other other) {
   using K = decltype(key_in(items[0]));
-  auto by_key = [](const Item& a, const Item& b) { return before<K>(key_in(a), key_in(b)); };
+  InterruptPoll poll(looks_after);
+  auto by_key = [&](const Item& a, const Item& b) {
+    poll();
+    return before<K>(key_in(a), key_in(b));
+  };
   if constexpr (is_complex<K>) {
     std::stable_sort(items, items + n, by_key);
   } else {
@@ -31,24 +37,28 @@ Item* sort_items(Item* items, size_t n, Other other) {
       return items;
     }
     std::array<std::array<uint32_t, 256>, sizeof(K)> counts{};
-    for (size_t i = 0; i < n; ++i) {
-      for (size_t digit = 0; digit < sizeof(K); ++digit) {
-        ++counts[digit][key_in(items[i]) >> (8 * digit) & 255];
+    in_interruptible_pieces(n, looks_after, [&](int64_t first, int64_t end) {
+      for (int64_t i = first; i < end; ++i) {
+        for (size_t digit = 0; digit < sizeof(K); ++digit) {
+          ++counts[digit][key_in(items[i]) >> (8 * digit) & 255];
+        }
       }
-    }
+    });
     Item* to = other();
     for (size_t digit = 0; digit < sizeof(K); ++digit) {
       std::array<uint32_t, 256>& count = counts[digit];
-      if (count[key_in(items[0]) >> (8 * digit) & 255] == n) {
+      if (count[key_in(items[0]) >> (8 * digit) & 255] == static_cast<uint64_t>(n)) {
         continue; // the same digit everywhere
       }
       uint32_t first = 0;
       for (uint32_t& c : count) {
         first += std::exchange(c, first);
       }
-      for (size_t i = 0; i < n; ++i) {
-        to[count[key_in(items[i]) >> (8 * digit) & 255]++] = items[i];
-      }
+      in_interruptible_pieces(n, looks_after, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          to[count[key_in(items[i]) >> (8 * digit) & 255]++] = items[i];
+        }
+      });
       std::swap(items, to);
     }
   }
@@ -83,7 +93,7 @@ void sort(Dtype dtype, const void* in, Ints shape, Ints strides, int axis, void*
   if (lanes.empty()) {
     return;
   }
-  auto n = static_cast<size_t>(lanes.length);
+  const int64_t n = lanes.length;
   with_type(dtype, [&]<typename T>(std::type_identity<T>) {
     using Item = Key<T>;
     // Keys as large as elements are sorted where the result is to be, in scratch only once. The two types share the
@@ -92,19 +102,23 @@ void sort(Dtype dtype, const void* in, Ints shape, Ints strides, int axis, void*
     each_lane<Item>(lanes, [&](int64_t from, int64_t to, auto& memory) {
       T* target = static_cast<T*>(out) + to;
       Item* items = in_place ? reinterpret_cast<Item*>(target) : memory(0);
-      for (size_t i = 0; i < n; ++i, from += lanes.step[0]) {
-        T element;
-        std::memcpy(&element, static_cast<const T*>(in) + from, sizeof(T));
-        Item item = key_of(element);
-        std::memcpy(items + i, &item, sizeof(Item));
-      }
+      in_interruptible_pieces(n, looks_after, [&](int64_t first, int64_t end) {
+        for (int64_t i = first; i < end; ++i) {
+          T element;
+          std::memcpy(&element, static_cast<const T*>(in) + from + i * lanes.step[0], sizeof(T));
+          Item item = key_of(element);
+          std::memcpy(items + i, &item, sizeof(Item));
+        }
+      });
       const Item* sorted = sort_items(items, n, [&] { return memory(1); });
-      for (size_t i = 0; i < n; ++i, target += lanes.step[1]) {
-        Item item;
-        std::memcpy(&item, sorted + i, sizeof(Item));
-        T element = from_key<T>(item);
-        std::memcpy(target, &element, sizeof(T));
-      }
+      in_interruptible_pieces(n, looks_after, [&](int64_t first, int64_t end) {
+        for (int64_t i = first; i < end; ++i) {
+          Item item;
+          std::memcpy(&item, sorted + i, sizeof(Item));
+          T element = from_key<T>(item);
+          std::memcpy(target + i * lanes.step[1], &element, sizeof(T));
+        }
+      });
     });
   });
 }
@@ -115,18 +129,22 @@ void argsort(Dtype dtype, const void* in, Ints shape, Ints strides, int axis, vo
   if (lanes.empty()) {
     return;
   }
-  auto n = static_cast<size_t>(lanes.length);
+  const int64_t n = lanes.length;
   with_type(dtype, [&]<typename T>(std::type_identity<T>) {
     using Item = Numbered<Key<T>>;
     each_lane<Item>(lanes, [&](int64_t from, int64_t to, auto& memory) {
       Item* items = memory(0);
-      for (uint32_t i = 0; i < n; ++i, from += lanes.step[0]) {
-        items[i] = {key_of_equals(static_cast<const T*>(in)[from]), i};
-      }
+      in_interruptible_pieces(n, looks_after, [&](int64_t first, int64_t end) {
+        for (int64_t i = first; i < end; ++i) {
+          items[i] = {key_of_equals(static_cast<const T*>(in)[from + i * lanes.step[0]]), static_cast<uint32_t>(i)};
+        }
+      });
       const Item* sorted = sort_items(items, n, [&] { return memory(1); });
-      for (size_t i = 0; i < n; ++i, to += lanes.step[1]) {
-        static_cast<uint32_t*>(out)[to] = sorted[i].index;
-      }
+      in_interruptible_pieces(n, looks_after, [&](int64_t first, int64_t end) {
+        for (int64_t i = first; i < end; ++i) {
+          static_cast<uint32_t*>(out)[to + i * lanes.step[1]] = sorted[i].index;
+        }
+      });
     });
   });
 }

@@ -1,10 +1,12 @@
 // FiniteCheck: which operation made the first NaN or infinity.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "mlx_core/debug.h"
 #include "mlx_core/eval/hidden_slopes.h"
 #include "mlx_core/eval/observe.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/primitive.h"
 
 namespace mlx::core {
@@ -43,6 +45,8 @@ int64_t first_non_finite(const char* data, int64_t count, Dtype dtype) {
   }
 }
 
+constexpr int64_t looks_after = 1 << 20; // elements, for an interrupt
+
 struct Found {
   Sizes index;
   complex128_t value;
@@ -55,8 +59,14 @@ std::optional<Found> find_non_finite(const Node& node) {
   const char* data = static_cast<const char*>(node.data());
   int64_t size = size_of(node.shape), item = node.dtype.size();
   Sizes index(node.shape.size(), 0);
+  InterruptPoll poll(looks_after);
   if (node.row_contiguous) {
-    int64_t at = first_non_finite(data, size, node.dtype);
+    int64_t at = -1;
+    for (int64_t first = 0; at < 0 && first < size; first += looks_after) {
+      poll(looks_after);
+      int64_t place = first_non_finite(data + first * item, std::min(looks_after, size - first), node.dtype);
+      at = place < 0 ? -1 : first + place;
+    }
     if (at < 0) {
       return std::nullopt;
     }
@@ -69,6 +79,7 @@ std::optional<Found> find_non_finite(const Node& node) {
     return Found{index, load_complex(data + at * item, node.dtype)};
   }
   for (int64_t i = 0; i < size; ++i) {
+    poll();
     int64_t offset = 0;
     for (size_t axis = 0; axis < index.size(); ++axis) {
       offset += index[axis] * node.strides[axis];

@@ -20,7 +20,9 @@ std::vector<array> captured_by(const Frame& frame, const std::vector<array>& out
       captured.push_back(a);
     }
   };
+  InterruptPoll poll(4096);
   for (size_t i = frame.placeholders().size(); i < tape.nodes().size(); ++i) {
+    poll();
     for (const array& operand : tape.nodes()[i]->operands()) {
       capture(operand);
     }

@@ -9,6 +9,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/interrupt.h"
 #include "python/src/bind.h"
+#include "python/src/gil.h"
 
 namespace mlx::python {
 
@@ -28,6 +29,7 @@ void set_python_error() noexcept {
   } catch (nb::python_error& e) {
     e.restore();
   } catch (const core::Interrupted& e) {
+    WithoutGil::stop_if_leaving();
     if (!PyErr_Occurred()) { // what the signal handler raised is pending
       PyErr_SetString(PyExc_KeyboardInterrupt, e.what());
     }
