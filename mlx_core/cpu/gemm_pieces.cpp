@@ -100,8 +100,9 @@ void tile_piece(const Product& p, Piece at) {
     out = static_cast<char*>(product_memory(2, rows * columns * size));
     out_row = columns;
   }
-  if (b.column_stride != 1 && columns > rows && rows < kernels.width) {
-    // (a b)' = b' a': the few rows of a are put in order instead of the many columns of b.
+  if (b.column_stride != 1 && columns > rows && rows < kernels.width && !dtype.is_complex()) {
+    // (a b)' = b' a': the few rows of a are put in order instead of the many columns of b. A product of complex numbers
+    // rounds differently when its factors change places.
     std::swap(a, b), std::swap(rows, columns), std::swap(out_row, out_column);
     a = transposed(a), b = transposed(b);
   }

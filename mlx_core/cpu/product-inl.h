@@ -29,6 +29,19 @@ constexpr bool many_registers = HWY_ARCH_ARM_A64 || (HWY_ARCH_X86 && HWY_TARGET 
 // Element: in memory. Value: a vector of them in registers. `rows` and `vectors`: the shape of a tile that fits into
 // the registers. A value times one of another row is multiply_add(spread(a), load(b), sum).
 
+// The upper half of the lanes added to the lower half, until one is left.
+template <class D, class V>
+HWY_INLINE hn::TFromD<D> fold_halves(D d, V v) {
+  if constexpr (hn::MaxLanes(d) == 1) {
+    return hn::GetLane(v);
+  } else {
+#if HWY_TARGET != HWY_SCALAR
+    const hn::Half<D> half;
+    return fold_halves(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+#endif
+  }
+}
+
 template <typename T>
 struct RealProduct {
   using Element = T;
@@ -42,6 +55,7 @@ struct RealProduct {
   static HWY_INLINE void store(Value v, T* p) { hn::StoreU(v, D(), p); }
   static HWY_INLINE Value add(Value a, Value b) { return hn::Add(a, b); }
   static HWY_INLINE Value multiply_add(Value a, Value b, Value sum) { return hn::MulAdd(a, b, sum); }
+  static HWY_INLINE T folded(Value v) { return fold_halves(D(), v); }
 };
 
 // Real and imaginary parts in vectors of their own.
@@ -60,13 +74,13 @@ struct ComplexProduct {
     return {hn::Set(D(), parts[0]), hn::Set(D(), parts[1])};
   }
   static HWY_INLINE Value load(const Element* p) {
-    auto* parts = reinterpret_cast<const R*>(p);
-    if constexpr (lanes == 1) return spread(p);
+#if HWY_TARGET == HWY_SCALAR
+    return spread(p);
+#else
     Value v;
-#if HWY_TARGET != HWY_SCALAR
-    hn::LoadInterleaved2(D(), parts, v.re, v.im);
-#endif
+    hn::LoadInterleaved2(D(), reinterpret_cast<const R*>(p), v.re, v.im);
     return v;
+#endif
   }
   static HWY_INLINE void store(Value v, Element* p) {
     auto* parts = reinterpret_cast<R*>(p);
@@ -77,6 +91,7 @@ struct ComplexProduct {
 #endif
   }
   static HWY_INLINE Value add(Value a, Value b) { return {hn::Add(a.re, b.re), hn::Add(a.im, b.im)}; }
+  static HWY_INLINE Element folded(Value v) { return {fold_halves(D(), v.re), fold_halves(D(), v.im)}; }
   static HWY_INLINE Value multiply_add(Value a, Value b, Value sum) {
     return {hn::NegMulAdd(a.im, b.im, hn::MulAdd(a.re, b.re, sum.re)),
         hn::MulAdd(a.im, b.re, hn::MulAdd(a.re, b.im, sum.im))};
@@ -321,18 +336,15 @@ struct VectorBodies {
       std::copy_n(x + p, k - p, right);
       step([&](int i) HWY_ATTR { return left[i]; }, right);
     }
+#pragma GCC unroll 8
     for (int i = 0; i < R; ++i) {
-      HWY_ALIGN T partial[lanes];
-#pragma GCC unroll 32
+#pragma GCC unroll 8
       for (int half = W / 2; half > 0; half /= 2) {
 #pragma GCC unroll 16
         for (int j = 0; j < half; ++j) sum[i][j] = P::add(sum[i][j], sum[i][j + half]);
       }
-      P::store(sum[i][0], partial);
-      for (int half = N / 2; half > 0; half /= 2) {
-        for (int j = 0; j < half; ++j) partial[j] += partial[j + half];
-      }
-      out[i] = add ? partial[0] + out[i] : partial[0];
+      T result = P::folded(sum[i][0]);
+      out[i] = add ? result + out[i] : result;
     }
   }
 
@@ -340,39 +352,64 @@ struct VectorBodies {
     auto* left = static_cast<const T*>(a);
     auto* right = static_cast<const T*>(x);
     auto* to = static_cast<T*>(out);
-    constexpr int R = std::max(1, std::min(4, (many_registers ? 16 : 8) / W));
+    constexpr int R = std::max(1, std::min(8, (many_registers ? 16 : 8) / W));
     int64_t i = 0;
     for (; i + R <= rows; i += R) some_dots<R>(k, left + i * a_stride, a_stride, right, to + i, add);
     for (; i < rows; ++i) some_dots<1>(k, left + i * a_stride, a_stride, right, to + i, add);
   }
 
-  // The partial sums of a block of rows lie side by side, lane by lane.
+  // The partial sums of a block of rows lie side by side, lane by lane. Columns p, p + lanes, ... of one lane are added
+  // C at a time, so that their sums are read and written once.
+  template <int C, bool first>
+  static HWY_INLINE void some_columns(int64_t rows, const T* HWY_RESTRICT a, int64_t a_stride,
+      const T* HWY_RESTRICT x, T* HWY_RESTRICT sums) {
+    V factor[C];
+#pragma GCC unroll 4
+    for (int c = 0; c < C; ++c) factor[c] = P::spread(x + c * lanes);
+    int64_t apart = lanes * a_stride;
+    auto step = [&](const T* from, int64_t stride, T* to) HWY_ATTR {
+      V sum = first ? P::zero() : P::load(to);
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c) sum = P::multiply_add(P::load(from + c * stride), factor[c], sum);
+      P::store(sum, to);
+    };
+    int64_t i = 0;
+    for (; i + N <= rows; i += N) step(a + i, apart, sums + i);
+    if (i < rows) {
+      HWY_ALIGN T part[C * N] = {};
+      for (int c = 0; c < C; ++c) std::copy_n(a + i + c * apart, rows - i, part + c * N);
+      step(part, N, sums + i);
+    }
+  }
+
   static void columns(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add) {
-    constexpr int64_t block = std::max<int64_t>(N, 512 / static_cast<int64_t>(sizeof(T)));
+    constexpr int64_t most = std::max<int64_t>(N, 512 / static_cast<int64_t>(sizeof(T)));
     auto* right = static_cast<const T*>(x);
-    HWY_ALIGN T sums[lanes * block];
-    HWY_ALIGN T part[N];
-    for (int64_t first = 0; first < rows; first += block) {
-      int64_t count = std::min(block, rows - first), whole = count / N * N;
-      std::memset(static_cast<void*>(sums), 0, sizeof(sums));
-      auto* from = static_cast<const T*>(a) + first;
-      for (int64_t p = 0; p < k; ++p, from += a_stride) {
-        T* sum = sums + p % lanes * block;
-        V factor = P::spread(right + p);
-        for (int64_t i = 0; i < whole; i += N) {
-          P::store(P::multiply_add(P::load(from + i), factor, P::load(sum + i)), sum + i);
+    HWY_ALIGN T sums[lanes * most];
+    for (int64_t start = 0; start < rows; start += most) {
+      int64_t count = std::min(most, rows - start), pitch = (count + N - 1) / N * N;
+      auto* left = static_cast<const T*>(a) + start;
+      auto lane_by_lane = [&](int64_t p, int64_t length, auto body) HWY_ATTR {
+        for (int64_t l = 0; l < length; ++l) {
+          body(count, left + (p + l) * a_stride, a_stride, right + p + l, sums + l * pitch);
         }
-        if (whole < count) {
-          std::copy_n(from + whole, count - whole, part);
-          P::store(P::multiply_add(P::load(part), factor, P::load(sum + whole)), sum + whole);
-        }
+      };
+      int64_t p = std::min<int64_t>(k, lanes);
+      if (k >= 4 * lanes) {
+        lane_by_lane(0, lanes, some_columns<4, true>);
+        p = 4 * lanes;
+      } else {
+        lane_by_lane(0, p, some_columns<1, true>);
+        std::fill_n(sums + p * pitch, (lanes - p) * pitch, T(0));
       }
+      for (; p + 4 * lanes <= k; p += 4 * lanes) lane_by_lane(p, lanes, some_columns<4, false>);
+      for (; p < k; p += lanes) lane_by_lane(p, std::min<int64_t>(lanes, k - p), some_columns<1, false>);
       for (int half = lanes / 2; half > 0; half /= 2) {
-        for (int64_t i = 0; i < half * block; i += N) {
-          P::store(P::add(P::load(sums + i), P::load(sums + i + half * block)), sums + i);
+        for (int64_t i = 0; i < half * pitch; i += N) {
+          P::store(P::add(P::load(sums + i), P::load(sums + i + half * pitch)), sums + i);
         }
       }
-      auto* to = static_cast<T*>(out) + first;
+      auto* to = static_cast<T*>(out) + start;
       for (int64_t i = 0; i < count; ++i) to[i] = add ? sums[i] + to[i] : sums[i];
     }
   }
