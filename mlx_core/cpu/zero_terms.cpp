@@ -2,8 +2,8 @@
 #include "mlx_core/cpu/zero_terms.h"
 
 #include <algorithm>
-#include <complex>
 #include <cmath>
+#include <complex>
 #include <cstring>
 #include <limits>
 #include <vector>
@@ -43,8 +43,8 @@ struct Real<complex64_t> : Real<float> {};
 template <>
 struct Real<complex128_t> : Real<double> {};
 
-// Whether one of `count` adjacent elements is not below (not at most, for `and_equal`) infinity. Sixteen at a time, which
-// the compiler makes vectors of.
+// Whether one of `count` adjacent elements is not below (not at most, for `and_equal`) infinity. Sixteen at a time,
+// which the compiler makes vectors of.
 template <bool and_equal, typename T>
 bool any_beyond(const T* data, int64_t count) {
   using R = Real<T>;
