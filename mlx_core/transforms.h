@@ -25,8 +25,8 @@ std::pair<std::vector<array>, std::vector<array>> jvp(
     const VectorFunction& fun, const std::vector<array>& primals, const std::vector<array>& tangents);
 std::pair<array, array> jvp(const std::function<array(const array&)>& fun, const array& primal, const array& tangent);
 
-// Throws TypeError unless an output of this dtype has a gradient: a real floating one. A complex one would lose a part of
-// it, an integer one all, without a word.
+// Throws TypeError unless an output of this dtype has a gradient: a real floating one. A complex one would lose a part
+// of it, an integer one all, without a word.
 void check_gradient_of(const char* op, Dtype output);
 // The first output must be a real floating scalar; its gradient with respect to the arguments numbered argnums.
 using ValueAndGradFunction =

@@ -2,8 +2,10 @@
 #include "mlx_core/cpu/zero_terms.h"
 
 #include <algorithm>
+#include <cmath>
 #include <complex>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "mlx_core/cpu/dispatch.h"
@@ -15,62 +17,64 @@ namespace {
 
 constexpr int64_t task_elements = 1 << 15;
 
-// The real numbers that an element consists of, as bits: those of the exponent are all set in what is not finite, and
-// NaN is above infinity.
+// The real numbers that an element consists of, in a form that can be compared: those of 16 bits as their bits, which
+// are above those of infinity in what is NaN.
 template <typename T>
-struct Real;
+struct Real {
+  using Number = T;
+  using Mask = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+  static constexpr T infinity = std::numeric_limits<T>::infinity();
+  static Number magnitude(T x) { return std::abs(x); }
+};
 template <>
 struct Real<float16_t> {
-  using Bits = uint16_t;
-  static constexpr Bits infinity = 0x7c00, magnitude = 0x7fff;
+  using Number = int16_t;
+  using Mask = int16_t;
+  static constexpr Number infinity = 0x7c00;
+  static Number magnitude(Number x) { return static_cast<Number>(x & 0x7fff); }
 };
 template <>
-struct Real<bfloat16_t> {
-  using Bits = uint16_t;
-  static constexpr Bits infinity = 0x7f80, magnitude = 0x7fff;
-};
-template <>
-struct Real<float> {
-  using Bits = uint32_t;
-  static constexpr Bits infinity = 0x7f800000, magnitude = 0x7fffffff;
-};
-template <>
-struct Real<double> {
-  using Bits = uint64_t;
-  static constexpr Bits infinity = 0x7ff0000000000000, magnitude = 0x7fffffffffffffff;
+struct Real<bfloat16_t> : Real<float16_t> {
+  static constexpr Number infinity = 0x7f80;
 };
 template <>
 struct Real<complex64_t> : Real<float> {};
 template <>
 struct Real<complex128_t> : Real<double> {};
 
-// Whether one of `count` adjacent elements has a magnitude of `least` bits or more. Eight chains, so that the compiler
-// makes vectors of them.
-template <typename T>
-bool any_from(const T* data, int64_t count, typename Real<T>::Bits least) {
-  using Bits = typename Real<T>::Bits;
+// Whether one of `count` adjacent elements is not below (not at most, for `and_equal`) infinity. Sixteen at a time,
+// which the compiler makes vectors of.
+template <bool and_equal, typename T>
+bool any_beyond(const T* data, int64_t count) {
+  using R = Real<T>;
+  using Number = typename R::Number;
+  using Mask = typename R::Mask;
+  auto beyond = [](Number x) {
+    Number magnitude = R::magnitude(x);
+    return static_cast<Mask>(!(and_equal ? magnitude <= R::infinity : magnitude < R::infinity));
+  };
+  constexpr int width = 16;
   const char* at = reinterpret_cast<const char*>(data);
-  int64_t numbers = count * static_cast<int64_t>(sizeof(T) / sizeof(Bits)), i = 0;
-  Bits largest[8] = {};
-  for (; i + 8 <= numbers; i += 8, at += 8 * sizeof(Bits)) {
-    Bits bits[8];
-    std::memcpy(bits, at, sizeof bits);
-    for (int l = 0; l < 8; ++l) {
-      Bits magnitude = bits[l] & Real<T>::magnitude;
-      largest[l] = std::max(largest[l], magnitude);
+  int64_t numbers = count * static_cast<int64_t>(sizeof(T) / sizeof(Number)), i = 0;
+  Mask any[width] = {};
+  for (; i + width <= numbers; i += width, at += width * sizeof(Number)) {
+    Number x[width];
+    std::memcpy(x, at, sizeof x);
+    for (int l = 0; l < width; ++l) {
+      any[l] |= beyond(x[l]);
     }
   }
-  for (; i < numbers; ++i, at += sizeof(Bits)) {
-    Bits bits;
-    std::memcpy(&bits, at, sizeof bits);
-    largest[0] = std::max<Bits>(largest[0], bits & Real<T>::magnitude);
+  for (; i < numbers; ++i, at += sizeof(Number)) {
+    Number x;
+    std::memcpy(&x, at, sizeof x);
+    any[0] |= beyond(x);
   }
-  return *std::max_element(largest, largest + 8) >= least;
+  return std::any_of(any, any + width, [](Mask m) { return m != 0; });
 }
 
 template <typename T>
 bool has_nan(const T* data, int64_t count) {
-  return any_from(data, count, static_cast<typename Real<T>::Bits>(Real<T>::infinity + 1));
+  return any_beyond<true>(data, count);
 }
 
 template <typename T>
@@ -84,7 +88,7 @@ bool all_finite(const Matrix& m, int64_t rows, int64_t columns) {
     lines = 1;
   }
   for (int64_t i = 0; i < lines; ++i) {
-    if (any_from(data + i * stride, length, Real<T>::infinity)) {
+    if (any_beyond<false>(data + i * stride, length)) {
       return false;
     }
   }
@@ -123,6 +127,9 @@ struct Product {
 
   // Rows [from, to). By columns, so that the one of b is read once for all elements of it that are NaN.
   void mend(int64_t from, int64_t to) const {
+    if (!has_nan(out + from * n, (to - from) * n)) {
+      return;
+    }
     std::vector<char> bad;
     for (int64_t i = from; i < to; ++i) {
       if (!has_nan(out + i * n, n)) {
@@ -132,9 +139,6 @@ struct Product {
       for (int64_t j = 0; j < n; ++j) {
         bad[static_cast<size_t>(j)] |= static_cast<char>(has_nan(out + i * n + j, 1));
       }
-    }
-    if (bad.empty()) {
-      return;
     }
     std::vector<C> column(static_cast<size_t>(k));
     const T *left = static_cast<const T*>(a.data), *right = static_cast<const T*>(b.data);

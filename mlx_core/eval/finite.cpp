@@ -132,16 +132,16 @@ std::string source_of(const Origin& origin) {
   fail<NonFiniteError>("debug_nans", node.primitive->name(), params == "()" ? "" : params, " gave ",
       shown(found.value, result.dtype), " at index ", to_string(Shape(found.index.begin(), found.index.end())),
       lanes_text(origin, result, found.index), " of a result of dtype ", result.dtype, " and shape ", result.shape,
-      ", from finite operands (", operands.empty() ? "none" : operands,
-      "). ", source_of(origin));
+      ", from finite operands (", operands.empty() ? "none" : operands, "). ", source_of(origin));
 }
 
 [[noreturn]] void blame_hidden(const Node& node, const Sizes& index) {
   const Origin& origin = origin_at(node.origin);
-  fail<NonFiniteError>("debug_nans", node.primitive->name(), " hid an infinite or NaN slope behind a slope of 0 at index ",
-      to_string(Shape(index.begin(), index.end())), lanes_text(origin, node, index), " of a result of dtype ", node.dtype,
-      " and shape ", node.shape,
-      ": in the chain rule 0 times anything is 0, and no mask says that this is meant. Write the function so that it has "
+  fail<NonFiniteError>("debug_nans", node.primitive->name(),
+      " hid an infinite or NaN slope behind a slope of 0 at index ", to_string(Shape(index.begin(), index.end())),
+      lanes_text(origin, node, index), " of a result of dtype ", node.dtype, " and shape ", node.shape,
+      ": in the chain rule 0 times anything is 0, and no mask says that this is meant. Write the function so that it "
+      "has "
       "a finite slope there, or take the place out with mx.where. ",
       source_of(origin));
 }

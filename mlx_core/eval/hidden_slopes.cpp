@@ -66,7 +66,8 @@ PerElement<T> broadcast(PerElement<T> values, const Shape& from, const Shape& to
     strides[shift + i] = from[i] == to[shift + i] ? own[i] : 0;
   }
   PerElement<T> out(static_cast<size_t>(static_cast<int64_t>(size_of(to))));
-  for_each_element(sizes_of(to), strides, [&](size_t i, int64_t offset) { out[i] = values[static_cast<size_t>(offset)]; });
+  for_each_element(
+      sizes_of(to), strides, [&](size_t i, int64_t offset) { out[i] = values[static_cast<size_t>(offset)]; });
   return out;
 }
 
@@ -213,9 +214,7 @@ struct HiddenSlopes::Impl {
     PerElement<From> from(result.size(), From::unknown);
     for (size_t i = 0; i < from.size(); ++i) {
       if (result[i] == Value::zero) {
-        from[i] = by_slope[i] != Value::zero   ? From::slope
-                  : by_other[i] == Value::zero ? From::mask
-                                               : From::unknown;
+        from[i] = by_slope[i] != Value::zero ? From::slope : by_other[i] == Value::zero ? From::mask : From::unknown;
       }
     }
     remember(node, std::move(from));
@@ -224,10 +223,12 @@ struct HiddenSlopes::Impl {
   // Zeros of a matrix product: those of a row or column that is masked altogether are a mask's.
   void matrix_product(Node& node) {
     const array &a = node.operands()[0], &b = node.operands()[1];
-    auto k = static_cast<int64_t>(a.shape(-1)), m = static_cast<int64_t>(a.shape(-2)), n = static_cast<int64_t>(b.shape(-1));
+    auto k = static_cast<int64_t>(a.shape(-1)), m = static_cast<int64_t>(a.shape(-2)),
+         n = static_cast<int64_t>(b.shape(-1));
     PerElement<Value> of_a = values_of(*a.node()), of_b = values_of(*b.node()), result = values_of(node);
     PerElement<From> from_a = origins_of(a), from_b = origins_of(b), from(result.size(), From::unknown);
-    auto masked = [](const PerElement<Value>& value, const PerElement<From>& from, int64_t start, int64_t step, int64_t count) {
+    auto masked = [](const PerElement<Value>& value, const PerElement<From>& from, int64_t start, int64_t step,
+                      int64_t count) {
       for (int64_t l = 0; l < count; ++l) {
         auto at = static_cast<size_t>(start + l * step);
         if (value[at] != Value::zero || from[at] != From::mask) {

@@ -1,7 +1,9 @@
 // Compositions with exact derivatives: recognised by their bodies, link by link.
 #include "mlx_core/ops/composites.h"
 
+#include <cstring>
 #include <limits>
+#include <numbers>
 
 #include "mlx_core/ops/unary.h"
 
@@ -20,11 +22,29 @@ const array* operand_under(const array& a, cpu::Body body) {
   return body_of(*a.node()) == body && a.operands().size() == 1 ? &a.operands()[0] : nullptr;
 }
 
-// A scalar that no transform follows, and that is 1.
+// A scalar that no transform follows, repeated or not, and that is 1.
 bool is_one(const array& a) {
   const Node& node = *a.node();
-  return node.level == 0 && node.shape.empty() && a.is_available() && node.dtype.is_inexact() &&
-         load_complex(node.data(), node.dtype) == complex128_t(1);
+  if (node.level != 0 || !node.dtype.is_inexact()) {
+    return false;
+  }
+  if (!a.is_available()) {
+    return std::strcmp(node.primitive->name(), "Broadcast") == 0 && is_one(a.operands()[0]);
+  }
+  for (size_t axis = 0; axis < node.shape.size(); ++axis) {
+    int64_t length = node.shape[axis];
+    if (length == 0 || (length > 1 && node.strides[axis] != 0)) {
+      return false;
+    }
+  }
+  return load_complex(node.data(), node.dtype) == complex128_t(1);
+}
+// x, where a is 1 / x.
+const array* reciprocal_of(const array& a) {
+  if (const array* x = operand_under(a, cpu::Body::reciprocal)) {
+    return x;
+  }
+  return body_of(*a.node()) == cpu::Body::divide && is_one(a.operands()[0]) ? &a.operands()[1] : nullptr;
 }
 
 // --- log(exp(a) + exp(b)) ---
@@ -38,7 +58,10 @@ array softmax_chain(size_t k, const array& g, const std::vector<array>& operands
 array softplus_chain(size_t, const array& g, const std::vector<array>& operands) {
   return zero_times(g, sigmoid(operands[0]));
 }
-// log(sigmoid(x)) = -log(1 + exp(-x))
+// d log(1 - sigmoid(x)) = -sigmoid(x) dx, d log(sigmoid(x)) = sigmoid(-x) dx
+array log_complement_chain(size_t, const array& g, const std::vector<array>& operands) {
+  return zero_times(negative(g), sigmoid(operands[0]));
+}
 array log_sigmoid_chain(size_t, const array& g, const std::vector<array>& operands) {
   return zero_times(g, sigmoid(negative(operands[0])));
 }
@@ -47,7 +70,16 @@ array log_cosh_chain(size_t, const array& g, const std::vector<array>& operands)
   return zero_times(g, tanh(operands[0]));
 }
 
-std::optional<Composite> logarithm_of_sum(const array& u, const array& v) {
+// log(exp(x) / s) = x - log(s)
+array exp_quotient_chain(size_t k, const array& g, const std::vector<array>& operands) {
+  return k == 0 ? g : zero_divide(negative(g), operands[1]);
+}
+
+std::optional<Composite> logarithm_of_sum(const array& sum) {
+  if (body_of(*sum.node()) != cpu::Body::add) {
+    return std::nullopt;
+  }
+  const array &u = sum.operands()[0], &v = sum.operands()[1];
   const array *a = operand_under(u, cpu::Body::exp), *b = operand_under(v, cpu::Body::exp);
   if (a && b) {
     return Composite{{*a, *b}, softmax_chain};
@@ -87,18 +119,53 @@ array reciprocal_angle_chain(size_t, const array& g, const std::vector<array>& o
   return zero_divide(negative(g), 1 + square(operands[0]));
 }
 
+std::optional<Composite> logarithm_of(const array& inner) {
+  if (const array* x = operand_under(inner, cpu::Body::exp)) {
+    return Composite{{*x}, identity_chain};
+  }
+  if (const array* x = operand_under(inner, cpu::Body::sigmoid)) {
+    return Composite{{*x}, log_sigmoid_chain};
+  }
+  if (const array* x = operand_under(inner, cpu::Body::cosh)) {
+    return Composite{{*x}, log_cosh_chain};
+  }
+  std::optional<cpu::Body> body = body_of(*inner.node());
+  if (body == cpu::Body::subtract && is_one(inner.operands()[0])) {
+    const array* x = operand_under(inner.operands()[1], cpu::Body::sigmoid);
+    return x ? std::optional(Composite{{*x}, log_complement_chain}) : std::nullopt;
+  }
+  if (const array* divisor = reciprocal_of(inner)) {
+    std::optional<Composite> sum = logarithm_of_sum(*divisor);
+    if (sum) {
+      sum->factor = -1;
+    }
+    return sum;
+  }
+  if (body == cpu::Body::divide) {
+    const array* x = operand_under(inner.operands()[0], cpu::Body::exp);
+    return x ? std::optional(Composite{{*x, inner.operands()[1]}, exp_quotient_chain}) : std::nullopt;
+  }
+  return logarithm_of_sum(inner);
+}
+
 std::optional<Composite> arctangent_of(const array& quotient) {
   if (quotient.dtype().is_complex()) { // the branches of the composition are not those of its derivative's integral
     return std::nullopt;
   }
-  if (const array* x = operand_under(quotient, cpu::Body::reciprocal)) {
+  if (const array* x = reciprocal_of(quotient)) {
     return Composite{{*x}, reciprocal_angle_chain};
   }
   if (body_of(*quotient.node()) == cpu::Body::divide) {
-    const array &a = quotient.operands()[0], &b = quotient.operands()[1];
-    return is_one(a) ? Composite{{b}, reciprocal_angle_chain} : Composite{{a, b}, quotient_angle_chain};
+    return Composite{{quotient.operands()[0], quotient.operands()[1]}, quotient_angle_chain};
   }
   return std::nullopt;
+}
+
+std::optional<Composite> scaled(std::optional<Composite> composite, double by) {
+  if (composite) {
+    composite->factor *= by;
+  }
+  return composite;
 }
 
 } // namespace
@@ -114,19 +181,15 @@ std::optional<Composite> composite_of(const Node& node) {
       if (const array* x = operand_under(inner, cpu::Body::exp)) {
         return Composite{{*x}, softplus_chain};
       }
+      if (const array* y = operand_under(inner, cpu::Body::negative)) {
+        if (const array* x = operand_under(*y, cpu::Body::sigmoid)) {
+          return Composite{{*x}, log_complement_chain};
+        }
+      }
       return std::nullopt;
-    case cpu::Body::log:
-      if (const array* x = operand_under(inner, cpu::Body::exp)) {
-        return Composite{{*x}, identity_chain};
-      }
-      if (const array* x = operand_under(inner, cpu::Body::sigmoid)) {
-        return Composite{{*x}, log_sigmoid_chain};
-      }
-      if (const array* x = operand_under(inner, cpu::Body::cosh)) {
-        return Composite{{*x}, log_cosh_chain};
-      }
-      return body_of(*inner.node()) == cpu::Body::add ? logarithm_of_sum(inner.operands()[0], inner.operands()[1])
-                                                      : std::nullopt;
+    case cpu::Body::log: return logarithm_of(inner);
+    case cpu::Body::log2: return scaled(logarithm_of(inner), std::numbers::log2e);
+    case cpu::Body::log10: return scaled(logarithm_of(inner), std::numbers::log10e);
     case cpu::Body::exp:
       if (const array* x = operand_under(inner, cpu::Body::log)) {
         return Composite{{*x}, exp_log_chain};
@@ -137,11 +200,15 @@ std::optional<Composite> composite_of(const Node& node) {
   }
 }
 
+array Composite::multiplied(const array& derivative) const {
+  return factor == 1 ? derivative : multiply(derivative, array(factor, derivative.dtype()));
+}
+
 Tangent Composite::jvp(const Tangents& tangents, const array& output) const {
   Tangent total;
   for (size_t k = 0; k < operands.size(); ++k) {
     if (tangents[k]) {
-      array part = chain(k, *tangents[k], operands);
+      array part = multiplied(chain(k, *tangents[k], operands));
       total = total ? add(*total, part) : part;
     }
   }
@@ -153,7 +220,7 @@ Tangents Composite::vjp(const array& cotangent, std::span<const bool> wanted) co
   for (size_t k = 0; k < operands.size(); ++k) {
     if (wanted[k]) {
       // ct * conj(d) = conj(conj(ct) * d)
-      out[k] = sum_to(conj_of(chain(k, conj_of(cotangent), operands)), operands[k].shape());
+      out[k] = sum_to(conj_of(multiplied(chain(k, conj_of(cotangent), operands))), operands[k].shape());
     }
   }
   return out;

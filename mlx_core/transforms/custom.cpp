@@ -200,8 +200,8 @@ class Custom final : public Function {
     return out;
   }
   Tangents pulled(Operands primals, const std::vector<array>& cotangents, Operands outputs) const {
-    Tangents out = rules_->vjp(first(primals, body().parameters.size()), cotangents,
-        std::vector<array>(outputs.begin(), outputs.end()));
+    Tangents out = rules_->vjp(
+        first(primals, body().parameters.size()), cotangents, std::vector<array>(outputs.begin(), outputs.end()));
     if (out.size() > rules_->ruled) {
       fail("custom_function", "the vjp rule returned ", out.size(), " cotangents for ", rules_->ruled, " arguments.");
     }

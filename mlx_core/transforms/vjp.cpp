@@ -68,8 +68,7 @@ class Pullback {
       return push(whole->operands, [&](std::span<const bool> wanted) { return whole->vjp(*ct[0], wanted); });
     }
     std::span<const array> operands = node->operands();
-    push(operands,
-        [&](std::span<const bool> wanted) { return node->primitive->vjp(operands, ct, outputs, wanted); });
+    push(operands, [&](std::span<const bool> wanted) { return node->primitive->vjp(operands, ct, outputs, wanted); });
   }
   template <typename Rule>
   void push(std::span<const array> operands, Rule&& rule) {
@@ -145,7 +144,8 @@ void check_gradient_of(const char* op, Dtype output) {
   }
   if (!output.is_inexact()) {
     fail<TypeError>(op, "the function returned a scalar of dtype ", output,
-        ", whose derivative is zero wherever there is one. Compute it in a floating dtype, as with astype before rounding "
+        ", whose derivative is zero wherever there is one. Compute it in a floating dtype, as with astype before "
+        "rounding "
         "or comparing; mx.vjp takes such outputs beside others.");
   }
 }
