@@ -52,9 +52,12 @@ std::vector<nb::object> ArrayTree::match(
   return out;
 }
 
-std::vector<array> TracedCall::run(nb::handle fun, const std::vector<array>& arrays) {
+std::vector<array> TracedCall::run(nb::handle fun, const std::vector<array>& arrays, const Before& before) {
   nb::object args = positional.build(std::span(arrays).first(positional.array_count()));
   nb::object kwargs = named_arguments(arrays);
+  if (before) {
+    before(args, kwargs);
+  }
   nb::object result = nb::steal(PyObject_Call(fun.ptr(), args.ptr(), kwargs.ptr()));
   if (!result.is_valid()) {
     throw nb::python_error();
