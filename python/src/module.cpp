@@ -1,4 +1,5 @@
 // The Python module mlx.core: calls one binding function per concept.
+#include "python/src/argument_errors.h"
 #include "python/src/bind.h"
 
 NB_MODULE(core, m) {
@@ -16,5 +17,7 @@ NB_MODULE(core, m) {
   bind_random(m);
   bind_transforms(m);
   bind_memory(m);
+  bind_backends(m);
   bind_registry(m);
+  explain_argument_errors(m);
 }
