@@ -9,10 +9,12 @@
 #include "mlx_core/interrupt.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/transforms.h"
+#include "mlx_core/transforms/followed.h"
 #include "python/src/convert.h"
 #include "python/src/descent.h"
 #include "python/src/dlpack.h"
 #include "python/src/exceptions.h"
+#include "python/src/origins.h"
 
 namespace mlx::python {
 
@@ -26,6 +28,19 @@ array concrete(array a, const char* reader) {
   }
   evaluate(a);
   return a;
+}
+
+// For readers outside of this library: a value that leaves it is a constant to the derivatives that follow the array.
+array leaving(array a, const char* reader) {
+  if (a.node()->level != 0 && core::follower_of(a) == core::Follower::derivative) {
+    std::string line = users_line();
+    core::fail<core::TypeError>(reader, line, line.empty() ? "A" : ": a", "n array of shape ", a.shape(), " and dtype ",
+        a.dtype(),
+        " becomes memory of NumPy or another library while it is being differentiated: what is computed from "
+        "that would have no derivative. Use functions of mx, or write mx.stop_gradient(x) first where a constant is "
+        "meant.");
+  }
+  return concrete(std::move(a), reader);
 }
 
 nb::object element_object(const void* element, Dtype dtype) {
@@ -237,7 +252,7 @@ int get_buffer(PyObject* handle, Py_buffer* view, int flags) noexcept {
         }
         auto computed = [&] {
           try {
-            return concrete(a, "memoryview");
+            return leaving(a, "memoryview");
           } catch (const core::Interrupted&) {
             swallowed.keep(handle);
             throw;
@@ -343,7 +358,7 @@ nb::object to_dlpack(nb::handle handle, nb::handle max_version, nb::handle dl_de
         dl_device.ptr());
     throw nb::python_error();
   }
-  array value = concrete(read(handle), "__dlpack__");
+  array value = leaving(read(handle), "__dlpack__");
   bool copied = copy.value_or(false);
   if (copied) {
     value = private_copy(value);
@@ -376,7 +391,7 @@ nb::object to_numpy(nb::handle handle, nb::handle dtype, std::optional<bool> cop
   if (swallowed.exception) [[unlikely]] {
     swallowed.raise_for(handle.ptr());
   }
-  array a = concrete(read(handle), "__array__");
+  array a = leaving(read(handle), "__array__");
   nb::object numpy = nb::module_::import_("numpy");
   nb::object exported = a.dtype() == core::bfloat16
                             ? bfloat16_to_numpy(a)

@@ -3,6 +3,7 @@
 #include "mlx_core/transforms.h"
 #include "mlx_core/transforms/custom.h"
 #include "python/src/bind_transforms.h"
+#include "python/src/container_changes.h"
 #include "python/src/descent.h"
 #include "python/src/made.h"
 #include "python/src/traced_call.h"
@@ -210,10 +211,22 @@ class Checkpoint final : public Transformation {
       kwargs[arguments.keyword_name(i)] = arguments.keyword_value(i);
     }
     std::vector<array> arrays;
-    TracedCall call(nb::tuple(args), kwargs, arrays);
-    auto run = [&](const std::vector<array>& in) { return call.run(fun(), in); };
+    nb::tuple originals(args);
+    TracedCall call(originals, kwargs, arrays);
+    EditedArrays edited; // further outputs: what the function put into containers
+    auto run = [&](const std::vector<array>& in) {
+      ContainerChanges changes;
+      std::vector<array> outputs = call.run(fun(), in, [&](nb::handle args_given, nb::handle kwargs_given) {
+        changes.watch(originals, args_given);
+        changes.watch(kwargs, kwargs_given);
+      });
+      edited = EditedArrays(changes.take(), outputs);
+      return outputs;
+    };
     std::vector<array> outputs = core::checkpoint(run)(arrays);
-    return call.output->build(outputs);
+    std::span all(outputs);
+    edited.apply(all.last(edited.count()));
+    return call.output->build(std::span<const array>(all.first(all.size() - edited.count())));
   }
 };
 

@@ -1,5 +1,6 @@
 // The Python module mlx.core: calls one binding function per concept.
 #include "mlx_core/environment.h"
+#include "python/src/argument_errors.h"
 #include "python/src/bind.h"
 
 // nanobind keeps one table of classes per process, and threads of ours take the lock of the main interpreter: a second
@@ -20,8 +21,10 @@ NB_MODULE(core_of_main_interpreter, m) {
   bind_random(m);
   bind_transforms(m);
   bind_memory(m);
+  bind_backends(m);
   bind_registry(m);
   bind_pickling(m);
+  explain_argument_errors(m);
 }
 
 extern "C" NB_EXPORT PyObject* PyInit_core();
