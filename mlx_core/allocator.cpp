@@ -56,7 +56,7 @@ void release_block(Buffer* buffer);
 
 struct Cache {
   std::mutex mutex;
-  Buffer* free[class_count] = {}; // linked through `owner`
+  Buffer* free[class_count] = {};                     // linked through `owner`
   std::atomic<size_t>& active = detail::bytes_in_use; // written under the mutex
   size_t peak = 0, cached = 0;
   std::atomic<size_t> memory_limit = physical_memory() / 4 * 3;
@@ -154,7 +154,8 @@ void release_block(Buffer* buffer) { cache().give(buffer); }
 } // namespace
 
 OutOfMemory::OutOfMemory(size_t wanted, size_t active) {
-  std::snprintf(text_, sizeof text_, "[allocate] There is no memory for %zu bytes; arrays hold %zu bytes.", wanted, active);
+  std::snprintf(
+      text_, sizeof text_, "[allocate] There is no memory for %zu bytes; arrays hold %zu bytes.", wanted, active);
 }
 
 BufferRef allocate(size_t bytes) {

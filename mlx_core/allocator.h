@@ -67,7 +67,7 @@ BufferRef adopt(void* data, size_t bytes, void* owner, void (*release)(void* own
 namespace detail {
 extern std::atomic<size_t> bytes_in_use;     // get_active_memory(), cheaply
 extern std::atomic<size_t> bytes_to_look_at; // above this, what pending nodes keep alive matters; 0: to be set anew
-}
+} // namespace detail
 
 // Whether this many bytes more would exceed the memory limit. Cheap: to be asked before each step of an evaluation.
 bool memory_is_tight(size_t more);

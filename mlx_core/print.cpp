@@ -26,7 +26,8 @@ class Text {
   std::string value() {
     constexpr int most_axes = 1000; // which are as many calls in each other
     if (a_.ndim() > most_axes) {
-      fail("repr", "the array has ", a_.ndim(), " axes; the most that are printed is ", most_axes, ". Flatten it first.");
+      fail("repr", "the array has ", a_.ndim(), " axes; the most that are printed is ", most_axes,
+          ". Flatten it first.");
     }
     subarray(0, 0);
     return std::move(out_);

@@ -20,7 +20,8 @@ namespace {
 constexpr int64_t by_comparison_below = 96;
 constexpr int64_t looks_after = 1 << 17; // elements, for an interrupt
 
-// Sorts n items by key; `other()` gives scratch for as many. They end where they were or in the scratch: the result says.
+// Sorts n items by key; `other()` gives scratch for as many. They end where they were or in the scratch: the result
+// says.
 template <typename Item, typename Other>
 Item* sort_items(Item* items, int64_t n, Other other) {
   using K = decltype(key_in(items[0]));
@@ -65,8 +66,8 @@ Item* sort_items(Item* items, int64_t n, Other other) {
   return items;
 }
 
-// Calls body(in offset, out offset, memory) for each lane, where memory(k) has room for the items of a lane: k is 0 or 1.
-// A task has enough lanes to be worth a thread.
+// Calls body(in offset, out offset, memory) for each lane, where memory(k) has room for the items of a lane: k is 0
+// or 1. A task has enough lanes to be worth a thread.
 template <typename Item, typename F>
 void each_lane(const Lanes<2>& lanes, F body) {
   int64_t count = lanes.outer * lanes.width, per_task = std::max<int64_t>(1, 16384 / lanes.length);

@@ -14,8 +14,8 @@ void finish_background();
 void pause_background();
 void resume_background();
 
-// Computes an array as async_eval does, but an error is kept by the arrays alone. Calls done when that is over, or will not
-// be done.
+// Computes an array as async_eval does, but an error is kept by the arrays alone. Calls done when that is over, or will
+// not be done.
 void compute_in_background(array root, void (*done)());
 
 } // namespace mlx::core

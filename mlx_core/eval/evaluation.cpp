@@ -257,8 +257,8 @@ void Evaluation::set_apart(Node* node, Node* donor) {
       continue;
     }
     array copy = array::uninitialized(view->shape, view->dtype);
-    cpu::copy_strided(view->data(), view->strides, copy.mutable_data(), copy.strides(), sizes_of(view->shape),
-        view->dtype.size());
+    cpu::copy_strided(
+        view->data(), view->strides, copy.mutable_data(), copy.strides(), sizes_of(view->shape), view->dtype.size());
     view->buffer = copy.node()->buffer;
     view->offset = 0;
     view->strides = copy.strides();
@@ -422,7 +422,8 @@ void Evaluation::flush(Group& group) {
     for (Node* node : *list) {
       if (error) {
         node->buffer = BufferRef();
-        interrupted && !gutted ? give_back(node) : set_failed(node, interrupted ? lost_to_interruption() : error, gutted);
+        interrupted && !gutted ? give_back(node)
+                               : set_failed(node, interrupted ? lost_to_interruption() : error, gutted);
       } else if (Group::was_computed(node)) {
         finish(node);
       } else {

@@ -19,8 +19,8 @@ class Evaluation {
   void plan(std::span<const array> roots);
   // Nodes that were found claimed by others: to be waited for before execute().
   const std::vector<Node*>& awaited() const { return awaited_; }
-  // Computes what was claimed, without the lock. Throws the first error met, after everything that could be computed is;
-  // Interrupted at once, with what is not computed lazy again.
+  // Computes what was claimed, without the lock. Throws the first error met, after everything that could be computed
+  // is; Interrupted at once, with what is not computed lazy again.
   void execute();
   // Gives back what is claimed and not computed, as lazy.
   void abandon();

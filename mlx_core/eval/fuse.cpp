@@ -275,9 +275,8 @@ void Group::plan_sinks(const int32_t* slots) {
     const Node* operand = node->operands()[0].node();
     node->buffer = allocate(bytes_of(size / row_length, node->dtype.size()));
     node->strides = row_major_strides(node->shape);
-    program_.sinks.push_back(
-        {static_cast<uint16_t>(*slots++), cpu::find_row_reducer(reduce.op(), operand->dtype),
-            static_cast<char*>(node->buffer->data), node->dtype.size()});
+    program_.sinks.push_back({static_cast<uint16_t>(*slots++), cpu::find_row_reducer(reduce.op(), operand->dtype),
+        static_cast<char*>(node->buffer->data), node->dtype.size()});
   }
 }
 

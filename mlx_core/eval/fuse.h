@@ -17,7 +17,7 @@ class Group {
   Group& operator=(const Group&) = delete;
 
   int32_t id = -1; // unique in its evaluation; members carry it in their claims
-  Shape shape; // the iteration space
+  Shape shape;     // the iteration space
   int64_t size = 0;
   int64_t row_length = 0;     // of the reductions that end the group; 0 when there are none
   std::vector<Node*> members; // elementwise, in order
@@ -60,8 +60,8 @@ class Group {
 
   Claims& claims_;
   cpu::Program program_;
-  size_t outside_edges_ = 0;      // operands that are not members: at least as many as sources
-  bool may_donate_ = true;        // no member is traced
+  size_t outside_edges_ = 0; // operands that are not members: at least as many as sources
+  bool may_donate_ = true;   // no member is traced
   bool has_donated_ = false;
   std::vector<Source> sources_;   // while running
   std::vector<int32_t> table_;    // open addressing: indices of sources_ by node

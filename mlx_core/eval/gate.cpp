@@ -17,7 +17,7 @@
 #include "mlx_core/eval/fork.h"
 #include "mlx_core/eval/observe.h"
 #include "mlx_core/eval/pressure.h"
-#include "mlx_core/interrupt.h"#include "mlx_core/interrupt.h"
+#include "mlx_core/interrupt.h" #include "mlx_core/interrupt.h"
 
 namespace mlx::core {
 
@@ -40,8 +40,8 @@ struct Gate {
   bool is_held_by_another() const { return holds > 0 && holder != std::this_thread::get_id(); }
 };
 
-std::atomic<int> waiting{0};       // threads that wait for nodes
-std::atomic<bool> pausing{false};  // Gate::pausing, to be asked cheaply
+std::atomic<int> waiting{0};      // threads that wait for nodes
+std::atomic<bool> pausing{false}; // Gate::pausing, to be asked cheaply
 
 void lock_for_fork();
 void unlock_in_parent();
@@ -194,7 +194,8 @@ void pause_if_asked() {
 void wait_until_left(const Node* node, uint32_t owner) {
   for (Evaluation* evaluation : own) {
     if (evaluation->number() == owner) {
-      fail<std::runtime_error>("eval", "an array is needed that the evaluation which this code interrupts is computing.");
+      fail<std::runtime_error>(
+          "eval", "an array is needed that the evaluation which this code interrupts is computing.");
     }
   }
   auto left = [&] { return node->state.load(std::memory_order_acquire) != Node::State::claimed; };

@@ -6,7 +6,6 @@
 #include <new>
 #include <vector>
 
-
 namespace mlx::core {
 
 namespace detail {

@@ -1,9 +1,9 @@
 // Back-pressure: graphs that nobody evaluates are computed in the background before they become too large.
 //
-// Two things are bounded: the nodes pending behind one result (Node::pending, an estimate kept when nodes are made), and
-// the bytes that pending nodes keep alive once memory is scarce. Past a bound the newest result that no open transform
-// needs is computed, with what it is made of and nothing else. What it would produce counts for nothing: lazy parameters
-// that are replaced before use are never computed.
+// Two things are bounded: the nodes pending behind one result (Node::pending, an estimate kept when nodes are made),
+// and the bytes that pending nodes keep alive once memory is scarce. Past a bound the newest result that no open
+// transform needs is computed, with what it is made of and nothing else. What it would produce counts for nothing: lazy
+// parameters that are replaced before use are never computed.
 #pragma once
 
 #include "mlx_core/array.h"

@@ -111,9 +111,8 @@ nb::tuple state_of(Self self) {
   array a = read(self);
   nb::object dict = nb::getattr(self, "__dict__", nb::none());
   nb::object dtype = nb::cast(std::string(core::name_of(a.dtype()))), shape = shape_tuple(a.shape());
-  return PyDict_Check(dict.ptr()) && PyDict_GET_SIZE(dict.ptr()) > 0
-             ? nb::make_tuple(dtype, shape, to_bytes(a), dict)
-             : nb::make_tuple(dtype, shape, to_bytes(a));
+  return PyDict_Check(dict.ptr()) && PyDict_GET_SIZE(dict.ptr()) > 0 ? nb::make_tuple(dtype, shape, to_bytes(a), dict)
+                                                                     : nb::make_tuple(dtype, shape, to_bytes(a));
 }
 
 void restore(nb::pointer_and_handle<array> self, nb::tuple state) {

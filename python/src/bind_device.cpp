@@ -1,7 +1,7 @@
 // Devices and streams: Device, DeviceType, Stream, the thread's defaults, and `with mx.stream(...)`.
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/variant.h>
-#include <nanobind/stl/vector.h>
+#include "python/src/list_caster.h"
 
 #include "mlx_core/cpu/instruction_set.h"
 #include "mlx_core/cpu/processor.h"

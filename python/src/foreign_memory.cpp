@@ -71,8 +71,8 @@ void check_foreign(const char* op, const Foreign& f) {
       continue; // the stride is of no account
     }
     if (__builtin_mul_overflow(length - 1, f.strides[i], &reach) || reach > most || reach < -most) {
-      core::fail(op, "the memory is said to have shape ", text(), " and a stride of ", f.strides[i],
-          " bytes on axis ", i, ": that is more than any memory holds.");
+      core::fail(op, "the memory is said to have shape ", text(), " and a stride of ", f.strides[i], " bytes on axis ",
+          i, ": that is more than any memory holds.");
     }
     (reach < 0 ? low : high) += reach;
     if (low < -most || high > most) {

@@ -16,7 +16,8 @@ namespace {
 // A method that is added to a class from outside.
 template <typename Function>
 void add_method(nb::handle cls, const char* name, Function&& function) {
-  nb::setattr(cls, name, nb::cpp_function(std::forward<Function>(function), nb::is_method(), nb::scope(cls), nb::name(name)));
+  nb::setattr(
+      cls, name, nb::cpp_function(std::forward<Function>(function), nb::is_method(), nb::scope(cls), nb::name(name)));
 }
 
 nb::object core_function(const char* name) { return nb::module_::import_("mlx.core").attr(name); }
@@ -35,7 +36,8 @@ nb::object reduce_by_name(nb::handle self) {
   for (int i = 0; i < 1000 && nb::hasattr(fun, "__wrapped__") && !nb::hasattr(fun, "__code__"); ++i) {
     fun = nb::getattr(fun, "__wrapped__");
   }
-  nb::object module_name = nb::getattr(fun, "__module__", nb::none()), qualname = nb::getattr(fun, "__qualname__", nb::none());
+  nb::object module_name = nb::getattr(fun, "__module__", nb::none()),
+             qualname = nb::getattr(fun, "__qualname__", nb::none());
   bool found = false;
   if (PyUnicode_Check(module_name.ptr()) && PyUnicode_Check(qualname.ptr())) {
     try {
@@ -46,7 +48,8 @@ nb::object reduce_by_name(nb::handle self) {
   if (!found) {
     nb::object error = nb::module_::import_("pickle").attr("PicklingError");
     PyErr_Format(error.ptr(),
-        "[pickle] %R is not what the name %S.%S stands for, and functions are pickled by name: give it that name in its "
+        "[pickle] %R is not what the name %S.%S stands for, and functions are pickled by name: give it that name in "
+        "its "
         "module (as a decorator does), or pickle the function inside and transform it again",
         self.ptr(), module_name.ptr(), qualname.ptr());
     throw nb::python_error();
@@ -93,7 +96,8 @@ void bind_pickling(nb::module_& m) {
       },
       nb::sig("def _stream(device: Device, index: int) -> Stream"), "The stream of this number, for pickle.");
   add_method(m.attr("Stream"), "__reduce__", [](nb::handle self) {
-    return nb::make_tuple(core_function("_stream"), nb::make_tuple(nb::getattr(self, "device"), nb::getattr(self, "index")));
+    return nb::make_tuple(
+        core_function("_stream"), nb::make_tuple(nb::getattr(self, "device"), nb::getattr(self, "index")));
   });
   add_method(m.attr("ThreadLocalStream"), "__reduce__", [](nb::handle self) {
     return nb::make_tuple(core_function("new_thread_local_stream"), nb::make_tuple(nb::getattr(self, "device")));

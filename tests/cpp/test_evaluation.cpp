@@ -184,8 +184,7 @@ TEST(a_loop_changes_its_carry_in_place) {
   constexpr size_t bytes = size_t{4} << 20;
   {
     reset_peak_memory();
-    std::vector<array> state = fori_loop(
-        0, 8,
+    std::vector<array> state = fori_loop(0, 8,
         [](const array& i, const std::vector<array>& carry) -> std::vector<array> {
           return {slice_update(carry[0], astype(reshape(i, {1}), float32), array({0}), {0})};
         },
