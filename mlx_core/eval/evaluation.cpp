@@ -2,6 +2,7 @@
 #include "mlx_core/eval/evaluation.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/eval/donate.h"
@@ -225,6 +226,11 @@ bool Evaluation::apply(Node* node) {
     }
   }
   Donation donation(donor);
+  constexpr size_t at_most = size_t{1} << 24; // bytes that are sorted in a tenth of a second
+  std::optional<InterruptHold> to_its_end;
+  if (donor && can_donate(*donor) && donor->buffer->size <= at_most) {
+    to_its_end.emplace(); // nothing can begin again once the memory is overwritten
+  }
   try {
     if (is_eval_observed()) [[unlikely]] {
       observed_pass(std::span<Node* const>(&node, 1), [&] { run_primitive(node); });

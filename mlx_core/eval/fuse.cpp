@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
+#include <optional>
 
 #include "mlx_core/cpu/copy.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/ops/reduce.h"
 #include "mlx_core/primitive.h"
 #include "mlx_core/trace_level.h"
@@ -322,6 +324,13 @@ void Group::run() {
     edge += members[m]->operand_count;
   }
   plan_sinks(edges_.data() + first_sink_edge);
+  // Once memory is given away nothing can begin again: what is short runs to its end. What is long can be stopped, and is
+  // lost then.
+  constexpr int64_t at_most = int64_t{1} << 28; // element-steps: a tenth of a second
+  std::optional<InterruptHold> to_its_end;
+  if (has_donated_ && size * static_cast<int64_t>(members.size()) < at_most) {
+    to_its_end.emplace();
+  }
   cpu::run(program_);
 }
 
