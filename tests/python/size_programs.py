@@ -12,6 +12,7 @@ import math
 import os
 import random
 import resource
+import signal
 import sys
 
 import mlx.core as mx
@@ -19,7 +20,7 @@ import size_rules
 from size_rules import Impossible, possible
 
 MEMORY = 3 << 30  # of this process: what does not fit is a clean error, and the machine is left alone
-SECONDS = 60  # for one call
+SECONDS = 60  # of computing for one call
 SMALL = 1 << 17  # elements that are computed
 
 SIZES = [0, 1, 2, 3, 5, -1, -2, -3, 2**16, 2**31 - 1, 2**31, -2**31, 2**32, 2**32 + 1, 2**62, -2**62, 2**63 - 1, -2**63, 2**64]
@@ -52,6 +53,11 @@ def ops():
         parameters += [(p.arg, "named", ast.unparse(p.annotation), True) for p in node.kwonlyargs]
         out.append((op["name"], function, [p for p in parameters if p[0] != "stream"]))
     return out
+
+
+@functools.cache
+def elementwise():
+    return {op["name"] for op in mx._registry() if op["arity"]}
 
 
 class Draw:
@@ -145,8 +151,7 @@ class Draw:
         arguments = {n: shape_of(v) for n, v in self.by_name.items()}
         several = [shape_of(v) for v in self.several]
         try:
-            arity = next(op["arity"] for op in mx._registry() if op["name"] == self.name)
-            if arity:
+            if self.name in elementwise():
                 return size_rules.broadcast(*(v if isinstance(v, tuple) else () for v in [*arguments.values(), *several]))
             rule = size_rules.RULES.get(self.name)
             return rule and rule(*several, **arguments)
@@ -231,9 +236,9 @@ def main():
     if not os.environ.get("ASAN_OPTIONS"):  # which reserves addresses
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     for number in range(first, first + count):
-        faulthandler.dump_traceback_later(SECONDS, exit=True)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)  # ends the process
+        faulthandler.dump_traceback_later(20 * SECONDS, exit=True)  # so does waiting for ever
         run(seed, number)
-        faulthandler.cancel_dump_traceback_later()
 
 
 if __name__ == "__main__":
