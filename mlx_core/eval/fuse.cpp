@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
 
 #include "mlx_core/cpu/copy.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/ops/reduce.h"
 #include "mlx_core/primitive.h"
 #include "mlx_core/trace_level.h"
@@ -285,6 +287,13 @@ void Group::run() {
     plan_step(m);
   }
   plan_sinks();
+  // Once memory of an operand is overwritten there is no way back but to fail. That is for what takes long, and not for
+  // background work that only makes way for a fork.
+  constexpr int64_t worth_failing = 1 << 25; // element-steps
+  std::optional<InterruptHold> hold;
+  if (has_donated_ && (StopFlagScope::is_open() || size * static_cast<int64_t>(members.size()) < worth_failing)) {
+    hold.emplace();
+  }
   cpu::run(program_);
 }
 
