@@ -35,6 +35,8 @@ StopFlagScope::~StopFlagScope() {
   this_thread.asks = asked_;
 }
 
+bool StopFlagScope::is_open() { return this_thread.flags != nullptr; }
+
 InterruptHold::InterruptHold() { ++this_thread.holds; }
 InterruptHold::~InterruptHold() { --this_thread.holds; }
 

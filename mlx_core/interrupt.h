@@ -57,6 +57,7 @@ class StopFlagScope {
  public:
   explicit StopFlagScope(const std::atomic<bool>& flag, bool asks = true);
   ~StopFlagScope();
+  static bool is_open(); // on this thread
   StopFlagScope(const StopFlagScope&) = delete;
   StopFlagScope& operator=(const StopFlagScope&) = delete;
 

@@ -324,12 +324,12 @@ void Group::run() {
     edge += members[m]->operand_count;
   }
   plan_sinks(edges_.data() + first_sink_edge);
-  // Once memory is given away nothing can begin again: what is short runs to its end. What is long can be stopped, and is
-  // lost then.
-  constexpr int64_t at_most = int64_t{1} << 28; // element-steps: a tenth of a second
-  std::optional<InterruptHold> to_its_end;
-  if (has_donated_ && size * static_cast<int64_t>(members.size()) < at_most) {
-    to_its_end.emplace();
+  // Once memory of an operand is overwritten there is no way back but to fail. That is for what takes long, and not for
+  // background work that only makes way for a fork.
+  constexpr int64_t worth_failing = 1 << 27; // element-steps: tens of milliseconds
+  std::optional<InterruptHold> hold;
+  if (has_donated_ && (StopFlagScope::is_open() || size * static_cast<int64_t>(members.size()) < worth_failing)) {
+    hold.emplace();
   }
   cpu::run(program_);
 }
