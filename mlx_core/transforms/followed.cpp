@@ -15,7 +15,8 @@ namespace {
 
 // The open frame that made this placeholder; null for any other node.
 const Frame* frame_of(const Node* node) {
-  if (node->primitive && std::strcmp(node->primitive->name(), "Primal") != 0) {
+  bool placeholder = node->primitive ? std::strcmp(node->primitive->name(), "Primal") == 0 : !node->available();
+  if (!placeholder) {
     return nullptr;
   }
   for (const Frame* frame : Frame::open()) {

@@ -78,6 +78,11 @@ void ContainerEdit::apply() const {
   }
 }
 
+size_t ContainerChanges::add(Kind kind, nb::handle original, nb::handle given, size_t count) {
+  containers_.push_back({kind, nb::borrow(original), nb::borrow(given), entries_.size(), count});
+  return entries_.size();
+}
+
 void ContainerChanges::watch(nb::handle original, nb::handle given) {
   PyObject *o = original.ptr(), *g = given.ptr();
   if (o == g || Py_TYPE(o) != Py_TYPE(g) || is_array(o)) {
@@ -87,53 +92,106 @@ void ContainerChanges::watch(nb::handle original, nb::handle given) {
     for (Py_ssize_t i = 0; i < std::min(PyTuple_GET_SIZE(o), PyTuple_GET_SIZE(g)); ++i) {
       watch(PyTuple_GET_ITEM(o, i), PyTuple_GET_ITEM(g, i));
     }
-    return;
-  }
-  if (PyList_Check(o)) {
-    Container c{Kind::list, nb::borrow(original), nb::borrow(given), {}};
-    for (Py_ssize_t i = 0; i < std::min(PyList_GET_SIZE(o), PyList_GET_SIZE(g)); ++i) {
+  } else if (PyList_Check(o)) {
+    Py_ssize_t n = std::min(PyList_GET_SIZE(o), PyList_GET_SIZE(g));
+    add(Kind::list, original, given, static_cast<size_t>(n));
+    for (Py_ssize_t i = 0; i < n; ++i) {
       nb::handle child = PyList_GET_ITEM(g, i);
-      c.entries.push_back({nb::none(), nb::borrow(child), nb::borrow(PyList_GET_ITEM(o, i)), node_of(child)});
+      entries_.push_back({nb::borrow(child), node_of(child), {}});
     }
-    watch_children(std::move(c));
+    for (Py_ssize_t i = 0; i < std::min(n, PyList_GET_SIZE(o)); ++i) {
+      watch(PyList_GET_ITEM(o, i), PyList_GET_ITEM(g, i));
+    }
+  } else if (PyDict_CheckExact(o)) {
+    watch_dict(original, given);
+  } else { // an instance of a dataclass, of a registered class, or of a subclass of dict: the tree made another of it
+    if (PyDict_Check(o)) {
+      watch_dict(original, given);
+    }
+    watch_attributes(original, given);
+  }
+}
+
+void ContainerChanges::watch_dict(nb::handle original, nb::handle given) {
+  PyObject *key, *child;
+  size_t first = add(Kind::dict, original, given, static_cast<size_t>(PyDict_GET_SIZE(given.ptr())));
+  for (Py_ssize_t at = 0; PyDict_Next(given.ptr(), &at, &key, &child);) {
+    entries_.push_back({nb::borrow(child), node_of(child), {}});
+  }
+  size_t i = first, end = entries_.size();
+  for (Py_ssize_t at = 0; i < end && PyDict_Next(original.ptr(), &at, &key, &child); ++i) {
+    if (!is_array(child)) {
+      nb::object before = nb::borrow(child), now = entries_[i].given;
+      watch(before, now);
+    }
+  }
+}
+
+void ContainerChanges::watch_attributes(nb::handle original, nb::handle given) {
+  nb::object from = dict_of(original), to = dict_of(given);
+  if (!from.is_valid() || !to.is_valid()) {
     return;
   }
-  auto keyed = [&](Kind kind, nb::handle from, nb::handle to) {
-    Container c{kind, nb::borrow(original), nb::borrow(given), {}};
-    PyObject *key, *child;
-    for (Py_ssize_t at = 0; PyDict_Next(to.ptr(), &at, &key, &child);) {
-      PyObject* before = PyDict_GetItemWithError(from.ptr(), key);
-      if (!before && PyErr_Occurred()) {
-        throw nb::python_error();
-      }
-      c.entries.push_back({nb::borrow(key), nb::borrow(child), nb::borrow(before ? before : Py_None), node_of(child)});
-    }
-    watch_children(std::move(c));
-  };
-  if (PyDict_Check(o)) {
-    keyed(Kind::dict, original, given);
-    if (PyDict_CheckExact(o)) {
-      return;
-    }
+  PyObject *key, *child;
+  size_t first = add(Kind::attributes, original, given, static_cast<size_t>(PyDict_GET_SIZE(to.ptr())));
+  for (Py_ssize_t at = 0; PyDict_Next(to.ptr(), &at, &key, &child);) {
+    entries_.push_back({nb::borrow(child), node_of(child), nb::borrow(key)});
   }
-  // An instance of a dataclass, of a registered class, or of a subclass of dict: the tree made another one of it.
-  nb::object from = dict_of(original), to = dict_of(given);
-  if (from.is_valid() && to.is_valid()) {
-    keyed(Kind::attributes, from, to);
+  for (size_t i = first, end = entries_.size(); i < end; ++i) {
+    nb::object now = entries_[i].given;
+    if (PyObject* before = PyDict_GetItemWithError(from.ptr(), entries_[i].key.ptr())) {
+      watch(nb::borrow(before), now);
+    }
   }
 }
 
-void ContainerChanges::watch_children(Container container) {
-  size_t at = containers_.size();
-  containers_.push_back(std::move(container));
-  for (size_t i = 0; i < containers_[at].entries.size(); ++i) {
-    nb::object original = containers_[at].entries[i].original, given = containers_[at].entries[i].given;
-    watch(original, given);
-  }
-}
-
-bool ContainerChanges::unchanged(const Entry& entry, PyObject* now) {
+bool ContainerChanges::unchanged(const Entry& entry, PyObject* now) const {
   return entry.given.ptr() == now && (!entry.node || read(now).node() == entry.node);
+}
+
+// Without looking for keys: a list, or a dict with the keys of the original in their order.
+bool ContainerChanges::unchanged(const Container& c) const {
+  PyObject* given = c.given.ptr();
+  if (c.kind == Kind::list) {
+    bool same = PyList_GET_SIZE(given) == static_cast<Py_ssize_t>(c.count);
+    for (size_t i = 0; same && i < c.count; ++i) {
+      same = unchanged(entries_[c.first + i], PyList_GET_ITEM(given, i));
+    }
+    return same;
+  }
+  if (c.kind == Kind::dict) {
+    PyObject *key, *value, *original_key, *original_value;
+    bool same = PyDict_GET_SIZE(given) == static_cast<Py_ssize_t>(c.count);
+    Py_ssize_t at = 0, original_at = 0;
+    for (size_t i = 0; same && i < c.count; ++i) {
+      same = PyDict_Next(given, &at, &key, &value) &&
+             PyDict_Next(c.original.ptr(), &original_at, &original_key, &original_value) && key == original_key &&
+             unchanged(entries_[c.first + i], value);
+    }
+    return same;
+  }
+  return false;
+}
+
+// The caller's object in the place of an entry.
+nb::object ContainerChanges::original_of(const Container& c, size_t entry) const {
+  PyObject* o = c.original.ptr();
+  if (c.kind == Kind::list) {
+    bool there = static_cast<Py_ssize_t>(entry) < PyList_GET_SIZE(o);
+    return there ? nb::borrow(PyList_GET_ITEM(o, entry)) : nb::object();
+  }
+  if (c.kind == Kind::attributes) {
+    nb::object now = dict_of(c.original);
+    return nb::borrow(PyDict_GetItemWithError(now.ptr(), entries_[c.first + entry].key.ptr()));
+  }
+  PyObject *key, *value = nullptr;
+  Py_ssize_t at = 0;
+  for (size_t i = 0; i <= entry; ++i) {
+    if (!PyDict_Next(o, &at, &key, &value)) {
+      return {};
+    }
+  }
+  return nb::borrow(value);
 }
 
 // The caller's object for one that the function was given; else the object itself.
@@ -142,12 +200,18 @@ Edit::Value ContainerChanges::translated(nb::handle now) const {
     if (c.given.is(now)) {
       return {c.original, false};
     }
-    for (const Entry& entry : c.entries) {
-      if (entry.given.is(now)) {
-        if (unchanged(entry, now.ptr())) {
-          return {entry.original, false};
-        }
+  }
+  for (const Container& c : containers_) {
+    for (size_t i = 0; i < c.count; ++i) {
+      const Entry& entry = entries_[c.first + i];
+      if (!entry.given.is(now)) {
+        continue;
+      }
+      if (!unchanged(entry, now.ptr())) {
         return {nb::steal(wrap(read(now))), true}; // updated in place; the caller's own handle stays as it is
+      }
+      if (nb::object original = original_of(c, i); original.is_valid()) {
+        return {original, false};
       }
     }
   }
@@ -155,53 +219,48 @@ Edit::Value ContainerChanges::translated(nb::handle now) const {
 }
 
 void ContainerChanges::compare(const Container& c, std::vector<Edit>& edits) const {
+  if (unchanged(c)) {
+    return;
+  }
   if (c.kind == Kind::list) {
-    PyObject* list = c.given.ptr();
-    bool same = PyList_GET_SIZE(list) == static_cast<Py_ssize_t>(c.entries.size());
-    for (size_t i = 0; same && i < c.entries.size(); ++i) {
-      same = unchanged(c.entries[i], PyList_GET_ITEM(list, i));
+    Edit edit{Edit::Kind::whole_list, c.original, nb::none(), {}};
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(c.given.ptr()); ++i) {
+      edit.values.push_back(translated(PyList_GET_ITEM(c.given.ptr(), i)));
     }
-    if (!same) {
-      Edit edit{Edit::Kind::whole_list, c.original, nb::none(), {}};
-      for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); ++i) {
-        edit.values.push_back(translated(PyList_GET_ITEM(list, i)));
-      }
-      edits.push_back(std::move(edit));
-    }
+    edits.push_back(std::move(edit));
     return;
   }
   bool attributes = c.kind == Kind::attributes;
+  Edit::Kind set = attributes ? Edit::Kind::set_attribute : Edit::Kind::set_item;
+  Edit::Kind remove = attributes ? Edit::Kind::delete_attribute : Edit::Kind::delete_item;
   nb::object now = attributes ? dict_of(c.given) : c.given;
-  for (const Entry& entry : c.entries) {
-    PyObject* value = PyDict_GetItemWithError(now.ptr(), entry.key.ptr());
-    if (value && unchanged(entry, value)) {
-      continue;
-    }
-    if (value) {
-      edits.push_back(
-          {attributes ? Edit::Kind::set_attribute : Edit::Kind::set_item, c.original, entry.key, {translated(value)}});
-    } else if (PyErr_Occurred()) {
-      throw nb::python_error();
-    } else {
-      edits.push_back({attributes ? Edit::Kind::delete_attribute : Edit::Kind::delete_item, c.original, entry.key, {}});
-    }
-  }
-  PyObject *key, *value;
-  size_t count = static_cast<size_t>(PyDict_GET_SIZE(now.ptr()));
-  size_t deleted = static_cast<size_t>(std::count_if(edits.begin(), edits.end(), [&](const Edit& e) {
-    return e.target.is(c.original) && (e.kind == Edit::Kind::delete_item || e.kind == Edit::Kind::delete_attribute);
-  }));
-  if (count == c.entries.size() && deleted == 0) {
-    return; // no new key
-  }
   nb::object known = nb::steal(PySet_New(nullptr));
-  for (const Entry& entry : c.entries) {
-    check(PySet_Add(known.ptr(), entry.key.ptr()));
+  auto compare_key = [&](nb::handle key, const Entry& entry) {
+    check(PySet_Add(known.ptr(), key.ptr()));
+    PyObject* value = PyDict_GetItemWithError(now.ptr(), key.ptr());
+    if (!value && PyErr_Occurred()) {
+      throw nb::python_error();
+    }
+    if (!value) {
+      edits.push_back({remove, c.original, nb::borrow(key), {}});
+    } else if (!unchanged(entry, value)) {
+      edits.push_back({set, c.original, nb::borrow(key), {translated(value)}});
+    }
+  };
+  PyObject *key, *value;
+  Py_ssize_t at = 0;
+  for (size_t i = 0; i < c.count; ++i) {
+    const Entry& entry = entries_[c.first + i];
+    if (attributes) {
+      compare_key(entry.key, entry);
+    } else if (PyDict_Next(c.original.ptr(), &at, &key, &value)) {
+      compare_key(nb::borrow(key), entry);
+    }
   }
-  for (Py_ssize_t at = 0; PyDict_Next(now.ptr(), &at, &key, &value);) {
+  at = 0;
+  while (PyDict_Next(now.ptr(), &at, &key, &value)) {
     if (PySet_Contains(known.ptr(), key) == 0) {
-      edits.push_back({attributes ? Edit::Kind::set_attribute : Edit::Kind::set_item, c.original, nb::borrow(key),
-          {translated(value)}});
+      edits.push_back({set, c.original, nb::borrow(key), {translated(value)}});
     }
   }
 }
@@ -212,6 +271,7 @@ std::vector<Edit> ContainerChanges::take() {
     compare(container, edits);
   }
   containers_.clear();
+  entries_.clear();
   return edits;
 }
 

@@ -45,21 +45,26 @@ class ContainerChanges {
   enum class Kind : uint8_t { list, dict, attributes };
   // A child as the function got it.
   struct Entry {
-    nb::object key; // none in a list
-    nb::object given, original;
+    nb::object given;
     const core::Node* node; // of a handle: an in-place update changes it
+    nb::object key;         // of an attribute; a dict has its keys in the order of the original
   };
   struct Container {
     Kind kind;
     nb::object original, given;
-    std::vector<Entry> entries;
+    size_t first, count; // entries
   };
-  void watch_children(Container container);
-  static bool unchanged(const Entry& entry, PyObject* now);
+  size_t add(Kind kind, nb::handle original, nb::handle given, size_t count);
+  void watch_dict(nb::handle original, nb::handle given);
+  void watch_attributes(nb::handle original, nb::handle given);
+  bool unchanged(const Entry& entry, PyObject* now) const;
+  bool unchanged(const Container& container) const;
+  nb::object original_of(const Container& container, size_t entry) const;
   ContainerEdit::Value translated(nb::handle now) const;
   void compare(const Container& container, std::vector<ContainerEdit>& edits) const;
 
   std::vector<Container> containers_;
+  std::vector<Entry> entries_;
 };
 
 // The arrays in new values of edits, which take part in a transform as further outputs of the function.

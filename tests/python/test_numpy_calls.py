@@ -30,7 +30,7 @@ FUNCTIONS = {
     **{f"np.{name}(a, 0, keepdims=True)": lambda a, f=getattr(np, name): f(a, 0, keepdims=True) for name in
        "sum prod mean std var max min all any".split()},
     "divmod": lambda a: np.divmod(a, 0.25)[1], "exp * a": lambda a: np.exp(a) * a, "ndarray @": lambda a: W @ a.T, "sqrt(2) * a": lambda a: np.sqrt(2.0) * a,
-    "matmul": lambda a: np.matmul(a, W.T), "lists": lambda a: np.add(a, [1, 2, 3]), 
+    "matmul": lambda a: np.matmul(a, W.T), "lists": lambda a: np.add(a, [1, 2, 3]),
     "dtype": lambda a: np.add(a, 1, dtype=np.float32), "sum dtype": lambda a: np.sum(a, dtype=np.float32), "std ddof": lambda a: np.std(a, ddof=1),
     "where": lambda a: np.where(a > 0.5, a, 0), "where2": lambda a: np.where(W > 0, a, W), "clip": lambda a: np.clip(a, 0.4, 0.6),
     "clip one": lambda a: np.clip(a, None, 0.6), "clip names": lambda a: np.clip(a, a_min=0.4, a_max=None), "round": lambda a: np.round(a, 1),
@@ -234,7 +234,9 @@ LEAVING = {
     "hypot": lambda a: np.hypot(a, 1), "reduce": lambda a: np.add.reduce(a), "accumulate": lambda a: np.multiply.accumulate(a), "norm": np.linalg.norm,
     "out": lambda a: np.add(a, 1, out=np.zeros(2)), "sum out": lambda a: np.sum(a, out=np.zeros(())),
     "assign": lambda a: np.zeros(2).__setitem__(slice(None), a),
-    "in a list": lambda a: np.multiply([a, a], 2), "iadd": lambda a: np.zeros(2).__iadd__(a), "percentile": lambda a: np.percentile(a, 30), "copyto": lambda a: np.copyto(np.zeros(2), a),
+    "in a list": lambda a: np.multiply([a, a], 2), "iadd": lambda a: np.zeros(2).__iadd__(a), "percentile": lambda a: np.percentile(a, 30),
+
+    "copyto": lambda a: np.copyto(np.zeros(2), a),
     "float32": np.float32,
     "fromiter": lambda a: np.asarray(a * 2 + 1), "save": lambda a: np.asanyarray(a), "ascontiguous": np.ascontiguousarray,
     "at": lambda a: np.add.at(np.zeros(2), [0, 1], a),
