@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
+#include <utility>
 
 #include "mlx_core/cpu/gemm_pieces.h"
+#include "mlx_core/cpu/subnormals.h"
 #include "mlx_core/cpu/thread_pool.h"
 
 namespace mlx::core::cpu {
@@ -38,7 +41,7 @@ bool is_blas_product(Dtype dtype, int64_t m, int64_t n, int64_t k) {
 
 Cut cut_product(Dtype dtype, int64_t m, int64_t n, int64_t k) {
   if (dtype.is_inexact() && (m == 1 || n == 1) && k > short_vector) {
-    int64_t rows = std::max<int64_t>(64, vector_work / k), pieces = ceil_div(m * n, rows);
+    int64_t rows = std::max<int64_t>(512, vector_work / k), pieces = ceil_div(m * n, rows);
     return m == 1 ? Cut{vector_piece, 1, pieces, 64} : Cut{vector_piece, pieces, 1, 64};
   }
   if (!is_blas_product(dtype, m, n, k)) {
@@ -67,14 +70,20 @@ void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
   int64_t pieces = cut.down * cut.across, jobs = batch * pieces, work = ceil_div(m * n, pieces) * k;
   int64_t per_task = jobs * work <= 2 * task_work ? jobs : std::max<int64_t>(1, task_work / work);
   parallel_for(ceil_div(jobs, per_task), [&](int64_t task) {
+    std::optional<FlushSubnormals> mode; // once for many small products; conversions of 16-bit floats are outside of it
+    if (dtype.is_inexact() && dtype.size() != 2) mode.emplace();
     for (int64_t job = task * per_task; job < std::min(jobs, (task + 1) * per_task); ++job) {
-      int64_t i = job / pieces;
-      auto [row, row_end] = bounds(m, cut.down, cut.grain, job % pieces / cut.across);
-      auto [column, column_end] = bounds(n, cut.across, cut.grain, job % cut.across);
-      if (row == row_end || column == column_end) continue;
+      int64_t i = pieces == 1 ? job : job / pieces;
+      Piece piece{0, 0, m, n};
+      if (pieces > 1) {
+        auto [row, row_end] = bounds(m, cut.down, cut.grain, job % pieces / cut.across);
+        auto [column, column_end] = bounds(n, cut.across, cut.grain, job % cut.across);
+        piece = {row, column, row_end - row, column_end - column};
+        if (piece.rows == 0 || piece.columns == 0) continue;
+      }
       Product product{dtype, m, n, k, offset(a, i * a_batch_stride, dtype), offset(b, i * b_batch_stride, dtype),
           static_cast<char*>(out) + i * m * n * dtype.size()};
-      cut.run(product, {row, column, row_end - row, column_end - column});
+      cut.run(product, piece);
     }
   });
 }

@@ -4,7 +4,6 @@
 
 #include "mlx_core/cpu/blas.h"
 #include "mlx_core/cpu/copy.h"
-#include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/gemm_pieces.h"
 #include "mlx_core/cpu/subnormals.h"
 
@@ -68,17 +67,16 @@ int64_t call_work(Dtype dtype) {
 
 struct Block {
   Matrix matrix;
-  std::unique_ptr<char[]> data, ordered;
+  std::unique_ptr<char[]> ordered;
 
-  Block(const Matrix& from, int64_t rows, int64_t columns, Dtype dtype, Dtype wanted) : matrix(from) {
-    auto bytes = static_cast<size_t>(rows * columns * wanted.size());
+  Block(const Matrix& from, int64_t rows, int64_t columns, Dtype dtype, Dtype wanted, int slot) : matrix(from) {
+    int64_t bytes = rows * columns * wanted.size();
     if (dtype != wanted || !(any_order && (from.row_stride == 1 || from.column_stride == 1))) {
       if (dtype == wanted && Order(from, rows, columns).possible) return;
-      data.reset(new char[bytes]);
-      matrix = packed_block(from, rows, columns, dtype, wanted, data.get());
+      matrix = packed_block(from, rows, columns, dtype, wanted, product_memory(slot, bytes));
     }
     if (!Order(matrix, rows, columns).possible) {
-      ordered.reset(new char[bytes]);
+      ordered.reset(new char[static_cast<size_t>(bytes)]);
       int64_t shape[] = {rows, columns}, strides[] = {matrix.row_stride, matrix.column_stride}, to[] = {columns, 1};
       copy_strided(matrix.data, strides, ordered.get(), to, shape, wanted.size());
       matrix = {ordered.get(), columns, 1};
@@ -94,27 +92,18 @@ void blas_piece(const Product& p, Piece at) {
   Matrix a = offset(p.a, at.row * p.a.row_stride, p.dtype), b = offset(p.b, at.column * p.b.column_stride, p.dtype);
   char* out = p.out + (at.row * p.n + at.column) * dtype.size();
   int64_t out_stride = widened ? at.columns : p.n;
-  std::unique_ptr<char[]> wide;
-  if (widened) {
-    wide.reset(new char[static_cast<size_t>(at.rows * at.columns * dtype.size())]);
-    out = wide.get();
-  }
+  if (widened) out = static_cast<char*>(product_memory(2, at.rows * at.columns * dtype.size()));
   // Terms per call: blocks that were widened should stay in the cache, and none is smaller than blas_piece_work.
   int64_t work = at.rows * at.columns * p.k, calls = ceil_div(work, call_work(dtype));
   if (widened) calls = std::max(calls, ceil_div(p.k, 1024));
   calls = std::max<int64_t>(1, std::min({calls, work / (2 * blas_piece_work), p.k / blas_side}));
   for (int64_t i = 0; i < calls; ++i) {
     int64_t first = p.k * i / calls, k = p.k * (i + 1) / calls - first;
-    Block left(offset(a, first * a.column_stride, p.dtype), at.rows, k, p.dtype, dtype);
-    Block right(offset(b, first * b.row_stride, p.dtype), k, at.columns, p.dtype, dtype);
+    Block left(offset(a, first * a.column_stride, p.dtype), at.rows, k, p.dtype, dtype, 0);
+    Block right(offset(b, first * b.row_stride, p.dtype), k, at.columns, p.dtype, dtype, 1);
     multiply(dtype, at.rows, at.columns, k, left.matrix, right.matrix, out, out_stride, i > 0);
   }
-  if (!widened) return;
-  Kernel narrow = find_cast(dtype, p.dtype);
-  for (int64_t i = 0; i < at.rows; ++i) {
-    const void* row = wide.get() + i * at.columns * dtype.size();
-    narrow(&row, p.out + ((at.row + i) * p.n + at.column) * p.dtype.size(), at.columns);
-  }
+  if (widened) narrow_rows(p, at, dtype, out);
 }
 
 } // namespace mlx::core::cpu

@@ -77,7 +77,8 @@ struct Mode {
   std::optional<FlushSubnormals> flush;
 };
 
-// out = the wide results, rounded.
+} // namespace
+
 void narrow_rows(const Product& p, const Piece& at, Dtype wide, const char* results) {
   Kernel narrow = find_cast(wide, p.dtype);
   for (int64_t i = 0; i < at.rows; ++i) {
@@ -85,8 +86,6 @@ void narrow_rows(const Product& p, const Piece& at, Dtype wide, const char* resu
     narrow(&row, p.out + ((at.row + i) * p.n + at.column) * p.dtype.size(), at.columns);
   }
 }
-
-} // namespace
 
 void tile_piece(const Product& p, Piece at) {
   Dtype dtype = multiplied_dtype(p.dtype);
@@ -107,16 +106,17 @@ void tile_piece(const Product& p, Piece at) {
     a = transposed(a), b = transposed(b);
   }
   int64_t whole = columns / kernels.width * kernels.width, tail = columns - whole;
+  alignas(64) char small[4096];
   for (int64_t first = 0; first < p.k; first += tile_terms) {
     int64_t k = std::min(tile_terms, p.k - first);
     Matrix left = offset(a, first * a.column_stride, p.dtype), right = offset(b, first * b.row_stride, p.dtype);
-    if (widened || (columns > kernels.width && rows * k * size > (int64_t{1} << 15))) {
+    if (widened || (columns > kernels.width && rows * k * size > (int64_t{1} << 16))) {
       left = packed_block(left, rows, k, p.dtype, dtype, product_memory(0, rows * k * size));
     }
     if (widened) right = packed_block(right, k, columns, p.dtype, dtype, product_memory(3, k * columns * size));
-    // Few rows, or all of b in the first-level cache: b is read where it lies, but for its last panel.
+    // Few rows, or a small b without gaps: b is read where it lies, but for its last panel.
     bool in_place = right.column_stride == 1 &&
-                    (rows <= 16 || (right.row_stride <= 2 * columns && k * columns * size <= (int64_t{1} << 15)));
+                    (rows <= 16 || (right.row_stride <= 2 * columns && k * columns * size <= (int64_t{1} << 16)));
     int64_t row_stride = in_place ? right.row_stride : kernels.width;
     int64_t panel_stride = in_place ? kernels.width : kernels.width * k;
     const void* rest = nullptr;
@@ -125,7 +125,8 @@ void tile_piece(const Product& p, Piece at) {
       kernels.pack(k, columns, right.data, right.row_stride, right.column_stride, panels);
       right.data = panels;
     } else if (tail != 0) {
-      void* panel = product_memory(1, k * kernels.width * size);
+      int64_t bytes = k * kernels.width * size;
+      void* panel = bytes <= static_cast<int64_t>(sizeof(small)) ? small : product_memory(1, bytes);
       kernels.pack(k, tail, static_cast<const char*>(right.data) + whole * size, right.row_stride, 1, panel);
       rest = panel;
     }

@@ -26,7 +26,7 @@ inline Dtype multiplied_dtype(Dtype dtype) {
 
 void tile_piece(const Product& product, Piece piece);
 void vector_piece(const Product& product, Piece piece); // m or n is 1; floating or complex
-void blas_piece(const Product& product, Piece piece);   // floating or complex; see blas_product
+void blas_piece(const Product& product, Piece piece);   // floating or complex, not small
 
 // The least number of multiplications in a piece that BLAS gets. OpenBLAS turns larger pieces into one layout of its
 // own first, and from there on does not know how they lay; smaller ones it may read in place, with bodies that differ.
@@ -36,6 +36,9 @@ constexpr int64_t blas_side = 48; // and its least rows, columns and terms
 // A block of a matrix in memory of its own, without gaps: in the dtype asked for, its rows one after another, or its
 // columns if those were consecutive before.
 Matrix packed_block(const Matrix& from, int64_t rows, int64_t columns, Dtype dtype, Dtype wanted, void* to);
+
+// The output's piece from consecutive rows of results of another dtype, rounded.
+void narrow_rows(const Product& product, const Piece& piece, Dtype wide, const char* results);
 
 // Memory of the calling thread, kept for its next product; `slot` tells blocks in use at the same time apart.
 void* product_memory(int slot, int64_t bytes);

@@ -238,8 +238,10 @@ struct MatrixBodies {
         for (int64_t p = 0; p < k; ++p) {
           if (columns == width)
             std::memcpy(static_cast<void*>(to + p * width), from + p * b_row, width * sizeof(T));
-          else
+          else if (columns > 8)
             std::copy_n(from + p * b_row, columns, to + p * width);
+          else // not worth a call
+            for (int64_t c = 0; c < columns; ++c) to[p * width + c] = from[p * b_row + c];
         }
       } else {
         pack_across(k, columns, from, b_row, b_column, to);
@@ -381,7 +383,7 @@ struct VectorBodies {
   }
 
   static void columns(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add) {
-    constexpr int64_t most = std::max<int64_t>(N, 512 / static_cast<int64_t>(sizeof(T)));
+    constexpr int64_t most = 256;
     auto* right = static_cast<const T*>(x);
     HWY_ALIGN T sums[lanes * most];
     for (int64_t start = 0; start < rows; start += most) {
@@ -396,11 +398,15 @@ struct VectorBodies {
       if (k >= 4 * lanes) {
         lane_by_lane(0, lanes, some_columns<4, true>);
         p = 4 * lanes;
+      } else if (k >= 2 * lanes) {
+        lane_by_lane(0, lanes, some_columns<2, true>);
+        p = 2 * lanes;
       } else {
         lane_by_lane(0, p, some_columns<1, true>);
         std::fill_n(sums + p * pitch, (lanes - p) * pitch, T(0));
       }
       for (; p + 4 * lanes <= k; p += 4 * lanes) lane_by_lane(p, lanes, some_columns<4, false>);
+      for (; p + 2 * lanes <= k; p += 2 * lanes) lane_by_lane(p, lanes, some_columns<2, false>);
       for (; p < k; p += lanes) lane_by_lane(p, std::min<int64_t>(lanes, k - p), some_columns<1, false>);
       for (int half = lanes / 2; half > 0; half /= 2) {
         for (int64_t i = 0; i < half * pitch; i += N) {
