@@ -11,6 +11,7 @@
 #include "python/src/descent.h"
 #include "python/src/dlpack.h"
 #include "python/src/exceptions.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
@@ -253,7 +254,7 @@ int64_t first_of(nb::handle pair, const char* argument, int64_t none) {
     return none;
   }
   if (!to_shape(pair.ptr(), both) || both.size() != 2) {
-    core::fail<core::TypeError>("__dlpack__", argument, " must be a pair of ints; got ", nb::repr(pair).c_str(), ".");
+    core::fail<core::TypeError>("__dlpack__", argument, " must be a pair of ints; got ", shown(pair), ".");
   }
   return both[0];
 }

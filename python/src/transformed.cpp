@@ -10,6 +10,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/small_vector.h"
 #include "python/src/exceptions.h"
+#include "python/src/shown.h"
 
 #ifndef Py_T_PYSSIZET // the names before Python 3.12
 #define Py_T_PYSSIZET T_PYSSIZET
@@ -167,7 +168,7 @@ std::string Transformation::argument_name(const CallArguments& arguments, size_t
 nb::object make_transformed(std::unique_ptr<Transformation> transformation) {
   if (!PyCallable_Check(transformation->fun().ptr())) {
     core::fail<core::TypeError>(transformation->name(), "fun is ",
-        nb::cast<std::string>(nb::repr(transformation->fun())), "; it should be a callable.");
+        shown(transformation->fun()), "; it should be a callable.");
   }
   PyObject* self = transformed_type->tp_alloc(transformed_type, 0);
   if (!self) {
