@@ -15,6 +15,7 @@
 #include "python/src/dlpack.h"
 #include "python/src/exceptions.h"
 #include "python/src/origins.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
@@ -344,7 +345,7 @@ int64_t first_of(nb::handle pair, const char* argument, int64_t none) {
     return none;
   }
   if (!to_shape(pair.ptr(), both) || both.size() != 2) {
-    core::fail<core::TypeError>("__dlpack__", argument, " must be a pair of ints; got ", nb::repr(pair).c_str(), ".");
+    core::fail<core::TypeError>("__dlpack__", argument, " must be a pair of ints; got ", shown(pair), ".");
   }
   return both[0];
 }

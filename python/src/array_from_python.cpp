@@ -9,6 +9,7 @@
 #include "python/src/convert.h"
 #include "python/src/numpy_scalar.h"
 #include "python/src/owned_items.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
@@ -209,7 +210,7 @@ struct Contents {
     }
     if (overflow < 0 || PyErr_Occurred()) {
       PyErr_Clear();
-      core::fail("array", where(), " is ", nb::repr(nb::handle(o)).c_str(),
+      core::fail("array", where(), " is ", shown(o),
           ", too large for int64 and uint64; write it as a float.");
     }
     above_int64 = true;

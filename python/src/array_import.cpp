@@ -10,6 +10,7 @@
 #include "python/src/descent.h"
 #include "python/src/dlpack.h"
 #include "python/src/foreign_memory.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
@@ -308,7 +309,7 @@ Foreign from_capsule(nb::handle value, std::optional<bool> copy) {
   if (!PyTuple_Check(device.ptr()) || PyTuple_GET_SIZE(device.ptr()) != 2 ||
       !nb::try_cast(nb::handle(PyTuple_GET_ITEM(device.ptr(), 0)), type)) {
     core::fail<core::TypeError>("from_dlpack", "__dlpack_device__ of a ", nb::type_name(value.type()).c_str(),
-        " returned ", nb::repr(device).c_str(), "; it should return a pair of ints.");
+        " returned ", shown(device), "; it should return a pair of ints.");
   }
   if (type != dlpack::cpu && type != dlpack::cuda_host) {
     core::fail("from_dlpack", "the data is on a device of DLPack type ", type,

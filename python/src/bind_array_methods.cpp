@@ -6,6 +6,7 @@
 #include "mlx_core/registry.h"
 #include "python/src/bind_array.h"
 #include "python/src/numpy_arguments.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
@@ -100,7 +101,7 @@ Floats truncate towards zero to integers; complex numbers keep their real part.)
         Axes numbers;
         if (!to_axes(indices_or_sections.ptr(), numbers)) {
           core::fail<core::TypeError>("split", "indices_or_sections must be an int or a sequence of ints; got ",
-              nb::repr(indices_or_sections).c_str(), ".");
+              shown(indices_or_sections), ".");
         }
         bool sections = !PySequence_Check(indices_or_sections.ptr()) || is_array(indices_or_sections);
         return arrays(sections ? core::split(a, numbers[0], axis, s) : core::split(a, numbers, axis, s));

@@ -5,6 +5,7 @@
 #include "python/src/bind_transforms.h"
 #include "python/src/chosen_arguments.h"
 #include "python/src/descent.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
@@ -18,7 +19,7 @@ void read_modes(nb::handle modes, core::CheckGradsOptions& options) {
   auto add = [&](nb::handle mode) {
     std::string name = PyUnicode_Check(mode.ptr()) ? nb::cast<std::string>(mode) : std::string();
     if (name != "fwd" && name != "rev") {
-      fail(op, "modes holds ", nb::cast<std::string>(nb::repr(mode)), "; each entry should be \"fwd\" or \"rev\".");
+      fail(op, "modes holds ", shown(mode), "; each entry should be \"fwd\" or \"rev\".");
     }
     (name == "fwd" ? options.forward : options.reverse) = true;
   };

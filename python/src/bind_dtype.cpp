@@ -8,6 +8,7 @@
 #include "python/src/argument_errors.h"
 #include "python/src/bind.h"
 #include "python/src/convert.h"
+#include "python/src/descent.h"
 
 namespace mlx::python {
 
@@ -113,6 +114,7 @@ Dtype dtype_of_argument(nb::handle o) {
 // The Array API's names of kinds.
 bool is_of_kind(Dtype dtype, nb::handle kind) {
   if (PyTuple_Check(kind.ptr())) {
+    Descent guard(" in isdtype");
     for (nb::handle one : nb::borrow<nb::tuple>(kind)) {
       if (is_of_kind(dtype, one)) {
         return true;

@@ -1,6 +1,7 @@
 // Products over chosen axes: inner, outer, vecdot, tensordot, kron, einsum.
 #include "mlx_core/error.h"
 #include "python/src/bind_ops.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
@@ -13,7 +14,7 @@ array tensordot(const array& a, const array& b, nb::handle axes, StreamOrDevice 
   Axes of_a, of_b;
   if (!PySequence_Check(axes.ptr()) || nb::len(axes) != 2 || !to_axes(nb::object(axes[0]).ptr(), of_a) ||
       !to_axes(nb::object(axes[1]).ptr(), of_b)) {
-    core::fail<core::TypeError>("tensordot", "axes is ", nb::cast<std::string>(nb::repr(axes)),
+    core::fail<core::TypeError>("tensordot", "axes is ", shown(axes),
         "; it should be an int, or a pair of lists of int: the axes of a, and those of b.");
   }
   return core::tensordot(a, b, of_a, of_b, s);

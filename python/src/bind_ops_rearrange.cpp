@@ -1,14 +1,13 @@
 // Padding, repetition, order, diagonals, grids and windows.
 #include "mlx_core/error.h"
 #include "python/src/bind_ops.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
 namespace {
 
 using core::fail;
-
-std::string shown(nb::handle o) { return nb::cast<std::string>(nb::repr(o)); }
 
 // One entry, or two: before and after.
 bool to_pair(const Axes& entries, std::pair<int, int>& out) {

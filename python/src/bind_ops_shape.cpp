@@ -1,6 +1,7 @@
 // Ops that rearrange: reshape, the transposes, broadcasting, joining and splitting.
 #include "mlx_core/error.h"
 #include "python/src/bind_ops.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
@@ -20,7 +21,7 @@ std::vector<array> split(const array& a, nb::handle indices_or_sections, int axi
   }
   Axes indices;
   if (!to_axes(indices_or_sections.ptr(), indices)) {
-    fail<core::TypeError>("split", "indices_or_sections is ", nb::cast<std::string>(nb::repr(indices_or_sections)),
+    fail<core::TypeError>("split", "indices_or_sections is ", shown(indices_or_sections),
         "; it should be an int or a sequence of int.");
   }
   return core::split(a, indices, axis, s);
@@ -134,7 +135,7 @@ Example:
         for (size_t i = 0; i < shapes.size(); ++i) {
           Shape shape;
           if (!to_shape(shapes[i].ptr(), shape)) {
-            fail<core::TypeError>("broadcast_shapes", "shapes[", i, "] is ", nb::cast<std::string>(nb::repr(shapes[i])),
+            fail<core::TypeError>("broadcast_shapes", "shapes[", i, "] is ", shown(shapes[i]),
                 "; it should be a sequence of int.");
           }
           core::check_shape("broadcast_shapes", shape);

@@ -10,6 +10,7 @@
 #include "python/src/container_changes.h"
 #include "python/src/convert.h"
 #include "python/src/owned_items.h"
+#include "python/src/shown.h"
 #include "python/src/transformed.h"
 
 namespace mlx::python {
@@ -150,7 +151,7 @@ class Vmap final : public Transformation {
       if (call.positional == 1) {
         return {};
       }
-      fail("vmap", "in_axes is a dict with an entry for ", nb::cast<std::string>(nb::repr(name)),
+      fail("vmap", "in_axes is a dict with an entry for ", shown(name),
           ", but the arguments of the call are ", nb::cast<std::string>(nb::str(", ").attr("join")(names)),
           ". Name those, or give a tuple with one entry for each positional argument.");
     }

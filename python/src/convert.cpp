@@ -12,6 +12,7 @@
 #include "python/src/numpy_scalar.h"
 #include "python/src/owned_items.h"
 #include "python/src/runtime_scalar.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
@@ -308,7 +309,7 @@ Shape shape_from_args(const char* op, nb::handle args) {
   Shape shape;
   if (!to_shape(only_sequence(args).ptr(), shape)) {
     core::fail<core::TypeError>(
-        op, "the shape must be ints or one sequence of ints; got ", nb::repr(args).c_str(), ".");
+        op, "the shape must be ints or one sequence of ints; got ", shown(args), ".");
   }
   return shape;
 }
@@ -316,7 +317,7 @@ Shape shape_from_args(const char* op, nb::handle args) {
 Axes axes_from_args(const char* op, nb::handle args) {
   Axes axes;
   if (!to_axes(only_sequence(args).ptr(), axes)) {
-    core::fail<core::TypeError>(op, "the axes must be ints or one sequence of ints; got ", nb::repr(args).c_str(), ".");
+    core::fail<core::TypeError>(op, "the axes must be ints or one sequence of ints; got ", shown(args), ".");
   }
   return axes;
 }

@@ -6,6 +6,7 @@
 #include "python/src/convert.h"
 #include "python/src/mask_positions.h"
 #include "python/src/numpy_scalar.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
@@ -49,7 +50,7 @@ AxisIndex read_slice(const char* op, PyObject* o, core::Dim length) {
     if (PyErr_ExceptionMatches(PyExc_TypeError)) {
       PyErr_Clear();
       core::fail<core::TypeError>(
-          op, "the bounds of a slice must be ints or None; got ", nb::repr(nb::handle(o)).c_str(), ".");
+          op, "the bounds of a slice must be ints or None; got ", shown(o), ".");
     }
     throw nb::python_error();
   }

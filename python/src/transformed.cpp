@@ -10,6 +10,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/small_vector.h"
 #include "python/src/exceptions.h"
+#include "python/src/shown.h"
 
 #ifndef Py_T_PYSSIZET // the names before Python 3.12
 #define Py_T_PYSSIZET T_PYSSIZET
@@ -17,6 +18,19 @@
 #endif
 
 namespace mlx::python {
+
+namespace {
+
+// The function inside transforms of transforms, without recursion: they have its name and its parameters.
+nb::object innermost(nb::handle fun) {
+  nb::object f = nb::borrow(fun);
+  while (const Transformation* inside = transformation_of(f)) {
+    f = nb::borrow(inside->fun());
+  }
+  return f;
+}
+
+} // namespace
 
 struct TransformedObject {
   PyObject_HEAD vectorcallfunc vectorcall;
@@ -85,11 +99,7 @@ struct TransformedObject {
     if (!name) {
       return Py_NewRef(t->fun_.ptr());
     }
-    // Past functions around functions, without recursion.
-    nb::object fun = nb::borrow(t->fun_.ptr());
-    while (const Transformation* inside = transformation_of(fun)) {
-      fun = nb::borrow(inside->fun());
-    }
+    nb::object fun = innermost(t->fun());
     PyObject* value = PyObject_GetAttrString(fun.ptr(), static_cast<const char*>(name));
     if (!value && PyErr_ExceptionMatches(PyExc_AttributeError)) {
       PyErr_Clear();
@@ -146,7 +156,7 @@ std::string Transformation::argument_name(const CallArguments& arguments, size_t
   }
   size_t star = 0; // parameters in front of *args
   try {
-    nb::object parameters = nb::module_::import_("inspect").attr("signature")(*fun_).attr("parameters");
+    nb::object parameters = nb::module_::import_("inspect").attr("signature")(innermost(fun())).attr("parameters");
     size_t i = 0;
     for (nb::handle parameter : parameters.attr("values")()) {
       int kind = nb::cast<int>(nb::object(parameter.attr("kind").attr("value")));
@@ -167,7 +177,7 @@ std::string Transformation::argument_name(const CallArguments& arguments, size_t
 nb::object make_transformed(std::unique_ptr<Transformation> transformation) {
   if (!PyCallable_Check(transformation->fun().ptr())) {
     core::fail<core::TypeError>(transformation->name(), "fun is ",
-        nb::cast<std::string>(nb::repr(transformation->fun())), "; it should be a callable.");
+        shown(transformation->fun()), "; it should be a callable.");
   }
   PyObject* self = transformed_type->tp_alloc(transformed_type, 0);
   if (!self) {

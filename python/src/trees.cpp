@@ -5,6 +5,7 @@
 #include "python/src/convert.h"
 #include "python/src/descent.h"
 #include "python/src/owned_items.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
@@ -55,8 +56,6 @@ nb::object dict_value(PyObject* dict, PyObject* key) {
   }
   return nb::borrow(value);
 }
-
-std::string shown(nb::handle o) { return nb::cast<std::string>(nb::repr(o)); }
 
 // The names of a NamedTuple's fields; null for another subclass of tuple, whatever it calls _fields.
 nb::object fields_of(nb::handle type, Py_ssize_t count) {

@@ -25,7 +25,7 @@ import numpy as np
 LEFT_OUT = {
     "set_memory_limit", "set_cache_limit", "set_wired_limit", "disable_compile", "enable_compile", "clear_cache",
     "set_default_device", "set_default_stream", "import_function", "export_function", "exporter", "export_to_dot",
-    "debug_nans", "profile", "set_printoptions", "register_tree_node", "check_grads", "start_capture", "stop_capture",
+    "debug_nans", "profile", "set_printoptions", "register_tree_node", "check_grads", "while_loop",
 }
 
 
