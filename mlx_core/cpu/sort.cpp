@@ -46,7 +46,9 @@ void sort_items(Items<Item>& items) {
   } else {
     int64_t n = items.count;
     if (n < by_comparison_below) {
-      return sort_by_comparison(items);
+      std::stable_sort(items.now.get(), items.now.get() + n,
+          [](const Item& a, const Item& b) { return before<K>(key_in(a), key_in(b)); });
+      return;
     }
     std::array<std::array<uint32_t, 256>, sizeof(K)> counts{};
     in_interruptible_pieces(n, looks_after, [&](int64_t first, int64_t end) {
