@@ -25,13 +25,13 @@ constexpr int64_t looks_after = 1 << 17; // elements, for an interrupt
 template <typename Item, typename Other>
 Item* sort_items(Item* items, int64_t n, Other other) {
   using K = decltype(key_in(items[0]));
-  InterruptPoll poll(looks_after);
-  auto by_key = [&](const Item& a, const Item& b) {
-    poll();
-    return before<K>(key_in(a), key_in(b));
-  };
+  auto by_key = [](const Item& a, const Item& b) { return before<K>(key_in(a), key_in(b)); };
   if constexpr (is_complex<K>) {
-    std::stable_sort(items, items + n, by_key);
+    InterruptPoll poll(looks_after);
+    std::stable_sort(items, items + n, [&](const Item& a, const Item& b) {
+      poll();
+      return by_key(a, b);
+    });
   } else {
     if (n < by_comparison_below) {
       std::stable_sort(items, items + n, by_key);
