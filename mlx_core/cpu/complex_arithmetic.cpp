@@ -121,6 +121,7 @@ struct ComplexArithmetic {
       case Body::rint: return &on_parts<&map1<bodies::HWY_NAMESPACE::Rint, T>>;
       case Body::add: return &on_parts<&map2<bodies::HWY_NAMESPACE::Add, T>>;
       case Body::subtract: return &on_parts<&map2<bodies::HWY_NAMESPACE::Subtract, T>>;
+      case Body::gap: return &on_parts<&map2<bodies::HWY_NAMESPACE::Gap, T>>;
       case Body::multiply: return complex_map2<ComplexMultiply, T>;
       case Body::square: return complex_map1<ComplexSquare, T>;
       case Body::zero_times: return complex_map2<ComplexZeroTimes, T>;

@@ -100,6 +100,29 @@ struct ZeroDivide {
 };
 array zero_divide(const array& g, const array& divisor) { return Binary<ZeroDivide>::apply(g, divisor, {}); }
 
+// Inside logsumexp and its kin, whose largest elements may be infinite.
+struct Gap {
+  static constexpr OpInfo info{.name = "gap",
+      .primitive = "Gap",
+      .summary = "The difference of a and b; 0 where they are equal, infinities too."};
+  static constexpr cpu::Body body = cpu::Body::gap;
+  // The difference's rule.
+  static array chain(int k, const array& g, const array&, const array&, const array&) { return k == 0 ? g : -g; }
+};
+array gap(const array& a, const array& b) { return Binary<Gap>::apply(a, b, {}); }
+
+// Inside random draws.
+struct NextAfter {
+  static constexpr OpInfo info{.name = "next_after",
+      .primitive = "NextAfter",
+      .summary = "The neighbour of a towards b, element by element.",
+      .accepts = Dtypes::floating,
+      .differentiable = Differentiable::zero,
+      .no_derivative = {"only values of draws at their bound are made with it"}};
+  static constexpr cpu::Body body = cpu::Body::nextafter;
+};
+array next_after(const array& a, const array& b) { return Binary<NextAfter>::apply(a, b, {}); }
+
 struct FloorDivide {
   static constexpr OpInfo info{.name = "floor_divide",
       .primitive = "FloorDivide",
@@ -110,7 +133,10 @@ struct FloorDivide {
       .second_domain = {0.3, 3},
       .max_ulp = 0.5,
       .example = ">>> mx.floor_divide(mx.array([7, -7]), mx.array([2, 2]))\narray([3, -4], dtype=int32)",
-      .details = "Integers stay integers.",
+      .details =
+          "Integers stay integers. The whole number below the exact quotient, rounded once where the dtype does not "
+          "hold it: as Python's //, and with the signs that it gives to zeros. By 0 it is infinite, or NaN for 0 and "
+          "for NaN; of an infinity by a number it is NaN, as a remainder of that would be.",
       .binary = &floor_divide};
   static constexpr cpu::Body body = cpu::Body::floor_divide;
 };
@@ -125,6 +151,9 @@ struct Remainder {
       .second_domain = {1.5, 2},
       .max_ulp = 0.5,
       .example = ">>> mx.remainder(mx.array([7, -7]), mx.array([4, 4]))\narray([3, 1], dtype=int32)",
+      .details =
+          "Of the exact quotient, rounded once, with the sign of b on zeros as well: as Python's %. NaN by 0 and of an "
+          "infinity.",
       .binary = &remainder};
   static constexpr cpu::Body body = cpu::Body::remainder;
   // d remainder(a, b) = da - floor(a / b) db

@@ -192,7 +192,7 @@ array multiplied(const char* op, const array& a, const array& b, Dtype dtype, bo
   error.rethrow_in(op);
 }
 
-array scaled(const array& a, float by) { return by == 1 ? a : multiply(a, array(by, a.dtype())); }
+array scaled(const array& a, double by) { return by == 1 ? a : multiply(a, array(by, a.dtype())); }
 
 } // namespace
 
@@ -210,10 +210,9 @@ static constexpr OpInfo addmm_info{.name = "addmm",
     .example =
         ">>> mx.addmm(mx.array(1.0), mx.array([[1.0, 2.0]]), mx.array([[3.0], [4.0]]))\narray([[12]], dtype=float32)",
     .details =
-        "c broadcasts to the product's shape. It is not read when beta is 0. Raises ValueError when alpha or beta is "
-        "no "
+        "c broadcasts to the product's shape. It is not read when beta is 0. Raises ValueError when alpha or beta is no "
         "whole number and the arrays are integers."};
-array addmm(const array& c, const array& a, const array& b, float alpha, float beta, StreamOrDevice s) {
+array addmm(const array& c, const array& a, const array& b, double alpha, double beta, StreamOrDevice s) {
   check_stream(s);
   Dtype dtype = promote_types(c.dtype(), promote_types(a.dtype(), b.dtype()));
   if (!dtype.is_inexact() && (std::trunc(alpha) != alpha || std::trunc(beta) != beta)) {

@@ -32,6 +32,11 @@ inline array conj_of(const array& g) { return g.dtype().is_complex() ? conjugate
 // likewise: 0 where g or 1 / divisor is.
 array zero_divide(const array& g, const array& divisor);
 
+// Inside other ops: a - b, 0 where they are equal, infinities too, with the difference's derivative everywhere.
+array gap(const array& a, const array& b);
+// The neighbour of a towards b.
+array next_after(const array& a, const array& b);
+
 template <typename Op>
 class Unary final : public Elementwise {
  public:

@@ -189,7 +189,7 @@ Tangents push_through(const FunctionBody& body, Operands primals, const Tangents
   std::vector<size_t> positions;
   std::vector<array> given;
   for (size_t i = 0; i < primals.size(); ++i) {
-    if (tangents[i]) {
+    if (tangents[i] && primals[i].dtype().is_inexact()) {
       positions.push_back(i);
       given.push_back(*tangents[i]);
     }

@@ -42,7 +42,7 @@ Tangents Recording::push(const Tangents& tangents) const {
     if (const Project* projection = Tape::projection(node)) {
       const Tangents& all = application_tangents[node->operands()[0].node()];
       size_t k = static_cast<size_t>(projection->index());
-      if (k < all.size()) {
+      if (k < all.size() && node->dtype.is_inexact()) {
         pushed[i] = all[k];
       }
       continue;
@@ -86,22 +86,54 @@ Tangents Recording::push(const Tangents& tangents) const {
   return out;
 }
 
+void check_tangent(const char* op, size_t i, const array& primal, const array& tangent) {
+  if (!primal.dtype().is_inexact()) {
+    fail<TypeError>(op, "primals[", i, "] has dtype ", primal.dtype(), ", which has no derivative, but tangents[", i,
+        "] is given, of dtype ", tangent.dtype(),
+        ". Give None (in C++ nullopt) for its tangent, take the array into the function, or cast it with astype.");
+  }
+  if (tangent.dtype().is_complex() && !primal.dtype().is_complex()) {
+    fail<TypeError>(op, "tangents[", i, "] has dtype ", tangent.dtype(), " but primals[", i, "] has dtype ",
+        primal.dtype(), ", whose tangents are real; take real(...) of it, or cast the primal with astype.");
+  }
+  if (!(primal.shape() == tangent.shape())) {
+    fail(op, "tangent ", i, " has shape ", tangent.shape(), " but primal ", i, " has shape ", primal.shape(), ".");
+  }
+}
+
+array zero_tangent(const array& output, const std::vector<array>& primals) {
+  if (output.dtype().is_inexact()) {
+    return zeros_like(output);
+  }
+  std::optional<Dtype> dtype;
+  for (const array& primal : primals) {
+    if (primal.dtype().is_inexact()) {
+      dtype = dtype ? promote_types(*dtype, primal.dtype()) : primal.dtype();
+    }
+  }
+  return zeros(output.shape(), dtype.value_or(float32));
+}
+
 std::pair<std::vector<array>, std::vector<array>> jvp(
     const VectorFunction& fun, const std::vector<array>& primals, const std::vector<array>& tangents) {
+  return jvp_of_given(fun, primals, Tangents(tangents.begin(), tangents.end()));
+}
+
+std::pair<std::vector<array>, std::vector<array>> jvp_of_given(
+    const VectorFunction& fun, const std::vector<array>& primals, const Tangents& tangents) {
   if (primals.size() != tangents.size()) {
     fail("jvp", "there are ", primals.size(), " primals but ", tangents.size(), " tangents.");
   }
   for (size_t i = 0; i < primals.size(); ++i) {
-    if (!(primals[i].shape() == tangents[i].shape())) {
-      fail("jvp", "tangent ", i, " has shape ", tangents[i].shape(), " but primal ", i, " has shape ",
-          primals[i].shape(), ".");
+    if (tangents[i]) {
+      check_tangent("jvp", i, primals[i], *tangents[i]);
     }
   }
   Recording recording(fun, primals);
-  Tangents pushed = recording.push(Tangents(tangents.begin(), tangents.end()));
+  Tangents pushed = recording.push(tangents);
   std::vector<array> out_tangents;
   for (size_t i = 0; i < pushed.size(); ++i) {
-    out_tangents.push_back(pushed[i] ? *pushed[i] : zeros_like(recording.outputs()[i]));
+    out_tangents.push_back(pushed[i] ? *pushed[i] : zero_tangent(recording.outputs()[i], primals));
   }
   return {recording.outputs(), std::move(out_tangents)};
 }

@@ -3,6 +3,7 @@
 
 #include "mlx_core/registry.h"
 #include "python/src/bind_ops.h"
+#include "python/src/compared_number.h"
 
 namespace mlx::python {
 
@@ -19,6 +20,22 @@ void def_unary(nb::module_& m, const core::OpInfo& op) {
       "a"_a, "stream"_a = nb::none(), nb::sig(signature.c_str()), docstring_of(op).c_str());
 }
 
+// As to_arrays, of a comparison.
+std::pair<array, array> compared(ScalarOrArray a, ScalarOrArray b) {
+  if (is_array(a.object)) {
+    const array& left = read(a.object);
+    if (std::optional<array> right = try_to_compared(b.object, left.dtype())) {
+      return {left, *right};
+    }
+  } else if (is_array(b.object)) {
+    const array& right = read(b.object);
+    if (std::optional<array> left = try_to_compared(a.object, right.dtype())) {
+      return {*left, right};
+    }
+  }
+  return to_arrays(a, b);
+}
+
 void def_binary(nb::module_& m, const core::OpInfo& op) {
   std::string signature =
       "def " + std::string(op.name) + "(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array";
@@ -28,7 +45,7 @@ void def_binary(nb::module_& m, const core::OpInfo& op) {
         if (is_array(a.object) && is_array(b.object)) {
           return out(function(read(a.object), read(b.object), s));
         }
-        auto [x, y] = to_arrays(a, b);
+        auto [x, y] = is_comparison(function) ? compared(a, b) : to_arrays(a, b);
         return out(function(x, y, s));
       },
       "a"_a, "b"_a, "stream"_a = nb::none(), nb::sig(signature.c_str()), docstring_of(op).c_str());
@@ -104,11 +121,11 @@ void bind_ops_elementwise(nb::module_& m) {
       nb::arg("a_min").none(), nb::arg("a_max").none());
   def_op(
       m, "nan_to_num",
-      [](ScalarOrArray a, float nan, std::optional<float> posinf, std::optional<float> neginf, StreamOrDevice s) {
+      [](ScalarOrArray a, double nan, std::optional<double> posinf, std::optional<double> neginf, StreamOrDevice s) {
         return out(core::nan_to_num(to_array(a), nan, posinf, neginf, s));
       },
       "a: scalar | array, nan: float = 0, posinf: float | None = None, neginf: float | None = None", "array",
-      nb::arg("a"), nb::arg("nan") = 0.0f, nb::arg("posinf") = nb::none(), nb::arg("neginf") = nb::none());
+      nb::arg("a"), nb::arg("nan") = 0.0, nb::arg("posinf") = nb::none(), nb::arg("neginf") = nb::none());
   def_op(
       m, "round",
       [](ScalarOrArray a, int decimals, StreamOrDevice s) { return out(core::round(to_array(a), decimals, s)); },

@@ -94,11 +94,11 @@ void bind_ops_select(nb::module_& m) {
       "a: array, b: array", "array", "a"_a, "b"_a);
   def_op(
       m, "addmm",
-      [](const array& c, const array& a, const array& b, float alpha, float beta, StreamOrDevice s) {
+      [](const array& c, const array& a, const array& b, double alpha, double beta, StreamOrDevice s) {
         return core::addmm(c, a, b, alpha, beta, s);
       },
       "c: array, a: array, b: array, alpha: float = 1.0, beta: float = 1.0", "array", "c"_a, "a"_a, "b"_a,
-      "alpha"_a = 1.0f, "beta"_a = 1.0f);
+      "alpha"_a = 1.0, "beta"_a = 1.0);
 }
 
 } // namespace mlx::python
