@@ -50,10 +50,8 @@ std::vector<array> divmod(const array& a, const array& b, StreamOrDevice s = {})
 array power(const array& a, const array& b, StreamOrDevice s = {});
 array maximum(const array& a, const array& b, StreamOrDevice s = {});
 array minimum(const array& a, const array& b, StreamOrDevice s = {});
-// 0 where a is 0, whatever b; else a * b. How tangents and cotangents meet derivatives.
+// 0 where either is 0, whatever the other; else a * b. How tangents, cotangents and derivatives meet in the chain rule.
 array zero_times(const array& a, const array& b, StreamOrDevice s = {});
-// 0 where either is 0, whatever the other. How tangents meet tangents.
-array zero_product(const array& a, const array& b, StreamOrDevice s = {});
 array negative(const array& a, StreamOrDevice s = {});
 array positive(const array& a, StreamOrDevice s = {});
 array abs(const array& a, StreamOrDevice s = {});

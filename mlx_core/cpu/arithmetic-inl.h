@@ -153,20 +153,14 @@ struct Minimum {
 struct ZeroTimes {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V a, V b) const {
-    return hn::IfThenZeroElse(hn::Eq(a, hn::Zero(d)), hn::Mul(a, b));
+    const V zero = hn::Zero(d);
+    return hn::IfThenZeroElse(hn::Or(hn::Eq(a, zero), hn::Eq(b, zero)), hn::Mul(a, b));
   }
 };
 struct ZeroDivide {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V a, V b) const {
-    return hn::IfThenZeroElse(hn::Eq(a, hn::Zero(d)), hn::Div(a, b));
-  }
-};
-struct ZeroProduct {
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, V a, V b) const {
-    const V zero = hn::Zero(d);
-    return hn::IfThenZeroElse(hn::Or(hn::Eq(a, zero), hn::Eq(b, zero)), hn::Mul(a, b));
+    return hn::IfThenZeroElse(hn::Or(hn::Eq(a, hn::Zero(d)), hn::IsInf(b)), hn::Div(a, b));
   }
 };
 struct Copysign {

@@ -55,7 +55,6 @@ Kernel find_arithmetic(Body body, Dtype dtype) {
     case Body::minimum: return float_map2<Minimum>(dtype);
     case Body::zero_times: return float_map2<ZeroTimes>(dtype);
     case Body::zero_divide: return float_map2<ZeroDivide>(dtype);
-    case Body::zero_product: return float_map2<ZeroProduct>(dtype);
     case Body::copysign: return find_copysign(dtype);
     case Body::nextafter: return find_nextafter(dtype);
     default: return nullptr;

@@ -11,9 +11,12 @@
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/gather.h"
 #include "mlx_core/cpu/indices.h"
+#include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
 namespace {
+
+constexpr int64_t looks_after = 1 << 17; // elements, for an interrupt
 
 int64_t product(Ints shape) {
   int64_t n = 1;
@@ -100,9 +103,11 @@ void apply(T* dst, const int64_t* offsets, int64_t n, Ints shape, Ints strides, 
   }
   int64_t run = shape.back(), step = strides.back();
   std::vector<int64_t> at(shape.size());
+  InterruptPoll poll(looks_after);
   for (int64_t i = 0; i < n; ++i) {
     T* row = dst + offsets[i];
     for (int64_t done = 0; done < size; done += run, updates += run) {
+      poll(run);
       if (step == 1) {
         for (int64_t j = 0; j < run; ++j) row[j] = combine<mode>(row[j], static_cast<T>(updates[j]));
       } else {
@@ -150,12 +155,15 @@ class Slices {
   template <typename Body>
   void each_run(Body body) {
     int64_t at_once = std::clamp<int64_t>((16 << 10) / size, 1, index_chunk);
-    std::vector<char> buffer(consecutive_ ? 0 : static_cast<size_t>(at_once * size * dtype_.size()));
+    auto buffer =
+        std::make_unique_for_overwrite<char[]>(consecutive_ ? 0 : static_cast<size_t>(at_once * size * dtype_.size()));
     int64_t offsets[index_chunk];
+    InterruptPoll poll(looks_after);
     for (int64_t first = 0; first < positions; first += at_once) {
+      poll(at_once * size);
       int64_t n = std::min(at_once, positions - first);
       read_offsets("scatter", indices_, index_shape_, dst_shape_, dst_strides_, slice_shape_, first, n, offsets);
-      body(offsets, n, read(first, n, buffer.data()));
+      body(offsets, n, read(first, n, buffer.get()));
     }
   }
   // The updates of n slices; in `buffer` unless they are consecutive where they are.
@@ -163,7 +171,19 @@ class Slices {
     if (consecutive_) {
       return static_cast<const char*>(updates_) + first * size * dtype_.size();
     }
-    read_strided(updates_, update_shape_, update_strides_, dtype_.size(), first * size, n * size, buffer);
+    if (n > 1) {
+      read_strided(updates_, update_shape_, update_strides_, dtype_.size(), first * size, n * size, buffer);
+      return buffer;
+    }
+    // Perhaps a large slice: by all threads, and open to interrupts.
+    int64_t at = 0;
+    for (size_t d = index_shape_.size(), rest = static_cast<size_t>(first); d-- > 0;) {
+      auto extent = static_cast<size_t>(index_shape_[d]);
+      at += static_cast<int64_t>(rest % extent) * update_strides_[d];
+      rest /= extent;
+    }
+    copy_strided(static_cast<const char*>(updates_) + at * dtype_.size(), update_strides_.subspan(index_shape_.size()),
+        buffer, dense_strides(slice_shape_), slice_shape_, dtype_.size());
     return buffer;
   }
   // Whether two slices are the same or have no element in common: each is one element along an axis, or all.
@@ -318,7 +338,9 @@ void scatter_along_axis(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape
   // body(offsets in dst of n elements, n, the offset of the first one's update); the next are `step` apart.
   auto each_run = [&](auto body) {
     int64_t values[index_chunk];
+    InterruptPoll poll(looks_after);
     walk.runs(0, total, [&](int64_t, int64_t dst_at, int64_t index_at, int64_t update_at, int64_t n) {
+      poll(n);
       read_indices(static_cast<const char*>(index) + index_at * index_dtype.size(), index_dtype, index_step, n, values);
       for (int64_t i = 0; i < n; ++i)
         values[i] = dst_at + i * dst_step + checked_index(bounds, values[i]) * axis_stride;

@@ -6,6 +6,7 @@
 #include "mlx_core/io/saved_function.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/ops/linear_recurrence.h"
+#include "mlx_core/ops/products.h"
 #include "mlx_core/ops/random_keys.h"
 #include "mlx_core/ops/range.h"
 #include "mlx_core/ops/reduce.h"
@@ -308,7 +309,7 @@ const std::unordered_map<std::string, Rebuild>& structural_rows() {
       {"Gap", [](const Call& c) { return A{gap(c[0], c[1])}; }},
       {"NextAfter", [](const Call& c) { return A{next_after(c[0], c[1])}; }},
       {"ZeroDivide", [](const Call& c) { return A{zero_divide(c[0], c[1])}; }},
-      {"ZeroProduct", [](const Call& c) { return A{zero_product(c[0], c[1])}; }},
+      {"ZeroMatmul", [](const Call& c) { return A{zero_matmul(c[0], c[1])}; }},
       {"ZeroTimes", [](const Call& c) { return A{zero_times(c[0], c[1])}; }},
       {"Same", [](const Call& c) { return A{same(c[0], c[1])}; }},
       {"Depends", [](const Call& c) { return depends({c[0]}, c.operands_from(1)); }},

@@ -48,34 +48,22 @@ struct Multiply {
 };
 array multiply(const array& a, const array& b, StreamOrDevice s) { return Binary<Multiply>::apply(a, b, s); }
 
-// Of two tangents, either of which a mask may have made 0. In derivatives only.
-struct ZeroProduct {
-  static constexpr OpInfo info{.name = "zero_product",
-      .primitive = "ZeroProduct",
-      .summary = "0 where a or b is 0, whatever the other is there; elsewhere the product of a and b."};
-  static constexpr cpu::Body body = cpu::Body::zero_product;
-  static array chain(int k, const array& g, const array& a, const array& b, const array&);
-};
-array zero_product(const array& a, const array& b, StreamOrDevice s) { return Binary<ZeroProduct>::apply(a, b, s); }
-array ZeroProduct::chain(int k, const array& g, const array& a, const array& b, const array&) {
-  return zero_product(g, k == 0 ? b : a);
-}
-
 struct ZeroTimes {
   static constexpr OpInfo info{.name = "zero_times",
       .primitive = "ZeroTimes",
-      .summary = "0 where a is 0, whatever b is there; elsewhere the product of a and b.",
+      .summary = "0 where a or b is 0, whatever the other is there; elsewhere the product of a and b.",
       .max_ulp = 0.5,
       .example = ">>> mx.zero_times(mx.array([0.0, 2.0]), mx.array([mx.inf, 3.0]))\narray([0, 6], dtype=float32)",
       .details =
           "How tangents and cotangents are multiplied with derivatives: a branch that is not taken has the "
-          "cotangent 0, and keeps it where the derivative is infinite or NaN.",
+          "cotangent 0, and keeps it where the derivative is infinite or NaN. As it is 0 where either is, forward and "
+          "reverse mode agree.",
       .binary = &zero_times};
   static constexpr cpu::Body body = cpu::Body::zero_times;
-  // The product's rule. In the term of b both factors are tangents, so that either zero decides: at a point that a mask
-  // took out, a is 0, and the tangent of b, there the slope of something infinite, must not count.
+  // The product's rule, again with this product: at a point that a mask took out, a is 0, and the tangent of b, there
+  // the slope of something infinite, must not count.
   static array chain(int k, const array& g, const array& a, const array& b, const array&) {
-    return k == 0 ? zero_times(g, b) : zero_product(g, a);
+    return zero_times(g, k == 0 ? b : a);
   }
 };
 array zero_times(const array& a, const array& b, StreamOrDevice s) { return Binary<ZeroTimes>::apply(a, b, s); }
@@ -103,12 +91,11 @@ array divide(const array& a, const array& b, StreamOrDevice s) { return Binary<D
 struct ZeroDivide {
   static constexpr OpInfo info{.name = "zero_divide",
       .primitive = "ZeroDivide",
-      .summary = "0 where a is 0, whatever b is there; elsewhere the quotient of a and b."};
+      .summary = "0 where a is 0 or b infinite, whatever the other is there; elsewhere the quotient of a and b."};
   static constexpr cpu::Body body = cpu::Body::zero_divide;
-  // The quotient's rule. y is a tangent, too.
   static array common(const array& g, const array&, const array& b, const array&) { return zero_divide(g, b); }
   static array chain(int k, const array& g, const array&, const array&, const array& y) {
-    return k == 0 ? g : -zero_product(g, y);
+    return k == 0 ? g : -zero_times(g, y);
   }
 };
 array zero_divide(const array& g, const array& divisor) { return Binary<ZeroDivide>::apply(g, divisor, {}); }

@@ -19,13 +19,12 @@ static constexpr OpInfo full_info{.name = "full",
     .summary = "An array of a given shape filled with vals, which broadcast to it.",
     .example = ">>> mx.full((2, 2), 7)\narray([[7, 7],\n       [7, 7]], dtype=int32)",
     .details = "dtype defaults to that of vals. The gradient with respect to vals sums over where each value went."};
-array full(const Shape& shape, const array& vals, Dtype dtype, StreamOrDevice s) {
-  for (Dim d : shape) {
-    if (!d.is_symbolic() && d < 0) {
-      fail("full", "shape ", shape, " has a negative length.");
-    }
-  }
+static array filled(const char* op, const Shape& shape, const array& vals, Dtype dtype, const StreamOrDevice& s) {
+  check_shape(op, shape);
   return broadcast_to(vals.dtype() == dtype ? vals : astype(vals, dtype, s), shape, s);
+}
+array full(const Shape& shape, const array& vals, Dtype dtype, StreamOrDevice s) {
+  return filled("full", shape, vals, dtype, s);
 }
 array full(const Shape& shape, const array& vals, StreamOrDevice s) { return full(shape, vals, vals.dtype(), s); }
 
@@ -44,7 +43,9 @@ static constexpr OpInfo zeros_info{.name = "zeros",
     .differentiable = Differentiable::no,
     .no_derivative = no_argument,
     .example = ">>> mx.zeros((2, 2))\narray([[0, 0],\n       [0, 0]], dtype=float32)"};
-array zeros(const Shape& shape, Dtype dtype, StreamOrDevice s) { return full(shape, array(0, dtype), dtype, s); }
+array zeros(const Shape& shape, Dtype dtype, StreamOrDevice s) {
+  return filled("zeros", shape, array(0, dtype), dtype, s);
+}
 
 static constexpr OpInfo ones_info{.name = "ones",
     .primitive = "Broadcast",
@@ -52,7 +53,9 @@ static constexpr OpInfo ones_info{.name = "ones",
     .differentiable = Differentiable::no,
     .no_derivative = no_argument,
     .example = ">>> mx.ones((3,), mx.int32)\narray([1, 1, 1], dtype=int32)"};
-array ones(const Shape& shape, Dtype dtype, StreamOrDevice s) { return full(shape, array(1, dtype), dtype, s); }
+array ones(const Shape& shape, Dtype dtype, StreamOrDevice s) {
+  return filled("ones", shape, array(1, dtype), dtype, s);
+}
 
 static constexpr OpInfo zeros_like_info{.name = "zeros_like",
     .primitive = "Broadcast",
@@ -75,8 +78,10 @@ array ones_like(const array& a, StreamOrDevice s) { return ones(a.shape(), a.dty
 namespace {
 
 // compare(row + k, column) for each place of an n by m matrix.
-array by_diagonal(array (*compare)(const array&, const array&, StreamOrDevice), Dim n, Dim m, int k, StreamOrDevice s) {
-  bool narrow = !n.is_symbolic() && !m.is_symbolic() && n + m < (1 << 29) && std::abs(int64_t{k}) < (1 << 29);
+array by_diagonal(const char* op, array (*compare)(const array&, const array&, StreamOrDevice), Dim n, Dim m, int64_t k,
+    StreamOrDevice s) {
+  check_shape(op, {n, m});
+  bool narrow = !n.is_symbolic() && !m.is_symbolic() && n < (1 << 28) && m < (1 << 28) && std::abs(k) < (1 << 29);
   auto range = [&](int64_t from, Dim count) { return whole_range(from, 1, count, narrow ? int32 : int64); };
   return compare(expand_dims(range(k, n), {1}), range(0, m), s);
 }
@@ -93,7 +98,7 @@ array eye(int n, int m, int k, Dtype dtype, StreamOrDevice s) {
   if (n < 0 || m < 0) {
     fail("eye", "n is ", n, " and m is ", m, "; neither may be negative.");
   }
-  return astype(by_diagonal(equal, n, m, k, s), dtype, s);
+  return astype(by_diagonal("eye", equal, n, m, k, s), dtype, s);
 }
 array eye(int n, StreamOrDevice s) { return eye(n, n, 0, float32, s); }
 
@@ -110,16 +115,16 @@ static constexpr OpInfo tri_info{.name = "tri",
     .no_derivative = no_argument,
     .example = ">>> mx.tri(2, 3)\narray([[1, 0, 0],\n       [1, 1, 0]], dtype=float32)"};
 array tri(int n, int m, int k, Dtype dtype, StreamOrDevice s) {
-  return astype(by_diagonal(greater_equal, std::max(n, 0), std::max(m, 0), k, s), dtype, s);
+  return astype(by_diagonal("tri", greater_equal, std::max(n, 0), std::max(m, 0), k, s), dtype, s);
 }
 
 namespace {
 
-array lower_mask(const char* op, const array& x, int k, StreamOrDevice s) {
+array lower_mask(const char* op, const array& x, int64_t k, StreamOrDevice s) {
   if (x.ndim() < 2) {
     fail(op, "x has shape ", x.shape(), "; at least two dimensions are needed.");
   }
-  return by_diagonal(greater_equal, x.shape(-2), x.shape(-1), k, s);
+  return by_diagonal(op, greater_equal, x.shape(-2), x.shape(-1), k, s);
 }
 
 } // namespace
@@ -135,7 +140,7 @@ static constexpr OpInfo triu_info{.name = "triu",
     .summary = "The matrices in the last two axes with zeros below the k-th diagonal.",
     .example = ">>> mx.triu(mx.array([[1, 2], [3, 4]]))\narray([[1, 2],\n       [0, 4]], dtype=int32)"};
 array triu(const array& x, int k, StreamOrDevice s) {
-  return where(lower_mask("triu", x, k - 1, s), array(0, x.dtype()), x, s);
+  return where(lower_mask("triu", x, int64_t{k} - 1, s), array(0, x.dtype()), x, s);
 }
 
 std::span<const OpInfo* const> creation_ops() {

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "mlx_core/cpu/copy.h"
+#include "mlx_core/ops/indexing.h"
 #include "mlx_core/ops/linear.h"
 #include "mlx_core/ops/random_keys.h"
 
@@ -105,6 +106,7 @@ array categorical(const array& logits, int axis, const std::optional<Shape>& sha
   if (choices == 0) {
     fail(op, "logits has shape ", logits.shape(), ": there is nothing to choose from along axis ", axis, ".");
   }
+  check_countable(op, logits.shape(), along);
   array scores = logits.dtype().is_complex() ? real(logits) : logits;
   Shape reduced = logits.shape();
   reduced.erase(reduced.begin() + along);

@@ -70,11 +70,17 @@ class Scan final : public Primitive {
     v("inclusive", inclusive_);
   }
   Specs infer(Operands operands) const override { return {Spec{operands[0].shape(), operands[0].dtype()}}; }
+  int reusable_operand() const override { return inclusive_ ? 0 : -1; } // an exclusive one writes where it is to read
   void eval_cpu(Operands operands, std::span<array> outputs) const override {
     const array& x = operands[0];
-    outputs[0].allocate();
-    cpu::scan(op_, x.dtype(), x.raw_data(), sizes_of(x.shape()), x.strides(), axis_, reverse_, inclusive_,
-        outputs[0].mutable_data());
+    array& y = outputs[0];
+    bool taken = y.take_over(x);
+    if (!taken) {
+      y.allocate();
+    }
+    const array& from = taken ? y : x;
+    cpu::scan(op_, x.dtype(), from.raw_data(), sizes_of(x.shape()), from.strides(), axis_, reverse_, inclusive_,
+        y.mutable_data());
   }
   Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const override {
     if (!tangents[0]) {

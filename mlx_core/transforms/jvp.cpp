@@ -5,6 +5,7 @@
 
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/ops.h"
+#include "mlx_core/ops/composites.h"
 #include "mlx_core/transforms/recording.h"
 
 namespace mlx::core {
@@ -50,13 +51,17 @@ Tangents Recording::push(const Tangents& tangents) const {
       continue;
     }
     Tangents in;
-    bool any = false;
-    for (const array& operand : node->operands()) {
-      int at = tape_.index_of(operand);
-      in.push_back(at >= 0 ? pushed[static_cast<size_t>(at)] : std::nullopt);
-      any = any || in.back();
-    }
-    if (!any) {
+    auto collect = [&](std::span<const array> operands) {
+      in.clear();
+      bool any = false;
+      for (const array& operand : operands) {
+        int at = tape_.index_of(operand);
+        in.push_back(at >= 0 ? pushed[static_cast<size_t>(at)] : std::nullopt);
+        any = any || in.back();
+      }
+      return any;
+    };
+    if (!collect(node->operands())) {
       continue;
     }
     node->references.fetch_add(1, std::memory_order_relaxed);
@@ -69,6 +74,9 @@ Tangents Recording::push(const Tangents& tangents) const {
         own.push_back(array::make(make_primitive<Project>(static_cast<int>(k), spec), spec, {self}));
       }
       application_tangents[node] = node->primitive->jvp(node->operands(), in, own);
+    } else if (std::optional<Composite> whole = composite_of(*node)) {
+      collect(whole->operands);
+      pushed[i] = whole->jvp(in, self);
     } else if (node->dtype.is_inexact()) {
       pushed[i] = node->primitive->jvp(node->operands(), in, std::span<const array>(&self, 1))[0];
     }

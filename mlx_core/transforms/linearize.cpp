@@ -60,6 +60,7 @@ std::vector<array> hvp(
             outputs.size() == 1 ? "shape " + to_string(outputs[0].shape()) : std::to_string(outputs.size()) + " arrays",
             ". Reduce it, with mx.sum or mx.mean for example.");
       }
+      check_gradient_of("hvp", outputs[0].dtype());
       return std::vector<array>{ones_like(outputs[0])};
     }).second;
   };

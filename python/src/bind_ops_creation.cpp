@@ -108,13 +108,16 @@ void bind_ops_creation(nb::module_& m) {
       [](const array& a, std::optional<Dtype> dtype, StreamOrDevice s) {
         return dtype ? core::zeros(a.shape(), *dtype, s) : core::zeros_like(a, s);
       },
-      "a: array, /, dtype: Dtype | None = None", "array", nb::arg(), "dtype"_a = nb::none());
+      "a: array, dtype: Dtype | None = None", "array", "a"_a, "dtype"_a = nb::none());
   def_op(
       m, "ones_like",
       [](const array& a, std::optional<Dtype> dtype, StreamOrDevice s) {
         return dtype ? core::ones(a.shape(), *dtype, s) : core::ones_like(a, s);
       },
-      "a: array, /, dtype: Dtype | None = None", "array", nb::arg(), "dtype"_a = nb::none());
+      "a: array, dtype: Dtype | None = None", "array", "a"_a, "dtype"_a = nb::none());
+
+  def_alias(m, "empty", "zeros"); // memory without values is not worth a second meaning
+  def_alias(m, "empty_like", "zeros_like");
 
   // arange(stop), arange(start, stop), arange(start, stop, step), each of them by name too.
   def_op(m, "arange", &arange,

@@ -4,6 +4,7 @@
 #include "mlx_core/transforms/recording.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/convert.h"
+#include "python/src/descent.h"
 
 namespace mlx::python {
 
@@ -69,6 +70,7 @@ core::VectorFunction over_vectors(const char* op, nb::handle fun) {
       handles.push_back(nb::steal(wrap(input)));
       values.push_back(handles.back().ptr());
     }
+    Descent guard(" in a transformed function");
     nb::object result = nb::steal(PyObject_Vectorcall(fun.ptr(), values.data(), values.size(), nullptr));
     if (!result.is_valid()) {
       throw nb::python_error();
