@@ -10,8 +10,8 @@
 namespace mlx::core::cpu {
 namespace {
 
-// Whether a large piece's bits are the same whichever order an operand's elements have in memory. OpenBLAS has paths for
-// some orders on other machines than x86, and of another BLAS nothing is known: there it gets rows, nothing else.
+// Whether a large piece's bits are the same whichever order an operand's elements have in memory. OpenBLAS has paths
+// for some orders on other machines than x86, and of another BLAS nothing is known: there it gets rows, nothing else.
 #if defined(__x86_64__) && (defined(MLX_BLAS_SCIPY_OPENBLAS) || defined(OPENBLAS_VERSION))
 constexpr bool any_order = true;
 #else
@@ -20,7 +20,8 @@ constexpr bool any_order = false;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// The order of a matrix as BLAS takes it, row-major: NoTrans where its rows are consecutive, Trans where its columns are.
+// The order of a matrix as BLAS takes it, row-major: NoTrans where its rows are consecutive, Trans where its columns
+// are.
 struct Order {
   CBLAS_TRANSPOSE order;
   int64_t leading;
@@ -36,8 +37,8 @@ struct Order {
   }
 };
 
-void multiply(Dtype dtype, int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b, void* out,
-    int64_t stride, bool add) {
+void multiply(Dtype dtype, int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b, void* out, int64_t stride,
+    bool add) {
   use_one_blas_thread();
   Order left(a, m, k), right(b, k, n);
   auto call = [&](auto gemm, auto one, auto scalar) {

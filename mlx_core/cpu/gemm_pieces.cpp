@@ -151,7 +151,8 @@ void vector_piece(const Product& p, Piece at) {
   int64_t most = widened ? half_vector_terms : vector_terms;
   for (int64_t first = 0; first < p.k; first += most) {
     int64_t k = std::min(most, p.k - first);
-    Matrix factor = offset(x, first * x.row_stride, p.dtype), block = offset(matrix, first * matrix.column_stride, p.dtype);
+    Matrix factor = offset(x, first * x.row_stride, p.dtype),
+           block = offset(matrix, first * matrix.column_stride, p.dtype);
     if (widened || factor.row_stride != 1) {
       factor = packed_block({factor.data, 0, factor.row_stride}, 1, k, p.dtype, dtype, product_memory(0, k * size));
     }

@@ -28,8 +28,8 @@ void tile_piece(const Product& product, Piece piece);
 void vector_piece(const Product& product, Piece piece); // m or n is 1; floating or complex
 void blas_piece(const Product& product, Piece piece);   // floating or complex, not small
 
-// The least number of multiplications in a piece that BLAS gets. OpenBLAS turns larger pieces into one layout of its own
-// first, and from there on does not know how they lay; smaller ones it may read in place, with bodies that differ.
+// The least number of multiplications in a piece that BLAS gets. OpenBLAS turns larger pieces into one layout of its
+// own first, and from there on does not know how they lay; smaller ones it may read in place, with bodies that differ.
 constexpr int64_t blas_piece_work = int64_t{1} << 23;
 constexpr int64_t blas_side = 48; // and its least rows, columns and terms
 

@@ -204,9 +204,7 @@ struct MatrixBodies {
   template <int W>
   static HWY_NOINLINE void panel(int64_t m, int64_t k, const T* a, int64_t a_row, int64_t a_column, const T* b,
       int64_t b_row, Target c, int columns) {
-    auto down = [&](int64_t rows) {
-      a += rows * a_row, c.data += rows * c.row, m -= rows;
-    };
+    auto down = [&](int64_t rows) { a += rows * a_row, c.data += rows * c.row, m -= rows; };
     for (; m >= P::rows; down(P::rows)) tile<P::rows, W>(k, a, a_row, a_column, b, b_row, c, columns);
     if (m >= 4) tile<4, W>(k, a, a_row, a_column, b, b_row, c, columns), down(4);
     if (m >= 2) tile<2, W>(k, a, a_row, a_column, b, b_row, c, columns), down(2);
@@ -309,7 +307,7 @@ struct VectorBodies {
   using V = typename P::Value;
   static constexpr int N = P::lanes;
   static constexpr int lanes = 128 / static_cast<int>(sizeof(T)); // partial sums of an element
-  static constexpr int W = lanes / N; // vectors that they make
+  static constexpr int W = lanes / N;                             // vectors that they make
   static_assert(lanes % N == 0);
 
   template <int R>
@@ -363,8 +361,8 @@ struct VectorBodies {
   // The partial sums of a block of rows lie side by side, lane by lane. Columns p, p + lanes, ... of one lane are added
   // C at a time, so that their sums are read and written once.
   template <int C, bool first>
-  static HWY_INLINE void some_columns(int64_t rows, const T* HWY_RESTRICT a, int64_t a_stride,
-      const T* HWY_RESTRICT x, T* HWY_RESTRICT sums) {
+  static HWY_INLINE void some_columns(
+      int64_t rows, const T* HWY_RESTRICT a, int64_t a_stride, const T* HWY_RESTRICT x, T* HWY_RESTRICT sums) {
     V factor[C];
 #pragma GCC unroll 4
     for (int c = 0; c < C; ++c) factor[c] = P::spread(x + c * lanes);

@@ -27,7 +27,7 @@ namespace mlx::core::cpu {
 HWY_EXPORT(float_products);
 const ProductKernels& float_product_kernels(Dtype dtype) { return HWY_DYNAMIC_DISPATCH(float_products)(dtype); }
 const ProductKernels& product_kernels(Dtype dtype) {
-  return dtype.is_complex()    ? complex_product_kernels(dtype)
+  return dtype.is_complex()   ? complex_product_kernels(dtype)
          : dtype.is_inexact() ? float_product_kernels(dtype)
                               : integer_product_kernels(dtype);
 }

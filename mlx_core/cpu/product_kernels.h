@@ -15,9 +15,9 @@ struct ProductKernels {
   int width; // columns of a panel of b
 
   // c[i * c_row + j * c_column] = (or += where `add`) the sum over p < k, in that order, of a[i, p] * b[p, j].
-  // b lies in panels of `width` columns, panel_stride apart; in a panel rows are b_row apart and full: the last panel of
-  // a matrix whose columns are no multiple of width, too, unless `tail`, where it is read from `tail` with rows width
-  // apart.
+  // b lies in panels of `width` columns, panel_stride apart; in a panel rows are b_row apart and full: the last panel
+  // of a matrix whose columns are no multiple of width, too, unless `tail`, where it is read from `tail` with rows
+  // width apart.
   void (*tiles)(int64_t m, int64_t n, int64_t k, const void* a, int64_t a_row, int64_t a_column, const void* b,
       int64_t b_row, int64_t panel_stride, const void* tail, void* c, int64_t c_row, int64_t c_column, bool add);
 
@@ -25,8 +25,9 @@ struct ProductKernels {
   void (*pack)(int64_t k, int64_t n, const void* b, int64_t b_row, int64_t b_column, void* to);
 
   // Products of a (rows, k) matrix and a vector of consecutive elements; null for integers, whose sums are exact in any
-  // order. out[i] = (or += where `add`) the sum of a[i, p] * x[p]: term p goes to partial sum p % lanes, and the partial
-  // sums are added in a tree. `dots` takes rows of consecutive elements, a_stride apart; `columns` takes columns.
+  // order. out[i] = (or += where `add`) the sum of a[i, p] * x[p]: term p goes to partial sum p % lanes, and the
+  // partial sums are added in a tree. `dots` takes rows of consecutive elements, a_stride apart; `columns` takes
+  // columns.
   void (*dots)(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add);
   void (*columns)(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add);
 };
