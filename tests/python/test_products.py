@@ -219,6 +219,11 @@ def exact(a, b, dtype):
     return wrapped.view(dtype)
 
 
+INTEGER_SHAPES = [
+    ((), 1, 1, 1), ((), 2, 3, 4), ((), 1, 40, 1), ((), 1, 9, 40), ((), 9, 40, 1), ((), 17, 300, 35), ((3,), 4, 5, 6), ((2,), 33, 20, 70), ((), 3, 0, 2),
+]
+
+
 def integers(shape, dtype, seed):
     rng = np.random.default_rng(seed)
     if dtype == "bool_":
@@ -232,8 +237,7 @@ def integers(shape, dtype, seed):
 @pytest.mark.parametrize("layout_a", LAYOUTS)
 @pytest.mark.parametrize("dtype", arrays.BOOL + arrays.INTEGERS)
 def test_integer_products_are_exact(dtype, layout_a, layout_b):
-    for shape in ((), 1, 1, 1), ((), 2, 3, 4), ((), 1, 40, 1), ((), 1, 9, 40), ((), 9, 40, 1), ((), 17, 300, 35), ((3,), 4, 5, 6), ((2,), 33, 20, 70), ((), 3, 0, 2):
-        batch, m, k, n = shape
+    for batch, m, k, n in INTEGER_SHAPES:
         a, b = integers((*batch, m, k), dtype, 1), integers((*batch, k, n), dtype, 2)
         if layout_a == "shared" and batch:
             a = mx.contiguous(mx.broadcast_to(a[:1], a.shape))
