@@ -115,15 +115,16 @@ struct Cache {
     }
     block->references.store(1, std::memory_order_relaxed);
     block->size = bytes;
-    active += capacity;
-    peak = std::max(peak, active.load());
+    size_t now = active.load(std::memory_order_relaxed) + capacity;
+    active.store(now, std::memory_order_relaxed);
+    peak = std::max(peak, now);
     return block;
   }
 
   void give(Buffer* block) {
     size_t c = class_of(block->size), capacity = class_bytes(c);
     std::lock_guard lock(mutex);
-    active -= capacity;
+    active.store(active.load(std::memory_order_relaxed) - capacity, std::memory_order_relaxed);
     if (c < small_classes) {
       block->owner = free[c];
       free[c] = block;

@@ -163,14 +163,25 @@ Node* new_application(PrimitiveRef primitive, Spec spec, std::span<const array> 
   Node* node = new_node(operands.size());
   array* slot = node->operand_storage();
   node->level = level_floor;
+  // Of what is pending behind the operands, the longest counts in full and the others up to a limit: a sum over all would
+  // count shared parts again and again, and double at each step of h = h + f(h).
+  constexpr uint32_t most_of_another = 16;
+  uint32_t longest = 0, others = 0;
+  const Node* last = nullptr;
   for (const array& operand : operands) {
+    const Node* from = operand.node();
     new (slot++) array(operand);
-    node->level = std::max(node->level, operand.node()->level);
+    node->level = std::max(node->level, from->level);
+    if (from != last && !from->available()) {
+      others += std::min(std::min<uint32_t>(from->pending, longest), most_of_another);
+      longest = std::max<uint32_t>(longest, from->pending);
+    }
+    last = from;
   }
+  node->pending = static_cast<uint16_t>(std::min<uint32_t>(1 + longest + others, UINT16_MAX));
   node->dtype = spec.dtype;
   node->shape = std::move(spec.shape);
   node->primitive = std::move(primitive);
-  node->pending = pending_behind(operands);
   node->origin = current_origin;
   if (OriginHook hook = origin_hook.load(std::memory_order_relaxed); hook && !current_origin) [[unlikely]] {
     node->origin = hook();

@@ -17,7 +17,7 @@ class Claims {
     Node* node;         // null once it has left
     int32_t group = -1; // the open group that it waits in
     int32_t uses = 0;   // edges to it from members of that group
-    int32_t slot = -1;  // in that group's program
+    int32_t slot = -1;  // which member of that group it is; -1: none, as its value exists only after the group ran
   };
 
   Claims();
@@ -25,11 +25,6 @@ class Claims {
   // The notes on a node; null when this evaluation has not claimed it.
   Entry* find(const Node* node) {
     return node->owner.load(std::memory_order_relaxed) == id_ ? &entries_[node->eval_index] : nullptr;
-  }
-  // The group that a node waits in; -1 when it waits in none.
-  int32_t group_of(const Node* node) {
-    const Entry* entry = find(node);
-    return entry ? entry->group : -1;
   }
   std::vector<Entry>& entries() { return entries_; }
   uint32_t id() const { return id_; }

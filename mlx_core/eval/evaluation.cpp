@@ -146,10 +146,10 @@ void Evaluation::execute() {
     abandon();
     throw;
   }
-  std::exception_ptr error = std::exchange(first_error_, nullptr);
-  abandon(); // nothing is left; the lists are emptied
-  if (error) {
-    std::rethrow_exception(error);
+  claims_.entries().clear(); // each has left
+  awaited_.clear();
+  if (first_error_) {
+    std::rethrow_exception(std::exchange(first_error_, nullptr));
   }
 }
 
@@ -171,9 +171,9 @@ void Evaluation::compute(Node* node) {
     switch (node->primitive->eval_kind()) {
       case EvalKind::elementwise: join_group(node); return;
       case EvalKind::identity: {
-        Node* operand = node->operands()[0].node();
-        if (Group* group = open_group_of(operand)) {
-          if (!group->is_full() && group->has_member(operand)) {
+        const Claims::Entry* operand = claims_.find(node->operands()[0].node());
+        if (Group* group = group_of(operand)) {
+          if (!group->is_full() && group->has_member(*operand)) {
             group->add(node);
             return;
           }
@@ -185,9 +185,9 @@ void Evaluation::compute(Node* node) {
         break;
       }
       case EvalKind::reduction: {
-        Node* operand = node->operands()[0].node();
-        Group* group = open_group_of(operand);
-        if (group && group->has_member(operand) && group->add_sink(node)) {
+        const Claims::Entry* operand = claims_.find(node->operands()[0].node());
+        Group* group = group_of(operand);
+        if (group && group->has_member(*operand) && group->add_sink(node)) {
           return;
         }
         [[fallthrough]];
@@ -329,28 +329,20 @@ bool Evaluation::compute_before(Node* reader, const Node* overwriter) {
 
 // --- groups ---
 
-// The group that a node waits in.
-Group* Evaluation::open_group_of(const Node* node) {
-  int32_t id = claims_.group_of(node);
-  if (id < 0) {
-    return nullptr;
-  }
-  for (Group& group : groups_) {
-    if (group.id == id) {
-      return &group;
-    }
-  }
-  return nullptr;
+// The group that a node waits in. Its id says which.
+Group* Evaluation::group_of(const Claims::Entry* entry) {
+  return entry && entry->group >= 0 ? &groups_[static_cast<size_t>(entry->group) % std::size(groups_)] : nullptr;
 }
 
 void Evaluation::join_group(Node* node) {
   Group* home = nullptr;
   for (const array& operand : node->operands()) {
-    Group* group = open_group_of(operand.node());
+    const Claims::Entry* entry = claims_.find(operand.node());
+    Group* group = group_of(entry);
     if (!group) {
       continue;
     }
-    if (group->has_member(operand.node()) && group->shape == node->shape && !group->is_full()) {
+    if (group->has_member(*entry) && (group == home || (group->shape == node->shape && !group->is_full()))) {
       home = group;
     } else {
       flush(*group);
@@ -384,8 +376,9 @@ Group* Evaluation::group_for(const Shape& shape) {
     unused = &groups_[next_victim_++ % std::size(groups_)];
     flush(*unused);
   }
-  next_group_id_ = (next_group_id_ + 1) & 0x7fffffff;
-  unused->open(next_group_id_, shape);
+  // An id that names its place.
+  last_group_ = (last_group_ + 1) & 0xffffff;
+  unused->open(last_group_ * static_cast<int32_t>(std::size(groups_)) + static_cast<int32_t>(unused - groups_), shape);
   return unused;
 }
 
@@ -455,7 +448,9 @@ void Evaluation::finish(Node* node) {
 }
 
 void Evaluation::give_back(Node* node) {
-  node->buffer = BufferRef(); // it may have been allocated when the interrupt came
+  if (node->buffer) { // allocated when the interrupt came
+    node->buffer = BufferRef();
+  }
   claims_.release(node);
   node->state.store(Node::State::lazy, std::memory_order_release);
   wake_waiting();

@@ -41,7 +41,8 @@ class Evaluation {
   void compute_readers_of(Node* donor, const Node* overwriter);
   bool compute_before(Node* reader, const Node* overwriter);
 
-  Group* open_group_of(const Node* node);
+  Group* group_of(const Claims::Entry* entry);
+  Group* open_group_of(const Node* node) { return group_of(claims_.find(node)); }
   void join_group(Node* node);
   Group* group_for(const Shape& shape);
   bool flush_operands(Node* node);
@@ -56,7 +57,7 @@ class Evaluation {
   std::vector<Frame> stack_;
   std::vector<Node*> awaited_;
   Group groups_[4]{Group(claims_), Group(claims_), Group(claims_), Group(claims_)};
-  int32_t next_group_id_ = 0;
+  int32_t last_group_ = 0;
   size_t next_victim_ = 0;
   std::exception_ptr first_error_;
 };

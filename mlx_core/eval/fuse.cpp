@@ -19,6 +19,8 @@ namespace {
 // Together these bound the slots of a program, which the executor keeps on its stack.
 constexpr size_t most_members = 96;
 constexpr size_t most_outside_edges = 128;
+constexpr size_t most_sinks = 16;
+constexpr size_t table_cells = 512; // more than twice the number of sources
 
 // Reading a large transposed source row by row touches a cache line for each element, and comes back to it only after
 // the others pushed it out: then it pays to transpose it first, in cache blocks.
@@ -44,14 +46,27 @@ bool is_slow_to_read(const Node* node, int64_t size) {
 } // namespace
 
 void Group::open(int32_t new_id, const Shape& space) {
-  id = new_id;
+  // All that adding needs, so that it cannot fail half way.
+  members.reserve(most_members);
+  sinks.reserve(most_sinks);
+  sources_.reserve(most_outside_edges + 4);
+  edges_.reserve(3 * most_members + most_sinks);
+  if (table_.empty()) {
+    table_.assign(table_cells, -1);
+  }
   shape = space;
   size = size_of(space);
   row_length = 0;
+  id = new_id;
 }
 
 void Group::close() {
   id = -1;
+  for (const Source& source : sources_) {
+    table_[static_cast<size_t>(source.cell)] = -1;
+  }
+  sources_.clear();
+  edges_.clear();
   outside_edges_ = 0;
   has_donated_ = false;
   members.clear();
@@ -66,10 +81,6 @@ std::vector<Node*> Group::all_nodes() const {
   return all;
 }
 
-bool Group::has_member(const Node* node) const {
-  return claims_.group_of(node) == id && node->primitive->eval_kind() != EvalKind::reduction;
-}
-
 // References that are not edges from this group.
 bool Group::needed_outside(const Node* member) const {
   return member->references.load(std::memory_order_acquire) > static_cast<uint32_t>(claims_.find(member)->uses);
@@ -77,15 +88,26 @@ bool Group::needed_outside(const Node* member) const {
 
 void Group::add(Node* node) {
   members.push_back(node);
+  add_edges(node);
+  Claims::Entry& entry = *claims_.find(node);
+  entry.group = id;
+  entry.slot = static_cast<int32_t>(members.size()) - 1;
+}
+
+// Counts and numbers what a new member or sink reads.
+void Group::add_edges(Node* node) {
   for (const array& operand : node->operands()) {
     Claims::Entry* entry = claims_.find(operand.node());
     if (entry && entry->group == id) {
+      edges_.push_back(~entry->slot);
       ++entry->uses;
     } else {
       ++outside_edges_;
+      int32_t number = source_number(operand.node());
+      edges_.push_back(number);
+      ++sources_[static_cast<size_t>(number)].uses;
     }
   }
-  claims_.find(node)->group = id;
 }
 
 bool Group::add_sink(Node* node) {
@@ -100,24 +122,20 @@ bool Group::add_sink(Node* node) {
     }
     length *= static_cast<int64_t>(operand.shape()[static_cast<size_t>(reduce.axes()[i])]);
   }
-  if (size == 0 || length == 0 || (row_length != 0 && row_length != length) || sinks.size() >= 16) {
+  if (size == 0 || length == 0 || (row_length != 0 && row_length != length) || sinks.size() >= most_sinks) {
     return false;
   }
   sinks.push_back(node);
   row_length = length;
-  ++claims_.find(operand.node())->uses;
+  add_edges(node);
   claims_.find(node)->group = id;
   return true;
 }
 
-int32_t Group::slot_of_source(Node* node) {
-  if (table_.empty()) {
-    table_.assign(std::bit_ceil(2 * outside_edges_ + 2), -1);
-  }
-  size_t mask = table_.size() - 1;
-  for (size_t cell = reinterpret_cast<uintptr_t>(node) * 0x9e3779b97f4a7c15u >> 48 & mask;; cell = (cell + 1) & mask) {
+int32_t Group::source_number(Node* node) {
+  for (size_t cell = reinterpret_cast<uintptr_t>(node) * 0x9e3779b97f4a7c15u >> 55;; cell = (cell + 1) % table_cells) {
     if (table_[cell] < 0) {
-      sources_.push_back({node, 0});
+      sources_.push_back({node, 0, static_cast<int32_t>(cell)});
       table_[cell] = static_cast<int32_t>(sources_.size() - 1);
     }
     if (sources_[static_cast<size_t>(table_[cell])].node == node) {
@@ -126,34 +144,15 @@ int32_t Group::slot_of_source(Node* node) {
   }
 }
 
-// Numbers the computed operands of members, and counts how often each is used here. Then every operand has its slot:
-// sources first, members after them.
-void Group::find_sources() {
+// The slots of a program: sources first, members after them.
+void Group::number_edges() {
+  auto first_member = static_cast<int32_t>(sources_.size());
+  for (int32_t& edge : edges_) {
+    edge = edge < 0 ? ~edge + first_member : edge;
+  }
   may_donate_ = true;
-  constexpr int32_t member_bit = 1 << 20; // until the number of sources is known
-  int32_t number = 0;
-  auto add_edges = [&](Node* node) {
-    for (const array& operand : node->operands()) {
-      Claims::Entry* entry = claims_.find(operand.node());
-      if (entry && entry->group == id) {
-        edges_.push_back(entry->slot | member_bit);
-      } else {
-        int32_t slot = slot_of_source(operand.node());
-        ++sources_[static_cast<size_t>(slot)].uses;
-        edges_.push_back(slot);
-      }
-    }
-  };
   for (Node* member : members) {
     may_donate_ = may_donate_ && !is_traced(*member);
-    claims_.find(member)->slot = number++;
-    add_edges(member);
-  }
-  for (Node* sink : sinks) {
-    add_edges(sink);
-  }
-  for (int32_t& edge : edges_) {
-    edge = edge & member_bit ? (edge ^ member_bit) + static_cast<int32_t>(sources_.size()) : edge;
   }
 }
 
@@ -286,14 +285,11 @@ void Group::run() {
   struct Release { // also when something below throws
     Group& group;
     ~Release() {
-      group.sources_.clear();
-      group.table_.clear();
-      group.edges_.clear();
       group.copies_.clear();
     }
   } release{*this};
 
-  find_sources();
+  number_edges();
   program_.clear();
   program_.size = size;
   program_.row_length = row_length;

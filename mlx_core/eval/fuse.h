@@ -30,10 +30,9 @@ class Group {
   void add(Node* node);
   // Whether a reduction can end this group; if so it has been added.
   bool add_sink(Node* reduction);
+  bool has_member(const Claims::Entry& entry) const { return entry.group == id && entry.slot >= 0; }
 
   std::vector<Node*> all_nodes() const; // members, then sinks
-  // Whether the node is one; a sink is none: its value exists only after the group ran.
-  bool has_member(const Node* node) const;
 
   // Computes every member that somebody outside the group refers to, and the sinks. Members that nobody else needs get
   // no memory. On return those computed have their storage; states and operands are untouched.
@@ -48,10 +47,12 @@ class Group {
   // A computed operand of members.
   struct Source {
     Node* node;
-    int32_t uses; // by members
+    int32_t uses; // by members and sinks
+    int32_t cell; // in the table
   };
-  void find_sources();
-  int32_t slot_of_source(Node* node);
+  void add_edges(Node* node);
+  int32_t source_number(Node* node);
+  void number_edges();
   void plan_sources();
   void plan_step(size_t m, const int32_t* slots);
   void plan_sinks(const int32_t* slots);

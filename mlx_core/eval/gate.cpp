@@ -21,27 +21,42 @@
 
 namespace mlx::core {
 
-namespace {
-
-// The evaluations running on this thread, outermost first: they nest when a primitive evaluates its body.
-thread_local std::vector<Evaluation*> own;
+std::atomic<int> detail::threads_waiting{0};
+std::atomic<bool> detail::pause_asked{false};
 
 struct Gate {
   std::mutex planning;
   std::mutex mutex; // guards the rest; never taken inside `planning`
   std::condition_variable changed;
-  std::vector<Evaluation*> running; // of all threads
-  int threads = 0;                  // that evaluate
-  int paused = 0;                   // of these
-  int holds = 0;                    // by `holder`
-  bool pausing = false;             // a hold wants running evaluations to stand still, rather than to end
+  Evaluating* running = nullptr; // of all threads
+  int threads = 0;               // that evaluate
+  int paused = 0;                // of these
+  int holds = 0;                 // by `holder`
+  bool pausing = false;          // a hold wants running evaluations to stand still, rather than to end
   std::thread::id holder;
 
   bool is_held_by_another() const { return holds > 0 && holder != std::this_thread::get_id(); }
+  void add(Evaluating* e) {
+    e->link_ = &running;
+    e->next_ = running;
+    if (running) {
+      running->link_ = &e->next_;
+    }
+    running = e;
+  }
+  void remove(Evaluating* e) {
+    *e->link_ = e->next_;
+    if (e->next_) {
+      e->next_->link_ = e->link_;
+    }
+  }
+  void abandon_others(); // in a forked child
 };
 
-std::atomic<int> waiting{0};      // threads that wait for nodes
-std::atomic<bool> pausing{false}; // Gate::pausing, to be asked cheaply
+namespace {
+
+// The innermost evaluation of this thread.
+[[gnu::tls_model("initial-exec")]] constinit thread_local Evaluating* own = nullptr;
 
 void lock_for_fork();
 void unlock_in_parent();
@@ -79,9 +94,9 @@ void hold(bool pause) {
   g.holder = std::this_thread::get_id();
   if (pause) {
     g.pausing = true;
-    pausing.store(true);
+    detail::pause_asked.store(true);
   }
-  int mine = own.empty() ? 0 : 1;
+  int mine = own ? 1 : 0;
   auto still = [&] { return g.threads - (g.pausing ? g.paused : 0) <= mine; };
   try {
     wait(lock, still, !pause);
@@ -110,19 +125,14 @@ void begin_in_child() {
   new (&g.planning) std::mutex;
   new (&g.mutex) std::mutex;
   new (&g.changed) std::condition_variable;
-  std::vector<Evaluation*> running = std::exchange(g.running, own);
-  g.threads = own.empty() ? 0 : 1;
+  g.threads = own ? 1 : 0;
   g.paused = g.holds = 0;
   g.pausing = false;
-  pausing.store(false);
-  waiting.store(0);
+  detail::pause_asked.store(false);
+  detail::threads_waiting.store(0);
   detail::renew_observer_lock();
   renew_pressure();
-  for (Evaluation* evaluation : running) {
-    if (std::find(own.begin(), own.end(), evaluation) == own.end()) {
-      evaluation->abandon();
-    }
-  }
+  g.abandon_others();
 }
 
 } // namespace
@@ -143,29 +153,44 @@ void release_evaluation() {
   std::lock_guard lock(g.mutex);
   if (g.holds > 0 && --g.holds == 0) {
     g.pausing = false;
-    pausing.store(false);
+    detail::pause_asked.store(false);
     g.changed.notify_all();
   }
 }
 
-Evaluating::Evaluating(Evaluation& evaluation) : evaluation_(evaluation) {
-  Gate& g = gate();
-  own.reserve(own.size() + 1);
-  std::unique_lock lock(g.mutex);
-  if (own.empty()) {
-    wait(lock, [&] { return !g.is_held_by_another(); }, true);
+void Gate::abandon_others() {
+  Evaluating* all = std::exchange(running, nullptr);
+  for (Evaluating* mine = own; mine; mine = mine->outer_) {
+    mine->link_ = nullptr;
   }
-  g.running.push_back(&evaluation);
-  g.threads += own.empty() ? 1 : 0;
-  own.push_back(&evaluation);
+  while (Evaluating* each = all) {
+    all = each->next_;
+    if (each->link_) {
+      each->evaluation_.abandon();
+    }
+  }
+  for (Evaluating* mine = own; mine; mine = mine->outer_) {
+    add(mine);
+  }
+}
+
+Evaluating::Evaluating(Evaluation& evaluation) : evaluation_(evaluation), outer_(own) {
+  Gate& g = gate();
+  std::unique_lock lock(g.mutex);
+  if (!outer_) {
+    wait(lock, [&] { return !g.is_held_by_another(); }, true);
+    ++g.threads;
+  }
+  g.add(this);
+  own = this;
 }
 
 Evaluating::~Evaluating() {
   Gate& g = gate();
   std::lock_guard lock(g.mutex);
-  own.pop_back();
-  std::erase(g.running, &evaluation_);
-  g.threads -= own.empty() ? 1 : 0;
+  own = outer_;
+  g.remove(this);
+  g.threads -= outer_ ? 0 : 1;
   if (g.holds > 0) {
     g.changed.notify_all();
   }
@@ -174,12 +199,9 @@ Evaluating::~Evaluating() {
 PlanningLock::PlanningLock() { gate().planning.lock(); }
 PlanningLock::~PlanningLock() { gate().planning.unlock(); }
 
-bool is_evaluating() { return !own.empty(); }
+bool is_evaluating() { return own != nullptr; }
 
-void pause_if_asked() {
-  if (!pausing.load(std::memory_order_relaxed)) {
-    return;
-  }
+void detail::pause() {
   Gate& g = gate();
   std::unique_lock lock(g.mutex);
   if (!g.pausing || !g.is_held_by_another()) {
@@ -192,8 +214,8 @@ void pause_if_asked() {
 }
 
 void wait_until_left(const Node* node, uint32_t owner) {
-  for (Evaluation* evaluation : own) {
-    if (evaluation->number() == owner) {
+  for (const Evaluating* mine = own; mine; mine = mine->outer()) {
+    if (mine->evaluation().number() == owner) {
       fail<std::runtime_error>(
           "eval", "an array is needed that the evaluation which this code interrupts is computing.");
     }
@@ -203,8 +225,8 @@ void wait_until_left(const Node* node, uint32_t owner) {
     return;
   }
   struct Waiting {
-    Waiting() { waiting.fetch_add(1); }
-    ~Waiting() { waiting.fetch_sub(1); }
+    Waiting() { detail::threads_waiting.fetch_add(1); }
+    ~Waiting() { detail::threads_waiting.fetch_sub(1); }
   } here;
   Gate& g = gate();
   std::unique_lock lock(g.mutex);
@@ -218,12 +240,10 @@ void wait_until_left(const Node* node, uint32_t owner) {
   }
 }
 
-void wake_waiting() {
-  if (waiting.load(std::memory_order_relaxed) > 0) [[unlikely]] {
-    Gate& g = gate();
-    { std::lock_guard lock(g.mutex); }
-    g.changed.notify_all();
-  }
+void detail::wake_waiting() {
+  Gate& g = gate();
+  { std::lock_guard lock(g.mutex); }
+  g.changed.notify_all();
 }
 
 } // namespace mlx::core

@@ -129,22 +129,4 @@ void detail::relieve(const array& newest) noexcept {
   }
 }
 
-uint16_t pending_behind(std::span<const array> operands) {
-  // The longest of them counts in full and the others up to a limit: a sum over all would count shared parts again and
-  // again, and double at each step of h = h + f(h).
-  constexpr uint32_t most_of_another = 16;
-  uint32_t longest = 0, others = 0;
-  const Node* last = nullptr;
-  for (const array& operand : operands) {
-    const Node* node = operand.node();
-    if (node != last && !node->available()) {
-      uint32_t pending = node->pending;
-      others += std::min(std::min(pending, longest), most_of_another);
-      longest = std::max(longest, pending);
-    }
-    last = node;
-  }
-  return static_cast<uint16_t>(std::min<uint32_t>(1 + longest + others, UINT16_MAX));
-}
-
 } // namespace mlx::core

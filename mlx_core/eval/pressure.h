@@ -24,9 +24,6 @@ inline void relieve_pressure(const array& newest) {
   }
 }
 
-// The estimate for a node on these operands.
-uint16_t pending_behind(std::span<const array> operands);
-
 // In a forked child, where there is no background.
 void renew_pressure();
 
