@@ -7,7 +7,6 @@
 #include "python/src/argument_errors.h"
 #include "python/src/array_export.h"
 #include "python/src/bind_array.h"
-#include "python/src/compared_number.h"
 #include "python/src/exceptions.h"
 #include "python/src/indexing.h"
 
@@ -82,14 +81,6 @@ PyObject* not_ours(BinaryOp op, PyObject* a, PyObject* b) {
   return not_implemented(); // == and != with what is no array or number are left to Python: False and True
 }
 
-// The operand beside an array of dtype `like`.
-template <BinaryOp op>
-std::optional<array> beside(PyObject* o, Dtype like) {
-  constexpr bool compares = op == &core::equal || op == &core::not_equal || op == &core::less ||
-                            op == &core::less_equal || op == &core::greater || op == &core::greater_equal;
-  return compares ? try_to_compared(o, like) : try_to_array(o, like);
-}
-
 // a op b where one of them is an array.
 template <BinaryOp op>
 PyObject* binary(PyObject* a, PyObject* b) noexcept {
@@ -100,11 +91,11 @@ PyObject* binary(PyObject* a, PyObject* b) noexcept {
           if (is_array(b)) {
             return wrap(op(left, read(b), {}));
           }
-          std::optional<array> right = beside<op>(b, left.dtype());
+          std::optional<array> right = try_to_array(b, left.dtype());
           return right ? wrap(op(left, *right, {})) : not_ours(op, a, b);
         }
         const array& right = read(b);
-        std::optional<array> left = beside<op>(a, right.dtype());
+        std::optional<array> left = try_to_array(a, right.dtype());
         return left ? wrap(op(*left, right, {})) : not_ours(op, a, b);
       },
       static_cast<PyObject*>(nullptr));
@@ -314,9 +305,7 @@ void bind_array_operators(ArrayClass& c) {
   c.def(
       "__contains__",
       [](const array& self, ScalarOrArray value) {
-        std::optional<array> compared = try_to_compared(value.object, self.dtype());
-        array wanted = compared ? *compared : to_array(value);
-        return nb::cast<bool>(nb::bool_(item(core::any(core::equal(self, wanted)), "in")));
+        return nb::cast<bool>(nb::bool_(item(core::any(core::equal(self, to_array(value, self.dtype()))), "in")));
       },
       nb::arg("value"), "Whether any element equals ``value``.");
 }
