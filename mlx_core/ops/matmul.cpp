@@ -210,7 +210,8 @@ static constexpr OpInfo addmm_info{.name = "addmm",
     .example =
         ">>> mx.addmm(mx.array(1.0), mx.array([[1.0, 2.0]]), mx.array([[3.0], [4.0]]))\narray([[12]], dtype=float32)",
     .details =
-        "c broadcasts to the product's shape. It is not read when beta is 0. Raises ValueError when alpha or beta is no "
+        "c broadcasts to the product's shape. It is not read when beta is 0. Raises ValueError when alpha or beta is "
+        "no "
         "whole number and the arrays are integers."};
 array addmm(const array& c, const array& a, const array& b, double alpha, double beta, StreamOrDevice s) {
   check_stream(s);
