@@ -99,8 +99,8 @@ bool known_zero(const array& a) {
   bool one_element = std::all_of(a.strides().begin(), a.strides().end(), [](int64_t stride) { return stride == 0; });
   Shape shape = one_element ? Shape(a.shape().size(), 1) : a.shape();
   std::vector<char> bytes(static_cast<size_t>(static_cast<int64_t>(size_of(shape)) * a.itemsize()));
-  cpu::read_strided(a.raw_data(), sizes_of(shape), a.strides(), a.itemsize(), 0,
-      static_cast<int64_t>(size_of(shape)), bytes.data());
+  cpu::read_strided(
+      a.raw_data(), sizes_of(shape), a.strides(), a.itemsize(), 0, static_cast<int64_t>(size_of(shape)), bytes.data());
   return std::all_of(bytes.begin(), bytes.end(), [](char byte) { return byte == 0; });
 }
 

@@ -210,8 +210,7 @@ struct Contents {
     }
     if (overflow < 0 || PyErr_Occurred()) {
       PyErr_Clear();
-      core::fail("array", where(), " is ", shown(o),
-          ", too large for int64 and uint64; write it as a float.");
+      core::fail("array", where(), " is ", shown(o), ", too large for int64 and uint64; write it as a float.");
     }
     above_int64 = true;
   }
