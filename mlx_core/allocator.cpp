@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <unistd.h>
+#include <algorithm>
 #include <bit>
 #include <cstdio>
 #include <cstdlib>
