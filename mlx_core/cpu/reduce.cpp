@@ -10,6 +10,7 @@
 #include "mlx_core/cpu/copy_block.h"
 #include "mlx_core/cpu/reduce_kernels.h"
 #include "mlx_core/cpu/thread_pool.h"
+#include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
 
@@ -302,12 +303,14 @@ void run_units(const Plan& plan, int64_t first, int64_t last) {
     return;
   }
   std::unique_ptr<char[]> partials(new char[static_cast<size_t>(plan.blocks * plan.width * plan.k->partial_size)]);
+  InterruptPoll poll(1 << 18); // elements
   each_unit(plan, first, last, [&](int64_t, const Unit& unit) {
     if (plan.by_columns && plan.blocks == 1) {
       column_block(plan, unit.in, unit.width, 0, space);
       return store_strip(plan, space.acc(), unit, space);
     }
     for (int64_t b = 0; b < plan.blocks; ++b) {
+      poll(reduce_block * unit.width);
       block_of_unit(plan, unit, b, space, partials.get() + b * unit.width * plan.k->partial_size);
     }
     finish_unit(plan, unit, partials.get(), space);

@@ -105,12 +105,12 @@ class ScatterAxis final : public Primitive {
   const char* name() const override { return mode_ == ScatterMode::set ? "ScatterAxis" : "ScatterAddAxis"; }
   Dependence dependence() const override { return Dependence::moves_data; }
   void visit(ParamVisitor& v) const override { v("axis", axis_); }
+  int reusable_operand() const override { return 0; }
   Specs infer(Operands operands) const override { return {Spec{operands[0].shape(), operands[0].dtype()}}; }
   void eval_cpu(Operands operands, std::span<array> outputs) const override {
     const array &x = operands[0], &index = operands[1], &updates = operands[2];
     array& y = outputs[0];
-    y.allocate();
-    cpu::copy_strided(x.raw_data(), x.strides(), y.mutable_data(), y.strides(), sizes_of(x.shape()), x.itemsize());
+    y.begin_with(x);
     if (size_of(index.shape()) > 0) {
       cpu::scatter_along_axis(mode_, y.dtype(), y.mutable_data(), sizes_of(y.shape()), axis_, index.raw_data(),
           index.dtype(), index.strides(), updates.raw_data(), updates.strides(), sizes_of(index.shape()));

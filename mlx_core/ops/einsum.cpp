@@ -121,7 +121,7 @@ Term pair_product(Term a, Term b, const LabelSet& kept) {
   Labels rows = chosen(a.labels, [&](Label l) { return !has(of_b, l); });
   Labels columns = chosen(b.labels, [&](Label l) { return !has(of_a, l); });
   bool dots = rows.empty() && columns.empty() && a.value.itemsize() >= 4; // one pass over both is quicker
-  if (inner.empty() || dots || !a.value.dtype().is_inexact()) {
+  if (inner.empty() || dots) {
     return multiplied({a, b}, kept);
   }
   array left = aligned(a, joined(joined(batch, rows), inner)),

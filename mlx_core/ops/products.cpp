@@ -24,10 +24,8 @@ array row_products(const array& a, const array& b) {
 }
 
 array matrix_product(const array& a, const array& b) {
-  if (a.dtype().is_inexact()) {
-    return matmul(a, b);
-  }
-  return row_products(expand_dims(a, {-2}), expand_dims(swapaxes(b, -2, -1), {-3}));
+  Dtype dtype = summed_dtype(a.dtype());
+  return a.dtype() == dtype ? matmul(a, b) : matmul(astype(a, dtype), astype(b, dtype));
 }
 
 namespace {

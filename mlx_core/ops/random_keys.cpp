@@ -10,6 +10,7 @@
 
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/random_bits.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/ops/linear.h"
 #include "mlx_core/transforms.h"
 
@@ -159,6 +160,7 @@ array next_key(const char* op) {
           "randomness \"different\", for draws of each lane's own, or \"same\".");
     }
   }
+  InterruptHold hold;
   std::unique_lock lock(sequence.mutex);
   auto [state, key] = halves(sequence.state);
   sequence.state = state;

@@ -143,23 +143,12 @@ class SliceUpdate final : public Primitive {
     v("start", start_);
     v("strides", strides_);
   }
+  int reusable_operand() const override { return 0; }
   Specs infer(Operands operands) const override { return {Spec{operands[0].shape(), operands[0].dtype()}}; }
   void eval_cpu(Operands operands, std::span<array> outputs) const override {
     const array &x = operands[0], &update = operands[1];
     array& y = outputs[0];
-    y.allocate();
-    if (size_of(x.shape()) == 0) {
-      return;
-    }
-    bool constant = true;
-    for (int64_t stride : x.strides()) {
-      constant = constant && stride == 0;
-    }
-    if (constant) {
-      cpu::fill(y.mutable_data(), x.raw_data(), y.size(), y.itemsize());
-    } else {
-      cpu::copy_strided(x.raw_data(), x.strides(), y.mutable_data(), y.strides(), sizes_of(x.shape()), x.itemsize());
-    }
+    y.begin_with(x);
     if (size_of(update.shape()) == 0) {
       return;
     }

@@ -6,6 +6,8 @@
 #include <memory>
 #include <span>
 
+#include "python/src/descent.h"
+
 namespace nb = nanobind;
 
 namespace mlx::python {
@@ -31,7 +33,7 @@ class Transformation {
 
   virtual const char* name() const = 0; // "grad"
   virtual nb::object call(const CallArguments& arguments) const = 0;
-  nb::handle fun() const { return fun_; }
+  nb::handle fun() const { return *fun_; }
 
   // fun(*values, **keywords) with the same positional count and keyword names as `arguments`.
   nb::object call_fun(std::span<PyObject* const> values, const CallArguments& arguments) const;
@@ -40,7 +42,7 @@ class Transformation {
 
  private:
   friend struct TransformedObject;
-  nb::object fun_;
+  Link fun_; // perhaps what another transform returned, and so on
 };
 
 // A callable that shows the name, documentation and signature of the function inside, takes part in garbage collection,
