@@ -50,7 +50,8 @@ void Group::open(int32_t new_id, const Shape& space) {
   members.reserve(most_members);
   sinks.reserve(most_sinks);
   sources_.reserve(most_outside_edges + 4);
-  edges_.reserve(3 * most_members + most_sinks);
+  edges_.reserve(3 * most_members);
+  sink_edges_.reserve(most_sinks);
   if (table_.empty()) {
     table_.assign(table_cells, -1);
   }
@@ -67,6 +68,7 @@ void Group::close() {
   }
   sources_.clear();
   edges_.clear();
+  sink_edges_.clear();
   outside_edges_ = 0;
   has_donated_ = false;
   members.clear();
@@ -88,23 +90,23 @@ bool Group::needed_outside(const Node* member) const {
 
 void Group::add(Node* node) {
   members.push_back(node);
-  add_edges(node);
+  add_edges(node, edges_);
   Claims::Entry& entry = *claims_.find(node);
   entry.group = id;
   entry.slot = static_cast<int32_t>(members.size()) - 1;
 }
 
 // Counts and numbers what a new member or sink reads.
-void Group::add_edges(Node* node) {
+void Group::add_edges(Node* node, std::vector<int32_t>& edges) {
   for (const array& operand : node->operands()) {
     Claims::Entry* entry = claims_.find(operand.node());
     if (entry && entry->group == id) {
-      edges_.push_back(~entry->slot);
+      edges.push_back(~entry->slot);
       ++entry->uses;
     } else {
       ++outside_edges_;
       int32_t number = source_number(operand.node());
-      edges_.push_back(number);
+      edges.push_back(number);
       ++sources_[static_cast<size_t>(number)].uses;
     }
   }
@@ -127,7 +129,7 @@ bool Group::add_sink(Node* node) {
   }
   sinks.push_back(node);
   row_length = length;
-  add_edges(node);
+  add_edges(node, sink_edges_);
   claims_.find(node)->group = id;
   return true;
 }
@@ -147,8 +149,10 @@ int32_t Group::source_number(Node* node) {
 // The slots of a program: sources first, members after them.
 void Group::number_edges() {
   auto first_member = static_cast<int32_t>(sources_.size());
-  for (int32_t& edge : edges_) {
-    edge = edge < 0 ? ~edge + first_member : edge;
+  for (std::vector<int32_t>* edges : {&edges_, &sink_edges_}) {
+    for (int32_t& edge : *edges) {
+      edge = edge < 0 ? ~edge + first_member : edge;
+    }
   }
   may_donate_ = true;
   for (Node* member : members) {
@@ -307,9 +311,8 @@ void Group::run() {
       last_use_[static_cast<size_t>(edges_[edge++])] = static_cast<int32_t>(m);
     }
   }
-  size_t first_sink_edge = edge;
-  while (edge < edges_.size()) { // a sink reads its slot after the last step
-    last_use_[static_cast<size_t>(edges_[edge++])] = static_cast<int32_t>(members.size());
+  for (int32_t slot : sink_edges_) { // a sink reads its slot after the last step
+    last_use_[static_cast<size_t>(slot)] = static_cast<int32_t>(members.size());
   }
   program_.scratch_item_size = item;
 
@@ -319,7 +322,7 @@ void Group::run() {
     plan_step(m, edges_.data() + edge);
     edge += members[m]->operand_count;
   }
-  plan_sinks(edges_.data() + first_sink_edge);
+  plan_sinks(sink_edges_.data());
   // Once memory of an operand is overwritten there is no way back but to fail. That is for what takes long, and not for
   // background work that only makes way for a fork.
   constexpr int64_t worth_failing = 1 << 27; // element-steps: tens of milliseconds

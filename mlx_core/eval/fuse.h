@@ -50,7 +50,7 @@ class Group {
     int32_t uses; // by members and sinks
     int32_t cell; // in the table
   };
-  void add_edges(Node* node);
+  void add_edges(Node* node, std::vector<int32_t>& edges);
   int32_t source_number(Node* node);
   void number_edges();
   void plan_sources();
@@ -66,7 +66,9 @@ class Group {
   bool has_donated_ = false;
   std::vector<Source> sources_;   // while running
   std::vector<int32_t> table_;    // open addressing: indices of sources_ by node
-  std::vector<int32_t> edges_;    // slots of the operands of members and sinks, in order
+  // The operands of members, and those of sinks, in order: numbers of sources, or ~ those of members. In run(): slots of
+  // the program.
+  std::vector<int32_t> edges_, sink_edges_;
   std::vector<int32_t> last_use_; // by slot: index of the last step that reads it
   std::vector<int32_t> free_scratch_;
   std::vector<BufferRef> copies_; // of sources that are slow to read in the group's order

@@ -230,3 +230,12 @@ TEST(memory_that_pending_nodes_keep_alive_is_given_back) {
   CHECK(get_peak_memory() - before < size_t{128} << 20);
   set_memory_limit(limit);
 }
+
+TEST(reductions_between_steps_of_a_group) {
+  array x = computed({4, 8}, 3);
+  array a = x * 2.0f, s = sum(a, 1), b = a + x, t = sum(b, 1), c = b * a;
+  eval(c, s, t);
+  CHECK_EQ(s.data<float>()[3], 48.f);
+  CHECK_EQ(t.data<float>()[3], 72.f);
+  CHECK_EQ(c.data<float>()[31], 54.f);
+}
