@@ -19,14 +19,13 @@ bool is_list(PyObject* o) { return PyList_Check(o) || PyTuple_Check(o) || PyRang
 
 constexpr int max_ndim = 64; // also ends a list that contains itself
 
-[[noreturn]] void too_deep() {
-  core::fail("array", "the list is nested more than ", int(max_ndim), " deep.");
-}
+[[noreturn]] void too_deep() { core::fail("array", "the list is nested more than ", int(max_ndim), " deep."); }
 
 // A list in which every item is the same list is short, and its array is not: what the first items say of the size is
 // looked at before everything is walked.
 void check_extent(PyObject* list) {
-  static const double memory = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  static const double memory =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
   double elements = 1;
   nb::object o = nb::borrow(list);
   for (int depth = 0; is_list(o.ptr()); ++depth) {
@@ -44,8 +43,8 @@ void check_extent(PyObject* list) {
     o = nb::borrow(PySequence_Fast_GET_ITEM(o.ptr(), 0));
   }
   if (elements > memory) {
-    core::fail("array", "the nested lists have ", elements, " elements, more than there are bytes of memory (",
-        memory, ").");
+    core::fail(
+        "array", "the nested lists have ", elements, " elements, more than there are bytes of memory (", memory, ").");
   }
 }
 
@@ -211,8 +210,7 @@ struct Contents {
     }
     if (overflow < 0 || PyErr_Occurred()) {
       PyErr_Clear();
-      core::fail("array", where(), " is ", shown(o),
-          ", too large for int64 and uint64; write it as a float.");
+      core::fail("array", where(), " is ", shown(o), ", too large for int64 and uint64; write it as a float.");
     }
     above_int64 = true;
   }

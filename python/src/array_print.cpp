@@ -38,7 +38,8 @@ class Text {
     }
     Descent guard(" while printing an array with many axes");
     if (out_.size() > longest) {
-      core::fail("repr", "the text of an array of shape ", a_.shape(), " would be longer than ", longest, " characters.");
+      core::fail(
+          "repr", "the text of an array of shape ", a_.shape(), " would be longer than ", longest, " characters.");
     }
     bool last = axis == a_.ndim() - 1;
     int64_t n = a_.shape(axis), stride = a_.strides()[static_cast<size_t>(axis)];

@@ -37,7 +37,8 @@ void bind_array_at(nb::module_& m, ArrayClass& c) {
       "value "
       "counts where indices repeat, unlike in ``x[index] += value``. The value is converted to the array's dtype.");
   at.def(
-      "__getitem__", [](const ArrayAt& self, nb::handle index) { return ArrayAt{self.a, nb::object(nb::borrow(index))}; },
+      "__getitem__",
+      [](const ArrayAt& self, nb::handle index) { return ArrayAt{self.a, nb::object(nb::borrow(index))}; },
       nb::arg().none(), nb::sig("def __getitem__(self, index: typing.Any, /) -> ArrayAt"),
       "The same array, at an index as ``x[index]`` takes it.");
   def_update<Update::add>(at, "add", "The array with ``value`` added at the index.");

@@ -104,9 +104,8 @@ nb::tuple state_of(Self self) {
   array a = read(self);
   nb::object dict = nb::getattr(self, "__dict__", nb::none());
   nb::object dtype = nb::cast(std::string(core::name_of(a.dtype()))), shape = shape_tuple(a.shape());
-  return PyDict_Check(dict.ptr()) && PyDict_GET_SIZE(dict.ptr()) > 0
-             ? nb::make_tuple(dtype, shape, to_bytes(a), dict)
-             : nb::make_tuple(dtype, shape, to_bytes(a));
+  return PyDict_Check(dict.ptr()) && PyDict_GET_SIZE(dict.ptr()) > 0 ? nb::make_tuple(dtype, shape, to_bytes(a), dict)
+                                                                     : nb::make_tuple(dtype, shape, to_bytes(a));
 }
 
 void restore(nb::pointer_and_handle<array> self, nb::tuple state) {
@@ -123,9 +122,8 @@ void restore(nb::pointer_and_handle<array> self, nb::tuple state) {
 }
 
 void bind_copies(ArrayClass& c) {
-  c.def("__getstate__", &state_of, nb::sig("def __getstate__(self) -> tuple[str, tuple[int, ...], bytes]"));
-  c.def("__setstate__", &restore,
-      nb::sig("def __setstate__(self, state: tuple[str, tuple[int, ...], bytes], /) -> None"));
+  c.def("__getstate__", &state_of, nb::sig("def __getstate__(self) -> tuple[typing.Any, ...]"));
+  c.def("__setstate__", &restore, nb::sig("def __setstate__(self, state: tuple[typing.Any, ...], /) -> None"));
   // Nodes are immutable, so a copy is another handle of the same node.
   c.def("__copy__", [](const array& a) { return array(a); });
   c.def(

@@ -21,8 +21,8 @@ std::vector<array> split(const array& a, nb::handle indices_or_sections, int axi
   }
   Axes indices;
   if (!to_axes(indices_or_sections.ptr(), indices)) {
-    fail<core::TypeError>("split", "indices_or_sections is ", shown(indices_or_sections),
-        "; it should be an int or a sequence of int.");
+    fail<core::TypeError>(
+        "split", "indices_or_sections is ", shown(indices_or_sections), "; it should be an int or a sequence of int.");
   }
   return core::split(a, indices, axis, s);
 }
@@ -140,8 +140,8 @@ Example:
         for (size_t i = 0; i < shapes.size(); ++i) {
           Shape shape;
           if (!to_shape(shapes[i].ptr(), shape)) {
-            fail<core::TypeError>("broadcast_shapes", "shapes[", i, "] is ", shown(shapes[i]),
-                "; it should be a sequence of int.");
+            fail<core::TypeError>(
+                "broadcast_shapes", "shapes[", i, "] is ", shown(shapes[i]), "; it should be a sequence of int.");
           }
           result = i ? core::broadcast_shapes("broadcast_shapes", result, shape) : shape;
         }

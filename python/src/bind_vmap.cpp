@@ -139,8 +139,8 @@ class Vmap final : public Transformation {
       if (call.positional == 1) {
         return {};
       }
-      fail("vmap", "in_axes is a dict with an entry for ", shown(name),
-          ", but the arguments of the call are ", nb::cast<std::string>(nb::str(", ").attr("join")(names)),
+      fail("vmap", "in_axes is a dict with an entry for ", shown(name), ", but the arguments of the call are ",
+          nb::cast<std::string>(nb::str(", ").attr("join")(names)),
           ". Name those, or give a tuple with one entry for each positional argument.");
     }
     return found;

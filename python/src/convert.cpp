@@ -308,8 +308,7 @@ nb::object shape_tuple(const Shape& shape) {
 Shape shape_from_args(const char* op, nb::handle args) {
   Shape shape;
   if (!to_shape(only_sequence(args).ptr(), shape)) {
-    core::fail<core::TypeError>(
-        op, "the shape must be ints or one sequence of ints; got ", shown(args), ".");
+    core::fail<core::TypeError>(op, "the shape must be ints or one sequence of ints; got ", shown(args), ".");
   }
   return shape;
 }

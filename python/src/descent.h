@@ -33,8 +33,8 @@ class Descent {
   Descent& operator=(const Descent&) = delete;
 };
 
-// Lets go of a reference. In a chain of objects that each own the next, destructors nest: beyond some depth what is left
-// is put aside until the outermost of them is done.
+// Lets go of a reference. In a chain of objects that each own the next, destructors nest: beyond some depth what is
+// left is put aside until the outermost of them is done.
 void let_go(nb::object o) noexcept;
 
 // A reference to an object that may own another such reference, and so on without an end in sight: a function around a

@@ -49,8 +49,7 @@ AxisIndex read_slice(const char* op, PyObject* o, core::Dim length) {
   if (PySlice_Unpack(o, &start, &stop, &step) != 0) {
     if (PyErr_ExceptionMatches(PyExc_TypeError)) {
       PyErr_Clear();
-      core::fail<core::TypeError>(
-          op, "the bounds of a slice must be ints or None; got ", shown(o), ".");
+      core::fail<core::TypeError>(op, "the bounds of a slice must be ints or None; got ", shown(o), ".");
     }
     throw nb::python_error();
   }

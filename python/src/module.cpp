@@ -26,7 +26,8 @@ extern "C" NB_EXPORT PyObject* PyInit_core();
 extern "C" PyObject* PyInit_core() {
   if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
     PyErr_SetString(PyExc_ImportError,
-        "[import] mlx.core cannot be imported in a sub-interpreter: its arrays, streams and threads belong to the whole "
+        "[import] mlx.core cannot be imported in a sub-interpreter: its arrays, streams and threads belong to the "
+        "whole "
         "process. Import it in the main interpreter, or use another process (multiprocessing).");
     return nullptr;
   }

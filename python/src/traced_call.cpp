@@ -27,8 +27,8 @@ nb::object ArrayTree::build(std::span<const array> arrays) const {
 
 void ArrayTree::check_count(size_t given) const {
   if (given < positions_.size()) { // functions of the user's that return another number of arrays when called again
-    core::fail<std::runtime_error>("tree", "a container with ", positions_.size(), " arrays is to be built around ", given,
-        ": a function returned different containers at different times.");
+    core::fail<std::runtime_error>("tree", "a container with ", positions_.size(), " arrays is to be built around ",
+        given, ": a function returned different containers at different times.");
   }
 }
 

@@ -176,8 +176,8 @@ std::string Transformation::argument_name(const CallArguments& arguments, size_t
 
 nb::object make_transformed(std::unique_ptr<Transformation> transformation) {
   if (!PyCallable_Check(transformation->fun().ptr())) {
-    core::fail<core::TypeError>(transformation->name(), "fun is ",
-        shown(transformation->fun()), "; it should be a callable.");
+    core::fail<core::TypeError>(
+        transformation->name(), "fun is ", shown(transformation->fun()), "; it should be a callable.");
   }
   PyObject* self = transformed_type->tp_alloc(transformed_type, 0);
   if (!self) {
