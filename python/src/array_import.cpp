@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "mlx_core/error.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/ops.h"
 #include "python/src/convert.h"
 #include "python/src/descent.h"
@@ -20,6 +21,8 @@ namespace {
 template <typename CopyElement>
 void for_each_element(const Foreign& f, size_t axis, const char* from, const CopyElement& copy) {
   if (axis == f.shape.size()) {
+    thread_local core::InterruptPoll poll(1 << 16);
+    poll();
     copy(from);
     return;
   } // at most as deep as check_foreign allows
@@ -31,7 +34,8 @@ void for_each_element(const Foreign& f, size_t axis, const char* from, const Cop
 void copy_same_type(const Foreign& f, char* to) {
   size_t size = static_cast<size_t>(f.dtype.size());
   if (f.row_major() && !f.swapped) {
-    std::memcpy(to, f.data, size * static_cast<size_t>(f.size()));
+    core::in_interruptible_pieces(static_cast<int64_t>(size) * f.size(), 16 << 20,
+        [&](int64_t first, int64_t end) { std::memcpy(to + first, f.data + first, static_cast<size_t>(end - first)); });
     return;
   }
   // Parts of a complex number are swapped one by one.

@@ -64,14 +64,21 @@ void bind_memory_exports(ArrayClass& c) {
       nb::arg("dtype") = nb::none(), nb::arg("copy") = nb::none(),
       nb::sig("def __array__(self, dtype: typing.Any | None = None, copy: bool | None = None) -> "
               "numpy.typing.NDArray[typing.Any]"),
-      "The values as a NumPy array: read-only and without a copy, unless a copy is asked for or the dtype differs.");
+      R"(The values as a NumPy array: read-only and without a copy, unless a copy is asked for or the dtype differs.
+
+Raises TypeError where ``mx.grad`` or another derivative follows the array, as what NumPy computes would have none;
+``mx.stop_gradient(x)`` first says that this is meant.)");
   c.def("__array_ufunc__", &numpy_ufunc,
       nb::sig("def __array_ufunc__(self, ufunc: typing.Any, method: str, *inputs: typing.Any, **kwargs: typing.Any) "
               "-> typing.Any"),
       R"(NumPy's functions of arrays give NumPy arrays.
 
-But an operator between an array and a NumPy scalar (``np.sqrt(2) * x``), and one between a NumPy array and an array
-that a transform follows, stays here, so that gradients are not lost.)");
+But a call with an array that an open transform follows runs as the function of mlx.core, so that derivatives are not
+lost, and so does an operator between an array and a NumPy scalar (``np.sqrt(2) * x``).)");
+  c.def("__array_function__", &numpy_function, nb::arg("func"), nb::arg("types"), nb::arg("args"), nb::arg("kwargs"),
+      nb::sig("def __array_function__(self, func: typing.Any, types: typing.Any, args: tuple[typing.Any, ...], "
+              "kwargs: dict[str, typing.Any]) -> typing.Any"),
+      "As ``__array_ufunc__``, for NumPy's functions that are no ufuncs.");
   c.def(
       "__dlpack__",
       [](Self self, nb::handle, nb::handle max_version, nb::handle dl_device, std::optional<bool> copy) {

@@ -154,7 +154,7 @@ Example:
     ... def f_vjp(x, cotangent, output):
     ...     return cotangent * x
     >>> try:
-    ...     mx.check_grads(f, (mx.array(3.0),), order=1)
+    ...     mx.check_grads(f, (mx.array(3.0),), order=1, modes="rev")
     ... except AssertionError as error:
     ...     print(str(error)[:75])
     [check_grads] mode "rev", order 1: the vjp with respect to args[0] is wrong

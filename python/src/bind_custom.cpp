@@ -3,6 +3,7 @@
 #include "mlx_core/transforms.h"
 #include "mlx_core/transforms/custom.h"
 #include "python/src/bind_transforms.h"
+#include "python/src/container_changes.h"
 #include "python/src/descent.h"
 #include "python/src/made.h"
 #include "python/src/traced_call.h"
@@ -28,10 +29,19 @@ core::Tangent derivative(const nb::object& value, const char* what) {
 nb::object called(nb::handle rule, const nb::tuple& args, const nb::object& kwargs) {
   Descent guard(" in a transformed function");
   nb::object result = nb::steal(PyObject_Call(rule.ptr(), args.ptr(), kwargs.ptr()));
-  if (!result.is_valid()) {
-    throw nb::python_error();
+  if (result.is_valid()) {
+    return result;
   }
-  return result;
+  nb::python_error error;
+  if (const char* given = core::rule_being_transposed(); given && error.matches(PyExc_ValueError)) {
+    const char* missing = given[0] == 'j' ? "vjp" : "jvp";
+    std::string text = nb::str(error.value()).c_str();
+    nb::raise_from(error, PyExc_ValueError,
+        "[%s] there is no %s rule, so the %s rule is transposed; for this it runs without values of %s, which it may "
+        "only use linearly. It failed: %s Give a %s rule, or write the %s rule with operations on arrays.",
+        op, missing, given, given[0] == 'j' ? "tangents" : "cotangents", text.c_str(), missing, given);
+  }
+  throw std::move(error);
 }
 
 // A rule of a function of one argument gets that argument; of several, their tuple.
@@ -201,10 +211,22 @@ class Checkpoint final : public Transformation {
       kwargs[arguments.keyword_name(i)] = arguments.keyword_value(i);
     }
     std::vector<array> arrays;
-    TracedCall call(nb::tuple(args), kwargs, arrays);
-    auto run = [&](const std::vector<array>& in) { return call.run(fun(), in); };
+    nb::tuple originals(args);
+    TracedCall call(originals, kwargs, arrays);
+    EditedArrays edited; // further outputs: what the function put into containers
+    auto run = [&](const std::vector<array>& in) {
+      ContainerChanges changes;
+      std::vector<array> outputs = call.run(fun(), in, [&](nb::handle args_given, nb::handle kwargs_given) {
+        changes.watch(originals, args_given);
+        changes.watch(kwargs, kwargs_given);
+      });
+      edited = EditedArrays(changes.take(), outputs);
+      return outputs;
+    };
     std::vector<array> outputs = core::checkpoint(run)(arrays);
-    return call.output->build(outputs);
+    std::span all(outputs);
+    edited.apply(all.last(edited.count()));
+    return call.output->build(std::span<const array>(all.first(all.size() - edited.count())));
   }
 };
 
@@ -217,8 +239,9 @@ void bind_custom(nb::module_& m) {
       nb::sig("class custom_function(typing.Generic[_P, _R])"), R"(A function with derivatives and batching of its own.
 
 A decorator. The result behaves as ``f`` does; :func:`grad`, :func:`vjp`,
-:func:`jvp` and :func:`vmap` use the rules that are given to it and derive the
-others from ``f`` itself.
+:func:`jvp` and :func:`vmap` use the rules that are given to it. Of the two modes
+one rule is enough: the other mode is its transpose, as both are linear maps.
+What no rule is given for follows from ``f`` itself.
 
 Rules get the positional arguments as one array or tree if there is one, as a
 tuple if there are several, and the keyword arguments as keywords. A rule is

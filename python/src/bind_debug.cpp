@@ -116,6 +116,10 @@ the pass: ``forward``, ``vjp``, ``jvp``, ``vmap``, or several
 derivative of. An infinity that the program itself puts in, as in a mask, is
 no error, nor is what follows from it.
 
+In derivatives 0 times anything is 0. Where that hides an infinite or NaN
+slope, and the 0 is a slope, too, and not what a mask (``where``, a place that
+is not read) took out, it is an error likewise: ``cos(sqrt(x))`` at 0.
+
 Operations that were called before the block are checked when they are
 evaluated in it, but their lines are unknown; what is evaluated after the
 block is not checked. The check holds for all threads.

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "mlx_core/error.h"
+#include "python/src/argument_errors.h"
 #include "python/src/bind.h"
 #include "python/src/convert.h"
 #include "python/src/descent.h"
@@ -85,6 +86,18 @@ bool is_subdtype(const DtypeOrCategory& a, const DtypeOrCategory& b) {
   }
   const auto* category = std::get_if<Category>(&b);
   return category && core::issubdtype(std::get<Category>(a), *category);
+}
+
+// Past nanobind's conversion, which takes an int for a category.
+DtypeOrCategory dtype_or_category(const char* argument, nb::handle o) {
+  if (Dtype dtype; nb::try_cast(o, dtype, false)) {
+    return dtype;
+  }
+  if (Category category; !PyLong_Check(o.ptr()) && nb::try_cast(o, category, false)) {
+    return category;
+  }
+  core::fail<core::TypeError>(
+      "issubdtype", argument, " is ", described(o), "; it should be a Dtype or a DtypeCategory.");
 }
 
 Dtype dtype_of_argument(nb::handle o) {
@@ -175,7 +188,13 @@ void bind_limits(nb::module_& m) {
 }
 
 void bind_questions(nb::module_& m) {
-  m.def("issubdtype", &is_subdtype, nb::arg("arg1"), nb::arg("arg2"),
+  m.def(
+      "issubdtype",
+      [](nb::handle arg1, nb::handle arg2) {
+        return is_subdtype(dtype_or_category("arg1", arg1), dtype_or_category("arg2", arg2));
+      },
+      nb::arg("arg1"), nb::arg("arg2"),
+      nb::sig("def issubdtype(arg1: Dtype | DtypeCategory, arg2: Dtype | DtypeCategory) -> bool"),
       R"(Whether a dtype or category lies within another: ``issubdtype(mx.int8, mx.integer)`` is True.
 
 Two dtypes lie within each other only when they are the same.)");

@@ -7,6 +7,7 @@
 #include "mlx_core/transforms/escape.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/chunk_size.h"
+#include "python/src/container_changes.h"
 #include "python/src/convert.h"
 #include "python/src/owned_items.h"
 #include "python/src/shown.h"
@@ -63,17 +64,28 @@ class Vmap final : public Transformation {
     // Nothing in Python may hold a lane once the function has returned, so the outputs are taken apart inside.
     std::optional<Tree> output;
     Leaves outputs;
+    EditedArrays edited; // further outputs: what the function put into containers
     auto fun = [&](const std::vector<array>& lanes) {
-      nb::object result = call_with(call, args, lanes);
+      ContainerChanges changes;
+      nb::object result = call_with(call, args, lanes, changes);
       output.emplace(result, outputs);
-      return output_arrays(*output, outputs);
+      std::vector<array> arrays = output_arrays(*output, outputs);
+      edited = EditedArrays(changes.take(), arrays);
+      return arrays;
     };
     std::vector<size_t> batched; // outputs' leaves that came from core::vmap
-    auto out_axes_of = [&](const std::vector<array>& arrays) { return output_axes(*output, outputs, arrays, batched); };
+    auto out_axes_of = [&](const std::vector<array>& arrays) {
+      core::VmapAxes axes = output_axes(*output, outputs, arrays, batched);
+      while (axes.size() < arrays.size()) { // lanes are put in front; what all of them share stays one
+        axes.push_back(core::batched_view(arrays[axes.size()]) ? std::optional<int>(0) : std::nullopt);
+      }
+      return axes;
+    };
     std::vector<array> results = core::vmap_call(fun, axes, batches, out_axes_of, chunk_size_, randomness_);
-    for (size_t i = 0; i < results.size(); ++i) {
+    for (size_t i = 0; i < batched.size(); ++i) {
       outputs[batched[i]] = nb::steal(wrap(std::move(results[i])));
     }
+    edited.apply(std::span(results).subspan(batched.size()));
     return output->build(outputs);
   }
 
@@ -198,7 +210,8 @@ class Vmap final : public Transformation {
     return !is_number(o) && !PyUnicode_Check(o.ptr()) && nb::hasattr(o, "__array__");
   }
 
-  nb::object call_with(const CallArguments& call, const Arguments& args, const std::vector<array>& lanes) const {
+  nb::object call_with(const CallArguments& call, const Arguments& args, const std::vector<array>& lanes,
+      ContainerChanges& changes) const {
     Leaves leaves(args.leaves);
     for (size_t i = 0, next = 0; i < leaves.size(); ++i) {
       if (next < args.mapped.size() && args.mapped[next] == i) {
@@ -212,6 +225,7 @@ class Vmap final : public Transformation {
     size_t first = 0;
     for (const Tree& tree : args.trees) {
       built.push_back(tree.build({leaves.data() + first, tree.leaf_count()}));
+      changes.watch(call.values[values.size()], built.back());
       values.push_back(built.back().ptr());
       first += tree.leaf_count();
     }
@@ -241,6 +255,11 @@ class Vmap final : public Transformation {
   }
 
   void spread_out_axes(const Tree& output, Leaves& axes) const {
+    PyObject* only = out_axes_.ptr(); // (1,) for one output that is no tuple
+    if (output.is_leaf() && PyTuple_CheckExact(only) && PyTuple_GET_SIZE(only) == 1) {
+      axes.push_back(nb::borrow(PyTuple_GET_ITEM(only, 0)));
+      return;
+    }
     if (PyLong_CheckExact(out_axes_.ptr()) || out_axes_.is_none()) {
       axes.resize(output.leaf_count(), out_axes_);
     } else {

@@ -5,7 +5,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
-#include <nanobind/stl/vector.h>
+#include "python/src/list_caster.h"
 
 #include <optional>
 #include <utility>
@@ -168,29 +168,6 @@ struct type_caster<mlx::python::ScalarOrArray> {
   bool from_python(handle src, uint32_t, cleanup_list*) noexcept {
     value.object = src.ptr();
     return mlx::python::is_scalar_or_array(src.ptr());
-  }
-};
-
-// As nanobind's, which holds the items of a list borrowed while it looks at them.
-template <>
-struct type_caster<std::vector<mlx::core::array>> : list_caster<std::vector<mlx::core::array>, mlx::core::array> {
-  using Base = list_caster<std::vector<mlx::core::array>, mlx::core::array>;
-  bool from_python(handle src, uint32_t flags, cleanup_list* cleanup) noexcept {
-    PyObject* o = src.ptr();
-    if (PyTuple_CheckExact(o)) {
-      return Base::from_python(src, flags, cleanup);
-    }
-    if (PyList_CheckExact(o)) {
-      Py_ssize_t i = 0, n = PyList_GET_SIZE(o);
-      while (i < n && Py_TYPE(PyList_GET_ITEM(o, i)) == mlx::python::array_type && inst_ready(PyList_GET_ITEM(o, i))) {
-        ++i;
-      }
-      if (i == n) { // nothing of the user's runs
-        return Base::from_python(src, flags, cleanup);
-      }
-    }
-    object items = PyList_CheckExact(o) ? steal(PyList_AsTuple(o)) : mlx::python::items_of_sequence(o);
-    return items.is_valid() && Base::from_python(items, flags, cleanup);
   }
 };
 

@@ -1,4 +1,6 @@
 // The Python module mlx.core: calls one binding function per concept.
+#include "mlx_core/environment.h"
+#include "python/src/argument_errors.h"
 #include "python/src/bind.h"
 
 // nanobind keeps one table of classes per process, and threads of ours take the lock of the main interpreter: a second
@@ -8,6 +10,7 @@ NB_MODULE(core_of_main_interpreter, m) {
   m.doc() = "Arrays that compute when they are read, and transformations of functions of them.";
   // Arrays live in globals of modules and in closures until the interpreter is gone; that is no leak.
   nb::set_leak_warnings(false);
+  mlx::core::check_environment();
   bind_exceptions(m);
   bind_dtype(m);
   bind_device(m);
@@ -18,8 +21,10 @@ NB_MODULE(core_of_main_interpreter, m) {
   bind_random(m);
   bind_transforms(m);
   bind_memory(m);
+  bind_backends(m);
   bind_registry(m);
   bind_pickling(m);
+  explain_argument_errors(m);
 }
 
 extern "C" NB_EXPORT PyObject* PyInit_core();

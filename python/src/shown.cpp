@@ -49,17 +49,22 @@ std::string text_of(nb::handle o, int depth) {
     return type->tp_name + std::string("(...)");
   }
   std::string text = nb::cast<std::string>(nb::repr(o));
-  if (text.size() <= longest) {
-    return text;
-  }
-  size_t end = longest;
-  while ((text[end] & 0xC0) == 0x80) { // inside a character of UTF-8
-    --end;
-  }
-  return text.substr(0, end) + "...";
+  return shortened(std::move(text), longest);
 }
 
 } // namespace
+
+std::string shortened(std::string text, size_t longest) {
+  if (text.size() > longest) {
+    size_t end = longest - 3;
+    while (end > 0 && (text[end] & 0xC0) == 0x80) { // inside a character
+      --end;
+    }
+    text.resize(end);
+    text += "...";
+  }
+  return text;
+}
 
 std::string shown(nb::handle o) { return text_of(o, 0); }
 

@@ -62,9 +62,12 @@ std::vector<nb::object> ArrayTree::match(
   return out;
 }
 
-std::vector<array> TracedCall::run(nb::handle fun, const std::vector<array>& arrays) {
+std::vector<array> TracedCall::run(nb::handle fun, const std::vector<array>& arrays, const Before& before) {
   nb::object args = positional.build(std::span(arrays).first(positional.array_count()));
   nb::object kwargs = named_arguments(arrays);
+  if (before) {
+    before(args, kwargs);
+  }
   Descent guard(" in a transformed function");
   nb::object result = nb::steal(PyObject_Call(fun.ptr(), args.ptr(), kwargs.ptr()));
   if (!result.is_valid()) {

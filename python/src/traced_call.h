@@ -3,6 +3,7 @@
 
 #include <nanobind/nanobind.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -58,8 +59,9 @@ struct TracedCall {
   ArrayTree named;      // a dict
   std::optional<ArrayTree> output;
 
-  // fun(*args, **kwargs) with these arrays in the arguments; the arrays of the output.
-  std::vector<array> run(nb::handle fun, const std::vector<array>& arrays);
+  // fun(*args, **kwargs) with these arrays in the arguments; the arrays of the output. `before` gets args and kwargs.
+  using Before = std::function<void(nb::handle args, nb::handle kwargs)>;
+  std::vector<array> run(nb::handle fun, const std::vector<array>& arrays, const Before& before = {});
   nb::object named_arguments(std::span<const array> arrays) const {
     return named.build(arrays.subspan(positional.array_count(), named.array_count()));
   }
