@@ -163,8 +163,8 @@ Node* new_application(PrimitiveRef primitive, Spec spec, std::span<const array> 
   Node* node = new_node(operands.size());
   array* slot = node->operand_storage();
   node->level = level_floor;
-  // Of what is pending behind the operands, the longest counts in full and the others up to a limit: a sum over all would
-  // count shared parts again and again, and double at each step of h = h + f(h).
+  // Of what is pending behind the operands, the longest counts in full and the others up to a limit: a sum over all
+  // would count shared parts again and again, and double at each step of h = h + f(h).
   constexpr uint32_t most_of_another = 16;
   uint32_t longest = 0, others = 0;
   const Node* last = nullptr;

@@ -288,9 +288,7 @@ void Group::plan_sinks(const int32_t* slots) {
 void Group::run() {
   struct Release { // also when something below throws
     Group& group;
-    ~Release() {
-      group.copies_.clear();
-    }
+    ~Release() { group.copies_.clear(); }
   } release{*this};
 
   number_edges();

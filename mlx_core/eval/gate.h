@@ -9,8 +9,8 @@ namespace mlx::core {
 
 class Evaluation;
 
-// While it lives, this thread is evaluating: whoever holds evaluations (fork.h) waits for it. They nest when a primitive
-// evaluates its body.
+// While it lives, this thread is evaluating: whoever holds evaluations (fork.h) waits for it. They nest when a
+// primitive evaluates its body.
 class Evaluating {
  public:
   explicit Evaluating(Evaluation& evaluation);
@@ -24,7 +24,7 @@ class Evaluating {
  private:
   friend struct Gate;
   Evaluation& evaluation_;
-  Evaluating* outer_;                            // of this thread
+  Evaluating* outer_;                             // of this thread
   Evaluating *next_ = nullptr, **link_ = nullptr; // all of the process
 };
 

@@ -10,6 +10,7 @@
 #include "mlx_core/error.h"
 #include "python/src/convert.h"
 #include "python/src/exceptions.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
@@ -166,7 +167,8 @@ bool every(PyObject* sequence, const std::string& type) {
   if (is_array(sequence)) { // its rows are not looked at
     return type == "array" || type == "Any" || type == "object";
   }
-  nb::object items = nb::steal(PySequence_Tuple(sequence));
+  bool plain = PyList_Check(sequence) || PyTuple_Check(sequence); // others may go on for ever
+  nb::object items = plain ? nb::steal(PySequence_Tuple(sequence)) : items_of_sequence(sequence);
   if (!items.is_valid()) {
     PyErr_Clear();
     return false;
@@ -309,7 +311,7 @@ class Call {
     }
     for (size_t i = 0; i < values.size(); ++i) {
       if (values[i] && is_too_large(values[i], parameters_[i].type)) {
-        return parameters_[i].name + " is " + nb::cast<std::string>(nb::repr(values[i])) + ", which is out of range.";
+        return parameters_[i].name + " is " + shown(values[i]) + ", which is out of range.";
       }
     }
     return takes_no();
@@ -479,11 +481,7 @@ std::string described(nb::handle o) {
   }
   std::string type = without_modules(Py_TYPE(o.ptr())->tp_name);
   std::string article = std::strchr("aeioAEIO", type[0]) ? "an " : "a ";
-  std::string text = nb::cast<std::string>(nb::repr(o));
-  if (text.size() > 60) {
-    text = text.substr(0, 57) + "...";
-  }
-  return article + type + " (" + text + ")";
+  return article + type + " (" + shortened(shown(o), 60) + ")";
 }
 
 void explain_argument_errors(nb::module_& m) { watch_all(m); }

@@ -254,9 +254,6 @@ std::optional<Foreign> open_capsule(nb::handle capsule) {
     return std::nullopt;
   }
   auto* managed = static_cast<Managed*>(PyCapsule_GetPointer(capsule.ptr(), Managed::name));
-  if (!is_mapped(managed, sizeof *managed)) {
-    core::fail("from_dlpack", "the capsule points at no memory.");
-  }
   PyCapsule_SetName(capsule.ptr(), Managed::used_name);
   std::shared_ptr<void> owner(managed, [](Managed* m) {
     if (m->deleter) {
@@ -279,10 +276,13 @@ std::optional<Foreign> open_capsule(nb::handle capsule) {
     core::fail("from_dlpack", "the data is on a device of DLPack type ", t.device.type,
         ", which the CPU cannot read; copy it to the CPU first.");
   }
-  size_t axes = static_cast<size_t>(std::max(t.ndim, 0)), bytes = axes * sizeof(int64_t);
-  if (t.ndim < 0 ||
-      (axes > 0 && (!t.shape || !is_mapped(t.shape, bytes) || !is_mapped(t.strides, t.strides ? bytes : 0)))) {
-    core::fail("from_dlpack", "the tensor is said to have ", t.ndim, " axes, but its shape or strides are not there.");
+  size_t axes = static_cast<size_t>(std::max(t.ndim, 0));
+  if (t.ndim > most_foreign_axes) {
+    core::fail("from_dlpack", "the tensor is said to have ", t.ndim, " axes; at most ", int(most_foreign_axes),
+        " can be imported.");
+  }
+  if (t.ndim < 0 || (axes > 0 && !t.shape)) {
+    core::fail("from_dlpack", "the tensor is said to have ", t.ndim, " axes, but its shape is not there.");
   }
   std::vector<int64_t> shape(t.shape, t.shape + axes), strides(axes);
   int64_t step = dtype->size();
@@ -299,8 +299,8 @@ std::optional<Foreign> open_capsule(nb::handle capsule) {
         "from_dlpack", "the tensor begins ", t.byte_offset, " bytes into its memory, which is beyond any memory.");
   }
   const char* data = static_cast<const char*>(t.data);
-  return Foreign{
-      data ? data + t.byte_offset : nullptr, *dtype, std::move(shape), std::move(strides), false, std::move(owner)};
+  return Foreign{data ? data + t.byte_offset : nullptr, *dtype, std::move(shape), std::move(strides), false,
+      std::move(owner), true};
 }
 
 Foreign from_capsule(nb::handle value, std::optional<bool> copy) {

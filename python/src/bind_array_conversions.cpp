@@ -129,9 +129,8 @@ void restore(nb::pointer_and_handle<array> self, nb::tuple state) {
 }
 
 void bind_copies(ArrayClass& c) {
-  c.def("__getstate__", &state_of, nb::sig("def __getstate__(self) -> tuple[str, tuple[int, ...], bytes]"));
-  c.def("__setstate__", &restore,
-      nb::sig("def __setstate__(self, state: tuple[str, tuple[int, ...], bytes], /) -> None"));
+  c.def("__getstate__", &state_of, nb::sig("def __getstate__(self) -> tuple[typing.Any, ...]"));
+  c.def("__setstate__", &restore, nb::sig("def __setstate__(self, state: tuple[typing.Any, ...], /) -> None"));
   // Nodes are immutable, so a copy is another handle of the same node.
   c.def("__copy__", [](const array& a) { return array(a); });
   c.def(

@@ -123,9 +123,12 @@ are numbered as in the flattened output and argument.
            "), entries=" + std::to_string(static_cast<int64_t>(s.cols.size())) +
            ", passes=" + std::to_string(s.passes) + ")";
   });
-  cls.def("__getstate__", [](const SparseMatrix& s) {
-    return nb::make_tuple(s.rows, s.cols, s.values, s.row_count, s.column_count, s.passes);
-  });
+  cls.def(
+      "__getstate__",
+      [](const SparseMatrix& s) {
+        return nb::make_tuple(s.rows, s.cols, s.values, s.row_count, s.column_count, s.passes);
+      },
+      nb::sig("def __getstate__(self) -> tuple[typing.Any, ...]"));
   cls.def("__setstate__", [](SparseMatrix* self, const std::tuple<array, array, array, int64_t, int64_t, int>& state) {
     const auto& [rows, cols, values, row_count, column_count, passes] = state;
     if (rows.ndim() != 1 || rows.shape() != cols.shape() || values.ndim() == 0 || values.shape(-1) != rows.shape(0)) {

@@ -15,8 +15,9 @@ struct Foreign {
   const char* data;
   core::Dtype dtype;
   std::vector<int64_t> shape, strides;
-  bool swapped = false;        // the other byte order
-  std::shared_ptr<void> owner; // released under the GIL
+  bool swapped = false;           // the other byte order
+  std::shared_ptr<void> owner;    // released under the GIL
+  bool described_by_user = false; // by a capsule, not through the buffer protocol
 
   int64_t size() const {
     int64_t n = 1;
@@ -38,7 +39,9 @@ struct Foreign {
 // else cannot be known.
 void check_foreign(const char* op, const Foreign& foreign);
 
-// Whether all of [from, from + bytes) is mapped in this process; true where that cannot be found out.
+constexpr int most_foreign_axes = 1024;
+
+// Whether all of [from, from + bytes) is mapped in this process and can be read, as far as that can be found out.
 bool is_mapped(const void* from, size_t bytes);
 
 } // namespace mlx::python

@@ -14,10 +14,15 @@ namespace mlx::python {
 namespace {
 
 // A method that is added to a class from outside.
+template <typename Function, typename... Extra>
+void add_method(nb::handle cls, const char* name, const char* signature, Function&& function, const Extra&... extra) {
+  nb::setattr(cls, name,
+      nb::cpp_function(std::forward<Function>(function), nb::is_method(), nb::scope(cls), nb::name(name),
+          nb::sig(signature), extra...));
+}
 template <typename Function>
-void add_method(nb::handle cls, const char* name, Function&& function) {
-  nb::setattr(
-      cls, name, nb::cpp_function(std::forward<Function>(function), nb::is_method(), nb::scope(cls), nb::name(name)));
+void add_reduce(nb::handle cls, Function&& function) {
+  add_method(cls, "__reduce__", "def __reduce__(self) -> tuple[typing.Any, ...]", std::forward<Function>(function));
 }
 
 nb::object core_function(const char* name) { return nb::module_::import_("mlx.core").attr(name); }
@@ -58,13 +63,15 @@ nb::object reduce_by_name(nb::handle self) {
 }
 
 void copy_as_itself(nb::handle cls) {
-  add_method(cls, "__copy__", [](nb::handle self) { return nb::borrow(self); });
-  add_method(cls, "__deepcopy__", [](nb::handle self, nb::handle) { return nb::borrow(self); });
+  add_method(cls, "__copy__", "def __copy__(self) -> typing.Any", [](nb::handle self) { return nb::borrow(self); });
+  add_method(
+      cls, "__deepcopy__", "def __deepcopy__(self, memo: dict[int, typing.Any]) -> typing.Any",
+      [](nb::handle self, nb::handle) { return nb::borrow(self); }, nb::arg("memo"));
 }
 
 // Made again by a call of the class with one of its attributes.
 void pickle_by_attribute(nb::handle cls, const char* attribute) {
-  add_method(cls, "__reduce__", [attribute](nb::handle self) {
+  add_reduce(cls, [attribute](nb::handle self) {
     return nb::make_tuple(self.type(), nb::make_tuple(nb::getattr(self, attribute)));
   });
 }
@@ -72,14 +79,14 @@ void pickle_by_attribute(nb::handle cls, const char* attribute) {
 } // namespace
 
 void pickle_by_state(nb::handle cls) {
-  add_method(cls, "__reduce__", [](nb::handle self) {
+  add_reduce(cls, [](nb::handle self) {
     return nb::make_tuple(nb::module_::import_("copyreg").attr("__newobj__"), nb::make_tuple(self.type()),
         nb::getattr(self, "__getstate__")());
   });
 }
 
 void pickle_by_name(nb::handle cls) {
-  add_method(cls, "__reduce__", reduce_by_name);
+  add_reduce(cls, reduce_by_name);
   copy_as_itself(cls);
 }
 
@@ -95,23 +102,23 @@ void bind_pickling(nb::module_& m) {
         return core::to_stream(core::Stream{index, device});
       },
       nb::sig("def _stream(device: Device, index: int) -> Stream"), "The stream of this number, for pickle.");
-  add_method(m.attr("Stream"), "__reduce__", [](nb::handle self) {
+  add_reduce(m.attr("Stream"), [](nb::handle self) {
     return nb::make_tuple(
         core_function("_stream"), nb::make_tuple(nb::getattr(self, "device"), nb::getattr(self, "index")));
   });
-  add_method(m.attr("ThreadLocalStream"), "__reduce__", [](nb::handle self) {
+  add_reduce(m.attr("ThreadLocalStream"), [](nb::handle self) {
     return nb::make_tuple(core_function("new_thread_local_stream"), nb::make_tuple(nb::getattr(self, "device")));
   });
   pickle_by_attribute(m.attr("finfo"), "dtype");
   pickle_by_attribute(m.attr("iinfo"), "dtype");
   // Elsewhere a size is the number that it is now, which is noted.
-  add_method(m.attr("Dim"), "__reduce__", [](nb::handle self) {
+  add_reduce(m.attr("Dim"), [](nb::handle self) {
     nb::handle integer(reinterpret_cast<PyObject*>(&PyLong_Type));
     return nb::make_tuple(integer, nb::make_tuple(integer(self)));
   });
   copy_as_itself(m.attr("Dim"));
   // The state of the generator is a list of one key.
-  add_method(m.attr("random").attr("_RandomState"), "__reduce__", [](nb::handle self) {
+  add_reduce(m.attr("random").attr("_RandomState"), [](nb::handle self) {
     nb::handle list(reinterpret_cast<PyObject*>(&PyList_Type));
     return nb::make_tuple(list, nb::make_tuple(list(self)));
   });
@@ -119,9 +126,12 @@ void bind_pickling(nb::module_& m) {
   pickle_by_name(m.attr("custom_function"));
   pickle_by_state(m.attr("array"));
   pickle_by_state(m.attr("SparseMatrix"));
-  // Functions of ours are of a type that is nanobind's: pickle asks copyreg about that.
+  // Functions of ours, and those that are methods, are of types that are nanobind's: pickle asks copyreg about these.
   nb::object by_name = nb::cpp_function([](nb::handle function) { return nb::getattr(function, "__qualname__"); });
-  nb::module_::import_("copyreg").attr("pickle")(nb::object(m.attr("eval")).type(), by_name);
+  nb::object pickle = nb::module_::import_("copyreg").attr("pickle");
+  for (nb::object function : {nb::object(m.attr("eval")), nb::object(m.attr("array").attr("item"))}) {
+    pickle(function.type(), by_name);
+  }
 }
 
 } // namespace mlx::python

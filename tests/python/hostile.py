@@ -14,7 +14,6 @@ import gc
 import os
 import random
 import sys
-import tempfile
 import warnings
 
 import mlx.core as mx
