@@ -124,7 +124,7 @@ void tile_piece(const Product& p, Piece at) {
       void* panels = product_memory(1, k * (whole + kernels.width) * size);
       kernels.pack(k, columns, right.data, right.row_stride, right.column_stride, panels);
       right.data = panels;
-    } else if (tail != 0) {
+    } else if (tail != 0 && !kernels.reads_tail) {
       int64_t bytes = k * kernels.width * size;
       void* panel = bytes <= static_cast<int64_t>(sizeof(small)) ? small : product_memory(1, bytes);
       kernels.pack(k, tail, static_cast<const char*>(right.data) + whole * size, right.row_stride, 1, panel);

@@ -25,6 +25,11 @@ namespace hn = hwy::HWY_NAMESPACE;
 // x86 with AVX-512 and ARM have 32 vector registers, the others 16.
 constexpr bool many_registers = HWY_ARCH_ARM_A64 || (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3);
 
+// Whether a vector of T can be read and written in part without touching the memory beyond.
+template <typename T>
+constexpr bool has_masks =
+    std::is_arithmetic_v<T> && sizeof(T) >= 4 && (HWY_ARCH_X86 && (HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3));
+
 // ---- arithmetic: how elements are loaded, multiplied and added ----
 // Element: in memory. Value: a vector of them in registers. `rows` and `vectors`: the shape of a tile that fits into
 // the registers. A value times one of another row is multiply_add(spread(a), load(b), sum).
@@ -144,8 +149,8 @@ struct MatrixBodies {
     bool add;
   };
 
-  // R rows times W vectors of columns, of which `columns` exist.
-  template <int R, int W>
+  // R rows times W vectors of columns, of which `columns` exist; `masked` reads no more than these.
+  template <int R, int W, bool masked>
   static HWY_INLINE void tile(int64_t k, const T* HWY_RESTRICT a, int64_t a_row, int64_t a_column,
       const T* HWY_RESTRICT b, int64_t b_row, const Target& c, int columns) {
     V sum[R][W];
@@ -157,10 +162,17 @@ struct MatrixBodies {
     const T* row[R];
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) row[i] = a + i * a_row;
+    [[maybe_unused]] const auto rest = static_cast<size_t>(columns - (W - 1) * N);
     for (int64_t p = 0, at = 0; p < k; ++p, at += a_column, b += b_row) {
       V right[W];
+      if constexpr (masked) {
 #pragma GCC unroll 4
-      for (int j = 0; j < W; ++j) right[j] = P::load(b + j * N);
+        for (int j = 0; j < W - 1; ++j) right[j] = P::load(b + j * N);
+        right[W - 1] = hn::MaskedLoad(hn::FirstN(typename P::D(), rest), typename P::D(), b + (W - 1) * N);
+      } else {
+#pragma GCC unroll 4
+        for (int j = 0; j < W; ++j) right[j] = P::load(b + j * N);
+      }
 #pragma GCC unroll 16
       for (int i = 0; i < R; ++i) {
         V left = P::spread(row[i] + at);
@@ -178,6 +190,24 @@ struct MatrixBodies {
         }
       }
       return;
+    }
+    if constexpr (has_masks<T>) {
+      if (c.column == 1) {
+        const typename P::D d;
+        const auto mask = hn::FirstN(d, rest);
+#pragma GCC unroll 16
+        for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 4
+          for (int j = 0; j < W - 1; ++j) {
+            T* to = c.data + i * c.row + j * N;
+            P::store(c.add ? P::add(sum[i][j], P::load(to)) : sum[i][j], to);
+          }
+          T* to = c.data + i * c.row + (W - 1) * N;
+          V last = sum[i][W - 1];
+          hn::BlendedStore(c.add ? P::add(last, hn::MaskedLoad(mask, d, to)) : last, mask, d, to);
+        }
+        return;
+      }
     }
     // What sticks out is computed and dropped; sums already in c come in and go out through a whole tile.
     HWY_ALIGN T part[R][W * N];
@@ -201,14 +231,14 @@ struct MatrixBodies {
   }
 
   // All rows of one panel.
-  template <int W>
+  template <int W, bool masked>
   static HWY_NOINLINE void panel(int64_t m, int64_t k, const T* a, int64_t a_row, int64_t a_column, const T* b,
       int64_t b_row, Target c, int columns) {
     auto down = [&](int64_t rows) { a += rows * a_row, c.data += rows * c.row, m -= rows; };
-    for (; m >= P::rows; down(P::rows)) tile<P::rows, W>(k, a, a_row, a_column, b, b_row, c, columns);
-    if (m >= 4) tile<4, W>(k, a, a_row, a_column, b, b_row, c, columns), down(4);
-    if (m >= 2) tile<2, W>(k, a, a_row, a_column, b, b_row, c, columns), down(2);
-    if (m >= 1) tile<1, W>(k, a, a_row, a_column, b, b_row, c, columns);
+    for (; m >= P::rows; down(P::rows)) tile<P::rows, W, masked>(k, a, a_row, a_column, b, b_row, c, columns);
+    if (m >= 4) tile<4, W, masked>(k, a, a_row, a_column, b, b_row, c, columns), down(4);
+    if (m >= 2) tile<2, W, masked>(k, a, a_row, a_column, b, b_row, c, columns), down(2);
+    if (m >= 1) tile<1, W, masked>(k, a, a_row, a_column, b, b_row, c, columns);
   }
 
   static void tiles(int64_t m, int64_t n, int64_t k, const void* a, int64_t a_row, int64_t a_column, const void* b,
@@ -220,11 +250,14 @@ struct MatrixBodies {
       if (columns < width && tail) from = static_cast<const T*>(tail), row = width;
       Target to{static_cast<T*>(c) + j * c_column, c_row, c_column, add};
       auto* left = static_cast<const T*>(a);
-      if (columns <= N) {
-        panel<1>(m, k, left, a_row, a_column, from, row, to, columns);
-      } else {
-        panel<P::vectors>(m, k, left, a_row, a_column, from, row, to, columns);
+      auto run = [&](auto body) HWY_ATTR { body(m, k, left, a_row, a_column, from, row, to, columns); };
+      if constexpr (has_masks<T>) {
+        if (columns < width && !tail) {
+          columns <= N ? run(panel<1, true>) : run(panel<P::vectors, true>);
+          continue;
+        }
       }
+      columns <= N ? run(panel<1, false>) : run(panel<P::vectors, false>);
     }
   }
 
@@ -423,16 +456,16 @@ template <class P>
 const ProductKernels& real_or_complex_kernels() {
   using M = MatrixBodies<P>;
   using V = VectorBodies<P>;
-  static constexpr ProductKernels all{
-      static_cast<int>(sizeof(typename P::Element)), M::width, &M::tiles, &M::pack, &V::dots, &V::columns};
+  static constexpr ProductKernels all{static_cast<int>(sizeof(typename P::Element)), M::width,
+      has_masks<typename P::Element>, &M::tiles, &M::pack, &V::dots, &V::columns};
   return all;
 }
 
 template <class P>
 const ProductKernels& exact_kernels() {
   using M = MatrixBodies<P>;
-  static constexpr ProductKernels all{
-      static_cast<int>(sizeof(typename P::Element)), M::width, &M::tiles, &M::pack, nullptr, nullptr};
+  static constexpr ProductKernels all{static_cast<int>(sizeof(typename P::Element)), M::width,
+      has_masks<typename P::Element>, &M::tiles, &M::pack, nullptr, nullptr};
   return all;
 }
 

@@ -12,12 +12,13 @@ namespace mlx::core::cpu {
 // Elements of the operands are of the table's type; strides count elements and may have any sign.
 struct ProductKernels {
   int item_size;
-  int width; // columns of a panel of b
+  int width;       // columns of a panel of b
+  bool reads_tail; // whether `tiles` can read a last panel that is not full
 
   // c[i * c_row + j * c_column] = (or += where `add`) the sum over p < k, in that order, of a[i, p] * b[p, j].
-  // b lies in panels of `width` columns, panel_stride apart; in a panel rows are b_row apart and full: the last panel
-  // of a matrix whose columns are no multiple of width, too, unless `tail`, where it is read from `tail` with rows
-  // width apart.
+  // b lies in panels of `width` columns, panel_stride apart, whose rows are b_row apart. A last panel with fewer
+  // columns is read from `tail`, if that is given: it is full there, with rows width apart. Otherwise it is full where
+  // it lies, unless reads_tail.
   void (*tiles)(int64_t m, int64_t n, int64_t k, const void* a, int64_t a_row, int64_t a_column, const void* b,
       int64_t b_row, int64_t panel_stride, const void* tail, void* c, int64_t c_row, int64_t c_column, bool add);
 
