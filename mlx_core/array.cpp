@@ -2,13 +2,13 @@
 #include "mlx_core/array.h"
 
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <new>
 
 #include "mlx_core/eval/pressure.h"
 #include "mlx_core/interrupt.h"
+#include "mlx_core/node_pool.h"
 #include "mlx_core/primitive.h"
 #include "mlx_core/trace_level.h"
 
@@ -16,48 +16,15 @@ namespace mlx::core {
 
 namespace {
 
-constexpr int pooled_operands = 3; // nodes with more are rare and come from malloc
-
 // Read on every operation: placed in the static TLS block, which needs no call to find.
 #define MLX_FAST_THREAD_LOCAL [[gnu::tls_model("initial-exec")]] thread_local
-
-// Free nodes of this thread, by operand count, linked through their first word.
-struct NodePool {
-  void* free[pooled_operands + 1];
-  bool is_owned; // a PoolOwner exists
-  bool is_gone;  // nodes may outlive the pool while a thread exits
-};
-MLX_FAST_THREAD_LOCAL NodePool pool{};
-
-// Gives the pool back when the thread exits. Apart from the pool, so that reading that needs no guard.
-struct PoolOwner {
-  void take() { pool.is_owned = true; } // calling it makes the owner exist
-  ~PoolOwner() {
-    pool.is_gone = true;
-    for (void*& head : pool.free) {
-      while (head) {
-        std::free(std::exchange(head, *static_cast<void**>(head)));
-      }
-    }
-  }
-};
-thread_local PoolOwner pool_owner;
 
 Node* new_node(size_t operand_count) {
   if (operand_count > std::numeric_limits<uint16_t>::max()) {
     fail("array", "an operation cannot take ", operand_count, " operands; the most is 65535.");
   }
-  void* raw = nullptr;
-  if (operand_count <= pooled_operands && pool.free[operand_count]) {
-    raw = pool.free[operand_count];
-    pool.free[operand_count] = *static_cast<void**>(raw);
-  } else {
-    static_assert(alignof(Node) <= alignof(std::max_align_t));
-    raw = std::malloc(sizeof(Node) + operand_count * sizeof(array));
-    if (!raw) {
-      throw std::bad_alloc();
-    }
-  }
+  static_assert(alignof(Node) <= alignof(std::max_align_t));
+  void* raw = detail::node_pool.take(operand_count, sizeof(Node) + operand_count * sizeof(array));
   Node* node = new (raw) Node;
   node->operand_count = node->operand_capacity = static_cast<uint16_t>(operand_count);
   return node;
@@ -66,15 +33,7 @@ Node* new_node(size_t operand_count) {
 void free_node(Node* node) {
   size_t operand_count = node->operand_capacity;
   node->~Node();
-  if (operand_count <= pooled_operands && !pool.is_gone) {
-    if (!pool.is_owned) { // here, not where nodes are made: a thread may only let go what others made
-      pool_owner.take();
-    }
-    *reinterpret_cast<void**>(node) = pool.free[operand_count];
-    pool.free[operand_count] = node;
-  } else {
-    std::free(node);
-  }
+  detail::node_pool.give(node, operand_count);
 }
 
 // Nodes whose last reference went while another was being destroyed, linked through `level`.

@@ -49,6 +49,12 @@ const Origin& origin_at(uint32_t index) {
   return t.origins.at(index);
 }
 
+size_t known_origins() {
+  Table& t = table();
+  std::lock_guard lock(t.mutex);
+  return t.origins.size();
+}
+
 uint32_t origin_in_pass(uint32_t index, const char* pass, int64_t lanes) {
   Origin origin = origin_at(index);
   origin.pass = origin.pass.empty() ? pass : std::string(pass) + "(" + origin.pass + ")";

@@ -27,6 +27,8 @@ struct Origin {
 // Origins are kept in a table for good; nodes hold indices. 0 is the unknown origin.
 uint32_t intern_origin(const Origin& origin);
 const Origin& origin_at(uint32_t index);
+// How many there are.
+size_t known_origins();
 // The same line in a pass of its own; lanes != 0 says that results have a new first axis of that length.
 uint32_t origin_in_pass(uint32_t index, const char* pass, int64_t lanes = 0);
 // The same origin with its outermost lanes along another axis.

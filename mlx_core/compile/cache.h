@@ -46,6 +46,16 @@ class Cache {
     gone.swap(used_);
   }
 
+  // Calls f with each entry, unless the cache is in use at this very moment.
+  template <typename F>
+  void try_each(F&& f) const {
+    if (std::unique_lock lock(mutex_, std::try_to_lock); lock) {
+      for (const Item& item : used_) {
+        f(item.entry);
+      }
+    }
+  }
+
   size_t size() const {
     std::lock_guard lock(mutex_);
     return used_.size();

@@ -14,6 +14,7 @@
 #include "mlx_core/random.h"
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/closed_body.h"
+#include "mlx_core/transforms/custom.h"
 #include "mlx_core/transforms/escape.h"
 #include "mlx_core/transforms/function.h"
 
@@ -113,6 +114,7 @@ PlannedFunction record(const RecordedFunction& fun, std::span<const Spec> argume
 void finish(PlannedFunction& function) {
   function.simplified = function.plan;
   function.simplified.simplify(same_inputs(function.plan.input_count(), function.constants));
+  function.rules = rules_in(function.plan);
 }
 
 std::vector<array> replay(
@@ -123,6 +125,7 @@ std::vector<array> replay(
     for_sizes = recording.shapeless->at({specs.begin(), specs.size()});
   }
   const PlannedFunction& planned = for_sizes ? *for_sizes : recording;
+  keep_rules(planned.rules);
   auto run = [&](const array& key) {
     SmallVector<array, 8> inputs(arguments.begin(), arguments.end());
     inputs.push_back(key);

@@ -7,6 +7,7 @@
 namespace mlx::core {
 
 class Shapeless;
+struct CustomRules;
 
 struct PlannedFunction {
   Plan plan;       // as the function did it: what other transforms see
@@ -19,6 +20,8 @@ struct PlannedFunction {
   std::shared_ptr<const Shapeless> shapeless;
   // False when a constant belongs to a transform that is open around it: then it can serve this one call only.
   bool reusable = true;
+  // Of the custom functions in it. Whoever takes them away has them kept (keep_rules) at each replay.
+  std::vector<std::shared_ptr<const CustomRules>> rules;
 };
 
 // A function that is recorded. While it runs, hide(a) makes an array with the value of `a` that counts as a further

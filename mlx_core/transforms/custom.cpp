@@ -112,13 +112,14 @@ class LinearRule {
 class Custom final : public Function {
  public:
   Custom(std::shared_ptr<const FunctionBody> body, SharedRules rules)
-      : Function(std::move(body)), rules_(std::move(rules)) {}
+      : Function(std::move(body)), rules_(rules) {}
 
   const char* name() const override { return "CustomFunction"; }
   void visit(ParamVisitor& v) const override {
     Function::visit(v);
     v("rules", static_cast<int64_t>(reinterpret_cast<intptr_t>(rules_.get()))); // closures are equal to themselves only
   }
+  std::shared_ptr<const CustomRules> rules() const { return rules_.lock(); }
 
   Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const override {
     size_t ruled = rules_->ruled;
@@ -266,7 +267,7 @@ class Custom final : public Function {
   // The rules over a batch whose arguments have these axes, and whose outputs have theirs in front.
   SharedRules batched(const MapAxes& axes, int64_t lanes) const;
 
-  SharedRules rules_;
+  RulesRef rules_;
 };
 
 // A rule maps some arrays to arrays of which some are left out (zero). The bookkeeping of one such call inside vmap.
@@ -320,6 +321,7 @@ SharedRules Custom::batched(const MapAxes& axes, int64_t lanes) const {
   auto out = std::make_shared<CustomRules>();
   out->ruled = rules_->ruled;
   out->closed = rules_->closed;
+  out->parts.push_back(rules_.lock());
   size_t count = body().parameters.size();
   if (rules_->jvp) {
     out->jvp = [rules = rules_, axes, count, lanes](const std::vector<array>& primals, const Tangents& tangents) {
@@ -384,14 +386,24 @@ SharedRules Custom::batched(const MapAxes& axes, int64_t lanes) const {
 const char* rule_being_transposed() { return transposed_rule; }
 
 std::vector<array> call_with_rules(const VectorFunction& fun, const std::vector<array>& args, SharedRules rules) {
+  if (rules_are_unneeded(args)) {
+    return fun(args);
+  }
   install_function_rules();
+  keep_rules({&rules, 1});
   std::shared_ptr<const FunctionBody> body = trace_function(fun, args);
   if (!rules->closed && (rules->jvp || rules->vjp) && rules_outlive_lanes()) {
     ClosedCall call = close_rules(std::move(body), args, *rules);
+    keep_rules({&call.rules, 1});
     body = trace_function(call.fun, call.args);
-    return applied_many(make_primitive<Custom>(body, call.rules), operands_of(*body, call.args));
+    return applied_many(make_primitive<Custom>(without_captured(body), call.rules), operands_of(*body, call.args));
   }
-  return applied_many(make_primitive<Custom>(body, std::move(rules)), operands_of(*body, args));
+  return applied_many(make_primitive<Custom>(without_captured(body), std::move(rules)), operands_of(*body, args));
+}
+
+std::shared_ptr<const CustomRules> rules_of(const Primitive& primitive) {
+  auto* custom = dynamic_cast<const Custom*>(&primitive);
+  return custom ? custom->rules() : nullptr;
 }
 
 VectorFunction custom_function(

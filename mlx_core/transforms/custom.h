@@ -6,6 +6,11 @@
 
 namespace mlx::core {
 
+// What rules need that is not the core's: Python objects.
+struct RuleObjects {
+  virtual ~RuleObjects() = default;
+};
+
 // Each rule may be empty. Where only one of jvp and vjp is given, the other is its transpose: both are linear maps. A
 // rule gets all arguments of the call and answers for the first `ruled` of them; derivatives
 // with respect to the others, and to what the function captures, follow from the function.
@@ -21,7 +26,41 @@ struct CustomRules {
       vjp;
   // Used when only arguments that it answers for are mapped.
   std::function<Mapped(const std::vector<array>& inputs, const MapAxes& axes)> vmap;
+  // What the rules refer to without owning it.
+  std::shared_ptr<const RuleObjects> objects;
+  std::vector<std::shared_ptr<const CustomRules>> parts;
+  std::vector<std::shared_ptr<const FunctionBody>> bodies;
 };
+
+// How a node refers to its rules: it does not own them, for they may refer to an array whose graph it is part of. Only
+// an open transform asks for them, and they are kept while one is open; whoever keeps primitives for later transforms
+// (a recording) keeps their rules, too.
+class RulesRef {
+ public:
+  explicit RulesRef(const std::shared_ptr<const CustomRules>& rules);
+  const CustomRules* operator->() const; // valid while a transform is open
+  const CustomRules* get() const { return address_; }
+  std::shared_ptr<const CustomRules> lock() const { return rules_.lock(); }
+
+ private:
+  const CustomRules* address_;
+  std::weak_ptr<const CustomRules> rules_;
+  std::shared_ptr<const CustomRules> owned_; // made where no transform is open, for one that is open on another thread
+};
+
+// --- custom_rules.cpp ---
+// The rules that transforms of a plan may ask for.
+class Plan;
+std::vector<std::shared_ptr<const CustomRules>> rules_in(const Plan& plan);
+// The same of a body.
+std::vector<std::shared_ptr<const CustomRules>> rules_in(const FunctionBody& body);
+// Called when nodes of such a plan or body are made: open transforms may ask them.
+void keep_rules(std::span<const std::shared_ptr<const CustomRules>> rules);
+// Whether no transform will ask for the rules of a call that is made now.
+bool rules_are_unneeded(std::span<const array> args);
+// --- custom.cpp ---
+// The rules of an application; null when it has none.
+std::shared_ptr<const CustomRules> rules_of(const Primitive& primitive);
 
 // fun(args), as one node with these rules.
 std::vector<array> call_with_rules(

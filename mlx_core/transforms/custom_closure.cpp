@@ -32,9 +32,10 @@ struct RecordedRule {
   }
 };
 
-// rule(operands), recorded; its captured arrays are appended to args.
+// rule(operands), recorded; its captured arrays are appended to args, and its body to bodies.
 template <typename Rule>
-RecordedRule record(Rule&& rule, const std::vector<array>& operands, std::vector<array>& args) {
+RecordedRule record(Rule&& rule, const std::vector<array>& operands, std::vector<array>& args,
+    std::vector<std::shared_ptr<const FunctionBody>>& bodies) {
   RecordedRule recorded;
   std::shared_ptr<const FunctionBody> body = trace_function(
       [&](const std::vector<array>& in) {
@@ -58,6 +59,7 @@ RecordedRule record(Rule&& rule, const std::vector<array>& operands, std::vector
   }
   closed->outputs = replay(*body, closed->parameters);
   recorded.body = std::move(closed);
+  bodies.push_back(recorded.body);
   return recorded;
 }
 
@@ -103,8 +105,8 @@ ClosedCall close_rules(
         auto at = in.begin() + static_cast<ptrdiff_t>(count), middle = at + static_cast<ptrdiff_t>(many);
         return rules.vjp(first(in, count), {at, middle}, {middle, in.end()});
       };
-      closed->vjp = [count, recorded = record(rule, operands, call.args)](const std::vector<array>& primals,
-                        const std::vector<array>& cotangents, const std::vector<array>& results) {
+      closed->vjp = [count, recorded = record(rule, operands, call.args, closed->bodies)](
+                        const std::vector<array>& primals, const std::vector<array>& cotangents, const std::vector<array>& results) {
         std::vector<array> in = first(primals, count);
         in.insert(in.end(), cotangents.begin(), cotangents.end());
         in.insert(in.end(), results.begin(), results.end());
@@ -129,7 +131,7 @@ ClosedCall close_rules(
         }
         return rules.jvp(first(in, count), tangents);
       };
-      closed->jvp = [count, ruled = rules.ruled, recorded = record(rule, operands, call.args)](
+      closed->jvp = [count, ruled = rules.ruled, recorded = record(rule, operands, call.args, closed->bodies)](
                         const std::vector<array>& primals, const Tangents& tangents) {
         std::vector<array> in = first(primals, count);
         for (size_t i = 0; i < ruled; ++i) {

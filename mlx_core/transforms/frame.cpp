@@ -14,6 +14,7 @@ namespace {
 
 std::atomic<uint64_t> next_frame{1};
 thread_local std::vector<Frame*> open_frames;
+thread_local std::set<std::shared_ptr<const void>> kept_while_open;
 
 // Of all threads: an array may be evaluated on another thread than the one that traces it.
 struct OpenIds {
@@ -56,6 +57,10 @@ Frame::Frame(Kind kind) : kind_(kind), id_(next_frame.fetch_add(1)) {
 
 Frame::~Frame() {
   open_frames.pop_back();
+  std::set<std::shared_ptr<const void>> unneeded; // let go outside of the lock: it may be the user's
+  if (open_frames.empty()) {
+    unneeded.swap(kept_while_open);
+  }
   OpenIds& open = open_ids();
   std::lock_guard lock(open.mutex);
   open.ids.erase(id_);
@@ -66,6 +71,12 @@ const std::vector<Frame*>& Frame::open() { return open_frames; }
 
 bool Frame::will_reverse() {
   return std::any_of(open_frames.begin(), open_frames.end(), [](const Frame* frame) { return frame->reverse; });
+}
+
+void Frame::keep(std::shared_ptr<const void> needed) {
+  if (!open_frames.empty()) {
+    kept_while_open.insert(std::move(needed));
+  }
 }
 
 array Frame::primal(const array& primal) {

@@ -1,6 +1,7 @@
 // Frames: the transforms that are open on this thread, and the placeholders they hand to the function.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "mlx_core/array.h"
@@ -39,6 +40,8 @@ class Frame {
   static const std::vector<Frame*>& open();
   // Whether nodes made now will be walked backwards: what a derivative needs of them may be kept.
   static bool will_reverse();
+  // Keeps `needed` until no frame is open on this thread. Nothing is kept when none is open now.
+  static void keep(std::shared_ptr<const void> needed);
 
  private:
   Kind kind_;

@@ -60,6 +60,20 @@ std::vector<array> operands_of(const FunctionBody& body, const std::vector<array
   return operands;
 }
 
+std::shared_ptr<const FunctionBody> without_captured(std::shared_ptr<const FunctionBody> body) {
+  if (body->captured.empty()) {
+    return body;
+  }
+  Frame frame(Frame::Kind::trace);
+  auto closed = std::make_shared<FunctionBody>();
+  closed->parameters = body->parameters;
+  for (const array& a : body->captured) {
+    closed->captured.push_back(frame.abstract(a.shape(), a.dtype()));
+  }
+  closed->outputs = replay(*body, operands_of(*closed, closed->parameters));
+  return closed;
+}
+
 std::vector<array> replay(const FunctionBody& body, Operands arguments) {
   std::map<uintptr_t, array> known;
   for (size_t i = 0; i < body.parameters.size(); ++i) {
@@ -231,7 +245,7 @@ void install_function_rules() {
 std::vector<array> call_as_function(const VectorFunction& fun, const std::vector<array>& args) {
   install_function_rules();
   std::shared_ptr<const FunctionBody> body = trace_function(fun, args);
-  return applied_many(make_primitive<Function>(body), operands_of(*body, args));
+  return applied_many(make_primitive<Function>(without_captured(body)), operands_of(*body, args));
 }
 
 VectorFunction checkpoint(const VectorFunction& fun) {

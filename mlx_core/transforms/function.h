@@ -37,6 +37,10 @@ void install_function_rules();
 // The body's parameters, then its captured arrays.
 std::vector<array> operands_of(const FunctionBody& body, const std::vector<array>& args);
 
+// The same body around placeholders in the place of what it captured. Nodes have the captured arrays as operands; a
+// primitive that held them, too, would keep arrays of a recording beyond it.
+std::shared_ptr<const FunctionBody> without_captured(std::shared_ptr<const FunctionBody> body);
+
 // One node (several outputs) for fun(args): it keeps the graph of fun, and its rules apply to that graph.
 std::vector<array> call_as_function(const VectorFunction& fun, const std::vector<array>& args);
 

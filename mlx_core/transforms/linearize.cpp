@@ -1,6 +1,7 @@
 // Linear approximations: the map of tangents as a graph of its own, and Hessian-vector products.
 #include "mlx_core/jacobian.h"
 #include "mlx_core/ops.h"
+#include "mlx_core/transforms/custom.h"
 #include "mlx_core/transforms/function.h"
 #include "mlx_core/transforms/recording.h"
 
@@ -11,7 +12,8 @@ namespace {
 // The push-forward of fun at the primals. Its parameters are the tangents; everything computed from the primals is
 // captured.
 std::shared_ptr<const FunctionBody> linear_map(
-    const VectorFunction& fun, const std::vector<array>& primals, std::vector<array>& outputs) {
+    const VectorFunction& fun, const std::vector<array>& primals, std::vector<array>& outputs,
+    std::vector<std::shared_ptr<const CustomRules>>& rules) {
   Frame frame(Frame::Kind::trace);
   auto body = std::make_shared<FunctionBody>();
   Tangents tangents;
@@ -26,6 +28,7 @@ std::shared_ptr<const FunctionBody> linear_map(
     body->outputs.push_back(pushed[i] ? *pushed[i] : zero_tangent(outputs[i], primals));
   }
   body->captured = captured_by(frame, body->outputs);
+  rules = rules_in(*body);
   return body;
 }
 
@@ -33,8 +36,10 @@ std::shared_ptr<const FunctionBody> linear_map(
 
 std::pair<std::vector<array>, LinearFunction> linearize(const VectorFunction& fun, const std::vector<array>& primals) {
   std::vector<array> outputs;
-  std::shared_ptr<const FunctionBody> body = linear_map(fun, primals, outputs);
-  LinearFunction map = [body](const Tangents& tangents) {
+  std::vector<std::shared_ptr<const CustomRules>> rules;
+  std::shared_ptr<const FunctionBody> body = linear_map(fun, primals, outputs, rules);
+  LinearFunction map = [body, rules](const Tangents& tangents) {
+    keep_rules(rules);
     if (tangents.size() != body->parameters.size()) {
       fail("linearize", "there are ", body->parameters.size(), " primals but ", tangents.size(), " tangents.");
     }

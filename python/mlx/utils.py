@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
 from typing import Any, TypeAlias, overload
 
-from mlx.core import _tree_nodes
+from mlx.core import _tree_node
 
 __all__ = ["tree_flatten", "tree_map", "tree_map_with_path", "tree_merge", "tree_reduce", "tree_unflatten"]
 
@@ -40,7 +40,7 @@ def _take_apart(tree: Any) -> tuple[Sequence[Any], Iterable[Any], Callable[[list
     if isinstance(tree, dict):
         keys = list(tree)
         return keys, tree.values(), lambda children: dict(zip(keys, children))
-    registered = _tree_nodes.get(type(tree))
+    registered = _tree_node(type(tree))
     if registered is not None:
         flatten, unflatten = registered
         children, auxiliary = flatten(tree)
@@ -50,7 +50,7 @@ def _take_apart(tree: Any) -> tuple[Sequence[Any], Iterable[Any], Callable[[list
 
 def _child(tree: Any, key: Any) -> Any:
     """The part of another tree that goes with a child."""
-    registered = _tree_nodes.get(type(tree))
+    registered = _tree_node(type(tree))
     return tree[key] if registered is None else registered[0](tree)[0][key]
 
 

@@ -3,6 +3,7 @@
 #include "python/src/bind_array.h"
 #include "python/src/descent.h"
 #include "python/src/indexing.h"
+#include "python/src/traverse.h"
 
 namespace mlx::python {
 
@@ -12,7 +13,25 @@ namespace {
 struct ArrayAt {
   array a;
   Link index; // which may hold another of these
+
+  static int traverse(PyObject* self, visitproc visit, void* arg) {
+    Traversal owned(visit, arg);
+    owned(reinterpret_cast<PyObject*>(Py_TYPE(self)));
+    if (nb::inst_ready(self)) {
+      owned(*nb::inst_ptr<ArrayAt>(self)->index);
+    }
+    return owned.result();
+  }
+  static int clear(PyObject* self) {
+    if (nb::inst_ready(self)) {
+      nb::inst_ptr<ArrayAt>(self)->index = Link();
+    }
+    return 0;
+  }
 };
+
+PyType_Slot at_slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(ArrayAt::traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(ArrayAt::clear)}, {0, nullptr}};
 
 template <Update how>
 array updated(const ArrayAt& at, nb::handle value) {
@@ -32,7 +51,7 @@ void def_update(nb::class_<ArrayAt>& c, const char* name, const char* doc) {
 } // namespace
 
 void bind_array_at(nb::module_& m, ArrayClass& c) {
-  nb::class_<ArrayAt> at(m, "ArrayAt",
+  nb::class_<ArrayAt> at(m, "ArrayAt", nb::type_slots(at_slots),
       "The elements of an array at an index: what ``x.at[index]`` is. Each method gives a new array, in which every "
       "value "
       "counts where indices repeat, unlike in ``x[index] += value``. The value is converted to the array's dtype.");

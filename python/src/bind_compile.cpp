@@ -28,6 +28,11 @@ class Compiled final : public Transformation {
         explain_(explain) {}
 
   const char* name() const override { return "compile"; }
+  void traverse(Traversal& owned) const override {
+    owned(inputs_);
+    owned(outputs_);
+    cache_.try_each([&](const std::shared_ptr<const CompiledTrace>& trace) { trace->traverse(owned); });
+  }
 
   nb::object call(const CallArguments& arguments) const override {
     if (!core::compile_is_enabled()) {

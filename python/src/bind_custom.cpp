@@ -2,10 +2,12 @@
 #include "mlx_core/error.h"
 #include "mlx_core/transforms.h"
 #include "mlx_core/transforms/custom.h"
+#include "mlx_core/trace_level.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/container_changes.h"
 #include "python/src/descent.h"
 #include "python/src/made.h"
+#include "python/src/rules_object.h"
 #include "python/src/traced_call.h"
 #include "python/src/transformed.h"
 
@@ -75,15 +77,18 @@ class CustomFunction {
   explicit CustomFunction(nb::object fun) : fun_(check("f", std::move(fun))) {}
 
   nb::object call(nb::args args, nb::kwargs kwargs) const {
-    if (!vjp_.is_valid() && !jvp_.is_valid() && !vmap_.is_valid()) {
+    bool has_rules = vjp_.is_valid() || jvp_.is_valid() || vmap_.is_valid();
+    bool any_transform = core::detail::oldest_open_frame.load() != UINT64_MAX; // on any thread
+    if (!has_rules || !any_transform) { // nobody will ask for the rules
       nb::object fun = *fun_; // kept while it runs
       return called(fun, args, kwargs);
     }
     std::vector<array> arrays;
-    auto call = make_locked<TracedCall>(args, kwargs, arrays);
-    auto fun = [&](const std::vector<array>& in) { return call->run(*fun_, in); };
-    std::vector<array> outputs = core::call_with_rules(fun, arrays, rules(call));
-    return call->output->build(outputs);
+    auto objects = make_locked<PythonRules>(args, kwargs, arrays, *vjp_, *jvp_, *vmap_);
+    TracedCall& call = objects->call;
+    auto fun = [&](const std::vector<array>& in) { return call.run(*fun_, in); };
+    std::vector<array> outputs = core::call_with_rules(fun, arrays, rules(objects));
+    return call.output->build(outputs);
   }
 
   void set_vjp(nb::object rule) { vjp_ = check("the vjp rule", std::move(rule)); }
@@ -119,15 +124,14 @@ class CustomFunction {
     return callable;
   }
 
-  // A Python function in a graph.
-  using Held = std::shared_ptr<nb::object>;
-  static Held hold(const nb::object& rule) { return make_locked<nb::object>(rule); }
-
-  std::shared_ptr<const core::CustomRules> rules(const std::shared_ptr<TracedCall>& call) const {
+  // The rules refer to what `objects` owns, so that the collector sees each reference once.
+  std::shared_ptr<const core::CustomRules> rules(const std::shared_ptr<PythonRules>& objects) const {
     auto rules = std::make_shared<core::CustomRules>();
+    const TracedCall* call = &objects->call;
+    rules->objects = objects;
     rules->ruled = call->positional.array_count();
     if (jvp_.is_valid()) {
-      rules->jvp = [call, rule = hold(*jvp_)](const std::vector<array>& primals, const core::Tangents& tangents) {
+      rules->jvp = [call, rule = &objects->jvp](const std::vector<array>& primals, const core::Tangents& tangents) {
         nb::object positional = call->positional.build(primals);
         nb::object directions = call->positional.build(std::span<const std::optional<array>>(tangents));
         nb::object result = called(*rule, nb::make_tuple(argument_or_tuple(positional), argument_or_tuple(directions)),
@@ -140,7 +144,7 @@ class CustomFunction {
       };
     }
     if (vjp_.is_valid()) {
-      rules->vjp = [call, rule = hold(*vjp_)](const std::vector<array>& primals, const std::vector<array>& cotangents,
+      rules->vjp = [call, rule = &objects->vjp](const std::vector<array>& primals, const std::vector<array>& cotangents,
                        const std::vector<array>& outputs) {
         nb::object positional = call->positional.build(primals);
         nb::object result = called(*rule,
@@ -156,7 +160,7 @@ class CustomFunction {
       };
     }
     if (vmap_.is_valid()) {
-      rules->vmap = [call, rule = hold(*vmap_)](const std::vector<array>& inputs, const core::MapAxes& axes) {
+      rules->vmap = [call, rule = &objects->vmap](const std::vector<array>& inputs, const core::MapAxes& axes) {
         return mapped(*call, *rule, inputs, axes);
       };
     }
@@ -233,6 +237,7 @@ class Checkpoint final : public Transformation {
 } // namespace
 
 void bind_custom(nb::module_& m) {
+  bind_rules_object(m);
   static PyType_Slot slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(CustomFunction::traverse)},
       {Py_tp_clear, reinterpret_cast<void*>(CustomFunction::clear)}, {0, nullptr}};
   nb::class_<CustomFunction>(m, "custom_function", nb::type_slots(slots), nb::is_generic(),

@@ -16,6 +16,7 @@ class Gradient final : public Transformation {
       : Transformation(fun), choice_(std::move(choice)), with_value_(with_value) {}
 
   const char* name() const override { return with_value_ ? "value_and_grad" : "grad"; }
+  void traverse(Traversal& owned) const override { choice_.traverse(owned); }
 
   nb::object call(const CallArguments& arguments) const override {
     ChosenArguments chosen(*this, choice_, arguments);

@@ -67,6 +67,7 @@ class Jacobian final : public Transformation {
       : Transformation(fun), kind_(kind), choice_(std::move(choice)), has_aux_(has_aux), chunk_size_(chunk_size) {}
 
   const char* name() const override { return kind_.name; }
+  void traverse(Traversal& owned) const override { choice_.traverse(owned); }
 
   nb::object call(const CallArguments& arguments) const override {
     ChosenArguments chosen(*this, choice_, arguments);

@@ -78,6 +78,10 @@ class LinearMap final : public Transformation {
         map_(std::move(map)) {}
 
   const char* name() const override { return "linearize"; }
+  void traverse(Traversal& owned) const override {
+    primals_.tree.traverse(owned);
+    output_.traverse(owned);
+  }
 
   nb::object call(const CallArguments& arguments) const override {
     if (arguments.keyword_count() > 0) {

@@ -3,6 +3,8 @@
 
 #include "mlx_core/allocator.h"
 #include "mlx_core/error.h"
+#include "mlx_core/node_pool.h"
+#include "mlx_core/origin.h"
 #include "python/src/bind.h"
 #include "python/src/convert.h"
 #include "python/src/trees.h"
@@ -83,6 +85,9 @@ Args:
 Returns:
     int: The previous limit: 0.
 )");
+  // For the tests that count what calls leave behind.
+  m.def("_live_nodes", &core::detail::live_nodes);
+  m.def("_known_origins", &core::known_origins);
   m.def("clear_cache", &core::clear_cache, "Gives the memory of the cache back to the system.");
 }
 

@@ -73,6 +73,7 @@ class SparseTransform final : public Transformation {
       : Transformation(fun), choice_(std::move(choice)), second_order_(second_order) {}
 
   const char* name() const override { return second_order_ ? "sparse_hessian" : "sparse_jacobian"; }
+  void traverse(Traversal& owned) const override { choice_.traverse(owned); }
 
   nb::object call(const CallArguments& arguments) const override {
     ChosenArguments chosen(*this, choice_, arguments);

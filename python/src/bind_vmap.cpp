@@ -54,6 +54,10 @@ class Vmap final : public Transformation {
         randomness_(randomness) {}
 
   const char* name() const override { return "vmap"; }
+  void traverse(Traversal& owned) const override {
+    owned(in_axes_);
+    owned(out_axes_);
+  }
 
   nb::object call(const CallArguments& call) const override {
     Arguments args = take_apart(call);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "mlx_core/error.h"
+#include "python/src/rules_object.h"
 #include "python/src/runtime_scalar.h"
 
 namespace mlx::python {
@@ -25,8 +26,6 @@ array number_array(const CallKey::Number& number) {
   Py_complex z = PyComplex_AsCComplex(number.value.ptr());
   return array(core::complex128_t(z.real, z.imag), core::complex128);
 }
-
-bool same_spec(const array& a, const array& b) { return a.dtype() == b.dtype() && a.shape() == b.shape(); }
 
 } // namespace
 
@@ -60,7 +59,9 @@ class CompiledTrace::Recorder {
     log_->close();
     for (const HandleLog::Entry& entry : log_->entries()) {
       if (!entry.is_given) {
-        trace_.surroundings_.push_back({nb::borrow(entry.handle), entry.first, entry.hidden.is_available()});
+        bool value_was_read = entry.hidden.is_available();
+        trace_.surroundings_.push_back({nb::borrow(entry.handle), {entry.first.shape(), entry.first.dtype()},
+            value_was_read ? std::optional(entry.first) : std::nullopt});
       }
     }
     return outputs;
@@ -180,6 +181,10 @@ CompiledTrace::CompiledTrace(const CompiledFunction& function, const CallArgumen
             specs, [&] { recorder.release(); }, shapeless);
     recorder.finish();
   }
+  for (std::shared_ptr<const core::CustomRules>& rules : recording_.rules) {
+    rules_.push_back(rules_object(std::move(rules)));
+  }
+  recording_.rules.clear();
   std::unordered_set<PyObject*> handles;
   for (const Surrounding& surrounding : surroundings_) {
     handles.insert(surrounding.handle.ptr());
@@ -194,7 +199,8 @@ CompiledTrace::CompiledTrace(const CompiledFunction& function, const CallArgumen
   }
   names_ = NameGuards(function.transformation.fun(), handles, constants);
   for (const nb::object& handle : names_.unnoted()) {
-    watched_.push_back({handle, held(handle), true});
+    const array& value = held(handle);
+    watched_.push_back({handle, {value.shape(), value.dtype()}, value});
   }
 }
 
@@ -216,8 +222,7 @@ std::vector<core::Spec> CompiledTrace::specs_of(const CallKey& key) const {
 
 bool CompiledTrace::hold(const std::vector<Surrounding>& surroundings) {
   return std::all_of(surroundings.begin(), surroundings.end(), [](const Surrounding& s) {
-    const array& now = read(s.handle);
-    return same_spec(now, s.first) && (!s.value_was_read || now.id() == s.first.id());
+    return s.fits(read(s.handle));
   });
 }
 
@@ -242,11 +247,11 @@ std::string CompiledTrace::misfit(const CallKey& key) const {
   all.insert(all.end(), watched_.begin(), watched_.end());
   for (const Surrounding& s : all) {
     const array& now = read(s.handle);
-    if (!same_spec(now, s.first)) {
-      return "an array that it reads from around it was " + std::string(name_of(s.first.dtype())) +
-             to_string(s.first.shape()) + ", is " + std::string(name_of(now.dtype())) + to_string(now.shape());
+    if (now.dtype() != s.spec.dtype || !(now.shape() == s.spec.shape)) {
+      return "an array that it reads from around it was " + std::string(name_of(s.spec.dtype)) +
+             to_string(s.spec.shape) + ", is " + std::string(name_of(now.dtype())) + to_string(now.shape());
     }
-    if (s.value_was_read && now.id() != s.first.id()) {
+    if (!s.fits(now)) {
       return "an array whose value it reads, of shape " + to_string(now.shape()) + ", changed";
     }
   }
@@ -254,6 +259,24 @@ std::string CompiledTrace::misfit(const CallKey& key) const {
     return why;
   }
   return fits(key) ? "" : "an object among the arguments is another one";
+}
+
+void CompiledTrace::traverse(Traversal& owned) const {
+  for (const std::vector<Surrounding>* surroundings : {&surroundings_, &watched_}) {
+    for (const Surrounding& surrounding : *surroundings) {
+      owned(surrounding.handle);
+    }
+  }
+  owned(objects_);
+  names_.traverse(owned);
+  if (output_) {
+    output_->traverse(owned);
+  }
+  owned(changed_handles_);
+  for (const StatePlace& place : changed_state_) {
+    place.traverse(owned);
+  }
+  owned(rules_);
 }
 
 nb::object CompiledTrace::run(const CompiledFunction& function, const CallKey& key) const {
@@ -265,6 +288,9 @@ nb::object CompiledTrace::run(const CompiledFunction& function, const CallKey& k
     if (runtime_numbers_[i]) {
       arguments.push_back(number_array(key.numbers()[i]));
     }
+  }
+  for (const nb::object& rules : rules_) {
+    core::keep_rules({&rules_of_object(rules), 1});
   }
   core::SmallVector<array, 8> hidden;
   for (const Surrounding& surrounding : surroundings_) {

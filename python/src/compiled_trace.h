@@ -39,13 +39,18 @@ class CompiledTrace {
   bool reusable() const { return recording_.reusable; }
   bool must_run_itself() const { return core::must_run_itself(recording_); }
   nb::object run(const CompiledFunction& function, const CallKey& key) const;
+  // Shows the collector what it owns.
+  void traverse(Traversal& owned) const;
 
  private:
   // A handle that the function read from around it; it is read again at each call.
   struct Surrounding {
     nb::object handle;
-    core::array first;
-    bool value_was_read; // while recording, which holds for this very array only
+    core::Spec spec;
+    std::optional<core::array> value; // if it was read while recording, which holds for this very array only
+    bool fits(const core::array& now) const {
+      return now.dtype() == spec.dtype && now.shape() == spec.shape && (!value || value->id() == now.id());
+    }
   };
   class Recorder;
 
@@ -64,6 +69,7 @@ class CompiledTrace {
   std::vector<size_t> changed_arguments_; // numbers among the key's arrays
   std::vector<nb::object> changed_handles_;
   std::vector<StatePlace> changed_state_;
+  std::vector<nb::object> rules_; // of custom functions in it; see rules_object.h
 };
 
 } // namespace mlx::python

@@ -9,6 +9,8 @@
 #include <unordered_set>
 #include <vector>
 
+#include "python/src/traverse.h"
+
 namespace nb = nanobind;
 
 namespace mlx::python {
@@ -34,6 +36,14 @@ class NameGuards {
       }
     }
     return true;
+  }
+
+  void traverse(Traversal& owned) const {
+    owned(unnoted_);
+    for (const Place& place : places_) {
+      owned(place.container);
+      owned(place.key);
+    }
   }
 
  private:

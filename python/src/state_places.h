@@ -6,6 +6,8 @@
 
 #include <vector>
 
+#include "python/src/traverse.h"
+
 namespace nb = nanobind;
 
 namespace mlx::python {
@@ -16,6 +18,11 @@ class StatePlace {
   // Puts `value` there. Throws when the containers on the way are gone.
   void assign(nb::handle root, nb::handle value) const;
   std::string text() const;
+  void traverse(Traversal& owned) const {
+    for (const Step& step : steps_) {
+      owned(step.key);
+    }
+  }
 
  private:
   friend class StateWalk;

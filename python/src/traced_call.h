@@ -41,6 +41,11 @@ class ArrayTree {
   // For each array of this tree, what `values`, a tree like this one, has in its place. None stands for a whole
   // subtree.
   std::vector<nb::object> match(nb::handle values, const char* op, const char* values_name, const char* name) const;
+  // Shows the collector what it owns.
+  void traverse(Traversal& owned) const {
+    owned(leaves_);
+    tree_.traverse(owned);
+  }
 
  private:
   void check_count(size_t given) const;
@@ -59,6 +64,13 @@ struct TracedCall {
   ArrayTree named;      // a dict
   std::optional<ArrayTree> output;
 
+  void traverse(Traversal& owned) const {
+    positional.traverse(owned);
+    named.traverse(owned);
+    if (output) {
+      output->traverse(owned);
+    }
+  }
   // fun(*args, **kwargs) with these arrays in the arguments; the arrays of the output. `before` gets args and kwargs.
   using Before = std::function<void(nb::handle args, nb::handle kwargs)>;
   std::vector<array> run(nb::handle fun, const std::vector<array>& arrays, const Before& before = {});

@@ -57,10 +57,12 @@ struct TransformedObject {
 
   static int traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(Py_TYPE(self));
+    Traversal owned(visit, arg);
     if (Transformation* t = of(self)->transformation) {
-      Py_VISIT(t->fun_.ptr());
+      owned(*t->fun_);
+      t->traverse(owned);
     }
-    return 0;
+    return owned.result();
   }
   static int clear(PyObject* self) {
     delete std::exchange(of(self)->transformation, nullptr);

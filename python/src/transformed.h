@@ -7,6 +7,7 @@
 #include <span>
 
 #include "python/src/descent.h"
+#include "python/src/traverse.h"
 
 namespace nb = nanobind;
 
@@ -33,6 +34,9 @@ class Transformation {
 
   virtual const char* name() const = 0; // "grad"
   virtual nb::object call(const CallArguments& arguments) const = 0;
+  // Shows the collector every Python object it owns beside the function. Called at any time on any thread that holds
+  // the interpreter lock, so that it takes no lock and makes no Python object.
+  virtual void traverse(Traversal&) const {}
   nb::handle fun() const { return *fun_; }
 
   // fun(*values, **keywords) with the same positional count and keyword names as `arguments`.

@@ -12,7 +12,21 @@ namespace mlx::python {
 namespace {
 
 // Python objects that the slow paths need; the module owns them.
-PyObject* registry = nullptr; // dict: class -> (flatten, unflatten)
+PyObject* registry = nullptr; // dict: class -> (flatten, unflatten), for built-in classes, which live for ever
+PyObject* class_attribute = nullptr; // of other classes: (flatten, unflatten)
+
+// (flatten, unflatten), borrowed; null for a class that is not registered.
+PyObject* registered(PyTypeObject* type) {
+  bool own = type->tp_flags & Py_TPFLAGS_HEAPTYPE;
+  PyObject* found = own ? PyDict_GetItemWithError(type->tp_dict, class_attribute) : nullptr;
+  if (!found && !PyErr_Occurred()) {
+    found = PyDict_GetItemWithError(registry, reinterpret_cast<PyObject*>(type));
+  }
+  if (!found && PyErr_Occurred()) {
+    throw nb::python_error();
+  }
+  return found;
+}
 
 nb::object shallow_copy(nb::handle o) {
   nb::object copy = nb::module_::import_("copy").attr("copy")(o);
@@ -124,7 +138,7 @@ void Tree::add_children(PyObject* sequence, Leaves& leaves) {
 bool Tree::add_container_subclass(nb::handle o, Leaves& leaves) {
   PyTypeObject* type = Py_TYPE(o.ptr());
   nb::handle type_object(reinterpret_cast<PyObject*>(type));
-  if (PyObject* functions = PyDict_GetItemWithError(registry, type_object.ptr())) {
+  if (PyObject* functions = registered(type)) {
     if (!PyTuple_Check(functions) || PyTuple_GET_SIZE(functions) != 2) {
       core::fail<core::TypeError>("register_tree_node", "the entry of ",
           nb::cast<std::string>(type_object.attr("__name__")), " is no pair of functions.");
@@ -142,9 +156,6 @@ bool Tree::add_container_subclass(nb::handle o, Leaves& leaves) {
     nodes_.push_back({Kind::registered, 0, nb::borrow(PyTuple_GET_ITEM(parts.ptr(), 1)), unflatten});
     add_children(children.ptr(), leaves);
     return true;
-  }
-  if (PyErr_Occurred()) {
-    throw nb::python_error();
   }
   if (PyTuple_Check(o.ptr())) {
     nb::object fields = fields_of(type_object, PyTuple_GET_SIZE(o.ptr()));
@@ -422,9 +433,15 @@ void Tree::spread(size_t& at, nb::handle prefix, const Spread& words, const std:
 }
 
 void bind_trees(nb::module_& m) {
-  nb::dict classes;
-  m.attr("_tree_nodes") = classes;
-  registry = classes.ptr();
+  registry = nb::dict().release().ptr();
+  class_attribute = PyUnicode_InternFromString("__mlx_tree_node__");
+  m.def(
+      "_tree_node",
+      [](nb::handle cls) -> nb::object {
+        PyObject* found = PyType_Check(cls.ptr()) ? registered(reinterpret_cast<PyTypeObject*>(cls.ptr())) : nullptr;
+        return found ? nb::borrow(found) : nb::none();
+      },
+      nb::arg("cls"), nb::sig("def _tree_node(cls: type[typing.Any]) -> typing.Any"));
   m.def(
       "register_tree_node",
       [](nb::handle cls, nb::handle flatten, nb::handle unflatten) {
@@ -432,7 +449,11 @@ void bind_trees(nb::module_& m) {
           core::fail<core::TypeError>("register_tree_node", "cls is ", shown(cls), "; it should be a class.");
         }
         nb::object functions = nb::make_tuple(flatten, unflatten);
-        if (PyDict_SetItem(registry, cls.ptr(), functions.ptr())) {
+        bool fixed = PyType_HasFeature(reinterpret_cast<PyTypeObject*>(cls.ptr()), Py_TPFLAGS_IMMUTABLETYPE) ||
+                     !PyType_HasFeature(reinterpret_cast<PyTypeObject*>(cls.ptr()), Py_TPFLAGS_HEAPTYPE);
+        int failed = fixed ? PyDict_SetItem(registry, cls.ptr(), functions.ptr())
+                           : PyType_Type.tp_setattro(cls.ptr(), class_attribute, functions.ptr());
+        if (failed) {
           throw nb::python_error();
         }
       },

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "mlx_core/small_vector.h"
+#include "python/src/traverse.h"
 
 namespace nb = nanobind;
 
@@ -32,6 +33,14 @@ class Tree {
 
   // New containers of the same types around the leaves, of which there are leaf_count().
   nb::object build(std::span<const nb::object> leaves) const;
+
+  // Shows the collector what it owns.
+  void traverse(Traversal& owned) const {
+    for (const Node& node : nodes_) {
+      owned(node.keys);
+      owned(node.origin);
+    }
+  }
 
   // Appends what tells this structure from others: bytes, and objects to be compared by ==.
   void describe(std::string& bytes, Leaves& objects) const;
@@ -94,7 +103,7 @@ class Tree {
   bool builds_ = true;
 };
 
-// mx.register_tree_node.
+// mx.register_tree_node. What it is given is kept on the class, so that the class can be collected.
 void bind_trees(nb::module_& m);
 
 } // namespace mlx::python

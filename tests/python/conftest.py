@@ -1,7 +1,11 @@
 """Options of the whole suite. The grids have tens of thousands of cells: by default a stratified sample of them runs, chosen by
-a hash of each cell's id, with at least one cell of every (test, op). `--all` runs every cell."""
+a hash of each cell's id and of the commit, with at least one cell of every (test, op): another commit runs other cells.
+`--all` runs every cell; `--strata KEY` those of the run whose header says KEY."""
 
-import zlib
+import hashlib
+import os
+import pathlib
+import subprocess
 from collections import defaultdict
 
 import pytest
@@ -9,6 +13,8 @@ import pytest
 
 def pytest_addoption(parser):
     parser.addoption("--all", action="store_true", help="run every cell of the grids, not a sample, and the slow comparisons")
+    parser.addoption("--strata", default=os.environ.get("MLX_TEST_STRATA"), metavar="KEY",
+                     help="which sample of the grids: that of the commit by default (also MLX_TEST_STRATA)")
     parser.addoption("--programs", type=int, help="how many random programs test_random_programs.py runs")
     parser.addoption("--seed", type=int, default=0, help="of the first random program")
 
@@ -16,6 +22,25 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "grid(keep): many cells; this fraction of them runs without --all")
     config.addinivalue_line("markers", "everything: runs only with --all")
+    if not config.getoption("--strata"):
+        config.option.strata = _commit()  # before workers are started, which get the options
+
+
+def pytest_report_header(config):
+    return None if config.getoption("--all") else f"strata of the grids: --strata {config.getoption('--strata')}"
+
+
+def _commit():
+    """The commit of the checkout; without one a hash of the tests."""
+    folder = pathlib.Path(__file__).parent
+    try:
+        return subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=folder, check=True, capture_output=True,
+                              text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        digest = hashlib.sha256()
+        for path in sorted(folder.glob("*.py")):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()[:12]
 
 
 @pytest.fixture
@@ -24,7 +49,8 @@ def run_all(request):
 
 
 def _hash(item):
-    return zlib.crc32(item.nodeid.rsplit("/", 1)[-1].encode())
+    key = item.config.getoption("--strata")
+    return hashlib.blake2b(f"{key} {item.nodeid.rsplit('/', 1)[-1]}".encode(), digest_size=8).digest()
 
 
 def _stratum(item):
