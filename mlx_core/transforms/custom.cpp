@@ -390,11 +390,9 @@ std::vector<array> call_with_rules(const VectorFunction& fun, const std::vector<
     return fun(args);
   }
   install_function_rules();
-  keep_rules({&rules, 1});
   std::shared_ptr<const FunctionBody> body = trace_function(fun, args);
   if (!rules->closed && (rules->jvp || rules->vjp) && rules_outlive_lanes()) {
     ClosedCall call = close_rules(std::move(body), args, *rules);
-    keep_rules({&call.rules, 1});
     body = trace_function(call.fun, call.args);
     return applied_many(make_primitive<Custom>(without_captured(body), call.rules), operands_of(*body, call.args));
   }

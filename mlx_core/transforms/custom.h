@@ -26,26 +26,26 @@ struct CustomRules {
       vjp;
   // Used when only arguments that it answers for are mapped.
   std::function<Mapped(const std::vector<array>& inputs, const MapAxes& axes)> vmap;
-  // What the rules refer to without owning it.
-  std::shared_ptr<const RuleObjects> objects;
+  // What the rules refer to without owning it: all of them; and each.
+  std::shared_ptr<const RuleObjects> objects, jvp_objects, vjp_objects, vmap_objects;
   std::vector<std::shared_ptr<const CustomRules>> parts;
   std::vector<std::shared_ptr<const FunctionBody>> bodies;
 };
 
-// How a node refers to its rules: it does not own them, for they may refer to an array whose graph it is part of. Only
-// an open transform asks for them, and they are kept while one is open; whoever keeps primitives for later transforms
-// (a recording) keeps their rules, too.
+// How a node refers to its rules: it owns them only while a transform is open, which alone asks for them, for they may
+// refer to an array whose graph the node is part of. Whoever keeps primitives for later transforms (a recording) keeps
+// their rules, too.
 class RulesRef {
  public:
   explicit RulesRef(const std::shared_ptr<const CustomRules>& rules);
-  const CustomRules* operator->() const; // valid while a transform is open
+  const CustomRules* operator->() const; // valid while somebody has them
   const CustomRules* get() const { return address_; }
   std::shared_ptr<const CustomRules> lock() const { return rules_.lock(); }
 
  private:
   const CustomRules* address_;
   std::weak_ptr<const CustomRules> rules_;
-  std::shared_ptr<const CustomRules> owned_; // made where no transform is open, for one that is open on another thread
+  std::shared_ptr<struct OwnedRules> owned_;
 };
 
 // --- custom_rules.cpp ---
@@ -54,7 +54,7 @@ class Plan;
 std::vector<std::shared_ptr<const CustomRules>> rules_in(const Plan& plan);
 // The same of a body.
 std::vector<std::shared_ptr<const CustomRules>> rules_in(const FunctionBody& body);
-// Called when nodes of such a plan or body are made: open transforms may ask them.
+// Called when nodes of such a plan or body are made again: open transforms may ask them.
 void keep_rules(std::span<const std::shared_ptr<const CustomRules>> rules);
 // Whether no transform will ask for the rules of a call that is made now.
 bool rules_are_unneeded(std::span<const array> args);

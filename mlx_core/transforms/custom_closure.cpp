@@ -112,6 +112,7 @@ ClosedCall close_rules(
         in.insert(in.end(), results.begin(), results.end());
         return recorded(std::move(in), primals);
       };
+      closed->vjp_objects.reset(); // which may refer to lanes
     } catch (const std::exception&) { // it runs again, and fails, if somebody asks for it
       closed->closed = false;
     }
@@ -139,9 +140,13 @@ ClosedCall close_rules(
         }
         return recorded(std::move(in), primals);
       };
+      closed->jvp_objects.reset();
     } catch (const std::exception&) {
       closed->closed = false;
     }
+  }
+  if (closed->closed && !closed->vmap) {
+    closed->objects.reset();
   }
   call.rules = std::move(closed);
   // The arguments, those that only the rules use, and what the function captures: the latter again as captured arrays.

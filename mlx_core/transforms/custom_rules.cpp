@@ -10,10 +10,15 @@ namespace mlx::core {
 
 using SharedRules = std::shared_ptr<const CustomRules>;
 
-RulesRef::RulesRef(const SharedRules& rules) : address_(rules.get()), rules_(rules) {
-  if (Frame::open().empty()) {
-    owned_ = rules;
-  }
+struct OwnedRules final : Frame::Forgetful {
+  explicit OwnedRules(SharedRules rules) : rules(std::move(rules)) {}
+  void forget() override { rules.reset(); }
+  SharedRules rules;
+};
+
+RulesRef::RulesRef(const SharedRules& rules)
+    : address_(rules.get()), rules_(rules), owned_(std::make_shared<OwnedRules>(rules)) {
+  Frame::forget_later(owned_);
 }
 
 const CustomRules* RulesRef::operator->() const {

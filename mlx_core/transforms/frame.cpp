@@ -14,7 +14,34 @@ namespace {
 
 std::atomic<uint64_t> next_frame{1};
 thread_local std::vector<Frame*> open_frames;
-thread_local std::set<std::shared_ptr<const void>> kept_while_open;
+// To be done when no frame is open any more.
+struct AtEnd {
+  std::set<std::shared_ptr<const void>> kept;
+  std::vector<std::weak_ptr<Frame::Forgetful>> forgetful;
+  size_t next_look = 64; // for those that are gone already
+
+  void add(const std::shared_ptr<Frame::Forgetful>& it) {
+    if (forgetful.size() >= next_look) {
+      std::erase_if(forgetful, [](const auto& other) { return other.expired(); });
+      next_look = 2 * forgetful.size() + 64;
+    }
+    forgetful.push_back(it);
+  }
+  ~AtEnd() {
+    for (const std::weak_ptr<Frame::Forgetful>& weak : forgetful) {
+      if (std::shared_ptr<Frame::Forgetful> it = weak.lock()) {
+        it->forget();
+      }
+    }
+  }
+};
+thread_local std::unique_ptr<AtEnd> at_end;
+AtEnd& needed_at_end() {
+  if (!at_end) {
+    at_end = std::make_unique<AtEnd>();
+  }
+  return *at_end;
+}
 
 // Of all threads: an array may be evaluated on another thread than the one that traces it.
 struct OpenIds {
@@ -57,9 +84,9 @@ Frame::Frame(Kind kind) : kind_(kind), id_(next_frame.fetch_add(1)) {
 
 Frame::~Frame() {
   open_frames.pop_back();
-  std::set<std::shared_ptr<const void>> unneeded; // let go outside of the lock: it may be the user's
+  std::unique_ptr<AtEnd> ended; // let go outside of the lock: it may be the user's
   if (open_frames.empty()) {
-    unneeded.swap(kept_while_open);
+    ended = std::move(at_end);
   }
   OpenIds& open = open_ids();
   std::lock_guard lock(open.mutex);
@@ -75,7 +102,13 @@ bool Frame::will_reverse() {
 
 void Frame::keep(std::shared_ptr<const void> needed) {
   if (!open_frames.empty()) {
-    kept_while_open.insert(std::move(needed));
+    needed_at_end().kept.insert(std::move(needed));
+  }
+}
+
+void Frame::forget_later(const std::shared_ptr<Forgetful>& it) {
+  if (!open_frames.empty()) {
+    needed_at_end().add(it);
   }
 }
 

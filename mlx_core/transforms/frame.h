@@ -42,6 +42,12 @@ class Frame {
   static bool will_reverse();
   // Keeps `needed` until no frame is open on this thread. Nothing is kept when none is open now.
   static void keep(std::shared_ptr<const void> needed);
+  // Calls forget() then, if it is still there.
+  struct Forgetful {
+    virtual ~Forgetful() = default;
+    virtual void forget() = 0;
+  };
+  static void forget_later(const std::shared_ptr<Forgetful>& it);
 
  private:
   Kind kind_;

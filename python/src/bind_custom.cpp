@@ -84,10 +84,10 @@ class CustomFunction {
       return called(fun, args, kwargs);
     }
     std::vector<array> arrays;
-    auto objects = make_locked<PythonRules>(args, kwargs, arrays, *vjp_, *jvp_, *vmap_);
-    TracedCall& call = objects->call;
+    auto held = make_locked<PythonCall>(args, kwargs, arrays);
+    TracedCall& call = held->call;
     auto fun = [&](const std::vector<array>& in) { return call.run(*fun_, in); };
-    std::vector<array> outputs = core::call_with_rules(fun, arrays, rules(objects));
+    std::vector<array> outputs = core::call_with_rules(fun, arrays, rules(held));
     return call.output->build(outputs);
   }
 
@@ -124,14 +124,20 @@ class CustomFunction {
     return callable;
   }
 
-  // The rules refer to what `objects` owns, so that the collector sees each reference once.
-  std::shared_ptr<const core::CustomRules> rules(const std::shared_ptr<PythonRules>& objects) const {
+  // A Python function beside the rules that call it, so that the collector sees each reference once.
+  static const nb::object* hold(const nb::object& rule, std::shared_ptr<const core::RuleObjects>& place) {
+    auto held = make_locked<PythonRule>(rule);
+    place = held;
+    return &held->rule;
+  }
+
+  std::shared_ptr<const core::CustomRules> rules(const std::shared_ptr<PythonCall>& held) const {
     auto rules = std::make_shared<core::CustomRules>();
-    const TracedCall* call = &objects->call;
-    rules->objects = objects;
+    const TracedCall* call = &held->call;
+    rules->objects = held;
     rules->ruled = call->positional.array_count();
     if (jvp_.is_valid()) {
-      rules->jvp = [call, rule = &objects->jvp](const std::vector<array>& primals, const core::Tangents& tangents) {
+      rules->jvp = [call, rule = hold(*jvp_, rules->jvp_objects)](const std::vector<array>& primals, const core::Tangents& tangents) {
         nb::object positional = call->positional.build(primals);
         nb::object directions = call->positional.build(std::span<const std::optional<array>>(tangents));
         nb::object result = called(*rule, nb::make_tuple(argument_or_tuple(positional), argument_or_tuple(directions)),
@@ -144,7 +150,7 @@ class CustomFunction {
       };
     }
     if (vjp_.is_valid()) {
-      rules->vjp = [call, rule = &objects->vjp](const std::vector<array>& primals, const std::vector<array>& cotangents,
+      rules->vjp = [call, rule = hold(*vjp_, rules->vjp_objects)](const std::vector<array>& primals, const std::vector<array>& cotangents,
                        const std::vector<array>& outputs) {
         nb::object positional = call->positional.build(primals);
         nb::object result = called(*rule,
@@ -160,7 +166,7 @@ class CustomFunction {
       };
     }
     if (vmap_.is_valid()) {
-      rules->vmap = [call, rule = &objects->vmap](const std::vector<array>& inputs, const core::MapAxes& axes) {
+      rules->vmap = [call, rule = hold(*vmap_, rules->vmap_objects)](const std::vector<array>& inputs, const core::MapAxes& axes) {
         return mapped(*call, *rule, inputs, axes);
       };
     }

@@ -27,9 +27,11 @@ struct RulesObject {
     if (rules.use_count() != 1) {
       return;
     }
-    if (rules->objects.use_count() == 1) {
-      if (auto* python = dynamic_cast<const PythonRules*>(rules->objects.get())) {
-        python->traverse(owned);
+    for (auto* objects : {&rules->objects, &rules->jvp_objects, &rules->vjp_objects, &rules->vmap_objects}) {
+      if (objects->use_count() == 1) {
+        if (auto* python = dynamic_cast<const PythonObjects*>(objects->get())) {
+          python->traverse(owned);
+        }
       }
     }
     for (const Rules& part : rules->parts) {

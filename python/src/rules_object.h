@@ -10,20 +10,19 @@ namespace nb = nanobind;
 
 namespace mlx::python {
 
-// What the rules of one call of a custom_function refer to.
-struct PythonRules final : core::RuleObjects {
-  PythonRules(nb::handle args, nb::handle kwargs, std::vector<array>& arrays, const nb::object& vjp,
-      const nb::object& jvp, const nb::object& vmap)
-      : call(args, kwargs, arrays), vjp(vjp), jvp(jvp), vmap(vmap) {}
-  void traverse(Traversal& owned) const {
-    call.traverse(owned);
-    owned(vjp);
-    owned(jvp);
-    owned(vmap);
-  }
-
+// Python objects that rules refer to.
+struct PythonObjects : core::RuleObjects {
+  virtual void traverse(Traversal& owned) const = 0;
+};
+struct PythonCall final : PythonObjects {
+  PythonCall(nb::handle args, nb::handle kwargs, std::vector<array>& arrays) : call(args, kwargs, arrays) {}
+  void traverse(Traversal& owned) const override { call.traverse(owned); }
   TracedCall call;
-  const nb::object vjp, jvp, vmap;
+};
+struct PythonRule final : PythonObjects {
+  explicit PythonRule(nb::object rule) : rule(std::move(rule)) {}
+  void traverse(Traversal& owned) const override { owned(rule); }
+  const nb::object rule;
 };
 
 // The object that owns these rules; there is one for all recordings that need them.

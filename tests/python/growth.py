@@ -48,16 +48,16 @@ def per_round(call, calls, rounds):
     return found
 
 
-def growth(call, calls=30, rounds=4, warm_up=20):
-    """What a call adds in the long run, by unit. A leak grows in every round; what grows in some only is a cache that fills
-    or memory that is laid out anew. A round must add at least one unit for each second call to count, as the measuring itself
-    and other threads are not always still."""
+def growth(call, calls=20, rounds=3, warm_up=20, attempts=6):
+    """What a call adds in the long run, by unit. A leak grows in every round of every attempt; what grows in some only is a
+    cache that fills, or memory that is laid out anew. A round must add at least a unit for each second call to count, as the
+    measuring itself and other threads are not always still."""
     for _ in range(warm_up):
         call()
     counts()
-    # The cycle collector and the caches settle in the first rounds.
-    rows = per_round(call, calls, rounds)
-    if any(min(column) > 0 for column in zip(*rows)):
-        rows = per_round(call, calls, rounds)
-    least = [min(column) for column in zip(*rows)]
-    return {unit: n / calls for unit, n in zip(UNITS, least) if n >= calls / 2}
+    for _ in range(attempts):
+        least = [min(column) for column in zip(*per_round(call, calls, rounds))]
+        found = {unit: n / calls for unit, n in zip(UNITS, least) if n >= calls / 2}
+        if not found:
+            break
+    return found
