@@ -43,6 +43,15 @@ def _commit():
         return digest.hexdigest()[:12]
 
 
+@pytest.fixture(scope="module")
+def settled_heap():
+    """What the session holds by now is left out of collections: going through it would take longer than the tests do."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture
 def run_all(request):
     return request.config.getoption("--all")

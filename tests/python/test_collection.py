@@ -7,6 +7,8 @@ import weakref
 import mlx.core as mx
 import pytest
 
+pytestmark = pytest.mark.usefixtures("settled_heap")
+
 X = mx.ones((8,))
 BATCH = mx.ones((3, 8))
 mx.eval(X, BATCH)
