@@ -2,6 +2,7 @@
 a hash of each cell's id and of the commit, with at least one cell of every (test, op): another commit runs other cells.
 `--all` runs every cell; `--strata KEY` those of the run whose header says KEY."""
 
+import gc
 import hashlib
 import os
 import pathlib
