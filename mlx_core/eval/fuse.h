@@ -64,10 +64,10 @@ class Group {
   size_t outside_edges_ = 0; // operands that are not members: at least as many as sources
   bool may_donate_ = true;   // no member is traced
   bool has_donated_ = false;
-  std::vector<Source> sources_;   // while running
-  std::vector<int32_t> table_;    // open addressing: indices of sources_ by node
-  // The operands of members, and those of sinks, in order: numbers of sources, or ~ those of members. In run(): slots of
-  // the program.
+  std::vector<Source> sources_; // while running
+  std::vector<int32_t> table_;  // open addressing: indices of sources_ by node
+  // The operands of members, and those of sinks, in order: numbers of sources, or ~ those of members. In run(): slots
+  // of the program.
   std::vector<int32_t> edges_, sink_edges_;
   std::vector<int32_t> last_use_; // by slot: index of the last step that reads it
   std::vector<int32_t> free_scratch_;

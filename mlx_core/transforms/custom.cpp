@@ -111,8 +111,7 @@ class LinearRule {
 
 class Custom final : public Function {
  public:
-  Custom(std::shared_ptr<const FunctionBody> body, SharedRules rules)
-      : Function(std::move(body)), rules_(rules) {}
+  Custom(std::shared_ptr<const FunctionBody> body, SharedRules rules) : Function(std::move(body)), rules_(rules) {}
 
   const char* name() const override { return "CustomFunction"; }
   void visit(ParamVisitor& v) const override {

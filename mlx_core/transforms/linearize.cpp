@@ -11,9 +11,8 @@ namespace {
 
 // The push-forward of fun at the primals. Its parameters are the tangents; everything computed from the primals is
 // captured.
-std::shared_ptr<const FunctionBody> linear_map(
-    const VectorFunction& fun, const std::vector<array>& primals, std::vector<array>& outputs,
-    std::vector<std::shared_ptr<const CustomRules>>& rules) {
+std::shared_ptr<const FunctionBody> linear_map(const VectorFunction& fun, const std::vector<array>& primals,
+    std::vector<array>& outputs, std::vector<std::shared_ptr<const CustomRules>>& rules) {
   Frame frame(Frame::Kind::trace);
   auto body = std::make_shared<FunctionBody>();
   Tangents tangents;

@@ -1,8 +1,8 @@
 // custom_function and checkpoint: Python functions recorded as one node, with rules of the user's or without.
 #include "mlx_core/error.h"
+#include "mlx_core/trace_level.h"
 #include "mlx_core/transforms.h"
 #include "mlx_core/transforms/custom.h"
-#include "mlx_core/trace_level.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/container_changes.h"
 #include "python/src/descent.h"
@@ -79,8 +79,8 @@ class CustomFunction {
   nb::object call(nb::args args, nb::kwargs kwargs) const {
     bool has_rules = vjp_.is_valid() || jvp_.is_valid() || vmap_.is_valid();
     bool any_transform = core::detail::oldest_open_frame.load() != UINT64_MAX; // on any thread
-    if (!has_rules || !any_transform) { // nobody will ask for the rules
-      nb::object fun = *fun_; // kept while it runs
+    if (!has_rules || !any_transform) {                                        // nobody will ask for the rules
+      nb::object fun = *fun_;                                                  // kept while it runs
       return called(fun, args, kwargs);
     }
     std::vector<array> arrays;
@@ -137,7 +137,8 @@ class CustomFunction {
     rules->objects = held;
     rules->ruled = call->positional.array_count();
     if (jvp_.is_valid()) {
-      rules->jvp = [call, rule = hold(*jvp_, rules->jvp_objects)](const std::vector<array>& primals, const core::Tangents& tangents) {
+      rules->jvp = [call, rule = hold(*jvp_, rules->jvp_objects)](
+                       const std::vector<array>& primals, const core::Tangents& tangents) {
         nb::object positional = call->positional.build(primals);
         nb::object directions = call->positional.build(std::span<const std::optional<array>>(tangents));
         nb::object result = called(*rule, nb::make_tuple(argument_or_tuple(positional), argument_or_tuple(directions)),
@@ -150,8 +151,8 @@ class CustomFunction {
       };
     }
     if (vjp_.is_valid()) {
-      rules->vjp = [call, rule = hold(*vjp_, rules->vjp_objects)](const std::vector<array>& primals, const std::vector<array>& cotangents,
-                       const std::vector<array>& outputs) {
+      rules->vjp = [call, rule = hold(*vjp_, rules->vjp_objects)](const std::vector<array>& primals,
+                       const std::vector<array>& cotangents, const std::vector<array>& outputs) {
         nb::object positional = call->positional.build(primals);
         nb::object result = called(*rule,
             nb::make_tuple(
@@ -166,9 +167,8 @@ class CustomFunction {
       };
     }
     if (vmap_.is_valid()) {
-      rules->vmap = [call, rule = hold(*vmap_, rules->vmap_objects)](const std::vector<array>& inputs, const core::MapAxes& axes) {
-        return mapped(*call, *rule, inputs, axes);
-      };
+      rules->vmap = [call, rule = hold(*vmap_, rules->vmap_objects)](const std::vector<array>& inputs,
+                        const core::MapAxes& axes) { return mapped(*call, *rule, inputs, axes); };
     }
     return rules;
   }

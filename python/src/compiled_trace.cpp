@@ -221,9 +221,8 @@ std::vector<core::Spec> CompiledTrace::specs_of(const CallKey& key) const {
 }
 
 bool CompiledTrace::hold(const std::vector<Surrounding>& surroundings) {
-  return std::all_of(surroundings.begin(), surroundings.end(), [](const Surrounding& s) {
-    return s.fits(read(s.handle));
-  });
+  return std::all_of(
+      surroundings.begin(), surroundings.end(), [](const Surrounding& s) { return s.fits(read(s.handle)); });
 }
 
 bool CompiledTrace::fits(const CallKey& key) const {

@@ -12,7 +12,7 @@ namespace mlx::python {
 namespace {
 
 // Python objects that the slow paths need; the module owns them.
-PyObject* registry = nullptr; // dict: class -> (flatten, unflatten), for built-in classes, which live for ever
+PyObject* registry = nullptr;        // dict: class -> (flatten, unflatten), for built-in classes, which live for ever
 PyObject* class_attribute = nullptr; // of other classes: (flatten, unflatten)
 
 // (flatten, unflatten), borrowed; null for a class that is not registered.

@@ -13,7 +13,6 @@ import pytest
 
 import cases
 import growth
-import samples
 
 pytestmark = pytest.mark.usefixtures("settled_heap")
 
