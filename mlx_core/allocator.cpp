@@ -3,14 +3,17 @@
 
 #include <pthread.h>
 #include <unistd.h>
+#include <algorithm>
 #include <bit>
+#include <cstdio>
 #include <cstdlib>
 #include <mutex>
 #include <new>
 
-#include "mlx_core/error.h"
-
 namespace mlx::core {
+
+std::atomic<size_t> detail::bytes_in_use{0};
+std::atomic<size_t> detail::bytes_to_look_at{0};
 
 namespace {
 
@@ -54,9 +57,10 @@ void release_block(Buffer* buffer);
 
 struct Cache {
   std::mutex mutex;
-  Buffer* free[class_count] = {}; // linked through `owner`
-  size_t active = 0, peak = 0, cached = 0;
-  size_t memory_limit = physical_memory() / 4 * 3;
+  Buffer* free[class_count] = {};                     // linked through `owner`
+  std::atomic<size_t>& active = detail::bytes_in_use; // written under the mutex
+  size_t peak = 0, cached = 0;
+  std::atomic<size_t> memory_limit = physical_memory() / 4 * 3;
   size_t cache_limit = physical_memory() / 4;
 
   void drop_all() {
@@ -106,21 +110,22 @@ struct Cache {
         raw = std::aligned_alloc(alignment, header_bytes + capacity);
       }
       if (!raw) {
-        fail<std::runtime_error>("allocate", "no memory for ", bytes, " bytes; ", active, " bytes are in use.");
+        throw OutOfMemory(bytes, active);
       }
       block = make_block(raw);
     }
     block->references.store(1, std::memory_order_relaxed);
     block->size = bytes;
-    active += capacity;
-    peak = std::max(peak, active);
+    size_t now = active.load(std::memory_order_relaxed) + capacity;
+    active.store(now, std::memory_order_relaxed);
+    peak = std::max(peak, now);
     return block;
   }
 
   void give(Buffer* block) {
     size_t c = class_of(block->size), capacity = class_bytes(c);
     std::lock_guard lock(mutex);
-    active -= capacity;
+    active.store(active.load(std::memory_order_relaxed) - capacity, std::memory_order_relaxed);
     if (c < small_classes) {
       block->owner = free[c];
       free[c] = block;
@@ -150,29 +155,45 @@ void release_block(Buffer* buffer) { cache().give(buffer); }
 
 } // namespace
 
+OutOfMemory::OutOfMemory(size_t wanted, size_t active) {
+  std::snprintf(
+      text_, sizeof text_, "[allocate] There is no memory for %zu bytes; arrays hold %zu bytes.", wanted, active);
+}
+
 BufferRef allocate(size_t bytes) {
   if (bytes > (size_t{1} << 47)) {
-    fail<std::runtime_error>("allocate", "no memory for ", bytes, " bytes.");
+    throw OutOfMemory(bytes, get_active_memory());
   }
   return BufferRef(cache().take(bytes));
 }
 
+namespace {
+std::atomic<size_t> foreign{0};
+}
+
 BufferRef adopt(void* data, size_t bytes, void* owner, void (*release)(void* owner)) {
-  struct Foreign : Buffer {
+  struct Adopted : Buffer {
     void (*release_owner)(void*);
   };
-  auto* buffer = new Foreign;
+  auto* buffer = new Adopted;
   buffer->data = data;
   buffer->size = bytes;
   buffer->pinned = true;
   buffer->owner = owner;
   buffer->release_owner = release;
+  foreign.fetch_add(bytes, std::memory_order_relaxed);
   buffer->release = [](Buffer* b) {
-    auto* foreign = static_cast<Foreign*>(b);
-    foreign->release_owner(foreign->owner);
-    delete foreign;
+    auto* adopted = static_cast<Adopted*>(b);
+    foreign.fetch_sub(b->size, std::memory_order_relaxed);
+    adopted->release_owner(adopted->owner);
+    delete adopted;
   };
   return BufferRef(buffer);
+}
+
+bool memory_is_tight(size_t more) {
+  const Cache& c = cache();
+  return c.active.load(std::memory_order_relaxed) + more > c.memory_limit.load(std::memory_order_relaxed);
 }
 
 size_t get_active_memory() {
@@ -191,13 +212,15 @@ size_t get_cache_memory() {
   std::lock_guard lock(cache().mutex);
   return cache().cached;
 }
+size_t get_foreign_memory() { return foreign.load(std::memory_order_relaxed); }
 size_t get_memory_limit() {
   std::lock_guard lock(cache().mutex);
   return cache().memory_limit;
 }
 size_t set_memory_limit(size_t limit) {
   std::lock_guard lock(cache().mutex);
-  return std::exchange(cache().memory_limit, limit);
+  detail::bytes_to_look_at.store(0);
+  return cache().memory_limit.exchange(limit);
 }
 size_t set_cache_limit(size_t limit) {
   std::lock_guard lock(cache().mutex);

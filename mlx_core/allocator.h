@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <utility>
 
 namespace mlx::core {
@@ -48,16 +49,35 @@ class BufferRef {
   Buffer* buffer_ = nullptr;
 };
 
-// Uninitialised host memory, 64-byte aligned. Throws std::runtime_error naming the size when there is none left.
+// No memory of the size that what() names. MemoryError in Python.
+class OutOfMemory : public std::bad_alloc {
+ public:
+  OutOfMemory(size_t wanted, size_t active);
+  const char* what() const noexcept override { return text_; }
+
+ private:
+  char text_[120];
+};
+
+// Uninitialised host memory, 64-byte aligned. Throws OutOfMemory when there is none left.
 BufferRef allocate(size_t bytes);
 // Memory that somebody else owns; release(owner) is called when the last reference goes.
 BufferRef adopt(void* data, size_t bytes, void* owner, void (*release)(void* owner));
 
-// Figures in bytes; limits return the previous value.
+namespace detail {
+extern std::atomic<size_t> bytes_in_use;     // get_active_memory(), cheaply
+extern std::atomic<size_t> bytes_to_look_at; // above this, what pending nodes keep alive matters; 0: to be set anew
+} // namespace detail
+
+// Whether this many bytes more would exceed the memory limit. Cheap: to be asked before each step of an evaluation.
+bool memory_is_tight(size_t more);
+
+// Figures in bytes, of memory that allocate() gave; limits return the previous value.
 size_t get_active_memory();
 size_t get_peak_memory();
 void reset_peak_memory();
 size_t get_cache_memory();
+size_t get_foreign_memory(); // what adopt() was given: memory of others that arrays keep alive
 size_t set_memory_limit(size_t limit);
 size_t get_memory_limit();
 size_t set_cache_limit(size_t limit);

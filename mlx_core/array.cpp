@@ -6,6 +6,8 @@
 #include <limits>
 #include <new>
 
+#include "mlx_core/eval/pressure.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/node_pool.h"
 #include "mlx_core/primitive.h"
 #include "mlx_core/trace_level.h"
@@ -42,11 +44,16 @@ MLX_FAST_THREAD_LOCAL uint32_t current_origin = 0;
 std::atomic<OriginHook> origin_hook{nullptr};
 
 MLX_FAST_THREAD_LOCAL uint64_t level_floor = 0;
+MLX_FAST_THREAD_LOCAL uint32_t nodes_made = 0;
 
 } // namespace
 
 LevelFloor::LevelFloor(uint64_t level) : outer_(std::exchange(level_floor, level)) {}
 LevelFloor::~LevelFloor() { level_floor = outer_; }
+
+namespace {
+Node::Extra& out_of_memory();
+}
 
 void detail::destroy(Node* node) {
   node->level = reinterpret_cast<uintptr_t>(doomed);
@@ -58,10 +65,31 @@ void detail::destroy(Node* node) {
   while (Node* next = doomed) {
     doomed = reinterpret_cast<Node*>(next->level);
     next->detach();
-    delete next->extra;
+    if (next->extra && next->extra != &out_of_memory()) {
+      delete next->extra;
+    }
     free_node(next);
   }
   destroying = false;
+}
+
+namespace {
+
+// Of nodes whose error found no memory.
+Node::Extra& out_of_memory() {
+  static Node::Extra& extra = *new Node::Extra{std::make_exception_ptr(std::bad_alloc()), {}, std::nullopt};
+  return extra;
+}
+[[maybe_unused]] Node::Extra& made_early = out_of_memory();
+
+} // namespace
+
+void Node::keep_error(std::exception_ptr error) noexcept {
+  try {
+    ensure_extra().error = std::move(error);
+  } catch (const std::bad_alloc&) {
+    extra = &out_of_memory();
+  }
 }
 
 void Node::detach() {
@@ -72,16 +100,44 @@ void Node::detach() {
   primitive = PrimitiveRef();
 }
 
+Node::Detached Node::take_operands() {
+  Detached out;
+  out.operands.reserve(operand_count);
+  for (array& operand : operands()) {
+    out.operands.push_back(std::move(operand));
+  }
+  operand_count = 0;
+  out.primitive = std::exchange(primitive, PrimitiveRef());
+  return out;
+}
+
 // --- making arrays ---
 
-array array::make(PrimitiveRef primitive, Spec spec, std::span<const array> operands) {
+namespace {
+
+Node* new_application(PrimitiveRef primitive, Spec spec, std::span<const array> operands) {
+  if (++nodes_made % 256 == 0) { // transforms and recordings build graphs for as long as these are large
+    throw_if_interrupted();
+  }
   Node* node = new_node(operands.size());
   array* slot = node->operand_storage();
   node->level = level_floor;
+  // Of what is pending behind the operands, the longest counts in full and the others up to a limit: a sum over all
+  // would count shared parts again and again, and double at each step of h = h + f(h).
+  constexpr uint32_t most_of_another = 16;
+  uint32_t longest = 0, others = 0;
+  const Node* last = nullptr;
   for (const array& operand : operands) {
+    const Node* from = operand.node();
     new (slot++) array(operand);
-    node->level = std::max(node->level, operand.node()->level);
+    node->level = std::max(node->level, from->level);
+    if (from != last && !from->available()) {
+      others += std::min(std::min<uint32_t>(from->pending, longest), most_of_another);
+      longest = std::max<uint32_t>(longest, from->pending);
+    }
+    last = from;
   }
+  node->pending = static_cast<uint16_t>(std::min<uint32_t>(1 + longest + others, UINT16_MAX));
   node->dtype = spec.dtype;
   node->shape = std::move(spec.shape);
   node->primitive = std::move(primitive);
@@ -89,7 +145,15 @@ array array::make(PrimitiveRef primitive, Spec spec, std::span<const array> oper
   if (OriginHook hook = origin_hook.load(std::memory_order_relaxed); hook && !current_origin) [[unlikely]] {
     node->origin = hook();
   }
-  return array(node);
+  return node;
+}
+
+} // namespace
+
+array array::make(PrimitiveRef primitive, Spec spec, std::span<const array> operands) {
+  array made(new_application(std::move(primitive), std::move(spec), operands));
+  relieve_pressure(made);
+  return made;
 }
 
 array array::make(PrimitiveRef primitive, Spec spec, std::initializer_list<array> operands) {
@@ -97,7 +161,7 @@ array array::make(PrimitiveRef primitive, Spec spec, std::initializer_list<array
 }
 
 std::vector<array> array::make_many(PrimitiveRef primitive, Specs specs, std::span<const array> operands) {
-  array application = make(std::move(primitive), Spec{Shape{}, bool_}, operands);
+  array application(new_application(std::move(primitive), Spec{Shape{}, bool_}, operands));
   Node::Extra& extra = application.node()->ensure_extra();
   std::vector<array> outputs;
   for (size_t i = 0; i < specs.size(); ++i) {
@@ -118,6 +182,7 @@ array::array(BufferRef buffer, int64_t offset, Shape shape, Strides strides, Dty
 }
 
 array array::uninitialized(Shape shape, Dtype dtype) {
+  check_shape("array", shape);
   array out(new_node(0));
   out.node_->dtype = dtype;
   out.node_->shape = std::move(shape);

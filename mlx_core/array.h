@@ -104,7 +104,7 @@ class array {
   Dim size() const { return size_of(shape()); }
   Dtype dtype() const;
   int itemsize() const { return dtype().size(); }
-  size_t nbytes() const { return static_cast<size_t>(static_cast<int64_t>(size())) * static_cast<size_t>(itemsize()); }
+  size_t nbytes() const { return bytes_of(size(), itemsize()); }
   uintptr_t id() const { return reinterpret_cast<uintptr_t>(node_); }
 
   // Computes the value. Throws what computing it threw.
@@ -140,6 +140,12 @@ class array {
   void allocate();
   void share(const array& source, Strides strides, int64_t offset_elements = 0);
   void set_storage(BufferRef buffer, int64_t offset_bytes, Strides strides);
+  // Inside eval: row-major memory that holds the operand's values, to be changed in part. It is the operand's own
+  // memory when nobody else needs that and the primitive named the operand as reusable_operand(); a copy otherwise.
+  // Everything that can fail or be interrupted without losing the operand comes before this call.
+  void begin_with(const array& operand);
+  // Only takes the memory over; false where it cannot. For kernels that may write where they read.
+  bool take_over(const array& operand);
 
  private:
   explicit array(Node* adopted) noexcept : node_(adopted) {}
@@ -160,6 +166,7 @@ using Tangents = SmallVector<Tangent, 3>;
 struct Node {
   enum class State : uint8_t {
     lazy,      // not computed
+    claimed,   // an evaluation is computing it, and alone reads its operands
     available, // data is there
     failed,    // computing it threw; `extra->error` says what
   };
@@ -188,11 +195,11 @@ struct Node {
   PrimitiveRef primitive;
   Extra* extra = nullptr;
 
-  // Scratch of the evaluation in progress (its mutex owns these).
-  int32_t eval_index = -1;
-  int32_t eval_group = -1;
-  int32_t eval_uses = 0;
-  int32_t eval_slot = -1;
+  // Which evaluation has claimed it (0: none), and where that keeps its notes of it: see eval/claims.h.
+  std::atomic<uint32_t> owner{0};
+  uint32_t eval_index = 0;
+  // About how many nodes are to be computed for this one, itself included; at most 65535. See eval/pressure.h.
+  uint16_t pending = 0;
 
   array* operand_storage() { return reinterpret_cast<array*>(this + 1); }
   std::span<array> operands() { return {operand_storage(), operand_count}; }
@@ -207,8 +214,16 @@ struct Node {
     }
     return *extra;
   }
+  // Makes it known why this could not be computed; when there is no memory to say so, that is what it says.
+  void keep_error(std::exception_ptr error) noexcept;
   // Lets the operands and the primitive go; nested releases do not recurse.
   void detach();
+  // Like detach(), but what was held goes when the result does.
+  struct Detached {
+    std::vector<array> operands;
+    PrimitiveRef primitive;
+  };
+  Detached take_operands();
 };
 
 // The element conversion behind scalars, full and item: from a C++ value to any dtype.

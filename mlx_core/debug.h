@@ -17,7 +17,8 @@ class NonFiniteError : public std::runtime_error {
 };
 
 // While one of these exists, evaluations (of all threads) compute one operation at a time and fail with a
-// NonFiniteError where NaN or infinity comes out of finite operands. The error names the operation, and as far as its
+// NonFiniteError where NaN or infinity comes out of finite operands, and where a derivative of 0 that no mask explains
+// hides an infinite or NaN slope. The error names the operation, and as far as its
 // origin is known the line, the pass and the lane.
 class FiniteCheck {
  public:

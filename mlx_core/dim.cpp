@@ -18,14 +18,10 @@ SymbolTrace& current() {
 
 int64_t compute(char op, int64_t a, int64_t b) {
   switch (op) {
-    case '+': return a + b;
-    case '-': return a - b;
-    case '*': return a * b;
-    default:
-      if (b == 0) {
-        throw std::invalid_argument("[Dim] Division of a size by zero.");
-      }
-      return a / b;
+    case '+': return checked_add(a, b);
+    case '-': return checked_subtract(a, b);
+    case '*': return checked_multiply(a, b);
+    default: return checked_divide(a, b);
   }
 }
 
@@ -44,11 +40,11 @@ Dim SymbolTrace::add(Expression expression) {
     const Expression& e = expressions_[i];
     if (expression.op != 's' && e.op == expression.op && e.left.value_ == expression.left.value_ &&
         e.right.value_ == expression.right.value_) {
-      return Dim(std::numeric_limits<int64_t>::min() + static_cast<int64_t>(i));
+      return Dim::expression_at(i);
     }
   }
   expressions_.push_back(expression);
-  return Dim(std::numeric_limits<int64_t>::min() + static_cast<int64_t>(expressions_.size()) - 1);
+  return Dim::expression_at(expressions_.size() - 1);
 }
 
 int64_t SymbolTrace::evaluate(Dim d, const std::vector<int64_t>& sizes) const {
@@ -94,6 +90,12 @@ Dim Dim::combine(char op, Dim a, Dim b) {
   SymbolTrace& trace = current();
   auto hint = [&](Dim d) { return d.is_symbolic() ? SymbolTrace::at(trace, d).hint : d.value_; };
   return trace.add({op, a, b, compute(op, hint(a), hint(b))});
+}
+
+void Dim::out_of_range(int64_t value, bool is_signed) {
+  throw SizeError(SizeError::no_op,
+      "the size " + (is_signed ? std::to_string(value) : std::to_string(static_cast<uint64_t>(value))) +
+          " is out of range.");
 }
 
 int64_t Dim::concrete() const {

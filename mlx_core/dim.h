@@ -6,7 +6,10 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <type_traits>
 #include <vector>
+
+#include "mlx_core/size_arithmetic.h"
 
 namespace mlx::core {
 
@@ -14,7 +17,13 @@ class Dim {
  public:
   constexpr Dim() : value_(0) {}
   template <std::integral T>
-  constexpr Dim(T value) : value_(static_cast<int64_t>(value)) {}
+  constexpr Dim(T value) : value_(static_cast<int64_t>(value)) {
+    if constexpr (sizeof(T) == sizeof(int64_t)) {
+      if (std::is_signed_v<T> ? value_ < symbolic_below : value_ < 0) [[unlikely]] {
+        out_of_range(value_, std::is_signed_v<T>);
+      }
+    }
+  }
 
   // A fresh symbol of the trace that is open on this thread, with the size seen while tracing as its hint.
   static Dim symbol(int64_t hint);
@@ -24,11 +33,19 @@ class Dim {
   constexpr operator int64_t() const { return is_symbolic() ? concrete() : value_; }
   std::string to_string() const;
 
-  friend constexpr Dim operator+(Dim a, Dim b) { return plain(a, b) ? Dim(a.value_ + b.value_) : combine('+', a, b); }
-  friend constexpr Dim operator-(Dim a, Dim b) { return plain(a, b) ? Dim(a.value_ - b.value_) : combine('-', a, b); }
-  friend constexpr Dim operator*(Dim a, Dim b) { return plain(a, b) ? Dim(a.value_ * b.value_) : combine('*', a, b); }
+  friend constexpr Dim operator+(Dim a, Dim b) {
+    return plain(a, b) ? Dim(checked_add(a.value_, b.value_)) : combine('+', a, b);
+  }
+  friend constexpr Dim operator-(Dim a, Dim b) {
+    return plain(a, b) ? Dim(checked_subtract(a.value_, b.value_)) : combine('-', a, b);
+  }
+  friend constexpr Dim operator*(Dim a, Dim b) {
+    return plain(a, b) ? Dim(checked_multiply(a.value_, b.value_)) : combine('*', a, b);
+  }
   // Rounds toward zero, as for int64.
-  friend constexpr Dim operator/(Dim a, Dim b) { return plain(a, b) ? Dim(a.value_ / b.value_) : combine('/', a, b); }
+  friend constexpr Dim operator/(Dim a, Dim b) {
+    return plain(a, b) ? Dim(checked_divide(a.value_, b.value_)) : combine('/', a, b);
+  }
   friend constexpr bool operator==(Dim a, Dim b) {
     // The same expression is equal without a guard.
     return a.value_ == b.value_ || (!plain(a, b) && static_cast<int64_t>(a) == static_cast<int64_t>(b));
@@ -82,7 +99,14 @@ class Dim {
  private:
   friend class SymbolTrace;
   // Values below this bound are the indices of expressions in the open trace: no real size is near it.
-  static constexpr int64_t symbolic_below = std::numeric_limits<int64_t>::min() / 2;
+  static constexpr int64_t symbolic_below = std::numeric_limits<int64_t>::min() + (int64_t{1} << 40);
+  // A number that is no size, as what it was before the conversion.
+  [[noreturn]] static void out_of_range(int64_t value, bool is_signed);
+  static constexpr Dim expression_at(size_t index) {
+    Dim out;
+    out.value_ = std::numeric_limits<int64_t>::min() + static_cast<int64_t>(index);
+    return out;
+  }
 
   static constexpr bool plain(Dim a, Dim b) { return !a.is_symbolic() && !b.is_symbolic(); }
   static Dim combine(char op, Dim a, Dim b);

@@ -13,6 +13,7 @@
 #include "mlx_core/graph.h"
 #include "mlx_core/jacobian.h"
 #include "mlx_core/ops.h"
+#include "mlx_core/print.h"
 #include "mlx_core/random.h"
 #include "mlx_core/registry.h"
 #include "mlx_core/sparse_jacobian.h"

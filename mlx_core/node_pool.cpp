@@ -58,7 +58,8 @@ Shared& shared() {
   return instance;
 }
 
-// Takes the pool out of the shared ones when the thread exits. Apart from the pool, so that reading that needs no guard.
+// Takes the pool out of the shared ones when the thread exits. Apart from the pool, so that reading that needs no
+// guard.
 struct PoolOwner {
   bool exists = false;
   ~PoolOwner() {

@@ -50,10 +50,8 @@ std::vector<array> divmod(const array& a, const array& b, StreamOrDevice s = {})
 array power(const array& a, const array& b, StreamOrDevice s = {});
 array maximum(const array& a, const array& b, StreamOrDevice s = {});
 array minimum(const array& a, const array& b, StreamOrDevice s = {});
-// 0 where a is 0, whatever b; else a * b. How tangents and cotangents meet derivatives.
+// 0 where either is 0, whatever the other; else a * b. How tangents, cotangents and derivatives meet in the chain rule.
 array zero_times(const array& a, const array& b, StreamOrDevice s = {});
-// 0 where either is 0, whatever the other. How tangents meet tangents.
-array zero_product(const array& a, const array& b, StreamOrDevice s = {});
 array negative(const array& a, StreamOrDevice s = {});
 array positive(const array& a, StreamOrDevice s = {});
 array abs(const array& a, StreamOrDevice s = {});
@@ -63,7 +61,7 @@ array sqrt(const array& a, StreamOrDevice s = {});
 array rsqrt(const array& a, StreamOrDevice s = {});
 array reciprocal(const array& a, StreamOrDevice s = {});
 array clip(const array& a, const std::optional<array>& a_min, const std::optional<array>& a_max, StreamOrDevice s = {});
-array nan_to_num(const array& a, float nan = 0, std::optional<float> posinf = {}, std::optional<float> neginf = {},
+array nan_to_num(const array& a, double nan = 0, std::optional<double> posinf = {}, std::optional<double> neginf = {},
     StreamOrDevice s = {});
 array where(const array& condition, const array& x, const array& y, StreamOrDevice s = {});
 
@@ -121,10 +119,25 @@ array zeros_like(const array& a, StreamOrDevice s = {});
 array ones(const Shape& shape, Dtype dtype = float32, StreamOrDevice s = {});
 array ones_like(const array& a, StreamOrDevice s = {});
 array arange(double start, double stop, double step, Dtype dtype, StreamOrDevice s = {});
+// Whole numbers are exact, however large.
+namespace detail {
+__extension__ typedef __int128 int128_t;
+array arange(int128_t start, int128_t stop, int128_t step, Dtype dtype, StreamOrDevice s);
+array linspace(int128_t start, int128_t stop, int num, Dtype dtype, bool endpoint, StreamOrDevice s);
+} // namespace detail
+template <std::integral Start, std::integral Stop, std::integral Step>
+array arange(Start start, Stop stop, Step step, Dtype dtype, StreamOrDevice s = {}) {
+  return detail::arange(start, stop, step, dtype, s);
+}
 array arange(double start, double stop, StreamOrDevice s = {});
 array arange(int stop, StreamOrDevice s = {});
 array linspace(
     double start, double stop, int num = 50, Dtype dtype = float32, bool endpoint = true, StreamOrDevice s = {});
+template <std::integral Start, std::integral Stop>
+array linspace(
+    Start start, Stop stop, int num = 50, Dtype dtype = float32, bool endpoint = true, StreamOrDevice s = {}) {
+  return detail::linspace(start, stop, num, dtype, endpoint, s);
+}
 array eye(int n, int m, int k, Dtype dtype = float32, StreamOrDevice s = {});
 array eye(int n, StreamOrDevice s = {});
 array identity(int n, Dtype dtype = float32, StreamOrDevice s = {});
@@ -282,7 +295,7 @@ array diff(const array& a, int n = 1, int axis = -1, StreamOrDevice s = {});
 
 // --- products ---
 array matmul(const array& a, const array& b, StreamOrDevice s = {});
-array addmm(const array& c, const array& a, const array& b, float alpha = 1, float beta = 1, StreamOrDevice s = {});
+array addmm(const array& c, const array& a, const array& b, double alpha = 1, double beta = 1, StreamOrDevice s = {});
 
 // --- padding and rearranging ---
 // low[i] elements are added before axis axes[i], and high[i] behind. mode: "constant" (value), "edge", "reflect",

@@ -5,6 +5,7 @@
 
 #include "mlx_core/ops.h"
 #include "mlx_core/ops/batching.h"
+#include "mlx_core/registry.h"
 
 namespace mlx::core {
 
@@ -20,8 +21,38 @@ PrimitiveRef self(const Primitive& p) {
   return PrimitiveRef(&p);
 }
 
+namespace {
+
+// For errors: the name of an op that makes such nodes.
+const char* op_name(const Primitive& primitive) {
+  for (const OpInfo* op : registered_ops()) {
+    if (op->primitive && std::strcmp(op->primitive, primitive.name()) == 0) {
+      return op->name;
+    }
+  }
+  return primitive.name();
+}
+
+// What infer() says, if there can be such arrays.
+Specs checked_specs(const Primitive& primitive, Operands operands) {
+  try {
+    Specs specs = primitive.infer(operands);
+    for (const Spec& spec : specs) {
+      check_shape(SizeError::no_op, spec.shape);
+    }
+    return specs;
+  } catch (const SizeError& error) {
+    if (error.names_op()) {
+      throw;
+    }
+    error.rethrow_in(op_name(primitive));
+  }
+}
+
+} // namespace
+
 array applied(const PrimitiveRef& primitive, std::span<const array> operands) {
-  Specs specs = primitive->infer(operands);
+  Specs specs = checked_specs(*primitive, operands);
   return array::make(primitive, std::move(specs[0]), operands);
 }
 array applied(const PrimitiveRef& primitive, std::initializer_list<array> operands) {
@@ -31,7 +62,7 @@ std::vector<array> applied_many(const PrimitiveRef& primitive, std::span<const a
   if (primitive->output_count() == 1) {
     return {applied(primitive, operands)};
   }
-  return array::make_many(primitive, primitive->infer(operands), operands);
+  return array::make_many(primitive, checked_specs(*primitive, operands), operands);
 }
 
 bool accepts(Dtypes set, Dtype dtype) {

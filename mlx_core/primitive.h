@@ -114,6 +114,8 @@ class Primitive {
   // Operands are evaluated; outputs have shape and dtype, and get their storage here.
   virtual void eval_cpu(Operands operands, std::span<array> outputs) const = 0;
   virtual void eval_gpu(Operands operands, std::span<array> outputs) const;
+  // The operand whose memory the first output takes over when nobody else needs it (array::begin_with); -1: none.
+  virtual int reusable_operand() const { return -1; }
 
   // Tangents of the outputs, given those of the operands (nullopt: zero). outputs are this application's own.
   virtual Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const = 0;

@@ -22,7 +22,7 @@ Strides row_major_strides(const Shape& shape) {
   int64_t step = 1;
   for (size_t i = shape.size(); i-- > 0;) {
     strides[i] = step;
-    step *= static_cast<int64_t>(shape[i]);
+    step = checked_multiply(step, shape[i]);
   }
   return strides;
 }
@@ -47,11 +47,25 @@ std::string to_string(const Axes& axes) {
   return parenthesised(axes, [](int a) { return std::to_string(a); });
 }
 
+void check_shape(std::string_view op, const Shape& shape) {
+  if (is_possible(shape)) [[likely]] {
+    return;
+  }
+  for (Dim d : shape) {
+    if (!d.is_symbolic() && d < 0) {
+      throw SizeError(op, "shape " + to_string(shape) + " has a negative length.");
+    }
+  }
+  throw SizeError(op, "shape " + to_string(shape) + " is too large: an array has at most " +
+                          std::to_string(most_elements) + " elements (axes of length 0 do not count here).");
+}
+
 Shape broadcast_shapes(const char* op, const Shape& a, const Shape& b) {
   const Shape& longer = a.size() >= b.size() ? a : b;
   const Shape& shorter = a.size() >= b.size() ? b : a;
   Shape out = longer;
   size_t shift = longer.size() - shorter.size();
+  bool grows = false; // has more elements than `longer`
   for (size_t i = 0; i < shorter.size(); ++i) {
     Dim x = longer[shift + i], y = shorter[i];
     auto surely_one = [](Dim d) { return !d.is_symbolic() && d == 1; }; // needs no guard on the other
@@ -60,13 +74,18 @@ Shape broadcast_shapes(const char* op, const Shape& a, const Shape& b) {
     }
     if (surely_one(x)) {
       out[shift + i] = y;
+      grows = true;
     } else if (x == y || y == 1) {
       continue;
     } else if (x == 1) {
       out[shift + i] = y;
+      grows = true;
     } else {
       fail(op, "Shapes ", a, " and ", b, " cannot be broadcast: axis lengths must be equal or 1.");
     }
+  }
+  if (grows) {
+    check_shape(op, out);
   }
   return out;
 }

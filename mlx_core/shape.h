@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "mlx_core/dim.h"
 #include "mlx_core/small_vector.h"
@@ -17,6 +18,24 @@ using Sizes = SmallVector<int64_t, 4>; // a shape whose entries are known number
 // The product of the axis lengths; 1 for a scalar.
 Dim size_of(const Shape& shape);
 Sizes sizes_of(const Shape& shape);
+// Throws a SizeError that names op where a length is negative, or where the lengths, without those that are 0, multiply
+// to more than most_elements: so the strides of every array, and the product of any of its axes, can be represented.
+// Symbolic lengths are checked when they are known.
+void check_shape(std::string_view op, const Shape& shape);
+// Whether check_shape is content.
+inline bool is_possible(const Shape& shape) {
+  int64_t count = 1;
+  for (Dim d : shape) {
+    if (d.is_symbolic()) [[unlikely]] {
+      continue;
+    }
+    int64_t length = d;
+    if (length < 0 || __builtin_mul_overflow(count, length == 0 ? 1 : length, &count)) [[unlikely]] {
+      return false;
+    }
+  }
+  return count <= most_elements;
+}
 // Strides of a row-major layout.
 Strides row_major_strides(const Shape& shape);
 // "(2,3)", as errors print it.

@@ -25,7 +25,10 @@ std::pair<std::vector<array>, std::vector<array>> jvp(
     const VectorFunction& fun, const std::vector<array>& primals, const std::vector<array>& tangents);
 std::pair<array, array> jvp(const std::function<array(const array&)>& fun, const array& primal, const array& tangent);
 
-// The first output must be a scalar; its gradient with respect to the arguments numbered argnums.
+// Throws TypeError unless an output of this dtype has a gradient: a real floating one. A complex one would lose a part
+// of it, an integer one all, without a word.
+void check_gradient_of(const char* op, Dtype output);
+// The first output must be a real floating scalar; its gradient with respect to the arguments numbered argnums.
 using ValueAndGradFunction =
     std::function<std::pair<std::vector<array>, std::vector<array>>(const std::vector<array>&)>;
 ValueAndGradFunction value_and_grad(const VectorFunction& fun, const std::vector<int>& argnums = {0});
@@ -57,7 +60,8 @@ std::function<array(const array&, const array&)> vmap(const std::function<array(
 // fun, but a derivative computes again what happens inside instead of keeping it: less memory for more work.
 VectorFunction checkpoint(const VectorFunction& fun);
 
-// fun with rules of its own. Each may be left out: it then follows from fun itself. Gradients with respect to arrays
+// fun with rules of its own. Each may be left out: of vjp and jvp one follows from the other, as its transpose, and
+// what no rule is given for from fun itself. Gradients with respect to arrays
 // that fun captures follow from fun, too. The forms are those of MLX; custom.h has one that says which tangents are
 // zero. vjp: (primals, cotangents, outputs) -> cotangents of the primals.
 using VjpRule = std::function<std::vector<array>(

@@ -40,5 +40,18 @@ def lines():
         yield f"| `{op['name']}` | {op['summary'].replace('|', chr(92) + '|')} | {ACCEPTS[op['accepts']]} | {derivative(op)} |"
 
 
+    yield ""
+    yield "## Second names"
+    yield ""
+    yield "As MLX has them, for NumPy and the Array API:"
+    pairs = [f"`{name}` is `{function.__name__}`" for name, function in vars(mx).items() if is_second(name, function)]
+    yield ", ".join(sorted(pairs)) + "."
+
+
+def is_second(name: str, function: object) -> bool:
+    own = getattr(function, "__name__", name)
+    return not name.startswith("_") and own != name and getattr(mx, own, None) is function and hasattr(function, "__nb_signature__")
+
+
 if __name__ == "__main__":
     print("\n".join(lines()))

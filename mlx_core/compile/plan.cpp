@@ -3,6 +3,8 @@
 
 #include <unordered_map>
 
+#include "mlx_core/interrupt.h"
+
 namespace mlx::core {
 
 Plan::Plan(const Frame& frame, std::span<const array> outputs, std::vector<array>& captured) {
@@ -17,7 +19,9 @@ Plan::Plan(const Frame& frame, std::span<const array> outputs, std::vector<array
       captured.push_back(a);
     }
   };
+  InterruptPoll poll(4096);
   for (size_t i = placeholders; i < tape.nodes().size(); ++i) {
+    poll();
     for (const array& operand : tape.nodes()[i]->operands()) {
       capture(operand);
     }
@@ -30,6 +34,7 @@ Plan::Plan(const Frame& frame, std::span<const array> outputs, std::vector<array
 
   for (size_t i = placeholders; i < tape.nodes().size(); ++i) {
     Node* node = tape.nodes()[i];
+    poll();
     if (const Project* projection = Tape::projection(node)) {
       slots.emplace(node, slots.at(node->operands()[0].node()) + projection->index());
       continue;

@@ -2,12 +2,15 @@
 #include "mlx_core/compile/record.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <mutex>
 #include <numeric>
+#include <optional>
+#include <string>
+#include <unordered_map>
 
 #include "mlx_core/compile/shapeless.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/random.h"
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/closed_body.h"
@@ -19,10 +22,13 @@ namespace mlx::core {
 
 namespace {
 
-// Scalars such as the 2 in 2 * x, by their bits.
-bool is_same_constant(const array& a, const array& b) {
-  return a.is_available() && b.is_available() && a.ndim() == 0 && b.ndim() == 0 && a.dtype() == b.dtype() &&
-         std::memcmp(a.raw_data(), b.raw_data(), static_cast<size_t>(a.itemsize())) == 0;
+// Dtype and value of a scalar such as the 2 in 2 * x.
+std::optional<std::string> scalar_bits(const array& a) {
+  if (!a.is_available() || a.ndim() != 0) {
+    return std::nullopt;
+  }
+  std::string bits(1, static_cast<char>(a.dtype().val));
+  return bits.append(static_cast<const char*>(a.raw_data()), static_cast<size_t>(a.itemsize()));
 }
 
 // For each input of a plan whose last ones are these constants: itself, or an earlier one that is the same constant.
@@ -30,10 +36,14 @@ std::vector<int32_t> same_inputs(size_t inputs, const std::vector<array>& consta
   std::vector<int32_t> same(inputs);
   std::iota(same.begin(), same.end(), 0);
   size_t before = inputs - constants.size();
+  std::unordered_map<std::string, int32_t> first; // by dtype and bits
+  InterruptPoll poll(4096);
   for (size_t i = 0; i < constants.size(); ++i) {
-    auto is_same = [&](const array& a) { return is_same_constant(a, constants[i]); };
-    auto twin = std::find_if(constants.begin(), constants.begin() + static_cast<ptrdiff_t>(i), is_same);
-    same[before + i] = static_cast<int32_t>(before + static_cast<size_t>(twin - constants.begin()));
+    poll();
+    if (std::optional<std::string> bits = scalar_bits(constants[i])) {
+      auto number = static_cast<int32_t>(before + i);
+      same[before + i] = first.emplace(std::move(*bits), number).first->second;
+    }
   }
   return same;
 }
@@ -131,7 +141,8 @@ std::vector<array> replay(
     static const array& unused = *new array(0.0f);
     return run(unused);
   }
-  static std::mutex one_at_a_time; // two calls must not draw the same numbers
+  // Two calls must not draw the same numbers. A signal handler may come in between.
+  static std::recursive_mutex one_at_a_time;
   std::lock_guard lock(one_at_a_time);
   std::vector<array> outputs = run(random::state());
   random::set_state(outputs.back());

@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "mlx_core/compile/plan.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/ops/linear.h"
 
 namespace mlx::core {
@@ -30,7 +31,9 @@ void Plan::simplify(std::span<const int32_t> same_input) {
   std::unordered_multimap<uint64_t, size_t> seen;
   std::vector<Step> kept;
   int32_t next = static_cast<int32_t>(input_count_);
+  InterruptPoll poll(1024);
   for (Step& step : steps_) {
+    poll();
     uint64_t hash = hash_of(*step.primitive);
     for (int32_t& operand : step.operands) {
       operand = slot_of[static_cast<size_t>(operand)];

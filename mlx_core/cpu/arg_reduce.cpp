@@ -9,14 +9,16 @@
 #include "mlx_core/cpu/copy_block.h"
 #include "mlx_core/cpu/reduce_kernels.h"
 #include "mlx_core/cpu/thread_pool.h"
+#include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
 namespace {
 
 constexpr int64_t task_elements = 32 << 10;
 constexpr int64_t serial_elements = 64 << 10;
-constexpr int64_t strip = 256;     // columns at once
-constexpr int64_t scan_limit = 16; // shorter rows are scanned directly
+constexpr int64_t strip = 256;           // columns at once
+constexpr int64_t scan_limit = 16;       // shorter rows are scanned directly
+constexpr int64_t looks_after = 1 << 18; // elements, for an interrupt
 
 template <typename T>
 inline auto value_of(T x) {
@@ -100,7 +102,9 @@ void arg_row(const Layout& layout, const T* row, T* buffer, uint32_t* out) {
   decltype(value_of(T())) best, candidate;
   int64_t best_first = 0;
   layout.k->block(block_at(0), std::min(reduce_block, n), &best);
+  InterruptPoll poll(looks_after);
   for (int64_t first = reduce_block; first < n && !is_nan(best); first += reduce_block) {
+    poll(reduce_block);
     layout.k->block(block_at(first), std::min(reduce_block, n - first), &candidate);
     if (improves<max>(candidate, best)) best = candidate, best_first = first;
   }
@@ -113,7 +117,9 @@ template <bool max, typename T>
 void arg_columns(const Layout& layout, const T* in, int64_t width, uint32_t* index) {
   decltype(value_of(T())) best[strip];
   for (int64_t j = 0; j < width; ++j) best[j] = value_of(in[j]), index[j] = 0;
+  InterruptPoll poll(looks_after);
   for (int64_t r = 1; r < layout.length; ++r) {
+    poll(width);
     const T* row = in + r * layout.stride;
     auto step = [&](int64_t j) {
       auto x = value_of(row[j]);

@@ -130,11 +130,11 @@ struct Divide {
     return hn::Div(a, b);
   }
 };
-// MLX's: the floor of the rounded quotient, so 5 // 0 is infinity
-struct FloorDivide {
+// 0 for equal operands, infinities too
+struct Gap {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V a, V b) const {
-    return Floor()(d, hn::Div(a, b));
+    return hn::IfThenZeroElse(hn::Eq(a, b), hn::Sub(a, b));
   }
 };
 // NaN in either operand gives NaN
@@ -153,20 +153,14 @@ struct Minimum {
 struct ZeroTimes {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V a, V b) const {
-    return hn::IfThenZeroElse(hn::Eq(a, hn::Zero(d)), hn::Mul(a, b));
+    const V zero = hn::Zero(d);
+    return hn::IfThenZeroElse(hn::Or(hn::Eq(a, zero), hn::Eq(b, zero)), hn::Mul(a, b));
   }
 };
 struct ZeroDivide {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V a, V b) const {
-    return hn::IfThenZeroElse(hn::Eq(a, hn::Zero(d)), hn::Div(a, b));
-  }
-};
-struct ZeroProduct {
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, V a, V b) const {
-    const V zero = hn::Zero(d);
-    return hn::IfThenZeroElse(hn::Or(hn::Eq(a, zero), hn::Eq(b, zero)), hn::Mul(a, b));
+    return hn::IfThenZeroElse(hn::Or(hn::Eq(a, hn::Zero(d)), hn::IsInf(b)), hn::Div(a, b));
   }
 };
 struct Copysign {

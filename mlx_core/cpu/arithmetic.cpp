@@ -50,12 +50,11 @@ Kernel find_arithmetic(Body body, Dtype dtype) {
     case Body::subtract: return float_map2<Subtract>(dtype);
     case Body::multiply: return float_map2<Multiply>(dtype);
     case Body::divide: return float_map2<Divide>(dtype);
-    case Body::floor_divide: return float_map2<FloorDivide>(dtype);
+    case Body::gap: return float_map2<Gap>(dtype);
     case Body::maximum: return float_map2<Maximum>(dtype);
     case Body::minimum: return float_map2<Minimum>(dtype);
     case Body::zero_times: return float_map2<ZeroTimes>(dtype);
     case Body::zero_divide: return float_map2<ZeroDivide>(dtype);
-    case Body::zero_product: return float_map2<ZeroProduct>(dtype);
     case Body::copysign: return find_copysign(dtype);
     case Body::nextafter: return find_nextafter(dtype);
     default: return nullptr;

@@ -38,12 +38,6 @@ struct ComplexSquare {
 struct ComplexZeroTimes {
   template <class Z>
   static Z apply(Z a, Z b) {
-    return a == Z{0} ? Z{0} : product(a, b);
-  }
-};
-struct ComplexZeroProduct {
-  template <class Z>
-  static Z apply(Z a, Z b) {
     return (a == Z{0}) | (b == Z{0}) ? Z{0} : product(a, b);
   }
 };
@@ -75,12 +69,6 @@ HWY_INLINE auto is_zero(D d, V a) {
   return hn::And(hn::Eq(a, zero), hn::Eq(hn::Reverse2(d, a), zero));
 }
 struct ComplexZeroTimes {
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, V a, V b) const {
-    return hn::IfThenZeroElse(is_zero(d, a), ComplexMultiply()(d, a, b));
-  }
-};
-struct ComplexZeroProduct {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V a, V b) const {
     return hn::IfThenZeroElse(hn::Or(is_zero(d, a), is_zero(d, b)), ComplexMultiply()(d, a, b));
@@ -133,10 +121,10 @@ struct ComplexArithmetic {
       case Body::rint: return &on_parts<&map1<bodies::HWY_NAMESPACE::Rint, T>>;
       case Body::add: return &on_parts<&map2<bodies::HWY_NAMESPACE::Add, T>>;
       case Body::subtract: return &on_parts<&map2<bodies::HWY_NAMESPACE::Subtract, T>>;
+      case Body::gap: return &on_parts<&map2<bodies::HWY_NAMESPACE::Gap, T>>;
       case Body::multiply: return complex_map2<ComplexMultiply, T>;
       case Body::square: return complex_map1<ComplexSquare, T>;
       case Body::zero_times: return complex_map2<ComplexZeroTimes, T>;
-      case Body::zero_product: return complex_map2<ComplexZeroProduct, T>;
       case Body::maximum: return &loop2<Maximum, Z, Z>;
       case Body::minimum: return &loop2<Minimum, Z, Z>;
       case Body::abs: return &loop1<Abs, T, Z>;

@@ -30,7 +30,7 @@ Z quotient(Z a, Z b) {
   return {(a.real() * ratio + a.imag()) * scale, (a.imag() * ratio - a.real()) * scale};
 }
 
-Z zero_quotient(Z a, Z b) { return a == 0.0 ? Z{0} : quotient(a, b); }
+Z zero_quotient(Z a, Z b) { return a == 0.0 || std::isinf(b.real()) || std::isinf(b.imag()) ? Z{0} : quotient(a, b); }
 Z reciprocal(Z z) { return quotient(1, z); }
 Z rsqrt(Z z) { return quotient(1, std::sqrt(z)); }
 

@@ -19,6 +19,7 @@ Kernel ask_families(Body body, Dtype dtype) {
   constexpr Kernel (*families[])(Body, Dtype) = {
       movement_kernel,
       arithmetic_kernel,
+      division_kernel,
       integer_kernel,
       complex_arithmetic_kernel,
       complex_function_kernel,

@@ -75,9 +75,9 @@ enum class Body : uint16_t {
   minimum,
   logaddexp,
   arctan2,
-  zero_times,   // a == 0 ? 0 : a * b, so that a zero cotangent hides an infinite or NaN derivative
-  zero_divide,  // a == 0 ? 0 : a / b
-  zero_product, // a == 0 or b == 0 ? 0 : a * b
+  gap,         // a == b ? 0 : a - b, so that equal infinities are no distance apart
+  zero_times,  // 0 where a or b is 0, whatever the other is: the product of the chain rule
+  zero_divide, // the same of a and 1 / b: 0 where a is 0 or b infinite
   hypot,
   nextafter,
   copysign,

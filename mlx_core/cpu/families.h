@@ -7,6 +7,7 @@ namespace mlx::core::cpu::bodies {
 
 // Each returns null for the pairs it does not define.
 Kernel arithmetic_kernel(Body body, Dtype dtype); // real floating
+Kernel division_kernel(Body body, Dtype dtype);   // floor_divide and remainder of real floating numbers
 Kernel integer_kernel(Body body, Dtype dtype);    // integers and bool
 Kernel complex_arithmetic_kernel(Body body, Dtype dtype);
 Kernel complex_function_kernel(Body body, Dtype dtype);

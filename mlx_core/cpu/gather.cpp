@@ -14,6 +14,7 @@ namespace {
 
 constexpr int64_t task_bytes = 64 << 10;
 constexpr int64_t serial_bytes = 128 << 10;
+constexpr int64_t large_bytes = 4 << 20;
 
 struct Item16 {
   uint64_t low, high;
@@ -84,16 +85,16 @@ void gather(const void* src_data, Ints src_shape, Ints src_strides, int item_siz
   Slice slice(slice_shape, src_strides, item_size);
   int64_t positions = product(index_shape), bytes = slice.size * item_size;
   if (positions == 0 || bytes == 0) return;
-  if (positions < 8 && bytes > serial_bytes) { // few large slices: each is copied by all threads
-    int64_t offsets[8];
-    read_offsets("gather", indices, index_shape, src_shape, src_strides, slice_shape, 0, positions, offsets);
+  if ((positions < 8 && bytes > serial_bytes) || bytes > large_bytes) { // large slices: each is copied by all threads
     std::vector<int64_t> dense(slice.shape.size());
     for (int64_t d = static_cast<int64_t>(dense.size()) - 1, stride = 1; d >= 0; --d) {
       dense[static_cast<size_t>(d)] = stride;
       stride *= slice.shape[static_cast<size_t>(d)];
     }
     for (int64_t i = 0; i < positions; ++i) {
-      copy_strided(src + offsets[i] * item_size, slice.strides, out + i * bytes, dense, slice.shape, item_size);
+      int64_t from;
+      read_offsets("gather", indices, index_shape, src_shape, src_strides, slice_shape, i, 1, &from);
+      copy_strided(src + from * item_size, slice.strides, out + i * bytes, dense, slice.shape, item_size);
     }
     return;
   }

@@ -1,16 +1,20 @@
 // The instruction set that kernels run on: the best of this CPU, or less when MLX_CPU_TARGETS says so.
 #include "mlx_core/cpu/instruction_set.h"
 
-#include <cstdlib>
+#include <algorithm>
 #include <string_view>
 
 #include "mlx_core/cpu/targets.h"
+#include "mlx_core/environment.h"
+#include "mlx_core/error.h"
 
 #include <hwy/highway.h>
 
 namespace mlx::core::cpu {
 
 namespace {
+
+constexpr const char* variable = "MLX_CPU_TARGETS";
 
 struct Level {
   std::string_view name;
@@ -20,10 +24,15 @@ struct Level {
 constexpr Level levels[] = {
     {"baseline", 0}, {"SSE4", HWY_SSE4}, {"NEON", HWY_NEON}, {"AVX2", HWY_AVX2}, {"AVX3", HWY_AVX3}};
 
-// While the library is loaded: the first kernel looked up fixes the choice.
+// Whether it names a level; the empty name, like none, restricts nothing.
+bool is_level(std::string_view name) {
+  return std::any_of(std::begin(levels), std::end(levels), [&](const Level& level) { return level.name == name; });
+}
+
+// While the library is loaded: the first kernel looked up fixes the choice. Nobody could catch an error here.
 [[gnu::constructor]] void restrict_targets() {
-  const char* wanted = std::getenv("MLX_CPU_TARGETS");
-  if (!wanted) {
+  std::string_view wanted = environment_variable(variable).value_or("");
+  if (!is_level(wanted)) {
     return;
   }
   int64_t above = 0;
@@ -47,6 +56,21 @@ std::vector<std::string> instruction_sets() {
   return names;
 }
 
-std::string instruction_set() { return instruction_sets().back(); }
+std::string instruction_set() {
+  // As it was when the library was loaded.
+  static const std::string malformed = [] {
+    std::optional<std::string_view> wanted = environment_variable(variable);
+    return std::string(wanted && !is_level(*wanted) ? *wanted : "");
+  }();
+  if (!malformed.empty()) {
+    std::string known;
+    for (const Level& level : levels) {
+      known += (known.empty() ? "" : ", ") + std::string(level.name);
+    }
+    fail("environment", variable, " is '", malformed, "'; it should be the best instruction set to use, one of ", known,
+        ", or not be set.");
+  }
+  return instruction_sets().back();
+}
 
 } // namespace mlx::core::cpu

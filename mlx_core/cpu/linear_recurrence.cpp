@@ -3,6 +3,7 @@
 #include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/lanes.h"
 #include "mlx_core/cpu/scan.h"
+#include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
 
@@ -32,7 +33,9 @@ struct Recurrence {
   void chains(int64_t o, int64_t w) const {
     auto [at_a, at_b, to] = lanes.offsets(o, w);
     C y[W] = {};
+    InterruptPoll poll(1 << 18); // elements
     for (int64_t i = 0; i < lanes.length; ++i, at_a += lanes.step[0], at_b += lanes.step[1], to += lanes.step[2]) {
+      poll(W);
       for (int k = 0; k < W; ++k) {
         y[k] = next(static_cast<C>(a[at_a + k * lanes.pitch[0]]), y[k], static_cast<C>(b[at_b + k * lanes.pitch[1]]));
         out[to + k * lanes.pitch[2]] = static_cast<T>(y[k]);
@@ -44,7 +47,9 @@ struct Recurrence {
     auto [at_a, at_b, to] = lanes.offsets(o, w);
     C y[widest_strip];
     std::fill_n(y, count, C(0));
+    InterruptPoll poll(1 << 18); // elements
     for (int64_t i = 0; i < lanes.length; ++i, at_a += lanes.step[0], at_b += lanes.step[1], to += lanes.step[2]) {
+      poll(count);
       auto element = [&](int64_t k) {
         y[k] = next(static_cast<C>(a[at_a + k]), y[k], static_cast<C>(b[at_b + k]));
         out[to + k] = static_cast<T>(y[k]);

@@ -6,12 +6,14 @@
 #include "mlx_core/cpu/lanes.h"
 #include "mlx_core/cpu/sort.h"
 #include "mlx_core/cpu/sort_keys.h"
+#include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
 
 namespace {
 
 constexpr int64_t sorted_below = 24, by_comparison_below = 64, wide_digits_from = 8192;
+constexpr int64_t looks_after = 1 << 17; // elements, for an interrupt
 
 template <typename K>
 class Parting {
@@ -37,7 +39,11 @@ class Parting {
       }
     }
     if (kth == first_ && kth > 0) { // what comes just before kth is on the other side of the bucket's edge
-      auto less = [&](uint32_t a, uint32_t b) { return before<K>(keys[a], keys[b]); };
+      InterruptPoll poll(looks_after);
+      auto less = [&](uint32_t a, uint32_t b) {
+        poll();
+        return before<K>(keys[a], keys[b]);
+      };
       std::iter_swap(std::max_element(order, order + kth, less), order + kth - 1);
     }
   }
@@ -50,10 +56,12 @@ class Parting {
   template <typename Item>
   bool narrow(Item item, int64_t kth, uint32_t* order) {
     K any = 0, all = static_cast<K>(~K(0));
-    for (int64_t i = 0; i < n_; ++i) {
-      any |= item(i).key;
-      all &= item(i).key;
-    }
+    in_interruptible_pieces(n_, looks_after, [&](int64_t first, int64_t end) {
+      for (int64_t i = first; i < end; ++i) {
+        any |= item(i).key;
+        all &= item(i).key;
+      }
+    });
     const int bits = n_ < wide_digits_from ? 8 : 11;
     const int shift = std::max(0, static_cast<int>(std::bit_width(static_cast<K>(any ^ all))) - bits);
     const uint32_t mask = (1u << bits) - 1;
@@ -67,9 +75,11 @@ class Parting {
     }
     std::array<uint32_t, 1 << 11> counts;
     std::fill_n(counts.begin(), mask + 1, 0);
-    for (int64_t i = 0; i < n_; ++i) {
-      ++counts[digit_of(item(i).key)];
-    }
+    in_interruptible_pieces(n_, looks_after, [&](int64_t first, int64_t end) {
+      for (int64_t i = first; i < end; ++i) {
+        ++counts[digit_of(item(i).key)];
+      }
+    });
     uint32_t digit = 0;
     int64_t below = 0;
     while (below + counts[digit] <= kth - first_) {
@@ -80,23 +90,29 @@ class Parting {
     }
     Numbered<K>* middle = middle_.data();
     size_t lows = 0, highs = static_cast<size_t>(n_ - 1), middles = 0;
-    for (int64_t i = 0; i < n_; ++i) {
-      const Numbered<K> one = item(i);
-      const uint32_t d = digit_of(one.key);
-      low[lows] = one.index;
-      low[highs] = one.index;
-      middle[middles] = one;
-      lows += static_cast<size_t>(d < digit); // offsets: GCC makes branches of pointers that advance like this
-      highs -= static_cast<size_t>(d > digit);
-      middles += static_cast<size_t>(d == digit);
-    }
+    in_interruptible_pieces(n_, looks_after, [&, low, middle, digit](int64_t first, int64_t end) {
+      for (int64_t i = first; i < end; ++i) {
+        const Numbered<K> one = item(i);
+        const uint32_t d = digit_of(one.key);
+        low[lows] = one.index;
+        low[highs] = one.index;
+        middle[middles] = one;
+        lows += static_cast<size_t>(d < digit); // offsets: GCC makes branches of pointers that advance like this
+        highs -= static_cast<size_t>(d > digit);
+        middles += static_cast<size_t>(d == digit);
+      }
+    });
     first_ += below;
     n_ = counts[digit];
     return true;
   }
 
   void part_middle(int64_t kth, uint32_t* order) {
-    auto less = [](const Numbered<K>& a, const Numbered<K>& b) { return before<K>(a.key, b.key); };
+    InterruptPoll poll(looks_after);
+    auto less = [&poll](const Numbered<K>& a, const Numbered<K>& b) {
+      poll();
+      return before<K>(a.key, b.key);
+    };
     auto begin = middle_.begin(), at = begin + (kth - first_);
     if (n_ < sorted_below) {
       std::sort(begin, begin + n_, less);
@@ -121,7 +137,9 @@ void part(const Lanes<2>& lanes, int64_t o, int64_t w, int64_t count, int64_t kt
   auto [from, to] = lanes.offsets(o, w);
   const int64_t n = lanes.length;
   auto keys = std::make_unique_for_overwrite<Key<T>[]>(static_cast<size_t>(n * count));
+  InterruptPoll poll(looks_after);
   for (int64_t i = 0; i < n; ++i) {
+    poll(count);
     for (int64_t k = 0; k < count; ++k) {
       keys[static_cast<size_t>(k * n + i)] = key_of_equals(in[from + i * lanes.step[0] + k * lanes.pitch[0]]);
     }
@@ -138,6 +156,7 @@ void part(const Lanes<2>& lanes, int64_t o, int64_t w, int64_t count, int64_t kt
     parting.part(keys.get() + k * n, n, kth, order.get() + k * n);
   }
   for (int64_t i = 0; i < n; ++i) {
+    poll(count);
     for (int64_t k = 0; k < count; ++k) {
       out[to + i * lanes.step[1] + k * lanes.pitch[1]] = order[static_cast<size_t>(k * n + i)];
     }

@@ -1,4 +1,4 @@
-// Bodies of power, logaddexp, hypot and the remainder of division. `Error:` is the largest measured, in ULP,
+// Bodies of power, logaddexp and hypot. `Error:` is the largest measured, in ULP,
 // float32 / float64.
 #if defined(MLX_CPU_POWER_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MLX_CPU_POWER_INL_H_
@@ -79,46 +79,6 @@ struct HypotFloat {
 };
 struct HypotDouble {
   static double apply(double x, double y) { return std::hypot(x, y); }
-};
-
-// The remainder with the divisor's sign, as Python's %
-struct RemainderScalar {
-  template <class T>
-  static T apply(T x, T y) {
-    const T r = std::fmod(x, y);
-    if (r == 0) {
-      return std::copysign(T{0}, y);
-    }
-    return (r < 0) != (y < 0) ? r + y : r;
-  }
-  template <class T>
-  T operator()(T x, T y) const {
-    return apply(x, y);
-  }
-};
-
-// In float64 lanes q y is exact for float32 operands with |x / y| < 2^28, so that r is.
-// Error: 0.5 / libm, exact but for the addition
-struct RemainderForFloat {
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, V x, V y) const {
-    const V r = hn::NegMulAdd(hn::Trunc(hn::Div(x, y)), y, x);
-    const auto zero = hn::Eq(r, hn::Zero(d));
-    const V sign_difference = hn::And(hn::Xor(r, y), hn::SignBit(d));
-    const auto opposite = hn::Ne(hn::Or(sign_difference, constant(d, 1.0)), constant(d, 1.0));
-    return hn::IfThenElse(zero, hn::CopySign(r, y), hn::IfThenElse(opposite, hn::Add(r, y), r));
-  }
-};
-struct RemainderFloat {
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, V x, V y) const {
-    const auto exact = hn::And(hn::Lt(hn::Abs(hn::Div(x, y)), constant(d, 0x1p28)), hn::Lt(hn::Abs(y), infinity(d)));
-    const V result = in_double(d, RemainderForFloat(), x, y);
-    return HWY_LIKELY(hn::AllTrue(d, exact)) ? result : patch_lanes(d, RemainderScalar(), hn::Not(exact), result, x, y);
-  }
-};
-struct RemainderDouble {
-  static double apply(double x, double y) { return RemainderScalar::apply(x, y); }
 };
 
 } // namespace mlx::core::cpu::bodies::HWY_NAMESPACE

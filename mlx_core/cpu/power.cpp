@@ -1,4 +1,4 @@
-// Kernels of power, logaddexp, hypot and remainder for the real floating dtypes.
+// Kernels of power, logaddexp and hypot for the real floating dtypes.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/power.cpp"
 #include "mlx_core/cpu/simd.h"
@@ -15,7 +15,6 @@ Kernel find_power(Body body, Dtype dtype) {
     case Body::power: return mixed_map2<PowerFloat, PowerDouble>(dtype);
     case Body::logaddexp: return float_map2<Logaddexp>(dtype);
     case Body::hypot: return mixed_map2<HypotFloat, HypotDouble>(dtype);
-    case Body::remainder: return mixed_map2<RemainderFloat, RemainderDouble>(dtype);
     default: return nullptr;
   }
 }

@@ -8,6 +8,7 @@
 
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/thread_pool.h"
+#include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
 
@@ -99,8 +100,10 @@ void run_units(const Program& p, const Units& units, char* const* partials, int6
     }
   }
 
+  InterruptPoll poll(1 << 18); // element-steps
   for (int64_t unit = begin; unit < end; ++unit) {
     auto [first, n] = units.run_of(unit);
+    poll(n * static_cast<int64_t>(p.steps.size() + 1));
     for (size_t i = 0; i < p.slots.size(); ++i) {
       if (p.slots[i].memory) {
         at[i] = p.slots[i].memory + first * p.slots[i].item_size;
@@ -162,8 +165,8 @@ void run(const Program& p) {
     }
   }
 
-  int64_t work = p.size * static_cast<int64_t>(p.steps.size() + p.sources.size() + p.sinks.size());
-  if (units.count == 1 || work < parallel_threshold || thread_count() == 1) {
+  auto parts = static_cast<int64_t>(p.steps.size() + p.sources.size() + p.sinks.size());
+  if (units.count == 1 || p.size < parallel_threshold / std::max<int64_t>(parts, 1) || thread_count() == 1) {
     run_units(p, units, partials.data(), 0, units.count);
   } else {
     int64_t chunks = std::min<int64_t>(units.count, 8 * thread_count());

@@ -10,6 +10,7 @@
 #include "mlx_core/cpu/copy_block.h"
 #include "mlx_core/cpu/reduce_kernels.h"
 #include "mlx_core/cpu/thread_pool.h"
+#include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
 
@@ -301,23 +302,26 @@ void run_units(const Plan& plan, int64_t first, int64_t last) {
     }
     return;
   }
-  std::vector<char> partials(static_cast<size_t>(plan.blocks * plan.width * plan.k->partial_size));
+  std::unique_ptr<char[]> partials(new char[static_cast<size_t>(plan.blocks * plan.width * plan.k->partial_size)]);
+  InterruptPoll poll(1 << 18); // elements
   each_unit(plan, first, last, [&](int64_t, const Unit& unit) {
     if (plan.by_columns && plan.blocks == 1) {
       column_block(plan, unit.in, unit.width, 0, space);
       return store_strip(plan, space.acc(), unit, space);
     }
     for (int64_t b = 0; b < plan.blocks; ++b) {
-      block_of_unit(plan, unit, b, space, partials.data() + b * unit.width * plan.k->partial_size);
+      poll(reduce_block * unit.width);
+      block_of_unit(plan, unit, b, space, partials.get() + b * unit.width * plan.k->partial_size);
     }
-    finish_unit(plan, unit, partials.data(), space);
+    finish_unit(plan, unit, partials.get(), space);
   });
 }
 
 // Few units of many blocks: the blocks are shared out, and the units finished afterwards.
 void run_blocks(const Plan& plan) {
   int64_t unit_bytes = plan.blocks * plan.width * plan.k->partial_size;
-  std::vector<char> partials(static_cast<size_t>(plan.units * unit_bytes));
+  // Not zeroed: of billions of elements of broadcast data it is the largest thing here.
+  std::unique_ptr<char[]> partials(new char[static_cast<size_t>(plan.units * unit_bytes)]);
   std::vector<Unit> all(static_cast<size_t>(plan.units));
   each_unit(plan, 0, plan.units, [&](int64_t u, const Unit& unit) { all[static_cast<size_t>(u)] = unit; });
   int64_t jobs = plan.units * plan.blocks;
@@ -327,12 +331,12 @@ void run_blocks(const Plan& plan) {
     for (int64_t job = task * per_task; job < std::min(jobs, (task + 1) * per_task); ++job) {
       int64_t u = job / plan.blocks, b = job % plan.blocks;
       const Unit& unit = all[static_cast<size_t>(u)];
-      block_of_unit(plan, unit, b, space, partials.data() + u * unit_bytes + b * unit.width * plan.k->partial_size);
+      block_of_unit(plan, unit, b, space, partials.get() + u * unit_bytes + b * unit.width * plan.k->partial_size);
     }
   });
   Workspace space(plan);
   for (int64_t u = 0; u < plan.units; ++u) {
-    finish_unit(plan, all[static_cast<size_t>(u)], partials.data() + u * unit_bytes, space);
+    finish_unit(plan, all[static_cast<size_t>(u)], partials.get() + u * unit_bytes, space);
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/lanes.h"
+#include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
 
@@ -124,6 +125,8 @@ class Scanner {
  private:
   C identity() const { return Op::identity(inclusive_); }
   static constexpr int64_t shorter(int64_t left) { return Op::rounds ? std::min(left, block_length) : left; }
+  // Elements of a chain, or rows of columns, between two looks whether to stop.
+  static constexpr int64_t looks_after = 64 * block_length;
 
   // W lanes from w on, side by side since each element waits for the one before it.
   template <int W>
@@ -136,8 +139,11 @@ class Scanner {
         out_[to + k * lanes_.pitch[1] - lanes_.step[1]] = static_cast<T>(before[k]);
       }
     }
+    InterruptPoll poll(looks_after);
     for (int64_t i = 0; i < length_;) {
-      int64_t n = shorter(length_ - i);
+      // What does not round goes on from `before` as if there were no piece.
+      int64_t n = std::min(shorter(length_ - i), looks_after);
+      poll(n);
       chains<W, true>(
           in_ + from + i * lanes_.step[0], lanes_.pitch[0], out_ + to + i * lanes_.step[1], lanes_.pitch[1], n, before);
       i += n;
@@ -181,9 +187,11 @@ class Scanner {
     if (!inclusive_) {
       std::fill_n(out - lanes_.step[1], count, static_cast<T>(identity()));
     }
+    InterruptPoll poll(looks_after);
     for (int64_t i = 0; i < length_;) {
       std::fill_n(local, count, identity());
       for (int64_t end = i + shorter(length_ - i); i < end; ++i, in += lanes_.step[0], out += lanes_.step[1]) {
+        poll(count);
         row(in, out, count, before, local);
       }
       for (int64_t k = 0; k < count; ++k) {

@@ -1,14 +1,22 @@
-// Scatters: serial, in row-major order of the updates, so that duplicates combine the same way every time.
+// Scatters: serial, in row-major order of the updates, so that duplicates combine the same way every time. Sums and
+// products of 16-bit floats are carried in float32, and rounded once.
 #include <algorithm>
 #include <complex>
+#include <memory>
+#include <numeric>
 #include <type_traits>
 #include <vector>
 
+#include "mlx_core/cpu/dispatch.h"
+#include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/gather.h"
 #include "mlx_core/cpu/indices.h"
+#include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
 namespace {
+
+constexpr int64_t looks_after = 1 << 17; // elements, for an interrupt
 
 int64_t product(Ints shape) {
   int64_t n = 1;
@@ -63,56 +71,47 @@ inline T combine(T a, T b) {
   }
 }
 
-template <typename F>
-void with_type(Dtype dtype, F f) {
-  switch (dtype.val) {
-    case Dtype::Val::bool_: return f(bool{});
-    case Dtype::Val::uint8: return f(uint8_t{});
-    case Dtype::Val::uint16: return f(uint16_t{});
-    case Dtype::Val::uint32: return f(uint32_t{});
-    case Dtype::Val::uint64: return f(uint64_t{});
-    case Dtype::Val::int8: return f(int8_t{});
-    case Dtype::Val::int16: return f(int16_t{});
-    case Dtype::Val::int32: return f(int32_t{});
-    case Dtype::Val::int64: return f(int64_t{});
-    case Dtype::Val::float16: return f(float16_t{});
-    case Dtype::Val::bfloat16: return f(bfloat16_t{});
-    case Dtype::Val::float32: return f(float{});
-    case Dtype::Val::float64: return f(double{});
-    case Dtype::Val::complex64: return f(complex64_t{});
-    case Dtype::Val::complex128: return f(complex128_t{});
-  }
-}
-
 // f(mode as a constant, a value of the element type).
 template <typename F>
 void with_mode(ScatterMode mode, Dtype dtype, F f) {
   using enum ScatterMode;
   switch (mode) {
-    case set: return with_type(dtype, [&](auto t) { f(std::integral_constant<ScatterMode, set>{}, t); });
-    case add: return with_type(dtype, [&](auto t) { f(std::integral_constant<ScatterMode, add>{}, t); });
-    case multiply: return with_type(dtype, [&](auto t) { f(std::integral_constant<ScatterMode, multiply>{}, t); });
-    case maximum: return with_type(dtype, [&](auto t) { f(std::integral_constant<ScatterMode, maximum>{}, t); });
-    case minimum: return with_type(dtype, [&](auto t) { f(std::integral_constant<ScatterMode, minimum>{}, t); });
+    case set:
+      return with_type(
+          dtype, [&]<typename T>(std::type_identity<T>) { f(std::integral_constant<ScatterMode, set>{}, T{}); });
+    case add:
+      return with_type(
+          dtype, [&]<typename T>(std::type_identity<T>) { f(std::integral_constant<ScatterMode, add>{}, T{}); });
+    case multiply:
+      return with_type(
+          dtype, [&]<typename T>(std::type_identity<T>) { f(std::integral_constant<ScatterMode, multiply>{}, T{}); });
+    case maximum:
+      return with_type(
+          dtype, [&]<typename T>(std::type_identity<T>) { f(std::integral_constant<ScatterMode, maximum>{}, T{}); });
+    case minimum:
+      return with_type(
+          dtype, [&]<typename T>(std::type_identity<T>) { f(std::integral_constant<ScatterMode, minimum>{}, T{}); });
   }
 }
 
 // Combines n slices of consecutive updates into dst, at the offsets; `shape` and `strides` are the slice's in dst.
-template <ScatterMode mode, typename T>
-void apply(T* dst, const int64_t* offsets, int64_t n, Ints shape, Ints strides, int64_t size, const T* updates) {
+template <ScatterMode mode, typename T, typename Update>
+void apply(T* dst, const int64_t* offsets, int64_t n, Ints shape, Ints strides, int64_t size, const Update* updates) {
   if (shape.empty()) {
-    for (int64_t i = 0; i < n; ++i) dst[offsets[i]] = combine<mode>(dst[offsets[i]], updates[i]);
+    for (int64_t i = 0; i < n; ++i) dst[offsets[i]] = combine<mode>(dst[offsets[i]], static_cast<T>(updates[i]));
     return;
   }
   int64_t run = shape.back(), step = strides.back();
   std::vector<int64_t> at(shape.size());
+  InterruptPoll poll(looks_after);
   for (int64_t i = 0; i < n; ++i) {
     T* row = dst + offsets[i];
     for (int64_t done = 0; done < size; done += run, updates += run) {
+      poll(run);
       if (step == 1) {
-        for (int64_t j = 0; j < run; ++j) row[j] = combine<mode>(row[j], updates[j]);
+        for (int64_t j = 0; j < run; ++j) row[j] = combine<mode>(row[j], static_cast<T>(updates[j]));
       } else {
-        for (int64_t j = 0; j < run; ++j) row[j * step] = combine<mode>(row[j * step], updates[j]);
+        for (int64_t j = 0; j < run; ++j) row[j * step] = combine<mode>(row[j * step], static_cast<T>(updates[j]));
       }
       for (size_t d = shape.size() - 1; d-- > 0;) { // the next row of the slice, or back at the first
         row += strides[d];
@@ -124,42 +123,208 @@ void apply(T* dst, const int64_t* offsets, int64_t n, Ints shape, Ints strides, 
   }
 }
 
+// The slices of a scatter: which they are in dst, and their updates in memory order.
+class Slices {
+ public:
+  Slices(Dtype dtype, Ints dst_shape, std::span<const IndexOperand> indices, Ints index_shape, Ints slice_shape,
+      const void* updates, Ints update_strides)
+      : positions(product(index_shape)),
+        size(product(slice_shape)),
+        dtype_(dtype),
+        dst_shape_(dst_shape),
+        indices_(indices),
+        index_shape_(index_shape),
+        slice_shape_(slice_shape),
+        updates_(updates),
+        update_strides_(update_strides),
+        dst_strides_(dense_strides(dst_shape)),
+        shape(slice_shape.begin(), slice_shape.end()),
+        strides(dst_strides_),
+        update_shape_(index_shape.begin(), index_shape.end()) {
+    int64_t* all[] = {strides.data()};
+    auto ndim = static_cast<size_t>(collapse_axes(static_cast<int>(shape.size()), shape.data(), all));
+    shape.resize(ndim), strides.resize(ndim);
+    update_shape_.insert(update_shape_.end(), slice_shape.begin(), slice_shape.end());
+    std::vector<int64_t> collapsed_shape = update_shape_, collapsed(update_strides.begin(), update_strides.end());
+    int64_t* both[] = {collapsed.data()};
+    int update_ndim = collapse_axes(static_cast<int>(update_shape_.size()), collapsed_shape.data(), both);
+    consecutive_ = update_ndim == 0 || (update_ndim == 1 && collapsed[0] == 1);
+  }
+
+  // body(offsets in dst of n slices, n, their updates), a few at a time.
+  template <typename Body>
+  void each_run(Body body) {
+    int64_t at_once = std::clamp<int64_t>((16 << 10) / size, 1, index_chunk);
+    auto buffer =
+        std::make_unique_for_overwrite<char[]>(consecutive_ ? 0 : static_cast<size_t>(at_once * size * dtype_.size()));
+    int64_t offsets[index_chunk];
+    InterruptPoll poll(looks_after);
+    for (int64_t first = 0; first < positions; first += at_once) {
+      poll(at_once * size);
+      int64_t n = std::min(at_once, positions - first);
+      read_offsets("scatter", indices_, index_shape_, dst_shape_, dst_strides_, slice_shape_, first, n, offsets);
+      body(offsets, n, read(first, n, buffer.get()));
+    }
+  }
+  // The updates of n slices; in `buffer` unless they are consecutive where they are.
+  const void* read(int64_t first, int64_t n, void* buffer) const {
+    if (consecutive_) {
+      return static_cast<const char*>(updates_) + first * size * dtype_.size();
+    }
+    if (n > 1) {
+      read_strided(updates_, update_shape_, update_strides_, dtype_.size(), first * size, n * size, buffer);
+      return buffer;
+    }
+    // Perhaps a large slice: by all threads, and open to interrupts.
+    int64_t at = 0;
+    for (size_t d = index_shape_.size(), rest = static_cast<size_t>(first); d-- > 0;) {
+      auto extent = static_cast<size_t>(index_shape_[d]);
+      at += static_cast<int64_t>(rest % extent) * update_strides_[d];
+      rest /= extent;
+    }
+    copy_strided(static_cast<const char*>(updates_) + at * dtype_.size(), update_strides_.subspan(index_shape_.size()),
+        buffer, dense_strides(slice_shape_), slice_shape_, dtype_.size());
+    return buffer;
+  }
+  // Whether two slices are the same or have no element in common: each is one element along an axis, or all.
+  bool disjoint() const {
+    for (size_t i = 0; i < slice_shape_.size(); ++i) {
+      if (slice_shape_[i] != 1 && slice_shape_[i] != dst_shape_[i]) return false;
+    }
+    return true;
+  }
+
+  const int64_t positions, size; // of the slices, and of one
+
+ private:
+  Dtype dtype_;
+  Ints dst_shape_;
+  std::span<const IndexOperand> indices_;
+  Ints index_shape_, slice_shape_;
+  const void* updates_;
+  Ints update_strides_;
+  std::vector<int64_t> dst_strides_;
+
+ public:
+  std::vector<int64_t> shape, strides; // of a slice in dst, collapsed
+
+ private:
+  std::vector<int64_t> update_shape_;
+  bool consecutive_;
+};
+
+bool carries_wide(ScatterMode mode, Dtype dtype) {
+  return (dtype == float16 || dtype == bfloat16) && (mode == ScatterMode::add || mode == ScatterMode::multiply);
+}
+
+// f(mode as a constant, a value of the 16-bit type), of the modes that are carried in float32.
+template <typename F>
+void with_half(ScatterMode mode, Dtype dtype, F f) {
+  with_inexact_type(dtype, [&]<typename T>(std::type_identity<T>) {
+    if constexpr (is_half<T>) {
+      if (mode == ScatterMode::add) {
+        f(std::integral_constant<ScatterMode, ScatterMode::add>{}, T{});
+      } else {
+        f(std::integral_constant<ScatterMode, ScatterMode::multiply>{}, T{});
+      }
+    }
+  });
+}
+
+// All of dst in float32 while body(that) runs.
+template <typename Body>
+void in_float32(Dtype dtype, void* dst, int64_t count, Body body) {
+  std::unique_ptr<float[]> wide(new float[static_cast<size_t>(count)]);
+  const void* from = dst;
+  find_cast(dtype, float32)(&from, wide.get(), count);
+  body(wide.get());
+  from = wide.get();
+  find_cast(float32, dtype)(&from, dst, count);
+}
+
+// Few updates of a large dst: those of one place, in order, are combined in a float32 copy of that place.
+template <ScatterMode mode, typename Half>
+void combine_by_place(Half* dst, Slices& slices, Dtype dtype) {
+  std::vector<int64_t> offsets, order(static_cast<size_t>(slices.positions));
+  offsets.reserve(order.size());
+  slices.each_run([&](const int64_t* some, int64_t n, const void*) { offsets.insert(offsets.end(), some, some + n); });
+  std::iota(order.begin(), order.end(), 0);
+  auto offset = [&](int64_t i) { return offsets[static_cast<size_t>(i)]; };
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return offset(a) < offset(b); });
+  std::vector<char> buffer(static_cast<size_t>(slices.size * dtype.size()));
+  auto updates = [&](int64_t i) { return static_cast<const Half*>(slices.read(i, 1, buffer.data())); };
+  std::vector<float> wide(static_cast<size_t>(slices.size));
+  for (size_t at = 0, end; at < order.size(); at = end) {
+    const int64_t place = offset(order[at]), start = 0;
+    for (end = at + 1; end < order.size() && offset(order[end]) == place; ++end) {}
+    if (end == at + 1) {
+      apply<mode>(dst, &place, 1, slices.shape, slices.strides, slices.size, updates(order[at]));
+      continue;
+    }
+    std::vector<int64_t> packed = dense_strides(slices.shape);
+    std::vector<Half> elements(wide.size());
+    read_strided(dst + place, slices.shape, slices.strides, dtype.size(), 0, slices.size, elements.data());
+    for (size_t k = 0; k < wide.size(); ++k) wide[k] = static_cast<float>(elements[k]);
+    for (size_t i = at; i < end; ++i) {
+      apply<mode>(wide.data(), &start, 1, slices.shape, packed, slices.size, updates(order[i]));
+    }
+    for (size_t k = 0; k < wide.size(); ++k) elements[k] = Half(wide[k]);
+    apply<ScatterMode::set>(dst, &place, 1, slices.shape, slices.strides, slices.size, elements.data());
+  }
+}
+
 } // namespace
 
 void scatter(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape, std::span<const IndexOperand> indices,
     Ints index_shape, Ints slice_shape, const void* updates, Ints update_strides) {
-  int64_t positions = product(index_shape), size = product(slice_shape);
-  if (positions == 0 || size == 0) return;
-  std::vector<int64_t> dst_strides = dense_strides(dst_shape);
-  std::vector<int64_t> shape(slice_shape.begin(), slice_shape.end()), strides = dst_strides;
-  int64_t* all[] = {strides.data()};
-  auto ndim = static_cast<size_t>(collapse_axes(static_cast<int>(shape.size()), shape.data(), all));
-  shape.resize(ndim), strides.resize(ndim);
-
-  std::vector<int64_t> update_shape(index_shape.begin(), index_shape.end());
-  update_shape.insert(update_shape.end(), slice_shape.begin(), slice_shape.end());
-  std::vector<int64_t> collapsed_shape = update_shape, collapsed(update_strides.begin(), update_strides.end());
-  int64_t* both[] = {collapsed.data()};
-  int update_ndim = collapse_axes(static_cast<int>(update_shape.size()), collapsed_shape.data(), both);
-  bool consecutive = update_ndim == 0 || (update_ndim == 1 && collapsed[0] == 1);
-
-  int64_t at_once = std::clamp<int64_t>((16 << 10) / size, 1, index_chunk);
-  std::vector<char> buffer(consecutive ? 0 : static_cast<size_t>(at_once * size * dtype.size()));
-  int64_t offsets[index_chunk];
-  for (int64_t first = 0; first < positions; first += at_once) {
-    int64_t n = std::min(at_once, positions - first);
-    read_offsets("scatter", indices, index_shape, dst_shape, dst_strides, slice_shape, first, n, offsets);
-    auto* from = static_cast<const char*>(updates) + first * size * dtype.size();
-    if (!consecutive) {
-      read_strided(updates, update_shape, update_strides, dtype.size(), first * size, n * size, buffer.data());
-      from = buffer.data();
-    }
+  Slices slices(dtype, dst_shape, indices, index_shape, slice_shape, updates, update_strides);
+  if (slices.positions == 0 || slices.size == 0) return;
+  if (slices.positions > 1 && carries_wide(mode, dtype)) {
+    const int64_t count = product(dst_shape);
+    with_half(mode, dtype, [&](auto constant, auto t) {
+      using T = decltype(t);
+      if (slices.disjoint() && slices.positions * slices.size < count / 4) {
+        return combine_by_place<constant.value>(static_cast<T*>(dst), slices, dtype);
+      }
+      in_float32(dtype, dst, count, [&](float* wide) {
+        slices.each_run([&](const int64_t* offsets, int64_t n, const void* from) {
+          apply<constant.value>(
+              wide, offsets, n, slices.shape, slices.strides, slices.size, static_cast<const T*>(from));
+        });
+      });
+    });
+    return;
+  }
+  slices.each_run([&](const int64_t* offsets, int64_t n, const void* from) {
     with_mode(mode, dtype, [&](auto constant, auto t) {
       using T = decltype(t);
-      apply<constant.value>(static_cast<T*>(dst), offsets, n, shape, strides, size, reinterpret_cast<const T*>(from));
+      apply<constant.value>(
+          static_cast<T*>(dst), offsets, n, slices.shape, slices.strides, slices.size, static_cast<const T*>(from));
     });
+  });
+}
+
+namespace {
+
+// An element of dst and where its update is.
+struct Pair {
+  int64_t to, from;
+};
+
+template <ScatterMode mode, typename Half>
+void combine_pairs(Half* dst, const Half* updates, std::vector<Pair>& pairs) {
+  std::stable_sort(pairs.begin(), pairs.end(), [](const Pair& a, const Pair& b) { return a.to < b.to; });
+  for (size_t at = 0; at < pairs.size();) {
+    const int64_t place = pairs[at].to;
+    auto wide = static_cast<float>(dst[place]);
+    for (; at < pairs.size() && pairs[at].to == place; ++at) {
+      wide = combine<mode>(wide, static_cast<float>(updates[pairs[at].from]));
+    }
+    dst[place] = Half(wide);
   }
 }
+
+} // namespace
 
 void scatter_along_axis(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape, int axis, const void* index,
     Dtype index_dtype, Ints index_strides, const void* updates, Ints update_strides, Ints shape) {
@@ -170,15 +335,47 @@ void scatter_along_axis(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape
   auto at_axis = static_cast<size_t>(axis);
   Bounds bounds{"put_along_axis", axis, dst_shape[at_axis], 1};
   int64_t axis_stride = dst_strides[at_axis], dst_step = walk.step(0), index_step = walk.step(1), step = walk.step(2);
-  int64_t values[index_chunk];
-  walk.runs(0, total, [&](int64_t, int64_t dst_at, int64_t index_at, int64_t update_at, int64_t n) {
-    read_indices(static_cast<const char*>(index) + index_at * index_dtype.size(), index_dtype, index_step, n, values);
-    for (int64_t i = 0; i < n; ++i) values[i] = dst_at + i * dst_step + checked_index(bounds, values[i]) * axis_stride;
+  // body(offsets in dst of n elements, n, the offset of the first one's update); the next are `step` apart.
+  auto each_run = [&](auto body) {
+    int64_t values[index_chunk];
+    InterruptPoll poll(looks_after);
+    walk.runs(0, total, [&](int64_t, int64_t dst_at, int64_t index_at, int64_t update_at, int64_t n) {
+      poll(n);
+      read_indices(static_cast<const char*>(index) + index_at * index_dtype.size(), index_dtype, index_step, n, values);
+      for (int64_t i = 0; i < n; ++i)
+        values[i] = dst_at + i * dst_step + checked_index(bounds, values[i]) * axis_stride;
+      body(values, n, update_at);
+    });
+  };
+  if (carries_wide(mode, dtype)) {
+    const int64_t count = product(dst_shape);
+    with_half(mode, dtype, [&](auto constant, auto t) {
+      using T = decltype(t);
+      auto* from = static_cast<const T*>(updates);
+      if (total < count / 4) {
+        std::vector<Pair> pairs;
+        pairs.reserve(static_cast<size_t>(total));
+        each_run([&](const int64_t* to, int64_t n, int64_t at) {
+          for (int64_t i = 0; i < n; ++i) pairs.push_back({to[i], at + i * step});
+        });
+        return combine_pairs<constant.value>(static_cast<T*>(dst), from, pairs);
+      }
+      in_float32(dtype, dst, count, [&](float* wide) {
+        each_run([&](const int64_t* to, int64_t n, int64_t at) {
+          for (int64_t i = 0; i < n; ++i) {
+            wide[to[i]] = combine<constant.value>(wide[to[i]], static_cast<float>(from[at + i * step]));
+          }
+        });
+      });
+    });
+    return;
+  }
+  each_run([&](const int64_t* to, int64_t n, int64_t at) {
     with_mode(mode, dtype, [&](auto constant, auto t) {
       using T = decltype(t);
-      auto* from = static_cast<const T*>(updates) + update_at;
-      auto* to = static_cast<T*>(dst);
-      for (int64_t i = 0; i < n; ++i) to[values[i]] = combine<constant.value>(to[values[i]], from[i * step]);
+      auto* from = static_cast<const T*>(updates) + at;
+      auto* into = static_cast<T*>(dst);
+      for (int64_t i = 0; i < n; ++i) into[to[i]] = combine<constant.value>(into[to[i]], from[i * step]);
     });
   });
 }

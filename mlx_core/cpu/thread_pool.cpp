@@ -1,4 +1,4 @@
-// The pool: lazily started, detached workers that claim the indices of one run at a time.
+// The pool: lazily started, detached workers that claim indices of the calls that are open, which may be several.
 #include "mlx_core/cpu/thread_pool.h"
 
 #include <pthread.h>
@@ -11,10 +11,16 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdlib>
 #include <exception>
 #include <limits>
+#include <mutex>
+#include <new>
 #include <utility>
+
+#include "mlx_core/environment.h"
+#include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
 namespace {
@@ -56,52 +62,155 @@ int available_cpus() {
 }
 
 int default_thread_count() {
-  if (const char* text = std::getenv("MLX_NUM_THREADS")) {
-    char* end = nullptr;
-    long count = std::strtol(text, &end, 10);
-    if (end != text && *end == '\0' && count >= 1) return static_cast<int>(std::min<long>(count, max_threads));
+  if (std::optional<int64_t> count = integer_from_environment("MLX_NUM_THREADS", 1, max_threads)) {
+    return static_cast<int>(*count);
   }
   return std::min(available_cpus(), max_threads);
 }
 
 std::atomic<int> configured{0}; // 0: not read yet
 
+// One parallel call: what is to be done, and who is at it. A slot is reused for one call after another.
+struct Job {
+  enum State : int { vacant, taken, open, drained };
+
+  // Written by the caller before it opens the job, read by workers that have entered it.
+  void (*body)(void*, int64_t) = nullptr;
+  void* context = nullptr;
+  int64_t count = 0;
+
+  // Each on its own cache line: claimed by all; looked at by idle workers; counted by those who enter and leave.
+  alignas(64) std::atomic<int64_t> next{0};
+  alignas(64) std::atomic<int> state{vacant};
+  std::atomic<int> limit{0}; // of workers inside
+  std::atomic<int64_t> failed{none_failed};
+  std::atomic<bool> stop{false};
+  alignas(64) std::atomic<int> inside{0};
+  std::atomic<bool> awaited{false};
+  std::atomic_flag error_lock = ATOMIC_FLAG_INIT;
+  std::exception_ptr error;
+  std::mutex mutex; // with `left`, for a caller that sleeps until the workers are gone
+  std::condition_variable left;
+
+  // Keeps the exception of the lowest index, which is the one a serial run throws.
+  void fail(int64_t i, std::exception_ptr caught) {
+    while (error_lock.test_and_set(std::memory_order_acquire)) pause_cpu();
+    if (i < failed.load(std::memory_order_relaxed)) {
+      failed.store(i, std::memory_order_relaxed);
+      error = std::move(caught);
+    }
+    error_lock.clear(std::memory_order_release);
+  }
+
+  // An interruption comes before the error of any index.
+  void interrupt() {
+    fail(-1, std::current_exception());
+    stop.store(true, std::memory_order_relaxed);
+  }
+
+  // Runs unclaimed indices until `enough()`.
+  template <typename Enough>
+  void claim(Enough enough) {
+    while (!stop.load(std::memory_order_relaxed)) {
+      int64_t i = next.fetch_add(1, std::memory_order_relaxed);
+      if (i >= count) break;
+      if (i > failed.load(std::memory_order_relaxed)) continue;
+      try {
+        body(context, i);
+      } catch (const Interrupted&) {
+        interrupt();
+      } catch (...) {
+        fail(i, std::current_exception());
+      }
+      if (enough()) return;
+    }
+    int still = open; // no worker needs to look in here any more
+    state.compare_exchange_strong(still, drained);
+  }
+};
+
 // Never destroyed: detached workers may still sleep on it while the process exits, and after a fork the child
 // abandons it together with the threads that did not survive.
 class Pool {
  public:
-  // False when another thread's run has the pool; nothing was run then.
+  // False when there is nobody to share the work with; nothing was run then.
   bool try_run(int64_t count, void (*body)(void*, int64_t), void* context) {
-    if (owned_.exchange(true, std::memory_order_acquire)) return false;
     int wanted = static_cast<int>(std::min<int64_t>(count, thread_count())) - 1;
-    start_workers(wanted);
-    if (started_ == 0) {
-      owned_.store(false, std::memory_order_release);
-      return false;
-    }
-    body_ = body;
-    context_ = context;
-    count_ = count;
-    limit_ = wanted;
-    next_.store(0, std::memory_order_relaxed);
-    failed_.store(none_failed, std::memory_order_relaxed);
-    phase_.fetch_add(1); // odd: open
-    phase_
-        .notify_all(); // all: which sleepers a smaller count would wake, and whether within limit_, is not ours to say
+    if (started_.load(std::memory_order_relaxed) < wanted) start_workers(wanted);
+    if (started_.load(std::memory_order_relaxed) == 0) return false;
+    Job* job = take();
+    if (!job) return false;
+    job->body = body;
+    job->context = context;
+    job->count = count;
+    job->next.store(0, std::memory_order_relaxed);
+    job->limit.store(wanted, std::memory_order_relaxed);
+    job->failed.store(none_failed, std::memory_order_relaxed);
+    job->stop.store(false, std::memory_order_relaxed);
+    job->awaited.store(false, std::memory_order_relaxed);
+    open_jobs_.fetch_add(1, std::memory_order_relaxed);
+    job->state.store(Job::open);
+    opened_.fetch_add(1);
+    opened_.notify_all(); // all: which sleepers a smaller count would wake is not ours to say
+
     inside_run = true;
-    claim();
+    job->claim([&] {
+      look_out(*job);
+      return false;
+    });
     inside_run = false;
-    phase_.fetch_add(1); // even: closed; whoever has not entered by now will not
-    wait_for_workers();
-    std::exception_ptr error = std::exchange(error_, nullptr);
-    owned_.store(false, std::memory_order_release);
+    job->state.store(Job::drained); // whoever has not entered by now will not
+    open_jobs_.fetch_sub(1, std::memory_order_relaxed);
+    wait_for_workers(*job);
+    std::exception_ptr error = std::exchange(job->error, nullptr);
+    job->state.store(Job::vacant, std::memory_order_release);
     if (error) std::rethrow_exception(error);
     return true;
   }
 
  private:
+  // As many calls at once as get help; further ones run on their callers alone.
+  static constexpr int most_jobs = 32;
+
+  Job* take() {
+    for (Job& job : jobs_) {
+      int vacant = Job::vacant;
+      if (job.state.load(std::memory_order_relaxed) == vacant &&
+          job.state.compare_exchange_strong(vacant, Job::taken, std::memory_order_acquire)) {
+        return &job;
+      }
+    }
+    return nullptr;
+  }
+
+  // Only the caller can ask whether to stop; the workers see the flag.
+  static void look_out(Job& job) {
+    try {
+      throw_if_interrupted();
+    } catch (...) {
+      job.interrupt();
+    }
+  }
+
+  void wait_for_workers(Job& job) {
+    auto gone = [&] { return job.inside.load() == 0; };
+    if (spin(50, gone)) return;
+    job.awaited.store(true);
+    std::unique_lock lock(job.mutex);
+    while (!job.left.wait_until(lock, std::chrono::system_clock::now() + std::chrono::milliseconds(10), gone)) {
+      if (job.stop.load(std::memory_order_relaxed)) continue;
+      lock.unlock();
+      look_out(job);
+      lock.lock();
+    }
+  }
+
+  // ---- workers ----
+
   void start_workers(int wanted) {
-    while (started_ < wanted) {
+    if (starting_.test_and_set(std::memory_order_acquire)) return; // another caller is at it
+    auto now = std::chrono::steady_clock::now();
+    if (now >= start_again_) {
       sigset_t all, before;
       sigfillset(&all); // signals belong to the program's own threads
       pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -109,106 +218,93 @@ class Pool {
       pthread_attr_init(&attributes);
       pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
       pthread_attr_setstacksize(&attributes, size_t{8} << 20); // BLAS keeps buffers on the stack
-      pthread_t thread;
-      auto* start = new Start{this, started_};
-      int failed = pthread_create(&thread, &attributes, &Pool::worker_main, start);
+      for (int started = started_.load(std::memory_order_relaxed); started < wanted; ++started) {
+        pthread_t thread;
+        if (pthread_create(&thread, &attributes, &Pool::worker_main, this)) {
+          // Out of threads: go on with those there are. Trying costs as much as small work does.
+          start_again_ = now + std::chrono::milliseconds(100);
+          break;
+        }
+        started_.store(started + 1, std::memory_order_relaxed);
+      }
       pthread_attr_destroy(&attributes);
       pthread_sigmask(SIG_SETMASK, &before, nullptr);
-      if (failed) { // out of threads: go on with those there are
-        delete start;
-        return;
-      }
-      ++started_;
     }
+    starting_.clear(std::memory_order_release);
   }
 
-  void wait_for_workers() {
-    if (spin(50, [&] { return entered_.load() == 0; })) return;
-    for (int inside = entered_.load(); inside != 0; inside = entered_.load()) entered_.wait(inside);
-  }
-
-  struct Start {
-    Pool* pool;
-    int index;
-  };
-
-  static void* worker_main(void* argument) {
-    Start start = *static_cast<Start*>(argument);
-    delete static_cast<Start*>(argument);
+  static void* worker_main(void* pool) {
     inside_run = true;
-    start.pool->work(start.index);
+    static_cast<Pool*>(pool)->work();
     return nullptr;
   }
 
-  [[noreturn]] void work(int index) {
-    uint32_t seen = 0;
+  [[noreturn]] void work() {
     for (;;) {
-      auto fresh = [&] {
-        uint32_t phase = phase_.load();
-        return phase != seen && (phase & 1) != 0;
-      };
-      if (!spin(20, fresh)) {
-        uint32_t phase = phase_.load();
-        if (phase == seen || (phase & 1) == 0) phase_.wait(phase);
-        continue;
-      }
-      // Entering and closing are ordered (sequentially consistent): either this check sees the run closed, or the
-      // caller sees this worker inside and waits for it.
-      entered_.fetch_add(1);
-      seen = phase_.load();
-      if ((seen & 1) != 0 && index < limit_) claim();
-      if (entered_.fetch_sub(1) == 1) entered_.notify_all();
+      uint32_t seen = opened_.load();
+      if (help()) continue;
+      if (spin(20, [&] { return opened_.load() != seen; })) continue;
+      opened_.wait(seen);
     }
   }
 
-  // Runs unclaimed indices. The exception kept is the one of the lowest index, which is the one a serial run throws.
-  void claim() {
-    for (;;) {
-      int64_t i = next_.fetch_add(1, std::memory_order_relaxed);
-      if (i >= count_) return;
-      if (i > failed_.load(std::memory_order_relaxed)) continue;
-      try {
-        body_(context_, i);
-      } catch (...) {
-        while (error_lock_.test_and_set(std::memory_order_acquire)) pause_cpu();
-        if (i < failed_.load(std::memory_order_relaxed)) {
-          failed_.store(i, std::memory_order_relaxed);
-          error_ = std::current_exception();
-        }
-        error_lock_.clear(std::memory_order_release);
+  // Works for the open job that has the fewest workers. False when no job wants any.
+  bool help() {
+    Job* chosen = nullptr;
+    int fewest = 0;
+    for (Job& job : jobs_) {
+      if (job.state.load(std::memory_order_relaxed) != Job::open) continue;
+      int inside = job.inside.load(std::memory_order_relaxed);
+      if (inside < job.limit.load(std::memory_order_relaxed) && (!chosen || inside < fewest)) {
+        chosen = &job, fewest = inside;
       }
     }
+    if (!chosen) return false;
+    Job& job = *chosen;
+    // Entering and closing are ordered (sequentially consistent): either this check sees the job closed, or its caller
+    // sees this worker inside and waits for it. Meanwhile the slot may have got another job, which is as good.
+    bool enters = job.inside.fetch_add(1) < job.limit.load(std::memory_order_relaxed) && job.state.load() == Job::open;
+    if (enters) {
+      StopFlagScope stops(job.stop, false);
+      job.claim([&] { return has_too_many(job); });
+    }
+    if (job.inside.fetch_sub(1) == 1 && job.awaited.load()) {
+      std::lock_guard lock(job.mutex);
+      job.left.notify_all();
+    }
+    return enters;
   }
 
-  // Each on its own cache line: claimed by all, polled by idle workers, counted by leaving ones.
-  alignas(64) std::atomic<int64_t> next_{0};
-  alignas(64) std::atomic<uint32_t> phase_{0};
-  alignas(64) std::atomic<int> entered_{0};
-  alignas(64) std::atomic<bool> owned_{false};
-  int started_ = 0;
-  int limit_ = 0;
-  int64_t count_ = 0;
-  void (*body_)(void*, int64_t) = nullptr;
-  void* context_ = nullptr;
-  std::atomic<int64_t> failed_{none_failed};
-  std::atomic_flag error_lock_ = ATOMIC_FLAG_INIT;
-  std::exception_ptr error_;
+  // Whether another job has more need of one of this job's workers.
+  bool has_too_many(const Job& job) const {
+    int jobs = open_jobs_.load(std::memory_order_relaxed);
+    return jobs > 1 &&
+           job.inside.load(std::memory_order_relaxed) * jobs >= started_.load(std::memory_order_relaxed) + jobs;
+  }
+
+  Job jobs_[most_jobs];
+  alignas(64) std::atomic<uint32_t> opened_{0}; // counts jobs; idle workers watch it
+  alignas(64) std::atomic<int> open_jobs_{0};
+  std::atomic<int> started_{0};
+  std::atomic_flag starting_ = ATOMIC_FLAG_INIT;
+  std::chrono::steady_clock::time_point start_again_{};
 };
 
 std::atomic<Pool*> pool{nullptr};
 
 // No lock guards the pool's creation: one that another thread held across fork would stay locked in the child.
-Pool& the_pool() {
+// Null when there is no memory for it.
+Pool* the_pool() {
   Pool* current = pool.load(std::memory_order_acquire);
-  if (current) return *current;
+  if (current) return current;
   static std::atomic<bool> registered{false};
   if (!registered.exchange(true)) {
     pthread_atfork(nullptr, nullptr, [] { pool.store(nullptr, std::memory_order_release); });
   }
-  auto* created = new Pool;
-  if (pool.compare_exchange_strong(current, created, std::memory_order_acq_rel)) return *created;
+  auto* created = new (std::nothrow) Pool;
+  if (!created || pool.compare_exchange_strong(current, created, std::memory_order_acq_rel)) return created;
   delete created;
-  return *current;
+  return current;
 }
 
 } // namespace
@@ -226,8 +322,14 @@ int thread_count() {
 void set_thread_count(int count) { configured.store(std::clamp(count, 1, max_threads), std::memory_order_relaxed); }
 
 void parallel_run(int64_t count, void (*body)(void* context, int64_t i), void* context) {
-  if (count > 1 && !inside_run && thread_count() > 1 && the_pool().try_run(count, body, context)) return;
-  for (int64_t i = 0; i < count; ++i) body(context, i);
+  if (count > 1 && !inside_run && thread_count() > 1) {
+    Pool* shared = the_pool();
+    if (shared && shared->try_run(count, body, context)) return;
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    if (i > 0) throw_if_interrupted();
+    body(context, i);
+  }
 }
 
 } // namespace mlx::core::cpu

@@ -1,9 +1,12 @@
 // FiniteCheck: which operation made the first NaN or infinity.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "mlx_core/debug.h"
+#include "mlx_core/eval/hidden_slopes.h"
 #include "mlx_core/eval/observe.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/primitive.h"
 
 namespace mlx::core {
@@ -42,6 +45,8 @@ int64_t first_non_finite(const char* data, int64_t count, Dtype dtype) {
   }
 }
 
+constexpr int64_t looks_after = 1 << 20; // elements, for an interrupt
+
 struct Found {
   Sizes index;
   complex128_t value;
@@ -54,8 +59,14 @@ std::optional<Found> find_non_finite(const Node& node) {
   const char* data = static_cast<const char*>(node.data());
   int64_t size = size_of(node.shape), item = node.dtype.size();
   Sizes index(node.shape.size(), 0);
+  InterruptPoll poll(looks_after);
   if (node.row_contiguous) {
-    int64_t at = first_non_finite(data, size, node.dtype);
+    int64_t at = -1;
+    for (int64_t first = 0; at < 0 && first < size; first += looks_after) {
+      poll(looks_after);
+      int64_t place = first_non_finite(data + first * item, std::min(looks_after, size - first), node.dtype);
+      at = place < 0 ? -1 : first + place;
+    }
     if (at < 0) {
       return std::nullopt;
     }
@@ -68,6 +79,7 @@ std::optional<Found> find_non_finite(const Node& node) {
     return Found{index, load_complex(data + at * item, node.dtype)};
   }
   for (int64_t i = 0; i < size; ++i) {
+    poll();
     int64_t offset = 0;
     for (size_t axis = 0; axis < index.size(); ++axis) {
       offset += index[axis] * node.strides[axis];
@@ -103,9 +115,16 @@ std::string lanes_text(const Origin& origin, const Node& result, const Sizes& in
   return text;
 }
 
+// The line and the pass.
+std::string source_of(const Origin& origin) {
+  std::string place = origin.place();
+  return "Line: " + (place.empty() ? "unknown, as it was called before debug_nans" : place) +
+         "; pass: " + (origin.pass.empty() ? "forward" : origin.pass) + ".";
+}
+
 [[noreturn]] void blame(const Node& node, const Node& result, const Found& found) {
   const Origin& origin = origin_at(node.origin);
-  std::string place = origin.place(), operands, params = params_to_string(*node.primitive);
+  std::string operands, params = params_to_string(*node.primitive);
   for (const array& operand : const_cast<Node&>(node).operands()) {
     operands +=
         (operands.empty() ? "" : ", ") + std::string(name_of(operand.dtype())) + " " + to_string(operand.shape());
@@ -113,9 +132,18 @@ std::string lanes_text(const Origin& origin, const Node& result, const Sizes& in
   fail<NonFiniteError>("debug_nans", node.primitive->name(), params == "()" ? "" : params, " gave ",
       shown(found.value, result.dtype), " at index ", to_string(Shape(found.index.begin(), found.index.end())),
       lanes_text(origin, result, found.index), " of a result of dtype ", result.dtype, " and shape ", result.shape,
-      ", from finite operands (", operands.empty() ? "none" : operands,
-      "). Line: ", place.empty() ? "unknown, as it was called before debug_nans" : place,
-      "; pass: ", origin.pass.empty() ? "forward" : origin.pass, ".");
+      ", from finite operands (", operands.empty() ? "none" : operands, "). ", source_of(origin));
+}
+
+[[noreturn]] void blame_hidden(const Node& node, const Sizes& index) {
+  const Origin& origin = origin_at(node.origin);
+  fail<NonFiniteError>("debug_nans", node.primitive->name(),
+      " hid an infinite or NaN slope behind a slope of 0 at index ", to_string(Shape(index.begin(), index.end())),
+      lanes_text(origin, node, index), " of a result of dtype ", node.dtype, " and shape ", node.shape,
+      ": in the chain rule 0 times anything is 0, and no mask says that this is meant. Write the function so that it "
+      "has "
+      "a finite slope there, or take the place out with mx.where. ",
+      source_of(origin));
 }
 
 bool only_moves(const Node& node) {
@@ -128,6 +156,7 @@ bool only_moves(const Node& node) {
 struct FiniteCheck::Observer final : EvalObserver {
   // The operands' memory, by nested pass: holding it keeps it from being given to the result.
   std::vector<std::vector<BufferRef>> held;
+  HiddenSlopes slopes;
 
   bool op_by_op() const override { return true; }
   void before(std::span<Node* const> nodes) override {
@@ -144,6 +173,9 @@ struct FiniteCheck::Observer final : EvalObserver {
     std::vector<BufferRef> buffers = std::move(held.back());
     held.pop_back();
     for (Node* node : nodes) {
+      if (std::optional<Sizes> index = slopes.follow(*node)) {
+        blame_hidden(*node, *index);
+      }
       if (only_moves(*node)) {
         continue;
       }

@@ -2,9 +2,9 @@
 #include "mlx_core/eval/observe.h"
 
 #include <algorithm>
+#include <mutex>
+#include <new>
 #include <vector>
-
-#include "mlx_core/eval/fork.h"
 
 namespace mlx::core {
 
@@ -15,19 +15,24 @@ std::atomic<bool> eval_op_by_op{false};
 
 namespace {
 
-std::vector<EvalObserver*>& observers() { // changed and read by who holds the evaluation
+alignas(std::recursive_mutex) unsigned char storage[sizeof(std::recursive_mutex)];
+std::recursive_mutex& observer_mutex() {
+  static std::recursive_mutex* const mutex = new (storage) std::recursive_mutex;
+  return *mutex;
+}
+
+std::vector<EvalObserver*>& observers() { // under the mutex
   static std::vector<EvalObserver*>& all = *new std::vector<EvalObserver*>;
   return all;
 }
 
 template <typename Change>
 void change_observers(Change&& change) {
-  hold_evaluation();
+  std::lock_guard lock(observer_mutex());
   change(observers());
   detail::eval_observed.store(!observers().empty());
   detail::eval_op_by_op.store(
       std::any_of(observers().begin(), observers().end(), [](EvalObserver* o) { return o->op_by_op(); }));
-  release_evaluation();
 }
 
 } // namespace
@@ -38,6 +43,10 @@ void add_eval_observer(EvalObserver* observer) {
 void remove_eval_observer(EvalObserver* observer) {
   change_observers([&](std::vector<EvalObserver*>& all) { std::erase(all, observer); });
 }
+
+detail::ObserverLock::ObserverLock() { observer_mutex().lock(); }
+detail::ObserverLock::~ObserverLock() { observer_mutex().unlock(); }
+void detail::renew_observer_lock() { new (&observer_mutex()) std::recursive_mutex; }
 
 void detail::before_pass(std::span<Node* const> nodes) {
   for (EvalObserver* observer : observers()) {

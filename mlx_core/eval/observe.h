@@ -14,8 +14,8 @@ class EvalObserver {
   virtual ~EvalObserver() = default;
   // Whether fusion should be off, so that every operation is seen by itself.
   virtual bool op_by_op() const { return false; }
-  // These nodes are about to be computed in one pass. One evaluation runs at a time, so no lock is needed; passes nest
-  // when an operation evaluates a body.
+  // These nodes are about to be computed in one pass. Observed passes run one at a time, also those of other threads;
+  // they nest when an operation evaluates a body.
   virtual void before(std::span<Node* const> nodes) = 0;
   // They are computed and still have their operands. What this throws is their error.
   virtual void after(std::span<Node* const> nodes) = 0;
@@ -23,7 +23,7 @@ class EvalObserver {
   virtual void failed() {}
 };
 
-// Waits for the evaluation in progress. An observer must be removed before it goes.
+// Waits for the observed pass in progress. An observer must be removed before it goes.
 void add_eval_observer(EvalObserver* observer);
 void remove_eval_observer(EvalObserver* observer);
 
@@ -39,6 +39,15 @@ template <typename Compute>
 void observed_pass(std::span<Node* const> nodes, Compute&& compute);
 
 namespace detail {
+// Held over a pass, by the thread that runs it.
+class ObserverLock {
+ public:
+  ObserverLock();
+  ~ObserverLock();
+  ObserverLock(const ObserverLock&) = delete;
+  ObserverLock& operator=(const ObserverLock&) = delete;
+};
+void renew_observer_lock(); // in a forked child
 void before_pass(std::span<Node* const> nodes);
 void after_pass(std::span<Node* const> nodes);
 void failed_pass();
@@ -46,6 +55,7 @@ void failed_pass();
 
 template <typename Compute>
 void observed_pass(std::span<Node* const> nodes, Compute&& compute) {
+  detail::ObserverLock lock;
   detail::before_pass(nodes);
   try {
     compute();

@@ -16,7 +16,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 size_t bytes_of(const Node& node) {
-  return static_cast<size_t>(static_cast<int64_t>(size_of(node.shape))) * static_cast<size_t>(node.dtype.size());
+  return saturating_multiply(
+      static_cast<size_t>(static_cast<int64_t>(size_of(node.shape))), static_cast<size_t>(node.dtype.size()));
 }
 
 // What the pass reads from outside, once each, and what it writes. Values inside a fused group never reach memory.

@@ -6,7 +6,9 @@
 #include "mlx_core/io/saved_function.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/ops/linear_recurrence.h"
+#include "mlx_core/ops/products.h"
 #include "mlx_core/ops/random_keys.h"
+#include "mlx_core/ops/range.h"
 #include "mlx_core/ops/reduce.h"
 #include "mlx_core/ops/size_number.h"
 #include "mlx_core/ops/symmetric_root.h"
@@ -46,6 +48,10 @@ class Call {
   const std::string& text(const char* name) const { return get<std::string>(name); }
   Dtype dtype(const char* name) const { return get<Dtype>(name); }
   int64_t size(const char* name) const { return given_.value(get<SavedDim>(name)); }
+  bool is_integer(const char* name) const {
+    return std::any_of(op_.params.begin(), op_.params.end(),
+        [&](const Param& param) { return param.name == name && std::holds_alternative<SavedDim>(param.value); });
+  }
   int integer(const char* name) const {
     int64_t value = size(name);
     if (value != static_cast<int>(value)) {
@@ -123,9 +129,12 @@ array rebuilt_slice_update(const Call& c) {
 }
 
 array rebuilt_arange(const Call& c) {
-  double start = c.number("start"), step = c.number("step");
   int64_t size = c.size("size");
   expect(size >= 0, "arange has a negative size.");
+  if (c.is_integer("start")) {
+    return whole_range(c.size("start"), c.size("step"), size, c.dtype("dtype"));
+  }
+  double start = c.number("start"), step = c.number("step");
   // Half a step before the next number, so that rounding cannot add or drop one.
   double stop = size == 0 ? start : start + (static_cast<double>(size) - 0.5) * step;
   return step == 0 ? broadcast_to(arange(start, start + 1, 1, c.dtype("dtype")), Shape{size})
@@ -297,8 +306,10 @@ const std::unordered_map<std::string, Rebuild>& structural_rows() {
       {"SymmetricSylvester", one<rebuilt_sylvester>},
       {"SymmetricRoot", [](const Call& c) { return A{root_of_symmetric(square_matrix(c[0]))}; }},
       {"Round", [](const Call& c) { return A{round(c[0])}; }},
+      {"Gap", [](const Call& c) { return A{gap(c[0], c[1])}; }},
+      {"NextAfter", [](const Call& c) { return A{next_after(c[0], c[1])}; }},
       {"ZeroDivide", [](const Call& c) { return A{zero_divide(c[0], c[1])}; }},
-      {"ZeroProduct", [](const Call& c) { return A{zero_product(c[0], c[1])}; }},
+      {"ZeroMatmul", [](const Call& c) { return A{zero_matmul(c[0], c[1])}; }},
       {"ZeroTimes", [](const Call& c) { return A{zero_times(c[0], c[1])}; }},
       {"Same", [](const Call& c) { return A{same(c[0], c[1])}; }},
       {"Depends", [](const Call& c) { return depends({c[0]}, c.operands_from(1)); }},

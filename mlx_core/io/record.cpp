@@ -1,6 +1,7 @@
 // From a function to a trace: running it on arguments without values, and writing down the operations it asks for.
 #include <cstring>
 
+#include "mlx_core/interrupt.h"
 #include "mlx_core/io/saved_function.h"
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/frame.h"
@@ -121,7 +122,9 @@ SavedBody Recorder::body(std::span<const array> inputs, std::span<const array> o
 // A walk that does not recurse: graphs may be deep.
 int64_t Recorder::value(Scope& scope, Node* root) {
   std::vector<Node*> stack{root};
+  InterruptPoll poll(1024);
   while (!stack.empty()) {
+    poll();
     Node* top = stack.back();
     size_t depth = stack.size();
     if (!scope.values.count(top)) {

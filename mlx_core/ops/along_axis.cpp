@@ -75,7 +75,7 @@ int checked_axis(const char* op, const array& a, const array& indices, int axis)
 
 } // namespace
 
-array take_along_axis(const array& a, const array& indices, int axis, StreamOrDevice s) {
+array take_along_axis(const array& a, const array& indices, int axis, StreamOrDevice s) try {
   check_stream(s);
   int at = checked_axis("take_along_axis", a, indices, axis);
   Shape common =
@@ -83,6 +83,8 @@ array take_along_axis(const array& a, const array& indices, int axis, StreamOrDe
   array x = broadcast_to(a, with_length(common, at, a.shape(at)));
   array index = broadcast_to(indices, with_length(common, at, indices.shape(at)));
   return applied(make_primitive<GatherAxis>(at), {x, index});
+} catch (const SizeError& error) {
+  error.rethrow_in("take_along_axis");
 }
 
 static constexpr OpInfo put_along_axis_info{.name = "put_along_axis",
@@ -103,12 +105,12 @@ class ScatterAxis final : public Primitive {
   const char* name() const override { return mode_ == ScatterMode::set ? "ScatterAxis" : "ScatterAddAxis"; }
   Dependence dependence() const override { return Dependence::moves_data; }
   void visit(ParamVisitor& v) const override { v("axis", axis_); }
+  int reusable_operand() const override { return 0; }
   Specs infer(Operands operands) const override { return {Spec{operands[0].shape(), operands[0].dtype()}}; }
   void eval_cpu(Operands operands, std::span<array> outputs) const override {
     const array &x = operands[0], &index = operands[1], &updates = operands[2];
     array& y = outputs[0];
-    y.allocate();
-    cpu::copy_strided(x.raw_data(), x.strides(), y.mutable_data(), y.strides(), sizes_of(x.shape()), x.itemsize());
+    y.begin_with(x);
     if (size_of(index.shape()) > 0) {
       cpu::scatter_along_axis(mode_, y.dtype(), y.mutable_data(), sizes_of(y.shape()), axis_, index.raw_data(),
           index.dtype(), index.strides(), updates.raw_data(), updates.strides(), sizes_of(index.shape()));

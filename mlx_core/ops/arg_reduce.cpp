@@ -2,6 +2,7 @@
 #include "mlx_core/cpu/reduce.h"
 #include "mlx_core/error.h"
 #include "mlx_core/ops/batching.h"
+#include "mlx_core/ops/indexing.h"
 #include "mlx_core/ops/linear.h"
 #include "mlx_core/ops/shape.h"
 
@@ -38,6 +39,7 @@ class ArgReduce final : public Primitive {
     if (surely_equal(shape[at], 0)) {
       fail(max_ ? "argmax" : "argmin", "axis ", axis_, " of shape ", shape, " has no elements.");
     }
+    check_countable(max_ ? "argmax" : "argmin", shape, axis_);
     if (keepdims_) {
       shape[at] = 1;
     } else {

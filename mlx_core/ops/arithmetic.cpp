@@ -48,34 +48,22 @@ struct Multiply {
 };
 array multiply(const array& a, const array& b, StreamOrDevice s) { return Binary<Multiply>::apply(a, b, s); }
 
-// Of two tangents, either of which a mask may have made 0. In derivatives only.
-struct ZeroProduct {
-  static constexpr OpInfo info{.name = "zero_product",
-      .primitive = "ZeroProduct",
-      .summary = "0 where a or b is 0, whatever the other is there; elsewhere the product of a and b."};
-  static constexpr cpu::Body body = cpu::Body::zero_product;
-  static array chain(int k, const array& g, const array& a, const array& b, const array&);
-};
-array zero_product(const array& a, const array& b, StreamOrDevice s) { return Binary<ZeroProduct>::apply(a, b, s); }
-array ZeroProduct::chain(int k, const array& g, const array& a, const array& b, const array&) {
-  return zero_product(g, k == 0 ? b : a);
-}
-
 struct ZeroTimes {
   static constexpr OpInfo info{.name = "zero_times",
       .primitive = "ZeroTimes",
-      .summary = "0 where a is 0, whatever b is there; elsewhere the product of a and b.",
+      .summary = "0 where a or b is 0, whatever the other is there; elsewhere the product of a and b.",
       .max_ulp = 0.5,
       .example = ">>> mx.zero_times(mx.array([0.0, 2.0]), mx.array([mx.inf, 3.0]))\narray([0, 6], dtype=float32)",
       .details =
           "How tangents and cotangents are multiplied with derivatives: a branch that is not taken has the "
-          "cotangent 0, and keeps it where the derivative is infinite or NaN.",
+          "cotangent 0, and keeps it where the derivative is infinite or NaN. As it is 0 where either is, forward and "
+          "reverse mode agree.",
       .binary = &zero_times};
   static constexpr cpu::Body body = cpu::Body::zero_times;
-  // The product's rule. In the term of b both factors are tangents, so that either zero decides: at a point that a mask
-  // took out, a is 0, and the tangent of b, there the slope of something infinite, must not count.
+  // The product's rule, again with this product: at a point that a mask took out, a is 0, and the tangent of b, there
+  // the slope of something infinite, must not count.
   static array chain(int k, const array& g, const array& a, const array& b, const array&) {
-    return k == 0 ? zero_times(g, b) : zero_product(g, a);
+    return zero_times(g, k == 0 ? b : a);
   }
 };
 array zero_times(const array& a, const array& b, StreamOrDevice s) { return Binary<ZeroTimes>::apply(a, b, s); }
@@ -103,15 +91,37 @@ array divide(const array& a, const array& b, StreamOrDevice s) { return Binary<D
 struct ZeroDivide {
   static constexpr OpInfo info{.name = "zero_divide",
       .primitive = "ZeroDivide",
-      .summary = "0 where a is 0, whatever b is there; elsewhere the quotient of a and b."};
+      .summary = "0 where a is 0 or b infinite, whatever the other is there; elsewhere the quotient of a and b."};
   static constexpr cpu::Body body = cpu::Body::zero_divide;
-  // The quotient's rule. y is a tangent, too.
   static array common(const array& g, const array&, const array& b, const array&) { return zero_divide(g, b); }
   static array chain(int k, const array& g, const array&, const array&, const array& y) {
-    return k == 0 ? g : -zero_product(g, y);
+    return k == 0 ? g : -zero_times(g, y);
   }
 };
 array zero_divide(const array& g, const array& divisor) { return Binary<ZeroDivide>::apply(g, divisor, {}); }
+
+// Inside logsumexp and its kin, whose largest elements may be infinite.
+struct Gap {
+  static constexpr OpInfo info{.name = "gap",
+      .primitive = "Gap",
+      .summary = "The difference of a and b; 0 where they are equal, infinities too."};
+  static constexpr cpu::Body body = cpu::Body::gap;
+  // The difference's rule.
+  static array chain(int k, const array& g, const array&, const array&, const array&) { return k == 0 ? g : -g; }
+};
+array gap(const array& a, const array& b) { return Binary<Gap>::apply(a, b, {}); }
+
+// Inside random draws.
+struct NextAfter {
+  static constexpr OpInfo info{.name = "next_after",
+      .primitive = "NextAfter",
+      .summary = "The neighbour of a towards b, element by element.",
+      .accepts = Dtypes::floating,
+      .differentiable = Differentiable::zero,
+      .no_derivative = {"only values of draws at their bound are made with it"}};
+  static constexpr cpu::Body body = cpu::Body::nextafter;
+};
+array next_after(const array& a, const array& b) { return Binary<NextAfter>::apply(a, b, {}); }
 
 struct FloorDivide {
   static constexpr OpInfo info{.name = "floor_divide",
@@ -123,7 +133,10 @@ struct FloorDivide {
       .second_domain = {0.3, 3},
       .max_ulp = 0.5,
       .example = ">>> mx.floor_divide(mx.array([7, -7]), mx.array([2, 2]))\narray([3, -4], dtype=int32)",
-      .details = "Integers stay integers.",
+      .details =
+          "Integers stay integers. The whole number below the exact quotient, rounded once where the dtype does not "
+          "hold it: as Python's //, and with the signs that it gives to zeros. By 0 it is infinite, or NaN for 0 and "
+          "for NaN; of an infinity by a number it is NaN, as a remainder of that would be.",
       .binary = &floor_divide};
   static constexpr cpu::Body body = cpu::Body::floor_divide;
 };
@@ -138,6 +151,9 @@ struct Remainder {
       .second_domain = {1.5, 2},
       .max_ulp = 0.5,
       .example = ">>> mx.remainder(mx.array([7, -7]), mx.array([4, 4]))\narray([3, 1], dtype=int32)",
+      .details =
+          "Of the exact quotient, rounded once, with the sign of b on zeros as well: as Python's %. NaN by 0 and of an "
+          "infinity.",
       .binary = &remainder};
   static constexpr cpu::Body body = cpu::Body::remainder;
   // d remainder(a, b) = da - floor(a / b) db

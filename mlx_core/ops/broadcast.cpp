@@ -55,6 +55,7 @@ array broadcast_to(const array& a, const Shape& shape, StreamOrDevice s) {
   if (surely_equal(a.shape(), shape)) {
     return a;
   }
+  check_shape("broadcast_to", shape);
   return applied(make_primitive<Broadcast>(shape), {a});
 }
 

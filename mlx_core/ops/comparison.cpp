@@ -26,22 +26,40 @@ constexpr OpInfo bool_info(const char* name, const char* primitive, const char* 
 constexpr OpInfo comparison_info(
     const char* name, const char* primitive, const char* summary, const char* example, BinaryFunction function) {
   return bool_info(name, primitive, summary, example, nullptr, function,
-      "Complex numbers are ordered by real part, then by imaginary part. NaN is equal to nothing.");
+      "Complex numbers are ordered by real part, then by imaginary part. NaN is equal to nothing. Integers of any two "
+      "dtypes are compared exactly.");
+}
+
+// No dtype holds every int64 and every uint64: they are compared as uint64 where the signed number is not negative.
+template <typename Op>
+array compared(const array& a, const array& b, const StreamOrDevice& s) {
+  auto is_signed = [](const array& x) { return x.dtype().is_integer() && x.dtype().is_signed(); };
+  bool first = is_signed(a) && b.dtype() == uint64;
+  if (!first && !(is_signed(b) && a.dtype() == uint64)) {
+    return Binary<Op>::apply(a, b, s);
+  }
+  array number = astype(first ? a : b, int64, s), bits = view(number, uint64, s);
+  array negative = less(number, array(int64_t{0}), s);
+  array as_unsigned = first ? Binary<Op>::apply(bits, b, s) : Binary<Op>::apply(a, bits, s);
+  return Op::holds(first ? -1 : 0, first ? 0 : -1) ? logical_or(negative, as_unsigned, s)
+                                                   : logical_and(logical_not(negative, s), as_unsigned, s);
 }
 
 struct Equal {
   static constexpr OpInfo info = comparison_info("equal", "Equal", "a == b, element by element.",
       ">>> mx.equal(mx.array([1, 2]), mx.array([1, 3]))\narray([True, False], dtype=bool)", &equal);
   static constexpr cpu::Body body = cpu::Body::equal;
+  static constexpr bool holds(int a, int b) { return a == b; }
 };
-array equal(const array& a, const array& b, StreamOrDevice s) { return Binary<Equal>::apply(a, b, s); }
+array equal(const array& a, const array& b, StreamOrDevice s) { return compared<Equal>(a, b, s); }
 
 struct NotEqual {
   static constexpr OpInfo info = comparison_info("not_equal", "NotEqual", "a != b, element by element.",
       ">>> mx.not_equal(mx.array([1, 2]), mx.array([1, 3]))\narray([False, True], dtype=bool)", &not_equal);
   static constexpr cpu::Body body = cpu::Body::not_equal;
+  static constexpr bool holds(int a, int b) { return a != b; }
 };
-array not_equal(const array& a, const array& b, StreamOrDevice s) { return Binary<NotEqual>::apply(a, b, s); }
+array not_equal(const array& a, const array& b, StreamOrDevice s) { return compared<NotEqual>(a, b, s); }
 
 struct Less {
   static constexpr OpInfo info = comparison_info("less", "Less", "a < b, element by element.",
@@ -49,29 +67,33 @@ struct Less {
       "array([True, False], dtype=bool)",
       &less);
   static constexpr cpu::Body body = cpu::Body::less;
+  static constexpr bool holds(int a, int b) { return a < b; }
 };
-array less(const array& a, const array& b, StreamOrDevice s) { return Binary<Less>::apply(a, b, s); }
+array less(const array& a, const array& b, StreamOrDevice s) { return compared<Less>(a, b, s); }
 
 struct LessEqual {
   static constexpr OpInfo info = comparison_info("less_equal", "LessEqual", "a <= b, element by element.",
       ">>> mx.less_equal(mx.array([1, 3]), mx.array([2, 2]))\narray([True, False], dtype=bool)", &less_equal);
   static constexpr cpu::Body body = cpu::Body::less_equal;
+  static constexpr bool holds(int a, int b) { return a <= b; }
 };
-array less_equal(const array& a, const array& b, StreamOrDevice s) { return Binary<LessEqual>::apply(a, b, s); }
+array less_equal(const array& a, const array& b, StreamOrDevice s) { return compared<LessEqual>(a, b, s); }
 
 struct Greater {
   static constexpr OpInfo info = comparison_info("greater", "Greater", "a > b, element by element.",
       ">>> mx.greater(mx.array([1, 3]), mx.array([2, 2]))\narray([False, True], dtype=bool)", &greater);
   static constexpr cpu::Body body = cpu::Body::greater;
+  static constexpr bool holds(int a, int b) { return a > b; }
 };
-array greater(const array& a, const array& b, StreamOrDevice s) { return Binary<Greater>::apply(a, b, s); }
+array greater(const array& a, const array& b, StreamOrDevice s) { return compared<Greater>(a, b, s); }
 
 struct GreaterEqual {
   static constexpr OpInfo info = comparison_info("greater_equal", "GreaterEqual", "a >= b, element by element.",
       ">>> mx.greater_equal(mx.array([1, 2]), mx.array([2, 2]))\narray([False, True], dtype=bool)", &greater_equal);
   static constexpr cpu::Body body = cpu::Body::greater_equal;
+  static constexpr bool holds(int a, int b) { return a >= b; }
 };
-array greater_equal(const array& a, const array& b, StreamOrDevice s) { return Binary<GreaterEqual>::apply(a, b, s); }
+array greater_equal(const array& a, const array& b, StreamOrDevice s) { return compared<GreaterEqual>(a, b, s); }
 
 // --- logic ---
 
@@ -179,8 +201,23 @@ static array both_nan(const array& a, const array& b, const StreamOrDevice& s) {
 constexpr OpInfo isclose_info = bool_info("isclose", nullptr,
     "Whether abs(a - b) <= atol + rtol abs(b), element by element.",
     ">>> mx.isclose(mx.array([1.0, 2.0]), mx.array([1.0, 2.1]))\narray([True, False], dtype=bool)", nullptr, nullptr,
-    "Equal infinities are close. NaN is close to NaN only with equal_nan. Integers are compared in float32.");
+    "Equal infinities are close. NaN is close to NaN only with equal_nan. Integers are subtracted exactly.");
+
+// |a - b| of integers, which a uint64 holds, and the tolerance in float64.
+static array integers_close(const array& a, const array& b, double rtol, double atol, const StreamOrDevice& s) {
+  Dtype dtype = promote_types(promote_types(a.dtype(), b.dtype()), int8);
+  dtype = dtype.is_signed() ? int64 : uint64;
+  array x = astype(a, dtype, s), y = astype(b, dtype, s), low = minimum(x, y, s), high = maximum(x, y, s);
+  array distance = subtract(high, low, s); // modulo 2^64
+  distance = astype(dtype == uint64 ? distance : view(distance, uint64, s), float64, s);
+  auto number = [&](double value) { return array(value, float64); };
+  array tolerance = add(number(atol), multiply(number(rtol), abs(astype(y, float64, s), s), s), s);
+  return less_equal(distance, tolerance, s);
+}
 array isclose(const array& a, const array& b, double rtol, double atol, bool equal_nan, StreamOrDevice s) {
+  if (promote_types(a.dtype(), b.dtype()).is_integer()) {
+    return integers_close(a, b, rtol, atol, s);
+  }
   Dtype dtype = inexact_of(promote_types(a.dtype(), b.dtype()));
   if (dtype.size() == 2) { // the tolerances are below float16's smallest numbers
     dtype = float32;

@@ -9,17 +9,18 @@ namespace mlx::core {
 namespace {
 
 // How many elements the diagonal has that starts k columns (or, negative, -k rows) from the corner.
-Dim diagonal_length(Dim rows, Dim columns, int k) {
+Dim diagonal_length(Dim rows, Dim columns, int64_t k) {
   Dim down = k < 0 ? rows + k : rows, across = k < 0 ? columns : columns - k;
   return std::max<int64_t>(0, std::min<int64_t>(down, across));
 }
 
 // Matrices of zeros but for the k-th diagonal, which holds the last axis of values. The elements of a diagonal are
 // columns + 1 apart in row-major order.
-array with_diagonal(const array& values, Dim rows, Dim columns, int k) {
+array with_diagonal(const char* op, const array& values, Dim rows, Dim columns, int64_t k) {
   Shape flat = values.shape(), start(values.shape().size(), 0), strides(values.shape().size(), 1), matrices = flat;
   matrices.back() = rows;
   matrices.push_back(columns);
+  check_shape(op, matrices);
   flat.back() = rows * columns;
   array zero = zeros(flat, values.dtype());
   Dim length = values.shape().back();
@@ -65,10 +66,13 @@ class Diagonal final : public View {
     int64_t row = strides.back();
     strides.back() += column;
     bool empty = size_of(outputs[0].shape()) == 0;
-    outputs[0].share(operands[0], std::move(strides), empty ? 0 : offset_ < 0 ? -offset_ * row : offset_ * column);
+    outputs[0].share(operands[0], std::move(strides),
+        empty         ? 0
+        : offset_ < 0 ? -int64_t{offset_} * row
+                      : offset_ * column);
   }
   array transpose(const array& cotangent, const array& x) const override {
-    return with_diagonal(cotangent, x.shape(-2), x.shape(-1), offset_);
+    return with_diagonal("diagonal", cotangent, x.shape(-2), x.shape(-1), offset_);
   }
   Mapped vmap(Operands operands, const MapAxes& axes) const override {
     return {{applied(self(*this), {batch_first(operands[0], axes[0])})}, {0}};
@@ -104,7 +108,7 @@ static constexpr OpInfo diag_info{.name = "diag",
         ">>> mx.diag(mx.array([1, 2]))\narray([[1, 0],\n       [0, 2]], dtype=int32)\n"
         ">>> mx.diag(mx.array([[1, 2], [3, 4]]), k=-1)\narray([3], dtype=int32)",
     .details = "A positive k is above the main diagonal. Raises ValueError unless a has one or two dimensions."};
-array diag(const array& a, int k, StreamOrDevice s) {
+array diag(const array& a, int k, StreamOrDevice s) try {
   check_stream(s);
   if (a.ndim() == 2) {
     return diagonal(a, k, 0, 1, s);
@@ -113,7 +117,9 @@ array diag(const array& a, int k, StreamOrDevice s) {
     fail("diag", "the array has shape ", a.shape(), "; it must have one or two dimensions. See diagonal for more.");
   }
   Dim side = a.shape(0) + (k < 0 ? -static_cast<int64_t>(k) : k);
-  return with_diagonal(a, side, side, k);
+  return with_diagonal("diag", a, side, side, k);
+} catch (const SizeError& error) {
+  error.rethrow_in("diag");
 }
 
 static constexpr OpInfo trace_info{.name = "trace",

@@ -121,7 +121,7 @@ Term pair_product(Term a, Term b, const LabelSet& kept) {
   Labels rows = chosen(a.labels, [&](Label l) { return !has(of_b, l); });
   Labels columns = chosen(b.labels, [&](Label l) { return !has(of_a, l); });
   bool dots = rows.empty() && columns.empty() && a.value.itemsize() >= 4; // one pass over both is quicker
-  if (inner.empty() || dots || !a.value.dtype().is_inexact()) {
+  if (inner.empty() || dots) {
     return multiplied({a, b}, kept);
   }
   array left = aligned(a, joined(joined(batch, rows), inner)),
@@ -164,7 +164,7 @@ constexpr OpInfo einsum_info{.name = "einsum",
 
 } // namespace
 
-array einsum(const std::string& subscripts, const std::vector<array>& operands, StreamOrDevice s) {
+array einsum(const std::string& subscripts, const std::vector<array>& operands, StreamOrDevice s) try {
   check_stream(s);
   Subscripts parsed = parse_subscripts("einsum", subscripts, operands);
   LabelSet output = set_of(parsed.output), all;
@@ -201,6 +201,8 @@ array einsum(const std::string& subscripts, const std::vector<array>& operands, 
                                         : multiplied(taken, kept));
   }
   return aligned(terms[0], parsed.output);
+} catch (const SizeError& error) {
+  error.rethrow_in("einsum");
 }
 
 // Under the limit of the largest operand or output alone: the text is for reading.

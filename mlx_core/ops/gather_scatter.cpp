@@ -115,7 +115,7 @@ static constexpr OpInfo take_info{.name = "take",
     .details =
         "The axis is replaced by the axes of indices. Negative indices count from the end; one outside the axis "
         "raises IndexError at evaluation. Indices carry no derivative."};
-array take(const array& a, const array& indices, int axis, StreamOrDevice s) {
+array take(const array& a, const array& indices, int axis, StreamOrDevice s) try {
   check_stream(s);
   check_indices("take", indices);
   int at = normalize_axis("take", axis, a.ndim());
@@ -144,6 +144,8 @@ array take(const array& a, const array& indices, int axis, StreamOrDevice s) {
     order.push_back(i < at ? indices.ndim() + i : i < at + indices.ndim() ? i - at : i);
   }
   return transpose(y, order);
+} catch (const SizeError& error) {
+  error.rethrow_in("take");
 }
 array take(const array& a, const array& indices, StreamOrDevice s) { return take(flatten(a), indices, 0, s); }
 

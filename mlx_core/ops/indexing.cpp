@@ -22,6 +22,14 @@ void check_indices(const char* op, Operands indices, const Axes& axes, const arr
   normalize_axes(op, axes, x.ndim());
 }
 
+void check_countable(const char* op, const Shape& shape, int axis) {
+  Dim length = shape[static_cast<size_t>(axis)];
+  if (!length.is_symbolic() && length > (int64_t{1} << 32)) {
+    fail(op, "axis ", axis, " of shape ", shape, " has ", length,
+        " elements, but indices are uint32; cut the array into parts.");
+  }
+}
+
 Shape index_shape_of(const char* op, Operands indices) {
   Shape shape;
   for (const array& index : indices) {

@@ -14,6 +14,8 @@ void check_indices(const char* op, const array& indices);
 void check_indices(const char* op, Operands indices, const Axes& axes, const array& x);
 // The shape that index arrays broadcast to.
 Shape index_shape_of(const char* op, Operands indices);
+// Throws where an axis has more elements than uint32, the dtype of indices that ops return, can count.
+void check_countable(const char* op, const Shape& shape, int axis);
 // 0, 1, 2, ... in row-major order: a number for each element of `shape`, to tell updates of one place apart.
 array position_numbers(const Shape& shape);
 

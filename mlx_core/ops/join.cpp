@@ -107,6 +107,14 @@ std::vector<array> promoted(const std::vector<array>& arrays) {
 
 constexpr size_t most_operands = 32768; // of one node
 
+// An array is made for each part at once.
+constexpr int64_t most_parts = int64_t{1} << 24;
+void check_parts(const char* op, int64_t parts, const Shape& shape) {
+  if (parts > most_parts) {
+    fail(op, "an array of shape ", shape, " would be cut into ", parts, " arrays; the most is ", most_parts, ".");
+  }
+}
+
 } // namespace
 
 array concatenate(const std::vector<array>& arrays, int axis, StreamOrDevice s) {
@@ -143,7 +151,7 @@ static constexpr OpInfo stack_info{.name = "stack",
     .primitive = "Concatenate",
     .summary = "Arrays of one shape put side by side along a new axis.",
     .example = ">>> mx.stack([mx.array([1, 2]), mx.array([3, 4])])\narray([[1, 2],\n       [3, 4]], dtype=int32)"};
-array stack(const std::vector<array>& arrays, int axis, StreamOrDevice s) {
+array stack(const std::vector<array>& arrays, int axis, StreamOrDevice s) try {
   check_stream(s);
   if (arrays.empty()) {
     fail("stack", "No arrays were given; at least one is needed.");
@@ -159,6 +167,8 @@ array stack(const std::vector<array>& arrays, int axis, StreamOrDevice s) {
     all.push_back(expand_dims(a, {at}));
   }
   return concatenate(all, at, s);
+} catch (const SizeError& error) {
+  error.rethrow_in("stack");
 }
 
 static constexpr OpInfo split_info{.name = "split",
@@ -189,6 +199,7 @@ std::vector<array> split(const array& a, int sections, int axis, StreamOrDevice 
     fail("split", "axis ", axis, " of length ", length, " (shape ", a.shape(), ") cannot be cut into ", sections,
         " equal parts; give the positions to cut at instead.");
   }
+  check_parts("split", sections, a.shape());
   std::vector<array> out;
   for (int64_t i = 0; i < sections; ++i) {
     out.push_back(cut(a, at, i * (length / sections), (i + 1) * (length / sections), s));
@@ -203,6 +214,7 @@ static constexpr OpInfo unstack_info{.name = "unstack",
     .details = "The entries are views."};
 std::vector<array> unstack(const array& a, int axis, StreamOrDevice s) {
   int at = normalize_axis("unstack", axis, a.ndim());
+  check_parts("unstack", a.shape()[static_cast<size_t>(at)], a.shape());
   std::vector<array> out;
   for (int64_t i = 0, length = a.shape()[static_cast<size_t>(at)]; i < length; ++i) {
     out.push_back(squeeze(cut(a, at, i, i + 1, s), {at}, s));

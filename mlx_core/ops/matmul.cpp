@@ -1,84 +1,40 @@
 // Matrix products.
+#include <algorithm>
+#include <cmath>
+
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/gemm.h"
+#include "mlx_core/cpu/zero_terms.h"
 #include "mlx_core/error.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/families.h"
 #include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/products.h"
 
 namespace mlx::core {
 
 namespace {
 
-// A stack of matrices as BLAS can read it. Axes that repeat one matrix keep stride 0.
-struct Stack {
-  BufferRef copy;
-  cpu::Matrix matrix;
-  Strides batch;
-};
-
-// BLAS reads rows or columns of consecutive elements, `leading` apart; transposes need no copy.
-bool readable(int64_t& row_stride, int64_t& column_stride, int64_t rows, int64_t columns) {
-  if (rows == 1) {
-    row_stride = column_stride == 1 ? std::max<int64_t>(columns, 1) : 1;
-  } else if (columns == 1) {
-    column_stride = row_stride == 1 ? rows : 1;
-  }
-  return (column_stride == 1 && row_stride >= std::max<int64_t>(columns, 1)) ||
-         (row_stride == 1 && column_stride >= std::max<int64_t>(rows, 1));
-}
-
-Stack stack_of(const array& x) {
-  size_t outer = x.shape().size() - 2;
-  Sizes shape = sizes_of(x.shape());
-  Strides strides = x.strides();
-  int64_t rows = shape[outer], columns = shape[outer + 1];
-  int64_t row_stride = strides[outer], column_stride = strides[outer + 1];
-  Stack out{{}, {x.raw_data(), 0, 0}, Strides(strides.begin(), strides.begin() + outer)};
-  if (!readable(row_stride, column_stride, rows, columns)) {
-    Shape distinct;
-    for (size_t i = 0; i < outer; ++i) {
-      shape[i] = strides[i] == 0 ? 1 : shape[i];
-    }
-    for (int64_t length : shape) {
-      distinct.push_back(length);
-    }
-    Strides packed = row_major_strides(distinct);
-    out.copy = allocate(static_cast<size_t>(static_cast<int64_t>(size_of(distinct)) * x.itemsize()));
-    cpu::copy_strided(x.raw_data(), strides, out.copy->data, packed, shape, x.itemsize());
-    out.matrix.data = out.copy->data;
-    for (size_t i = 0; i < outer; ++i) {
-      out.batch[i] = strides[i] == 0 ? 0 : packed[i];
-    }
-    row_stride = std::max<int64_t>(columns, 1);
-    column_stride = 1;
-  }
-  out.matrix.row_stride = row_stride;
-  out.matrix.column_stride = column_stride;
-  return out;
-}
-
-cpu::Matrix at(const cpu::Matrix& m, int64_t elements, int item_size) {
-  return {static_cast<const char*>(m.data) + elements * item_size, m.row_stride, m.column_stride};
-}
-
 array adjoint(const array& a) { return conj_of(swapaxes(a, -2, -1)); }
 
 } // namespace
 
-// (..., m, k) times (..., k, n), with equal leading axes.
+// (..., m, k) times (..., k, n), with equal leading axes. The products of its rules are those of the chain rule, where
+// terms with a factor 0 are 0: ZeroMatmul, which looks for what is not finite and costs no more where there is none.
 class Matmul final : public Primitive {
  public:
+  explicit Matmul(bool zero_terms) : zero_terms_(zero_terms) {}
   static constexpr OpInfo info{.name = "matmul",
       .primitive = "Matmul",
       .summary = "The matrix product.",
-      .accepts = Dtypes::inexact,
       .example = ">>> mx.matmul(mx.array([[1.0, 2.0]]), mx.array([[3.0], [4.0]]))\narray([[11]], dtype=float32)",
       .details =
           "Axes before the last two are a batch and broadcast. A one-dimensional a is a row, a one-dimensional b a "
-          "column, and that axis is left out of the result. At least one of the arguments is floating or complex."};
+          "column, and that axis is left out of the result. Integers wrap; of bools, an element is whether any pair is "
+          "true. float32 and float64 subnormals count as zeros. The bits of the result depend on shapes and values "
+          "alone, not on how the operands lie in memory."};
 
-  const char* name() const override { return info.primitive; }
+  const char* name() const override { return zero_terms_ ? "ZeroMatmul" : info.primitive; }
   Dependence dependence() const override { return Dependence::contracts_axes; }
   Specs infer(Operands operands) const override {
     Shape shape = operands[0].shape();
@@ -91,12 +47,13 @@ class Matmul final : public Primitive {
     if (size_of(y.shape()) == 0) {
       return;
     }
-    Stack a = stack_of(operands[0]), b = stack_of(operands[1]);
     size_t outer = y.shape().size() - 2;
     int64_t m = y.shape()[outer], n = y.shape()[outer + 1], k = operands[0].shape()[outer + 1];
-    Sizes batch = sizes_of(y.shape());
-    Strides out = y.strides();
-    int64_t* strides[] = {a.batch.data(), b.batch.data(), out.data()};
+    Sizes batch(y.shape().begin(), y.shape().begin() + outer);
+    Strides of_a = operands[0].strides(), of_b = operands[1].strides();
+    cpu::Matrix a{operands[0].raw_data(), of_a[outer], of_a[outer + 1]};
+    cpu::Matrix b{operands[1].raw_data(), of_b[outer], of_b[outer + 1]};
+    int64_t* strides[] = {of_a.data(), of_b.data()};
     int axes = cpu::collapse_axes(static_cast<int>(outer), batch.data(), strides);
     // The last batch axis goes to the kernel, the others are walked here.
     auto last = static_cast<size_t>(axes > 0 ? axes - 1 : 0);
@@ -105,51 +62,59 @@ class Matmul final : public Primitive {
       products *= batch[i];
     }
     for (int64_t p = 0; p < products; ++p) {
-      int64_t from_a = 0, from_b = 0, to = 0;
+      int64_t from_a = 0, from_b = 0;
       for (int64_t rest = p, i = static_cast<int64_t>(last) - 1; i >= 0; --i) {
         auto axis = static_cast<size_t>(i);
         int64_t index = rest % batch[axis];
         rest /= batch[axis];
-        from_a += index * a.batch[axis];
-        from_b += index * b.batch[axis];
-        to += index * out[axis];
+        from_a += index * of_a[axis];
+        from_b += index * of_b[axis];
       }
-      cpu::gemm(y.dtype(), lanes, m, n, k, 1, at(a.matrix, from_a, y.itemsize()), axes > 0 ? a.batch[last] : 0,
-          at(b.matrix, from_b, y.itemsize()), axes > 0 ? b.batch[last] : 0, 0,
-          static_cast<char*>(y.mutable_data()) + to * y.itemsize(), m * n);
+      cpu::Matrix left = cpu::offset(a, from_a, y.dtype()), right = cpu::offset(b, from_b, y.dtype());
+      int64_t left_stride = axes > 0 ? of_a[last] : 0, right_stride = axes > 0 ? of_b[last] : 0;
+      char* product = static_cast<char*>(y.mutable_data()) + p * lanes * m * n * y.itemsize();
+      cpu::gemm(y.dtype(), lanes, m, n, k, left, left_stride, right, right_stride, product);
+      if (zero_terms_) {
+        cpu::leave_out_zero_terms(y.dtype(), lanes, m, n, k, left, left_stride, right, right_stride, product, m * n);
+      }
     }
   }
   // d(ab) = da b + a db
   Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {
-    Tangent left = tangents[0] ? Tangent(matmul(*tangents[0], primals[1])) : std::nullopt;
-    Tangent right = tangents[1] ? Tangent(matmul(primals[0], *tangents[1])) : std::nullopt;
+    Tangent left = tangents[0] ? Tangent(zero_matmul(*tangents[0], primals[1])) : std::nullopt;
+    Tangent right = tangents[1] ? Tangent(zero_matmul(primals[0], *tangents[1])) : std::nullopt;
     return {left && right ? Tangent(add(*left, *right)) : left ? left : right};
   }
   Tangents vjp(Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
     Tangents out(2);
     if (cotangents[0] && wanted[0]) {
-      out[0] = matmul(*cotangents[0], adjoint(primals[1]));
+      out[0] = zero_matmul(*cotangents[0], adjoint(primals[1]));
     }
     if (cotangents[0] && wanted[1]) {
-      out[1] = matmul(adjoint(primals[0]), *cotangents[0]);
+      out[1] = zero_matmul(adjoint(primals[0]), *cotangents[0]);
     }
     return out;
   }
   Mapped vmap(Operands operands, const MapAxes& axes) const override {
     array a = batch_first(operands[0], axes[0]), b = batch_first(operands[1], axes[1]);
+    auto product = [&](const array& x, const array& y) { return zero_terms_ ? zero_matmul(x, y) : matmul(x, y); };
     bool plain = operands[0].ndim() == (axes[0] ? 3 : 2); // no batch axes in a lane
     if (plain && !axes[0] && surely_equal(b.shape(-1), 1)) {
       // One matrix times a vector in each lane: the vectors are the rows of one product.
-      return {{expand_dims(matmul(squeeze(b, {-1}), swapaxes(a, 0, 1)), {-1})}, {0}};
+      return {{expand_dims(product(squeeze(b, {-1}), swapaxes(a, 0, 1)), {-1})}, {0}};
     }
     if (plain && axes[0] && axes[1] && surely_equal(a.shape(-2), 1) && surely_equal(b.shape(-1), 1) &&
         a.itemsize() >= 4) {
       // Inner products: one pass over both, instead of a product of matrices in each lane.
-      array products = multiply(squeeze(a, {-2}), squeeze(b, {-1}));
+      array left = squeeze(a, {-2}), right = squeeze(b, {-1});
+      array products = zero_terms_ ? zero_times(left, right) : multiply(left, right);
       return {{expand_dims(sum(products, {1}, true), {-1})}, {0}};
     }
-    return {{matmul(a, b)}, {0}}; // folds or broadcasts what is shared
+    return {{product(a, b)}, {0}}; // folds or broadcasts what is shared
   }
+
+ private:
+  bool zero_terms_;
 };
 
 namespace {
@@ -161,10 +126,6 @@ struct Factors {
 };
 
 Factors checked(const char* op, const array& a, const array& b, Dtype dtype) {
-  if (!dtype.is_inexact()) {
-    fail(op, "a is ", a.dtype(), " and b is ", b.dtype(),
-        "; products of integer matrices are not supported, so convert one to a floating dtype.");
-  }
   if (a.ndim() == 0 || b.ndim() == 0) {
     fail(op, "a has shape ", a.shape(), " and b has shape ", b.shape(), "; both need at least one dimension.");
   }
@@ -184,8 +145,14 @@ Factors checked(const char* op, const array& a, const array& b, Dtype dtype) {
   return f;
 }
 
-array product(const char* op, const array& a, const array& b) {
-  static const PrimitiveRef& one = *new PrimitiveRef(make_primitive<Matmul>());
+array product(const char* op, const array& a, const array& b, bool zero_terms) {
+  static const PrimitiveRef& plain = *new PrimitiveRef(make_primitive<Matmul>(false));
+  static const PrimitiveRef& zero = *new PrimitiveRef(make_primitive<Matmul>(true));
+  const PrimitiveRef& one = zero_terms ? zero : plain;
+  if (b.ndim() > 2 && a.ndim() >= b.ndim() &&
+      std::all_of(b.shape().begin(), b.shape().end() - 2, [](Dim d) { return surely_equal(d, 1); })) {
+    return product(op, a, flatten(b, 0, -2), zero_terms);
+  }
   if (b.ndim() == 2 && a.ndim() > 2) {
     // One matrix for the whole batch: the rows of all lanes make one product.
     array rows = applied(one, {flatten(a, 0, -2), b});
@@ -207,9 +174,9 @@ array product(const char* op, const array& a, const array& b) {
   return applied(one, {stacked(a), stacked(b)});
 }
 
-array multiplied(const char* op, const array& a, const array& b, Dtype dtype) {
+array multiplied(const char* op, const array& a, const array& b, Dtype dtype, bool zero_terms = false) try {
   Factors f = checked(op, a, b, dtype);
-  array y = product(op, f.a, f.b);
+  array y = product(op, f.a, f.b, zero_terms);
   if (!f.row && !f.column) {
     return y;
   }
@@ -221,9 +188,11 @@ array multiplied(const char* op, const array& a, const array& b, Dtype dtype) {
     left_out.push_back(-1);
   }
   return squeeze(y, left_out);
+} catch (const SizeError& error) {
+  error.rethrow_in(op);
 }
 
-array scaled(const array& a, float by) { return by == 1 ? a : multiply(a, array(by, a.dtype())); }
+array scaled(const array& a, double by) { return by == 1 ? a : multiply(a, array(by, a.dtype())); }
 
 } // namespace
 
@@ -232,15 +201,25 @@ array matmul(const array& a, const array& b, StreamOrDevice s) {
   return multiplied("matmul", a, b, promote_types(a.dtype(), b.dtype()));
 }
 
+array zero_matmul(const array& a, const array& b) {
+  return multiplied("matmul", a, b, promote_types(a.dtype(), b.dtype()), true);
+}
+
 static constexpr OpInfo addmm_info{.name = "addmm",
     .summary = "alpha * (a @ b) + beta * c.",
-    .accepts = Dtypes::inexact,
     .example =
         ">>> mx.addmm(mx.array(1.0), mx.array([[1.0, 2.0]]), mx.array([[3.0], [4.0]]))\narray([[12]], dtype=float32)",
-    .details = "c broadcasts to the product's shape. It is not read when beta is 0."};
-array addmm(const array& c, const array& a, const array& b, float alpha, float beta, StreamOrDevice s) {
+    .details =
+        "c broadcasts to the product's shape. It is not read when beta is 0. Raises ValueError when alpha or beta is "
+        "no "
+        "whole number and the arrays are integers."};
+array addmm(const array& c, const array& a, const array& b, double alpha, double beta, StreamOrDevice s) {
   check_stream(s);
   Dtype dtype = promote_types(c.dtype(), promote_types(a.dtype(), b.dtype()));
+  if (!dtype.is_inexact() && (std::trunc(alpha) != alpha || std::trunc(beta) != beta)) {
+    fail("addmm", "alpha is ", alpha, " and beta is ", beta, ", but c, a and b make ", dtype,
+        ", which holds whole numbers only; convert one of them to a floating dtype.");
+  }
   array y = scaled(multiplied("addmm", a, b, dtype), alpha);
   if (!(broadcast_shapes("addmm", c.shape(), y.shape()) == y.shape())) {
     fail("addmm", "c of shape ", c.shape(), " does not broadcast to the product's shape ", y.shape(), ".");

@@ -2,6 +2,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/families.h"
+#include "mlx_core/ops/indexing.h"
 #include "mlx_core/ops/linear.h"
 
 namespace mlx::core {
@@ -47,6 +48,18 @@ void append_continuation(
   }
 }
 
+// As parts, which are nodes each, one for every run of the mirrored axis; where these are many, by their indices
+// instead.
+constexpr int64_t most_runs = 16;
+
+array gathered(const array& a, int axis, Continuation mode, int64_t low, int64_t high) {
+  int64_t n = a.shape(axis), half = mode == Continuation::reflect ? n - 1 : n, period = 2 * half;
+  array at = subtract(astype(position_numbers({Dim(low) + Dim(n) + Dim(high)}), int64), array(low, int64));
+  array phase = remainder(at, array(period, int64));
+  array back = subtract(array(mode == Continuation::reflect ? period : period - 1, int64), phase);
+  return take(a, where(less(phase, array(half, int64)), phase, back), axis);
+}
+
 array continued(const array& a, int axis, Continuation mode, int64_t low, int64_t high) {
   int64_t n = a.shape(axis);
   if (low == 0 && high == 0) {
@@ -54,6 +67,9 @@ array continued(const array& a, int axis, Continuation mode, int64_t low, int64_
   }
   if (n == 0) {
     fail("pad", "axis ", axis, " of shape ", a.shape(), " has no elements to pad with; use mode=\"constant\".");
+  }
+  if (mode != Continuation::edge && n > 1 && (low > most_runs * n || high > most_runs * n)) {
+    return gathered(a, axis, mode, low, high);
   }
   std::vector<array> parts;
   append_continuation(a, axis, mode, -low, 0, parts);
@@ -72,6 +88,7 @@ array surrounded(const array& a, const Shape& before, const Shape& after, const 
     stop[i] += before[i];
     shape[i] += before[i] + after[i];
   }
+  check_shape("pad", shape);
   array number = value.dtype() == a.dtype() ? value : astype(value, a.dtype());
   array whole = broadcast_to(number.ndim() > 0 ? reshape(number, {}) : number, shape);
   return slice_update(whole, a, before, std::move(stop));
@@ -92,7 +109,7 @@ constexpr OpInfo pad_info{.name = "pad",
 } // namespace
 
 array pad(const array& a, const Axes& axes, const Shape& low, const Shape& high, const array& value,
-    const std::string& mode, StreamOrDevice s) {
+    const std::string& mode, StreamOrDevice s) try {
   check_stream(s);
   if (axes.size() != low.size() || axes.size() != high.size()) {
     fail("pad", "axes ", axes, ", low ", low, " and high ", high, " must have the same number of entries.");
@@ -127,6 +144,8 @@ array pad(const array& a, const Axes& axes, const Shape& low, const Shape& high,
     y = continued(y, axis, continuation, before[at], after[at]);
   }
   return y;
+} catch (const SizeError& error) {
+  error.rethrow_in("pad");
 }
 
 array pad(const array& a, const std::vector<std::pair<int, int>>& pad_width, const array& value,

@@ -6,6 +6,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/families.h"
+#include "mlx_core/ops/indexing.h"
 #include "mlx_core/ops/linear.h"
 #include "mlx_core/ops/shape.h"
 
@@ -30,7 +31,10 @@ class ArgPartition final : public Primitive {
     v("kth", kth_);
     v("axis", axis_);
   }
-  Specs infer(Operands operands) const override { return {Spec{operands[0].shape(), uint32}}; }
+  Specs infer(Operands operands) const override {
+    check_countable("argpartition", operands[0].shape(), axis_);
+    return {Spec{operands[0].shape(), uint32}};
+  }
   void eval_cpu(Operands operands, std::span<array> outputs) const override {
     const array& x = operands[0];
     outputs[0].allocate();

@@ -24,10 +24,8 @@ array row_products(const array& a, const array& b) {
 }
 
 array matrix_product(const array& a, const array& b) {
-  if (a.dtype().is_inexact()) {
-    return matmul(a, b);
-  }
-  return row_products(expand_dims(a, {-2}), expand_dims(swapaxes(b, -2, -1), {-3}));
+  Dtype dtype = summed_dtype(a.dtype());
+  return a.dtype() == dtype ? matmul(a, b) : matmul(astype(a, dtype), astype(b, dtype));
 }
 
 namespace {
@@ -52,7 +50,7 @@ static constexpr OpInfo inner_info{.name = "inner",
         "The result has the other axes of a, then those of b; for matrices it is a @ b.T. With a scalar it is the "
         "plain product. Complex numbers are not conjugated. Integers are summed as sum() does, in 32 bits where they "
         "are narrower. Raises ValueError when the last axes have different lengths."};
-array inner(const array& a, const array& b, StreamOrDevice s) {
+array inner(const array& a, const array& b, StreamOrDevice s) try {
   check_stream(s);
   if (a.ndim() == 0 || b.ndim() == 0) {
     return multiply(a, b);
@@ -67,15 +65,19 @@ array inner(const array& a, const array& b, StreamOrDevice s) {
     shape.push_back(b.shape()[i]);
   }
   return reshape(matrix_product(rows_of(x), swapaxes(rows_of(y), 0, 1)), std::move(shape));
+} catch (const SizeError& error) {
+  error.rethrow_in("inner");
 }
 
 static constexpr OpInfo outer_info{.name = "outer",
     .summary = "The products of every element of one array with every element of another, as a matrix.",
     .example = ">>> mx.outer(mx.array([1, 2]), mx.array([3, 4]))\narray([[3, 4],\n       [6, 8]], dtype=int32)",
     .details = "Arguments are flattened: rows belong to a, columns to b."};
-array outer(const array& a, const array& b, StreamOrDevice s) {
+array outer(const array& a, const array& b, StreamOrDevice s) try {
   check_stream(s);
   return multiply(expand_dims(flatten(a), {1}), flatten(b));
+} catch (const SizeError& error) {
+  error.rethrow_in("outer");
 }
 
 static constexpr OpInfo vecdot_info{.name = "vecdot",
@@ -85,7 +87,7 @@ static constexpr OpInfo vecdot_info{.name = "vecdot",
         "The elements of a are conjugated. axis counts in each array by itself. Integers are summed as sum() does, in "
         "32 bits where they are narrower. Raises ValueError when the axes have different lengths or one of the arrays "
         "is a scalar."};
-array vecdot(const array& a, const array& b, int axis, StreamOrDevice s) {
+array vecdot(const array& a, const array& b, int axis, StreamOrDevice s) try {
   check_stream(s);
   if (a.ndim() == 0 || b.ndim() == 0) {
     fail("vecdot", "a has shape ", a.shape(), " and b has shape ", b.shape(), "; both need at least one dimension.");
@@ -97,6 +99,8 @@ array vecdot(const array& a, const array& b, int axis, StreamOrDevice s) {
   }
   auto [x, y] = promoted(a, b);
   return row_products(conj_of(moveaxis(x, of_a, -1)), moveaxis(y, of_b, -1));
+} catch (const SizeError& error) {
+  error.rethrow_in("vecdot");
 }
 
 // --- tensordot ---
@@ -110,7 +114,7 @@ static constexpr OpInfo tensordot_info{.name = "tensordot",
         "axes is a pair of lists: those of a, and those of b that they are summed with; or a number n, for the last n "
         "of a and the first n of b. The result has the other axes of a, then those of b. Integers are summed as sum() "
         "does, in 32 bits where they are narrower. Raises ValueError when lengths along a pair of axes differ."};
-array tensordot(const array& a, const array& b, const Axes& axes_a, const Axes& axes_b, StreamOrDevice s) {
+array tensordot(const array& a, const array& b, const Axes& axes_a, const Axes& axes_b, StreamOrDevice s) try {
   check_stream(s);
   if (axes_a.size() != axes_b.size()) {
     fail("tensordot", "axes are ", axes_a, " of a and ", axes_b, " of b; there must be as many of either.");
@@ -153,6 +157,8 @@ array tensordot(const array& a, const array& b, const Axes& axes_a, const Axes& 
   array left = reshape(transpose(x, order_a), {rows, summed}),
         right = reshape(transpose(y, order_b), {summed, columns});
   return reshape(axes_a.empty() ? multiply(left, right) : matrix_product(left, right), std::move(shape));
+} catch (const SizeError& error) {
+  error.rethrow_in("tensordot");
 }
 array tensordot(const array& a, const array& b, int axes, StreamOrDevice s) {
   if (axes < 0 || axes > a.ndim() || axes > b.ndim()) {
@@ -173,7 +179,7 @@ static constexpr OpInfo kron_info{.name = "kron",
     .summary = "The Kronecker product: every element of a times the whole of b, put in the element's place.",
     .example = ">>> mx.kron(mx.array([1, 10]), mx.array([1, 2]))\narray([1, 2, 10, 20], dtype=int32)",
     .details = "The array with fewer dimensions gets leading axes of length 1; lengths multiply."};
-array kron(const array& a, const array& b, StreamOrDevice s) {
+array kron(const array& a, const array& b, StreamOrDevice s) try {
   check_stream(s);
   size_t rank = std::max(a.shape().size(), b.shape().size());
   size_t skip_a = rank - a.shape().size(), skip_b = rank - b.shape().size();
@@ -189,6 +195,8 @@ array kron(const array& a, const array& b, StreamOrDevice s) {
     merged.push_back(of_a * of_b);
   }
   return reshape(multiply(reshape(a, std::move(apart_a)), reshape(b, std::move(apart_b))), std::move(merged));
+} catch (const SizeError& error) {
+  error.rethrow_in("kron");
 }
 
 std::span<const OpInfo* const> product_ops() {

@@ -27,12 +27,49 @@ array bound(const array& a, Dtype dtype) {
   return part.dtype() == dtype ? part : astype(part, dtype);
 }
 
+// The number rounded to the dtype.
+double rounded(double value, Dtype dtype) {
+  alignas(16) unsigned char element[16];
+  store_element(element, dtype, complex128_t(value));
+  return load_complex(element, dtype).real();
+}
+
+// Whether draws may round to `high`, and whether high - low is beyond the dtype. Draws do not decrease as u grows, so
+// that of known bounds the largest u decides.
+struct Reach {
+  bool top = true, overflow = true;
+};
+Reach reach_of(const array& low, const array& high, Dtype dtype) {
+  if (!low.is_available() || !high.is_available() || low.ndim() > 0 || high.ndim() > 0) {
+    return {};
+  }
+  double a = load_complex(low.raw_data(), low.dtype()).real(), b = load_complex(high.raw_data(), high.dtype()).real();
+  a = rounded(a, dtype), b = rounded(b, dtype);
+  double range = rounded(b - a, dtype);
+  double largest = load_complex(below_one(dtype).raw_data(), dtype).real();
+  bool overflow = std::isinf(range) && std::isfinite(a) && std::isfinite(b);
+  return {
+      a < b && std::isfinite(b) && (overflow || rounded(rounded(range * largest, dtype) + a, dtype) >= b), overflow};
+}
+
 array uniform_for(const char* op, const array& low, const array& high, const Shape& shape, Dtype dtype,
     const std::optional<array>& key, const StreamOrDevice& s) {
   check_broadcast(op, "low and high", broadcast_shapes(op, low.shape(), high.shape()), shape);
-  array lowest = bound(low, dtype);
-  array range = bound(high, dtype) - lowest;
-  return range * unit(op, shape, dtype, key, s) + lowest;
+  Reach reach = reach_of(low, high, dtype);
+  array lowest = bound(low, dtype), highest = bound(high, dtype);
+  array range = highest - lowest, u = unit(op, shape, dtype, key, s);
+  array y = range * u + lowest;
+  if (reach.overflow) {
+    array finite = logical_and(isfinite(lowest), isfinite(highest));
+    y = where(logical_and(isinf(range), finite), highest * u + lowest * (1 - u), y);
+  }
+  if (reach.top) {
+    // What rounds to high, or beyond, becomes the number below it, with the derivative that it has.
+    array below = next_after(highest, lowest);
+    array over = logical_and(logical_and(less(lowest, highest), greater_equal(y, highest)), isfinite(y));
+    y = y + stop_gradient(where(over, below - y, array(0, dtype)));
+  }
+  return y;
 }
 
 } // namespace
@@ -103,20 +140,6 @@ array normal(const Shape& shape, Dtype dtype, const std::optional<array>& key, S
   return normal(shape, dtype, {}, {}, key, s);
 }
 
-// --- randint ---
-
-array randint(const array& low, const array& high, const Shape& shape, Dtype dtype, const std::optional<array>& key,
-    StreamOrDevice s) {
-  constexpr const char* op = "random.randint";
-  if (dtype.is_inexact()) {
-    fail(op, "dtype is ", dtype, "; it must be an integer type or bool.");
-  }
-  // A float32 uniform rounded down; rounding may have left the interval where float32 does not hold every integer.
-  array drawn = astype(floor(uniform_for(op, low, high, shape, float32, key, s)), dtype);
-  array top = high.dtype().is_complex() ? real(high) : high;
-  return maximum(minimum(drawn, astype(top - 1, dtype)), astype(low, dtype));
-}
-
 // --- bernoulli ---
 
 array bernoulli(const array& p, const std::optional<Shape>& shape, const std::optional<array>& key, StreamOrDevice s) {
@@ -152,8 +175,9 @@ array permutation(int x, const std::optional<array>& key, StreamOrDevice s) {
 namespace {
 
 constexpr const char* float32_bits =
-    "Drawn as 32 random bits scaled to [0, 1) (53 in float64), then high - low times that plus low. Differentiable in "
-    "low "
+    "Drawn as 32 random bits scaled to [0, 1) (53 in float64), then high - low times that plus low; what rounds to "
+    "high "
+    "is the number below it. Where high is not above low, the draws are in (high, low]. Differentiable in low "
     "and high. Raises ValueError when dtype is not a real floating type, or when the bounds do not broadcast to shape.";
 
 constexpr OpInfo uniform_info{.name = "random.uniform",
@@ -172,16 +196,6 @@ constexpr OpInfo normal_info{.name = "random.normal",
     .details =
         "sqrt(2) erfinv(u) of a uniform u in (-1, 1). The real and imaginary parts of complex numbers have variance "
         "1/2 each. Differentiable in loc and scale."};
-
-constexpr OpInfo randint_info{.name = "random.randint",
-    .summary = "Uniformly random integers in [low, high).",
-    .accepts = Dtypes::integral,
-    .differentiable = Differentiable::no,
-    .no_derivative = {"the samples are integers"},
-    .example = ">>> mx.random.randint(0, 10, (5,), key=mx.random.key(0))\narray([5, 0, 3, 8, 5], dtype=int32)",
-    .details =
-        "Drawn from a float32 uniform and clamped to [low, high - 1], so where the interval is wider than 2**24 not "
-        "every integer is reached."};
 
 constexpr OpInfo bernoulli_info{.name = "random.bernoulli",
     .summary = "True with probability p.",
@@ -207,7 +221,7 @@ namespace mlx::core {
 std::span<const OpInfo* const> random_ops() {
   static const std::vector<const OpInfo*>& ops = *[] {
     auto* all = new std::vector<const OpInfo*>(random::key_ops().begin(), random::key_ops().end());
-    for (const OpInfo* op : {&random::uniform_info, &random::normal_info, &random::randint_info,
+    for (const OpInfo* op : {&random::uniform_info, &random::normal_info, &random::randint_op(),
              &random::bernoulli_info, &random::permutation_info, &random::categorical_op()}) {
       all->push_back(op);
     }

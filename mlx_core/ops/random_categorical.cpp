@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "mlx_core/cpu/copy.h"
+#include "mlx_core/ops/indexing.h"
 #include "mlx_core/ops/linear.h"
 #include "mlx_core/ops/random_keys.h"
 
@@ -19,18 +20,21 @@ class PickByWeight final : public Primitive {
 
   void eval_cpu(Operands operands, std::span<array> outputs) const override {
     std::vector<float> weights = row_major(operands[0]), u = row_major(operands[1]);
+    std::vector<double> sums(static_cast<size_t>(static_cast<int64_t>(operands[0].shape(-1))));
     outputs[0].allocate();
     auto* out = static_cast<uint32_t*>(outputs[0].mutable_data());
     auto choices = static_cast<size_t>(static_cast<int64_t>(operands[0].shape(-1)));
     auto samples = static_cast<size_t>(static_cast<int64_t>(operands[1].shape(-1)));
     for (size_t row = 0; row * samples < u.size(); ++row) {
-      float* sums = weights.data() + row * choices;
-      for (size_t i = 1; i < choices; ++i) {
-        sums[i] += sums[i - 1];
+      double total = 0;
+      for (size_t i = 0; i < choices; ++i) {
+        sums[i] = total += static_cast<double>(weights[row * choices + i]);
       }
+      // A choice of weight 0 is none: not even for a u that rounds to the whole.
+      auto last = std::lower_bound(sums.begin(), sums.end(), total);
       for (size_t i = row * samples; i < (row + 1) * samples; ++i) {
-        size_t index = static_cast<size_t>(std::upper_bound(sums, sums + choices, u[i] * sums[choices - 1]) - sums);
-        out[i] = static_cast<uint32_t>(std::min(index, choices - 1));
+        auto found = std::upper_bound(sums.begin(), sums.end(), static_cast<double>(u[i]) * total);
+        out[i] = static_cast<uint32_t>(std::min(std::min(found, last) - sums.begin(), sums.end() - sums.begin() - 1));
       }
     }
   }
@@ -75,7 +79,9 @@ constexpr const char* op = "random.categorical";
 // argmax(logits - log(-log(u))) along `along`; noise has the shape that logits broadcast to.
 array by_gumbel(
     const array& logits, const Shape& noise, int along, const std::optional<array>& key, const StreamOrDevice& s) {
-  return argmax(logits - log(negative(log(unit(op, noise, float32, key, s)))), along);
+  // u = 0 stands for the interval below the next draw: its infinite noise would make a choice impossible.
+  array u = maximum(unit(op, noise, float32, key, s), array(0x1p-33f));
+  return argmax(logits - log(negative(log(u))), along);
 }
 
 // One distribution, samples of any shape.
@@ -100,6 +106,7 @@ array categorical(const array& logits, int axis, const std::optional<Shape>& sha
   if (choices == 0) {
     fail(op, "logits has shape ", logits.shape(), ": there is nothing to choose from along axis ", axis, ".");
   }
+  check_countable(op, logits.shape(), along);
   array scores = logits.dtype().is_complex() ? real(logits) : logits;
   Shape reduced = logits.shape();
   reduced.erase(reduced.begin() + along);

@@ -4,11 +4,13 @@
 #include "mlx_core/ops/random_keys.h"
 
 #include <chrono>
+#include <limits>
 #include <mutex>
 #include <utility>
 
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/random_bits.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/ops/linear.h"
 #include "mlx_core/transforms.h"
 
@@ -158,6 +160,7 @@ array next_key(const char* op) {
           "randomness \"different\", for draws of each lane's own, or \"same\".");
     }
   }
+  InterruptHold hold;
   std::unique_lock lock(sequence.mutex);
   auto [state, key] = halves(sequence.state);
   sequence.state = state;
@@ -165,7 +168,7 @@ array next_key(const char* op) {
   // Every lane of every open vmap has its own, outermost first.
   for (const OpenVmap& frame : mapped) {
     if (frame.randomness == Randomness::different) {
-      key = frame.map_in(frame, random::split(key, static_cast<int>(frame.lanes)));
+      key = frame.map_in(frame, words(op, Shape{frame.lanes, 2}, 4, key, {}));
     }
   }
   return key;
@@ -173,10 +176,10 @@ array next_key(const char* op) {
 
 array words(const char* op, const Shape& shape, int width, const std::optional<array>& key, const StreamOrDevice& s) {
   check_stream(s);
-  for (Dim length : shape) {
-    if (!length.is_symbolic() && length < 0) {
-      fail(op, "shape is ", shape, "; no axis can have a negative length.");
-    }
+  check_shape(op, shape);
+  Dim count = size_of(shape);
+  if (!count.is_symbolic() && count > std::numeric_limits<int64_t>::max() / width) { // drawn, so they take memory
+    fail(op, "shape ", shape, " is too large: its ", count, " numbers do not fit any memory.");
   }
   if (key) {
     check_key(op, *key);

@@ -19,6 +19,9 @@ array unit(const char* op, const Shape& shape, Dtype dtype, const std::optional<
 // up to which the weights sum to more than u times their total.
 array pick_by_weight(const array& weights, const array& u);
 
+// uint64 from low up to the largest: randint up to 2^64, which is no number of a dtype.
+array randint_to_end(const array& low, const Shape& shape, const std::optional<array>& key, StreamOrDevice s);
+
 // Fails unless parameters of this shape broadcast to `shape`.
 void check_broadcast(const char* op, const char* names, const Shape& parameters, const Shape& shape);
 
@@ -28,5 +31,6 @@ std::span<const OpInfo* const> key_ops();
 std::span<const OpInfo* const> inverse_ops();
 std::span<const OpInfo* const> multivariate_ops();
 const OpInfo& categorical_op();
+const OpInfo& randint_op();
 
 } // namespace mlx::core::random

@@ -17,7 +17,7 @@ static constexpr OpInfo tile_info{.name = "tile",
     .details =
         "reps counts the copies along each axis, from the last; where it has more entries than a has axes, a gets "
         "leading axes of length 1. Raises ValueError for a negative count."};
-array tile(const array& a, const Shape& reps, StreamOrDevice s) {
+array tile(const array& a, const Shape& reps, StreamOrDevice s) try {
   check_stream(s);
   size_t rank = std::max(reps.size(), a.shape().size());
   Shape apart, copies, merged;
@@ -36,6 +36,8 @@ array tile(const array& a, const Shape& reps, StreamOrDevice s) {
     merged.push_back(count * length);
   }
   return reshape(broadcast_to(reshape(a, std::move(apart)), copies), std::move(merged));
+} catch (const SizeError& error) {
+  error.rethrow_in("tile");
 }
 
 static constexpr OpInfo repeat_info{.name = "repeat",
@@ -44,7 +46,7 @@ static constexpr OpInfo repeat_info{.name = "repeat",
         ">>> mx.repeat(mx.array([1, 2]), 2)\narray([1, 1, 2, 2], dtype=int32)\n"
         ">>> mx.repeat(mx.array([[1, 2]]), 2, axis=0)\narray([[1, 2],\n       [1, 2]], dtype=int32)",
     .details = "With axis=None the flattened array. Raises ValueError for a negative count."};
-array repeat(const array& a, int repeats, int axis, StreamOrDevice s) {
+array repeat(const array& a, int repeats, int axis, StreamOrDevice s) try {
   check_stream(s);
   auto at = static_cast<size_t>(normalize_axis("repeat", axis, a.ndim()));
   if (repeats < 0) {
@@ -57,6 +59,8 @@ array repeat(const array& a, int repeats, int axis, StreamOrDevice s) {
   copies.insert(copies.begin() + at + 1, repeats);
   merged[at] *= repeats;
   return reshape(broadcast_to(expand_dims(a, {static_cast<int>(at) + 1}), copies), std::move(merged));
+} catch (const SizeError& error) {
+  error.rethrow_in("repeat");
 }
 array repeat(const array& a, int repeats, StreamOrDevice s) { return repeat(flatten(a), repeats, 0, s); }
 
@@ -68,7 +72,7 @@ static constexpr OpInfo roll_info{.name = "roll",
     .details =
         "shift counts places towards higher indices. One shift serves all given axes; several with one axis add up, "
         "else there is one for each axis. With axis=None the elements move in row-major order."};
-array roll(const array& a, const Shape& shift, const Axes& axes, StreamOrDevice s) {
+array roll(const array& a, const Shape& shift, const Axes& axes, StreamOrDevice s) try {
   check_stream(s);
   if (shift.size() != axes.size() && shift.size() != 1 && axes.size() != 1) {
     fail("roll", "shift ", shift, " and axis ", axes,
@@ -85,7 +89,7 @@ array roll(const array& a, const Shape& shift, const Axes& axes, StreamOrDevice 
       continue;
     }
     int64_t n = a.shape()[at], places = total[at];
-    int64_t behind = n == 0 ? 0 : (places % n + n) % n; // entries that come to the front
+    int64_t behind = n == 0 ? 0 : places % n + (places % n < 0 ? n : 0); // entries that come to the front
     if (behind == 0) {
       continue;
     }
@@ -95,6 +99,8 @@ array roll(const array& a, const Shape& shift, const Axes& axes, StreamOrDevice 
     y = concatenate({slice(y, cut_start, a.shape()), slice(y, zero, cut_stop)}, static_cast<int>(at));
   }
   return y;
+} catch (const SizeError& error) {
+  error.rethrow_in("roll");
 }
 array roll(const array& a, int shift, int axis, StreamOrDevice s) { return roll(a, Shape{shift}, Axes{axis}, s); }
 array roll(const array& a, int shift, StreamOrDevice s) { return reshape(roll(flatten(a), shift, 0, s), a.shape()); }
@@ -143,6 +149,9 @@ std::vector<array> meshgrid(
     Shape shape(arrays.size(), 1);
     shape[at] = grid[at] = arrays[i].size();
     out.push_back(reshape(arrays[i], std::move(shape)));
+  }
+  if (!sparse) {
+    check_shape("meshgrid", grid);
   }
   for (array& axis : out) {
     axis = sparse ? axis : broadcast_to(axis, grid);

@@ -96,11 +96,15 @@ array same(const array& a, const array& b) {
 
 namespace {
 
+// What 16-bit floats are counted and multiplied in: they do not count far.
+Dtype wide_of(Dtype dtype) { return dtype.is_inexact() && dtype.size() < 4 ? float32 : dtype; }
+
 // Which elements are the extremum, and how many of them there are: each has an equal share in it.
 std::pair<array, array> winners(const array& x, const array& y, const Axes& axes, bool keepdims) {
   array mask = same(x, kept(y, axes, keepdims));
-  return {mask, sum(astype(mask, x.dtype()), axes, true)};
+  return {mask, sum(astype(mask, wide_of(x.dtype())), axes, true)};
 }
+array shared(const array& g, const array& count) { return astype(divide(g, count), g.dtype()); }
 
 // Entries [from, to) of the last axis.
 array columns(const array& a, Dim from, Dim to) {
@@ -131,8 +135,9 @@ array product_of_others(const array& x) {
   return concatenate(parts, -1);
 }
 
-// d prod(x) / d x_i, for x of any rank reduced over axes.
-array prod_partials(const array& x, const Axes& axes) {
+// d prod(x) / d x_i, for x of any rank reduced over axes; in float32 for 16-bit floats.
+array prod_partials(const array& narrow, const Axes& axes) {
+  array x = astype(narrow, wide_of(narrow.dtype()));
   Axes order, inverse(x.shape().size());
   for (int i = 0; i < x.ndim(); ++i) {
     if (std::find(axes.begin(), axes.end(), i) == axes.end()) {
@@ -196,10 +201,10 @@ Tangents Reduce::jvp(Operands primals, const Tangents& tangents, Operands output
   const array &x = primals[0], &t = *tangents[0];
   switch (op_) {
     case Reduction::sum: return {applied(self(*this), {t})};
-    case Reduction::prod: return {sum(zero_times(t, prod_partials(x, axes_)), axes_, keepdims_)};
+    case Reduction::prod: return {astype(sum(zero_times(t, prod_partials(x, axes_)), axes_, keepdims_), t.dtype())};
     default: {
       auto [mask, count] = winners(x, outputs[0], axes_, keepdims_);
-      return {sum(where(mask, divide(t, count), array(0, t.dtype())), axes_, keepdims_)};
+      return {sum(where(mask, shared(t, count), array(0, t.dtype())), axes_, keepdims_)};
     }
   }
 }
@@ -212,10 +217,10 @@ Tangents Reduce::vjp(Operands primals, const Tangents& cotangents, Operands outp
   array ct = kept(*cotangents[0], axes_, keepdims_);
   switch (op_) {
     case Reduction::sum: return {broadcast_to(ct, x.shape())};
-    case Reduction::prod: return {zero_times(ct, conj_of(prod_partials(x, axes_)))};
+    case Reduction::prod: return {astype(zero_times(ct, conj_of(prod_partials(x, axes_))), ct.dtype())};
     default: {
       auto [mask, count] = winners(x, outputs[0], axes_, keepdims_);
-      return {where(mask, divide(ct, count), array(0, ct.dtype()))};
+      return {where(mask, shared(ct, count), array(0, ct.dtype()))};
     }
   }
 }

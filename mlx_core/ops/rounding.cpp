@@ -70,9 +70,9 @@ static array round_integers(const array& a, int k, const StreamOrDevice& s) {
   if (a.dtype().is_bool() || ten_to_k >= std::ldexp(1.0, bits)) {
     return zeros_like(a, s);
   }
-  auto number = [&](int64_t value) { return array(value, a.dtype()); };
-  array scale = number(static_cast<int64_t>(ten_to_k));
-  array half = number(static_cast<int64_t>(ten_to_k) / 2);
+  auto number = [&](uint64_t value) { return array(value, a.dtype()); };
+  array scale = number(static_cast<uint64_t>(ten_to_k));
+  array half = number(static_cast<uint64_t>(ten_to_k) / 2);
   array quotient = floor_divide(a, scale, s);
   array rest = subtract(a, multiply(quotient, scale, s), s);
   array odd_quotient = equal(remainder(quotient, number(2), s), number(1), s);

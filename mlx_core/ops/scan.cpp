@@ -70,11 +70,17 @@ class Scan final : public Primitive {
     v("inclusive", inclusive_);
   }
   Specs infer(Operands operands) const override { return {Spec{operands[0].shape(), operands[0].dtype()}}; }
+  int reusable_operand() const override { return inclusive_ ? 0 : -1; } // an exclusive one writes where it is to read
   void eval_cpu(Operands operands, std::span<array> outputs) const override {
     const array& x = operands[0];
-    outputs[0].allocate();
-    cpu::scan(op_, x.dtype(), x.raw_data(), sizes_of(x.shape()), x.strides(), axis_, reverse_, inclusive_,
-        outputs[0].mutable_data());
+    array& y = outputs[0];
+    bool taken = y.take_over(x);
+    if (!taken) {
+      y.allocate();
+    }
+    const array& from = taken ? y : x;
+    cpu::scan(op_, x.dtype(), from.raw_data(), sizes_of(x.shape()), from.strides(), axis_, reverse_, inclusive_,
+        y.mutable_data());
   }
   Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const override {
     if (!tangents[0]) {
@@ -206,15 +212,15 @@ array logcumsumexp(const array& a, int axis, bool reverse, bool inclusive, Strea
   Dtype out = inexact_of(a.dtype()), wide = out.size() < 4 ? float32 : out;
   array x = astype(a, wide), zero = array(0, wide);
   // With m the largest so far, y = m + log(s), s_j = exp(m_{j-1} - m_j) s_{j-1} + exp(x_j - m_j): no exponent is above
-  // 0, and s is at least about 1. Any m gives the same value, so m has no derivative. Where it is not finite it is the
-  // result.
-  array m = stop_gradient(cummax(x, at, reverse)), finite = isfinite(m);
-  array shift = where(finite, m, zero);
-  array kept = where(previous(finite, at, reverse), exp(subtract(previous(shift, at, reverse), shift)), zero);
-  array total = linear_recurrence(kept, exp(subtract(x, shift)), at, reverse);
-  array y = where(finite, add(log(where(finite, total, array(1, wide))), shift), m);
-  y = astype(y, out);
-  return inclusive ? y : previous(y, at, reverse, array(-std::numeric_limits<float>::infinity(), out));
+  // 0, and s is at least about 1. Any m gives the same value, so m has no derivative. Infinities that equal an infinite
+  // m are no distance from it, and share the sum. While m is -inf there is no sum.
+  array nothing(-std::numeric_limits<float>::infinity(), wide);
+  array m = stop_gradient(cummax(x, at, reverse)), some = not_equal(m, nothing);
+  array shift = where(some, m, zero);
+  array kept = where(previous(some, at, reverse), exp(gap(previous(shift, at, reverse), shift)), zero);
+  array total = linear_recurrence(kept, exp(gap(x, shift)), at, reverse);
+  array y = astype(add(log(where(some, total, array(1, wide))), m), out);
+  return inclusive ? y : previous(y, at, reverse, astype(nothing, out));
 }
 array logcumsumexp(const array& a, bool reverse, bool inclusive, StreamOrDevice s) {
   return logcumsumexp(flatten(a), 0, reverse, inclusive, s);

@@ -72,12 +72,12 @@ class Scatter final : public Primitive {
   const char* name() const override { return info_of(mode_).primitive; }
   Dependence dependence() const override { return linear() ? Dependence::moves_data : Dependence::opaque; }
   void visit(ParamVisitor& v) const override { v("axes", axes_); }
+  int reusable_operand() const override { return 0; }
   Specs infer(Operands operands) const override { return {Spec{operands[0].shape(), operands[0].dtype()}}; }
   void eval_cpu(Operands operands, std::span<array> outputs) const override {
     const array &x = operands[0], &updates = operands[1];
     array& y = outputs[0];
-    y.allocate();
-    cpu::copy_strided(x.raw_data(), x.strides(), y.mutable_data(), y.strides(), sizes_of(x.shape()), x.itemsize());
+    y.begin_with(x);
     if (size_of(updates.shape()) == 0) {
       return;
     }

@@ -64,7 +64,9 @@ struct Winners {
   explicit Winners(const ScatterOperands& at)
       : x(same(at.primals[0], at.y)),
         updates(same(at.primals[1], at.places.read(at.y))),
-        count(add(astype(x, at.y.dtype()), at.places.sum(astype(updates, at.y.dtype())))) {}
+        count(add(astype(x, counted(at.y.dtype())), at.places.sum(astype(updates, counted(at.y.dtype()))))) {}
+  // 16-bit floats do not count far.
+  static Dtype counted(Dtype dtype) { return dtype.is_inexact() && dtype.size() < 4 ? float32 : dtype; }
   array x, updates; // who won
   array count;      // how many did, at each place
 };
@@ -104,12 +106,12 @@ Tangent extremum_jvp(const ScatterOperands& at, const Tangents& tangents) {
     array moved = at.places.sum(only(won.updates, *tangents[1]));
     sum = sum ? add(*sum, moved) : moved;
   }
-  return sum ? Tangent(divide(*sum, won.count)) : std::nullopt;
+  return sum ? Tangent(astype(divide(*sum, won.count), sum->dtype())) : std::nullopt;
 }
 
 void extremum_vjp(const ScatterOperands& at, const array& cotangent, std::span<const bool> wanted, Tangents& out) {
   Winners won(at);
-  array share = divide(cotangent, won.count);
+  array share = astype(divide(cotangent, won.count), cotangent.dtype());
   if (wanted[0]) {
     out[0] = only(won.x, share);
   }

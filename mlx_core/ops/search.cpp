@@ -1,4 +1,6 @@
 // Finding and counting: searchsorted, unique, count_nonzero, minmax.
+#include <limits>
+
 #include "mlx_core/cpu/sort.h"
 #include "mlx_core/error.h"
 #include "mlx_core/ops/batching.h"
@@ -31,7 +33,10 @@ class SearchSorted final : public Primitive {
     v("right", right_);
     v("batch_rank", batch_rank_);
   }
-  Specs infer(Operands operands) const override { return {Spec{operands[1].shape(), uint32}}; }
+  Specs infer(Operands operands) const override {
+    check_countable("searchsorted", operands[0].shape(), operands[0].ndim() - 1);
+    return {Spec{operands[1].shape(), uint32}};
+  }
   void eval_cpu(Operands operands, std::span<array> outputs) const override {
     const array &sorted = operands[0], &values = operands[1];
     outputs[0].allocate();
@@ -98,6 +103,9 @@ std::vector<array> unique(const array& a, int size, bool return_index, bool retu
   }
   array x = flatten(a);
   Dim length = x.size();
+  if (!length.is_symbolic() && length > std::numeric_limits<int32_t>::max()) {
+    fail("unique", "a of shape ", a.shape(), " has more elements than int32 can count; cut it into parts.");
+  }
   if (length == 0 && size > 0 && !fill_value) {
     fail("unique", "a has no elements but size is ", size, "; give a fill_value for the entries, or size 0.");
   }

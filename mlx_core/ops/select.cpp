@@ -76,7 +76,7 @@ constexpr OpInfo nan_to_num_info{.name = "nan_to_num",
         "part by part; integers and bool are returned as they are. The gradient is 0 where an element is "
         "replaced."};
 array nan_to_num(
-    const array& a, float nan, std::optional<float> posinf, std::optional<float> neginf, StreamOrDevice s) {
+    const array& a, double nan, std::optional<double> posinf, std::optional<double> neginf, StreamOrDevice s) {
   if (a.dtype().is_complex()) {
     return make_complex(
         nan_to_num(real(a, s), nan, posinf, neginf, s), nan_to_num(imag(a, s), nan, posinf, neginf, s), s);

@@ -133,13 +133,16 @@ void infer_entry(const char* op, Dim size, Shape& shape) {
 
 } // namespace
 
-array reshape(const array& a, Shape shape, StreamOrDevice s) {
+array reshape(const array& a, Shape shape, StreamOrDevice s) try {
   check_stream(s);
   infer_entry("reshape", a.size(), shape);
+  check_shape("reshape", shape);
   if (surely_equal(a.shape(), shape)) {
     return a;
   }
   return applied(make_primitive<Reshape>(std::move(shape)), {a});
+} catch (const SizeError& error) {
+  error.rethrow_in("reshape");
 }
 
 static constexpr OpInfo flatten_info{.name = "flatten",
@@ -175,12 +178,13 @@ static constexpr OpInfo unflatten_info{.name = "unflatten",
     .summary = "One axis split into several.",
     .example = ">>> mx.unflatten(mx.arange(6), 0, (2, -1))\narray([[0, 1, 2],\n       [3, 4, 5]], dtype=int32)",
     .details = "The lengths in shape multiply to that of the axis; one of them may be -1."};
-array unflatten(const array& a, int axis, Shape shape, StreamOrDevice s) {
+array unflatten(const array& a, int axis, Shape shape, StreamOrDevice s) try {
   if (shape.empty()) {
     fail("unflatten", "shape is empty; give the lengths that the axis is split into.");
   }
   size_t at = static_cast<size_t>(normalize_axis("unflatten", axis, a.ndim()));
   infer_entry("unflatten", a.shape()[at], shape);
+  check_shape("unflatten", shape);
   if (surely_differ(size_of(shape), a.shape()[at])) {
     fail("unflatten", "Cannot split axis ", axis, " of length ", a.shape()[at], " into shape ", shape, ".");
   }
@@ -193,6 +197,8 @@ array unflatten(const array& a, int axis, Shape shape, StreamOrDevice s) {
     whole.push_back(a.shape()[i]);
   }
   return reshape(a, std::move(whole), s);
+} catch (const SizeError& error) {
+  error.rethrow_in("unflatten");
 }
 
 // --- axes of length 1 ---

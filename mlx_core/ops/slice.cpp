@@ -13,8 +13,9 @@ namespace mlx::core {
 namespace {
 
 // The bounds of one axis of length n, as Python reads them, but that a stop below -n means "to the very beginning" of a
-// slice that walks backwards. Returns the first element; size is set to the number of elements.
-Dim resolve(const char* op, Dim n, Dim start, Dim stop, Dim stride, Dim& size) {
+// slice that walks backwards. Returns the first element; size is set to the number of elements, and a stride that goes
+// beyond the axis to 1.
+Dim resolve(const char* op, Dim n, Dim start, Dim stop, Dim& stride, Dim& size) {
   if (!stride.is_symbolic() && stride == 1 && !start.is_symbolic() && start == 0 &&
       n.is_symbolic() == stop.is_symbolic() && n == stop) {
     size = n;
@@ -34,6 +35,9 @@ Dim resolve(const char* op, Dim n, Dim start, Dim stop, Dim stride, Dim& size) {
     first = std::min(std::max<int64_t>(first, -1), length - 1);
     last = std::min(std::max<int64_t>(last, -1), length - 1);
     size = first > last ? (first - last - 1) / -step + 1 : 0;
+  }
+  if (step > length || -step > length) {
+    stride = 1; // at most one element: no step is made, and a long one could not be multiplied with strides
   }
   return size == 0 ? 0 : first;
 }
@@ -139,23 +143,12 @@ class SliceUpdate final : public Primitive {
     v("start", start_);
     v("strides", strides_);
   }
+  int reusable_operand() const override { return 0; }
   Specs infer(Operands operands) const override { return {Spec{operands[0].shape(), operands[0].dtype()}}; }
   void eval_cpu(Operands operands, std::span<array> outputs) const override {
     const array &x = operands[0], &update = operands[1];
     array& y = outputs[0];
-    y.allocate();
-    if (size_of(x.shape()) == 0) {
-      return;
-    }
-    bool constant = true;
-    for (int64_t stride : x.strides()) {
-      constant = constant && stride == 0;
-    }
-    if (constant) {
-      cpu::fill(y.mutable_data(), x.raw_data(), y.size(), y.itemsize());
-    } else {
-      cpu::copy_strided(x.raw_data(), x.strides(), y.mutable_data(), y.strides(), sizes_of(x.shape()), x.itemsize());
-    }
+    y.begin_with(x);
     if (size_of(update.shape()) == 0) {
       return;
     }
@@ -220,7 +213,8 @@ array slice(const array& a, Shape start, Shape stop, StreamOrDevice s) {
   return slice(a, std::move(start), std::move(stop), unit_strides(a), s);
 }
 
-array slice_update(const array& src, const array& update, Shape start, Shape stop, Shape strides, StreamOrDevice s) {
+array slice_update(
+    const array& src, const array& update, Shape start, Shape stop, Shape strides, StreamOrDevice s) try {
   check_stream(s);
   Part part = resolve("slice_update", src.shape(), start, stop, std::move(strides));
   array value = update.dtype() == src.dtype() ? update : astype(update, src.dtype());
@@ -234,6 +228,8 @@ array slice_update(const array& src, const array& update, Shape start, Shape sto
   }
   value = broadcast_to(value, part.shape);
   return write_part(src, value, std::move(part.start), std::move(part.strides));
+} catch (const SizeError& error) {
+  error.rethrow_in("slice_update");
 }
 array slice_update(const array& src, const array& update, Shape start, Shape stop, StreamOrDevice s) {
   return slice_update(src, update, std::move(start), std::move(stop), unit_strides(src), s);

@@ -16,6 +16,7 @@ static std::vector<array> starts(const char* op, const array& start, const Axes&
 
 array detail::slice_at(
     const array& a, const array& start, const Axes& axes, const Shape& slice_size, StreamOrDevice s) {
+  check_shape("slice", slice_size);
   return gather(a, starts("slice", start, axes), axes, slice_size, s);
 }
 

@@ -3,6 +3,7 @@
 
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/families.h"
+#include "mlx_core/ops/indexing.h"
 #include "mlx_core/ops/linear.h"
 #include "mlx_core/ops/shape.h"
 
@@ -22,11 +23,17 @@ class Sort final : public Primitive {
   const char* name() const override { return info.primitive; }
   Dependence dependence() const override { return Dependence::contracts_axes; }
   void visit(ParamVisitor& v) const override { v("axis", axis_); }
+  int reusable_operand() const override { return 0; }
   Specs infer(Operands operands) const override { return {Spec{operands[0].shape(), operands[0].dtype()}}; }
   void eval_cpu(Operands operands, std::span<array> outputs) const override {
     const array& x = operands[0];
-    outputs[0].allocate();
-    cpu::sort(x.dtype(), x.raw_data(), sizes_of(x.shape()), x.strides(), axis_, outputs[0].mutable_data());
+    array& y = outputs[0];
+    bool taken = y.take_over(x);
+    if (!taken) {
+      y.allocate();
+    }
+    const array& from = taken ? y : x;
+    cpu::sort(x.dtype(), from.raw_data(), sizes_of(x.shape()), from.strides(), axis_, y.mutable_data());
   }
   Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {
     if (!tangents[0]) {
@@ -71,7 +78,10 @@ class ArgSort final : public Primitive {
   const char* name() const override { return info.primitive; }
   Dependence dependence() const override { return Dependence::contracts_axes; }
   void visit(ParamVisitor& v) const override { v("axis", axis_); }
-  Specs infer(Operands operands) const override { return {Spec{operands[0].shape(), uint32}}; }
+  Specs infer(Operands operands) const override {
+    check_countable("argsort", operands[0].shape(), axis_);
+    return {Spec{operands[0].shape(), uint32}};
+  }
   void eval_cpu(Operands operands, std::span<array> outputs) const override {
     const array& x = operands[0];
     outputs[0].allocate();

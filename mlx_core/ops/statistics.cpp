@@ -1,4 +1,6 @@
 // Means, variances, and the exponential averages logsumexp and softmax: compositions of reductions and elementwise ops.
+#include <limits>
+
 #include "mlx_core/error.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/linear.h"
@@ -94,24 +96,26 @@ static constexpr OpInfo logsumexp_info{.name = "logsumexp",
     .summary = "log(sum(exp(a))) over axes, without overflow.",
     .accepts = Dtypes::inexact,
     .example = ">>> mx.logsumexp(mx.array([0.0, 0.0]))\narray(0.693147, dtype=float32)",
-    .details = "-inf where all elements are -inf; the derivative is softmax(a), and 0 there."};
+    .details =
+        "-inf where all elements are -inf, or there are none. The derivative is softmax(a), and 0 where all are -inf; "
+        "elements that are inf share it equally."};
 array logsumexp(const array& a, const Axes& axes, bool keepdims, StreamOrDevice s) {
   check_stream(s);
   Axes over = normalize_axes("logsumexp", axes, a.ndim());
   Dtype out = inexact_of(a.dtype());
   array x = cast(a, averaged_in(a.dtype()));
+  array nothing(-std::numeric_limits<float>::infinity(), x.dtype()), zero(0, x.dtype());
   for (int axis : over) {
     if (surely_equal(x.shape()[static_cast<size_t>(axis)], 0)) {
-      fail("logsumexp", "axis ", axis, " of shape ", x.shape(), " has no elements.");
+      return cast(add(sum(x, over, keepdims), nothing), out);
     }
   }
-  // Any finite shift gives the same value; the largest element keeps exp in range. An infinite one would give inf -
-  // inf.
+  // Any shift gives the same value; the largest element keeps exp in range. Where that is infinite, it and its equals
+  // are no distance from it, and share the sum; all others are infinitely far.
   array largest = stop_gradient(max(x, over, true));
-  array shift = where(isfinite(largest), largest, array(0, x.dtype()));
-  array total = sum(exp(subtract(x, shift)), over, true);
-  array none = equal(total, array(0, x.dtype())); // all are -inf: keep log's infinite slope out of the derivative
-  array value = add(log(where(none, array(1, x.dtype()), total)), where(none, largest, shift));
+  array none = equal(largest, nothing); // all are -inf: keep log's infinite slope out of the derivative
+  array total = sum(exp(gap(x, where(none, zero, largest))), over, true);
+  array value = add(log(where(none, array(1, x.dtype()), total)), largest);
   return cast(keepdims ? value : squeeze(value, over), out);
 }
 array logsumexp(const array& a, bool keepdims, StreamOrDevice s) {

@@ -81,7 +81,14 @@ array as_strided(const array& a, Shape shape, Strides strides, int64_t offset, S
       fail("as_strided", "strides are too large", shown(), ".");
     }
   }
-  if (!(size_of(shape) == 0) && (first < 0 || last >= size)) {
+  check_shape("as_strided", shape);
+  bool empty = size_of(shape) == 0;
+  offset = empty ? 0 : offset;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    bool steps = !empty && shape[i] > 1;
+    strides[i] = steps || std::abs(strides[i]) <= size ? strides[i] : 0; // no step is made, so none is too large
+  }
+  if (!empty && (first < 0 || last >= size)) {
     fail("as_strided", "places from ", first, " to ", last, " are read of an array with ", size, " elements", shown(),
         "; they must lie in 0 to ", size - 1, ".");
   }

@@ -4,6 +4,7 @@
 #include "mlx_core/cpu/symmetric.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/products.h"
 
 namespace mlx::core {
 
@@ -32,7 +33,7 @@ class Sylvester final : public Primitive {
     const array &s = primals[0], &x = outputs[0];
     Tangent right = tangents[1];
     if (tangents[0]) {
-      array moved = negative(add(matmul(*tangents[0], x), matmul(x, *tangents[0])));
+      array moved = negative(add(zero_matmul(*tangents[0], x), zero_matmul(x, *tangents[0])));
       right = right ? add(*right, moved) : moved;
     }
     return {right ? Tangent(symmetric_sylvester(s, *right)) : std::nullopt};
@@ -46,7 +47,7 @@ class Sylvester final : public Primitive {
     }
     array g = symmetric_sylvester(primals[0], *cotangents[0]), x = transposed(outputs[0]);
     if (wanted[0]) {
-      out[0] = negative(add(matmul(g, x), matmul(x, g)));
+      out[0] = negative(add(zero_matmul(g, x), zero_matmul(x, g)));
     }
     out[1] = g;
     return out;

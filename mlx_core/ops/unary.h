@@ -28,8 +28,14 @@ inline void check_stream(const StreamOrDevice& s) {
 // g or its conjugate: conj is the identity on real arrays, without a node.
 inline array conj_of(const array& g) { return g.dtype().is_complex() ? conjugate(g) : g; }
 
-// Derivatives meet tangents g through zero_times (ops.h): 0 where g is 0, elsewhere the product. The quotient likewise.
+// Derivatives meet tangents g through zero_times (ops.h): 0 where either is 0, elsewhere the product. The quotient
+// likewise: 0 where g or 1 / divisor is.
 array zero_divide(const array& g, const array& divisor);
+
+// Inside other ops: a - b, 0 where they are equal, infinities too, with the difference's derivative everywhere.
+array gap(const array& a, const array& b);
+// The neighbour of a towards b.
+array next_after(const array& a, const array& b);
 
 template <typename Op>
 class Unary final : public Elementwise {

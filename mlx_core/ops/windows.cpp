@@ -20,11 +20,15 @@ constexpr const char* lengths = "M samples, 1 for M = 1, none for M below 1.";
 template <typename Sample>
 array window(int M, const StreamOrDevice& s, Sample sample) {
   check_stream(s);
-  std::vector<double> values(static_cast<size_t>(std::max(M, 0)), 1.0);
-  for (int n = 0; M > 1 && n <= (M - 1) / 2; ++n) {
-    values[static_cast<size_t>(n)] = values[static_cast<size_t>(M - 1 - n)] = sample(static_cast<double>(n) / (M - 1));
+  array window = array::uninitialized(Shape{std::max(M, 0)}, float32);
+  float* values = static_cast<float*>(window.mutable_data());
+  if (M == 1) {
+    values[0] = 1;
   }
-  return array(values.begin(), Shape{std::max(M, 0)}, float32);
+  for (int n = 0; M > 1 && n <= (M - 1) / 2; ++n) {
+    values[n] = values[M - 1 - n] = static_cast<float>(sample(static_cast<double>(n) / (M - 1)));
+  }
+  return window;
 }
 
 double sine_squared(double x) { return std::pow(std::sin(std::numbers::pi * x), 2); }

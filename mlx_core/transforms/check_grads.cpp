@@ -205,12 +205,13 @@ class GradientCheck {
   }
 
   Subject pushed(const Subject& subject) {
-    std::vector<array> tangents;
+    Tangents tangents;
     for (const array& primal : primals_) {
-      tangents.push_back(primal.dtype().is_inexact() ? direction(primal) : zeros_like(primal));
+      tangents.push_back(primal.dtype().is_inexact() ? Tangent(direction(primal)) : std::nullopt);
     }
-    Subject next{[fun = subject.fun, tangents](const std::vector<array>& in) { return jvp(fun, in, tangents).second; },
-        {}, " of the jvp" + subject.history, subject.order + 1};
+    auto tangents_of = [fun = subject.fun, tangents](
+                           const std::vector<array>& in) { return jvp_of_given(fun, in, tangents).second; };
+    Subject next{tangents_of, {}, " of the jvp" + subject.history, subject.order + 1};
     for (const std::string& output : subject.outputs) {
       next.outputs.push_back("the tangent of " + output);
     }

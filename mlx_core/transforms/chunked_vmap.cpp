@@ -1,5 +1,6 @@
 // vmap in chunks: how many lanes go into one, and putting the results together.
 #include <algorithm>
+#include <limits>
 
 #include "mlx_core/allocator.h"
 #include "mlx_core/ops.h"
@@ -9,6 +10,11 @@ namespace mlx::core {
 
 namespace {
 
+size_t bytes_of(const Shape& shape, Dtype dtype) {
+  return saturating_multiply(
+      static_cast<size_t>(static_cast<int64_t>(size_of(shape))), static_cast<size_t>(dtype.size()));
+}
+
 size_t bytes_of(const Node* node) {
   EvalKind kind = node->primitive ? node->primitive->eval_kind() : EvalKind::general;
   if (kind == EvalKind::view || kind == EvalKind::identity || kind == EvalKind::project) {
@@ -17,11 +23,11 @@ size_t bytes_of(const Node* node) {
   if (Tape::is_application(node)) {
     size_t total = 0;
     for (const array& output : node->extra->outputs) {
-      total += output.nbytes();
+      total = saturating_add(total, bytes_of(output.shape(), output.dtype()));
     }
     return total;
   }
-  return static_cast<size_t>(static_cast<int64_t>(size_of(node->shape))) * static_cast<size_t>(node->dtype.size());
+  return bytes_of(node->shape, node->dtype);
 }
 
 // A node's memory is that of the node it is a view of.
@@ -41,16 +47,19 @@ std::vector<size_t> owners(const Tape& tape) {
 int64_t automatic_lanes(const Frame& frame, const Tape& tape, std::span<const array> outputs) {
   size_t results = 0, outer = 1; // lanes of the vmaps around this one: each of its lanes stands for so many
   for (const array& output : outputs) {
-    results += output.nbytes();
+    results = saturating_add(results, bytes_of(output.shape(), output.dtype()));
   }
   for (const Frame* open : Frame::open()) {
     if (open->kind() == Frame::Kind::vmap && open != &frame) {
-      outer *= static_cast<size_t>(std::max<int64_t>(open->lanes, 1));
+      outer = saturating_multiply(outer, static_cast<size_t>(std::max<int64_t>(open->lanes, 1)));
     }
   }
   // The chunks' results and what they are joined into are there whatever the chunk size.
-  size_t needed = get_active_memory() + 2 * results * static_cast<size_t>(static_cast<int64_t>(frame.lanes)) * outer;
-  size_t limit = get_memory_limit(), lane = std::max<size_t>(live_bytes(tape, outputs), 1) * outer;
+  size_t lanes = static_cast<size_t>(static_cast<int64_t>(frame.lanes));
+  size_t needed =
+      saturating_add(get_active_memory(), saturating_multiply(saturating_multiply(2 * lanes, outer), results));
+  size_t limit = get_memory_limit();
+  size_t lane = saturating_multiply(std::max<size_t>(live_bytes(tape, outputs), 1), outer);
   return limit > needed ? static_cast<int64_t>(std::max<size_t>((limit - needed) / lane, 1)) : 1;
 }
 
@@ -81,9 +90,10 @@ size_t live_bytes(const Tape& tape, std::span<const array> outputs) {
     }
   }
   std::vector<size_t> freed(nodes.size() + 1);
+  constexpr size_t enough = std::numeric_limits<size_t>::max() >> 20; // so that sums over nodes fit
   size_t live = 0, most = 0;
   for (size_t i = 0; i < nodes.size(); ++i) {
-    if (size_t bytes = owner[i] == i ? bytes_of(nodes[i]) : 0) {
+    if (size_t bytes = owner[i] == i ? std::min(bytes_of(nodes[i]), enough) : 0) {
       live += bytes;
       freed[last_use[i]] += bytes;
     }

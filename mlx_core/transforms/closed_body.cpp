@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "mlx_core/interrupt.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/function.h"
@@ -21,7 +22,9 @@ std::vector<array> found_by(const Frame& frame, const std::vector<array>& output
   for (const array& placeholder : frame.placeholders()) {
     known.emplace(placeholder.id(), true);
   }
+  InterruptPoll poll(4096);
   while (!stack.empty()) {
+    poll();
     array top = std::move(stack.back());
     stack.pop_back();
     if (!known.emplace(top.id(), true).second) {
@@ -135,9 +138,11 @@ Flags depends(const FunctionBody& body, const Flags& parameters, bool derivative
   }
   Flags out;
   std::vector<Node*> stack;
+  InterruptPoll poll(4096);
   for (const array& output : body.outputs) {
     stack.push_back(output.node());
     while (!stack.empty()) {
+      poll();
       Node* node = stack.back();
       bool ready = true, any = false;
       if (!known.count(node)) {

@@ -45,7 +45,7 @@ class Cond final : public Primitive {
   void eval_cpu(Operands operands, std::span<array> outputs) const override {
     bool taken = *operands[0].data<bool>();
     count_branch(taken);
-    std::vector<array> results = run_body(taken ? *true_ : *false_, operands.subspan(1));
+    std::vector<array> results = run_body(taken ? *true_ : *false_, {operands.begin() + 1, operands.end()});
     for (size_t i = 0; i < results.size(); ++i) {
       outputs[i].share(results[i], results[i].strides());
     }

@@ -2,8 +2,10 @@
 #include "mlx_core/transforms/custom.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "mlx_core/ops.h"
+#include "mlx_core/ops/batching.h"
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/frame.h"
 #include "mlx_core/transforms/function.h"
@@ -11,6 +13,20 @@
 namespace mlx::core {
 
 namespace {
+
+thread_local const char* transposed_rule = nullptr;
+
+// While a rule runs to be transposed.
+class TransposedRule {
+ public:
+  explicit TransposedRule(const char* rule) : outer_(std::exchange(transposed_rule, rule)) {}
+  ~TransposedRule() { transposed_rule = outer_; }
+  TransposedRule(const TransposedRule&) = delete;
+  TransposedRule& operator=(const TransposedRule&) = delete;
+
+ private:
+  const char* outer_;
+};
 
 using SharedRules = std::shared_ptr<const CustomRules>;
 
@@ -38,10 +54,64 @@ bool any(const Tangents& tangents, size_t from, size_t to) {
   return std::any_of(tangents.begin() + from, tangents.begin() + to, [](const Tangent& t) { return t.has_value(); });
 }
 
+// A rule as a linear map: recorded on arguments without values, of which it must not make any use but a linear one.
+class LinearRule {
+ public:
+  explicit LinearRule(const char* rule) : rule_(rule), frame_(Frame::Kind::trace) {}
+
+  // An argument of the map, like this array.
+  array argument(const array& like) {
+    map_.parameters.push_back(frame_.abstract(like.shape(), like.dtype()));
+    return map_.parameters.back();
+  }
+  template <typename Rule>
+  void record(Rule&& rule) {
+    TransposedRule scope(rule_);
+    for (const Tangent& t : rule()) {
+      given_.push_back(t.has_value());
+      if (t) {
+        map_.outputs.push_back(*t);
+      }
+    }
+    map_.captured = captured_by(frame_, map_.outputs);
+  }
+  // Its transpose at `results` of the map; one answer for each place of `arguments`.
+  Tangents transposed(const Tangents& results, const Tangents& arguments) const {
+    Tangents cotangents, out(arguments.size());
+    for (size_t i = 0; i < given_.size(); ++i) {
+      if (given_[i]) {
+        cotangents.push_back(results[i]);
+      }
+    }
+    if (!any(cotangents, 0, cotangents.size())) {
+      return out;
+    }
+    std::vector<array> zero;
+    for (const array& parameter : map_.parameters) {
+      zero.push_back(zeros_like(parameter));
+    }
+    std::vector<array> operands = operands_of(map_, zero);
+    SmallVector<bool, 4> wanted(operands.size(), false);
+    std::fill(wanted.begin(), wanted.begin() + zero.size(), true);
+    Tangents pulled = pull_through(map_, operands, cotangents, wanted);
+    for (size_t i = 0, next = 0; i < out.size(); ++i) {
+      if (arguments[i]) {
+        out[i] = pulled[next++];
+      }
+    }
+    return out;
+  }
+
+ private:
+  const char* rule_;
+  Frame frame_;
+  FunctionBody map_;
+  std::vector<bool> given_; // results that are not zero
+};
+
 class Custom final : public Function {
  public:
-  Custom(std::shared_ptr<const FunctionBody> body, SharedRules rules)
-      : Function(std::move(body)), rules_(rules) {}
+  Custom(std::shared_ptr<const FunctionBody> body, SharedRules rules) : Function(std::move(body)), rules_(rules) {}
 
   const char* name() const override { return "CustomFunction"; }
   void visit(ParamVisitor& v) const override {
@@ -52,16 +122,13 @@ class Custom final : public Function {
 
   Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const override {
     size_t ruled = rules_->ruled;
-    if (!rules_->jvp || !any(tangents, 0, ruled)) {
+    if ((!rules_->jvp && !rules_->vjp) || !any(tangents, 0, ruled)) {
       return push_through(body(), primals, tangents);
     }
     Tangents given(tangents);
     given.resize(body().parameters.size());
     std::fill(given.begin() + ruled, given.end(), std::nullopt);
-    Tangents out = rules_->jvp(first(primals, body().parameters.size()), given);
-    if (out.size() != outputs.size()) {
-      fail("custom_function", "the jvp rule returned ", out.size(), " tangents for ", outputs.size(), " outputs.");
-    }
+    Tangents out = rules_->jvp ? pushed(primals, given, outputs) : transposed_vjp(primals, given, outputs);
     Tangents rest(tangents);
     std::fill(rest.begin(), rest.begin() + ruled, std::nullopt);
     if (any(rest, ruled, rest.size())) {
@@ -70,7 +137,6 @@ class Custom final : public Function {
       rest = Tangents(outputs.size());
     }
     for (size_t i = 0; i < out.size(); ++i) {
-      check_derivative("jvp", i, out[i], outputs[i], "output");
       out[i] = sum_of(out[i], rest[i]);
     }
     return out;
@@ -80,17 +146,11 @@ class Custom final : public Function {
       Operands primals, const Tangents& cotangents, Operands outputs, std::span<const bool> wanted) const override {
     size_t ruled = rules_->ruled;
     auto ruled_end = wanted.begin() + static_cast<ptrdiff_t>(ruled);
-    if (!rules_->vjp || std::find(wanted.begin(), ruled_end, true) == ruled_end) {
+    if ((!rules_->jvp && !rules_->vjp) || std::find(wanted.begin(), ruled_end, true) == ruled_end) {
       return pull_through(body(), primals, cotangents, wanted);
     }
-    Tangents out = rules_->vjp(first(primals, body().parameters.size()), dense_cotangents(cotangents, outputs),
-        std::vector<array>(outputs.begin(), outputs.end()));
-    if (out.size() > ruled) {
-      fail("custom_function", "the vjp rule returned ", out.size(), " cotangents for ", ruled, " arguments.");
-    }
-    for (size_t i = 0; i < out.size(); ++i) {
-      check_derivative("vjp", i, out[i], primals[i], "argument");
-    }
+    Tangents out = rules_->vjp ? pulled(primals, dense_cotangents(cotangents, outputs), outputs)
+                               : transposed_jvp(primals, cotangents, outputs, wanted.first(ruled));
     out.resize(primals.size());
     if (std::find(ruled_end, wanted.end(), true) != wanted.end()) {
       SmallVector<bool, 4> rest(wanted.begin(), wanted.end());
@@ -105,21 +165,12 @@ class Custom final : public Function {
     size_t ruled = rules_->ruled, parameters = body().parameters.size();
     bool ruled_only = std::none_of(axes.begin() + ruled, axes.end(), [](const MapAxis& a) { return a.has_value(); });
     if (rules_->vmap && ruled_only) {
-      MapAxes argument_axes(axes);
-      argument_axes.resize(parameters);
-      Mapped out = rules_->vmap(first(operands, parameters), argument_axes);
-      if (out.outputs.size() != body().outputs.size() || out.axes.size() != out.outputs.size()) {
-        fail("custom_function", "the vmap rule returned ", out.outputs.size(), " outputs and ", out.axes.size(),
-            " axes; the function has ", body().outputs.size(), " outputs.");
-      }
-      return out;
+      return mapped_by_rule(operands, axes);
     }
     VmapAxes in_axes(axes.begin(), axes.end());
     VectorFunction lane = [this](const std::vector<array>& in) { return replay(body(), in); };
     VectorFunction batch = core::vmap(lane, in_axes);
-    size_t mapped = static_cast<size_t>(
-        std::find_if(axes.begin(), axes.end(), [](const MapAxis& a) { return a.has_value(); }) - axes.begin());
-    int64_t lanes = operands[mapped].shape(*axes[mapped]);
+    int64_t lanes = lanes_of(operands, axes);
     Mapped out;
     if (std::any_of(operands.begin(), operands.end(), [](const array& a) { return is_traced(*a.node()); })) {
       std::vector<array> captured(operands.begin() + parameters, operands.end());
@@ -137,6 +188,81 @@ class Custom final : public Function {
   }
 
  private:
+  // What the rules answer, checked.
+  Tangents pushed(Operands primals, const Tangents& tangents, Operands outputs) const {
+    Tangents out = rules_->jvp(first(primals, body().parameters.size()), tangents);
+    if (out.size() != outputs.size()) {
+      fail("custom_function", "the jvp rule returned ", out.size(), " tangents for ", outputs.size(), " outputs.");
+    }
+    for (size_t i = 0; i < out.size(); ++i) {
+      check_derivative("jvp", i, out[i], outputs[i], "output");
+    }
+    return out;
+  }
+  Tangents pulled(Operands primals, const std::vector<array>& cotangents, Operands outputs) const {
+    Tangents out = rules_->vjp(
+        first(primals, body().parameters.size()), cotangents, std::vector<array>(outputs.begin(), outputs.end()));
+    if (out.size() > rules_->ruled) {
+      fail("custom_function", "the vjp rule returned ", out.size(), " cotangents for ", rules_->ruled, " arguments.");
+    }
+    for (size_t i = 0; i < out.size(); ++i) {
+      check_derivative("vjp", i, out[i], primals[i], "argument");
+    }
+    out.resize(rules_->ruled);
+    return out;
+  }
+
+  // A rule of one mode is a linear map of tangents, or of cotangents; its transpose is the rule of the other mode.
+  Tangents transposed_jvp(
+      Operands primals, const Tangents& cotangents, Operands outputs, std::span<const bool> wanted) const {
+    LinearRule rule("jvp");
+    Tangents tangents(body().parameters.size());
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      tangents[i] = wanted[i] ? Tangent(rule.argument(primals[i])) : std::nullopt;
+    }
+    rule.record([&] { return pushed(primals, tangents, outputs); });
+    return rule.transposed(cotangents, tangents);
+  }
+  Tangents transposed_vjp(Operands primals, const Tangents& tangents, Operands outputs) const {
+    LinearRule rule("vjp");
+    Tangents cotangents;
+    for (const array& output : outputs) {
+      cotangents.push_back(output.dtype().is_inexact() ? Tangent(rule.argument(output)) : std::nullopt);
+    }
+    rule.record([&] { return pulled(primals, dense_cotangents(cotangents, outputs), outputs); });
+    return rule.transposed(tangents, cotangents);
+  }
+
+  // By the user's rule. Where somebody may still ask for derivatives, these are those of the other rules.
+  Mapped mapped_by_rule(Operands operands, const MapAxes& axes) const {
+    size_t parameters = body().parameters.size();
+    MapAxes argument_axes(axes);
+    argument_axes.resize(parameters);
+    auto call = [&](const std::vector<array>& arguments) {
+      Mapped out = rules_->vmap(arguments, argument_axes);
+      if (out.outputs.size() != body().outputs.size() || out.axes.size() != out.outputs.size()) {
+        fail("custom_function", "the vmap rule returned ", out.outputs.size(), " outputs and ", out.axes.size(),
+            " axes; the function has ", body().outputs.size(), " outputs.");
+      }
+      return out;
+    };
+    bool traced = std::any_of(operands.begin(), operands.end(), [](const array& a) { return is_traced(*a.node()); });
+    if (!traced || (!rules_->jvp && !rules_->vjp)) {
+      return call(first(operands, parameters));
+    }
+    int64_t lanes = lanes_of(operands, axes);
+    auto lanes_in_front = [&](const std::vector<array>& arguments) {
+      Mapped out = call(arguments);
+      for (size_t i = 0; i < out.outputs.size(); ++i) {
+        out.outputs[i] = batch_first(out.outputs[i], out.axes[i], lanes);
+      }
+      return out.outputs;
+    };
+    Mapped out{call_with_rules(lanes_in_front, first(operands, parameters), batched(axes, lanes)), {}};
+    out.axes = MapAxes(out.outputs.size(), MapAxis(0));
+    return out;
+  }
+
   // The rules over a batch whose arguments have these axes, and whose outputs have theirs in front.
   SharedRules batched(const MapAxes& axes, int64_t lanes) const;
 
@@ -255,6 +381,8 @@ SharedRules Custom::batched(const MapAxes& axes, int64_t lanes) const {
 }
 
 } // namespace
+
+const char* rule_being_transposed() { return transposed_rule; }
 
 std::vector<array> call_with_rules(const VectorFunction& fun, const std::vector<array>& args, SharedRules rules) {
   if (rules_are_unneeded(args)) {

@@ -11,7 +11,8 @@ struct RuleObjects {
   virtual ~RuleObjects() = default;
 };
 
-// Each rule may be empty. A rule gets all arguments of the call and answers for the first `ruled` of them; derivatives
+// Each rule may be empty. Where only one of jvp and vjp is given, the other is its transpose: both are linear maps. A
+// rule gets all arguments of the call and answers for the first `ruled` of them; derivatives
 // with respect to the others, and to what the function captures, follow from the function.
 struct CustomRules {
   size_t ruled = 0;
@@ -64,6 +65,10 @@ std::shared_ptr<const CustomRules> rules_of(const Primitive& primitive);
 // fun(args), as one node with these rules.
 std::vector<array> call_with_rules(
     const VectorFunction& fun, const std::vector<array>& args, std::shared_ptr<const CustomRules> rules);
+
+// "jvp" or "vjp" while such a rule runs on this thread to be transposed, without values of tangents or cotangents; null
+// otherwise.
+const char* rule_being_transposed();
 
 // --- custom_closure.cpp ---
 // Whether the rules of a call made now may run when a vmap that is open now has ended, as it is inside an outer

@@ -106,13 +106,14 @@ ClosedCall close_rules(
         return rules.vjp(first(in, count), {at, middle}, {middle, in.end()});
       };
       closed->vjp = [count, recorded = record(rule, operands, call.args, closed->bodies)](
-                        const std::vector<array>& primals, const std::vector<array>& cotangents, const std::vector<array>& results) {
+                        const std::vector<array>& primals, const std::vector<array>& cotangents,
+                        const std::vector<array>& results) {
         std::vector<array> in = first(primals, count);
         in.insert(in.end(), cotangents.begin(), cotangents.end());
         in.insert(in.end(), results.begin(), results.end());
         return recorded(std::move(in), primals);
       };
-      closed->vjp_objects.reset(); // which may refer to lanes
+      closed->vjp_objects.reset();    // which may refer to lanes
     } catch (const std::exception&) { // it runs again, and fails, if somebody asks for it
       closed->closed = false;
     }

@@ -121,6 +121,7 @@ array Frame::primal(const array& primal) {
 }
 
 array Frame::abstract(const Shape& shape, Dtype dtype) {
+  check_shape("array", shape);
   array placeholder = array::make(PrimitiveRef(), Spec{shape, dtype}, std::span<const array>());
   placeholder.node()->level = id_;
   placeholders_.push_back(placeholder);

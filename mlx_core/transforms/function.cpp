@@ -4,7 +4,7 @@
 #include <cstring>
 #include <map>
 
-#include "mlx_core/eval/interrupt.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/tape.h"
@@ -20,7 +20,9 @@ std::vector<array> captured_by(const Frame& frame, const std::vector<array>& out
       captured.push_back(a);
     }
   };
+  InterruptPoll poll(4096);
   for (size_t i = frame.placeholders().size(); i < tape.nodes().size(); ++i) {
+    poll();
     for (const array& operand : tape.nodes()[i]->operands()) {
       capture(operand);
     }
@@ -140,16 +142,17 @@ array as_leaf(const array& a) {
   return leaf;
 }
 
-std::vector<array> run_body(const FunctionBody& body, Operands arguments) {
+std::vector<array> run_body(const FunctionBody& body, std::vector<array> arguments) {
   throw_if_interrupted();
   LevelFloor outside(0);
-  std::vector<array> leaves;
-  leaves.reserve(arguments.size());
-  for (const array& argument : arguments) {
+  for (array& argument : arguments) {
     // Nodes of an open transform keep their operands: over many runs they would pile up.
-    leaves.push_back(argument.node()->level == 0 ? argument : as_leaf(argument));
+    if (argument.node()->level != 0) {
+      argument = as_leaf(argument);
+    }
   }
-  std::vector<array> results = replay(body, leaves);
+  std::vector<array> results = replay(body, arguments);
+  arguments.clear(); // what nobody else holds may be changed in place
   eval(std::span<const array>(results));
   return results;
 }
@@ -200,7 +203,7 @@ Tangents push_through(const FunctionBody& body, Operands primals, const Tangents
   std::vector<size_t> positions;
   std::vector<array> given;
   for (size_t i = 0; i < primals.size(); ++i) {
-    if (tangents[i]) {
+    if (tangents[i] && primals[i].dtype().is_inexact()) {
       positions.push_back(i);
       given.push_back(*tangents[i]);
     }

@@ -20,7 +20,7 @@ std::vector<array> replay(const FunctionBody& body, Operands arguments);
 
 // Evaluates the body on evaluated operands, which stand outside of every transform. What runs a body many times calls
 // this: nothing of one run is left behind but its results, and Ctrl-C stops it.
-std::vector<array> run_body(const FunctionBody& body, Operands arguments);
+std::vector<array> run_body(const FunctionBody& body, std::vector<array> arguments);
 // An evaluated array as a leaf that no transform follows.
 array as_leaf(const array& a);
 

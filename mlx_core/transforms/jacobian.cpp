@@ -2,6 +2,7 @@
 #include "mlx_core/jacobian.h"
 
 #include "mlx_core/ops.h"
+#include "mlx_core/ops/indexing.h"
 #include "mlx_core/transforms/recording.h"
 
 namespace mlx::core {
@@ -13,8 +14,8 @@ using Pass = std::function<Tangents(const array& unit)>;
 
 // Element `lane` is `value`, the others are 0.
 array unit_at(const array& lane, const array& like, const array& value) {
-  array places = arange(0, static_cast<double>(static_cast<int64_t>(like.size())), 1, int32);
-  return reshape(where(equal(places, lane), value, zeros({}, like.dtype())), like.shape());
+  array places = position_numbers(like.shape());
+  return where(equal(places, lane), value, zeros({}, like.dtype()));
 }
 
 array imaginary_unit(Dtype dtype) { return array(complex128_t(0, 1), dtype); }
@@ -48,7 +49,7 @@ std::vector<array> send_units(
     return stacked;
   }
   auto lane = [&](const std::vector<array>& at) { return dense(unit_at(at[0], in, value)); };
-  array places = arange(0, static_cast<double>(lanes), 1, int32);
+  array places = position_numbers({lanes});
   return vmap_call(lane, {0}, {places}, [](const std::vector<array>&) { return VmapAxes(); }, chunk_size);
 }
 
@@ -73,6 +74,9 @@ array combine(const array& along_real, const Tangent& along_imaginary, double si
 // The Jacobians of all outputs by one primal: real outputs depend on both parts of a complex primal.
 std::vector<array> by_primal(const Recording& recording, size_t primal, ChunkSize chunk_size) {
   const array& in = recording.primals()[primal];
+  for (const array& output : recording.outputs()) {
+    check_shape("jacobian", joined(output.shape(), in.shape()));
+  }
   auto push = [&](const array& unit) {
     Tangents tangents(recording.primals().size());
     tangents[primal] = unit;
@@ -105,6 +109,9 @@ std::vector<array> of_output(const Recording& recording, size_t output, ChunkSiz
     return recording.pull(cotangents);
   };
   const std::vector<array>& primals = recording.primals();
+  for (const array& primal : primals) {
+    check_shape("jacobian", joined(out.shape(), primal.shape()));
+  }
   std::vector<array> real_units = send_units(pull, out, array(1, out.dtype()), primals, chunk_size), imaginary_units;
   bool real_primal = false;
   for (const array& primal : primals) {
@@ -126,7 +133,7 @@ std::vector<array> of_output(const Recording& recording, size_t output, ChunkSiz
 int64_t elements(const std::vector<array>& arrays) {
   int64_t count = 0;
   for (const array& a : arrays) {
-    count += a.size();
+    count = checked_add(count, a.size());
   }
   return count;
 }

@@ -1,7 +1,11 @@
 // Forward mode: walk the tape and let every primitive push its operands' tangents to its outputs.
+#include <algorithm>
+#include <cstring>
 #include <map>
 
+#include "mlx_core/cpu/copy.h"
 #include "mlx_core/ops.h"
+#include "mlx_core/ops/composites.h"
 #include "mlx_core/transforms/recording.h"
 
 namespace mlx::core {
@@ -41,19 +45,23 @@ Tangents Recording::push(const Tangents& tangents) const {
     if (const Project* projection = Tape::projection(node)) {
       const Tangents& all = application_tangents[node->operands()[0].node()];
       size_t k = static_cast<size_t>(projection->index());
-      if (k < all.size()) {
+      if (k < all.size() && node->dtype.is_inexact()) {
         pushed[i] = all[k];
       }
       continue;
     }
     Tangents in;
-    bool any = false;
-    for (const array& operand : node->operands()) {
-      int at = tape_.index_of(operand);
-      in.push_back(at >= 0 ? pushed[static_cast<size_t>(at)] : std::nullopt);
-      any = any || in.back();
-    }
-    if (!any) {
+    auto collect = [&](std::span<const array> operands) {
+      in.clear();
+      bool any = false;
+      for (const array& operand : operands) {
+        int at = tape_.index_of(operand);
+        in.push_back(at >= 0 ? pushed[static_cast<size_t>(at)] : std::nullopt);
+        any = any || in.back();
+      }
+      return any;
+    };
+    if (!collect(node->operands())) {
       continue;
     }
     node->references.fetch_add(1, std::memory_order_relaxed);
@@ -66,6 +74,9 @@ Tangents Recording::push(const Tangents& tangents) const {
         own.push_back(array::make(make_primitive<Project>(static_cast<int>(k), spec), spec, {self}));
       }
       application_tangents[node] = node->primitive->jvp(node->operands(), in, own);
+    } else if (std::optional<Composite> whole = composite_of(*node)) {
+      collect(whole->operands);
+      pushed[i] = whole->jvp(in, self);
     } else if (node->dtype.is_inexact()) {
       pushed[i] = node->primitive->jvp(node->operands(), in, std::span<const array>(&self, 1))[0];
     }
@@ -78,22 +89,71 @@ Tangents Recording::push(const Tangents& tangents) const {
   return out;
 }
 
+namespace {
+
+// Whether an array is known to be zeros without computing it: made by zeros or zeros_like, or computed before.
+bool known_zero(const array& a) {
+  if (!a.is_available()) {
+    return a.has_primitive() && std::strcmp(a.primitive().name(), "Broadcast") == 0 && known_zero(a.operands()[0]);
+  }
+  bool one_element = std::all_of(a.strides().begin(), a.strides().end(), [](int64_t stride) { return stride == 0; });
+  Shape shape = one_element ? Shape(a.shape().size(), 1) : a.shape();
+  std::vector<char> bytes(static_cast<size_t>(static_cast<int64_t>(size_of(shape)) * a.itemsize()));
+  cpu::read_strided(
+      a.raw_data(), sizes_of(shape), a.strides(), a.itemsize(), 0, static_cast<int64_t>(size_of(shape)), bytes.data());
+  return std::all_of(bytes.begin(), bytes.end(), [](char byte) { return byte == 0; });
+}
+
+} // namespace
+
+void check_tangent(const char* op, size_t i, const array& primal, const array& tangent) {
+  if (!primal.dtype().is_inexact() && !known_zero(tangent)) {
+    fail<TypeError>(op, "primals[", i, "] has dtype ", primal.dtype(), ", which has no derivative, but tangents[", i,
+        "] is given, of dtype ", tangent.dtype(),
+        ". Give None, or zeros, for its tangent (in C++ nullopt or zeros), or cast the primal with astype.");
+  }
+  if (tangent.dtype().is_complex() && primal.dtype().is_floating()) {
+    fail<TypeError>(op, "tangents[", i, "] has dtype ", tangent.dtype(), " but primals[", i, "] has dtype ",
+        primal.dtype(), ", whose tangents are real; take real(...) of it, or cast the primal with astype.");
+  }
+  if (!(primal.shape() == tangent.shape())) {
+    fail(op, "tangent ", i, " has shape ", tangent.shape(), " but primal ", i, " has shape ", primal.shape(), ".");
+  }
+}
+
+array zero_tangent(const array& output, const std::vector<array>& primals) {
+  if (output.dtype().is_inexact()) {
+    return zeros_like(output);
+  }
+  std::optional<Dtype> dtype;
+  for (const array& primal : primals) {
+    if (primal.dtype().is_inexact()) {
+      dtype = dtype ? promote_types(*dtype, primal.dtype()) : primal.dtype();
+    }
+  }
+  return zeros(output.shape(), dtype.value_or(float32));
+}
+
 std::pair<std::vector<array>, std::vector<array>> jvp(
     const VectorFunction& fun, const std::vector<array>& primals, const std::vector<array>& tangents) {
+  return jvp_of_given(fun, primals, Tangents(tangents.begin(), tangents.end()));
+}
+
+std::pair<std::vector<array>, std::vector<array>> jvp_of_given(
+    const VectorFunction& fun, const std::vector<array>& primals, const Tangents& tangents) {
   if (primals.size() != tangents.size()) {
     fail("jvp", "there are ", primals.size(), " primals but ", tangents.size(), " tangents.");
   }
   for (size_t i = 0; i < primals.size(); ++i) {
-    if (!(primals[i].shape() == tangents[i].shape())) {
-      fail("jvp", "tangent ", i, " has shape ", tangents[i].shape(), " but primal ", i, " has shape ",
-          primals[i].shape(), ".");
+    if (tangents[i]) {
+      check_tangent("jvp", i, primals[i], *tangents[i]);
     }
   }
   Recording recording(fun, primals);
-  Tangents pushed = recording.push(Tangents(tangents.begin(), tangents.end()));
+  Tangents pushed = recording.push(tangents);
   std::vector<array> out_tangents;
   for (size_t i = 0; i < pushed.size(); ++i) {
-    out_tangents.push_back(pushed[i] ? *pushed[i] : zeros_like(recording.outputs()[i]));
+    out_tangents.push_back(pushed[i] ? *pushed[i] : zero_tangent(recording.outputs()[i], primals));
   }
   return {recording.outputs(), std::move(out_tangents)};
 }

@@ -11,9 +11,8 @@ namespace {
 
 // The push-forward of fun at the primals. Its parameters are the tangents; everything computed from the primals is
 // captured.
-std::shared_ptr<const FunctionBody> linear_map(
-    const VectorFunction& fun, const std::vector<array>& primals, std::vector<array>& outputs,
-    std::vector<std::shared_ptr<const CustomRules>>& rules) {
+std::shared_ptr<const FunctionBody> linear_map(const VectorFunction& fun, const std::vector<array>& primals,
+    std::vector<array>& outputs, std::vector<std::shared_ptr<const CustomRules>>& rules) {
   Frame frame(Frame::Kind::trace);
   auto body = std::make_shared<FunctionBody>();
   Tangents tangents;
@@ -25,7 +24,7 @@ std::shared_ptr<const FunctionBody> linear_map(
   outputs = recording.outputs();
   Tangents pushed = recording.push(tangents);
   for (size_t i = 0; i < outputs.size(); ++i) {
-    body->outputs.push_back(pushed[i] ? *pushed[i] : zeros_like(outputs[i]));
+    body->outputs.push_back(pushed[i] ? *pushed[i] : zero_tangent(outputs[i], primals));
   }
   body->captured = captured_by(frame, body->outputs);
   rules = rules_in(*body);
@@ -46,9 +45,8 @@ std::pair<std::vector<array>, LinearFunction> linearize(const VectorFunction& fu
     std::vector<array> given;
     for (size_t i = 0; i < tangents.size(); ++i) {
       const array& primal = body->parameters[i];
-      if (tangents[i] && !(tangents[i]->shape() == primal.shape())) {
-        fail("linearize", "tangent ", i, " has shape ", tangents[i]->shape(), " but primal ", i, " has shape ",
-            primal.shape(), ".");
+      if (tangents[i]) {
+        check_tangent("linearize", i, primal, *tangents[i]);
       }
       given.push_back(tangents[i] ? astype(*tangents[i], primal.dtype()) : zeros(primal.shape(), primal.dtype()));
     }
@@ -66,6 +64,7 @@ std::vector<array> hvp(
             outputs.size() == 1 ? "shape " + to_string(outputs[0].shape()) : std::to_string(outputs.size()) + " arrays",
             ". Reduce it, with mx.sum or mx.mean for example.");
       }
+      check_gradient_of("hvp", outputs[0].dtype());
       return std::vector<array>{ones_like(outputs[0])};
     }).second;
   };

@@ -29,4 +29,12 @@ class Recording {
   Tape tape_;
 };
 
+// jvp where nullopt is the tangent zero: it, or an array of zeros, is the only one that an integer or bool primal has.
+std::pair<std::vector<array>, std::vector<array>> jvp_of_given(
+    const VectorFunction& fun, const std::vector<array>& primals, const Tangents& tangents);
+// Fails, naming `op`, for a tangent that primal i cannot have.
+void check_tangent(const char* op, size_t i, const array& primal, const array& tangent);
+// The zero tangent of an output; of one that is integer or bool in the dtype that tangents of the primals have.
+array zero_tangent(const array& output, const std::vector<array>& primals);
+
 } // namespace mlx::core

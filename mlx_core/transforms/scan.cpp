@@ -70,6 +70,7 @@ class ScanLoop final : public Primitive {
     Specs outputs = output_specs(*body_, parameters);
     for (size_t i = layout_.carries; i < outputs.size(); ++i) {
       outputs[i].shape = prepended(layout_.length, outputs[i].shape);
+      check_shape("scan", outputs[i].shape);
     }
     return outputs;
   }
@@ -80,6 +81,7 @@ class ScanLoop final : public Primitive {
       in.push_back(as_leaf(operand));
     }
     size_t carries = layout_.carries;
+    const array nothing(0);
     for (array& ys : outputs.subspan(carries)) {
       ys.allocate();
     }
@@ -88,7 +90,11 @@ class ScanLoop final : public Primitive {
       for (size_t k = carries; k < carries + layout_.inputs; ++k) {
         in[k] = element(operands[k], t);
       }
-      std::vector<array> results = run_body(*body_, in);
+      std::vector<array> arguments(in);
+      for (size_t k = 0; k < carries; ++k) {
+        in[k] = nothing; // so that the body may change it in place
+      }
+      std::vector<array> results = run_body(*body_, std::move(arguments));
       for (size_t k = carries; k < results.size(); ++k) {
         store_element(outputs[k], t, results[k]);
       }

@@ -124,7 +124,9 @@ class SparsityPass {
       case Dependence::elementwise: ids = elementwise(node); break;
       case Dependence::moves_data: ids = moved(node, tape); break;
       case Dependence::contracts_axes:
-        ids = std::strcmp(primitive.name(), "Matmul") == 0 ? matrix_product(node) : contracted(node);
+        ids = std::strcmp(primitive.name(), "Matmul") == 0 || std::strcmp(primitive.name(), "ZeroMatmul") == 0
+                  ? matrix_product(node)
+                  : contracted(node);
         break;
       case Dependence::opaque: break;
     }

@@ -1,6 +1,8 @@
 // Building a tape: an iterative walk that stays within the frame's levels.
 #include "mlx_core/transforms/tape.h"
 
+#include "mlx_core/interrupt.h"
+
 namespace mlx::core {
 
 namespace {
@@ -45,6 +47,7 @@ Tape::Tape(const Frame& frame, std::span<const array> outputs) : table_(256) {
     bool dependent;
   };
   std::vector<Visit> stack;
+  InterruptPoll poll(4096);
   auto set = [&](Node* node, int32_t value) {
     Entry& e = entry(node);
     if (!e.node) {
@@ -67,6 +70,7 @@ Tape::Tape(const Frame& frame, std::span<const array> outputs) : table_(256) {
     set(output.node(), unfinished);
     stack.push_back({output.node(), 0, false});
     while (!stack.empty()) {
+      poll();
       Visit& top = stack.back();
       if (top.next < top.node->operand_count) {
         Node* operand = top.node->operand_storage()[top.next].node();

@@ -145,7 +145,7 @@ class Track {
         in.insert(in.end(), state.begin(), state.end());
       }
       in.insert(in.end(), course_.constants.begin(), course_.constants.end());
-      next[sweep] = run_body(*course_.bodies[sweep], in);
+      next[sweep] = run_body(*course_.bodies[sweep], std::move(in));
       ++course_.counts.steps;
     }
     current_.states = std::move(next);

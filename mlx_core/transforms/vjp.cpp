@@ -2,6 +2,7 @@
 #include <map>
 
 #include "mlx_core/ops.h"
+#include "mlx_core/ops/composites.h"
 #include "mlx_core/transforms/recording.h"
 
 namespace mlx::core {
@@ -63,12 +64,19 @@ class Pullback {
     return array::make(make_primitive<Project>(index, spec), spec, {a});
   }
   void push(Node* node, const Tangents& ct, std::span<const array> outputs) {
-    std::span<array> operands = node->operands();
+    if (std::optional<Composite> whole = composite_of(*node)) {
+      return push(whole->operands, [&](std::span<const bool> wanted) { return whole->vjp(*ct[0], wanted); });
+    }
+    std::span<const array> operands = node->operands();
+    push(operands, [&](std::span<const bool> wanted) { return node->primitive->vjp(operands, ct, outputs, wanted); });
+  }
+  template <typename Rule>
+  void push(std::span<const array> operands, Rule&& rule) {
     SmallVector<bool, 4> wanted(operands.size());
     for (size_t k = 0; k < operands.size(); ++k) {
       wanted[k] = operands[k].dtype().is_inexact() && tape_.index_of(operands[k]) >= 0;
     }
-    Tangents pulled = node->primitive->vjp(operands, ct, outputs, wanted);
+    Tangents pulled = rule(wanted);
     for (size_t k = 0; k < operands.size() && k < pulled.size(); ++k) {
       if (wanted[k] && pulled[k]) {
         accumulate(cotangents_[static_cast<size_t>(tape_.index_of(operands[k]))], *pulled[k]);
@@ -129,6 +137,19 @@ std::pair<array, array> vjp(
   return {outputs[0], vjps[0]};
 }
 
+void check_gradient_of(const char* op, Dtype output) {
+  if (output.is_complex()) {
+    fail<TypeError>(op, "the function returned a scalar of dtype ", output,
+        "; only a real one has a gradient. Take mx.real, mx.imag or mx.abs of it, or weigh its parts with mx.vjp.");
+  }
+  if (!output.is_inexact()) {
+    fail<TypeError>(op, "the function returned a scalar of dtype ", output,
+        ", whose derivative is zero wherever there is one. Compute it in a floating dtype, as with astype before "
+        "rounding "
+        "or comparing; mx.vjp takes such outputs beside others.");
+  }
+}
+
 ValueAndGradFunction value_and_grad(const VectorFunction& fun, const std::vector<int>& argnums) {
   if (argnums.empty()) {
     fail("grad", "argnums is empty: name at least one argument to differentiate.");
@@ -162,6 +183,7 @@ ValueAndGradFunction value_and_grad(const VectorFunction& fun, const std::vector
             outputs.empty() ? std::string("nothing") : "shape " + to_string(outputs[0].shape()),
             ". Reduce it, with mx.sum or mx.mean for example.");
       }
+      check_gradient_of("grad", outputs[0].dtype());
       std::vector<array> cotangents{ones_like(outputs[0])};
       for (size_t i = 1; i < outputs.size(); ++i) {
         cotangents.push_back(zeros_like(outputs[i]));

@@ -170,6 +170,7 @@ std::vector<array> vmap_call(const VectorFunction& fun, const VmapAxes& in_axes,
     } else {
       Shape shape = value.shape();
       shape.insert(shape.begin() + to, *lanes);
+      check_shape("vmap", shape);
       results.push_back(broadcast_to(expand_dims(value, {to}), shape));
     }
   }

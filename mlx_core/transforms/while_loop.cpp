@@ -34,10 +34,13 @@ class WhileLoop final : public Primitive {
       in.push_back(as_leaf(operand));
     }
     int64_t iterations = 0;
+    const array nothing(0);
     const FunctionBody step = body_and_condition();
     bool proceeds = *run_body(*condition_, in)[0].data<bool>();
     for (; proceeds; ++iterations) {
-      std::vector<array> next = run_body(step, in);
+      std::vector<array> arguments(in);
+      std::fill_n(in.begin(), states_, nothing); // so that the body may change it in place
+      std::vector<array> next = run_body(step, std::move(arguments));
       proceeds = *next.back().data<bool>();
       next.pop_back();
       std::move(next.begin(), next.end(), in.begin());

@@ -15,6 +15,18 @@ __all__ = ["tree_flatten", "tree_map", "tree_map_with_path", "tree_merge", "tree
 _IsLeaf: TypeAlias = Callable[[Any], bool] | None
 _Leaves: TypeAlias = list[tuple[str, Any]] | dict[str, Any]
 
+# Python's limit of recursion may be set as high as one likes; the C stack below it may not.
+_DEEPEST = 4000
+# Of a list in flattened form; "999999999999" is more likely a name than a place.
+_MOST_MISSING = 10**6
+
+
+def _below(depth: int) -> int:
+    """The depth inside a container; RecursionError where a tree is too deep, as one that contains itself is."""
+    if depth >= _DEEPEST:
+        raise RecursionError(f"the tree is nested more than {_DEEPEST} deep")
+    return depth + 1
+
 
 def _sequence_of(kind: Any) -> Callable[[Iterable[Any]], Any]:
     """What makes a list, a tuple, or an instance of a subclass of these."""
@@ -58,13 +70,16 @@ def tree_map(fn: Callable[..., Any], tree: Any, *rest: Any, is_leaf: _IsLeaf = N
         >>> tree_map(lambda x: x + 1, {"a": 1, "b": (2, 3)})
         {'a': 2, 'b': (3, 4)}
     """
-    parts = None if is_leaf is not None and is_leaf(tree) else _take_apart(tree)
-    if parts is None:
-        return fn(tree, *rest)
-    keys, children, make = parts
-    return make(
-        [tree_map(fn, child, *(_child(r, key) for r in rest), is_leaf=is_leaf) for key, child in zip(keys, children)]
-    )
+
+    def walk(part: Any, others: list[Any], depth: int) -> Any:
+        parts = None if is_leaf is not None and is_leaf(part) else _take_apart(part)
+        if parts is None:
+            return fn(part, *others)
+        keys, children, make = parts
+        depth = _below(depth)
+        return make([walk(child, [_child(r, key) for r in others], depth) for key, child in zip(keys, children)])
+
+    return walk(tree, list(rest), 0)
 
 
 def tree_map_with_path(
@@ -86,17 +101,22 @@ def tree_map_with_path(
         >>> tree_map_with_path(lambda path, x: path, {"model": [{"w": 0}, {"w": 0}]})
         {'model': [{'w': 'model.0.w'}, {'w': 'model.1.w'}]}
     """
-    parts = None if is_leaf is not None and is_leaf(tree) else _take_apart(tree)
-    if parts is None:
-        return fn(path, tree, *rest)
-    keys, children, make = parts
-    prefix = f"{path}." if path else ""
-    return make(
-        [
-            tree_map_with_path(fn, child, *(_child(r, key) for r in rest), is_leaf=is_leaf, path=f"{prefix}{key}")
-            for key, child in zip(keys, children)
-        ]
-    )
+
+    def walk(part: Any, others: list[Any], path: Any, depth: int) -> Any:
+        parts = None if is_leaf is not None and is_leaf(part) else _take_apart(part)
+        if parts is None:
+            return fn(path, part, *others)
+        keys, children, make = parts
+        depth = _below(depth)
+        prefix = f"{path}." if path else ""
+        return make(
+            [
+                walk(child, [_child(r, key) for r in others], f"{prefix}{key}", depth)
+                for key, child in zip(keys, children)
+            ]
+        )
+
+    return walk(tree, list(rest), path, 0)
 
 
 @overload
@@ -147,15 +167,16 @@ def tree_flatten(
             f"[tree_flatten] destination is a {type(destination).__name__}; it should be a list, a dict or None."
         )
 
-    def walk(part: Any, path: str) -> None:
+    def walk(part: Any, path: str, depth: int) -> None:
         parts = None if is_leaf is not None and is_leaf(part) else _take_apart(part)
         if parts is None:
             add((path[1:], part))
             return
+        depth = _below(depth)
         for key, child in zip(parts[0], parts[1]):
-            walk(child, f"{path}.{key}")
+            walk(child, f"{path}.{key}", depth)
 
-    walk(tree, prefix)
+    walk(tree, prefix, 0)
     return destination
 
 
@@ -173,7 +194,12 @@ def tree_unflatten(tree: _Leaves) -> Any:
         >>> tree_unflatten([("a.0", 1), ("a.1", 2)])
         {'a': [1, 2]}
     """
+    return _unflatten(tree, 0)
+
+
+def _unflatten(tree: _Leaves, depth: int) -> Any:
     items = tree.items() if isinstance(tree, dict) else tree
+    depth = _below(depth)
     if len(items) == 1:
         path, leaf = next(iter(items))
         if path == "":
@@ -189,11 +215,16 @@ def tree_unflatten(tree: _Leaves) -> Any:
     except ValueError:
         numbers = {}
     if len(numbers) != len(children):  # names, or "01" beside "1"
-        return {key: tree_unflatten(part) for key, part in children.items()}
+        return {key: _unflatten(part, depth) for key, part in children.items()}
+    if max(numbers) > _MOST_MISSING + len(numbers):
+        raise ValueError(
+            f"[tree_unflatten] there is an item {max(numbers)} of a list of which {len(numbers)} items are given; "
+            "write names that are no numbers, or the missing items."
+        )
     result: list[Any] = []
     for index, key in sorted(numbers.items()):
         result.extend({} for _ in range(index - len(result)))
-        result.append(tree_unflatten(children[key]))
+        result.append(_unflatten(children[key], depth))
     return result
 
 
@@ -215,13 +246,17 @@ def tree_reduce(
         >>> tree_reduce(lambda total, x: total + x, {"a": [1, 2, 3], "b": [4, 5]}, 0)
         15
     """
-    parts = None if is_leaf is not None and is_leaf(tree) else _take_apart(tree)
-    if parts is None:
-        return tree if initializer is None else fn(initializer, tree)
-    value = initializer
-    for child in parts[1]:
-        value = tree_reduce(fn, child, value, is_leaf)
-    return value
+
+    def walk(part: Any, value: Any, depth: int) -> Any:
+        parts = None if is_leaf is not None and is_leaf(part) else _take_apart(part)
+        if parts is None:
+            return part if value is None else fn(value, part)
+        depth = _below(depth)
+        for child in parts[1]:
+            value = walk(child, value, depth)
+        return value
+
+    return walk(tree, initializer, 0)
 
 
 def tree_merge(tree_a: Any, tree_b: Any, merge_fn: Callable[[Any, Any], Any] | None = None) -> Any:
@@ -246,6 +281,12 @@ def tree_merge(tree_a: Any, tree_b: Any, merge_fn: Callable[[Any, Any], Any] | N
         {'a': 1, 'b': {'c': 2, 'd': 3}}
     """
 
+    return _merge(tree_a, tree_b, merge_fn, 0)
+
+
+def _merge(tree_a: Any, tree_b: Any, merge_fn: Callable[[Any, Any], Any] | None, depth: int) -> Any:
+    depth = _below(depth)
+
     def is_empty(tree: Any) -> bool:
         return isinstance(tree, (dict, list, tuple)) and len(tree) == 0
 
@@ -265,9 +306,11 @@ def tree_merge(tree_a: Any, tree_b: Any, merge_fn: Callable[[Any, Any], Any] | N
         return tree_a
 
     if isinstance(tree_a, (list, tuple)) and isinstance(tree_b, (list, tuple)):
-        return _sequence_of(type(tree_a))([tree_merge(a, b, merge_fn) for a, b in zip_longest(tree_a, tree_b)])
+        return _sequence_of(type(tree_a))([_merge(a, b, merge_fn, depth) for a, b in zip_longest(tree_a, tree_b)])
     if isinstance(tree_a, dict) and isinstance(tree_b, dict):
-        return {key: tree_merge(tree_a.get(key), tree_b.get(key), merge_fn) for key in {**tree_a, **tree_b}}
+        return {
+            key: _merge(tree_a.get(key), tree_b.get(key), merge_fn, depth) for key in {**tree_a, **tree_b}
+        }
     if merge_fn is None:
         raise ValueError(
             f"[tree_merge] both trees have a leaf at one place, {tree_a!r} and {tree_b!r}; "

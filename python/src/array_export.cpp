@@ -3,13 +3,19 @@
 
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "mlx_core/error.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/transforms.h"
+#include "mlx_core/transforms/followed.h"
 #include "python/src/convert.h"
+#include "python/src/descent.h"
 #include "python/src/dlpack.h"
 #include "python/src/exceptions.h"
+#include "python/src/origins.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
@@ -23,6 +29,19 @@ array concrete(array a, const char* reader) {
   }
   evaluate(a);
   return a;
+}
+
+// For readers outside of this library: a value that leaves it is a constant to the derivatives that follow the array.
+array leaving(array a, const char* reader) {
+  if (a.node()->level != 0 && core::follower_of(a) == core::Follower::derivative) {
+    std::string line = users_line();
+    core::fail<core::TypeError>(reader, line, line.empty() ? "A" : ": a", "n array of shape ", a.shape(), " and dtype ",
+        a.dtype(),
+        " becomes memory of NumPy or another library while it is being differentiated: what is computed from "
+        "that would have no derivative. Use functions of mx, or write mx.stop_gradient(x) first where a constant is "
+        "meant.");
+  }
+  return concrete(std::move(a), reader);
 }
 
 nb::object element_object(const void* element, Dtype dtype) {
@@ -61,15 +80,26 @@ nb::object item(const array& a, const char* reader) {
 
 namespace {
 
-nb::object list_of(const array& a, int axis, const char* from) {
+nb::object list_of(const array& a, int axis, const char* from, core::InterruptPoll& poll) {
+  poll();
   if (axis == a.ndim()) {
     return element_object(from, a.dtype());
   }
+  Descent guard(" in tolist of an array with many axes");
   Py_ssize_t n = static_cast<Py_ssize_t>(static_cast<int64_t>(a.shape()[static_cast<size_t>(axis)]));
   int64_t step = n > 0 ? a.strides()[static_cast<size_t>(axis)] * a.itemsize() : 0;
   nb::object list = nb::steal(PyList_New(n));
-  for (Py_ssize_t i = 0; i < n; ++i, from += step) {
-    PyList_SET_ITEM(list.ptr(), i, list_of(a, axis + 1, from).release().ptr());
+  if (!list.is_valid()) {
+    throw nb::python_error();
+  }
+  Py_ssize_t i = 0;
+  try {
+    for (; i < n; ++i, from += step) {
+      PyList_SET_ITEM(list.ptr(), i, list_of(a, axis + 1, from, poll).release().ptr());
+    }
+  } catch (...) {
+    Py_SET_SIZE(reinterpret_cast<PyVarObject*>(list.ptr()), i); // letting go of what is not there takes as long
+    throw;
   }
   return list;
 }
@@ -85,7 +115,8 @@ array row_major(const array& a) {
 
 nb::object tolist(const array& a) {
   array value = concrete(a, "tolist");
-  return list_of(value, 0, static_cast<const char*>(value.raw_data()));
+  core::InterruptPoll poll(1 << 16);
+  return list_of(value, 0, static_cast<const char*>(value.raw_data()), poll);
 }
 
 nb::bytes to_bytes(const array& a) {
@@ -142,10 +173,61 @@ struct ExportedBuffer {
     core::Strides steps = sizes.empty() || value.size() == 0 ? core::row_major_strides(value.shape()) : value.strides();
     for (size_t i = 0; i < sizes.size(); ++i) {
       shape.push_back(sizes[i]);
-      strides.push_back(steps[i] * value.itemsize());
+      Py_ssize_t bytes = 0; // too many only where no step is made
+      strides.push_back(__builtin_mul_overflow(steps[i], value.itemsize(), &bytes) ? 0 : bytes);
     }
   }
 };
+
+// NumPy asks for an array's memory through the buffer protocol first, takes any error there for an answer, and calls
+// __array__ next: what a signal handler raised while the array was computed would be lost. It is kept until then, or
+// until the interpreter runs the program's own code again. Signal handlers run on the main thread only, and so does
+// what uses this.
+struct SwallowedInterrupt {
+  PyObject* handle = nullptr; // whose memory was asked for
+  PyObject* exception = nullptr;
+  PyObject* frame = nullptr; // which called, at this instruction
+  long instruction = -1;
+
+  static PyObject* calling_frame() { return reinterpret_cast<PyObject*>(PyEval_GetFrame()); }
+  static long instruction_of(PyObject* frame) { return frame ? nb::cast<long>(nb::handle(frame).attr("f_lasti")) : -1; }
+
+  // The exception is pending, and stays so.
+  void keep(PyObject* asked) {
+    forget();
+    if (!PyErr_Occurred()) {
+      return;
+    }
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    exception = Py_NewRef(value);
+    handle = asked;
+    frame = calling_frame();
+    instruction = instruction_of(frame);
+    PyErr_Restore(type, value, traceback);
+    auto drop = [](void* kept) {
+      static_cast<SwallowedInterrupt*>(kept)->forget();
+      return 0;
+    };
+    Py_AddPendingCall(drop, this);
+  }
+  void forget() {
+    handle = frame = nullptr;
+    Py_CLEAR(exception);
+  }
+  // Raises it if this call belongs to the one that swallowed it.
+  void raise_for(PyObject* asked) {
+    if (exception && handle == asked && frame == calling_frame() && instruction == instruction_of(frame)) {
+      PyObject* kept = std::exchange(exception, nullptr);
+      forget();
+      PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(kept)), kept);
+      Py_DECREF(kept);
+      throw nb::python_error();
+    }
+  }
+};
+SwallowedInterrupt swallowed;
 
 } // namespace
 
@@ -165,7 +247,19 @@ int get_buffer(PyObject* handle, Py_buffer* view, int flags) noexcept {
         if (!format) {
           return refuse("[array] the buffer protocol has no bfloat16; export x.astype(mx.float32), or use DLPack");
         }
-        auto exported = std::make_unique<ExportedBuffer>(concrete(a, "memoryview"));
+        int64_t bytes = 0;
+        if (__builtin_mul_overflow(static_cast<int64_t>(a.size()), int64_t{a.itemsize()}, &bytes)) {
+          return refuse("[array] the array has more bytes than the buffer protocol can count");
+        }
+        auto computed = [&] {
+          try {
+            return leaving(a, "memoryview");
+          } catch (const core::Interrupted&) {
+            swallowed.keep(handle);
+            throw;
+          }
+        };
+        auto exported = std::make_unique<ExportedBuffer>(computed());
         const array& value = exported->value;
         if ((flags & PyBUF_STRIDES) != PyBUF_STRIDES && !value.is_row_contiguous()) {
           return refuse("[array] the array is not contiguous, and the consumer asked for no strides");
@@ -233,7 +327,10 @@ nb::object capsule_of(array value, bool copied) {
 array private_copy(const array& a) {
   array dense = row_major(a);
   array result = array::uninitialized(dense.shape(), dense.dtype());
-  std::memcpy(result.mutable_data(), dense.raw_data(), dense.nbytes());
+  auto* to = static_cast<char*>(result.mutable_data());
+  auto* from = static_cast<const char*>(dense.raw_data());
+  core::in_interruptible_pieces(static_cast<int64_t>(dense.nbytes()), 16 << 20,
+      [&](int64_t first, int64_t end) { std::memcpy(to + first, from + first, static_cast<size_t>(end - first)); });
   return result;
 }
 
@@ -248,7 +345,7 @@ int64_t first_of(nb::handle pair, const char* argument, int64_t none) {
     return none;
   }
   if (!to_shape(pair.ptr(), both) || both.size() != 2) {
-    core::fail<core::TypeError>("__dlpack__", argument, " must be a pair of ints; got ", nb::repr(pair).c_str(), ".");
+    core::fail<core::TypeError>("__dlpack__", argument, " must be a pair of ints; got ", shown(pair), ".");
   }
   return both[0];
 }
@@ -262,7 +359,7 @@ nb::object to_dlpack(nb::handle handle, nb::handle max_version, nb::handle dl_de
         dl_device.ptr());
     throw nb::python_error();
   }
-  array value = concrete(read(handle), "__dlpack__");
+  array value = leaving(read(handle), "__dlpack__");
   bool copied = copy.value_or(false);
   if (copied) {
     value = private_copy(value);
@@ -292,7 +389,10 @@ nb::object bfloat16_to_numpy(const array& a) {
 } // namespace
 
 nb::object to_numpy(nb::handle handle, nb::handle dtype, std::optional<bool> copy) {
-  array a = concrete(read(handle), "__array__");
+  if (swallowed.exception) [[unlikely]] {
+    swallowed.raise_for(handle.ptr());
+  }
+  array a = leaving(read(handle), "__array__");
   nb::object numpy = nb::module_::import_("numpy");
   nb::object exported = a.dtype() == core::bfloat16
                             ? bfloat16_to_numpy(a)

@@ -1,4 +1,6 @@
 // mx.array(value): numbers, nested lists and tuples, and dispatch to imported memory.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -6,6 +8,8 @@
 #include "mlx_core/ops.h"
 #include "python/src/convert.h"
 #include "python/src/numpy_scalar.h"
+#include "python/src/owned_items.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
@@ -13,12 +17,86 @@ namespace {
 
 bool is_list(PyObject* o) { return PyList_Check(o) || PyTuple_Check(o) || PyRange_Check(o); }
 
-// What a nested list holds, found in one pass before anything is allocated.
+constexpr int max_ndim = 64; // also ends a list that contains itself
+
+[[noreturn]] void too_deep() { core::fail("array", "the list is nested more than ", int(max_ndim), " deep."); }
+
+// A list in which every item is the same list is short, and its array is not: what the first items say of the size is
+// looked at before everything is walked.
+void check_extent(PyObject* list) {
+  static const double memory =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  double elements = 1;
+  nb::object o = nb::borrow(list);
+  for (int depth = 0; is_list(o.ptr()); ++depth) {
+    if (depth == max_ndim) {
+      too_deep();
+    }
+    Py_ssize_t n = PySequence_Size(o.ptr());
+    if (n < 0) {
+      throw nb::python_error();
+    }
+    elements *= static_cast<double>(n);
+    if (n == 0 || PyRange_Check(o.ptr())) {
+      break;
+    }
+    o = nb::borrow(PySequence_Fast_GET_ITEM(o.ptr(), 0));
+  }
+  if (elements > memory) {
+    core::fail(
+        "array", "the nested lists have ", elements, " elements, more than there are bytes of memory (", memory, ").");
+  }
+}
+
+// Whether a list holds nothing but Python's own numbers, and lists and tuples of them: no code of the user's runs while
+// it is walked, so that it stays as it is.
+bool is_plain(PyObject* o, int depth) {
+  if (!PyList_CheckExact(o) && !PyTuple_CheckExact(o)) {
+    return PyFloat_CheckExact(o) || PyLong_CheckExact(o) || PyBool_Check(o) || PyComplex_CheckExact(o);
+  }
+  if (depth == max_ndim) {
+    too_deep();
+  }
+  Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    if (!is_plain(PySequence_Fast_GET_ITEM(o, i), depth + 1)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// The same as nested tuples, as it is now, with NumPy's scalars as Python's numbers. Nobody else has these tuples.
+nb::object snapshot(PyObject* o, int depth) {
+  if (!is_list(o)) {
+    std::optional<NumpyScalar> scalar = PyFloat_Check(o) || PyComplex_Check(o) ? std::nullopt : numpy_scalar(o);
+    return scalar && scalar->kind != NumpyScalar::Kind::other ? scalar->as_python_number() : nb::borrow(o);
+  }
+  if (depth == max_ndim) {
+    too_deep();
+  }
+  nb::object range = PyRange_Check(o) ? nb::steal(PySequence_Tuple(o)) : nb::object();
+  if (PyRange_Check(o)) {
+    if (!range.is_valid()) {
+      throw nb::python_error();
+    }
+    return range;
+  }
+  Items items(o);
+  nb::object tuple = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(items.size())));
+  if (!tuple.is_valid()) {
+    throw nb::python_error();
+  }
+  for (size_t i = 0; i < items.size(); ++i) {
+    PyTuple_SET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(i), snapshot(items[i], depth + 1).release().ptr());
+  }
+  return tuple;
+}
+
+// What a nested list holds, found in one pass before anything is allocated. The list is plain, or a snapshot.
 struct Contents {
   // Kinds in the order in which a mixed list takes the widest.
   enum Kind { boolean, integer, floating, complex };
-  static constexpr int max_ndim = 64; // also ends a list that contains itself
-
   Shape shape;
   bool depth_known = false; // a leaf was met: its depth is ndim
   bool empty = true;
@@ -65,10 +143,9 @@ struct Contents {
  private:
   void scan_list(PyObject* o, int depth) {
     if (depth >= max_ndim) {
-      core::fail("array", "the list is nested more than ", int(max_ndim), " deep.");
+      too_deep();
     }
-    nb::object items = nb::steal(PySequence_Fast(o, "a sequence"));
-    Py_ssize_t n = PySequence_Fast_GET_SIZE(items.ptr());
+    Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
     if (depth_known && !has_arrays && depth >= static_cast<int>(shape.size())) {
       core::fail("array", where(), " is a list where the elements before it are numbers.");
     }
@@ -81,7 +158,7 @@ struct Contents {
     path.push_back(0);
     for (Py_ssize_t i = 0; i < n; ++i) {
       path.back() = i;
-      scan(PySequence_Fast_GET_ITEM(items.ptr(), i));
+      scan(PySequence_Fast_GET_ITEM(o, i));
     }
     path.pop_back();
   }
@@ -114,8 +191,6 @@ struct Contents {
       scan_int(o);
     } else if (PyComplex_Check(o)) {
       widen(complex);
-    } else if (std::optional<NumpyScalar> scalar = numpy_scalar(o)) {
-      return scalar->kind != NumpyScalar::Kind::other && scan_number(scalar->as_python_number().ptr());
     } else {
       return false;
     }
@@ -135,14 +210,13 @@ struct Contents {
     }
     if (overflow < 0 || PyErr_Occurred()) {
       PyErr_Clear();
-      core::fail("array", where(), " is ", nb::repr(nb::handle(o)).c_str(),
-          ", too large for int64 and uint64; write it as a float.");
+      core::fail("array", where(), " is ", shown(o), ", too large for int64 and uint64; write it as a float.");
     }
     above_int64 = true;
   }
 };
 
-// Writes the leaves of a scanned list in order.
+// Writes the leaves of a scanned list in order; a list that is plain, or a snapshot, so that it has not changed since.
 class Writer {
  public:
   Writer(void* to, Dtype dtype) : to_(static_cast<char*>(to)), dtype_(dtype), size_(dtype.size()) {}
@@ -151,9 +225,9 @@ class Writer {
     if (PyFloat_CheckExact(o)) {
       put(PyFloat_AS_DOUBLE(o));
     } else if (is_list(o)) {
-      nb::object items = nb::steal(PySequence_Fast(o, "a sequence"));
-      for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.ptr()); ++i) {
-        write(PySequence_Fast_GET_ITEM(items.ptr(), i));
+      Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
+      for (Py_ssize_t i = 0; i < n; ++i) {
+        write(PySequence_Fast_GET_ITEM(o, i));
       }
     } else {
       write_number(o);
@@ -185,12 +259,10 @@ class Writer {
       to_ += size_;
     } else if (PyFloat_Check(o)) {
       put(PyFloat_AS_DOUBLE(o));
-    } else if (PyComplex_Check(o)) {
+    } else {
       Py_complex z = PyComplex_AsCComplex(o);
       core::store_element(to_, dtype_, core::complex128_t(z.real, z.imag));
       to_ += size_;
-    } else {
-      write(numpy_scalar(o)->as_python_number().ptr());
     }
   }
 
@@ -222,13 +294,12 @@ array stack_list(PyObject* o, std::vector<Py_ssize_t>& path) {
   if (!is_list(o)) {
     return to_array(ScalarOrArray{o});
   }
-  nb::object items = nb::steal(PySequence_Fast(o, "a sequence"));
-  Py_ssize_t n = PySequence_Fast_GET_SIZE(items.ptr());
+  Py_ssize_t n = PySequence_Fast_GET_SIZE(o); // of a snapshot
   std::vector<array> parts;
   Dtype common = core::bool_;
   for (Py_ssize_t i = 0; i < n; ++i) {
     path.push_back(i);
-    parts.push_back(stack_list(PySequence_Fast_GET_ITEM(items.ptr(), i), path));
+    parts.push_back(stack_list(PySequence_Fast_GET_ITEM(o, i), path));
     common = core::promote_types(common, parts.back().dtype());
     if (!(parts.back().shape() == parts.front().shape())) {
       Contents at;
@@ -252,6 +323,11 @@ array from_list(PyObject* list, std::optional<Dtype> dtype) {
     if (std::optional<array> floats = from_floats(list)) {
       return *std::move(floats);
     }
+  }
+  check_extent(list);
+  nb::object kept = is_plain(list, 0) ? nb::object() : snapshot(list, 0);
+  if (kept.is_valid()) {
+    list = kept.ptr();
   }
   Contents contents;
   contents.scan(list);

@@ -4,49 +4,28 @@
 #include <memory>
 
 #include "mlx_core/error.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/ops.h"
 #include "python/src/convert.h"
+#include "python/src/descent.h"
 #include "python/src/dlpack.h"
+#include "python/src/foreign_memory.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
 namespace {
-
-// Elements somewhere in memory, strides in bytes, and what keeps them alive.
-struct Foreign {
-  const char* data;
-  Dtype dtype;
-  std::vector<int64_t> shape, strides;
-  bool swapped = false;        // the other byte order
-  std::shared_ptr<void> owner; // released under the GIL
-
-  int64_t size() const {
-    int64_t n = 1;
-    for (int64_t length : shape) {
-      n *= length;
-    }
-    return n;
-  }
-  bool row_major() const {
-    int64_t expected = dtype.size();
-    for (size_t i = shape.size(); i-- > 0;) {
-      if (shape[i] != 1 && strides[i] != expected) {
-        return false;
-      }
-      expected *= shape[i];
-    }
-    return true;
-  }
-};
 
 // --- copying ---
 
 template <typename CopyElement>
 void for_each_element(const Foreign& f, size_t axis, const char* from, const CopyElement& copy) {
   if (axis == f.shape.size()) {
+    thread_local core::InterruptPoll poll(1 << 16);
+    poll();
     copy(from);
     return;
-  }
+  } // at most as deep as check_foreign allows
   for (int64_t i = 0; i < f.shape[axis]; ++i, from += f.strides[axis]) {
     for_each_element(f, axis + 1, from, copy);
   }
@@ -55,7 +34,8 @@ void for_each_element(const Foreign& f, size_t axis, const char* from, const Cop
 void copy_same_type(const Foreign& f, char* to) {
   size_t size = static_cast<size_t>(f.dtype.size());
   if (f.row_major() && !f.swapped) {
-    std::memcpy(to, f.data, size * static_cast<size_t>(f.size()));
+    core::in_interruptible_pieces(static_cast<int64_t>(size) * f.size(), 16 << 20,
+        [&](int64_t first, int64_t end) { std::memcpy(to + first, f.data + first, static_cast<size_t>(end - first)); });
     return;
   }
   // Parts of a complex number are swapped one by one.
@@ -112,15 +92,13 @@ array view_of(const Foreign& f) {
   if (f.swapped) {
     cannot_share("the elements are in the other byte order");
   }
-  int64_t lowest = 0, highest = size;
+  auto [lowest, highest] = f.span();
   core::Strides strides;
   for (size_t i = 0; i < f.shape.size(); ++i) {
     if (f.strides[i] % size != 0) {
       cannot_share("the strides are no multiples of the element size");
     }
     strides.push_back(f.strides[i] / size);
-    int64_t reach = std::max<int64_t>(f.shape[i] - 1, 0) * f.strides[i];
-    (reach < 0 ? lowest : highest) += reach;
   }
   if (reinterpret_cast<uintptr_t>(f.data) % static_cast<uintptr_t>(f.dtype.is_complex() ? size / 2 : size) != 0) {
     cannot_share("the elements are not aligned");
@@ -137,8 +115,9 @@ array view_of(const Foreign& f) {
   return array(std::move(buffer), -lowest, Shape(f.shape.begin(), f.shape.end()), std::move(strides), f.dtype);
 }
 
-array from_foreign(const Foreign& f, std::optional<bool> copy, bool keep_64) {
-  return copy == false ? view_of(f) : copy_of(f, keep_64);
+array from_foreign(const char* op, const Foreign& f, std::optional<bool> copy, bool keep_64) {
+  check_foreign(op, f);
+  return copy == false && f.size() > 0 ? view_of(f) : copy_of(f, copy == false || keep_64);
 }
 
 // --- the buffer protocol ---
@@ -213,7 +192,7 @@ std::optional<Foreign> from_buffer(nb::handle value) {
   }
   bool swapped = false;
   std::optional<Dtype> dtype = dtype_of_format(view->format, view->itemsize, swapped);
-  if (!dtype) {
+  if (!dtype || dtype->size() != view->itemsize || view->ndim < 0) {
     return std::nullopt;
   }
   if (view->ndim > 0 && (!view->shape || !view->strides)) { // NumPy's dates and records, as bytes
@@ -234,9 +213,10 @@ std::optional<Foreign> from_numpy(nb::handle value) {
   std::string name = nb::str(nb::handle(numpy_dtype)).c_str();
   if (name == "bfloat16") { // ml_dtypes: the bits, read as ours
     std::optional<Foreign> bits = from_buffer(value.attr("view")("uint16"));
-    if (bits) {
-      bits->dtype = core::bfloat16;
+    if (!bits || bits->dtype != core::uint16) {
+      core::fail<core::TypeError>("array", "view('uint16') of an array of dtype bfloat16 gave no array of uint16.");
     }
+    bits->dtype = core::bfloat16;
     return bits;
   }
   if (name == "float128" || name == "longdouble" || name.starts_with("float8") || name == "float96") {
@@ -270,39 +250,67 @@ nb::object request_capsule(nb::handle value, std::optional<bool> copy) {
 
 template <typename Managed>
 std::optional<Foreign> open_capsule(nb::handle capsule) {
-  auto* managed = static_cast<Managed*>(PyCapsule_GetPointer(capsule.ptr(), Managed::name));
-  if (!managed) {
-    PyErr_Clear();
+  if (!PyCapsule_IsValid(capsule.ptr(), Managed::name)) {
     return std::nullopt;
   }
+  auto* managed = static_cast<Managed*>(PyCapsule_GetPointer(capsule.ptr(), Managed::name));
   PyCapsule_SetName(capsule.ptr(), Managed::used_name);
   std::shared_ptr<void> owner(managed, [](Managed* m) {
     if (m->deleter) {
       m->deleter(m);
     }
   });
+  if constexpr (std::is_same_v<Managed, dlpack::ManagedTensorVersioned>) {
+    if (managed->major != 1) { // of which nothing else may be read
+      core::fail<core::TypeError>("from_dlpack", "the capsule is of DLPack version ", managed->major, ".",
+          managed->minor, "; versions 0 and 1 are understood.");
+    }
+  }
   const dlpack::Tensor& t = managed->tensor;
   std::optional<Dtype> dtype = dlpack::dtype_of(t.dtype);
   if (!dtype) {
     core::fail<core::TypeError>("from_dlpack", "elements of DLPack type code ", int(t.dtype.code), " with ",
-        int(t.dtype.bits), " bits have no counterpart here; convert them first.");
+        int(t.dtype.bits), " bits and ", t.dtype.lanes, " lanes have no counterpart here; convert them first.");
   }
   if (t.device.type != dlpack::cpu && t.device.type != dlpack::cuda_host) {
     core::fail("from_dlpack", "the data is on a device of DLPack type ", t.device.type,
         ", which the CPU cannot read; copy it to the CPU first.");
   }
-  std::vector<int64_t> shape(t.shape, t.shape + t.ndim), strides(shape.size());
-  int64_t step = dtype->size();
-  for (size_t i = shape.size(); i-- > 0; step *= shape[i]) {
-    strides[i] = t.strides ? t.strides[i] * dtype->size() : step;
+  size_t axes = static_cast<size_t>(std::max(t.ndim, 0));
+  if (t.ndim > most_foreign_axes) {
+    core::fail("from_dlpack", "the tensor is said to have ", t.ndim, " axes; at most ", int(most_foreign_axes),
+        " can be imported.");
   }
-  return Foreign{static_cast<const char*>(t.data) + t.byte_offset, *dtype, std::move(shape), std::move(strides), false,
-      std::move(owner)};
+  if (t.ndim < 0 || (axes > 0 && !t.shape)) {
+    core::fail("from_dlpack", "the tensor is said to have ", t.ndim, " axes, but its shape is not there.");
+  }
+  std::vector<int64_t> shape(t.shape, t.shape + axes), strides(axes);
+  int64_t step = dtype->size();
+  for (size_t i = axes; i-- > 0;) { // what does not fit is found by check_foreign, which sees the largest numbers
+    if (__builtin_mul_overflow(t.strides ? t.strides[i] : step, t.strides ? int64_t{dtype->size()} : 1, &strides[i])) {
+      strides[i] = INT64_MAX;
+    }
+    if (__builtin_mul_overflow(step, shape[i], &step)) {
+      step = INT64_MAX;
+    }
+  }
+  if (t.byte_offset >> 48 != 0) {
+    core::fail(
+        "from_dlpack", "the tensor begins ", t.byte_offset, " bytes into its memory, which is beyond any memory.");
+  }
+  const char* data = static_cast<const char*>(t.data);
+  return Foreign{data ? data + t.byte_offset : nullptr, *dtype, std::move(shape), std::move(strides), false,
+      std::move(owner), true};
 }
 
 Foreign from_capsule(nb::handle value, std::optional<bool> copy) {
   nb::object device = value.attr("__dlpack_device__")();
-  int type = nb::cast<int>(nb::int_(device[0]));
+  int type = 0;
+  if (!PyTuple_Check(device.ptr()) || PyTuple_GET_SIZE(device.ptr()) != 2 ||
+      !nb::try_cast(nb::handle(PyTuple_GET_ITEM(device.ptr(), 0)), type)) {
+    core::fail<core::TypeError>("from_dlpack", "__dlpack_device__ of a ", nb::type_name(value.type()).c_str(),
+        " returned ", shown(device), "; it should return a pair of ints.");
+  }
   if (type != dlpack::cpu && type != dlpack::cuda_host) {
     core::fail("from_dlpack", "the data is on a device of DLPack type ", type,
         ", which the CPU cannot read; copy it to the CPU first.");
@@ -314,23 +322,24 @@ Foreign from_capsule(nb::handle value, std::optional<bool> copy) {
   if (std::optional<Foreign> f = open_capsule<dlpack::ManagedTensor>(capsule)) {
     return *std::move(f);
   }
-  core::fail<core::TypeError>(
-      "from_dlpack", "__dlpack__ of a ", nb::type_name(value.type()).c_str(), " did not return a DLPack capsule.");
+  core::fail<core::TypeError>("from_dlpack", "__dlpack__ of a ", nb::type_name(value.type()).c_str(),
+      " did not return a DLPack capsule that nobody has used yet.");
 }
 
 } // namespace
 
 std::optional<array> import_memory(nb::handle value, std::optional<bool> copy, bool keep_64) {
+  Descent guard(" while importing an array");
   if (PyObject_CheckBuffer(value.ptr())) {
     if (std::optional<Foreign> f = from_buffer(value)) {
-      return from_foreign(*f, copy, keep_64);
+      return from_foreign("array", *f, copy, keep_64);
     }
   }
   if (std::optional<Foreign> f = PyObject_CheckBuffer(value.ptr()) ? from_numpy(value) : std::nullopt) {
-    return from_foreign(*f, copy, keep_64);
+    return from_foreign("array", *f, copy, keep_64);
   }
   if (nb::hasattr(value, "__dlpack__") && nb::hasattr(value, "__dlpack_device__")) {
-    return from_foreign(from_capsule(value, copy), copy, keep_64);
+    return from_foreign("array", from_capsule(value, copy), copy, keep_64);
   }
   if (nb::hasattr(value, "__array__")) {
     nb::object exported = value.attr("__array__")();
@@ -346,7 +355,7 @@ array from_dlpack(nb::handle value, std::optional<bool> copy) {
     core::fail<core::TypeError>(
         "from_dlpack", "a ", nb::type_name(value.type()).c_str(), " has no __dlpack__ and __dlpack_device__.");
   }
-  return from_foreign(from_capsule(value, copy), copy, false);
+  return from_foreign("from_dlpack", from_capsule(value, copy), copy, false);
 }
 
 } // namespace mlx::python

@@ -9,8 +9,8 @@
 
 namespace mlx::python {
 
-// "array([[1, 2],\n       [3, 4]], dtype=int32)". Computes the value. Inside vmap: all lanes, and their number.
-std::string to_text(const core::array& a);
+// core::to_string with the interpreter released; by value, as the handle may be rebound meanwhile.
+std::string to_text(core::array a);
 
 void bind_print_options(nanobind::module_& m);
 

@@ -7,6 +7,7 @@
 
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
+#include "python/src/argument_errors.h"
 #include "python/src/array_export.h"
 #include "python/src/array_print.h"
 #include "python/src/bind.h"
@@ -111,7 +112,12 @@ void bind_properties(ArrayClass& c) {
       "The number of elements.");
   c.def_prop_ro("ndim", &array::ndim, "The number of axes.");
   c.def_prop_ro("itemsize", &array::itemsize, "Bytes of one element.");
-  c.def_prop_ro("nbytes", &array::nbytes, "Bytes of all elements.");
+  c.def_prop_ro(
+      "nbytes",
+      [](const array& a) { // exact, also where memory has not as many
+        return nb::int_(static_cast<int64_t>(a.size())) * nb::int_(a.itemsize());
+      },
+      "Bytes of all elements.", nb::for_getter(nb::sig("def nbytes(self) -> int")));
   c.def_prop_ro(
       "shape", [](const array& a) { return shape_tuple(a.shape()); },
       nb::for_getter(nb::sig("def shape(self) -> tuple[int, ...]")), "The length of each axis.");
@@ -154,6 +160,28 @@ keep their values, and gradients flow through.)");
   c.def("__iter__", &iterate, "Iterates over the first axis. TypeError for a scalar.");
 }
 
+// MLX's name, in its signatures, of what has __mlx_array__.
+struct ArrayLike {
+  nb::object object;
+};
+
+void bind_array_like(nb::module_& m) {
+  nb::class_<ArrayLike>(m, "ArrayLike", "Any object with a method ``__mlx_array__`` that returns an array.")
+      .def(
+          "__init__",
+          [](ArrayLike* self, nb::handle object) {
+            if (!nb::hasattr(object, "__mlx_array__")) {
+              core::fail<core::TypeError>(
+                  "ArrayLike", "object is ", described(object), "; it has no method __mlx_array__.");
+            }
+            new (self) ArrayLike{nb::borrow(object)};
+          },
+          nb::arg("object"), nb::sig("def __init__(self, object: object) -> None"))
+      .def(
+          "__mlx_array__", [](const ArrayLike& self) { return self.object.attr("__mlx_array__")(); },
+          nb::sig("def __mlx_array__(self) -> array"));
+}
+
 // asarray and from_dlpack: the constructor's siblings, which say whether memory is copied.
 void bind_imports(nb::module_& m) {
   m.def(
@@ -183,7 +211,7 @@ be), and later changes to that memory are seen or not seen by what was computed 
   m.def(
       "from_dlpack", [](nb::handle x, std::optional<bool> copy) { return from_dlpack(x, copy); }, nb::arg("x"),
       nb::kw_only(), nb::arg("copy") = nb::none(),
-      nb::sig("def from_dlpack(x: typing.Any, /, *, copy: bool | None = None) -> array"),
+      nb::sig("def from_dlpack(x: typing.Any, *, copy: bool | None = None) -> array"),
       R"(An array with the values of a tensor of another library, through DLPack.
 
 The values are copied, ``float64`` to ``float32`` as the constructor does. ``copy=False`` shares the memory and keeps
@@ -212,6 +240,7 @@ void bind_array(nb::module_& m) {
   bind_array_scans(c);
   bind_array_at(m, c);
   install_operator_slots(array_type);
+  bind_array_like(m);
   bind_imports(m);
   bind_print_options(m);
 }

@@ -1,6 +1,7 @@
 // x.at[index]: the elements at an index, to combine with a value in a new array.
 #include "mlx_core/error.h"
 #include "python/src/bind_array.h"
+#include "python/src/descent.h"
 #include "python/src/indexing.h"
 #include "python/src/traverse.h"
 
@@ -11,19 +12,19 @@ namespace {
 // The array, and the index once it is given.
 struct ArrayAt {
   array a;
-  nb::object index;
+  Link index; // which may hold another of these
 
   static int traverse(PyObject* self, visitproc visit, void* arg) {
     Traversal owned(visit, arg);
     owned(reinterpret_cast<PyObject*>(Py_TYPE(self)));
     if (nb::inst_ready(self)) {
-      owned(nb::inst_ptr<ArrayAt>(self)->index);
+      owned(*nb::inst_ptr<ArrayAt>(self)->index);
     }
     return owned.result();
   }
   static int clear(PyObject* self) {
     if (nb::inst_ready(self)) {
-      nb::inst_ptr<ArrayAt>(self)->index.reset();
+      nb::inst_ptr<ArrayAt>(self)->index = Link();
     }
     return 0;
   }
@@ -37,7 +38,7 @@ array updated(const ArrayAt& at, nb::handle value) {
   if (!at.index.is_valid()) {
     core::fail("at", "there is no index yet; write x.at[index].add(value).");
   }
-  return update_item(at.a, at.index, value, how);
+  return update_item(at.a, *at.index, value, how);
 }
 
 template <Update how>
@@ -55,7 +56,8 @@ void bind_array_at(nb::module_& m, ArrayClass& c) {
       "value "
       "counts where indices repeat, unlike in ``x[index] += value``. The value is converted to the array's dtype.");
   at.def(
-      "__getitem__", [](const ArrayAt& self, nb::handle index) { return ArrayAt{self.a, nb::borrow(index)}; },
+      "__getitem__",
+      [](const ArrayAt& self, nb::handle index) { return ArrayAt{self.a, nb::object(nb::borrow(index))}; },
       nb::arg().none(), nb::sig("def __getitem__(self, index: typing.Any, /) -> ArrayAt"),
       "The same array, at an index as ``x[index]`` takes it.");
   def_update<Update::add>(at, "add", "The array with ``value`` added at the index.");
@@ -68,7 +70,7 @@ void bind_array_at(nb::module_& m, ArrayClass& c) {
   def_update<Update::minimum>(
       at, "minimum", "The array with the smaller of it and ``value`` at the index; ties share the gradient.");
   c.def_prop_ro(
-      "at", [](const array& a) { return ArrayAt{a, nb::object()}; }, nb::for_getter(nb::sig("def at(self) -> ArrayAt")),
+      "at", [](const array& a) { return ArrayAt{a, Link()}; }, nb::for_getter(nb::sig("def at(self) -> ArrayAt")),
       R"(Elements to combine with a value: ``x.at[index].add(value)`` and ``subtract``, ``multiply``, ``divide``, ``maximum``,
 ``minimum`` give a new array. Where indices repeat every value counts, unlike in ``x[index] += value``.
 

@@ -4,6 +4,7 @@
 #include "python/src/array_export.h"
 #include "python/src/array_print.h"
 #include "python/src/bind_array.h"
+#include "python/src/made.h"
 #include "python/src/numpy_operators.h"
 
 namespace mlx::python {
@@ -63,14 +64,21 @@ void bind_memory_exports(ArrayClass& c) {
       nb::arg("dtype") = nb::none(), nb::arg("copy") = nb::none(),
       nb::sig("def __array__(self, dtype: typing.Any | None = None, copy: bool | None = None) -> "
               "numpy.typing.NDArray[typing.Any]"),
-      "The values as a NumPy array: read-only and without a copy, unless a copy is asked for or the dtype differs.");
+      R"(The values as a NumPy array: read-only and without a copy, unless a copy is asked for or the dtype differs.
+
+Raises TypeError where ``mx.grad`` or another derivative follows the array, as what NumPy computes would have none;
+``mx.stop_gradient(x)`` first says that this is meant.)");
   c.def("__array_ufunc__", &numpy_ufunc,
       nb::sig("def __array_ufunc__(self, ufunc: typing.Any, method: str, *inputs: typing.Any, **kwargs: typing.Any) "
               "-> typing.Any"),
       R"(NumPy's functions of arrays give NumPy arrays.
 
-But an operator between an array and a NumPy scalar (``np.sqrt(2) * x``), and one between a NumPy array and an array
-that a transform follows, stays here, so that gradients are not lost.)");
+But a call with an array that an open transform follows runs as the function of mlx.core, so that derivatives are not
+lost, and so does an operator between an array and a NumPy scalar (``np.sqrt(2) * x``).)");
+  c.def("__array_function__", &numpy_function, nb::arg("func"), nb::arg("types"), nb::arg("args"), nb::arg("kwargs"),
+      nb::sig("def __array_function__(self, func: typing.Any, types: typing.Any, args: tuple[typing.Any, ...], "
+              "kwargs: dict[str, typing.Any]) -> typing.Any"),
+      "As ``__array_ufunc__``, for NumPy's functions that are no ufuncs.");
   c.def(
       "__dlpack__",
       [](Self self, nb::handle, nb::handle max_version, nb::handle dl_device, std::optional<bool> copy) {
@@ -97,23 +105,32 @@ that a transform follows, stays here, so that gradients are not lost.)");
       "The module mlx.core.");
 }
 
-nb::tuple state_of(const array& a) {
-  return nb::make_tuple(std::string(core::name_of(a.dtype())), shape_tuple(a.shape()), to_bytes(a));
+// With the attributes of an instance of a subclass, if it has any.
+nb::tuple state_of(Self self) {
+  made<array>(self); // or TypeError
+  array a = read(self);
+  nb::object dict = nb::getattr(self, "__dict__", nb::none());
+  nb::object dtype = nb::cast(std::string(core::name_of(a.dtype()))), shape = shape_tuple(a.shape());
+  return PyDict_Check(dict.ptr()) && PyDict_GET_SIZE(dict.ptr()) > 0 ? nb::make_tuple(dtype, shape, to_bytes(a), dict)
+                                                                     : nb::make_tuple(dtype, shape, to_bytes(a));
 }
 
-void restore(array& self, nb::tuple state) {
+void restore(nb::pointer_and_handle<array> self, nb::tuple state) {
   Shape shape;
-  if (nb::len(state) != 3 || !to_shape(nb::object(state[1]).ptr(), shape)) {
+  size_t parts = nb::len(state);
+  if ((parts != 3 && parts != 4) || !to_shape(nb::object(state[1]).ptr(), shape)) {
     core::fail("array", "the state of an array is (dtype name, shape, bytes).");
   }
   Dtype dtype = dtype_named(nb::cast<std::string>(state[0]));
-  new (&self) array(from_bytes(nb::cast<nb::bytes>(state[2]), shape, dtype));
+  new (self.p) array(from_bytes(nb::cast<nb::bytes>(state[2]), shape, dtype));
+  if (parts == 4) {
+    nb::getattr(self.h, "__dict__").attr("update")(state[3]);
+  }
 }
 
 void bind_copies(ArrayClass& c) {
-  c.def("__getstate__", &state_of, nb::sig("def __getstate__(self) -> tuple[str, tuple[int, ...], bytes]"));
-  c.def("__setstate__", &restore,
-      nb::sig("def __setstate__(self, state: tuple[str, tuple[int, ...], bytes], /) -> None"));
+  c.def("__getstate__", &state_of, nb::sig("def __getstate__(self) -> tuple[typing.Any, ...]"));
+  c.def("__setstate__", &restore, nb::sig("def __setstate__(self, state: tuple[typing.Any, ...], /) -> None"));
   // Nodes are immutable, so a copy is another handle of the same node.
   c.def("__copy__", [](const array& a) { return array(a); });
   c.def(

@@ -5,6 +5,8 @@
 #include "mlx_core/ops.h"
 #include "mlx_core/registry.h"
 #include "python/src/bind_array.h"
+#include "python/src/numpy_arguments.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
@@ -72,7 +74,8 @@ Floats truncate towards zero to integers; complex numbers keep their real part.)
   c.def(
       "transpose",
       [](const array& a, const nb::args& axes, StreamOrDevice s) {
-        return axes.size() == 0 ? core::transpose(a, s) : core::transpose(a, axes_from_args("transpose", axes), s);
+        bool reversed = axes.size() == 0 || (axes.size() == 1 && axes[0].is_none()); // NumPy says None
+        return reversed ? core::transpose(a, s) : core::transpose(a, axes_from_args("transpose", axes), s);
       },
       nb::arg("axes"), nb::arg("stream") = nb::none(),
       nb::sig("def transpose(self, *axes: int | collections.abc.Sequence[int], "
@@ -98,7 +101,7 @@ Floats truncate towards zero to integers; complex numbers keep their real part.)
         Axes numbers;
         if (!to_axes(indices_or_sections.ptr(), numbers)) {
           core::fail<core::TypeError>("split", "indices_or_sections must be an int or a sequence of ints; got ",
-              nb::repr(indices_or_sections).c_str(), ".");
+              shown(indices_or_sections), ".");
         }
         bool sections = !PySequence_Check(indices_or_sections.ptr()) || is_array(indices_or_sections);
         return arrays(sections ? core::split(a, numbers[0], axis, s) : core::split(a, numbers, axis, s));
@@ -111,7 +114,15 @@ Floats truncate towards zero to integers; complex numbers keep their real part.)
   c.def("diagonal", &core::diagonal, nb::arg("offset") = 0, nb::arg("axis1") = 0, nb::arg("axis2") = 1,
       nb::arg("stream") = nb::none(), see("diagonal").c_str());
   c.def("diag", &core::diag, nb::arg("k") = 0, nb::kw_only(), nb::arg("stream") = nb::none(), see("diag").c_str());
-  c.def("round", &core::round, nb::arg("decimals") = 0, nb::kw_only(), nb::arg("stream") = nb::none(),
+  c.def(
+      "round",
+      [](const array& a, int decimals, nb::handle out, StreamOrDevice s) {
+        return into("round", out, core::round(a, decimals, s));
+      },
+      nb::arg("decimals") = 0, nb::kw_only(), nb::arg("out") = nb::none(), nb::arg("stream") = nb::none(),
+      nb::sig(
+          ("def round(self, decimals: int = 0, *, " + std::string(numpy_out_parameter) + ", " + stream_type + "array")
+              .c_str()),
       see("round").c_str());
 }
 

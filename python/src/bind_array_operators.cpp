@@ -4,6 +4,7 @@
 
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
+#include "python/src/argument_errors.h"
 #include "python/src/array_export.h"
 #include "python/src/bind_array.h"
 #include "python/src/exceptions.h"
@@ -18,6 +19,68 @@ using UnaryOp = array (*)(const array&, StreamOrDevice);
 
 PyObject* not_implemented() { return Py_NewRef(Py_NotImplemented); }
 
+// What Python calls an operator, and where another class keeps its own.
+struct Symbol {
+  BinaryOp op;
+  const char* name; // the function of mlx.core
+  const char* symbol;
+  binaryfunc PyNumberMethods::* slot; // null: a comparison
+  int comparison;                     // of the other object with the array
+};
+
+constexpr Symbol symbols[] = {
+    {&core::add, "add", "+", &PyNumberMethods::nb_add, 0},
+    {&core::subtract, "subtract", "-", &PyNumberMethods::nb_subtract, 0},
+    {&core::multiply, "multiply", "*", &PyNumberMethods::nb_multiply, 0},
+    {&core::divide, "divide", "/", &PyNumberMethods::nb_true_divide, 0},
+    {&core::floor_divide, "floor_divide", "//", &PyNumberMethods::nb_floor_divide, 0},
+    {&core::remainder, "remainder", "%", &PyNumberMethods::nb_remainder, 0},
+    {&core::matmul, "matmul", "@", &PyNumberMethods::nb_matrix_multiply, 0},
+    {&core::bitwise_and, "bitwise_and", "&", &PyNumberMethods::nb_and, 0},
+    {&core::bitwise_or, "bitwise_or", "|", &PyNumberMethods::nb_or, 0},
+    {&core::bitwise_xor, "bitwise_xor", "^", &PyNumberMethods::nb_xor, 0},
+    {&core::left_shift, "left_shift", "<<", &PyNumberMethods::nb_lshift, 0},
+    {&core::right_shift, "right_shift", ">>", &PyNumberMethods::nb_rshift, 0},
+    {&core::power, "power", "**", nullptr, 0},
+    {&core::less, "less", "<", nullptr, Py_GT},
+    {&core::less_equal, "less_equal", "<=", nullptr, Py_GE},
+    {&core::greater, "greater", ">", nullptr, Py_LT},
+    {&core::greater_equal, "greater_equal", ">=", nullptr, Py_LE},
+};
+
+// What the class of b makes of a op b; NotImplemented when it knows nothing of it either.
+PyObject* ask_other(const Symbol& s, PyObject* a, PyObject* b) {
+  PyTypeObject* type = Py_TYPE(b);
+  if (s.comparison) {
+    return type->tp_richcompare ? type->tp_richcompare(b, a, s.comparison) : not_implemented();
+  }
+  PyNumberMethods* n = type->tp_as_number;
+  if (!s.slot) {
+    return n && n->nb_power ? n->nb_power(a, b, Py_None) : not_implemented();
+  }
+  return n && n->*s.slot ? (n->*s.slot)(a, b) : not_implemented();
+}
+
+// a op b where one of them is an array and the other is nothing that turns into one: the other's class may know what
+// it is. Python would ask it, too, but its own error names no values, and it repeats a list times an integer array.
+PyObject* not_ours(BinaryOp op, PyObject* a, PyObject* b) {
+  for (const Symbol& s : symbols) {
+    if (s.op != op) {
+      continue;
+    }
+    if (is_array(a)) { // else Python has asked b's class before this one
+      PyObject* answer = ask_other(s, a, b);
+      if (answer != Py_NotImplemented) {
+        return answer;
+      }
+      Py_DECREF(answer);
+    }
+    core::fail<core::TypeError>(s.name, "a ", s.symbol, " b, where a is ", described(a), " and b is ", described(b),
+        ": an array goes with numbers and arrays. Write mx.array(...) around lists.");
+  }
+  return not_implemented(); // == and != with what is no array or number are left to Python: False and True
+}
+
 // a op b where one of them is an array.
 template <BinaryOp op>
 PyObject* binary(PyObject* a, PyObject* b) noexcept {
@@ -29,11 +92,11 @@ PyObject* binary(PyObject* a, PyObject* b) noexcept {
             return wrap(op(left, read(b), {}));
           }
           std::optional<array> right = try_to_array(b, left.dtype());
-          return right ? wrap(op(left, *right, {})) : not_implemented();
+          return right ? wrap(op(left, *right, {})) : not_ours(op, a, b);
         }
         const array& right = read(b);
         std::optional<array> left = try_to_array(a, right.dtype());
-        return left ? wrap(op(*left, right, {})) : not_implemented();
+        return left ? wrap(op(*left, right, {})) : not_ours(op, a, b);
       },
       static_cast<PyObject*>(nullptr));
 }
@@ -51,7 +114,7 @@ PyObject* in_place(PyObject* a, PyObject* b) noexcept {
         const array& left = read(a);
         std::optional<array> right = try_to_array(b, left.dtype());
         if (!right) {
-          return not_implemented();
+          return not_ours(op, a, b);
         }
         if (op == &core::divide && !left.dtype().is_inexact()) {
           core::fail("__itruediv__", "x /= y has a floating result, but x has dtype ", left.dtype(),
@@ -73,7 +136,7 @@ PyObject* matmul(PyObject* a, PyObject* b) noexcept {
   if (PyNumber_Check(is_array(a) ? b : a) && !is_array(is_array(a) ? b : a)) {
     PyObject* other = is_array(a) ? b : a;
     if (PyFloat_Check(other) || PyLong_Check(other) || PyComplex_Check(other)) {
-      return not_implemented();
+      return guarded([&] { return not_ours(&core::matmul, a, b); }, static_cast<PyObject*>(nullptr));
     }
   }
   return binary<&core::matmul>(a, b);
@@ -87,7 +150,6 @@ PyObject* in_place_power(PyObject* a, PyObject* b, PyObject* modulus) noexcept {
   return modulus == Py_None ? in_place<&core::power>(a, b) : not_implemented();
 }
 
-// == and != with what is no array or number is left to Python: False and True.
 PyObject* compare(PyObject* a, PyObject* b, int op) noexcept {
   switch (op) {
     case Py_LT: return binary<&core::less>(a, b);
@@ -179,7 +241,7 @@ void def_binary(ArrayClass& c, const std::string& name, const char* op, binaryfu
   std::string doc = "See :func:`mlx.core." + std::string(op) + "`.";
   c.def(("__" + name + "__").c_str(),
       [function](Self self, nb::handle other) { return checked(function(self.ptr(), other.ptr())); },
-      nb::sig(signature.c_str()), doc.c_str());
+      nb::arg("other").none(), nb::sig(signature.c_str()), doc.c_str());
 }
 
 } // namespace

@@ -4,6 +4,8 @@
 #include "mlx_core/error.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/chosen_arguments.h"
+#include "python/src/descent.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
@@ -17,7 +19,7 @@ void read_modes(nb::handle modes, core::CheckGradsOptions& options) {
   auto add = [&](nb::handle mode) {
     std::string name = PyUnicode_Check(mode.ptr()) ? nb::cast<std::string>(mode) : std::string();
     if (name != "fwd" && name != "rev") {
-      fail(op, "modes holds ", nb::cast<std::string>(nb::repr(mode)), "; each entry should be \"fwd\" or \"rev\".");
+      fail(op, "modes holds ", shown(mode), "; each entry should be \"fwd\" or \"rev\".");
     }
     (name == "fwd" ? options.forward : options.reverse) = true;
   };
@@ -53,6 +55,7 @@ class CheckedArguments {
     }
     nb::object built = tree_.build(leaves);
     nb::object args = several_ ? nb::object(nb::tuple(built)) : nb::object(nb::make_tuple(built));
+    Descent guard(" in a transformed function");
     nb::object result = nb::steal(PyObject_CallObject(fun.ptr(), args.ptr()));
     if (!result.is_valid()) {
       throw nb::python_error();
@@ -151,7 +154,7 @@ Example:
     ... def f_vjp(x, cotangent, output):
     ...     return cotangent * x
     >>> try:
-    ...     mx.check_grads(f, (mx.array(3.0),), order=1)
+    ...     mx.check_grads(f, (mx.array(3.0),), order=1, modes="rev")
     ... except AssertionError as error:
     ...     print(str(error)[:75])
     [check_grads] mode "rev", order 1: the vjp with respect to args[0] is wrong

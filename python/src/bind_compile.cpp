@@ -138,7 +138,7 @@ class Compiled final : public Transformation {
       if ((trace = find(key))) {
         return trace;
       }
-      runtime.assign(runtime.size(), false);
+      runtime.assign(key.numbers().size(), false);
       trace = attempt(arguments, key, runtime);
     }
     {
@@ -161,7 +161,7 @@ class Compiled final : public Transformation {
         note(std::string("its sizes cannot be left open: ") + why.what());
         shapeless_ = false;
         key = CallKey(arguments, inputs_, true);
-        for (size_t i = 0; i < runtime.size(); ++i) {
+        for (size_t i = 0; i < std::min(runtime.size(), key.numbers().size()); ++i) {
           if (runtime[i]) {
             key.forget(key.numbers()[i]);
           }

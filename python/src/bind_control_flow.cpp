@@ -4,6 +4,7 @@
 #include "mlx_core/error.h"
 #include "python/src/array_leaves.h"
 #include "python/src/bind_transforms.h"
+#include "python/src/descent.h"
 #include "python/src/traced_call.h"
 
 namespace mlx::python {
@@ -13,6 +14,7 @@ namespace {
 using core::fail;
 
 nb::object called(nb::handle fun, const nb::object& args) {
+  Descent guard(" in a transformed function");
   nb::object result = nb::steal(PyObject_CallObject(fun.ptr(), args.ptr()));
   if (!result.is_valid()) {
     throw nb::python_error();

@@ -1,9 +1,12 @@
 // custom_function and checkpoint: Python functions recorded as one node, with rules of the user's or without.
 #include "mlx_core/error.h"
+#include "mlx_core/trace_level.h"
 #include "mlx_core/transforms.h"
 #include "mlx_core/transforms/custom.h"
-#include "mlx_core/trace_level.h"
 #include "python/src/bind_transforms.h"
+#include "python/src/container_changes.h"
+#include "python/src/descent.h"
+#include "python/src/made.h"
 #include "python/src/rules_object.h"
 #include "python/src/traced_call.h"
 #include "python/src/transformed.h"
@@ -26,11 +29,21 @@ core::Tangent derivative(const nb::object& value, const char* what) {
 }
 
 nb::object called(nb::handle rule, const nb::tuple& args, const nb::object& kwargs) {
+  Descent guard(" in a transformed function");
   nb::object result = nb::steal(PyObject_Call(rule.ptr(), args.ptr(), kwargs.ptr()));
-  if (!result.is_valid()) {
-    throw nb::python_error();
+  if (result.is_valid()) {
+    return result;
   }
-  return result;
+  nb::python_error error;
+  if (const char* given = core::rule_being_transposed(); given && error.matches(PyExc_ValueError)) {
+    const char* missing = given[0] == 'j' ? "vjp" : "jvp";
+    std::string text = nb::str(error.value()).c_str();
+    nb::raise_from(error, PyExc_ValueError,
+        "[%s] there is no %s rule, so the %s rule is transposed; for this it runs without values of %s, which it may "
+        "only use linearly. It failed: %s Give a %s rule, or write the %s rule with operations on arrays.",
+        op, missing, given, given[0] == 'j' ? "tangents" : "cotangents", text.c_str(), missing, given);
+  }
+  throw std::move(error);
 }
 
 // A rule of a function of one argument gets that argument; of several, their tuple.
@@ -66,13 +79,14 @@ class CustomFunction {
   nb::object call(nb::args args, nb::kwargs kwargs) const {
     bool has_rules = vjp_.is_valid() || jvp_.is_valid() || vmap_.is_valid();
     bool any_transform = core::detail::oldest_open_frame.load() != UINT64_MAX; // on any thread
-    if (!has_rules || !any_transform) { // nobody will ask for the rules
-      return called(fun_, args, kwargs);
+    if (!has_rules || !any_transform) {                                        // nobody will ask for the rules
+      nb::object fun = *fun_;                                                  // kept while it runs
+      return called(fun, args, kwargs);
     }
     std::vector<array> arrays;
     auto held = make_locked<PythonCall>(args, kwargs, arrays);
     TracedCall& call = held->call;
-    auto fun = [&](const std::vector<array>& in) { return call.run(fun_, in); };
+    auto fun = [&](const std::vector<array>& in) { return call.run(*fun_, in); };
     std::vector<array> outputs = core::call_with_rules(fun, arrays, rules(held));
     return call.output->build(outputs);
   }
@@ -80,7 +94,7 @@ class CustomFunction {
   void set_vjp(nb::object rule) { vjp_ = check("the vjp rule", std::move(rule)); }
   void set_jvp(nb::object rule) { jvp_ = check("the jvp rule", std::move(rule)); }
   void set_vmap(nb::object rule) { vmap_ = check("the vmap rule", std::move(rule)); }
-  nb::object fun() const { return fun_; }
+  nb::object fun() const { return *fun_; }
 
   static int traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(Py_TYPE(self));
@@ -94,11 +108,11 @@ class CustomFunction {
     return 0;
   }
   static int clear(PyObject* self) {
-    CustomFunction* f = nb::inst_ptr<CustomFunction>(self);
-    f->vjp_.reset();
-    f->jvp_.reset();
-    f->vmap_.reset();
-    f->fun_ = nb::none();
+    if (nb::inst_ready(self)) {
+      CustomFunction* f = nb::inst_ptr<CustomFunction>(self);
+      f->vjp_ = f->jvp_ = f->vmap_ = Link();
+      f->fun_ = nb::object(nb::none());
+    }
     return 0;
   }
 
@@ -123,7 +137,8 @@ class CustomFunction {
     rules->objects = held;
     rules->ruled = call->positional.array_count();
     if (jvp_.is_valid()) {
-      rules->jvp = [call, rule = hold(jvp_, rules->jvp_objects)](const std::vector<array>& primals, const core::Tangents& tangents) {
+      rules->jvp = [call, rule = hold(*jvp_, rules->jvp_objects)](
+                       const std::vector<array>& primals, const core::Tangents& tangents) {
         nb::object positional = call->positional.build(primals);
         nb::object directions = call->positional.build(std::span<const std::optional<array>>(tangents));
         nb::object result = called(*rule, nb::make_tuple(argument_or_tuple(positional), argument_or_tuple(directions)),
@@ -136,8 +151,8 @@ class CustomFunction {
       };
     }
     if (vjp_.is_valid()) {
-      rules->vjp = [call, rule = hold(vjp_, rules->vjp_objects)](const std::vector<array>& primals, const std::vector<array>& cotangents,
-                       const std::vector<array>& outputs) {
+      rules->vjp = [call, rule = hold(*vjp_, rules->vjp_objects)](const std::vector<array>& primals,
+                       const std::vector<array>& cotangents, const std::vector<array>& outputs) {
         nb::object positional = call->positional.build(primals);
         nb::object result = called(*rule,
             nb::make_tuple(
@@ -152,9 +167,8 @@ class CustomFunction {
       };
     }
     if (vmap_.is_valid()) {
-      rules->vmap = [call, rule = hold(vmap_, rules->vmap_objects)](const std::vector<array>& inputs, const core::MapAxes& axes) {
-        return mapped(*call, *rule, inputs, axes);
-      };
+      rules->vmap = [call, rule = hold(*vmap_, rules->vmap_objects)](const std::vector<array>& inputs,
+                        const core::MapAxes& axes) { return mapped(*call, *rule, inputs, axes); };
     }
     return rules;
   }
@@ -189,7 +203,7 @@ class CustomFunction {
     return out;
   }
 
-  nb::object fun_, vjp_, jvp_, vmap_;
+  Link fun_, vjp_, jvp_, vmap_;
 };
 
 class Checkpoint final : public Transformation {
@@ -207,10 +221,22 @@ class Checkpoint final : public Transformation {
       kwargs[arguments.keyword_name(i)] = arguments.keyword_value(i);
     }
     std::vector<array> arrays;
-    TracedCall call(nb::tuple(args), kwargs, arrays);
-    auto run = [&](const std::vector<array>& in) { return call.run(fun(), in); };
+    nb::tuple originals(args);
+    TracedCall call(originals, kwargs, arrays);
+    EditedArrays edited; // further outputs: what the function put into containers
+    auto run = [&](const std::vector<array>& in) {
+      ContainerChanges changes;
+      std::vector<array> outputs = call.run(fun(), in, [&](nb::handle args_given, nb::handle kwargs_given) {
+        changes.watch(originals, args_given);
+        changes.watch(kwargs, kwargs_given);
+      });
+      edited = EditedArrays(changes.take(), outputs);
+      return outputs;
+    };
     std::vector<array> outputs = core::checkpoint(run)(arrays);
-    return call.output->build(outputs);
+    std::span all(outputs);
+    edited.apply(all.last(edited.count()));
+    return call.output->build(std::span<const array>(all.first(all.size() - edited.count())));
   }
 };
 
@@ -224,8 +250,9 @@ void bind_custom(nb::module_& m) {
       nb::sig("class custom_function(typing.Generic[_P, _R])"), R"(A function with derivatives and batching of its own.
 
 A decorator. The result behaves as ``f`` does; :func:`grad`, :func:`vjp`,
-:func:`jvp` and :func:`vmap` use the rules that are given to it and derive the
-others from ``f`` itself.
+:func:`jvp` and :func:`vmap` use the rules that are given to it. Of the two modes
+one rule is enough: the other mode is its transpose, as both are linear maps.
+What no rule is given for follows from ``f`` itself.
 
 Rules get the positional arguments as one array or tree if there is one, as a
 tuple if there are several, and the keyword arguments as keywords. A rule is
@@ -255,7 +282,7 @@ Example:
       .def(
           "vjp",
           [](nb::handle_t<CustomFunction> self, nb::object f) {
-            nb::inst_ptr<CustomFunction>(self)->set_vjp(std::move(f));
+            made<CustomFunction>(self).set_vjp(std::move(f));
             return nb::borrow(self);
           },
           nb::arg("f"),
@@ -270,7 +297,7 @@ Args:
       .def(
           "jvp",
           [](nb::handle_t<CustomFunction> self, nb::object f) {
-            nb::inst_ptr<CustomFunction>(self)->set_jvp(std::move(f));
+            made<CustomFunction>(self).set_jvp(std::move(f));
             return nb::borrow(self);
           },
           nb::arg("f"),
@@ -284,7 +311,7 @@ Args:
       .def(
           "vmap",
           [](nb::handle_t<CustomFunction> self, nb::object f) {
-            nb::inst_ptr<CustomFunction>(self)->set_vmap(std::move(f));
+            made<CustomFunction>(self).set_vmap(std::move(f));
             return nb::borrow(self);
           },
           nb::arg("f"),

@@ -6,6 +6,7 @@
 #include "python/src/bind_transforms.h"
 #include "python/src/convert.h"
 #include "python/src/gil.h"
+#include "python/src/made.h"
 #include "python/src/origins.h"
 
 namespace mlx::python {
@@ -95,7 +96,7 @@ void bind_debug_nans(nb::module_& m) {
   nb::class_<DebugNans>(m, "_DebugNans")
       .def("__enter__",
           [](nb::object self) {
-            nb::inst_ptr<DebugNans>(self)->enter();
+            made<DebugNans>(self).enter();
             return self;
           })
       .def(
@@ -114,6 +115,10 @@ the pass: ``forward``, ``vjp``, ``jvp``, ``vmap``, or several
 (``vmap(vjp)``). An operation of a backward pass has the line that it is the
 derivative of. An infinity that the program itself puts in, as in a mask, is
 no error, nor is what follows from it.
+
+In derivatives 0 times anything is 0. Where that hides an infinite or NaN
+slope, and the 0 is a slope, too, and not what a mask (``where``, a place that
+is not read) took out, it is an error likewise: ``cos(sqrt(x))`` at 0.
 
 Operations that were called before the block are checked when they are
 evaluated in it, but their lines are unknown; what is evaluated after the
@@ -144,7 +149,7 @@ void bind_profile(nb::module_& m) {
   nb::class_<Profile>(m, "_Profile", "What was computed in a ``with mx.profile() as p:`` block.")
       .def("__enter__",
           [](nb::object self) {
-            nb::inst_ptr<Profile>(self)->enter();
+            made<Profile>(self).enter();
             return self;
           })
       .def(

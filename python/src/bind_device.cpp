@@ -1,9 +1,10 @@
 // Devices and streams: Device, DeviceType, Stream, the thread's defaults, and `with mx.stream(...)`.
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/variant.h>
-#include <nanobind/stl/vector.h>
+#include "python/src/list_caster.h"
 
 #include "mlx_core/cpu/instruction_set.h"
+#include "mlx_core/cpu/processor.h"
 #include "mlx_core/device.h"
 #include "mlx_core/error.h"
 #include "python/src/bind.h"
@@ -84,16 +85,10 @@ nb::dict device_info(std::optional<DeviceOrType> d) {
   if (device.type == Device::gpu) {
     return info;
   }
-#if defined(__x86_64__)
-  const char* architecture = "x86_64";
-#elif defined(__aarch64__)
-  const char* architecture = "arm64";
-#else
-  const char* architecture = "unknown";
-#endif
-  info["architecture"] = architecture;
+  info["architecture"] = core::cpu::architecture();
   info["instruction_set"] = core::cpu::instruction_set();
-  info["device_name"] = nb::module_::import_("platform").attr("processor")();
+  info["device_name"] = core::cpu::processor_name();
+  info["memory_size"] = core::cpu::memory_size();
   return info;
 }
 

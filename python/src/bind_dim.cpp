@@ -3,6 +3,7 @@
 
 #include "python/src/bind.h"
 #include "python/src/convert.h"
+#include "python/src/made.h"
 
 namespace mlx::python {
 
@@ -90,7 +91,7 @@ Dim remainder(Dim a, Dim b) { return a - floor_divided(a, b) * b; }
 
 } // namespace
 
-bool is_dim(PyObject* o) { return Py_TYPE(o) == dim_type; }
+bool is_dim(PyObject* o) { return Py_TYPE(o) == dim_type && nb::inst_ready(o); }
 Dim dim_of(PyObject* o) { return *nb::inst_ptr<Dim>(nb::handle(o)); }
 nb::object dim_object(Dim size) {
   return size.is_symbolic() ? nb::cast(size) : nb::object(nb::int_(static_cast<int64_t>(size)));
@@ -114,6 +115,7 @@ Example:
     1
 )");
   dim_type = reinterpret_cast<PyTypeObject*>(c.ptr());
+  refuse_new(c);
   auto add = [](Dim a, Dim b) { return a + b; };
   auto subtract = [](Dim a, Dim b) { return a - b; };
   auto multiply = [](Dim a, Dim b) { return a * b; };

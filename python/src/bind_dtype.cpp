@@ -5,8 +5,10 @@
 #include <limits>
 
 #include "mlx_core/error.h"
+#include "python/src/argument_errors.h"
 #include "python/src/bind.h"
 #include "python/src/convert.h"
+#include "python/src/descent.h"
 
 namespace mlx::python {
 
@@ -86,6 +88,18 @@ bool is_subdtype(const DtypeOrCategory& a, const DtypeOrCategory& b) {
   return category && core::issubdtype(std::get<Category>(a), *category);
 }
 
+// Past nanobind's conversion, which takes an int for a category.
+DtypeOrCategory dtype_or_category(const char* argument, nb::handle o) {
+  if (Dtype dtype; nb::try_cast(o, dtype, false)) {
+    return dtype;
+  }
+  if (Category category; !PyLong_Check(o.ptr()) && nb::try_cast(o, category, false)) {
+    return category;
+  }
+  core::fail<core::TypeError>(
+      "issubdtype", argument, " is ", described(o), "; it should be a Dtype or a DtypeCategory.");
+}
+
 Dtype dtype_of_argument(nb::handle o) {
   if (is_array(o)) {
     return read(o).dtype();
@@ -100,6 +114,7 @@ Dtype dtype_of_argument(nb::handle o) {
 // The Array API's names of kinds.
 bool is_of_kind(Dtype dtype, nb::handle kind) {
   if (PyTuple_Check(kind.ptr())) {
+    Descent guard(" in isdtype");
     for (nb::handle one : nb::borrow<nb::tuple>(kind)) {
       if (is_of_kind(dtype, one)) {
         return true;
@@ -173,7 +188,13 @@ void bind_limits(nb::module_& m) {
 }
 
 void bind_questions(nb::module_& m) {
-  m.def("issubdtype", &is_subdtype, nb::arg("arg1"), nb::arg("arg2"),
+  m.def(
+      "issubdtype",
+      [](nb::handle arg1, nb::handle arg2) {
+        return is_subdtype(dtype_or_category("arg1", arg1), dtype_or_category("arg2", arg2));
+      },
+      nb::arg("arg1"), nb::arg("arg2"),
+      nb::sig("def issubdtype(arg1: Dtype | DtypeCategory, arg2: Dtype | DtypeCategory) -> bool"),
       R"(Whether a dtype or category lies within another: ``issubdtype(mx.int8, mx.integer)`` is True.
 
 Two dtypes lie within each other only when they are the same.)");

@@ -6,7 +6,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/eval/background.h"
 #include "mlx_core/eval/fork.h"
-#include "mlx_core/eval/interrupt.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/primitive.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/convert.h"
@@ -81,6 +81,7 @@ void translate_interruption(const std::exception_ptr& p, void*) {
   try {
     std::rethrow_exception(p);
   } catch (const core::Interrupted& e) {
+    WithoutGil::stop_if_leaving();
     if (!PyErr_Occurred()) {
       PyErr_SetString(PyExc_KeyboardInterrupt, e.what());
     }
@@ -94,18 +95,21 @@ void bind_evaluation(nb::module_& m) {
   core::set_interrupt_check(signal_raised);
   nb::register_exception_translator(translate_interruption);
   nb::module_::import_("atexit").attr("register")(nb::cpp_function([] {
+    core::interrupt_other_threads();
     WithoutGil::stop_others();
     WithoutGil released;
     core::finish_background();
   }));
-  // An evaluation may need the interpreter lock to finish, so the forking thread waits for it without that lock.
+  // An evaluation may need the interpreter lock to finish, so the forking thread waits for it without that lock. In the
+  // child it is the main thread.
   nb::module_ os = nb::module_::import_("os");
   if (nb::hasattr(os, "register_at_fork")) {
     os.attr("register_at_fork")(nb::arg("before") = nb::cpp_function([] {
       WithoutGil released;
-      core::hold_evaluation();
+      core::prepare_fork();
     }),
-        nb::arg("after_in_parent") = nb::cpp_function(core::release_evaluation));
+        nb::arg("after_in_parent") = nb::cpp_function(core::after_fork),
+        nb::arg("after_in_child") = nb::cpp_function([] { main_thread = PyThread_get_thread_ident(); }));
   }
 
   m.def(
@@ -145,7 +149,8 @@ Example:
       nb::arg("args"), nb::sig("def async_eval(*args: typing.Any) -> None"),
       R"(Starts computing arrays and returns at once.
 
-Reading one of them waits for it.
+Reading one of them waits for it. Where no thread can be made they are
+computed at once. At the end of the process what is not computed is dropped.
 
 Args:
     *args (arrays or trees of arrays): As for :func:`eval`.

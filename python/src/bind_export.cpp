@@ -5,6 +5,8 @@
 #include "mlx_core/io/saved_function.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/convert.h"
+#include "python/src/descent.h"
+#include "python/src/owned_items.h"
 #include "python/src/traced_call.h"
 
 namespace mlx::python {
@@ -52,7 +54,8 @@ struct ArrayArguments {
     }
   }
   void add_named(const char* op, nb::handle dict) {
-    for (auto [name, value] : nb::borrow<nb::dict>(dict)) {
+    Entries entries(dict.ptr());
+    for (const auto& [name, value] : entries) {
       if (!PyUnicode_Check(name.ptr())) {
         fail(op, "a dictionary of arguments has a key that is a ", class_name(name), "; keys are names.");
       }
@@ -83,6 +86,7 @@ core::ExportableFunction exportable(nb::handle fun, EvaluationHold& hold) {
     for (const auto& [name, a] : kwargs) {
       named[name.c_str()] = nb::steal(wrap(a));
     }
+    Descent guard(" while exporting a function");
     nb::object result = nb::steal(PyObject_Call(fun.ptr(), nb::tuple(positional).ptr(), named.ptr()));
     if (!result.is_valid()) {
       throw nb::python_error();
@@ -257,7 +261,9 @@ class Exporter {
     return 0;
   }
   static int clear(PyObject* self) {
-    nb::inst_ptr<Exporter>(self)->fun_.reset();
+    if (nb::inst_ready(self)) {
+      nb::inst_ptr<Exporter>(self)->fun_.reset();
+    }
     return 0;
   }
 

@@ -54,6 +54,7 @@ class Gradient final : public Transformation {
           "; only a scalar has a gradient. Reduce it, for example with mx.sum or mx.mean, "
           "or use mx.vjp to choose how its elements are weighted.");
     }
+    core::check_gradient_of(name(), read(loss).dtype());
     return loss;
   }
 
@@ -117,7 +118,9 @@ Returns:
 Raises:
     TypeError: From the returned function, if a leaf to differentiate is an
         integer or bool array, or neither an array nor a number. The message
-        says which: ``params['layers'][2].weight``.
+        says which: ``params['layers'][2].weight``. Also if the scalar that
+        ``fun`` returns is complex, an integer or bool: take ``mx.real`` or
+        ``mx.abs`` of it, or use :func:`vjp`.
     ValueError: From the returned function, if ``fun`` returns anything but a
         scalar array, or was called without an argument that is to be
         differentiated.

@@ -73,6 +73,9 @@ void write_text(nb::handle file, const std::string& text) {
     file.attr("write")(text);
     return;
   }
+  if (!PyUnicode_Check(file.ptr()) && !PyBytes_Check(file.ptr()) && !nb::hasattr(file, "__fspath__")) {
+    fail<core::TypeError>("export_to_dot", "file is a ", class_name(file), "; it should be a path, or have write().");
+  }
   nb::object path = nb::module_::import_("os").attr("fspath")(file);
   nb::object opened = nb::module_::import_("builtins").attr("open")(path, "w", nb::arg("encoding") = "utf-8");
   opened.attr("write")(text);

@@ -4,6 +4,7 @@
 #include "mlx_core/ops.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/chosen_arguments.h"
+#include "python/src/descent.h"
 #include "python/src/traced_call.h"
 
 namespace mlx::python {
@@ -58,6 +59,7 @@ struct Primals {
 };
 
 nb::object called(nb::handle fun, nb::handle args) {
+  Descent guard(" in a transformed function");
   nb::object result = nb::steal(PyObject_CallObject(fun.ptr(), args.ptr()));
   if (!result.is_valid()) {
     throw nb::python_error();

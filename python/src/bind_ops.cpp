@@ -3,7 +3,9 @@
 
 #include <stdexcept>
 
+#include "mlx_core/error.h"
 #include "mlx_core/registry.h"
+#include "python/src/argument_errors.h"
 #include "python/src/bind.h"
 
 namespace mlx::python {
@@ -60,15 +62,23 @@ std::string elementwise_arguments(const core::OpInfo& op) {
             ".\n    b (array or number): Broadcasts with ``a``. "
             "A number takes the dtype of the array beside it.\n";
   } else {
-    text += "    a (array or number): The first operand; " + dtypes +
-            ".\n    b (array or number): The second.\n"
-            "    c (array or number): The third. All of them broadcast together.\n";
+    auto [first, second, third] = operand_names(op);
+    text += "    " + std::string(first) + " (array or number): The first operand; " + dtypes + ".\n    " + second +
+            " (array or number): The second.\n    " + third +
+            " (array or number): The third. All of them broadcast together.\n";
   }
   text += "    stream (Stream or Device, optional): Where to compute it.\n\nReturns:\n    array: ";
   return text + (op.unary ? "Of the shape of ``a``." : "Of the shape that the operands broadcast to.");
 }
 
 } // namespace
+
+std::array<const char*, 3> operand_names(const core::OpInfo& op) {
+  if (std::string_view(op.name) == "where") {
+    return {"condition", "x", "y"};
+  }
+  return {"a", "b", "c"};
+}
 
 std::string docstring_of(const core::OpInfo& op) {
   std::string doc = op.summary;
@@ -106,6 +116,19 @@ std::string signature_of(const char* name, const std::string& parameters, const 
     text.replace(at, word.size(), qualified);
   }
   return text;
+}
+
+std::vector<array> arrays_of(const char* op, const char* name, const nb::args& args) {
+  std::vector<array> all;
+  for (size_t i = 0; i < args.size(); ++i) {
+    std::optional<array> a = try_to_array(args[i].ptr(), {});
+    if (!a) {
+      core::fail<core::TypeError>(
+          op, name, "[", i, "] is ", described(args[i]), "; it should be an array or a number.");
+    }
+    all.push_back(*std::move(a));
+  }
+  return all;
 }
 
 void check_registered() {

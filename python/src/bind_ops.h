@@ -3,6 +3,7 @@
 
 #include <nanobind/nanobind.h>
 
+#include <array>
 #include <cstring>
 #include <string>
 #include <type_traits>
@@ -15,6 +16,8 @@ namespace mlx::python {
 
 using namespace nb::literals;
 
+// What the operands of an elementwise op are called.
+std::array<const char*, 3> operand_names(const core::OpInfo& op);
 // The docstring of a registered op.
 std::string docstring_of(const core::OpInfo& op);
 // As above; remembers names that are not registered.
@@ -52,6 +55,11 @@ inline nb::list out_list(const std::vector<array>& arrays) {
   }
   return list;
 }
+
+// *args that are arrays or turn into arrays; name is for errors.
+std::vector<array> arrays_of(const char* op, const char* name, const nb::args& args);
+// correction is the Array API's name of ddof.
+int ddof_of(const char* op, int ddof, std::optional<int> correction);
 
 void bind_ops_elementwise(nb::module_& m);
 void bind_ops_creation(nb::module_& m);

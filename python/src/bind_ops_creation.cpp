@@ -1,8 +1,6 @@
 // Ops that make arrays from numbers: zeros, full, arange, linspace, eye, tri and their kin.
-#include <cmath>
-#include <limits>
-
 #include "mlx_core/error.h"
+#include "mlx_core/ops/range.h"
 #include "python/src/bind_ops.h"
 
 namespace mlx::python {
@@ -14,9 +12,26 @@ using core::fail;
 // A bound of arange or linspace.
 struct Bound {
   double value = 0;
+  core::detail::int128_t whole = 0; // of an int of at most about 100 bits
+  bool is_whole = true;
   bool floating = false;
-  bool wide = false; // an int outside int32
 };
+
+// The int, or nullopt beyond 2^100.
+std::optional<core::detail::int128_t> int128_of(nb::handle integer) {
+  int overflow = 0;
+  long long low = PyLong_AsLongLongAndOverflow(integer.ptr(), &overflow);
+  if (overflow == 0) {
+    return low;
+  }
+  nb::object bits = nb::steal(PyNumber_Rshift(integer.ptr(), nb::int_(64).ptr()));
+  long long high = PyLong_AsLongLongAndOverflow(bits.ptr(), &overflow);
+  if (overflow != 0 || high >= (1ll << 36) || high < -(1ll << 36)) {
+    return std::nullopt;
+  }
+  return core::detail::int128_t{high} * (core::detail::int128_t{1} << 64) +
+         PyLong_AsUnsignedLongLongMask(integer.ptr());
+}
 
 Bound bound_of(const char* op, const char* name, nb::handle o) {
   if (PyBool_Check(o.ptr())) {
@@ -27,14 +42,15 @@ Bound bound_of(const char* op, const char* name, nb::handle o) {
     if (value == -1 && PyErr_Occurred()) {
       throw nb::python_error();
     }
-    return {value, true, false};
+    return {value, 0, false, true};
   }
   nb::object integer = nb::steal(PyNumber_Index(o.ptr()));
   double value = integer.is_valid() ? PyLong_AsDouble(integer.ptr()) : -1;
   if (value == -1 && PyErr_Occurred()) {
     throw nb::python_error();
   }
-  return {value, false, value < std::numeric_limits<int32_t>::min() || value > std::numeric_limits<int32_t>::max()};
+  std::optional<core::detail::int128_t> whole = int128_of(integer);
+  return {value, whole.value_or(0), whole.has_value(), false};
 }
 
 array arange(nb::handle start, nb::handle stop, nb::handle step, std::optional<Dtype> dtype, StreamOrDevice s) {
@@ -47,11 +63,13 @@ array arange(nb::handle start, nb::handle stop, nb::handle step, std::optional<D
   }
   Bound to = bound_of("arange", "stop", stop);
   Bound from = start.is_none() ? Bound{} : bound_of("arange", "start", start);
-  Bound by = step.is_none() ? Bound{1, false, false} : bound_of("arange", "step", step);
+  Bound by = step.is_none() ? Bound{1, 1} : bound_of("arange", "step", step);
+  if (to.is_whole && from.is_whole && by.is_whole) {
+    return core::detail::arange(
+        from.whole, to.whole, by.whole, dtype ? *dtype : core::range_dtype(from.whole, to.whole, by.whole), s);
+  }
   if (!dtype) {
-    dtype = to.floating || from.floating || by.floating ? core::float32
-            : to.wide || from.wide || by.wide           ? core::int64
-                                                        : core::int32;
+    dtype = to.floating || from.floating || by.floating ? core::float32 : core::int64;
   }
   return core::arange(from.value, to.value, by.value, *dtype, s);
 }
@@ -90,13 +108,16 @@ void bind_ops_creation(nb::module_& m) {
       [](const array& a, std::optional<Dtype> dtype, StreamOrDevice s) {
         return dtype ? core::zeros(a.shape(), *dtype, s) : core::zeros_like(a, s);
       },
-      "a: array, /, dtype: Dtype | None = None", "array", nb::arg(), "dtype"_a = nb::none());
+      "a: array, dtype: Dtype | None = None", "array", "a"_a, "dtype"_a = nb::none());
   def_op(
       m, "ones_like",
       [](const array& a, std::optional<Dtype> dtype, StreamOrDevice s) {
         return dtype ? core::ones(a.shape(), *dtype, s) : core::ones_like(a, s);
       },
-      "a: array, /, dtype: Dtype | None = None", "array", nb::arg(), "dtype"_a = nb::none());
+      "a: array, dtype: Dtype | None = None", "array", "a"_a, "dtype"_a = nb::none());
+
+  def_alias(m, "empty", "zeros"); // memory without values is not worth a second meaning
+  def_alias(m, "empty_like", "zeros_like");
 
   // arange(stop), arange(start, stop), arange(start, stop, step), each of them by name too.
   def_op(m, "arange", &arange,
@@ -107,8 +128,11 @@ void bind_ops_creation(nb::module_& m) {
       m, "linspace",
       [](nb::handle start, nb::handle stop, std::optional<int> num, bool endpoint, std::optional<Dtype> dtype,
           StreamOrDevice s) {
-        return core::linspace(bound_of("linspace", "start", start).value, bound_of("linspace", "stop", stop).value,
-            num.value_or(50), dtype.value_or(core::float32), endpoint, s);
+        Bound from = bound_of("linspace", "start", start), to = bound_of("linspace", "stop", stop);
+        int count = num.value_or(50);
+        Dtype type = dtype.value_or(core::float32);
+        return from.is_whole && to.is_whole ? core::detail::linspace(from.whole, to.whole, count, type, endpoint, s)
+                                            : core::linspace(from.value, to.value, count, type, endpoint, s);
       },
       "start: scalar, stop: scalar, num: int | None = 50, endpoint: bool = True, dtype: Dtype | None = float32",
       "array", "start"_a, "stop"_a, "num"_a.none() = 50, "endpoint"_a = true, "dtype"_a = nb::none());

@@ -1,6 +1,7 @@
 // Products over chosen axes: inner, outer, vecdot, tensordot, kron, einsum.
 #include "mlx_core/error.h"
 #include "python/src/bind_ops.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
@@ -13,18 +14,10 @@ array tensordot(const array& a, const array& b, nb::handle axes, StreamOrDevice 
   Axes of_a, of_b;
   if (!PySequence_Check(axes.ptr()) || nb::len(axes) != 2 || !to_axes(nb::object(axes[0]).ptr(), of_a) ||
       !to_axes(nb::object(axes[1]).ptr(), of_b)) {
-    core::fail("tensordot", "axes is ", nb::cast<std::string>(nb::repr(axes)),
+    core::fail<core::TypeError>("tensordot", "axes is ", shown(axes),
         "; it should be an int, or a pair of lists of int: the axes of a, and those of b.");
   }
   return core::tensordot(a, b, of_a, of_b, s);
-}
-
-std::vector<array> operands_of(const nb::args& args) {
-  std::vector<array> all;
-  for (nb::handle a : args) {
-    all.push_back(to_array({a.ptr()}));
-  }
-  return all;
 }
 
 template <array (*Op)(const array&, const array&, StreamOrDevice)>
@@ -58,7 +51,7 @@ Example:
 
 // ([(0, 1), ...], text), as NumPy and MLX have it.
 nb::tuple einsum_path(const std::string& subscripts, nb::args operands) {
-  auto [steps, text] = core::einsum_path(subscripts, operands_of(operands));
+  auto [steps, text] = core::einsum_path(subscripts, arrays_of("einsum_path", "operands", operands));
   nb::list path;
   for (const std::vector<int>& step : steps) {
     nb::list positions;
@@ -73,19 +66,19 @@ nb::tuple einsum_path(const std::string& subscripts, nb::args operands) {
 } // namespace
 
 void bind_ops_products(nb::module_& m) {
-  def_op(m, "inner", &binary<core::inner>, "a: array, b: array, /", "array", nb::arg(), nb::arg());
-  def_op(m, "outer", &binary<core::outer>, "a: array, b: array, /", "array", nb::arg(), nb::arg());
+  def_op(m, "inner", &binary<core::inner>, "a: array, b: array", "array", "a"_a, "b"_a);
+  def_op(m, "outer", &binary<core::outer>, "a: array, b: array", "array", "a"_a, "b"_a);
   def_op(
       m, "vecdot",
       [](const array& a, const array& b, int axis, StreamOrDevice s) { return core::vecdot(a, b, axis, s); },
-      "a: array, b: array, /, *, axis: int = -1", "array", nb::arg(), nb::arg(), nb::kw_only(), "axis"_a = -1);
-  def_op(m, "tensordot", &tensordot, "a: array, b: array, /, axes: int | list[Sequence[int]] = 2", "array", nb::arg(),
-      nb::arg(), "axes"_a = 2);
+      "a: array, b: array, *, axis: int = -1", "array", "a"_a, "b"_a, nb::kw_only(), "axis"_a = -1);
+  def_op(m, "tensordot", &tensordot, "a: array, b: array, axes: int | list[Sequence[int]] = 2", "array", "a"_a, "b"_a,
+      "axes"_a = 2);
   def_op(m, "kron", &binary<core::kron>, "a: array, b: array", "array", "a"_a, "b"_a);
   def_op(
       m, "einsum",
       [](const std::string& subscripts, nb::args operands, StreamOrDevice s) {
-        return core::einsum(subscripts, operands_of(operands), s);
+        return core::einsum(subscripts, arrays_of("einsum", "operands", operands), s);
       },
       "subscripts: str, *operands: array", "array", "subscripts"_a, nb::arg("operands"));
   m.def("einsum_path", &einsum_path, "subscripts"_a, nb::arg("operands"),

@@ -1,14 +1,13 @@
 // Padding, repetition, order, diagonals, grids and windows.
 #include "mlx_core/error.h"
 #include "python/src/bind_ops.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
 namespace {
 
 using core::fail;
-
-std::string shown(nb::handle o) { return nb::cast<std::string>(nb::repr(o)); }
 
 // One entry, or two: before and after.
 bool to_pair(const Axes& entries, std::pair<int, int>& out) {
@@ -42,28 +41,22 @@ std::vector<std::pair<int, int>> pad_width_of(nb::handle width) {
     return pairs;
   }
   if (known) {
-    fail("pad", "pad_width is ", shown(width), "; for different widths give a list with a pair for each axis.");
+    fail<core::TypeError>(
+        "pad", "pad_width is ", shown(width), "; for different widths give a list with a pair for each axis.");
   }
   fail<core::TypeError>(
       "pad", "pad_width is ", shown(width), "; it should be an int, a pair of int, or a list of pairs.");
 }
 
-std::vector<array> arrays_of(const nb::args& args) {
-  std::vector<array> all;
-  for (nb::handle a : args) {
-    all.push_back(to_array({a.ptr()}));
-  }
-  return all;
-}
-
 // One array for one argument, else a list.
-template <array (*Op)(const array&, StreamOrDevice)>
-nb::object each(const nb::args& args, StreamOrDevice s) {
-  std::vector<array> all = arrays_of(args);
-  for (array& a : all) {
-    a = Op(a, s);
-  }
-  return all.size() == 1 ? out(all[0]) : nb::object(out_list(all));
+auto each(const char* name, array (*op)(const array&, StreamOrDevice)) {
+  return [name, op](const nb::args& args, StreamOrDevice s) {
+    std::vector<array> all = arrays_of(name, "arys", args);
+    for (array& a : all) {
+      a = op(a, s);
+    }
+    return all.size() == 1 ? out(all[0]) : nb::object(out_list(all));
+  };
 }
 
 void bind_windows(nb::module_& m) {
@@ -79,8 +72,8 @@ void bind_windows(nb::module_& m) {
 
 void bind_diagonals(nb::module_& m) {
   def_op(
-      m, "diag", [](const array& a, int k, StreamOrDevice s) { return core::diag(a, k, s); }, "a: array, /, k: int = 0",
-      "array", nb::arg(), "k"_a = 0);
+      m, "diag", [](const array& a, int k, StreamOrDevice s) { return core::diag(a, k, s); }, "a: array, k: int = 0",
+      "array", "a"_a, "k"_a = 0);
   std::string signature =
       signature_of("diagonal", "a: array, offset: int = 0, axis1: int = 0, axis2: int = 1", "array");
   signature.replace(signature.find(", *, stream"), 3, ""); // as in MLX, stream may be given by position
@@ -96,7 +89,7 @@ void bind_diagonals(nb::module_& m) {
       [](const array& a, int offset, int axis1, int axis2, std::optional<Dtype> dtype, StreamOrDevice s) {
         return dtype ? core::trace(a, offset, axis1, axis2, *dtype, s) : core::trace(a, offset, axis1, axis2, s);
       },
-      "a: array, /, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Dtype | None = None", "array", nb::arg(),
+      "a: array, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Dtype | None = None", "array", "a"_a,
       "offset"_a = 0, "axis1"_a = 0, "axis2"_a = 1, "dtype"_a = nb::none());
 }
 
@@ -115,7 +108,7 @@ void bind_ops_rearrange(nb::module_& m) {
       "array", "a"_a, "pad_width"_a, "mode"_a = "constant", "constant_values"_a = 0);
   def_op(
       m, "tile", [](const array& a, const Shape& reps, StreamOrDevice s) { return core::tile(a, reps, s); },
-      "a: array, reps: int | Sequence[int], /", "array", nb::arg(), nb::arg());
+      "a: array, reps: int | Sequence[int]", "array", "a"_a, "reps"_a);
   def_op(
       m, "repeat",
       [](const array& a, int repeats, std::optional<int> axis, StreamOrDevice s) {
@@ -128,25 +121,25 @@ void bind_ops_rearrange(nb::module_& m) {
         return axis ? core::roll(a, shift, *axis, s)
                     : core::reshape(core::roll(core::flatten(a, 0, -1, s), shift, {0}, s), a.shape(), s);
       },
-      "a: array, shift: int | tuple[int, ...], axis: None | int | tuple[int, ...] = None, /", "array", nb::arg(),
-      nb::arg(), nb::arg() = nb::none());
+      "a: array, shift: int | tuple[int, ...], axis: None | int | tuple[int, ...] = None", "array", "a"_a, "shift"_a,
+      "axis"_a = nb::none());
   def_op(
       m, "flip",
       [](const array& a, const std::optional<Axes>& axis, StreamOrDevice s) {
         return axis ? core::flip(a, *axis, s) : core::flip(a, s);
       },
-      "a: array, /, axis: None | int | Sequence[int] = None", "array", nb::arg(), "axis"_a = nb::none());
+      "a: array, axis: None | int | Sequence[int] = None", "array", "a"_a, "axis"_a = nb::none());
   bind_diagonals(m);
   def_op(
       m, "meshgrid",
       [](nb::args arrays, bool sparse, const std::string& indexing, StreamOrDevice s) {
-        return nb::tuple(out_list(core::meshgrid(arrays_of(arrays), sparse, indexing, s)));
+        return nb::tuple(out_list(core::meshgrid(arrays_of("meshgrid", "arrays", arrays), sparse, indexing, s)));
       },
       "*arrays: array, sparse: bool = False, indexing: str = 'xy'", "tuple[array, ...]", nb::arg("arrays"),
       nb::kw_only(), "sparse"_a = false, "indexing"_a = "xy");
-  def_op(m, "atleast_1d", &each<core::atleast_1d>, "*arys: array", "array | list[array]", nb::arg("arys"));
-  def_op(m, "atleast_2d", &each<core::atleast_2d>, "*arys: array", "array | list[array]", nb::arg("arys"));
-  def_op(m, "atleast_3d", &each<core::atleast_3d>, "*arys: array", "array | list[array]", nb::arg("arys"));
+  def_op(m, "atleast_1d", each("atleast_1d", core::atleast_1d), "*arys: array", "array | list[array]", nb::arg("arys"));
+  def_op(m, "atleast_2d", each("atleast_2d", core::atleast_2d), "*arys: array", "array | list[array]", nb::arg("arys"));
+  def_op(m, "atleast_3d", each("atleast_3d", core::atleast_3d), "*arys: array", "array | list[array]", nb::arg("arys"));
   bind_windows(m);
 }
 

@@ -1,4 +1,5 @@
 // Reductions over axes: sum and its kin, var and std, softmax, argmin and argmax.
+#include "mlx_core/error.h"
 #include "python/src/bind_ops.h"
 
 namespace mlx::python {
@@ -37,6 +38,13 @@ constexpr Search searches[] = {{"argmin", core::argmin, core::argmin}, {"argmax"
 
 } // namespace
 
+int ddof_of(const char* op, int ddof, std::optional<int> correction) {
+  if (correction && ddof != 0 && *correction != ddof) {
+    core::fail(op, "ddof is ", ddof, " and correction is ", *correction, "; they mean the same, so give one of them.");
+  }
+  return correction.value_or(ddof);
+}
+
 void bind_ops_reduce(nb::module_& m) {
   for (const Reduction& r : reductions) {
     def_op(
@@ -44,16 +52,21 @@ void bind_ops_reduce(nb::module_& m) {
         [over = r.over, all = r.all](const array& a, const std::optional<Axes>& axis, bool keepdims, StreamOrDevice s) {
           return axis ? over(a, *axis, keepdims, s) : all(a, keepdims, s);
         },
-        "a: array, /, axis: None | int | Sequence[int] = None, keepdims: bool = False", "array", nb::arg(),
+        "a: array, axis: None | int | Sequence[int] = None, keepdims: bool = False", "array", "a"_a,
         "axis"_a = nb::none(), "keepdims"_a = false);
   }
   for (const Spread& r : spreads) {
     def_op(
         m, r.name,
-        [over = r.over, all = r.all](const array& a, const std::optional<Axes>& axis, bool keepdims, int ddof,
-            StreamOrDevice s) { return axis ? over(a, *axis, keepdims, ddof, s) : all(a, keepdims, ddof, s); },
-        "a: array, /, axis: None | int | Sequence[int] = None, keepdims: bool = False, ddof: int = 0", "array",
-        nb::arg(), "axis"_a = nb::none(), "keepdims"_a = false, "ddof"_a = 0);
+        [over = r.over, all = r.all, name = r.name](const array& a, const std::optional<Axes>& axis, bool keepdims,
+            int ddof, std::optional<int> correction, StreamOrDevice s) {
+          int n = ddof_of(name, ddof, correction);
+          return axis ? over(a, *axis, keepdims, n, s) : all(a, keepdims, n, s);
+        },
+        "a: array, axis: None | int | Sequence[int] = None, keepdims: bool = False, ddof: int = 0, *, "
+        "correction: int | None = None",
+        "array", "a"_a, "axis"_a = nb::none(), "keepdims"_a = false, "ddof"_a = 0, nb::kw_only(),
+        "correction"_a = nb::none());
   }
   for (const Search& r : searches) {
     def_op(
@@ -61,7 +74,7 @@ void bind_ops_reduce(nb::module_& m) {
         [along = r.along, all = r.all](const array& a, std::optional<int> axis, bool keepdims, StreamOrDevice s) {
           return axis ? along(a, *axis, keepdims, s) : all(a, keepdims, s);
         },
-        "a: array, /, axis: None | int = None, keepdims: bool = False", "array", nb::arg(), "axis"_a = nb::none(),
+        "a: array, axis: None | int = None, keepdims: bool = False", "array", "a"_a, "axis"_a = nb::none(),
         "keepdims"_a = false);
   }
   def_op(
@@ -69,7 +82,7 @@ void bind_ops_reduce(nb::module_& m) {
       [](const array& a, const std::optional<Axes>& axis, bool precise, StreamOrDevice s) {
         return axis ? core::softmax(a, *axis, precise, s) : core::softmax(a, precise, s);
       },
-      "a: array, /, axis: None | int | Sequence[int] = None, *, precise: bool = False", "array", nb::arg(),
+      "a: array, axis: None | int | Sequence[int] = None, *, precise: bool = False", "array", "a"_a,
       "axis"_a = nb::none(), nb::kw_only(), "precise"_a = false);
 }
 

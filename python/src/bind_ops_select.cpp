@@ -49,16 +49,15 @@ void bind_ops_select(nb::module_& m) {
         array at = to_array(indices);
         return axis ? core::take(a, at, *axis, s) : core::take(a, at, s);
       },
-      "a: array, /, indices: int | array, axis: int | None = None", "array", nb::arg(), "indices"_a,
-      "axis"_a = nb::none());
+      "a: array, indices: int | array, axis: int | None = None", "array", "a"_a, "indices"_a, "axis"_a = nb::none());
   def_op(
       m, "take_along_axis",
       [](const array& a, const array& indices, std::optional<int> axis, StreamOrDevice s) {
         return axis ? core::take_along_axis(a, indices, *axis, s) : core::take_along_axis(flat(a, s), indices, 0, s);
       },
-      "a: array, /, indices: array, axis: int | None = -1", "array", nb::arg(), "indices"_a, "axis"_a.none() = -1);
-  def_op(m, "put_along_axis", &put_along_axis, "a: array, /, indices: array, values: array, axis: int | None = None",
-      "array", nb::arg(), "indices"_a, "values"_a, "axis"_a = nb::none());
+      "a: array, indices: array, axis: int | None = -1", "array", "a"_a, "indices"_a, "axis"_a.none() = -1);
+  def_op(m, "put_along_axis", &put_along_axis, "a: array, indices: array, values: array, axis: int | None = None",
+      "array", "a"_a, "indices"_a, "values"_a, "axis"_a = nb::none());
   m.def(
       "slice",
       [](const array& a, const array& start_indices, const Axes& axes, const Shape& slice_size, StreamOrDevice s) {
@@ -80,25 +79,26 @@ void bind_ops_select(nb::module_& m) {
       m, "as_strided",
       [](const array& a, std::optional<Shape> shape, std::optional<Shape> strides, int64_t offset, StreamOrDevice s) {
         Shape lengths = shape ? *shape : a.shape();
+        core::check_shape("as_strided", lengths);
         core::Sizes steps = strides ? core::sizes_of(*strides) : core::row_major_strides(lengths);
         return core::as_strided(a, lengths, steps, offset, s);
       },
-      "a: array, /, shape: Sequence[int] | None = None, strides: Sequence[int] | None = None, offset: int = 0", "array",
-      nb::arg(), "shape"_a = nb::none(), "strides"_a = nb::none(), "offset"_a = 0);
+      "a: array, shape: Sequence[int] | None = None, strides: Sequence[int] | None = None, offset: int = 0", "array",
+      "a"_a, "shape"_a = nb::none(), "strides"_a = nb::none(), "offset"_a = 0);
   def_op(
       m, "view", [](ScalarOrArray a, Dtype dtype, StreamOrDevice s) { return core::view(to_array(a), dtype, s); },
       "a: bool | int | float | complex | array, dtype: Dtype", "array", "a"_a, "dtype"_a);
 
   def_op(
       m, "matmul", [](const array& a, const array& b, StreamOrDevice s) { return core::matmul(a, b, s); },
-      "a: array, b: array, /", "array", nb::arg(), nb::arg());
+      "a: array, b: array", "array", "a"_a, "b"_a);
   def_op(
       m, "addmm",
-      [](const array& c, const array& a, const array& b, float alpha, float beta, StreamOrDevice s) {
+      [](const array& c, const array& a, const array& b, double alpha, double beta, StreamOrDevice s) {
         return core::addmm(c, a, b, alpha, beta, s);
       },
-      "c: array, a: array, b: array, /, alpha: float = 1.0, beta: float = 1.0", "array", nb::arg(), nb::arg(),
-      nb::arg(), "alpha"_a = 1.0f, "beta"_a = 1.0f);
+      "c: array, a: array, b: array, alpha: float = 1.0, beta: float = 1.0", "array", "c"_a, "a"_a, "b"_a,
+      "alpha"_a = 1.0, "beta"_a = 1.0);
 }
 
 } // namespace mlx::python

@@ -1,6 +1,7 @@
 // Ops that rearrange: reshape, the transposes, broadcasting, joining and splitting.
 #include "mlx_core/error.h"
 #include "python/src/bind_ops.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
@@ -20,8 +21,8 @@ std::vector<array> split(const array& a, nb::handle indices_or_sections, int axi
   }
   Axes indices;
   if (!to_axes(indices_or_sections.ptr(), indices)) {
-    fail<core::TypeError>("split", "indices_or_sections is ", nb::cast<std::string>(nb::repr(indices_or_sections)),
-        "; it should be an int or a sequence of int.");
+    fail<core::TypeError>(
+        "split", "indices_or_sections is ", shown(indices_or_sections), "; it should be an int or a sequence of int.");
   }
   return core::split(a, indices, axis, s);
 }
@@ -43,35 +44,34 @@ array concatenate(const std::vector<array>& arrays, std::optional<int> axis, Str
 void bind_ops_shape(nb::module_& m) {
   def_op(
       m, "reshape", [](const array& a, const Shape& shape, StreamOrDevice s) { return core::reshape(a, shape, s); },
-      "a: array, /, shape: Sequence[int]", "array", nb::arg(), "shape"_a);
+      "a: array, shape: Sequence[int]", "array", "a"_a, "shape"_a);
   def_op(
       m, "flatten",
       [](const array& a, int start_axis, int end_axis, StreamOrDevice s) {
         return core::flatten(a, start_axis, end_axis, s);
       },
-      "a: array, /, start_axis: int = 0, end_axis: int = -1", "array", nb::arg(), "start_axis"_a = 0,
-      "end_axis"_a = -1);
+      "a: array, start_axis: int = 0, end_axis: int = -1", "array", "a"_a, "start_axis"_a = 0, "end_axis"_a = -1);
   def_op(
       m, "unflatten",
       [](const array& a, int axis, const Shape& shape, StreamOrDevice s) { return core::unflatten(a, axis, shape, s); },
-      "a: array, /, axis: int, shape: Sequence[int]", "array", nb::arg(), "axis"_a, "shape"_a);
+      "a: array, axis: int, shape: Sequence[int]", "array", "a"_a, "axis"_a, "shape"_a);
   def_op(
       m, "squeeze",
       [](const array& a, const std::optional<Axes>& axis, StreamOrDevice s) {
         return axis ? core::squeeze(a, *axis, s) : core::squeeze(a, s);
       },
-      "a: array, /, axis: None | int | Sequence[int] = None", "array", nb::arg(), "axis"_a = nb::none());
+      "a: array, axis: None | int | Sequence[int] = None", "array", "a"_a, "axis"_a = nb::none());
   def_op(
       m, "expand_dims",
       [](const array& a, const Axes& axis, StreamOrDevice s) { return core::expand_dims(a, axis, s); },
-      "a: array, /, axis: int | Sequence[int]", "array", nb::arg(), "axis"_a);
+      "a: array, axis: int | Sequence[int]", "array", "a"_a, "axis"_a);
 
-  def_op(m, "transpose", &transpose, "a: array, /, axes: Sequence[int] | None = None", "array", nb::arg(),
-      "axes"_a = nb::none());
+  def_op(
+      m, "transpose", &transpose, "a: array, axes: Sequence[int] | None = None", "array", "a"_a, "axes"_a = nb::none());
   def_alias(m, "permute_dims", "transpose");
   m.def(
-      "matrix_transpose", [](const array& a, StreamOrDevice s) { return core::matrix_transpose(a, s); }, nb::arg(),
-      nb::kw_only(), "stream"_a = nb::none(), nb::sig(signature_of("matrix_transpose", "a: array, /", "array").c_str()),
+      "matrix_transpose", [](const array& a, StreamOrDevice s) { return core::matrix_transpose(a, s); }, "a"_a,
+      nb::kw_only(), "stream"_a = nb::none(), nb::sig(signature_of("matrix_transpose", "a: array", "array").c_str()),
       R"(Swaps the last two axes.
 
 Args:
@@ -93,24 +93,20 @@ Example:
       [](const array& a, int source, int destination, StreamOrDevice s) {
         return core::moveaxis(a, source, destination, s);
       },
-      "a: array, /, source: int, destination: int", "array", nb::arg(), "source"_a, "destination"_a);
+      "a: array, source: int, destination: int", "array", "a"_a, "source"_a, "destination"_a);
   def_op(
       m, "swapaxes",
       [](const array& a, int axis1, int axis2, StreamOrDevice s) { return core::swapaxes(a, axis1, axis2, s); },
-      "a: array, /, axis1: int, axis2: int", "array", nb::arg(), "axis1"_a, "axis2"_a);
+      "a: array, axis1: int, axis2: int", "array", "a"_a, "axis1"_a, "axis2"_a);
 
   def_op(
       m, "broadcast_to",
       [](ScalarOrArray a, const Shape& shape, StreamOrDevice s) { return core::broadcast_to(to_array(a), shape, s); },
-      "a: scalar | array, /, shape: Sequence[int]", "array", nb::arg(), "shape"_a);
+      "a: scalar | array, shape: Sequence[int]", "array", "a"_a, "shape"_a);
   def_op(
       m, "broadcast_arrays",
       [](nb::args arrays, StreamOrDevice s) {
-        std::vector<array> all;
-        for (nb::handle a : arrays) {
-          all.push_back(to_array({a.ptr()}));
-        }
-        return out_list(core::broadcast_arrays(all, s));
+        return out_list(core::broadcast_arrays(arrays_of("broadcast_arrays", "arrays", arrays), s));
       },
       "*arrays: array", "list[array]", nb::arg("arrays"));
   m.def(
@@ -139,9 +135,10 @@ Example:
         for (size_t i = 0; i < shapes.size(); ++i) {
           Shape shape;
           if (!to_shape(shapes[i].ptr(), shape)) {
-            fail<core::TypeError>("broadcast_shapes", "shapes[", i, "] is ", nb::cast<std::string>(nb::repr(shapes[i])),
-                "; it should be a sequence of int.");
+            fail<core::TypeError>(
+                "broadcast_shapes", "shapes[", i, "] is ", shown(shapes[i]), "; it should be a sequence of int.");
           }
+          core::check_shape("broadcast_shapes", shape);
           result = i ? core::broadcast_shapes("broadcast_shapes", result, shape) : shape;
         }
         if (shapes.size() == 0) {
@@ -181,18 +178,18 @@ Example:
       [](const array& a, nb::handle indices_or_sections, int axis, StreamOrDevice s) {
         return out_list(split(a, indices_or_sections, axis, s));
       },
-      "a: array, /, indices_or_sections: int | Sequence[int], axis: int = 0", "list[array]", nb::arg(),
+      "a: array, indices_or_sections: int | Sequence[int], axis: int = 0", "list[array]", "a"_a,
       "indices_or_sections"_a, "axis"_a = 0);
   def_op(
       m, "unstack", [](const array& x, int axis, StreamOrDevice s) { return out_tuple(core::unstack(x, axis, s)); },
-      "x: array, /, *, axis: int = 0", "tuple[array, ...]", nb::arg(), nb::kw_only(), "axis"_a = 0);
+      "x: array, *, axis: int = 0", "tuple[array, ...]", "x"_a, nb::kw_only(), "axis"_a = 0);
   def_op(
       m, "stop_gradient", [](ScalarOrArray a, StreamOrDevice s) { return core::stop_gradient(to_array(a), s); },
-      "a: array, /", "array", nb::arg());
+      "a: array", "array", "a"_a);
   // Row-major is always allowed, so allow_col_major never needs a copy less than it gets.
   def_op(
       m, "contiguous", [](const array& a, bool, StreamOrDevice s) { return core::contiguous(a, s); },
-      "a: array, /, allow_col_major: bool = False", "array", nb::arg(), "allow_col_major"_a = false);
+      "a: array, allow_col_major: bool = False", "array", "a"_a, "allow_col_major"_a = false);
 }
 
 } // namespace mlx::python

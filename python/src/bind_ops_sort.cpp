@@ -41,7 +41,7 @@ void bind_ops_sort(nb::module_& m) {
         [along = o.along, flat = o.flat](const array& a, std::optional<int> axis, StreamOrDevice s) {
           return axis ? along(a, *axis, s) : flat(a, s);
         },
-        "a: array, /, axis: None | int = -1", "array", nb::arg(), "axis"_a.none() = -1);
+        "a: array, axis: None | int = -1", "array", "a"_a, "axis"_a.none() = -1);
   }
   for (const Part& p : parts) {
     def_op(
@@ -49,7 +49,7 @@ void bind_ops_sort(nb::module_& m) {
         [along = p.along, flat = p.flat](const array& a, int number, std::optional<int> axis, StreamOrDevice s) {
           return axis ? along(a, number, *axis, s) : flat(a, number, s);
         },
-        ("a: array, /, " + std::string(p.number) + ": int, axis: None | int = -1").c_str(), "array", nb::arg(),
+        ("a: array, " + std::string(p.number) + ": int, axis: None | int = -1").c_str(), "array", "a"_a,
         nb::arg(p.number), "axis"_a.none() = -1);
   }
   def_op(
@@ -57,32 +57,33 @@ void bind_ops_sort(nb::module_& m) {
       [](const array& sorted_sequence, const array& values, const std::string& side, StreamOrDevice s) {
         return core::searchsorted(sorted_sequence, values, side, s);
       },
-      "sorted_sequence: array, values: array, /, side: str = 'left'", "array", nb::arg(), nb::arg(), "side"_a = "left");
+      "sorted_sequence: array, values: array, side: str = 'left'", "array", "sorted_sequence"_a, "values"_a,
+      "side"_a = "left");
   def_op(m, "unique", &unique,
-      "a: array, /, size: int, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, "
+      "a: array, size: int, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, "
       "fill_value: scalar | array | None = None",
-      "array | tuple[array, ...]", nb::arg(), "size"_a, "return_index"_a = false, "return_inverse"_a = false,
+      "array | tuple[array, ...]", "a"_a, "size"_a, "return_index"_a = false, "return_inverse"_a = false,
       "return_counts"_a = false, "fill_value"_a = nb::none());
   def_op(
       m, "median",
       [](const array& a, const std::optional<Axes>& axis, bool keepdims, StreamOrDevice s) {
         return axis ? core::median(a, *axis, keepdims, s) : core::median(a, keepdims, s);
       },
-      "a: array, /, axis: None | int | Sequence[int] = None, keepdims: bool = False", "array", nb::arg(),
+      "a: array, axis: None | int | Sequence[int] = None, keepdims: bool = False", "array", "a"_a,
       "axis"_a = nb::none(), "keepdims"_a = false);
   def_op(
       m, "count_nonzero",
       [](const array& a, const std::optional<Axes>& axis, bool keepdims, StreamOrDevice s) {
         return axis ? core::count_nonzero(a, *axis, keepdims, s) : core::count_nonzero(a, keepdims, s);
       },
-      "a: array, /, *, axis: None | int | Sequence[int] = None, keepdims: bool = False", "array", nb::arg(),
-      nb::kw_only(), "axis"_a = nb::none(), "keepdims"_a = false);
+      "a: array, *, axis: None | int | Sequence[int] = None, keepdims: bool = False", "array", "a"_a, nb::kw_only(),
+      "axis"_a = nb::none(), "keepdims"_a = false);
   def_op(
       m, "minmax",
       [](const array& a, const std::optional<Axes>& axis, bool keepdims, StreamOrDevice s) {
         return nb::tuple(out_list(axis ? core::minmax(a, *axis, keepdims, s) : core::minmax(a, keepdims, s)));
       },
-      "a: array, /, axis: None | int | Sequence[int] = None, keepdims: bool = False", "tuple[array, array]", nb::arg(),
+      "a: array, axis: None | int | Sequence[int] = None, keepdims: bool = False", "tuple[array, array]", "a"_a,
       "axis"_a = nb::none(), "keepdims"_a = false);
 }
 

@@ -1,6 +1,6 @@
 // mlx.core.random: keys, the implicit key sequence, and the distributions.
 #include "mlx_core/error.h"
-#include "mlx_core/random.h"
+#include "mlx_core/ops/random_keys.h"
 #include "python/src/bind.h"
 #include "python/src/bind_ops.h"
 
@@ -22,6 +22,14 @@ void check_index(Py_ssize_t i) {
 
 std::optional<array> parameter(std::optional<ScalarOrArray> value, std::optional<Dtype> like = {}) {
   return value ? std::optional<array>(to_array(*value, like)) : std::nullopt;
+}
+
+bool is_two_to_64(PyObject* o) {
+  if (!PyLong_CheckExact(o)) {
+    return false;
+  }
+  nb::object bits = nb::steal(PyNumber_Rshift(o, nb::int_(64).ptr()));
+  return PyLong_AsUnsignedLongLongMask(o) == 0 && bits.equal(nb::int_(1));
 }
 
 void bind_state(nb::module_& m) {
@@ -89,7 +97,8 @@ void bind_random(nb::module_& parent) {
       m, "uniform",
       [](ScalarOrArray low, ScalarOrArray high, const Shape& shape, std::optional<Dtype> dtype, const Key& key,
           StreamOrDevice s) {
-        return random::uniform(to_array(low), to_array(high), shape, dtype.value_or(core::float32), key, s);
+        Dtype type = dtype.value_or(core::float32);
+        return random::uniform(to_array(low, type), to_array(high, type), shape, type, key, s);
       },
       "low: scalar | array = 0, high: scalar | array = 1, shape: Sequence[int] = [], dtype: Dtype | None = float32, "
       "key: array | None = None",
@@ -108,6 +117,9 @@ void bind_random(nb::module_& parent) {
       m, "randint",
       [](ScalarOrArray low, ScalarOrArray high, const Shape& shape, std::optional<Dtype> dtype, const Key& key,
           StreamOrDevice s) {
+        if (dtype == core::uint64 && is_two_to_64(high.object)) {
+          return random::randint_to_end(to_array(low), shape, key, s);
+        }
         return random::randint(to_array(low), to_array(high), shape, dtype.value_or(core::int32), key, s);
       },
       "low: scalar | array, high: scalar | array, shape: Sequence[int] = [], dtype: Dtype | None = int32, "

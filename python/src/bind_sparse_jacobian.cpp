@@ -1,6 +1,8 @@
 // sparse_jacobian and sparse_hessian of Python functions, and the matrices they return.
 #include "mlx_core/sparse_jacobian.h"
 
+#include <nanobind/stl/tuple.h>
+
 #include <map>
 #include <mutex>
 
@@ -121,6 +123,20 @@ are numbered as in the flattened output and argument.
     return "SparseMatrix(shape=(" + std::to_string(s.row_count) + ", " + std::to_string(s.column_count) +
            "), entries=" + std::to_string(static_cast<int64_t>(s.cols.size())) +
            ", passes=" + std::to_string(s.passes) + ")";
+  });
+  cls.def(
+      "__getstate__",
+      [](const SparseMatrix& s) {
+        return nb::make_tuple(s.rows, s.cols, s.values, s.row_count, s.column_count, s.passes);
+      },
+      nb::sig("def __getstate__(self) -> tuple[typing.Any, ...]"));
+  cls.def("__setstate__", [](SparseMatrix* self, const std::tuple<array, array, array, int64_t, int64_t, int>& state) {
+    const auto& [rows, cols, values, row_count, column_count, passes] = state;
+    if (rows.ndim() != 1 || rows.shape() != cols.shape() || values.ndim() == 0 || values.shape(-1) != rows.shape(0)) {
+      fail("SparseMatrix", "the state has rows of shape ", rows.shape(), ", cols of shape ", cols.shape(),
+          " and values of shape ", values.shape(), "; there should be one of each for every entry.");
+    }
+    new (self) SparseMatrix{rows, cols, values, row_count, column_count, passes};
   });
   // The transforms see the values; the rest is the same in every lane.
   nb::object flatten = nb::cpp_function([](const SparseMatrix& s) {

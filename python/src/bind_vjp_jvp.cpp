@@ -1,8 +1,10 @@
 // vjp and jvp: products of a Python function's Jacobian with vectors from the left and from the right.
 #include "mlx_core/error.h"
 #include "mlx_core/transforms.h"
+#include "mlx_core/transforms/recording.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/convert.h"
+#include "python/src/descent.h"
 
 namespace mlx::python {
 
@@ -29,6 +31,25 @@ std::vector<array> arrays_of(const char* op, const char* name, nb::handle sequen
   return arrays;
 }
 
+// As arrays_of; None is the zero.
+core::Tangents tangents_of(const char* op, const char* name, nb::handle sequence) {
+  PyObject* o = sequence.ptr();
+  if (!PyList_Check(o) && !PyTuple_Check(o)) {
+    fail<core::TypeError>(op, name, " is a ", class_name(sequence), "; it should be a list or tuple of arrays.");
+  }
+  core::Tangents tangents;
+  Py_ssize_t count = PySequence_Fast_GET_SIZE(o);
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    nb::handle item = PySequence_Fast_GET_ITEM(o, i);
+    if (!item.is_none() && !is_array(item)) {
+      fail<core::TypeError>(op, name, "[", i, "] is a ", class_name(item),
+          "; it should be an array, or None for zero. Write mx.array(...) around a number.");
+    }
+    tangents.push_back(item.is_none() ? core::Tangent() : core::Tangent(read(item)));
+  }
+  return tangents;
+}
+
 nb::list list_of(std::vector<array>& arrays) {
   nb::object list = nb::steal(PyList_New(static_cast<Py_ssize_t>(arrays.size())));
   if (!list.is_valid()) {
@@ -49,6 +70,7 @@ core::VectorFunction over_vectors(const char* op, nb::handle fun) {
       handles.push_back(nb::steal(wrap(input)));
       values.push_back(handles.back().ptr());
     }
+    Descent guard(" in a transformed function");
     nb::object result = nb::steal(PyObject_Vectorcall(fun.ptr(), values.data(), values.size(), nullptr));
     if (!result.is_valid()) {
       throw nb::python_error();
@@ -113,13 +135,13 @@ Example:
       "jvp",
       [](nb::handle fun, nb::handle primals, nb::handle tangents) {
         check_callable("jvp", fun);
-        auto [outputs, products] = core::jvp(
-            over_vectors("jvp", fun), arrays_of("jvp", "primals", primals), arrays_of("jvp", "tangents", tangents));
+        auto [outputs, products] = core::jvp_of_given(
+            over_vectors("jvp", fun), arrays_of("jvp", "primals", primals), tangents_of("jvp", "tangents", tangents));
         return nb::make_tuple(list_of(outputs), list_of(products));
       },
       nb::arg("fun"), nb::arg("primals"), nb::arg("tangents"),
       nb::sig("def jvp(fun: collections.abc.Callable[..., typing.Any], primals: list[array] | tuple[array, ...], "
-              "tangents: list[array] | tuple[array, ...]) -> tuple[list[array], list[array]]"),
+              "tangents: list[array | None] | tuple[array | None, ...]) -> tuple[list[array], list[array]]"),
       R"(Jacobian-vector products.
 
 For each output, the derivative in the direction of the tangents.
@@ -128,14 +150,17 @@ Args:
     fun (callable): Takes as many arrays as there are primals; returns an
         array, or a tree of arrays.
     primals (list or tuple of array): Where to evaluate ``fun``.
-    tangents (list or tuple of array): One per primal, of its shape.
+    tangents (list or tuple of array): One per primal, of its shape. None is
+        zero: it, or zeros, is the only tangent of an integer or bool primal.
 
 Returns:
     tuple: The list of outputs, and a list with one array per output, of its
-    shape and dtype.
+    shape and dtype. The tangent of an integer or bool output is zero, in the
+    dtype of the tangents.
 
 Raises:
-    TypeError: If a primal, a tangent or an output is not an array.
+    TypeError: If a primal, a tangent or an output is not an array; if an
+        integer or bool primal has a tangent, or a real one a complex tangent.
     ValueError: If the tangents do not match the primals.
 
 Example:

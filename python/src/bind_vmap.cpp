@@ -7,7 +7,10 @@
 #include "mlx_core/transforms/escape.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/chunk_size.h"
+#include "python/src/container_changes.h"
 #include "python/src/convert.h"
+#include "python/src/owned_items.h"
+#include "python/src/shown.h"
 #include "python/src/transformed.h"
 
 namespace mlx::python {
@@ -65,17 +68,28 @@ class Vmap final : public Transformation {
     // Nothing in Python may hold a lane once the function has returned, so the outputs are taken apart inside.
     std::optional<Tree> output;
     Leaves outputs;
+    EditedArrays edited; // further outputs: what the function put into containers
     auto fun = [&](const std::vector<array>& lanes) {
-      nb::object result = call_with(call, args, lanes);
+      ContainerChanges changes;
+      nb::object result = call_with(call, args, lanes, changes);
       output.emplace(result, outputs);
-      return output_arrays(*output, outputs);
+      std::vector<array> arrays = output_arrays(*output, outputs);
+      edited = EditedArrays(changes.take(), arrays);
+      return arrays;
     };
     std::vector<size_t> batched; // outputs' leaves that came from core::vmap
-    auto out_axes_of = [&](const std::vector<array>& arrays) { return output_axes(*output, outputs, arrays, batched); };
+    auto out_axes_of = [&](const std::vector<array>& arrays) {
+      core::VmapAxes axes = output_axes(*output, outputs, arrays, batched);
+      while (axes.size() < arrays.size()) { // lanes are put in front; what all of them share stays one
+        axes.push_back(core::batched_view(arrays[axes.size()]) ? std::optional<int>(0) : std::nullopt);
+      }
+      return axes;
+    };
     std::vector<array> results = core::vmap_call(fun, axes, batches, out_axes_of, chunk_size_, randomness_);
-    for (size_t i = 0; i < results.size(); ++i) {
+    for (size_t i = 0; i < batched.size(); ++i) {
       outputs[batched[i]] = nb::steal(wrap(std::move(results[i])));
     }
+    edited.apply(std::span(results).subspan(batched.size()));
     return output->build(outputs);
   }
 
@@ -87,14 +101,16 @@ class Vmap final : public Transformation {
       args.trees.emplace_back(value, args.leaves);
     }
     args.axes.reserve(args.leaves.size());
-    PyObject* axes = in_axes_.ptr();
-    bool per_argument = PyTuple_Check(axes) || PyList_Check(axes);
-    if (per_argument && PySequence_Fast_GET_SIZE(axes) != static_cast<Py_ssize_t>(call.positional)) {
-      if (call.positional != 1) {
-        fail("vmap", "in_axes has ", PySequence_Fast_GET_SIZE(axes), " entries but the function was called with ",
-            call.positional, " positional arguments.");
+    std::optional<Items> per_argument;
+    if (PyTuple_Check(in_axes_.ptr()) || PyList_Check(in_axes_.ptr())) {
+      per_argument.emplace(in_axes_.ptr());
+      if (per_argument->size() != call.positional) {
+        if (call.positional != 1) {
+          fail("vmap", "in_axes has ", per_argument->size(), " entries but the function was called with ",
+              call.positional, " positional arguments.");
+        }
+        per_argument.reset(); // the axes of a single argument, without a tuple around them
       }
-      per_argument = false; // the axes of a single argument, without a tuple around them
     }
     std::vector<nb::object> named = named_axes(call);
     for (size_t i = 0; i < call.values.size(); ++i) {
@@ -103,7 +119,7 @@ class Vmap final : public Transformation {
         continue;
       }
       nb::handle prefix = !named.empty() ? nb::handle(named[i])
-                          : per_argument ? nb::handle(PySequence_Fast_GET_ITEM(axes, i))
+                          : per_argument ? nb::handle((*per_argument)[i])
                                          : nb::handle(in_axes_);
       if (PyLong_CheckExact(prefix.ptr()) || prefix.is_none()) {
         args.axes.resize(args.axes.size() + args.trees[i].leaf_count(), nb::borrow(prefix));
@@ -125,21 +141,22 @@ class Vmap final : public Transformation {
       return found;
     }
     nb::dict axes = nb::borrow<nb::dict>(in_axes_);
+    Entries entries(axes.ptr());
     nb::list names;
     for (size_t i = 0; i < call.values.size(); ++i) {
       nb::str name(argument_name(call, i).c_str());
       names.append(name);
       found.push_back(axes.contains(name) ? nb::object(axes[name]) : nb::object(nb::int_(0)));
     }
-    for (auto [name, axis] : axes) {
+    for (const auto& [name, axis] : entries) {
       if (PySequence_Contains(names.ptr(), name.ptr()) == 1) {
         continue;
       }
       if (call.positional == 1) {
         return {};
       }
-      fail("vmap", "in_axes is a dict with an entry for ", nb::cast<std::string>(nb::repr(name)),
-          ", but the arguments of the call are ", nb::cast<std::string>(nb::str(", ").attr("join")(names)),
+      fail("vmap", "in_axes is a dict with an entry for ", shown(name), ", but the arguments of the call are ",
+          nb::cast<std::string>(nb::str(", ").attr("join")(names)),
           ". Name those, or give a tuple with one entry for each positional argument.");
     }
     return found;
@@ -197,7 +214,8 @@ class Vmap final : public Transformation {
     return !is_number(o) && !PyUnicode_Check(o.ptr()) && nb::hasattr(o, "__array__");
   }
 
-  nb::object call_with(const CallArguments& call, const Arguments& args, const std::vector<array>& lanes) const {
+  nb::object call_with(const CallArguments& call, const Arguments& args, const std::vector<array>& lanes,
+      ContainerChanges& changes) const {
     Leaves leaves(args.leaves);
     for (size_t i = 0, next = 0; i < leaves.size(); ++i) {
       if (next < args.mapped.size() && args.mapped[next] == i) {
@@ -211,6 +229,7 @@ class Vmap final : public Transformation {
     size_t first = 0;
     for (const Tree& tree : args.trees) {
       built.push_back(tree.build({leaves.data() + first, tree.leaf_count()}));
+      changes.watch(call.values[values.size()], built.back());
       values.push_back(built.back().ptr());
       first += tree.leaf_count();
     }
@@ -240,6 +259,11 @@ class Vmap final : public Transformation {
   }
 
   void spread_out_axes(const Tree& output, Leaves& axes) const {
+    PyObject* only = out_axes_.ptr(); // (1,) for one output that is no tuple
+    if (output.is_leaf() && PyTuple_CheckExact(only) && PyTuple_GET_SIZE(only) == 1) {
+      axes.push_back(nb::borrow(PyTuple_GET_ITEM(only, 0)));
+      return;
+    }
     if (PyLong_CheckExact(out_axes_.ptr()) || out_axes_.is_none()) {
       axes.resize(output.leaf_count(), out_axes_);
     } else {

@@ -2,6 +2,7 @@
 #include "python/src/call_description.h"
 
 #include "python/src/convert.h"
+#include "python/src/shown.h"
 #include "python/src/trees.h"
 
 namespace mlx::python {
@@ -13,8 +14,7 @@ std::string description(nb::handle leaf) {
     const array& a = read(leaf);
     return std::string(name_of(a.dtype())) + to_string(a.shape());
   }
-  std::string text = nb::cast<std::string>(nb::repr(leaf));
-  return text.size() > 60 ? text.substr(0, 57) + "..." : text;
+  return shortened(nb::cast<std::string>(nb::repr(leaf)), 60);
 }
 
 } // namespace

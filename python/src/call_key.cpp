@@ -2,6 +2,8 @@
 #include "python/src/call_key.h"
 
 #include "mlx_core/error.h"
+#include "python/src/descent.h"
+#include "python/src/owned_items.h"
 
 namespace mlx::python {
 
@@ -52,19 +54,20 @@ void CallKey::add(PyObject* o) {
     add_text(o);
   } else if (type == &PyTuple_Type || type == &PyList_Type) {
     bytes_.push_back(type == &PyTuple_Type ? '(' : '[');
-    Py_ssize_t count = PySequence_Fast_GET_SIZE(o);
-    core::append_bytes(bytes_, static_cast<uint32_t>(count));
-    for (Py_ssize_t i = 0; i < count && i < PySequence_Fast_GET_SIZE(o); ++i) {
-      add(PySequence_Fast_GET_ITEM(o, i));
+    Descent guard;
+    Items items(o); // as they are now: __hash__ and flatten functions of the user's run on the way
+    core::append_bytes(bytes_, static_cast<uint32_t>(items.size()));
+    for (size_t i = 0; i < items.size(); ++i) {
+      add(items[i]);
     }
   } else if (type == &PyDict_Type) {
     bytes_.push_back('{');
-    core::append_bytes(bytes_, static_cast<uint32_t>(PyDict_GET_SIZE(o)));
-    Py_ssize_t position = 0;
-    PyObject *key = nullptr, *value = nullptr;
-    while (PyDict_Next(o, &position, &key, &value)) {
-      PyUnicode_CheckExact(key) ? add_text(key) : add_object(key);
-      add(value);
+    Descent guard;
+    Entries entries(o);
+    core::append_bytes(bytes_, static_cast<uint32_t>(entries.size()));
+    for (const auto& [key, value] : entries) {
+      PyUnicode_CheckExact(key.ptr()) ? add_text(key.ptr()) : add_object(key.ptr());
+      add(value.ptr());
     }
   } else if (type == &PyLong_Type) {
     int overflow = 0;

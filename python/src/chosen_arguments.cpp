@@ -5,6 +5,7 @@
 
 #include "mlx_core/error.h"
 #include "python/src/bind_transforms.h"
+#include "python/src/container_changes.h"
 
 namespace mlx::python {
 
@@ -134,7 +135,21 @@ nb::object ChosenArguments::call(const std::vector<array>& inputs) {
     values[s.value] = built.back().ptr();
   }
   std::fill(leaves_.begin(), leaves_.end(), nb::none());
-  return transformation_.call_fun(values, arguments_);
+  ContainerChanges changes;
+  for (size_t i = 0; i < selected_.size(); ++i) {
+    changes.watch(arguments_.values[selected_[i].value], built[i]);
+  }
+  if (changes.empty()) {
+    return transformation_.call_fun(values, arguments_);
+  }
+  try {
+    nb::object result = transformation_.call_fun(values, arguments_);
+    changes.apply();
+    return result;
+  } catch (nb::python_error&) {
+    changes.apply(); // the caller may look at them when it handles the error
+    throw;
+  }
 }
 
 nb::object ChosenArguments::form(std::span<const nb::object> objects) const {

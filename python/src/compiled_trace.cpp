@@ -87,16 +87,24 @@ class CompiledTrace::Recorder {
       trees.emplace_back(value, leaves);
     }
     size_t next_array = 0, next_number = 0, next_runtime = key_.arrays().size();
+    auto check = [](bool same) { // the key was made of another walk, and code of the user's ran since
+      if (!same) {
+        core::fail<std::runtime_error>("compile", "an argument changed while it was looked at.");
+      }
+    };
     for (nb::object& leaf : leaves) {
       if (is_array(leaf)) {
+        check(next_array < key_.state_begin() && leaf.is(key_.arrays()[next_array]));
         leaf = nb::steal(wrap(placeholders[next_array++]));
         arguments_.push_back(leaf);
       } else if (PyFloat_CheckExact(leaf.ptr()) || PyComplex_CheckExact(leaf.ptr())) {
+        check(next_number < trace_.runtime_numbers_.size());
         if (trace_.runtime_numbers_[next_number++]) {
           leaf = make_runtime_scalar(placeholders[next_runtime++]);
         }
       }
     }
+    check(next_array == key_.state_begin() && next_number == trace_.runtime_numbers_.size());
     for (size_t i = key_.state_begin(); i < key_.arrays().size(); ++i) {
       arguments_.push_back(key_.arrays()[i]);
       log_->give(key_.arrays()[i].ptr(), placeholders[i]);
@@ -201,6 +209,9 @@ std::vector<core::Spec> CompiledTrace::specs_of(const CallKey& key) const {
   for (const nb::object& handle : key.arrays()) {
     specs.push_back({read(handle).shape(), read(handle).dtype()});
   }
+  if (key.numbers().size() != runtime_numbers_.size()) {
+    core::fail<std::runtime_error>("compile", "an argument changed while it was looked at.");
+  }
   for (size_t i = 0; i < runtime_numbers_.size(); ++i) {
     if (runtime_numbers_[i]) {
       specs.push_back({{}, PyFloat_Check(key.numbers()[i].value.ptr()) ? core::float64 : core::complex128});
@@ -210,9 +221,8 @@ std::vector<core::Spec> CompiledTrace::specs_of(const CallKey& key) const {
 }
 
 bool CompiledTrace::hold(const std::vector<Surrounding>& surroundings) {
-  return std::all_of(surroundings.begin(), surroundings.end(), [](const Surrounding& s) {
-    return s.fits(read(s.handle));
-  });
+  return std::all_of(
+      surroundings.begin(), surroundings.end(), [](const Surrounding& s) { return s.fits(read(s.handle)); });
 }
 
 bool CompiledTrace::fits(const CallKey& key) const {

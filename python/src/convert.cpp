@@ -10,7 +10,9 @@
 #include "mlx_core/ops/size_number.h"
 #include "python/src/dim_object.h"
 #include "python/src/numpy_scalar.h"
+#include "python/src/owned_items.h"
 #include "python/src/runtime_scalar.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
@@ -230,10 +232,18 @@ bool read_ints(PyObject* o, Out& out) {
     return true;
   };
   if (PyTuple_CheckExact(o) || PyList_CheckExact(o)) {
-    Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
-    for (Py_ssize_t i = 0; i < n; ++i) {
-      if (!push(PySequence_Fast_GET_ITEM(o, i))) {
+    size_t i = 0, n = static_cast<size_t>(PySequence_Fast_GET_SIZE(o));
+    PyObject** items = PySequence_Fast_ITEMS(o);
+    for (; i < n && PyLong_CheckExact(items[i]); ++i) {
+      if (!push(items[i])) {
         return false;
+      }
+    }
+    if (i < n) { // __index__ of the user's may run from here on
+      for (Items owned(o); i < n; ++i) {
+        if (!push(owned[i])) {
+          return false;
+        }
       }
     }
     return true;
@@ -244,12 +254,8 @@ bool read_ints(PyObject* o, Out& out) {
   if (PyUnicode_Check(o) || PyBytes_Check(o) || !PySequence_Check(o) || is_array(o)) {
     return false;
   }
-  nb::object items = nb::steal(PySequence_Tuple(o));
-  if (!items) {
-    PyErr_Clear();
-    return false;
-  }
-  return read_ints<Value>(items.ptr(), out);
+  nb::object items = items_of_sequence(o);
+  return items.is_valid() && read_ints<Value>(items.ptr(), out);
 }
 
 nb::handle only_sequence(nb::handle args) {
@@ -263,6 +269,29 @@ nb::handle only_sequence(nb::handle args) {
 }
 
 } // namespace
+
+nb::object items_of_sequence(PyObject* o) {
+  constexpr Py_ssize_t most = 1 << 20; // a class with __getitem__ alone may answer for ever
+  if (PyUnicode_Check(o) || PyBytes_Check(o) || !PySequence_Check(o)) {
+    return {};
+  }
+  nb::object iterator = nb::steal(PyObject_GetIter(o));
+  nb::object list = nb::steal(PyList_New(0));
+  while (iterator.is_valid() && list.is_valid()) {
+    nb::object item = nb::steal(PyIter_Next(iterator.ptr()));
+    if (!item.is_valid()) {
+      if (PyErr_Occurred()) {
+        break;
+      }
+      return nb::steal(PyList_AsTuple(list.ptr()));
+    }
+    if (PyList_GET_SIZE(list.ptr()) == most || PyList_Append(list.ptr(), item.ptr()) != 0) {
+      break;
+    }
+  }
+  PyErr_Clear();
+  return {};
+}
 
 bool to_shape(PyObject* o, Shape& out) { return read_ints<int64_t>(o, out); }
 
@@ -279,8 +308,7 @@ nb::object shape_tuple(const Shape& shape) {
 Shape shape_from_args(const char* op, nb::handle args) {
   Shape shape;
   if (!to_shape(only_sequence(args).ptr(), shape)) {
-    core::fail<core::TypeError>(
-        op, "the shape must be ints or one sequence of ints; got ", nb::repr(args).c_str(), ".");
+    core::fail<core::TypeError>(op, "the shape must be ints or one sequence of ints; got ", shown(args), ".");
   }
   return shape;
 }
@@ -288,7 +316,7 @@ Shape shape_from_args(const char* op, nb::handle args) {
 Axes axes_from_args(const char* op, nb::handle args) {
   Axes axes;
   if (!to_axes(only_sequence(args).ptr(), axes)) {
-    core::fail<core::TypeError>(op, "the axes must be ints or one sequence of ints; got ", nb::repr(args).c_str(), ".");
+    core::fail<core::TypeError>(op, "the axes must be ints or one sequence of ints; got ", shown(args), ".");
   }
   return axes;
 }

@@ -5,7 +5,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
-#include <nanobind/stl/vector.h>
+#include "python/src/list_caster.h"
 
 #include <optional>
 #include <utility>
@@ -105,6 +105,10 @@ Shape shape_from_args(const char* op, nb::handle args);
 Axes axes_from_args(const char* op, nb::handle args);
 
 bool to_stream_or_device(PyObject* o, StreamOrDevice& out);
+
+// A tuple of the items of a sequence that is neither a list nor a tuple; null, without a Python error, when it is none,
+// fails, or does not come to an end.
+nb::object items_of_sequence(PyObject* o);
 
 } // namespace mlx::python
 

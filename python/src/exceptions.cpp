@@ -1,16 +1,21 @@
-// mlx.core.AxisError, and which Python exception each C++ exception becomes.
+// mlx.core.AxisError and ArgumentError, and which Python exception each C++ exception becomes.
 #include "python/src/exceptions.h"
 
 #include <new>
 #include <stdexcept>
+#include <string>
 #include <typeinfo>
 
 #include "mlx_core/debug.h"
 #include "mlx_core/error.h"
-#include "mlx_core/eval/interrupt.h"
+#include "mlx_core/interrupt.h"
 #include "python/src/bind.h"
+#include "python/src/gil.h"
 
 namespace mlx::python {
+
+// An argument of a wrong type is a TypeError to Python and NumPy, and a ValueError in MLX: either `except` catches it.
+PyObject* argument_error = nullptr;
 
 namespace {
 
@@ -28,6 +33,7 @@ void set_python_error() noexcept {
   } catch (nb::python_error& e) {
     e.restore();
   } catch (const core::Interrupted& e) {
+    WithoutGil::stop_if_leaving();
     if (!PyErr_Occurred()) { // what the signal handler raised is pending
       PyErr_SetString(PyExc_KeyboardInterrupt, e.what());
     }
@@ -37,9 +43,9 @@ void set_python_error() noexcept {
     size_t type = static_cast<size_t>(e.type());
     PyErr_SetString(type < std::size(types) ? types[type] : PyExc_RuntimeError, e.what());
   } catch (const core::TypeError& e) {
-    PyErr_SetString(PyExc_TypeError, e.what());
+    PyErr_SetString(argument_error, e.what());
   } catch (const std::bad_cast&) {
-    PyErr_SetString(PyExc_TypeError, not_converted);
+    PyErr_SetString(argument_error, not_converted);
   } catch (const std::invalid_argument& e) {
     PyErr_SetString(PyExc_ValueError, e.what());
   } catch (const std::out_of_range& e) {
@@ -56,25 +62,31 @@ void set_python_error() noexcept {
 }
 
 void bind_exceptions(nb::module_& m) {
-  nb::object bases = nb::make_tuple(nb::handle(PyExc_ValueError), nb::handle(PyExc_IndexError));
-  axis_error = PyErr_NewExceptionWithDoc("mlx.core.AxisError",
-      "An axis or index out of range. Both a ValueError and an IndexError.", bases.ptr(), nullptr);
-  if (!axis_error) {
-    throw nb::python_error();
-  }
-  m.attr("AxisError") = nb::handle(axis_error);
+  auto two_in_one = [&](const char* name, const char* doc, PyObject* first, PyObject* second) {
+    nb::object bases = nb::make_tuple(nb::handle(first), nb::handle(second));
+    PyObject* made = PyErr_NewExceptionWithDoc(("mlx.core." + std::string(name)).c_str(), doc, bases.ptr(), nullptr);
+    if (!made) {
+      throw nb::python_error();
+    }
+    m.attr(name) = nb::handle(made);
+    return made;
+  };
+  axis_error = two_in_one("AxisError", "An axis or index out of range. Both a ValueError and an IndexError.",
+      PyExc_ValueError, PyExc_IndexError);
+  argument_error = two_in_one("ArgumentError", "An argument of a wrong type. Both a TypeError and a ValueError.",
+      PyExc_TypeError, PyExc_ValueError);
   // std::invalid_argument, std::out_of_range and the rest differ from nanobind's own table only in the classes of ours.
   nb::register_exception_translator([](const std::exception_ptr& p, void*) {
     try {
       std::rethrow_exception(p);
     } catch (const core::TypeError& e) {
-      PyErr_SetString(PyExc_TypeError, e.what());
+      PyErr_SetString(argument_error, e.what());
     } catch (const std::out_of_range& e) {
       PyErr_SetString(axis_error, e.what());
     } catch (const core::NonFiniteError& e) {
       PyErr_SetString(PyExc_FloatingPointError, e.what());
     } catch (const std::bad_cast&) {
-      PyErr_SetString(PyExc_TypeError, not_converted);
+      PyErr_SetString(argument_error, not_converted);
     }
   });
 }

@@ -5,6 +5,9 @@
 
 namespace mlx::python {
 
+// mlx.core.ArgumentError, a TypeError and a ValueError at once: what core::TypeError becomes.
+extern PyObject* argument_error;
+
 // Turns the exception being handled into the pending Python error. For slots that nanobind does not wrap.
 void set_python_error() noexcept;
 

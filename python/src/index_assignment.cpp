@@ -27,7 +27,7 @@ struct Writer {
   array masked_values(const array& mask, const array& value, const Shape& rest) const;
   array write_masked(const array& a, const array& mask, const array& value) const;
   array write_planned(const array& a, const IndexPlan& plan, array v) const;
-  array write(const array& a, nb::handle index, nb::handle value) const;
+  array write(const array& now, nb::handle index, nb::handle value) const;
 };
 
 array Writer::converted(const array& a, nb::handle value) const {
@@ -248,7 +248,8 @@ array Writer::write_planned(const array& a, const IndexPlan& plan, array v) cons
   return core::slice_update(a, changed, start, stop, strides);
 }
 
-array Writer::write(const array& a, nb::handle index, nb::handle value) const {
+array Writer::write(const array& now, nb::handle index, nb::handle value) const {
+  array a = now; // code of the user's in index and value may bind the handle to another array
   array v = converted(a, value);
   IndexPlan plan = plan_index(op, a, index, Masks::keep_single);
   if (plan.added.empty()) {

@@ -6,6 +6,7 @@
 #include "python/src/convert.h"
 #include "python/src/mask_positions.h"
 #include "python/src/numpy_scalar.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
@@ -48,8 +49,7 @@ AxisIndex read_slice(const char* op, PyObject* o, core::Dim length) {
   if (PySlice_Unpack(o, &start, &stop, &step) != 0) {
     if (PyErr_ExceptionMatches(PyExc_TypeError)) {
       PyErr_Clear();
-      core::fail<core::TypeError>(
-          op, "the bounds of a slice must be ints or None; got ", nb::repr(nb::handle(o)).c_str(), ".");
+      core::fail<core::TypeError>(op, "the bounds of a slice must be ints or None; got ", shown(o), ".");
     }
     throw nb::python_error();
   }
@@ -123,8 +123,12 @@ class Reader {
       if (std::exchange(ellipsis_, true)) {
         core::fail(op_, "an index can hold only one Ellipsis (...).");
       }
-    } else if (o != Py_None) {
-      if (!PySlice_Check(o) && !is_int(o)) {
+      forms_.push_back(Form::ellipsis);
+    } else if (o == Py_None) {
+      forms_.push_back(Form::none);
+    } else {
+      forms_.push_back(PySlice_Check(o) ? Form::slice : is_int(o) ? Form::integer : Form::array);
+      if (forms_.back() == Form::array) {
         arrays_.push_back(index_array(o));
         used_ += arrays_.back().dtype().is_bool() ? arrays_.back().ndim() - 1 : 0;
       }
@@ -133,31 +137,32 @@ class Reader {
   }
 
   void item(PyObject* o, bool alone) {
-    if (o == Py_None) {
+    Form form = forms_[next_form_++];
+    if (form == Form::none) {
       plan_.items.push_back({IndexItem::Kind::new_axis});
       plan_.has_new_axes = true;
       return;
     }
-    if (o == Py_Ellipsis) {
+    if (form == Form::ellipsis) {
       plan_.items.push_back({IndexItem::Kind::ellipsis});
       for (int covered = ndim() - static_cast<int>(plan_.added.size()) - used_; covered > 0; --covered) {
         next_axis();
       }
       return;
     }
-    if (!PySlice_Check(o) && !is_int(o)) {
+    if (form == Form::array) {
       array indices = std::move(arrays_[static_cast<size_t>(next_array_++)]);
       if (indices.dtype().is_bool()) {
         take_mask(std::move(indices), alone);
         return;
       }
-      if (!is_array(o) && indices.is_available()) {
+      if (!is_array(o) && indices.is_available() && indices.is_row_contiguous()) {
         check_known_indices(op_, indices, known_axis(), length());
       }
       gather(std::move(indices));
       return;
     }
-    if (PySlice_Check(o)) {
+    if (form == Form::slice) {
       AxisIndex& index = next_axis(read_slice(op_, o, length()));
       plan_.has_parts |= index.kind == AxisIndex::Kind::range;
     } else {
@@ -219,6 +224,10 @@ class Reader {
   Shape shape_; // of the array, with the axes added so far
   Masks masks_;
   IndexPlan plan_;
+  // What each item is. Asked once: an object of the user's may answer differently the next time.
+  enum class Form : uint8_t { none, ellipsis, slice, integer, array };
+  core::SmallVector<Form, 8> forms_;
+  size_t next_form_ = 0;
   std::vector<array> arrays_; // the items that are arrays or lists, in order
   int next_array_ = 0;
   int used_ = 0; // axes that the items are about

@@ -120,9 +120,10 @@ array get_item(const array& a, nb::handle index) {
       return get_row(a, i);
     }
   }
-  IndexPlan plan = plan_index("getitem", a, index, Masks::positions);
+  array kept = a; // code of the user's that is part of the index may bind the handle to another array
+  IndexPlan plan = plan_index("getitem", kept, index, Masks::positions);
   Axes base_axis;
-  array result = take_parts(plan.added.empty() ? a : core::expand_dims(a, plan.added), plan, base_axis);
+  array result = take_parts(plan.added.empty() ? kept : core::expand_dims(kept, plan.added), plan, base_axis);
   int gathered_ndim = 0;
   IndexPlan::Placement before;
   if (plan.gathers > 0) {

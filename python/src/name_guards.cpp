@@ -1,7 +1,10 @@
 // Finding handles in the surroundings of a function, and looking there again.
 #include "python/src/name_guards.h"
 
+#include <algorithm>
+
 #include "python/src/convert.h"
+#include "python/src/owned_items.h"
 
 namespace mlx::python {
 
@@ -27,7 +30,9 @@ std::string NameGuards::changed() const {
   return {};
 }
 
-// One walk. It reads only plain containers and instance dictionaries, so it runs no code of the user's.
+// One walk over plain containers and instance dictionaries. Little code of the user's runs on the way (an __eq__ of
+// keys, a __repr__), yet everything in hand is owned. Functions that functions refer to form long chains, hence wait
+// in a list.
 class NameGuards::Search {
  public:
   Search(
@@ -35,24 +40,35 @@ class NameGuards::Search {
       : found_(found), handles_(handles), constants_(constants) {}
 
   void function(nb::handle o) {
+    waiting_.push_back(nb::borrow(o));
+    while (!waiting_.empty()) {
+      nb::object next = std::move(waiting_.back());
+      waiting_.pop_back();
+      look_into(next);
+    }
+  }
+
+ private:
+  void look_into(nb::handle o) {
     nb::object f = unwrapped(o);
     if (!PyFunction_Check(f.ptr()) || !seen_.insert(f.ptr()).second || seen_.size() > most_objects) {
       return;
     }
-    auto* code = reinterpret_cast<PyCodeObject*>(PyFunction_GetCode(f.ptr()));
-    if (PyObject* cells = PyFunction_GetClosure(f.ptr())) {
-      nb::object names = nb::getattr(nb::handle(reinterpret_cast<PyObject*>(code)), "co_freevars");
-      for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(cells); ++i) {
-        PyObject* cell = PyTuple_GET_ITEM(cells, i);
-        if (PyObject* value = PyCell_GET(cell)) {
-          visit(value, {nb::borrow(cell), {}, 0, value, text(PyTuple_GET_ITEM(names.ptr(), i))}, 0);
+    nb::object code = nb::borrow(PyFunction_GetCode(f.ptr()));
+    nb::object globals = nb::borrow(PyFunction_GetGlobals(f.ptr()));
+    if (PyObject* closure = PyFunction_GetClosure(f.ptr())) {
+      nb::object cells = nb::borrow(closure), names = nb::getattr(code, "co_freevars");
+      Py_ssize_t count = std::min(PyTuple_GET_SIZE(cells.ptr()), PyTuple_GET_SIZE(names.ptr()));
+      for (Py_ssize_t i = 0; i < count; ++i) {
+        PyObject* cell = PyTuple_GET_ITEM(cells.ptr(), i);
+        if (nb::object value = nb::borrow(PyCell_GET(cell)); value.is_valid()) {
+          visit(value.ptr(), {nb::borrow(cell), {}, 0, value.ptr(), text(PyTuple_GET_ITEM(names.ptr(), i))}, 0);
         }
       }
     }
-    globals_of(nb::handle(reinterpret_cast<PyObject*>(code)), nb::handle(PyFunction_GetGlobals(f.ptr())));
+    globals_of(code, globals);
   }
 
- private:
   static constexpr size_t most_objects = 10000;
   static constexpr int deepest = 6;
 
@@ -78,10 +94,11 @@ class NameGuards::Search {
 
   void globals_of(nb::handle code, nb::handle globals) {
     for (nb::handle name : nb::tuple(code.attr("co_names"))) {
-      if (PyObject* value = PyDict_GetItemWithError(globals.ptr(), name.ptr())) {
-        visit(value, {nb::borrow(globals), nb::borrow(name), 0, value, text(name)}, 0);
-      }
+      nb::object value = nb::borrow(PyDict_GetItemWithError(globals.ptr(), name.ptr()));
       PyErr_Clear();
+      if (value.is_valid()) {
+        visit(value.ptr(), {nb::borrow(globals), nb::borrow(name), 0, value.ptr(), text(name)}, 0);
+      }
     }
     for (nb::handle constant : nb::tuple(code.attr("co_consts"))) { // functions written inside this one
       if (PyCode_Check(constant.ptr())) {
@@ -102,7 +119,7 @@ class NameGuards::Search {
       return;
     }
     if (PyFunction_Check(value) || PyMethod_Check(value)) {
-      function(value);
+      waiting_.push_back(nb::borrow(value));
       return;
     }
     if (depth == deepest || PyType_Check(value) || PyModule_Check(value) || seen_.size() > most_objects) {
@@ -113,9 +130,10 @@ class NameGuards::Search {
         visit(PyTuple_GET_ITEM(value, i), {place.container, {}, 0, nullptr, place.name + index(i)}, depth + 1);
       }
     } else if (PyList_Check(value) && seen_.insert(value).second) {
-      for (Py_ssize_t i = 0; i < PyList_GET_SIZE(value); ++i) {
-        PyObject* item = PyList_GET_ITEM(value, i);
-        visit(item, {nb::borrow(value), {}, i, item, place.name + index(i)}, depth + 1);
+      Items items(value);
+      for (size_t i = 0; i < items.size(); ++i) {
+        Py_ssize_t at = static_cast<Py_ssize_t>(i);
+        visit(items[i], {nb::borrow(value), {}, at, items[i], place.name + index(at)}, depth + 1);
       }
     } else if (PyDict_Check(value) && seen_.insert(value).second) {
       items(value, [&](PyObject* key) { return place.name + "[" + nb::cast<std::string>(nb::repr(key)) + "]"; }, depth);
@@ -132,11 +150,10 @@ class NameGuards::Search {
 
   template <typename Name>
   void items(PyObject* dict, Name&& name, int depth) {
-    Py_ssize_t position = 0;
-    PyObject *key = nullptr, *item = nullptr;
-    while (PyDict_Next(dict, &position, &key, &item)) {
-      if (PyUnicode_Check(key) || PyLong_Check(key)) {
-        visit(item, {nb::borrow(dict), nb::borrow(key), 0, item, name(key)}, depth + 1);
+    Entries entries(dict);
+    for (const auto& [key, item] : entries) {
+      if (PyUnicode_Check(key.ptr()) || PyLong_Check(key.ptr())) {
+        visit(item.ptr(), {nb::borrow(dict), key, 0, item.ptr(), name(key.ptr())}, depth + 1);
       }
     }
   }
@@ -145,6 +162,7 @@ class NameGuards::Search {
   const std::unordered_set<PyObject*>& handles_;
   const std::unordered_set<uintptr_t>& constants_;
   std::unordered_set<PyObject*> seen_;
+  std::vector<nb::object> waiting_; // functions and methods to look into
 };
 
 NameGuards::NameGuards(

@@ -18,7 +18,10 @@ struct NumpyScalar {
   // bool, int, float or complex. Not for Kind::other (strings, dates, records).
   nb::object as_python_number() const {
     switch (kind) {
-      case Kind::boolean: return nb::borrow(PyObject_IsTrue(object) == 1 ? Py_True : Py_False);
+      case Kind::boolean: {
+        int value = PyObject_IsTrue(object);
+        return checked(value < 0 ? nullptr : PyBool_FromLong(value));
+      }
       case Kind::integer: return checked(PyNumber_Index(object));
       case Kind::floating: return checked(PyNumber_Float(object));
       default: return checked(PyObject_CallOneArg(reinterpret_cast<PyObject*>(&PyComplex_Type), object));

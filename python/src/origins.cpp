@@ -59,7 +59,31 @@ uint32_t current_line() {
   return 0;
 }
 
+bool is_in_numpy(nb::handle frame) {
+  nb::object globals = nb::steal(PyObject_GetAttrString(frame.ptr(), "f_globals"));
+  PyObject* name = globals.is_valid() ? PyDict_GetItemString(globals.ptr(), "__name__") : nullptr;
+  PyErr_Clear();
+  std::string text = name && PyUnicode_Check(name) ? text_of(name) : "";
+  return text == "numpy" || text.starts_with("numpy.");
+}
+
 } // namespace
+
+std::string users_line() {
+  const std::string& package = package_folder();
+  nb::object frame = nb::borrow(reinterpret_cast<PyObject*>(PyEval_GetFrame()));
+  while (frame.is_valid()) {
+    auto* f = reinterpret_cast<PyFrameObject*>(frame.ptr());
+    nb::object code = nb::steal(reinterpret_cast<PyObject*>(PyFrame_GetCode(f)));
+    auto* c = reinterpret_cast<PyCodeObject*>(code.ptr());
+    std::string file = text_of(c->co_filename);
+    if (!file.starts_with(package) && !is_in_numpy(frame)) {
+      return core::Origin{file, text_of(c->co_name), PyFrame_GetLineNumber(f), {}, {}}.place();
+    }
+    frame = nb::steal(reinterpret_cast<PyObject*>(PyFrame_GetBack(f)));
+  }
+  return "";
+}
 
 RecordOrigins::RecordOrigins() {
   package_folder(); // imports

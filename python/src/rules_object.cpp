@@ -66,8 +66,8 @@ const Rules& rules_of_object(nb::handle object) { return nb::inst_ptr<RulesObjec
 
 void bind_rules_object(nb::module_& m) {
   // No tp_clear: what owns this object, or the function that a rule is, breaks any cycle.
-  static PyType_Slot slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(
-                                     static_cast<traverseproc>(RulesObject::traverse))}, {0, nullptr}};
+  static PyType_Slot slots[] = {
+      {Py_tp_traverse, reinterpret_cast<void*>(static_cast<traverseproc>(RulesObject::traverse))}, {0, nullptr}};
   nb::class_<RulesObject>(m, "_CustomRules", nb::type_slots(slots));
 }
 

@@ -4,6 +4,7 @@
 
 #include "mlx_core/ops.h"
 #include "python/src/convert.h"
+#include "python/src/made.h"
 
 namespace mlx::python {
 
@@ -43,7 +44,7 @@ nb::object binary(nb::handle_t<RuntimeScalar> self, nb::handle other) {
   if (!right) {
     return nb::borrow(Py_NotImplemented);
   }
-  const array& left = nb::inst_ptr<RuntimeScalar>(self)->value;
+  const array& left = made<RuntimeScalar>(self).value;
   if (op == &core::divide && (left.dtype().is_complex() || right->dtype().is_complex())) {
     fail_for_value(); // Python divides complex numbers in its own way
   }
@@ -76,7 +77,7 @@ Py_hash_t refuse_hash(PyObject* o) {
 
 nb::object make_runtime_scalar(array value) { return nb::cast(RuntimeScalar{std::move(value)}); }
 
-bool is_runtime_scalar(PyObject* o) { return Py_TYPE(o) == scalar_type; }
+bool is_runtime_scalar(PyObject* o) { return Py_TYPE(o) == scalar_type && nb::inst_ready(o); }
 
 array runtime_scalar_to_array(PyObject* o, std::optional<Dtype> like) {
   const array& value = nb::inst_ptr<RuntimeScalar>(nb::handle(o))->value;
@@ -103,6 +104,7 @@ void bind_runtime_scalar(nb::module_& m) {
   nb::class_<RuntimeScalar> c(m, "_RuntimeScalar", nb::type_slots(slots),
       "A float argument of a compiled function whose value is given at each call.");
   scalar_type = reinterpret_cast<PyTypeObject*>(c.ptr());
+  refuse_new(c);
   auto value_sig = [](const char* text) { return nb::sig(text); };
   c.def("__add__", &binary<core::add, false>, value_sig("def __add__(self, other: object) -> object"))
       .def("__radd__", &binary<core::add, true>, value_sig("def __radd__(self, other: object) -> object"))
@@ -115,7 +117,7 @@ void bind_runtime_scalar(nb::module_& m) {
       .def(
           "__neg__",
           [](nb::handle_t<RuntimeScalar> self) {
-            return make_runtime_scalar(core::negative(nb::inst_ptr<RuntimeScalar>(self)->value));
+            return make_runtime_scalar(core::negative(made<RuntimeScalar>(self).value));
           },
           value_sig("def __neg__(self) -> object"))
       .def(

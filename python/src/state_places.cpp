@@ -3,6 +3,8 @@
 
 #include "mlx_core/error.h"
 #include "python/src/convert.h"
+#include "python/src/descent.h"
+#include "python/src/owned_items.h"
 
 namespace mlx::python {
 
@@ -11,25 +13,27 @@ class StateWalk {
   std::vector<StateLeaf> leaves;
 
   void visit(nb::handle o) {
-    if (Py_EnterRecursiveCall(" while walking a state")) {
-      throw nb::python_error();
-    }
+    Descent guard(" while walking a state");
     if (is_array(o)) {
       leaves.push_back({nb::borrow(o), here_});
     } else if (PyDict_Check(o.ptr())) {
-      for (auto [key, value] : nb::cast<nb::dict>(o)) {
+      Entries entries(o.ptr());
+      for (const auto& [key, value] : entries) {
         step(key, false, value);
       }
     } else if (PyList_Check(o.ptr()) || PyTuple_Check(o.ptr())) {
-      for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o.ptr()); ++i) {
-        step(nb::int_(i), false, PySequence_Fast_GET_ITEM(o.ptr(), i));
+      Items items(o.ptr());
+      for (size_t i = 0; i < items.size(); ++i) {
+        step(nb::int_(i), false, items[i]);
       }
     } else if (nb::hasattr(o.type(), "__dataclass_fields__")) {
-      for (auto [name, field] : nb::cast<nb::dict>(o.type().attr("__dataclass_fields__"))) {
-        step(name, true, nb::getattr(o, name));
+      nb::object fields = nb::cast<nb::dict>(o.type().attr("__dataclass_fields__"));
+      Entries entries(fields.ptr());
+      for (const auto& [name, field] : entries) {
+        nb::object value = nb::getattr(o, name);
+        step(name, true, value);
       }
     }
-    Py_LeaveRecursiveCall();
   }
 
  private:

@@ -2,6 +2,7 @@
 #include "python/src/traced_call.h"
 
 #include "mlx_core/error.h"
+#include "python/src/descent.h"
 
 namespace mlx::python {
 
@@ -16,6 +17,7 @@ ArrayTree::ArrayTree(nb::handle root, std::vector<array>& arrays) : tree_(root, 
 }
 
 nb::object ArrayTree::build(std::span<const array> arrays) const {
+  check_count(arrays.size());
   Leaves leaves(leaves_);
   for (size_t i = 0; i < positions_.size(); ++i) {
     leaves[positions_[i]] = nb::steal(wrap(arrays[i]));
@@ -23,7 +25,15 @@ nb::object ArrayTree::build(std::span<const array> arrays) const {
   return tree_.build(leaves);
 }
 
+void ArrayTree::check_count(size_t given) const {
+  if (given < positions_.size()) { // functions of the user's that return another number of arrays when called again
+    core::fail<std::runtime_error>("tree", "a container with ", positions_.size(), " arrays is to be built around ",
+        given, ": a function returned different containers at different times.");
+  }
+}
+
 nb::object ArrayTree::build(std::span<const std::optional<array>> arrays) const {
+  check_count(arrays.size());
   return build_values([&](size_t i) { return arrays[i] ? nb::steal(wrap(*arrays[i])) : nb::object(nb::none()); });
 }
 
@@ -52,9 +62,13 @@ std::vector<nb::object> ArrayTree::match(
   return out;
 }
 
-std::vector<array> TracedCall::run(nb::handle fun, const std::vector<array>& arrays) {
+std::vector<array> TracedCall::run(nb::handle fun, const std::vector<array>& arrays, const Before& before) {
   nb::object args = positional.build(std::span(arrays).first(positional.array_count()));
   nb::object kwargs = named_arguments(arrays);
+  if (before) {
+    before(args, kwargs);
+  }
+  Descent guard(" in a transformed function");
   nb::object result = nb::steal(PyObject_Call(fun.ptr(), args.ptr(), kwargs.ptr()));
   if (!result.is_valid()) {
     throw nb::python_error();

@@ -3,6 +3,7 @@
 
 #include <nanobind/nanobind.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -47,6 +48,8 @@ class ArrayTree {
   }
 
  private:
+  void check_count(size_t given) const;
+
   // Owns Python objects and may be let go with a graph, on any thread.
   Leaves leaves_;
   Tree tree_;
@@ -68,8 +71,9 @@ struct TracedCall {
       output->traverse(owned);
     }
   }
-  // fun(*args, **kwargs) with these arrays in the arguments; the arrays of the output.
-  std::vector<array> run(nb::handle fun, const std::vector<array>& arrays);
+  // fun(*args, **kwargs) with these arrays in the arguments; the arrays of the output. `before` gets args and kwargs.
+  using Before = std::function<void(nb::handle args, nb::handle kwargs)>;
+  std::vector<array> run(nb::handle fun, const std::vector<array>& arrays, const Before& before = {});
   nb::object named_arguments(std::span<const array> arrays) const {
     return named.build(arrays.subspan(positional.array_count(), named.array_count()));
   }

@@ -10,6 +10,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/small_vector.h"
 #include "python/src/exceptions.h"
+#include "python/src/shown.h"
 
 #ifndef Py_T_PYSSIZET // the names before Python 3.12
 #define Py_T_PYSSIZET T_PYSSIZET
@@ -17,6 +18,19 @@
 #endif
 
 namespace mlx::python {
+
+namespace {
+
+// The function inside transforms of transforms, without recursion: they have its name and its parameters.
+nb::object innermost(nb::handle fun) {
+  nb::object f = nb::borrow(fun);
+  while (const Transformation* inside = transformation_of(f)) {
+    f = nb::borrow(inside->fun());
+  }
+  return f;
+}
+
+} // namespace
 
 struct TransformedObject {
   PyObject_HEAD vectorcallfunc vectorcall;
@@ -34,7 +48,10 @@ struct TransformedObject {
     size_t positional = static_cast<size_t>(PyVectorcall_NARGS(flags));
     size_t keywords = names ? static_cast<size_t>(PyTuple_GET_SIZE(names)) : 0;
     return guarded(
-        [&] { return transformation->call({{args, positional + keywords}, positional, names}).release().ptr(); },
+        [&] {
+          Descent guard(" in a transformed function");
+          return transformation->call({{args, positional + keywords}, positional, names}).release().ptr();
+        },
         static_cast<PyObject*>(nullptr));
   }
 
@@ -42,7 +59,7 @@ struct TransformedObject {
     Py_VISIT(Py_TYPE(self));
     Traversal owned(visit, arg);
     if (Transformation* t = of(self)->transformation) {
-      owned(t->fun_);
+      owned(*t->fun_);
       t->traverse(owned);
     }
     return owned.result();
@@ -67,7 +84,12 @@ struct TransformedObject {
   }
   static PyObject* represent(PyObject* self) {
     Transformation* t = of(self)->transformation;
-    return t ? PyUnicode_FromFormat("<%s of %R>", t->name(), t->fun_.ptr()) : PyUnicode_FromString("<collected>");
+    return guarded(
+        [&] {
+          Descent guard(" in the repr of a transformed function");
+          return t ? PyUnicode_FromFormat("<%s of %R>", t->name(), t->fun_.ptr()) : PyUnicode_FromString("<collected>");
+        },
+        static_cast<PyObject*>(nullptr));
   }
 
   // Attribute `name` of the function inside.
@@ -79,7 +101,8 @@ struct TransformedObject {
     if (!name) {
       return Py_NewRef(t->fun_.ptr());
     }
-    PyObject* value = PyObject_GetAttrString(t->fun_.ptr(), static_cast<const char*>(name));
+    nb::object fun = innermost(t->fun());
+    PyObject* value = PyObject_GetAttrString(fun.ptr(), static_cast<const char*>(name));
     if (!value && PyErr_ExceptionMatches(PyExc_AttributeError)) {
       PyErr_Clear();
       value = PyUnicode_FromString(t->name());
@@ -135,7 +158,7 @@ std::string Transformation::argument_name(const CallArguments& arguments, size_t
   }
   size_t star = 0; // parameters in front of *args
   try {
-    nb::object parameters = nb::module_::import_("inspect").attr("signature")(fun_).attr("parameters");
+    nb::object parameters = nb::module_::import_("inspect").attr("signature")(innermost(fun())).attr("parameters");
     size_t i = 0;
     for (nb::handle parameter : parameters.attr("values")()) {
       int kind = nb::cast<int>(nb::object(parameter.attr("kind").attr("value")));
@@ -155,8 +178,8 @@ std::string Transformation::argument_name(const CallArguments& arguments, size_t
 
 nb::object make_transformed(std::unique_ptr<Transformation> transformation) {
   if (!PyCallable_Check(transformation->fun().ptr())) {
-    core::fail<core::TypeError>(transformation->name(), "fun is ",
-        nb::cast<std::string>(nb::repr(transformation->fun())), "; it should be a callable.");
+    core::fail<core::TypeError>(
+        transformation->name(), "fun is ", shown(transformation->fun()), "; it should be a callable.");
   }
   PyObject* self = transformed_type->tp_alloc(transformed_type, 0);
   if (!self) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 
+#include "python/src/descent.h"
 #include "python/src/traverse.h"
 
 namespace nb = nanobind;
@@ -36,7 +37,7 @@ class Transformation {
   // Shows the collector every Python object it owns beside the function. Called at any time on any thread that holds
   // the interpreter lock, so that it takes no lock and makes no Python object.
   virtual void traverse(Traversal&) const {}
-  nb::handle fun() const { return fun_; }
+  nb::handle fun() const { return *fun_; }
 
   // fun(*values, **keywords) with the same positional count and keyword names as `arguments`.
   nb::object call_fun(std::span<PyObject* const> values, const CallArguments& arguments) const;
@@ -45,7 +46,7 @@ class Transformation {
 
  private:
   friend struct TransformedObject;
-  nb::object fun_;
+  Link fun_; // perhaps what another transform returned, and so on
 };
 
 // A callable that shows the name, documentation and signature of the function inside, takes part in garbage collection,

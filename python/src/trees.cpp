@@ -3,13 +3,16 @@
 
 #include "mlx_core/error.h"
 #include "python/src/convert.h"
+#include "python/src/descent.h"
+#include "python/src/owned_items.h"
+#include "python/src/shown.h"
 
 namespace mlx::python {
 
 namespace {
 
 // Python objects that the slow paths need; the module owns them.
-PyObject* registry = nullptr; // dict: class -> (flatten, unflatten), for built-in classes, which live for ever
+PyObject* registry = nullptr;        // dict: class -> (flatten, unflatten), for built-in classes, which live for ever
 PyObject* class_attribute = nullptr; // of other classes: (flatten, unflatten)
 
 // (flatten, unflatten), borrowed; null for a class that is not registered.
@@ -25,20 +28,14 @@ PyObject* registered(PyTypeObject* type) {
   return found;
 }
 
-nb::object shallow_copy(nb::handle o) { return nb::module_::import_("copy").attr("copy")(o); }
-
-// Depth guard: a container that contains itself raises RecursionError instead of overflowing the stack.
-class Descent {
- public:
-  Descent() {
-    if (Py_EnterRecursiveCall(" while walking nested containers")) {
-      throw nb::python_error();
-    }
+nb::object shallow_copy(nb::handle o) {
+  nb::object copy = nb::module_::import_("copy").attr("copy")(o);
+  if (Py_TYPE(copy.ptr()) != Py_TYPE(o.ptr())) { // its fields and items are about to be set
+    core::fail<core::TypeError>("tree", "copy.copy of a ", Py_TYPE(o.ptr())->tp_name, " returned a ",
+        Py_TYPE(copy.ptr())->tp_name, "; its __copy__ should return an instance of the same class.");
   }
-  ~Descent() { Py_LeaveRecursiveCall(); }
-  Descent(const Descent&) = delete;
-  Descent& operator=(const Descent&) = delete;
-};
+  return copy;
+}
 
 void set_item(nb::handle dict, PyObject* key, nb::handle value) { // of a dict, or of one with this key already
   if (PyDict_SetItem(dict.ptr(), key, value.ptr())) {
@@ -74,7 +71,19 @@ nb::object dict_value(PyObject* dict, PyObject* key) {
   return nb::borrow(value);
 }
 
-std::string shown(nb::handle o) { return nb::cast<std::string>(nb::repr(o)); }
+// The names of a NamedTuple's fields; null for another subclass of tuple, whatever it calls _fields.
+nb::object fields_of(nb::handle type, Py_ssize_t count) {
+  nb::object fields = nb::getattr(type, "_fields", nb::object());
+  if (!fields.is_valid() || !PyTuple_Check(fields.ptr()) || PyTuple_GET_SIZE(fields.ptr()) != count) {
+    return {};
+  }
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    if (!PyUnicode_Check(PyTuple_GET_ITEM(fields.ptr(), i))) {
+      return {};
+    }
+  }
+  return fields;
+}
 
 } // namespace
 
@@ -107,7 +116,8 @@ void Tree::add(nb::handle o, Leaves& leaves) {
     nodes_.push_back({Kind::dict, static_cast<size_t>(count), keys});
     Descent guard;
     for (Py_ssize_t i = 0; i < count; ++i) {
-      add(dict_value(o.ptr(), PyList_GET_ITEM(keys.ptr(), i)), leaves);
+      nb::object value = dict_value(o.ptr(), PyList_GET_ITEM(keys.ptr(), i));
+      add(value, leaves);
     }
   } else if (!add_container_subclass(o, leaves)) {
     nodes_.push_back(Kind::leaf);
@@ -118,14 +128,10 @@ void Tree::add(nb::handle o, Leaves& leaves) {
 // The node in front was just pushed; its count is that of the sequence, a list or a tuple.
 void Tree::add_children(PyObject* sequence, Leaves& leaves) {
   Descent guard;
-  Py_ssize_t count = PySequence_Fast_GET_SIZE(sequence);
-  nodes_.back().children = static_cast<uint32_t>(count);
-  for (Py_ssize_t i = 0; i < count; ++i) {
-    if (i >= PySequence_Fast_GET_SIZE(sequence)) {
-      PyErr_SetString(PyExc_RuntimeError, "a list changed while it was being walked");
-      throw nb::python_error();
-    }
-    add(nb::borrow(PySequence_Fast_GET_ITEM(sequence, i)), leaves);
+  Items items(sequence); // as they are now: flatten functions and attributes of the user's run on the way
+  nodes_.back().children = static_cast<uint32_t>(items.size());
+  for (size_t i = 0; i < items.size(); ++i) {
+    add(items[i], leaves);
   }
 }
 
@@ -133,8 +139,13 @@ bool Tree::add_container_subclass(nb::handle o, Leaves& leaves) {
   PyTypeObject* type = Py_TYPE(o.ptr());
   nb::handle type_object(reinterpret_cast<PyObject*>(type));
   if (PyObject* functions = registered(type)) {
+    if (!PyTuple_Check(functions) || PyTuple_GET_SIZE(functions) != 2) {
+      core::fail<core::TypeError>("register_tree_node", "the entry of ",
+          nb::cast<std::string>(type_object.attr("__name__")), " is no pair of functions.");
+    }
+    nb::object flatten = nb::borrow(PyTuple_GET_ITEM(functions, 0));
     nb::object unflatten = nb::borrow(PyTuple_GET_ITEM(functions, 1));
-    nb::object parts = nb::handle(PyTuple_GET_ITEM(functions, 0))(o);
+    nb::object parts = flatten(o);
     if (!PyTuple_Check(parts.ptr()) || PyTuple_GET_SIZE(parts.ptr()) != 2) {
       core::fail<core::TypeError>("register_tree_node", "flatten of ",
           nb::cast<std::string>(type_object.attr("__name__")), " returned ", shown(parts),
@@ -147,9 +158,9 @@ bool Tree::add_container_subclass(nb::handle o, Leaves& leaves) {
     return true;
   }
   if (PyTuple_Check(o.ptr())) {
-    bool named = has_attribute(type, "_fields");
-    nodes_.push_back({named ? Kind::named_tuple : Kind::list_like, 0,
-        named ? nb::object(type_object.attr("_fields")) : nb::object(), nb::borrow(type_object)});
+    nb::object fields = fields_of(type_object, PyTuple_GET_SIZE(o.ptr()));
+    Kind kind = fields.is_valid() ? Kind::named_tuple : Kind::list_like;
+    nodes_.push_back({kind, 0, std::move(fields), nb::borrow(type_object)});
     add_children(o.ptr(), leaves);
     return true;
   }
@@ -168,23 +179,27 @@ bool Tree::add_container_subclass(nb::handle o, Leaves& leaves) {
     nodes_.push_back({Kind::dict_like, static_cast<size_t>(count), keys, empty});
     Descent guard;
     for (Py_ssize_t i = 0; i < count; ++i) {
-      add(dict_value(o.ptr(), PyList_GET_ITEM(keys.ptr(), i)), leaves);
+      nb::object value = dict_value(o.ptr(), PyList_GET_ITEM(keys.ptr(), i));
+      add(value, leaves);
     }
     return true;
   }
   if (has_attribute(type, "__dataclass_fields__")) {
-    nb::list names;
+    nb::list found;
     for (nb::handle field : nb::module_::import_("dataclasses").attr("fields")(type_object)) {
-      names.append(field.attr("name"));
+      found.append(field.attr("name"));
     }
+    nb::tuple names(found);
+    Py_ssize_t count = PyTuple_GET_SIZE(names.ptr());
     nb::object empty = builds_ ? shallow_copy(o) : nb::object();
-    for (size_t i = 0; builds_ && i < nb::len(names); ++i) {
-      set_field(empty, PyList_GET_ITEM(names.ptr(), i), nb::none());
+    for (Py_ssize_t i = 0; builds_ && i < count; ++i) {
+      set_field(empty, PyTuple_GET_ITEM(names.ptr(), i), nb::none());
     }
-    nodes_.push_back({Kind::data_class, nb::len(names), nb::tuple(names), empty});
+    nodes_.push_back({Kind::data_class, static_cast<size_t>(count), names, empty});
     Descent guard;
-    for (nb::handle name : names) {
-      add(nb::getattr(o, name), leaves);
+    for (Py_ssize_t i = 0; i < count; ++i) {
+      nb::object value = nb::getattr(o, PyTuple_GET_ITEM(names.ptr(), i));
+      add(value, leaves);
     }
     return true;
   }
@@ -206,6 +221,10 @@ void Tree::describe(std::string& bytes, Leaves& objects) const {
 }
 
 nb::object Tree::build(std::span<const nb::object> leaves) const {
+  if (leaves.size() != leaf_count_) { // functions of the user's that answer differently when asked again
+    core::fail<std::runtime_error>("tree", "a container with ", leaf_count_, " leaves is to be built around ",
+        leaves.size(), ": it changed while it was looked at.");
+  }
   size_t node = 0;
   const nb::object* leaf = leaves.data();
   return build(node, leaf);
@@ -216,6 +235,10 @@ nb::object Tree::build(size_t& at, const nb::object*& leaf) const {
   switch (node.kind) {
     case Kind::leaf: return *leaf++;
     case Kind::none: return nb::none();
+    default: break;
+  }
+  Descent guard;
+  switch (node.kind) {
     case Kind::list: {
       nb::object list = steal_or_throw(PyList_New(node.children));
       for (uint32_t i = 0; i < node.children; ++i) {
@@ -281,6 +304,7 @@ bool Tree::path(size_t& at, size_t& leaf, std::string& text) const {
   if (node.kind == Kind::leaf) {
     return leaf-- == 0;
   }
+  Descent guard;
   for (uint32_t i = 0; i < node.children; ++i) {
     size_t length = text.size();
     text += step(node, i);
@@ -293,9 +317,9 @@ bool Tree::path(size_t& at, size_t& leaf, std::string& text) const {
 }
 
 void Tree::skip(size_t& at) const {
-  const Node& node = nodes_[at++];
-  for (uint32_t i = 0; i < node.children; ++i) {
-    skip(at);
+  // Nodes are in preorder: those that remain to be passed are counted.
+  for (size_t left = 1; left > 0; --left) {
+    left += nodes_[at++].children;
   }
 }
 
@@ -322,6 +346,7 @@ bool Tree::matches(size_t& at, const Tree& other, size_t& other_at, size_t& othe
   if (node.kind == Kind::registered && !node.keys.equal(other_node.keys)) {
     return false;
   }
+  Descent guard;
   std::vector<std::pair<size_t, size_t>> children; // of the other: node and leaf
   for (uint32_t i = 0; i < node.children; ++i) {
     children.emplace_back(other_at, other_leaf);
@@ -393,6 +418,7 @@ void Tree::spread(size_t& at, nb::handle prefix, const Spread& words, const std:
     return;
   }
   ++at;
+  Descent guard;
   if (node.kind == Kind::leaf || node.kind == Kind::none) {
     core::fail(words.op, words.prefix_name, " has ", shown(prefix), " where ", place, " is a single value.");
   }

@@ -29,6 +29,7 @@ class Tree {
   static void collect(nb::handle root, Leaves& leaves);
 
   size_t leaf_count() const { return leaf_count_; }
+  bool is_leaf() const { return nodes_[0].kind == Kind::leaf; }
 
   // New containers of the same types around the leaves, of which there are leaf_count().
   nb::object build(std::span<const nb::object> leaves) const;

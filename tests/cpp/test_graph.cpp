@@ -3,7 +3,7 @@
 #include <thread>
 
 #include "check.h"
-#include "mlx_core/eval/interrupt.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/mlx.h"
 #include "mlx_core/primitive.h"
 
@@ -132,6 +132,38 @@ TEST(interruption_leaves_arrays_lazy) {
   eval(y);
   CHECK(y.is_available());
   set_interrupt_check(nullptr);
+}
+
+// Nobody else needs x: its memory becomes that of the result. Short work runs to its end, long work is given up.
+TEST(interruption_of_what_overwrites_its_operand) {
+  static std::atomic<int> looks{0};
+  for (bool large : {false, true}) {
+    set_interrupt_check(nullptr);
+    array x = sin(ones({large ? 1 << 22 : 1 << 12}) + 0.5f);
+    eval(x);
+    array y = std::move(x);
+    for (int i = 0; i < 20; ++i) {
+      y = sin(y);
+    }
+    looks = 0;
+    std::this_thread::sleep_for(std::chrono::milliseconds(60)); // a look is due
+    set_interrupt_check([] { return looks++ > 0; });            // not before the group has begun
+    bool interrupted = false;
+    try {
+      eval(y);
+    } catch (const Interrupted&) {
+      interrupted = true;
+    }
+    set_interrupt_check(nullptr);
+    if (!large) {
+      CHECK(!interrupted);
+      CHECK(y.is_available());
+    } else if (interrupted) {
+      CHECK_MESSAGE(std::runtime_error, "overwrite", eval(y));
+    }
+    array z = ones({4}) * 2.0f;
+    CHECK_EQ(sum(z).item<float>(), 8.f);
+  }
 }
 
 TEST(evaluating_from_many_threads) {

@@ -145,5 +145,6 @@ TEST(check_grads_throws_what_is_wrong) {
   VectorFunction wrong = custom_vjp(square_of, [](const auto& primals, const auto& cotangents, const auto&) {
     return std::vector<array>{cotangents[0] * primals[0]};
   });
-  CHECK_MESSAGE(GradientMismatch, "mode \"rev\", order 1: the vjp with respect to primal 0", check_grads(wrong, {x}));
+  // Forward mode uses the same rule, transposed.
+  CHECK_MESSAGE(GradientMismatch, "mode \"fwd\", order 1: the jvp with respect to primal 0", check_grads(wrong, {x}));
 }

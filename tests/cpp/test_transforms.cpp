@@ -152,9 +152,10 @@ TEST(custom_functions_use_the_rules_they_have) {
   CHECK_EQ(grad(all, {0, 1})({x, y})[1].item<float>(), 20.f);
   CHECK_EQ(jvp([&](const Vector& in) { return all({in[0], y}); }, {x}, {array(1.0f)}).second[0].item<float>(), 100.f);
   CHECK_EQ(sum(vmap(all, {0, std::nullopt})({zeros({3}), y})[0]).item<float>(), 3000.f);
-  // Without rules for jvp and vmap these follow from the function; the rule for vjp stays under vmap.
+  // Without a rule for jvp it is the transpose of the one for vjp; without one for vmap it follows from the function,
+  // and the rule for vjp stays.
   auto some = custom_vjp(fun, pull);
-  CHECK_EQ(jvp([&](const Vector& in) { return some({in[0], y}); }, {x}, {array(1.0f)}).second[0].item<float>(), 2.f);
+  CHECK_EQ(jvp([&](const Vector& in) { return some({in[0], y}); }, {x}, {array(1.0f)}).second[0].item<float>(), 10.f);
   auto over_batch = [&](const Vector& in) { return Vector{sum(vmap(some, {0, std::nullopt})(in)[0])}; };
   CHECK_EQ(sum(grad(over_batch, {0})({zeros({3}), y})[0]).item<float>(), 30.f);
   CHECK_EQ(grad(over_batch, {1})({zeros({3}), y})[0].item<float>(), 60.f);

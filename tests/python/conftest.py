@@ -2,6 +2,7 @@
 a hash of each cell's id and of the commit, with at least one cell of every (test, op): another commit runs other cells.
 `--all` runs every cell; `--strata KEY` those of the run whose header says KEY."""
 
+import gc
 import hashlib
 import os
 import pathlib
@@ -41,6 +42,15 @@ def _commit():
         for path in sorted(folder.glob("*.py")):
             digest.update(path.read_bytes())
         return digest.hexdigest()[:12]
+
+
+@pytest.fixture(scope="module")
+def settled_heap():
+    """What the session holds by now is left out of collections: going through it would take longer than the tests do."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture

@@ -52,17 +52,13 @@ def growth(call, calls=20, rounds=3, warm_up=20, attempts=6):
     """What a call adds in the long run, by unit. A leak grows in every round of every attempt, however many calls; what does
     not is a cache that fills, or memory that is laid out anew. A round must add at least a unit for each second call to count,
     as the measuring itself and other threads are not always still."""
-    gc.freeze()  # the tests' own objects, which are many, need not be looked at each time
-    try:
-        for _ in range(warm_up):
-            call()
-        counts()
-        for _ in range(attempts):
-            least = [min(column) for column in zip(*per_round(call, calls, rounds))]
-            found = {unit: n / calls for unit, n in zip(UNITS, least) if n >= calls / 2}
-            if not found:
-                break
-            calls *= 2
-        return found
-    finally:
-        gc.unfreeze()
+    for _ in range(warm_up):
+        call()
+    counts()
+    for _ in range(attempts):
+        least = [min(column) for column in zip(*per_round(call, calls, rounds))]
+        found = {unit: n / calls for unit, n in zip(UNITS, least) if n >= calls / 2}
+        if not found:
+            break
+        calls *= 2
+    return found

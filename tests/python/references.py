@@ -94,7 +94,7 @@ def _sigmoid(x):
 
 def _zero_times(a, b):
     a, b = np.broadcast_arrays(a, b)
-    return np.where(a == 0, np.zeros_like(a), a * b)
+    return np.where((a == 0) | (b == 0), np.zeros_like(a), a * b)
 
 
 def _logaddexp(a, b):

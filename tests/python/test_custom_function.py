@@ -54,6 +54,12 @@ SIN, COS = 0.479425538604203, 0.8775825618903728
 RULES = [(), ("vjp",), ("jvp",), ("vmap",), ("vjp", "jvp"), ("vjp", "vmap"), ("vjp", "jvp", "vmap")]
 
 
+def factors(rules):
+    """Of reverse and of forward mode: each has its own rule's, or else that of the other, transposed."""
+    by_vjp = 10 if "vjp" in rules else 100 if "jvp" in rules else 1
+    return by_vjp, 100 if "jvp" in rules else by_vjp
+
+
 def close(a, b):
     return mx.allclose(a, mx.array(b), rtol=1e-5, atol=1e-6).item()
 
@@ -62,7 +68,7 @@ def close(a, b):
 def test_any_subset_of_rules(rules):
     f = marked(*rules)
     x, y = mx.array(X), mx.array(Y)
-    by_vjp, by_jvp = 10 if "vjp" in rules else 1, 100 if "jvp" in rules else 1
+    by_vjp, by_jvp = factors(rules)
     assert close(f(x, y), SIN * Y)
     assert close(mx.grad(f)(x, y), by_vjp * COS * Y)
     assert close(mx.grad(f, argnums=1)(x, y), by_vjp * SIN)
@@ -74,20 +80,24 @@ def test_any_subset_of_rules(rules):
     assert close(mx.vmap(mx.grad(f), in_axes=(0, None))(xs, y), [by_vjp * COS * Y, by_vjp * Y])
 
 
-@pytest.mark.parametrize("rules", [("vjp",), ("vjp", "jvp")], ids="+".join)
+@pytest.mark.parametrize("rules", [("vjp",), ("jvp",), ("vjp", "jvp"), ("vjp", "vmap"), ("jvp", "vmap"), ("vjp", "jvp", "vmap")],
+                         ids="+".join)
 def test_batching_keeps_the_other_rules(rules):
     f = marked(*rules)
+    by_vjp, by_jvp = factors(rules)
     xs, y = mx.array([X, 0.0]), mx.array(Y)
     of_batch = lambda x, y: mx.vmap(f, in_axes=(0, None))(x, y).sum()
-    assert close(mx.grad(of_batch)(xs, y), [10 * COS * Y, 10 * Y])
-    assert close(mx.grad(of_batch, argnums=1)(xs, y), 10 * SIN)  # the lanes' cotangents of a shared argument add up
-    of_columns = lambda x: mx.vmap(f, in_axes=(1, 1), out_axes=1)(x, x).sum()
+    assert close(mx.grad(of_batch)(xs, y), [by_vjp * COS * Y, by_vjp * Y])
+    assert close(mx.grad(of_batch, argnums=1)(xs, y), by_vjp * SIN)  # the lanes' cotangents of a shared argument add up
     square = mx.array([[X, 0.0], [0.0, X]])
-    assert close(mx.grad(of_columns)(square), 10 * (mx.cos(square) * square + mx.sin(square)))
+    of_columns = lambda x: mx.vmap(f, in_axes=(1, 1), out_axes=1)(x, x).sum()
+    if "vmap" not in rules:  # the rule of this test takes batches along the first axis
+        assert close(mx.grad(of_columns)(square), by_vjp * (mx.cos(square) * square + mx.sin(square)))
     twice = lambda x: mx.vmap(mx.vmap(f, in_axes=(0, None)), in_axes=(0, 0))(square, x).sum()
-    assert close(mx.grad(twice)(mx.array([1.0, 2.0])), [10 * SIN, 10 * SIN])
+    if "vmap" not in rules:
+        assert close(mx.grad(twice)(mx.array([1.0, 2.0])), [by_vjp * SIN, by_vjp * SIN])
     pushed = mx.jvp(lambda x: mx.vmap(f, in_axes=(0, None))(x, y), [xs], [mx.ones(2)])[1][0]
-    assert close(pushed, (100 if "jvp" in rules else 1) * mx.array([COS * Y, Y]))
+    assert close(pushed, by_jvp * mx.array([COS * Y, Y]))
 
 
 def test_rules_are_differentiated_in_turn():
@@ -251,6 +261,140 @@ def test_random_numbers_are_drawn_once():
     f = mx.checkpoint(lambda x: x * mx.random.normal((4,)))
     value, gradient = mx.value_and_grad(lambda x: f(x).sum())(mx.ones((4,)))
     assert close(value, gradient.sum())
+
+
+# --- one rule serves both modes ---
+
+def softplus(rule):
+    """log(1 + exp(x)), which overflows, with its exact derivative given for one mode."""
+    f = mx.custom_function(lambda x: mx.log(1.0 + mx.exp(x) * 1.0))
+    slope = lambda x: 1 - 1 / (1 + mx.exp(mx.minimum(x, 80)))
+    if rule == "jvp":
+        return f.jvp(lambda x, t: slope(x) * t)
+    return f.vjp(lambda x, ct, y: slope(x) * ct)
+
+
+def modes(f, x):
+    one = mx.ones_like(x)
+    reverse = lambda f: lambda x: mx.vjp(lambda x: [f(x)], [x], [one])[1][0]
+    forward = lambda f: lambda x: mx.jvp(lambda x: [f(x)], [x], [one])[1][0]
+    yield reverse(f)
+    yield forward(f)
+    for wrap in (mx.checkpoint, mx.compile):
+        yield reverse(wrap(f))
+        yield forward(wrap(f))
+    for mode in (reverse, forward):
+        yield mx.compile(mode(f))
+        if x.ndim:
+            yield mx.vmap(lambda v, mode=mode: mx.grad(f)(v))
+            yield lambda x, mode=mode: mode(mx.vmap(f))(x)
+            yield lambda x, mode=mode: mode(lambda x: mx.vmap(mx.vmap(f))(x[None])[0])(x)
+        yield lambda x, mode=mode: mode(lambda x: mx.cond(mx.array(True), f, lambda x: x, x))(x)
+        yield lambda x, mode=mode: mode(lambda x: mx.fori_loop(0, 1, lambda i, x: f(x), x))(x)
+
+
+@pytest.mark.parametrize("rule", ["jvp", "vjp"])
+def test_a_rule_of_one_mode_is_transposed_for_the_other(rule):
+    f = softplus(rule)
+    x = mx.array([100.0, 0.0, -3.0, 500.0])
+    slopes = [1, 0.5, 1 / (1 + 2.718281828459045**3), 1]
+    for gradient in modes(f, x):
+        assert close(gradient(x), slopes)
+    assert mx.grad(f)(mx.array(100.0)).item() == 1
+    second = [0, 0.25, slopes[2] * (1 - slopes[2]), 0]
+    for outer in (mx.grad, lambda g: lambda v: mx.jvp(g, [v], [mx.array(1.0)])[1][0]):
+        for inner in (mx.grad, lambda g: lambda v: mx.jvp(g, [v], [mx.array(1.0)])[1][0]):
+            assert close(mx.stack([outer(inner(f))(v) for v in x]), second)
+            assert close(mx.vmap(outer(inner(f)))(x), second)
+    assert close(mx.hessian(lambda x: f(x).sum())(x), mx.diag(mx.array(second)))
+    assert close(mx.jacrev(f)(x), mx.diag(mx.array(slopes))) and close(mx.jacfwd(f)(x), mx.diag(mx.array(slopes)))
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.complex64])
+@pytest.mark.parametrize("rule", ["jvp", "vjp"])
+def test_transposed_rules_of_matrices_and_trees(rule, dtype):
+    """Several arguments and outputs, of which rules leave out some; conjugates as derivatives of operations have them."""
+    def plain(a, p):
+        return {"y": a @ p["b"], "z": [p["c"] * 2, a.sum()]}
+
+    f = mx.custom_function(plain)
+    if rule == "jvp":
+        @f.jvp
+        def _(primals, tangents):
+            (a, p), (da, dp) = primals, tangents
+            y = mx.zeros((2, 2), dtype)
+            y = y if da is None else y + da @ p["b"]
+            y = y if dp["b"] is None else y + a @ dp["b"]
+            return {"y": 10 * y, "z": [None if dp["c"] is None else 20 * dp["c"], None if da is None else 10 * da.sum()]}
+    else:
+        @f.vjp
+        def _(primals, ct, outputs):
+            a, p = primals
+            h = lambda v: mx.conjugate(v.T)
+            return 10 * (ct["y"] @ h(p["b"]) + ct["z"][1]), {"b": 10 * h(a) @ ct["y"], "c": 20 * ct["z"][0]}
+
+    keys = iter(mx.random.split(mx.random.key(0), 20))
+
+    def draw(*shape):
+        re, im = mx.random.normal(shape, key=next(keys)), mx.random.normal(shape, key=next(keys))
+        return re if dtype == mx.float32 else re + 1j * im
+
+    a, b, c, da, db, dc, cy, cz, cs = (draw(*s) for s in ((2, 3), (3, 2), (4,), (2, 3), (3, 2), (4,), (2, 2), (4,), ()))
+    flat = lambda f: lambda a, b, c: (lambda o: [o["y"], *o["z"]])(f(a, {"b": b, "c": c}))
+    for args, moves in (((0, 1, 2), [da, db, dc]), ((0,), [da]), ((1, 2), [db, dc]), ((2,), [dc])):
+        at = [a, b, c]
+
+        def part(f, args=args):
+            return lambda *v: flat(f)(*[v[args.index(i)] if i in args else at[i] for i in range(3)])
+
+        primals = [at[i] for i in args]
+        for got, expected in ((mx.vjp(part(f), primals, [cy, cz, cs])[1], mx.vjp(part(plain), primals, [cy, cz, cs])[1]),
+                              (mx.jvp(part(f), primals, moves)[1], mx.jvp(part(plain), primals, moves)[1])):
+            for g, e in zip(got, expected):
+                assert close(g, 10 * e)
+
+
+def test_captured_arrays_beside_a_transposed_rule():
+    def g(w):
+        f = mx.custom_function(lambda x: x * w)
+        f.jvp(lambda x, t: 100 * t * w)
+        return f(w * w)
+
+    w = mx.array(3.0)
+    assert mx.grad(g)(w).item() == 100 * 3 * 6 + 9
+    assert mx.jvp(g, [w], [mx.array(1.0)])[1][0].item() == 100 * 3 * 6 + 9
+    assert mx.vmap(mx.grad(g))(mx.array([3.0, 1.0])).tolist() == [1809, 201]
+    assert mx.grad(lambda w: mx.vmap(g)(w).sum())(mx.array([3.0, 1.0])).tolist() == [1809, 201]
+
+
+def test_the_rule_of_batching_keeps_derivatives():
+    """What vmap's rule gives has the derivatives of the other rules, or its own where there are none."""
+    f = mx.custom_function(lambda x: x * x)
+    f.vmap(lambda x, axis: (x * x * 2, axis))
+    xs = mx.array([1.0, 3.0])
+    of_batch = lambda x: mx.vmap(f)(x).sum()
+    assert mx.grad(of_batch)(xs).tolist() == [4, 12]
+    f.jvp(lambda x, t: 7 * t)
+    assert mx.vmap(f)(xs).tolist() == [2, 18]
+    assert mx.grad(of_batch)(xs).tolist() == [7, 7]
+    assert mx.jvp(of_batch, [xs], [mx.ones(2)])[1][0].item() == 14
+    assert mx.grad(lambda x: mx.vmap(mx.vmap(f))(x).sum())(xs[None]).tolist() == [[7, 7]]
+
+
+def test_errors_of_transposed_rules():
+    x = mx.array(2.0)
+    reads = mx.custom_function(lambda x: x * x).jvp(lambda x, t: 2 * x * t.item())
+    assert mx.jvp(reads, [x], [mx.array(1.0)])[1][0].item() == 4
+    with pytest.raises(ValueError, match=r"\[custom_function\] there is no vjp rule.*without values of tangents.*Give a vjp rule"):
+        mx.grad(reads)(x)
+    branches = mx.custom_function(lambda x: x * x).vjp(lambda x, ct, y: ct if ct > 0 else -ct)
+    with pytest.raises(ValueError, match=r"there is no jvp rule.*cotangents.*Give a jvp rule"):
+        mx.jvp(branches, [x], [x])
+    with pytest.raises(ZeroDivisionError):
+        mx.grad(mx.custom_function(lambda x: x).jvp(lambda x, t: 1 / 0))(x)
+    with pytest.raises(ValueError, match="the jvp rule returned shape"):
+        mx.grad(mx.custom_function(lambda x: x).jvp(lambda x, t: mx.zeros(3)))(x)
+    assert mx.grad(mx.custom_function(lambda x: x).jvp(lambda x, t: None))(x).item() == 0
 
 
 def test_errors_say_what_is_wrong():

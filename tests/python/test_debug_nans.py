@@ -175,3 +175,61 @@ def test_results_are_the_same_bits():
     with mx.debug_nans():
         checked = np.array(f(x))
     assert expected.tobytes() == checked.tobytes()
+
+
+# --- slopes that the zero rule hides ---
+
+def hidden(x):
+    y = mx.sqrt(x)
+    return mx.cos(y)
+
+
+HIDDEN_LINE = inspect.getsourcelines(hidden)[1] + 1
+
+
+@pytest.mark.parametrize("name, fun, place", [
+    ("plain", lambda x: hidden(x).sum(), "index (1,)"),
+    ("moved", lambda x: hidden(x.reshape(2, 1).T)[0].sum(), "index (0,1)"),
+    ("summed", lambda x: (hidden(mx.broadcast_to(x, (2, 2))) * 2).sum(), "index (0,1)"),
+    ("multiplied", lambda x: mx.sum(mx.sqrt(x) * 0), "index (0,)"),
+    ("matrix product", lambda x: (mx.sqrt(x) @ mx.array([[0.0], [0.0]])).sum(), "index (0,)"),
+    ("logarithm of an overflow", lambda x: mx.log(mx.expm1(x * 1000)).sum(), None),
+])
+def test_hidden_slopes(name, fun, place):
+    error = error_of(mx.grad(fun), mx.array([1.0, 0.0]) if name not in ("multiplied", "matrix product") else mx.array([0.0, 1.0]))
+    if place:
+        assert f"hid an infinite or NaN slope behind a slope of 0 at {place}" in error and "pass: vjp" in error
+
+
+def test_a_hidden_slope_has_its_line_and_lane():
+    error = error_of(mx.vmap(mx.grad(lambda x: hidden(x).sum())), mx.array([[1.0, 2.0], [3.0, 0.0]]))
+    assert "ZeroDivide hid" in error and f":{HIDDEN_LINE} in hidden; pass: vmap(vjp)" in error and "lane 1 of 2" in error
+
+
+@pytest.mark.parametrize("fun", [
+    lambda x: mx.where(x > 0, mx.sqrt(x), 0).sum(),
+    lambda x: mx.where(x > 0, mx.cos(mx.sqrt(x)), 0).sum(),
+    lambda x: mx.cos(mx.where(x > 0, mx.sqrt(x), 0)).sum(),
+    lambda x: mx.sqrt(x)[:1].sum(),
+    lambda x: mx.sqrt(x)[mx.array([0, 0])].sum(),
+    lambda x: (mx.where(x > 0, mx.log(x), 0) @ mx.ones((2, 2))).sum(),
+    lambda x: mx.where((x > 0)[:, None], mx.sqrt(x)[:, None] @ mx.ones((1, 2)), 0).sum(),
+    lambda x: mx.max(mx.sqrt(x)),
+    lambda x: mx.sort(mx.sqrt(x))[1],
+    lambda x: (mx.where(x > 0, mx.sqrt(x), 0) ** 2 * 3).sum(),
+    lambda x: mx.concatenate([mx.sqrt(x), x])[mx.array([0, 2, 3])].sum(),
+    lambda x: mx.softmax(mx.where(x > 0, mx.log(x), -mx.inf)).sum(),
+    lambda x: mx.logsumexp(mx.where(x > 0, mx.log(x), -mx.inf)),
+], ids=range(13))
+def test_masks_explain_zeros(fun):
+    x = mx.array([4.0, 0.0])
+    for derivative in (mx.grad(fun), lambda x: mx.grad(lambda x: mx.grad(fun)(x)[0])(x)):
+        expected = derivative(x).tolist()
+        with mx.debug_nans():
+            try:
+                got = derivative(x).tolist()
+            except FloatingPointError as error:
+                assert " hid " not in str(error)
+                assert "Log gave -inf" in str(error)  # a value, which is told as ever
+                continue
+        assert got == expected

@@ -291,7 +291,7 @@ def test_as_strided_adds_up_shared_gradients():
 @pytest.mark.parametrize("shape, strides, offset", [
     ((2, 2), (1, 1), 2), ((2,), (-1,), 0), ((5,), (1,), 0), ((1,), (1,), -1), ((2,), (2**62,), 0), ((2, 2), (1,), 0), ((-1,), (1,), 0)])
 def test_as_strided_stays_inside(shape, strides, offset):
-    with pytest.raises(ValueError, match=r"\[as_strided\].*offset"):
+    with pytest.raises(ValueError, match=r"\[as_strided\].*(offset|negative)"):
         mx.as_strided(mx.zeros((4,)), shape, strides, offset)
 
 

@@ -217,7 +217,7 @@ def test_array_protocol():
 # --- pickling and copying ---
 
 
-@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_pickle(protocol):
     for dtype in [*NUMPY_DTYPES, "bfloat16"]:
         x = mx.array(sample("int8")).astype(getattr(mx, "bool_" if dtype == "bool" else dtype))
@@ -228,6 +228,53 @@ def test_pickle(protocol):
     for o in (mx.float32, mx.bool_, mx.Device(mx.cpu)):
         assert pickle.loads(pickle.dumps(o, protocol)) == o
     assert pickle.loads(pickle.dumps(mx.result_type(mx.int8, mx.float16), protocol)) is mx.float16
+
+
+@mx.compile
+def compiled_here(x):
+    return x + 1
+
+
+@mx.custom_function
+def custom_here(x):
+    return x
+
+
+class Tagged(mx.array):
+    pass
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_everything_pickles_and_copies(protocol):
+    same = [mx.sin, mx.grad, mx.random.uniform, mx.array.sin, compiled_here, custom_here, mx.float32, mx.cpu, mx.floating]
+    equal = [mx.Device(mx.cpu, 0), mx.default_stream(mx.cpu), mx.new_stream(mx.cpu), mx.new_thread_local_stream(mx.cpu)]
+    shown = [mx.finfo(mx.bfloat16), mx.finfo(mx.complex64), mx.iinfo(mx.uint64), mx.random.key(3), mx.random.state,
+             mx.sparse_jacobian(lambda x: x[1:] * 2)(mx.arange(4.0))]
+    for again in (lambda o: pickle.loads(pickle.dumps(o, protocol)), copy.copy, copy.deepcopy):
+        for o in same:
+            assert again(o) is o
+        for o in equal:
+            assert again(o) == o
+    for o in shown:
+        assert repr(pickle.loads(pickle.dumps(o, protocol))) == repr(o)
+    tagged = Tagged([1.0, 2.0])
+    tagged.name = "w"
+    back = pickle.loads(pickle.dumps(tagged, protocol))
+    assert type(back) is Tagged and back.name == "w" and back.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("function", [mx.grad(mx.sin), mx.compile(lambda x: x), mx.custom_function(lambda x: x)])
+def test_functions_without_a_name_do_not_pickle(function):
+    with pytest.raises(pickle.PicklingError, match="by name"):
+        pickle.dumps(function)
+    assert copy.deepcopy({"f": function})["f"] is function
+
+
+def test_sizes_pickle_as_numbers():
+    seen = []
+    f = mx.compile(lambda x: seen.append((pickle.dumps(x.shape[0]), copy.deepcopy(x.shape[0]))) or x, shapeless=True)
+    f(mx.ones((3,)))
+    assert pickle.loads(seen[0][0]) == 3
 
 
 def test_pickle_into_another_process():

@@ -8,6 +8,10 @@ import time
 import mlx.core as mx
 import pytest
 
+import interrupt_rows
+
+BOUND = 2  # seconds; an idle machine takes about 0.01
+
 
 def long_chain(x):
     """Minutes of work."""
@@ -78,3 +82,72 @@ def test_a_handler_that_returns_goes_on():
         timer.join()
         signal.signal(signal.SIGINT, previous)
     assert seen == [signal.SIGINT]
+
+
+# --- in one piece ---
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+@pytest.mark.parametrize("name", interrupt_rows.KERNELS)
+def test_a_kernel_answers(name):
+    make = interrupt_rows.KERNELS[name]()
+    y = make()
+    latency = interrupt_rows.interrupted(lambda: mx.eval(y), after=0.1)
+    if latency is None:
+        pytest.skip("the machine is too quick for this row")
+    assert latency < BOUND
+    assert mx._node_count(y) > 0  # it was not computed meanwhile
+    mx.clear_cache()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+@pytest.mark.parametrize("after", [0.05, 0.3, 1.0])
+@pytest.mark.parametrize("name", interrupt_rows.CALLS)
+def test_a_call_answers(name, after):
+    latency = interrupt_rows.interrupted(interrupt_rows.CALLS[name](), after)
+    assert latency is None or latency < BOUND
+    assert mx.grad(mx.compile(lambda x: (x * x).sum()))(mx.ones((3,))).tolist() == [2, 2, 2]
+
+
+SMALL = {
+    "matmul": lambda x: x @ x,
+    "a chain": lambda x: mx.sum(mx.exp(mx.sin(x)) * x, axis=1),
+    "sum of columns": lambda x: mx.sum(x, axis=0),
+    "argmax": lambda x: mx.argmax(x, axis=1),
+    "sort": lambda x: mx.sort(x.reshape(-1)),
+    "argsort": lambda x: mx.argsort(x.reshape(-1)),
+    "argpartition": lambda x: mx.sort(mx.argpartition(x.reshape(-1), 1000)[:1000]),
+    "cumsum": lambda x: mx.cumsum(x.reshape(-1)),
+    "cummax": lambda x: mx.cummax(x, axis=0),
+    "gather": lambda x: mx.take(x, mx.arange(1399, -1, -1), 0),
+    "scatter": lambda x: x.at[mx.array([3, 5, 3])].add(x[:3]),
+    "random": lambda x: mx.random.normal((1400, 1400), key=mx.random.key(3)),
+    "transpose": lambda x: mx.contiguous(x.T),
+    "loop": lambda x: mx.fori_loop(0, 50, lambda i, s: s * 1.01, x),
+    "Hessian": lambda x: mx.hessian(lambda v: mx.sum(mx.sin(v) * v))(x[0, :60]),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+@pytest.mark.parametrize("name", SMALL)
+def test_an_interrupted_result_is_the_same_when_it_is_computed_again(name):
+    x = mx.sin(mx.arange(1400.0 * 1400).reshape(1400, 1400))
+    mx.eval(x)
+    expected = SMALL[name](x)
+    start = time.perf_counter()
+    mx.eval(expected)
+    took = time.perf_counter() - start
+    interruptions = 0
+    for i in range(12):
+        y = SMALL[name](x)
+        if interrupt_rows.interrupted(lambda: mx.eval(y), after=max(1e-4, took * (i + 0.5) / 12)) is not None:
+            interruptions += 1
+        try:
+            again = mx.array_equal(y, expected).item()
+        except RuntimeError as error:  # an operand gave its memory to the result: said, not wrong
+            assert "overwrite" in str(error)
+            continue
+        assert again

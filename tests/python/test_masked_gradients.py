@@ -256,24 +256,24 @@ def test_idiom_under_vmap(name):
 
 
 def test_infinite_slope_is_told():
-    """Only a zero cotangent hides a slope: what a result does depend on shows."""
+    """Only a zero hides a slope: what a result does depend on shows."""
     assert mx.grad(mx.sqrt)(mx.array(0.0)).item() == np.inf
-    assert np.isnan(mx.grad(lambda x: mx.sqrt(x * x))(mx.array(0.0)).item())
+    assert np.isnan(mx.grad(lambda x: x / x)(mx.array(0.0)).item())
 
 
 @pytest.mark.parametrize("dtype", arrays.INEXACT)
 def test_products_and_quotients_of_tangents(dtype):
-    """Where the tangent is 0 so are its product and quotient, where either tangent is 0 so is the product of two; elsewhere they
-    are what the plain ops give, to the bit."""
+    """Where a factor is 0 so is the product, where the dividend is 0 or the divisor infinite so is the quotient; elsewhere they are
+    what the plain ops give, to the bit."""
     values = np.array([0.0, -0.0, 1.5, -2.0, np.inf, np.nan, 0.25] * 3)
     if dtype in arrays.COMPLEX:
         values = values + 1j * np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, -3.0] * 3)
     a, b = (arrays.to_mx(v.ravel(), dtype) for v in np.meshgrid(values, values))
-    zero = arrays.to_np(a == 0)
-    either = zero | arrays.to_np(b == 0)
+    either = arrays.to_np(a == 0) | arrays.to_np(b == 0)
+    over = arrays.to_np(a == 0) | arrays.to_np(mx.isinf(b))
     quotient = mx.vjp(lambda x: [x / mx.conjugate(b)], [mx.ones_like(b)], [a])[1][0]
     product = mx.jvp(lambda x: [mx.zero_times(a, x)], [mx.ones_like(b)], [b])[1][0]
-    for got, hidden, plain in ((quotient, zero, a / b), (product, either, b * a), (mx.zero_times(a, b), zero, a * b)):
+    for got, hidden, plain in ((quotient, over, a / b), (product, either, b * a), (mx.zero_times(a, b), either, a * b)):
         got = arrays.to_np(got)
         np.testing.assert_array_equal(got, np.where(hidden, 0, arrays.to_np(plain)).astype(got.dtype))
 
@@ -283,5 +283,5 @@ def test_the_page_on_gradients():
     test = doctest.DocTestParser().get_doctest(page.replace("```", ""), {}, "gradients.md", None, None)
     assert len(test.examples) >= 3
     said = []
-    result = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE).run(test, out=said.append)
+    result = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS).run(test, out=said.append)
     assert result.failed == 0, "".join(said)

@@ -14,7 +14,8 @@ import pytest
 
 import cases
 import growth
-import samples
+
+pytestmark = pytest.mark.usefixtures("settled_heap")
 
 X = mx.array([0.5, 1.5, -2.0, 3.0])
 M = mx.array([[1.0, 2.0], [3.0, 4.5]])

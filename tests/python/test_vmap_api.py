@@ -200,8 +200,9 @@ def test_out_axes_as_a_prefix():
     assert out[1][1].item() == 1 and type(out[1]) is list
     with pytest.raises(ValueError, match=r"out_axes does not fit.*output"):
         mx.vmap(lambda x: (x, x), out_axes=(0, 0, 0))(M)
-    with pytest.raises(ValueError, match=r"out_axes has \(0,\) where output is a single value"):
-        mx.vmap(lambda x: x, out_axes=(0,))(M)
+    with pytest.raises(ValueError, match=r"out_axes has \[0\] where output is a single value"):
+        mx.vmap(lambda x: x, out_axes=[0])(M)
+    same(mx.vmap(lambda x: x, out_axes=(1,))(M), np.array(M).T)
 
 
 def test_outputs_without_an_axis():

@@ -1,0 +1,177 @@
+// Pieces of matrix products done by our own bodies, and the blocks of operands that they and BLAS work on.
+#include "mlx_core/cpu/gemm_pieces.h"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "mlx_core/cpu/copy.h"
+#include "mlx_core/cpu/elementwise.h"
+#include "mlx_core/cpu/product_kernels.h"
+#include "mlx_core/cpu/subnormals.h"
+
+namespace mlx::core::cpu {
+
+void* product_memory(int slot, int64_t bytes) {
+  struct Block {
+    std::unique_ptr<char[]> data;
+    int64_t size = 0;
+  };
+  static thread_local Block blocks[4];
+  Block& block = blocks[slot];
+  if (block.size < bytes) {
+    block.size = 0, block.data.reset();
+    block.data.reset(new char[static_cast<size_t>(bytes + 64)]);
+    block.size = bytes;
+  }
+  auto address = reinterpret_cast<uintptr_t>(block.data.get());
+  return block.data.get() + (64 - address % 64) % 64;
+}
+
+Matrix packed_block(const Matrix& from, int64_t rows, int64_t columns, Dtype dtype, Dtype wanted, void* to) {
+  bool by_rows = from.column_stride == 1 || from.row_stride != 1;
+  int64_t lines = by_rows ? rows : columns, length = by_rows ? columns : rows;
+  int64_t line_stride = by_rows ? from.row_stride : from.column_stride;
+  int64_t item_stride = by_rows ? from.column_stride : 1;
+  auto line_of = [&](int64_t i) { return static_cast<const char*>(from.data) + i * line_stride * dtype.size(); };
+  Kernel cast = dtype == wanted ? nullptr : find_cast(dtype, wanted);
+  for (int64_t i = 0; i < lines; ++i) {
+    char* target = static_cast<char*>(to) + i * length * wanted.size();
+    const void* source = line_of(i);
+    if (item_stride != 1 && length > 1) {
+      // Gathered a stretch at a time, converted where that is wanted.
+      alignas(64) char stretch[4096];
+      int64_t most = static_cast<int64_t>(sizeof(stretch)) / dtype.size();
+      for (int64_t done = 0; done < length; done += most) {
+        int64_t count = std::min(most, length - done), shape[] = {count}, strides[] = {item_stride};
+        void* gathered = cast ? stretch : target + done * wanted.size();
+        read_strided(line_of(i) + done * item_stride * dtype.size(), shape, strides, dtype.size(), 0, count, gathered);
+        source = gathered;
+        if (cast) cast(&source, target + done * wanted.size(), count);
+      }
+    } else if (cast) {
+      cast(&source, target, length);
+    } else {
+      std::memcpy(target, source, static_cast<size_t>(length * dtype.size()));
+    }
+  }
+  return by_rows ? Matrix{to, columns, 1} : Matrix{to, 1, rows};
+}
+
+namespace {
+
+// Terms added up before they join the sum: fewer roundings on a way, and blocks that fit into the cache. Bits depend
+// on these numbers.
+constexpr int64_t tile_terms = 256;
+constexpr int64_t vector_terms = 16384, half_vector_terms = 1024;
+
+Matrix transposed(const Matrix& m) { return {m.data, m.column_stride, m.row_stride}; }
+
+// A scope for bodies of this dtype.
+struct Mode {
+  explicit Mode(Dtype dtype) {
+    if (dtype.is_inexact()) flush.emplace();
+  }
+  std::optional<FlushSubnormals> flush;
+};
+
+} // namespace
+
+void narrow_rows(const Product& p, const Piece& at, Dtype wide, const char* results) {
+  Kernel narrow = find_cast(wide, p.dtype);
+  for (int64_t i = 0; i < at.rows; ++i) {
+    const void* row = results + i * at.columns * wide.size();
+    narrow(&row, p.out + ((at.row + i) * p.n + at.column) * p.dtype.size(), at.columns);
+  }
+}
+
+void tile_piece(const Product& p, Piece at) {
+  Dtype dtype = multiplied_dtype(p.dtype);
+  bool widened = dtype != p.dtype;
+  const ProductKernels& kernels = product_kernels(dtype);
+  int64_t size = dtype.size(), rows = at.rows, columns = at.columns;
+  Matrix a = offset(p.a, at.row * p.a.row_stride, p.dtype), b = offset(p.b, at.column * p.b.column_stride, p.dtype);
+  char* out = p.out + (at.row * p.n + at.column) * size;
+  int64_t out_row = p.n, out_column = 1;
+  if (widened) {
+    out = static_cast<char*>(product_memory(2, rows * columns * size));
+    out_row = columns;
+  }
+  if (b.column_stride != 1 && columns > rows && rows < kernels.width && !dtype.is_complex()) {
+    // (a b)' = b' a': the few rows of a are put in order instead of the many columns of b. A product of complex numbers
+    // rounds differently when its factors change places.
+    std::swap(a, b), std::swap(rows, columns), std::swap(out_row, out_column);
+    a = transposed(a), b = transposed(b);
+  }
+  int64_t whole = columns / kernels.width * kernels.width, tail = columns - whole;
+  alignas(64) char small[4096];
+  for (int64_t first = 0; first < p.k; first += tile_terms) {
+    int64_t k = std::min(tile_terms, p.k - first);
+    Matrix left = offset(a, first * a.column_stride, p.dtype), right = offset(b, first * b.row_stride, p.dtype);
+    if (widened || (columns > kernels.width && rows * k * size > (int64_t{1} << 16))) {
+      left = packed_block(left, rows, k, p.dtype, dtype, product_memory(0, rows * k * size));
+    }
+    if (widened) right = packed_block(right, k, columns, p.dtype, dtype, product_memory(3, k * columns * size));
+    // Few rows, or a small b without gaps: b is read where it lies, but for its last panel.
+    bool in_place = right.column_stride == 1 &&
+                    (rows <= 16 || (right.row_stride <= 2 * columns && k * columns * size <= (int64_t{1} << 16)));
+    int64_t row_stride = in_place ? right.row_stride : kernels.width;
+    int64_t panel_stride = in_place ? kernels.width : kernels.width * k;
+    const void* rest = nullptr;
+    if (!in_place) {
+      void* panels = product_memory(1, k * (whole + kernels.width) * size);
+      kernels.pack(k, columns, right.data, right.row_stride, right.column_stride, panels);
+      right.data = panels;
+    } else if (tail != 0 && !kernels.reads_tail) {
+      int64_t bytes = k * kernels.width * size;
+      void* panel = bytes <= static_cast<int64_t>(sizeof(small)) ? small : product_memory(1, bytes);
+      kernels.pack(k, tail, static_cast<const char*>(right.data) + whole * size, right.row_stride, 1, panel);
+      rest = panel;
+    }
+    Mode mode(dtype);
+    kernels.tiles(rows, columns, k, left.data, left.row_stride, left.column_stride, right.data, row_stride,
+        panel_stride, rest, out, out_row, out_column, first > 0);
+  }
+  if (widened) narrow_rows(p, at, dtype, out);
+}
+
+void vector_piece(const Product& p, Piece at) {
+  Dtype dtype = multiplied_dtype(p.dtype);
+  bool widened = dtype != p.dtype;
+  const ProductKernels& kernels = product_kernels(dtype);
+  int64_t size = dtype.size(), rows = at.rows * at.columns;
+  // A row times a matrix is that matrix, transposed, times a column.
+  Matrix matrix = p.n == 1 ? offset(p.a, at.row * p.a.row_stride, p.dtype)
+                           : transposed(offset(p.b, at.column * p.b.column_stride, p.dtype));
+  Matrix x = p.n == 1 ? p.b : transposed(p.a);
+  char* out = p.out + (at.row * p.n + at.column) * size;
+  if (widened) out = static_cast<char*>(product_memory(2, rows * size));
+  int64_t most = widened ? half_vector_terms : vector_terms;
+  for (int64_t first = 0; first < p.k; first += most) {
+    int64_t k = std::min(most, p.k - first);
+    Matrix factor = offset(x, first * x.row_stride, p.dtype),
+           block = offset(matrix, first * matrix.column_stride, p.dtype);
+    if (widened || factor.row_stride != 1) {
+      factor = packed_block({factor.data, 0, factor.row_stride}, 1, k, p.dtype, dtype, product_memory(0, k * size));
+    }
+    bool by_rows = block.column_stride == 1, by_columns = !by_rows && block.row_stride == 1;
+    bool copied = widened || !(by_rows || by_columns);
+    int64_t step = copied ? std::max<int64_t>(1, 65536 / k) : rows;
+    for (int64_t i = 0; i < rows; i += step) {
+      int64_t count = std::min(step, rows - i);
+      Matrix part = offset(block, i * block.row_stride, p.dtype);
+      if (copied) part = packed_block(part, count, k, p.dtype, dtype, product_memory(1, count * k * size));
+      Mode mode(dtype);
+      if (part.column_stride == 1) {
+        kernels.dots(count, k, part.data, part.row_stride, factor.data, out + i * size, first > 0);
+      } else {
+        kernels.columns(count, k, part.data, part.column_stride, factor.data, out + i * size, first > 0);
+      }
+    }
+  }
+  if (widened) narrow_rows(p, at, dtype, out);
+}
+
+} // namespace mlx::core::cpu

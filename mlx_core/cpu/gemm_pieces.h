@@ -1,0 +1,46 @@
+// The pieces that gemm() cuts a product into, each done by one thread: with BLAS where it is large, with our own bodies
+// where it is not or one of the operands is a vector.
+#pragma once
+
+#include "mlx_core/cpu/gemm.h"
+
+namespace mlx::core::cpu {
+
+struct Product {
+  Dtype dtype;
+  int64_t m, n, k;
+  Matrix a, b;
+  char* out; // row-major (m, n)
+};
+
+// Rows [row, row + rows) and columns [column, column + columns) of the output.
+struct Piece {
+  int64_t row, column, rows, columns;
+};
+
+// What elements are converted to before they are multiplied: float32 for the 16-bit floats, 16 bits for 8-bit integers.
+inline Dtype multiplied_dtype(Dtype dtype) {
+  if (dtype == float16 || dtype == bfloat16) return float32;
+  return dtype == int8 ? int16 : dtype == uint8 ? uint16 : dtype;
+}
+
+void tile_piece(const Product& product, Piece piece);
+void vector_piece(const Product& product, Piece piece); // m or n is 1; floating or complex
+void blas_piece(const Product& product, Piece piece);   // floating or complex, not small
+
+// The least number of multiplications in a piece that BLAS gets. OpenBLAS turns larger pieces into one layout of its
+// own first, and from there on does not know how they lay; smaller ones it may read in place, with bodies that differ.
+constexpr int64_t blas_piece_work = int64_t{1} << 23;
+constexpr int64_t blas_side = 48; // and its least rows, columns and terms
+
+// A block of a matrix in memory of its own, without gaps: in the dtype asked for, its rows one after another, or its
+// columns if those were consecutive before.
+Matrix packed_block(const Matrix& from, int64_t rows, int64_t columns, Dtype dtype, Dtype wanted, void* to);
+
+// The output's piece from consecutive rows of results of another dtype, rounded.
+void narrow_rows(const Product& product, const Piece& piece, Dtype wide, const char* results);
+
+// Memory of the calling thread, kept for its next product; `slot` tells blocks in use at the same time apart.
+void* product_memory(int slot, int64_t bytes);
+
+} // namespace mlx::core::cpu

@@ -1,0 +1,476 @@
+// Bodies of matrix products, compiled once per instruction set. Included by product_*.cpp through hwy/foreach_target.h.
+
+// Per-target include guard
+#if defined(MLX_CPU_PRODUCT_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef MLX_CPU_PRODUCT_INL_H
+#undef MLX_CPU_PRODUCT_INL_H
+#else
+#define MLX_CPU_PRODUCT_INL_H
+#endif
+
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <complex>
+#include <cstring>
+#include <type_traits>
+
+#include "mlx_core/cpu/product_kernels.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace mlx::core::cpu {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// x86 with AVX-512 and ARM have 32 vector registers, the others 16.
+constexpr bool many_registers = HWY_ARCH_ARM_A64 || (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3);
+
+// Whether a vector of T can be read and written in part without touching the memory beyond.
+template <typename T>
+constexpr bool has_masks =
+    std::is_arithmetic_v<T> && sizeof(T) >= 4 && (HWY_ARCH_X86 && (HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3));
+
+// ---- arithmetic: how elements are loaded, multiplied and added ----
+// Element: in memory. Value: a vector of them in registers. `rows` and `vectors`: the shape of a tile that fits into
+// the registers. A value times one of another row is multiply_add(spread(a), load(b), sum).
+
+// The upper half of the lanes added to the lower half, until one is left.
+template <class D, class V>
+HWY_INLINE hn::TFromD<D> fold_halves(D d, V v) {
+  if constexpr (hn::MaxLanes(d) == 1) {
+    return hn::GetLane(v);
+  } else {
+#if HWY_TARGET != HWY_SCALAR
+    const hn::Half<D> half;
+    return fold_halves(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+#endif
+  }
+}
+
+template <typename T>
+struct RealProduct {
+  using Element = T;
+  using D = hn::ScalableTag<T>;
+  using Value = hn::Vec<D>;
+  static constexpr int lanes = hn::MaxLanes(D());
+  static constexpr int rows = many_registers ? 8 : 6, vectors = 2;
+  static HWY_INLINE Value zero() { return hn::Zero(D()); }
+  static HWY_INLINE Value spread(const T* p) { return hn::Set(D(), *p); }
+  static HWY_INLINE Value load(const T* p) { return hn::LoadU(D(), p); }
+  static HWY_INLINE void store(Value v, T* p) { hn::StoreU(v, D(), p); }
+  static HWY_INLINE Value add(Value a, Value b) { return hn::Add(a, b); }
+  static HWY_INLINE Value multiply_add(Value a, Value b, Value sum) { return hn::MulAdd(a, b, sum); }
+  static HWY_INLINE T folded(Value v) { return fold_halves(D(), v); }
+};
+
+// Real and imaginary parts in vectors of their own.
+template <typename R>
+struct ComplexProduct {
+  using Element = std::complex<R>;
+  using D = hn::ScalableTag<R>;
+  struct Value {
+    hn::Vec<D> re, im;
+  };
+  static constexpr int lanes = hn::MaxLanes(D());
+  static constexpr int rows = many_registers ? 8 : 4, vectors = 1;
+  static HWY_INLINE Value zero() { return {hn::Zero(D()), hn::Zero(D())}; }
+  static HWY_INLINE Value spread(const Element* p) {
+    auto* parts = reinterpret_cast<const R*>(p);
+    return {hn::Set(D(), parts[0]), hn::Set(D(), parts[1])};
+  }
+  static HWY_INLINE Value load(const Element* p) {
+#if HWY_TARGET == HWY_SCALAR
+    return spread(p);
+#else
+    Value v;
+    hn::LoadInterleaved2(D(), reinterpret_cast<const R*>(p), v.re, v.im);
+    return v;
+#endif
+  }
+  static HWY_INLINE void store(Value v, Element* p) {
+    auto* parts = reinterpret_cast<R*>(p);
+#if HWY_TARGET != HWY_SCALAR
+    hn::StoreInterleaved2(v.re, v.im, D(), parts);
+#else
+    parts[0] = hn::GetLane(v.re), parts[1] = hn::GetLane(v.im);
+#endif
+  }
+  static HWY_INLINE Value add(Value a, Value b) { return {hn::Add(a.re, b.re), hn::Add(a.im, b.im)}; }
+  static HWY_INLINE Element folded(Value v) { return {fold_halves(D(), v.re), fold_halves(D(), v.im)}; }
+  static HWY_INLINE Value multiply_add(Value a, Value b, Value sum) {
+    return {hn::NegMulAdd(a.im, b.im, hn::MulAdd(a.re, b.re, sum.re)),
+        hn::MulAdd(a.im, b.re, hn::MulAdd(a.re, b.im, sum.im))};
+  }
+};
+
+// Modulo 2^n, signed or not.
+template <typename T>
+struct ModularProduct : RealProduct<T> {
+  using typename RealProduct<T>::D;
+  using typename RealProduct<T>::Value;
+  static constexpr int rows = many_registers ? 8 : 4;
+  static HWY_INLINE Value multiply_add(Value a, Value b, Value sum) {
+    if constexpr (sizeof(T) < 8) {
+      return hn::Add(hn::Mul(a, b), sum);
+    } else {
+#if HWY_ARCH_X86 && HWY_TARGET == HWY_AVX3
+      return hn::Add(Value{_mm512_mullo_epi64(a.raw, b.raw)}, sum);
+#elif HWY_TARGET == HWY_SCALAR
+      return hn::Add(hn::Set(D(), hn::GetLane(a) * hn::GetLane(b)), sum);
+#else // halves of 32 bits: the product of the upper ones is beyond 2^64
+      const hn::Repartition<uint32_t, D> d;
+      auto lower = [&](Value v) { return hn::BitCast(d, v); };
+      auto upper = [&](Value v) { return hn::BitCast(d, hn::ShiftRight<32>(v)); };
+      Value cross = hn::Add(hn::MulEven(upper(a), lower(b)), hn::MulEven(lower(a), upper(b)));
+      return hn::Add(hn::Add(hn::MulEven(lower(a), lower(b)), hn::ShiftLeft<32>(cross)), sum);
+#endif
+    }
+  }
+};
+
+// Bools: whether any pair is true in both.
+struct AnyProduct : RealProduct<uint8_t> {
+  static constexpr int rows = many_registers ? 8 : 4;
+  static HWY_INLINE Value add(Value a, Value b) { return hn::Or(a, b); }
+  static HWY_INLINE Value multiply_add(Value a, Value b, Value sum) { return hn::Or(hn::And(a, b), sum); }
+};
+
+// ---- matrices ----
+
+template <class P>
+struct MatrixBodies {
+  using T = typename P::Element;
+  using V = typename P::Value;
+  static constexpr int N = P::lanes, width = N * P::vectors;
+
+  struct Target {
+    T* data;
+    int64_t row, column;
+    bool add;
+  };
+
+  // R rows times W vectors of columns, of which `columns` exist; `masked` reads no more than these.
+  template <int R, int W, bool masked>
+  static HWY_INLINE void tile(int64_t k, const T* HWY_RESTRICT a, int64_t a_row, int64_t a_column,
+      const T* HWY_RESTRICT b, int64_t b_row, const Target& c, int columns) {
+    V sum[R][W];
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 4
+      for (int j = 0; j < W; ++j) sum[i][j] = P::zero();
+    }
+    const T* row[R];
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) row[i] = a + i * a_row;
+    [[maybe_unused]] const auto rest = static_cast<size_t>(columns - (W - 1) * N);
+    for (int64_t p = 0, at = 0; p < k; ++p, at += a_column, b += b_row) {
+      V right[W];
+      if constexpr (masked) {
+#pragma GCC unroll 4
+        for (int j = 0; j < W - 1; ++j) right[j] = P::load(b + j * N);
+        right[W - 1] = hn::MaskedLoad(hn::FirstN(typename P::D(), rest), typename P::D(), b + (W - 1) * N);
+      } else {
+#pragma GCC unroll 4
+        for (int j = 0; j < W; ++j) right[j] = P::load(b + j * N);
+      }
+#pragma GCC unroll 16
+      for (int i = 0; i < R; ++i) {
+        V left = P::spread(row[i] + at);
+#pragma GCC unroll 4
+        for (int j = 0; j < W; ++j) sum[i][j] = P::multiply_add(left, right[j], sum[i][j]);
+      }
+    }
+    if (columns == W * N && c.column == 1) {
+#pragma GCC unroll 16
+      for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 4
+        for (int j = 0; j < W; ++j) {
+          T* to = c.data + i * c.row + j * N;
+          P::store(c.add ? P::add(sum[i][j], P::load(to)) : sum[i][j], to);
+        }
+      }
+      return;
+    }
+    if constexpr (has_masks<T>) {
+      if (c.column == 1) {
+        const typename P::D d;
+        const auto mask = hn::FirstN(d, rest);
+#pragma GCC unroll 16
+        for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 4
+          for (int j = 0; j < W - 1; ++j) {
+            T* to = c.data + i * c.row + j * N;
+            P::store(c.add ? P::add(sum[i][j], P::load(to)) : sum[i][j], to);
+          }
+          T* to = c.data + i * c.row + (W - 1) * N;
+          V last = sum[i][W - 1];
+          hn::BlendedStore(c.add ? P::add(last, hn::MaskedLoad(mask, d, to)) : last, mask, d, to);
+        }
+        return;
+      }
+    }
+    // What sticks out is computed and dropped; sums already in c come in and go out through a whole tile.
+    HWY_ALIGN T part[R][W * N];
+    if (c.add) {
+      std::memset(static_cast<void*>(part), 0, sizeof(part));
+      for (int i = 0; i < R; ++i) {
+        for (int j = 0; j < columns; ++j) part[i][j] = c.data[i * c.row + j * c.column];
+      }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 4
+      for (int j = 0; j < W; ++j) {
+        T* to = part[i] + j * N;
+        P::store(c.add ? P::add(sum[i][j], P::load(to)) : sum[i][j], to);
+      }
+    }
+    for (int i = 0; i < R; ++i) {
+      for (int j = 0; j < columns; ++j) c.data[i * c.row + j * c.column] = part[i][j];
+    }
+  }
+
+  // All rows of one panel.
+  template <int W, bool masked>
+  static HWY_NOINLINE void panel(int64_t m, int64_t k, const T* a, int64_t a_row, int64_t a_column, const T* b,
+      int64_t b_row, Target c, int columns) {
+    auto down = [&](int64_t rows) { a += rows * a_row, c.data += rows * c.row, m -= rows; };
+    for (; m >= P::rows; down(P::rows)) tile<P::rows, W, masked>(k, a, a_row, a_column, b, b_row, c, columns);
+    if (m >= 4) tile<4, W, masked>(k, a, a_row, a_column, b, b_row, c, columns), down(4);
+    if (m >= 2) tile<2, W, masked>(k, a, a_row, a_column, b, b_row, c, columns), down(2);
+    if (m >= 1) tile<1, W, masked>(k, a, a_row, a_column, b, b_row, c, columns);
+  }
+
+  static void tiles(int64_t m, int64_t n, int64_t k, const void* a, int64_t a_row, int64_t a_column, const void* b,
+      int64_t b_row, int64_t panel_stride, const void* tail, void* c, int64_t c_row, int64_t c_column, bool add) {
+    for (int64_t j = 0; j < n; j += width) {
+      int columns = static_cast<int>(std::min<int64_t>(width, n - j));
+      const T* from = static_cast<const T*>(b) + j / width * panel_stride;
+      int64_t row = b_row;
+      if (columns < width && tail) from = static_cast<const T*>(tail), row = width;
+      Target to{static_cast<T*>(c) + j * c_column, c_row, c_column, add};
+      auto* left = static_cast<const T*>(a);
+      auto run = [&](auto body) HWY_ATTR { body(m, k, left, a_row, a_column, from, row, to, columns); };
+      if constexpr (has_masks<T>) {
+        if (columns < width && !tail) {
+          columns <= N ? run(panel<1, true>) : run(panel<P::vectors, true>);
+          continue;
+        }
+      }
+      columns <= N ? run(panel<1, false>) : run(panel<P::vectors, false>);
+    }
+  }
+
+  static void pack(int64_t k, int64_t n, const void* b, int64_t b_row, int64_t b_column, void* to_data) {
+    auto* from = static_cast<const T*>(b);
+    auto* to = static_cast<T*>(to_data);
+    for (int64_t j = 0; j < n; j += width, from += width * b_column, to += k * width) {
+      int64_t columns = std::min<int64_t>(width, n - j);
+      if (columns < width) std::memset(static_cast<void*>(to), 0, static_cast<size_t>(k * width) * sizeof(T));
+      if (b_column == 1) {
+        for (int64_t p = 0; p < k; ++p) {
+          if (columns == width)
+            std::memcpy(static_cast<void*>(to + p * width), from + p * b_row, width * sizeof(T));
+          else if (columns > 8)
+            std::copy_n(from + p * b_row, columns, to + p * width);
+          else // not worth a call
+            for (int64_t c = 0; c < columns; ++c) to[p * width + c] = from[p * b_row + c];
+        }
+      } else {
+        pack_across(k, columns, from, b_row, b_column, to);
+      }
+    }
+  }
+
+  // One panel of a matrix whose columns are consecutive, or nothing is: blocks are turned in registers where they can.
+  static void pack_across(int64_t k, int64_t columns, const T* from, int64_t b_row, int64_t b_column, T* to) {
+    int64_t j = 0;
+#if HWY_TARGET != HWY_SCALAR
+    if constexpr (sizeof(T) == 4 && std::is_arithmetic_v<T>) {
+      const hn::FixedTag<uint32_t, 4> d;
+      const hn::FixedTag<uint64_t, 2> pairs;
+      for (; b_row == 1 && j + 4 <= columns; j += 4) {
+        auto* source = reinterpret_cast<const uint32_t*>(from + j * b_column);
+        auto* target = reinterpret_cast<uint32_t*>(to + j);
+        int64_t p = 0;
+        for (; p + 4 <= k; p += 4) {
+          auto r0 = hn::LoadU(d, source + p), r1 = hn::LoadU(d, source + b_column + p);
+          auto r2 = hn::LoadU(d, source + 2 * b_column + p), r3 = hn::LoadU(d, source + 3 * b_column + p);
+          auto l01 = hn::BitCast(pairs, hn::InterleaveLower(d, r0, r1));
+          auto l23 = hn::BitCast(pairs, hn::InterleaveLower(d, r2, r3));
+          auto u01 = hn::BitCast(pairs, hn::InterleaveUpper(d, r0, r1));
+          auto u23 = hn::BitCast(pairs, hn::InterleaveUpper(d, r2, r3));
+          hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, l01, l23)), d, target + p * width);
+          hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, l01, l23)), d, target + (p + 1) * width);
+          hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, u01, u23)), d, target + (p + 2) * width);
+          hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, u01, u23)), d, target + (p + 3) * width);
+        }
+        for (; p < k; ++p) {
+          for (int64_t i = 0; i < 4; ++i) target[p * width + i] = source[i * b_column + p];
+        }
+      }
+    } else if constexpr (sizeof(T) == 8) {
+      const hn::FixedTag<uint64_t, 2> d;
+      for (; b_row == 1 && j + 2 <= columns; j += 2) {
+        auto* source = reinterpret_cast<const uint64_t*>(from + j * b_column);
+        auto* target = reinterpret_cast<uint64_t*>(to + j);
+        int64_t p = 0;
+        for (; p + 2 <= k; p += 2) {
+          auto r0 = hn::LoadU(d, source + p), r1 = hn::LoadU(d, source + b_column + p);
+          hn::StoreU(hn::InterleaveLower(d, r0, r1), d, target + p * width);
+          hn::StoreU(hn::InterleaveUpper(d, r0, r1), d, target + (p + 1) * width);
+        }
+        for (; p < k; ++p) {
+          for (int64_t i = 0; i < 2; ++i) target[p * width + i] = source[i * b_column + p];
+        }
+      }
+    }
+#endif
+    for (; j < columns; ++j) {
+      for (int64_t p = 0; p < k; ++p) to[p * width + j] = from[p * b_row + j * b_column];
+    }
+  }
+};
+
+// ---- a matrix and a vector ----
+
+template <class P>
+struct VectorBodies {
+  using T = typename P::Element;
+  using V = typename P::Value;
+  static constexpr int N = P::lanes;
+  static constexpr int lanes = 128 / static_cast<int>(sizeof(T)); // partial sums of an element
+  static constexpr int W = lanes / N;                             // vectors that they make
+  static_assert(lanes % N == 0);
+
+  template <int R>
+  static HWY_INLINE void some_dots(
+      int64_t k, const T* HWY_RESTRICT a, int64_t a_stride, const T* HWY_RESTRICT x, T* out, bool add) {
+    V sum[R][W];
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 32
+      for (int j = 0; j < W; ++j) sum[i][j] = P::zero();
+    }
+    auto step = [&](auto left, const T* right) HWY_ATTR {
+#pragma GCC unroll 32
+      for (int j = 0; j < W; ++j) {
+        V v = P::load(right + j * N);
+#pragma GCC unroll 8
+        for (int i = 0; i < R; ++i) sum[i][j] = P::multiply_add(P::load(left(i) + j * N), v, sum[i][j]);
+      }
+    };
+    int64_t p = 0;
+    for (; p + lanes <= k; p += lanes) step([&](int i) HWY_ATTR { return a + i * a_stride + p; }, x + p);
+    if (p < k) { // zeros add nothing
+      HWY_ALIGN T left[R][lanes] = {};
+      HWY_ALIGN T right[lanes] = {};
+      for (int i = 0; i < R; ++i) std::copy_n(a + i * a_stride + p, k - p, left[i]);
+      std::copy_n(x + p, k - p, right);
+      step([&](int i) HWY_ATTR { return left[i]; }, right);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 8
+      for (int half = W / 2; half > 0; half /= 2) {
+#pragma GCC unroll 16
+        for (int j = 0; j < half; ++j) sum[i][j] = P::add(sum[i][j], sum[i][j + half]);
+      }
+      T result = P::folded(sum[i][0]);
+      out[i] = add ? result + out[i] : result;
+    }
+  }
+
+  static void dots(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add) {
+    auto* left = static_cast<const T*>(a);
+    auto* right = static_cast<const T*>(x);
+    auto* to = static_cast<T*>(out);
+    constexpr int R = std::max(1, std::min(8, (many_registers ? 16 : 8) / W));
+    int64_t i = 0;
+    for (; i + R <= rows; i += R) some_dots<R>(k, left + i * a_stride, a_stride, right, to + i, add);
+    for (; i < rows; ++i) some_dots<1>(k, left + i * a_stride, a_stride, right, to + i, add);
+  }
+
+  // The partial sums of a block of rows lie side by side, lane by lane. Columns p, p + lanes, ... of one lane are added
+  // C at a time, so that their sums are read and written once.
+  template <int C, bool first>
+  static HWY_INLINE void some_columns(
+      int64_t rows, const T* HWY_RESTRICT a, int64_t a_stride, const T* HWY_RESTRICT x, T* HWY_RESTRICT sums) {
+    V factor[C];
+#pragma GCC unroll 4
+    for (int c = 0; c < C; ++c) factor[c] = P::spread(x + c * lanes);
+    int64_t apart = lanes * a_stride;
+    auto step = [&](const T* from, int64_t stride, T* to) HWY_ATTR {
+      V sum = first ? P::zero() : P::load(to);
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c) sum = P::multiply_add(P::load(from + c * stride), factor[c], sum);
+      P::store(sum, to);
+    };
+    int64_t i = 0;
+    for (; i + N <= rows; i += N) step(a + i, apart, sums + i);
+    if (i < rows) {
+      HWY_ALIGN T part[C * N] = {};
+      for (int c = 0; c < C; ++c) std::copy_n(a + i + c * apart, rows - i, part + c * N);
+      step(part, N, sums + i);
+    }
+  }
+
+  static void columns(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add) {
+    constexpr int64_t most = 256;
+    auto* right = static_cast<const T*>(x);
+    HWY_ALIGN T sums[lanes * most];
+    for (int64_t start = 0; start < rows; start += most) {
+      int64_t count = std::min(most, rows - start), pitch = (count + N - 1) / N * N;
+      auto* left = static_cast<const T*>(a) + start;
+      auto lane_by_lane = [&](int64_t p, int64_t length, auto body) HWY_ATTR {
+        for (int64_t l = 0; l < length; ++l) {
+          body(count, left + (p + l) * a_stride, a_stride, right + p + l, sums + l * pitch);
+        }
+      };
+      int64_t p = std::min<int64_t>(k, lanes);
+      if (k >= 4 * lanes) {
+        lane_by_lane(0, lanes, some_columns<4, true>);
+        p = 4 * lanes;
+      } else if (k >= 2 * lanes) {
+        lane_by_lane(0, lanes, some_columns<2, true>);
+        p = 2 * lanes;
+      } else {
+        lane_by_lane(0, p, some_columns<1, true>);
+        std::fill_n(sums + p * pitch, (lanes - p) * pitch, T(0));
+      }
+      for (; p + 4 * lanes <= k; p += 4 * lanes) lane_by_lane(p, lanes, some_columns<4, false>);
+      for (; p + 2 * lanes <= k; p += 2 * lanes) lane_by_lane(p, lanes, some_columns<2, false>);
+      for (; p < k; p += lanes) lane_by_lane(p, std::min<int64_t>(lanes, k - p), some_columns<1, false>);
+      for (int half = lanes / 2; half > 0; half /= 2) {
+        for (int64_t i = 0; i < half * pitch; i += N) {
+          P::store(P::add(P::load(sums + i), P::load(sums + i + half * pitch)), sums + i);
+        }
+      }
+      auto* to = static_cast<T*>(out) + start;
+      for (int64_t i = 0; i < count; ++i) to[i] = add ? sums[i] + to[i] : sums[i];
+    }
+  }
+};
+
+template <class P>
+const ProductKernels& real_or_complex_kernels() {
+  using M = MatrixBodies<P>;
+  using V = VectorBodies<P>;
+  static constexpr ProductKernels all{static_cast<int>(sizeof(typename P::Element)), M::width,
+      has_masks<typename P::Element>, &M::tiles, &M::pack, &V::dots, &V::columns};
+  return all;
+}
+
+template <class P>
+const ProductKernels& exact_kernels() {
+  using M = MatrixBodies<P>;
+  static constexpr ProductKernels all{static_cast<int>(sizeof(typename P::Element)), M::width,
+      has_masks<typename P::Element>, &M::tiles, &M::pack, nullptr, nullptr};
+  return all;
+}
+
+} // namespace HWY_NAMESPACE
+} // namespace mlx::core::cpu
+HWY_AFTER_NAMESPACE();
+
+#endif // per-target include guard

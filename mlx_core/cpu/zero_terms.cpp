@@ -1,0 +1,206 @@
+// The NaN of a matrix product, found and computed again without the terms that have a factor 0.
+#include "mlx_core/cpu/zero_terms.h"
+
+#include <algorithm>
+#include <cmath>
+#include <complex>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "mlx_core/cpu/dispatch.h"
+#include "mlx_core/cpu/thread_pool.h"
+
+namespace mlx::core::cpu {
+
+namespace {
+
+constexpr int64_t task_elements = 1 << 15;
+
+// The real numbers that an element consists of, in a form that can be compared: those of 16 bits as their bits, which
+// are above those of infinity in what is NaN.
+template <typename T>
+struct Real {
+  using Number = T;
+  using Mask = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+  static constexpr T infinity = std::numeric_limits<T>::infinity();
+  static Number magnitude(T x) { return std::abs(x); }
+};
+template <>
+struct Real<float16_t> {
+  using Number = int16_t;
+  using Mask = int16_t;
+  static constexpr Number infinity = 0x7c00;
+  static Number magnitude(Number x) { return static_cast<Number>(x & 0x7fff); }
+};
+template <>
+struct Real<bfloat16_t> : Real<float16_t> {
+  static constexpr Number infinity = 0x7f80;
+};
+template <>
+struct Real<complex64_t> : Real<float> {};
+template <>
+struct Real<complex128_t> : Real<double> {};
+
+// Whether one of `count` adjacent elements is not below (not at most, for `and_equal`) infinity. Sixteen at a time,
+// which the compiler makes vectors of.
+template <bool and_equal, typename T>
+bool any_beyond(const T* data, int64_t count) {
+  using R = Real<T>;
+  using Number = typename R::Number;
+  using Mask = typename R::Mask;
+  auto beyond = [](Number x) {
+    Number magnitude = R::magnitude(x);
+    return static_cast<Mask>(!(and_equal ? magnitude <= R::infinity : magnitude < R::infinity));
+  };
+  constexpr int width = 16;
+  const char* at = reinterpret_cast<const char*>(data);
+  int64_t numbers = count * static_cast<int64_t>(sizeof(T) / sizeof(Number)), i = 0;
+  Mask any[width] = {};
+  for (; i + width <= numbers; i += width, at += width * sizeof(Number)) {
+    Number x[width];
+    std::memcpy(x, at, sizeof x);
+    for (int l = 0; l < width; ++l) {
+      any[l] |= beyond(x[l]);
+    }
+  }
+  for (; i < numbers; ++i, at += sizeof(Number)) {
+    Number x;
+    std::memcpy(&x, at, sizeof x);
+    any[0] |= beyond(x);
+  }
+  return std::any_of(any, any + width, [](Mask m) { return m != 0; });
+}
+
+template <typename T>
+bool has_nan(const T* data, int64_t count) {
+  return any_beyond<true>(data, count);
+}
+
+template <typename T>
+bool all_finite(const Matrix& m, int64_t rows, int64_t columns) {
+  bool by_rows = m.column_stride == 1;
+  int64_t lines = by_rows ? rows : columns, length = by_rows ? columns : rows;
+  int64_t stride = by_rows ? m.row_stride : m.column_stride;
+  const T* data = static_cast<const T*>(m.data);
+  if (stride == length) { // no gaps
+    length *= lines;
+    lines = 1;
+  }
+  for (int64_t i = 0; i < lines; ++i) {
+    if (any_beyond<false>(data + i * stride, length)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+template <typename T>
+struct Product {
+  // Sums are kept in double, also of those that are multiplied in float32.
+  using C = std::conditional_t<is_complex<T>, complex128_t, double>;
+  int64_t m, n, k;
+  Matrix a, b;
+  T* out;
+
+  static C wide(T x) {
+    if constexpr (is_half<T>) {
+      return static_cast<double>(static_cast<float>(x));
+    } else {
+      return C(x);
+    }
+  }
+  static T narrow(C x) {
+    if constexpr (is_half<T>) {
+      return T(static_cast<float>(x));
+    } else {
+      return T(x);
+    }
+  }
+  static bool lost(C x) { // nothing that is added changes it
+    if constexpr (is_complex<T>) {
+      return x.real() != x.real() && x.imag() != x.imag();
+    } else {
+      return x != x;
+    }
+  }
+
+  // Rows [from, to). By columns, so that the one of b is read once for all elements of it that are NaN.
+  void mend(int64_t from, int64_t to) const {
+    if (!has_nan(out + from * n, (to - from) * n)) {
+      return;
+    }
+    std::vector<char> bad;
+    for (int64_t i = from; i < to; ++i) {
+      if (!has_nan(out + i * n, n)) {
+        continue;
+      }
+      bad.resize(static_cast<size_t>(n));
+      for (int64_t j = 0; j < n; ++j) {
+        bad[static_cast<size_t>(j)] |= static_cast<char>(has_nan(out + i * n + j, 1));
+      }
+    }
+    std::vector<C> column(static_cast<size_t>(k));
+    const T *left = static_cast<const T*>(a.data), *right = static_cast<const T*>(b.data);
+    for (int64_t j = 0; j < n; ++j) {
+      if (!bad[static_cast<size_t>(j)]) {
+        continue;
+      }
+      for (int64_t l = 0; l < k; ++l) {
+        column[static_cast<size_t>(l)] = wide(right[l * b.row_stride + j * b.column_stride]);
+      }
+      for (int64_t i = from; i < to; ++i) {
+        if (has_nan(out + i * n + j, 1)) {
+          out[i * n + j] = narrow(dot(left + i * a.row_stride, column));
+        }
+      }
+    }
+  }
+  C dot(const T* row, const std::vector<C>& column) const {
+    C sum = 0;
+    for (int64_t l = 0; l < k && !lost(sum); ++l) {
+      C x = wide(row[l * a.column_stride]), y = column[static_cast<size_t>(l)];
+      if (x != C(0) && y != C(0)) {
+        if constexpr (is_complex<T>) { // as the elementwise kernels multiply, without the library's care for infinities
+          sum += C(x.real() * y.real() - x.imag() * y.imag(), x.real() * y.imag() + x.imag() * y.real());
+        } else {
+          sum += x * y;
+        }
+      }
+    }
+    return sum;
+  }
+};
+
+} // namespace
+
+void leave_out_zero_terms(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride,
+    Matrix b, int64_t b_batch_stride, void* out, int64_t out_batch_stride) {
+  if (batch == 0 || m == 0 || n == 0 || k == 0) {
+    return;
+  }
+  with_inexact_type(dtype, [&]<typename T>(std::type_identity<T>) {
+    int64_t of_a = a_batch_stride == 0 ? 1 : batch, of_b = b_batch_stride == 0 ? 1 : batch;
+    if (of_a * m * k + of_b * k * n < batch * m * n) {
+      bool finite = true;
+      for (int64_t i = 0; i < of_a && finite; ++i) {
+        finite = all_finite<T>(offset(a, i * a_batch_stride, dtype), m, k);
+      }
+      for (int64_t i = 0; i < of_b && finite; ++i) {
+        finite = all_finite<T>(offset(b, i * b_batch_stride, dtype), k, n);
+      }
+      if (finite) {
+        return;
+      }
+    }
+    int64_t rows = std::clamp<int64_t>(task_elements / n, 1, m), per_product = (m + rows - 1) / rows;
+    parallel_for(batch * per_product, [&](int64_t task) {
+      int64_t i = task / per_product, from = task % per_product * rows;
+      Product<T> p{m, n, k, offset(a, i * a_batch_stride, dtype), offset(b, i * b_batch_stride, dtype),
+          static_cast<T*>(out) + i * out_batch_stride};
+      p.mend(from, std::min(m, from + rows));
+    });
+  });
+}
+
+} // namespace mlx::core::cpu

@@ -1,0 +1,47 @@
+// Donation, and beginning an output with an operand's values.
+#include "mlx_core/eval/donate.h"
+
+#include "mlx_core/cpu/copy.h"
+
+namespace mlx::core {
+
+namespace {
+thread_local Donation* innermost = nullptr;
+}
+
+bool can_donate(const Node& node) {
+  return node.references.load(std::memory_order_acquire) == 1 && node.buffer.unique() && !node.buffer->pinned &&
+         node.row_contiguous && node.available();
+}
+
+Donation::Donation(Node* donor) : donor_(donor), outer_(std::exchange(innermost, this)) {}
+Donation::~Donation() { innermost = outer_; }
+
+bool array::take_over(const array& operand) {
+  Node* from = operand.node();
+  if (!innermost || innermost->donor_ != from || from->dtype.size() != itemsize() ||
+      size_of(from->shape) != size_of(shape()) || !can_donate(*from)) {
+    return false;
+  }
+  innermost->taken_ = true;
+  set_storage(std::move(from->buffer), from->offset, row_major_strides(shape()));
+  return true;
+}
+
+void array::begin_with(const array& operand) {
+  if (take_over(operand)) {
+    return;
+  }
+  allocate();
+  bool constant = true;
+  for (int64_t stride : operand.strides()) {
+    constant = constant && stride == 0;
+  }
+  if (constant && size() > 0) {
+    cpu::fill(mutable_data(), operand.raw_data(), size(), itemsize());
+  } else {
+    cpu::copy_strided(operand.raw_data(), operand.strides(), mutable_data(), strides(), sizes_of(shape()), itemsize());
+  }
+}
+
+} // namespace mlx::core

@@ -1,0 +1,492 @@
+// Evaluation: claiming, computing in order, groups, and leaving.
+#include "mlx_core/eval/evaluation.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "mlx_core/cpu/copy.h"
+#include "mlx_core/eval/donate.h"
+#include "mlx_core/eval/gate.h"
+#include "mlx_core/eval/observe.h"
+#include "mlx_core/interrupt.h"
+#include "mlx_core/primitive.h"
+#include "mlx_core/trace_level.h"
+
+namespace mlx::core {
+
+Claims::Claims() {
+  static std::atomic<uint32_t> last{0};
+  id_ = last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+namespace {
+
+void run_primitive(Node* node) {
+  node->references.fetch_add(1, std::memory_order_relaxed);
+  array self = array::from_node(node);
+  if (node->extra && !node->extra->outputs.empty()) {
+    std::vector<array>& outputs = node->extra->outputs;
+    node->primitive->eval_cpu(node->operands(), outputs);
+    for (array& output : outputs) {
+      output.node()->state.store(Node::State::available, std::memory_order_release);
+    }
+  } else {
+    node->primitive->eval_cpu(node->operands(), std::span<array>(&self, 1));
+  }
+}
+
+void share_operand(Node* node) {
+  Node* operand = node->operands()[0].node();
+  node->buffer = operand->buffer;
+  node->offset = operand->offset;
+  node->strides = operand->strides;
+  node->row_contiguous = operand->row_contiguous;
+  std::copy(std::begin(operand->inline_value), std::end(operand->inline_value), node->inline_value);
+}
+
+// What an array says for ever whose computation was stopped too late to begin again.
+std::exception_ptr lost_to_interruption() {
+  return std::make_exception_ptr(std::runtime_error(
+      "[eval] The computation of this array was interrupted after it had begun to overwrite what it is computed from; "
+      "make the array again."));
+}
+
+bool is_interruption(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const Interrupted&) {
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
+} // namespace
+
+// --- planning ---
+
+void Evaluation::plan(std::span<const array> roots) {
+  try {
+    for (const array& root : roots) {
+      visit(root.node());
+    }
+  } catch (...) {
+    abandon();
+    throw;
+  }
+}
+
+// Appends the lazy nodes behind `root`, operands first.
+void Evaluation::visit(Node* root) {
+  push(root);
+  while (!stack_.empty()) {
+    Frame& top = stack_.back();
+    if (top.next < top.node->operand_count) {
+      push(top.node->operand_storage()[top.next++].node());
+    } else {
+      claims_.append(top.node);
+      stack_.pop_back();
+    }
+  }
+}
+
+void Evaluation::push(Node* node) {
+  switch (node->state.load(std::memory_order_acquire)) {
+    case Node::State::available: return;
+    case Node::State::failed: // what depends on it fails with the same error
+      first_error_ = first_error_ ? first_error_ : node->extra->error;
+      return;
+    case Node::State::claimed:
+      if (node->owner.load(std::memory_order_relaxed) != claims_.id()) {
+        awaited_.push_back(node);
+      }
+      return;
+    case Node::State::lazy: break;
+  }
+  if (!node->primitive) {
+    fail_without_value(node);
+  }
+  stack_.push_back({node, 0});
+  claims_.claim(node);
+}
+
+void Evaluation::fail_without_value(const Node* node) {
+  if (node->extra && node->extra->batched) {
+    fail("eval", "this array stands for one lane of a vmap over ", node->extra->batched->shape(), " (axis ",
+        node->extra->batch_axis,
+        "): it has no single value. Inside a vmapped function use mx.where instead of a "
+        "Python condition, and do not keep per-lane arrays after it returns.");
+  }
+  if (const char* op = RecordingScope::op()) {
+    fail<NoValue>(op, "the function reads the value of an array that depends on its arguments (one of shape ",
+        node->shape, ", dtype ", node->dtype,
+        "). It runs once, to be recorded, when they have no values. Use mx.where or mx.cond instead of a Python "
+        "condition, and mx.while_loop, mx.fori_loop or mx.scan instead of a Python loop over values.");
+  }
+  fail<NoValue>("eval",
+      "this array was made while a function was recorded, and has no value outside of it. Return from the function "
+      "what you want to keep.");
+}
+
+// --- computing ---
+
+void Evaluation::execute() {
+  for (Node* node : awaited_) {
+    if (!first_error_ && node->state.load(std::memory_order_acquire) == Node::State::failed) {
+      first_error_ = node->extra->error;
+    }
+  }
+  try {
+    for (size_t i = 0; i < claims_.entries().size(); ++i) {
+      pause_if_asked();
+      compute(claims_.entries()[i].node);
+    }
+    flush_all();
+  } catch (...) {
+    abandon();
+    throw;
+  }
+  claims_.entries().clear(); // each has left
+  awaited_.clear();
+  if (first_error_) {
+    std::rethrow_exception(std::exchange(first_error_, nullptr));
+  }
+}
+
+void Evaluation::compute(Node* node) {
+  if (!node) {
+    return;
+  }
+  std::exception_ptr error;
+  for (const array& operand : node->operands()) {
+    if (operand.node()->state.load(std::memory_order_relaxed) == Node::State::failed) {
+      error = operand.node()->extra->error;
+    }
+  }
+  if (error) {
+    set_failed(node, error);
+    return;
+  }
+  try {
+    switch (node->primitive->eval_kind()) {
+      case EvalKind::elementwise: join_group(node); return;
+      case EvalKind::identity: {
+        const Claims::Entry* operand = claims_.find(node->operands()[0].node());
+        if (Group* group = group_of(operand)) {
+          if (!group->is_full() && group->has_member(*operand)) {
+            group->add(node);
+            return;
+          }
+          flush(*group);
+          compute(node);
+          return;
+        }
+        share_operand(node);
+        break;
+      }
+      case EvalKind::reduction: {
+        const Claims::Entry* operand = claims_.find(node->operands()[0].node());
+        Group* group = group_of(operand);
+        if (group && group->has_member(*operand) && group->add_sink(node)) {
+          return;
+        }
+        [[fallthrough]];
+      }
+      default:
+        if (flush_operands(node)) { // a failure there decides this node too
+          compute(node);
+          return;
+        }
+        throw_if_interrupted();
+        if (!apply(node)) {
+          return;
+        }
+    }
+    finish(node);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (...) {
+    set_failed(node, std::current_exception());
+  }
+}
+
+// Runs the primitive itself, which may take over an operand's memory. False when it failed after that.
+bool Evaluation::apply(Node* node) {
+  size_t elements = static_cast<size_t>(static_cast<int64_t>(size_of(node->shape)));
+  if (memory_is_tight(elements * static_cast<size_t>(node->dtype.size()))) {
+    flush_all(); // open groups keep what they read alive
+  }
+  int reusable = node->primitive->reusable_operand();
+  Node* donor = nullptr;
+  if (reusable >= 0 && !is_traced(*node)) {
+    donor = node->operands()[static_cast<size_t>(reusable)].node();
+    set_apart(node, donor);
+    if (!can_donate(*donor)) {
+      compute_readers_of(donor, node);
+    }
+  }
+  Donation donation(donor);
+  constexpr size_t at_most = size_t{1} << 24; // bytes that are sorted in a tenth of a second
+  std::optional<InterruptHold> to_its_end;
+  if (donor && can_donate(*donor) && donor->buffer->size <= at_most) {
+    to_its_end.emplace(); // nothing can begin again once the memory is overwritten
+  }
+  try {
+    if (is_eval_observed()) [[unlikely]] {
+      observed_pass(std::span<Node* const>(&node, 1), [&] { run_primitive(node); });
+    } else {
+      run_primitive(node);
+    }
+    return true;
+  } catch (...) {
+    if (!donation.is_taken()) {
+      throw;
+    }
+    if (is_interruption(std::current_exception())) {
+      set_failed(node, lost_to_interruption(), true);
+      throw;
+    }
+    set_failed(node, std::current_exception(), true);
+    return false;
+  }
+}
+
+// Other operands that are small views of the memory that is to be changed get memory of their own: x[1] = x[0].
+void Evaluation::set_apart(Node* node, Node* donor) {
+  if (!donor->buffer || donor->buffer.unique()) {
+    return;
+  }
+  for (const array& operand : node->operands()) {
+    Node* view = operand.node();
+    if (view == donor || view->buffer.get() != donor->buffer.get() || view->references.load() != 1 ||
+        2 * operand.nbytes() > donor->buffer->size) {
+      continue;
+    }
+    array copy = array::uninitialized(view->shape, view->dtype);
+    cpu::copy_strided(
+        view->data(), view->strides, copy.mutable_data(), copy.strides(), sizes_of(view->shape), view->dtype.size());
+    view->buffer = copy.node()->buffer;
+    view->offset = 0;
+    view->strides = copy.strides();
+    view->row_contiguous = true;
+  }
+}
+
+// Runs pending steps that read an operand's memory, when they alone stand in the way of changing it in place.
+void Evaluation::compute_readers_of(Node* donor, const Node* overwriter) {
+  constexpr size_t worth_looking = 1 << 14; // bytes; below, a copy is as quick
+  constexpr size_t looked_at = 512;
+  if (!donor->buffer || donor->buffer->pinned || donor->buffer->size < worth_looking) {
+    return;
+  }
+  flush_all();
+  std::vector<Claims::Entry>& entries = claims_.entries();
+  const Buffer* memory = donor->buffer.get();
+  size_t begin = overwriter->eval_index + 1, end = std::min(entries.size(), begin + looked_at);
+  for (size_t i = begin; i < end && !can_donate(*donor); ++i) {
+    Node* reader = entries[i].node;
+    if (!reader) {
+      continue;
+    }
+    for (const array& operand : reader->operands()) {
+      if (operand.node() == donor || operand.node()->buffer.get() == memory) {
+        if (!compute_before(reader, overwriter)) {
+          return;
+        }
+        break;
+      }
+    }
+  }
+  flush_all();
+}
+
+// Computes a node that comes later, with what it needs. False when that includes `overwriter`, or is much.
+bool Evaluation::compute_before(Node* reader, const Node* overwriter) {
+  constexpr size_t most = 64;
+  std::vector<Node*> needed{reader};
+  for (size_t i = 0; i < needed.size(); ++i) {
+    for (const array& operand : needed[i]->operands()) {
+      Node* node = operand.node();
+      if (node == overwriter || needed.size() > most) {
+        return false;
+      }
+      if (claims_.find(node) && std::find(needed.begin(), needed.end(), node) == needed.end()) {
+        needed.push_back(node);
+      }
+    }
+  }
+  std::sort(needed.begin(), needed.end(), [](Node* a, Node* b) { return a->eval_index < b->eval_index; });
+  std::vector<size_t> indices; // computing one may free another
+  for (Node* node : needed) {
+    indices.push_back(node->eval_index);
+  }
+  for (size_t index : indices) {
+    compute(claims_.entries()[index].node);
+  }
+  flush_all();
+  return true;
+}
+
+// --- groups ---
+
+// The group that a node waits in. Its id says which.
+Group* Evaluation::group_of(const Claims::Entry* entry) {
+  return entry && entry->group >= 0 ? &groups_[static_cast<size_t>(entry->group) % std::size(groups_)] : nullptr;
+}
+
+void Evaluation::join_group(Node* node) {
+  Group* home = nullptr;
+  for (const array& operand : node->operands()) {
+    const Claims::Entry* entry = claims_.find(operand.node());
+    Group* group = group_of(entry);
+    if (!group) {
+      continue;
+    }
+    if (group->has_member(*entry) && (group == home || (group->shape == node->shape && !group->is_full()))) {
+      home = group;
+    } else {
+      flush(*group);
+      compute(node); // its operands are computed, or failed
+      return;
+    }
+  }
+  if (!home) {
+    home = group_for(node->shape);
+  }
+  home->add(node);
+  if (is_eval_op_by_op()) [[unlikely]] {
+    flush(*home);
+  }
+}
+
+Group* Evaluation::group_for(const Shape& shape) {
+  Group* unused = nullptr;
+  for (Group& group : groups_) {
+    if (!group.is_open()) {
+      unused = unused ? unused : &group;
+    } else if (group.shape == shape) {
+      if (!group.is_full()) {
+        return &group;
+      }
+      flush(group);
+      unused = &group;
+    }
+  }
+  if (!unused) {
+    unused = &groups_[next_victim_++ % std::size(groups_)];
+    flush(*unused);
+  }
+  // An id that names its place.
+  last_group_ = (last_group_ + 1) & 0xffffff;
+  unused->open(last_group_ * static_cast<int32_t>(std::size(groups_)) + static_cast<int32_t>(unused - groups_), shape);
+  return unused;
+}
+
+// True when something had to be computed.
+bool Evaluation::flush_operands(Node* node) {
+  bool any = false;
+  for (const array& operand : node->operands()) {
+    if (Group* group = open_group_of(operand.node())) {
+      flush(*group);
+      any = true;
+    }
+  }
+  return any;
+}
+
+void Evaluation::flush_all() {
+  for (Group& group : groups_) {
+    if (group.is_open()) {
+      flush(group);
+    }
+  }
+}
+
+void Evaluation::flush(Group& group) {
+  throw_if_interrupted();
+  std::exception_ptr error;
+  try {
+    if (is_eval_observed()) [[unlikely]] {
+      observed_pass(group.all_nodes(), [&] { group.run(); });
+    } else {
+      group.run();
+    }
+  } catch (...) {
+    error = std::current_exception();
+  }
+  bool interrupted = error && is_interruption(error);
+  bool gutted = error && group.has_donated(); // what it was computed from is gone: it cannot be computed again
+  // Letting a node's operands go can free earlier members, which are behind us: operands come first in the lists.
+  for (std::vector<Node*>* list : {&group.members, &group.sinks}) {
+    for (Node* node : *list) {
+      if (error) {
+        node->buffer = BufferRef();
+        interrupted && !gutted ? give_back(node)
+                               : set_failed(node, interrupted ? lost_to_interruption() : error, gutted);
+      } else if (Group::was_computed(node)) {
+        finish(node);
+      } else {
+        give_back(node);
+      }
+    }
+  }
+  group.close();
+  if (interrupted) {
+    std::rethrow_exception(error);
+  }
+}
+
+// --- leaving the evaluation ---
+
+void Evaluation::finish(Node* node) {
+  claims_.release(node);
+  if (!is_traced(*node)) {
+    node->detach(); // before others may see it
+  }
+  node->state.store(Node::State::available, std::memory_order_release);
+  wake_waiting();
+}
+
+void Evaluation::give_back(Node* node) {
+  if (node->buffer) { // allocated when the interrupt came
+    node->buffer = BufferRef();
+  }
+  claims_.release(node);
+  node->state.store(Node::State::lazy, std::memory_order_release);
+  wake_waiting();
+}
+
+// `gutted`: its operands are no longer what they were, and nobody may see them.
+void Evaluation::set_failed(Node* node, std::exception_ptr error, bool gutted) {
+  if (!first_error_) {
+    first_error_ = error;
+  }
+  node->keep_error(std::move(error));
+  claims_.release(node);
+  if (gutted) {
+    node->detach();
+  }
+  node->state.store(Node::State::failed, std::memory_order_release);
+  wake_waiting();
+}
+
+void Evaluation::abandon() {
+  for (Frame& frame : stack_) {
+    frame.node->owner.store(0, std::memory_order_relaxed);
+    frame.node->state.store(Node::State::lazy, std::memory_order_release);
+  }
+  stack_.clear();
+  for (Group& group : groups_) {
+    group.close();
+  }
+  for (Claims::Entry& entry : claims_.entries()) {
+    if (entry.node) {
+      give_back(entry.node);
+    }
+  }
+  claims_.entries().clear();
+  awaited_.clear();
+  first_error_ = nullptr;
+}
+
+} // namespace mlx::core

@@ -1,0 +1,65 @@
+// Evaluation: one walk over the graph behind some arrays. It claims what is to be computed, hands elementwise runs to
+// groups, and computes everything else in order.
+#pragma once
+
+#include <exception>
+#include <span>
+#include <vector>
+
+#include "mlx_core/eval/claims.h"
+#include "mlx_core/eval/fuse.h"
+
+namespace mlx::core {
+
+class Evaluation {
+ public:
+  uint32_t number() const { return claims_.id(); }
+  // Claims every node that the roots need and nobody computes yet. Under the planning lock. When it throws, nothing is
+  // claimed.
+  void plan(std::span<const array> roots);
+  // Nodes that were found claimed by others: to be waited for before execute().
+  const std::vector<Node*>& awaited() const { return awaited_; }
+  // Computes what was claimed, without the lock. Throws the first error met, after everything that could be computed
+  // is; Interrupted at once, with what is not computed lazy again.
+  void execute();
+  // Gives back what is claimed and not computed, as lazy.
+  void abandon();
+
+ private:
+  struct Frame {
+    Node* node;
+    uint32_t next;
+  };
+
+  void visit(Node* root);
+  void push(Node* node);
+  [[noreturn]] static void fail_without_value(const Node* node);
+
+  void compute(Node* node);
+  bool apply(Node* node);
+  void set_apart(Node* node, Node* donor);
+  void compute_readers_of(Node* donor, const Node* overwriter);
+  bool compute_before(Node* reader, const Node* overwriter);
+
+  Group* group_of(const Claims::Entry* entry);
+  Group* open_group_of(const Node* node) { return group_of(claims_.find(node)); }
+  void join_group(Node* node);
+  Group* group_for(const Shape& shape);
+  bool flush_operands(Node* node);
+  void flush_all();
+  void flush(Group& group);
+
+  void finish(Node* node);
+  void give_back(Node* node);
+  void set_failed(Node* node, std::exception_ptr error, bool gutted = false);
+
+  Claims claims_;
+  std::vector<Frame> stack_;
+  std::vector<Node*> awaited_;
+  Group groups_[4]{Group(claims_), Group(claims_), Group(claims_), Group(claims_)};
+  int32_t last_group_ = 0;
+  size_t next_victim_ = 0;
+  std::exception_ptr first_error_;
+};
+
+} // namespace mlx::core

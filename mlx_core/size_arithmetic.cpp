@@ -1,0 +1,21 @@
+// The errors of checked size arithmetic, which are rarely made.
+#include "mlx_core/size_arithmetic.h"
+
+namespace mlx::core {
+
+void size_overflow(char op, int64_t a, int64_t b) {
+  std::string terms = std::to_string(a) + " " + op + " " + std::to_string(b);
+  throw SizeError(
+      SizeError::no_op, op == '/' ? "a size cannot be " + terms + "." : "the size " + terms + " does not fit int64.");
+}
+
+size_t bytes_of(int64_t count, int item_size) {
+  int64_t bytes = 0;
+  if (__builtin_mul_overflow(count, int64_t{item_size}, &bytes)) [[unlikely]] {
+    throw MemoryError(
+        "[allocate] no memory for " + std::to_string(count) + " elements of " + std::to_string(item_size) + " bytes.");
+  }
+  return static_cast<size_t>(bytes);
+}
+
+} // namespace mlx::core

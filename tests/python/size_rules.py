@@ -1,0 +1,258 @@
+"""The shapes of results, in Python's integers, which do not wrap: what test_sizes.py compares with. A rule gets the arguments of
+a call by name, arrays as their shapes, and returns the shape, or a list of them; it raises Impossible where there is none."""
+
+import math
+
+MOST = 2**63 - 1 - 2**40  # elements of an array, not counting axes of length 0
+
+
+class Impossible(Exception):
+    pass
+
+
+def require(condition):
+    if not condition:
+        raise Impossible
+
+
+def possible(shape):
+    """The shape, if there are such arrays."""
+    require(all(n >= 0 for n in shape) and math.prod(n for n in shape if n) <= MOST)
+    return tuple(shape)
+
+
+def sequence(value):
+    return (value,) if isinstance(value, int) else tuple(value)
+
+
+def place(axis, rank):
+    require(-rank <= axis < rank)
+    return axis % rank
+
+
+def broadcast(*shapes):
+    rank = max(map(len, shapes), default=0)
+    out = [1] * rank
+    for shape in shapes:
+        for i, n in enumerate(shape, rank - len(shape)):
+            require(n == out[i] or 1 in (n, out[i]))
+            out[i] = n if out[i] == 1 else out[i]
+    return possible(out)
+
+
+def broadcast_to(a, shape):
+    require(broadcast(a, possible(shape)) == tuple(shape))
+    return tuple(shape)
+
+
+def inferred(count, shape):
+    require(all(n >= -1 for n in shape) and list(shape).count(-1) <= 1)
+    known = math.prod(n for n in shape if n != -1)
+    if -1 in shape:
+        require(known and count % known == 0)
+        shape = [count // known if n == -1 else n for n in shape]
+    require(math.prod(shape) == count)
+    return possible(shape)
+
+
+def reshape(a, shape):
+    return inferred(math.prod(a), shape)
+
+
+def flatten(a, start_axis=0, end_axis=-1):
+    if not a:
+        return (1,)
+    rank = len(a)
+    start = max(0, start_axis + (rank if start_axis < 0 else 0))
+    end = min(rank - 1, end_axis + (rank if end_axis < 0 else 0))
+    require(end >= start)
+    return (*a[:start], math.prod(a[start:end + 1]), *a[end + 1:])
+
+
+def unflatten(a, axis, shape):
+    at = place(axis, len(a))
+    require(len(shape))
+    return possible((*a[:at], *inferred(a[at], shape), *a[at + 1:]))
+
+
+def tile(a, reps):
+    reps = sequence(reps)
+    rank = max(len(a), len(reps))
+    whole, counts = (1,) * (rank - len(a)) + a, (1,) * (rank - len(reps)) + reps
+    require(all(n >= 0 for n in counts))
+    return possible([n * k for n, k in zip(whole, counts)])
+
+
+def repeat(array, repeats, axis=None):
+    a = array if axis is not None else (math.prod(array),)
+    at = place(axis or 0, len(a))
+    require(repeats >= 0)
+    return possible((*a[:at], a[at] * repeats, *a[at + 1:]))
+
+
+def concatenate(arrays, axis=0):
+    require(arrays)
+    if axis is None:
+        return possible([sum(map(math.prod, arrays))])
+    if len(arrays) == 1 and not arrays[0]:
+        return ()
+    first = arrays[0]
+    at = place(axis, len(first))
+    require(all(a[:at] + a[at + 1:] == first[:at] + first[at + 1:] and len(a) == len(first) for a in arrays))
+    return possible((*first[:at], sum(a[at] for a in arrays), *first[at + 1:]))
+
+
+def stack(arrays, axis=0):
+    require(arrays and all(a == arrays[0] for a in arrays))
+    at = place(axis or 0, len(arrays[0]) + 1)
+    return possible((*arrays[0][:at], len(arrays), *arrays[0][at:]))
+
+
+def pairs(width, rank):
+    width = sequence(width)
+    if all(isinstance(n, int) for n in width):
+        require(width or rank == 0)
+        return [(width[0], width[-1])] * rank
+    width = [(sequence(pair)[0], sequence(pair)[-1]) for pair in width]
+    require(len(width) in (1, rank))
+    return width * rank if len(width) == 1 else width
+
+
+def pad(a, pad_width, mode="constant", constant_values=0):
+    widths = pairs(pad_width, len(a))
+    require(all(low >= 0 and high >= 0 for low, high in widths))
+    return possible([n + low + high for n, (low, high) in zip(a, widths)])
+
+
+def take(a, indices, axis=None):
+    indices = () if isinstance(indices, int) else indices
+    a = (math.prod(a),) if axis is None else a
+    at = place(axis or 0, len(a))
+    return possible((*a[:at], *indices, *a[at + 1:]))
+
+
+def take_along_axis(a, indices, axis=-1):
+    if axis is None:
+        a, axis = (math.prod(a),), 0
+    require(len(a) == len(indices))
+    at = place(axis, len(a))
+    common = broadcast(a[:at] + (1,) + a[at + 1:], indices[:at] + (1,) + indices[at + 1:])
+    return possible((*common[:at], indices[at], *common[at + 1:]))
+
+
+def expand_dims(a, axis):
+    axes = sequence(axis)
+    rank = len(a) + len(axes)
+    new = {place(n, rank) for n in axes}
+    require(len(new) == len(axes))
+    old = iter(a)
+    return tuple(1 if i in new else next(old) for i in range(rank))
+
+
+def matmul(a, b, c=None, **scales):
+    require(a and b)
+    left, right = (1, *a) if len(a) == 1 else a, (*b, 1) if len(b) == 1 else b
+    require(left[-1] == right[-2])
+    out = possible((*broadcast(left[:-2], right[:-2]), left[-2], right[-1]))
+    out = out if len(a) > 1 else (*out[:-2], out[-1])
+    out = out if len(b) > 1 else out[:-1]
+    return out if c is None else broadcast_to(c, out)
+
+
+def inner(a, b):
+    if not a or not b:
+        return broadcast(a, b)
+    require(a[-1] == b[-1])
+    return possible((*a[:-1], *b[:-1]))
+
+
+def tensordot(a, b, axes=2):
+    if isinstance(axes, int):
+        require(0 <= axes <= min(len(a), len(b)))
+        of_a, of_b = range(len(a) - axes, len(a)), range(axes)
+    else:
+        of_a, of_b = ([place(n, len(x)) for n in of] for of, x in zip(axes, (a, b)))
+    require([a[n] for n in of_a] == [b[n] for n in of_b])
+    return possible([n for i, n in enumerate(a) if i not in of_a] + [n for i, n in enumerate(b) if i not in of_b])
+
+
+def kron(a, b):
+    rank = max(len(a), len(b))
+    return possible([m * n for m, n in zip((1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b)])
+
+
+def diagonal(a, offset=0, axis1=0, axis2=1):
+    require(len(a) >= 2)
+    rows, columns = place(axis1, len(a)), place(axis2, len(a))
+    require(rows != columns)
+    length = max(0, min(a[rows] + min(offset, 0), a[columns] - max(offset, 0)))
+    return (*(n for i, n in enumerate(a) if i not in (rows, columns)), length)
+
+
+def diag(a, k=0):
+    require(len(a) in (1, 2))
+    return diagonal(a, k) if len(a) == 2 else possible([a[0] + abs(k)] * 2)
+
+
+def matrix(n, m=None, k=0, dtype=None):
+    return possible((n, n if m is None else m))
+
+
+def meshgrid(*arrays, sparse=False, indexing="xy"):
+    lengths = [math.prod(a) for a in arrays]
+    if indexing == "xy" and len(arrays) > 1:
+        lengths[:2] = lengths[1::-1]
+    if not sparse:
+        return [possible(lengths)] * len(arrays)
+    places = [1, 0, *range(2, len(arrays))] if indexing == "xy" and len(arrays) > 1 else range(len(arrays))
+    return [tuple(n if i == at else 1 for i, n in enumerate(lengths)) for at in places]
+
+
+def as_strided(a, shape=None, strides=None, offset=0):
+    shape = possible(a if shape is None else shape)
+    strides = [math.prod(shape[i + 1:]) for i in range(len(shape))] if strides is None else strides
+    require(len(shape) == len(strides))
+    ends = [(n - 1) * step for n, step in zip(shape, strides)]
+    low, high = offset + sum(n for n in ends if n < 0), offset + sum(n for n in ends if n > 0)
+    require(0 in shape or (low >= 0 and high < math.prod(a)))
+    return shape
+
+
+def split(a, indices_or_sections, axis=0):
+    at = place(axis, len(a))
+    if not isinstance(indices_or_sections, int):
+        return None
+    require(indices_or_sections > 0 and a[at] % indices_or_sections == 0)
+    return [(*a[:at], a[at] // indices_or_sections, *a[at + 1:])] * indices_or_sections
+
+
+def of(shape=(), **others):
+    """Of creation and of random numbers."""
+    return possible(sequence(shape))
+
+
+def same(a, *args, **kwargs):
+    return a
+
+
+RULES = {
+    "broadcast_to": broadcast_to, "reshape": reshape, "flatten": flatten, "unflatten": unflatten, "tile": tile,
+    "repeat": repeat, "concatenate": concatenate, "stack": stack, "pad": pad, "take": take, "take_along_axis": take_along_axis,
+    "expand_dims": expand_dims, "matmul": matmul, "inner": inner, "tensordot": tensordot, "kron": kron,
+    "addmm": lambda c, a, b, **scales: matmul(a, b, c), "diagonal": diagonal, "diag": diag, "eye": matrix, "identity": matrix,
+    "outer": lambda a, b: possible((math.prod(a), math.prod(b))),
+    "tri": lambda n, m=None, k=0, dtype=None: possible((max(n, 0), max(n if m is None else m, 0))),
+    "meshgrid": meshgrid, "as_strided": as_strided, "split": split, "full": of, "zeros": of, "ones": of,
+    "broadcast_arrays": lambda *arrays: [broadcast(*arrays)] * len(arrays),
+    "random.uniform": of, "random.normal": lambda shape=(), loc=(), scale=(), **others: broadcast(of(shape),
+        *(p if isinstance(p, tuple) else () for p in (loc, scale))),
+    "random.randint": of, "random.bits": of, "random.gumbel": of, "random.laplace": of,
+    "random.split": lambda key, num=2: possible((num, 2)),
+    "linspace": lambda start, stop, num=50, **others: possible((num,)),
+    "roll": same, "flip": same, "sort": lambda a, axis=-1: a if axis is not None else (math.prod(a),),
+    "tril": lambda x, k=0: x, "triu": lambda x, k=0: x, "zeros_like": same, "ones_like": same, "full_like": same,
+    "slice": lambda a, start_indices, axes, slice_size: possible(slice_size),
+    "slice_update": same, "put_along_axis": same, "contiguous": same, "stop_gradient": same,
+    "unstack": lambda x, axis=0: [x[:place(axis, len(x))] + x[place(axis, len(x)):][1:]] * x[place(axis, len(x))],
+}
+RULES |= {name: lambda M: (max(M, 0),) for name in ("bartlett", "hanning", "hamming", "blackman")}

@@ -1,0 +1,250 @@
+"""Every function of MLX takes each of its documented arguments by name and by position, and is there under each of its names."""
+
+import inspect
+import re
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from mlx_parameters import PARAMETERS
+
+F = mx.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+I = mx.array([[1, 2, 3], [4, 5, 6]])
+V = mx.array([1.0, 2.0, 3.0])
+S = mx.eye(3)
+ALIASES = {
+    "pow": "power", "acos": "arccos", "asin": "arcsin", "atan": "arctan", "acosh": "arccosh", "asinh": "arcsinh",
+    "atanh": "arctanh", "atan2": "arctan2", "bitwise_left_shift": "left_shift", "bitwise_right_shift": "right_shift",
+    "cumulative_sum": "cumsum", "cumulative_prod": "cumprod", "empty": "zeros", "empty_like": "zeros_like", "concat": "concatenate",
+    "permute_dims": "transpose", "conj": "conjugate",
+}
+
+# What a parameter of this name takes, unless the function's own row says something else.
+VALUES = {
+    "a": F, "b": F, "x": F, "c": S, "axis": 0, "axes": (0,), "keepdims": True, "ddof": 1, "dtype": mx.float32, "stream": mx.cpu,
+    "shape": (2, 3), "start_axis": 0, "end_axis": -1, "equal_nan": True, "rtol": 1e-5, "atol": 1e-8, "reverse": True,
+    "inclusive": False, "precise": True, "start": 0, "stop": 4, "step": 2, "M": 4, "num": 3, "endpoint": False, "vals": 2.0, "n": 3,
+    "m": 2, "k": 1, "copy": True, "source": 0, "destination": 1, "axis1": 0, "axis2": 1, "indices_or_sections": [1], "kth": 1,
+    "sorted_sequence": V, "values": V, "side": "right", "size": 2, "return_index": True, "return_inverse": True,
+    "return_counts": True, "fill_value": 0, "arrays": [F, F], "array": F, "repeats": 2, "a_min": 1, "a_max": 2, "pad_width": 1,
+    "mode": "edge", "constant_values": 0, "strides": (3, 1), "offset": 1, "decimals": 1, "nan": 0.0, "posinf": 1.0, "neginf": -1.0,
+    "alpha": 2.0, "beta": 3.0, "allow_col_major": True, "fun": mx.sum, "primals": [V], "precision": 4, "limit": 2**40,
+    "device": mx.cpu, "device_type": mx.cpu, "d": mx.cpu, "condition": F > 2, "y": F, "key": mx.random.key(0), "seed": 0,
+    "low": 0, "high": 5, "loc": 1.0, "scale": 2.0, "p": 0.5, "lower": 0, "upper": 1, "mean": mx.zeros(3), "cov": S,
+    "logits": F, "num_samples": None, "argnums": 0, "argnames": "y", "in_axes": 0, "out_axes": 0, "shapeless": True,
+    "inputs": None, "outputs": None, "file": None, "path": "x", "s": mx.cpu, "metadata": None, "return_metadata": True,
+}
+# (function, parameter): value.
+OWN = {
+    "bitwise_and": {"a": I, "b": I}, "bitwise_or": {"a": I, "b": I}, "bitwise_xor": {"a": I, "b": I}, "left_shift": {"a": I, "b": I},
+    "right_shift": {"a": I, "b": I}, "bitwise_invert": {"a": I}, "matmul": {"a": S, "b": S}, "addmm": {"a": S, "b": S},
+    "inner": {"a": V, "b": V}, "outer": {"a": V, "b": V}, "kron": {"a": V, "b": V}, "tensordot": {"a": S, "b": S, "axes": 1},
+    "squeeze": {"a": F[None]}, "unflatten": {"a": V, "shape": (3, 1)}, "reshape": {"shape": (3, 2)}, "take": {"indices": mx.array([0])},
+    "take_along_axis": {"indices": mx.array([[0, 1, 0]])}, "put_along_axis": {"a": V, "indices": mx.array([0]), "values": V[:1]},
+    "full": {"shape": (2,)}, "arcsin": {"a": F / 10}, "arccos": {"a": F / 10}, "arctanh": {"a": F / 10}, "erfinv": {"a": F / 10},
+    "split": {"axis": 1}, "unique": {"a": V}, "clip": {"a": F}, "as_strided": {"offset": 0, "shape": (1, 2)}, "repeat": {"axis": 0},
+    "tile": {"reps": (2, 1)}, "roll": {"shift": 1}, "transpose": {"axes": (1, 0)}, "permute_dims": {"axes": (1, 0)},
+    "view": {"dtype": mx.int32}, "astype": {"dtype": mx.int32}, "broadcast_to": {"shape": (4, 2, 3)}, "trace": {"offset": 0},
+    "slice": {"start_indices": mx.array([0]), "slice_size": (1, 3)}, "topk": {"k": 2}, "zeros": {"shape": 3},
+    "slice_update": {"update": F[:1], "start_indices": mx.array([0])}, "issubdtype": {"arg1": mx.float32, "arg2": mx.floating},
+    "can_cast": {"from_": mx.float32, "to": mx.float64}, "isdtype": {"dtype": mx.float32, "kind": "integral"},
+    "depends": {"inputs": [F], "dependencies": [F]}, "random.multivariate_normal": {"shape": (2,)},
+    "random.permutation": {"x": F}, "random.split": {"num": 3}, "random.categorical": {"shape": (4, 2), "axis": -1}, "random.randint": {"dtype": mx.int16},
+    "linspace": {"start": 0.0, "stop": 1.0}, "grad": {"fun": lambda x, y: x * y},
+    "value_and_grad": {"fun": lambda x, y: x * y}, "jvp": {"tangents": [V]}, "vjp": {"cotangents": [mx.array(1.0)]},
+    "compile": {"fun": mx.sin}, "random.key": {"seed": 3}, "set_wired_limit": {"limit": 0},
+    "random.truncated_normal": {"shape": (2,)}, "random.bernoulli": {"shape": (2, 3)},
+}
+# Changed outside of the call, files, or no values to compare: only that the names bind.
+UNCALLED = {"export_function", "import_function", "exporter", "export_to_dot", "metal.start_capture", "metal.stop_capture",
+            "set_default_stream", "set_memory_limit", "set_cache_limit", "metal.set_memory_limit", "metal.set_cache_limit",
+            "clear_streams", "disable_compile", "enable_compile", "random.seed", "set_printoptions", "set_default_device",
+            "synchronize", "eval", "async_eval"}  # fmt: skip
+
+
+def found(name):
+    module, _, attribute = name.rpartition(".")
+    return getattr(getattr(mx, module) if module else mx, attribute)
+
+
+def parameters_of(function):
+    """Names in order, and those given by name only, from the signature that the binding shows."""
+    text = function.__nb_signature__[0][0]
+    depth, parts, part = 0, [], ""
+    for c in text[text.index("(") + 1 : text.rindex(") ->")] + ",":
+        depth += (c in "([{") - (c in ")]}")
+        if c == "," and depth == 0:
+            parts.append(part.strip())
+            part = ""
+        else:
+            part += c
+    names = [re.split("[:=]", p)[0].strip() for p in parts if p and p != "/"]
+    star = next((i for i, n in enumerate(names) if n.startswith("*")), len(names))
+    return [n for n in names if n != "*"], {n for n in names[star:] if n != "*"}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_the_parameters_are_there(name):
+    function, expected = found(name), PARAMETERS[name].split()
+    if inspect.isclass(function):
+        return
+    ours, by_name = parameters_of(function)
+    assert set(expected) <= set(ours), set(expected) - set(ours)
+    order = [n for n in ours if n in expected and n != "stream"]
+    assert order == [n for n in expected if n in ours and n != "stream"]
+    assert "/" not in function.__nb_signature__[0][0].split(") ->")[0].split("(", 1)[1].replace("://", "")
+
+
+def same(a, b):
+    if isinstance(a, mx.array):
+        return isinstance(b, mx.array) and a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype not in (mx.bool_,))
+    if isinstance(a, (list, tuple)):
+        return type(a) is type(b) and len(a) == len(b) and all(map(same, a, b))
+    if callable(a) and not isinstance(a, type):
+        return callable(b)
+    return type(a) is type(b) if not isinstance(a, (int, str, dict)) else a == b
+
+
+@pytest.mark.parametrize("name", [n for n in PARAMETERS if n not in UNCALLED])
+def test_each_argument_by_name(name):
+    function = found(name)
+    names = [n for n in PARAMETERS[name].split() if not n.startswith("*")]
+    rest = next((n for n in PARAMETERS[name].split() if n.startswith("*")), None)
+    stars = {"*shapes": [(2, 3), (3,)], "*operands": [S, S], "*arrays_and_dtypes": [F, mx.float16], "*args": [F]}.get(rest, [V, V] if rest else [])
+    values = {"subscripts": "ij,jk", "sparse": True, "indexing": "ij", **VALUES, **OWN.get(name, {})}
+    given = {n: values[n] for n in names}
+    if name in ("grad", "value_and_grad"):
+        del given["argnames"]  # another way to say it
+        function(given["fun"], argnames="y")
+    if stars and "subscripts" in given:
+        stars = [given.pop("subscripts"), *stars]
+    reference = function(*stars, **given)
+    # The first k by position, the others by name, as far as positions go.
+    ours, by_name = parameters_of(function) if not inspect.isclass(function) else (names, set())
+    positional = [n for n in names if n in given and n not in by_name]
+    for k in range(1, len(positional) + 1) if not stars else ():
+        head = positional[:k]
+        assert same(reference, function(*[given[n] for n in head], **{n: v for n, v in given.items() if n not in head})), k
+    # One by one, each optional argument beside those that are required.
+    if not stars and name != "arange":  # which counts its arguments
+        signature = function.__nb_signature__[0][0]
+        required = {n: v for n, v in given.items() if not re.search(rf"\b{n}: [^=]*?=", cut(signature, n))}
+        for n in given.keys() - required.keys():
+            function(**required, **{n: given[n]})
+
+
+def cut(signature, name):
+    """The part of a signature that belongs to a parameter."""
+    names = parameters_of(type("F", (), {"__nb_signature__": [[signature]]}))[0]
+    start = re.search(rf"[(,] ?\**{name}: ", signature).start()
+    later = names[names.index(name) + 1 :] if name in names else []
+    ends = [m.start() for n in later if (m := re.search(rf", \**{n}: ", signature[start:]))]
+    return signature[start : start + min(ends, default=len(signature))]
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_second_names(alias):
+    assert getattr(mx, alias) is getattr(mx, ALIASES[alias])
+
+
+def test_names_that_mlx_takes_beside_its_documentation():
+    assert mx.sum(array=F).item() == 21 and mx.sum(array=F, axis=0).tolist() == [5, 7, 9]
+    assert mx.astype(F, dtype=mx.int32).dtype == mx.int32 and mx.roll(V, 1, axis=0).tolist() == [3, 1, 2]
+    assert mx.std(V, correction=1).item() == 1 and V.var(correction=1).item() == 1
+
+
+@pytest.mark.parametrize("method, given", [
+    ("astype", {"dtype": mx.int32, "stream": mx.cpu}), ("flatten", {"start_axis": 0, "end_axis": 1, "stream": mx.cpu}),
+    ("reshape", {"stream": mx.cpu}), ("squeeze", {"axis": (), "stream": mx.cpu}), ("transpose", {"stream": mx.cpu}),
+    ("all", {"axis": 0, "keepdims": True, "stream": mx.cpu}), ("moveaxis", {"source": 0, "destination": 1, "stream": mx.cpu}),
+    ("swapaxes", {"axis1": 0, "axis2": 1, "stream": mx.cpu}), ("logcumsumexp", {"axis": 0, "reverse": True, "inclusive": False}),
+    ("std", {"axis": 0, "keepdims": True, "ddof": 1, "correction": None, "stream": mx.cpu}),
+    ("split", {"indices_or_sections": 2, "axis": 0, "stream": mx.cpu}), ("argmax", {"axis": 0, "keepdims": True, "stream": mx.cpu}),
+    ("round", {"decimals": 1, "stream": mx.cpu}), ("diagonal", {"offset": 0, "axis1": 0, "axis2": 1, "stream": mx.cpu}),
+    ("diag", {"k": 0, "stream": mx.cpu}), ("view", {"dtype": mx.int32, "stream": mx.cpu}), ("cumsum", {"axis": 0, "reverse": True}),
+    ("__add__", {"other": 1}), ("__rsub__", {"other": F}), ("__lt__", {"other": 2}), ("__matmul__", {"other": F.T}),
+    ("__divmod__", {"other": 2}), ("__array__", {"dtype": None, "copy": True}), ("__array_namespace__", {"api_version": None}),
+    ("__dlpack__", {"stream": None, "max_version": (1, 0), "dl_device": (1, 0), "copy": True}), ("__deepcopy__", {"memo": {}}),
+])
+def test_methods(method, given):
+    positional = [(3, 2)] if method == "reshape" else []
+    getattr(F, method)(*positional, **given)
+
+
+@pytest.mark.parametrize("make", [
+    lambda: mx.Device(type=mx.cpu, index=0), lambda: mx.stream(s=mx.cpu), lambda: mx.StreamContext(s=mx.cpu),
+    lambda: mx.array(val=[1, 2], dtype=mx.float32), lambda: mx.PrintOptions(precision=3), lambda: F.at[0].add(value=1.0),
+    lambda: mx.is_available(device=mx.gpu), lambda: mx.default_stream(device=mx.cpu), lambda: mx.new_stream(device=mx.cpu),
+    lambda: mx.custom_function(f=mx.sin), lambda: mx.checkpoint(fun=mx.sin), lambda: mx.printoptions(precision=2),
+])
+def test_classes(make):
+    make()
+
+
+@pytest.mark.parametrize("call", [
+    lambda: mx.zeros(-1), lambda: mx.zeros((2, -1)), lambda: mx.ones((-1,)), lambda: mx.full((-2,), 1), lambda: mx.empty((2, -1)),
+    lambda: mx.eye(-1), lambda: mx.eye(2, -1), lambda: mx.identity(-1), lambda: mx.linspace(0, 1, -1),
+    lambda: mx.random.uniform(shape=(-1,)), lambda: mx.random.normal((-1,)), lambda: mx.broadcast_to(F, (-1, 3)),
+    lambda: mx.tile(F, (-1,)), lambda: mx.repeat(F, -1), lambda: mx.pad(F, -1), lambda: mx.random.permutation(-1),
+    lambda: mx.random.split(mx.random.key(0), -1), lambda: mx.as_strided(F, (-1,), (1,)), lambda: mx.topk(F, -1),
+    lambda: mx.unique(V, size=-1), lambda: mx.random.categorical(F, num_samples=-1), lambda: mx.diff(F, -1),
+    lambda: mx.random.randint(0, 5, (-1,)), lambda: mx.random.bernoulli(0.5, (-1,)), lambda: mx.random.gumbel((-1,)),
+    lambda: mx.random.laplace((-1,)), lambda: mx.random.truncated_normal(0, 1, (-1,)), lambda: mx.zeros((3, -2, 4)),
+    lambda: mx.random.multivariate_normal(mx.zeros(3), S, (-1,)), lambda: mx.random.categorical(F, shape=(-1,)),
+])
+def test_negative_sizes_are_refused(call):
+    with pytest.raises(ValueError):
+        mx.eval(call())
+
+
+def test_out_axes_of_one_output():
+    x = mx.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    for out_axes in (1, (1,)):
+        assert mx.vmap(lambda r: r * 2, out_axes=out_axes)(x).tolist() == (x.T * 2).tolist()
+    assert mx.vmap(lambda r: (r,), out_axes=(1,))(x)[0].shape == (3, 2)
+    assert mx.vmap(lambda r: 3.0, out_axes=(None,))(x) == 3.0
+
+
+def test_backends_and_devices():
+    assert mx.metal.is_available() is False and mx.cuda.is_available() is False
+    info = mx.device_info()
+    assert info["device_name"] and info["architecture"] and info["memory_size"] > 2**28
+    try:
+        with open("/proc/cpuinfo") as file:
+            model = re.search(r"model name\s*: (.*)", file.read())
+    except OSError:
+        model = None
+    assert not model or info["device_name"] == model[1]
+    assert mx.metal.get_active_memory() == mx.get_active_memory() and "device_name" in mx.metal.device_info()
+    with pytest.raises(ValueError, match="Metal"):
+        mx.metal.start_capture("trace")
+    mx.clear_streams()
+
+
+def test_print_options():
+    assert mx.get_printoptions().precision == -1 and mx.PrintOptions(3).precision == 3
+    with mx.printoptions(precision=2):
+        assert mx.get_printoptions().precision == 2 and "1.50" in str(mx.array(1.5))
+    options = mx.PrintOptions()
+    options.precision = 5
+    assert options.precision == 5 and mx.get_printoptions().precision == -1
+    with pytest.raises(ValueError):
+        mx.PrintOptions(1000)
+
+
+def test_buffer_sizes():
+    x = mx.random.normal((10, 10))
+    mx.eval(x)
+    assert mx.get_array_buffer_size(x) == 400 == mx.get_array_buffer_size(x, {"a": [x, x.T]}, 3, "text")
+    assert mx.get_array_buffer_size() == 0 and mx.get_array_buffer_size(x + 1, [x]) == 800
+
+
+def test_array_like():
+    class Mine:
+        def __mlx_array__(self):
+            return mx.array([1, 2])
+
+    wrapped = mx.ArrayLike(Mine())
+    assert mx.array(wrapped).tolist() == [1, 2] and (wrapped.__mlx_array__() + wrapped).tolist() == [2, 4]
+    with pytest.raises(TypeError):
+        mx.ArrayLike(3)
