@@ -44,16 +44,22 @@ struct LogicalXor {
   static bool apply(T a, T b) { return (a != T{0}) != (b != T{0}); }
 };
 
+// By real, then imaginary part; nothing comes before or after a number with a NaN part, as in NumPy (MLX looks at the
+// real parts alone where these differ).
+template <class T>
+bool real_part_less(std::complex<T> a, std::complex<T> b) {
+  return (a.real() < b.real()) & (a.imag() == a.imag()) & (b.imag() == b.imag());
+}
 template <class T>
 struct Less<std::complex<T>> {
   static bool apply(std::complex<T> a, std::complex<T> b) {
-    return (a.real() < b.real()) | ((a.real() == b.real()) & (a.imag() < b.imag()));
+    return real_part_less(a, b) | ((a.real() == b.real()) & (a.imag() < b.imag()));
   }
 };
 template <class T>
 struct LessEqual<std::complex<T>> {
   static bool apply(std::complex<T> a, std::complex<T> b) {
-    return (a.real() < b.real()) | ((a.real() == b.real()) & (a.imag() <= b.imag()));
+    return real_part_less(a, b) | ((a.real() == b.real()) & (a.imag() <= b.imag()));
   }
 };
 

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <complex>
+#include <limits>
 
 #include "mlx_core/cpu/arithmetic-inl.h"
 #include "mlx_core/cpu/families.h"
@@ -98,19 +99,29 @@ struct ComplexArithmetic {
   }
   static double magnitude(std::complex<double> z) { return std::hypot(z.real(), z.imag()); }
 
+  // Of equal numbers, which differ in the sign of a zero, the first
   struct Maximum {
-    static Z apply(Z a, Z b) { return is_nan(a) | (!is_nan(b) & less(b, a)) ? a : b; }
+    static Z apply(Z a, Z b) { return is_nan(a) | (!is_nan(b) & !less(a, b)) ? a : b; }
   };
   struct Minimum {
-    static Z apply(Z a, Z b) { return is_nan(a) | (!is_nan(b) & less(a, b)) ? a : b; }
+    static Z apply(Z a, Z b) { return is_nan(a) | (!is_nan(b) & !less(b, a)) ? a : b; }
   };
   struct Abs {
     static T apply(Z z) { return static_cast<T>(magnitude(z)); }
   };
-  // z / |z|, and 0 at 0
+  // z / |z|, and 0 at 0. Where one part is infinite, that part alone counts.
   struct Sign {
     static Z apply(Z z) {
       const double h = magnitude(z);
+      if (h == std::numeric_limits<double>::infinity()) [[unlikely]] {
+        const T re = std::isinf(z.real()) ? std::copysign(T{1}, z.real()) : T{0};
+        const T im = std::isinf(z.imag()) ? std::copysign(T{1}, z.imag()) : T{0};
+        const T nan = std::numeric_limits<T>::quiet_NaN();
+        return re != 0 && im != 0 ? Z{nan, nan} : Z{re, im};
+      }
+      if (h != h) {
+        return {static_cast<T>(h), static_cast<T>(h)};
+      }
       return h == 0 ? Z{0} : Z{static_cast<T>(z.real() / h), static_cast<T>(z.imag() / h)};
     }
   };

@@ -3,6 +3,7 @@
 #include <complex>
 #include <limits>
 #include <numbers>
+#include <optional>
 
 #include "mlx_core/cpu/families.h"
 
@@ -12,6 +13,8 @@ namespace {
 using Z = std::complex<double>;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
+
+bool is_nan(Z z) { return std::isnan(z.real()) || std::isnan(z.imag()); }
 
 // Smith's division; by zero, each part over the zero, as in NumPy and MLX.
 Z quotient(Z a, Z b) {
@@ -77,15 +80,24 @@ Z sigmoid(Z z) {
     return quotient(1, 1.0 + std::exp(-z));
   }
   const Z e = std::exp(z);
-  return quotient(e, 1.0 + e);
+  if (z.real() < -40) { // 1 + e is 1
+    return e;
+  }
+  const Z s = quotient(e, 1.0 + e);
+  return z.imag() == 0 && !is_nan(z) ? Z{s.real(), z.imag()} : s; // the quotient loses the sign of a zero
 }
 
+// At infinities it is the larger one alone, whatever the angles of the other.
 Z logaddexp(Z a, Z b) {
+  if (is_nan(a) || is_nan(b)) {
+    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+    return {nan, nan};
+  }
   const bool first = a.real() > b.real() || (a.real() == b.real() && a.imag() > b.imag());
   const Z larger = first ? a : b;
   const Z smaller = first ? b : a;
   if (smaller.real() == -infinity || larger.real() == infinity) {
-    return larger;
+    return {larger.real() + 0.0, larger.imag()}; // log(1) is 0, also as logaddexp(-inf, -0)
   }
   return larger + log1p(std::exp(smaller - larger));
 }
@@ -95,6 +107,9 @@ Z power(Z base, Z exponent) {
   if (exponent == 0.0) {
     return 1;
   }
+  if (exponent == 1.0) {
+    return base; // to the sign of a zero, which no product keeps
+  }
   if (base == 0.0) {
     constexpr double nan = std::numeric_limits<double>::quiet_NaN();
     return exponent.real() > 0 ? Z{0} : Z{nan, nan};
@@ -103,15 +118,15 @@ Z power(Z base, Z exponent) {
   if (exponent.imag() != 0 || std::fabs(n) > 64 || n != std::trunc(n)) {
     return std::exp(exponent * std::log(base));
   }
-  Z result = 1;
+  std::optional<Z> result;
   Z factor = base;
   for (int e = static_cast<int>(std::fabs(n)); e != 0; e >>= 1) {
     if ((e & 1) != 0) {
-      result *= factor;
+      result = result ? *result * factor : factor;
     }
     factor *= factor;
   }
-  return n < 0 ? quotient(1, result) : result;
+  return n < 0 ? quotient(1, *result) : *result;
 }
 
 template <auto function, class T>

@@ -94,7 +94,7 @@ def wide(rng, shape, name):
 
 
 def special(name):
-    """Zeros, infinities, NaN, one, and the ends of the range."""
+    """Zeros, infinities, NaN, one, and the ends of the range. Complex numbers have every pair of some as parts."""
     if name == "bool_":
         return np.array([False, True])
     if name in INTEGERS:
@@ -106,7 +106,12 @@ def special(name):
         "float32": (np.finfo(np.float32).max, 2.0**-126), "float64": (np.finfo(np.float64).max, 2.0**-1022),
     }[real]
     values = np.array([0.0, -0.0, 1.0, -1.0, 0.5, np.inf, -np.inf, np.nan, top, -top, small, -small])
-    return rounded(values, name) if name not in COMPLEX else values.astype(NUMPY[name])
+    if name not in COMPLEX:
+        return rounded(values, name)
+    parts = np.array([0.0, -0.0, 1.0, -1.0, 0.5, np.inf, -np.inf, np.nan])
+    pairs = np.empty((len(parts), len(parts)), NUMPY[name])
+    pairs.real, pairs.imag = np.meshgrid(parts, parts)
+    return pairs.ravel()
 
 
 # --- layouts: the same values behind different strides. Each takes an MLX array and gives one of equal value. ---

@@ -14,6 +14,8 @@ def _by_mpmath(function):
         x = float(x) if isinstance(x, np.floating) and x == np.float64(x) else x
         if np.isnan(x):
             return np.longdouble(np.nan)
+        if x == 0:
+            return np.longdouble(x)  # mpmath has one zero; these functions are odd
         value = function(mpmath.mpf(float(x)))
         return np.longdouble(mpmath.nstr(value, 30)) if mpmath.isfinite(value) else np.longdouble(float(value))
     return np.frompyfunc(one, 1, 1)
@@ -23,7 +25,7 @@ def _special(by_scipy, by_mpmath):
     """SciPy where its double precision is wider than what is tested, else mpmath."""
     def function(x):
         if np.asarray(x).dtype != np.longdouble:
-            return by_scipy(x)
+            return np.where(x == 0, x, by_scipy(x))
         return np.asarray(_by_mpmath(by_mpmath)(x)).astype(np.longdouble)
     return function
 
@@ -44,7 +46,10 @@ def _identity(x):
 
 
 def _power(a, b):
-    """A negative power of an integer is 0."""
+    """A negative power of an integer is 0. NumPy's complex powers 1 and -1 lose what is beside an infinity, and the sign of
+    0."""
+    if np.iscomplexobj(a):
+        return np.where(b == 1, a, np.where((b == -1) & (a != 0), 1 / a, np.power(a, b)))
     if np.asarray(a).dtype.kind not in "iu":
         return np.power(a, b)
     return np.where(b < 0, 0, np.power(a, np.maximum(b, 0))).astype(a.dtype)
@@ -59,11 +64,25 @@ def _scaled(factor):
     return lambda x: x * np.asarray(factor, np.longdouble).astype(x.real.dtype)
 
 
-def _sign(x):
-    if np.iscomplexobj(x):
-        modulus = np.abs(x)
-        return np.where(modulus == 0, 0, x / np.where(modulus == 0, 1, modulus))
-    return np.sign(x)
+def _make_complex(re, im):
+    """re + 1j * im loses the signs of zeros and what is beside an infinity."""
+    re, im = np.broadcast_arrays(re, im)
+    out = np.empty(re.shape, np.result_type(re, np.complex64))
+    out.real, out.imag = re, im
+    return out
+
+
+def _extremum(of_numpy):
+    """Of equal real numbers, which differ in the sign of a zero, the second: NumPy's own answer depends on the machine."""
+    def function(a, b):
+        found = of_numpy(a, b)
+        return found if np.iscomplexobj(found) else np.where(a == b, b, found)
+    return function
+
+
+def _expm1(x):
+    """Beside infinities and NaN as C has it for exp."""
+    return np.where(np.isfinite(x), np.expm1(x), np.exp(x) - 1) if np.iscomplexobj(x) else np.expm1(x)
 
 
 def _reciprocal(x):
@@ -80,14 +99,18 @@ def _log1p(x):
         square = re * (2 + re) + im * im  # |1 + z|^2 - 1
         return np.longdouble(mpmath.nstr(mpmath.log1p(square) / 2, 30)) if square > -1 else np.longdouble(-np.inf)
 
-    parts = np.asarray(np.frompyfunc(real_part, 2, 1)(x.real, x.imag)).astype(np.longdouble)
-    return parts + 1j * np.arctan2(x.imag, 1 + x.real)
+    finite = np.isfinite(x)
+    inside = np.where(finite, x, 0)
+    parts = np.asarray(np.frompyfunc(real_part, 2, 1)(inside.real, inside.imag)).astype(np.longdouble)
+    plus_one = _make_complex(1 + x.real, x.imag)
+    return np.where(finite, _make_complex(parts, np.arctan2(x.imag, 1 + x.real)), np.log(plus_one))
 
 
 def _sigmoid(x):
     x = np.asarray(x)
     if np.iscomplexobj(x):
-        return 1 / (1 + np.exp(-x))
+        right = 1 / (1 + np.exp(-x))
+        return np.where(x.real < 0, np.exp(x) / (1 + np.exp(x)), right)
     small = np.exp(-np.abs(x))
     return np.where(x < 0, small, np.ones_like(small)) / (1 + small)
 
@@ -98,17 +121,15 @@ def _zero_times(a, b):
 
 
 def _logaddexp(a, b):
+    """Of complex numbers, at infinities the larger one alone, whatever the angle of the other."""
     if not np.iscomplexobj(a):
         return np.logaddexp(a, b)
-    larger = np.where(a.real >= b.real, a, b)
-    return larger + _log1p(np.exp(np.where(a.real >= b.real, b, a) - larger))
-
-
-def _shift(shift):
-    def function(a, b):
-        bits = 8 * np.asarray(a).dtype.itemsize
-        return shift(a, np.minimum(b, bits - 1).astype(np.asarray(a).dtype))
-    return function
+    a, b = np.broadcast_arrays(a, b)
+    first = (a.real > b.real) | ((a.real == b.real) & (a.imag > b.imag))
+    larger, smaller = np.where(first, a, b), np.where(first, b, a)
+    alone = (smaller.real == -np.inf) | (larger.real == np.inf)
+    value = np.where(alone, _make_complex(larger.real + 0.0, larger.imag), larger + _log1p(np.exp(smaller - larger)))
+    return np.where(np.isnan(a) | np.isnan(b), np.nan * (1 + 1j), value)
 
 
 def _round_complex(function):
@@ -130,7 +151,10 @@ REFERENCES = {
     "rsqrt": lambda x: 1 / np.sqrt(x),
     "erf": _special(scipy.special.erf, mpmath.erf),
     "erfinv": _special(scipy.special.erfinv, _erfinv),
-    "sign": _on_bool(_identity, _sign),
+    "sign": _on_bool(_identity, np.sign),
+    "expm1": _expm1,
+    "maximum": _extremum(np.maximum),
+    "minimum": _extremum(np.minimum),
     "positive": _on_bool(_identity, np.positive),
     "subtract": _on_bool(np.logical_xor, np.subtract),
     "power": _on_bool(lambda a, b: a | ~b, _power),
@@ -139,9 +163,7 @@ REFERENCES = {
     "degrees": _scaled(180 / np.longdouble("3.14159265358979323846264338327950288")),
     "radians": _scaled(np.longdouble("3.14159265358979323846264338327950288") / 180),
     "logaddexp": _logaddexp,
-    "left_shift": _shift(np.left_shift),
-    "right_shift": _shift(np.right_shift),
-    "make_complex": lambda re, im: re + 1j * im,
+    "make_complex": _make_complex,
     "floor": _round_complex(np.floor),
     "ceil": _round_complex(np.ceil),
     "trunc": _round_complex(np.trunc),

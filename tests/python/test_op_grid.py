@@ -77,7 +77,8 @@ def check(sample, dtype, values, mx_args):
         name = arrays.name_of(out.dtype)
         assert name == expected_dtype(sample, dtype, truth), f"result dtype {name}"
         if name in INEXACT:
-            precision.assert_ulp(arrays.to_np(out), truth, name, bound_for(sample, dtype), magnitude, sample.id)
+            precision.assert_ulp(arrays.to_np(out), truth, name, bound_for(sample, dtype), magnitude, sample.id,
+                                 zeros=sample.elementwise)
         else:
             got = arrays.to_np(out)
             assert got.shape == truth.shape, f"shape {got.shape}, expected {truth.shape}"
@@ -118,11 +119,18 @@ def test_scalar_beside_a_vector(sample, dtype):
 @pytest.mark.grid(0.25)
 @pytest.mark.parametrize("sample, dtype", cells([s for s in ELEMENTWISE if len(s.args) == 1]))
 def test_special_values(sample, dtype):
-    """Zeros, infinities, NaN and the ends of the range of real numbers."""
+    """Zeros of both signs, infinities, NaN and the ends of the range; of complex numbers in both parts."""
     values = [arrays.special(dtype)]
-    if dtype in COMPLEX:
-        values = [values[0][np.isfinite(values[0]) & (np.abs(values[0]) < 10)]]
     check(sample, dtype, values, sample.to_mx(values, dtype))
+
+
+@pytest.mark.grid(0.25)
+@pytest.mark.parametrize("sample, dtype", cells([s for s in ELEMENTWISE if len(s.args) == 2]))
+def test_special_pairs(sample, dtype):
+    """Every pair of them."""
+    values = arrays.special(dtype)
+    pairs = [a.ravel() for a in np.meshgrid(values, values)]
+    check(sample, dtype, pairs, sample.to_mx(pairs, dtype))
 
 
 @pytest.mark.grid(0.25)
