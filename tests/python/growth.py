@@ -49,9 +49,9 @@ def per_round(call, calls, rounds):
 
 
 def growth(call, calls=20, rounds=3, warm_up=20, attempts=6):
-    """What a call adds in the long run, by unit. A leak grows in every round of every attempt; what grows in some only is a
-    cache that fills, or memory that is laid out anew. A round must add at least a unit for each second call to count, as the
-    measuring itself and other threads are not always still."""
+    """What a call adds in the long run, by unit. A leak grows in every round of every attempt, however many calls; what does
+    not is a cache that fills, or memory that is laid out anew. A round must add at least a unit for each second call to count,
+    as the measuring itself and other threads are not always still."""
     for _ in range(warm_up):
         call()
     counts()
@@ -60,4 +60,5 @@ def growth(call, calls=20, rounds=3, warm_up=20, attempts=6):
         found = {unit: n / calls for unit, n in zip(UNITS, least) if n >= calls / 2}
         if not found:
             break
+        calls *= 2
     return found

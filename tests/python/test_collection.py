@@ -219,6 +219,7 @@ def failed(o):
             o.error = error
 
 
+@pytest.mark.filterwarnings("ignore:.*has been recorded")
 @pytest.mark.parametrize("name", WAYS)
 def test_the_owner_is_collected(name):
     def make():
