@@ -6,6 +6,7 @@
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/gemm_pieces.h"
 #include "mlx_core/cpu/subnormals.h"
+#include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
 namespace {
@@ -98,6 +99,7 @@ void blas_piece(const Product& p, Piece at) {
   if (widened) calls = std::max(calls, ceil_div(p.k, 1024));
   calls = std::max<int64_t>(1, std::min({calls, work / (2 * blas_piece_work), p.k / blas_side}));
   for (int64_t i = 0; i < calls; ++i) {
+    if (i > 0) throw_if_interrupted();
     int64_t first = p.k * i / calls, k = p.k * (i + 1) / calls - first;
     Block left(offset(a, first * a.column_stride, p.dtype), at.rows, k, p.dtype, dtype, 0);
     Block right(offset(b, first * b.row_stride, p.dtype), k, at.columns, p.dtype, dtype, 1);

@@ -11,6 +11,7 @@
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/product_kernels.h"
 #include "mlx_core/cpu/subnormals.h"
+#include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
 
@@ -108,6 +109,7 @@ void tile_piece(const Product& p, Piece at) {
   int64_t whole = columns / kernels.width * kernels.width, tail = columns - whole;
   alignas(64) char small[4096];
   for (int64_t first = 0; first < p.k; first += tile_terms) {
+    if (first > 0) throw_if_interrupted();
     int64_t k = std::min(tile_terms, p.k - first);
     Matrix left = offset(a, first * a.column_stride, p.dtype), right = offset(b, first * b.row_stride, p.dtype);
     if (widened || (columns > kernels.width && rows * k * size > (int64_t{1} << 16))) {
@@ -150,6 +152,7 @@ void vector_piece(const Product& p, Piece at) {
   if (widened) out = static_cast<char*>(product_memory(2, rows * size));
   int64_t most = widened ? half_vector_terms : vector_terms;
   for (int64_t first = 0; first < p.k; first += most) {
+    if (first > 0) throw_if_interrupted();
     int64_t k = std::min(most, p.k - first);
     Matrix factor = offset(x, first * x.row_stride, p.dtype),
            block = offset(matrix, first * matrix.column_stride, p.dtype);

@@ -141,7 +141,7 @@ Example:
       },
       nb::arg("fun"), nb::arg("primals"), nb::arg("tangents"),
       nb::sig("def jvp(fun: collections.abc.Callable[..., typing.Any], primals: list[array] | tuple[array, ...], "
-              "tangents: list[array | None] | tuple[array | None, ...]) -> tuple[list[array], list[array]]"),
+              "tangents: collections.abc.Sequence[array | None]) -> tuple[list[array], list[array]]"),
       R"(Jacobian-vector products.
 
 For each output, the derivative in the direction of the tangents.
