@@ -68,7 +68,9 @@ template <typename R>
 struct ComplexProduct {
   using Element = std::complex<R>;
   using D = hn::ScalableTag<R>;
-  struct Value {
+  struct Value { // with constructors, as those that the compiler adds are not of this instruction set
+    HWY_INLINE Value() {}
+    HWY_INLINE Value(hn::Vec<D> real, hn::Vec<D> imag) : re(real), im(imag) {}
     hn::Vec<D> re, im;
   };
   static constexpr int lanes = hn::MaxLanes(D());
@@ -415,6 +417,9 @@ struct VectorBodies {
     }
   }
 
+  template <int C>
+  using Columns = std::integral_constant<int, C>;
+
   static void columns(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add) {
     constexpr int64_t most = 256;
     auto* right = static_cast<const T*>(x);
@@ -422,25 +427,26 @@ struct VectorBodies {
     for (int64_t start = 0; start < rows; start += most) {
       int64_t count = std::min(most, rows - start), pitch = (count + N - 1) / N * N;
       auto* left = static_cast<const T*>(a) + start;
-      auto lane_by_lane = [&](int64_t p, int64_t length, auto body) HWY_ATTR {
+      auto lane_by_lane = [&]<int C, bool first>(
+                              Columns<C>, std::bool_constant<first>, int64_t p, int64_t length) HWY_ATTR {
         for (int64_t l = 0; l < length; ++l) {
-          body(count, left + (p + l) * a_stride, a_stride, right + p + l, sums + l * pitch);
+          some_columns<C, first>(count, left + (p + l) * a_stride, a_stride, right + p + l, sums + l * pitch);
         }
       };
       int64_t p = std::min<int64_t>(k, lanes);
       if (k >= 4 * lanes) {
-        lane_by_lane(0, lanes, some_columns<4, true>);
+        lane_by_lane(Columns<4>(), std::true_type(), 0, lanes);
         p = 4 * lanes;
       } else if (k >= 2 * lanes) {
-        lane_by_lane(0, lanes, some_columns<2, true>);
+        lane_by_lane(Columns<2>(), std::true_type(), 0, lanes);
         p = 2 * lanes;
       } else {
-        lane_by_lane(0, p, some_columns<1, true>);
+        lane_by_lane(Columns<1>(), std::true_type(), 0, p);
         std::fill_n(sums + p * pitch, (lanes - p) * pitch, T(0));
       }
-      for (; p + 4 * lanes <= k; p += 4 * lanes) lane_by_lane(p, lanes, some_columns<4, false>);
-      for (; p + 2 * lanes <= k; p += 2 * lanes) lane_by_lane(p, lanes, some_columns<2, false>);
-      for (; p < k; p += lanes) lane_by_lane(p, std::min<int64_t>(lanes, k - p), some_columns<1, false>);
+      for (; p + 4 * lanes <= k; p += 4 * lanes) lane_by_lane(Columns<4>(), std::false_type(), p, lanes);
+      for (; p + 2 * lanes <= k; p += 2 * lanes) lane_by_lane(Columns<2>(), std::false_type(), p, lanes);
+      for (; p < k; p += lanes) lane_by_lane(Columns<1>(), std::false_type(), p, std::min<int64_t>(lanes, k - p));
       for (int half = lanes / 2; half > 0; half /= 2) {
         for (int64_t i = 0; i < half * pitch; i += N) {
           P::store(P::add(P::load(sums + i), P::load(sums + i + half * pitch)), sums + i);

@@ -1,0 +1,17 @@
+# Cross-compiling for 64-bit ARM on Debian or Ubuntu, to run under qemu: see tools/check_aarch64.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
+set(MLX_AARCH64_ROOT "" CACHE PATH "Where the libraries of that architecture were unpacked")
+set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES MLX_AARCH64_ROOT)
+set(MLX_AARCH64_LIB "${MLX_AARCH64_ROOT}/usr/lib/aarch64-linux-gnu")
+set(hwy_DIR "${MLX_AARCH64_LIB}/cmake/hwy" CACHE PATH "")
+set(BLAS_LIBRARIES "${MLX_AARCH64_LIB}/openblas-serial/libopenblas.so" CACHE FILEPATH "")
+set(LAPACK_LIBRARIES "${BLAS_LIBRARIES}" CACHE FILEPATH "")
+set(MLX_CBLAS_INCLUDE "${MLX_AARCH64_ROOT}/usr/include/aarch64-linux-gnu/openblas-serial" CACHE PATH "")
+set(CMAKE_EXE_LINKER_FLAGS_INIT "-Wl,-rpath-link,${MLX_AARCH64_LIB}")
+set(CMAKE_SHARED_LINKER_FLAGS_INIT "-Wl,-rpath-link,${MLX_AARCH64_LIB}")
+set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64 -L /usr/aarch64-linux-gnu
+  -E "LD_LIBRARY_PATH=${MLX_AARCH64_LIB}:${MLX_AARCH64_LIB}/openblas-serial:${MLX_AARCH64_ROOT}/lib/aarch64-linux-gnu")
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
