@@ -1,4 +1,4 @@
-// What all primitives share: applying them, comparing their parameters, the elementwise kind and functions.
+// What all primitives share: applying them, the elementwise kind and projections.
 #include "mlx_core/primitive.h"
 
 #include <cstring>
@@ -82,57 +82,6 @@ void Primitive::eval_gpu(Operands, std::span<array>) const {
   fail<std::runtime_error>(name(), "this build has no GPU backend; evaluate on mx.cpu.");
 }
 
-// --- parameters ---
-
-namespace {
-
-class ParamPrinter final : public ParamVisitor {
- public:
-  std::string text;
-  void operator()(const char* name, bool v) override { put(name, v ? "True" : "False"); }
-  void operator()(const char* name, int64_t v) override { put(name, std::to_string(v)); }
-  void operator()(const char* name, Dim v) override { put(name, v.to_string()); }
-  void operator()(const char* name, double v) override {
-    char digits[32];
-    std::snprintf(digits, sizeof digits, "%.17g", v);
-    put(name, digits);
-  }
-  void operator()(const char* name, std::string_view v) override { put(name, "'" + std::string(v) + "'"); }
-  void operator()(const char* name, Dtype v) override { put(name, std::string(name_of(v))); }
-  void operator()(const char* name, const Shape& v) override { put(name, to_string(v)); }
-  void operator()(const char* name, std::span<const int64_t> v) override { put_list(name, v); }
-  void operator()(const char* name, std::span<const int> v) override { put_list(name, v); }
-  void operator()(const char* name, const FunctionBody& v) override {
-    // Bodies are equal when they are the same one.
-    put(name, "function@" + std::to_string(reinterpret_cast<uintptr_t>(&v)));
-  }
-
- private:
-  void put(const char* name, const std::string& value) {
-    text += (text.empty() ? "" : ", ") + std::string(name) + "=" + value;
-  }
-  template <typename T>
-  void put_list(const char* name, std::span<const T> values) {
-    std::string list = "(";
-    for (T v : values) {
-      list += std::to_string(v) + ",";
-    }
-    put(name, list + ")");
-  }
-};
-
-} // namespace
-
-std::string params_to_string(const Primitive& p) {
-  ParamPrinter printer;
-  p.visit(printer);
-  return "(" + printer.text + ")";
-}
-bool equivalent(const Primitive& a, const Primitive& b) {
-  return &a == &b || (std::strcmp(a.name(), b.name()) == 0 && params_to_string(a) == params_to_string(b));
-}
-uint64_t hash_of(const Primitive& p) { return std::hash<std::string>()(std::string(p.name()) + params_to_string(p)); }
-
 // --- the elementwise kind ---
 
 cpu::Kernel Elementwise::kernel(Operands operands, Dtype) const {
@@ -189,52 +138,6 @@ Tangents Project::vjp(Operands, const Tangents&, Operands, std::span<const bool>
 }
 Mapped Project::vmap(Operands, const MapAxes&) const {
   fail<std::logic_error>("Project", "projections are mapped with their application.");
-}
-
-// --- functions ---
-
-namespace {
-Function::Rules function_rules{};
-}
-
-void Function::install(const Rules& rules) { function_rules = rules; }
-
-Specs Function::infer(Operands operands) const {
-  Specs specs;
-  bool same = true; // shapes and dtypes as when the body was recorded
-  for (size_t i = 0; i < operands.size(); ++i) {
-    size_t parameters = body_->parameters.size();
-    const array& recorded = i < parameters ? body_->parameters[i] : body_->captured[i - parameters];
-    same = same && recorded.dtype() == operands[i].dtype() && recorded.shape() == operands[i].shape();
-  }
-  if (same) {
-    for (const array& output : body_->outputs) {
-      specs.push_back({output.shape(), output.dtype()});
-    }
-    return specs;
-  }
-  // Replaying the body re-runs every shape rule; the nodes made on the way are dropped.
-  for (const array& output : function_rules.replay(*body_, operands)) {
-    specs.push_back({output.shape(), output.dtype()});
-  }
-  return specs;
-}
-void Function::eval_cpu(Operands operands, std::span<array> outputs) const {
-  std::vector<array> results = function_rules.replay(*body_, operands);
-  eval(std::span<const array>(results));
-  for (size_t i = 0; i < results.size(); ++i) {
-    outputs[i].share(results[i], results[i].strides());
-  }
-}
-Tangents Function::jvp(Operands primals, const Tangents& tangents, Operands outputs) const {
-  return function_rules.jvp(*this, primals, tangents, outputs);
-}
-Tangents Function::vjp(
-    Operands primals, const Tangents& cotangents, Operands outputs, std::span<const bool> wanted) const {
-  return function_rules.vjp(*this, primals, cotangents, outputs, wanted);
-}
-Mapped Function::vmap(Operands operands, const MapAxes& axes) const {
-  return function_rules.vmap(*this, operands, axes);
 }
 
 } // namespace mlx::core

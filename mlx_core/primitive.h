@@ -1,8 +1,9 @@
 // Primitive: one operation with every rule it has. OpInfo: what the registry, the bindings, the docs and the tests know
-// of a public op. Function: a primitive that owns a sub-graph.
+// of a public op.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -71,7 +72,12 @@ enum class EvalKind : uint8_t {
   project,     // one output of a multi-output application: see Project
 };
 
-// Visits a primitive's parameters by name, in order. Comparing, hashing, printing and saving are visitors.
+// A recorded function: see program/program.h.
+class Program;
+using SharedProgram = std::shared_ptr<const Program>;
+
+// Visits a primitive's parameters by name, in order. They are values: what has only an address is no parameter.
+// Params (params.h) keeps them, for comparing, hashing, printing, saving and making a primitive again.
 class ParamVisitor {
  public:
   virtual ~ParamVisitor() = default;
@@ -84,7 +90,7 @@ class ParamVisitor {
   virtual void operator()(const char* name, const Shape& value) = 0;
   virtual void operator()(const char* name, std::span<const int64_t> value) = 0;
   virtual void operator()(const char* name, std::span<const int> value) = 0;
-  virtual void operator()(const char* name, const class FunctionBody& value) = 0;
+  virtual void operator()(const char* name, const SharedProgram& value) = 0;
   void operator()(const char* name, int value) { (*this)(name, static_cast<int64_t>(value)); }
   void operator()(const char* name, const char* value) { (*this)(name, std::string_view(value)); }
   void operator()(const char* name, const Axes& value) { (*this)(name, std::span<const int>(value)); }
@@ -106,6 +112,9 @@ class Primitive {
   virtual EvalKind eval_kind() const { return EvalKind::general; }
   virtual Dependence dependence() const { return Dependence::opaque; }
   virtual void visit(ParamVisitor&) const {}
+  // Of a primitive that holds more than parameters say (functions of the user's): a number that no other such thing
+  // has. Primitives are equal where name, parameters and identity are.
+  virtual uint64_t identity() const { return 0; }
 
   // Shape and dtype of each output: a pure function of the operands' shapes, dtypes and the parameters.
   virtual Specs infer(Operands operands) const = 0;
@@ -179,42 +188,6 @@ class Project final : public Primitive {
  private:
   int index_;
   Spec spec_;
-};
-
-// A body of a sub-graph: parameters are placeholders, captured arrays are further operands.
-class FunctionBody {
- public:
-  std::vector<array> parameters;
-  std::vector<array> captured;
-  std::vector<array> outputs;
-};
-
-// A primitive that owns a sub-graph. Operands: the arguments, then the captured arrays. Its rules are installed by
-// transforms/ (they replay the body), so that ops/ knows nothing of transforms.
-class Function : public Primitive {
- public:
-  explicit Function(std::shared_ptr<const FunctionBody> body) : body_(std::move(body)) {}
-  const FunctionBody& body() const { return *body_; }
-  int output_count() const override { return static_cast<int>(body_->outputs.size()); }
-
-  struct Rules {
-    std::vector<array> (*replay)(const FunctionBody&, Operands arguments);
-    Tangents (*jvp)(const Function&, Operands, const Tangents&, Operands);
-    Tangents (*vjp)(const Function&, Operands, const Tangents&, Operands, std::span<const bool>);
-    Mapped (*vmap)(const Function&, Operands, const MapAxes&);
-  };
-  static void install(const Rules& rules);
-
-  const char* name() const override { return "Function"; }
-  void visit(ParamVisitor& v) const override { v("body", *body_); }
-  Specs infer(Operands operands) const override;
-  void eval_cpu(Operands operands, std::span<array> outputs) const override;
-  Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const override;
-  Tangents vjp(Operands, const Tangents&, Operands, std::span<const bool>) const override;
-  Mapped vmap(Operands operands, const MapAxes& axes) const override;
-
- private:
-  std::shared_ptr<const FunctionBody> body_;
 };
 
 } // namespace mlx::core

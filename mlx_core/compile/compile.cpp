@@ -6,7 +6,7 @@
 #include "mlx_core/compile/cache.h"
 #include "mlx_core/compile/key.h"
 #include "mlx_core/compile/record.h"
-#include "mlx_core/transforms/closed_body.h"
+#include "mlx_core/transforms/function.h"
 
 namespace mlx::core {
 

@@ -13,7 +13,6 @@
 #include "mlx_core/interrupt.h"
 #include "mlx_core/random.h"
 #include "mlx_core/trace_level.h"
-#include "mlx_core/transforms/closed_body.h"
 #include "mlx_core/transforms/custom.h"
 #include "mlx_core/transforms/escape.h"
 #include "mlx_core/transforms/function.h"
@@ -31,7 +30,7 @@ std::optional<std::string> scalar_bits(const array& a) {
   return bits.append(static_cast<const char*>(a.raw_data()), static_cast<size_t>(a.itemsize()));
 }
 
-// For each input of a plan whose last ones are these constants: itself, or an earlier one that is the same constant.
+// For each input of a program whose last ones are these constants: itself, or an earlier one that is the same constant.
 std::vector<int32_t> same_inputs(size_t inputs, const std::vector<array>& constants) {
   std::vector<int32_t> same(inputs);
   std::iota(same.begin(), same.end(), 0);
@@ -62,7 +61,7 @@ array placeholder(Frame& frame, const Spec& spec, bool symbolic_sizes, std::map<
 
 // Arrays of a transform around the recording have no place in operations that are made again from their parameters.
 void refuse_outer_arrays(const Frame& frame, const std::vector<array>& outputs, bool inside_another) {
-  for (const array& a : captured_by(frame, outputs)) {
+  for (const array& a : record_program(frame, outputs).captured) {
     if (a.node()->level != 0 && inside_another) {
       fail("compile", "the function uses an array of a transform around it, of shape ", a.shape(), ".");
     }
@@ -96,9 +95,11 @@ PlannedFunction record(const RecordedFunction& fun, std::span<const Spec> argume
     }
     if (symbolic_sizes) {
       refuse_outer_arrays(frame, outputs, inside_another);
-      recording.shapeless = std::make_shared<Shapeless>(*symbol_trace, frame.placeholders(), outputs);
+      recording.shapeless = std::make_shared<Shapeless>(*symbol_trace, frame, outputs);
     } else {
-      recording.plan = Plan(frame, outputs, recording.constants);
+      Recorded recorded = record_program(frame, outputs);
+      recording.program = std::move(recorded.program);
+      recording.constants = std::move(recorded.captured);
     }
   }
   release();
@@ -107,14 +108,16 @@ PlannedFunction record(const RecordedFunction& fun, std::span<const Spec> argume
   for (const array& a : recording.constants) {
     recording.reusable = recording.reusable && (a.node()->level == 0 || !inside_another);
   }
-  finish(recording);
+  if (recording.program) {
+    finish(recording);
+  }
   return recording;
 }
 
 void finish(PlannedFunction& function) {
-  function.simplified = function.plan;
-  function.simplified.simplify(same_inputs(function.plan.input_count(), function.constants));
-  function.rules = rules_in(function.plan);
+  const Program& program = *function.program;
+  function.simplified = simplify(program, same_inputs(program.inputs().size(), function.constants));
+  function.rules = rules_in(program);
 }
 
 std::vector<array> replay(
@@ -127,7 +130,9 @@ std::vector<array> replay(
   const PlannedFunction& planned = for_sizes ? *for_sizes : recording;
   keep_rules(planned.rules);
   auto run = [&](const array& key) {
-    SmallVector<array, 8> inputs(arguments.begin(), arguments.end());
+    std::vector<array> inputs;
+    inputs.reserve(planned.program->slot_count());
+    inputs.assign(arguments.begin(), arguments.end());
     inputs.push_back(key);
     for (std::span<const array> more : {hidden, std::span<const array>(planned.constants)}) {
       for (const array& a : more) {
@@ -135,10 +140,10 @@ std::vector<array> replay(
       }
     }
     bool traced = std::any_of(inputs.begin(), inputs.end(), [](const array& a) { return is_traced(*a.node()); });
-    return (traced ? planned.plan : planned.simplified).replay({inputs.begin(), inputs.size()});
+    return replay_as_recorded(traced ? *planned.program : *planned.simplified, std::move(inputs));
   };
   if (!recording.draws) {
-    static const array& unused = *new array(0.0f);
+    static const array& unused = *new array({0u, 0u}); // like a key
     return run(unused);
   }
   // Two calls must not draw the same numbers. A signal handler may come in between.

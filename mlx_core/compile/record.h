@@ -1,7 +1,7 @@
 // Recording a function once, for arguments of given shapes and dtypes.
 #pragma once
 
-#include "mlx_core/compile/plan.h"
+#include "mlx_core/program/record.h"
 #include "mlx_core/transforms.h"
 
 namespace mlx::core {
@@ -10,13 +10,13 @@ class Shapeless;
 struct CustomRules;
 
 struct PlannedFunction {
-  Plan plan;       // as the function did it: what other transforms see
-  Plan simplified; // what is evaluated
+  SharedProgram program;    // as the function did it: what other transforms see
+  SharedProgram simplified; // what is evaluated
   // What the function used beside its arguments and without hiding it: constants.
   std::vector<array> constants;
   // It drew random numbers without a key. Then the last output is what the implicit sequence goes on from.
   bool draws = false;
-  // Set instead of the plans when the recording serves any size.
+  // Set instead of the programs when the recording serves any size.
   std::shared_ptr<const Shapeless> shapeless;
   // False when a constant belongs to a transform that is open around it: then it can serve this one call only.
   bool reusable = true;
@@ -37,7 +37,7 @@ using RecordedFunction = std::function<std::vector<array>(const std::vector<arra
 PlannedFunction record(
     const RecordedFunction& fun, std::span<const Spec> arguments, const std::function<void()>& release = [] {},
     bool symbolic_sizes = false);
-// Makes the simplified plan of a recorded one.
+// Simplifies what is recorded.
 void finish(PlannedFunction& function);
 
 // The outputs for these arguments, and for the arrays in the place of those that fun hid, in order. Draws go on with

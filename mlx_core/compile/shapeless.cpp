@@ -25,8 +25,8 @@ bool has_custom_rules(const io::SavedBody& body) {
 
 } // namespace
 
-Shapeless::Shapeless(const SymbolTrace& symbols, std::span<const array> placeholders, std::span<const array> outputs)
-    : trace_(io::saved_trace(symbols, placeholders, outputs, constants_)), plans_(recordings_per_function) {
+Shapeless::Shapeless(const SymbolTrace& symbols, const Frame& frame, std::span<const array> outputs)
+    : trace_(io::saved_trace(symbols, frame, outputs, constants_)), plans_(recordings_per_function) {
   if (has_custom_rules(trace_.body)) {
     fail("compile", "a function with rules of its own is recorded for one shape.");
   }
@@ -61,7 +61,9 @@ std::shared_ptr<const PlannedFunction> Shapeless::at(std::span<const Spec> argum
     frame.abstract(given.shape(input.shape), input.dtype);
   }
   auto planned = std::make_shared<PlannedFunction>();
-  planned->plan = Plan(frame, io::rebuild(trace_.body, frame.placeholders(), given), planned->constants);
+  Recorded recorded = record_program(frame, io::rebuild(trace_.body, frame.placeholders(), given));
+  planned->program = std::move(recorded.program);
+  planned->constants = std::move(recorded.captured);
   finish(*planned);
   plans_.insert(key, planned);
   return planned;

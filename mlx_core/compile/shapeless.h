@@ -12,7 +12,7 @@ class Shapeless {
  public:
   // What lies between the placeholders of a frame and the outputs, recorded under `symbols`. Throws
   // std::invalid_argument when an operation cannot be made again.
-  Shapeless(const SymbolTrace& symbols, std::span<const array> placeholders, std::span<const array> outputs);
+  Shapeless(const SymbolTrace& symbols, const Frame& frame, std::span<const array> outputs);
 
   // Why it does not serve arguments of these shapes; empty when it does.
   std::string misfit(std::span<const Spec> arguments) const;

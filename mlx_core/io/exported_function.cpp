@@ -8,7 +8,6 @@
 
 #include "mlx_core/io/saved_function.h"
 #include "mlx_core/transforms/frame.h"
-#include "mlx_core/transforms/function.h"
 
 namespace mlx::core {
 
@@ -201,7 +200,6 @@ void try_out(const SavedTrace& trace, const std::vector<array>& constants) {
 } // namespace
 
 ImportedFunction::ImportedFunction(const std::string& file) {
-  install_function_rules();
   auto state = std::make_shared<State>();
   state->saved = io::from_bytes(read_file(file), file);
   try {

@@ -3,10 +3,9 @@
 
 #include "mlx_core/interrupt.h"
 #include "mlx_core/io/saved_function.h"
+#include "mlx_core/params.h"
+#include "mlx_core/program/record.h"
 #include "mlx_core/trace_level.h"
-#include "mlx_core/transforms/frame.h"
-#include "mlx_core/transforms/function.h"
-#include "mlx_core/transforms/tape.h"
 
 namespace mlx::core::io {
 
@@ -40,34 +39,32 @@ class Recorder {
   }
 
   SavedDim dim(Dim d) { return saved(d, symbols_, trace_.expressions, expressions_); }
-  SavedBody body(std::span<const array> inputs, std::span<const array> outputs);
+  // The last inputs are these arrays, which become constants.
+  SavedBody body(const Program& program, std::span<const array> captured);
 
  private:
-  class ParamRecorder;
-  // The values of one body.
-  struct Scope {
-    SavedBody out;
-    std::map<const Node*, int64_t> values; // operand numbers; of an application, that of its first result
-    int64_t count = 0;
-  };
-
-  SavedSpec spec(const Shape& shape, Dtype dtype) {
-    SavedSpec out{{}, dtype};
-    for (Dim d : shape) {
-      out.shape.push_back(dim(d));
+  SavedSpec spec(const Spec& s) { return {dims(s.shape), s.dtype}; }
+  template <typename List>
+  std::vector<SavedDim> dims(const List& list) {
+    std::vector<SavedDim> out;
+    for (auto entry : list) {
+      out.push_back(dim(Dim(entry)));
     }
     return out;
   }
-  int64_t constant(const Node* node) {
-    auto [found, added] = constant_index_.emplace(node, constants_.size());
+  int64_t constant(const array& a) {
+    if (!a.is_available()) {
+      fail("export_function",
+          "the function uses an array without a value: an argument of another function that is being transformed. "
+          "Pass it as an argument.");
+    }
+    auto [found, added] = constant_index_.emplace(a.node(), constants_.size());
     if (added) {
-      const_cast<Node*>(node)->references.fetch_add(1, std::memory_order_relaxed);
-      constants_.push_back(array::from_node(const_cast<Node*>(node)));
+      constants_.push_back(a);
     }
     return -1 - static_cast<int64_t>(found->second);
   }
-  int64_t value(Scope& scope, Node* node);
-  int64_t list(Scope& scope, Node* node);
+  ParamValue value(const core::ParamValue& v);
 
   SavedTrace& trace_;
   const SymbolTrace& symbols_;
@@ -76,108 +73,66 @@ class Recorder {
   std::map<std::string, int64_t> expressions_;
 };
 
-class Recorder::ParamRecorder final : public ParamVisitor {
- public:
-  ParamRecorder(Recorder& recorder, std::vector<Param>& params) : recorder_(recorder), params_(params) {}
-  void operator()(const char* name, bool v) override { put(name, v); }
-  void operator()(const char* name, int64_t v) override { put(name, SavedDim{false, v}); }
-  void operator()(const char* name, Dim v) override { put(name, recorder_.dim(v)); }
-  void operator()(const char* name, double v) override { put(name, v); }
-  void operator()(const char* name, std::string_view v) override { put(name, std::string(v)); }
-  void operator()(const char* name, Dtype v) override { put(name, v); }
-  void operator()(const char* name, const Shape& v) override { put_list(name, v); }
-  void operator()(const char* name, std::span<const int64_t> v) override { put_list(name, v); }
-  void operator()(const char* name, std::span<const int> v) override { put_list(name, v); }
-  void operator()(const char* name, const FunctionBody& v) override {
-    std::vector<array> inputs = operands_of(v, v.parameters);
-    put(name, std::shared_ptr<const SavedBody>(new SavedBody(recorder_.body(inputs, v.outputs))));
-  }
-
- private:
-  void put(const char* name, ParamValue value) { params_.push_back({name, std::move(value)}); }
-  template <typename List>
-  void put_list(const char* name, const List& list) {
-    std::vector<SavedDim> dims;
-    for (const auto& entry : list) {
-      dims.push_back(recorder_.dim(Dim(entry)));
-    }
-    put(name, std::move(dims));
-  }
-  Recorder& recorder_;
-  std::vector<Param>& params_;
-};
-
-SavedBody Recorder::body(std::span<const array> inputs, std::span<const array> outputs) {
-  Scope scope;
-  for (const array& input : inputs) {
-    scope.values.emplace(input.node(), scope.count++);
-    scope.out.inputs.push_back(spec(input.shape(), input.dtype()));
-  }
-  for (const array& output : outputs) {
-    scope.out.outputs.push_back(value(scope, output.node()));
-  }
-  return std::move(scope.out);
-}
-
-// A walk that does not recurse: graphs may be deep.
-int64_t Recorder::value(Scope& scope, Node* root) {
-  std::vector<Node*> stack{root};
-  InterruptPoll poll(1024);
-  while (!stack.empty()) {
-    poll();
-    Node* top = stack.back();
-    size_t depth = stack.size();
-    if (!scope.values.count(top)) {
-      for (size_t i = top->operand_count; i-- > 0;) { // the first is listed first
-        if (!scope.values.count(top->operands()[i].node())) {
-          stack.push_back(top->operands()[i].node());
+ParamValue Recorder::value(const core::ParamValue& v) {
+  return std::visit(
+      [&]<typename T>(const T& value) -> ParamValue {
+        if constexpr (std::is_same_v<T, int64_t>) {
+          return SavedDim{false, value};
+        } else if constexpr (std::is_same_v<T, Dim>) {
+          return dim(value);
+        } else if constexpr (std::is_same_v<T, SharedProgram>) {
+          return std::make_shared<const SavedBody>(body(*value, {}));
+        } else if constexpr (std::is_same_v<T, Shape> || std::is_same_v<T, Axes> ||
+                             std::is_same_v<T, std::vector<int64_t>>) {
+          return dims(value);
+        } else {
+          return value;
         }
-      }
-      if (stack.size() != depth) {
-        continue;
-      }
-      scope.values.emplace(top, list(scope, top));
-    }
-    stack.pop_back();
-  }
-  return scope.values.at(root);
+      },
+      v);
 }
 
-int64_t Recorder::list(Scope& scope, Node* node) {
-  if (!node->primitive) {
-    if (!node->available()) {
-      fail("export_function",
-          "the function uses an array without a value: an argument of another function that is being transformed. "
-          "Pass it as an argument.");
+SavedBody Recorder::body(const Program& program, std::span<const array> captured) {
+  SavedBody out;
+  std::vector<int64_t> values(program.slot_count()); // operand numbers
+  size_t own = program.inputs().size() - captured.size();
+  for (size_t i = 0; i < program.inputs().size(); ++i) {
+    if (i < own) {
+      values[i] = static_cast<int64_t>(i);
+      out.inputs.push_back(spec(program.inputs()[i]));
+    } else {
+      values[i] = constant(captured[i - own]);
     }
-    return constant(node);
   }
-  if (const Project* projection = Tape::projection(node)) {
-    return scope.values.at(node->operands()[0].node()) + projection->index();
-  }
-  if (std::strcmp(node->primitive->name(), "Primal") == 0) { // an argument of a differentiated function
-    return scope.values.at(node->operands()[0].node());
-  }
-  SavedOp op{node->primitive->name(), {}, {}, {}};
-  if (!can_rebuild(op.name)) {
-    fail("export_function", "the function uses ", op.name, ", which cannot be saved.");
-  }
-  ParamRecorder params(*this, op.params);
-  node->primitive->visit(params);
-  for (const array& operand : node->operands()) {
-    op.operands.push_back(scope.values.at(operand.node()));
-  }
-  if (Tape::is_application(node)) {
-    for (const array& result : node->extra->outputs) {
-      op.results.push_back(spec(result.shape(), result.dtype()));
+  auto count = static_cast<int64_t>(own);
+  InterruptPoll poll(1024);
+  for (const Program::Step& step : program.steps()) {
+    poll();
+    auto first = static_cast<size_t>(step.first);
+    if (std::strcmp(step.primitive->name(), "Primal") == 0) { // an argument of a differentiated function
+      values[first] = values[static_cast<size_t>(step.operands[0])];
+      continue;
     }
-  } else {
-    op.results.push_back(spec(node->shape, node->dtype));
+    SavedOp op{step.primitive->name(), {}, {}, {}};
+    if (!can_rebuild(op.name)) {
+      fail("export_function", "the function uses ", op.name, ", which cannot be saved.");
+    }
+    for (const core::Param& param : Params(*step.primitive)) {
+      op.params.push_back({std::string(param.name), value(param.value)});
+    }
+    for (int32_t operand : step.operands) {
+      op.operands.push_back(values[static_cast<size_t>(operand)]);
+    }
+    for (const Spec& output : step.outputs) {
+      op.results.push_back(spec(output));
+      values[first++] = count++;
+    }
+    out.ops.push_back(std::move(op));
   }
-  int64_t first = scope.count;
-  scope.count += static_cast<int64_t>(op.results.size());
-  scope.out.ops.push_back(std::move(op));
-  return first;
+  for (int32_t output : program.outputs()) {
+    out.outputs.push_back(values[static_cast<size_t>(output)]);
+  }
+  return out;
 }
 
 // Sizes that are equal share a symbol when `shared`; otherwise each axis has its own.
@@ -201,16 +156,17 @@ SavedTrace record_once(const VectorFunction& fun, const std::vector<array>& args
     frame.abstract(shape, arg.dtype());
   }
   std::vector<array> outputs = fun(std::vector<array>(frame.placeholders()));
-  return saved_trace(symbols, frame.placeholders(), outputs, constants);
+  return saved_trace(symbols, frame, outputs, constants);
 }
 
 } // namespace
 
-SavedTrace saved_trace(const SymbolTrace& symbols, std::span<const array> inputs, std::span<const array> outputs,
+SavedTrace saved_trace(const SymbolTrace& symbols, const Frame& frame, std::span<const array> outputs,
     std::vector<array>& constants) {
   SavedTrace trace{};
   Recorder recorder(trace, symbols, constants);
-  trace.body = recorder.body(inputs, outputs);
+  Recorded recorded = record_program(frame, outputs, Tape::Reach::whole);
+  trace.body = recorder.body(*recorded.program, recorded.captured);
   for (const SymbolTrace::Guard& guard : symbols.guards()) {
     trace.guards.push_back({recorder.dim(guard.expression), guard.expected});
   }

@@ -11,6 +11,10 @@
 #include "mlx_core/primitive.h"
 #include "mlx_core/transforms.h"
 
+namespace mlx::core {
+class Frame;
+}
+
 namespace mlx::core::io {
 
 // A size: a number, or the index of an expression of the trace.
@@ -74,8 +78,9 @@ struct SavedFile {
 SavedTrace record(const VectorFunction& fun, const std::vector<array>& args, std::vector<std::string> keywords,
     bool shapeless, std::vector<array>& constants);
 
-// What is recorded already: the operations between inputs and outputs, and the guards of the sizes in them.
-SavedTrace saved_trace(const SymbolTrace& symbols, std::span<const array> inputs, std::span<const array> outputs,
+// What is recorded already: the operations behind the outputs, around the placeholders of a frame, and the guards of
+// the sizes in them.
+SavedTrace saved_trace(const SymbolTrace& symbols, const Frame& frame, std::span<const array> outputs,
     std::vector<array>& constants);
 
 // --- fit.cpp ---

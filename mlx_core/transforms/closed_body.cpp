@@ -1,174 +1,95 @@
-// Recording functions as bodies without captured arrays, and what the rules of branches and loops ask of such bodies.
+// Recording the functions of branches and loops, and what the rules of these ask of such bodies.
 #include "mlx_core/transforms/closed_body.h"
 
-#include <map>
+#include <unordered_map>
 
-#include "mlx_core/interrupt.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/trace_level.h"
-#include "mlx_core/transforms/function.h"
-#include "mlx_core/transforms/tape.h"
 
 namespace mlx::core {
 
 // --- recording ---
 
-namespace {
-
-// What the nodes made since the frame was opened use of what was there before.
-std::vector<array> found_by(const Frame& frame, const std::vector<array>& outputs) {
-  std::vector<array> found, stack(outputs);
-  std::map<uintptr_t, bool> known;
-  for (const array& placeholder : frame.placeholders()) {
-    known.emplace(placeholder.id(), true);
-  }
-  InterruptPoll poll(4096);
-  while (!stack.empty()) {
-    poll();
-    array top = std::move(stack.back());
-    stack.pop_back();
-    if (!known.emplace(top.id(), true).second) {
-      continue;
-    }
-    if (top.node()->level < frame.id() || !top.has_primitive()) {
-      found.push_back(top);
-    } else {
-      stack.insert(stack.end(), top.operands().begin(), top.operands().end());
-    }
-  }
-  return found;
-}
-
-} // namespace
-
 void Recorder::record(const VectorFunction& fun, const Specs& parameters) {
   Frame frame(Frame::Kind::trace);
   RecordingScope recording(op_);
-  FunctionBody body;
   for (const Spec& spec : parameters) {
-    body.parameters.push_back(frame.abstract(spec.shape, spec.dtype));
+    frame.abstract(spec.shape, spec.dtype);
   }
-  if (invariant_ == Invariant::inside) {
-    LevelFloor floor(frame.id());
-    body.outputs = fun(body.parameters);
-    body.captured = found_by(frame, body.outputs);
-  } else {
-    body.outputs = fun(body.parameters);
-    body.captured = captured_by(frame, body.outputs);
+  bool inside = invariant_ == Invariant::inside;
+  std::optional<LevelFloor> floor;
+  if (inside) {
+    floor.emplace(frame.id());
   }
-  recorded_.push_back(std::move(body));
+  std::vector<array> outputs = fun(std::vector<array>(frame.placeholders()));
+  floor.reset();
+  recorded_.push_back(record_program(frame, outputs, inside ? Tape::Reach::inside : Tape::Reach::dependent));
 }
 
 void Recorder::drop_state(size_t number) {
   auto at = static_cast<ptrdiff_t>(number);
-  for (FunctionBody& body : recorded_) {
-    body.parameters.erase(body.parameters.begin() + at);
-    if (body.outputs.size() > number) {
-      body.outputs.erase(body.outputs.begin() + at);
+  for (auto& [body, captured] : recorded_) {
+    std::vector<Spec> inputs(body->inputs().begin(), body->inputs().end());
+    inputs.erase(inputs.begin() + at);
+    std::vector<int32_t> to(body->inputs().size()), outputs(body->outputs().begin(), body->outputs().end());
+    for (size_t i = 0; i < to.size(); ++i) {
+      to[i] = i == number ? -1 : static_cast<int32_t>(i - (i > number));
     }
+    if (outputs.size() > number) {
+      outputs.erase(outputs.begin() + at);
+    }
+    body = rewired(*body, std::move(inputs), to, outputs);
   }
 }
 
 ClosedBodies Recorder::close() {
   ClosedBodies closed;
-  std::map<uintptr_t, size_t> number; // of each constant
-  for (const FunctionBody& body : recorded_) {
-    for (const array& a : body.captured) {
-      if (number.emplace(a.id(), closed.constants.size()).second) {
+  std::unordered_map<const Node*, size_t> number; // of each constant
+  for (const Recorded& each : recorded_) {
+    for (const array& a : each.captured) {
+      if (number.emplace(a.node(), closed.constants.size()).second) {
         closed.constants.push_back(a);
       }
     }
   }
-  for (const FunctionBody& body : recorded_) {
-    Frame frame(Frame::Kind::trace);
-    auto out = std::make_shared<FunctionBody>();
-    for (const array& a : with_constants(body.parameters, closed)) {
-      out->parameters.push_back(frame.abstract(a.shape(), a.dtype()));
+  for (const auto& [body, captured] : recorded_) {
+    size_t own = body->inputs().size() - captured.size();
+    std::vector<Spec> inputs(body->inputs().begin(), body->inputs().begin() + static_cast<ptrdiff_t>(own));
+    for (const array& a : closed.constants) {
+      inputs.push_back(spec_of(a));
     }
-    size_t own = body.parameters.size();
-    std::vector<array> arguments(out->parameters.begin(), out->parameters.begin() + static_cast<ptrdiff_t>(own));
-    for (const array& a : body.captured) {
-      arguments.push_back(out->parameters[own + number.at(a.id())]);
+    std::vector<int32_t> to(body->inputs().size());
+    for (size_t i = 0; i < to.size(); ++i) {
+      to[i] = static_cast<int32_t>(i < own ? i : own + number.at(captured[i - own].node()));
     }
-    out->outputs = replay(body, arguments);
-    closed.bodies.push_back(std::move(out));
+    closed.bodies.push_back(rewired(*body, std::move(inputs), to, body->outputs()));
   }
   recorded_.clear();
   return closed;
 }
 
-Spec spec_of(const array& a) { return {a.shape(), a.dtype()}; }
+// --- what follows from a body's steps ---
 
-Specs specs_of(Operands arrays) {
-  Specs specs;
-  for (const array& a : arrays) {
-    specs.push_back(spec_of(a));
-  }
-  return specs;
-}
-
-std::vector<array> with_constants(std::vector<array> operands, const ClosedBodies& closed) {
-  operands.insert(operands.end(), closed.constants.begin(), closed.constants.end());
-  return operands;
-}
-
-// --- what follows from a body's graph ---
-
-Specs output_specs(const FunctionBody& body, const Specs& parameters) {
-  bool same = true;
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    same =
-        same && body.parameters[i].shape() == parameters[i].shape && body.parameters[i].dtype() == parameters[i].dtype;
-  }
-  if (same) {
-    return specs_of(body.outputs);
-  }
-  Frame frame(Frame::Kind::trace);
-  std::vector<array> arguments;
-  for (const Spec& spec : parameters) {
-    arguments.push_back(frame.abstract(spec.shape, spec.dtype));
-  }
-  return specs_of(replay(body, arguments));
-}
-
-Flags depends(const FunctionBody& body, const Flags& parameters, bool derivatives) {
-  std::map<const Node*, bool> known;
-  for (size_t i = 0; i < body.parameters.size(); ++i) {
-    known[body.parameters[i].node()] = parameters[i];
+Flags depends(const Program& body, const Flags& parameters, bool derivatives) {
+  Flags known(parameters.begin(), parameters.end()); // by slot
+  known.resize(body.slot_count());
+  for (const Program::Step& step : body.steps()) {
+    bool any = false;
+    for (int32_t operand : step.operands) {
+      any = any || known[static_cast<size_t>(operand)];
+    }
+    for (size_t i = 0; i < step.outputs.size(); ++i) { // integers and bools carry no derivative
+      known[static_cast<size_t>(step.first) + i] = any && (!derivatives || step.outputs[i].dtype.is_inexact());
+    }
   }
   Flags out;
-  std::vector<Node*> stack;
-  InterruptPoll poll(4096);
-  for (const array& output : body.outputs) {
-    stack.push_back(output.node());
-    while (!stack.empty()) {
-      poll();
-      Node* node = stack.back();
-      bool ready = true, any = false;
-      if (!known.count(node)) {
-        for (const array& operand : node->operands()) {
-          auto found = known.find(operand.node());
-          if (found == known.end()) {
-            stack.push_back(operand.node());
-            ready = false;
-          } else {
-            any = any || found->second;
-          }
-        }
-        if (!ready) {
-          continue;
-        }
-        // Integers and bools carry no derivative; an application has the dtype of none of its outputs.
-        known[node] = any && (!derivatives || node->dtype.is_inexact() || Tape::is_application(node));
-      }
-      stack.pop_back();
-    }
-    out.push_back(known.at(output.node()));
+  for (int32_t output : body.outputs()) {
+    out.push_back(known[static_cast<size_t>(output)]);
   }
   return out;
 }
 
-Flags until_stable(const FunctionBody& body, Flags parameters, size_t first, size_t states, bool derivatives) {
+Flags until_stable(const Program& body, Flags parameters, size_t first, size_t states, bool derivatives) {
   for (bool changed = true; changed;) {
     changed = false;
     Flags out = depends(body, parameters, derivatives);
@@ -183,7 +104,7 @@ Flags until_stable(const FunctionBody& body, Flags parameters, size_t first, siz
 
 // --- batches ---
 
-std::vector<array> run_batched(const FunctionBody& body, const std::vector<array>& operands, const MapAxes& axes,
+std::vector<array> run_batched(const Program& body, const std::vector<array>& operands, const MapAxes& axes,
     const Flags& mapped_outputs, int64_t lanes) {
   std::vector<array> out;
   if (std::none_of(axes.begin(), axes.end(), [](const MapAxis& axis) { return axis.has_value(); })) {

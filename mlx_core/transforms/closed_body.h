@@ -1,16 +1,13 @@
-// Bodies that use nothing but their parameters: what branches and loops are made of.
+// Bodies: the programs that branches and loops are made of.
 #pragma once
 
-#include "mlx_core/primitive.h"
-#include "mlx_core/transforms.h"
+#include "mlx_core/transforms/function.h"
 
 namespace mlx::core {
 
-using SharedBody = std::shared_ptr<const FunctionBody>;
-
-// Bodies whose last parameters are the same constants: what the recorded functions use from outside.
+// Programs whose last inputs are the same constants: what the recorded functions use from outside.
 struct ClosedBodies {
-  std::vector<SharedBody> bodies;
+  std::vector<SharedProgram> bodies;
   std::vector<array> constants;
 };
 
@@ -31,26 +28,19 @@ class Recorder {
  private:
   const char* op_;
   Invariant invariant_;
-  std::vector<FunctionBody> recorded_;
+  std::vector<Recorded> recorded_;
 };
-
-Spec spec_of(const array& a);
-Specs specs_of(Operands arrays);
-// The operands, then the constants.
-std::vector<array> with_constants(std::vector<array> operands, const ClosedBodies& closed);
-// What a body returns for parameters of these shapes, which may differ from those it was recorded with.
-Specs output_specs(const FunctionBody& body, const Specs& parameters);
 
 // Which outputs depend on the parameters that are flagged; with `derivatives`, only through inexact arrays.
 using Flags = std::vector<bool>;
-Flags depends(const FunctionBody& body, const Flags& parameters, bool derivatives);
+Flags depends(const Program& body, const Flags& parameters, bool derivatives);
 // The flags of a body's parameters once those of its first outputs, which are its parameters `first` on in the next
 // run, are as set as they get.
-Flags until_stable(const FunctionBody& body, Flags parameters, size_t first, size_t states, bool derivatives);
+Flags until_stable(const Program& body, Flags parameters, size_t first, size_t states, bool derivatives);
 
 // The body over a batch: parameters have their lanes along `axes`, the flagged outputs have theirs in front, and the
 // others are the same in every lane.
-std::vector<array> run_batched(const FunctionBody& body, const std::vector<array>& operands, const MapAxes& axes,
+std::vector<array> run_batched(const Program& body, const std::vector<array>& operands, const MapAxes& axes,
     const Flags& mapped_outputs, int64_t lanes);
 // where(lane is flagged, a, b) of two batches with their lanes in front.
 array select_lanes(const array& flags, const array& a, const array& b);

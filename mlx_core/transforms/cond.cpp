@@ -3,7 +3,6 @@
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/transforms/closed_body.h"
 #include "mlx_core/transforms/control_flow_primitives.h"
-#include "mlx_core/transforms/function.h"
 #include "mlx_core/transforms/loop.h"
 #include "mlx_core/transforms/loop_statistics.h"
 
@@ -11,15 +10,15 @@ namespace mlx::core {
 
 namespace {
 
-void check_branches(const std::vector<array>& if_true, const std::vector<array>& if_false) {
+void check_branches(std::span<const Spec> if_true, std::span<const Spec> if_false) {
   if (if_true.size() != if_false.size()) {
     fail("cond", "true_fun returned ", if_true.size(), " arrays but false_fun returned ", if_false.size(), ".");
   }
   for (size_t i = 0; i < if_true.size(); ++i) {
-    const array &a = if_true[i], &b = if_false[i];
-    if (!(a.shape() == b.shape()) || a.dtype() != b.dtype()) {
-      fail("cond", "output ", i, " has shape ", a.shape(), " and dtype ", a.dtype(), " from true_fun, but shape ",
-          b.shape(), " and dtype ", b.dtype(),
+    const Spec &a = if_true[i], &b = if_false[i];
+    if (!(a.shape == b.shape) || a.dtype != b.dtype) {
+      fail("cond", "output ", i, " has shape ", a.shape, " and dtype ", a.dtype, " from true_fun, but shape ", b.shape,
+          " and dtype ", b.dtype,
           " from false_fun. Reshape or cast one of them: which branch is taken "
           "is not known before the result is evaluated.");
     }
@@ -31,21 +30,21 @@ void check_branches(const std::vector<array>& if_true, const std::vector<array>&
 // Operands: a scalar bool; what both branches get, constants included.
 class Cond final : public Primitive {
  public:
-  Cond(SharedBody if_true, SharedBody if_false) : true_(std::move(if_true)), false_(std::move(if_false)) {}
+  Cond(SharedProgram if_true, SharedProgram if_false) : true_(std::move(if_true)), false_(std::move(if_false)) {}
 
   const char* name() const override { return "Cond"; }
   void visit(ParamVisitor& v) const override {
-    v("true", *true_);
-    v("false", *false_);
+    v("true", true_);
+    v("false", false_);
   }
-  int output_count() const override { return static_cast<int>(true_->outputs.size()); }
+  int output_count() const override { return static_cast<int>(true_->outputs().size()); }
 
   Specs infer(Operands operands) const override { return output_specs(*true_, specs_of(operands.subspan(1))); }
 
   void eval_cpu(Operands operands, std::span<array> outputs) const override {
     bool taken = *operands[0].data<bool>();
     count_branch(taken);
-    std::vector<array> results = run_body(taken ? *true_ : *false_, {operands.begin() + 1, operands.end()});
+    std::vector<array> results = run(taken ? *true_ : *false_, {operands.begin() + 1, operands.end()});
     for (size_t i = 0; i < results.size(); ++i) {
       outputs[i].share(results[i], results[i].strides());
     }
@@ -60,7 +59,7 @@ class Cond final : public Primitive {
     for (size_t i = 0; i < active.size(); ++i) {
       active[i] = active[i] || active_if_false[i];
     }
-    auto branch = [&](const SharedBody& body) {
+    auto branch = [&](const SharedProgram& body) {
       return [&, body](const std::vector<array>&) {
         Tangents pushed = push_through(*body, primals.subspan(1), behind_pred(tangents));
         std::vector<array> out;
@@ -82,7 +81,7 @@ class Cond final : public Primitive {
 
   // The branch's cotangents, for which it is computed again.
   Tangents vjp(Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
-    auto branch = [&](const SharedBody& body) {
+    auto branch = [&](const SharedProgram& body) {
       return [&, body](const std::vector<array>&) {
         Tangents pulled = pull_through(*body, primals.subspan(1), cotangents, wanted.subspan(1));
         std::vector<array> out;
@@ -126,7 +125,7 @@ class Cond final : public Primitive {
     }
     int64_t lanes = lanes_of(operands, axes);
     std::vector<array> arguments(operands.begin() + 1, operands.end());
-    auto branch = [&](const SharedBody& body) {
+    auto branch = [&](const SharedProgram& body) {
       return [&, body](const std::vector<array>&) {
         return run_batched(*body, arguments, behind_pred(axes), outputs, lanes);
       };
@@ -154,7 +153,7 @@ class Cond final : public Primitive {
   // A branch over all lanes if one of them takes it, else zeros. Those that do not take it get the arguments of the
   // first that does, so that they meet nothing that the branch would not have met.
   static std::vector<array> for_lanes(
-      const FunctionBody& body, const array& taken, Operands operands, const MapAxes& axes, int64_t lanes) {
+      const Program& body, const array& taken, Operands operands, const MapAxes& axes, int64_t lanes) {
     MapAxes first(operands.size() - 1);
     auto run = [&](const std::vector<array>&) {
       std::vector<array> arguments;
@@ -168,19 +167,19 @@ class Cond final : public Primitive {
           arguments.push_back(operands[i]);
         }
       }
-      return run_batched(body, arguments, first, Flags(body.outputs.size(), true), lanes);
+      return run_batched(body, arguments, first, Flags(body.outputs().size(), true), lanes);
     };
     auto none = [&](const std::vector<array>&) {
       std::vector<array> out;
-      for (const array& output : body.outputs) {
-        out.push_back(zeros(prepended(lanes, output.shape()), output.dtype()));
+      for (const Spec& output : body.output_specs()) {
+        out.push_back(zeros(prepended(lanes, output.shape), output.dtype));
       }
       return out;
     };
     return lanes == 0 ? none({}) : cond(any(taken), run, none);
   }
 
-  SharedBody true_, false_;
+  SharedProgram true_, false_;
 };
 
 std::vector<array> cond(const array& pred, const VectorFunction& true_fun, const VectorFunction& false_fun,
@@ -194,13 +193,13 @@ std::vector<array> cond(const array& pred, const VectorFunction& true_fun, const
   recorder.record(true_fun, specs_of(operands));
   recorder.record(false_fun, specs_of(operands));
   ClosedBodies closed = recorder.close();
-  check_branches(closed.bodies[0]->outputs, closed.bodies[1]->outputs);
-  if (closed.bodies[0]->outputs.empty()) {
+  check_branches(closed.bodies[0]->output_specs(), closed.bodies[1]->output_specs());
+  if (closed.bodies[0]->outputs().empty()) {
     return {};
   }
   std::vector<array> all{astype(pred, bool_)};
   all.insert(all.end(), operands.begin(), operands.end());
-  return applied_many(make_primitive<Cond>(closed.bodies[0], closed.bodies[1]), with_constants(all, closed));
+  return applied_many(make_primitive<Cond>(closed.bodies[0], closed.bodies[1]), joined(all, closed.constants));
 }
 
 std::vector<array> make_cond(
@@ -213,8 +212,8 @@ std::vector<array> make_cond(
   recorder.record(true_fun, specs_of(arguments));
   recorder.record(false_fun, specs_of(arguments));
   ClosedBodies closed = recorder.close();
-  check_state("cond", closed.bodies[0]->outputs, closed.bodies[1]->outputs);
-  return applied_many(make_primitive<Cond>(closed.bodies[0], closed.bodies[1]), with_constants(operands, closed));
+  check_state("cond", closed.bodies[0]->output_specs(), closed.bodies[1]->output_specs());
+  return applied_many(make_primitive<Cond>(closed.bodies[0], closed.bodies[1]), joined(operands, closed.constants));
 }
 
 } // namespace mlx::core

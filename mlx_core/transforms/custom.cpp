@@ -61,19 +61,19 @@ class LinearRule {
 
   // An argument of the map, like this array.
   array argument(const array& like) {
-    map_.parameters.push_back(frame_.abstract(like.shape(), like.dtype()));
-    return map_.parameters.back();
+    return frame_.abstract(like.shape(), like.dtype());
   }
   template <typename Rule>
   void record(Rule&& rule) {
     TransposedRule scope(rule_);
+    std::vector<array> results;
     for (const Tangent& t : rule()) {
       given_.push_back(t.has_value());
       if (t) {
-        map_.outputs.push_back(*t);
+        results.push_back(*t);
       }
     }
-    map_.captured = captured_by(frame_, map_.outputs);
+    map_ = record_program(frame_, results);
   }
   // Its transpose at `results` of the map; one answer for each place of `arguments`.
   Tangents transposed(const Tangents& results, const Tangents& arguments) const {
@@ -87,13 +87,12 @@ class LinearRule {
       return out;
     }
     std::vector<array> zero;
-    for (const array& parameter : map_.parameters) {
+    for (const array& parameter : frame_.placeholders()) {
       zero.push_back(zeros_like(parameter));
     }
-    std::vector<array> operands = operands_of(map_, zero);
-    SmallVector<bool, 4> wanted(operands.size(), false);
-    std::fill(wanted.begin(), wanted.begin() + zero.size(), true);
-    Tangents pulled = pull_through(map_, operands, cotangents, wanted);
+    SmallVector<bool, 4> wanted(zero.size(), true);
+    wanted.resize(map_.program->inputs().size());
+    Tangents pulled = pull_through(*map_.program, joined(std::move(zero), map_.captured), cotangents, wanted);
     for (size_t i = 0, next = 0; i < out.size(); ++i) {
       if (arguments[i]) {
         out[i] = pulled[next++];
@@ -105,19 +104,21 @@ class LinearRule {
  private:
   const char* rule_;
   Frame frame_;
-  FunctionBody map_;
+  Recorded map_;
   std::vector<bool> given_; // results that are not zero
 };
 
 class Custom final : public Function {
  public:
-  Custom(std::shared_ptr<const FunctionBody> body, SharedRules rules) : Function(std::move(body)), rules_(rules) {}
+  Custom(SharedProgram body, size_t parameters, const SharedRules& rules)
+      : Function(std::move(body)), parameters_(parameters), rules_(rules) {}
 
   const char* name() const override { return "CustomFunction"; }
   void visit(ParamVisitor& v) const override {
     Function::visit(v);
-    v("rules", static_cast<int64_t>(reinterpret_cast<intptr_t>(rules_.get()))); // closures are equal to themselves only
+    v("parameters", static_cast<int64_t>(parameters_));
   }
+  uint64_t identity() const override { return rules_.identity(); } // closures are equal to themselves only
   std::shared_ptr<const CustomRules> rules() const { return rules_.lock(); }
 
   Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const override {
@@ -126,7 +127,7 @@ class Custom final : public Function {
       return push_through(body(), primals, tangents);
     }
     Tangents given(tangents);
-    given.resize(body().parameters.size());
+    given.resize(parameters_);
     std::fill(given.begin() + ruled, given.end(), std::nullopt);
     Tangents out = rules_->jvp ? pushed(primals, given, outputs) : transposed_vjp(primals, given, outputs);
     Tangents rest(tangents);
@@ -162,7 +163,7 @@ class Custom final : public Function {
   }
 
   Mapped vmap(Operands operands, const MapAxes& axes) const override {
-    size_t ruled = rules_->ruled, parameters = body().parameters.size();
+    size_t ruled = rules_->ruled, parameters = parameters_;
     bool ruled_only = std::none_of(axes.begin() + ruled, axes.end(), [](const MapAxis& a) { return a.has_value(); });
     if (rules_->vmap && ruled_only) {
       return mapped_by_rule(operands, axes);
@@ -190,7 +191,7 @@ class Custom final : public Function {
  private:
   // What the rules answer, checked.
   Tangents pushed(Operands primals, const Tangents& tangents, Operands outputs) const {
-    Tangents out = rules_->jvp(first(primals, body().parameters.size()), tangents);
+    Tangents out = rules_->jvp(first(primals, parameters_), tangents);
     if (out.size() != outputs.size()) {
       fail("custom_function", "the jvp rule returned ", out.size(), " tangents for ", outputs.size(), " outputs.");
     }
@@ -201,7 +202,7 @@ class Custom final : public Function {
   }
   Tangents pulled(Operands primals, const std::vector<array>& cotangents, Operands outputs) const {
     Tangents out = rules_->vjp(
-        first(primals, body().parameters.size()), cotangents, std::vector<array>(outputs.begin(), outputs.end()));
+        first(primals, parameters_), cotangents, std::vector<array>(outputs.begin(), outputs.end()));
     if (out.size() > rules_->ruled) {
       fail("custom_function", "the vjp rule returned ", out.size(), " cotangents for ", rules_->ruled, " arguments.");
     }
@@ -216,7 +217,7 @@ class Custom final : public Function {
   Tangents transposed_jvp(
       Operands primals, const Tangents& cotangents, Operands outputs, std::span<const bool> wanted) const {
     LinearRule rule("jvp");
-    Tangents tangents(body().parameters.size());
+    Tangents tangents(parameters_);
     for (size_t i = 0; i < wanted.size(); ++i) {
       tangents[i] = wanted[i] ? Tangent(rule.argument(primals[i])) : std::nullopt;
     }
@@ -235,14 +236,14 @@ class Custom final : public Function {
 
   // By the user's rule. Where somebody may still ask for derivatives, these are those of the other rules.
   Mapped mapped_by_rule(Operands operands, const MapAxes& axes) const {
-    size_t parameters = body().parameters.size();
+    size_t parameters = parameters_;
     MapAxes argument_axes(axes);
     argument_axes.resize(parameters);
     auto call = [&](const std::vector<array>& arguments) {
       Mapped out = rules_->vmap(arguments, argument_axes);
-      if (out.outputs.size() != body().outputs.size() || out.axes.size() != out.outputs.size()) {
+      if (out.outputs.size() != body().outputs().size() || out.axes.size() != out.outputs.size()) {
         fail("custom_function", "the vmap rule returned ", out.outputs.size(), " outputs and ", out.axes.size(),
-            " axes; the function has ", body().outputs.size(), " outputs.");
+            " axes; the function has ", body().outputs().size(), " outputs.");
       }
       return out;
     };
@@ -266,6 +267,7 @@ class Custom final : public Function {
   // The rules over a batch whose arguments have these axes, and whose outputs have theirs in front.
   SharedRules batched(const MapAxes& axes, int64_t lanes) const;
 
+  size_t parameters_; // the first operands; the others are captured
   RulesRef rules_;
 };
 
@@ -321,7 +323,7 @@ SharedRules Custom::batched(const MapAxes& axes, int64_t lanes) const {
   out->ruled = rules_->ruled;
   out->closed = rules_->closed;
   out->parts.push_back(rules_.lock());
-  size_t count = body().parameters.size();
+  size_t count = parameters_;
   if (rules_->jvp) {
     out->jvp = [rules = rules_, axes, count, lanes](const std::vector<array>& primals, const Tangents& tangents) {
       RuleCall call;
@@ -388,14 +390,15 @@ std::vector<array> call_with_rules(const VectorFunction& fun, const std::vector<
   if (rules_are_unneeded(args)) {
     return fun(args);
   }
-  install_function_rules();
-  std::shared_ptr<const FunctionBody> body = trace_function(fun, args);
-  if (!rules->closed && (rules->jvp || rules->vjp) && rules_outlive_lanes()) {
-    ClosedCall call = close_rules(std::move(body), args, *rules);
-    body = trace_function(call.fun, call.args);
-    return applied_many(make_primitive<Custom>(without_captured(body), call.rules), operands_of(*body, call.args));
+  Recorded recorded = trace_function(fun, args);
+  if (rules->closed || (!rules->jvp && !rules->vjp) || !rules_outlive_lanes()) {
+    return applied_many(
+        make_primitive<Custom>(recorded.program, args.size(), rules), joined(args, recorded.captured));
   }
-  return applied_many(make_primitive<Custom>(without_captured(body), std::move(rules)), operands_of(*body, args));
+  ClosedCall call = close_rules(std::move(recorded), args, *rules);
+  recorded = trace_function(call.fun, call.args);
+  return applied_many(make_primitive<Custom>(recorded.program, call.args.size(), call.rules),
+      joined(call.args, recorded.captured));
 }
 
 std::shared_ptr<const CustomRules> rules_of(const Primitive& primitive) {

@@ -1,7 +1,7 @@
 // Functions whose derivatives and batching a user defines.
 #pragma once
 
-#include "mlx_core/primitive.h"
+#include "mlx_core/program/record.h"
 #include "mlx_core/transforms.h"
 
 namespace mlx::core {
@@ -11,10 +11,19 @@ struct RuleObjects {
   virtual ~RuleObjects() = default;
 };
 
+// Of functions that can only be compared by which they are: a number that no other has, and no copy.
+struct Identity {
+  Identity();
+  Identity(const Identity&) : Identity() {}
+  Identity& operator=(const Identity&) { return *this; }
+  uint64_t number;
+};
+
 // Each rule may be empty. Where only one of jvp and vjp is given, the other is its transpose: both are linear maps. A
 // rule gets all arguments of the call and answers for the first `ruled` of them; derivatives
 // with respect to the others, and to what the function captures, follow from the function.
 struct CustomRules {
+  Identity identity;
   size_t ruled = 0;
   // The rules use nothing but what they are given.
   bool closed = false;
@@ -29,7 +38,7 @@ struct CustomRules {
   // What the rules refer to without owning it: all of them; and each.
   std::shared_ptr<const RuleObjects> objects, jvp_objects, vjp_objects, vmap_objects;
   std::vector<std::shared_ptr<const CustomRules>> parts;
-  std::vector<std::shared_ptr<const FunctionBody>> bodies;
+  std::vector<SharedProgram> bodies;
 };
 
 // How a node refers to its rules: it owns them only while a transform is open, which alone asks for them, for they may
@@ -39,22 +48,20 @@ class RulesRef {
  public:
   explicit RulesRef(const std::shared_ptr<const CustomRules>& rules);
   const CustomRules* operator->() const; // valid while somebody has them
-  const CustomRules* get() const { return address_; }
+  uint64_t identity() const { return identity_; }
   std::shared_ptr<const CustomRules> lock() const { return rules_.lock(); }
 
  private:
   const CustomRules* address_;
+  uint64_t identity_;
   std::weak_ptr<const CustomRules> rules_;
   std::shared_ptr<struct OwnedRules> owned_;
 };
 
 // --- custom_rules.cpp ---
-// The rules that transforms of a plan may ask for.
-class Plan;
-std::vector<std::shared_ptr<const CustomRules>> rules_in(const Plan& plan);
-// The same of a body.
-std::vector<std::shared_ptr<const CustomRules>> rules_in(const FunctionBody& body);
-// Called when nodes of such a plan or body are made again: open transforms may ask them.
+// The rules that transforms of a program may ask for.
+std::vector<std::shared_ptr<const CustomRules>> rules_in(const Program& program);
+// Called when its nodes are made again: open transforms may ask them.
 void keep_rules(std::span<const std::shared_ptr<const CustomRules>> rules);
 // Whether no transform will ask for the rules of a call that is made now.
 bool rules_are_unneeded(std::span<const array> args);
@@ -81,7 +88,6 @@ struct ClosedCall {
   std::vector<array> args;
   std::shared_ptr<const CustomRules> rules;
 };
-ClosedCall close_rules(
-    std::shared_ptr<const FunctionBody> body, const std::vector<array>& args, const CustomRules& rules);
+ClosedCall close_rules(Recorded recorded, const std::vector<array>& args, const CustomRules& rules);
 
 } // namespace mlx::core

@@ -13,7 +13,7 @@ namespace {
 // A recorded rule. Its parameters are what it was recorded with, then what it captured: `captured` arguments of the
 // call from number `captured_at` on. It holds no lane itself.
 struct RecordedRule {
-  std::shared_ptr<const FunctionBody> body;
+  SharedProgram body;
   size_t captured = 0;
   std::vector<bool> given; // results that are not zero
   size_t captured_at = 0;
@@ -21,7 +21,7 @@ struct RecordedRule {
   Tangents operator()(std::vector<array> operands, const std::vector<array>& arguments) const {
     auto from = arguments.begin() + static_cast<ptrdiff_t>(captured_at);
     operands.insert(operands.end(), from, from + static_cast<ptrdiff_t>(captured));
-    std::vector<array> results = replay(*body, operands);
+    std::vector<array> results = replay(*body, std::move(operands));
     Tangents out(given.size());
     for (size_t i = 0, next = 0; i < given.size(); ++i) {
       if (given[i]) {
@@ -35,9 +35,9 @@ struct RecordedRule {
 // rule(operands), recorded; its captured arrays are appended to args, and its body to bodies.
 template <typename Rule>
 RecordedRule record(Rule&& rule, const std::vector<array>& operands, std::vector<array>& args,
-    std::vector<std::shared_ptr<const FunctionBody>>& bodies) {
+    std::vector<SharedProgram>& bodies) {
   RecordedRule recorded;
-  std::shared_ptr<const FunctionBody> body = trace_function(
+  auto [body, captured] = trace_function(
       [&](const std::vector<array>& in) {
         std::vector<array> present;
         for (const Tangent& t : rule(in)) {
@@ -49,16 +49,10 @@ RecordedRule record(Rule&& rule, const std::vector<array>& operands, std::vector
         return present;
       },
       operands);
-  recorded.captured = body->captured.size();
+  recorded.captured = captured.size();
   recorded.captured_at = args.size();
-  args.insert(args.end(), body->captured.begin(), body->captured.end());
-  Frame frame(Frame::Kind::trace);
-  auto closed = std::make_shared<FunctionBody>();
-  for (const array& a : operands_of(*body, body->parameters)) {
-    closed->parameters.push_back(frame.abstract(a.shape(), a.dtype()));
-  }
-  closed->outputs = replay(*body, closed->parameters);
-  recorded.body = std::move(closed);
+  args.insert(args.end(), captured.begin(), captured.end());
+  recorded.body = std::move(body);
   bodies.push_back(recorded.body);
   return recorded;
 }
@@ -83,14 +77,13 @@ bool rules_outlive_lanes() {
   return false;
 }
 
-ClosedCall close_rules(
-    std::shared_ptr<const FunctionBody> body, const std::vector<array>& args, const CustomRules& rules) {
+ClosedCall close_rules(Recorded recorded, const std::vector<array>& args, const CustomRules& rules) {
   ClosedCall call;
   call.args = args;
   auto closed = std::make_shared<CustomRules>(rules);
   closed->closed = true;
   size_t count = args.size();
-  std::vector<array> outputs = replay(*body, operands_of(*body, args));
+  std::vector<array> outputs = replay(*recorded.program, joined(args, recorded.captured));
   // Cotangents and tangents are not known yet. Their values must not decide anything, so they have none.
   Frame frame(Frame::Kind::trace);
   if (rules.vjp) {
@@ -151,8 +144,9 @@ ClosedCall close_rules(
   }
   call.rules = std::move(closed);
   // The arguments, those that only the rules use, and what the function captures: the latter again as captured arrays.
-  call.fun = [body, count](
-                 const std::vector<array>& in) { return replay(*body, operands_of(*body, first(in, count))); };
+  call.fun = [recorded = std::move(recorded), count](const std::vector<array>& in) {
+    return replay(*recorded.program, joined(first(in, count), recorded.captured));
+  };
   return call;
 }
 

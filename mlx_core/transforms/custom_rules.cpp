@@ -1,7 +1,8 @@
 // Who keeps the rules of custom functions, and which rules a recording needs.
+#include <atomic>
 #include <unordered_set>
 
-#include "mlx_core/compile/plan.h"
+#include "mlx_core/params.h"
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/custom.h"
 #include "mlx_core/transforms/frame.h"
@@ -16,8 +17,13 @@ struct OwnedRules final : Frame::Forgetful {
   SharedRules rules;
 };
 
+Identity::Identity() {
+  static std::atomic<uint64_t> last{0};
+  number = ++last;
+}
+
 RulesRef::RulesRef(const SharedRules& rules)
-    : address_(rules.get()), rules_(rules), owned_(std::make_shared<OwnedRules>(rules)) {
+    : address_(rules.get()), identity_(rules->identity.number), rules_(rules), owned_(std::make_shared<OwnedRules>(rules)) {
   Frame::forget_later(owned_);
 }
 
@@ -48,67 +54,43 @@ bool rules_are_unneeded(std::span<const array> args) {
 
 namespace {
 
-// Walks primitives, and the bodies inside them.
-class Search final : public ParamVisitor {
+// Walks primitives, and the programs inside them.
+class Search {
  public:
   std::vector<SharedRules> found;
 
+  void program(const Program& p) {
+    if (!seen_.insert(&p).second) {
+      return;
+    }
+    for (const Program::Step& step : p.steps()) {
+      primitive(*step.primitive);
+    }
+  }
+
+ private:
   void primitive(const Primitive& p) {
     if (SharedRules rules = rules_of(p); rules && seen_.insert(rules.get()).second) {
       found.push_back(rules);
-      for (const std::shared_ptr<const FunctionBody>& inner : rules->bodies) {
-        body(*inner);
+      for (const SharedProgram& inner : rules->bodies) {
+        program(*inner);
       }
     }
-    p.visit(*this);
-  }
-
-  void body(const FunctionBody& b) {
-    for (const array& a : b.parameters) {
-      seen_.insert(a.node());
-    }
-    for (const array& a : b.captured) { // computed before any transform of the body
-      seen_.insert(a.node());
-    }
-    std::vector<array> stack(b.outputs);
-    while (!stack.empty()) {
-      array top = std::move(stack.back());
-      stack.pop_back();
-      if (seen_.insert(top.node()).second && top.has_primitive()) {
-        primitive(top.primitive());
-        stack.insert(stack.end(), top.operands().begin(), top.operands().end());
+    for (const Param& param : Params(p)) {
+      if (auto* inner = std::get_if<SharedProgram>(&param.value)) {
+        program(**inner);
       }
     }
   }
 
-  void operator()(const char*, const FunctionBody& b) override { body(b); }
-  void operator()(const char*, bool) override {}
-  void operator()(const char*, int64_t) override {}
-  void operator()(const char*, Dim) override {}
-  void operator()(const char*, double) override {}
-  void operator()(const char*, std::string_view) override {}
-  void operator()(const char*, Dtype) override {}
-  void operator()(const char*, const Shape&) override {}
-  void operator()(const char*, std::span<const int64_t>) override {}
-  void operator()(const char*, std::span<const int>) override {}
-
- private:
-  std::unordered_set<const void*> seen_; // nodes and rules
+  std::unordered_set<const void*> seen_; // programs and rules
 };
 
 } // namespace
 
-std::vector<SharedRules> rules_in(const Plan& plan) {
+std::vector<SharedRules> rules_in(const Program& program) {
   Search search;
-  for (const Plan::Step& step : plan.steps()) {
-    search.primitive(*step.primitive);
-  }
-  return std::move(search.found);
-}
-
-std::vector<SharedRules> rules_in(const FunctionBody& body) {
-  Search search;
-  search.body(body);
+  search.program(program);
   return std::move(search.found);
 }
 

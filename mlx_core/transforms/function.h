@@ -1,47 +1,47 @@
-// Functions: recording one as a body, and calling a body with other arrays.
+// Functions: one node for a recorded program, and the derivatives of programs.
 #pragma once
 
-#include "mlx_core/primitive.h"
+#include "mlx_core/program/record.h"
 #include "mlx_core/transforms.h"
-#include "mlx_core/transforms/frame.h"
 
 namespace mlx::core {
 
-// Runs `fun` on arrays that have the values of `args`, so that it may read them, and keeps what it did as a body whose
-// parameters have no values. Arrays that it uses from outside become the body's captured operands.
-std::shared_ptr<const FunctionBody> trace_function(const VectorFunction& fun, const std::vector<array>& args);
+// A primitive that is a program. Operands: the arguments, then what the program captured. Its rules replay the program
+// under the transform in question.
+class Function : public Primitive {
+ public:
+  explicit Function(SharedProgram body) : body_(std::move(body)) {}
+  const Program& body() const { return *body_; }
+  int output_count() const override { return static_cast<int>(body_->outputs().size()); }
 
-// What `outputs` use but do not compute from the frame's placeholders: it comes in as operands, so that transforms see
-// it.
-std::vector<array> captured_by(const Frame& frame, const std::vector<array>& outputs);
+  const char* name() const override { return "Function"; }
+  void visit(ParamVisitor& v) const override { v("body", body_); }
+  Specs infer(Operands operands) const override;
+  void eval_cpu(Operands operands, std::span<array> outputs) const override;
+  Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const override;
+  Tangents vjp(Operands, const Tangents&, Operands, std::span<const bool>) const override;
+  Mapped vmap(Operands operands, const MapAxes& axes) const override;
 
-// The body's outputs with its parameters replaced by the first arguments and its captured arrays by the rest.
-std::vector<array> replay(const FunctionBody& body, Operands arguments);
+ private:
+  SharedProgram body_;
+};
 
-// Evaluates the body on evaluated operands, which stand outside of every transform. What runs a body many times calls
-// this: nothing of one run is left behind but its results, and Ctrl-C stops it.
-std::vector<array> run_body(const FunctionBody& body, std::vector<array> arguments);
-// An evaluated array as a leaf that no transform follows.
-array as_leaf(const array& a);
+// Runs `fun` on arrays that have the values of `args`, so that it may read them, and keeps what it did.
+Recorded trace_function(const VectorFunction& fun, const std::vector<array>& args);
+// One node (several outputs) for fun(args): it keeps what fun did, and its rules apply to that.
+std::vector<array> call_as_function(const VectorFunction& fun, const std::vector<array>& args);
 
-// The derivatives of a body. Operands without a tangent, or that are not wanted, are held constant: nothing is computed
-// for them, and their entry is empty.
-Tangents push_through(const FunctionBody& body, Operands primals, const Tangents& tangents);
+Spec spec_of(const array& a);
+Specs specs_of(Operands arrays);
+// The arrays of both, in order: the inputs of a program are its arguments and what it captured.
+std::vector<array> joined(std::vector<array> arrays, std::span<const array> more);
+
+// The derivatives of a program. Operands without a tangent, or that are not wanted, are held constant: nothing is
+// computed for them, and their entry is empty.
+Tangents push_through(const Program& body, Operands primals, const Tangents& tangents);
 Tangents pull_through(
-    const FunctionBody& body, Operands primals, const Tangents& cotangents, std::span<const bool> wanted);
+    const Program& body, Operands primals, const Tangents& cotangents, std::span<const bool> wanted);
 // Cotangents in full: zeros for those that are symbolic.
 std::vector<array> dense_cotangents(const Tangents& cotangents, Operands outputs);
-
-// Lets Functions, and what derives from them, be made.
-void install_function_rules();
-// The body's parameters, then its captured arrays.
-std::vector<array> operands_of(const FunctionBody& body, const std::vector<array>& args);
-
-// The same body around placeholders in the place of what it captured. Nodes have the captured arrays as operands; a
-// primitive that held them, too, would keep arrays of a recording beyond it.
-std::shared_ptr<const FunctionBody> without_captured(std::shared_ptr<const FunctionBody> body);
-
-// One node (several outputs) for fun(args): it keeps the graph of fun, and its rules apply to that graph.
-std::vector<array> call_as_function(const VectorFunction& fun, const std::vector<array>& args);
 
 } // namespace mlx::core

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <map>
 
-#include "mlx_core/transforms/tape.h"
+#include "mlx_core/transforms/function.h"
 
 namespace mlx::core {
 
@@ -92,10 +92,12 @@ class Lister {
       out.results.push_back({node->shape, node->dtype});
     }
     if (auto* function = dynamic_cast<const Function*>(node->primitive.get())) {
-      const FunctionBody& body = function->body();
-      std::vector<array> inputs(body.parameters);
-      inputs.insert(inputs.end(), body.captured.begin(), body.captured.end());
-      out.body = std::make_shared<const Graph>(inputs, body.outputs);
+      Frame frame(Frame::Kind::trace);
+      for (const Spec& input : function->body().inputs()) {
+        frame.abstract(input.shape, input.dtype);
+      }
+      out.body = std::make_shared<const Graph>(
+          frame.placeholders(), replay(function->body(), frame.placeholders()));
     } else {
       std::string params = params_to_string(*node->primitive);
       out.params = params.substr(1, params.size() - 2);

@@ -106,18 +106,18 @@ bool known_zero(const array& a) {
 
 } // namespace
 
-void check_tangent(const char* op, size_t i, const array& primal, const array& tangent) {
-  if (!primal.dtype().is_inexact() && !known_zero(tangent)) {
-    fail<TypeError>(op, "primals[", i, "] has dtype ", primal.dtype(), ", which has no derivative, but tangents[", i,
+void check_tangent(const char* op, size_t i, const Spec& primal, const array& tangent) {
+  if (!primal.dtype.is_inexact() && !known_zero(tangent)) {
+    fail<TypeError>(op, "primals[", i, "] has dtype ", primal.dtype, ", which has no derivative, but tangents[", i,
         "] is given, of dtype ", tangent.dtype(),
         ". Give None, or zeros, for its tangent (in C++ nullopt or zeros), or cast the primal with astype.");
   }
-  if (tangent.dtype().is_complex() && primal.dtype().is_floating()) {
+  if (tangent.dtype().is_complex() && primal.dtype.is_floating()) {
     fail<TypeError>(op, "tangents[", i, "] has dtype ", tangent.dtype(), " but primals[", i, "] has dtype ",
-        primal.dtype(), ", whose tangents are real; take real(...) of it, or cast the primal with astype.");
+        primal.dtype, ", whose tangents are real; take real(...) of it, or cast the primal with astype.");
   }
-  if (!(primal.shape() == tangent.shape())) {
-    fail(op, "tangent ", i, " has shape ", tangent.shape(), " but primal ", i, " has shape ", primal.shape(), ".");
+  if (!(primal.shape == tangent.shape())) {
+    fail(op, "tangent ", i, " has shape ", tangent.shape(), " but primal ", i, " has shape ", primal.shape, ".");
   }
 }
 
@@ -146,7 +146,7 @@ std::pair<std::vector<array>, std::vector<array>> jvp_of_given(
   }
   for (size_t i = 0; i < primals.size(); ++i) {
     if (tangents[i]) {
-      check_tangent("jvp", i, primals[i], *tangents[i]);
+      check_tangent("jvp", i, {primals[i].shape(), primals[i].dtype()}, *tangents[i]);
     }
   }
   Recording recording(fun, primals);

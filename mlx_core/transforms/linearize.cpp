@@ -11,46 +11,42 @@ namespace {
 
 // The push-forward of fun at the primals. Its parameters are the tangents; everything computed from the primals is
 // captured.
-std::shared_ptr<const FunctionBody> linear_map(const VectorFunction& fun, const std::vector<array>& primals,
-    std::vector<array>& outputs, std::vector<std::shared_ptr<const CustomRules>>& rules) {
+Recorded linear_map(const VectorFunction& fun, const std::vector<array>& primals, std::vector<array>& outputs) {
   Frame frame(Frame::Kind::trace);
-  auto body = std::make_shared<FunctionBody>();
   Tangents tangents;
   for (const array& primal : primals) {
-    body->parameters.push_back(frame.abstract(primal.shape(), primal.dtype()));
-    tangents.push_back(body->parameters.back());
+    tangents.push_back(frame.abstract(primal.shape(), primal.dtype()));
   }
   Recording recording(fun, primals);
   outputs = recording.outputs();
   Tangents pushed = recording.push(tangents);
+  std::vector<array> results;
   for (size_t i = 0; i < outputs.size(); ++i) {
-    body->outputs.push_back(pushed[i] ? *pushed[i] : zero_tangent(outputs[i], primals));
+    results.push_back(pushed[i] ? *pushed[i] : zero_tangent(outputs[i], primals));
   }
-  body->captured = captured_by(frame, body->outputs);
-  rules = rules_in(*body);
-  return body;
+  return record_program(frame, results);
 }
 
 } // namespace
 
 std::pair<std::vector<array>, LinearFunction> linearize(const VectorFunction& fun, const std::vector<array>& primals) {
   std::vector<array> outputs;
-  std::vector<std::shared_ptr<const CustomRules>> rules;
-  std::shared_ptr<const FunctionBody> body = linear_map(fun, primals, outputs, rules);
-  LinearFunction map = [body, rules](const Tangents& tangents) {
+  Recorded recorded = linear_map(fun, primals, outputs);
+  LinearFunction map = [recorded, rules = rules_in(*recorded.program), count = primals.size()](
+                           const Tangents& tangents) {
     keep_rules(rules);
-    if (tangents.size() != body->parameters.size()) {
-      fail("linearize", "there are ", body->parameters.size(), " primals but ", tangents.size(), " tangents.");
+    if (tangents.size() != count) {
+      fail("linearize", "there are ", count, " primals but ", tangents.size(), " tangents.");
     }
     std::vector<array> given;
-    for (size_t i = 0; i < tangents.size(); ++i) {
-      const array& primal = body->parameters[i];
+    for (size_t i = 0; i < count; ++i) {
+      const Spec& primal = recorded.program->inputs()[i];
       if (tangents[i]) {
         check_tangent("linearize", i, primal, *tangents[i]);
       }
-      given.push_back(tangents[i] ? astype(*tangents[i], primal.dtype()) : zeros(primal.shape(), primal.dtype()));
+      given.push_back(tangents[i] ? astype(*tangents[i], primal.dtype) : zeros(primal.shape, primal.dtype));
     }
-    return replay(*body, operands_of(*body, given));
+    return replay(*recorded.program, joined(std::move(given), recorded.captured));
   };
   return {std::move(outputs), std::move(map)};
 }

@@ -1,19 +1,22 @@
 // Checking the state of loops and giving each iteration its own random keys.
 #include "mlx_core/transforms/loop.h"
 
+#include <algorithm>
+#include <numeric>
+
 #include "mlx_core/ops.h"
 #include "mlx_core/ops/random_keys.h"
 
 namespace mlx::core {
 
-void check_state(const char* op, const std::vector<array>& before, const std::vector<array>& after) {
+void check_state(const char* op, std::span<const Spec> before, std::span<const Spec> after) {
   if (before.size() != after.size()) {
     fail(op, "the body returned a state of ", after.size(), " arrays; it was given ", before.size(), ".");
   }
   for (size_t i = 0; i < before.size(); ++i) {
-    if (!(before[i].shape() == after[i].shape()) || before[i].dtype() != after[i].dtype()) {
-      fail(op, "the body returned array ", i, " of the state with shape ", after[i].shape(), " and dtype ",
-          after[i].dtype(), "; it was given shape ", before[i].shape(), " and dtype ", before[i].dtype(),
+    if (!(before[i].shape == after[i].shape) || before[i].dtype != after[i].dtype) {
+      fail(op, "the body returned array ", i, " of the state with shape ", after[i].shape, " and dtype ",
+          after[i].dtype, "; it was given shape ", before[i].shape, " and dtype ", before[i].dtype,
           ". Reshape or cast one of them: every iteration takes and returns the same.");
     }
   }
@@ -21,21 +24,28 @@ void check_state(const char* op, const std::vector<array>& before, const std::ve
 
 FixedStates::FixedStates(ClosedBodies& closed, size_t body, std::vector<array>& state) {
   for (size_t i = 0; i < state.size(); ++i) {
-    if (closed.bodies[body]->outputs[i].id() == closed.bodies[body]->parameters[i].id()) {
+    if (closed.bodies[body]->outputs()[i] == static_cast<int32_t>(i)) {
       fixed_.emplace_back(i, state[i]);
     }
   }
-  for (size_t b = 0; b < closed.bodies.size(); ++b) {
-    auto changed = std::make_shared<FunctionBody>(*closed.bodies[b]);
+  for (size_t b = 0; b < closed.bodies.size() && !fixed_.empty(); ++b) {
+    const Program& old = *closed.bodies[b];
+    std::vector<int32_t> order(old.inputs().size()), outputs(old.outputs().begin(), old.outputs().end());
+    std::iota(order.begin(), order.end(), 0);
     for (size_t k = fixed_.size(); k-- > 0;) {
       auto at = static_cast<ptrdiff_t>(fixed_[k].first);
-      changed->parameters.push_back(changed->parameters[fixed_[k].first]);
-      changed->parameters.erase(changed->parameters.begin() + at);
+      std::rotate(order.begin() + at, order.begin() + at + 1, order.end());
       if (b == body) {
-        changed->outputs.erase(changed->outputs.begin() + at);
+        outputs.erase(outputs.begin() + at);
       }
     }
-    closed.bodies[b] = std::move(changed);
+    std::vector<Spec> inputs;
+    std::vector<int32_t> to(order.size());
+    for (int32_t from : order) {
+      to[static_cast<size_t>(from)] = static_cast<int32_t>(inputs.size());
+      inputs.push_back(old.inputs()[static_cast<size_t>(from)]);
+    }
+    closed.bodies[b] = rewired(old, std::move(inputs), to, outputs);
   }
   for (size_t k = fixed_.size(); k-- > 0;) {
     closed.constants.push_back(fixed_[k].second);

@@ -6,7 +6,7 @@
 namespace mlx::core {
 
 // Fails unless a body returned a state like the one it was given.
-void check_state(const char* op, const std::vector<array>& before, const std::vector<array>& after);
+void check_state(const char* op, std::span<const Spec> before, std::span<const Spec> after);
 
 // The states that a body passes on as they are: no loop has to carry, keep or differentiate them step by step.
 class FixedStates {

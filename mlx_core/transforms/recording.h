@@ -33,7 +33,7 @@ class Recording {
 std::pair<std::vector<array>, std::vector<array>> jvp_of_given(
     const VectorFunction& fun, const std::vector<array>& primals, const Tangents& tangents);
 // Fails, naming `op`, for a tangent that primal i cannot have.
-void check_tangent(const char* op, size_t i, const array& primal, const array& tangent);
+void check_tangent(const char* op, size_t i, const Spec& primal, const array& tangent);
 // The zero tangent of an output; of one that is integer or bool in the dtype that tangents of the primals have.
 array zero_tangent(const array& output, const std::vector<array>& primals);
 

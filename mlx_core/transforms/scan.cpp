@@ -5,7 +5,6 @@
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/transforms/control_flow_primitives.h"
-#include "mlx_core/transforms/function.h"
 #include "mlx_core/transforms/loop.h"
 
 namespace mlx::core {
@@ -38,14 +37,14 @@ void store_element(array& a, int64_t t, const array& value) {
 // that each iteration began with, without those that are additive.
 class ScanLoop final : public Primitive {
  public:
-  ScanLoop(ScanLayout layout, SharedBody body, bool saves)
+  ScanLoop(ScanLayout layout, SharedProgram body, bool saves)
       : layout_(std::move(layout)), body_(std::move(body)), saves_(saves) {
     layout_.additive.resize(layout_.carries);
   }
 
   const char* name() const override { return "ScanLoop"; }
   void visit(ParamVisitor& v) const override {
-    v("body", *body_);
+    v("body", body_);
     v("carries", static_cast<int64_t>(layout_.carries));
     v("inputs", static_cast<int64_t>(layout_.inputs));
     v("length", layout_.length);
@@ -59,7 +58,7 @@ class ScanLoop final : public Primitive {
     }
     v("additive", additive);
   }
-  int output_count() const override { return static_cast<int>(body_->outputs.size()); }
+  int output_count() const override { return static_cast<int>(body_->outputs().size()); }
 
   Specs infer(Operands operands) const override {
     Specs parameters = specs_of(operands);
@@ -94,7 +93,7 @@ class ScanLoop final : public Primitive {
       for (size_t k = 0; k < carries; ++k) {
         in[k] = nothing; // so that the body may change it in place
       }
-      std::vector<array> results = run_body(*body_, std::move(arguments));
+      std::vector<array> results = core::run(*body_, std::move(arguments));
       for (size_t k = carries; k < results.size(); ++k) {
         store_element(outputs[k], t, results[k]);
       }
@@ -144,7 +143,7 @@ class ScanLoop final : public Primitive {
       return out;
     };
     std::vector<array> results = run(layout, step, carry, xs);
-    Tangents out(body_->outputs.size());
+    Tangents out(body_->outputs().size());
     size_t next = carries;
     for (size_t i = 0; i < out.size(); ++i) {
       if (i < carries ? active[i] : active_outputs[i]) {
@@ -194,7 +193,7 @@ class ScanLoop final : public Primitive {
       for (size_t i = 0; i < carries; ++i) {
         all[i] = layout_.additive[i] ? zeros_like(primals[i]) : in[next++];
       }
-      Tangents incoming(body_->outputs.size());
+      Tangents incoming(body_->outputs().size());
       for (size_t i = 0, from = constants.size(); i < carries; ++i) {
         incoming[i] = active[i] ? Tangent(in[from++]) : std::nullopt;
       }
@@ -261,7 +260,7 @@ class ScanLoop final : public Primitive {
     // Outputs as they are, saved carries included.
     Mapped out;
     out.outputs =
-        applied_many(make_primitive<ScanLoop>(layout_, closed.bodies[0], saves_), with_constants(carry, closed));
+        applied_many(make_primitive<ScanLoop>(layout_, closed.bodies[0], saves_), joined(carry, closed.constants));
     for (size_t i = 0; i < mapped_outputs.size(); ++i) {
       out.axes.push_back(mapped_outputs[i] ? MapAxis(i < carries ? 0 : 1) : std::nullopt);
     }
@@ -284,25 +283,30 @@ class ScanLoop final : public Primitive {
     ClosedBodies closed = recorder.close();
     std::vector<array> operands(carry);
     operands.insert(operands.end(), xs.begin(), xs.end());
-    return apply_scan(layout, closed.bodies[0], with_constants(operands, closed));
+    return apply_scan(layout, closed.bodies[0], joined(operands, closed.constants));
   }
   std::vector<array> saved_carries(Operands primals, Operands outputs) const;
 
   ScanLayout layout_;
-  SharedBody body_;
+  SharedProgram body_;
   bool saves_;
 };
 
 namespace {
 
-PrimitiveRef saving_scan(const ScanLayout& layout, const SharedBody& body) {
-  auto saving = std::make_shared<FunctionBody>(*body);
+PrimitiveRef saving_scan(const ScanLayout& layout, const SharedProgram& body) {
+  ProgramWriter saving;
+  std::vector<int32_t> inputs;
+  for (const Spec& input : body->inputs()) {
+    inputs.push_back(saving.add_input(input));
+  }
+  std::vector<int32_t> outputs = saving.append(*body, inputs);
   for (size_t i = 0; i < layout.carries; ++i) {
     if (!(i < layout.additive.size() && layout.additive[i])) {
-      saving->outputs.push_back(body->parameters[i]);
+      outputs.push_back(inputs[i]);
     }
   }
-  return make_primitive<ScanLoop>(layout, std::move(saving), true);
+  return make_primitive<ScanLoop>(layout, saving.finish(std::move(outputs)), true);
 }
 
 } // namespace
@@ -314,14 +318,14 @@ std::vector<array> ScanLoop::saved_carries(Operands primals, Operands outputs) c
   return part(all, all.size() - kept, kept);
 }
 
-std::vector<array> apply_scan(const ScanLayout& layout, const SharedBody& body, const std::vector<array>& operands) {
-  if (body->outputs.empty()) {
+std::vector<array> apply_scan(const ScanLayout& layout, const SharedProgram& body, const std::vector<array>& operands) {
+  if (body->outputs().empty()) {
     return {};
   }
   if (!Frame::will_reverse()) {
     return applied_many(make_primitive<ScanLoop>(layout, body, false), operands);
   }
-  return part(applied_many(saving_scan(layout, body), operands), 0, body->outputs.size());
+  return part(applied_many(saving_scan(layout, body), operands), 0, body->outputs().size());
 }
 
 std::vector<array> make_scan_loop(
@@ -341,7 +345,7 @@ std::vector<array> make_scan_loop(
   Recorder recorder("scan");
   recorder.record(body, parameters);
   ClosedBodies closed = recorder.close();
-  const std::vector<array>& outputs = closed.bodies[0]->outputs;
+  std::span<const Spec> outputs = closed.bodies[0]->output_specs();
   std::vector<array> carry = part(operands, 0, layout.carries), kept;
   for (size_t i = 0; i < layout.carries && saves; ++i) {
     if (!layout.additive.at(i)) {
@@ -351,9 +355,9 @@ std::vector<array> make_scan_loop(
   if (outputs.size() < layout.carries + kept.size()) {
     fail("scan", "the body has ", outputs.size(), " outputs for ", layout.carries, " carries.");
   }
-  check_state("scan", carry, part(outputs, 0, layout.carries));
-  check_state("scan", kept, part(outputs, outputs.size() - kept.size(), kept.size()));
-  return applied_many(make_primitive<ScanLoop>(layout, closed.bodies[0], saves), with_constants(operands, closed));
+  check_state("scan", specs_of(carry), outputs.first(layout.carries));
+  check_state("scan", specs_of(kept), outputs.last(kept.size()));
+  return applied_many(make_primitive<ScanLoop>(layout, closed.bodies[0], saves), joined(operands, closed.constants));
 }
 
 Scanned scan(const ScanBody& f, const std::vector<array>& init, const std::vector<array>& xs,
@@ -376,7 +380,7 @@ Scanned scan(const ScanBody& f, const std::vector<array>& init, const std::vecto
   size_t carries = init.size();
   auto step = [&](const std::vector<array>& in) {
     Scanned out = f(part(in, 0, carries), part(in, carries, xs.size()));
-    check_state("scan", init, out.carry);
+    check_state("scan", specs_of(init), specs_of(out.carry));
     out.carry.insert(out.carry.end(), out.ys.begin(), out.ys.end());
     return std::move(out.carry);
   };
@@ -391,7 +395,7 @@ Scanned scan(const ScanBody& f, const std::vector<array>& init, const std::vecto
   FixedStates fixed(closed, 0, operands);
   ScanLayout layout{operands.size(), xs.size(), *length, reverse, {}};
   operands.insert(operands.end(), xs.begin(), xs.end());
-  std::vector<array> results = apply_scan(layout, closed.bodies[0], with_constants(operands, closed));
+  std::vector<array> results = apply_scan(layout, closed.bodies[0], joined(operands, closed.constants));
   std::vector<array> carry = part(results, 0, layout.carries);
   fixed.restore(carry);
   return {part(carry, 0, carries), part(results, layout.carries, results.size() - layout.carries)};

@@ -17,6 +17,6 @@ struct ScanLayout {
 
 // (last carry, stacked ys) for operands (carry, xs, constants). When it will be differentiated in reverse, it keeps the
 // carries of all iterations.
-std::vector<array> apply_scan(const ScanLayout& layout, const SharedBody& body, const std::vector<array>& operands);
+std::vector<array> apply_scan(const ScanLayout& layout, const SharedProgram& body, const std::vector<array>& operands);
 
 } // namespace mlx::core

@@ -6,6 +6,7 @@
 #include <typeinfo>
 
 #include "mlx_core/ops.h"
+#include "mlx_core/params.h"
 #include "mlx_core/transforms/function.h"
 #include "mlx_core/transforms/index_sets.h"
 
@@ -19,28 +20,14 @@ using Ids = std::vector<SetId>;
 size_t count_of(const Shape& shape) { return static_cast<size_t>(static_cast<int64_t>(size_of(shape))); }
 
 // The axes that a primitive names as its parameter.
-class AxesOf final : public ParamVisitor {
- public:
-  void operator()(const char*, bool) override {}
-  void operator()(const char* name, int64_t value) override {
-    if (std::strcmp(name, "axis") == 0) {
-      axes = Axes{static_cast<int>(value)};
-    }
+std::optional<Axes> axes_of(const Primitive& primitive) {
+  Params params(primitive);
+  if (const Axes* axes = params.find<Axes>("axes")) {
+    return *axes;
   }
-  void operator()(const char*, Dim) override {}
-  void operator()(const char*, double) override {}
-  void operator()(const char*, std::string_view) override {}
-  void operator()(const char*, Dtype) override {}
-  void operator()(const char*, const Shape&) override {}
-  void operator()(const char*, std::span<const int64_t>) override {}
-  void operator()(const char* name, std::span<const int> values) override {
-    if (std::strcmp(name, "axes") == 0) {
-      axes = Axes(values.begin(), values.end());
-    }
-  }
-  void operator()(const char*, const FunctionBody&) override {}
-  std::optional<Axes> axes;
-};
+  const int64_t* axis = params.find<int64_t>("axis");
+  return axis ? std::optional(Axes{static_cast<int>(*axis)}) : std::nullopt;
+}
 
 // Walks the elements of `shape` and gives each the position it has in an array with these strides.
 template <typename Visit>
@@ -290,9 +277,8 @@ class SparsityPass {
 
   // Along its axes an element may depend on all others. The output has the operand's shape, or one element per fibre.
   std::optional<Ids> contracted(Node* node) {
-    AxesOf visitor;
-    node->primitive->visit(visitor);
-    if (!visitor.axes) {
+    std::optional<Axes> axes = axes_of(*node->primitive);
+    if (!axes) {
       return std::nullopt;
     }
     Ids out(count_of(node->shape));
@@ -302,7 +288,7 @@ class SparsityPass {
         continue;
       }
       std::vector<size_t> fibre_of;
-      Ids united = fibres(in, operand.shape(), *visitor.axes, fibre_of);
+      Ids united = fibres(in, operand.shape(), *axes, fibre_of);
       bool same_shape = operand.shape() == node->shape;
       if (!same_shape && united.size() != out.size()) {
         return std::nullopt;

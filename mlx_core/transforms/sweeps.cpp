@@ -3,7 +3,6 @@
 #include "mlx_core/transforms/sweeps.h"
 
 #include "mlx_core/ops/batching.h"
-#include "mlx_core/transforms/function.h"
 #include "mlx_core/transforms/track.h"
 
 namespace mlx::core {
@@ -16,8 +15,8 @@ class Sweeps final : public Primitive {
 
   const char* name() const override { return "Sweeps"; }
   void visit(ParamVisitor& v) const override {
-    for (const SharedBody& body : bodies_) {
-      v("body", *body);
+    for (const SharedProgram& body : bodies_) {
+      v("body", body);
     }
   }
   int output_count() const override {
@@ -197,7 +196,7 @@ class Sweeps final : public Primitive {
   }
 
  private:
-  size_t state_size(size_t sweep) const { return bodies_[sweep]->outputs.size(); }
+  size_t state_size(size_t sweep) const { return bodies_[sweep]->outputs().size(); }
   size_t first_constant() const {
     size_t first = 1;
     for (size_t i = 0; i < bodies_.size(); ++i) {
@@ -235,7 +234,7 @@ class Sweeps final : public Primitive {
       const std::vector<array>& adjoint = at.states[2 * count - 1 - j];
       Tangents incoming;
       for (size_t k = 0, next = 0; k < state_size(j); ++k) {
-        bool inexact = bodies_[j]->outputs[k].dtype().is_inexact();
+        bool inexact = bodies_[j]->output_specs()[k].dtype.is_inexact();
         incoming.push_back(inexact ? Tangent(adjoint[next++]) : std::nullopt);
       }
       SmallVector<bool, 4> pulled_flags(in.size());
@@ -244,7 +243,7 @@ class Sweeps final : public Primitive {
         first += state_size(i);
       }
       for (size_t k = 0; k < state_size(own); ++k) {
-        pulled_flags[first + k] = bodies_[own]->outputs[k].dtype().is_inexact();
+        pulled_flags[first + k] = bodies_[own]->output_specs()[k].dtype.is_inexact();
       }
       size_t first_pulled_constant = in.size() - constants.size();
       for (size_t c = 0; c < constants.size() && j == own; ++c) {
@@ -258,7 +257,7 @@ class Sweeps final : public Primitive {
       }
       size_t next = 0;
       for (size_t k = 0; k < state_size(own); ++k) {
-        next += bodies_[own]->outputs[k].dtype().is_inexact();
+        next += bodies_[own]->output_specs()[k].dtype.is_inexact();
       }
       for (size_t c = 0; c < constants.size() && j == own; ++c) {
         if (const Tangent& ct = pulled[first_pulled_constant + c]) {
@@ -302,7 +301,7 @@ std::vector<std::vector<array>> run_sweeps(const std::vector<Sweep>& sweeps, con
     recorder.record(step, parameters);
   }
   ClosedBodies closed = recorder.close();
-  std::vector<array> results = applied_many(make_primitive<Sweeps>(closed.bodies), with_constants(operands, closed));
+  std::vector<array> results = applied_many(make_primitive<Sweeps>(closed.bodies), joined(operands, closed.constants));
   std::vector<std::vector<array>> out;
   auto from = results.begin();
   for (size_t i = sweeps.size() / 2; i < sweeps.size(); ++i) {

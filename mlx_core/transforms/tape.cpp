@@ -40,7 +40,7 @@ int Tape::index_of(const Node* node) const {
   return e.node ? e.value : independent;
 }
 
-Tape::Tape(const Frame& frame, std::span<const array> outputs) : table_(256) {
+Tape::Tape(const Frame& frame, std::span<const array> outputs, Reach reach) : table_(256) {
   struct Visit {
     Node* node;
     uint32_t next;
@@ -59,29 +59,32 @@ Tape::Tape(const Frame& frame, std::span<const array> outputs) : table_(256) {
       grow();
     }
   };
+  uint64_t oldest = reach == Reach::whole ? 0 : frame.id();
+  auto push = [&](Node* node) {
+    set(node, unfinished);
+    stack.push_back({node, 0, reach != Reach::dependent && node->primitive});
+  };
   for (const array& placeholder : frame.placeholders()) {
     set(placeholder.node(), static_cast<int32_t>(nodes_.size()));
     nodes_.push_back(placeholder.node());
   }
   for (const array& output : outputs) {
-    if (output.node()->level < frame.id() || entry(output.node()).node) {
+    if (output.node()->level < oldest || entry(output.node()).node) {
       continue;
     }
-    set(output.node(), unfinished);
-    stack.push_back({output.node(), 0, false});
+    push(output.node());
     while (!stack.empty()) {
       poll();
       Visit& top = stack.back();
       if (top.next < top.node->operand_count) {
         Node* operand = top.node->operand_storage()[top.next].node();
-        if (operand->level < frame.id()) { // older than the frame: cannot depend on it
+        if (operand->level < oldest) { // older than the frame: cannot depend on it
           ++top.next;
           continue;
         }
         const Entry& e = entry(operand);
         if (!e.node) {
-          set(operand, unfinished);
-          stack.push_back({operand, 0, false});
+          push(operand);
           continue; // comes back to this operand when its value is known
         }
         top.dependent = top.dependent || e.value >= 0;

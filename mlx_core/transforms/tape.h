@@ -1,4 +1,4 @@
-// The part of a graph that depends on a frame's placeholders, in evaluation order.
+// The part of a graph behind some outputs that belongs to a frame, in evaluation order.
 #pragma once
 
 #include <vector>
@@ -10,12 +10,18 @@ namespace mlx::core {
 
 class Tape {
  public:
-  // Everything between the frame's placeholders and `outputs`. The frame and outputs must outlive the tape.
-  Tape(const Frame& frame, std::span<const array> outputs);
+  // What is on the tape beside the placeholders.
+  enum class Reach : uint8_t {
+    dependent, // what is computed from the placeholders
+    inside,    // every application that was made since the frame was opened, under a LevelFloor
+    whole,     // every application
+  };
+  // What is between the frame's placeholders and `outputs`. The frame and outputs must outlive the tape.
+  Tape(const Frame& frame, std::span<const array> outputs, Reach reach = Reach::dependent);
 
-  // Placeholders that reach an output, and what is computed from them; operands first.
+  // All placeholders, then the rest; operands first.
   const std::vector<Node*>& nodes() const { return nodes_; }
-  // Position of a node in nodes(); -1 when it does not depend on the placeholders.
+  // Position of a node in nodes(); -1 when it is not there.
   int index_of(const Node* node) const;
   int index_of(const array& a) const { return index_of(a.node()); }
 

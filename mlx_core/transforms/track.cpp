@@ -6,7 +6,6 @@
 
 #include <cmath>
 
-#include "mlx_core/transforms/function.h"
 #include "mlx_core/transforms/loop_statistics.h"
 
 namespace mlx::core {
@@ -145,7 +144,7 @@ class Track {
         in.insert(in.end(), state.begin(), state.end());
       }
       in.insert(in.end(), course_.constants.begin(), course_.constants.end());
-      next[sweep] = run_body(*course_.bodies[sweep], std::move(in));
+      next[sweep] = core::run(*course_.bodies[sweep], std::move(in));
       ++course_.counts.steps;
     }
     current_.states = std::move(next);

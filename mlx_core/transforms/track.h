@@ -5,7 +5,7 @@
 
 namespace mlx::core {
 
-using SweepBodies = std::vector<SharedBody>;
+using SweepBodies = std::vector<SharedProgram>;
 using SweepStates = std::vector<std::vector<array>>; // by sweep
 
 // The final states of the sweeps of the second half; see sweeps.h. Everything is evaluated.

@@ -2,7 +2,6 @@
 #include "mlx_core/control_flow.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/transforms/control_flow_primitives.h"
-#include "mlx_core/transforms/function.h"
 #include "mlx_core/transforms/loop.h"
 #include "mlx_core/transforms/sweeps.h"
 
@@ -11,14 +10,17 @@ namespace mlx::core {
 // Operands: the state, the constants. Outputs: the last state, the number of iterations.
 class WhileLoop final : public Primitive {
  public:
-  WhileLoop(size_t states, SharedBody condition, SharedBody body)
-      : states_(states), condition_(std::move(condition)), body_(std::move(body)) {}
+  WhileLoop(size_t states, SharedProgram condition, SharedProgram body)
+      : states_(states),
+        condition_(std::move(condition)),
+        body_(std::move(body)),
+        iteration_(body_then_condition(*body_, *condition_)) {}
 
   const char* name() const override { return "WhileLoop"; }
   void visit(ParamVisitor& v) const override {
     v("states", static_cast<int64_t>(states_));
-    v("condition", *condition_);
-    v("body", *body_);
+    v("condition", condition_);
+    v("body", body_);
   }
   int output_count() const override { return static_cast<int>(states_) + 1; }
 
@@ -35,12 +37,11 @@ class WhileLoop final : public Primitive {
     }
     int64_t iterations = 0;
     const array nothing(0);
-    const FunctionBody step = body_and_condition();
-    bool proceeds = *run_body(*condition_, in)[0].data<bool>();
+    bool proceeds = *core::run(*condition_, in)[0].data<bool>();
     for (; proceeds; ++iterations) {
       std::vector<array> arguments(in);
       std::fill_n(in.begin(), states_, nothing); // so that the body may change it in place
-      std::vector<array> next = run_body(step, std::move(arguments));
+      std::vector<array> next = core::run(*iteration_, std::move(arguments));
       proceeds = *next.back().data<bool>();
       next.pop_back();
       std::move(next.begin(), next.end(), in.begin());
@@ -158,7 +159,7 @@ class WhileLoop final : public Primitive {
     recorder.record(body, specs_of(state));
     ClosedBodies closed = recorder.close();
     return applied_many(
-        make_primitive<WhileLoop>(state.size(), closed.bodies[0], closed.bodies[1]), with_constants(state, closed));
+        make_primitive<WhileLoop>(state.size(), closed.bodies[0], closed.bodies[1]), joined(state, closed.constants));
   }
 
   static std::vector<array> replaced(Operands operands, const std::vector<array>& state) {
@@ -168,12 +169,16 @@ class WhileLoop final : public Primitive {
   }
 
   // One iteration: the next state, and whether there is another one.
-  FunctionBody body_and_condition() const {
-    FunctionBody step(*body_);
-    std::vector<array> after(step.parameters);
-    std::copy(step.outputs.begin(), step.outputs.end(), after.begin());
-    step.outputs.push_back(replay(*condition_, after)[0]);
-    return step;
+  static SharedProgram body_then_condition(const Program& body, const Program& condition) {
+    ProgramWriter both;
+    std::vector<int32_t> inputs;
+    for (const Spec& input : body.inputs()) {
+      inputs.push_back(both.add_input(input));
+    }
+    std::vector<int32_t> state = both.append(body, inputs);
+    std::copy(state.begin(), state.end(), inputs.begin());
+    state.push_back(both.append(condition, inputs)[0]);
+    return both.finish(std::move(state));
   }
 
   // All lanes do the same number of iterations.
@@ -245,7 +250,8 @@ class WhileLoop final : public Primitive {
   }
 
   size_t states_;
-  SharedBody condition_, body_;
+  SharedProgram condition_, body_;
+  SharedProgram iteration_; // both
 };
 
 std::vector<array> while_loop(const std::function<array(const std::vector<array>&)>& cond_fun,
@@ -265,7 +271,7 @@ std::vector<array> while_loop(const std::function<array(const std::vector<array>
   recorder.record_body(
       [&](const std::vector<array>& in) {
         std::vector<array> next = body_fun(in);
-        check_state("while_loop", init, next);
+        check_state("while_loop", specs_of(init), specs_of(next));
         return next;
       },
       {});
@@ -273,7 +279,7 @@ std::vector<array> while_loop(const std::function<array(const std::vector<array>
   std::vector<array> state = recorder.initial_state();
   FixedStates fixed(closed, 1, state);
   std::vector<array> results = applied_many(
-      make_primitive<WhileLoop>(state.size(), closed.bodies[0], closed.bodies[1]), with_constants(state, closed));
+      make_primitive<WhileLoop>(state.size(), closed.bodies[0], closed.bodies[1]), joined(state, closed.constants));
   results.pop_back(); // the number of iterations
   fixed.restore(results);
   return {results.begin(), results.begin() + static_cast<ptrdiff_t>(init.size())};
@@ -288,14 +294,13 @@ std::vector<array> make_while_loop(
   recorder.record(condition, specs_of(operands));
   recorder.record(body, specs_of(operands));
   ClosedBodies closed = recorder.close();
-  const std::vector<array>& proceeds = closed.bodies[0]->outputs;
-  if (proceeds.size() != 1 || proceeds[0].ndim() != 0 || proceeds[0].dtype() != bool_) {
+  std::span<const Spec> proceeds = closed.bodies[0]->output_specs();
+  if (proceeds.size() != 1 || !proceeds[0].shape.empty() || proceeds[0].dtype != bool_) {
     fail("while_loop", "the condition should give one bool scalar.");
   }
-  check_state(
-      "while_loop", {operands.begin(), operands.begin() + static_cast<ptrdiff_t>(states)}, closed.bodies[1]->outputs);
+  check_state("while_loop", specs_of(std::span(operands).first(states)), closed.bodies[1]->output_specs());
   return applied_many(
-      make_primitive<WhileLoop>(states, closed.bodies[0], closed.bodies[1]), with_constants(operands, closed));
+      make_primitive<WhileLoop>(states, closed.bodies[0], closed.bodies[1]), joined(operands, closed.constants));
 }
 
 } // namespace mlx::core

@@ -34,7 +34,8 @@ class CompiledTrace {
   std::string misfit(const CallKey& key) const;
   // How many operations the function did, and how many are left.
   std::pair<size_t, size_t> operations() const {
-    return {recording_.plan.steps().size(), recording_.simplified.steps().size()};
+    return recording_.program ? std::pair(recording_.program->steps().size(), recording_.simplified->steps().size())
+                              : std::pair(size_t{0}, size_t{0});
   }
   bool reusable() const { return recording_.reusable; }
   bool must_run_itself() const { return core::must_run_itself(recording_); }

@@ -1,0 +1,123 @@
+// Replaying programs: making their nodes again around other arrays, and evaluating them.
+#include <cassert>
+#include <cstring>
+
+#include "mlx_core/interrupt.h"
+#include "mlx_core/params.h"
+#include "mlx_core/program/program.h"
+#include "mlx_core/trace_level.h"
+#include "mlx_core/transforms/frame.h"
+
+namespace mlx::core {
+
+namespace {
+
+bool has_recorded_specs(const Program& program, std::span<const array> inputs) {
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Spec& recorded = program.inputs()[i];
+    if (inputs[i].dtype() != recorded.dtype || !identical(inputs[i].shape(), recorded.shape)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// `slots` begins with the inputs. Arrays leave it with their last use.
+template <bool as_recorded>
+std::vector<array> replay_steps(const Program& program, std::vector<array> slots) {
+  assert(slots.size() == program.inputs().size());
+  slots.reserve(program.slot_count());
+  for (const Program::Step& step : program.steps()) {
+    OriginScope scope(step.origin);
+    SmallVector<array, 4> operands;
+    for (size_t k = 0; k < step.operands.size(); ++k) {
+      array& slot = slots[static_cast<size_t>(step.operands[k])];
+      if (k < 32 && step.last_uses >> k & 1) {
+        operands.push_back(std::move(slot));
+      } else {
+        operands.push_back(slot);
+      }
+    }
+    std::span<const array> given(operands.begin(), operands.size());
+    if (step.outputs.size() == 1) {
+      slots.push_back(as_recorded ? array::make(step.primitive, step.outputs[0], given)
+                                  : applied(step.primitive, given));
+    } else {
+      for (array& output : as_recorded ? array::make_many(step.primitive, step.outputs, given)
+                                       : applied_many(step.primitive, given)) {
+        slots.push_back(std::move(output));
+      }
+    }
+  }
+  std::vector<array> results;
+  results.reserve(program.outputs().size());
+  for (int32_t slot : program.outputs()) {
+    results.push_back(slots[static_cast<size_t>(slot)]);
+  }
+  return results;
+}
+
+} // namespace
+
+std::vector<array> replay_as_recorded(const Program& program, std::vector<array> inputs) {
+  assert(has_recorded_specs(program, inputs));
+  return replay_steps<true>(program, std::move(inputs));
+}
+
+std::vector<array> replay(const Program& program, std::vector<array> inputs) {
+  return has_recorded_specs(program, inputs) ? replay_steps<true>(program, std::move(inputs))
+                                             : replay_steps<false>(program, std::move(inputs));
+}
+
+std::vector<array> replay(const Program& program, Operands inputs) {
+  return replay(program, std::vector<array>(inputs.begin(), inputs.end()));
+}
+
+array as_leaf(const array& a) {
+  Node* node = a.node();
+  if (node->buffer) {
+    return array(node->buffer, node->offset, a.shape(), a.strides(), a.dtype());
+  }
+  if (a.ndim() == 0) {
+    return array::scalar_from_bytes(a.raw_data(), a.dtype());
+  }
+  array leaf = array::uninitialized(a.shape(), a.dtype());
+  std::memcpy(leaf.mutable_data(), a.raw_data(), leaf.nbytes()); // one element, kept in its node, or none
+  return leaf;
+}
+
+std::vector<array> run(const Program& program, std::vector<array> inputs) {
+  throw_if_interrupted();
+  LevelFloor outside(0);
+  for (array& input : inputs) {
+    // Nodes of an open transform keep their operands: over many runs they would pile up.
+    if (input.node()->level != 0) {
+      input = as_leaf(input);
+    }
+  }
+  std::vector<array> results = replay(program.simplified(), std::move(inputs));
+  eval(std::span<const array>(results));
+  return results;
+}
+
+Specs output_specs(const Program& program, std::span<const Spec> inputs) {
+  bool same = true;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    same = same && identical(inputs[i], program.inputs()[i]);
+  }
+  if (same) {
+    return Specs(program.output_specs().begin(), program.output_specs().end());
+  }
+  // Every shape rule runs again; the nodes made on the way are dropped.
+  Frame frame(Frame::Kind::trace);
+  for (const Spec& input : inputs) {
+    frame.abstract(input.shape, input.dtype);
+  }
+  Specs specs;
+  for (const array& output : replay(program, frame.placeholders())) {
+    specs.push_back({output.shape(), output.dtype()});
+  }
+  return specs;
+}
+
+} // namespace mlx::core
