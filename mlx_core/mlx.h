@@ -16,5 +16,6 @@
 #include "mlx_core/print.h"
 #include "mlx_core/random.h"
 #include "mlx_core/registry.h"
+#include "mlx_core/remake.h"
 #include "mlx_core/sparse_jacobian.h"
 #include "mlx_core/transforms.h"

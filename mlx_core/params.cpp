@@ -105,8 +105,7 @@ Params::Params(const Primitive& p) {
 bool operator==(const Params& a, const Params& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Param& x, const Param& y) {
     return x.name == y.name && x.value.index() == y.value.index() &&
-           std::visit(
-               [&]<typename T>(const T& value) { return same(value, *std::get_if<T>(&y.value)); }, x.value);
+           std::visit([&]<typename T>(const T& value) { return same(value, *std::get_if<T>(&y.value)); }, x.value);
   });
 }
 

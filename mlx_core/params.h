@@ -10,8 +10,8 @@
 
 namespace mlx::core {
 
-using ParamValue = std::variant<bool, int64_t, Dim, double, std::string, Dtype, Shape, std::vector<int64_t>, Axes,
-    SharedProgram>;
+using ParamValue =
+    std::variant<bool, int64_t, Dim, double, std::string, Dtype, Shape, std::vector<int64_t>, Axes, SharedProgram>;
 struct Param {
   std::string_view name; // as visit() names it
   ParamValue value;

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "mlx_core/ops/families.h"
+#include "mlx_core/transforms/program_primitives.h"
 
 namespace mlx::core {
 
@@ -13,10 +14,11 @@ namespace {
 struct Family {
   std::string_view name;
   std::span<const OpInfo* const> (*ops)();
+  std::span<const Remake> (*remakes)() = nullptr; // where there are primitives that are not elementwise
 };
 
 constexpr Family families[] = {
-    {"arithmetic", &arithmetic_ops},
+    {"arithmetic", &arithmetic_ops, &arithmetic_remakes},
     {"powers", &power_ops},
     {"extrema", &extrema_ops},
     {"select", &select_ops},
@@ -24,27 +26,27 @@ constexpr Family families[] = {
     {"special", &special_ops},
     {"trigonometric", &trigonometric_ops},
     {"hyperbolic", &hyperbolic_ops},
-    {"rounding", &rounding_ops},
+    {"rounding", &rounding_ops, &rounding_remakes},
     {"comparison", &comparison_ops},
     {"bitwise", &bitwise_ops},
     {"complex", &complex_ops},
-    {"cast", &cast_ops},
-    {"creation", &creation_ops},
-    {"shape", &shape_ops},
-    {"slice", &slice_ops},
-    {"gather_scatter", &gather_scatter_ops},
-    {"reduce", &reduce_ops},
-    {"sort", &sort_ops},
-    {"scan", &scan_ops},
-    {"matmul", &matmul_ops},
+    {"cast", &cast_ops, &cast_remakes},
+    {"creation", &creation_ops, &creation_remakes},
+    {"shape", &shape_ops, &shape_remakes},
+    {"slice", &slice_ops, &slice_remakes},
+    {"gather_scatter", &gather_scatter_ops, &gather_scatter_remakes},
+    {"reduce", &reduce_ops, &reduce_remakes},
+    {"sort", &sort_ops, &sort_remakes},
+    {"scan", &scan_ops, &scan_remakes},
+    {"matmul", &matmul_ops, &matmul_remakes},
     {"padding", &padding_ops},
     {"rearrange", &rearrange_ops},
-    {"depends", &depends_ops},
-    {"diagonal", &diagonal_ops},
+    {"depends", &depends_ops, &depends_remakes},
+    {"diagonal", &diagonal_ops, &diagonal_remakes},
     {"product", &product_ops},
     {"einsum", &einsum_ops},
     {"creation", &window_ops},
-    {"random", &random_ops},
+    {"random", &random_ops, &random_remakes},
 };
 
 struct Entry {
@@ -78,6 +80,19 @@ const std::vector<const OpInfo*>& registered_ops() {
     return all;
   }();
   return ops;
+}
+
+const std::vector<std::span<const Remake>>& registered_remakes() {
+  static const auto& all = *[] {
+    auto* lists = new std::vector<std::span<const Remake>>{program_remakes()};
+    for (const Family& family : families) {
+      if (family.remakes) {
+        lists->push_back(family.remakes());
+      }
+    }
+    return lists;
+  }();
+  return all;
 }
 
 const OpInfo* find_op(std::string_view name) {

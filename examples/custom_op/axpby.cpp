@@ -59,12 +59,16 @@ array axpby(const array& x, const array& y, double alpha, double beta) {
   return mx::applied(mx::make_primitive<Axpby>(alpha, beta), {operand(x, y), operand(y, x)});
 }
 
+// The operation from its parts, as a file of exported functions has them.
+std::vector<array> remade_axpby(const mx::Parts& p) { return {axpby(p[0], p[1], p.number("alpha"), p.number("beta"))}; }
+
 NB_MODULE(axpby, m) {
   nb::module_::import_("mlx.core"); // registers the type array
   if (!nb::type<array>().is_valid()) {
     throw nb::import_error(
         "axpby was built with another version of nanobind than mlx.core, which cannot share arrays.");
   }
+  mx::add_remake({"Axpby", remade_axpby});
   m.def("axpby", &axpby, nb::arg("x"), nb::arg("y"), nb::arg("alpha") = 1.0, nb::arg("beta") = 1.0,
       nb::sig("def axpby(x: mlx.core.array, y: mlx.core.array, alpha: float = 1, beta: float = 1) -> mlx.core.array"),
       "alpha * x + beta * y, with broadcasting.");

@@ -7,13 +7,15 @@ namespace mlx::core {
 
 namespace {
 
-// The rules of custom functions are not among the parameters from which operations are made again.
+// Rules of custom functions that could not be recorded have no place among the parameters from which operations are
+// made again.
 bool has_custom_rules(const io::SavedBody& body) {
   for (const io::SavedOp& op : body.ops) {
-    if (op.name == "CustomFunction") {
-      return true;
-    }
     for (const io::Param& param : op.params) {
+      const bool* flag = std::get_if<bool>(&param.value);
+      if (op.name == "CustomFunction" && param.name == "recorded" && flag && !*flag) {
+        return true;
+      }
       auto* inner = std::get_if<std::shared_ptr<const io::SavedBody>>(&param.value);
       if (inner && has_custom_rules(**inner)) {
         return true;

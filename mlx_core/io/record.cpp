@@ -3,8 +3,8 @@
 
 #include "mlx_core/interrupt.h"
 #include "mlx_core/io/saved_function.h"
-#include "mlx_core/params.h"
 #include "mlx_core/program/record.h"
+#include "mlx_core/remake.h"
 #include "mlx_core/trace_level.h"
 
 namespace mlx::core::io {
@@ -57,6 +57,11 @@ class Recorder {
       fail("export_function",
           "the function uses an array without a value: an argument of another function that is being transformed. "
           "Pass it as an argument.");
+    }
+    for (Dim length : a.shape()) {
+      if (length.is_symbolic()) {
+        fail("export_function", "the function reads values of an array whose size, ", length, ", is left open.");
+      }
     }
     auto [found, added] = constant_index_.emplace(a.node(), constants_.size());
     if (added) {
@@ -114,8 +119,9 @@ SavedBody Recorder::body(const Program& program, std::span<const array> captured
       continue;
     }
     SavedOp op{step.primitive->name(), {}, {}, {}};
-    if (!can_rebuild(op.name)) {
-      fail("export_function", "the function uses ", op.name, ", which cannot be saved.");
+    if (!can_remake(op.name)) {
+      fail("export_function", "the function uses ", op.name,
+          ", which cannot be saved: nothing says how to make it again (add_remake in C++).");
     }
     for (const core::Param& param : Params(*step.primitive)) {
       op.params.push_back({std::string(param.name), value(param.value)});
@@ -161,8 +167,8 @@ SavedTrace record_once(const VectorFunction& fun, const std::vector<array>& args
 
 } // namespace
 
-SavedTrace saved_trace(const SymbolTrace& symbols, const Frame& frame, std::span<const array> outputs,
-    std::vector<array>& constants) {
+SavedTrace saved_trace(
+    const SymbolTrace& symbols, const Frame& frame, std::span<const array> outputs, std::vector<array>& constants) {
   SavedTrace trace{};
   Recorder recorder(trace, symbols, constants);
   Recorded recorded = record_program(frame, outputs, Tape::Reach::whole);

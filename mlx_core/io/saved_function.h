@@ -80,8 +80,8 @@ SavedTrace record(const VectorFunction& fun, const std::vector<array>& args, std
 
 // What is recorded already: the operations behind the outputs, around the placeholders of a frame, and the guards of
 // the sizes in them.
-SavedTrace saved_trace(const SymbolTrace& symbols, const Frame& frame, std::span<const array> outputs,
-    std::vector<array>& constants);
+SavedTrace saved_trace(
+    const SymbolTrace& symbols, const Frame& frame, std::span<const array> outputs, std::vector<array>& constants);
 
 // --- fit.cpp ---
 // The values of a trace's expressions where its first inputs are these arguments; nullopt when it does not serve them,
@@ -103,8 +103,6 @@ struct Given {
   Shape shape(const std::vector<SavedDim>& dims) const { return Shape(values(dims)); }
   std::vector<int64_t> values(const std::vector<SavedDim>& dims) const;
 };
-// Whether an operation of this name can be made from its parameters.
-bool can_rebuild(const std::string& name);
 // The operations of a body, applied to arguments. Throws std::invalid_argument when the data makes no sense.
 std::vector<array> rebuild(const SavedBody& body, const std::vector<array>& args, const Given& given);
 

@@ -250,4 +250,14 @@ std::span<const OpInfo* const> arithmetic_ops() {
   return ops;
 }
 
+std::span<const Remake> arithmetic_remakes() {
+  using A = std::vector<array>;
+  static constexpr Remake rows[] = {
+      {"Gap", [](const Parts& p) { return A{gap(p[0], p[1])}; }},
+      {"NextAfter", [](const Parts& p) { return A{next_after(p[0], p[1])}; }},
+      {"ZeroDivide", [](const Parts& p) { return A{zero_divide(p[0], p[1])}; }},
+  };
+  return rows;
+}
+
 } // namespace mlx::core

@@ -63,4 +63,12 @@ std::span<const OpInfo* const> cast_ops() {
   return ops;
 }
 
+std::span<const Remake> cast_remakes() {
+  static constexpr Remake rows[] = {
+      {"AsType", [](const Parts& p) { return std::vector<array>{astype(p[0], p.dtype("dtype"))}; }},
+      {"View", [](const Parts& p) { return std::vector<array>{view(p[0], p.dtype("dtype"))}; }},
+  };
+  return rows;
+}
+
 } // namespace mlx::core

@@ -3,6 +3,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/ops/families.h"
 #include "mlx_core/ops/range.h"
+#include "mlx_core/ops/size_number.h"
 #include "mlx_core/ops/unary.h"
 
 namespace mlx::core {
@@ -147,6 +148,31 @@ std::span<const OpInfo* const> creation_ops() {
   static const OpInfo* const ops[] = {&full_info, &full_like_info, &zeros_info, &zeros_like_info, &ones_info,
       &ones_like_info, &range_op(), &linspace_op(), &eye_info, &identity_info, &tri_info, &tril_info, &triu_info};
   return ops;
+}
+
+namespace {
+
+array remade_range(const Parts& p) {
+  int64_t size = p.size("size");
+  Parts::require(size >= 0, "arange has a negative size.");
+  if (p.is_integer("start")) {
+    return whole_range(p.size("start"), p.size("step"), size, p.dtype("dtype"));
+  }
+  double start = p.number("start"), step = p.number("step");
+  // Half a step before the next number, so that rounding cannot add or drop one.
+  double stop = size == 0 ? start : start + (static_cast<double>(size) - 0.5) * step;
+  return step == 0 ? broadcast_to(arange(start, start + 1, 1, p.dtype("dtype")), Shape{size})
+                   : arange(start, stop, step, p.dtype("dtype"));
+}
+
+} // namespace
+
+std::span<const Remake> creation_remakes() {
+  static constexpr Remake rows[] = {
+      {"Arange", [](const Parts& p) { return std::vector<array>{remade_range(p)}; }},
+      {"SizeNumber", [](const Parts& p) { return std::vector<array>{size_number(p.size("size"), p.dtype("dtype"))}; }},
+  };
+  return rows;
 }
 
 } // namespace mlx::core

@@ -47,4 +47,9 @@ std::span<const OpInfo* const> depends_ops() {
   return ops;
 }
 
+std::span<const Remake> depends_remakes() {
+  static constexpr Remake rows[] = {{"Depends", [](const Parts& p) { return depends({p[0]}, p.operands_from(1)); }}};
+  return rows;
+}
+
 } // namespace mlx::core

@@ -144,4 +144,10 @@ std::span<const OpInfo* const> diagonal_ops() {
   return ops;
 }
 
+std::span<const Remake> diagonal_remakes() {
+  static constexpr Remake rows[] = {
+      {"Diagonal", [](const Parts& p) { return std::vector<array>{diagonal(p[0], p.integer("offset"), -2, -1)}; }}};
+  return rows;
+}
+
 } // namespace mlx::core

@@ -1,9 +1,9 @@
-// The op families: each file under ops/ lists what it declares.
+// The op families: each file under ops/ lists what it declares, and how its primitives are made again.
 #pragma once
 
 #include <span>
 
-#include "mlx_core/primitive.h"
+#include "mlx_core/remake.h"
 
 namespace mlx::core {
 
@@ -36,5 +36,20 @@ std::span<const OpInfo* const> product_ops();
 std::span<const OpInfo* const> einsum_ops();
 std::span<const OpInfo* const> window_ops();
 std::span<const OpInfo* const> random_ops();
+
+std::span<const Remake> arithmetic_remakes();
+std::span<const Remake> rounding_remakes();
+std::span<const Remake> cast_remakes();
+std::span<const Remake> creation_remakes();
+std::span<const Remake> shape_remakes();
+std::span<const Remake> slice_remakes();
+std::span<const Remake> gather_scatter_remakes();
+std::span<const Remake> reduce_remakes();
+std::span<const Remake> sort_remakes();
+std::span<const Remake> scan_remakes();
+std::span<const Remake> matmul_remakes();
+std::span<const Remake> depends_remakes();
+std::span<const Remake> diagonal_remakes();
+std::span<const Remake> random_remakes();
 
 } // namespace mlx::core

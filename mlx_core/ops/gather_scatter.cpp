@@ -156,4 +156,39 @@ std::span<const OpInfo* const> gather_scatter_ops() {
   return ops;
 }
 
+namespace {
+
+template <array (*f)(const array&, const std::vector<array>&, const array&, const Axes&, StreamOrDevice)>
+std::vector<array> scattering(const Parts& p) {
+  return {f(p[0], p.operands_from(2), p[1], p.axes("axes"), {})};
+}
+template <array (*f)(const array&, const array&, const array&, int, StreamOrDevice)>
+std::vector<array> writing_along(const Parts& p) {
+  return {f(p[0], p[1], p[2], p.integer("axis"), {})};
+}
+
+} // namespace
+
+std::span<const Remake> gather_scatter_remakes() {
+  using A = std::vector<array>;
+  static constexpr Remake rows[] = {
+      {"Gather",
+          [](const Parts& p) { return A{gather(p[0], p.operands_from(1), p.axes("axes"), p.shape("slice_sizes"))}; }},
+      {"GatherAxis", [](const Parts& p) { return A{take_along_axis(p[0], p[1], p.integer("axis"))}; }},
+      {"Scatter", scattering<scatter>},
+      {"ScatterAdd", scattering<scatter_add>},
+      {"ScatterProd", scattering<scatter_prod>},
+      {"ScatterMax", scattering<scatter_max>},
+      {"ScatterMin", scattering<scatter_min>},
+      {"ScatterAxis", writing_along<put_along_axis>},
+      {"ScatterAddAxis", writing_along<scatter_add_axis>},
+      {"AsStrided",
+          [](const Parts& p) {
+            Shape strides = p.shape("strides");
+            return A{as_strided(p[0], p.shape("shape"), Strides(strides.begin(), strides.end()), p.size("offset"))};
+          }},
+  };
+  return rows;
+}
+
 } // namespace mlx::core

@@ -235,4 +235,12 @@ std::span<const OpInfo* const> matmul_ops() {
   return ops;
 }
 
+std::span<const Remake> matmul_remakes() {
+  static constexpr Remake rows[] = {
+      {"Matmul", [](const Parts& p) { return std::vector<array>{matmul(p[0], p[1])}; }},
+      {"ZeroMatmul", [](const Parts& p) { return std::vector<array>{zero_matmul(p[0], p[1])}; }},
+  };
+  return rows;
+}
+
 } // namespace mlx::core

@@ -5,6 +5,7 @@
 
 #include "mlx_core/ops/families.h"
 #include "mlx_core/ops/random_keys.h"
+#include "mlx_core/ops/symmetric_root.h"
 #include "mlx_core/ops/unary.h"
 
 namespace mlx::core::random {
@@ -231,6 +232,54 @@ std::span<const OpInfo* const> random_ops() {
     return all;
   }();
   return ops;
+}
+
+namespace {
+
+array drawn(const Parts& p) {
+  int width = p.integer("width");
+  Shape shape = p.shape("shape");
+  Parts::require(width == 1 || width == 2 || width == 4 || width == 8, "random bits have an unknown width.");
+  auto draw = [&](const std::vector<array>& in) {
+    return std::vector<array>{random::words("random.bits", shape, width, in[0], {})};
+  };
+  return over_leading(p[0].ndim() - 1, draw, {p[0]})[0];
+}
+
+array picked(const Parts& p) {
+  const array &weights = p[0], &u = p[1];
+  Shape leading = weights.shape(), others = u.shape();
+  Parts::require(
+      !leading.empty() && !others.empty() && leading.back() > 0 && weights.dtype() == float32 && u.dtype() == float32,
+      "the operands of a weighted pick do not fit.");
+  leading.pop_back();
+  others.pop_back();
+  Parts::require(leading == others, "the operands of a weighted pick do not fit.");
+  return random::pick_by_weight(weights, u);
+}
+
+const array& square_matrix(const array& a) {
+  Parts::require(a.ndim() >= 2 && a.shape(-1) == a.shape(-2) && (a.dtype() == float32 || a.dtype() == float64),
+      "a matrix is not square, or of an unknown dtype.");
+  return a;
+}
+array solved_sylvester(const Parts& p) {
+  Parts::require(
+      p[0].shape() == p[1].shape() && p[0].dtype() == p[1].dtype(), "the matrices of a Sylvester equation differ.");
+  return symmetric_sylvester(square_matrix(p[0]), p[1]);
+}
+
+} // namespace
+
+std::span<const Remake> random_remakes() {
+  using A = std::vector<array>;
+  static constexpr Remake rows[] = {
+      {"RandomBits", [](const Parts& p) { return A{drawn(p)}; }},
+      {"PickByWeight", [](const Parts& p) { return A{picked(p)}; }},
+      {"SymmetricSylvester", [](const Parts& p) { return A{solved_sylvester(p)}; }},
+      {"SymmetricRoot", [](const Parts& p) { return A{root_of_symmetric(square_matrix(p[0]))}; }},
+  };
+  return rows;
 }
 
 } // namespace mlx::core

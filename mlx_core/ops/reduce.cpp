@@ -294,4 +294,31 @@ std::span<const OpInfo* const> reduce_ops() {
   return ops;
 }
 
+namespace {
+
+template <array (*f)(const array&, const Axes&, bool, StreamOrDevice)>
+std::vector<array> over_axes_of(const Parts& p) {
+  return {f(p[0], p.axes("axes"), p.flag("keepdims"), {})};
+}
+
+} // namespace
+
+std::span<const Remake> reduce_remakes() {
+  static constexpr Remake rows[] = {
+      {"Sum", over_axes_of<sum>},
+      {"Prod", over_axes_of<prod>},
+      {"Max", over_axes_of<max>},
+      {"Min", over_axes_of<min>},
+      {"All", over_axes_of<all>},
+      {"Any", over_axes_of<any>},
+      {"ArgReduce",
+          [](const Parts& p) {
+            return std::vector<array>{p.flag("max") ? argmax(p[0], p.integer("axis"), p.flag("keepdims"))
+                                                    : argmin(p[0], p.integer("axis"), p.flag("keepdims"))};
+          }},
+      {"Same", [](const Parts& p) { return std::vector<array>{same(p[0], p[1])}; }},
+  };
+  return rows;
+}
+
 } // namespace mlx::core

@@ -115,4 +115,9 @@ std::span<const OpInfo* const> rounding_ops() {
   return ops;
 }
 
+std::span<const Remake> rounding_remakes() {
+  static constexpr Remake rows[] = {{"Round", [](const Parts& p) { return std::vector<array>{round(p[0])}; }}};
+  return rows;
+}
+
 } // namespace mlx::core

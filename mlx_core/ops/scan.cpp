@@ -255,4 +255,31 @@ std::span<const OpInfo* const> scan_ops() {
   return ops;
 }
 
+namespace {
+
+template <array (*f)(const array&, int, bool, bool, StreamOrDevice)>
+std::vector<array> scanning(const Parts& p) {
+  return {f(p[0], p.integer("axis"), p.flag("reverse"), p.flag("inclusive"), {})};
+}
+
+} // namespace
+
+std::span<const Remake> scan_remakes() {
+  static constexpr Remake rows[] = {
+      {"CumSum", scanning<cumsum>},
+      {"CumProd", scanning<cumprod>},
+      {"CumMax", scanning<cummax>},
+      {"CumMin", scanning<cummin>},
+      {"LinearRecurrence",
+          [](const Parts& p) {
+            int axis = p.integer("axis");
+            Parts::require(p[0].shape() == p[1].shape() && p[0].dtype() == p[1].dtype() && p[0].dtype().is_inexact() &&
+                               axis >= 0 && axis < p[0].ndim(),
+                "the operands of a linear recurrence do not fit.");
+            return std::vector<array>{linear_recurrence(p[0], p[1], axis, p.flag("reverse"))};
+          }},
+  };
+  return rows;
+}
+
 } // namespace mlx::core

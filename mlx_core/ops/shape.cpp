@@ -389,4 +389,19 @@ std::span<const OpInfo* const> shape_ops() {
   return ops;
 }
 
+std::span<const Remake> shape_remakes() {
+  using A = std::vector<array>;
+  static constexpr Remake rows[] = {
+      {"Reshape", [](const Parts& p) { return A{reshape(p[0], p.shape("shape"))}; }},
+      {"Squeeze", [](const Parts& p) { return A{squeeze(p[0], p.axes("axes"))}; }},
+      {"ExpandDims", [](const Parts& p) { return A{expand_dims(p[0], p.axes("axes"))}; }},
+      {"Transpose", [](const Parts& p) { return A{transpose(p[0], p.axes("axes"))}; }},
+      {"Broadcast", [](const Parts& p) { return A{broadcast_to(p[0], p.shape("shape"))}; }},
+      {"Concatenate", [](const Parts& p) { return A{concatenate(p.operands(), p.integer("axis"))}; }},
+      {"Contiguous", [](const Parts& p) { return A{contiguous(p[0])}; }},
+      {"StopGradient", [](const Parts& p) { return A{stop_gradient(p[0])}; }},
+  };
+  return rows;
+}
+
 } // namespace mlx::core

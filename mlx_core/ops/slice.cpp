@@ -240,4 +240,42 @@ std::span<const OpInfo* const> slice_ops() {
   return ops;
 }
 
+namespace {
+
+// The bounds that select elements start + i * stride, i < count, along each axis.
+Shape stops(const Shape& start, const Shape& count, const Shape& strides, const Shape& whole) {
+  Parts::require(start.size() == whole.size() && count.size() == whole.size() && strides.size() == whole.size(),
+      "a slice has bounds for another number of axes.");
+  Shape out(whole.size(), 0);
+  for (size_t i = 0; i < whole.size(); ++i) {
+    int64_t first = start[i], n = count[i], step = strides[i], length = whole[i], last = 0, stop = 0;
+    Parts::require(n >= 0 && (n == 0 || (first >= 0 && first < length)), "a slice begins outside of its array.");
+    Parts::require(!__builtin_mul_overflow(n - 1, step, &last) && !__builtin_add_overflow(first, last, &last) &&
+                       !__builtin_add_overflow(last, step > 0 ? 1 : -1, &stop),
+        "the bounds of a slice are too large.");
+    Parts::require(n == 0 || (last >= 0 && last < length), "a slice ends outside of its array.");
+    out[i] = n == 0 ? first : stop < 0 ? -length - 1 : stop;
+  }
+  return out;
+}
+
+} // namespace
+
+std::span<const Remake> slice_remakes() {
+  using A = std::vector<array>;
+  static constexpr Remake rows[] = {
+      {"Slice",
+          [](const Parts& p) {
+            Shape start = p.shape("start"), strides = p.shape("strides");
+            return A{slice(p[0], start, stops(start, p.shape("shape"), strides, p[0].shape()), strides)};
+          }},
+      {"SliceUpdate",
+          [](const Parts& p) {
+            Shape start = p.shape("start"), strides = p.shape("strides");
+            return A{slice_update(p[0], p[1], start, stops(start, p[1].shape(), strides, p[0].shape()), strides)};
+          }},
+  };
+  return rows;
+}
+
 } // namespace mlx::core

@@ -110,4 +110,20 @@ std::span<const OpInfo* const> sort_ops() {
   return ops;
 }
 
+std::span<const Remake> sort_remakes() {
+  using A = std::vector<array>;
+  static constexpr Remake rows[] = {
+      {"Sort", [](const Parts& p) { return A{sort(p[0], p.integer("axis"))}; }},
+      {"ArgSort", [](const Parts& p) { return A{argsort(p[0], p.integer("axis"))}; }},
+      {"ArgPartition", [](const Parts& p) { return A{argpartition(p[0], p.integer("kth"), p.integer("axis"))}; }},
+      {"SearchSorted",
+          [](const Parts& p) {
+            std::string side = p.flag("right") ? "right" : "left";
+            auto search = [&](const A& in) { return A{searchsorted(in[0], in[1], side)}; };
+            return over_leading(p.integer("batch_rank"), search, {p[0], p[1]});
+          }},
+  };
+  return rows;
+}
+
 } // namespace mlx::core

@@ -119,8 +119,8 @@ SharedProgram ProgramWriter::finish(std::vector<int32_t> outputs) {
   return std::move(program_);
 }
 
-SharedProgram rewired(const Program& program, std::vector<Spec> inputs, std::span<const int32_t> to,
-    std::span<const int32_t> outputs) {
+SharedProgram rewired(
+    const Program& program, std::vector<Spec> inputs, std::span<const int32_t> to, std::span<const int32_t> outputs) {
   ProgramWriter writer;
   for (Spec& input : inputs) {
     writer.add_input(std::move(input));
@@ -136,7 +136,10 @@ SharedProgram rewired(const Program& program, std::vector<Spec> inputs, std::spa
   return writer.finish(std::move(kept));
 }
 
-const Program& Program::simplified() const {
+const Program& Program::prepared() const {
+  if (!was_run_.exchange(true, std::memory_order_relaxed)) {
+    return *this;
+  }
   std::call_once(once_, [&] { simplified_ = simplify(*this); });
   return *simplified_;
 }
@@ -146,9 +149,9 @@ bool equivalent(const Program& a, const Program& b) {
     return x.operands == y.operands && x.outputs.size() == y.outputs.size() && equivalent(*x.primitive, *y.primitive);
   };
   auto same_spec = [](const Spec& x, const Spec& y) { return identical(x, y); };
-  return &a == &b || (std::ranges::equal(a.outputs(), b.outputs()) &&
-                         std::ranges::equal(a.inputs(), b.inputs(), same_spec) &&
-                         std::ranges::equal(a.steps(), b.steps(), same_step));
+  return &a == &b ||
+         (std::ranges::equal(a.outputs(), b.outputs()) && std::ranges::equal(a.inputs(), b.inputs(), same_spec) &&
+             std::ranges::equal(a.steps(), b.steps(), same_step));
 }
 
 uint64_t hash_of(const Program& program) {

@@ -2,6 +2,7 @@
 // function used beside its parameters comes in as further inputs.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -30,8 +31,8 @@ class Program {
   std::span<const Spec> output_specs() const { return output_specs_; }
   size_t slot_count() const { return slot_count_; }
 
-  // What evaluation runs: simplify(*this), made when it is asked for first.
-  const Program& simplified() const;
+  // What evaluation runs: at first this one, later simplify(*this), which costs more than a run.
+  const Program& prepared() const;
 
  private:
   friend class ProgramWriter;
@@ -41,6 +42,7 @@ class Program {
   std::vector<int32_t> outputs_;
   std::vector<Spec> output_specs_;
   size_t slot_count_ = 0;
+  mutable std::atomic<bool> was_run_ = false;
   mutable std::once_flag once_;
   mutable SharedProgram simplified_;
 };
@@ -69,8 +71,8 @@ class ProgramWriter {
 // --- program.cpp ---
 // The same steps around other inputs: input i of `program` is input to[i] (-1: nothing needed depends on it), and with
 // other outputs, which are slots of `program`.
-SharedProgram rewired(const Program& program, std::vector<Spec> inputs, std::span<const int32_t> to,
-    std::span<const int32_t> outputs);
+SharedProgram rewired(
+    const Program& program, std::vector<Spec> inputs, std::span<const int32_t> to, std::span<const int32_t> outputs);
 // By what they do: equivalent primitives applied to the same slots, around inputs of the same shapes and dtypes.
 bool equivalent(const Program& a, const Program& b);
 uint64_t hash_of(const Program& program);

@@ -13,7 +13,6 @@ struct Recorded {
 };
 
 // What lies between the frame's placeholders, which are the parameters, and `outputs`.
-Recorded record_program(
-    const Frame& frame, std::span<const array> outputs, Tape::Reach reach = Tape::Reach::dependent);
+Recorded record_program(const Frame& frame, std::span<const array> outputs, Tape::Reach reach = Tape::Reach::dependent);
 
 } // namespace mlx::core

@@ -40,11 +40,11 @@ std::vector<array> replay_steps(const Program& program, std::vector<array> slots
     }
     std::span<const array> given(operands.begin(), operands.size());
     if (step.outputs.size() == 1) {
-      slots.push_back(as_recorded ? array::make(step.primitive, step.outputs[0], given)
-                                  : applied(step.primitive, given));
+      slots.push_back(
+          as_recorded ? array::make(step.primitive, step.outputs[0], given) : applied(step.primitive, given));
     } else {
-      for (array& output : as_recorded ? array::make_many(step.primitive, step.outputs, given)
-                                       : applied_many(step.primitive, given)) {
+      for (array& output :
+          as_recorded ? array::make_many(step.primitive, step.outputs, given) : applied_many(step.primitive, given)) {
         slots.push_back(std::move(output));
       }
     }
@@ -95,7 +95,7 @@ std::vector<array> run(const Program& program, std::vector<array> inputs) {
       input = as_leaf(input);
     }
   }
-  std::vector<array> results = replay(program.simplified(), std::move(inputs));
+  std::vector<array> results = replay(program.prepared(), std::move(inputs));
   eval(std::span<const array>(results));
   return results;
 }

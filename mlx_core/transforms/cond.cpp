@@ -2,9 +2,9 @@
 #include "mlx_core/control_flow.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/transforms/closed_body.h"
-#include "mlx_core/transforms/control_flow_primitives.h"
 #include "mlx_core/transforms/loop.h"
 #include "mlx_core/transforms/loop_statistics.h"
+#include "mlx_core/transforms/program_primitives.h"
 
 namespace mlx::core {
 
@@ -202,15 +202,15 @@ std::vector<array> cond(const array& pred, const VectorFunction& true_fun, const
   return applied_many(make_primitive<Cond>(closed.bodies[0], closed.bodies[1]), joined(all, closed.constants));
 }
 
-std::vector<array> make_cond(
-    const VectorFunction& true_fun, const VectorFunction& false_fun, const std::vector<array>& operands) {
+std::vector<array> remade_cond(const Parts& parts) {
+  const std::vector<array>& operands = parts.operands();
   if (operands.empty() || operands[0].ndim() != 0 || operands[0].dtype() != bool_) {
     fail("cond", "the first operand should be a bool scalar.");
   }
   std::vector<array> arguments(operands.begin() + 1, operands.end());
   Recorder recorder("cond", Invariant::inside);
-  recorder.record(true_fun, specs_of(arguments));
-  recorder.record(false_fun, specs_of(arguments));
+  recorder.record(parts.function("true"), specs_of(arguments));
+  recorder.record(parts.function("false"), specs_of(arguments));
   ClosedBodies closed = recorder.close();
   check_state("cond", closed.bodies[0]->output_specs(), closed.bodies[1]->output_specs());
   return applied_many(make_primitive<Cond>(closed.bodies[0], closed.bodies[1]), joined(operands, closed.constants));

@@ -9,6 +9,7 @@
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/frame.h"
 #include "mlx_core/transforms/function.h"
+#include "mlx_core/transforms/program_primitives.h"
 
 namespace mlx::core {
 
@@ -60,9 +61,7 @@ class LinearRule {
   explicit LinearRule(const char* rule) : rule_(rule), frame_(Frame::Kind::trace) {}
 
   // An argument of the map, like this array.
-  array argument(const array& like) {
-    return frame_.abstract(like.shape(), like.dtype());
-  }
+  array argument(const array& like) { return frame_.abstract(like.shape(), like.dtype()); }
   template <typename Rule>
   void record(Rule&& rule) {
     TransposedRule scope(rule_);
@@ -111,12 +110,30 @@ class LinearRule {
 class Custom final : public Function {
  public:
   Custom(SharedProgram body, size_t parameters, const SharedRules& rules)
-      : Function(std::move(body)), parameters_(parameters), rules_(rules) {}
+      : Function(std::move(body)),
+        parameters_(parameters),
+        ruled_(rules->ruled),
+        jvp_(rules->recorded_jvp),
+        vjp_(rules->recorded_vjp),
+        recorded_(!rules->vmap && !rules->jvp == !jvp_ && !rules->vjp == !vjp_),
+        rules_(rules) {}
 
   const char* name() const override { return "CustomFunction"; }
   void visit(ParamVisitor& v) const override {
     Function::visit(v);
     v("parameters", static_cast<int64_t>(parameters_));
+    v("ruled", static_cast<int64_t>(ruled_));
+    v("recorded", recorded_);
+    if (jvp_) {
+      v("jvp", jvp_->program);
+      v("jvp_given", jvp_->given);
+      v("jvp_results", jvp_->results);
+    }
+    if (vjp_) {
+      v("vjp", vjp_->program);
+      v("vjp_given", vjp_->given);
+      v("vjp_results", vjp_->results);
+    }
   }
   uint64_t identity() const override { return rules_.identity(); } // closures are equal to themselves only
   std::shared_ptr<const CustomRules> rules() const { return rules_.lock(); }
@@ -201,8 +218,8 @@ class Custom final : public Function {
     return out;
   }
   Tangents pulled(Operands primals, const std::vector<array>& cotangents, Operands outputs) const {
-    Tangents out = rules_->vjp(
-        first(primals, parameters_), cotangents, std::vector<array>(outputs.begin(), outputs.end()));
+    Tangents out =
+        rules_->vjp(first(primals, parameters_), cotangents, std::vector<array>(outputs.begin(), outputs.end()));
     if (out.size() > rules_->ruled) {
       fail("custom_function", "the vjp rule returned ", out.size(), " cotangents for ", rules_->ruled, " arguments.");
     }
@@ -268,6 +285,9 @@ class Custom final : public Function {
   SharedRules batched(const MapAxes& axes, int64_t lanes) const;
 
   size_t parameters_; // the first operands; the others are captured
+  size_t ruled_;
+  std::optional<RecordedRule> jvp_, vjp_; // programs hold no array: a node may own them
+  bool recorded_;                         // these are all the rules there are
   RulesRef rules_;
 };
 
@@ -386,19 +406,71 @@ SharedRules Custom::batched(const MapAxes& axes, int64_t lanes) const {
 
 const char* rule_being_transposed() { return transposed_rule; }
 
+static std::vector<array> call_closed(const ClosedCall& call) {
+  Recorded recorded = trace_function(call.fun, call.args);
+  return applied_many(
+      make_primitive<Custom>(recorded.program, call.args.size(), call.rules), joined(call.args, recorded.captured));
+}
+
 std::vector<array> call_with_rules(const VectorFunction& fun, const std::vector<array>& args, SharedRules rules) {
   if (rules_are_unneeded(args)) {
     return fun(args);
   }
   Recorded recorded = trace_function(fun, args);
-  if (rules->closed || (!rules->jvp && !rules->vjp) || !rules_outlive_lanes()) {
-    return applied_many(
-        make_primitive<Custom>(recorded.program, args.size(), rules), joined(args, recorded.captured));
+  bool differentiates = rules->jvp || rules->vjp, saved = rules->recorded_jvp || rules->recorded_vjp;
+  if (!differentiates || saved || !rules_outlive_lanes() || (rules->closed && !RecordingScope::op())) {
+    return applied_many(make_primitive<Custom>(recorded.program, args.size(), rules), joined(args, recorded.captured));
   }
-  ClosedCall call = close_rules(std::move(recorded), args, *rules);
-  recorded = trace_function(call.fun, call.args);
-  return applied_many(make_primitive<Custom>(recorded.program, call.args.size(), call.rules),
-      joined(call.args, recorded.captured));
+  return call_closed(close_rules(std::move(recorded), args, *rules));
+}
+
+// The rules of a file are programs: they are called as such, recorded again around these arguments.
+std::vector<array> remade_custom(const Parts& parts) {
+  size_t count = parts.count("parameters"), ruled = parts.count("ruled");
+  Parts::require(
+      count <= parts.operands().size() && ruled <= count, "a custom function has more arguments than operands.");
+  auto rest = parts.operands().begin() + static_cast<ptrdiff_t>(count);
+  std::vector<array> args(parts.operands().begin(), rest), captured(rest, parts.operands().end());
+  auto fun = [&](const std::vector<array>& in) { return parts.function("body")(joined(in, captured)); };
+  // Results that are not zero, at their places.
+  auto answer = [&](const char* rule, const char* given, size_t many, const std::vector<array>& in) {
+    Tangents out(many);
+    std::vector<array> results = parts.function(rule)(in);
+    Axes places = parts.axes(given);
+    Parts::require(places.size() == results.size(), "a rule has another number of results.");
+    for (size_t i = 0; i < results.size(); ++i) {
+      auto at = static_cast<size_t>(places[i]);
+      Parts::require(places[i] >= 0 && at < many, "a rule answers for what there is not.");
+      out[at] = results[i];
+    }
+    return out;
+  };
+  CustomRules rules;
+  rules.ruled = ruled;
+  if (parts.has_function("vjp")) {
+    size_t many = parts.count("vjp_results");
+    Parts::require(many <= ruled, "a rule answers for more than its arguments.");
+    rules.vjp = [&, many](const std::vector<array>& primals, const std::vector<array>& cotangents,
+                    const std::vector<array>& outputs) {
+      return answer("vjp", "vjp_given", many, joined(joined(primals, cotangents), outputs));
+    };
+  }
+  if (parts.has_function("jvp")) {
+    size_t many = parts.count("jvp_results");
+    rules.jvp = [&, many](const std::vector<array>& primals, const Tangents& tangents) {
+      std::vector<array> in(primals);
+      for (size_t i = 0; i < ruled; ++i) {
+        in.push_back(tangents[i] ? *tangents[i] : zeros_like(primals[i]));
+      }
+      return answer("jvp", "jvp_given", many, in);
+    };
+  }
+  if ((!rules.vjp && !rules.jvp) || rules_are_unneeded(parts.operands())) {
+    return fun(args);
+  }
+  ClosedCall call = close_rules(trace_function(fun, args), args, rules);
+  Parts::require(call.rules->closed, "a rule cannot be made.");
+  return call_closed(call);
 }
 
 std::shared_ptr<const CustomRules> rules_of(const Primitive& primitive) {

@@ -19,6 +19,15 @@ struct Identity {
   uint64_t number;
 };
 
+// A rule as a program. Its inputs: all arguments of the call; then for a vjp the cotangents and the outputs, for a jvp
+// the tangents of the first `ruled` arguments.
+struct RecordedRule {
+  SharedProgram program;
+  Axes given; // which results are not zero
+  int results = 0;
+  Tangents operator()(std::vector<array> inputs) const;
+};
+
 // Each rule may be empty. Where only one of jvp and vjp is given, the other is its transpose: both are linear maps. A
 // rule gets all arguments of the call and answers for the first `ruled` of them; derivatives
 // with respect to the others, and to what the function captures, follow from the function.
@@ -38,7 +47,8 @@ struct CustomRules {
   // What the rules refer to without owning it: all of them; and each.
   std::shared_ptr<const RuleObjects> objects, jvp_objects, vjp_objects, vmap_objects;
   std::vector<std::shared_ptr<const CustomRules>> parts;
-  std::vector<SharedProgram> bodies;
+  // Of closed rules, as far as they could be recorded; so these are saved.
+  std::optional<RecordedRule> recorded_jvp, recorded_vjp;
 };
 
 // How a node refers to its rules: it owns them only while a transform is open, which alone asks for them, for they may

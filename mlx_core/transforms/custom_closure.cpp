@@ -1,5 +1,5 @@
 // Rules that use lanes of a vmap, or arrays of a recorded loop or branch, which will have ended when they run: they are
-// recorded while these are there.
+// recorded while these are there. Recorded rules are also what a file keeps.
 #include "mlx_core/ops.h"
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/custom.h"
@@ -8,54 +8,70 @@
 
 namespace mlx::core {
 
+Tangents RecordedRule::operator()(std::vector<array> inputs) const {
+  std::vector<array> values = replay(*program, std::move(inputs));
+  Tangents out(static_cast<size_t>(results));
+  for (size_t i = 0; i < values.size(); ++i) {
+    out[static_cast<size_t>(given[i])] = std::move(values[i]);
+  }
+  return out;
+}
+
 namespace {
 
-// A recorded rule. Its parameters are what it was recorded with, then what it captured: `captured` arguments of the
-// call from number `captured_at` on. It holds no lane itself.
-struct RecordedRule {
-  SharedProgram body;
-  size_t captured = 0;
-  std::vector<bool> given; // results that are not zero
-  size_t captured_at = 0;
+// Records the rules of one call. What they use from outside becomes further arguments of the call.
+class RuleRecorder {
+ public:
+  explicit RuleRecorder(std::vector<array> args) : count_(args.size()), args_(std::move(args)) {}
 
-  Tangents operator()(std::vector<array> operands, const std::vector<array>& arguments) const {
-    auto from = arguments.begin() + static_cast<ptrdiff_t>(captured_at);
-    operands.insert(operands.end(), from, from + static_cast<ptrdiff_t>(captured));
-    std::vector<array> results = replay(*body, std::move(operands));
-    Tangents out(given.size());
-    for (size_t i = 0, next = 0; i < given.size(); ++i) {
-      if (given[i]) {
-        out[i] = std::move(results[next++]);
+  // rule(arguments, rest)
+  template <typename Rule>
+  RecordedRule record(Rule&& rule, const std::vector<array>& rest) {
+    RecordedRule out;
+    auto present = [&](const std::vector<array>& in) {
+      std::vector<array> values;
+      for (const Tangent& t : rule(in)) {
+        if (t) {
+          values.push_back(*t);
+          out.given.push_back(out.results);
+        }
+        ++out.results;
       }
-    }
+      return values;
+    };
+    std::vector<array> own(args_.begin(), args_.begin() + static_cast<ptrdiff_t>(count_));
+    auto [program, captured] = trace_function(present, joined(own, rest));
+    parts_.push_back({rest.size(), args_.size()});
+    args_.insert(args_.end(), captured.begin(), captured.end());
+    out.program = std::move(program);
     return out;
   }
-};
 
-// rule(operands), recorded; its captured arrays are appended to args, and its body to bodies.
-template <typename Rule>
-RecordedRule record(Rule&& rule, const std::vector<array>& operands, std::vector<array>& args,
-    std::vector<SharedProgram>& bodies) {
-  RecordedRule recorded;
-  auto [body, captured] = trace_function(
-      [&](const std::vector<array>& in) {
-        std::vector<array> present;
-        for (const Tangent& t : rule(in)) {
-          recorded.given.push_back(t.has_value());
-          if (t) {
-            present.push_back(*t);
-          }
-        }
-        return present;
-      },
-      operands);
-  recorded.captured = captured.size();
-  recorded.captured_at = args.size();
-  args.insert(args.end(), captured.begin(), captured.end());
-  recorded.body = std::move(body);
-  bodies.push_back(recorded.body);
-  return recorded;
-}
+  // The number-th rule that was recorded, as a program of all arguments.
+  void finish(RecordedRule& rule, size_t number) const {
+    auto [rest, captured_at] = parts_[number];
+    std::span<const Spec> old = rule.program->inputs();
+    Specs inputs = specs_of(args_);
+    std::vector<int32_t> to(old.size());
+    for (size_t i = 0; i < old.size(); ++i) {
+      size_t at = i < count_ ? i : i < count_ + rest ? args_.size() + i - count_ : captured_at + i - count_ - rest;
+      to[i] = static_cast<int32_t>(at);
+      if (i >= count_ && i < count_ + rest) {
+        inputs.push_back(old[i]);
+      }
+    }
+    rule.program = rewired(*rule.program, {inputs.begin(), inputs.end()}, to, rule.program->outputs());
+  }
+  const std::vector<array>& args() const { return args_; }
+
+ private:
+  struct Part {
+    size_t rest, captured_at;
+  };
+  size_t count_;
+  std::vector<array> args_;
+  std::vector<Part> parts_;
+};
 
 std::vector<array> first(const std::vector<array>& arrays, size_t count) {
   return {arrays.begin(), arrays.begin() + static_cast<ptrdiff_t>(count)};
@@ -78,76 +94,78 @@ bool rules_outlive_lanes() {
 }
 
 ClosedCall close_rules(Recorded recorded, const std::vector<array>& args, const CustomRules& rules) {
-  ClosedCall call;
-  call.args = args;
   auto closed = std::make_shared<CustomRules>(rules);
   closed->closed = true;
-  size_t count = args.size();
+  size_t count = args.size(), ruled = rules.ruled;
   std::vector<array> outputs = replay(*recorded.program, joined(args, recorded.captured));
+  RuleRecorder recorder(args);
+  size_t number = 0;
+  std::optional<size_t> vjp_number, jvp_number;
   // Cotangents and tangents are not known yet. Their values must not decide anything, so they have none.
   Frame frame(Frame::Kind::trace);
   if (rules.vjp) {
-    std::vector<array> operands(args);
+    std::vector<array> rest;
     for (const array& output : outputs) {
-      operands.push_back(frame.abstract(output.shape(), output.dtype()));
+      rest.push_back(frame.abstract(output.shape(), output.dtype()));
     }
-    operands.insert(operands.end(), outputs.begin(), outputs.end());
-    size_t many = outputs.size();
     try {
       auto rule = [&](const std::vector<array>& in) {
-        auto at = in.begin() + static_cast<ptrdiff_t>(count), middle = at + static_cast<ptrdiff_t>(many);
+        auto at = in.begin() + static_cast<ptrdiff_t>(count), middle = at + static_cast<ptrdiff_t>(outputs.size());
         return rules.vjp(first(in, count), {at, middle}, {middle, in.end()});
       };
-      closed->vjp = [count, recorded = record(rule, operands, call.args, closed->bodies)](
-                        const std::vector<array>& primals, const std::vector<array>& cotangents,
-                        const std::vector<array>& results) {
-        std::vector<array> in = first(primals, count);
-        in.insert(in.end(), cotangents.begin(), cotangents.end());
-        in.insert(in.end(), results.begin(), results.end());
-        return recorded(std::move(in), primals);
-      };
-      closed->vjp_objects.reset();    // which may refer to lanes
+      closed->recorded_vjp = recorder.record(rule, joined(rest, outputs));
+      vjp_number = number++;
     } catch (const std::exception&) { // it runs again, and fails, if somebody asks for it
       closed->closed = false;
     }
   }
   if (rules.jvp) {
-    std::vector<array> operands(args);
-    for (size_t i = 0; i < rules.ruled; ++i) {
-      operands.push_back(frame.abstract(args[i].shape(), args[i].dtype()));
+    std::vector<array> rest;
+    for (size_t i = 0; i < ruled; ++i) {
+      rest.push_back(frame.abstract(args[i].shape(), args[i].dtype()));
     }
     try {
       auto rule = [&](const std::vector<array>& in) {
         Tangents tangents(count);
-        for (size_t i = 0; i < rules.ruled; ++i) {
+        for (size_t i = 0; i < ruled; ++i) {
           if (args[i].dtype().is_inexact()) {
             tangents[i] = in[count + i];
           }
         }
         return rules.jvp(first(in, count), tangents);
       };
-      closed->jvp = [count, ruled = rules.ruled, recorded = record(rule, operands, call.args, closed->bodies)](
-                        const std::vector<array>& primals, const Tangents& tangents) {
-        std::vector<array> in = first(primals, count);
-        for (size_t i = 0; i < ruled; ++i) {
-          in.push_back(tangents[i] ? *tangents[i] : zeros_like(primals[i]));
-        }
-        return recorded(std::move(in), primals);
-      };
-      closed->jvp_objects.reset();
+      closed->recorded_jvp = recorder.record(rule, rest);
+      jvp_number = number++;
     } catch (const std::exception&) {
       closed->closed = false;
     }
   }
+  if (vjp_number) {
+    recorder.finish(*closed->recorded_vjp, *vjp_number);
+    closed->vjp = [rule = *closed->recorded_vjp](const std::vector<array>& primals,
+                      const std::vector<array>& cotangents,
+                      const std::vector<array>& results) { return rule(joined(joined(primals, cotangents), results)); };
+    closed->vjp_objects.reset(); // which may refer to lanes
+  }
+  if (jvp_number) {
+    recorder.finish(*closed->recorded_jvp, *jvp_number);
+    closed->jvp = [ruled, rule = *closed->recorded_jvp](const std::vector<array>& primals, const Tangents& tangents) {
+      std::vector<array> in(primals);
+      for (size_t i = 0; i < ruled; ++i) {
+        in.push_back(tangents[i] ? *tangents[i] : zeros_like(primals[i]));
+      }
+      return rule(std::move(in));
+    };
+    closed->jvp_objects.reset();
+  }
   if (closed->closed && !closed->vmap) {
     closed->objects.reset();
   }
-  call.rules = std::move(closed);
   // The arguments, those that only the rules use, and what the function captures: the latter again as captured arrays.
-  call.fun = [recorded = std::move(recorded), count](const std::vector<array>& in) {
+  auto fun = [recorded = std::move(recorded), count](const std::vector<array>& in) {
     return replay(*recorded.program, joined(first(in, count), recorded.captured));
   };
-  return call;
+  return {std::move(fun), recorder.args(), std::move(closed)};
 }
 
 } // namespace mlx::core

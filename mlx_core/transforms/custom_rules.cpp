@@ -23,7 +23,10 @@ Identity::Identity() {
 }
 
 RulesRef::RulesRef(const SharedRules& rules)
-    : address_(rules.get()), identity_(rules->identity.number), rules_(rules), owned_(std::make_shared<OwnedRules>(rules)) {
+    : address_(rules.get()),
+      identity_(rules->identity.number),
+      rules_(rules),
+      owned_(std::make_shared<OwnedRules>(rules)) {
   Frame::forget_later(owned_);
 }
 
@@ -72,9 +75,6 @@ class Search {
   void primitive(const Primitive& p) {
     if (SharedRules rules = rules_of(p); rules && seen_.insert(rules.get()).second) {
       found.push_back(rules);
-      for (const SharedProgram& inner : rules->bodies) {
-        program(*inner);
-      }
     }
     for (const Param& param : Params(p)) {
       if (auto* inner = std::get_if<SharedProgram>(&param.value)) {

@@ -2,6 +2,7 @@
 #include "mlx_core/transforms/function.h"
 
 #include "mlx_core/ops.h"
+#include "mlx_core/transforms/program_primitives.h"
 
 namespace mlx::core {
 
@@ -17,6 +18,10 @@ Recorded trace_function(const VectorFunction& fun, const std::vector<array>& arg
 std::vector<array> call_as_function(const VectorFunction& fun, const std::vector<array>& args) {
   Recorded recorded = trace_function(fun, args);
   return applied_many(make_primitive<Function>(std::move(recorded.program)), joined(args, recorded.captured));
+}
+
+std::vector<array> remade_function(const Parts& parts) {
+  return call_as_function(parts.function("body"), parts.operands());
 }
 
 VectorFunction checkpoint(const VectorFunction& fun) {
@@ -74,8 +79,7 @@ Tangents push_through(const Program& body, Operands primals, const Tangents& tan
   return Tangents(pushed.begin(), pushed.end());
 }
 
-Tangents pull_through(
-    const Program& body, Operands primals, const Tangents& cotangents, std::span<const bool> wanted) {
+Tangents pull_through(const Program& body, Operands primals, const Tangents& cotangents, std::span<const bool> wanted) {
   std::vector<size_t> positions;
   for (size_t i = 0; i < primals.size(); ++i) {
     if (wanted[i]) {
@@ -114,8 +118,7 @@ Tangents Function::jvp(Operands primals, const Tangents& tangents, Operands) con
   return push_through(*body_, primals, tangents);
 }
 
-Tangents Function::vjp(
-    Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const {
+Tangents Function::vjp(Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const {
   return pull_through(*body_, primals, cotangents, wanted);
 }
 

@@ -39,8 +39,7 @@ std::vector<array> joined(std::vector<array> arrays, std::span<const array> more
 // The derivatives of a program. Operands without a tangent, or that are not wanted, are held constant: nothing is
 // computed for them, and their entry is empty.
 Tangents push_through(const Program& body, Operands primals, const Tangents& tangents);
-Tangents pull_through(
-    const Program& body, Operands primals, const Tangents& cotangents, std::span<const bool> wanted);
+Tangents pull_through(const Program& body, Operands primals, const Tangents& cotangents, std::span<const bool> wanted);
 // Cotangents in full: zeros for those that are symbolic.
 std::vector<array> dense_cotangents(const Tangents& cotangents, Operands outputs);
 

@@ -96,8 +96,7 @@ class Lister {
       for (const Spec& input : function->body().inputs()) {
         frame.abstract(input.shape, input.dtype);
       }
-      out.body = std::make_shared<const Graph>(
-          frame.placeholders(), replay(function->body(), frame.placeholders()));
+      out.body = std::make_shared<const Graph>(frame.placeholders(), replay(function->body(), frame.placeholders()));
     } else {
       std::string params = params_to_string(*node->primitive);
       out.params = params.substr(1, params.size() - 2);

@@ -4,8 +4,8 @@
 #include "mlx_core/control_flow.h"
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/ops/batching.h"
-#include "mlx_core/transforms/control_flow_primitives.h"
 #include "mlx_core/transforms/loop.h"
+#include "mlx_core/transforms/program_primitives.h"
 
 namespace mlx::core {
 
@@ -328,8 +328,16 @@ std::vector<array> apply_scan(const ScanLayout& layout, const SharedProgram& bod
   return part(applied_many(saving_scan(layout, body), operands), 0, body->outputs().size());
 }
 
-std::vector<array> make_scan_loop(
-    const ScanLayout& layout, bool saves, const VectorFunction& body, const std::vector<array>& operands) {
+std::vector<array> remade_scan(const Parts& parts) {
+  const std::vector<array>& operands = parts.operands();
+  bool saves = parts.flag("saves");
+  ScanLayout layout{parts.count("carries"), parts.count("inputs"), parts.size("length"), parts.flag("reverse"), {}};
+  Parts::require(layout.carries <= operands.size(), "a scan has more carries than operands.");
+  layout.additive.resize(layout.carries);
+  for (int i : parts.axes("additive")) {
+    Parts::require(i >= 0 && static_cast<size_t>(i) < layout.carries, "a scan names a carry that it does not have.");
+    layout.additive[static_cast<size_t>(i)] = true;
+  }
   if (layout.length < 0 || layout.carries + layout.inputs > operands.size()) {
     fail("scan", layout.carries, " carries and ", layout.inputs, " xs of length ", layout.length, " do not go with ",
         operands.size(), " operands.");
@@ -343,7 +351,7 @@ std::vector<array> make_scan_loop(
     shape.erase(shape.begin());
   }
   Recorder recorder("scan");
-  recorder.record(body, parameters);
+  recorder.record(parts.function("body"), parameters);
   ClosedBodies closed = recorder.close();
   std::span<const Spec> outputs = closed.bodies[0]->output_specs();
   std::vector<array> carry = part(operands, 0, layout.carries), kept;

@@ -3,6 +3,8 @@
 #include "mlx_core/transforms/sweeps.h"
 
 #include "mlx_core/ops/batching.h"
+#include "mlx_core/transforms/loop.h"
+#include "mlx_core/transforms/program_primitives.h"
 #include "mlx_core/transforms/track.h"
 
 namespace mlx::core {
@@ -15,9 +17,12 @@ class Sweeps final : public Primitive {
 
   const char* name() const override { return "Sweeps"; }
   void visit(ParamVisitor& v) const override {
-    for (const SharedProgram& body : bodies_) {
-      v("body", body);
+    Axes states;
+    for (size_t i = 0; i < bodies_.size(); ++i) {
+      v("body", bodies_[i]);
+      states.push_back(static_cast<int>(state_size(i)));
     }
+    v("states", states);
   }
   int output_count() const override {
     size_t count = 0;
@@ -195,6 +200,16 @@ class Sweeps final : public Primitive {
     return out;
   }
 
+  // The operands of body `sweep`.
+  static std::vector<array> body_operands(size_t sweep, const SweepStep& at, const std::vector<array>& constants) {
+    std::vector<array> in{at.iteration};
+    for (size_t j = 0; j <= sweep; ++j) {
+      in.insert(in.end(), at.states[j].begin(), at.states[j].end());
+    }
+    in.insert(in.end(), constants.begin(), constants.end());
+    return in;
+  }
+
  private:
   size_t state_size(size_t sweep) const { return bodies_[sweep]->outputs().size(); }
   size_t first_constant() const {
@@ -213,14 +228,6 @@ class Sweeps final : public Primitive {
       from = to;
     }
     return states;
-  }
-  static std::vector<array> body_operands(size_t sweep, const SweepStep& at, const std::vector<array>& constants) {
-    std::vector<array> in{at.iteration};
-    for (size_t j = 0; j <= sweep; ++j) {
-      in.insert(in.end(), at.states[j].begin(), at.states[j].end());
-    }
-    in.insert(in.end(), constants.begin(), constants.end());
-    return in;
   }
 
   // The cotangent of sweep `own`'s state at one iteration: from its own step, and from those of the later sweeps.
@@ -277,6 +284,33 @@ class Sweeps final : public Primitive {
 
   SweepBodies bodies_;
 };
+
+std::vector<array> remade_sweeps(const Parts& parts) {
+  Axes sizes = parts.axes("states");
+  Parts::require(!sizes.empty() && sizes.size() % 2 == 0, "a loop in reverse has an odd number of sweeps.");
+  Parts::require(parts[0].ndim() == 0 && parts[0].dtype() == int64, "a number of iterations is no int64 scalar.");
+  std::vector<Sweep> sweeps(sizes.size());
+  size_t next = 1;
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    Parts::require(sizes[i] >= 0, "a sweep has a negative number of states.");
+    for (int k = 0; k < sizes[i]; ++k) {
+      sweeps[i].state.push_back(parts[next++]);
+    }
+  }
+  std::vector<array> constants = parts.operands_from(next);
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    sweeps[i].step = [&, i](const SweepStep& at) {
+      std::vector<array> state = parts.function("body", i)(Sweeps::body_operands(i, at, constants));
+      check_state("while_loop", specs_of(at.states[i]), specs_of(state));
+      return state;
+    };
+  }
+  std::vector<array> out;
+  for (const std::vector<array>& results : run_sweeps(sweeps, parts[0])) {
+    out.insert(out.end(), results.begin(), results.end());
+  }
+  return out;
+}
 
 std::vector<std::vector<array>> run_sweeps(const std::vector<Sweep>& sweeps, const array& iterations) {
   Recorder recorder("while_loop");

@@ -1,8 +1,8 @@
 // The primitive WhileLoop with its rules, and while_loop itself. The reverse mode is in sweeps.cpp.
 #include "mlx_core/control_flow.h"
 #include "mlx_core/ops/batching.h"
-#include "mlx_core/transforms/control_flow_primitives.h"
 #include "mlx_core/transforms/loop.h"
+#include "mlx_core/transforms/program_primitives.h"
 #include "mlx_core/transforms/sweeps.h"
 
 namespace mlx::core {
@@ -285,14 +285,15 @@ std::vector<array> while_loop(const std::function<array(const std::vector<array>
   return {results.begin(), results.begin() + static_cast<ptrdiff_t>(init.size())};
 }
 
-std::vector<array> make_while_loop(
-    size_t states, const VectorFunction& condition, const VectorFunction& body, const std::vector<array>& operands) {
+std::vector<array> remade_while_loop(const Parts& parts) {
+  const std::vector<array>& operands = parts.operands();
+  size_t states = parts.count("states");
   if (states == 0 || states > operands.size()) {
     fail("while_loop", "a state of ", states, " arrays does not go with ", operands.size(), " operands.");
   }
   Recorder recorder("while_loop");
-  recorder.record(condition, specs_of(operands));
-  recorder.record(body, specs_of(operands));
+  recorder.record(parts.function("condition"), specs_of(operands));
+  recorder.record(parts.function("body"), specs_of(operands));
   ClosedBodies closed = recorder.close();
   std::span<const Spec> proceeds = closed.bodies[0]->output_specs();
   if (proceeds.size() != 1 || !proceeds[0].shape.empty() || proceeds[0].dtype != bool_) {

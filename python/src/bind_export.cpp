@@ -333,8 +333,10 @@ Raises:
         saved.
     RuntimeError: If the file cannot be written.
 
-A function with rules of its own (:func:`custom_function`) is saved without
-them: derivatives of what is imported follow from the function itself.
+The jvp and vjp rules of a custom function (:func:`custom_function`) are
+recorded and saved, too. Without a rule that reads values of its cotangents or
+tangents, and without its vmap rule, derivatives and batches of what is
+imported follow from the function itself.
 
 Example:
     >>> import os, tempfile

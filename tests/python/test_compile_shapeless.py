@@ -129,14 +129,31 @@ def test_state_random_numbers_and_surroundings():
     assert traces(g) == 1
 
 
-def test_functions_with_rules_of_their_own_are_recorded_for_each_size():
+def test_functions_with_rules_of_their_own_serve_every_size():
     @mx.custom_function
     def f(x):
         return x * 2
 
     @f.vjp
     def _(x, cotangent, output):
-        return cotangent * 10
+        return cotangent * 10 + 0 * (x + output)
+
+    g, h = mx.compile(mx.grad(lambda x: f(x).sum()), shapeless=True), mx.compile(lambda x: f(x).sum(), shapeless=True)
+    for n in (2, 3):
+        assert g(mx.ones((n,))).tolist() == [10] * n
+        assert mx.grad(h)(mx.ones((n,))).tolist() == [10] * n
+        assert mx.vmap(mx.grad(h))(mx.ones((2, n))).tolist() == [[10] * n] * 2
+    assert traces(g) == traces(h) == 1
+
+
+def test_functions_with_a_rule_that_cannot_be_recorded_are_recorded_for_each_size():
+    @mx.custom_function
+    def f(x):
+        return x * 2
+
+    @f.vjp
+    def _(x, cotangent, output):
+        return cotangent * (10 if cotangent.sum().item() > 0 else 20)
 
     g = mx.compile(mx.grad(lambda x: f(x).sum()), shapeless=True)
     h = mx.compile(lambda x: f(x).sum(), shapeless=True)
