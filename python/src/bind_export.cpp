@@ -17,7 +17,7 @@ using core::fail;
 using core::NamedArrays;
 
 std::string path_of(nb::handle file) {
-  return nb::cast<std::string>(nb::module_::import_("os").attr("fsdecode")(file));
+  return nb::str(nb::module_::import_("os").attr("fsdecode")(file)).c_str(); // a caster must not run out of memory
 }
 
 bool is_sequence(nb::handle o) { return PyTuple_Check(o.ptr()) || PyList_Check(o.ptr()); }
