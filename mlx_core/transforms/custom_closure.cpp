@@ -88,12 +88,11 @@ ClosedCall close_rules(
   ClosedCall call;
   call.args = args;
   auto closed = std::make_shared<CustomRules>(rules);
-  closed->closed = true;
   size_t count = args.size();
   std::vector<array> outputs = replay(*body, operands_of(*body, args));
   // Cotangents and tangents are not known yet. Their values must not decide anything, so they have none.
   Frame frame(Frame::Kind::trace);
-  if (rules.vjp) {
+  if (rules.vjp && !rules.vjp_recorded) {
     std::vector<array> operands(args);
     for (const array& output : outputs) {
       operands.push_back(frame.abstract(output.shape(), output.dtype()));
@@ -113,12 +112,12 @@ ClosedCall close_rules(
         in.insert(in.end(), results.begin(), results.end());
         return recorded(std::move(in), primals);
       };
+      closed->vjp_recorded = true;
       closed->vjp_objects.reset();    // which may refer to lanes
-    } catch (const std::exception&) { // it runs again, and fails, if somebody asks for it
-      closed->closed = false;
+    } catch (const std::exception&) { // it runs again, and perhaps fails, if somebody asks for it
     }
   }
-  if (rules.jvp) {
+  if (rules.jvp && !rules.jvp_recorded) {
     std::vector<array> operands(args);
     for (size_t i = 0; i < rules.ruled; ++i) {
       operands.push_back(frame.abstract(args[i].shape(), args[i].dtype()));
@@ -141,12 +140,12 @@ ClosedCall close_rules(
         }
         return recorded(std::move(in), primals);
       };
+      closed->jvp_recorded = true;
       closed->jvp_objects.reset();
-    } catch (const std::exception&) {
-      closed->closed = false;
+    } catch (const std::exception&) { // likewise
     }
   }
-  if (closed->closed && !closed->vmap) {
+  if (closed->recorded() && !closed->vmap) {
     closed->objects.reset();
   }
   call.rules = std::move(closed);

@@ -5,6 +5,7 @@
 #include "mlx_core/compile.h"
 #include "mlx_core/compile/cache.h"
 #include "mlx_core/error.h"
+#include "mlx_core/trace_level.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/call_description.h"
 #include "python/src/compiled_trace.h"
@@ -35,7 +36,7 @@ class Compiled final : public Transformation {
   }
 
   nb::object call(const CallArguments& arguments) const override {
-    if (!core::compile_is_enabled()) {
+    if (!core::compile_is_enabled() || core::RecordingScope::of_program()) {
       return call_fun(arguments.values, arguments);
     }
     ++calls_;
@@ -254,7 +255,8 @@ in place (``w[0] = 1``, ``w += 1``) is seen, also when ``fun`` makes it; where
 a variable, or a container or object in one, holds another array, ``fun`` is
 recorded anew. Random numbers drawn without a key go on with the implicit
 sequence. Inside other transforms the result is as that of ``fun`` itself, so
-that they nest in any order.
+that they nest in any order. Called while another function is recorded, it is
+part of that recording: ``fun`` runs, and none is made of it alone.
 
 Args:
     fun (callable): Takes and returns arrays, or trees of arrays and other

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "mlx_core/error.h"
-#include "python/src/rules_object.h"
 #include "python/src/runtime_scalar.h"
 
 namespace mlx::python {
@@ -181,10 +180,6 @@ CompiledTrace::CompiledTrace(const CompiledFunction& function, const CallArgumen
             specs, [&] { recorder.release(); }, shapeless);
     recorder.finish();
   }
-  for (std::shared_ptr<const core::CustomRules>& rules : recording_.rules) {
-    rules_.push_back(rules_object(std::move(rules)));
-  }
-  recording_.rules.clear();
   std::unordered_set<PyObject*> handles;
   for (const Surrounding& surrounding : surroundings_) {
     handles.insert(surrounding.handle.ptr());
@@ -275,7 +270,6 @@ void CompiledTrace::traverse(Traversal& owned) const {
   for (const StatePlace& place : changed_state_) {
     place.traverse(owned);
   }
-  owned(rules_);
 }
 
 nb::object CompiledTrace::run(const CompiledFunction& function, const CallKey& key) const {
@@ -287,9 +281,6 @@ nb::object CompiledTrace::run(const CompiledFunction& function, const CallKey& k
     if (runtime_numbers_[i]) {
       arguments.push_back(number_array(key.numbers()[i]));
     }
-  }
-  for (const nb::object& rules : rules_) {
-    core::keep_rules({&rules_of_object(rules), 1});
   }
   core::SmallVector<array, 8> hidden;
   for (const Surrounding& surrounding : surroundings_) {

@@ -69,7 +69,6 @@ class CompiledTrace {
   std::vector<size_t> changed_arguments_; // numbers among the key's arrays
   std::vector<nb::object> changed_handles_;
   std::vector<StatePlace> changed_state_;
-  std::vector<nb::object> rules_; // of custom functions in it; see rules_object.h
 };
 
 } // namespace mlx::python
