@@ -51,6 +51,10 @@ Tangent sum_of(const Tangent& a, const Tangent& b) { return a && b ? add(*a, *b)
 
 std::vector<array> first(Operands operands, size_t count) { return {operands.begin(), operands.begin() + count}; }
 
+bool any_traced(Operands operands) {
+  return std::any_of(operands.begin(), operands.end(), [](const array& a) { return is_traced(*a.node()); });
+}
+
 bool any(const Tangents& tangents, size_t from, size_t to) {
   return std::any_of(tangents.begin() + from, tangents.begin() + to, [](const Tangent& t) { return t.has_value(); });
 }
@@ -175,7 +179,7 @@ class Custom final : public Function {
     VectorFunction batch = core::vmap(lane, in_axes);
     int64_t lanes = lanes_of(operands, axes);
     Mapped out;
-    if (std::any_of(operands.begin(), operands.end(), [](const array& a) { return is_traced(*a.node()); })) {
+    if (derivatives_may_follow(operands)) {
       std::vector<array> captured(operands.begin() + parameters, operands.end());
       auto over_arguments = [&](const std::vector<array>& args) {
         std::vector<array> all(args);
@@ -236,6 +240,10 @@ class Custom final : public Function {
     return rule.transposed(tangents, cotangents);
   }
 
+  bool derivatives_may_follow(Operands operands) const {
+    return (rules_->jvp || rules_->vjp) && any_traced(operands) && !derivatives_are_unneeded(operands);
+  }
+
   // By the user's rule. Where somebody may still ask for derivatives, these are those of the other rules. Nothing when
   // the rule uses arrays that are mapped, too, or those of a body that was recorded around it: it sees one array there
   // for all lanes, and has no answer.
@@ -251,8 +259,7 @@ class Custom final : public Function {
       }
       return out;
     };
-    bool traced = std::any_of(operands.begin(), operands.end(), [](const array& a) { return is_traced(*a.node()); });
-    if (!traced || (!rules_->jvp && !rules_->vjp)) {
+    if (!derivatives_may_follow(operands)) {
       Mapped out = call(first(operands, parameters));
       return outlive_their_transform(out.outputs) ? std::nullopt : std::optional<Mapped>(std::move(out));
     }
@@ -327,11 +334,7 @@ class RuleCall {
 SharedRules Custom::batched(const MapAxes& axes, int64_t lanes) const {
   // What they call goes without the rule of batching, which has done its work and may refer to lanes.
   auto lane = std::make_shared<CustomRules>(*rules_.lock());
-  lane->vmap = nullptr;
-  lane->vmap_objects.reset();
-  if (lane->recorded()) {
-    lane->objects.reset();
-  }
+  lane->forget_batching();
   auto out = std::make_shared<CustomRules>();
   out->ruled = lane->ruled;
   out->jvp_recorded = lane->jvp_recorded;
@@ -404,10 +407,7 @@ std::vector<array> call_with_rules(const VectorFunction& fun, const std::vector<
   if (rules_are_unneeded(args)) {
     return fun(args);
   }
-  install_function_rules();
-  std::shared_ptr<const FunctionBody> body = trace_function(fun, args);
-  std::vector<array> operands = operands_of(*body, args);
-  if ((rules->jvp || rules->vjp) && derivatives_are_unneeded(operands)) {
+  if ((rules->jvp || rules->vjp) && derivatives_are_unneeded(args)) {
     auto batching = std::make_shared<CustomRules>(*rules);
     batching->jvp = nullptr;
     batching->vjp = nullptr;
@@ -415,8 +415,13 @@ std::vector<array> call_with_rules(const VectorFunction& fun, const std::vector<
     batching->vjp_objects.reset();
     rules = std::move(batching);
   }
-  bool traced = std::any_of(operands.begin(), operands.end(), [](const array& a) { return is_traced(*a.node()); });
-  if (!traced || (!rules->jvp && !rules->vjp && !rules->vmap)) { // nobody will ask for the rules
+  if (!rules->jvp && !rules->vjp && !rules->vmap) {
+    return fun(args);
+  }
+  install_function_rules();
+  std::shared_ptr<const FunctionBody> body = trace_function(fun, args);
+  std::vector<array> operands = operands_of(*body, args);
+  if (!any_traced(operands)) { // no transform follows this call
     return replay(*body, operands);
   }
   if (!rules->recorded() && rules_outlive_lanes()) {

@@ -36,6 +36,8 @@ struct CustomRules {
   // Lets go of the rules that are not recorded, and of what they refer to: arrays whose transform ends. Nobody will ask
   // for them.
   void forget_unrecorded() const;
+  // Lets go of the rule of batching: from now on, batches are those of the function.
+  void forget_batching() const;
 };
 
 // How a node refers to its rules: it owns them only while a transform is open, which alone asks for them, for they may

@@ -59,6 +59,9 @@ RecordedRule record(Rule&& rule, const std::vector<array>& operands, std::vector
   }
   closed->outputs = replay(*body, closed->parameters);
   recorded.body = std::move(closed);
+  for (const std::shared_ptr<const CustomRules>& inner : rules_in(*recorded.body)) {
+    inner->forget_batching(); // it may refer to what this rule was recorded with
+  }
   bodies.push_back(recorded.body);
   return recorded;
 }

@@ -29,18 +29,27 @@ const CustomRules* RulesRef::operator->() const {
   return address_;
 }
 
-void CustomRules::forget_unrecorded() const {
+void CustomRules::forget_batching() const {
   vmap = nullptr;
+  vmap_objects.reset();
+  if (recorded()) {
+    objects.reset();
+  }
+  for (const SharedRules& part : parts) {
+    part->forget_batching();
+  }
+}
+
+void CustomRules::forget_unrecorded() const {
   if (!jvp_recorded) {
     jvp = nullptr;
+    jvp_objects.reset();
   }
   if (!vjp_recorded) {
     vjp = nullptr;
+    vjp_objects.reset();
   }
-  objects.reset();
-  jvp_objects.reset();
-  vjp_objects.reset();
-  vmap_objects.reset();
+  forget_batching();
   for (const SharedRules& part : parts) {
     part->forget_unrecorded();
   }
