@@ -329,7 +329,9 @@ Args:
 Args:
     f (callable): ``f(inputs, axes)``, where ``axes`` is like ``inputs`` and
         holds the batch axis of each array, or None. Returns the outputs, and
-        a tree of their batch axes, or None.
+        a tree of their batch axes, or None. Where ``f`` or the rule uses
+        other arrays that are mapped, or those of a loop around it, batching
+        follows from ``f`` itself.
 )")
       .def_prop_ro("__wrapped__", &CustomFunction::fun,
           nb::for_getter(nb::sig("def __wrapped__(self) -> collections.abc.Callable[_P, _R]")));

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "mlx_core/error.h"
+#include "mlx_core/transforms/frame.h"
 #include "python/src/runtime_scalar.h"
 
 namespace mlx::python {
@@ -16,6 +17,14 @@ bool equal(const nb::object& a, const nb::object& b) {
     PyErr_Clear(); // objects that do not compare are different
   }
   return result > 0;
+}
+
+// Whether a vmap that is open now perhaps hands it to a function.
+bool is_lane(const array& a) {
+  const std::vector<core::Frame*>& open = core::Frame::open();
+  auto outermost = std::find_if(
+      open.begin(), open.end(), [](const core::Frame* frame) { return frame->kind() == core::Frame::Kind::vmap; });
+  return outermost != open.end() && a.node()->level >= (*outermost)->id();
 }
 
 array number_array(const CallKey::Number& number) {
@@ -183,6 +192,7 @@ CompiledTrace::CompiledTrace(const CompiledFunction& function, const CallArgumen
   std::unordered_set<PyObject*> handles;
   for (const Surrounding& surrounding : surroundings_) {
     handles.insert(surrounding.handle.ptr());
+    holds_lanes_ = holds_lanes_ || is_lane(held(surrounding.handle));
   }
   std::unordered_set<uintptr_t> constants; // and what they are computed from
   for (std::vector<array> behind(recording_.constants); !behind.empty();) {

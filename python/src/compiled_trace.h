@@ -36,7 +36,7 @@ class CompiledTrace {
   std::pair<size_t, size_t> operations() const {
     return {recording_.plan.steps().size(), recording_.simplified.steps().size()};
   }
-  bool reusable() const { return recording_.reusable; }
+  bool reusable() const { return recording_.reusable && !holds_lanes_; }
   bool must_run_itself() const { return core::must_run_itself(recording_); }
   nb::object run(const CompiledFunction& function, const CallKey& key) const;
   // Shows the collector what it owns.
@@ -62,6 +62,7 @@ class CompiledTrace {
   std::vector<bool> runtime_numbers_;
   std::vector<Surrounding> surroundings_;
   std::vector<Surrounding> watched_; // constants that are in handles around it
+  bool holds_lanes_ = false;         // in the handles: kept beyond this call, they would outlive their vmap
   std::vector<nb::object> objects_;  // of the key
   NameGuards names_;
   std::optional<ArrayTree> output_;
