@@ -1,6 +1,7 @@
 // compile: Python functions recorded once for each kind of call.
 #include "mlx_core/compile.h"
 #include "mlx_core/error.h"
+#include "mlx_core/trace_level.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/recordings.h"
 #include "python/src/runtime_scalar.h"
@@ -24,8 +25,8 @@ class Compiled final : public Transformation {
     recordings_.traverse(owned);
   }
   nb::object call(const CallArguments& arguments) const override {
-    return core::compile_is_enabled() ? recordings_.call({*this, inputs_, outputs_}, arguments)
-                                      : call_fun(arguments.values, arguments);
+    bool runs = !core::compile_is_enabled() || core::RecordingScope::of_program(); // of which it is part
+    return runs ? call_fun(arguments.values, arguments) : recordings_.call({*this, inputs_, outputs_}, arguments);
   }
   nb::dict stats() const { return recordings_.stats(); }
 
@@ -68,7 +69,8 @@ seen, also when ``fun`` makes it, and an array or a float that was replaced
 once is read anew at each call. ``docs/compile.md`` says what is not seen
 (properties, the contents of NumPy arrays). Random numbers drawn without a key go on with the implicit
 sequence. Inside other transforms the result is as that of ``fun`` itself, so
-that they nest in any order.
+that they nest in any order. Called while another function is recorded, it is
+part of that recording: ``fun`` runs, and none is made of it alone.
 
 Args:
     fun (callable): Takes and returns arrays, or trees of arrays and other

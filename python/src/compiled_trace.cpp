@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "mlx_core/error.h"
-#include "python/src/rules_object.h"
+#include "mlx_core/transforms/frame.h"
 #include "python/src/runtime_scalar.h"
 
 namespace mlx::python {
@@ -17,6 +17,14 @@ bool equal(const nb::object& a, const nb::object& b) {
     PyErr_Clear(); // objects that do not compare are different
   }
   return result > 0;
+}
+
+// Whether a vmap that is open now perhaps hands it to a function.
+bool is_lane(const array& a) {
+  const std::vector<core::Frame*>& open = core::Frame::open();
+  auto outermost = std::find_if(
+      open.begin(), open.end(), [](const core::Frame* frame) { return frame->kind() == core::Frame::Kind::vmap; });
+  return outermost != open.end() && a.node()->level >= (*outermost)->id();
 }
 
 array number_array(PyObject* number) {
@@ -201,10 +209,6 @@ CompiledTrace::CompiledTrace(const CompiledFunction& function, const CallArgumen
             specs, [&] { recorder.release(); }, shapeless);
     recorder.finish();
   }
-  for (std::shared_ptr<const core::CustomRules>& rules : recording_.rules) {
-    rules_.push_back(rules_object(std::move(rules)));
-  }
-  recording_.rules.clear();
   find_places(function.transformation.fun());
 }
 
@@ -213,6 +217,7 @@ void CompiledTrace::find_places(nb::handle fun) {
   std::unordered_set<PyObject*> handles;
   for (const Surrounding& surrounding : surroundings_) {
     handles.insert(surrounding.handle.ptr());
+    holds_lanes_ = holds_lanes_ || is_lane(held(surrounding.handle));
   }
   std::unordered_set<uintptr_t> constants; // and what they are computed from
   for (std::vector<array> behind(recording_.constants); !behind.empty();) {
@@ -339,7 +344,6 @@ void CompiledTrace::traverse(Traversal& owned) const {
   for (const StatePlace& place : changed_state_) {
     place.traverse(owned);
   }
-  owned(rules_);
 }
 
 nb::object CompiledTrace::run(
@@ -363,9 +367,6 @@ nb::object CompiledTrace::run(
   core::SmallVector<nb::object, 4> changed; // owned from here on: a signal handler may run in between
   for (size_t i : changed_handles_) {
     changed.push_back(nb::borrow(surroundings_[i].in(found)));
-  }
-  for (const nb::object& rules : rules_) {
-    core::keep_rules({&rules_of_object(rules), 1});
   }
   std::vector<array> outputs =
       core::replay(recording_, {arguments.begin(), arguments.size()}, {hidden.begin(), hidden.size()});

@@ -43,7 +43,7 @@ class CompiledTrace {
     return {recording_.plan.steps().size(), recording_.simplified.steps().size()};
   }
   bool is_cut_off() const { return around_.cut_off(); }
-  bool reusable() const { return recording_.reusable; }
+  bool reusable() const { return recording_.reusable && !holds_lanes_; }
   bool must_run_itself() const { return core::must_run_itself(recording_); }
   nb::object run(const CompiledFunction& function, const CallKey& key, const Surroundings::Found& found) const;
   // Shows the collector what it owns.
@@ -74,6 +74,7 @@ class CompiledTrace {
   std::vector<bool> runtime_numbers_;
   std::vector<Surrounding> surroundings_;
   std::vector<Surrounding> watched_; // constants that are in handles around it
+  bool holds_lanes_ = false;         // in the handles: kept beyond this call, they would outlive their vmap
   std::vector<nb::object> objects_;  // of the key
   Surroundings around_;
   std::vector<nb::object> found_arrays_, found_numbers_; // until they are taken
@@ -82,7 +83,6 @@ class CompiledTrace {
   std::vector<size_t> changed_arguments_; // numbers among the key's arrays
   std::vector<size_t> changed_handles_;   // numbers among surroundings_
   std::vector<StatePlace> changed_state_;
-  std::vector<nb::object> rules_; // of custom functions in it; see rules_object.h
 };
 
 } // namespace mlx::python

@@ -64,13 +64,6 @@ struct TracedCall {
   ArrayTree named;      // a dict
   std::optional<ArrayTree> output;
 
-  void traverse(Traversal& owned) const {
-    positional.traverse(owned);
-    named.traverse(owned);
-    if (output) {
-      output->traverse(owned);
-    }
-  }
   // fun(*args, **kwargs) with these arrays in the arguments; the arrays of the output. `before` gets args and kwargs.
   using Before = std::function<void(nb::handle args, nb::handle kwargs)>;
   std::vector<array> run(nb::handle fun, const std::vector<array>& arrays, const Before& before = {});
