@@ -31,14 +31,19 @@ std::shared_ptr<const FunctionBody> linear_map(const VectorFunction& fun, const 
   return body;
 }
 
+// The outermost transform that is open on this thread; 0 when there is none.
+uint64_t outermost_frame() { return Frame::open().empty() ? 0 : Frame::open().front()->id(); }
+
 } // namespace
 
 std::pair<std::vector<array>, LinearFunction> linearize(const VectorFunction& fun, const std::vector<array>& primals) {
   std::vector<array> outputs;
   std::vector<std::shared_ptr<const CustomRules>> rules;
   std::shared_ptr<const FunctionBody> body = linear_map(fun, primals, outputs, rules);
-  LinearFunction map = [body, rules](const Tangents& tangents) {
-    keep_rules(rules);
+  LinearFunction map = [body, rules, made_in = outermost_frame()](const Tangents& tangents) {
+    if (made_in == 0 || made_in != outermost_frame()) { // there, nodes keep them, and they may refer to lanes
+      keep_rules(rules);
+    }
     if (tangents.size() != body->parameters.size()) {
       fail("linearize", "there are ", body->parameters.size(), " primals but ", tangents.size(), " tangents.");
     }
