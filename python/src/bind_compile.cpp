@@ -247,7 +247,8 @@ kind do not run ``fun``: its side effects happen once, too.
 A float or complex argument is a constant of the recording at first; from its
 second value on it is given at each call, unless ``fun`` needs its value (in a
 condition, as a Python number). Other numbers, strings and hashable objects
-are constants of a recording.
+are constants of a recording. A NumPy array is an array, as ``mx.array`` makes
+it, wherever it stands among the arguments; a NumPy scalar is a constant.
 
 Arrays that ``fun`` uses from around it are read again at each call. A change
 in place (``w[0] = 1``, ``w += 1``) is seen, also when ``fun`` makes it; where

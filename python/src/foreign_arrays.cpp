@@ -1,0 +1,27 @@
+// Telling arrays of other libraries from what else a function may be given.
+#include "python/src/foreign_arrays.h"
+
+#include "python/src/convert.h"
+#include "python/src/dim_object.h"
+#include "python/src/numpy_scalar.h"
+#include "python/src/runtime_scalar.h"
+#include "python/src/shown.h"
+
+namespace mlx::python {
+
+bool is_foreign_array(PyObject* o) {
+  bool other = is_array(o) || PyFloat_Check(o) || PyLong_Check(o) || PyComplex_Check(o) || PyUnicode_Check(o) ||
+               PyBytes_Check(o) || PyFunction_Check(o) || PyType_Check(o) || is_runtime_scalar(o) || is_dim(o);
+  return !other && !numpy_scalar(o) && is_scalar_or_array(o);
+}
+
+std::string foreign_description(nb::handle o) {
+  nb::object dtype = nb::getattr(o, "dtype", nb::none()), shape = nb::getattr(o, "shape", nb::none());
+  return nb::cast<std::string>(nb::str(dtype)) + shortened(nb::cast<std::string>(nb::str(shape)), 60);
+}
+
+void write_back(nb::handle foreign, nb::handle array) {
+  nb::module_::import_("numpy").attr("copyto")(foreign, array, nb::arg("casting") = "unsafe");
+}
+
+} // namespace mlx::python
