@@ -6,6 +6,7 @@
 #include "python/src/bind_transforms.h"
 #include "python/src/convert.h"
 #include "python/src/descent.h"
+#include "python/src/owned_items.h"
 #include "python/src/primals.h"
 
 namespace mlx::python {
@@ -16,35 +17,29 @@ using core::fail;
 
 bool is_list(nb::handle o) { return PyList_Check(o.ptr()) || PyTuple_Check(o.ptr()); }
 
-// A list or tuple of arrays, and of None where that is allowed.
+// A list or tuple of arrays and numbers, and of None where that is allowed.
 bool is_list_of_arrays(nb::handle o, bool or_none) {
   if (!is_list(o)) {
     return false;
   }
-  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o.ptr()); ++i) {
-    nb::handle item = PySequence_Fast_GET_ITEM(o.ptr(), i);
-    if (!is_array(item) && !(or_none && item.is_none())) {
+  Items items(o.ptr());
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (!(or_none && Py_IsNone(items[i])) && is_static_leaf(items[i])) {
       return false;
     }
   }
   return true;
 }
 
-core::Tangents tangents_of(nb::handle list) {
+// Of such a list; a number takes the dtype of its model, if there is one.
+core::Tangents tangents_of(nb::handle list, const std::vector<array>& models) {
   core::Tangents tangents;
-  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(list.ptr()); ++i) {
-    nb::handle item = PySequence_Fast_GET_ITEM(list.ptr(), i);
-    tangents.push_back(item.is_none() ? core::Tangent() : core::Tangent(read(item)));
+  Items items(list.ptr());
+  for (size_t i = 0; i < items.size(); ++i) {
+    std::optional<Dtype> like = i < models.size() ? std::optional(models[i].dtype()) : std::nullopt;
+    tangents.push_back(Py_IsNone(items[i]) ? core::Tangent() : core::Tangent(to_array({items[i]}, like)));
   }
   return tangents;
-}
-
-std::vector<array> arrays_of(nb::handle list) {
-  std::vector<array> arrays;
-  for (const core::Tangent& a : tangents_of(list)) {
-    arrays.push_back(*a);
-  }
-  return arrays;
 }
 
 nb::list list_of(std::vector<array>& arrays) {
@@ -126,15 +121,17 @@ nb::object vjp(nb::handle fun, nb::handle primals, nb::handle cotangents) {
   check_callable(op, fun);
   bool in_order = is_list_of_arrays(cotangents, true);
   if (in_order && is_list_of_arrays(primals, false)) {
-    core::Tangents given = tangents_of(cotangents);
-    auto in_full = [&](const std::vector<array>& outputs) { return dense(op, given, outputs); };
-    auto [outputs, products] = core::vjp(over_vectors(op, fun), arrays_of(primals), in_full);
+    Primals at(op, "primals", primals, Primals::Integers::keep);
+    auto given = [&](const std::vector<array>& outputs) {
+      return dense(op, tangents_of(cotangents, outputs), outputs);
+    };
+    auto [outputs, products] = core::vjp(over_vectors(op, fun), at.arrays(), given);
     return nb::make_tuple(list_of(outputs), list_of(products));
   }
   TreeCall call(op, fun, primals);
   auto given = [&](const std::vector<array>& outputs) {
     if (in_order && PySequence_Fast_GET_SIZE(cotangents.ptr()) == static_cast<Py_ssize_t>(outputs.size())) {
-      return dense(op, tangents_of(cotangents), outputs);
+      return dense(op, tangents_of(cotangents, outputs), outputs);
     }
     std::vector<core::Spec> specs;
     for (const array& a : outputs) {
@@ -150,7 +147,9 @@ nb::object jvp(nb::handle fun, nb::handle primals, nb::handle tangents) {
   const char* const op = "jvp";
   check_callable(op, fun);
   if (is_list_of_arrays(primals, false) && is_list_of_arrays(tangents, true)) {
-    auto [outputs, products] = core::jvp_of_given(over_vectors(op, fun), arrays_of(primals), tangents_of(tangents));
+    Primals at(op, "primals", primals, Primals::Integers::keep);
+    auto [outputs, products] =
+        core::jvp_of_given(over_vectors(op, fun), at.arrays(), tangents_of(tangents, at.arrays()));
     return nb::make_tuple(list_of(outputs), list_of(products));
   }
   TreeCall call(op, fun, primals);

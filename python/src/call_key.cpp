@@ -96,6 +96,25 @@ void CallKey::add(PyObject* o) {
   }
 }
 
+namespace {
+
+// A slice, or a set as it is now, as something that has a hash.
+nb::object frozen(PyObject* o) {
+  nb::object made = nb::borrow(o);
+  if (PySlice_Check(o)) {
+    auto* slice = reinterpret_cast<PySliceObject*>(o);
+    made = nb::make_tuple(nb::handle(slice->start), nb::handle(slice->stop), nb::handle(slice->step));
+  } else if (Py_TYPE(o) == &PySet_Type) {
+    made = nb::steal(PyFrozenSet_New(o));
+    if (!made.is_valid()) {
+      throw nb::python_error();
+    }
+  }
+  return made;
+}
+
+} // namespace
+
 // Something that is no container, and of none of the common types.
 void CallKey::add_leaf(PyObject* o) {
   PyTypeObject* type = Py_TYPE(o);
@@ -122,7 +141,7 @@ void CallKey::add_leaf(PyObject* o) {
         bytes_.push_back('d');
         core::append_bytes(bytes_, PyFloat_AS_DOUBLE(o));
       }
-      add_object(o);
+      add_object(frozen(o).ptr());
     }
     add_object(reinterpret_cast<PyObject*>(type));
   }

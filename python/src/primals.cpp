@@ -4,6 +4,7 @@
 #include "mlx_core/error.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/descent.h"
+#include "python/src/foreign_arrays.h"
 #include "python/src/numpy_scalar.h"
 
 namespace mlx::python {
@@ -26,14 +27,16 @@ bool is_static_leaf(nb::handle leaf) {
 
 array differentiable(const char* op, nb::handle leaf, const std::function<std::string()>& path) {
   PyObject* o = leaf.ptr();
-  if (is_array(o)) {
-    const array& a = read(o);
+  auto inexact = [&](const array& a) {
     if (!a.dtype().is_inexact()) {
       fail<core::TypeError>(op, path(), " has dtype ", a.dtype(),
           "; gradients exist with respect to floating and complex arrays only. "
           "Convert it with astype(mx.float32), or differentiate with respect to something else.");
     }
     return a;
+  };
+  if (is_array(o)) {
+    return inexact(read(o));
   }
   if (PyFloat_Check(o)) {
     return array(static_cast<float>(PyFloat_AS_DOUBLE(o)));
@@ -54,8 +57,8 @@ array differentiable(const char* op, nb::handle leaf, const std::function<std::s
     if (scalar && scalar->kind == NumpyScalar::Kind::integer) {
       return differentiable(op, scalar->as_python_number(), path);
     }
-    if (std::optional<array> a = try_to_array(o, {}); a && a->dtype().is_inexact()) {
-      return *a;
+    if (std::optional<array> a = try_to_array(o, {})) {
+      return inexact(*a);
     }
   }
   fail<core::TypeError>(op, path(), " is a ", class_name(leaf),
@@ -70,8 +73,11 @@ Primals::Primals(const char* op, std::string name, nb::handle root, Integers int
     if (is_static_leaf(leaf) && !tree_.is_leaf()) {
       continue;
     }
-    bool counted = integers == Integers::keep && is_array(leaf);
-    arrays_.push_back(counted ? read(leaf) : differentiable(op, leaf, [&] { return name_ + tree_.path(i); }));
+    if (integers == Integers::keep && (is_array(leaf) || is_foreign_array(leaf.ptr()))) {
+      arrays_.push_back(to_array({leaf.ptr()}));
+    } else {
+      arrays_.push_back(differentiable(op, leaf, [&] { return name_ + tree_.path(i); }));
+    }
     positions_.push_back(i);
     leaves_[i] = nb::none();
   }
