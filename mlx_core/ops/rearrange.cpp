@@ -1,10 +1,10 @@
 // The same elements in other places: repeated, rolled, flipped, spread over a grid. All are made of views and copies,
 // whose rules give theirs.
+#include "mlx_core/ops/rearrange.h"
 #include "mlx_core/error.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/families.h"
 #include "mlx_core/ops/linear.h"
-#include "mlx_core/ops/rearrange.h"
 
 namespace mlx::core {
 
@@ -73,8 +73,8 @@ array repeat(const array& a, const std::vector<int64_t>& repeats, int axis, Stre
   auto at = static_cast<size_t>(normalize_axis("repeat", axis, a.ndim()));
   int64_t length = a.shape()[at], total = 0;
   if (static_cast<int64_t>(repeats.size()) != length) {
-    fail("repeat", "there are ", repeats.size(), " counts for the ", length, " entries along axis ", axis,
-        " of shape ", a.shape(), "; give one for each, or one number for all.");
+    fail("repeat", "there are ", repeats.size(), " counts for the ", length, " entries along axis ", axis, " of shape ",
+        a.shape(), "; give one for each, or one number for all.");
   }
   for (int64_t count : repeats) {
     if (count < 0) {

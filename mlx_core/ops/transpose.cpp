@@ -104,7 +104,8 @@ static constexpr OpInfo moveaxis_info{.name = "moveaxis",
     .example =
         ">>> mx.moveaxis(mx.zeros((2, 3, 4)), 0, -1).shape\n(3, 4, 2)\n"
         ">>> mx.moveaxis(mx.zeros((2, 3, 4)), (0, 1), (-1, 0)).shape\n(3, 4, 2)",
-    .details = "Several axes are given as two sequences of one length. Raises ValueError for an axis that occurs twice."};
+    .details =
+        "Several axes are given as two sequences of one length. Raises ValueError for an axis that occurs twice."};
 array moveaxis(const array& a, int source, int destination, StreamOrDevice s) {
   check_stream(s);
   int from = normalize_axis("moveaxis", source, a.ndim());

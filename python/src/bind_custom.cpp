@@ -245,8 +245,8 @@ class Checkpoint final : public Transformation {
     TracedCall call(originals, kwargs, arrays);
     ArgumentEdits edits(originals, kwargs);
     auto run = [&](const std::vector<array>& in) {
-      std::vector<array> outputs = call.run(fun(), in,
-          [&](nb::handle args_given, nb::handle kwargs_given) { edits.watch(args_given, kwargs_given); });
+      std::vector<array> outputs = call.run(
+          fun(), in, [&](nb::handle args_given, nb::handle kwargs_given) { edits.watch(args_given, kwargs_given); });
       edits.take(outputs);
       return outputs;
     };

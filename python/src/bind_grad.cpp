@@ -49,14 +49,15 @@ class Gradient final : public Transformation {
     Py_ssize_t several = PyTuple_Check(o) || PyList_Check(o) ? PySequence_Fast_GET_SIZE(o) : 0;
     if (has_aux_ && several != 2) {
       std::string what = several ? class_name(result) + " of " + std::to_string(several) : class_name(result);
-      fail<core::TypeError>(name(), "with has_aux the function should return a pair (loss, aux); it returned a ", what,
-          ".");
+      fail<core::TypeError>(
+          name(), "with has_aux the function should return a pair (loss, aux); it returned a ", what, ".");
     }
     if (has_aux_ || (with_value_ && !is_array(result))) {
       loss = several ? PySequence_Fast_GET_ITEM(o, 0) : nullptr;
     }
     if (has_aux_ && !is_array(loss)) {
-      fail(name(), "with has_aux the function should return a pair (loss, aux) with a scalar array for loss, which is a ",
+      fail(name(),
+          "with has_aux the function should return a pair (loss, aux) with a scalar array for loss, which is a ",
           class_name(loss), ".");
     }
     if (!loss.is_valid() || !is_array(loss)) {
@@ -166,11 +167,10 @@ Example:
       },
       nb::arg("fun"), nb::arg("argnums") = nb::none(), nb::arg("argnames") = nb::make_tuple(), nb::kw_only(),
       nb::arg("has_aux") = false,
-      nb::sig(
-          "def value_and_grad(fun: collections.abc.Callable[_P, _R], "
-          "argnums: int | collections.abc.Sequence[int] | None = None, "
-          "argnames: str | collections.abc.Sequence[str] = [], *, has_aux: bool = False) "
-          "-> collections.abc.Callable[_P, tuple[_R, typing.Any]]"),
+      nb::sig("def value_and_grad(fun: collections.abc.Callable[_P, _R], "
+              "argnums: int | collections.abc.Sequence[int] | None = None, "
+              "argnames: str | collections.abc.Sequence[str] = [], *, has_aux: bool = False) "
+              "-> collections.abc.Callable[_P, tuple[_R, typing.Any]]"),
       R"(The value and the gradient of a function, as another function.
 
 Args:

@@ -162,7 +162,8 @@ void bind_ops_rearrange(nb::module_& m) {
         std::vector<int64_t> counts = counts_of(repeats, along, axis.value_or(0));
         return core::repeat(along, counts, axis.value_or(0), s);
       },
-      "array: array, repeats: int | Sequence[int] | array, axis: int | None = None", "array", "array"_a, "repeats"_a, "axis"_a = nb::none());
+      "array: array, repeats: int | Sequence[int] | array, axis: int | None = None", "array", "array"_a, "repeats"_a,
+      "axis"_a = nb::none());
   def_op(
       m, "roll",
       [](const array& a, const Shape& shift, const std::optional<Axes>& axis, StreamOrDevice s) {

@@ -94,7 +94,8 @@ Example:
       [](const array& a, const Axes& source, const Axes& destination, StreamOrDevice s) {
         return core::moveaxis(a, source, destination, s);
       },
-      "a: array, source: int | Sequence[int], destination: int | Sequence[int]", "array", "a"_a, "source"_a, "destination"_a);
+      "a: array, source: int | Sequence[int], destination: int | Sequence[int]", "array", "a"_a, "source"_a,
+      "destination"_a);
   def_op(
       m, "swapaxes",
       [](const array& a, int axis1, int axis2, StreamOrDevice s) { return core::swapaxes(a, axis1, axis2, s); },

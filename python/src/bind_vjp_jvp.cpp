@@ -153,8 +153,8 @@ nb::object jvp(nb::handle fun, nb::handle primals, nb::handle tangents) {
     return nb::make_tuple(list_of(outputs), list_of(products));
   }
   TreeCall call(op, fun, primals);
-  auto [outputs, products] = core::jvp_of_given(
-      std::ref(call), call.primals.arrays(), call.primals.tangents(op, "tangents", tangents));
+  auto [outputs, products] =
+      core::jvp_of_given(std::ref(call), call.primals.arrays(), call.primals.tangents(op, "tangents", tangents));
   return nb::make_tuple(
       call.output->build(std::span<const array>(outputs)), call.output->build(std::span<const array>(products)));
 }

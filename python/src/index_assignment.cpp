@@ -172,8 +172,8 @@ array Writer::scattered(const array& base, const IndexPlan& plan, const array& v
     case Update::minimum: return core::scatter_min(base, indices, updates, axes);
     case Update::power: { // (x ** v) ** w = x ** (v * w); elements that no index selects are not powers of themselves
       array exponents = core::scatter_prod(core::ones_like(base), indices, updates, axes);
-      array selected = core::scatter(core::zeros(base.shape(), core::bool_), indices,
-          core::ones(updates.shape(), core::bool_), axes);
+      array selected = core::scatter(
+          core::zeros(base.shape(), core::bool_), indices, core::ones(updates.shape(), core::bool_), axes);
       return core::where(selected, combined(base, exponents), base);
     }
   }

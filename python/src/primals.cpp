@@ -102,8 +102,7 @@ core::Tangent tangent_of(const char* op, nb::handle given, const Shape& shape, D
   }
   std::optional<array> tangent = try_to_array(given.ptr(), dtype);
   if (!tangent) {
-    fail<core::TypeError>(
-        op, names().first, " is a ", class_name(given), "; it should be an array, or None for zero.");
+    fail<core::TypeError>(op, names().first, " is a ", class_name(given), "; it should be an array, or None for zero.");
   }
   if (!(tangent->shape() == shape)) {
     auto [given_name, name] = names();

@@ -56,8 +56,8 @@ std::vector<nb::object> ArrayTree::match(
     arrays += is_array(leaf);
   }
   if (used > arrays) {
-    core::fail(op, values_name, " has ", arrays, " arrays where ", name, " has ", used, ". ", verb, " a container like ",
-        name, ", with None for zeros.");
+    core::fail(op, values_name, " has ", arrays, " arrays where ", name, " has ", used, ". ", verb,
+        " a container like ", name, ", with None for zeros.");
   }
   return out;
 }

@@ -40,8 +40,8 @@ class ArrayTree {
   }
   // For each array of this tree, what `values`, a tree like this one, has in its place. None stands for a whole
   // subtree.
-  std::vector<nb::object> match(nb::handle values, const char* op, const char* values_name, const char* name,
-      const char* verb = "Return") const;
+  std::vector<nb::object> match(
+      nb::handle values, const char* op, const char* values_name, const char* name, const char* verb = "Return") const;
   // Where an array is: "['layers'][2].weight".
   std::string path(size_t i) const { return tree_.path(positions_[i]); }
   // Shows the collector what it owns.

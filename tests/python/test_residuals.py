@@ -182,12 +182,13 @@ def test_collected():
     class Marker:
         pass
 
-    marker = Marker()
-    seen = weakref.ref(marker)
-    g = mx.custom_function(lambda x: x)
-    g.forward(lambda x, m=marker: (x, g and x))
-    g.vjp(lambda x, ct, y, k: ct * k)
-    mx.eval(mx.grad(lambda x: g(x))(mx.array(1.0)))
-    del g, marker
+    def keep(marker):
+        g = mx.custom_function(lambda x: x)
+        g.forward(lambda x: (x, [g, marker] and x))
+        g.vjp(lambda x, ct, y, kept: ct * kept)
+        mx.eval(mx.grad(lambda x: g(x))(mx.array(1.0)), mx.compile(mx.grad(lambda x: g(x)))(mx.array(1.0)))
+        return weakref.ref(marker)
+
+    seen = keep(Marker())
     gc.collect()
     assert seen() is None
