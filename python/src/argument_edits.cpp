@@ -1,8 +1,6 @@
 // Comparing what a function was given with what it left.
 #include "python/src/argument_edits.h"
 
-#include <algorithm>
-
 namespace mlx::python {
 
 namespace {
@@ -17,9 +15,6 @@ Leaves handles_in(nb::handle args, nb::handle kwargs) {
 
 } // namespace
 
-ArgumentEdits::ArgumentEdits(nb::handle args, nb::handle kwargs)
-    : args_(args), kwargs_(kwargs), caller_(handles_in(args, kwargs)) {}
-
 void ArgumentEdits::watch(nb::handle args, nb::handle kwargs) {
   given_ = handles_in(args, kwargs);
   for (const nb::object& handle : given_) {
@@ -32,7 +27,7 @@ void ArgumentEdits::watch(nb::handle args, nb::handle kwargs) {
 size_t ArgumentEdits::take(std::vector<array>& outputs) {
   size_t results = outputs.size();
   changed_.clear();
-  for (size_t i = 0; i < std::min(given_.size(), caller_.size()); ++i) {
+  for (size_t i = 0; i < given_.size(); ++i) {
     const array& now = read(given_[i]);
     if (now.id() != before_[i].id()) {
       outputs.push_back(now);
@@ -48,8 +43,11 @@ size_t ArgumentEdits::take(std::vector<array>& outputs) {
 
 void ArgumentEdits::apply(std::span<const array> outputs) {
   std::span<const array> last = outputs.last(changed_.size() + edited_.count());
-  for (size_t i = 0; i < changed_.size(); ++i) {
-    rebind(caller_[changed_[i]].ptr(), last[i]);
+  if (!changed_.empty()) {
+    Leaves caller = handles_in(args_, kwargs_); // as many, and in the same places
+    for (size_t i = 0; i < changed_.size() && changed_[i] < caller.size(); ++i) {
+      rebind(caller[changed_[i]].ptr(), last[i]);
+    }
   }
   edited_.apply(last.subspan(changed_.size()));
 }

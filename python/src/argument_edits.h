@@ -16,7 +16,7 @@ namespace mlx::python {
 class ArgumentEdits {
  public:
   // The caller's arguments: a tuple and a dict.
-  ArgumentEdits(nb::handle args, nb::handle kwargs);
+  ArgumentEdits(nb::handle args, nb::handle kwargs) : args_(args), kwargs_(kwargs) {}
 
   // What the function gets, before it runs.
   void watch(nb::handle args, nb::handle kwargs);
@@ -28,9 +28,8 @@ class ArgumentEdits {
 
  private:
   nb::handle args_, kwargs_;
-  Leaves caller_; // handles, in the order of the leaves
-  Leaves given_;
-  std::vector<array> before_;   // what the given ones held
+  Leaves given_;                // handles, in the order of the leaves
+  std::vector<array> before_;   // what they held
   std::vector<size_t> changed_; // handles
   ContainerChanges changes_;
   EditedArrays edited_;

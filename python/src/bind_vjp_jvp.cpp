@@ -22,13 +22,31 @@ bool is_list_of_arrays(nb::handle o, bool or_none) {
   if (!is_list(o)) {
     return false;
   }
+  Py_ssize_t known = 0; // of the first ones
+  while (known < PySequence_Fast_GET_SIZE(o.ptr()) && is_array(PySequence_Fast_GET_ITEM(o.ptr(), known))) {
+    ++known;
+  }
+  if (known == PySequence_Fast_GET_SIZE(o.ptr())) {
+    return true;
+  }
   Items items(o.ptr());
-  for (size_t i = 0; i < items.size(); ++i) {
+  for (size_t i = static_cast<size_t>(known); i < items.size(); ++i) {
     if (!(or_none && Py_IsNone(items[i])) && is_static_leaf(items[i])) {
       return false;
     }
   }
   return true;
+}
+
+std::vector<array> primals_of(const char* op, nb::handle list) {
+  std::vector<array> primals;
+  Items items(list.ptr());
+  primals.reserve(items.size());
+  for (size_t i = 0; i < items.size(); ++i) {
+    auto name = [&] { return "primals[" + std::to_string(i) + "]"; };
+    primals.push_back(is_array(items[i]) ? read(items[i]) : primal_of(op, items[i], Primals::Integers::keep, name));
+  }
+  return primals;
 }
 
 // Of such a list; a number takes the dtype of its model, if there is one.
@@ -121,11 +139,10 @@ nb::object vjp(nb::handle fun, nb::handle primals, nb::handle cotangents) {
   check_callable(op, fun);
   bool in_order = is_list_of_arrays(cotangents, true);
   if (in_order && is_list_of_arrays(primals, false)) {
-    Primals at(op, "primals", primals, Primals::Integers::keep);
     auto given = [&](const std::vector<array>& outputs) {
       return dense(op, tangents_of(cotangents, outputs), outputs);
     };
-    auto [outputs, products] = core::vjp(over_vectors(op, fun), at.arrays(), given);
+    auto [outputs, products] = core::vjp(over_vectors(op, fun), primals_of(op, primals), given);
     return nb::make_tuple(list_of(outputs), list_of(products));
   }
   TreeCall call(op, fun, primals);
@@ -147,9 +164,8 @@ nb::object jvp(nb::handle fun, nb::handle primals, nb::handle tangents) {
   const char* const op = "jvp";
   check_callable(op, fun);
   if (is_list_of_arrays(primals, false) && is_list_of_arrays(tangents, true)) {
-    Primals at(op, "primals", primals, Primals::Integers::keep);
-    auto [outputs, products] =
-        core::jvp_of_given(over_vectors(op, fun), at.arrays(), tangents_of(tangents, at.arrays()));
+    std::vector<array> at = primals_of(op, primals);
+    auto [outputs, products] = core::jvp_of_given(over_vectors(op, fun), at, tangents_of(tangents, at));
     return nb::make_tuple(list_of(outputs), list_of(products));
   }
   TreeCall call(op, fun, primals);

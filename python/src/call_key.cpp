@@ -98,19 +98,13 @@ void CallKey::add(PyObject* o) {
 
 namespace {
 
-// A slice, or a set as it is now, as something that has a hash.
+// A slice as something that has a hash.
 nb::object frozen(PyObject* o) {
-  nb::object made = nb::borrow(o);
-  if (PySlice_Check(o)) {
-    auto* slice = reinterpret_cast<PySliceObject*>(o);
-    made = nb::make_tuple(nb::handle(slice->start), nb::handle(slice->stop), nb::handle(slice->step));
-  } else if (Py_TYPE(o) == &PySet_Type) {
-    made = nb::steal(PyFrozenSet_New(o));
-    if (!made.is_valid()) {
-      throw nb::python_error();
-    }
+  if (!PySlice_Check(o)) {
+    return nb::borrow(o);
   }
-  return made;
+  auto* slice = reinterpret_cast<PySliceObject*>(o);
+  return nb::make_tuple(nb::handle(slice->start), nb::handle(slice->stop), nb::handle(slice->step));
 }
 
 } // namespace
@@ -130,20 +124,22 @@ void CallKey::add_leaf(PyObject* o) {
     foreign_.push_back({arrays_.size(), nb::borrow(o)});
     arrays_.push_back(std::move(handle));
   } else {
-    // Equal is not the same: 1, True and numpy.int8(1), or 0.0 and -0.0.
-    if (std::optional<NumpyScalar> scalar = numpy_scalar(o); scalar && scalar->kind != NumpyScalar::Kind::other) {
+    // Equal is not the same: 1, True and numpy.int8(1), or 0.0 and -0.0. A class lives while its instance is kept.
+    bytes_.push_back('K');
+    core::append_bytes(bytes_, type);
+    bool number = type->tp_as_number && type->tp_as_number->nb_float;
+    std::optional<NumpyScalar> scalar = number ? numpy_scalar(o) : std::nullopt;
+    if (scalar && scalar->kind != NumpyScalar::Kind::other) {
       nb::object bits = nb::handle(o).attr("tobytes")();
       bytes_.push_back('U');
       core::append_bytes(bytes_, static_cast<uint32_t>(PyBytes_GET_SIZE(bits.ptr())));
       bytes_.append(PyBytes_AS_STRING(bits.ptr()), static_cast<size_t>(PyBytes_GET_SIZE(bits.ptr())));
-    } else {
-      if (PyFloat_Check(o)) {
-        bytes_.push_back('d');
-        core::append_bytes(bytes_, PyFloat_AS_DOUBLE(o));
-      }
-      add_object(frozen(o).ptr());
+      return;
     }
-    add_object(reinterpret_cast<PyObject*>(type));
+    if (PyFloat_Check(o)) {
+      core::append_bytes(bytes_, PyFloat_AS_DOUBLE(o));
+    }
+    add_object(frozen(o).ptr());
   }
 }
 

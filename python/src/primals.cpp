@@ -66,6 +66,11 @@ array differentiable(const char* op, nb::handle leaf, const std::function<std::s
       "Pass it in another argument, or name the arguments to differentiate with argnums and argnames.");
 }
 
+array primal_of(const char* op, nb::handle leaf, Primals::Integers integers, const std::function<std::string()>& path) {
+  bool any_dtype = integers == Primals::Integers::keep && (is_array(leaf) || is_foreign_array(leaf.ptr()));
+  return any_dtype ? to_array({leaf.ptr()}) : differentiable(op, leaf, path);
+}
+
 Primals::Primals(const char* op, std::string name, nb::handle root, Integers integers)
     : name_(std::move(name)), tree_(root, leaves_) {
   for (size_t i = 0; i < leaves_.size(); ++i) {
@@ -73,11 +78,7 @@ Primals::Primals(const char* op, std::string name, nb::handle root, Integers int
     if (is_static_leaf(leaf) && !tree_.is_leaf()) {
       continue;
     }
-    if (integers == Integers::keep && (is_array(leaf) || is_foreign_array(leaf.ptr()))) {
-      arrays_.push_back(to_array({leaf.ptr()}));
-    } else {
-      arrays_.push_back(differentiable(op, leaf, [&] { return name_ + tree_.path(i); }));
-    }
+    arrays_.push_back(primal_of(op, leaf, integers, [&] { return name_ + tree_.path(i); }));
     positions_.push_back(i);
     leaves_[i] = nb::none();
   }

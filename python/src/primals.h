@@ -46,6 +46,9 @@ class Primals {
   std::vector<array> arrays_;
 };
 
+// A leaf as a primal.
+array primal_of(const char* op, nb::handle leaf, Primals::Integers integers, const std::function<std::string()>& path);
+
 // Cotangents given for what a function returned, as a tree like that: one for each array. None is zero.
 core::Tangents cotangents_of(
     const char* op, const ArrayTree& output, const std::vector<core::Spec>& outputs, nb::handle given);

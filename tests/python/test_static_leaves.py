@@ -27,7 +27,7 @@ CONFIG = Config()
 STATIC = {
     "str": "relu", "empty": "", "bytes": b"x", "flag": True, "none": None, "function": mx.sin, "lambda": lambda x: x, "class": Config,
     "object": CONFIG, "enum": Mode.FAST, "int enum": Level.LOW, "dtype": mx.float32, "ellipsis": ..., "slice": slice(1, 2),
-    "range": range(3), "frozenset": frozenset({1}), "set": {1, 2}, "numpy flag": np.bool_(True), "numpy str": np.str_("s"), "device": mx.cpu,
+    "range": range(3), "frozenset": frozenset({1}), "numpy flag": np.bool_(True), "numpy str": np.str_("s"), "device": mx.cpu,
     "numpy dtype": np.dtype("float32"),
 }
 
