@@ -7,7 +7,6 @@
 #include "python/src/bind_transforms.h"
 #include "python/src/descent.h"
 #include "python/src/made.h"
-#include "python/src/rules_object.h"
 #include "python/src/traced_call.h"
 #include "python/src/transformed.h"
 
@@ -17,6 +16,16 @@ namespace {
 
 using core::fail;
 const char* const op = "custom_function";
+
+// Python objects that rules refer to.
+struct PythonCall final : core::RuleObjects {
+  PythonCall(nb::handle args, nb::handle kwargs, std::vector<array>& arrays) : call(args, kwargs, arrays) {}
+  TracedCall call;
+};
+struct PythonRule final : core::RuleObjects {
+  explicit PythonRule(nb::object rule) : rule(std::move(rule)) {}
+  const nb::object rule;
+};
 
 core::Tangent derivative(const nb::object& value, const char* what) {
   if (value.is_none()) {
@@ -138,7 +147,7 @@ class CustomFunction {
     return callable;
   }
 
-  // A Python function beside the rules that call it, so that the collector sees each reference once.
+  // A Python function beside the rule that calls it, which goes without owning it.
   static const nb::object* hold(const nb::object& rule, std::shared_ptr<const core::RuleObjects>& place) {
     auto held = make_locked<PythonRule>(rule);
     place = held;
@@ -259,7 +268,6 @@ class Checkpoint final : public Transformation {
 } // namespace
 
 void bind_custom(nb::module_& m) {
-  bind_rules_object(m);
   static PyType_Slot slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(CustomFunction::traverse)},
       {Py_tp_clear, reinterpret_cast<void*>(CustomFunction::clear)}, {0, nullptr}};
   nb::class_<CustomFunction>(m, "custom_function", nb::type_slots(slots), nb::is_generic(),
@@ -371,7 +379,9 @@ Args:
 Args:
     f (callable): ``f(inputs, axes)``, where ``axes`` is like ``inputs`` and
         holds the batch axis of each array, or None. Returns the outputs, and
-        a tree of their batch axes, or None.
+        a tree of their batch axes, or None. Where ``f`` or the rule uses
+        other arrays that are mapped, or those of a loop around it, batching
+        follows from ``f`` itself.
 )")
       .def_prop_ro("__wrapped__", &CustomFunction::fun,
           nb::for_getter(nb::sig("def __wrapped__(self) -> collections.abc.Callable[_P, _R]")));

@@ -68,15 +68,6 @@ struct TracedCall {
   std::optional<ArrayTree> output;
   std::optional<ArrayTree> residuals; // what the function returned beside it, for a rule
 
-  void traverse(Traversal& owned) const {
-    positional.traverse(owned);
-    named.traverse(owned);
-    for (const std::optional<ArrayTree>* tree : {&output, &residuals}) {
-      if (*tree) {
-        (*tree)->traverse(owned);
-      }
-    }
-  }
   // fun(*args, **kwargs) with these arrays in the arguments; the arrays of the output. `before` gets args and kwargs.
   using Before = std::function<void(nb::handle args, nb::handle kwargs)>;
   std::vector<array> run(nb::handle fun, const std::vector<array>& arrays, const Before& before = {});
