@@ -1,13 +1,51 @@
-// Cache: entries by key, of which the least recently used goes when there are too many.
+// Cache: entries by key, of which the least recently used goes when there are too many. RecordingLog: what is told of
+// them.
 #pragma once
 
+#include <atomic>
+#include <deque>
 #include <list>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <unordered_map>
 
+#include "mlx_core/compile.h"
+
 namespace mlx::core {
+
+// Counts the calls of a compiled function, and keeps the reasons of its last recordings. Safe to share between threads.
+class RecordingLog {
+ public:
+  void count_call() { calls_.fetch_add(1, std::memory_order_relaxed); }
+  // The number of this recording, from 1.
+  size_t count_trace() { return traces_.fetch_add(1, std::memory_order_relaxed) + 1; }
+  size_t calls() const { return calls_.load(std::memory_order_relaxed); }
+  size_t traces() const { return traces_.load(std::memory_order_relaxed); }
+  void note(std::string reason) {
+    constexpr size_t kept = 16;
+    std::lock_guard lock(mutex_);
+    reasons_.push_back(std::move(reason));
+    if (reasons_.size() > kept) {
+      reasons_.pop_front();
+    }
+  }
+  void set_operations(std::pair<size_t, size_t> operations) {
+    std::lock_guard lock(mutex_);
+    operations_ = operations;
+  }
+  template <typename Cache>
+  CompileStats stats(const Cache& cache) const {
+    std::lock_guard lock(mutex_);
+    return {calls(), traces(), cache.size(), cache.evictions(), operations_, {reasons_.begin(), reasons_.end()}};
+  }
+
+ private:
+  std::atomic<size_t> calls_ = 0, traces_ = 0;
+  mutable std::mutex mutex_;
+  std::pair<size_t, size_t> operations_;
+  std::deque<std::string> reasons_;
+};
 
 // Several entries may have one key; they differ in what only looking at them shows. Safe to share between threads: an
 // entry in use outlives its place here.
@@ -36,6 +74,28 @@ class Cache {
     if (used_.size() > capacity_) {
       evicted = remove_last();
       ++evictions_;
+    }
+  }
+
+  // Lets an entry of this key go, if it is there.
+  void erase(const std::string& key, const std::shared_ptr<Entry>& entry) {
+    std::shared_ptr<Entry> gone; // outside of the lock
+    std::lock_guard lock(mutex_);
+    auto found = by_key_.find(key);
+    if (found == by_key_.end()) {
+      return;
+    }
+    std::list<Position>& positions = found->second;
+    for (auto position = positions.begin(); position != positions.end(); ++position) {
+      if ((*position)->entry == entry) {
+        gone = std::move((*position)->entry);
+        used_.erase(*position);
+        positions.erase(position);
+        break;
+      }
+    }
+    if (positions.empty()) {
+      by_key_.erase(found);
     }
   }
 

@@ -63,7 +63,7 @@ std::shared_ptr<const PlannedFunction> Shapeless::at(std::span<const Spec> argum
     frame.abstract(given.shape(input.shape), input.dtype);
   }
   auto planned = std::make_shared<PlannedFunction>();
-  Recorded recorded = record_program(frame, io::rebuild(trace_.body, frame.placeholders(), given));
+  Traced recorded = record_program(frame, io::rebuild(trace_.body, frame.placeholders(), given));
   planned->program = std::move(recorded.program);
   planned->constants = std::move(recorded.captured);
   finish(*planned);

@@ -145,7 +145,7 @@ SavedBody Recorder::body(const Program& program, std::span<const array> captured
 SavedTrace record_once(const VectorFunction& fun, const std::vector<array>& args, bool shapeless, bool shared,
     std::vector<array>& constants) {
   SymbolTrace symbols;
-  RecordingScope scope("export_function");
+  RecordingScope scope("export_function", Recorded::program);
   Frame frame(Frame::Kind::trace);
   std::map<int64_t, Dim> by_size;
   for (const array& arg : args) {
@@ -171,7 +171,7 @@ SavedTrace saved_trace(
     const SymbolTrace& symbols, const Frame& frame, std::span<const array> outputs, std::vector<array>& constants) {
   SavedTrace trace{};
   Recorder recorder(trace, symbols, constants);
-  Recorded recorded = record_program(frame, outputs, Tape::Reach::whole);
+  Traced recorded = record_program(frame, outputs, Tape::Reach::whole);
   trace.body = recorder.body(*recorded.program, recorded.captured);
   for (const SymbolTrace::Guard& guard : symbols.guards()) {
     trace.guards.push_back({recorder.dim(guard.expression), guard.expected});

@@ -7,11 +7,11 @@
 
 namespace mlx::core {
 
-Recorded record_program(const Frame& frame, std::span<const array> outputs, Tape::Reach reach) {
+Traced record_program(const Frame& frame, std::span<const array> outputs, Tape::Reach reach) {
   Tape tape(frame, outputs, reach);
   size_t placeholders = frame.placeholders().size();
   std::span<Node* const> nodes(tape.nodes());
-  Recorded out;
+  Traced out;
   ProgramWriter writer;
   std::vector<int32_t> slot_of(nodes.size()); // of an application: its first output
   for (size_t i = 0; i < placeholders; ++i) {

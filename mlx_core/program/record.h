@@ -7,12 +7,12 @@
 namespace mlx::core {
 
 // A program, and the arrays that are its inputs behind the parameters: what the function used from outside.
-struct Recorded {
+struct Traced {
   SharedProgram program;
   std::vector<array> captured;
 };
 
 // What lies between the frame's placeholders, which are the parameters, and `outputs`.
-Recorded record_program(const Frame& frame, std::span<const array> outputs, Tape::Reach reach = Tape::Reach::dependent);
+Traced record_program(const Frame& frame, std::span<const array> outputs, Tape::Reach reach = Tape::Reach::dependent);
 
 } // namespace mlx::core

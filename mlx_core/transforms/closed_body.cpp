@@ -45,7 +45,7 @@ void Recorder::drop_state(size_t number) {
 ClosedBodies Recorder::close() {
   ClosedBodies closed;
   std::unordered_map<const Node*, size_t> number; // of each constant
-  for (const Recorded& each : recorded_) {
+  for (const Traced& each : recorded_) {
     for (const array& a : each.captured) {
       if (number.emplace(a.node(), closed.constants.size()).second) {
         closed.constants.push_back(a);

@@ -28,7 +28,7 @@ class Recorder {
  private:
   const char* op_;
   Invariant invariant_;
-  std::vector<Recorded> recorded_;
+  std::vector<Traced> recorded_;
 };
 
 // Which outputs depend on the parameters that are flagged; with `derivatives`, only through inexact arrays.

@@ -2,14 +2,15 @@
 #include "mlx_core/transforms/custom.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "mlx_core/ops.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/trace_level.h"
+#include "mlx_core/transforms/escape.h"
 #include "mlx_core/transforms/frame.h"
 #include "mlx_core/transforms/function.h"
-#include "mlx_core/transforms/program_primitives.h"
 
 namespace mlx::core {
 
@@ -51,6 +52,10 @@ Tangent sum_of(const Tangent& a, const Tangent& b) { return a && b ? add(*a, *b)
 
 std::vector<array> first(Operands operands, size_t count) { return {operands.begin(), operands.begin() + count}; }
 
+bool any_traced(Operands operands) {
+  return std::any_of(operands.begin(), operands.end(), [](const array& a) { return is_traced(*a.node()); });
+}
+
 bool any(const Tangents& tangents, size_t from, size_t to) {
   return std::any_of(tangents.begin() + from, tangents.begin() + to, [](const Tangent& t) { return t.has_value(); });
 }
@@ -61,7 +66,9 @@ class LinearRule {
   explicit LinearRule(const char* rule) : rule_(rule), frame_(Frame::Kind::trace) {}
 
   // An argument of the map, like this array.
-  array argument(const array& like) { return frame_.abstract(like.shape(), like.dtype()); }
+  array argument(const array& like) {
+    return frame_.abstract(like.shape(), like.dtype());
+  }
   template <typename Rule>
   void record(Rule&& rule) {
     TransposedRule scope(rule_);
@@ -103,7 +110,7 @@ class LinearRule {
  private:
   const char* rule_;
   Frame frame_;
-  Recorded map_;
+  Traced map_;
   std::vector<bool> given_; // results that are not zero
 };
 
@@ -113,8 +120,9 @@ class Custom final : public Function {
       : Function(std::move(body)),
         parameters_(parameters),
         ruled_(rules->ruled),
-        jvp_(rules->recorded_jvp),
-        vjp_(rules->recorded_vjp),
+        kept_(rules->kept),
+        jvp_(rules->jvp_program),
+        vjp_(rules->vjp_program),
         recorded_(!rules->vmap && !rules->jvp == !jvp_ && !rules->vjp == !vjp_),
         rules_(rules) {}
 
@@ -123,6 +131,7 @@ class Custom final : public Function {
     Function::visit(v);
     v("parameters", static_cast<int64_t>(parameters_));
     v("ruled", static_cast<int64_t>(ruled_));
+    v("kept", static_cast<int64_t>(kept_));
     v("recorded", recorded_);
     if (jvp_) {
       v("jvp", jvp_->program);
@@ -146,7 +155,7 @@ class Custom final : public Function {
     Tangents given(tangents);
     given.resize(parameters_);
     std::fill(given.begin() + ruled, given.end(), std::nullopt);
-    Tangents out = rules_->jvp ? pushed(primals, given, outputs) : transposed_vjp(primals, given, outputs);
+    Tangents out = rules_->jvp ? pushed(primals, given, results_of(outputs)) : transposed_vjp(primals, given, outputs);
     Tangents rest(tangents);
     std::fill(rest.begin(), rest.begin() + ruled, std::nullopt);
     if (any(rest, ruled, rest.size())) {
@@ -156,6 +165,11 @@ class Custom final : public Function {
     }
     for (size_t i = 0; i < out.size(); ++i) {
       out[i] = sum_of(out[i], rest[i]);
+    }
+    if (rules_->kept > 0) {
+      for (Tangent& kept : push_through(*kept_body(), primals, tangents)) {
+        out.push_back(std::move(kept));
+      }
     }
     return out;
   }
@@ -167,9 +181,25 @@ class Custom final : public Function {
     if ((!rules_->jvp && !rules_->vjp) || std::find(wanted.begin(), ruled_end, true) == ruled_end) {
       return pull_through(body(), primals, cotangents, wanted);
     }
-    Tangents out = rules_->vjp ? pulled(primals, dense_cotangents(cotangents, outputs), outputs)
-                               : transposed_jvp(primals, cotangents, outputs, wanted.first(ruled));
+    size_t results = results_of(outputs).size();
+    Tangents out, of_results(cotangents), of_kept(cotangents);
+    of_results.resize(results);
+    of_kept.resize(outputs.size());
+    std::rotate(of_kept.begin(), of_kept.begin() + static_cast<ptrdiff_t>(results), of_kept.end());
+    of_kept.resize(rules_->kept);
+    if (any(of_results, 0, results)) {
+      out = rules_->vjp ? pulled(primals, dense_cotangents(of_results, results_of(outputs)), outputs)
+                        : transposed_jvp(primals, of_results, results_of(outputs), wanted.first(ruled));
+    }
     out.resize(primals.size());
+    if (any(of_kept, 0, of_kept.size())) {
+      SmallVector<bool, 4> here(wanted.begin(), wanted.end());
+      std::fill(here.begin() + ruled, here.end(), false);
+      Tangents kept = pull_through(*kept_body(), primals, of_kept, here);
+      for (size_t i = 0; i < ruled; ++i) {
+        out[i] = sum_of(out[i], kept[i]);
+      }
+    }
     if (std::find(ruled_end, wanted.end(), true) != wanted.end()) {
       SmallVector<bool, 4> rest(wanted.begin(), wanted.end());
       std::fill(rest.begin(), rest.begin() + ruled, false);
@@ -183,14 +213,14 @@ class Custom final : public Function {
     size_t ruled = rules_->ruled, parameters = parameters_;
     bool ruled_only = std::none_of(axes.begin() + ruled, axes.end(), [](const MapAxis& a) { return a.has_value(); });
     if (rules_->vmap && ruled_only) {
-      return mapped_by_rule(operands, axes);
+      if (std::optional<Mapped> mapped = mapped_by_rule(operands, axes)) {
+        return std::move(*mapped);
+      }
     }
-    VmapAxes in_axes(axes.begin(), axes.end());
-    VectorFunction lane = [this](const std::vector<array>& in) { return replay(body(), in); };
-    VectorFunction batch = core::vmap(lane, in_axes);
+    VectorFunction batch = mapped_body(body(), axes);
     int64_t lanes = lanes_of(operands, axes);
     Mapped out;
-    if (std::any_of(operands.begin(), operands.end(), [](const array& a) { return is_traced(*a.node()); })) {
+    if (derivatives_may_follow(operands)) {
       std::vector<array> captured(operands.begin() + parameters, operands.end());
       auto over_arguments = [&](const std::vector<array>& args) {
         std::vector<array> all(args);
@@ -206,6 +236,18 @@ class Custom final : public Function {
   }
 
  private:
+  Operands results_of(Operands outputs) const { return outputs.first(outputs.size() - rules_->kept); }
+  // The body without its results.
+  SharedProgram kept_body() const {
+    std::vector<int32_t> same(body().inputs().size());
+    std::iota(same.begin(), same.end(), 0);
+    return rewired(body(), {body().inputs().begin(), body().inputs().end()}, same, body().outputs().last(kept_));
+  }
+  static VectorFunction mapped_body(const Program& body, const MapAxes& axes) {
+    VectorFunction lane = [&body](const std::vector<array>& in) { return replay(body, in); };
+    return core::vmap(lane, VmapAxes(axes.begin(), axes.end()));
+  }
+
   // What the rules answer, checked.
   Tangents pushed(Operands primals, const Tangents& tangents, Operands outputs) const {
     Tangents out = rules_->jvp(first(primals, parameters_), tangents);
@@ -218,8 +260,8 @@ class Custom final : public Function {
     return out;
   }
   Tangents pulled(Operands primals, const std::vector<array>& cotangents, Operands outputs) const {
-    Tangents out =
-        rules_->vjp(first(primals, parameters_), cotangents, std::vector<array>(outputs.begin(), outputs.end()));
+    Tangents out = rules_->vjp(
+        first(primals, parameters_), cotangents, std::vector<array>(outputs.begin(), outputs.end()));
     if (out.size() > rules_->ruled) {
       fail("custom_function", "the vjp rule returned ", out.size(), " cotangents for ", rules_->ruled, " arguments.");
     }
@@ -244,33 +286,51 @@ class Custom final : public Function {
   Tangents transposed_vjp(Operands primals, const Tangents& tangents, Operands outputs) const {
     LinearRule rule("vjp");
     Tangents cotangents;
-    for (const array& output : outputs) {
+    for (const array& output : results_of(outputs)) {
       cotangents.push_back(output.dtype().is_inexact() ? Tangent(rule.argument(output)) : std::nullopt);
     }
-    rule.record([&] { return pulled(primals, dense_cotangents(cotangents, outputs), outputs); });
+    rule.record([&] { return pulled(primals, dense_cotangents(cotangents, results_of(outputs)), outputs); });
     return rule.transposed(tangents, cotangents);
   }
 
-  // By the user's rule. Where somebody may still ask for derivatives, these are those of the other rules.
-  Mapped mapped_by_rule(Operands operands, const MapAxes& axes) const {
+  bool derivatives_may_follow(Operands operands) const {
+    return (rules_->jvp || rules_->vjp) && any_traced(operands) && !derivatives_are_unneeded(operands);
+  }
+
+  // By the user's rule. Where somebody may still ask for derivatives, these are those of the other rules. Nothing when
+  // the rule uses arrays that are mapped, too, or those of a body that was recorded around it: it sees one array there
+  // for all lanes, and has no answer.
+  std::optional<Mapped> mapped_by_rule(Operands operands, const MapAxes& axes) const {
     size_t parameters = parameters_;
     MapAxes argument_axes(axes);
     argument_axes.resize(parameters);
     auto call = [&](const std::vector<array>& arguments) {
       Mapped out = rules_->vmap(arguments, argument_axes);
-      if (out.outputs.size() != body().outputs().size() || out.axes.size() != out.outputs.size()) {
+      size_t results = body().outputs().size() - rules_->kept;
+      if (out.outputs.size() != results || out.axes.size() != results) {
         fail("custom_function", "the vmap rule returned ", out.outputs.size(), " outputs and ", out.axes.size(),
-            " axes; the function has ", body().outputs().size(), " outputs.");
+            " axes; the function has ", results, " outputs.");
+      }
+      if (rules_->kept > 0) {
+        std::vector<array> all(arguments);
+        all.insert(all.end(), operands.begin() + static_cast<ptrdiff_t>(parameters), operands.end());
+        SharedProgram kept = kept_body();
+        for (array& a : mapped_body(*kept, axes)(all)) {
+          out.outputs.push_back(std::move(a));
+          out.axes.push_back(MapAxis(0));
+        }
       }
       return out;
     };
-    bool traced = std::any_of(operands.begin(), operands.end(), [](const array& a) { return is_traced(*a.node()); });
-    if (!traced || (!rules_->jvp && !rules_->vjp)) {
-      return call(first(operands, parameters));
+    if (!derivatives_may_follow(operands)) {
+      Mapped out = call(first(operands, parameters));
+      return outlive_their_transform(out.outputs) ? std::nullopt : std::optional<Mapped>(std::move(out));
     }
+    bool has_answer = true;
     int64_t lanes = lanes_of(operands, axes);
     auto lanes_in_front = [&](const std::vector<array>& arguments) {
       Mapped out = call(arguments);
+      has_answer = !outlive_their_transform(out.outputs);
       for (size_t i = 0; i < out.outputs.size(); ++i) {
         out.outputs[i] = batch_first(out.outputs[i], out.axes[i], lanes);
       }
@@ -278,14 +338,14 @@ class Custom final : public Function {
     };
     Mapped out{call_with_rules(lanes_in_front, first(operands, parameters), batched(axes, lanes)), {}};
     out.axes = MapAxes(out.outputs.size(), MapAxis(0));
-    return out;
+    return has_answer ? std::optional<Mapped>(std::move(out)) : std::nullopt;
   }
 
   // The rules over a batch whose arguments have these axes, and whose outputs have theirs in front.
   SharedRules batched(const MapAxes& axes, int64_t lanes) const;
 
   size_t parameters_; // the first operands; the others are captured
-  size_t ruled_;
+  size_t ruled_, kept_;
   std::optional<RecordedRule> jvp_, vjp_; // programs hold no array: a node may own them
   bool recorded_;                         // these are all the rules there are
   RulesRef rules_;
@@ -339,13 +399,18 @@ class RuleCall {
 };
 
 SharedRules Custom::batched(const MapAxes& axes, int64_t lanes) const {
+  // What they call goes without the rule of batching, which has done its work and may refer to lanes.
+  auto lane = std::make_shared<CustomRules>(*rules_.lock());
+  lane->forget_batching();
   auto out = std::make_shared<CustomRules>();
-  out->ruled = rules_->ruled;
-  out->closed = rules_->closed;
-  out->parts.push_back(rules_.lock());
+  out->ruled = lane->ruled;
+  out->kept = lane->kept;
+  out->jvp_recorded = lane->jvp_recorded;
+  out->vjp_recorded = lane->vjp_recorded;
+  out->parts.push_back(lane);
   size_t count = parameters_;
   if (rules_->jvp) {
-    out->jvp = [rules = rules_, axes, count, lanes](const std::vector<array>& primals, const Tangents& tangents) {
+    out->jvp = [rules = lane.get(), axes, count, lanes](const std::vector<array>& primals, const Tangents& tangents) {
       RuleCall call;
       for (size_t i = 0; i < count; ++i) {
         call.add(primals[i], axes[i]);
@@ -370,7 +435,7 @@ SharedRules Custom::batched(const MapAxes& axes, int64_t lanes) const {
     };
   }
   if (rules_->vjp) {
-    out->vjp = [rules = rules_, axes, count, lanes](const std::vector<array>& primals,
+    out->vjp = [rules = lane.get(), axes, count, lanes](const std::vector<array>& primals,
                    const std::vector<array>& cotangents, const std::vector<array>& outputs) {
       RuleCall call;
       for (size_t i = 0; i < count; ++i) {
@@ -406,71 +471,43 @@ SharedRules Custom::batched(const MapAxes& axes, int64_t lanes) const {
 
 const char* rule_being_transposed() { return transposed_rule; }
 
-static std::vector<array> call_closed(const ClosedCall& call) {
-  Recorded recorded = trace_function(call.fun, call.args);
+std::vector<array> call_closed(const ClosedCall& call) {
+  Traced traced = trace_function(call.fun, call.args);
   return applied_many(
-      make_primitive<Custom>(recorded.program, call.args.size(), call.rules), joined(call.args, recorded.captured));
+      make_primitive<Custom>(traced.program, call.args.size(), call.rules), joined(call.args, traced.captured));
 }
 
 std::vector<array> call_with_rules(const VectorFunction& fun, const std::vector<array>& args, SharedRules rules) {
   if (rules_are_unneeded(args)) {
     return fun(args);
   }
-  Recorded recorded = trace_function(fun, args);
-  bool differentiates = rules->jvp || rules->vjp, saved = rules->recorded_jvp || rules->recorded_vjp;
-  if (!differentiates || saved || !rules_outlive_lanes() || (rules->closed && !RecordingScope::op())) {
-    return applied_many(make_primitive<Custom>(recorded.program, args.size(), rules), joined(args, recorded.captured));
+  const SharedRules given = rules;
+  std::shared_ptr<CustomRules> batching; // without rules of derivatives
+  if ((rules->jvp || rules->vjp) && derivatives_are_unneeded(args)) {
+    batching = std::make_shared<CustomRules>(*rules);
+    batching->jvp = nullptr;
+    batching->vjp = nullptr;
+    batching->jvp_objects.reset();
+    batching->vjp_objects.reset();
+    rules = batching;
   }
-  return call_closed(close_rules(std::move(recorded), args, *rules));
-}
-
-// The rules of a file are programs: they are called as such, recorded again around these arguments.
-std::vector<array> remade_custom(const Parts& parts) {
-  size_t count = parts.count("parameters"), ruled = parts.count("ruled");
-  Parts::require(
-      count <= parts.operands().size() && ruled <= count, "a custom function has more arguments than operands.");
-  auto rest = parts.operands().begin() + static_cast<ptrdiff_t>(count);
-  std::vector<array> args(parts.operands().begin(), rest), captured(rest, parts.operands().end());
-  auto fun = [&](const std::vector<array>& in) { return parts.function("body")(joined(in, captured)); };
-  // Results that are not zero, at their places.
-  auto answer = [&](const char* rule, const char* given, size_t many, const std::vector<array>& in) {
-    Tangents out(many);
-    std::vector<array> results = parts.function(rule)(in);
-    Axes places = parts.axes(given);
-    Parts::require(places.size() == results.size(), "a rule has another number of results.");
-    for (size_t i = 0; i < results.size(); ++i) {
-      auto at = static_cast<size_t>(places[i]);
-      Parts::require(places[i] >= 0 && at < many, "a rule answers for what there is not.");
-      out[at] = results[i];
-    }
-    return out;
-  };
-  CustomRules rules;
-  rules.ruled = ruled;
-  if (parts.has_function("vjp")) {
-    size_t many = parts.count("vjp_results");
-    Parts::require(many <= ruled, "a rule answers for more than its arguments.");
-    rules.vjp = [&, many](const std::vector<array>& primals, const std::vector<array>& cotangents,
-                    const std::vector<array>& outputs) {
-      return answer("vjp", "vjp_given", many, joined(joined(primals, cotangents), outputs));
-    };
-  }
-  if (parts.has_function("jvp")) {
-    size_t many = parts.count("jvp_results");
-    rules.jvp = [&, many](const std::vector<array>& primals, const Tangents& tangents) {
-      std::vector<array> in(primals);
-      for (size_t i = 0; i < ruled; ++i) {
-        in.push_back(tangents[i] ? *tangents[i] : zeros_like(primals[i]));
-      }
-      return answer("jvp", "jvp_given", many, in);
-    };
-  }
-  if ((!rules.vjp && !rules.jvp) || rules_are_unneeded(parts.operands())) {
+  if (!rules->jvp && !rules->vjp && !rules->vmap) {
     return fun(args);
   }
-  ClosedCall call = close_rules(trace_function(fun, args), args, rules);
-  Parts::require(call.rules->closed, "a rule cannot be made.");
-  return call_closed(call);
+  Traced traced = trace_function(fun, args);
+  if (batching) {
+    batching->kept = given->kept;
+  }
+  std::vector<array> operands = joined(args, traced.captured);
+  if (!any_traced(operands)) { // no transform follows this call
+    return replay(*traced.program, std::move(operands));
+  }
+  // A recording wants the programs of rules that only call programs.
+  bool recorded = rules->recorded() && !((rules->jvp || rules->vjp) && RecordingScope::of_program());
+  if (!recorded && rules_outlive_lanes()) {
+    return call_closed(close_rules(std::move(traced), args, *rules));
+  }
+  return applied_many(make_primitive<Custom>(traced.program, args.size(), rules), operands);
 }
 
 std::shared_ptr<const CustomRules> rules_of(const Primitive& primitive) {

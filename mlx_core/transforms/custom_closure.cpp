@@ -44,6 +44,9 @@ class RuleRecorder {
     parts_.push_back({rest.size(), args_.size()});
     args_.insert(args_.end(), captured.begin(), captured.end());
     out.program = std::move(program);
+    for (const std::shared_ptr<const CustomRules>& inner : rules_in(*out.program)) {
+      inner->forget_batching(); // it may refer to what this rule was recorded with
+    }
     return out;
   }
 
@@ -93,11 +96,10 @@ bool rules_outlive_lanes() {
   return false;
 }
 
-ClosedCall close_rules(Recorded recorded, const std::vector<array>& args, const CustomRules& rules) {
+ClosedCall close_rules(Traced traced, const std::vector<array>& args, const CustomRules& rules) {
   auto closed = std::make_shared<CustomRules>(rules);
-  closed->closed = true;
   size_t count = args.size(), ruled = rules.ruled;
-  std::vector<array> outputs = replay(*recorded.program, joined(args, recorded.captured));
+  std::vector<array> outputs = replay(*traced.program, joined(args, traced.captured));
   RuleRecorder recorder(args);
   size_t number = 0;
   std::optional<size_t> vjp_number, jvp_number;
@@ -105,18 +107,19 @@ ClosedCall close_rules(Recorded recorded, const std::vector<array>& args, const 
   Frame frame(Frame::Kind::trace);
   if (rules.vjp) {
     std::vector<array> rest;
-    for (const array& output : outputs) {
-      rest.push_back(frame.abstract(output.shape(), output.dtype()));
+    size_t many = outputs.size() - rules.kept;
+    for (size_t i = 0; i < many; ++i) {
+      rest.push_back(frame.abstract(outputs[i].shape(), outputs[i].dtype()));
     }
     try {
       auto rule = [&](const std::vector<array>& in) {
-        auto at = in.begin() + static_cast<ptrdiff_t>(count), middle = at + static_cast<ptrdiff_t>(outputs.size());
+        auto at = in.begin() + static_cast<ptrdiff_t>(count), middle = at + static_cast<ptrdiff_t>(many);
         return rules.vjp(first(in, count), {at, middle}, {middle, in.end()});
       };
-      closed->recorded_vjp = recorder.record(rule, joined(rest, outputs));
+      closed->vjp_program = recorder.record(rule, joined(rest, outputs));
       vjp_number = number++;
-    } catch (const std::exception&) { // it runs again, and fails, if somebody asks for it
-      closed->closed = false;
+      closed->vjp_recorded = true;
+    } catch (const std::exception&) { // it runs again, and perhaps fails, if somebody asks for it
     }
   }
   if (rules.jvp) {
@@ -134,22 +137,22 @@ ClosedCall close_rules(Recorded recorded, const std::vector<array>& args, const 
         }
         return rules.jvp(first(in, count), tangents);
       };
-      closed->recorded_jvp = recorder.record(rule, rest);
+      closed->jvp_program = recorder.record(rule, rest);
       jvp_number = number++;
-    } catch (const std::exception&) {
-      closed->closed = false;
+      closed->jvp_recorded = true;
+    } catch (const std::exception&) { // likewise
     }
   }
   if (vjp_number) {
-    recorder.finish(*closed->recorded_vjp, *vjp_number);
-    closed->vjp = [rule = *closed->recorded_vjp](const std::vector<array>& primals,
+    recorder.finish(*closed->vjp_program, *vjp_number);
+    closed->vjp = [rule = *closed->vjp_program](const std::vector<array>& primals,
                       const std::vector<array>& cotangents,
                       const std::vector<array>& results) { return rule(joined(joined(primals, cotangents), results)); };
     closed->vjp_objects.reset(); // which may refer to lanes
   }
   if (jvp_number) {
-    recorder.finish(*closed->recorded_jvp, *jvp_number);
-    closed->jvp = [ruled, rule = *closed->recorded_jvp](const std::vector<array>& primals, const Tangents& tangents) {
+    recorder.finish(*closed->jvp_program, *jvp_number);
+    closed->jvp = [ruled, rule = *closed->jvp_program](const std::vector<array>& primals, const Tangents& tangents) {
       std::vector<array> in(primals);
       for (size_t i = 0; i < ruled; ++i) {
         in.push_back(tangents[i] ? *tangents[i] : zeros_like(primals[i]));
@@ -158,12 +161,12 @@ ClosedCall close_rules(Recorded recorded, const std::vector<array>& args, const 
     };
     closed->jvp_objects.reset();
   }
-  if (closed->closed && !closed->vmap) {
+  if (closed->recorded() && !closed->vmap) {
     closed->objects.reset();
   }
   // The arguments, those that only the rules use, and what the function captures: the latter again as captured arrays.
-  auto fun = [recorded = std::move(recorded), count](const std::vector<array>& in) {
-    return replay(*recorded.program, joined(first(in, count), recorded.captured));
+  auto fun = [traced = std::move(traced), count](const std::vector<array>& in) {
+    return replay(*traced.program, joined(first(in, count), traced.captured));
   };
   return {std::move(fun), recorder.args(), std::move(closed)};
 }

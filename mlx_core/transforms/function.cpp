@@ -2,11 +2,12 @@
 #include "mlx_core/transforms/function.h"
 
 #include "mlx_core/ops.h"
+#include "mlx_core/transforms/custom.h"
 #include "mlx_core/transforms/program_primitives.h"
 
 namespace mlx::core {
 
-Recorded trace_function(const VectorFunction& fun, const std::vector<array>& args) {
+Traced trace_function(const VectorFunction& fun, const std::vector<array>& args) {
   Frame frame(Frame::Kind::trace);
   for (const array& arg : args) {
     frame.primal(arg);
@@ -16,8 +17,11 @@ Recorded trace_function(const VectorFunction& fun, const std::vector<array>& arg
 }
 
 std::vector<array> call_as_function(const VectorFunction& fun, const std::vector<array>& args) {
-  Recorded recorded = trace_function(fun, args);
-  return applied_many(make_primitive<Function>(std::move(recorded.program)), joined(args, recorded.captured));
+  if (derivatives_are_unneeded(args)) { // nothing would be computed again
+    return fun(args);
+  }
+  Traced traced = trace_function(fun, args);
+  return applied_many(make_primitive<Function>(std::move(traced.program)), joined(args, traced.captured));
 }
 
 std::vector<array> remade_function(const Parts& parts) {

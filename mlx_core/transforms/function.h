@@ -27,7 +27,7 @@ class Function : public Primitive {
 };
 
 // Runs `fun` on arrays that have the values of `args`, so that it may read them, and keeps what it did.
-Recorded trace_function(const VectorFunction& fun, const std::vector<array>& args);
+Traced trace_function(const VectorFunction& fun, const std::vector<array>& args);
 // One node (several outputs) for fun(args): it keeps what fun did, and its rules apply to that.
 std::vector<array> call_as_function(const VectorFunction& fun, const std::vector<array>& args);
 

@@ -1,4 +1,4 @@
-// Linear approximations: the map of tangents as a graph of its own, and Hessian-vector products.
+// Linear approximations: the maps of tangents and of cotangents as graphs of their own, and Hessian-vector products.
 #include "mlx_core/jacobian.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/transforms/custom.h"
@@ -11,7 +11,7 @@ namespace {
 
 // The push-forward of fun at the primals. Its parameters are the tangents; everything computed from the primals is
 // captured.
-Recorded linear_map(const VectorFunction& fun, const std::vector<array>& primals, std::vector<array>& outputs) {
+Traced linear_map(const VectorFunction& fun, const std::vector<array>& primals, std::vector<array>& outputs) {
   Frame frame(Frame::Kind::trace);
   Tangents tangents;
   for (const array& primal : primals) {
@@ -27,26 +27,85 @@ Recorded linear_map(const VectorFunction& fun, const std::vector<array>& primals
   return record_program(frame, results);
 }
 
+// The transpose. Its parameters are the cotangents of the outputs.
+Traced transposed_map(const VectorFunction& fun, const std::vector<array>& primals, std::vector<array>& outputs) {
+  Frame frame(Frame::Kind::trace);
+  Recording recording(fun, primals, true);
+  outputs = recording.outputs();
+  Tangents cotangents;
+  for (const array& output : outputs) {
+    array cotangent = frame.abstract(output.shape(), output.dtype());
+    cotangents.push_back(output.dtype().is_inexact() ? Tangent(cotangent) : std::nullopt);
+  }
+  Tangents pulled = recording.pull(cotangents);
+  std::vector<array> results;
+  for (size_t i = 0; i < primals.size(); ++i) {
+    results.push_back(pulled[i] ? *pulled[i] : zeros_like(primals[i]));
+  }
+  return record_program(frame, results);
+}
+
+// The outermost transform that is open on this thread; 0 when there is none.
+uint64_t outermost_frame() { return Frame::open().empty() ? 0 : Frame::open().front()->id(); }
+
+// The rules that a map needs, kept at each use of it.
+class MapRules {
+ public:
+  explicit MapRules(std::vector<std::shared_ptr<const CustomRules>> rules) : rules_(std::move(rules)) {}
+  void keep() const {
+    if (made_in_ == 0 || made_in_ != outermost_frame()) { // there, nodes keep them, and they may refer to lanes
+      keep_rules(rules_);
+    }
+  }
+
+ private:
+  std::vector<std::shared_ptr<const CustomRules>> rules_;
+  uint64_t made_in_ = outermost_frame();
+};
+
 } // namespace
+
+std::pair<std::vector<array>, LinearFunction> pullback(const VectorFunction& fun, const std::vector<array>& primals) {
+  std::vector<array> outputs;
+  Traced traced = transposed_map(fun, primals, outputs);
+  LinearFunction map = [traced, rules = MapRules(rules_in(*traced.program)), count = outputs.size()](
+                           const Tangents& cotangents) {
+    rules.keep();
+    if (cotangents.size() != count) {
+      fail("pullback", "the function has ", count, " outputs but ", cotangents.size(), " cotangents were given.");
+    }
+    std::vector<array> given;
+    for (size_t i = 0; i < count; ++i) {
+      const Spec& output = traced.program->inputs()[i];
+      if (cotangents[i] && !(cotangents[i]->shape() == output.shape)) {
+        fail("pullback", "cotangent ", i, " has shape ", cotangents[i]->shape(), " but output ", i, " has shape ",
+            output.shape, ".");
+      }
+      given.push_back(cotangents[i] ? astype(*cotangents[i], output.dtype) : zeros(output.shape, output.dtype));
+    }
+    return replay(*traced.program, joined(std::move(given), traced.captured));
+  };
+  return {std::move(outputs), std::move(map)};
+}
 
 std::pair<std::vector<array>, LinearFunction> linearize(const VectorFunction& fun, const std::vector<array>& primals) {
   std::vector<array> outputs;
-  Recorded recorded = linear_map(fun, primals, outputs);
-  LinearFunction map = [recorded, rules = rules_in(*recorded.program), count = primals.size()](
+  Traced traced = linear_map(fun, primals, outputs);
+  LinearFunction map = [traced, rules = MapRules(rules_in(*traced.program)), count = primals.size()](
                            const Tangents& tangents) {
-    keep_rules(rules);
+    rules.keep();
     if (tangents.size() != count) {
       fail("linearize", "there are ", count, " primals but ", tangents.size(), " tangents.");
     }
     std::vector<array> given;
     for (size_t i = 0; i < count; ++i) {
-      const Spec& primal = recorded.program->inputs()[i];
+      const Spec& primal = traced.program->inputs()[i];
       if (tangents[i]) {
         check_tangent("linearize", i, primal, *tangents[i]);
       }
       given.push_back(tangents[i] ? astype(*tangents[i], primal.dtype) : zeros(primal.shape, primal.dtype));
     }
-    return replay(*recorded.program, joined(std::move(given), recorded.captured));
+    return replay(*traced.program, joined(std::move(given), traced.captured));
   };
   return {std::move(outputs), std::move(map)};
 }

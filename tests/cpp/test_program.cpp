@@ -57,7 +57,7 @@ bool same(const Settings& a, const Settings& b) {
   return equal;
 }
 
-Recorded recorded(const VectorFunction& fun, const Arrays& args) { return trace_function(fun, args); }
+Traced recorded(const VectorFunction& fun, const Arrays& args) { return trace_function(fun, args); }
 
 } // namespace
 
@@ -130,7 +130,7 @@ TEST(a_recording_holds_no_array) {
     static std::shared_ptr<int> held;
     held = std::move(alive);
     array w(adopt(values, sizeof values, nullptr, [](void*) { held.reset(); }), 0, {3}, {1}, float32);
-    Recorded r = recorded([&](const Arrays& in) { return Arrays{in[0] * w + w}; }, {ones({3})});
+    Traced r = recorded([&](const Arrays& in) { return Arrays{in[0] * w + w}; }, {ones({3})});
     CHECK_EQ(r.captured.size(), size_t{1});
     CHECK_EQ(r.program->inputs().size(), size_t{2});
     program = r.program;
@@ -140,7 +140,7 @@ TEST(a_recording_holds_no_array) {
 }
 
 TEST(a_program_serves_other_shapes_by_its_shape_rules) {
-  Recorded r = recorded([](const Arrays& in) { return Arrays{sum(sin(in[0]), 0), in[0]}; }, {ones({3, 2})});
+  Traced r = recorded([](const Arrays& in) { return Arrays{sum(sin(in[0]), 0), in[0]}; }, {ones({3, 2})});
   Arrays out = replay(*r.program, Arrays{ones({5, 4}, float64)});
   CHECK_EQ(to_string(out[0].shape()), "(4,)");
   CHECK(out[0].dtype() == float64);
@@ -155,7 +155,7 @@ TEST(passes_keep_every_program_sound) {
         parts[0] + parts[1], in[0], checkpoint([](const Arrays& x) { return Arrays{cos(x[0]), x[0]}; })({b})[0], in[0]};
   };
   Arrays args{array({1.0f, 2.0f}), array({3.0f, 5.0f})};
-  Recorded r = recorded(body, args);
+  Traced r = recorded(body, args);
   CHECK_EQ(fault_in(*r.program), "");
   SharedProgram simple = simplify(*r.program);
   CHECK_EQ(fault_in(*simple), "");
@@ -183,7 +183,7 @@ TEST(passes_keep_every_program_sound) {
 }
 
 TEST(a_run_takes_inputs_over_that_nobody_else_holds) {
-  Recorded r = recorded([](const Arrays& in) { return Arrays{in[0] * in[1] + in[1]}; }, {ones({1000}), ones({1000})});
+  Traced r = recorded([](const Arrays& in) { return Arrays{in[0] * in[1] + in[1]}; }, {ones({1000}), ones({1000})});
   array x = contiguous(arange(0.0, 1000.0));
   eval(x);
   const void* memory = x.raw_data();
@@ -192,4 +192,27 @@ TEST(a_run_takes_inputs_over_that_nobody_else_holds) {
   array y = run(*r.program, std::move(inputs))[0];
   CHECK_EQ(y.raw_data(), memory);
   CHECK_EQ(y.data<float>()[999], 1000.0f);
+}
+
+TEST(a_compiled_function_tells_what_it_did) {
+  VectorFunction f = compile([](const Arrays& in) { return Arrays{sin(in[0]) * 2.0f + sin(in[0]) * 2.0f}; });
+  CHECK_EQ(compile_stats(f).calls, size_t{0});
+  for (const array& x : {ones({2}), ones({2}), ones({3}), ones({3}, float64)}) {
+    f({x});
+  }
+  CompileStats stats = compile_stats(f);
+  CHECK_EQ(stats.calls, size_t{4});
+  CHECK_EQ(stats.traces, size_t{3});
+  CHECK_EQ(stats.cached, size_t{3});
+  CHECK_EQ(stats.operations.first, size_t{5});
+  CHECK_EQ(stats.operations.second, size_t{3});
+  CHECK_EQ(stats.reasons[0], "the first call");
+  CHECK_EQ(stats.reasons[1], "argument 0 was float32(2,), is float32(3,)");
+  CHECK_EQ(stats.reasons[2], "argument 0 was float32(3,), is float64(3,)");
+
+  VectorFunction g = compile([](const Arrays& in) { return Arrays{sum(in[0]) + array(static_cast<float>(static_cast<int64_t>(in[0].shape(0))))}; }, true);
+  g({ones({2})});
+  g({ones({3})});
+  CHECK_EQ(compile_stats(g).reasons[1], "it depends on a size that was 2 when it was traced and is 3");
+  CHECK_THROWS(std::invalid_argument, compile_stats([](const Arrays& in) { return in; }));
 }
