@@ -310,3 +310,31 @@ def test_arrays_that_are_kept_beside_rules_are_still_an_error(wrap):
         with pytest.raises(ValueError, match="still referenced after the function returned"):
             wrap(f)(BATCH, BATCH)
         kept.clear()
+
+
+# --- what is being computed in the background ---
+
+
+@pytest.mark.parametrize("wrap", [mx.compile, lambda f: mx.vmap(mx.compile(f)), lambda f: mx.compile(mx.grad(lambda x: f(x).sum()))])
+def test_background_evaluation_is_no_escape(wrap):
+    w = mx.ones((1, 100))
+    for _ in range(100):
+
+        def f(x):
+            mx.async_eval(mx.sin(w) * 2, mx.cos(w + 1) @ mx.ones((100, 3)))  # noqa: B023
+            return x * w.sum()
+
+        assert wrap(f)(mx.ones((2, 3))).shape == (2, 3)
+
+
+def test_errors_of_background_evaluation_wait_for_synchronize():
+    def f(x):
+        mx.async_eval(mx.sin(mx.ones((1 << 50,)) * w))  # more memory than there is
+        return x
+
+    w = mx.array(1.0)
+    kept = []
+    with pytest.raises(ValueError, match="still referenced"):
+        mx.compile(lambda x: (f(x), kept.append(x), x)[2])(mx.ones((2,)))
+    with pytest.raises(Exception, match="memory|bytes"):
+        mx.synchronize()
