@@ -133,7 +133,7 @@ class Custom final : public Function {
     Tangents given(tangents);
     given.resize(body().parameters.size());
     std::fill(given.begin() + ruled, given.end(), std::nullopt);
-    Tangents out = rules_->jvp ? pushed(primals, given, outputs) : transposed_vjp(primals, given, outputs);
+    Tangents out = rules_->jvp ? pushed(primals, given, results_of(outputs)) : transposed_vjp(primals, given, outputs);
     Tangents rest(tangents);
     std::fill(rest.begin(), rest.begin() + ruled, std::nullopt);
     if (any(rest, ruled, rest.size())) {
@@ -143,6 +143,11 @@ class Custom final : public Function {
     }
     for (size_t i = 0; i < out.size(); ++i) {
       out[i] = sum_of(out[i], rest[i]);
+    }
+    if (rules_->kept > 0) {
+      for (Tangent& kept : push_through(kept_body(), primals, tangents)) {
+        out.push_back(std::move(kept));
+      }
     }
     return out;
   }
@@ -154,9 +159,25 @@ class Custom final : public Function {
     if ((!rules_->jvp && !rules_->vjp) || std::find(wanted.begin(), ruled_end, true) == ruled_end) {
       return pull_through(body(), primals, cotangents, wanted);
     }
-    Tangents out = rules_->vjp ? pulled(primals, dense_cotangents(cotangents, outputs), outputs)
-                               : transposed_jvp(primals, cotangents, outputs, wanted.first(ruled));
+    size_t results = results_of(outputs).size();
+    Tangents out, of_results(cotangents), of_kept(cotangents);
+    of_results.resize(results);
+    of_kept.resize(outputs.size());
+    std::rotate(of_kept.begin(), of_kept.begin() + static_cast<ptrdiff_t>(results), of_kept.end());
+    of_kept.resize(rules_->kept);
+    if (any(of_results, 0, results)) {
+      out = rules_->vjp ? pulled(primals, dense_cotangents(of_results, results_of(outputs)), outputs)
+                        : transposed_jvp(primals, of_results, results_of(outputs), wanted.first(ruled));
+    }
     out.resize(primals.size());
+    if (any(of_kept, 0, of_kept.size())) {
+      SmallVector<bool, 4> here(wanted.begin(), wanted.end());
+      std::fill(here.begin() + ruled, here.end(), false);
+      Tangents kept = pull_through(kept_body(), primals, of_kept, here);
+      for (size_t i = 0; i < ruled; ++i) {
+        out[i] = sum_of(out[i], kept[i]);
+      }
+    }
     if (std::find(ruled_end, wanted.end(), true) != wanted.end()) {
       SmallVector<bool, 4> rest(wanted.begin(), wanted.end());
       std::fill(rest.begin(), rest.begin() + ruled, false);
@@ -174,9 +195,7 @@ class Custom final : public Function {
         return std::move(*mapped);
       }
     }
-    VmapAxes in_axes(axes.begin(), axes.end());
-    VectorFunction lane = [this](const std::vector<array>& in) { return replay(body(), in); };
-    VectorFunction batch = core::vmap(lane, in_axes);
+    VectorFunction batch = mapped_body(body(), axes);
     int64_t lanes = lanes_of(operands, axes);
     Mapped out;
     if (derivatives_may_follow(operands)) {
@@ -195,6 +214,18 @@ class Custom final : public Function {
   }
 
  private:
+  Operands results_of(Operands outputs) const { return outputs.first(outputs.size() - rules_->kept); }
+  // The body without its results.
+  FunctionBody kept_body() const {
+    FunctionBody kept(body());
+    kept.outputs.erase(kept.outputs.begin(), kept.outputs.end() - static_cast<ptrdiff_t>(rules_->kept));
+    return kept;
+  }
+  static VectorFunction mapped_body(const FunctionBody& body, const MapAxes& axes) {
+    VectorFunction lane = [&body](const std::vector<array>& in) { return replay(body, in); };
+    return core::vmap(lane, VmapAxes(axes.begin(), axes.end()));
+  }
+
   // What the rules answer, checked.
   Tangents pushed(Operands primals, const Tangents& tangents, Operands outputs) const {
     Tangents out = rules_->jvp(first(primals, body().parameters.size()), tangents);
@@ -233,10 +264,10 @@ class Custom final : public Function {
   Tangents transposed_vjp(Operands primals, const Tangents& tangents, Operands outputs) const {
     LinearRule rule("vjp");
     Tangents cotangents;
-    for (const array& output : outputs) {
+    for (const array& output : results_of(outputs)) {
       cotangents.push_back(output.dtype().is_inexact() ? Tangent(rule.argument(output)) : std::nullopt);
     }
-    rule.record([&] { return pulled(primals, dense_cotangents(cotangents, outputs), outputs); });
+    rule.record([&] { return pulled(primals, dense_cotangents(cotangents, results_of(outputs)), outputs); });
     return rule.transposed(tangents, cotangents);
   }
 
@@ -253,9 +284,19 @@ class Custom final : public Function {
     argument_axes.resize(parameters);
     auto call = [&](const std::vector<array>& arguments) {
       Mapped out = rules_->vmap(arguments, argument_axes);
-      if (out.outputs.size() != body().outputs.size() || out.axes.size() != out.outputs.size()) {
+      size_t results = body().outputs.size() - rules_->kept;
+      if (out.outputs.size() != results || out.axes.size() != results) {
         fail("custom_function", "the vmap rule returned ", out.outputs.size(), " outputs and ", out.axes.size(),
-            " axes; the function has ", body().outputs.size(), " outputs.");
+            " axes; the function has ", results, " outputs.");
+      }
+      if (rules_->kept > 0) {
+        std::vector<array> all(arguments);
+        all.insert(all.end(), operands.begin() + static_cast<ptrdiff_t>(parameters), operands.end());
+        FunctionBody kept = kept_body();
+        for (array& a : mapped_body(kept, axes)(all)) {
+          out.outputs.push_back(std::move(a));
+          out.axes.push_back(MapAxis(0));
+        }
       }
       return out;
     };
@@ -337,6 +378,7 @@ SharedRules Custom::batched(const MapAxes& axes, int64_t lanes) const {
   lane->forget_batching();
   auto out = std::make_shared<CustomRules>();
   out->ruled = lane->ruled;
+  out->kept = lane->kept;
   out->jvp_recorded = lane->jvp_recorded;
   out->vjp_recorded = lane->vjp_recorded;
   out->parts.push_back(lane);
@@ -407,19 +449,24 @@ std::vector<array> call_with_rules(const VectorFunction& fun, const std::vector<
   if (rules_are_unneeded(args)) {
     return fun(args);
   }
+  const SharedRules given = rules;
+  std::shared_ptr<CustomRules> batching; // without rules of derivatives
   if ((rules->jvp || rules->vjp) && derivatives_are_unneeded(args)) {
-    auto batching = std::make_shared<CustomRules>(*rules);
+    batching = std::make_shared<CustomRules>(*rules);
     batching->jvp = nullptr;
     batching->vjp = nullptr;
     batching->jvp_objects.reset();
     batching->vjp_objects.reset();
-    rules = std::move(batching);
+    rules = batching;
   }
   if (!rules->jvp && !rules->vjp && !rules->vmap) {
     return fun(args);
   }
   install_function_rules();
   std::shared_ptr<const FunctionBody> body = trace_function(fun, args);
+  if (batching) {
+    batching->kept = given->kept;
+  }
   std::vector<array> operands = operands_of(*body, args);
   if (!any_traced(operands)) { // no transform follows this call
     return replay(*body, operands);

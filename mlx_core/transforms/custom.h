@@ -16,11 +16,15 @@ struct RuleObjects {
 // with respect to the others, and to what the function captures, follow from the function.
 struct CustomRules {
   size_t ruled = 0;
+  // The last outputs, so many, are no results: what fun keeps for the vjp rule, and arrays that it leaves behind. Rules
+  // do not answer for them; their derivatives and batching follow from fun. May be set while fun runs.
+  size_t kept = 0;
   // These use nothing but what they are given: they are bodies.
   bool jvp_recorded = false, vjp_recorded = false;
   // Tangents of the outputs. Those of `tangents` that are empty are zero, and so are the empty ones of the result.
   mutable std::function<Tangents(const std::vector<array>& primals, const Tangents& tangents)> jvp;
-  // Cotangents of the first `ruled` arguments; empty ones, and those left out at the end, are zero.
+  // Cotangents of the first `ruled` arguments; empty ones, and those left out at the end, are zero. It gets a cotangent
+  // for each result, and all outputs.
   mutable std::function<Tangents(
       const std::vector<array>& primals, const std::vector<array>& cotangents, const std::vector<array>& outputs)>
       vjp;

@@ -97,11 +97,11 @@ ClosedCall close_rules(
   Frame frame(Frame::Kind::trace);
   if (rules.vjp && !rules.vjp_recorded) {
     std::vector<array> operands(args);
-    for (const array& output : outputs) {
-      operands.push_back(frame.abstract(output.shape(), output.dtype()));
+    size_t many = outputs.size() - rules.kept;
+    for (size_t i = 0; i < many; ++i) {
+      operands.push_back(frame.abstract(outputs[i].shape(), outputs[i].dtype()));
     }
     operands.insert(operands.end(), outputs.begin(), outputs.end());
-    size_t many = outputs.size();
     try {
       auto rule = [&](const std::vector<array>& in) {
         auto at = in.begin() + static_cast<ptrdiff_t>(count), middle = at + static_cast<ptrdiff_t>(many);

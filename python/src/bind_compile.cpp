@@ -59,7 +59,8 @@ kind do not run ``fun``: its side effects happen once, too.
 A float or complex argument is a constant of the recording at first; from its
 second value on it is given at each call, unless ``fun`` needs its value (in a
 condition, as a Python number). Other numbers, strings and hashable objects
-are constants of a recording.
+are constants of a recording. A NumPy array is an array, as ``mx.array`` makes
+it, wherever it stands among the arguments; a NumPy scalar is a constant.
 
 What ``fun`` reads from around it, through variables, containers, attributes,
 classes and other functions, at any depth, is looked at again at each call:

@@ -5,6 +5,7 @@
 
 #include "mlx_core/error.h"
 #include "mlx_core/transforms/frame.h"
+#include "python/src/foreign_arrays.h"
 #include "python/src/runtime_scalar.h"
 
 namespace mlx::python {
@@ -104,8 +105,9 @@ class CompiledTrace::Recorder {
       }
     };
     for (nb::object& leaf : leaves) {
-      if (is_array(leaf)) {
-        check(next_array < key_.state_begin() && leaf.is(key_.arrays()[next_array]));
+      bool foreign = key_.is_foreign(next_array, leaf.ptr());
+      if (foreign || is_array(leaf)) {
+        check(next_array < key_.state_begin() && (foreign || leaf.is(key_.arrays()[next_array])));
         leaf = nb::steal(wrap(placeholders[next_array++]));
         arguments_.push_back(leaf);
       } else if (PyFloat_CheckExact(leaf.ptr()) || PyComplex_CheckExact(leaf.ptr())) {
@@ -374,6 +376,11 @@ nb::object CompiledTrace::run(
   const array* next = outputs.data() + returned;
   for (size_t i : changed_arguments_) {
     rebind(key.arrays()[i].ptr(), *next++);
+  }
+  for (const CallKey::Foreign& foreign : key.foreign()) {
+    if (std::find(changed_arguments_.begin(), changed_arguments_.end(), foreign.place) != changed_arguments_.end()) {
+      write_back(foreign.object, key.arrays()[foreign.place]);
+    }
   }
   for (const nb::object& handle : changed) {
     rebind(handle.ptr(), *next++);
