@@ -54,8 +54,8 @@ std::vector<array> replay(
     const PlannedFunction& recording, std::span<const array> arguments, std::span<const array> hidden);
 // Why it does not serve arguments of these shapes; empty when it does. Other than shapeless recordings do not say.
 std::string misfit(const PlannedFunction& recording, std::span<const Spec> arguments);
-// Whether replaying is not what calling the function is: it draws, and lanes of an open vmap draw each for itself; or it
-// has rules, which are not recorded, for a transform that is open.
+// Whether replaying is not what calling the function is: it draws, and lanes of an open vmap draw each for itself; or
+// it has rules, which are not recorded, for a transform that is open.
 bool must_run_itself(const PlannedFunction& recording);
 
 } // namespace mlx::core

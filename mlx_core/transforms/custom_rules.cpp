@@ -75,10 +75,8 @@ bool rules_are_unneeded(std::span<const array> args) {
 
 bool derivatives_are_unneeded(std::span<const array> args) {
   const std::vector<Frame*>& open = Frame::open();
-  if (open.empty()) {
-    return rules_are_unneeded(args);
-  }
-  if (std::any_of(open.begin(), open.end(), [](const Frame* f) { return f->kind() != Frame::Kind::vmap; })) {
+  auto is_vmap = [](const Frame* frame) { return frame->kind() == Frame::Kind::vmap; };
+  if (open.empty() || !std::all_of(open.begin(), open.end(), is_vmap)) {
     return false;
   }
   return std::none_of(args.begin(), args.end(), [&](const array& a) { // of a transform on another thread

@@ -51,13 +51,31 @@ std::shared_ptr<const FunctionBody> transposed_map(
   return body;
 }
 
+// The outermost transform that is open on this thread; 0 when there is none.
+uint64_t outermost_frame() { return Frame::open().empty() ? 0 : Frame::open().front()->id(); }
+
+// The rules that a map needs, kept at each use of it.
+class MapRules {
+ public:
+  explicit MapRules(std::vector<std::shared_ptr<const CustomRules>> rules) : rules_(std::move(rules)) {}
+  void keep() const {
+    if (made_in_ == 0 || made_in_ != outermost_frame()) { // there, nodes keep them, and they may refer to lanes
+      keep_rules(rules_);
+    }
+  }
+
+ private:
+  std::vector<std::shared_ptr<const CustomRules>> rules_;
+  uint64_t made_in_ = outermost_frame();
+};
+
 } // namespace
 
 std::pair<std::vector<array>, LinearFunction> pullback(const VectorFunction& fun, const std::vector<array>& primals) {
   std::vector<array> outputs;
   std::shared_ptr<const FunctionBody> body = transposed_map(fun, primals, outputs);
-  LinearFunction map = [body, rules = rules_in(*body)](const Tangents& cotangents) {
-    keep_rules(rules);
+  LinearFunction map = [body, rules = MapRules(rules_in(*body))](const Tangents& cotangents) {
+    rules.keep();
     if (cotangents.size() != body->parameters.size()) {
       fail("pullback", "the function has ", body->parameters.size(), " outputs but ", cotangents.size(),
           " cotangents were given.");
@@ -80,8 +98,8 @@ std::pair<std::vector<array>, LinearFunction> linearize(const VectorFunction& fu
   std::vector<array> outputs;
   std::vector<std::shared_ptr<const CustomRules>> rules;
   std::shared_ptr<const FunctionBody> body = linear_map(fun, primals, outputs, rules);
-  LinearFunction map = [body, rules](const Tangents& tangents) {
-    keep_rules(rules);
+  LinearFunction map = [body, rules = MapRules(std::move(rules))](const Tangents& tangents) {
+    rules.keep();
     if (tangents.size() != body->parameters.size()) {
       fail("linearize", "there are ", body->parameters.size(), " primals but ", tangents.size(), " tangents.");
     }

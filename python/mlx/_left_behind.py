@@ -6,9 +6,12 @@ _JUMPS = frozenset(dis.hasjrel + dis.hasjabs)
 _ENDS = frozenset({"RETURN_VALUE", "RETURN_GENERATOR", "YIELD_VALUE", "RAISE_VARARGS"})
 _LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF", "LOAD_ATTR", "LOAD_METHOD")
 
+# Methods of the built-in containers that give nothing back, whatever is in there.
+_NOTHING = frozenset({"append", "extend", "insert", "remove", "clear", "sort", "reverse", "add", "discard", "update"})
+
 
 def only_left(codes, name):
-    """True when no use of `name` in these code objects lets its value out: ``n += 1``, ``calls.append(x)`` and
+    """True when no use of `name` in these code objects lets its value out: ``n += 1``, ``calls.append(x) or x`` and
     ``seen["x"] = x`` do not, ``n > 3`` and ``f(calls)`` do."""
     return all(_leaves_it(code, name) for code in codes)
 
@@ -30,12 +33,14 @@ def _stays_inside(instructions, i, name):
     depth = dis.stack_effect(first.opcode, first.arg, jump=False)
     if first.opname in ("LOAD_ATTR", "LOAD_METHOD"):
         depth += 1  # it took the place of the object
+    method = instructions[i + 1] if i + 1 < len(instructions) else first
+    gives_nothing = method.opname in ("LOAD_ATTR", "LOAD_METHOD") and method.argval in _NOTHING
     for instruction in instructions[i + 1 :]:
         if instruction.opcode in _JUMPS or instruction.opname in _ENDS:
             return False
-        if instruction.argval == name and instruction.opname in _LOADS:
-            return False
         depth += dis.stack_effect(instruction.opcode, instruction.arg, jump=False)
+        if gives_nothing and depth == 1 and instruction.opname.startswith("CALL"):
+            return True
         if depth <= 0:
             kind = instruction.opname
             put_back = kind.startswith("STORE_") and kind != "STORE_FAST" and instruction.argval == name

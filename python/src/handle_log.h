@@ -51,7 +51,7 @@ class HandleLog {
   std::deque<Entry> entries_; // references to entries stay valid
   std::unordered_map<PyObject*, Entry*> by_handle_;
   std::unordered_set<PyObject*> made_; // maybe gone again: an address that is used again is of this recording, too
-  uint64_t frame_; // of the recording
+  uint64_t frame_;                     // of the recording
   bool open_ = true;
 };
 

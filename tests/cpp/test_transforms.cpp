@@ -230,7 +230,9 @@ TEST(a_compiled_function_is_part_of_the_recording_it_is_called_in) {
     for (bool outer_shapeless : {false, true}) {
       VectorFunction inner = compile(body, inner_shapeless);
       VectorFunction outer = compile(
-          [&](const std::vector<array>& in) { return std::vector<array>{sum(inner({concatenate({in[0], in[0]})})[0])}; },
+          [&](const std::vector<array>& in) {
+            return std::vector<array>{sum(inner({concatenate({in[0], in[0]})})[0])};
+          },
           outer_shapeless);
       for (int n : {2, 3}) {
         CHECK_EQ(outer({ones({n})})[0].item<float>(), 8.f * static_cast<float>(n));

@@ -223,6 +223,74 @@ def plain_custom(inner, captured):
     return lambda x, env: inner(0.7 * x, env + (x,)) * captured.lazy
 
 
+# Further levels, fresh ones only.
+
+
+def fresh_chunks(inner, captured):
+    return lambda x, env: mx.vmap(lambda a: inner(a * captured.lazy, env + (x,)), chunk_size=1)(mx.stack([x, 0.5 * x])).sum(0)
+
+
+def fresh_lanes(inner, captured):
+    """What the innermost function finds around it is mapped, too."""
+
+    def f(x, env):
+        def lane(e):
+            return mx.vmap(lambda a: inner(a * captured.lazy, env + (e,)))(mx.stack([x, 0.5 * x]))
+
+        return mx.vmap(lane)(mx.stack([x, 0.5 * x])).sum((0, 1))
+
+    return f
+
+
+def plain_lanes(inner, captured):
+    return lambda x, env: sum(inner(a * captured.lazy, env + (e,)) for a in (x, 0.5 * x) for e in (x, 0.5 * x))
+
+
+def fresh_fori(inner, captured):
+    return lambda x, env: mx.fori_loop(0, 2, lambda i, c: 0.5 * inner(c, env + (x,)) + captured.changed, x)
+
+
+def fresh_linearize(inner, captured):
+    return lambda x, env: mx.linearize(lambda a: inner(a, env + (x,)), x)[1](captured.changed * mx.ones_like(x))
+
+
+def fresh_jacobian(jacobian):
+    def fresh(inner, captured):
+        return lambda x, env: jacobian(lambda a: inner(a, env + (x,)))(x) @ (captured.changed * mx.ones_like(x))
+
+    return fresh
+
+
+def fresh_vjp(inner, captured):
+    return lambda x, env: mx.vjp(lambda a: inner(a, env + (x,)), [1.1 * x], [captured.lazy * mx.ones_like(x)])[1][0]
+
+
+def plain_vjp(inner, captured):
+    return lambda x, env: mx.grad(lambda a: (inner(a, env + (x,)) * captured.lazy).sum())(1.1 * x)
+
+
+def fresh_residual(inner, captured):
+    """A rule that uses what the function left behind in a variable around both."""
+
+    def f(x, env):
+        kept = None
+
+        @mx.custom_function
+        def g(a):
+            nonlocal kept
+            kept = mx.cos(a) * captured.leaf
+            return mx.sin(a) * captured.leaf
+
+        g.vjp(lambda primals, cotangent, output: cotangent * kept)
+        return g(inner(0.5 * x, env + (x,)))
+
+    return f
+
+
+def plain_residual(inner, captured):
+    return lambda x, env: mx.sin(inner(0.5 * x, env + (x,))) * captured.leaf
+
+
 # name: (fresh, kept, plain)
 LEVELS = {
     "compile": (*compiled(False), plain_compiled),
@@ -236,8 +304,19 @@ LEVELS = {
     "while_loop": (fresh_while, kept_while, plain_while),
     "custom_function": (*custom("vjm"), plain_custom),
 }
-# Custom functions that have some of the rules only.
+# Others: custom functions that have some of the rules only, and levels that are made at each call.
 MORE_LEVELS = LEVELS | {f"custom_{rules}": (*custom(rules), plain_custom) for rules in ("v", "j", "m", "vm", "jm")}
+FRESH_LEVELS = {
+    "chunks": (fresh_chunks, plain_vmap),
+    "lanes": (fresh_lanes, plain_lanes),
+    "fori_loop": (fresh_fori, plain_while),
+    "linearize": (fresh_linearize, fresh_jvp),
+    "jacfwd": (fresh_jacobian(mx.jacfwd), fresh_jvp),
+    "jacrev": (fresh_jacobian(mx.jacrev), fresh_jvp),
+    "vjp": (fresh_vjp, plain_vjp),
+    "residual": (fresh_residual, plain_residual),
+}
+MORE_LEVELS |= {name: (fresh, fresh, plain) for name, (fresh, plain) in FRESH_LEVELS.items()}
 
 FRESH, KEPT, PLAIN = range(3)
 
