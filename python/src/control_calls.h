@@ -11,8 +11,8 @@ namespace nb = nanobind;
 
 namespace mlx::python {
 
-// run(arguments), or what a recording of it gives. `functions` are those of the user's that it calls; what they read from
-// around them is looked at as compile does. The first call with these functions (their code) just runs.
+// run(arguments), or what a recording of it gives. `functions` are those of the user's that it calls; what they read
+// from around them is looked at as compile does. The first call with these functions (their code) just runs.
 nb::object control_call(const char* op, const nb::tuple& functions, std::span<PyObject* const> arguments,
     const std::function<nb::object(std::span<PyObject* const>)>& run);
 
