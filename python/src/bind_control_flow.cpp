@@ -1,11 +1,12 @@
 // cond, while_loop, fori_loop and scan: Python functions recorded once, over trees of arrays.
 #include "mlx_core/control_flow.h"
 
+#include <algorithm>
+
 #include "mlx_core/error.h"
-#include "python/src/array_leaves.h"
+#include "mlx_core/ops.h"
 #include "python/src/bind_transforms.h"
-#include "python/src/descent.h"
-#include "python/src/traced_call.h"
+#include "python/src/loop_state.h"
 
 namespace mlx::python {
 
@@ -13,117 +14,176 @@ namespace {
 
 using core::fail;
 
-nb::object called(nb::handle fun, const nb::object& args) {
-  Descent guard(" in a transformed function");
-  nb::object result = nb::steal(PyObject_CallObject(fun.ptr(), args.ptr()));
-  if (!result.is_valid()) {
-    throw nb::python_error();
-  }
-  return result;
-}
-
 void check_callable(const char* op, const char* name, nb::handle fun) {
   if (!PyCallable_Check(fun.ptr())) {
     fail<core::TypeError>(op, name, " is a ", class_name(fun), "; it should be a callable.");
   }
 }
 
-array scalar_of(const char* op, const char* name, nb::handle value) {
-  if (std::optional<array> a = try_to_array(value.ptr(), {})) {
-    return *a;
-  }
-  fail<core::TypeError>(op, name, " is a ", class_name(value), "; it should be a scalar array or a number.");
-}
-
-NumberDtypes dtypes_of(const std::vector<array>& arrays) {
-  NumberDtypes dtypes;
-  for (const array& a : arrays) {
-    dtypes.push_back(a.dtype());
-  }
-  return dtypes;
-}
-
-// Calls attempt(dtypes of the numbers in a tree) until these are settled: a number written for an array of some other
-// dtype adopts that.
+// Calls attempt(dtypes of the numbers in a tree) until these are settled, and what the functions change of the arrays
+// around them: a number written for an array of some other dtype adopts that.
 template <typename Attempt>
-nb::object with_adopted_dtypes(Attempt&& attempt) {
+nb::object settled(const char* op, Attempt&& attempt) {
+  constexpr int most_attempts = 64; // each finds something that no earlier one has found
   NumberDtypes adopted;
-  for (;;) {
+  for (int i = 0; i < most_attempts; ++i) {
     try {
       return attempt(adopted);
     } catch (const NumberAdopts& number) {
       adopted[number.leaf] = number.dtype;
+    } catch (const WritesFound&) { // it is known now
     }
   }
+  fail(op,
+      "the function changes other arrays in place each time that it is called. It is called to be recorded: what "
+      "it does must not depend on how often.");
 }
 
-// What a loop carries from one iteration to the next.
-class State {
+// The operands of a cond: its functions are given the caller's own handles, which hold placeholders meanwhile.
+class Operands {
  public:
-  State(const char* op, nb::handle init, NumberDtypes& adopted)
-      : op_(op), leaves_(op, "init", init), adopted_(adopted) {
-    adopted_.resize(leaves_.count());
-    arrays_ = leaves_.arrays(adopted_);
+  explicit Operands(nb::handle operands) : tree_(operands, leaves_) {
+    for (const nb::object& leaf : leaves_) {
+      if (is_array(leaf) && std::none_of(handles_.begin(), handles_.end(), [&](nb::handle h) { return h.is(leaf); })) {
+        handles_.push_back(leaf);
+      }
+    }
   }
-  const std::vector<array>& arrays() const { return arrays_; }
-  nb::object build(std::span<const array> arrays) const { return leaves_.build(arrays); }
-  // The arrays of a state that a function returned.
-  std::vector<array> next(const char* name, nb::handle returned) const {
-    ArrayLeaves after(op_, name, returned);
-    after.order_like(leaves_);
-    std::vector<array> arrays = after.arrays(dtypes_of(arrays_));
-    check_like(op_, leaves_, arrays_, adopted_, after, arrays,
-        "Reshape or cast one of them: every iteration takes and returns the same.");
+  std::vector<array> arrays() const {
+    std::vector<array> arrays;
+    for (nb::handle handle : handles_) {
+      arrays.push_back(read(handle));
+    }
     return arrays;
+  }
+  nb::object given(HandleLog& log, const std::vector<array>& in) const {
+    for (size_t i = 0; i < handles_.size(); ++i) {
+      log.give(handles_[i].ptr(), in[i]);
+    }
+    return tree_.build(leaves_);
   }
 
  private:
-  const char* op_;
-  ArrayLeaves leaves_;
-  NumberDtypes& adopted_;
-  std::vector<array> arrays_;
+  Leaves leaves_;
+  Tree tree_;
+  std::vector<nb::handle> handles_;
 };
 
 nb::object cond(nb::handle pred, nb::handle true_fun, nb::handle false_fun, nb::args operands) {
   check_callable("cond", "true_fun", true_fun);
   check_callable("cond", "false_fun", false_fun);
   array chosen = scalar_of("cond", "pred", pred);
-  std::vector<array> arrays;
-  ArrayTree arguments(operands, arrays);
-  return with_adopted_dtypes([&](NumberDtypes& adopted) {
+  Operands arguments(operands);
+  OuterWrites writes; // of either branch; the other one leaves these handles as they are
+  return settled("cond", [&](NumberDtypes& adopted) {
     std::optional<ArrayLeaves> model;
-    std::vector<array> model_arrays;
+    std::vector<array> model_arrays, model_writes;
+    writes.start();
     auto if_true = [&](const std::vector<array>& in) {
-      model.emplace("cond", "what true_fun returned", called(true_fun, arguments.build(in)));
+      HandleLog log;
+      model.emplace("cond", "what true_fun returned", called(true_fun, arguments.given(log, in)));
       adopted.resize(model->count());
       model_arrays = model->arrays(adopted);
-      return model_arrays;
+      writes.find(log);
+      writes.take(log, model_writes);
+      std::vector<array> out(model_arrays);
+      out.insert(out.end(), model_writes.begin(), model_writes.end());
+      return out;
     };
     auto if_false = [&](const std::vector<array>& in) {
-      ArrayLeaves output("cond", "what false_fun returned", called(false_fun, arguments.build(in)));
+      HandleLog log;
+      ArrayLeaves output("cond", "what false_fun returned", called(false_fun, arguments.given(log, in)));
       output.order_like(*model);
       std::vector<array> out = output.arrays(dtypes_of(model_arrays));
       check_like("cond", *model, model_arrays, adopted, output, out,
           "Reshape or cast one of them: which branch is taken is known only when the result is evaluated.");
+      if (writes.find(log)) {
+        throw WritesFound{};
+      }
+      writes.take(log, out);
+      for (size_t i = 0; i < writes.count(); ++i) {
+        const array &a = model_writes[i], &b = out[model_arrays.size() + i];
+        if (!(a.shape() == b.shape()) || a.dtype() != b.dtype()) {
+          fail("cond", "in-place changes leave ", name_of_outer(writes.handle(i), {true_fun, false_fun}),
+              ", with shape ", a.shape(), " and dtype ", a.dtype(), " behind true_fun, but with shape ", b.shape(),
+              " and dtype ", b.dtype(),
+              " behind false_fun. Cast what is written: which branch is taken is known only "
+              "when the result is evaluated.");
+        }
+      }
       return out;
     };
-    return model->build(core::cond(chosen, if_true, if_false, arrays));
+    std::vector<array> results = core::cond(chosen, if_true, if_false, arguments.arrays());
+    std::span<const array> all(results);
+    nb::object output = model->build(all.first(model->count()));
+    writes.bind(all.subspan(model->count()));
+    return output;
   });
+}
+
+// A condition as core::while_loop records it.
+array proceeds_of(nb::handle cond_fun, nb::handle state) {
+  return scalar_of("while_loop", "what cond_fun returned", called(cond_fun, nb::make_tuple(state)));
+}
+
+// Where the condition changes arrays in place: it is called once, and then behind each turn as a part of it.
+nb::object tested_loop(
+    nb::handle cond_fun, nb::handle body_fun, nb::handle init, NumberDtypes& adopted, LoopWrites& writes) {
+  auto test = [&](nb::handle state) {
+    array proceeds = proceeds_of(cond_fun, state);
+    if (proceeds.ndim() != 0) {
+      fail("while_loop", "cond_fun returned an array of shape ", proceeds.shape(),
+          "; it should return a scalar. Reduce it with mx.all or mx.any.");
+    }
+    return core::astype(proceeds, core::bool_);
+  };
+  PendingWrites pending;
+  nb::object result;
+  {
+    HandleLog log;
+    array first = test(init);
+    LoopState state("while_loop", init, adopted, writes, body_fun);
+    auto body = [&](const std::vector<array>& in) {
+      return state.turn(
+          {in.begin(), in.end() - 1}, "what body_fun returned",
+          [&](const nb::object& given) { return called(body_fun, nb::make_tuple(given)); }, test);
+    };
+    std::vector<array> all(state.arrays());
+    all.push_back(first);
+    result = state.end(core::while_loop([](const std::vector<array>& in) { return in.back(); }, body, all));
+    pending.take(log);
+  }
+  pending.apply();
+  return result;
 }
 
 nb::object while_loop(nb::handle cond_fun, nb::handle body_fun, nb::handle init) {
   check_callable("while_loop", "cond_fun", cond_fun);
   check_callable("while_loop", "body_fun", body_fun);
-  return with_adopted_dtypes([&](NumberDtypes& adopted) {
-    State state("while_loop", init, adopted);
+  LoopWrites writes;
+  return settled("while_loop", [&](NumberDtypes& adopted) {
+    writes.outer.start();
+    if (writes.condition_writes) {
+      return tested_loop(cond_fun, body_fun, init, adopted, writes);
+    }
+    LoopState state("while_loop", init, adopted, writes, body_fun);
     auto proceeds = [&](const std::vector<array>& in) {
-      nb::object result = called(cond_fun, nb::make_tuple(state.build(in)));
-      return scalar_of("while_loop", "what cond_fun returned", result);
+      return state.condition(in, [&](nb::handle given) { return proceeds_of(cond_fun, given); });
     };
     auto body = [&](const std::vector<array>& in) {
-      return state.next("what body_fun returned", called(body_fun, nb::make_tuple(state.build(in))));
+      std::vector<array> next = state.turn(in, "what body_fun returned",
+          [&](const nb::object& given) { return called(body_fun, nb::make_tuple(given)); });
+      return next.empty() ? in : next;
     };
-    return state.build(core::while_loop(proceeds, body, state.arrays()));
+    // A loop may have no state but the arrays around it, which are not known at first.
+    bool nothing = state.arrays().empty();
+    std::vector<array> out = core::while_loop(proceeds, body, nothing ? std::vector<array>{array(0)} : state.arrays());
+    if (nothing) {
+      fail("while_loop",
+          "init holds no array, and body_fun changes none in place; a loop without a state either does "
+          "nothing or never ends.");
+    }
+    return state.end(out);
   });
 }
 
@@ -137,17 +197,21 @@ nb::object fori_loop(nb::handle lower, nb::handle upper, nb::handle body_fun, nb
     }
     return value;
   };
-  return with_adopted_dtypes([&](NumberDtypes& adopted) {
-    State state("fori_loop", init, adopted);
+  LoopWrites writes;
+  return settled("fori_loop", [&](NumberDtypes& adopted) {
+    writes.outer.start();
+    LoopState state("fori_loop", init, adopted, writes, body_fun);
     auto body = [&](const array& i, const std::vector<array>& in) {
-      nb::object index = nb::steal(wrap(i));
-      return state.next("what body_fun returned", called(body_fun, nb::make_tuple(index, state.build(in))));
+      return state.turn(in, "what body_fun returned", [&](const nb::object& given) {
+        nb::object index = nb::steal(wrap(i));
+        return called(body_fun, nb::make_tuple(index, given));
+      });
     };
     if (known(lower) && known(upper)) {
-      return state.build(core::fori_loop(number(lower), number(upper), body, state.arrays()));
+      return state.end(core::fori_loop(number(lower), number(upper), body, state.arrays()));
     }
     array from = scalar_of("fori_loop", "lower", lower), to = scalar_of("fori_loop", "upper", upper);
-    return state.build(core::fori_loop(from, to, body, state.arrays()));
+    return state.end(core::fori_loop(from, to, body, state.arrays()));
   });
 }
 
@@ -166,23 +230,32 @@ nb::object scan(nb::handle f, nb::handle init, nb::handle xs, std::optional<int6
     }
     length = shape[0];
   }
-  return with_adopted_dtypes([&](NumberDtypes& adopted) {
-    State state("scan", init, adopted);
+  LoopWrites writes;
+  return settled("scan", [&](NumberDtypes& adopted) {
+    writes.outer.start();
+    LoopState state("scan", init, adopted, writes, f);
     std::optional<ArrayLeaves> outputs;
     auto step = [&](const std::vector<array>& carry, const std::vector<array>& x) {
-      nb::object pair = called(f, nb::make_tuple(state.build(carry), inputs.build(x)));
-      bool is_pair =
-          (PyTuple_Check(pair.ptr()) || PyList_Check(pair.ptr())) && PySequence_Fast_GET_SIZE(pair.ptr()) == 2;
-      if (!is_pair) {
-        fail<core::TypeError>("scan", "f returned a ", class_name(pair), "; it should return a pair (carry, y).");
-      }
-      nb::object next = nb::borrow(PySequence_Fast_GET_ITEM(pair.ptr(), 0));
-      nb::object y = nb::borrow(PySequence_Fast_GET_ITEM(pair.ptr(), 1));
-      outputs.emplace("scan", "the y that f returned", y);
-      return core::Scanned{state.next("the carry that f returned", next), outputs->arrays()};
+      std::vector<array> ys;
+      auto body = [&](const nb::object& given) {
+        nb::object pair = called(f, nb::make_tuple(given, inputs.build(x)));
+        bool is_pair =
+            (PyTuple_Check(pair.ptr()) || PyList_Check(pair.ptr())) && PySequence_Fast_GET_SIZE(pair.ptr()) == 2;
+        if (!is_pair) {
+          fail<core::TypeError>("scan", "f returned a ", class_name(pair), "; it should return a pair (carry, y).");
+        }
+        nb::object next = nb::borrow(PySequence_Fast_GET_ITEM(pair.ptr(), 0));
+        nb::object y = nb::borrow(PySequence_Fast_GET_ITEM(pair.ptr(), 1));
+        outputs.emplace("scan", "the y that f returned", y);
+        ys = outputs->arrays();
+        return next;
+      };
+      std::vector<array> next = state.turn(carry, "the carry that f returned", body);
+      return core::Scanned{std::move(next), std::move(ys)};
     };
     core::Scanned result = core::scan(step, state.arrays(), input_arrays, length, reverse);
-    return nb::object(nb::make_tuple(state.build(result.carry), outputs->build(result.ys)));
+    nb::object ys = outputs->build(result.ys);
+    return nb::object(nb::make_tuple(state.end(result.carry), ys));
   });
 }
 

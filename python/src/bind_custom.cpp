@@ -3,10 +3,12 @@
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms.h"
 #include "mlx_core/transforms/custom.h"
+#include "mlx_core/transforms/frame.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/container_changes.h"
 #include "python/src/descent.h"
 #include "python/src/made.h"
+#include "python/src/outer_writes.h"
 #include "python/src/rules_object.h"
 #include "python/src/traced_call.h"
 #include "python/src/transformed.h"
@@ -44,6 +46,34 @@ nb::object called(nb::handle rule, const nb::tuple& args, const nb::object& kwar
         op, missing, given, given[0] == 'j' ? "tangents" : "cotangents", text.c_str(), missing, given);
   }
   throw std::move(error);
+}
+
+// Calls a rule. It may change arrays around it in place when it runs as a part of the program, and their new values are
+// as good as any. It may not where it is recorded apart from that, to run another time, or for lanes.
+nb::object ruled(nb::handle rule, const char* name, const nb::tuple& args, const nb::object& kwargs) {
+  uint64_t around = open_handle_log && open_handle_log->frame() != UINT64_MAX
+                        ? open_handle_log->frame()
+                        : 0; // what is recorded there is well taken care of
+  PendingWrites pending;
+  nb::object result;
+  {
+    HandleLog log;
+    result = called(rule, args, kwargs);
+    pending.take(log);
+  }
+  for (const core::Frame* frame : core::Frame::open()) {
+    for (const auto& [handle, value] : pending.all()) {
+      if (frame->kind() != core::Frame::Kind::differentiate && frame->id() > around &&
+          value.node()->level >= frame->id()) {
+        fail(op, "the ", name, " rule changes ", name_of_outer(handle, {rule}), " of shape ", value.shape(),
+            ", in place, but it ",
+            frame->kind() == core::Frame::Kind::vmap ? "runs for all lanes at once" : "is recorded",
+            ": it has no value to write yet. Return what you want to keep from the function.");
+      }
+    }
+  }
+  pending.apply();
+  return result;
 }
 
 // A rule of a function of one argument gets that argument; of several, their tuple.
@@ -86,9 +116,17 @@ class CustomFunction {
     std::vector<array> arrays;
     auto held = make_locked<PythonCall>(args, kwargs, arrays);
     TracedCall& call = held->call;
-    auto fun = [&](const std::vector<array>& in) { return call.run(*fun_, in); };
+    PendingWrites pending; // their derivatives follow from the function, not from the rules
+    auto fun = [&](const std::vector<array>& in) {
+      HandleLog log;
+      std::vector<array> outputs = call.run(*fun_, in);
+      pending.take(log);
+      return outputs;
+    };
     std::vector<array> outputs = core::call_with_rules(fun, arrays, rules(held));
-    return call.output->build(outputs);
+    nb::object result = call.output->build(outputs);
+    pending.apply();
+    return result;
   }
 
   void set_vjp(nb::object rule) { vjp_ = check("the vjp rule", std::move(rule)); }
@@ -141,8 +179,9 @@ class CustomFunction {
                        const std::vector<array>& primals, const core::Tangents& tangents) {
         nb::object positional = call->positional.build(primals);
         nb::object directions = call->positional.build(std::span<const std::optional<array>>(tangents));
-        nb::object result = called(*rule, nb::make_tuple(argument_or_tuple(positional), argument_or_tuple(directions)),
-            call->named_arguments(primals));
+        nb::object result =
+            ruled(*rule, "jvp", nb::make_tuple(argument_or_tuple(positional), argument_or_tuple(directions)),
+                call->named_arguments(primals));
         core::Tangents out;
         for (const nb::object& value : call->output->match(result, op, "what the jvp rule returned", "the output")) {
           out.push_back(derivative(value, "what the jvp rule returned"));
@@ -154,7 +193,7 @@ class CustomFunction {
       rules->vjp = [call, rule = hold(*vjp_, rules->vjp_objects)](const std::vector<array>& primals,
                        const std::vector<array>& cotangents, const std::vector<array>& outputs) {
         nb::object positional = call->positional.build(primals);
-        nb::object result = called(*rule,
+        nb::object result = ruled(*rule, "vjp",
             nb::make_tuple(
                 argument_or_tuple(positional), call->output->build(cotangents), call->output->build(outputs)),
             call->named_arguments(primals));
@@ -178,8 +217,9 @@ class CustomFunction {
     nb::object positional = call.positional.build(inputs);
     nb::object positional_axes = call.positional.build_values(
         [&](size_t i) { return axes[i] ? nb::object(nb::int_(*axes[i])) : nb::object(nb::none()); });
-    nb::object result = called(rule, nb::make_tuple(argument_or_tuple(positional), argument_or_tuple(positional_axes)),
-        call.named_arguments(inputs));
+    nb::object result =
+        ruled(rule, "vmap", nb::make_tuple(argument_or_tuple(positional), argument_or_tuple(positional_axes)),
+            call.named_arguments(inputs));
     bool pair =
         (PyTuple_Check(result.ptr()) || PyList_Check(result.ptr())) && PySequence_Fast_GET_SIZE(result.ptr()) == 2;
     if (!pair) {
@@ -224,17 +264,23 @@ class Checkpoint final : public Transformation {
     nb::tuple originals(args);
     TracedCall call(originals, kwargs, arrays);
     EditedArrays edited; // further outputs: what the function put into containers
+    OuterWrites writes;  // and what it changed around it
     auto run = [&](const std::vector<array>& in) {
+      HandleLog log;
       ContainerChanges changes;
       std::vector<array> outputs = call.run(fun(), in, [&](nb::handle args_given, nb::handle kwargs_given) {
         changes.watch(originals, args_given);
         changes.watch(kwargs, kwargs_given);
       });
       edited = EditedArrays(changes.take(), outputs);
+      writes.find(log);
+      writes.take(log, outputs);
       return outputs;
     };
     std::vector<array> outputs = core::checkpoint(run)(arrays);
-    std::span all(outputs);
+    std::span<const array> all(outputs);
+    writes.bind(all.last(writes.count()));
+    all = all.first(all.size() - writes.count());
     edited.apply(all.last(edited.count()));
     return call.output->build(std::span<const array>(all.first(all.size() - edited.count())));
   }

@@ -5,10 +5,12 @@
 #include "mlx_core/ops.h"
 #include "mlx_core/transforms.h"
 #include "mlx_core/transforms/escape.h"
+#include "mlx_core/transforms/lanes.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/chunk_size.h"
 #include "python/src/container_changes.h"
 #include "python/src/convert.h"
+#include "python/src/outer_writes.h"
 #include "python/src/owned_items.h"
 #include "python/src/shown.h"
 #include "python/src/transformed.h"
@@ -69,19 +71,28 @@ class Vmap final : public Transformation {
     std::optional<Tree> output;
     Leaves outputs;
     EditedArrays edited; // further outputs: what the function put into containers
+    OuterWrites writes;  // and what it changed around it
     auto fun = [&](const std::vector<array>& lanes) {
+      HandleLog log;
       ContainerChanges changes;
       nb::object result = call_with(call, args, lanes, changes);
       output.emplace(result, outputs);
       std::vector<array> arrays = output_arrays(*output, outputs);
       edited = EditedArrays(changes.take(), arrays);
+      writes.find(log);
+      writes.take(log, arrays);
       return arrays;
     };
     std::vector<size_t> batched; // outputs' leaves that came from core::vmap
     auto out_axes_of = [&](const std::vector<array>& arrays) {
       core::VmapAxes axes = output_axes(*output, outputs, arrays, batched);
-      while (axes.size() < arrays.size()) { // lanes are put in front; what all of them share stays one
+      size_t own = arrays.size() - writes.count();
+      while (axes.size() < own) { // lanes are put in front; what all of them share stays one
         axes.push_back(core::batched_view(arrays[axes.size()]) ? std::optional<int>(0) : std::nullopt);
+      }
+      axes.resize(arrays.size()); // what is changed around it has no lanes
+      for (size_t i = own; i < arrays.size(); ++i) {
+        check_shared(writes.handle(i - own), arrays[i]);
       }
       return axes;
     };
@@ -90,10 +101,20 @@ class Vmap final : public Transformation {
       outputs[batched[i]] = nb::steal(wrap(std::move(results[i])));
     }
     edited.apply(std::span(results).subspan(batched.size()));
+    writes.bind(std::span(results).last(writes.count()));
     return output->build(outputs);
   }
 
  private:
+  void check_shared(nb::handle handle, const array& written) const {
+    if (core::replay(*core::Frame::open().back(), {&written, 1}).axes[0]) {
+      fail("vmap", "the function writes values that differ between lanes into ", name_of_outer(handle, {fun()}),
+          " of shape ", read(handle).shape(),
+          ": it has no place for each lane. Return the values, or pass the array as "
+          "an argument that is mapped.");
+    }
+  }
+
   Arguments take_apart(const CallArguments& call) const {
     Arguments args;
     args.trees.reserve(call.values.size());

@@ -9,6 +9,7 @@
 #include <functional>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 #include "mlx_core/array.h"
 
@@ -27,7 +28,8 @@ class HandleLog {
   };
   using Hide = std::function<core::array(const core::array&)>;
 
-  explicit HandleLog(Hide hide);
+  // Without `hide`, handles that are only read get no entry: they hold what they hold.
+  explicit HandleLog(Hide hide = {});
   ~HandleLog();
   HandleLog(const HandleLog&) = delete;
   HandleLog& operator=(const HandleLog&) = delete;
@@ -40,8 +42,12 @@ class HandleLog {
   void rebind(PyObject* handle, core::array value);
   // A handle that holds this placeholder from the beginning.
   void give(PyObject* handle, const core::array& placeholder);
-  void made(PyObject* handle) { made_.insert(handle); }
-  bool was_made(PyObject* handle) const { return made_.contains(handle); }
+  void made(PyObject* handle) { made_lately_.push_back(handle); }
+  bool was_made(PyObject* handle);
+  // Whether it has an entry.
+  bool knows(PyObject* handle) const { return by_handle_.contains(handle); }
+  // Of the innermost transform that was open when this log was; it has a higher id than all if there was none.
+  uint64_t frame() const { return frame_; }
 
  private:
   Entry& entry(PyObject* handle);
@@ -51,6 +57,7 @@ class HandleLog {
   std::deque<Entry> entries_; // references to entries stay valid
   std::unordered_map<PyObject*, Entry*> by_handle_;
   std::unordered_set<PyObject*> made_; // maybe gone again: an address that is used again is of this recording, too
+  std::vector<PyObject*> made_lately_; // not yet in made_: most are never looked up
   HandleLog* outer_;
   uint64_t frame_; // of the recording
   bool open_ = true;
