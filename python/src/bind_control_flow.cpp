@@ -140,7 +140,7 @@ nb::object tested_loop(
   PendingWrites pending;
   nb::object result;
   {
-    HandleLog log;
+    HandleLog log{HandleLog::Frameless()};
     array first = test(init);
     LoopState state("while_loop", init, adopted, writes, body_fun);
     auto body = [&](const std::vector<array>& in) {

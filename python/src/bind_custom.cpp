@@ -57,7 +57,7 @@ nb::object ruled(nb::handle rule, const char* name, const nb::tuple& args, const
   PendingWrites pending;
   nb::object result;
   {
-    HandleLog log;
+    HandleLog log{HandleLog::Frameless()};
     result = called(rule, args, kwargs);
     pending.take(log);
   }
@@ -118,7 +118,7 @@ class CustomFunction {
     TracedCall& call = held->call;
     PendingWrites pending; // their derivatives follow from the function, not from the rules
     auto fun = [&](const std::vector<array>& in) {
-      HandleLog log;
+      HandleLog log{HandleLog::Frameless()}; // it may have one
       std::vector<array> outputs = call.run(*fun_, in);
       pending.take(log);
       return outputs;
@@ -263,8 +263,8 @@ class Checkpoint final : public Transformation {
     std::vector<array> arrays;
     nb::tuple originals(args);
     TracedCall call(originals, kwargs, arrays);
-    EditedArrays edited; // further outputs: what the function put into containers
-    OuterWrites writes;  // and what it changed around it
+    EditedArrays edited;  // further outputs: what the function put into containers
+    PendingWrites writes; // and what it changed around it
     auto run = [&](const std::vector<array>& in) {
       HandleLog log;
       ContainerChanges changes;
@@ -273,14 +273,15 @@ class Checkpoint final : public Transformation {
         changes.watch(kwargs, kwargs_given);
       });
       edited = EditedArrays(changes.take(), outputs);
-      writes.find(log);
-      writes.take(log, outputs);
+      writes.take(log);
+      writes.give_out(log.frame(), outputs);
       return outputs;
     };
     std::vector<array> outputs = core::checkpoint(run)(arrays);
     std::span<const array> all(outputs);
-    writes.bind(all.last(writes.count()));
-    all = all.first(all.size() - writes.count());
+    std::span<const array> written = all.last(writes.given_out());
+    all = all.first(all.size() - written.size());
+    writes.apply(written);
     edited.apply(all.last(edited.count()));
     return call.output->build(std::span<const array>(all.first(all.size() - edited.count())));
   }

@@ -70,8 +70,8 @@ class Vmap final : public Transformation {
     // Nothing in Python may hold a lane once the function has returned, so the outputs are taken apart inside.
     std::optional<Tree> output;
     Leaves outputs;
-    EditedArrays edited; // further outputs: what the function put into containers
-    OuterWrites writes;  // and what it changed around it
+    EditedArrays edited;  // further outputs: what the function put into containers
+    PendingWrites writes; // and what it changed around it
     auto fun = [&](const std::vector<array>& lanes) {
       HandleLog log;
       ContainerChanges changes;
@@ -79,20 +79,20 @@ class Vmap final : public Transformation {
       output.emplace(result, outputs);
       std::vector<array> arrays = output_arrays(*output, outputs);
       edited = EditedArrays(changes.take(), arrays);
-      writes.find(log);
-      writes.take(log, arrays);
+      writes.take(log);
+      writes.give_out(log.frame(), arrays);
       return arrays;
     };
     std::vector<size_t> batched; // outputs' leaves that came from core::vmap
     auto out_axes_of = [&](const std::vector<array>& arrays) {
       core::VmapAxes axes = output_axes(*output, outputs, arrays, batched);
-      size_t own = arrays.size() - writes.count();
+      size_t own = arrays.size() - writes.given_out();
       while (axes.size() < own) { // lanes are put in front; what all of them share stays one
         axes.push_back(core::batched_view(arrays[axes.size()]) ? std::optional<int>(0) : std::nullopt);
       }
       axes.resize(arrays.size()); // what is changed around it has no lanes
       for (size_t i = own; i < arrays.size(); ++i) {
-        check_shared(writes.handle(i - own), arrays[i]);
+        check_shared(writes.handle_given_out(i - own), arrays[i]);
       }
       return axes;
     };
@@ -101,7 +101,7 @@ class Vmap final : public Transformation {
       outputs[batched[i]] = nb::steal(wrap(std::move(results[i])));
     }
     edited.apply(std::span(results).subspan(batched.size()));
-    writes.bind(std::span(results).last(writes.count()));
+    writes.apply(std::span<const array>(results).last(writes.given_out()));
     return output->build(outputs);
   }
 

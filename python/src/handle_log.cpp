@@ -11,9 +11,12 @@ constinit thread_local HandleLog* open_handle_log = nullptr;
 HandleLog::HandleLog(Hide hide)
     : hide_(std::move(hide)),
       outer_(open_handle_log),
-      frame_(core::Frame::open().empty() ? UINT64_MAX : core::Frame::open().back()->id()) {
+      frame_(core::Frame::open().empty() ? 0 : core::Frame::open().back()->id()),
+      own_frame_(frame_) {
   open_handle_log = this;
 }
+
+HandleLog::HandleLog(Frameless) : HandleLog(Hide()) { own_frame_ = UINT64_MAX; }
 
 HandleLog::~HandleLog() {
   close();
@@ -56,7 +59,7 @@ void HandleLog::give(PyObject* handle, const array& placeholder) {
 
 // Other modules make handles without saying so; one that holds something of this recording is of its making.
 bool HandleLog::is_made(PyObject* handle) {
-  if (!was_made(handle) && held(handle).node()->level >= frame_) {
+  if (!was_made(handle) && held(handle).node()->level >= own_frame_) {
     made_.insert(handle);
   }
   return made_.contains(handle);

@@ -30,6 +30,9 @@ class HandleLog {
 
   // Without `hide`, handles that are only read get no entry: they hold what they hold.
   explicit HandleLog(Hide hide = {});
+  // Of something that has no frame of its own.
+  struct Frameless {};
+  explicit HandleLog(Frameless);
   ~HandleLog();
   HandleLog(const HandleLog&) = delete;
   HandleLog& operator=(const HandleLog&) = delete;
@@ -46,7 +49,7 @@ class HandleLog {
   bool was_made(PyObject* handle);
   // Whether it has an entry.
   bool knows(PyObject* handle) const { return by_handle_.contains(handle); }
-  // Of the innermost transform that was open when this log was; it has a higher id than all if there was none.
+  // Of the innermost transform that was open when this log was; 0 if there was none.
   uint64_t frame() const { return frame_; }
 
  private:
@@ -59,7 +62,8 @@ class HandleLog {
   std::unordered_set<PyObject*> made_; // maybe gone again: an address that is used again is of this recording, too
   std::vector<PyObject*> made_lately_; // not yet in made_: most are never looked up
   HandleLog* outer_;
-  uint64_t frame_; // of the recording
+  uint64_t frame_;
+  uint64_t own_frame_; // of the recording; higher than all if it has none
   bool open_ = true;
 };
 

@@ -2,6 +2,7 @@
 #include "python/src/outer_writes.h"
 
 #include <algorithm>
+#include <set>
 
 #include "python/src/convert.h"
 
@@ -87,6 +88,7 @@ void OuterWrites::forget_made(Known& known, HandleLog& log) {
 
 void PendingWrites::take(const HandleLog& log) {
   all_.clear();
+  given_out_.clear();
   for (const HandleLog::Entry& entry : log.entries()) {
     if (was_changed(entry)) {
       all_.emplace_back(nb::borrow(entry.handle), entry.current);
@@ -94,21 +96,40 @@ void PendingWrites::take(const HandleLog& log) {
   }
 }
 
-void PendingWrites::apply() {
+void PendingWrites::give_out(uint64_t frame, std::vector<array>& outputs) {
+  for (size_t i = 0; i < all_.size(); ++i) {
+    array& value = all_[i].second;
+    if (value.node()->level >= frame) {
+      outputs.push_back(value);
+      value = array(0.0f); // nothing of the transform may be kept
+      given_out_.push_back(i);
+    }
+  }
+}
+
+void PendingWrites::apply(std::span<const array> brought_out) {
+  for (size_t i = 0; i < brought_out.size(); ++i) {
+    all_[given_out_[i]].second = brought_out[i];
+  }
   for (auto& [handle, value] : all_) {
     rebind(handle.ptr(), std::move(value));
   }
   all_.clear();
+  given_out_.clear();
 }
 
 namespace {
 
-// Finds a handle in what a function sees. For errors, which must not fail: it runs little code of the user's.
+// Finds a handle in what a function sees, and the functions that it sees. For errors, which must not fail: it runs
+// little code of the user's.
 class NameSearch {
  public:
   explicit NameSearch(nb::handle handle) : handle_(handle) {}
 
   std::string in_function(nb::handle function) {
+    if (seen_.size() == most_functions || !seen_.insert(function.ptr()).second) {
+      return "";
+    }
     nb::object f = nb::borrow(function);
     for (int i = 0; i < 16 && f.is_valid() && !PyFunction_Check(f.ptr()); ++i) {
       if (PyMethod_Check(f.ptr())) {
@@ -126,6 +147,7 @@ class NameSearch {
 
  private:
   static constexpr int deepest = 3;
+  static constexpr size_t most_functions = 100;
 
   std::string in_names(nb::handle f) {
     nb::object code = nb::borrow(PyFunction_GetCode(f.ptr()));
@@ -166,6 +188,8 @@ class NameSearch {
       for (Py_ssize_t i = 0; found.empty() && i < PySequence_Fast_GET_SIZE(o); ++i) {
         found = in(PySequence_Fast_GET_ITEM(o, i), name + "[" + std::to_string(i) + "]", depth + 1);
       }
+    } else if (PyFunction_Check(o) || PyMethod_Check(o)) {
+      found = in_function(o);
     } else if (!PyModule_Check(o) && !PyType_Check(o)) {
       nb::object attributes = nb::steal(PyObject_GenericGetDict(o, nullptr));
       PyErr_Clear();
@@ -174,11 +198,15 @@ class NameSearch {
           found.empty() && attributes.is_valid() && PyDict_Next(attributes.ptr(), &at, &key, &value);) {
         found = in(value, name + "." + nb::str(nb::handle(key)).c_str(), depth + 1);
       }
+      if (found.empty() && PyCallable_Check(o)) { // a transformed function
+        found = in_function(o);
+      }
     }
     return found;
   }
 
   nb::handle handle_;
+  std::set<PyObject*> seen_;
 };
 
 } // namespace

@@ -62,17 +62,22 @@ class OuterWrites {
   bool bound_ = false;
 };
 
-// Changes that are made all at once, in the end. They are those of a function that is recorded, but whose handles need
-// not come out of anything.
+// Changes that are made all at once, in the end: those of a function that is called once, under a transform.
 class PendingWrites {
  public:
   // Those that a function made while this log was open, in the place of earlier ones.
   void take(const HandleLog& log);
-  void apply();
   const std::vector<std::pair<nb::object, core::array>>& all() const { return all_; }
+  // Appends the values that the transform of this frame has to bring out.
+  void give_out(uint64_t frame, std::vector<core::array>& outputs);
+  size_t given_out() const { return given_out_.size(); }
+  nb::handle handle_given_out(size_t i) const { return all_[given_out_[i]].first; }
+  // Makes them; with these values in the place of those that were given out.
+  void apply(std::span<const core::array> brought_out = {});
 
  private:
   std::vector<std::pair<nb::object, core::array>> all_;
+  std::vector<size_t> given_out_;
 };
 
 // "`n`, an array from around it", by what the functions call it: a variable, or an element or attribute of one.
