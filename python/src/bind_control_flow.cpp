@@ -75,38 +75,54 @@ nb::object cond(nb::handle pred, nb::handle true_fun, nb::handle false_fun, nb::
   array chosen = scalar_of("cond", "pred", pred);
   Operands arguments(operands);
   OuterWrites writes; // of either branch; the other one leaves these handles as they are
+  std::vector<OuterSlot> slots;
+  const nb::handle functions[] = {true_fun, false_fun};
   return settled("cond", [&](NumberDtypes& adopted) {
     std::optional<ArrayLeaves> model;
     std::vector<array> model_arrays, model_writes;
     writes.start();
+    OuterSlots around{true_fun, false_fun};
+    auto take = [&](HandleLog& log, std::vector<array>& out) {
+      writes.take(log, out);
+      for (const OuterSlot& slot : slots) {
+        nb::object now = slot.now();
+        out.push_back(read(is_array(now) ? now : slot.before));
+      }
+    };
     auto if_true = [&](const std::vector<array>& in) {
       HandleLog log;
+      OuterSlots::Run run(around, slots, log);
       model.emplace("cond", "what true_fun returned", called(true_fun, arguments.given(log, in)));
       adopted.resize(model->count());
       model_arrays = model->arrays(adopted);
+      around.find(log, slots);
       writes.find(log);
-      writes.take(log, model_writes);
+      take(log, model_writes);
+      run.done();
       std::vector<array> out(model_arrays);
       out.insert(out.end(), model_writes.begin(), model_writes.end());
       return out;
     };
     auto if_false = [&](const std::vector<array>& in) {
       HandleLog log;
+      OuterSlots::Run run(around, slots, log);
       ArrayLeaves output("cond", "what false_fun returned", called(false_fun, arguments.given(log, in)));
       output.order_like(*model);
       std::vector<array> out = output.arrays(dtypes_of(model_arrays));
       check_like("cond", *model, model_arrays, adopted, output, out,
           "Reshape or cast one of them: which branch is taken is known only when the result is evaluated.");
-      if (writes.find(log)) {
+      bool again = around.find(log, slots);
+      if (writes.find(log) || again) {
         throw WritesFound{};
       }
-      writes.take(log, out);
-      for (size_t i = 0; i < writes.count(); ++i) {
+      take(log, out);
+      run.done();
+      for (size_t i = 0; i < model_writes.size(); ++i) {
         const array &a = model_writes[i], &b = out[model_arrays.size() + i];
         if (!(a.shape() == b.shape()) || a.dtype() != b.dtype()) {
-          fail("cond", "in-place changes leave ", name_of_outer(writes.handle(i), {true_fun, false_fun}),
-              ", with shape ", a.shape(), " and dtype ", a.dtype(), " behind true_fun, but with shape ", b.shape(),
-              " and dtype ", b.dtype(),
+          nb::handle changed = i < writes.count() ? writes.handle(i) : slots[i - writes.count()].before;
+          fail("cond", "in-place changes leave ", name_of_outer(changed, functions), ", with shape ", a.shape(),
+              " and dtype ", a.dtype(), " behind true_fun, but with shape ", b.shape(), " and dtype ", b.dtype(),
               " behind false_fun. Cast what is written: which branch is taken is known only "
               "when the result is evaluated.");
         }
@@ -116,7 +132,11 @@ nb::object cond(nb::handle pred, nb::handle true_fun, nb::handle false_fun, nb::
     std::vector<array> results = core::cond(chosen, if_true, if_false, arguments.arrays());
     std::span<const array> all(results);
     nb::object output = model->build(all.first(model->count()));
-    writes.bind(all.subspan(model->count()));
+    all = all.subspan(model->count());
+    for (size_t i = 0; i < slots.size(); ++i) {
+      slots[i].put(nb::steal(wrap(all[writes.count() + i])));
+    }
+    writes.bind(all);
     return output;
   });
 }
@@ -139,10 +159,11 @@ nb::object tested_loop(
   };
   PendingWrites pending;
   nb::object result;
-  {
+  OuterSlots around{cond_fun, body_fun};
+  try {
     HandleLog log{HandleLog::Frameless()};
     array first = test(init);
-    LoopState state("while_loop", init, adopted, writes, body_fun);
+    LoopState state("while_loop", init, adopted, writes, {body_fun, cond_fun});
     auto body = [&](const std::vector<array>& in) {
       return state.turn(
           {in.begin(), in.end() - 1}, "what body_fun returned",
@@ -152,6 +173,9 @@ nb::object tested_loop(
     all.push_back(first);
     result = state.end(core::while_loop([](const std::vector<array>& in) { return in.back(); }, body, all));
     pending.take(log);
+  } catch (...) {
+    around.restore_all();
+    throw;
   }
   pending.apply();
   return result;
@@ -166,7 +190,7 @@ nb::object while_loop(nb::handle cond_fun, nb::handle body_fun, nb::handle init)
     if (writes.condition_writes) {
       return tested_loop(cond_fun, body_fun, init, adopted, writes);
     }
-    LoopState state("while_loop", init, adopted, writes, body_fun);
+    LoopState state("while_loop", init, adopted, writes, {body_fun, cond_fun});
     auto proceeds = [&](const std::vector<array>& in) {
       return state.condition(in, [&](nb::handle given) { return proceeds_of(cond_fun, given); });
     };
@@ -200,7 +224,7 @@ nb::object fori_loop(nb::handle lower, nb::handle upper, nb::handle body_fun, nb
   LoopWrites writes;
   return settled("fori_loop", [&](NumberDtypes& adopted) {
     writes.outer.start();
-    LoopState state("fori_loop", init, adopted, writes, body_fun);
+    LoopState state("fori_loop", init, adopted, writes, {body_fun});
     auto body = [&](const array& i, const std::vector<array>& in) {
       return state.turn(in, "what body_fun returned", [&](const nb::object& given) {
         nb::object index = nb::steal(wrap(i));
@@ -233,7 +257,7 @@ nb::object scan(nb::handle f, nb::handle init, nb::handle xs, std::optional<int6
   LoopWrites writes;
   return settled("scan", [&](NumberDtypes& adopted) {
     writes.outer.start();
-    LoopState state("scan", init, adopted, writes, f);
+    LoopState state("scan", init, adopted, writes, {f});
     std::optional<ArrayLeaves> outputs;
     auto step = [&](const std::vector<array>& carry, const std::vector<array>& x) {
       std::vector<array> ys;
@@ -272,7 +296,9 @@ Python runs, an ``if`` does as well.
 
 Both functions are called once, to be recorded, with arrays that have no values
 yet. Arrays that they use from around them are differentiated and batched like
-operands. A derivative computes the branch again.
+operands. A derivative computes the branch again. What a branch changes in
+place, of its operands or of arrays around it (``n += 1``, ``buf[i] = y``,
+``d["x"] *= 2``), changes where that branch is taken.
 
 Under :func:`vmap`, if ``pred`` differs between lanes, each branch is evaluated
 if some lane takes it. Lanes that do not take it get the operands of one that
@@ -294,7 +320,8 @@ Raises:
     TypeError: If a function is not callable or returns something that is no
         array.
     ValueError: If ``pred`` is no scalar, if the branches return different
-        containers, shapes or dtypes, or if one reads the value of an array.
+        containers, shapes or dtypes, or leave an array with different ones
+        that they change in place, or if one reads the value of an array.
 
 Example:
     >>> f = lambda x: mx.cond(x > 0, mx.sqrt, mx.negative, x)
@@ -309,7 +336,8 @@ Example:
       R"(Repeats ``state = body_fun(state)`` while ``cond_fun(state)`` is true.
 
 How often is decided when the result is evaluated. Both functions are called
-once, to be recorded, with arrays that have no values yet.
+to be recorded, with arrays that have no values yet. What they change in place
+is carried on as the state is; see :func:`fori_loop`.
 
 Works under every transform. Reverse mode keeps O(log n) states of a loop of n
 iterations and runs the body O(n log n) times (Griewank and Walther, Revolve,
@@ -332,7 +360,8 @@ Raises:
         is no array.
     ValueError: If the body returns other containers, shapes or dtypes than it
         was given, the condition is no scalar, a function reads the value of an
-        array, or there is no array in ``init``.
+        array, or there is no array in ``init`` and ``body_fun`` changes none
+        around it in place.
 
 Example:
     >>> mx.while_loop(lambda x: x < 100, lambda x: x * 2, mx.array(3))
@@ -345,7 +374,18 @@ Example:
           "init: typing.Any) -> typing.Any"),
       R"(Repeats ``state = body_fun(i, state)`` for ``lower <= i < upper``.
 
-The body is called once, to be recorded, with arrays that have no values yet.
+The body is called to be recorded, with arrays that have no values yet: once,
+or once more when it changes arrays around it in place (``n += 1``,
+``buf[i] = y``, ``self.total += x``). These are carried from turn to turn as
+the state is, and the caller's arrays hold the last values afterwards. Their
+shapes and dtypes stay. The state that a body is given may be changed in place,
+too: as in a loop of Python, its arrays are the caller's in the first turn, and
+later on where the body returns them. A variable, element or
+attribute that held an array and is bound to another one like it
+(``n = n + 1``) is carried likewise; what is put anywhere else
+(``items.append(x)``) has no value after the loop: return such arrays, or let
+:func:`scan` stack them.
+
 With Python integers as bounds this is a :func:`scan`, whose reverse mode keeps
 the state of each iteration; with arrays it is a :func:`while_loop`.
 
@@ -367,12 +407,19 @@ Raises:
     TypeError: If ``body_fun`` is not callable, a bound is no number, or the
         state holds something that is no array.
     ValueError: If a bound is no integer scalar, the body returns other
-        containers, shapes or dtypes than it was given, or it reads the value
-        of an array.
+        containers, shapes or dtypes than it was given, or changes those of an
+        array around it, or it reads the value of an array. Whatever the
+        error, no array has changed.
 
 Example:
     >>> mx.fori_loop(1, 5, lambda i, x: x * i, mx.array(1))
     array(24, dtype=int32)
+    >>> squares = mx.zeros(4)
+    >>> def body(i, x):
+    ...     squares[i] = x * x
+    ...     return x + 1
+    >>> mx.fori_loop(0, 4, body, mx.array(1.0)), squares
+    (array(5, dtype=float32), array([1, 4, 9, 16], dtype=float32))
 )");
 
   m.def("scan", &scan, nb::arg("f"), nb::arg("init").none(), nb::arg("xs") = nb::none(), nb::arg("length") = nb::none(),
@@ -391,8 +438,9 @@ As if written
         ys.append(y)
     return carry, mx.stack(ys)
 
-but ``f`` is called once, to be recorded, with arrays that have no values yet,
-and the scan is one node of the graph however long it is. Reverse mode keeps
+but ``f`` is called to be recorded, with arrays that have no values yet, and the
+scan is one node of the graph however long it is. What it changes in place is
+carried on as the carry is; see :func:`fori_loop`. Reverse mode keeps
 the carry of each iteration and computes again what ``f`` does in between.
 Random numbers that ``f`` draws without a key differ between iterations.
 

@@ -65,7 +65,7 @@ nb::object ruled(nb::handle rule, const char* name, const nb::tuple& args, const
     for (const auto& [handle, value] : pending.all()) {
       if (frame->kind() != core::Frame::Kind::differentiate && frame->id() > around &&
           value.node()->level >= frame->id()) {
-        fail(op, "the ", name, " rule changes ", name_of_outer(handle, {rule}), " of shape ", value.shape(),
+        fail(op, "the ", name, " rule changes ", name_of_outer(handle, {&rule, 1}), " of shape ", value.shape(),
             ", in place, but it ",
             frame->kind() == core::Frame::Kind::vmap ? "runs for all lanes at once" : "is recorded",
             ": it has no value to write yet. Return what you want to keep from the function.");
@@ -307,7 +307,10 @@ ordinary code on arrays, so that transforms nest to any order.
 
 ``f`` may read the values of its arguments where they have any (outside of
 ``vmap``). Derivatives with respect to arrays that ``f`` takes from around it, and
-to keyword arguments, follow from ``f`` itself.
+to keyword arguments, follow from ``f`` itself, as do those of arrays around it
+that it changes in place. A rule may change arrays around it where it runs with
+the program, but not where it is only recorded: transposed, for the lanes of a
+``vmap``, or as part of a loop's derivative. There that is a ``ValueError``.
 
 Args:
     f (callable): Takes and returns arrays, or trees of arrays and other things.

@@ -108,7 +108,7 @@ core::ExportableFunction exportable(nb::handle fun, EvaluationHold& hold) {
     for (const auto& [handle, value] : pending.all()) {
       if (value.node()->level >= log.frame()) {
         fail("export_function", "the function writes what it computes from its arguments into ",
-            name_of_outer(handle, {fun}), " of shape ", value.shape(),
+            name_of_outer(handle, {&fun, 1}), " of shape ", value.shape(),
             ". A file has no such array: return the value, and write it where the function is called.");
       }
     }

@@ -108,7 +108,8 @@ class Vmap final : public Transformation {
  private:
   void check_shared(nb::handle handle, const array& written) const {
     if (core::replay(*core::Frame::open().back(), {&written, 1}).axes[0]) {
-      fail("vmap", "the function writes values that differ between lanes into ", name_of_outer(handle, {fun()}),
+      nb::handle function = fun();
+      fail("vmap", "the function writes values that differ between lanes into ", name_of_outer(handle, {&function, 1}),
           " of shape ", read(handle).shape(),
           ": it has no place for each lane. Return the values, or pass the array as "
           "an argument that is mapped.");
@@ -353,6 +354,10 @@ void bind_vmap(nb::module_& m) {
               "-> collections.abc.Callable[_P, _R]"),
       R"(A function over a batch, from a function of one of its lanes.
 
+``fun`` runs once for all lanes. An array around it that it changes in place has
+no lanes: it may be given values that all lanes share, and keeps them; other
+ones are refused, and then nothing has changed.
+
 Args:
     fun (callable): Takes arrays, or trees of arrays, without the batch axis.
         A tree is a nesting of lists, tuples, dictionaries, NamedTuples,
@@ -395,7 +400,8 @@ Raises:
     ValueError: If ``randomness`` is something else.
     ValueError: From the returned function, if nothing is mapped, mapped axes
         differ in length, ``in_axes`` or ``out_axes`` has other containers than
-        what it describes, or an output with ``None`` differs between lanes.
+        what it describes, an output with ``None`` differs between lanes, or
+        so do values written into an array around ``fun``.
     AxisError: If an array has no such axis.
 
 Example:

@@ -36,13 +36,22 @@ NumberDtypes dtypes_of(const std::vector<array>& arrays) {
   return dtypes;
 }
 
-LoopState::LoopState(const char* op, nb::handle init, NumberDtypes& adopted, LoopWrites& writes, nb::handle body)
-    : op_(op), leaves_(op, "init", init), adopted_(adopted), writes_(writes), body_(body) {
+LoopState::LoopState(const char* op, nb::handle init, NumberDtypes& adopted, LoopWrites& writes,
+    std::initializer_list<nb::handle> functions)
+    : op_(op),
+      leaves_(op, "init", init),
+      adopted_(adopted),
+      writes_(writes),
+      functions_(functions),
+      around_(functions) {
   adopted_.resize(leaves_.count());
   arrays_ = leaves_.arrays(adopted_);
   states_ = arrays_.size();
   for (array& a : writes_.outer.values()) {
     arrays_.push_back(std::move(a));
+  }
+  for (const OuterSlot& slot : writes_.slots) {
+    arrays_.push_back(read(slot.before));
   }
   for (size_t leaf : writes_.first_turn) {
     arrays_.push_back(arrays_[leaf]);
@@ -60,13 +69,18 @@ Leaves LoopState::handles(const std::vector<array>& in) const {
   return handles;
 }
 
-std::span<const array> LoopState::carried(const std::vector<array>& in) const {
-  return std::span(in).subspan(states_, writes_.outer.count());
+void LoopState::give(HandleLog& log, const std::vector<array>& in) const {
+  size_t handles = writes_.outer.count();
+  writes_.outer.give(log, std::span(in).subspan(states_, handles));
+  for (size_t i = 0; i < writes_.slots.size(); ++i) {
+    writes_.slots[i].put(nb::steal(wrap(in[states_ + handles + i])));
+  }
 }
 
 std::vector<array> LoopState::turn(const std::vector<array>& in, const char* name, const Body& body, const Test& test) {
   HandleLog log([](const array& a) { return a; });
-  writes_.outer.give(log, carried(in));
+  OuterSlots::Run run(around_, writes_.slots, log);
+  give(log, in);
   Leaves given = handles(in);
   nb::object returned = body(leaves_.build(given));
   std::optional<array> proceeds = test ? std::optional(test(returned)) : std::nullopt;
@@ -77,10 +91,15 @@ std::vector<array> LoopState::turn(const std::vector<array>& in, const char* nam
   check_like(op_, leaves_, state, adopted_, after, next,
       "Reshape or cast one of them: every iteration takes and returns the same.");
   bool again = look_at_arguments(log, in, given, after);
+  again = around_.find(log, writes_.slots) || again;
   if (writes_.outer.find(log) || again) {
     throw WritesFound{};
   }
   writes_.outer.take(log, next);
+  for (const OuterSlot& slot : writes_.slots) {
+    nb::object now = slot.now();
+    next.push_back(read(is_array(now) ? now : slot.before));
+  }
   check_outer(next);
   size_t kept = next.size();
   for (size_t i = 0; i < writes_.first_turn.size(); ++i) {
@@ -99,12 +118,14 @@ std::vector<array> LoopState::turn(const std::vector<array>& in, const char* nam
   if (proceeds) {
     next.push_back(*proceeds);
   }
+  run.done();
   return next;
 }
 
 array LoopState::condition(const std::vector<array>& in, const Test& test) {
   HandleLog log([](const array& a) { return a; });
-  writes_.outer.give(log, carried(in));
+  OuterSlots::Run run(around_, writes_.slots, log);
+  give(log, in);
   Leaves given = handles(in);
   array proceeds = test(leaves_.build(given));
   auto changed = [&](const HandleLog::Entry& entry) { return entry.current.id() != entry.hidden.id(); };
@@ -112,10 +133,12 @@ array LoopState::condition(const std::vector<array>& in, const Test& test) {
   for (size_t i = 0; i < states_; ++i) {
     writes = writes || read(given[i]).id() != in[i].id();
   }
+  writes = around_.find(log, writes_.slots) || writes;
   if (writes) {
     writes_.condition_writes = true;
     throw WritesFound{};
   }
+  run.done();
   return proceeds;
 }
 
@@ -161,12 +184,14 @@ bool LoopState::look_at_arguments(
 }
 
 void LoopState::check_outer(const std::vector<array>& next) const {
-  for (size_t i = states_; i < states_ + writes_.outer.count(); ++i) {
-    const array &a = arrays_[i], &b = next[i];
+  size_t handles = writes_.outer.count();
+  for (size_t i = 0; i < handles + writes_.slots.size(); ++i) {
+    const array &a = arrays_[states_ + i], &b = next[states_ + i];
     if (!(a.shape() == b.shape()) || a.dtype() != b.dtype()) {
-      fail(op_, "the body changes ", name_of_outer(writes_.outer.handle(i - states_), {body_}),
-          ", in place from shape ", a.shape(), " and dtype ", a.dtype(), " to shape ", b.shape(), " and dtype ",
-          b.dtype(), ". Cast what is written: every iteration takes and leaves the same.");
+      nb::handle changed = i < handles ? writes_.outer.handle(i) : writes_.slots[i - handles].before;
+      fail(op_, "the body changes ", name_of_outer(changed, functions_), ", in place from shape ", a.shape(),
+          " and dtype ", a.dtype(), " to shape ", b.shape(), " and dtype ", b.dtype(),
+          ". Cast what is written: every iteration takes and leaves the same.");
     }
   }
 }
@@ -176,11 +201,14 @@ nb::object LoopState::end(std::span<const array> out) {
   for (size_t leaf : returned_) {
     rebind(leaves_.leaf(leaf).ptr(), out[leaf]);
   }
-  size_t count = writes_.outer.count();
-  for (size_t i = 0; i < writes_.first_turn.size(); ++i) {
-    rebind(leaves_.leaf(writes_.first_turn[i]).ptr(), out[states_ + count + i]);
+  size_t next = states_ + writes_.outer.count();
+  for (const OuterSlot& slot : writes_.slots) {
+    slot.put(nb::steal(wrap(out[next++])));
   }
-  writes_.outer.bind(out.subspan(states_, count));
+  for (size_t leaf : writes_.first_turn) {
+    rebind(leaves_.leaf(leaf).ptr(), out[next++]);
+  }
+  writes_.outer.bind(out.subspan(states_, writes_.outer.count()));
   return state;
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "python/src/array_leaves.h"
+#include "python/src/outer_slots.h"
 #include "python/src/outer_writes.h"
 
 namespace mlx::python {
@@ -18,6 +19,7 @@ NumberDtypes dtypes_of(const std::vector<array>& arrays);
 // What becomes known of a loop's functions while they are recorded, so that they may have to be recorded again.
 struct LoopWrites {
   OuterWrites outer;
+  std::vector<OuterSlot> slots;   // around the loop, where they put other arrays
   std::vector<size_t> first_turn; // leaves of the state that the body changes in place and does not return
   bool condition_writes = false;
 };
@@ -27,8 +29,8 @@ struct LoopWrites {
 // it keeps what the first turn made of it.
 class LoopState {
  public:
-  // body and body_name are for errors.
-  LoopState(const char* op, nb::handle init, NumberDtypes& adopted, LoopWrites& writes, nb::handle body);
+  LoopState(const char* op, nb::handle init, NumberDtypes& adopted, LoopWrites& writes,
+      std::initializer_list<nb::handle> functions);
 
   // All that is carried, in the beginning.
   const std::vector<array>& arrays() const { return arrays_; }
@@ -44,7 +46,8 @@ class LoopState {
 
  private:
   Leaves handles(const std::vector<array>& in) const;
-  std::span<const array> carried(const std::vector<array>& in) const;
+  // Lets handles and slots around hold what is carried.
+  void give(HandleLog& log, const std::vector<array>& in) const;
   // Whether there is something to record again for.
   bool look_at_arguments(
       const HandleLog& log, const std::vector<array>& in, const Leaves& given, const ArrayLeaves& after);
@@ -54,8 +57,10 @@ class LoopState {
   ArrayLeaves leaves_;
   NumberDtypes& adopted_;
   LoopWrites& writes_;
-  nb::handle body_;
-  std::vector<array> arrays_; // state, handles around, leaves changed by the first turn, whether that is to come
+  std::vector<nb::handle> functions_;
+  OuterSlots around_;
+  std::vector<array>
+      arrays_; // state, handles around, slots around, leaves changed by the first turn, whether that is to come
   size_t states_;
   std::vector<size_t> returned_; // leaves that are changed in place and returned in their place
 };

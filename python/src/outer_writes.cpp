@@ -211,7 +211,7 @@ class NameSearch {
 
 } // namespace
 
-std::string name_of_outer(nb::handle handle, std::initializer_list<nb::handle> functions) {
+std::string name_of_outer(nb::handle handle, std::span<const nb::handle> functions) {
   for (nb::handle function : functions) {
     std::string name;
     try {

@@ -5,7 +5,6 @@
 
 #include <nanobind/nanobind.h>
 
-#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
@@ -81,6 +80,6 @@ class PendingWrites {
 };
 
 // "`n`, an array from around it", by what the functions call it: a variable, or an element or attribute of one.
-std::string name_of_outer(nb::handle handle, std::initializer_list<nb::handle> functions);
+std::string name_of_outer(nb::handle handle, std::span<const nb::handle> functions);
 
 } // namespace mlx::python

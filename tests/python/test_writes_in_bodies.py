@@ -319,6 +319,96 @@ def test_checkpoint_and_custom_functions_differentiate_what_they_write():
             assert g(mx.array(3.0)).item() == 8 and buf.tolist() == [9, 0]
 
 
+class Model:
+    total = 0.0
+
+    def __init__(self):
+        self.total = mx.array(0.0)
+        self.items = [mx.array(1.0), mx.array(2.0)]
+
+    def step(self, i, c):
+        self.total = self.total + c
+        self.items[1] = self.items[1] * 2
+        return c + i
+
+
+GLOBAL = mx.array(1)
+
+
+def test_names_that_a_body_binds_to_other_arrays():
+    """A variable, element or attribute that held an array like it is carried as well; handles of the old one stay."""
+    global GLOBAL
+    n, d, model = mx.array(0), {"x": mx.zeros(2)}, Model()
+    old = n
+
+    def body(i, c):
+        nonlocal n
+        global GLOBAL
+        n = n + 1
+        d["x"] = d["x"] + c
+        GLOBAL = GLOBAL * 2
+        return model.step(i, c)
+
+    for op in (lambda: mx.fori_loop(0, 3, body, mx.array(1.0)), lambda: mx.scan(lambda c, x: (body(x, c), x), mx.array(1.0), mx.arange(3))):
+        op()
+        assert n.item() == 3 and GLOBAL.item() == 8 and d["x"].tolist() == [1 + 1 + 2] * 2
+        assert model.total.item() == 4 and [a.item() for a in model.items] == [1, 16] and old.item() == 0
+        n, GLOBAL, d["x"], model = old, mx.array(1), mx.zeros(2), Model()
+
+    def counted(c):
+        nonlocal n
+        n = n + 1
+        return c
+
+    mx.while_loop(lambda c: n < 4, counted, mx.array(0.0))
+    assert n.item() == 4
+    for taken in (True, False):
+        n = mx.array(0)
+        mx.cond(mx.array(taken), counted, lambda c: c, mx.array(0.0))
+        mx.cond(mx.array(not taken), lambda c: c, counted, mx.array(0.0))
+        assert n.item() == 2 * taken
+    n = mx.array(0)
+
+    def condition(c):
+        nonlocal n
+        n = n + 1
+        return n < 5
+
+    mx.while_loop(condition, lambda c: c, mx.array(0.0))
+    assert n.item() == 5
+
+    def loss(x):
+        y = x * 1
+
+        def inner(i, c):
+            nonlocal y
+            y = y * c
+            return c
+
+        mx.fori_loop(0, 2, lambda i, c: mx.fori_loop(0, 2, inner, c), x)
+        return y
+
+    assert mx.grad(loss)(mx.array(2.0)).item() == 5 * 2**4
+    assert mx.vmap(loss)(mx.array([2.0, 1.0])).tolist() == [32, 1]
+    assert mx.compile(mx.grad(loss))(mx.array(2.0)).item() == 80
+
+
+@pytest.mark.parametrize("op", [op for op in OPS if op.split()[0] in ("fori_loop", "scan", "while_loop", "cond", "cond,", "condition")])
+def test_errors_leave_names_as_they_were(op):
+    n, d, model = mx.array(0), {"x": mx.array(1.0)}, Model()
+
+    def f(c):
+        nonlocal n
+        n = n + c.astype(mx.int32)
+        d["x"] = d["x"] * c
+        model.step(1, c)
+        raise KeyError("stop")
+
+    with pytest.raises(KeyError):
+        OPS[op](f, mx.array(2.0))
+    assert n.item() == 0 and d["x"].item() == 1 and model.total.item() == 0 and model.items[1].item() == 2
+
+
 def test_values_of_what_changes_cannot_be_read():
     n = mx.array(1)
 
