@@ -92,7 +92,9 @@ nb::object cond(nb::handle pred, nb::handle true_fun, nb::handle false_fun, nb::
     auto if_true = [&](const std::vector<array>& in) {
       HandleLog log;
       OuterSlots::Run run(around, slots, log);
-      model.emplace("cond", "what true_fun returned", called(true_fun, arguments.given(log, in)));
+      nb::object returned = called(true_fun, arguments.given(log, in));
+      writes.ran(log);
+      model.emplace("cond", "what true_fun returned", returned);
       adopted.resize(model->count());
       model_arrays = model->arrays(adopted);
       around.find(log, slots);
@@ -106,7 +108,9 @@ nb::object cond(nb::handle pred, nb::handle true_fun, nb::handle false_fun, nb::
     auto if_false = [&](const std::vector<array>& in) {
       HandleLog log;
       OuterSlots::Run run(around, slots, log);
-      ArrayLeaves output("cond", "what false_fun returned", called(false_fun, arguments.given(log, in)));
+      nb::object returned = called(false_fun, arguments.given(log, in));
+      writes.ran(log);
+      ArrayLeaves output("cond", "what false_fun returned", returned);
       output.order_like(*model);
       std::vector<array> out = output.arrays(dtypes_of(model_arrays));
       check_like("cond", *model, model_arrays, adopted, output, out,

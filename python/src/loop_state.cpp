@@ -84,6 +84,7 @@ std::vector<array> LoopState::turn(const std::vector<array>& in, const char* nam
   Leaves given = handles(in);
   nb::object returned = body(leaves_.build(given));
   std::optional<array> proceeds = test ? std::optional(test(returned)) : std::nullopt;
+  writes_.outer.ran(log);
   ArrayLeaves after(op_, name, returned);
   after.order_like(leaves_);
   std::vector<array> state(arrays_.begin(), arrays_.begin() + static_cast<ptrdiff_t>(states_));
@@ -128,6 +129,7 @@ array LoopState::condition(const std::vector<array>& in, const Test& test) {
   give(log, in);
   Leaves given = handles(in);
   array proceeds = test(leaves_.build(given));
+  writes_.outer.ran(log);
   auto changed = [&](const HandleLog::Entry& entry) { return entry.current.id() != entry.hidden.id(); };
   bool writes = std::any_of(log.entries().begin(), log.entries().end(), changed);
   for (size_t i = 0; i < states_; ++i) {

@@ -74,8 +74,11 @@ void OuterWrites::bind(std::span<const array> arrays) {
     }
   }
   bound_ = true;
-  if (around_ && open_handle_log) { // others will stand for those that the function around this one has made
-    forget_made(*known_, *open_handle_log);
+}
+
+void OuterWrites::ran(HandleLog& log) {
+  for (const std::unique_ptr<Known>& inside : known_->inside) {
+    forget_made(*inside, log);
   }
 }
 

@@ -38,6 +38,9 @@ class OuterWrites {
   std::vector<core::array> values() const;
   // Lets them hold these while a function runs.
   void give(HandleLog& log, std::span<const core::array> arrays) const;
+  // Afterwards, when no other log is open inside of this one: when the function runs again, it will have made others in
+  // the place of the handles that it made.
+  void ran(HandleLog& log);
   // Adds those that it has changed. Whether there were any that were not known.
   bool find(HandleLog& log);
   // Appends what they hold in the end.

@@ -78,7 +78,8 @@ def value(rng, depth=1):
     return rng.choice([lambda *at: mx.sin(a(*at)), lambda *at: mx.tanh(a(*at) * b(*at)), lambda *at: mx.tanh(a(*at) + 0.5 * b(*at))])
 
 
-def write(rng):
+def write(rng, binds):
+    """A change in place; with `binds`, perhaps another array by the same name."""
     e, j = value(rng), rng.randrange(3)
 
     def number(o, c, i):
@@ -112,12 +113,22 @@ def write(rng):
     def masked(o, c, i):
         o.alike[o.alike > 0.4] = 0.25
 
-    return rng.choice([number, scalar, element, at_index, part, key, item, shared, whole, masked])
+    def name(o, c, i):
+        o.s = mx.tanh(o.s + e(o, c, i))
+
+    def other_key(o, c, i):
+        o.d["x"] = o.d["x"] * 0.5 + e(o, c, i)
+
+    def other_item(o, c, i):
+        o.d["l"][j % 2] = e(o, c, i) + 0.5
+
+    others = [name, other_key, other_item] if binds else []
+    return rng.choice([*others, number, scalar, element, at_index, part, key, item, shared, whole, masked])
 
 
-def block(rng, depth):
+def block(rng, depth, binds=True):
     """A function (run, store, c, i) -> c of a few statements."""
-    statements = [statement(rng, depth) for _ in range(rng.randrange(1, 4))]
+    statements = [statement(rng, depth, binds) for _ in range(rng.randrange(1, 4))]
 
     def run(by, o, c, i):
         for s in statements:
@@ -127,15 +138,15 @@ def block(rng, depth):
     return run
 
 
-def statement(rng, depth):
+def statement(rng, depth, binds):
     kind = rng.randrange(8 if depth else 3)
     if kind < 2:
-        change = write(rng)
+        change = write(rng, binds)
         return lambda by, o, c, i: (change(o, c, i), c)[1]
     if kind == 2:
         e = value(rng)
         return lambda by, o, c, i: mx.tanh(c * 0.5 + e(o, c, i))
-    inner, n = block(rng, depth - 1), rng.randrange(4)
+    inner, n = block(rng, depth - 1, binds), rng.randrange(4)
     if kind == 3:
         return lambda by, o, c, i: by.fori(n, lambda j, c: inner(by, o, c, j), c)
     if kind == 4:  # a state that the body changes in place
@@ -161,7 +172,7 @@ def statement(rng, depth):
 
         return loop
     if kind == 6:
-        pred, other = value(rng), block(rng, depth - 1)
+        pred, other = value(rng), block(rng, depth - 1, binds)
         return lambda by, o, c, i: by.cond(
             pred(o, c, i) > 0.2, lambda c: inner(by, o, c, i), lambda c: other(by, o, c, i), c)
     if rng.random() < 0.5:
@@ -236,7 +247,7 @@ def test_programs_under_transforms(request):
 
 def test_compiled_programs_change_what_is_around_them(request):
     for seed in seeds(request, 25, 800):
-        body = block(random.Random(seed), 3)
+        body = block(random.Random(seed), 3, binds=False)
         stores = Store(mx.array(0.6)), Store(mx.array(0.6))
         f = mx.compile(lambda x: body(Recorded, stores[1], x, mx.array(2)))
         for x in (0.5, -0.2, 0.9):
