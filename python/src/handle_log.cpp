@@ -52,8 +52,7 @@ HandleLog::Entry& HandleLog::entry(PyObject* handle) {
 }
 
 void HandleLog::give(PyObject* handle, const array& placeholder) {
-  array first = outer_ ? outer_->read(handle) : held(handle);
-  entries_.push_back({Py_NewRef(handle), first, placeholder, placeholder, true});
+  entries_.push_back({Py_NewRef(handle), held(handle), placeholder, placeholder, true});
   by_handle_[handle] = &entries_.back();
 }
 

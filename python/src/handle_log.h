@@ -5,13 +5,13 @@
 #include <Python.h>
 
 #include <cstdint>
-#include <deque>
 #include <functional>
+#include <list>
 #include <unordered_map>
 #include <unordered_set>
-#include <vector>
 
 #include "mlx_core/array.h"
+#include "mlx_core/small_vector.h"
 
 namespace mlx::python {
 
@@ -38,7 +38,7 @@ class HandleLog {
   HandleLog& operator=(const HandleLog&) = delete;
 
   // In the order of first readings; without handles made in the meantime.
-  const std::deque<Entry>& entries() const { return entries_; }
+  const std::list<Entry>& entries() const { return entries_; }
   void close();
 
   const core::array& read(PyObject* handle);
@@ -57,10 +57,10 @@ class HandleLog {
   bool is_made(PyObject* handle);
 
   Hide hide_;
-  std::deque<Entry> entries_; // references to entries stay valid
+  std::list<Entry> entries_; // references to entries stay valid
   std::unordered_map<PyObject*, Entry*> by_handle_;
   std::unordered_set<PyObject*> made_; // maybe gone again: an address that is used again is of this recording, too
-  std::vector<PyObject*> made_lately_; // not yet in made_: most are never looked up
+  core::SmallVector<PyObject*, 16> made_lately_; // not yet in made_: most are never looked up
   HandleLog* outer_;
   uint64_t frame_;
   uint64_t own_frame_; // of the recording; higher than all if it has none
