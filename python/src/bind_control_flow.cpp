@@ -384,11 +384,10 @@ or once more when it changes arrays around it in place (``n += 1``,
 the state is, and the caller's arrays hold the last values afterwards. Their
 shapes and dtypes stay. The state that a body is given may be changed in place,
 too: as in a loop of Python, its arrays are the caller's in the first turn, and
-later on where the body returns them. A variable, element or
-attribute that held an array and is bound to another one like it
-(``n = n + 1``) is carried likewise; what is put anywhere else
-(``items.append(x)``) has no value after the loop: return such arrays, or let
-:func:`scan` stack them.
+later on where the body returns them. A variable, element or attribute that held
+an array and is bound to another one like it (``n = n + 1``) is carried
+likewise; what is put anywhere else (``items.append(x)``) has no value after the
+loop: return such arrays, or let :func:`scan` stack them.
 
 With Python integers as bounds this is a :func:`scan`, whose reverse mode keeps
 the state of each iteration; with arrays it is a :func:`while_loop`.

@@ -499,3 +499,99 @@ def test_handles_of_values_to_come():
         m += sum(p)
         p[1] = m
     assert n.item() == m and pending.tolist() == p
+
+
+def test_compiled_functions_in_bodies():
+    n, buf = mx.array(0), mx.zeros(3)
+
+    @mx.compile
+    def count(c):
+        nonlocal n
+        n += 1
+        return c
+
+    x = mx.ones(2)
+    mx.fori_loop(0, 3, lambda i, c: count(c), x)
+    mx.vmap(count)(x)
+    mx.checkpoint(count)(x)
+    mx.grad(lambda x: count(x).sum())(x)
+    mx.cond(mx.array(False), count, lambda c: c, x)
+    assert n.item() == 6
+    mx.fori_loop(0, 2, lambda i, c: mx.compile(lambda c: mx.fori_loop(0, 2, lambda j, c: count(c), c))(c), x)
+    assert n.item() == 10
+
+    def fill(i, c):
+        buf[i] = c.sum()
+        return c * 2
+
+    f = mx.compile(lambda x: mx.fori_loop(0, 3, fill, x), shapeless=True)
+    for k in (2, 3):
+        f(mx.ones(k))
+        assert buf.tolist() == [k, 2 * k, 4 * k]
+
+
+def test_second_derivatives():
+    def loss(x):
+        b = x * mx.ones(3)
+
+        def body(i, c):
+            b[i] *= c
+            return c * x
+
+        mx.fori_loop(0, 3, body, x)
+        return b.sum()  # x**2 + x**3 + x**4
+
+    assert mx.grad(mx.grad(loss))(mx.array(2.0)).item() == 62
+
+    def times(x):
+        b = x * mx.ones(2)
+
+        def body(i):
+            nonlocal b
+            b *= x
+            return i + 1
+
+        mx.while_loop(lambda i: i < 3, body, mx.array(0))
+        return b.sum()  # 2 * x**4
+
+    assert mx.grad(times)(mx.array(2.0)).item() == 64 and mx.grad(mx.grad(times))(mx.array(1.0)).item() == 24
+
+
+def test_lanes_that_end_keep_what_they_wrote():
+    def f(x):
+        b = mx.zeros(1)
+
+        def body(s):
+            nonlocal b
+            b += s
+            return s + 1
+
+        mx.while_loop(lambda s: s < x, body, mx.array(0.0))
+        return b[0]
+
+    assert mx.vmap(f)(mx.array([1.0, 3.0, 5.0])).tolist() == [0, 3, 10]
+
+
+def test_exported_functions():
+    def own(x):
+        b = mx.zeros(3)
+
+        def body(i, c):
+            b[i] = c.sum()
+            return c * 2
+
+        mx.fori_loop(0, 3, body, x)
+        return b
+
+    pieces = []
+    mx.export_function(pieces.append, own, mx.ones(2))
+    assert pieces
+    b = mx.zeros(2)
+
+    def outer(x):
+        b[0] = x.sum()
+        return x
+
+    with pytest.raises(ValueError, match=r"\[export_function\] the function writes what it computes from its arguments into `b`"):
+        mx.export_function(pieces.append, outer, mx.ones(2))
+    assert b.tolist() == [0, 0]
