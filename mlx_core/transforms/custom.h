@@ -53,6 +53,8 @@ struct CustomRules {
   // What the rules refer to without owning it: all of them; and each.
   mutable std::shared_ptr<const RuleObjects> objects, jvp_objects, vjp_objects, vmap_objects;
   std::vector<std::shared_ptr<const CustomRules>> parts;
+  // Somebody uses them again after a recording that has found them: a linear map.
+  mutable bool used_again = false;
 
   // Whether all rules of derivatives are.
   bool recorded() const { return (!jvp || jvp_recorded) && (!vjp || vjp_recorded); }

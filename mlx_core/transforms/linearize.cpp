@@ -11,7 +11,8 @@ namespace {
 
 // The push-forward of fun at the primals. Its parameters are the tangents; everything computed from the primals is
 // captured.
-Traced linear_map(const VectorFunction& fun, const std::vector<array>& primals, std::vector<array>& outputs) {
+Traced linear_map(const VectorFunction& fun, const std::vector<array>& primals, std::vector<array>& outputs,
+    std::vector<std::shared_ptr<const CustomRules>>& rules) {
   Frame frame(Frame::Kind::trace);
   Tangents tangents;
   for (const array& primal : primals) {
@@ -24,11 +25,14 @@ Traced linear_map(const VectorFunction& fun, const std::vector<array>& primals, 
   for (size_t i = 0; i < outputs.size(); ++i) {
     results.push_back(pushed[i] ? *pushed[i] : zero_tangent(outputs[i], primals));
   }
-  return record_program(frame, results);
+  Traced traced = record_program(frame, results);
+  rules = rules_in(*traced.program);
+  return traced;
 }
 
 // The transpose. Its parameters are the cotangents of the outputs.
-Traced transposed_map(const VectorFunction& fun, const std::vector<array>& primals, std::vector<array>& outputs) {
+Traced transposed_map(const VectorFunction& fun, const std::vector<array>& primals, std::vector<array>& outputs,
+    std::vector<std::shared_ptr<const CustomRules>>& rules) {
   Frame frame(Frame::Kind::trace);
   Recording recording(fun, primals, true);
   outputs = recording.outputs();
@@ -42,7 +46,9 @@ Traced transposed_map(const VectorFunction& fun, const std::vector<array>& prima
   for (size_t i = 0; i < primals.size(); ++i) {
     results.push_back(pulled[i] ? *pulled[i] : zeros_like(primals[i]));
   }
-  return record_program(frame, results);
+  Traced traced = record_program(frame, results);
+  rules = rules_in(*traced.program);
+  return traced;
 }
 
 // The outermost transform that is open on this thread; 0 when there is none.
@@ -51,7 +57,11 @@ uint64_t outermost_frame() { return Frame::open().empty() ? 0 : Frame::open().fr
 // The rules that a map needs, kept at each use of it.
 class MapRules {
  public:
-  explicit MapRules(std::vector<std::shared_ptr<const CustomRules>> rules) : rules_(std::move(rules)) {}
+  explicit MapRules(std::vector<std::shared_ptr<const CustomRules>> rules) : rules_(std::move(rules)) {
+    for (const std::shared_ptr<const CustomRules>& each : rules_) {
+      each->used_again = true;
+    }
+  }
   void keep() const {
     if (made_in_ == 0 || made_in_ != outermost_frame()) { // there, nodes keep them, and they may refer to lanes
       keep_rules(rules_);
@@ -67,8 +77,9 @@ class MapRules {
 
 std::pair<std::vector<array>, LinearFunction> pullback(const VectorFunction& fun, const std::vector<array>& primals) {
   std::vector<array> outputs;
-  Traced traced = transposed_map(fun, primals, outputs);
-  LinearFunction map = [traced, rules = MapRules(rules_in(*traced.program)), count = outputs.size()](
+  std::vector<std::shared_ptr<const CustomRules>> rules;
+  Traced traced = transposed_map(fun, primals, outputs, rules);
+  LinearFunction map = [traced, rules = MapRules(std::move(rules)), count = outputs.size()](
                            const Tangents& cotangents) {
     rules.keep();
     if (cotangents.size() != count) {
@@ -90,8 +101,9 @@ std::pair<std::vector<array>, LinearFunction> pullback(const VectorFunction& fun
 
 std::pair<std::vector<array>, LinearFunction> linearize(const VectorFunction& fun, const std::vector<array>& primals) {
   std::vector<array> outputs;
-  Traced traced = linear_map(fun, primals, outputs);
-  LinearFunction map = [traced, rules = MapRules(rules_in(*traced.program)), count = primals.size()](
+  std::vector<std::shared_ptr<const CustomRules>> rules;
+  Traced traced = linear_map(fun, primals, outputs, rules);
+  LinearFunction map = [traced, rules = MapRules(std::move(rules)), count = primals.size()](
                            const Tangents& tangents) {
     rules.keep();
     if (tangents.size() != count) {

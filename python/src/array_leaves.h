@@ -22,10 +22,12 @@ class ArrayLeaves {
   size_t count() const { return leaves_.size(); }
   bool is_number(size_t leaf) const { return !is_array(leaves_[leaf]); }
   std::string name(size_t leaf) const { return name_ + tree_.path(leaf); }
+  nb::handle leaf(size_t i) const { return leaves_[i]; }
   // The leaves; numbers with these dtypes. Throws TypeError, naming the place, when something turns into no array.
   std::vector<array> arrays(const NumberDtypes& dtypes = {}) const;
   // The tree around other arrays, as many as there are leaves.
   nb::object build(std::span<const array> arrays) const;
+  nb::object build(std::span<const nb::object> handles) const { return tree_.build(handles); }
   // Puts the leaves into the order that `model` has them in. Throws ValueError when the containers differ.
   void order_like(const ArrayLeaves& model);
 

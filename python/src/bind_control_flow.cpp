@@ -1,11 +1,12 @@
 // cond, while_loop, fori_loop and scan: Python functions recorded once, over trees of arrays.
 #include "mlx_core/control_flow.h"
 
+#include <algorithm>
+
 #include "mlx_core/error.h"
-#include "python/src/array_leaves.h"
+#include "mlx_core/ops.h"
 #include "python/src/bind_transforms.h"
-#include "python/src/descent.h"
-#include "python/src/traced_call.h"
+#include "python/src/loop_state.h"
 
 namespace mlx::python {
 
@@ -13,117 +14,204 @@ namespace {
 
 using core::fail;
 
-nb::object called(nb::handle fun, const nb::object& args) {
-  Descent guard(" in a transformed function");
-  nb::object result = nb::steal(PyObject_CallObject(fun.ptr(), args.ptr()));
-  if (!result.is_valid()) {
-    throw nb::python_error();
-  }
-  return result;
-}
-
 void check_callable(const char* op, const char* name, nb::handle fun) {
   if (!PyCallable_Check(fun.ptr())) {
     fail<core::TypeError>(op, name, " is a ", class_name(fun), "; it should be a callable.");
   }
 }
 
-array scalar_of(const char* op, const char* name, nb::handle value) {
-  if (std::optional<array> a = try_to_array(value.ptr(), {})) {
-    return *a;
-  }
-  fail<core::TypeError>(op, name, " is a ", class_name(value), "; it should be a scalar array or a number.");
-}
-
-NumberDtypes dtypes_of(const std::vector<array>& arrays) {
-  NumberDtypes dtypes;
-  for (const array& a : arrays) {
-    dtypes.push_back(a.dtype());
-  }
-  return dtypes;
-}
-
-// Calls attempt(dtypes of the numbers in a tree) until these are settled: a number written for an array of some other
-// dtype adopts that.
+// Calls attempt(dtypes of the numbers in a tree) until these are settled, and what the functions change of the arrays
+// around them: a number written for an array of some other dtype adopts that.
 template <typename Attempt>
-nb::object with_adopted_dtypes(Attempt&& attempt) {
+nb::object settled(const char* op, Attempt&& attempt) {
+  constexpr int most_attempts = 64; // each finds something that no earlier one has found
   NumberDtypes adopted;
-  for (;;) {
+  for (int i = 0; i < most_attempts; ++i) {
     try {
       return attempt(adopted);
     } catch (const NumberAdopts& number) {
       adopted[number.leaf] = number.dtype;
+    } catch (const WritesFound&) { // it is known now
     }
   }
+  fail(op,
+      "the function changes other arrays in place each time that it is called. It is called to be recorded: what "
+      "it does must not depend on how often.");
 }
 
-// What a loop carries from one iteration to the next.
-class State {
+// The operands of a cond: its functions are given the caller's own handles, which hold placeholders meanwhile.
+class Operands {
  public:
-  State(const char* op, nb::handle init, NumberDtypes& adopted)
-      : op_(op), leaves_(op, "init", init), adopted_(adopted) {
-    adopted_.resize(leaves_.count());
-    arrays_ = leaves_.arrays(adopted_);
+  explicit Operands(nb::handle operands) : tree_(operands, leaves_) {
+    for (const nb::object& leaf : leaves_) {
+      if (is_array(leaf) && std::none_of(handles_.begin(), handles_.end(), [&](nb::handle h) { return h.is(leaf); })) {
+        handles_.push_back(leaf);
+      }
+    }
   }
-  const std::vector<array>& arrays() const { return arrays_; }
-  nb::object build(std::span<const array> arrays) const { return leaves_.build(arrays); }
-  // The arrays of a state that a function returned.
-  std::vector<array> next(const char* name, nb::handle returned) const {
-    ArrayLeaves after(op_, name, returned);
-    after.order_like(leaves_);
-    std::vector<array> arrays = after.arrays(dtypes_of(arrays_));
-    check_like(op_, leaves_, arrays_, adopted_, after, arrays,
-        "Reshape or cast one of them: every iteration takes and returns the same.");
+  std::vector<array> arrays() const {
+    std::vector<array> arrays;
+    for (nb::handle handle : handles_) {
+      arrays.push_back(read(handle));
+    }
     return arrays;
+  }
+  nb::object given(HandleLog& log, const std::vector<array>& in) const {
+    for (size_t i = 0; i < handles_.size(); ++i) {
+      log.give(handles_[i].ptr(), in[i]);
+    }
+    return tree_.build(leaves_);
   }
 
  private:
-  const char* op_;
-  ArrayLeaves leaves_;
-  NumberDtypes& adopted_;
-  std::vector<array> arrays_;
+  Leaves leaves_;
+  Tree tree_;
+  std::vector<nb::handle> handles_;
 };
 
 nb::object cond(nb::handle pred, nb::handle true_fun, nb::handle false_fun, nb::args operands) {
   check_callable("cond", "true_fun", true_fun);
   check_callable("cond", "false_fun", false_fun);
   array chosen = scalar_of("cond", "pred", pred);
-  std::vector<array> arrays;
-  ArrayTree arguments(operands, arrays);
-  return with_adopted_dtypes([&](NumberDtypes& adopted) {
+  Operands arguments(operands);
+  OuterWrites writes; // of either branch; the other one leaves these handles as they are
+  std::vector<OuterSlot> slots;
+  const nb::handle functions[] = {true_fun, false_fun};
+  return settled("cond", [&](NumberDtypes& adopted) {
     std::optional<ArrayLeaves> model;
-    std::vector<array> model_arrays;
+    std::vector<array> model_arrays, model_writes;
+    writes.start();
+    OuterSlots around{true_fun, false_fun};
+    auto take = [&](HandleLog& log, std::vector<array>& out) {
+      writes.take(log, out);
+      for (const OuterSlot& slot : slots) {
+        nb::object now = slot.now();
+        out.push_back(read(is_array(now) ? now : slot.before));
+      }
+    };
     auto if_true = [&](const std::vector<array>& in) {
-      model.emplace("cond", "what true_fun returned", called(true_fun, arguments.build(in)));
+      HandleLog log;
+      OuterSlots::Run run(around, slots, log);
+      nb::object returned = called(true_fun, arguments.given(log, in));
+      writes.ran(log);
+      model.emplace("cond", "what true_fun returned", returned);
       adopted.resize(model->count());
       model_arrays = model->arrays(adopted);
-      return model_arrays;
+      around.find(log, slots);
+      writes.find(log);
+      take(log, model_writes);
+      run.done();
+      std::vector<array> out(model_arrays);
+      out.insert(out.end(), model_writes.begin(), model_writes.end());
+      return out;
     };
     auto if_false = [&](const std::vector<array>& in) {
-      ArrayLeaves output("cond", "what false_fun returned", called(false_fun, arguments.build(in)));
+      HandleLog log;
+      OuterSlots::Run run(around, slots, log);
+      nb::object returned = called(false_fun, arguments.given(log, in));
+      writes.ran(log);
+      ArrayLeaves output("cond", "what false_fun returned", returned);
       output.order_like(*model);
       std::vector<array> out = output.arrays(dtypes_of(model_arrays));
       check_like("cond", *model, model_arrays, adopted, output, out,
           "Reshape or cast one of them: which branch is taken is known only when the result is evaluated.");
+      bool again = around.find(log, slots);
+      if (writes.find(log) || again) {
+        throw WritesFound{};
+      }
+      take(log, out);
+      run.done();
+      for (size_t i = 0; i < model_writes.size(); ++i) {
+        const array &a = model_writes[i], &b = out[model_arrays.size() + i];
+        if (!(a.shape() == b.shape()) || a.dtype() != b.dtype()) {
+          nb::handle changed = i < writes.count() ? writes.handle(i) : slots[i - writes.count()].before;
+          fail("cond", "in-place changes leave ", name_of_outer(changed, functions), ", with shape ", a.shape(),
+              " and dtype ", a.dtype(), " behind true_fun, but with shape ", b.shape(), " and dtype ", b.dtype(),
+              " behind false_fun. Cast what is written: which branch is taken is known only "
+              "when the result is evaluated.");
+        }
+      }
       return out;
     };
-    return model->build(core::cond(chosen, if_true, if_false, arrays));
+    std::vector<array> results = core::cond(chosen, if_true, if_false, arguments.arrays());
+    std::span<const array> all(results);
+    nb::object output = model->build(all.first(model->count()));
+    all = all.subspan(model->count());
+    for (size_t i = 0; i < slots.size(); ++i) {
+      slots[i].put(nb::steal(wrap(all[writes.count() + i])));
+    }
+    writes.bind(all);
+    return output;
   });
+}
+
+// A condition as core::while_loop records it.
+array proceeds_of(nb::handle cond_fun, nb::handle state) {
+  return scalar_of("while_loop", "what cond_fun returned", called(cond_fun, nb::make_tuple(state)));
+}
+
+// Where the condition changes arrays in place: it is called once, and then behind each turn as a part of it.
+nb::object tested_loop(
+    nb::handle cond_fun, nb::handle body_fun, nb::handle init, NumberDtypes& adopted, LoopWrites& writes) {
+  auto test = [&](nb::handle state) {
+    array proceeds = proceeds_of(cond_fun, state);
+    if (proceeds.ndim() != 0) {
+      fail("while_loop", "cond_fun returned an array of shape ", proceeds.shape(),
+          "; it should return a scalar. Reduce it with mx.all or mx.any.");
+    }
+    return core::astype(proceeds, core::bool_);
+  };
+  PendingWrites pending;
+  nb::object result;
+  OuterSlots around{cond_fun, body_fun};
+  try {
+    HandleLog log{HandleLog::Frameless()};
+    array first = test(init);
+    LoopState state("while_loop", init, adopted, writes, {body_fun, cond_fun});
+    auto body = [&](const std::vector<array>& in) {
+      return state.turn(
+          {in.begin(), in.end() - 1}, "what body_fun returned",
+          [&](const nb::object& given) { return called(body_fun, nb::make_tuple(given)); }, test);
+    };
+    std::vector<array> all(state.arrays());
+    all.push_back(first);
+    result = state.end(core::while_loop([](const std::vector<array>& in) { return in.back(); }, body, all));
+    pending.take(log);
+  } catch (...) {
+    around.restore_all();
+    throw;
+  }
+  pending.apply();
+  return result;
 }
 
 nb::object while_loop(nb::handle cond_fun, nb::handle body_fun, nb::handle init) {
   check_callable("while_loop", "cond_fun", cond_fun);
   check_callable("while_loop", "body_fun", body_fun);
-  return with_adopted_dtypes([&](NumberDtypes& adopted) {
-    State state("while_loop", init, adopted);
+  LoopWrites writes;
+  return settled("while_loop", [&](NumberDtypes& adopted) {
+    writes.outer.start();
+    if (writes.condition_writes) {
+      return tested_loop(cond_fun, body_fun, init, adopted, writes);
+    }
+    LoopState state("while_loop", init, adopted, writes, {body_fun, cond_fun});
     auto proceeds = [&](const std::vector<array>& in) {
-      nb::object result = called(cond_fun, nb::make_tuple(state.build(in)));
-      return scalar_of("while_loop", "what cond_fun returned", result);
+      return state.condition(in, [&](nb::handle given) { return proceeds_of(cond_fun, given); });
     };
     auto body = [&](const std::vector<array>& in) {
-      return state.next("what body_fun returned", called(body_fun, nb::make_tuple(state.build(in))));
+      std::vector<array> next = state.turn(in, "what body_fun returned",
+          [&](const nb::object& given) { return called(body_fun, nb::make_tuple(given)); });
+      return next.empty() ? in : next;
     };
-    return state.build(core::while_loop(proceeds, body, state.arrays()));
+    // A loop may have no state but the arrays around it, which are not known at first.
+    bool nothing = state.arrays().empty();
+    std::vector<array> out = core::while_loop(proceeds, body, nothing ? std::vector<array>{array(0)} : state.arrays());
+    if (nothing) {
+      fail("while_loop",
+          "init holds no array, and body_fun changes none in place; a loop without a state either does "
+          "nothing or never ends.");
+    }
+    return state.end(out);
   });
 }
 
@@ -137,17 +225,21 @@ nb::object fori_loop(nb::handle lower, nb::handle upper, nb::handle body_fun, nb
     }
     return value;
   };
-  return with_adopted_dtypes([&](NumberDtypes& adopted) {
-    State state("fori_loop", init, adopted);
+  LoopWrites writes;
+  return settled("fori_loop", [&](NumberDtypes& adopted) {
+    writes.outer.start();
+    LoopState state("fori_loop", init, adopted, writes, {body_fun});
     auto body = [&](const array& i, const std::vector<array>& in) {
-      nb::object index = nb::steal(wrap(i));
-      return state.next("what body_fun returned", called(body_fun, nb::make_tuple(index, state.build(in))));
+      return state.turn(in, "what body_fun returned", [&](const nb::object& given) {
+        nb::object index = nb::steal(wrap(i));
+        return called(body_fun, nb::make_tuple(index, given));
+      });
     };
     if (known(lower) && known(upper)) {
-      return state.build(core::fori_loop(number(lower), number(upper), body, state.arrays()));
+      return state.end(core::fori_loop(number(lower), number(upper), body, state.arrays()));
     }
     array from = scalar_of("fori_loop", "lower", lower), to = scalar_of("fori_loop", "upper", upper);
-    return state.build(core::fori_loop(from, to, body, state.arrays()));
+    return state.end(core::fori_loop(from, to, body, state.arrays()));
   });
 }
 
@@ -166,23 +258,32 @@ nb::object scan(nb::handle f, nb::handle init, nb::handle xs, std::optional<int6
     }
     length = shape[0];
   }
-  return with_adopted_dtypes([&](NumberDtypes& adopted) {
-    State state("scan", init, adopted);
+  LoopWrites writes;
+  return settled("scan", [&](NumberDtypes& adopted) {
+    writes.outer.start();
+    LoopState state("scan", init, adopted, writes, {f});
     std::optional<ArrayLeaves> outputs;
     auto step = [&](const std::vector<array>& carry, const std::vector<array>& x) {
-      nb::object pair = called(f, nb::make_tuple(state.build(carry), inputs.build(x)));
-      bool is_pair =
-          (PyTuple_Check(pair.ptr()) || PyList_Check(pair.ptr())) && PySequence_Fast_GET_SIZE(pair.ptr()) == 2;
-      if (!is_pair) {
-        fail<core::TypeError>("scan", "f returned a ", class_name(pair), "; it should return a pair (carry, y).");
-      }
-      nb::object next = nb::borrow(PySequence_Fast_GET_ITEM(pair.ptr(), 0));
-      nb::object y = nb::borrow(PySequence_Fast_GET_ITEM(pair.ptr(), 1));
-      outputs.emplace("scan", "the y that f returned", y);
-      return core::Scanned{state.next("the carry that f returned", next), outputs->arrays()};
+      std::vector<array> ys;
+      auto body = [&](const nb::object& given) {
+        nb::object pair = called(f, nb::make_tuple(given, inputs.build(x)));
+        bool is_pair =
+            (PyTuple_Check(pair.ptr()) || PyList_Check(pair.ptr())) && PySequence_Fast_GET_SIZE(pair.ptr()) == 2;
+        if (!is_pair) {
+          fail<core::TypeError>("scan", "f returned a ", class_name(pair), "; it should return a pair (carry, y).");
+        }
+        nb::object next = nb::borrow(PySequence_Fast_GET_ITEM(pair.ptr(), 0));
+        nb::object y = nb::borrow(PySequence_Fast_GET_ITEM(pair.ptr(), 1));
+        outputs.emplace("scan", "the y that f returned", y);
+        ys = outputs->arrays();
+        return next;
+      };
+      std::vector<array> next = state.turn(carry, "the carry that f returned", body);
+      return core::Scanned{std::move(next), std::move(ys)};
     };
     core::Scanned result = core::scan(step, state.arrays(), input_arrays, length, reverse);
-    return nb::object(nb::make_tuple(state.build(result.carry), outputs->build(result.ys)));
+    nb::object ys = outputs->build(result.ys);
+    return nb::object(nb::make_tuple(state.end(result.carry), ys));
   });
 }
 
@@ -199,7 +300,9 @@ Python runs, an ``if`` does as well.
 
 Both functions are called once, to be recorded, with arrays that have no values
 yet. Arrays that they use from around them are differentiated and batched like
-operands. A derivative computes the branch again.
+operands. A derivative computes the branch again. What a branch changes in
+place, of its operands or of arrays around it (``n += 1``, ``buf[i] = y``,
+``d["x"] *= 2``), changes where that branch is taken.
 
 Under :func:`vmap`, if ``pred`` differs between lanes, each branch is evaluated
 if some lane takes it. Lanes that do not take it get the operands of one that
@@ -221,7 +324,8 @@ Raises:
     TypeError: If a function is not callable or returns something that is no
         array.
     ValueError: If ``pred`` is no scalar, if the branches return different
-        containers, shapes or dtypes, or if one reads the value of an array.
+        containers, shapes or dtypes, or leave an array with different ones
+        that they change in place, or if one reads the value of an array.
 
 Example:
     >>> f = lambda x: mx.cond(x > 0, mx.sqrt, mx.negative, x)
@@ -236,7 +340,8 @@ Example:
       R"(Repeats ``state = body_fun(state)`` while ``cond_fun(state)`` is true.
 
 How often is decided when the result is evaluated. Both functions are called
-once, to be recorded, with arrays that have no values yet.
+to be recorded, with arrays that have no values yet. What they change in place
+is carried on as the state is; see :func:`fori_loop`.
 
 Works under every transform. Reverse mode keeps O(log n) states of a loop of n
 iterations and runs the body O(n log n) times (Griewank and Walther, Revolve,
@@ -259,7 +364,8 @@ Raises:
         is no array.
     ValueError: If the body returns other containers, shapes or dtypes than it
         was given, the condition is no scalar, a function reads the value of an
-        array, or there is no array in ``init``.
+        array, or there is no array in ``init`` and ``body_fun`` changes none
+        around it in place.
 
 Example:
     >>> mx.while_loop(lambda x: x < 100, lambda x: x * 2, mx.array(3))
@@ -272,7 +378,17 @@ Example:
           "init: typing.Any) -> typing.Any"),
       R"(Repeats ``state = body_fun(i, state)`` for ``lower <= i < upper``.
 
-The body is called once, to be recorded, with arrays that have no values yet.
+The body is called to be recorded, with arrays that have no values yet: once,
+or once more when it changes arrays around it in place (``n += 1``,
+``buf[i] = y``, ``self.total += x``). These are carried from turn to turn as
+the state is, and the caller's arrays hold the last values afterwards. Their
+shapes and dtypes stay. The state that a body is given may be changed in place,
+too: as in a loop of Python, its arrays are the caller's in the first turn, and
+later on where the body returns them. A variable, element or attribute that held
+an array and is bound to another one like it (``n = n + 1``) is carried
+likewise; what is put anywhere else (``items.append(x)``) has no value after the
+loop: return such arrays, or let :func:`scan` stack them.
+
 With Python integers as bounds this is a :func:`scan`, whose reverse mode keeps
 the state of each iteration; with arrays it is a :func:`while_loop`.
 
@@ -294,12 +410,19 @@ Raises:
     TypeError: If ``body_fun`` is not callable, a bound is no number, or the
         state holds something that is no array.
     ValueError: If a bound is no integer scalar, the body returns other
-        containers, shapes or dtypes than it was given, or it reads the value
-        of an array.
+        containers, shapes or dtypes than it was given, or changes those of an
+        array around it, or it reads the value of an array. Whatever the
+        error, no array has changed.
 
 Example:
     >>> mx.fori_loop(1, 5, lambda i, x: x * i, mx.array(1))
     array(24, dtype=int32)
+    >>> squares = mx.zeros(4)
+    >>> def body(i, x):
+    ...     squares[i] = x * x
+    ...     return x + 1
+    >>> mx.fori_loop(0, 4, body, mx.array(1.0)), squares
+    (array(5, dtype=float32), array([1, 4, 9, 16], dtype=float32))
 )");
 
   m.def("scan", &scan, nb::arg("f"), nb::arg("init").none(), nb::arg("xs") = nb::none(), nb::arg("length") = nb::none(),
@@ -318,8 +441,9 @@ As if written
         ys.append(y)
     return carry, mx.stack(ys)
 
-but ``f`` is called once, to be recorded, with arrays that have no values yet,
-and the scan is one node of the graph however long it is. Reverse mode keeps
+but ``f`` is called to be recorded, with arrays that have no values yet, and the
+scan is one node of the graph however long it is. What it changes in place is
+carried on as the carry is; see :func:`fori_loop`. Reverse mode keeps
 the carry of each iteration and computes again what ``f`` does in between.
 Random numbers that ``f`` draws without a key differ between iterations.
 

@@ -3,10 +3,12 @@
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms.h"
 #include "mlx_core/transforms/custom.h"
+#include "mlx_core/transforms/frame.h"
 #include "python/src/argument_edits.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/descent.h"
 #include "python/src/made.h"
+#include "python/src/outer_writes.h"
 #include "python/src/traced_call.h"
 #include "python/src/transformed.h"
 
@@ -55,6 +57,34 @@ nb::object called(nb::handle rule, const nb::tuple& args, const nb::object& kwar
   throw std::move(error);
 }
 
+// Calls a rule. It may change arrays around it in place when it runs as a part of the program, and their new values are
+// as good as any. It may not where it is recorded apart from that, to run another time, or for lanes.
+nb::object ruled(nb::handle rule, const char* name, const nb::tuple& args, const nb::object& kwargs) {
+  uint64_t around = open_handle_log && open_handle_log->frame() != UINT64_MAX
+                        ? open_handle_log->frame()
+                        : 0; // what is recorded there is well taken care of
+  PendingWrites pending;
+  nb::object result;
+  {
+    HandleLog log{HandleLog::Frameless()};
+    result = called(rule, args, kwargs);
+    pending.take(log);
+  }
+  for (const core::Frame* frame : core::Frame::open()) {
+    for (const auto& [handle, value] : pending.all()) {
+      if (frame->kind() != core::Frame::Kind::differentiate && frame->id() > around &&
+          value.node()->level >= frame->id()) {
+        fail(op, "the ", name, " rule changes ", name_of_outer(handle, {&rule, 1}), " of shape ", value.shape(),
+            ", in place, but it ",
+            frame->kind() == core::Frame::Kind::vmap ? "runs for all lanes at once" : "is recorded",
+            ": it has no value to write yet. Return what you want to keep from the function.");
+      }
+    }
+  }
+  pending.apply();
+  return result;
+}
+
 // A rule of a function of one argument gets that argument; of several, their tuple.
 nb::object argument_or_tuple(nb::object positional) {
   return PyTuple_GET_SIZE(positional.ptr()) == 1 ? nb::borrow(PyTuple_GET_ITEM(positional.ptr(), 0)) : positional;
@@ -97,7 +127,9 @@ class CustomFunction {
     TracedCall& call = held->call;
     std::shared_ptr<core::CustomRules> rules = this->rules(held);
     ArgumentEdits edits(args, kwargs);
+    PendingWrites pending; // their derivatives follow from the function, not from the rules
     auto fun = [&](const std::vector<array>& in) {
+      HandleLog log{HandleLog::Frameless()}; // it may have one
       auto before = [&](nb::handle given_args, nb::handle given_kwargs) { edits.watch(given_args, given_kwargs); };
       bool keeps = forward_.is_valid() && vjp_.is_valid();
       std::vector<array> outputs =
@@ -105,11 +137,14 @@ class CustomFunction {
       size_t results = call.output->array_count();
       edits.take(outputs);
       rules->kept = outputs.size() - results;
+      pending.take(log);
       return outputs;
     };
     std::vector<array> outputs = core::call_with_rules(fun, arrays, rules);
+    nb::object result = call.output->build(std::span<const array>(outputs).first(call.output->array_count()));
     edits.apply(outputs);
-    return call.output->build(std::span<const array>(outputs).first(call.output->array_count()));
+    pending.apply();
+    return result;
   }
 
   void set_forward(nb::object rule) { forward_ = check("the forward rule", std::move(rule)); }
@@ -164,8 +199,9 @@ class CustomFunction {
                        const std::vector<array>& primals, const core::Tangents& tangents) {
         nb::object positional = call->positional.build(primals);
         nb::object directions = call->positional.build(std::span<const std::optional<array>>(tangents));
-        nb::object result = called(*rule, nb::make_tuple(argument_or_tuple(positional), argument_or_tuple(directions)),
-            call->named_arguments(primals));
+        nb::object result =
+            ruled(*rule, "jvp", nb::make_tuple(argument_or_tuple(positional), argument_or_tuple(directions)),
+                call->named_arguments(primals));
         core::Tangents out;
         for (const nb::object& value : call->output->match(result, op, "what the jvp rule returned", "the output")) {
           out.push_back(derivative(value, "what the jvp rule returned"));
@@ -186,7 +222,7 @@ class CustomFunction {
         if (call->residuals) {
           given.append(call->residuals->build(all.subspan(results, call->residuals->array_count())));
         }
-        nb::object result = called(*rule, nb::tuple(given), call->named_arguments(primals));
+        nb::object result = ruled(*rule, "vjp", nb::tuple(given), call->named_arguments(primals));
         result = as_arguments(result, positional);
         core::Tangents out;
         for (const nb::object& value : call->positional.match(result, op, "what the vjp rule returned", "primals")) {
@@ -207,8 +243,9 @@ class CustomFunction {
     nb::object positional = call.positional.build(inputs);
     nb::object positional_axes = call.positional.build_values(
         [&](size_t i) { return axes[i] ? nb::object(nb::int_(*axes[i])) : nb::object(nb::none()); });
-    nb::object result = called(rule, nb::make_tuple(argument_or_tuple(positional), argument_or_tuple(positional_axes)),
-        call.named_arguments(inputs));
+    nb::object result =
+        ruled(rule, "vmap", nb::make_tuple(argument_or_tuple(positional), argument_or_tuple(positional_axes)),
+            call.named_arguments(inputs));
     bool pair =
         (PyTuple_Check(result.ptr()) || PyList_Check(result.ptr())) && PySequence_Fast_GET_SIZE(result.ptr()) == 2;
     if (!pair) {
@@ -253,15 +290,23 @@ class Checkpoint final : public Transformation {
     nb::tuple originals(args);
     TracedCall call(originals, kwargs, arrays);
     ArgumentEdits edits(originals, kwargs);
+    PendingWrites writes; // further outputs: what it changed around it
     auto run = [&](const std::vector<array>& in) {
+      HandleLog log;
       std::vector<array> outputs = call.run(
           fun(), in, [&](nb::handle args_given, nb::handle kwargs_given) { edits.watch(args_given, kwargs_given); });
       edits.take(outputs);
+      writes.take(log);
+      writes.give_out(log.frame(), outputs);
       return outputs;
     };
     std::vector<array> outputs = core::checkpoint(run)(arrays);
-    edits.apply(outputs);
-    return call.output->build(std::span<const array>(outputs).first(call.output->array_count()));
+    std::span<const array> all(outputs);
+    std::span<const array> written = all.last(writes.given_out());
+    all = all.first(all.size() - written.size());
+    edits.apply(all);
+    writes.apply(written);
+    return call.output->build(all.first(call.output->array_count()));
   }
 };
 
@@ -284,7 +329,10 @@ ordinary code on arrays, so that transforms nest to any order.
 
 ``f`` may read the values of its arguments where they have any (outside of
 ``vmap``). Derivatives with respect to arrays that ``f`` takes from around it, and
-to keyword arguments, follow from ``f`` itself.
+to keyword arguments, follow from ``f`` itself, as do those of arrays around it
+that it changes in place. A rule may change arrays around it where it runs with
+the program, but not where it is only recorded: transposed, for the lanes of a
+``vmap``, or as part of a loop's derivative. There that is a ``ValueError``.
 
 Args:
     f (callable): Takes and returns arrays, or trees of arrays and other things.

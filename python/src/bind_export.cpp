@@ -6,6 +6,7 @@
 #include "python/src/bind_transforms.h"
 #include "python/src/convert.h"
 #include "python/src/descent.h"
+#include "python/src/outer_writes.h"
 #include "python/src/owned_items.h"
 #include "python/src/traced_call.h"
 
@@ -87,6 +88,8 @@ core::ExportableFunction exportable(nb::handle fun, EvaluationHold& hold) {
       named[name.c_str()] = nb::steal(wrap(a));
     }
     Descent guard(" while exporting a function");
+    PendingWrites pending; // the same at each call: they are made now
+    HandleLog log;
     nb::object result = nb::steal(PyObject_Call(fun.ptr(), nb::tuple(positional).ptr(), named.ptr()));
     if (!result.is_valid()) {
       throw nb::python_error();
@@ -101,6 +104,16 @@ core::ExportableFunction exportable(nb::handle fun, EvaluationHold& hold) {
       }
       outputs.push_back(read(output));
     }
+    pending.take(log);
+    for (const auto& [handle, value] : pending.all()) {
+      if (value.node()->level >= log.frame()) {
+        fail("export_function", "the function writes what it computes from its arguments into ",
+            name_of_outer(handle, {&fun, 1}), " of shape ", value.shape(),
+            ". A file has no such array: return the value, and write it where the function is called.");
+      }
+    }
+    log.close();
+    pending.apply();
     hold.hold();
     return outputs;
   };

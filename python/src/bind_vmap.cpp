@@ -2,14 +2,18 @@
 #include <string_view>
 
 #include "mlx_core/error.h"
+#include "mlx_core/eval/background.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/transforms.h"
 #include "mlx_core/transforms/escape.h"
+#include "mlx_core/transforms/lanes.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/chunk_size.h"
 #include "python/src/container_changes.h"
 #include "python/src/convert.h"
 #include "python/src/foreign_arrays.h"
+#include "python/src/gil.h"
+#include "python/src/outer_writes.h"
 #include "python/src/owned_items.h"
 #include "python/src/shown.h"
 #include "python/src/transformed.h"
@@ -69,20 +73,29 @@ class Vmap final : public Transformation {
     // Nothing in Python may hold a lane once the function has returned, so the outputs are taken apart inside.
     std::optional<Tree> output;
     Leaves outputs;
-    EditedArrays edited; // further outputs: what the function put into containers
+    EditedArrays edited;  // further outputs: what the function put into containers
+    PendingWrites writes; // and what it changed around it
     auto fun = [&](const std::vector<array>& lanes) {
+      HandleLog log;
       ContainerChanges changes;
       nb::object result = call_with(call, args, lanes, changes);
       output.emplace(result, outputs);
       std::vector<array> arrays = output_arrays(*output, outputs);
       edited = EditedArrays(changes.take(), arrays);
+      writes.take(log);
+      writes.give_out(log.frame(), arrays);
       return arrays;
     };
     std::vector<size_t> batched; // outputs' leaves that came from core::vmap
     auto out_axes_of = [&](const std::vector<array>& arrays) {
       core::VmapAxes axes = output_axes(*output, outputs, arrays, batched);
-      while (axes.size() < arrays.size()) { // lanes are put in front; what all of them share stays one
+      size_t own = arrays.size() - writes.given_out();
+      while (axes.size() < own) { // lanes are put in front; what all of them share stays one
         axes.push_back(core::batched_view(arrays[axes.size()]) ? std::optional<int>(0) : std::nullopt);
+      }
+      axes.resize(arrays.size()); // what is changed around it has no lanes
+      for (size_t i = own; i < arrays.size(); ++i) {
+        check_shared(writes.handle_given_out(i - own), arrays[i]);
       }
       return axes;
     };
@@ -91,10 +104,21 @@ class Vmap final : public Transformation {
       outputs[batched[i]] = nb::steal(wrap(std::move(results[i])));
     }
     edited.apply(std::span(results).subspan(batched.size()));
+    writes.apply(std::span<const array>(results).last(writes.given_out()));
     return output->build(outputs);
   }
 
  private:
+  void check_shared(nb::handle handle, const array& written) const {
+    if (core::replay(*core::Frame::open().back(), {&written, 1}).axes[0]) {
+      nb::handle function = fun();
+      fail("vmap", "the function writes values that differ between lanes into ", name_of_outer(handle, {&function, 1}),
+          " of shape ", read(handle).shape(),
+          ": it has no place for each lane. Return the values, or pass the array as "
+          "an argument that is mapped.");
+    }
+  }
+
   Arguments take_apart(const CallArguments& call) const {
     Arguments args;
     args.trees.reserve(call.values.size());
@@ -303,7 +327,13 @@ core::Randomness randomness_of(std::string_view name) {
                              : core::Randomness::error;
 }
 
-void collect_garbage() { PyGC_Collect(); }
+void collect_garbage() {
+  {
+    WithoutGil released;
+    core::wait_for_background();
+  }
+  PyGC_Collect();
+}
 
 } // namespace
 
@@ -328,6 +358,10 @@ void bind_vmap(nb::module_& m) {
               "chunk_size: int | str | None = None, randomness: str = 'different') "
               "-> collections.abc.Callable[_P, _R]"),
       R"(A function over a batch, from a function of one of its lanes.
+
+``fun`` runs once for all lanes. An array around it that it changes in place has
+no lanes: it may be given values that all lanes share, and keeps them; other
+ones are refused, and then nothing has changed.
 
 Args:
     fun (callable): Takes arrays, or trees of arrays, without the batch axis.
@@ -371,7 +405,8 @@ Raises:
     ValueError: If ``randomness`` is something else.
     ValueError: From the returned function, if nothing is mapped, mapped axes
         differ in length, ``in_axes`` or ``out_axes`` has other containers than
-        what it describes, or an output with ``None`` differs between lanes.
+        what it describes, an output with ``None`` differs between lanes, or
+        so do values written into an array around ``fun``.
     AxisError: If an array has no such axis.
 
 Example:
