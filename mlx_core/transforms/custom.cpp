@@ -66,9 +66,7 @@ class LinearRule {
   explicit LinearRule(const char* rule) : rule_(rule), frame_(Frame::Kind::trace) {}
 
   // An argument of the map, like this array.
-  array argument(const array& like) {
-    return frame_.abstract(like.shape(), like.dtype());
-  }
+  array argument(const array& like) { return frame_.abstract(like.shape(), like.dtype()); }
   template <typename Rule>
   void record(Rule&& rule) {
     TransposedRule scope(rule_);
@@ -260,8 +258,8 @@ class Custom final : public Function {
     return out;
   }
   Tangents pulled(Operands primals, const std::vector<array>& cotangents, Operands outputs) const {
-    Tangents out = rules_->vjp(
-        first(primals, parameters_), cotangents, std::vector<array>(outputs.begin(), outputs.end()));
+    Tangents out =
+        rules_->vjp(first(primals, parameters_), cotangents, std::vector<array>(outputs.begin(), outputs.end()));
     if (out.size() > rules_->ruled) {
       fail("custom_function", "the vjp rule returned ", out.size(), " cotangents for ", rules_->ruled, " arguments.");
     }

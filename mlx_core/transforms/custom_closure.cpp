@@ -145,8 +145,7 @@ ClosedCall close_rules(Traced traced, const std::vector<array>& args, const Cust
   }
   if (vjp_number) {
     recorder.finish(*closed->vjp_program, *vjp_number);
-    closed->vjp = [rule = *closed->vjp_program](const std::vector<array>& primals,
-                      const std::vector<array>& cotangents,
+    closed->vjp = [rule = *closed->vjp_program](const std::vector<array>& primals, const std::vector<array>& cotangents,
                       const std::vector<array>& results) { return rule(joined(joined(primals, cotangents), results)); };
     closed->vjp_objects.reset(); // which may refer to lanes
   }

@@ -48,7 +48,8 @@ std::vector<array> remade_custom(const Parts& parts) {
       return answer("jvp", "jvp_given", many, in);
     };
   }
-  if ((!rules.vjp && !rules.jvp) || rules_are_unneeded(parts.operands()) || derivatives_are_unneeded(parts.operands())) {
+  if ((!rules.vjp && !rules.jvp) || rules_are_unneeded(parts.operands()) ||
+      derivatives_are_unneeded(parts.operands())) {
     return fun(args);
   }
   Traced traced = trace_function(fun, args);

@@ -103,8 +103,7 @@ std::pair<std::vector<array>, LinearFunction> linearize(const VectorFunction& fu
   std::vector<array> outputs;
   std::vector<std::shared_ptr<const CustomRules>> rules;
   Traced traced = linear_map(fun, primals, outputs, rules);
-  LinearFunction map = [traced, rules = MapRules(std::move(rules)), count = primals.size()](
-                           const Tangents& tangents) {
+  LinearFunction map = [traced, rules = MapRules(std::move(rules)), count = primals.size()](const Tangents& tangents) {
     rules.keep();
     if (tangents.size() != count) {
       fail("linearize", "there are ", count, " primals but ", tangents.size(), " tangents.");

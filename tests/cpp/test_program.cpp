@@ -210,7 +210,11 @@ TEST(a_compiled_function_tells_what_it_did) {
   CHECK_EQ(stats.reasons[1], "argument 0 was float32(2,), is float32(3,)");
   CHECK_EQ(stats.reasons[2], "argument 0 was float32(3,), is float64(3,)");
 
-  VectorFunction g = compile([](const Arrays& in) { return Arrays{sum(in[0]) + array(static_cast<float>(static_cast<int64_t>(in[0].shape(0))))}; }, true);
+  VectorFunction g = compile(
+      [](const Arrays& in) {
+        return Arrays{sum(in[0]) + array(static_cast<float>(static_cast<int64_t>(in[0].shape(0))))};
+      },
+      true);
   g({ones({2})});
   g({ones({3})});
   CHECK_EQ(compile_stats(g).reasons[1], "it depends on a size that was 2 when it was traced and is 3");
