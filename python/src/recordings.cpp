@@ -141,16 +141,17 @@ Recordings::Trace Recordings::record(const CompiledFunction& function, const Cal
       trace = attempt(function, arguments, key, runtime, around);
       continue;
     } catch (nb::python_error&) {
+      around.undo(function.transformation.fun());
       if (!stand_ins) {
         throw;
       }
     } catch (const std::invalid_argument&) { // among others: the function kept a number somewhere
+      around.undo(function.transformation.fun());
       if (!stand_ins) {
         throw;
       }
     }
     // The function needs the value of a number, or fails anyway: it is recorded for these numbers.
-    around.undo(function.transformation.fun());
     fix_numbers(key, around.given_ints());
     key = CallKey(arguments, function.inputs, !shapeless_);
     runtime = runtime_numbers(key);
