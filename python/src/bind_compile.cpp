@@ -4,11 +4,14 @@
 
 #include "mlx_core/compile.h"
 #include "mlx_core/compile/cache.h"
+#include "mlx_core/compile/shapeless.h"
 #include "mlx_core/error.h"
 #include "python/src/bind_transforms.h"
 #include "python/src/call_description.h"
 #include "python/src/compiled_trace.h"
+#include "python/src/dim_object.h"
 #include "python/src/runtime_scalar.h"
+#include "python/src/type_questions.h"
 
 namespace mlx::python {
 
@@ -35,7 +38,7 @@ class Compiled final : public Transformation {
   }
 
   nb::object call(const CallArguments& arguments) const override {
-    if (!core::compile_is_enabled()) {
+    if (!core::compile_is_enabled() || core::sizes_are_open()) { // open sizes stay open in what is called inside
       return call_fun(arguments.values, arguments);
     }
     ++calls_;
@@ -154,21 +157,37 @@ class Compiled final : public Transformation {
   std::shared_ptr<const CompiledTrace> attempt(
       const CallArguments& arguments, CallKey& key, const std::vector<bool>& runtime) const {
     CompiledFunction function{*this, inputs_, outputs_};
-    if (shapeless_) {
-      try {
+    if (!shapeless_) {
+      return std::make_shared<CompiledTrace>(function, arguments, key, runtime, false);
+    }
+    std::string why;
+    uint64_t shown = dims_shown();
+    try {
+      if (!asks_for_types(fun())) {
         return std::make_shared<CompiledTrace>(function, arguments, key, runtime, true);
-      } catch (const std::invalid_argument& why) {
-        note(std::string("its sizes cannot be left open: ") + why.what());
-        shapeless_ = false;
-        key = CallKey(arguments, inputs_, true);
-        for (size_t i = 0; i < std::min(runtime.size(), key.numbers().size()); ++i) {
-          if (runtime[i]) {
-            key.forget(key.numbers()[i]);
-          }
-        }
+      }
+      why = "it asks for the type of something, which a size is not to be known by";
+    } catch (const std::invalid_argument& error) {
+      why = error.what();
+    } catch (nb::python_error& error) { // a number that is no int at heart may be the reason
+      bool numbers_matter = std::find(runtime.begin(), runtime.end(), true) != runtime.end();
+      if (numbers_matter || shown == dims_shown() || !error.matches(PyExc_Exception)) {
+        throw;
+      }
+      why = error.what();
+    }
+    // With sizes as they are now. If it fails again, that is the function's own error.
+    CallKey sized(arguments, inputs_, true);
+    for (size_t i = 0; i < std::min(runtime.size(), sized.numbers().size()); ++i) {
+      if (runtime[i]) {
+        sized.forget(sized.numbers()[i]);
       }
     }
-    return std::make_shared<CompiledTrace>(function, arguments, key, runtime, false);
+    auto trace = std::make_shared<CompiledTrace>(function, arguments, sized, runtime, false);
+    note("its sizes cannot be left open: " + why);
+    shapeless_ = false;
+    key = std::move(sized);
+    return trace;
   }
 
   void note(const std::string& reason) const {
@@ -264,10 +283,11 @@ Args:
     outputs (object, optional): Containers in which ``fun`` puts other arrays:
         at each call the new ones are put there.
     shapeless (bool): Let one recording serve arguments of other sizes (not
-        other numbers of axes). Sizes are then :class:`Dim` objects, on which
-        arithmetic is recorded; where ``fun``, or an operation, needs one as a
-        number or compares it, the recording holds for that number, and others
-        are recorded anew. Default: ``False``.
+        other numbers of axes). Sizes are then :class:`Dim` objects: ints on
+        which arithmetic is recorded. Where ``fun``, or an operation, compares
+        one, the recording holds for the sizes that compare alike; where one is
+        needed as a number, for that number. Others are recorded anew.
+        Default: ``False``.
     explain (bool): Write to standard error why each recording is made.
 
 Returns:

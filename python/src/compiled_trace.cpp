@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "mlx_core/error.h"
+#include "mlx_core/ops/size_number.h"
+#include "python/src/dim_object.h"
 #include "python/src/rules_object.h"
 #include "python/src/runtime_scalar.h"
 
@@ -56,6 +58,7 @@ class CompiledTrace::Recorder {
     check_numbers(result);
     result.reset();
     find_changes(placeholders, outputs);
+    find_sizes(outputs);
     log_->close();
     for (const HandleLog::Entry& entry : log_->entries()) {
       if (!entry.is_given) {
@@ -151,6 +154,17 @@ class CompiledTrace::Recorder {
       if (log_->was_made(leaf.handle.ptr()) && !is_input(leaf.handle)) {
         outputs.push_back(held(leaf.handle));
         trace_.changed_state_.push_back(leaf.place);
+      }
+    }
+  }
+
+  // What is returned of open sizes is known at each call.
+  void find_sizes(std::vector<array>& outputs) {
+    const Leaves& leaves = trace_.output_->others();
+    for (size_t i = 0; i < leaves.size(); ++i) {
+      if (is_dim(leaves[i].ptr())) {
+        outputs.push_back(core::size_number(dim_of(leaves[i].ptr()), core::int64));
+        trace_.returned_sizes_.push_back(i);
       }
     }
   }
@@ -308,7 +322,16 @@ nb::object CompiledTrace::run(const CompiledFunction& function, const CallKey& k
   for (const StatePlace& place : changed_state_) {
     place.assign(function.outputs, nb::steal(wrap(*next++)));
   }
-  return output_->build(std::span<const array>(outputs).first(returned));
+  if (returned_sizes_.empty()) {
+    return output_->build(std::span<const array>(outputs).first(returned));
+  }
+  ArrayTree::Replaced sizes;
+  for (size_t i : returned_sizes_) {
+    array size = *next++;
+    evaluate(size);
+    sizes.emplace_back(i, nb::int_(*size.data<int64_t>()));
+  }
+  return output_->build(std::span<const array>(outputs).first(returned), sizes);
 }
 
 } // namespace mlx::python

@@ -65,6 +65,7 @@ class CompiledTrace {
   std::vector<nb::object> objects_;  // of the key
   NameGuards names_;
   std::optional<ArrayTree> output_;
+  std::vector<size_t> returned_sizes_; // leaves of it that are sizes left open: the last outputs of the recording
   // Outputs of the recording, in order: those of the function; then what is in these places afterwards.
   std::vector<size_t> changed_arguments_; // numbers among the key's arrays
   std::vector<nb::object> changed_handles_;

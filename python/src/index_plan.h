@@ -16,7 +16,8 @@ namespace mlx::python {
 struct AxisIndex {
   enum class Kind : uint8_t { whole, range, single, gather };
   Kind kind = Kind::whole;
-  int64_t start = 0, step = 1, length = 0; // of range and single
+  core::Dim start = 0, length = 0; // of range and single
+  int64_t step = 1;
   std::optional<core::array> indices;      // of gather
 };
 
