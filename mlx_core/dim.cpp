@@ -83,7 +83,7 @@ std::optional<int64_t> smaller(std::optional<int64_t> a, std::optional<int64_t> 
   return !a ? b : !b ? a : std::min(*a, *b);
 }
 
-constexpr int deepest_bound = 4;
+constexpr int deepest_bound = 4, most_steps = 256;
 
 } // namespace
 
@@ -185,7 +185,26 @@ struct SymbolTrace::Table {
     return (turned ? a : b) + make('m', difference, 0);
   }
 
-  Range range(const Sum& sum, int depth = 0) const {
+  // As far as a few steps show.
+  Range range(const Sum& sum) const {
+    steps_left = most_steps;
+    return range(sum, 0);
+  }
+
+  SymbolTrace& trace;
+  std::vector<Sum> sums; // of the expressions
+  std::map<Sum, size_t> by_sum;
+  std::map<std::tuple<char, int64_t, int64_t>, size_t> by_parts;
+  std::set<int64_t> guarded;
+  int64_t symbols = 0;
+
+ private:
+  mutable int steps_left = 0;
+
+  Range range(const Sum& sum, int depth) const {
+    if (--steps_left < 0) {
+      return {};
+    }
     Range out{0, 0};
     for (const auto& [product, factor] : sum) {
       Range part = range_of(product, depth);
@@ -220,14 +239,6 @@ struct SymbolTrace::Table {
     return out;
   }
 
-  SymbolTrace& trace;
-  std::vector<Sum> sums; // of the expressions
-  std::map<Sum, size_t> by_sum;
-  std::map<std::tuple<char, int64_t, int64_t>, size_t> by_parts;
-  std::set<int64_t> guarded;
-  int64_t symbols = 0;
-
- private:
   Range range_of(const Product& product, int depth) const {
     if (product.empty()) {
       return {1, 1};

@@ -193,6 +193,9 @@ CompiledTrace::CompiledTrace(const CompiledFunction& function, const CallArgumen
     recording_ =
         core::record([&](const std::vector<array>& in, const core::Hide& hide) { return recorder.run(in, hide); },
             specs, [&] { recorder.release(); }, shapeless);
+    if (std::string why = core::misfit(recording_, specs); !why.empty()) { // an operation does not do with open sizes
+      core::fail("compile", why, ".");
+    }
     recorder.finish();
   }
   for (std::shared_ptr<const core::CustomRules>& rules : recording_.rules) {
