@@ -294,7 +294,7 @@ SymbolTrace::~SymbolTrace() { open_trace = outer_; }
 
 bool SymbolTrace::is_open(uint64_t id) {
   SymbolTrace* trace = open_trace;
-  while (trace && id != 0 && trace->id_ != id) { // 0 is that of any
+  while (trace && trace->id_ != id) {
     trace = trace->outer_;
   }
   return trace;

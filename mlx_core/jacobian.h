@@ -47,5 +47,8 @@ std::vector<array> hvp(
 // linear map and computes nothing of fun again. A missing tangent (nullopt) is zero.
 using LinearFunction = std::function<std::vector<array>(const Tangents& tangents)>;
 std::pair<std::vector<array>, LinearFunction> linearize(const VectorFunction& fun, const std::vector<array>& primals);
+// Its counterpart in reverse mode: outputs, and the function that takes cotangents of the outputs to those of the
+// primals, as vjp has them. A missing cotangent is zero.
+std::pair<std::vector<array>, LinearFunction> pullback(const VectorFunction& fun, const std::vector<array>& primals);
 
 } // namespace mlx::core

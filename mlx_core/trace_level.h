@@ -33,20 +33,31 @@ class NoValue : public std::invalid_argument {
   using std::invalid_argument::invalid_argument;
 };
 
+// What a recording is for: a body belongs to one node; a program stands for the function from then on.
+enum class Recorded : uint8_t { body, program };
+
 // While it lives, arrays without a value on this thread are those of a function that `op` records: reading one is an
 // error of that op.
 class RecordingScope {
  public:
-  explicit RecordingScope(const char* op) : outer_(innermost) { innermost = op; }
+  explicit RecordingScope(const char* op, Recorded what = Recorded::body)
+      : op_(op), program_(what == Recorded::program || of_program()), outer_(innermost) {
+    innermost = this;
+  }
   ~RecordingScope() { innermost = outer_; }
   RecordingScope(const RecordingScope&) = delete;
   RecordingScope& operator=(const RecordingScope&) = delete;
   // The innermost op that is recording; null when there is none.
-  static const char* op() { return innermost; }
+  static const char* op() { return innermost ? innermost->op_ : nullptr; }
+  // Whether a program is being recorded, or a body inside of one. A compiled function that is called then is part of
+  // that program: it runs, and is not recorded by itself.
+  static bool of_program() { return innermost && innermost->program_; }
 
  private:
-  const char* outer_;
-  static thread_local const char* innermost;
+  const char* op_;
+  bool program_;
+  const RecordingScope* outer_;
+  static thread_local const RecordingScope* innermost;
 };
 
 // A traced node keeps its operands when it is evaluated: an open transform may still walk through it. Nodes of frames

@@ -39,6 +39,28 @@ class Cache {
     }
   }
 
+  // Lets an entry of this key go, if it is there.
+  void erase(const std::string& key, const std::shared_ptr<Entry>& entry) {
+    std::shared_ptr<Entry> gone; // outside of the lock
+    std::lock_guard lock(mutex_);
+    auto found = by_key_.find(key);
+    if (found == by_key_.end()) {
+      return;
+    }
+    std::list<Position>& positions = found->second;
+    for (auto position = positions.begin(); position != positions.end(); ++position) {
+      if ((*position)->entry == entry) {
+        gone = std::move((*position)->entry);
+        used_.erase(*position);
+        positions.erase(position);
+        break;
+      }
+    }
+    if (positions.empty()) {
+      by_key_.erase(found);
+    }
+  }
+
   void clear() {
     std::list<Item> gone;
     std::lock_guard lock(mutex_);

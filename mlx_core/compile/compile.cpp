@@ -6,7 +6,7 @@
 #include "mlx_core/compile/cache.h"
 #include "mlx_core/compile/key.h"
 #include "mlx_core/compile/record.h"
-#include "mlx_core/compile/shapeless.h"
+#include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/closed_body.h"
 
 namespace mlx::core {
@@ -32,7 +32,7 @@ class Compiled {
       : fun_(std::move(fun)), shapeless_(shapeless), recordings_(recordings_per_function) {}
 
   std::vector<array> operator()(const std::vector<array>& args) {
-    if (!compile_is_enabled() || sizes_are_open()) { // open sizes stay open in what is called inside
+    if (!compile_is_enabled() || RecordingScope::of_program()) {
       return fun_(args);
     }
     std::shared_ptr<const PlannedFunction> recording = find(args);

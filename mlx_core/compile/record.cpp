@@ -74,7 +74,7 @@ void refuse_outer_arrays(const Frame& frame, const std::vector<array>& outputs, 
 PlannedFunction record(const RecordedFunction& fun, std::span<const Spec> arguments,
     const std::function<void()>& release, bool symbolic_sizes) {
   bool inside_another = !Frame::open().empty();
-  RecordingScope scope("compile");
+  RecordingScope scope("compile", Recorded::program);
   std::optional<SymbolTrace> symbol_trace;
   if (symbolic_sizes) {
     symbol_trace.emplace();
@@ -101,13 +101,13 @@ PlannedFunction record(const RecordedFunction& fun, std::span<const Spec> argume
       recording.plan = Plan(frame, outputs, recording.constants);
     }
   }
+  finish(recording);
   release();
   check_escapes(frame, "compile",
       "Return what you want to keep, or name the container that holds it in outputs; see mx.compile.");
   for (const array& a : recording.constants) {
     recording.reusable = recording.reusable && (a.node()->level == 0 || !inside_another);
   }
-  finish(recording);
   return recording;
 }
 
@@ -115,6 +115,11 @@ void finish(PlannedFunction& function) {
   function.simplified = function.plan;
   function.simplified.simplify(same_inputs(function.plan.input_count(), function.constants));
   function.rules = rules_in(function.plan);
+  for (const std::shared_ptr<const CustomRules>& rules : function.rules) {
+    function.unrecorded.derivatives |= !rules->recorded();
+    function.unrecorded.batching |= rules->vmap != nullptr;
+    rules->forget_unrecorded();
+  }
 }
 
 std::vector<array> replay(
@@ -154,6 +159,9 @@ std::string misfit(const PlannedFunction& recording, std::span<const Spec> argum
   return recording.shapeless ? recording.shapeless->misfit(arguments) : std::string();
 }
 
-bool must_run_itself(const PlannedFunction& recording) { return recording.draws && !open_vmaps().empty(); }
+bool must_run_itself(const PlannedFunction& recording) {
+  return (recording.unrecorded.derivatives && !Frame::open().empty()) ||
+         ((recording.draws || recording.unrecorded.batching) && !open_vmaps().empty());
+}
 
 } // namespace mlx::core

@@ -9,6 +9,13 @@ namespace mlx::core {
 class Shapeless;
 struct CustomRules;
 
+// Rules that cannot be part of a recording: those that failed when they were to be recorded, and those of batching,
+// which depend on which arguments are mapped. They may refer to placeholders of the recording, so that none is kept: a
+// transform that might ask for them gets what the function itself does.
+struct UnrecordedRules {
+  bool derivatives = false, batching = false;
+};
+
 struct PlannedFunction {
   Plan plan;       // as the function did it: what other transforms see
   Plan simplified; // what is evaluated
@@ -20,8 +27,9 @@ struct PlannedFunction {
   std::shared_ptr<const Shapeless> shapeless;
   // False when a constant belongs to a transform that is open around it: then it can serve this one call only.
   bool reusable = true;
-  // Of the custom functions in it. Whoever takes them away has them kept (keep_rules) at each replay.
+  // Of the custom functions in it, as far as they are recorded, too.
   std::vector<std::shared_ptr<const CustomRules>> rules;
+  UnrecordedRules unrecorded;
 };
 
 // A function that is recorded. While it runs, hide(a) makes an array with the value of `a` that counts as a further
@@ -46,7 +54,8 @@ std::vector<array> replay(
     const PlannedFunction& recording, std::span<const array> arguments, std::span<const array> hidden);
 // Why it does not serve arguments of these shapes; empty when it does. Other than shapeless recordings do not say.
 std::string misfit(const PlannedFunction& recording, std::span<const Spec> arguments);
-// Whether replaying is not what calling the function is: it draws, and lanes of an open vmap draw each for itself.
+// Whether replaying is not what calling the function is: it draws, and lanes of an open vmap draw each for itself; or
+// it has rules, which are not recorded, for a transform that is open.
 bool must_run_itself(const PlannedFunction& recording);
 
 } // namespace mlx::core

@@ -8,9 +8,6 @@
 
 namespace mlx::core {
 
-// Whether sizes may be symbols on this thread. What is called meanwhile then runs as it is, so that they stay open.
-inline bool sizes_are_open() { return SymbolTrace::is_open(0); }
-
 class Shapeless {
  public:
   // What lies between the placeholders of a frame and the outputs, recorded under `symbols`. Throws

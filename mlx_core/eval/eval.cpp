@@ -11,7 +11,7 @@ namespace mlx::core {
 namespace detail {
 std::atomic<uint64_t> oldest_open_frame{UINT64_MAX};
 }
-thread_local const char* RecordingScope::innermost = nullptr;
+thread_local const RecordingScope* RecordingScope::innermost = nullptr;
 
 namespace {
 

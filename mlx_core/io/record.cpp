@@ -183,7 +183,7 @@ int64_t Recorder::list(Scope& scope, Node* node) {
 SavedTrace record_once(const VectorFunction& fun, const std::vector<array>& args, bool shapeless, bool shared,
     std::vector<array>& constants) {
   SymbolTrace symbols;
-  RecordingScope scope("export_function");
+  RecordingScope scope("export_function", Recorded::program);
   Frame frame(Frame::Kind::trace);
   std::map<int64_t, Dim> by_size;
   for (const array& arg : args) {

@@ -1,5 +1,6 @@
 // The same elements in other places: repeated, rolled, flipped, spread over a grid. All are made of views and copies,
 // whose rules give theirs.
+#include "mlx_core/ops/rearrange.h"
 #include "mlx_core/error.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/families.h"
@@ -44,8 +45,12 @@ static constexpr OpInfo repeat_info{.name = "repeat",
     .summary = "The array with each entry along an axis repeated in place.",
     .example =
         ">>> mx.repeat(mx.array([1, 2]), 2)\narray([1, 1, 2, 2], dtype=int32)\n"
-        ">>> mx.repeat(mx.array([[1, 2]]), 2, axis=0)\narray([[1, 2],\n       [1, 2]], dtype=int32)",
-    .details = "With axis=None the flattened array. Raises ValueError for a negative count."};
+        ">>> mx.repeat(mx.array([[1, 2]]), 2, axis=0)\narray([[1, 2],\n       [1, 2]], dtype=int32)\n"
+        ">>> mx.repeat(mx.array([1, 2, 3]), [2, 0, 1])\narray([1, 1, 3], dtype=int32)",
+    .details =
+        "With axis=None the flattened array. Several counts are one for each entry; they decide the result's shape, so "
+        "that their values are read: an array of counts must be known, which it is not inside vmap or compile. Raises "
+        "ValueError for a negative count, or another number of counts than entries."};
 array repeat(const array& a, int repeats, int axis, StreamOrDevice s) try {
   check_stream(s);
   auto at = static_cast<size_t>(normalize_axis("repeat", axis, a.ndim()));
@@ -63,6 +68,33 @@ array repeat(const array& a, int repeats, int axis, StreamOrDevice s) try {
   error.rethrow_in("repeat");
 }
 array repeat(const array& a, int repeats, StreamOrDevice s) { return repeat(flatten(a), repeats, 0, s); }
+array repeat(const array& a, const std::vector<int64_t>& repeats, int axis, StreamOrDevice s) try {
+  check_stream(s);
+  auto at = static_cast<size_t>(normalize_axis("repeat", axis, a.ndim()));
+  int64_t length = a.shape()[at], total = 0;
+  if (static_cast<int64_t>(repeats.size()) != length) {
+    fail("repeat", "there are ", repeats.size(), " counts for the ", length, " entries along axis ", axis, " of shape ",
+        a.shape(), "; give one for each, or one number for all.");
+  }
+  for (int64_t count : repeats) {
+    if (count < 0) {
+      fail("repeat", "repeats has a count of ", count, "; a number of copies is 0 or more.");
+    }
+    total = checked_add(total, count);
+  }
+  Shape merged = a.shape();
+  merged[at] = total;
+  check_shape("repeat", merged);
+  // Which entry stands at each place.
+  array entries = array::uninitialized({Dim(total)}, int64);
+  auto* entry = reinterpret_cast<int64_t*>(entries.mutable_data());
+  for (size_t i = 0; i < repeats.size(); ++i) {
+    entry = std::fill_n(entry, repeats[i], static_cast<int64_t>(i));
+  }
+  return take(a, entries, static_cast<int>(at), s);
+} catch (const SizeError& error) {
+  error.rethrow_in("repeat");
+}
 
 // --- order ---
 

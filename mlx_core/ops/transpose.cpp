@@ -2,6 +2,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/rearrange.h"
 #include "mlx_core/ops/shape.h"
 
 namespace mlx::core {
@@ -100,7 +101,11 @@ array matrix_transpose(const array& a, StreamOrDevice s) {
 static constexpr OpInfo moveaxis_info{.name = "moveaxis",
     .primitive = "Transpose",
     .summary = "The axis source moved to position destination; the others keep their order.",
-    .example = ">>> mx.moveaxis(mx.zeros((2, 3, 4)), 0, -1).shape\n(3, 4, 2)"};
+    .example =
+        ">>> mx.moveaxis(mx.zeros((2, 3, 4)), 0, -1).shape\n(3, 4, 2)\n"
+        ">>> mx.moveaxis(mx.zeros((2, 3, 4)), (0, 1), (-1, 0)).shape\n(3, 4, 2)",
+    .details =
+        "Several axes are given as two sequences of one length. Raises ValueError for an axis that occurs twice."};
 array moveaxis(const array& a, int source, int destination, StreamOrDevice s) {
   check_stream(s);
   int from = normalize_axis("moveaxis", source, a.ndim());
@@ -109,6 +114,36 @@ array moveaxis(const array& a, int source, int destination, StreamOrDevice s) {
   axes.erase(axes.begin() + from);
   axes.insert(axes.begin() + to, from);
   return permute(a, std::move(axes));
+}
+array moveaxis(const array& a, const Axes& source, const Axes& destination, StreamOrDevice s) {
+  check_stream(s);
+  if (source.size() != destination.size()) {
+    fail("moveaxis", "source ", source, " and destination ", destination,
+        " have different lengths; give one destination for each axis.");
+  }
+  int rank = a.ndim();
+  Axes order; // the axis at each position; -1 until it is known
+  order.resize(static_cast<size_t>(rank), -1);
+  std::vector<bool> moved(static_cast<size_t>(rank), false);
+  for (size_t i = 0; i < source.size(); ++i) {
+    auto from = static_cast<size_t>(normalize_axis("moveaxis", source[i], rank));
+    auto to = static_cast<size_t>(normalize_axis("moveaxis", destination[i], rank));
+    if (moved[from] || order[to] >= 0) {
+      fail("moveaxis", moved[from] ? "source " : "destination ", moved[from] ? source : destination, " has axis ",
+          moved[from] ? source[i] : destination[i], " twice, of an array with ", rank, " axes.");
+    }
+    moved[from] = true;
+    order[to] = static_cast<int>(from);
+  }
+  for (size_t to = 0, next = 0; to < order.size(); ++to) {
+    if (order[to] < 0) {
+      while (moved[next]) {
+        ++next;
+      }
+      order[to] = static_cast<int>(next++);
+    }
+  }
+  return permute(a, std::move(order));
 }
 
 static constexpr OpInfo swapaxes_info{.name = "swapaxes",

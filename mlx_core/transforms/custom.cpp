@@ -7,6 +7,7 @@
 #include "mlx_core/ops.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/trace_level.h"
+#include "mlx_core/transforms/escape.h"
 #include "mlx_core/transforms/frame.h"
 #include "mlx_core/transforms/function.h"
 
@@ -49,6 +50,10 @@ void check_derivative(const char* rule, size_t i, Tangent& derivative, const arr
 Tangent sum_of(const Tangent& a, const Tangent& b) { return a && b ? add(*a, *b) : a ? a : b; }
 
 std::vector<array> first(Operands operands, size_t count) { return {operands.begin(), operands.begin() + count}; }
+
+bool any_traced(Operands operands) {
+  return std::any_of(operands.begin(), operands.end(), [](const array& a) { return is_traced(*a.node()); });
+}
 
 bool any(const Tangents& tangents, size_t from, size_t to) {
   return std::any_of(tangents.begin() + from, tangents.begin() + to, [](const Tangent& t) { return t.has_value(); });
@@ -128,7 +133,7 @@ class Custom final : public Function {
     Tangents given(tangents);
     given.resize(body().parameters.size());
     std::fill(given.begin() + ruled, given.end(), std::nullopt);
-    Tangents out = rules_->jvp ? pushed(primals, given, outputs) : transposed_vjp(primals, given, outputs);
+    Tangents out = rules_->jvp ? pushed(primals, given, results_of(outputs)) : transposed_vjp(primals, given, outputs);
     Tangents rest(tangents);
     std::fill(rest.begin(), rest.begin() + ruled, std::nullopt);
     if (any(rest, ruled, rest.size())) {
@@ -138,6 +143,11 @@ class Custom final : public Function {
     }
     for (size_t i = 0; i < out.size(); ++i) {
       out[i] = sum_of(out[i], rest[i]);
+    }
+    if (rules_->kept > 0) {
+      for (Tangent& kept : push_through(kept_body(), primals, tangents)) {
+        out.push_back(std::move(kept));
+      }
     }
     return out;
   }
@@ -149,9 +159,25 @@ class Custom final : public Function {
     if ((!rules_->jvp && !rules_->vjp) || std::find(wanted.begin(), ruled_end, true) == ruled_end) {
       return pull_through(body(), primals, cotangents, wanted);
     }
-    Tangents out = rules_->vjp ? pulled(primals, dense_cotangents(cotangents, outputs), outputs)
-                               : transposed_jvp(primals, cotangents, outputs, wanted.first(ruled));
+    size_t results = results_of(outputs).size();
+    Tangents out, of_results(cotangents), of_kept(cotangents);
+    of_results.resize(results);
+    of_kept.resize(outputs.size());
+    std::rotate(of_kept.begin(), of_kept.begin() + static_cast<ptrdiff_t>(results), of_kept.end());
+    of_kept.resize(rules_->kept);
+    if (any(of_results, 0, results)) {
+      out = rules_->vjp ? pulled(primals, dense_cotangents(of_results, results_of(outputs)), outputs)
+                        : transposed_jvp(primals, of_results, results_of(outputs), wanted.first(ruled));
+    }
     out.resize(primals.size());
+    if (any(of_kept, 0, of_kept.size())) {
+      SmallVector<bool, 4> here(wanted.begin(), wanted.end());
+      std::fill(here.begin() + ruled, here.end(), false);
+      Tangents kept = pull_through(kept_body(), primals, of_kept, here);
+      for (size_t i = 0; i < ruled; ++i) {
+        out[i] = sum_of(out[i], kept[i]);
+      }
+    }
     if (std::find(ruled_end, wanted.end(), true) != wanted.end()) {
       SmallVector<bool, 4> rest(wanted.begin(), wanted.end());
       std::fill(rest.begin(), rest.begin() + ruled, false);
@@ -165,14 +191,14 @@ class Custom final : public Function {
     size_t ruled = rules_->ruled, parameters = body().parameters.size();
     bool ruled_only = std::none_of(axes.begin() + ruled, axes.end(), [](const MapAxis& a) { return a.has_value(); });
     if (rules_->vmap && ruled_only) {
-      return mapped_by_rule(operands, axes);
+      if (std::optional<Mapped> mapped = mapped_by_rule(operands, axes)) {
+        return std::move(*mapped);
+      }
     }
-    VmapAxes in_axes(axes.begin(), axes.end());
-    VectorFunction lane = [this](const std::vector<array>& in) { return replay(body(), in); };
-    VectorFunction batch = core::vmap(lane, in_axes);
+    VectorFunction batch = mapped_body(body(), axes);
     int64_t lanes = lanes_of(operands, axes);
     Mapped out;
-    if (std::any_of(operands.begin(), operands.end(), [](const array& a) { return is_traced(*a.node()); })) {
+    if (derivatives_may_follow(operands)) {
       std::vector<array> captured(operands.begin() + parameters, operands.end());
       auto over_arguments = [&](const std::vector<array>& args) {
         std::vector<array> all(args);
@@ -188,6 +214,18 @@ class Custom final : public Function {
   }
 
  private:
+  Operands results_of(Operands outputs) const { return outputs.first(outputs.size() - rules_->kept); }
+  // The body without its results.
+  FunctionBody kept_body() const {
+    FunctionBody kept(body());
+    kept.outputs.erase(kept.outputs.begin(), kept.outputs.end() - static_cast<ptrdiff_t>(rules_->kept));
+    return kept;
+  }
+  static VectorFunction mapped_body(const FunctionBody& body, const MapAxes& axes) {
+    VectorFunction lane = [&body](const std::vector<array>& in) { return replay(body, in); };
+    return core::vmap(lane, VmapAxes(axes.begin(), axes.end()));
+  }
+
   // What the rules answer, checked.
   Tangents pushed(Operands primals, const Tangents& tangents, Operands outputs) const {
     Tangents out = rules_->jvp(first(primals, body().parameters.size()), tangents);
@@ -226,33 +264,51 @@ class Custom final : public Function {
   Tangents transposed_vjp(Operands primals, const Tangents& tangents, Operands outputs) const {
     LinearRule rule("vjp");
     Tangents cotangents;
-    for (const array& output : outputs) {
+    for (const array& output : results_of(outputs)) {
       cotangents.push_back(output.dtype().is_inexact() ? Tangent(rule.argument(output)) : std::nullopt);
     }
-    rule.record([&] { return pulled(primals, dense_cotangents(cotangents, outputs), outputs); });
+    rule.record([&] { return pulled(primals, dense_cotangents(cotangents, results_of(outputs)), outputs); });
     return rule.transposed(tangents, cotangents);
   }
 
-  // By the user's rule. Where somebody may still ask for derivatives, these are those of the other rules.
-  Mapped mapped_by_rule(Operands operands, const MapAxes& axes) const {
+  bool derivatives_may_follow(Operands operands) const {
+    return (rules_->jvp || rules_->vjp) && any_traced(operands) && !derivatives_are_unneeded(operands);
+  }
+
+  // By the user's rule. Where somebody may still ask for derivatives, these are those of the other rules. Nothing when
+  // the rule uses arrays that are mapped, too, or those of a body that was recorded around it: it sees one array there
+  // for all lanes, and has no answer.
+  std::optional<Mapped> mapped_by_rule(Operands operands, const MapAxes& axes) const {
     size_t parameters = body().parameters.size();
     MapAxes argument_axes(axes);
     argument_axes.resize(parameters);
     auto call = [&](const std::vector<array>& arguments) {
       Mapped out = rules_->vmap(arguments, argument_axes);
-      if (out.outputs.size() != body().outputs.size() || out.axes.size() != out.outputs.size()) {
+      size_t results = body().outputs.size() - rules_->kept;
+      if (out.outputs.size() != results || out.axes.size() != results) {
         fail("custom_function", "the vmap rule returned ", out.outputs.size(), " outputs and ", out.axes.size(),
-            " axes; the function has ", body().outputs.size(), " outputs.");
+            " axes; the function has ", results, " outputs.");
+      }
+      if (rules_->kept > 0) {
+        std::vector<array> all(arguments);
+        all.insert(all.end(), operands.begin() + static_cast<ptrdiff_t>(parameters), operands.end());
+        FunctionBody kept = kept_body();
+        for (array& a : mapped_body(kept, axes)(all)) {
+          out.outputs.push_back(std::move(a));
+          out.axes.push_back(MapAxis(0));
+        }
       }
       return out;
     };
-    bool traced = std::any_of(operands.begin(), operands.end(), [](const array& a) { return is_traced(*a.node()); });
-    if (!traced || (!rules_->jvp && !rules_->vjp)) {
-      return call(first(operands, parameters));
+    if (!derivatives_may_follow(operands)) {
+      Mapped out = call(first(operands, parameters));
+      return outlive_their_transform(out.outputs) ? std::nullopt : std::optional<Mapped>(std::move(out));
     }
+    bool has_answer = true;
     int64_t lanes = lanes_of(operands, axes);
     auto lanes_in_front = [&](const std::vector<array>& arguments) {
       Mapped out = call(arguments);
+      has_answer = !outlive_their_transform(out.outputs);
       for (size_t i = 0; i < out.outputs.size(); ++i) {
         out.outputs[i] = batch_first(out.outputs[i], out.axes[i], lanes);
       }
@@ -260,7 +316,7 @@ class Custom final : public Function {
     };
     Mapped out{call_with_rules(lanes_in_front, first(operands, parameters), batched(axes, lanes)), {}};
     out.axes = MapAxes(out.outputs.size(), MapAxis(0));
-    return out;
+    return has_answer ? std::optional<Mapped>(std::move(out)) : std::nullopt;
   }
 
   // The rules over a batch whose arguments have these axes, and whose outputs have theirs in front.
@@ -317,13 +373,18 @@ class RuleCall {
 };
 
 SharedRules Custom::batched(const MapAxes& axes, int64_t lanes) const {
+  // What they call goes without the rule of batching, which has done its work and may refer to lanes.
+  auto lane = std::make_shared<CustomRules>(*rules_.lock());
+  lane->forget_batching();
   auto out = std::make_shared<CustomRules>();
-  out->ruled = rules_->ruled;
-  out->closed = rules_->closed;
-  out->parts.push_back(rules_.lock());
+  out->ruled = lane->ruled;
+  out->kept = lane->kept;
+  out->jvp_recorded = lane->jvp_recorded;
+  out->vjp_recorded = lane->vjp_recorded;
+  out->parts.push_back(lane);
   size_t count = body().parameters.size();
   if (rules_->jvp) {
-    out->jvp = [rules = rules_, axes, count, lanes](const std::vector<array>& primals, const Tangents& tangents) {
+    out->jvp = [rules = lane.get(), axes, count, lanes](const std::vector<array>& primals, const Tangents& tangents) {
       RuleCall call;
       for (size_t i = 0; i < count; ++i) {
         call.add(primals[i], axes[i]);
@@ -348,7 +409,7 @@ SharedRules Custom::batched(const MapAxes& axes, int64_t lanes) const {
     };
   }
   if (rules_->vjp) {
-    out->vjp = [rules = rules_, axes, count, lanes](const std::vector<array>& primals,
+    out->vjp = [rules = lane.get(), axes, count, lanes](const std::vector<array>& primals,
                    const std::vector<array>& cotangents, const std::vector<array>& outputs) {
       RuleCall call;
       for (size_t i = 0; i < count; ++i) {
@@ -388,14 +449,34 @@ std::vector<array> call_with_rules(const VectorFunction& fun, const std::vector<
   if (rules_are_unneeded(args)) {
     return fun(args);
   }
+  const SharedRules given = rules;
+  std::shared_ptr<CustomRules> batching; // without rules of derivatives
+  if ((rules->jvp || rules->vjp) && derivatives_are_unneeded(args)) {
+    batching = std::make_shared<CustomRules>(*rules);
+    batching->jvp = nullptr;
+    batching->vjp = nullptr;
+    batching->jvp_objects.reset();
+    batching->vjp_objects.reset();
+    rules = batching;
+  }
+  if (!rules->jvp && !rules->vjp && !rules->vmap) {
+    return fun(args);
+  }
   install_function_rules();
   std::shared_ptr<const FunctionBody> body = trace_function(fun, args);
-  if (!rules->closed && (rules->jvp || rules->vjp) && rules_outlive_lanes()) {
+  if (batching) {
+    batching->kept = given->kept;
+  }
+  std::vector<array> operands = operands_of(*body, args);
+  if (!any_traced(operands)) { // no transform follows this call
+    return replay(*body, operands);
+  }
+  if (!rules->recorded() && rules_outlive_lanes()) {
     ClosedCall call = close_rules(std::move(body), args, *rules);
     body = trace_function(call.fun, call.args);
     return applied_many(make_primitive<Custom>(without_captured(body), call.rules), operands_of(*body, call.args));
   }
-  return applied_many(make_primitive<Custom>(without_captured(body), std::move(rules)), operands_of(*body, args));
+  return applied_many(make_primitive<Custom>(without_captured(body), std::move(rules)), operands);
 }
 
 std::shared_ptr<const CustomRules> rules_of(const Primitive& primitive) {

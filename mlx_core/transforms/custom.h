@@ -16,20 +16,32 @@ struct RuleObjects {
 // with respect to the others, and to what the function captures, follow from the function.
 struct CustomRules {
   size_t ruled = 0;
-  // The rules use nothing but what they are given.
-  bool closed = false;
+  // The last outputs, so many, are no results: what fun keeps for the vjp rule, and arrays that it leaves behind. Rules
+  // do not answer for them; their derivatives and batching follow from fun. May be set while fun runs.
+  size_t kept = 0;
+  // These use nothing but what they are given: they are bodies.
+  bool jvp_recorded = false, vjp_recorded = false;
   // Tangents of the outputs. Those of `tangents` that are empty are zero, and so are the empty ones of the result.
-  std::function<Tangents(const std::vector<array>& primals, const Tangents& tangents)> jvp;
-  // Cotangents of the first `ruled` arguments; empty ones, and those left out at the end, are zero.
-  std::function<Tangents(
+  mutable std::function<Tangents(const std::vector<array>& primals, const Tangents& tangents)> jvp;
+  // Cotangents of the first `ruled` arguments; empty ones, and those left out at the end, are zero. It gets a cotangent
+  // for each result, and all outputs.
+  mutable std::function<Tangents(
       const std::vector<array>& primals, const std::vector<array>& cotangents, const std::vector<array>& outputs)>
       vjp;
-  // Used when only arguments that it answers for are mapped.
-  std::function<Mapped(const std::vector<array>& inputs, const MapAxes& axes)> vmap;
+  // Used when only arguments that it answers for are mapped, and it uses no array that differs between lanes.
+  mutable std::function<Mapped(const std::vector<array>& inputs, const MapAxes& axes)> vmap;
   // What the rules refer to without owning it: all of them; and each.
-  std::shared_ptr<const RuleObjects> objects, jvp_objects, vjp_objects, vmap_objects;
+  mutable std::shared_ptr<const RuleObjects> objects, jvp_objects, vjp_objects, vmap_objects;
   std::vector<std::shared_ptr<const CustomRules>> parts;
   std::vector<std::shared_ptr<const FunctionBody>> bodies;
+
+  // Whether all rules of derivatives are.
+  bool recorded() const { return (!jvp || jvp_recorded) && (!vjp || vjp_recorded); }
+  // Lets go of the rules that are not recorded, and of what they refer to: arrays whose transform ends. Nobody will ask
+  // for them.
+  void forget_unrecorded() const;
+  // Lets go of the rule of batching: from now on, batches are those of the function.
+  void forget_batching() const;
 };
 
 // How a node refers to its rules: it owns them only while a transform is open, which alone asks for them, for they may
@@ -58,6 +70,8 @@ std::vector<std::shared_ptr<const CustomRules>> rules_in(const FunctionBody& bod
 void keep_rules(std::span<const std::shared_ptr<const CustomRules>> rules);
 // Whether no transform will ask for the rules of a call that is made now.
 bool rules_are_unneeded(std::span<const array> args);
+// Whether no transform will ask for derivatives of it: only vmaps are open.
+bool derivatives_are_unneeded(std::span<const array> args);
 // --- custom.cpp ---
 // The rules of an application; null when it has none.
 std::shared_ptr<const CustomRules> rules_of(const Primitive& primitive);

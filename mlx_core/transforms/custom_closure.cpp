@@ -59,6 +59,9 @@ RecordedRule record(Rule&& rule, const std::vector<array>& operands, std::vector
   }
   closed->outputs = replay(*body, closed->parameters);
   recorded.body = std::move(closed);
+  for (const std::shared_ptr<const CustomRules>& inner : rules_in(*recorded.body)) {
+    inner->forget_batching(); // it may refer to what this rule was recorded with
+  }
   bodies.push_back(recorded.body);
   return recorded;
 }
@@ -88,18 +91,17 @@ ClosedCall close_rules(
   ClosedCall call;
   call.args = args;
   auto closed = std::make_shared<CustomRules>(rules);
-  closed->closed = true;
   size_t count = args.size();
   std::vector<array> outputs = replay(*body, operands_of(*body, args));
   // Cotangents and tangents are not known yet. Their values must not decide anything, so they have none.
   Frame frame(Frame::Kind::trace);
-  if (rules.vjp) {
+  if (rules.vjp && !rules.vjp_recorded) {
     std::vector<array> operands(args);
-    for (const array& output : outputs) {
-      operands.push_back(frame.abstract(output.shape(), output.dtype()));
+    size_t many = outputs.size() - rules.kept;
+    for (size_t i = 0; i < many; ++i) {
+      operands.push_back(frame.abstract(outputs[i].shape(), outputs[i].dtype()));
     }
     operands.insert(operands.end(), outputs.begin(), outputs.end());
-    size_t many = outputs.size();
     try {
       auto rule = [&](const std::vector<array>& in) {
         auto at = in.begin() + static_cast<ptrdiff_t>(count), middle = at + static_cast<ptrdiff_t>(many);
@@ -113,12 +115,12 @@ ClosedCall close_rules(
         in.insert(in.end(), results.begin(), results.end());
         return recorded(std::move(in), primals);
       };
+      closed->vjp_recorded = true;
       closed->vjp_objects.reset();    // which may refer to lanes
-    } catch (const std::exception&) { // it runs again, and fails, if somebody asks for it
-      closed->closed = false;
+    } catch (const std::exception&) { // it runs again, and perhaps fails, if somebody asks for it
     }
   }
-  if (rules.jvp) {
+  if (rules.jvp && !rules.jvp_recorded) {
     std::vector<array> operands(args);
     for (size_t i = 0; i < rules.ruled; ++i) {
       operands.push_back(frame.abstract(args[i].shape(), args[i].dtype()));
@@ -141,12 +143,12 @@ ClosedCall close_rules(
         }
         return recorded(std::move(in), primals);
       };
+      closed->jvp_recorded = true;
       closed->jvp_objects.reset();
-    } catch (const std::exception&) {
-      closed->closed = false;
+    } catch (const std::exception&) { // likewise
     }
   }
-  if (closed->closed && !closed->vmap) {
+  if (closed->recorded() && !closed->vmap) {
     closed->objects.reset();
   }
   call.rules = std::move(closed);

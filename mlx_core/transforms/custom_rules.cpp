@@ -1,4 +1,5 @@
 // Who keeps the rules of custom functions, and which rules a recording needs.
+#include <algorithm>
 #include <unordered_set>
 
 #include "mlx_core/compile/plan.h"
@@ -28,6 +29,32 @@ const CustomRules* RulesRef::operator->() const {
   return address_;
 }
 
+void CustomRules::forget_batching() const {
+  vmap = nullptr;
+  vmap_objects.reset();
+  if (recorded()) {
+    objects.reset();
+  }
+  for (const SharedRules& part : parts) {
+    part->forget_batching();
+  }
+}
+
+void CustomRules::forget_unrecorded() const {
+  if (!jvp_recorded) {
+    jvp = nullptr;
+    jvp_objects.reset();
+  }
+  if (!vjp_recorded) {
+    vjp = nullptr;
+    vjp_objects.reset();
+  }
+  forget_batching();
+  for (const SharedRules& part : parts) {
+    part->forget_unrecorded();
+  }
+}
+
 void keep_rules(std::span<const SharedRules> rules) {
   for (const SharedRules& each : rules) {
     Frame::keep(each);
@@ -44,6 +71,17 @@ bool rules_are_unneeded(std::span<const array> args) {
     }
   }
   return true;
+}
+
+bool derivatives_are_unneeded(std::span<const array> args) {
+  const std::vector<Frame*>& open = Frame::open();
+  auto is_vmap = [](const Frame* frame) { return frame->kind() == Frame::Kind::vmap; };
+  if (open.empty() || !std::all_of(open.begin(), open.end(), is_vmap)) {
+    return false;
+  }
+  return std::none_of(args.begin(), args.end(), [&](const array& a) { // of a transform on another thread
+    return is_traced(*a.node()) && a.node()->level < open.front()->id();
+  });
 }
 
 namespace {

@@ -2,7 +2,9 @@
 #include "mlx_core/transforms/escape.h"
 
 #include <atomic>
+#include <unordered_set>
 
+#include "mlx_core/interrupt.h"
 #include "mlx_core/primitive.h"
 
 namespace mlx::core {
@@ -20,7 +22,36 @@ const array* kept_placeholder(const Frame& frame) {
   return nullptr;
 }
 
+// Whether a transform that is open now will put something else in its place.
+bool will_be_replaced(const array& placeholder) {
+  for (const Frame* frame : Frame::open()) {
+    if (frame->id() == placeholder.node()->level) {
+      return !frame->returned;
+    }
+  }
+  return false;
+}
+
 } // namespace
+
+bool outlive_their_transform(std::span<const array> arrays) {
+  std::unordered_set<const Node*> seen;
+  std::vector<array> stack(arrays.begin(), arrays.end());
+  InterruptPoll poll(4096);
+  while (!stack.empty()) {
+    poll();
+    array top = std::move(stack.back());
+    stack.pop_back();
+    if (top.node()->level == 0 || top.is_available() || !seen.insert(top.node()).second) {
+      continue;
+    }
+    if (!top.has_primitive() && !will_be_replaced(top)) {
+      return true;
+    }
+    stack.insert(stack.end(), top.operands().begin(), top.operands().end());
+  }
+  return false;
+}
 
 void set_collect_garbage(void (*collect)()) { collect_garbage.store(collect); }
 

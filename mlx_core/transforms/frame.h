@@ -25,6 +25,8 @@ class Frame {
   Randomness randomness = Randomness::different;
   // Of a differentiation: whether nodes made now will be walked backwards by it.
   bool reverse = false;
+  // Of a vmap: the function has returned. Its lanes have done their work, and nothing may use them any more.
+  bool returned = false;
 
   // The identity of `primal`, distinct from it, so that a function may also capture what it is given.
   array primal(const array& primal);

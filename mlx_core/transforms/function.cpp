@@ -7,6 +7,7 @@
 #include "mlx_core/interrupt.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/trace_level.h"
+#include "mlx_core/transforms/custom.h"
 #include "mlx_core/transforms/tape.h"
 
 namespace mlx::core {
@@ -243,6 +244,9 @@ void install_function_rules() {
 }
 
 std::vector<array> call_as_function(const VectorFunction& fun, const std::vector<array>& args) {
+  if (derivatives_are_unneeded(args)) { // nothing would be computed again
+    return fun(args);
+  }
   install_function_rules();
   std::shared_ptr<const FunctionBody> body = trace_function(fun, args);
   return applied_many(make_primitive<Function>(without_captured(body)), operands_of(*body, args));

@@ -142,6 +142,7 @@ std::vector<array> vmap_call(const VectorFunction& fun, const VmapAxes& in_axes,
       }
       std::vector<array> outputs = fun(std::move(inside));
       out_axes = out_axes_of(outputs);
+      frame.returned = true;
       if (!out_axes.empty() && out_axes.size() != outputs.size()) {
         fail("vmap", "out_axes has ", out_axes.size(), " entries but the function returned ", outputs.size(),
             " arrays.");

@@ -46,6 +46,7 @@ _FUNCTIONS = {
     "ravel": "a [order]",
     **dict.fromkeys(("transpose", "permute_dims"), "a axes"),
     "matrix_transpose": "x:a",
+    "moveaxis": "a source destination",
     "swapaxes": "a axis1 axis2",
     **dict.fromkeys(("squeeze", "expand_dims"), "a axis"),
     "broadcast_to": "array:a shape [subok]",
@@ -187,14 +188,6 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min:
     return _array(a) if low is None and high is None else mx.clip(_array(a), _operand(low), _operand(high))
 
 
-def _moveaxis(a: Any, source: Any, destination: Any) -> Any:
-    a = _array(a)
-    pairs = zip(*([axes] if isinstance(axes, int) else list(axes) for axes in (source, destination)))
-    moved = {to % a.ndim: axis % a.ndim for axis, to in pairs}
-    others = iter(axis for axis in range(a.ndim) if axis not in moved.values())
-    return mx.transpose(a, [moved[i] if i in moved else next(others) for i in range(a.ndim)])
-
-
 def _joining(join: Callable[..., mx.array]) -> Callable[..., Any]:
     def call(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, **rest: Any) -> Any:
         parts = [_array(x) for x in arrays]
@@ -275,7 +268,7 @@ def _copy(a: Any, order: str = "K", subok: bool = False) -> Any:
 
 
 _SPECIAL: dict[str, Callable[..., Any]] = {
-    "clip": _clip, "moveaxis": _moveaxis, "concatenate": _joining(mx.concatenate), "concat": _joining(mx.concatenate),
+    "clip": _clip, "concatenate": _joining(mx.concatenate), "concat": _joining(mx.concatenate),
     "stack": _joining(mx.stack), "vstack": _stacking("vstack"), "hstack": _stacking("hstack"), "dstack": _stacking("dstack"),
     "column_stack": _stacking("column_stack"), "split": _even_split, "array_split": _split, "dot": _dot, "vdot": _vdot,
     "einsum": _einsum, "meshgrid": _meshgrid, "broadcast_arrays": _broadcast_arrays, "copy": _copy,

@@ -3,6 +3,7 @@
 
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
+#include "mlx_core/ops/rearrange.h"
 #include "mlx_core/registry.h"
 #include "python/src/bind_array.h"
 #include "python/src/numpy_arguments.h"
@@ -91,8 +92,13 @@ Floats truncate towards zero to integers; complex numbers keep their real part.)
       nb::arg("axis") = nb::none(), nb::kw_only(), nb::arg("stream") = nb::none(),
       nb::sig(signature("squeeze", "axis: int | collections.abc.Sequence[int] | None = None").c_str()),
       see("squeeze").c_str());
-  c.def("moveaxis", &core::moveaxis, nb::arg("source"), nb::arg("destination"), nb::kw_only(),
-      nb::arg("stream") = nb::none(), see("moveaxis").c_str());
+  c.def(
+      "moveaxis",
+      [](const array& a, const Axes& source, const Axes& destination, StreamOrDevice s) {
+        return core::moveaxis(a, source, destination, s);
+      },
+      nb::arg("source"), nb::arg("destination"), nb::kw_only(), nb::arg("stream") = nb::none(),
+      see("moveaxis").c_str());
   c.def("swapaxes", &core::swapaxes, nb::arg("axis1"), nb::arg("axis2"), nb::kw_only(), nb::arg("stream") = nb::none(),
       see("swapaxes").c_str());
   c.def(

@@ -1,25 +1,14 @@
 // compile: Python functions recorded once for each kind of call.
-#include <deque>
-#include <mutex>
-
 #include "mlx_core/compile.h"
-#include "mlx_core/compile/cache.h"
-#include "mlx_core/compile/shapeless.h"
 #include "mlx_core/error.h"
+#include "mlx_core/trace_level.h"
 #include "python/src/bind_transforms.h"
-#include "python/src/call_description.h"
-#include "python/src/compiled_trace.h"
-#include "python/src/dim_object.h"
+#include "python/src/recordings.h"
 #include "python/src/runtime_scalar.h"
-#include "python/src/type_questions.h"
 
 namespace mlx::python {
 
 namespace {
-
-constexpr size_t traces_before_warning = 32;
-constexpr size_t reasons_kept = 16;
-constexpr size_t kinds_with_numbers = 16 * core::recordings_per_function;
 
 class Compiled final : public Transformation {
  public:
@@ -27,219 +16,23 @@ class Compiled final : public Transformation {
       : Transformation(fun),
         inputs_(nb::borrow(inputs)),
         outputs_(nb::borrow(outputs)),
-        shapeless_(shapeless),
-        explain_(explain) {}
+        recordings_(shapeless, explain, false) {}
 
   const char* name() const override { return "compile"; }
   void traverse(Traversal& owned) const override {
     owned(inputs_);
     owned(outputs_);
-    cache_.try_each([&](const std::shared_ptr<const CompiledTrace>& trace) { trace->traverse(owned); });
+    recordings_.traverse(owned);
   }
-
   nb::object call(const CallArguments& arguments) const override {
-    if (!core::compile_is_enabled() || core::sizes_are_open()) { // open sizes stay open in what is called inside
-      return call_fun(arguments.values, arguments);
-    }
-    ++calls_;
-    CallKey key(arguments, inputs_, !shapeless_);
-    std::vector<bool> runtime = runtime_numbers(key);
-    std::shared_ptr<const CompiledTrace> trace = find(key);
-    if (!trace) {
-      trace = record(arguments, key, runtime);
-    }
-    return trace->must_run_itself() ? call_fun(arguments.values, arguments)
-                                    : trace->run({*this, inputs_, outputs_}, key);
+    bool runs = !core::compile_is_enabled() || core::RecordingScope::of_program(); // of which it is part
+    return runs ? call_fun(arguments.values, arguments) : recordings_.call({*this, inputs_, outputs_}, arguments);
   }
-
-  nb::dict stats() const {
-    std::lock_guard lock(mutex_);
-    nb::dict d;
-    d["calls"] = calls_.load();
-    d["traces"] = traces_;
-    d["cached"] = cache_.size();
-    d["operations"] = nb::make_tuple(operations_.first, operations_.second);
-    d["evictions"] = cache_.evictions();
-    nb::list reasons;
-    for (const std::string& reason : reasons_) {
-      reasons.append(reason);
-    }
-    d["reasons"] = reasons;
-    return d;
-  }
+  nb::dict stats() const { return recordings_.stats(); }
 
  private:
-  // What is known of the numbers in calls that are alike but for their numbers.
-  struct Numbers {
-    std::string first;  // the key's bytes with the first values
-    bool vary = false;  // given at each call
-    bool fixed = false; // their values are needed while recording
-  };
-
-  // Decides which numbers are given at each call, and makes the key independent of them.
-  std::vector<bool> runtime_numbers(CallKey& key) const {
-    std::vector<bool> runtime(key.numbers().size(), false);
-    if (runtime.empty()) {
-      return runtime;
-    }
-    std::lock_guard lock(mutex_);
-    if (numbers_.size() >= kinds_with_numbers) {
-      numbers_.clear(); // they are learnt again
-    }
-    std::vector<Numbers>& known = numbers_[key.bytes_without_numbers()];
-    if (known.empty()) {
-      known.resize(runtime.size());
-      for (size_t i = 0; i < runtime.size(); ++i) {
-        known[i].first = bytes_of(key, i);
-      }
-    }
-    for (size_t i = 0; i < runtime.size(); ++i) {
-      known[i].vary = known[i].vary || known[i].first != bytes_of(key, i);
-      runtime[i] = known[i].vary && !known[i].fixed;
-    }
-    for (size_t i = 0; i < runtime.size(); ++i) {
-      if (runtime[i]) {
-        key.forget(key.numbers()[i]);
-      }
-    }
-    return runtime;
-  }
-  static std::string bytes_of(const CallKey& key, size_t i) {
-    const CallKey::Number& number = key.numbers()[i];
-    return key.bytes().substr(number.offset, number.size());
-  }
-  void fix_numbers(const CallKey& key) const {
-    std::lock_guard lock(mutex_);
-    for (Numbers& number : numbers_[key.bytes_without_numbers()]) {
-      number.fixed = true;
-    }
-  }
-
-  std::shared_ptr<const CompiledTrace> find(const CallKey& key) const {
-    // Comparing objects may run Python code, hence outside of the cache's lock.
-    for (size_t i = 0;; ++i) {
-      std::shared_ptr<const CompiledTrace> trace = cache_.at(key.bytes(), i);
-      if (!trace || trace->fits(key)) {
-        return trace;
-      }
-    }
-  }
-
-  std::shared_ptr<const CompiledTrace> record(
-      const CallArguments& arguments, CallKey& key, std::vector<bool>& runtime) const {
-    explain(arguments, key);
-    std::shared_ptr<const CompiledTrace> trace;
-    try {
-      trace = attempt(arguments, key, runtime);
-    } catch (nb::python_error&) {
-      if (std::find(runtime.begin(), runtime.end(), true) == runtime.end()) {
-        throw;
-      }
-      // The function needs the value of a number, or fails anyway: it is recorded for these numbers.
-      fix_numbers(key);
-      key = CallKey(arguments, inputs_, !shapeless_);
-      if ((trace = find(key))) {
-        return trace;
-      }
-      runtime.assign(key.numbers().size(), false);
-      trace = attempt(arguments, key, runtime);
-    }
-    {
-      std::lock_guard lock(mutex_);
-      operations_ = trace->operations();
-    }
-    if (trace->reusable()) {
-      cache_.insert(key.bytes(), trace);
-    }
-    return trace;
-  }
-
-  std::shared_ptr<const CompiledTrace> attempt(
-      const CallArguments& arguments, CallKey& key, const std::vector<bool>& runtime) const {
-    CompiledFunction function{*this, inputs_, outputs_};
-    if (!shapeless_) {
-      return std::make_shared<CompiledTrace>(function, arguments, key, runtime, false);
-    }
-    std::string why;
-    uint64_t shown = dims_shown();
-    try {
-      if (!asks_for_types(fun())) {
-        return std::make_shared<CompiledTrace>(function, arguments, key, runtime, true);
-      }
-      why = "it asks for the type of something, which a size is not to be known by";
-    } catch (const std::invalid_argument& error) {
-      why = error.what();
-    } catch (nb::python_error& error) { // a number that is no int at heart may be the reason
-      bool numbers_matter = std::find(runtime.begin(), runtime.end(), true) != runtime.end();
-      if (numbers_matter || shown == dims_shown() || !error.matches(PyExc_Exception)) {
-        throw;
-      }
-      why = error.what();
-    }
-    // With sizes as they are now. If it fails again, that is the function's own error.
-    CallKey sized(arguments, inputs_, true);
-    for (size_t i = 0; i < std::min(runtime.size(), sized.numbers().size()); ++i) {
-      if (runtime[i]) {
-        sized.forget(sized.numbers()[i]);
-      }
-    }
-    auto trace = std::make_shared<CompiledTrace>(function, arguments, sized, runtime, false);
-    note("its sizes cannot be left open: " + why);
-    shapeless_ = false;
-    key = std::move(sized);
-    return trace;
-  }
-
-  void note(const std::string& reason) const {
-    {
-      std::lock_guard lock(mutex_);
-      reasons_.push_back(reason);
-      if (reasons_.size() > reasons_kept) {
-        reasons_.pop_front();
-      }
-    }
-    if (explain_) {
-      PySys_FormatStderr("[compile] %s is recorded: %s\n", function_name().c_str(), reason.c_str());
-    }
-  }
-  std::string function_name() const {
-    return nb::cast<std::string>(nb::str(nb::getattr(fun(), "__name__", nb::repr(fun()))));
-  }
-
-  // Notes why a call needs a recording of its own.
-  void explain(const CallArguments& arguments, const CallKey& key) const {
-    std::shared_ptr<const CompiledTrace> unfit = cache_.at(key.bytes(), 0);
-    std::string reason = unfit ? unfit->misfit(key) : std::string();
-    CallDescription now(*this, arguments, inputs_);
-    bool warn = false;
-    {
-      std::lock_guard lock(mutex_);
-      if (reason.empty()) {
-        reason = traces_ == 0 ? "the first call" : now.difference(last_);
-      }
-      last_ = std::move(now);
-      warn = ++traces_ == traces_before_warning;
-    }
-    note(reason);
-    if (warn && PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
-                    "[compile] %s has been recorded %d times, the last time because %s. Recording costs more than a "
-                    "call without compile; mx.compile(..., explain=True) says why each time.",
-                    function_name().c_str(), static_cast<int>(traces_before_warning), reason.c_str())) {
-      throw nb::python_error();
-    }
-  }
-
   nb::object inputs_, outputs_;
-  mutable std::atomic<bool> shapeless_; // false once it turned out to be impossible
-  bool explain_;
-  mutable core::Cache<const CompiledTrace> cache_{core::recordings_per_function};
-  mutable std::mutex mutex_;
-  mutable std::unordered_map<std::string, std::vector<Numbers>> numbers_;
-  mutable std::atomic<size_t> calls_ = 0;
-  mutable size_t traces_ = 0;
-  mutable std::pair<size_t, size_t> operations_;
-  mutable std::deque<std::string> reasons_;
-  mutable CallDescription last_;
+  mutable Recordings recordings_;
 };
 
 } // namespace
@@ -266,14 +59,19 @@ kind do not run ``fun``: its side effects happen once, too.
 A float or complex argument is a constant of the recording at first; from its
 second value on it is given at each call, unless ``fun`` needs its value (in a
 condition, as a Python number). Other numbers, strings and hashable objects
-are constants of a recording.
+are constants of a recording. A NumPy array is an array, as ``mx.array`` makes
+it, wherever it stands among the arguments; a NumPy scalar is a constant.
 
-Arrays that ``fun`` uses from around it are read again at each call. A change
-in place (``w[0] = 1``, ``w += 1``) is seen, also when ``fun`` makes it; where
-a variable, or a container or object in one, holds another array, ``fun`` is
-recorded anew. Random numbers drawn without a key go on with the implicit
+What ``fun`` reads from around it, through variables, containers, attributes,
+classes and other functions, at any depth, is looked at again at each call:
+where there is another number, flag, string, container or array, ``fun`` is
+recorded anew. A change of an array in place (``w[0] = 1``, ``w += 1``) is
+seen, also when ``fun`` makes it, and an array or a float that was replaced
+once is read anew at each call. ``docs/compile.md`` says what is not seen
+(properties, the contents of NumPy arrays). Random numbers drawn without a key go on with the implicit
 sequence. Inside other transforms the result is as that of ``fun`` itself, so
-that they nest in any order.
+that they nest in any order. Called while another function is recorded, it is
+part of that recording: ``fun`` runs, and none is made of it alone.
 
 Args:
     fun (callable): Takes and returns arrays, or trees of arrays and other

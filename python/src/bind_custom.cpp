@@ -3,11 +3,10 @@
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms.h"
 #include "mlx_core/transforms/custom.h"
+#include "python/src/argument_edits.h"
 #include "python/src/bind_transforms.h"
-#include "python/src/container_changes.h"
 #include "python/src/descent.h"
 #include "python/src/made.h"
-#include "python/src/rules_object.h"
 #include "python/src/traced_call.h"
 #include "python/src/transformed.h"
 
@@ -17,6 +16,16 @@ namespace {
 
 using core::fail;
 const char* const op = "custom_function";
+
+// Python objects that rules refer to.
+struct PythonCall final : core::RuleObjects {
+  PythonCall(nb::handle args, nb::handle kwargs, std::vector<array>& arrays) : call(args, kwargs, arrays) {}
+  TracedCall call;
+};
+struct PythonRule final : core::RuleObjects {
+  explicit PythonRule(nb::object rule) : rule(std::move(rule)) {}
+  const nb::object rule;
+};
 
 core::Tangent derivative(const nb::object& value, const char* what) {
   if (value.is_none()) {
@@ -86,11 +95,24 @@ class CustomFunction {
     std::vector<array> arrays;
     auto held = make_locked<PythonCall>(args, kwargs, arrays);
     TracedCall& call = held->call;
-    auto fun = [&](const std::vector<array>& in) { return call.run(*fun_, in); };
-    std::vector<array> outputs = core::call_with_rules(fun, arrays, rules(held));
-    return call.output->build(outputs);
+    std::shared_ptr<core::CustomRules> rules = this->rules(held);
+    ArgumentEdits edits(args, kwargs);
+    auto fun = [&](const std::vector<array>& in) {
+      auto before = [&](nb::handle given_args, nb::handle given_kwargs) { edits.watch(given_args, given_kwargs); };
+      bool keeps = forward_.is_valid() && vjp_.is_valid();
+      std::vector<array> outputs =
+          keeps ? call.run_with_residuals(op, *forward_, in, before) : call.run(*fun_, in, before);
+      size_t results = call.output->array_count();
+      edits.take(outputs);
+      rules->kept = outputs.size() - results;
+      return outputs;
+    };
+    std::vector<array> outputs = core::call_with_rules(fun, arrays, rules);
+    edits.apply(outputs);
+    return call.output->build(std::span<const array>(outputs).first(call.output->array_count()));
   }
 
+  void set_forward(nb::object rule) { forward_ = check("the forward rule", std::move(rule)); }
   void set_vjp(nb::object rule) { vjp_ = check("the vjp rule", std::move(rule)); }
   void set_jvp(nb::object rule) { jvp_ = check("the jvp rule", std::move(rule)); }
   void set_vmap(nb::object rule) { vmap_ = check("the vmap rule", std::move(rule)); }
@@ -104,13 +126,14 @@ class CustomFunction {
       Py_VISIT(f->vjp_.ptr());
       Py_VISIT(f->jvp_.ptr());
       Py_VISIT(f->vmap_.ptr());
+      Py_VISIT(f->forward_.ptr());
     }
     return 0;
   }
   static int clear(PyObject* self) {
     if (nb::inst_ready(self)) {
       CustomFunction* f = nb::inst_ptr<CustomFunction>(self);
-      f->vjp_ = f->jvp_ = f->vmap_ = Link();
+      f->vjp_ = f->jvp_ = f->vmap_ = f->forward_ = Link();
       f->fun_ = nb::object(nb::none());
     }
     return 0;
@@ -124,14 +147,14 @@ class CustomFunction {
     return callable;
   }
 
-  // A Python function beside the rules that call it, so that the collector sees each reference once.
+  // A Python function beside the rule that calls it, which goes without owning it.
   static const nb::object* hold(const nb::object& rule, std::shared_ptr<const core::RuleObjects>& place) {
     auto held = make_locked<PythonRule>(rule);
     place = held;
     return &held->rule;
   }
 
-  std::shared_ptr<const core::CustomRules> rules(const std::shared_ptr<PythonCall>& held) const {
+  std::shared_ptr<core::CustomRules> rules(const std::shared_ptr<PythonCall>& held) const {
     auto rules = std::make_shared<core::CustomRules>();
     const TracedCall* call = &held->call;
     rules->objects = held;
@@ -154,10 +177,16 @@ class CustomFunction {
       rules->vjp = [call, rule = hold(*vjp_, rules->vjp_objects)](const std::vector<array>& primals,
                        const std::vector<array>& cotangents, const std::vector<array>& outputs) {
         nb::object positional = call->positional.build(primals);
-        nb::object result = called(*rule,
-            nb::make_tuple(
-                argument_or_tuple(positional), call->output->build(cotangents), call->output->build(outputs)),
-            call->named_arguments(primals));
+        std::span<const array> all(outputs);
+        size_t results = call->output->array_count();
+        nb::list given;
+        given.append(argument_or_tuple(positional));
+        given.append(call->output->build(cotangents));
+        given.append(call->output->build(all.first(results)));
+        if (call->residuals) {
+          given.append(call->residuals->build(all.subspan(results, call->residuals->array_count())));
+        }
+        nb::object result = called(*rule, nb::tuple(given), call->named_arguments(primals));
         result = as_arguments(result, positional);
         core::Tangents out;
         for (const nb::object& value : call->positional.match(result, op, "what the vjp rule returned", "primals")) {
@@ -203,7 +232,7 @@ class CustomFunction {
     return out;
   }
 
-  Link fun_, vjp_, jvp_, vmap_;
+  Link fun_, vjp_, jvp_, vmap_, forward_;
 };
 
 class Checkpoint final : public Transformation {
@@ -223,27 +252,22 @@ class Checkpoint final : public Transformation {
     std::vector<array> arrays;
     nb::tuple originals(args);
     TracedCall call(originals, kwargs, arrays);
-    EditedArrays edited; // further outputs: what the function put into containers
+    ArgumentEdits edits(originals, kwargs);
     auto run = [&](const std::vector<array>& in) {
-      ContainerChanges changes;
-      std::vector<array> outputs = call.run(fun(), in, [&](nb::handle args_given, nb::handle kwargs_given) {
-        changes.watch(originals, args_given);
-        changes.watch(kwargs, kwargs_given);
-      });
-      edited = EditedArrays(changes.take(), outputs);
+      std::vector<array> outputs = call.run(
+          fun(), in, [&](nb::handle args_given, nb::handle kwargs_given) { edits.watch(args_given, kwargs_given); });
+      edits.take(outputs);
       return outputs;
     };
     std::vector<array> outputs = core::checkpoint(run)(arrays);
-    std::span all(outputs);
-    edited.apply(all.last(edited.count()));
-    return call.output->build(std::span<const array>(all.first(all.size() - edited.count())));
+    edits.apply(outputs);
+    return call.output->build(std::span<const array>(outputs).first(call.output->array_count()));
   }
 };
 
 } // namespace
 
 void bind_custom(nb::module_& m) {
-  bind_rules_object(m);
   static PyType_Slot slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(CustomFunction::traverse)},
       {Py_tp_clear, reinterpret_cast<void*>(CustomFunction::clear)}, {0, nullptr}};
   nb::class_<CustomFunction>(m, "custom_function", nb::type_slots(slots), nb::is_generic(),
@@ -292,7 +316,41 @@ Example:
 Args:
     f (callable): ``f(primals, cotangents, outputs)``, the latter two like the
         output, returns a tree like ``primals`` with the cotangents; None
-        stands for zeros.
+        stands for zeros. With :meth:`forward` it gets a fourth argument, the
+        residuals.
+)")
+      .def(
+          "forward",
+          [](nb::handle_t<CustomFunction> self, nb::object f) {
+            made<CustomFunction>(self).set_forward(std::move(f));
+            return nb::borrow(self);
+          },
+          nb::arg("f"),
+          nb::sig("def forward(self, f: collections.abc.Callable[..., typing.Any]) -> custom_function[_P, _R]"),
+          R"(Sets what runs in place of ``f`` where the rule of reverse mode may be asked for.
+
+It computes what ``f`` does, and keeps values for that rule, so that they are
+not computed again. Derivatives of these values, which higher orders need,
+follow from it. Returns this function.
+
+Args:
+    f (callable): Takes the arguments of the function and returns a pair: the
+        output, and the residuals, any tree. The rule of :meth:`vjp` gets
+        these as its fourth argument.
+
+Example:
+    >>> @mx.custom_function
+    ... def softplus(x):
+    ...     return mx.log1p(mx.exp(x))
+    >>> @softplus.forward
+    ... def softplus_forward(x):
+    ...     e = mx.exp(x)
+    ...     return mx.log1p(e), {"e": e}
+    >>> @softplus.vjp
+    ... def softplus_vjp(x, cotangent, output, residuals):
+    ...     return cotangent * residuals["e"] / (1 + residuals["e"])
+    >>> mx.grad(softplus)(mx.array(0.0))
+    array(0.5, dtype=float32)
 )")
       .def(
           "jvp",
@@ -321,7 +379,9 @@ Args:
 Args:
     f (callable): ``f(inputs, axes)``, where ``axes`` is like ``inputs`` and
         holds the batch axis of each array, or None. Returns the outputs, and
-        a tree of their batch axes, or None.
+        a tree of their batch axes, or None. Where ``f`` or the rule uses
+        other arrays that are mapped, or those of a loop around it, batching
+        follows from ``f`` itself.
 )")
       .def_prop_ro("__wrapped__", &CustomFunction::fun,
           nb::for_getter(nb::sig("def __wrapped__(self) -> collections.abc.Callable[_P, _R]")));

@@ -341,10 +341,11 @@ Example:
           nb::sig("def __reduce_ex__(self, protocol: object, /) -> tuple[typing.Any, ...]"))
       .def(
           "__array__",
-          [](const OpenSize& d, nb::args args, nb::kwargs kwargs) {
-            return nb::module_::import_("numpy").attr("array")(static_cast<int64_t>(now(d)), *args, **kwargs);
+          [](const OpenSize& d, nb::handle dtype, nb::handle) {
+            return nb::module_::import_("numpy").attr("array")(static_cast<int64_t>(now(d)), dtype);
           },
-          nb::sig("def __array__(self, *args: object, **kwargs: object) -> typing.Any"))
+          nb::arg("dtype") = nb::none(), nb::arg("copy") = nb::none(),
+          nb::sig("def __array__(self, dtype: object = None, copy: bool | None = None) -> typing.Any"))
       .def(
           "__getattr__", // bit_length, real, ...
           [](nb::handle self, nb::handle name) -> nb::object {

@@ -1,11 +1,10 @@
-// linearize and hvp: linear approximations of Python functions, and products with Hessians.
+// linearize, pullback and hvp: linear approximations of Python functions, and products with Hessians.
 #include "mlx_core/error.h"
 #include "mlx_core/jacobian.h"
 #include "mlx_core/ops.h"
 #include "python/src/bind_transforms.h"
-#include "python/src/chosen_arguments.h"
-#include "python/src/descent.h"
-#include "python/src/traced_call.h"
+#include "python/src/primals.h"
+#include "python/src/transformed.h"
 
 namespace mlx::python {
 
@@ -13,61 +12,7 @@ namespace {
 
 using core::fail;
 
-// Trees of arrays and numbers that are differentiated together: the arguments of a function.
-struct Primals {
-  Primals(const char* op, const std::string& name, nb::handle root) : name(name), tree(root, leaves) {
-    for (const nb::object& leaf : leaves) {
-      arrays.push_back(differentiable(op, leaf, [&] { return name + tree.path(arrays.size()); }));
-    }
-    leaves.clear();
-  }
-  nb::object build(const std::vector<array>& values) const {
-    Leaves out;
-    for (const array& value : values) {
-      out.push_back(nb::steal(wrap(value)));
-    }
-    return tree.build(out);
-  }
-  // Tangents given as a tree like this one; None is zero, of a container or an array.
-  core::Tangents tangents(const char* op, const char* given_name, nb::handle given) const {
-    Leaves values;
-    tree.spread(given, given_name, name, values, op, "Give a container of the same kind and length; None is zero.");
-    core::Tangents out;
-    for (size_t i = 0; i < values.size(); ++i) {
-      if (values[i].is_none()) {
-        out.push_back(std::nullopt);
-        continue;
-      }
-      std::optional<array> tangent = try_to_array(values[i].ptr(), arrays[i].dtype());
-      if (!tangent) {
-        fail<core::TypeError>(op, given_name, tree.path(i), " is a ", class_name(values[i]),
-            "; it should be an array, or None for zero.");
-      }
-      if (!(tangent->shape() == arrays[i].shape())) {
-        fail(op, given_name, tree.path(i), " has shape ", tangent->shape(), " but ", name, tree.path(i), " has shape ",
-            arrays[i].shape(), "; they must be equal.");
-      }
-      out.push_back(tangent);
-    }
-    return out;
-  }
-
-  std::string name;
-  Leaves leaves;
-  Tree tree;
-  std::vector<array> arrays;
-};
-
-nb::object called(nb::handle fun, nb::handle args) {
-  Descent guard(" in a transformed function");
-  nb::object result = nb::steal(PyObject_CallObject(fun.ptr(), args.ptr()));
-  if (!result.is_valid()) {
-    throw nb::python_error();
-  }
-  return result;
-}
-
-// The linear map that linearize returns.
+// What linearize returns beside the value: from tangents of the primals to tangents of the outputs.
 class LinearMap final : public Transformation {
  public:
   LinearMap(nb::handle fun, size_t count, Primals primals, ArrayTree output, core::LinearFunction map)
@@ -79,7 +24,7 @@ class LinearMap final : public Transformation {
 
   const char* name() const override { return "linearize"; }
   void traverse(Traversal& owned) const override {
-    primals_.tree.traverse(owned);
+    primals_.traverse(owned);
     output_.traverse(owned);
   }
 
@@ -105,22 +50,72 @@ class LinearMap final : public Transformation {
   core::LinearFunction map_;
 };
 
+// What pullback returns beside the value: from cotangents of the outputs to cotangents of the primals.
+class Pullback final : public Transformation {
+ public:
+  Pullback(nb::handle fun, Primals primals, ArrayTree output, std::vector<array> outputs, core::LinearFunction map)
+      : Transformation(fun), primals_(std::move(primals)), output_(std::move(output)), map_(std::move(map)) {
+    for (const array& a : outputs) { // not the arrays: somebody else decides how long these live
+      likes_.push_back({a.shape(), a.dtype()});
+    }
+  }
+
+  const char* name() const override { return "pullback"; }
+  void traverse(Traversal& owned) const override {
+    primals_.traverse(owned);
+    output_.traverse(owned);
+  }
+
+  nb::object call(const CallArguments& arguments) const override {
+    if (arguments.positional != 1 || arguments.keyword_count() > 0) {
+      fail<core::TypeError>(name(), "the pullback takes one argument, the cotangents: a tree like the output; it got ",
+          arguments.values.size(), ".");
+    }
+    return primals_.build(map_(cotangents_of(name(), output_, likes_, arguments.values[0])));
+  }
+
+ private:
+  Primals primals_;
+  ArrayTree output_;
+  std::vector<core::Spec> likes_;
+  core::LinearFunction map_;
+};
+
+struct Called { // fun at primals, with what it returned
+  const Primals& primals;
+  nb::handle fun;
+  std::optional<ArrayTree> output;
+
+  std::vector<array> operator()(const std::vector<array>& inputs) {
+    nb::object result = called_with(fun, primals.build(inputs));
+    std::vector<array> outputs;
+    output.emplace(result, outputs);
+    return outputs;
+  }
+};
+
 nb::object linearize(nb::handle fun, nb::args args) {
   const char* const op = "linearize";
   check_callable(op, fun);
   Primals primals(op, "primals", args);
-  std::optional<ArrayTree> output;
-  auto of_arrays = [&](const std::vector<array>& inputs) {
-    nb::object result = called(fun, primals.build(inputs));
-    std::vector<array> outputs;
-    output.emplace(result, outputs);
-    return outputs;
-  };
-  auto [outputs, map] = core::linearize(of_arrays, primals.arrays);
-  nb::object value = output->build(outputs);
+  Called call{primals, fun, {}};
+  auto [outputs, map] = core::linearize(std::ref(call), primals.arrays());
+  nb::object value = call.output->build(outputs);
   nb::object linear = make_transformed(
-      std::make_unique<LinearMap>(fun, nb::len(args), std::move(primals), std::move(*output), std::move(map)));
+      std::make_unique<LinearMap>(fun, nb::len(args), std::move(primals), std::move(*call.output), std::move(map)));
   return nb::make_tuple(value, linear);
+}
+
+nb::object pullback(nb::handle fun, nb::args args) {
+  const char* const op = "pullback";
+  check_callable(op, fun);
+  Primals primals(op, "primals", args, Primals::Integers::keep);
+  Called call{primals, fun, {}};
+  auto [outputs, map] = core::pullback(std::ref(call), primals.arrays());
+  nb::object value = call.output->build(outputs);
+  nb::object pull = make_transformed(
+      std::make_unique<Pullback>(fun, std::move(primals), std::move(*call.output), std::move(outputs), std::move(map)));
+  return nb::make_tuple(value, pull);
 }
 
 nb::object hvp(nb::handle fun, nb::handle primals, nb::handle tangents) {
@@ -130,7 +125,7 @@ nb::object hvp(nb::handle fun, nb::handle primals, nb::handle tangents) {
   Primals at(op, "primals", primals);
   auto of_arrays = [&](const std::vector<array>& inputs) {
     nb::object built = at.build(inputs);
-    nb::object result = called(fun, several ? nb::object(nb::tuple(built)) : nb::object(nb::make_tuple(built)));
+    nb::object result = called_with(fun, several ? nb::object(nb::tuple(built)) : nb::object(nb::make_tuple(built)));
     if (!is_array(result)) {
       fail<core::TypeError>(op, "the function returned a ", class_name(result), "; it should return a scalar array.");
     }
@@ -139,9 +134,9 @@ nb::object hvp(nb::handle fun, nb::handle primals, nb::handle tangents) {
   core::Tangents given = at.tangents(op, "tangents", tangents);
   std::vector<array> directions;
   for (size_t i = 0; i < given.size(); ++i) {
-    directions.push_back(given[i] ? *given[i] : core::zeros_like(at.arrays[i]));
+    directions.push_back(given[i] ? *given[i] : core::zeros_like(at.arrays()[i]));
   }
-  return at.build(core::hvp(of_arrays, at.arrays, directions));
+  return at.build(core::hvp(of_arrays, at.arrays(), directions));
 }
 
 } // namespace
@@ -169,10 +164,43 @@ Raises:
         a number.
     ValueError: From the callable, if the tangents do not match the primals.
 
+:func:`pullback` is its counterpart in reverse mode.
+
 Example:
     >>> y, f_jvp = mx.linearize(lambda x: x * x, mx.array(3.0))
     >>> y, f_jvp(mx.array(1.0)), f_jvp(mx.array(10.0))
     (array(9, dtype=float32), array(6, dtype=float32), array(60, dtype=float32))
+)");
+
+  m.def("pullback", &pullback, nb::arg("fun"), nb::arg("primals"),
+      nb::sig("def pullback(fun: collections.abc.Callable[..., typing.Any], *primals: object) "
+              "-> tuple[typing.Any, collections.abc.Callable[[typing.Any], tuple[typing.Any, ...]]]"),
+      R"(The value of a function, and the function that pulls cotangents back.
+
+The counterpart of :func:`linearize` in reverse mode, and :func:`vjp` with the
+cotangents chosen later, as often as one likes.
+
+Args:
+    fun (callable): Takes as many arguments as there are primals; returns an
+        array or a tree of arrays.
+    *primals (array or tree of array): Where to evaluate ``fun``.
+
+Returns:
+    tuple: What ``fun`` returned, and a callable. That takes the cotangents, a
+    tree like the output (``None`` is zero), and returns a tuple with a tree
+    like each primal: what :func:`vjp` has for it. Integer and bool arrays get
+    zeros, what is neither array nor number is passed through. It keeps what
+    was computed at the primals and does not run ``fun`` again. It is an
+    ordinary function for the other transforms.
+
+Raises:
+    TypeError: If a primal is neither array nor number nor a tree of these.
+    ValueError: From the callable, if the cotangents do not match the output.
+
+Example:
+    >>> y, pull = mx.pullback(lambda x, y: x * y, mx.array(2.0), mx.array(3.0))
+    >>> y, pull(mx.array(1.0)), pull(mx.array(10.0))
+    (array(6, dtype=float32), (array(3, dtype=float32), array(2, dtype=float32)), (array(30, dtype=float32), array(20, dtype=float32)))
 )");
 
   m.def("hvp", &hvp, nb::arg("fun"), nb::arg("primals"), nb::arg("tangents").none(),

@@ -3,6 +3,10 @@
 #include <limits>
 
 #include "mlx_core/error.h"
+#include "mlx_core/ops/rearrange.h"
+#include "mlx_core/trace_level.h"
+#include "mlx_core/transforms.h"
+#include "python/src/argument_errors.h"
 #include "python/src/bind_ops.h"
 #include "python/src/shown.h"
 
@@ -59,6 +63,45 @@ std::vector<Widths> pad_width_of(nb::handle width) {
   }
   fail<core::TypeError>(
       "pad", "pad_width is ", shown(width), "; it should be an int, a pair of int, or a list of pairs.");
+}
+
+// The counts of repeat: a number of any kind, or an array or list of them. One serves all entries along the axis.
+std::vector<int64_t> counts_of(nb::handle repeats, const array& a, int axis) {
+  const char* const op = "repeat";
+  bool list = PyList_Check(repeats.ptr()) || PyTuple_Check(repeats.ptr());
+  std::optional<array> given;
+  if (list && PySequence_Fast_GET_SIZE(repeats.ptr()) == 0) {
+    given = core::zeros({core::Dim(0)}, core::int64);
+  } else {
+    given = list ? array_from_python(repeats) : try_to_array(repeats.ptr(), {});
+  }
+  if (!given || given->dtype().is_inexact()) {
+    std::string what = given ? "of dtype " + std::string(name_of(given->dtype())) : described(repeats);
+    fail<core::TypeError>(op, "repeats is ", what, "; it should be an int, or an array or list of ints.");
+  }
+  if (given->ndim() > 1) {
+    fail(op, "repeats has shape ", given->shape(), "; it should be a number or have one axis.");
+  }
+  array counts = core::contiguous(core::astype(*given, core::int64));
+  const char* const unknown =
+      "repeats is an array whose values are not known inside vmap or a recorded function, but they decide the shape of "
+      "the result. Give a list of ints or a NumPy array, or choose the entries with mx.take and as many indices as "
+      "the result should have.";
+  if (given->node()->level != 0 && core::batched_view(*given)) {
+    fail(op, unknown);
+  }
+  try {
+    evaluate(counts);
+  } catch (const core::NoValue&) {
+    fail<core::NoValue>(op, unknown);
+  }
+  const auto* values = reinterpret_cast<const int64_t*>(counts.raw_data());
+  std::vector<int64_t> all(values, values + static_cast<size_t>(counts.size()));
+  if (all.size() == 1) {
+    int at = core::normalize_axis(op, axis, a.ndim());
+    all.resize(static_cast<size_t>(static_cast<int64_t>(a.shape()[static_cast<size_t>(at)])), all[0]);
+  }
+  return all;
 }
 
 // One array for one argument, else a list.
@@ -134,10 +177,16 @@ void bind_ops_rearrange(nb::module_& m) {
       "a: array, reps: int | Sequence[int]", "array", "a"_a, "reps"_a);
   def_op(
       m, "repeat",
-      [](const array& a, int repeats, std::optional<int> axis, StreamOrDevice s) {
-        return axis ? core::repeat(a, repeats, *axis, s) : core::repeat(a, repeats, s);
+      [](const array& a, nb::handle repeats, std::optional<int> axis, StreamOrDevice s) {
+        if (int count = 0; !PyBool_Check(repeats.ptr()) && !is_array(repeats) && nb::try_cast(repeats, count, false)) {
+          return axis ? core::repeat(a, count, *axis, s) : core::repeat(a, count, s);
+        }
+        array along = axis ? a : core::flatten(a);
+        std::vector<int64_t> counts = counts_of(repeats, along, axis.value_or(0));
+        return core::repeat(along, counts, axis.value_or(0), s);
       },
-      "array: array, repeats: int, axis: int | None = None", "array", "array"_a, "repeats"_a, "axis"_a = nb::none());
+      "array: array, repeats: int | Sequence[int] | array, axis: int | None = None", "array", "array"_a, "repeats"_a,
+      "axis"_a = nb::none());
   def_op(
       m, "roll",
       [](const array& a, const Shape& shift, const std::optional<Axes>& axis, StreamOrDevice s) {

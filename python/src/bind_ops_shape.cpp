@@ -1,5 +1,6 @@
 // Ops that rearrange: reshape, the transposes, broadcasting, joining and splitting.
 #include "mlx_core/error.h"
+#include "mlx_core/ops/rearrange.h"
 #include "python/src/bind_ops.h"
 #include "python/src/shown.h"
 
@@ -90,10 +91,11 @@ Example:
 )");
   def_op(
       m, "moveaxis",
-      [](const array& a, int source, int destination, StreamOrDevice s) {
+      [](const array& a, const Axes& source, const Axes& destination, StreamOrDevice s) {
         return core::moveaxis(a, source, destination, s);
       },
-      "a: array, source: int, destination: int", "array", "a"_a, "source"_a, "destination"_a);
+      "a: array, source: int | Sequence[int], destination: int | Sequence[int]", "array", "a"_a, "source"_a,
+      "destination"_a);
   def_op(
       m, "swapaxes",
       [](const array& a, int axis1, int axis2, StreamOrDevice s) { return core::swapaxes(a, axis1, axis2, s); },

@@ -14,7 +14,7 @@ namespace mlx::python {
 
 void bind_compile(nb::module_& m);         // bind_compile.cpp: compile, compile_stats
 void bind_jacobian(nb::module_& m);        // bind_jacobian.cpp: jacfwd, jacrev, jacobian, value_and_jacobian, hessian
-void bind_linearize(nb::module_& m);       // bind_linearize.cpp: linearize, hvp
+void bind_linearize(nb::module_& m);       // bind_linearize.cpp: linearize, pullback, hvp
 void bind_check_grads(nb::module_& m);     // bind_check_grads.cpp
 void bind_sparse_jacobian(nb::module_& m); // bind_sparse_jacobian.cpp: sparse_jacobian, sparse_hessian
 void bind_graph(nb::module_& m);           // bind_graph.cpp: trace, export_to_dot

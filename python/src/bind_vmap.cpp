@@ -9,6 +9,7 @@
 #include "python/src/chunk_size.h"
 #include "python/src/container_changes.h"
 #include "python/src/convert.h"
+#include "python/src/foreign_arrays.h"
 #include "python/src/owned_items.h"
 #include "python/src/shown.h"
 #include "python/src/transformed.h"
@@ -178,7 +179,7 @@ class Vmap final : public Transformation {
       std::optional<int> axis = axis_of("in_axes", args.axes[i]);
       if (!is_array(args.leaves[i])) {
         if (std::optional<array> a =
-                is_foreign_array(args.leaves[i]) ? try_to_array(args.leaves[i].ptr(), {}) : std::nullopt) {
+                is_foreign_array(args.leaves[i].ptr()) ? try_to_array(args.leaves[i].ptr(), {}) : std::nullopt) {
           args.leaves[i] = nb::steal(wrap(*a));
         } else {
           continue; // numbers, strings and other objects are the same in every lane
@@ -208,10 +209,6 @@ class Vmap final : public Transformation {
     if (args.mapped.empty()) {
       fail("vmap", "no argument is mapped: give at least one array an axis in in_axes.");
     }
-  }
-
-  static bool is_foreign_array(nb::handle o) {
-    return !is_number(o) && !PyUnicode_Check(o.ptr()) && nb::hasattr(o, "__array__");
   }
 
   nb::object call_with(const CallArguments& call, const Arguments& args, const std::vector<array>& lanes,

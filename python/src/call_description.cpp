@@ -2,6 +2,7 @@
 #include "python/src/call_description.h"
 
 #include "python/src/convert.h"
+#include "python/src/foreign_arrays.h"
 #include "python/src/shown.h"
 #include "python/src/trees.h"
 
@@ -13,6 +14,9 @@ std::string description(nb::handle leaf) {
   if (is_array(leaf)) {
     const array& a = read(leaf);
     return std::string(name_of(a.dtype())) + to_string(a.shape());
+  }
+  if (is_foreign_array(leaf.ptr())) {
+    return foreign_description(leaf);
   }
   return shortened(nb::cast<std::string>(nb::repr(leaf)), 60);
 }

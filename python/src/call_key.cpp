@@ -3,6 +3,8 @@
 
 #include "mlx_core/error.h"
 #include "python/src/descent.h"
+#include "python/src/foreign_arrays.h"
+#include "python/src/numpy_scalar.h"
 #include "python/src/owned_items.h"
 
 namespace mlx::python {
@@ -19,6 +21,7 @@ CallKey::CallKey(const CallArguments& call, nb::handle state, bool with_sizes) :
   state_begin_ = arrays_.size();
   if (state.is_valid() && !state.is_none()) {
     bytes_.push_back('|');
+    in_state_ = true;
     add(state.ptr());
   }
 }
@@ -82,14 +85,7 @@ void CallKey::add(PyObject* o) {
     Leaves leaves;
     Tree tree(nb::handle(o), leaves);
     if (leaves.size() == 1 && leaves[0].is(o)) { // no container
-      if (is_array(o)) {
-        bytes_.push_back('a');
-        core::append_spec(bytes_, read(o), with_sizes_);
-        arrays_.push_back(nb::borrow(o));
-        add_object(reinterpret_cast<PyObject*>(type));
-      } else {
-        add_object(o);
-      }
+      add_leaf(o);
       return;
     }
     bytes_.push_back('R');
@@ -97,6 +93,53 @@ void CallKey::add(PyObject* o) {
     for (const nb::object& leaf : leaves) {
       add(leaf.ptr());
     }
+  }
+}
+
+namespace {
+
+// A slice as something that has a hash.
+nb::object frozen(PyObject* o) {
+  if (!PySlice_Check(o)) {
+    return nb::borrow(o);
+  }
+  auto* slice = reinterpret_cast<PySliceObject*>(o);
+  return nb::make_tuple(nb::handle(slice->start), nb::handle(slice->stop), nb::handle(slice->step));
+}
+
+} // namespace
+
+// Something that is no container, and of none of the common types.
+void CallKey::add_leaf(PyObject* o) {
+  PyTypeObject* type = Py_TYPE(o);
+  if (is_array(o)) {
+    bytes_.push_back('a');
+    core::append_spec(bytes_, read(o), with_sizes_);
+    arrays_.push_back(nb::borrow(o));
+    add_object(reinterpret_cast<PyObject*>(type));
+  } else if (!in_state_ && is_foreign_array(o)) { // what it holds now; state is read by the function itself
+    nb::object handle = nb::steal(wrap(array_from_python(o)));
+    bytes_.push_back('A');
+    core::append_spec(bytes_, read(handle), with_sizes_);
+    foreign_.push_back({arrays_.size(), nb::borrow(o)});
+    arrays_.push_back(std::move(handle));
+  } else {
+    // Equal is not the same: 1, True and numpy.int8(1), or 0.0 and -0.0. A class lives while its instance is kept.
+    bytes_.push_back('K');
+    core::append_bytes(bytes_, type);
+    bool number = type->tp_as_number && type->tp_as_number->nb_float;
+    std::optional<NumpyScalar> scalar = number ? numpy_scalar(o) : std::nullopt;
+    if (scalar && scalar->kind != NumpyScalar::Kind::other) {
+      nb::object bits = nb::handle(o).attr("tobytes")();
+      bytes_.push_back('U');
+      core::append_bytes(bytes_, static_cast<uint32_t>(PyBytes_GET_SIZE(bits.ptr())));
+      bytes_.append(PyBytes_AS_STRING(bits.ptr()), static_cast<size_t>(PyBytes_GET_SIZE(bits.ptr())));
+      return;
+    }
+    if (PyFloat_Check(o)) {
+      core::append_bytes(bytes_, PyFloat_AS_DOUBLE(o));
+    }
+    add_object(frozen(o).ptr());
   }
 }
 

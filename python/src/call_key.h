@@ -30,6 +30,21 @@ class CallKey {
   // may take apart what holds them.
   const std::vector<nb::object>& arrays() const { return arrays_; }
   size_t state_begin() const { return state_begin_; }
+  // An array of another library, among the arguments: arrays()[place] is what mx.array makes of it.
+  struct Foreign {
+    size_t place;
+    nb::object object;
+  };
+  const std::vector<Foreign>& foreign() const { return foreign_; }
+  // Whether this leaf of an argument is what arrays()[place] was made of.
+  bool is_foreign(size_t place, PyObject* leaf) const {
+    for (const Foreign& f : foreign_) {
+      if (f.place == place) {
+        return f.object.ptr() == leaf;
+      }
+    }
+    return false;
+  }
   const std::vector<Number>& numbers() const { return numbers_; }
   // Objects that bytes() has only the hash of.
   const std::vector<nb::object>& objects() const { return objects_; }
@@ -51,11 +66,14 @@ class CallKey {
   }
   void add(PyObject* o);
   void add_object(PyObject* o);
+  void add_leaf(PyObject* o);
   void add_text(PyObject* unicode);
 
   bool with_sizes_;
   std::string bytes_;
+  bool in_state_ = false;
   std::vector<nb::object> arrays_;
+  std::vector<Foreign> foreign_;
   size_t state_begin_ = 0;
   std::vector<Number> numbers_;
   std::vector<nb::object> objects_;

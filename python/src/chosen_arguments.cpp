@@ -11,41 +11,6 @@ namespace mlx::python {
 
 using core::fail;
 
-array differentiable(const char* op, nb::handle leaf, const std::function<std::string()>& path) {
-  PyObject* o = leaf.ptr();
-  if (is_array(o)) {
-    const array& a = read(o);
-    if (!a.dtype().is_inexact()) {
-      fail<core::TypeError>(op, path(), " has dtype ", a.dtype(),
-          "; gradients exist with respect to floating and complex arrays only. "
-          "Convert it with astype(mx.float32), or differentiate with respect to something else.");
-    }
-    return a;
-  }
-  if (PyFloat_Check(o)) {
-    return array(static_cast<float>(PyFloat_AS_DOUBLE(o)));
-  }
-  if (PyLong_Check(o) && !PyBool_Check(o)) {
-    double value = PyLong_AsDouble(o);
-    if (value == -1 && PyErr_Occurred()) {
-      throw nb::python_error();
-    }
-    return array(static_cast<float>(value));
-  }
-  if (PyComplex_Check(o)) {
-    return array(core::complex64_t(
-        static_cast<float>(PyComplex_RealAsDouble(o)), static_cast<float>(PyComplex_ImagAsDouble(o))));
-  }
-  if (!PyBool_Check(o)) {
-    if (std::optional<array> a = try_to_array(o, {}); a && a->dtype().is_inexact()) {
-      return *a;
-    }
-  }
-  fail<core::TypeError>(op, path(), " is a ", class_name(leaf),
-      "; gradients exist with respect to arrays and numbers only. "
-      "Pass it in another argument, or name the arguments to differentiate with argnums and argnames.");
-}
-
 ArgumentChoice::ArgumentChoice(const char* op, std::optional<Axes> argnums, nb::handle argnames) {
   auto add = [&](nb::handle name) {
     if (!PyUnicode_Check(name.ptr())) {
@@ -119,14 +84,20 @@ ChosenArguments::ChosenArguments(
     selected_.push_back({value, Tree(arguments.values[value], leaves_), first});
   }
   primals_.reserve(leaves_.size());
-  for (const nb::object& leaf : leaves_) {
-    primals_.push_back(differentiable(transformation.name(), leaf, [this] { return leaf_name(primals_.size()); }));
+  places_.reserve(leaves_.size());
+  for (const Selected& s : selected_) {
+    for (size_t i = s.first_leaf; i < s.first_leaf + s.tree.leaf_count(); ++i) {
+      if (s.tree.is_leaf() || !is_static_leaf(leaves_[i])) { // of an argument that is one leaf it is a mistake
+        primals_.push_back(differentiable(transformation.name(), leaves_[i], [&] { return leaf_name(i); }));
+        places_.push_back(i);
+      }
+    }
   }
 }
 
 nb::object ChosenArguments::call(const std::vector<array>& inputs) {
   for (size_t i = 0; i < inputs.size(); ++i) {
-    leaves_[i] = nb::steal(wrap(inputs[i]));
+    leaves_[places_[i]] = nb::steal(wrap(inputs[i]));
   }
   core::SmallVector<nb::object, 2> built;
   core::SmallVector<PyObject*, 6> values(arguments_.values.begin(), arguments_.values.end());
@@ -134,7 +105,9 @@ nb::object ChosenArguments::call(const std::vector<array>& inputs) {
     built.push_back(s.tree.build({leaves_.data() + s.first_leaf, s.tree.leaf_count()}));
     values[s.value] = built.back().ptr();
   }
-  std::fill(leaves_.begin(), leaves_.end(), nb::none());
+  for (size_t place : places_) {
+    leaves_[place] = nb::none();
+  }
   ContainerChanges changes;
   for (size_t i = 0; i < selected_.size(); ++i) {
     changes.watch(arguments_.values[selected_[i].value], built[i]);
@@ -153,6 +126,14 @@ nb::object ChosenArguments::call(const std::vector<array>& inputs) {
 }
 
 nb::object ChosenArguments::form(std::span<const nb::object> objects) const {
+  Leaves all;
+  if (places_.size() < leaves_.size()) { // static leaves are what they are
+    all = leaves_;
+    for (size_t i = 0; i < places_.size(); ++i) {
+      all[places_[i]] = objects[i];
+    }
+    objects = all;
+  }
   auto tree = [&](size_t i) {
     return selected_[i].tree.build(objects.subspan(selected_[i].first_leaf, selected_[i].tree.leaf_count()));
   };

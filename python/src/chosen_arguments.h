@@ -1,17 +1,10 @@
 // The arguments of a call that are differentiated: which they are, their arrays, and trees like them.
 #pragma once
 
-#include <functional>
-
-#include "python/src/convert.h"
+#include "python/src/primals.h"
 #include "python/src/transformed.h"
-#include "python/src/trees.h"
 
 namespace mlx::python {
-
-// A leaf as something to differentiate with respect to: numbers become arrays, what has no gradient is refused with a
-// TypeError in which path() says which leaf it is.
-array differentiable(const char* op, nb::handle leaf, const std::function<std::string()>& path);
 
 // What argnums and argnames say.
 class ArgumentChoice {
@@ -41,7 +34,7 @@ class ChosenArguments {
   // The function's result with these arrays in place of the primals.
   nb::object call(const std::vector<array>& inputs);
   // What has one object for each primal, in the form of the gradient: a tree like the argument for one position, a
-  // tuple of trees for several; with names a pair of that (or None) and a dict.
+  // tuple of trees for several; with names a pair of that (or None) and a dict. Static leaves are themselves.
   nb::object form(std::span<const nb::object> objects) const;
 
  private:
@@ -56,7 +49,8 @@ class ChosenArguments {
   const ArgumentChoice& choice_;
   const CallArguments& arguments_;
   core::SmallVector<Selected, 2> selected_;
-  Leaves leaves_;
+  Leaves leaves_;              // static ones, and None in the places of primals
+  std::vector<size_t> places_; // of the primals among the leaves
   std::vector<array> primals_;
 };
 

@@ -5,8 +5,9 @@
 
 #include "mlx_core/error.h"
 #include "mlx_core/ops/size_number.h"
+#include "mlx_core/transforms/frame.h"
 #include "python/src/dim_object.h"
-#include "python/src/rules_object.h"
+#include "python/src/foreign_arrays.h"
 #include "python/src/runtime_scalar.h"
 
 namespace mlx::python {
@@ -21,11 +22,22 @@ bool equal(const nb::object& a, const nb::object& b) {
   return result > 0;
 }
 
-array number_array(const CallKey::Number& number) {
-  if (PyFloat_Check(number.value.ptr())) {
-    return array(PyFloat_AS_DOUBLE(number.value.ptr()), core::float64);
+// Whether a vmap that is open now perhaps hands it to a function.
+bool is_lane(const array& a) {
+  const std::vector<core::Frame*>& open = core::Frame::open();
+  auto outermost = std::find_if(
+      open.begin(), open.end(), [](const core::Frame* frame) { return frame->kind() == core::Frame::Kind::vmap; });
+  return outermost != open.end() && a.node()->level >= (*outermost)->id();
+}
+
+array number_array(PyObject* number) {
+  if (PyLong_Check(number)) {
+    return array(PyLong_AsDouble(number), core::float64);
   }
-  Py_complex z = PyComplex_AsCComplex(number.value.ptr());
+  if (PyFloat_Check(number)) {
+    return array(PyFloat_AS_DOUBLE(number), core::float64);
+  }
+  Py_complex z = PyComplex_AsCComplex(number);
   return array(core::complex128_t(z.real, z.imag), core::complex128);
 }
 
@@ -63,7 +75,7 @@ class CompiledTrace::Recorder {
     for (const HandleLog::Entry& entry : log_->entries()) {
       if (!entry.is_given) {
         bool value_was_read = entry.hidden.is_available();
-        trace_.surroundings_.push_back({nb::borrow(entry.handle), {entry.first.shape(), entry.first.dtype()},
+        trace_.surroundings_.push_back({nb::borrow(entry.handle), 0, {entry.first.shape(), entry.first.dtype()},
             value_was_read ? std::optional(entry.first) : std::nullopt});
       }
     }
@@ -96,14 +108,15 @@ class CompiledTrace::Recorder {
       }
     };
     for (nb::object& leaf : leaves) {
-      if (is_array(leaf)) {
-        check(next_array < key_.state_begin() && leaf.is(key_.arrays()[next_array]));
+      bool foreign = key_.is_foreign(next_array, leaf.ptr());
+      if (foreign || is_array(leaf)) {
+        check(next_array < key_.state_begin() && (foreign || leaf.is(key_.arrays()[next_array])));
         leaf = nb::steal(wrap(placeholders[next_array++]));
         arguments_.push_back(leaf);
       } else if (PyFloat_CheckExact(leaf.ptr()) || PyComplex_CheckExact(leaf.ptr())) {
         check(next_number < trace_.runtime_numbers_.size());
         if (trace_.runtime_numbers_[next_number++]) {
-          leaf = make_runtime_scalar(placeholders[next_runtime++]);
+          leaf = make_runtime_scalar(placeholders[next_runtime++], leaf);
         }
       }
     }
@@ -121,7 +134,17 @@ class CompiledTrace::Recorder {
       first += tree.leaf_count();
     }
     leaves.clear();
-    return function_.transformation.call_fun(values, call_);
+    Surroundings::StandIns stand_ins(trace_.around_, function_.transformation.fun());
+    for (size_t i = 0; i < stand_ins.numbers().size(); ++i) {
+      stand_ins.put(i, make_runtime_scalar(placeholders[next_runtime++], stand_ins.numbers()[i]));
+    }
+    trace_.found_numbers_ = stand_ins.numbers();
+    NeededValues needed;
+    nb::object result = function_.transformation.call_fun(values, call_);
+    if (!stand_ins.restore() || needed.any()) { // it changed one of these itself, or caught what told it to stop
+      fail_for_value();
+    }
+    return result;
   }
 
   // A number that is only known at each call cannot be returned as a Python number.
@@ -144,11 +167,13 @@ class CompiledTrace::Recorder {
         trace_.changed_arguments_.push_back(i);
       }
     }
+    size_t surrounding = 0; // its number among those that run() notes
     for (const HandleLog::Entry& entry : log_->entries()) {
       if (!entry.is_given && entry.current.id() != entry.hidden.id()) {
         outputs.push_back(entry.current);
-        trace_.changed_handles_.push_back(nb::borrow(entry.handle));
+        trace_.changed_handles_.push_back(surrounding);
       }
+      surrounding += entry.is_given ? 0 : 1;
     }
     for (const StateLeaf& leaf : state_leaves(function_.outputs)) {
       if (log_->was_made(leaf.handle.ptr()) && !is_input(leaf.handle)) {
@@ -185,8 +210,13 @@ class CompiledTrace::Recorder {
 };
 
 CompiledTrace::CompiledTrace(const CompiledFunction& function, const CallArguments& call, const CallKey& key,
-    const std::vector<bool>& runtime_numbers, bool shapeless)
-    : runtime_numbers_(runtime_numbers), objects_(key.objects()) {
+    const std::vector<bool>& runtime_numbers, Surroundings around, bool shapeless)
+    : runtime_numbers_(runtime_numbers), objects_(key.objects()), around_(std::move(around)) {
+  bool stand_ins = around_.given_numbers() != 0 ||
+                   std::find(runtime_numbers.begin(), runtime_numbers.end(), true) != runtime_numbers.end();
+  if (stand_ins && around_.asks_for_types()) {
+    fail_for_value();
+  }
   std::vector<core::Spec> specs = specs_of(key);
   {
     Recorder recorder(*this, function, call, key);
@@ -198,13 +228,15 @@ CompiledTrace::CompiledTrace(const CompiledFunction& function, const CallArgumen
     }
     recorder.finish();
   }
-  for (std::shared_ptr<const core::CustomRules>& rules : recording_.rules) {
-    rules_.push_back(rules_object(std::move(rules)));
-  }
-  recording_.rules.clear();
+  find_places(function.transformation.fun());
+}
+
+// Of what was read, and of what is a constant, where it is to be found at another call.
+void CompiledTrace::find_places(nb::handle fun) {
   std::unordered_set<PyObject*> handles;
   for (const Surrounding& surrounding : surroundings_) {
     handles.insert(surrounding.handle.ptr());
+    holds_lanes_ = holds_lanes_ || is_lane(held(surrounding.handle));
   }
   std::unordered_set<uintptr_t> constants; // and what they are computed from
   for (std::vector<array> behind(recording_.constants); !behind.empty();) {
@@ -214,11 +246,39 @@ CompiledTrace::CompiledTrace(const CompiledFunction& function, const CallArgumen
       behind.insert(behind.end(), a.operands().begin(), a.operands().end());
     }
   }
-  names_ = NameGuards(function.transformation.fun(), handles, constants);
-  for (const nb::object& handle : names_.unnoted()) {
+  std::vector<nb::object> unnoted;
+  around_.settle(fun, handles, constants, unnoted);
+  for (const nb::object& handle : unnoted) {
     const array& value = held(handle);
-    watched_.push_back({handle, {value.shape(), value.dtype()}, value});
+    watched_.push_back({handle, 0, {value.shape(), value.dtype()}, value});
   }
+  std::unordered_map<PyObject*, size_t> places;
+  found_arrays_ = around_.take_given_arrays();
+  for (const nb::object& handle : found_arrays_) {
+    places.emplace(handle.ptr(), places.size());
+  }
+  for (Surrounding& surrounding : surroundings_) {
+    if (auto place = places.find(surrounding.handle.ptr()); place != places.end()) {
+      surrounding.place = place->second;
+      surrounding.handle = nb::object();
+    }
+  }
+}
+
+std::vector<nb::object> CompiledTrace::take_found(Surroundings::Found& found) {
+  found = {};
+  std::vector<nb::object> owned;
+  for (nb::object& handle : found_arrays_) {
+    found.arrays.push_back(handle.ptr());
+    owned.push_back(std::move(handle));
+  }
+  for (nb::object& number : found_numbers_) {
+    found.numbers.push_back(number.ptr());
+    owned.push_back(std::move(number));
+  }
+  found_arrays_.clear();
+  found_numbers_.clear();
+  return owned;
 }
 
 std::vector<core::Spec> CompiledTrace::specs_of(const CallKey& key) const {
@@ -234,35 +294,47 @@ std::vector<core::Spec> CompiledTrace::specs_of(const CallKey& key) const {
       specs.push_back({{}, PyFloat_Check(key.numbers()[i].value.ptr()) ? core::float64 : core::complex128});
     }
   }
+  for (size_t i = 0; i < around_.given_numbers(); ++i) {
+    specs.push_back({{}, core::float64});
+  }
   return specs;
 }
 
-bool CompiledTrace::hold(const std::vector<Surrounding>& surroundings) {
+bool CompiledTrace::hold(const std::vector<Surrounding>& surroundings, const Surroundings::Found& found) const {
   return std::all_of(
-      surroundings.begin(), surroundings.end(), [](const Surrounding& s) { return s.fits(read(s.handle)); });
+      surroundings.begin(), surroundings.end(), [&](const Surrounding& s) { return s.fits(read(s.in(found))); });
 }
 
-bool CompiledTrace::fits(const CallKey& key) const {
-  if (!hold(surroundings_) || !hold(watched_)) {
+bool CompiledTrace::fits(const CompiledFunction& function, const CallKey& key, Surroundings::Found& found) const {
+  if (!std::equal(objects_.begin(), objects_.end(), key.objects().begin(), key.objects().end(), equal)) {
+    return false; // which may run code of the user's: first of all, as what is found is borrowed
+  }
+  found.arrays.clear();
+  found.numbers.clear();
+  if (!around_.fit(function.transformation.fun(), found) || !hold(surroundings_, found) || !hold(watched_, found)) {
     return false;
   }
-  if (recording_.shapeless && !core::misfit(recording_, specs_of(key)).empty()) {
-    return false;
+  if (!changed_handles_.empty() && found.arrays.size() > 1) { // two handles, of which one is changed, must stay two
+    std::unordered_set<PyObject*> distinct(found.arrays.begin(), found.arrays.end());
+    if (distinct.size() != found.arrays.size()) {
+      return false;
+    }
   }
-  return names_.hold() &&
-         std::equal(objects_.begin(), objects_.end(), key.objects().begin(), key.objects().end(), equal);
+  return !recording_.shapeless || core::misfit(recording_, specs_of(key)).empty();
 }
 
-std::string CompiledTrace::misfit(const CallKey& key) const {
-  if (std::string name = names_.changed(); !name.empty()) {
-    return name +
+std::string CompiledTrace::misfit(const CompiledFunction& function, const CallKey& key) const {
+  Surroundings::Found found;
+  bool places_hold = around_.fit(function.transformation.fun(), found);
+  if (!places_hold) {
+    return changed_places(function).front().name +
            ", which it reads from around it, is another object now (pass it as an argument, or list what holds "
            "it in inputs)";
   }
   std::vector<Surrounding> all(surroundings_);
   all.insert(all.end(), watched_.begin(), watched_.end());
   for (const Surrounding& s : all) {
-    const array& now = read(s.handle);
+    const array& now = read(s.in(found));
     if (now.dtype() != s.spec.dtype || !(now.shape() == s.spec.shape)) {
       return "an array that it reads from around it was " + std::string(name_of(s.spec.dtype)) +
              to_string(s.spec.shape) + ", is " + std::string(name_of(now.dtype())) + to_string(now.shape());
@@ -274,7 +346,7 @@ std::string CompiledTrace::misfit(const CallKey& key) const {
   if (std::string why = core::misfit(recording_, specs_of(key)); !why.empty()) {
     return why;
   }
-  return fits(key) ? "" : "an object among the arguments is another one";
+  return fits(function, key, found) ? "" : "an object among the arguments is another one";
 }
 
 void CompiledTrace::traverse(Traversal& owned) const {
@@ -284,33 +356,36 @@ void CompiledTrace::traverse(Traversal& owned) const {
     }
   }
   owned(objects_);
-  names_.traverse(owned);
+  around_.traverse(owned);
   if (output_) {
     output_->traverse(owned);
   }
-  owned(changed_handles_);
   for (const StatePlace& place : changed_state_) {
     place.traverse(owned);
   }
-  owned(rules_);
 }
 
-nb::object CompiledTrace::run(const CompiledFunction& function, const CallKey& key) const {
+nb::object CompiledTrace::run(
+    const CompiledFunction& function, const CallKey& key, const Surroundings::Found& found) const {
   core::SmallVector<array, 8> arguments;
   for (const nb::object& handle : key.arrays()) {
     arguments.push_back(read(handle));
   }
   for (size_t i = 0; i < runtime_numbers_.size(); ++i) {
     if (runtime_numbers_[i]) {
-      arguments.push_back(number_array(key.numbers()[i]));
+      arguments.push_back(number_array(key.numbers()[i].value.ptr()));
     }
   }
-  for (const nb::object& rules : rules_) {
-    core::keep_rules({&rules_of_object(rules), 1});
+  for (PyObject* number : found.numbers) {
+    arguments.push_back(number_array(number));
   }
   core::SmallVector<array, 8> hidden;
   for (const Surrounding& surrounding : surroundings_) {
-    hidden.push_back(read(surrounding.handle));
+    hidden.push_back(read(surrounding.in(found)));
+  }
+  core::SmallVector<nb::object, 4> changed; // owned from here on: a signal handler may run in between
+  for (size_t i : changed_handles_) {
+    changed.push_back(nb::borrow(surroundings_[i].in(found)));
   }
   std::vector<array> outputs =
       core::replay(recording_, {arguments.begin(), arguments.size()}, {hidden.begin(), hidden.size()});
@@ -319,7 +394,12 @@ nb::object CompiledTrace::run(const CompiledFunction& function, const CallKey& k
   for (size_t i : changed_arguments_) {
     rebind(key.arrays()[i].ptr(), *next++);
   }
-  for (const nb::object& handle : changed_handles_) {
+  for (const CallKey::Foreign& foreign : key.foreign()) {
+    if (std::find(changed_arguments_.begin(), changed_arguments_.end(), foreign.place) != changed_arguments_.end()) {
+      write_back(foreign.object, key.arrays()[foreign.place]);
+    }
+  }
+  for (const nb::object& handle : changed) {
     rebind(handle.ptr(), *next++);
   }
   for (const StatePlace& place : changed_state_) {

@@ -8,8 +8,7 @@ namespace mlx::python {
 
 constinit thread_local HandleLog* open_handle_log = nullptr;
 
-HandleLog::HandleLog(Hide hide)
-    : hide_(std::move(hide)), outer_(open_handle_log), frame_(core::Frame::open().back()->id()) {
+HandleLog::HandleLog(Hide hide) : hide_(std::move(hide)), frame_(core::Frame::open().back()->id()) {
   open_handle_log = this;
 }
 
@@ -22,7 +21,7 @@ HandleLog::~HandleLog() {
 
 void HandleLog::close() {
   if (open_) {
-    open_handle_log = outer_;
+    open_handle_log = nullptr;
     open_ = false;
   }
 }
@@ -30,7 +29,7 @@ void HandleLog::close() {
 HandleLog::Entry& HandleLog::entry(PyObject* handle) {
   Entry*& found = by_handle_[handle];
   if (!found) {
-    array first = outer_ ? outer_->read(handle) : held(handle); // a recording around this one depends on it, too
+    array first = held(handle);
     array hidden = hide_(first);
     entries_.push_back({Py_NewRef(handle), first, hidden, hidden, false});
     found = &entries_.back();
@@ -39,8 +38,7 @@ HandleLog::Entry& HandleLog::entry(PyObject* handle) {
 }
 
 void HandleLog::give(PyObject* handle, const array& placeholder) {
-  array first = outer_ ? outer_->read(handle) : held(handle);
-  entries_.push_back({Py_NewRef(handle), first, placeholder, placeholder, true});
+  entries_.push_back({Py_NewRef(handle), held(handle), placeholder, placeholder, true});
   by_handle_[handle] = &entries_.back();
 }
 

@@ -15,7 +15,7 @@
 namespace mlx::python {
 
 // While it is open, handles hold placeholders as far as this thread is concerned. The handles themselves are left
-// alone: other threads may use them.
+// alone: other threads may use them. A thread has one at a time, for recordings do not nest (RecordingScope).
 class HandleLog {
  public:
   struct Entry {
@@ -51,12 +51,11 @@ class HandleLog {
   std::deque<Entry> entries_; // references to entries stay valid
   std::unordered_map<PyObject*, Entry*> by_handle_;
   std::unordered_set<PyObject*> made_; // maybe gone again: an address that is used again is of this recording, too
-  HandleLog* outer_;
-  uint64_t frame_; // of the recording
+  uint64_t frame_;                     // of the recording
   bool open_ = true;
 };
 
-// The innermost log of this thread.
+// The log of this thread, if it records.
 [[gnu::tls_model("initial-exec")]] extern constinit thread_local HandleLog* open_handle_log;
 
 } // namespace mlx::python

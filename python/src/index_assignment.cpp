@@ -1,4 +1,4 @@
-// Writing by index: x[index] = value, and x.at[index].add(value) and its like, as slice_update, scatter and where
+// Writing by index: x[index] = value, x.at[index].add(value) and its like, as slice_update, scatter and where
 // nodes.
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
@@ -28,6 +28,7 @@ struct Writer {
   array write_masked(const array& a, const array& mask, const array& value) const;
   array write_planned(const array& a, const IndexPlan& plan, array v) const;
   array write(const array& now, nb::handle index, nb::handle value) const;
+  static array masked(const array& mask, const array& yes, const array& no);
 };
 
 array Writer::converted(const array& a, nb::handle value) const {
@@ -142,6 +143,7 @@ array Writer::combined(const array& x, const array& v) const {
       return core::astype(x.dtype().is_integer() ? core::floor_divide(x, v) : core::divide(x, v), x.dtype());
     case Update::maximum: return core::maximum(x, v);
     case Update::minimum: return core::minimum(x, v);
+    case Update::power: return core::astype(core::power(x, v), x.dtype());
   }
   return x;
 }
@@ -168,6 +170,12 @@ array Writer::scattered(const array& base, const IndexPlan& plan, const array& v
       return combined(base, core::scatter_prod(core::ones_like(base), indices, updates, axes));
     case Update::maximum: return core::scatter_max(base, indices, updates, axes);
     case Update::minimum: return core::scatter_min(base, indices, updates, axes);
+    case Update::power: { // (x ** v) ** w = x ** (v * w); elements that no index selects are not powers of themselves
+      array exponents = core::scatter_prod(core::ones_like(base), indices, updates, axes);
+      array selected = core::scatter(
+          core::zeros(base.shape(), core::bool_), indices, core::ones(updates.shape(), core::bool_), axes);
+      return core::where(selected, combined(base, exponents), base);
+    }
   }
   return base;
 }
@@ -206,11 +214,16 @@ array Writer::write_masked(const array& a, const array& mask, const array& value
   }
   bool one_each = value.ndim() == static_cast<int>(rest.size()) + 1 && !(value.shape()[0] == 1);
   array v = one_each ? masked_values(mask, value, rest) : aligned(value, rest);
+  return masked(mask, combined(a, v), a);
+}
+
+// `yes` where the mask over the leading axes is true, `no` elsewhere.
+array Writer::masked(const array& mask, const array& yes, const array& no) {
   Axes trailing;
-  for (int i = mask.ndim(); i < a.ndim(); ++i) {
+  for (int i = mask.ndim(); i < no.ndim(); ++i) {
     trailing.push_back(i);
   }
-  return core::where(trailing.empty() ? mask : core::expand_dims(mask, trailing), combined(a, v), a);
+  return core::where(trailing.empty() ? mask : core::expand_dims(mask, trailing), yes, no);
 }
 
 // `a` has the axes that the plan adds.
@@ -261,12 +274,30 @@ array Writer::write(const array& now, nb::handle index, nb::handle value) const 
 }
 
 constexpr const char* names[] = {
-    "setitem", "at.add", "at.subtract", "at.multiply", "at.divide", "at.maximum", "at.minimum"};
+    "setitem", "at.add", "at.subtract", "at.multiply", "at.divide", "at.maximum", "at.minimum", "at.power"};
 
 } // namespace
 
 array update_item(const array& a, nb::handle index, nb::handle value, Update how) {
   return Writer{names[static_cast<size_t>(how)], how}.write(a, index, value);
+}
+
+array apply_to_item(const array& a, nb::handle index, const std::function<array(const array&)>& fun) {
+  const char* const op = "at.apply";
+  auto applied = [&](const array& x) {
+    array y = fun(x);
+    if (!(y.shape() == x.shape())) {
+      core::fail(op, "the function made shape ", y.shape(), " of elements of shape ", x.shape(),
+          "; it should be elementwise.");
+    }
+    return core::astype(y, a.dtype());
+  };
+  IndexPlan plan = plan_index(op, a, index, Masks::keep_single);
+  if (plan.mask && plan.added.empty()) {
+    return core::size_of(plan.mask->shape()) == 0 ? a : Writer{op, Update::set}.masked(*plan.mask, applied(a), a);
+  }
+  array changed = applied(get_item(a, index));
+  return update_item(a, index, nb::steal(wrap(std::move(changed))), Update::set);
 }
 
 } // namespace mlx::python

@@ -3,6 +3,8 @@
 
 #include <nanobind/nanobind.h>
 
+#include <functional>
+
 #include "mlx_core/array.h"
 
 namespace nb = nanobind;
@@ -14,11 +16,16 @@ namespace mlx::python {
 core::array get_item(const core::array& a, nb::handle index);
 
 // What becomes of the selected elements x, given a value v.
-enum class Update : uint8_t { set, add, subtract, multiply, divide, maximum, minimum };
+enum class Update : uint8_t { set, add, subtract, multiply, divide, maximum, minimum, power };
 // a with value, broadcast and cast to a's dtype, combined with the elements at index. Of duplicate indices the last
 // wins a set; else all of their values count. A bool array that is the whole index is not evaluated; under it value is
 // broadcast, or has one entry for each true element.
 core::array update_item(const core::array& a, nb::handle index, nb::handle value, Update how = Update::set);
+
+// a with fun(the elements at index) in their places; fun is elementwise. It sees an element once for each time that the
+// index selects it. Under a bool array that is the whole index, which is not evaluated, it sees all elements of a.
+core::array apply_to_item(
+    const core::array& a, nb::handle index, const std::function<core::array(const core::array&)>& fun);
 
 // mp_subscript and mp_ass_subscript of the array class. Assignment rebinds the handle.
 PyObject* get_item_slot(PyObject* self, PyObject* index) noexcept;

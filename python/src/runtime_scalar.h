@@ -1,5 +1,6 @@
-// RuntimeScalar: what a compiled function is given in the place of a float whose value changes from call to call. It
-// behaves like that float as far as arithmetic goes, and has no value.
+// RuntimeScalar: what a recorded function is given in the place of a number whose value changes from call to call. It
+// behaves like that number as far as arithmetic goes, says that it is a float (or int), and has no value: whatever
+// needs one stops the recording, and the function is recorded for that very number.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -12,11 +13,36 @@ namespace nb = nanobind;
 
 namespace mlx::python {
 
-// `value`: a float64 or complex128 scalar. A new object.
-nb::object make_runtime_scalar(core::array value);
+// `value`: a float64 or complex128 scalar, which stands for the number `plain`, a float, complex or an int that float32
+// holds (may_be_runtime_int). A new object. Outside of the recording that `value` belongs to, on other threads above
+// all, it is `plain`.
+nb::object make_runtime_scalar(core::array value, nb::handle plain);
 bool is_runtime_scalar(PyObject* o);
+// Of an int; float32 holds it, so that no conversion depends on the way it takes.
+inline bool may_be_runtime_int(PyObject* o) {
+  int overflow = 0;
+  long value = PyLong_AsLongAndOverflow(o, &overflow);
+  return overflow == 0 && value >= -(1 << 24) && value <= 1 << 24;
+}
 // Beside an array of dtype `like` it is converted to that dtype, as a Python number is.
 core::array runtime_scalar_to_array(PyObject* o, std::optional<core::Dtype> like);
+
+// Throws what says that the value of this number, or of some number, is needed.
+[[noreturn]] void fail_for_value(nb::handle number = {});
+// Whether a value of the innermost recording of this thread was needed in the meantime, even where the function caught
+// what was thrown.
+class NeededValues {
+ public:
+  NeededValues();
+  ~NeededValues();
+  NeededValues(const NeededValues&) = delete;
+  NeededValues& operator=(const NeededValues&) = delete;
+  bool any() const;
+
+ private:
+  size_t before_;
+  uint64_t frame_;
+};
 
 void bind_runtime_scalar(nb::module_& m);
 

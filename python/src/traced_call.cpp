@@ -43,10 +43,10 @@ nb::object ArrayTree::build(std::span<const std::optional<array>> arrays) const 
 }
 
 std::vector<nb::object> ArrayTree::match(
-    nb::handle values, const char* op, const char* values_name, const char* name) const {
+    nb::handle values, const char* op, const char* values_name, const char* name, const char* verb) const {
   Leaves spread;
-  tree_.spread(
-      values, values_name, name, spread, op, "Return a container of the same kind and length; None stands for zeros.");
+  std::string hint = verb + std::string(" a container of the same kind and length; None stands for zeros.");
+  tree_.spread(values, values_name, name, spread, op, hint.c_str());
   std::vector<nb::object> out;
   size_t used = 0;
   for (size_t position : positions_) {
@@ -61,13 +61,13 @@ std::vector<nb::object> ArrayTree::match(
     arrays += is_array(leaf);
   }
   if (used > arrays) {
-    core::fail(op, values_name, " has ", arrays, " arrays where ", name, " has ", used, "; return a container like ",
-        name, ", with None for zeros.");
+    core::fail(op, values_name, " has ", arrays, " arrays where ", name, " has ", used, ". ", verb,
+        " a container like ", name, ", with None for zeros.");
   }
   return out;
 }
 
-std::vector<array> TracedCall::run(nb::handle fun, const std::vector<array>& arrays, const Before& before) {
+nb::object TracedCall::result_of(nb::handle fun, const std::vector<array>& arrays, const Before& before) {
   nb::object args = positional.build(std::span(arrays).first(positional.array_count()));
   nb::object kwargs = named_arguments(arrays);
   if (before) {
@@ -78,8 +78,30 @@ std::vector<array> TracedCall::run(nb::handle fun, const std::vector<array>& arr
   if (!result.is_valid()) {
     throw nb::python_error();
   }
+  return result;
+}
+
+std::vector<array> TracedCall::run(nb::handle fun, const std::vector<array>& arrays, const Before& before) {
+  nb::object result = result_of(fun, arrays, before);
   std::vector<array> outputs;
   output.emplace(result, outputs);
+  return outputs;
+}
+
+std::vector<array> TracedCall::run_with_residuals(
+    const char* op, nb::handle fun, const std::vector<array>& arrays, const Before& before) {
+  nb::object result = result_of(fun, arrays, before);
+  PyObject* o = result.ptr();
+  Py_ssize_t several = PyTuple_Check(o) || PyList_Check(o) ? PySequence_Fast_GET_SIZE(o) : 0;
+  if (several != 2) {
+    std::string count = several ? " of " + std::to_string(several) : std::string();
+    core::fail<core::TypeError>(op, "the forward rule returned a ", Py_TYPE(o)->tp_name, count,
+        "; it should return a pair: the output, and the residuals.");
+  }
+  nb::object first = nb::borrow(PySequence_Fast_GET_ITEM(o, 0)), second = nb::borrow(PySequence_Fast_GET_ITEM(o, 1));
+  std::vector<array> outputs;
+  output.emplace(first, outputs);
+  residuals.emplace(second, outputs);
   return outputs;
 }
 

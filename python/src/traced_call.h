@@ -45,7 +45,10 @@ class ArrayTree {
   }
   // For each array of this tree, what `values`, a tree like this one, has in its place. None stands for a whole
   // subtree.
-  std::vector<nb::object> match(nb::handle values, const char* op, const char* values_name, const char* name) const;
+  std::vector<nb::object> match(
+      nb::handle values, const char* op, const char* values_name, const char* name, const char* verb = "Return") const;
+  // Where an array is: "['layers'][2].weight".
+  std::string path(size_t i) const { return tree_.path(positions_[i]); }
   // Shows the collector what it owns.
   void traverse(Traversal& owned) const {
     owned(leaves_);
@@ -68,20 +71,20 @@ struct TracedCall {
   ArrayTree positional; // a tuple
   ArrayTree named;      // a dict
   std::optional<ArrayTree> output;
+  std::optional<ArrayTree> residuals; // what the function returned beside it, for a rule
 
-  void traverse(Traversal& owned) const {
-    positional.traverse(owned);
-    named.traverse(owned);
-    if (output) {
-      output->traverse(owned);
-    }
-  }
   // fun(*args, **kwargs) with these arrays in the arguments; the arrays of the output. `before` gets args and kwargs.
   using Before = std::function<void(nb::handle args, nb::handle kwargs)>;
   std::vector<array> run(nb::handle fun, const std::vector<array>& arrays, const Before& before = {});
+  // Where fun returns a pair: the arrays of the output, then those of the residuals.
+  std::vector<array> run_with_residuals(
+      const char* op, nb::handle fun, const std::vector<array>& arrays, const Before& before = {});
   nb::object named_arguments(std::span<const array> arrays) const {
     return named.build(arrays.subspan(positional.array_count(), named.array_count()));
   }
+
+ private:
+  nb::object result_of(nb::handle fun, const std::vector<array>& arrays, const Before& before);
 };
 
 // While the graph that a function made is walked through, no evaluation may let parts of it go. The interpreter lock is

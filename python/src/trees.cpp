@@ -405,9 +405,25 @@ void Tree::spread(nb::handle prefix, const char* prefix_name, const std::string&
 
 void Tree::spread(size_t& at, nb::handle prefix, const Spread& words, const std::string& place, Leaves& out) const {
   PyObject* p = prefix.ptr();
+  const Node& node = nodes_[at];
+  if (node.kind == Kind::registered) {
+    // An instance of the same class stands for a tuple of its children.
+    PyObject* functions = registered(Py_TYPE(p));
+    if (functions && PyTuple_Check(functions) && node.origin.is(nb::handle(PyTuple_GET_ITEM(functions, 1)))) {
+      nb::object parts = nb::borrow(PyTuple_GET_ITEM(functions, 0))(prefix);
+      nb::object children = PyTuple_Check(parts.ptr()) && PyTuple_GET_SIZE(parts.ptr()) == 2
+                                ? nb::steal(PySequence_Tuple(PyTuple_GET_ITEM(parts.ptr(), 0)))
+                                : nb::object();
+      if (!children.is_valid()) {
+        PyErr_Clear();
+        core::fail<core::TypeError>("register_tree_node", "flatten of ", Py_TYPE(p)->tp_name, " returned ",
+            shown(parts), "; it should return a pair (children, auxiliary data).");
+      }
+      return spread(at, children, words, place, out);
+    }
+  }
   bool container =
       PyTuple_Check(p) || PyList_Check(p) || PyDict_Check(p) || has_attribute(Py_TYPE(p), "__dataclass_fields__");
-  const Node& node = nodes_[at];
   if (!container) {
     size_t end = at;
     for (skip(end); at < end; ++at) {

@@ -70,6 +70,13 @@ TEST(linear_maps_run_the_function_once) {
   CHECK(std::abs(push({array(2.0, float64)})[0].item<double>() - 2 * slope) < 1e-12);
   CHECK_EQ(push({std::nullopt})[0].item<double>(), 0.0);
   CHECK_EQ(runs, 1);
+  auto [same_outputs, pull] = pullback(f, {x});
+  CHECK(same(same_outputs[0], outputs[0]));
+  CHECK(std::abs(pull({one})[0].item<double>() - slope) < 1e-12);
+  CHECK(std::abs(pull({array(2.0, float64)})[0].item<double>() - 2 * slope) < 1e-12);
+  CHECK_EQ(pull({std::nullopt})[0].item<double>(), 0.0);
+  CHECK_EQ(runs, 2);
+  CHECK_MESSAGE(std::invalid_argument, "1 outputs but 0 cotangents", pull({}));
 }
 
 TEST(chunks_of_a_vmap) {

@@ -222,3 +222,37 @@ TEST(a_shapeless_function_serves_other_sizes_and_sees_outer_arrays) {
   };
   CHECK_EQ(grad(outer)(array(3.0f)).item<float>(), 3.f);
 }
+
+TEST(a_compiled_function_is_part_of_the_recording_it_is_called_in) {
+  array w({2.0f});
+  auto body = [&](const std::vector<array>& in) { return std::vector<array>{in[0] * w + full(in[0].shape(), w)}; };
+  for (bool inner_shapeless : {false, true}) {
+    for (bool outer_shapeless : {false, true}) {
+      VectorFunction inner = compile(body, inner_shapeless);
+      VectorFunction outer = compile(
+          [&](const std::vector<array>& in) {
+            return std::vector<array>{sum(inner({concatenate({in[0], in[0]})})[0])};
+          },
+          outer_shapeless);
+      for (int n : {2, 3}) {
+        CHECK_EQ(outer({ones({n})})[0].item<float>(), 8.f * static_cast<float>(n));
+        CHECK_EQ(sum(inner({ones({n})})[0]).item<float>(), 4.f * static_cast<float>(n));
+      }
+    }
+  }
+}
+
+TEST(a_rule_of_batching_sees_the_arrays_of_each_call) {
+  VectorFunction f = compile([](const std::vector<array>& in) {
+    array w = in[1];
+    VmapRule rule = [w](const std::vector<array>& inputs, const std::vector<int>& axes) {
+      return std::pair(std::vector<array>{inputs[0] * w * 3.0f}, axes);
+    };
+    auto scaled = [w](const std::vector<array>& a) { return std::vector<array>{a[0] * w}; };
+    return custom_function(scaled, std::nullopt, std::nullopt, rule)({in[0]});
+  });
+  CHECK_EQ(f({array(2.0f), array(5.0f)})[0].item<float>(), 10.f);
+  for (float w : {5.0f, 7.0f}) {
+    CHECK_EQ(sum(vmap(f, {0, std::nullopt})({ones({2}), array(w)})[0]).item<float>(), 6 * w);
+  }
+}

@@ -52,6 +52,12 @@ class Owner:
         custom.jvp(lambda x, t: t * self.w[0, 0])
         return custom
 
+    def with_residuals(self):
+        custom = mx.custom_function(self.map)
+        custom.forward(lambda x: (self.map(x), {"x": x * self.w[0, 0], "owner": self}))
+        custom.vjp(lambda x, cotangent, output, kept: cotangent * kept["x"])
+        return custom
+
 
 # Each keeps something of the owner's on the owner, and uses it.
 WAYS = {}
@@ -93,6 +99,9 @@ calls(
     hessian=(lambda o: mx.hessian(o.loss), X),
     trace=(lambda o: lambda x: [mx.trace(o.loss)(x), x][1], X),
     linearize=(lambda o: mx.linearize(o.map, X)[1], X),
+    pullback=(lambda o: mx.pullback(o.map, X)[1], X),
+    has_aux=(lambda o: mx.grad(lambda x: (o.loss(x), o), has_aux=True), X),
+    static_leaf=(lambda o: lambda x: mx.grad(lambda t: o.loss(t[0]))([x, o])[0], X),
     custom=(lambda o: o.with_rule(), X),
     custom_gradient=(lambda o: mx.grad(lambda x: mx.sum(o.with_rule()(x))), X),
     custom_compiled=(lambda o: mx.compile(o.with_rule()), X),
@@ -101,6 +110,9 @@ calls(
     custom_checkpoint_compiled=(lambda o: mx.compile(mx.checkpoint(o.with_rule())), X),
     custom_loop_compiled=(lambda o: mx.compile(lambda x: mx.fori_loop(0, 2, lambda i, x: o.with_rule()(x), x)), X),
     custom_shapeless=(lambda o: mx.compile(o.with_rule(), shapeless=True), X),
+    custom_pullback=(lambda o: mx.pullback(o.with_rule(), X)[1], X),
+    custom_residuals=(lambda o: mx.grad(lambda x: mx.sum(o.with_residuals()(x))), X),
+    custom_residuals_compiled=(lambda o: mx.compile(mx.grad(lambda x: mx.sum(o.with_residuals()(x)))), X),
     custom_linearize=(lambda o: mx.linearize(o.with_rule(), X)[1], X),
 )
 

@@ -152,7 +152,9 @@ ARRAY_LISTS = [
     "mx.grad(f)(L)", "mx.vmap(f)(L)", "mx.compile(f)(L)", "mx.compile(f)(a=L)", "mx.compile(f, inputs=L)(x)",
     "mx.compile(f, inputs={'a': L}, outputs=L)(x)", "g = mx.compile(f); [g(M) for M in (L, L, list(L))]", "mx.checkpoint(f)(L)",
     "mx.compile(f, shapeless=True)(L)", "mx.custom_function(f).vjp(f)(L)", "mx.vjp(f, L, L)", "mx.jvp(f, L, L)", "mx.jacrev(f)(L)",
-    "mx.linearize(f, L)", "mx.hvp(f, L, L)", "mx.cond(mx.array(True), lambda a: a, lambda a: a, L)",
+    "mx.linearize(f, L)", "mx.pullback(f, L)", "mx.pullback(f, x)[1](L)", "mx.vjp(f, [L], L)", "mx.jvp(f, [L], [L])", "mx.repeat(x, L)",
+    "x.at[L].set(L)", "x.at[L].apply(f)", "mx.moveaxis(x, L, L)", "mx.grad(f, has_aux=True)(L)", "mx.grad(lambda a: L, has_aux=True)(x)",
+    "mx.hvp(f, L, L)", "mx.cond(mx.array(True), lambda a: a, lambda a: a, L)",
     "mx.while_loop(lambda s: mx.array(False), lambda s: s, L)", "mx.fori_loop(0, 1, lambda i, s: s, L)",
     "mx.scan(lambda c, x: (c, x), L, L)", "mx.trace(f)(L)", "mx.export_function('/dev/null', f, L, {'a': x})", "mx.depends(L, L)",
     "mx.broadcast_arrays(*L)", "mx.meshgrid(*L)", "mx.einsum('i,i,i->i', *L)", "mx.result_type(*L)", "mx.grad(f, argnames=L)(x, y=x)",
@@ -516,7 +518,7 @@ def test_a_sub_interpreter_refuses_the_import():
         try:
             import mlx.core
         except ImportError as e:
-            assert "sub-interpreter" in str(e), e
+            assert "sub-interpreter" in str(e) or "subinterpreter" in str(e), e  # Python's own words from 3.13 on
         else:
             raise AssertionError("imported")
         '''.replace("\\n        ", "\\n")

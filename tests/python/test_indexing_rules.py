@@ -11,7 +11,7 @@ import pytest
 from test_structural_rules import INF, NAN, close, equal, f64, jvp
 
 METHODS = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide, "maximum": np.maximum,
-           "minimum": np.minimum}
+           "minimum": np.minimum, "power": np.power}
 I = mx.array([0, 2, 0, 0])
 
 
@@ -121,6 +121,83 @@ def test_ties_share_equally_in_both_modes(method, best):
     v = f64([NAN, 0.0, NAN, best])
     close(jacobian(f, [x, v], 1)[0], [0.5, 0, 0.5, 0])
     assert np.isnan(np.array(f(x, v))[0])
+
+
+INDICES = {"slice": np.s_[0:2], "int": 1, "ints": mx.array([0, 2]), "repeated": mx.array([0, 2, 0, 0]), "mask": mx.array([True, False, True]),
+           "backwards": np.s_[::-2], "all": Ellipsis, "list": [2, 1], "two": (slice(None), mx.array([1, 0])), "rows of a mask": [False, True, False]}
+
+
+@pytest.mark.parametrize("name", INDICES)
+def test_setting(name):
+    """As an assignment, of values and of derivatives; of repeated indices the last wins."""
+    index = INDICES[name]
+    x = f64([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]])
+    n = np.array(index) if isinstance(index, mx.array) else tuple(np.array(i) if isinstance(i, mx.array) else i for i in index) \
+        if isinstance(index, tuple) else index
+    v = mx.array(np.arange(np.array(x)[n].size, dtype=np.float64).reshape(np.array(x)[n].shape) + 10)
+    expected = np.array(x)
+    expected[n] = np.array(v)
+
+    def assigned(x, v):
+        x = mx.array(x)
+        x[index] = v
+        return x
+
+    for f in (lambda x, v: x.at[index].set(v), mx.compile(lambda x, v: x.at[index].set(v))):
+        equal(f(x, v), expected)
+        for own, other in zip(mx.grad(lambda *a: (f(*a) ** 3).sum(), argnums=(0, 1))(x, v),
+                              mx.grad(lambda *a: (assigned(*a) ** 3).sum(), argnums=(0, 1))(x, v)):
+            equal(own, other)
+        equal(mx.vmap(f)(mx.stack([x, x + 1]), mx.stack([v, -v])), np.stack([expected, np.array(assigned(x + 1, -v))]))
+    equal(x.at[index].set(0), np.where(np.array(assigned(x * 0 + 1, 0)) == 0, 0, np.array(x)))
+
+
+@pytest.mark.parametrize("name", INDICES)
+@pytest.mark.parametrize("fun", [mx.sqrt, lambda e: e * e - 1, mx.negative, lambda e: 7.0])
+def test_applying(fun, name):
+    index = INDICES[name]
+    x = f64([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]])
+    selected = np.array(mx.zeros_like(x).at[index].set(1)) == 1
+    expected = np.where(selected, np.array(fun(x)), np.array(x))
+    f = lambda x: x.at[index].apply(fun)  # noqa: E731
+    for own in (f, mx.compile(f), mx.checkpoint(f)):
+        equal(own(x), expected)  # once, where indices repeat, too
+    slopes = np.where(selected, np.array(mx.grad(lambda x: (fun(x) + 0 * x).sum())(x)), 1)
+    equal(mx.grad(lambda x: f(x).sum())(x), slopes)
+    close(jvp(f, [x], [x]), slopes * np.array(x))
+    equal(mx.vmap(f)(mx.stack([x, x + 1]))[0], expected)
+
+
+def test_a_mask_that_differs_between_lanes_or_is_not_known():
+    x = f64([[4.0, -1.0, 9.0], [-2.0, 16.0, 0.0]])
+    f = lambda x: x.at[x > 0].apply(mx.sqrt)  # noqa: E731
+    expected = [[2, -1, 3], [-2, 4, 0]]
+    for own in (f, mx.vmap(f), mx.compile(f), mx.compile(f, shapeless=True)):
+        equal(own(x), expected)
+    equal(mx.grad(lambda x: f(x).sum())(x), [[0.25, 1, 1 / 6], [1, 0.125, 1]])
+
+
+def test_applying_to_what_is_not_elementwise():
+    x = f64([1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match=r"shape \(\) of elements of shape \(2,\)"):
+        x.at[1:].apply(mx.sum)
+    for wrong, said in ((3, "fun is a int"), (lambda e: "s", "returned a str")):
+        with pytest.raises(TypeError, match=said):
+            x.at[1:].apply(wrong)
+    with pytest.raises(ValueError, match="no index yet"):
+        x.at.apply(mx.sin)
+    assert mx.array([1, 2]).at[0].apply(lambda e: e / 2 + 3).dtype == mx.int32
+
+
+def test_powers():
+    x = f64([2.0, 0.0, -3.0, NAN])
+    equal(x.at[mx.array([0, 0])].power(f64([2.0, 3.0])), [64, 0, -3, NAN])
+    # Where nothing is selected, nothing happens, to values and to derivatives.
+    equal(mx.grad(lambda x: x.at[mx.array([0, 0])].power(f64([2.0, 3.0])).sum())(x), [192, 1, 1, 1])
+    close(mx.grad(lambda v: x.at[mx.array([0, 0])].power(v)[0])(f64([2.0, 3.0])), [64 * np.log(2) * 3, 64 * np.log(2) * 2])
+    equal(mx.array([2, 3]).at[mx.array([0])].power(mx.array([5])), [32, 3])
+    equal(x.at[:2].power(2), [4, 0, -3, NAN])
+    equal(x.at[x > 1].power(3), [8, 0, -3, NAN])
 
 
 def test_divisions():

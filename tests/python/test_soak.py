@@ -125,6 +125,10 @@ def many(**calls):
 grad_of_f, compiled_f, compiled_grad = mx.grad(f), mx.compile(f), mx.compile(mx.value_and_grad(f))
 shapeless_g, mapped_g, checkpointed = mx.compile(g, shapeless=True), mx.vmap(g), mx.checkpoint(f)
 y_linear, linear = mx.linearize(g, X)
+pull = mx.pullback(g, X)[1]
+NUMPY = np.array(X)
+residual = mx.custom_function(g).forward(lambda x: (g(x), {"x": x})).vjp(lambda x, ct, y, kept: ct * kept["x"])
+checkpointed_update = mx.checkpoint(lambda x: x.__setitem__(0, 3.0) or x.sum())
 sizes = iter(range(10**9))
 
 many(
@@ -169,6 +173,18 @@ many(
     custom_second=lambda: mx.grad(lambda x: mx.sum(mx.grad(lambda x: mx.sum(only_vjp(x)))(x)))(X),
     custom_in_loop=lambda: mx.grad(lambda x: mx.sum(mx.fori_loop(0, 3, lambda i, x: only_vjp(x) * 0.1, x)))(X),
     linearize=lambda: mx.linearize(g, X)[1](X),
+    pullback=lambda: mx.pullback(g, X)[1](X),
+    pullback_kept=lambda: pull(X),
+    pullback_grad=lambda: mx.grad(lambda t: mx.sum(pull(t)[0]))(X),
+    vjp_of_tree=lambda: mx.vjp(tree, [P], tree(P))[1],
+    jvp_of_tree=lambda: mx.jvp(tree, [P], [P])[1],
+    has_aux=lambda: mx.value_and_grad(lambda x: (f(x), {"x": x}), has_aux=True)(X),
+    static_leaves=lambda: mx.grad(lambda t: f(t["x"]))({"x": X, "s": "text", "f": f})["x"],
+    residuals=lambda: mx.grad(lambda x: mx.sum(residual(x)))(X),
+    residuals_nested=lambda: mx.vmap(mx.grad(lambda x: mx.sum(mx.grad(lambda x: mx.sum(residual(x)))(x))))(BATCH),
+    numpy_arguments=lambda: compiled_f(NUMPY),
+    at_apply=lambda: X.at[0].apply(mx.sin).at[1:].power(2).at[0].set(3),
+    argument_updated=lambda: checkpointed_update(mx.array(X)),
     linear_map=lambda: linear(X),
     linear_map_grad=lambda: mx.grad(lambda t: mx.sum(linear(t)))(X),
     jacobian=lambda: mx.jacobian(g)(X),

@@ -326,9 +326,8 @@ def test_integers_get_zeros():
 
 
 @pytest.mark.parametrize("call, error, said", [
-    (lambda: mx.vjp(f, X, [X]), TypeError, "primals is a .*list or tuple"),
-    (lambda: mx.vjp(f, [X, 1.0], [X]), TypeError, r"primals\[1\] is a float"),
-    (lambda: mx.vjp(f, [X, Y], [None]), TypeError, r"cotangents\[0\] is a NoneType"),
+    (lambda: mx.vjp(f, X, [X]), TypeError, "missing 1 required positional argument"),
+    (lambda: mx.vjp(mx.sin, "text", [X]), TypeError, "primals is a str"),
     (lambda: mx.vjp(f, [X, Y], [X, X]), ValueError, "1 outputs but 2 cotangents"),
     (lambda: mx.vjp(f, [X, Y], [mx.ones((3,))]), ValueError, r"shape \(3,\)"),
     (lambda: mx.vjp(lambda x: (x, 3.0), [X], [X]), TypeError, r"output\[1\], a float"),

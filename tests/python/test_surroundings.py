@@ -1,0 +1,585 @@
+"""What a compiled function finds around it: no recording outlives a change there, however deep it is."""
+
+import argparse
+import collections
+import dataclasses
+import functools
+import gc
+import random
+import sys
+import types
+import warnings
+import weakref
+
+import mlx.core as mx
+import pytest
+
+
+def traces(f):
+    return mx.compile_stats(f)["traces"]
+
+
+# --- random structures: a leaf in boxes in boxes, below a root, changed at any depth ---
+
+
+class Plain:
+    pass
+
+
+class Slots:
+    __slots__ = ("x", "y")
+
+
+@dataclasses.dataclass
+class Record:
+    x: object
+    y: int = 0
+
+
+Pair = collections.namedtuple("Pair", "x y")
+
+
+class ListLike(list):
+    pass
+
+
+def attribute(make):
+    def box(child):
+        o = make()
+        o.x = child
+        return o
+
+    return box, lambda o: o.x, lambda o, child: setattr(o, "x", child)
+
+
+def item(make, key):
+    return make, lambda c: c[key], lambda c, child: c.__setitem__(key, child)
+
+
+def new_class():
+    return type("Holder", (), {"__module__": __name__})
+
+
+# How to make one around a child, to look into it, and to put another child there (None: it cannot change).
+BOXES = {
+    "list": item(lambda c: [0, c], 1),
+    "list subclass": item(lambda c: ListLike([c]), 0),
+    "dict": item(lambda c: {"a": 1, "x": c}, "x"),
+    "dict of ints": item(lambda c: {1: c, 2: None}, 1),
+    "ordered dict": item(lambda c: collections.OrderedDict(x=c), "x"),
+    "default dict": item(lambda c: collections.defaultdict(int, x=c), "x"),
+    "tuple": (lambda c: (c, 1), lambda t: t[0], None),
+    "named tuple": (lambda c: Pair(1, c), lambda t: t.y, None),
+    "object": attribute(Plain),
+    "slots": attribute(Slots),
+    "dataclass": attribute(lambda: Record(None)),
+    "namespace": attribute(types.SimpleNamespace),
+    "parsed arguments": attribute(argparse.Namespace),
+    "class": attribute(new_class),
+    "module": attribute(lambda: types.ModuleType("users_module")),
+    "instance of a class that has it": (
+        lambda c: type("Holder", (), {"__module__": __name__, "x": c})(),
+        lambda o: o.x,
+        lambda o, c: setattr(type(o), "x", c),
+    ),
+}
+
+
+def use(x, value):
+    """Something else for every kind of value."""
+    if value is None:
+        return x
+    if isinstance(value, bool):
+        return -x if value else x * 2
+    if isinstance(value, str):
+        return x + len(value)
+    return x * value
+
+
+def look(root, path):
+    for kind in path:
+        root = BOXES[kind][1](root)
+    return root
+
+
+found_globally = None
+
+
+def in_a_cell(read):
+    root = None
+
+    def f(x):
+        return use(x, read(root))
+
+    def put(new):
+        nonlocal root
+        root = new
+
+    return f, put
+
+
+def in_a_global(read):
+    def put(new):
+        global found_globally
+        found_globally = new
+
+    return lambda x: use(x, read(found_globally)), put
+
+
+def reached_by_name(read):
+    f, put = in_a_cell(read)
+    g = lambda x: f(x)  # noqa: E731
+    return lambda x: g(x), put
+
+
+def in_a_default(read):
+    def f(x, root=None):
+        return use(x, read(root))
+
+    return f, lambda new: setattr(f, "__defaults__", (new,))
+
+
+def in_a_keyword_default(read):
+    def f(x, *, root=None):
+        return use(x, read(root))
+
+    return f, lambda new: setattr(f, "__kwdefaults__", {"root": new})
+
+
+def in_a_callable(read):
+    class Callable:
+        def __call__(self, x):
+            return use(x, read(self.root))
+
+    f = Callable()
+    return f, lambda new: setattr(f, "root", new)
+
+
+def in_a_methods_self(read):
+    class Model:
+        def apply(self, x):
+            return self.inner(x)
+
+        def inner(self, x):
+            return use(x, read(self.root))
+
+    model = Model()
+    return model.apply, lambda new: setattr(model, "root", new)
+
+
+def in_a_partial(read):
+    holder = [None]
+
+    def f(holder, x):
+        return use(x, read(holder[0]))
+
+    return functools.partial(f, holder), lambda new: holder.__setitem__(0, new)
+
+
+def in_a_partial_keyword(read):
+    holder = {"root": None}
+
+    def f(x, holder):
+        return use(x, read(holder["root"]))
+
+    return functools.partial(f, holder=holder), lambda new: holder.__setitem__("root", new)
+
+
+def on_a_function(read):
+    def f(x):
+        return use(x, read(f.root))
+
+    return f, lambda new: setattr(f, "root", new)
+
+
+def in_another_transform(read):
+    f, put = in_a_callable(read)
+    return mx.vmap(f), put
+
+
+def in_a_compiled_one(read):
+    f, put = in_a_callable(read)
+    g = mx.compile(f)
+    return lambda x: g(x), put
+
+
+def in_a_custom_function(read):
+    f, put = in_a_cell(read)
+    g = mx.custom_function(f)
+    return lambda x: g(x), put
+
+
+ROOTS = [in_a_cell, in_a_global, reached_by_name, in_a_default, in_a_keyword_default, in_a_callable, in_a_methods_self,
+         in_a_partial, in_a_partial_keyword, on_a_function, in_another_transform, in_a_compiled_one, in_a_custom_function]
+LEAVES = [lambda r: mx.array(float(r.randint(1, 9))), lambda r: r.choice([0.5, 1.5, 2.5]), lambda r: r.randint(2, 9),
+          lambda r: r.choice(["", "ab", "abc"]), lambda r: None, lambda r: r.random() < 0.5]
+
+
+def boxed(leaf, path):
+    for kind in reversed(path):
+        leaf = BOXES[kind][0](leaf)
+    return leaf
+
+
+def change(r, put, root, path):
+    """Another leaf, put at a random depth: the box there is changed, and what is below it is new."""
+    depths = [d for d in range(len(path)) if BOXES[path[d]][2]]
+    leaf = r.choice(LEAVES)(r)
+    depth = r.choice([-1, *depths])
+    if depth < 0:
+        root = boxed(leaf, path)
+        put(root)
+    else:
+        box = look(root, path[:depth])
+        BOXES[path[depth]][2](box, boxed(leaf, path[depth + 1 :]))
+    return root
+
+
+@pytest.mark.filterwarnings("ignore:.compile.")
+@pytest.mark.parametrize("root", ROOTS)
+@pytest.mark.parametrize("shapeless", [False, True], ids=["", "shapeless"])
+def test_every_change_around_a_function_is_seen(root, shapeless):
+    for seed in range(25):
+        r = random.Random(seed)
+        path = [r.choice(list(BOXES)) for _ in range(r.choice([0, 1, 1, 2, 3, 5, 9]))]
+        f, put = root(lambda o, path=path: look(o, path))
+        there = boxed(r.choice(LEAVES)(r), path)
+        put(there)
+        compiled = mx.compile(f, shapeless=shapeless)
+        x = mx.array([1.0, 2.0, 3.0])
+        for step in range(6):
+            assert compiled(x).tolist() == f(x).tolist(), (seed, path, step)
+            assert compiled(x).tolist() == f(x).tolist(), (seed, path, step)
+            there = change(r, put, there, path)
+
+
+# --- named cases ---
+
+
+def test_containers_that_grow():
+    weights, names = [mx.array(1.0)], {"a": mx.array(1.0)}
+    f = mx.compile(lambda x: sum((x * w for w in [*weights, *names.values()]), mx.array(0.0)))
+    assert f(mx.array(1.0)).item() == 2
+    weights.append(mx.array(5.0))
+    assert f(mx.array(1.0)).item() == 7
+    names["b"] = mx.array(10.0)
+    assert f(mx.array(1.0)).item() == 17
+    del names["a"]
+    weights.pop(0)
+    assert f(mx.array(1.0)).item() == 15
+
+
+def test_an_array_or_float_that_changed_once_is_read_at_each_call():
+    params, options = {"w": mx.array(1.0)}, {"rate": 0.5}
+    f = mx.compile(lambda x: x * params["w"] + options["rate"] * 2)
+    for i in range(20):
+        params = {"w": mx.array(float(i))}
+        options["rate"] = i / 7
+        assert f(mx.array(3.0)).item() == (mx.array(3.0 * i) + i / 7 * 2).item()
+    assert traces(f) == 2
+    assert mx.compile_stats(f)["cached"] == 1
+    assert options["rate"] == 19 / 7 and type(options["rate"]) is float
+
+
+def test_such_arrays_are_not_kept_and_can_be_differentiated_and_changed():
+    params = {"w": mx.array(1.0), "b": mx.array(0.0)}
+
+    def f(x):
+        params["b"] += x
+        return x * params["w"] * params["w"]
+
+    compiled, gradient = mx.compile(f), mx.compile(mx.grad(f))
+    for i in range(1, 5):
+        params = {"w": mx.array(float(i)), "b": mx.array(float(i))}
+        assert compiled(mx.array(2.0)).item() == 2 * i * i
+        assert params["b"].item() == i + 2
+        assert gradient(mx.array(2.0)).item() == i * i
+        assert params["b"].item() == i + 4
+    assert traces(compiled) == 2
+    params["b"] = params["w"]  # one array under two names, which changes when it is read
+    assert compiled(mx.array(2.0)).item() == 2 * 6 * 6
+
+
+def test_one_array_in_two_places_may_become_two():
+    a = [mx.array(1.0)]
+    b = [a[0]]
+
+    def f(x):
+        a[0] += x
+        return b[0] * 1
+
+    for g in (f, mx.compile(f)):
+        a[:] = [mx.array(1.0)]
+        b[:] = a
+        seen = [g(mx.array(1.0)).item(), g(mx.array(1.0)).item()]
+        b[:] = [mx.array(7.0)]
+        assert [*seen, g(mx.array(1.0)).item(), a[0].item()] == [2, 3, 7, 4]
+
+
+@pytest.mark.filterwarnings("ignore:.compile.")
+def test_a_float_around_it_that_is_needed_is_a_constant():
+    options = {"rate": 0.5}
+    f = lambda x: x * 2 if options["rate"] > 0.6 else x * options["rate"]  # noqa: E731
+    compiled = mx.compile(f)
+    for rate in (0.5, 0.25, 0.7, 0.8, 0.1, 0.7):
+        options["rate"] = rate
+        assert compiled(mx.array(1.0)).item() == f(mx.array(1.0)).item()
+        assert options["rate"] == rate
+
+
+@pytest.mark.filterwarnings("ignore:.compile.")
+def test_an_int_around_it_is_given_where_it_only_meets_floating_arrays():
+    state = {"n": 0}
+    uses = [lambda x: x * state["n"] + 1.5 / (state["n"] + 0.5), lambda x: mx.where(x > state["n"], x, -x),
+            lambda x: x ** state["n"], lambda x: x + state["n"] % 3, lambda x: x * (state["n"] + 1),
+            lambda x: x.astype(mx.int32) + state["n"], lambda x: x if isinstance(state["n"], bool) else x * 2,
+            lambda x: x[state["n"] % 3 :], lambda x: x + mx.array(state["n"]), lambda x: x.reshape(-1, 1) / state["n"]]
+    for i, f in enumerate(uses):
+        for dtype in (mx.float32, mx.bfloat16, mx.float64, mx.int32, mx.complex64):
+            compiled = mx.compile(f)
+            x = mx.array([1, 2, 3]).astype(dtype)
+            for n in (1, 2, 3, 257, 70000, -5, 1 << 24, (1 << 24) + 1, True, 2.5, 7)[: 7 if i in (2, 7) else None]:
+                state["n"] = n if i not in (2, 7) else abs(n) % 7
+                try:
+                    expected = f(x)
+                except (TypeError, ValueError) as e:
+                    with pytest.raises(type(e)):
+                        compiled(x)
+                    continue
+                got = compiled(x)
+                assert got.dtype == expected.dtype and mx.array_equal(got, expected, equal_nan=True), (i, n, dtype)
+            if i in (0, 1) and dtype != mx.int32:
+                assert traces(compiled) <= 6
+
+
+def test_a_number_that_the_function_changes_itself():
+    class Schedule:
+        rate, step = 1.0, 0
+
+    schedule = Schedule()
+
+    def f(x):
+        schedule.rate = schedule.rate * 0.5
+        schedule.step += 1
+        return x * schedule.rate + schedule.step
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        compiled = mx.compile(f)
+        got = [compiled(mx.array(1.0)).item() for _ in range(5)]
+    schedule.rate, schedule.step = 1.0, 0
+    assert got == [f(mx.array(1.0)).item() for _ in range(5)]
+
+
+def test_state_that_changes_at_each_call_gives_a_warning_that_names_it():
+    state = {"count": 0}
+
+    def f(x):
+        state["count"] += 1
+        return x * state["count"]
+
+    compiled = mx.compile(f)
+    with pytest.warns(RuntimeWarning, match=r"recorded 3 times because state\['count'\].*inputs"):
+        assert [compiled(mx.array(1.0)).item() for _ in range(6)] == [1, 2, 3, 4, 5, 6]
+
+
+calls_counted = 0
+
+
+def test_what_a_function_only_leaves_behind_does_not_count():
+    log, seen, count = [], {}, 0
+
+    class Model:
+        def __init__(self):
+            self.calls = 0
+
+        def __call__(self, x):
+            nonlocal count
+            global calls_counted
+            self.calls += 1
+            log.append(x.shape) or log.append(log.insert(0, None))
+            seen["last"] = "here"
+            count = count + 1
+            calls_counted += 1
+            return x * 2
+
+    model = Model()
+    for f in (mx.compile(model), mx.compile(lambda x: model(x))):
+        for _ in range(4):
+            assert f(mx.array(1.0)).item() == 2
+        assert traces(f) == 1
+    assert model.calls == count == calls_counted == len(log) // 3 == 2
+
+
+def test_methods_classes_and_functions_that_are_replaced():
+    class Model:
+        def scale(self, x):
+            return x * 2
+
+        def __call__(self, x):
+            return self.scale(x)
+
+    model = Model()
+    activation = mx.sin
+    f = mx.compile(lambda x: activation(model(x)))
+    assert f(mx.array(1.0)).item() == mx.sin(mx.array(2.0)).item()
+    Model.scale = lambda self, x: x * 3
+    assert f(mx.array(1.0)).item() == mx.sin(mx.array(3.0)).item()
+    activation = mx.cos
+    assert f(mx.array(1.0)).item() == mx.cos(mx.array(3.0)).item()
+    activation = lambda x: x + 1  # noqa: E731
+    assert f(mx.array(1.0)).item() == 4
+
+
+def test_sets_of_plain_values():
+    frozen = {"a"}
+    f = mx.compile(lambda x: x if "a" in frozen else -x)
+    assert f(mx.array(1.0)).item() == 1
+    frozen.discard("a")
+    assert f(mx.array(1.0)).item() == -1
+    frozen = {"a", "b"}
+    assert f(mx.array(1.0)).item() == 1
+
+
+def test_no_container_is_kept_alive():
+    class Holder:
+        def __init__(self, value):
+            self.items = [mx.array(value), {"w": mx.array(value)}]
+
+    holder = Holder(1.0)
+    f = mx.compile(lambda x: x * holder.items[1]["w"])
+    assert f(mx.array(1.0)).item() == 1
+    gone = weakref.ref(holder)
+    holder = Holder(2.0)
+    gc.collect()
+    assert gone() is None
+    assert f(mx.array(1.0)).item() == 2
+
+
+def test_no_code_of_the_users_runs_to_look_around():
+    class Touchy:
+        def __init__(self):
+            self.w = mx.array(2.0)
+            self.touched = False
+
+        def __getattribute__(self, name):
+            if name not in ("w", "__dict__", "__class__"):
+                raise AssertionError(name)
+            return object.__getattribute__(self, name)
+
+        def __eq__(self, other):
+            raise AssertionError("compared")
+
+        __hash__ = None
+
+    touchy = Touchy()
+    f = mx.compile(lambda x: x * touchy.w)
+    assert f(mx.array(1.0)).item() == f(mx.array(1.0)).item() == 2
+    touchy.w = mx.array(3.0)
+    assert f(mx.array(1.0)).item() == 3
+
+
+@pytest.mark.parametrize("count", [12000, 60000])
+@pytest.mark.parametrize("kind", [list, lambda items: dict(enumerate(items)), tuple], ids=["list", "dict", "tuple"])
+def test_more_places_than_are_guarded_give_a_warning(count, kind):
+    first = [mx.array(0.0), 0]
+    many = kind([first, *([[i], i] for i in range(count))])
+    f = mx.compile(lambda x: x * many[0][0])
+    with pytest.warns(RuntimeWarning, match="more than 10000 places.*argument"):
+        assert f(mx.array(2.0)).item() == 0
+    if count < 40000:
+        first[0] = mx.array(5.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert f(mx.array(2.0)).item() == 2 * first[0].item()
+
+
+def test_long_chains_of_functions():
+    w = mx.array(2.0)
+    f = lambda x: x * w  # noqa: E731
+    for _ in range(300):
+        f = (lambda g: lambda x: g(x))(f)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(5000)
+    try:
+        compiled = mx.compile(f)
+        assert compiled(mx.array(1.0)).item() == 2
+        w = mx.array(3.0)
+        assert compiled(mx.array(1.0)).item() == 3
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+# --- numbers: whatever a test can see of an argument is the same in a recording ---
+
+
+TESTS = [
+    lambda k: isinstance(k, float), lambda k: isinstance(k, int), lambda k: isinstance(k, (int, float)),
+    lambda k: isinstance(k, __import__("numbers").Number), lambda k: isinstance(k, __import__("numbers").Real),
+    lambda k: isinstance(k, complex), lambda k: type(k) is float, lambda k: type(k) in (int, float),
+    lambda k: type(k).__name__ == "float", lambda k: k.__class__ is float, lambda k: __import__("numpy").isscalar(k),
+    lambda k: hasattr(k, "is_integer"), lambda k: hasattr(k, "shape"), lambda k: callable(k), lambda k: abs(k) >= 0,
+    lambda k: repr(k).isdigit(), lambda k: k == 1.5, lambda k: k in (1.5, 2.5), lambda k: {1.5: True}.get(k, False),
+    lambda k: float.is_integer(k), lambda k: bool(k), lambda k: isinstance(k, mx.array), lambda k: k is None,
+]
+
+
+@pytest.mark.filterwarnings("ignore:.compile.")
+@pytest.mark.parametrize("number", range(len(TESTS)))
+@pytest.mark.parametrize("where", ["argument", "around"])
+@pytest.mark.parametrize("values", [(0.5, 1.5, 2.5, 3.0), (1j, 2j, 3 + 1j)], ids=["float", "complex"])
+def test_a_number_is_a_number_whatever_asks(number, where, values):
+    test = TESTS[number]
+    try:
+        test(values[0])
+    except TypeError:
+        pytest.skip("complex numbers cannot be asked this")
+
+    def answer(a, k):
+        return a * k if test(k) else a - k
+
+    if where == "argument":
+        compiled = mx.compile(answer)
+        for k in values:
+            assert compiled(mx.array(3.0), k).tolist() == answer(mx.array(3.0), k).tolist()
+    else:
+        options = {}
+        compiled = mx.compile(lambda a: answer(a, options["k"]))
+        for k in values:
+            options["k"] = k
+            assert compiled(mx.array(3.0)).tolist() == answer(mx.array(3.0), k).tolist()
+
+
+def test_floats_stay_given_when_an_int_is_needed():
+    state = {"step": 0, "rate": 0.5}
+    f = lambda x: x[state["step"] % 2] * state["rate"]  # noqa: E731
+    compiled = mx.compile(f)
+    for step in range(12):
+        state["step"], state["rate"] = step % 2, 0.1 * step
+        assert compiled(mx.array([1.0, 2.0])).item() == f(mx.array([1.0, 2.0])).item()
+    assert traces(compiled) <= 5
+
+
+def test_what_stops_a_recording_is_not_caught():
+    def f(a, k):
+        try:
+            return a if k > 1 else -a
+        except BaseException:
+            return a * 0
+
+    compiled = mx.compile(f)
+    for k in (0.5, 1.5, 0.25, 2.5):
+        assert compiled(mx.array(3.0), k).item() == f(mx.array(3.0), k).item()
+
+
+def test_a_number_that_is_kept_is_that_number():
+    kept = []
+
+    def f(a, k):
+        kept[:] = [k, k * 2]
+        return a * k
+
+    compiled = mx.compile(f)
+    for k in (0.5, 1.5, 2.5):
+        assert compiled(mx.array(2.0), k).item() == 2 * k
+    assert all(type(k) is float for k in kept)
