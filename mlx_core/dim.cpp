@@ -1,5 +1,5 @@
-// The expressions behind symbolic Dims. Two ways to write the same size are one expression as far as sums, products, exact
-// quotients and minima go, so that comparing them needs no guard.
+// The expressions behind symbolic Dims. Two ways to write the same size are one expression as far as sums, products,
+// exact quotients and minima go, so that comparing them needs no guard.
 #include "mlx_core/dim.h"
 
 #include <algorithm>
@@ -265,8 +265,8 @@ struct SymbolTrace::Table {
     }
     Range left = range(sum_of(e.left), depth + 1), right = range(sum_of(e.right), depth + 1);
     if (e.op == 'm') {
-      return {left.least && right.least ? smaller(left.least, right.least) : std::nullopt,
-          smaller(left.most, right.most)};
+      return {
+          left.least && right.least ? smaller(left.least, right.least) : std::nullopt, smaller(left.most, right.most)};
     }
     if ((e.op == '/' || e.op == 'f') && left.above(-1) && right.above(0)) {
       return {0, left.most};

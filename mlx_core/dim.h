@@ -170,9 +170,9 @@ class Dim {
   int64_t value_;
 };
 
-// The expressions and guards of one shapeless trace. Traces on a thread are nested; a symbolic Dim means something while
-// its own is open. Sizes of a trace and of one around it do not mix: the outer ones are numbers to the inner, which the
-// outer notes.
+// The expressions and guards of one shapeless trace. Traces on a thread are nested; a symbolic Dim means something
+// while its own is open. Sizes of a trace and of one around it do not mix: the outer ones are numbers to the inner,
+// which the outer notes.
 class SymbolTrace {
  public:
   SymbolTrace();

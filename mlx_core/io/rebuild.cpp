@@ -71,9 +71,7 @@ class Call {
     }
     return out;
   }
-  VectorFunction function(const char* name) const {
-    return function_of(get<std::shared_ptr<const SavedBody>>(name));
-  }
+  VectorFunction function(const char* name) const { return function_of(get<std::shared_ptr<const SavedBody>>(name)); }
   // All functions of this name, in order.
   std::vector<SweepBody> sweep_bodies(const char* name) const {
     std::vector<SweepBody> out;
@@ -395,9 +393,7 @@ std::vector<int64_t> evaluate(const SavedTrace& trace, const std::vector<int64_t
           undefined = b == 0 || b == -1;
           out = undefined ? 0 : a / b;
           break;
-        default:
-          try {
-            out = SymbolTrace::compute(static_cast<char>(e.op), a, b);
+        default: try { out = SymbolTrace::compute(static_cast<char>(e.op), a, b);
           } catch (const SizeError&) {
             undefined = true;
           }

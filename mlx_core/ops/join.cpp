@@ -107,8 +107,8 @@ std::vector<array> promoted(const std::vector<array>& arrays) {
 
 constexpr size_t most_operands = 32768; // of one node
 
-// Takes out the arrays that have no elements along the axis, but for one if all are so. Those that fit nowhere stay, for
-// the error.
+// Takes out the arrays that have no elements along the axis, but for one if all are so. Those that fit nowhere stay,
+// for the error.
 void leave_out_nothings(std::vector<array>& arrays, size_t axis) {
   auto is_nothing = [&](const array& a) { return surely_equal(a.shape()[axis], 0); };
   if (std::none_of(arrays.begin(), arrays.end(), is_nothing)) {

@@ -24,8 +24,7 @@ array run(const array& a, int axis, Dim first, Dim count, int64_t step) {
 
 // What stands at the positions [from, to) of an axis of length n, all of them before 0 or all behind n - 1. A mirrored
 // axis repeats with period 2n, or 2(n - 1) where the mirror stands on the outer elements: forwards, then backwards.
-void append_continuation(
-    const array& a, int axis, Continuation mode, Dim begin, Dim end, std::vector<array>& parts) {
+void append_continuation(const array& a, int axis, Continuation mode, Dim begin, Dim end, std::vector<array>& parts) {
   if (begin == end) {
     return;
   }

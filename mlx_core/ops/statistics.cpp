@@ -28,8 +28,8 @@ array count_over(const array& a, const Axes& axes, int ddof, Dtype dtype) {
   return array(static_cast<double>(std::max<int64_t>(static_cast<int64_t>(count) - ddof, 0)), dtype);
 }
 
-// The maximum, kept as axes of length 1. Where an axis of open length may turn out to have no elements it is that of one
-// more, -inf; with others there are none such, and concatenate leaves nothings out.
+// The maximum, kept as axes of length 1. Where an axis of open length may turn out to have no elements it is that of
+// one more, -inf; with others there are none such, and concatenate leaves nothings out.
 array largest_over(const array& x, const Axes& axes) {
   array y = x;
   for (int axis : axes) {

@@ -356,8 +356,8 @@ std::vector<array> make_scan_loop(
   return applied_many(make_primitive<ScanLoop>(layout, closed.bodies[0], saves), with_constants(operands, closed));
 }
 
-Scanned scan(const ScanBody& f, const std::vector<array>& init, const std::vector<array>& xs,
-    std::optional<Dim> length, bool reverse) {
+Scanned scan(const ScanBody& f, const std::vector<array>& init, const std::vector<array>& xs, std::optional<Dim> length,
+    bool reverse) {
   for (size_t i = 0; i < xs.size(); ++i) {
     if (xs[i].ndim() == 0) {
       fail("scan", "xs[", i, "] is a scalar; scan goes along the first axis.");

@@ -76,7 +76,8 @@ Dim quotient(Dim a, Dim b) { return floor_divide(a, b); }
 Dim remainder(Dim a, Dim b) { return a - floor_divide(a, b) * b; }
 // 2 ** b for known b.
 std::optional<Dim> power_of_two(Dim b) {
-  return !b.is_symbolic() && b >= 0 && b < 62 ? std::optional<Dim>(int64_t{1} << static_cast<int64_t>(b)) : std::nullopt;
+  return !b.is_symbolic() && b >= 0 && b < 62 ? std::optional<Dim>(int64_t{1} << static_cast<int64_t>(b))
+                                              : std::nullopt;
 }
 
 // Each gives nullopt for what only numbers can do, such as an error that Python has its own words for.
@@ -163,9 +164,9 @@ nb::object comparison(const OpenSize& self, nb::handle other) {
 nb::object quotient_and_remainder(const OpenSize& self, nb::handle other, bool reflected) {
   Dim a = now(self);
   std::optional<Dim> b = size_of(other);
-  std::optional<Dim> whole = !b ? std::nullopt
-                                : reflected ? computed(unless_zero<quotient>, *b, a)
-                                            : computed(unless_zero<quotient>, a, *b);
+  std::optional<Dim> whole = !b          ? std::nullopt
+                             : reflected ? computed(unless_zero<quotient>, *b, a)
+                                         : computed(unless_zero<quotient>, a, *b);
   if (!whole) {
     return with_number(PyNumber_Divmod, a, other, reflected);
   }
@@ -234,20 +235,19 @@ Example:
 )");
   dim_type = reinterpret_cast<PyTypeObject*>(c.ptr());
   refuse_new(c);
-#define MLX_DIM_BINARY(name, size_op, number_op)                                                                       \
-  c.def(                                                                                                               \
-       "__" name "__",                                                                                                 \
-       [](const OpenSize& d, nb::handle o) { return binary(size_op, number_op, d, o, false); },                        \
-       nb::sig("def __" name "__(self, other: object, /) -> typing.Any"))                                              \
-      .def(                                                                                                            \
-          "__r" name "__", [](const OpenSize& d, nb::handle o) { return binary(size_op, number_op, d, o, true); },      \
+#define MLX_DIM_BINARY(name, size_op, number_op)                                                                   \
+  c.def(                                                                                                           \
+       "__" name "__", [](const OpenSize& d, nb::handle o) { return binary(size_op, number_op, d, o, false); },    \
+       nb::sig("def __" name "__(self, other: object, /) -> typing.Any"))                                          \
+      .def(                                                                                                        \
+          "__r" name "__", [](const OpenSize& d, nb::handle o) { return binary(size_op, number_op, d, o, true); }, \
           nb::sig("def __r" name "__(self, other: object, /) -> typing.Any"))
-#define MLX_DIM_NUMBER(name, number_op)                                                                                \
-  c.def(                                                                                                               \
-       "__" name "__", [](const OpenSize& d, nb::handle o) { return with_number(number_op, now(d), o, false); },        \
-       nb::sig("def __" name "__(self, other: object, /) -> typing.Any"))                                              \
-      .def(                                                                                                            \
-          "__r" name "__", [](const OpenSize& d, nb::handle o) { return with_number(number_op, now(d), o, true); },     \
+#define MLX_DIM_NUMBER(name, number_op)                                                                             \
+  c.def(                                                                                                            \
+       "__" name "__", [](const OpenSize& d, nb::handle o) { return with_number(number_op, now(d), o, false); },    \
+       nb::sig("def __" name "__(self, other: object, /) -> typing.Any"))                                           \
+      .def(                                                                                                         \
+          "__r" name "__", [](const OpenSize& d, nb::handle o) { return with_number(number_op, now(d), o, true); }, \
           nb::sig("def __r" name "__(self, other: object, /) -> typing.Any"))
 #define MLX_DIM_COMPARISON(name, op) \
   c.def("__" name "__", comparison<op>, nb::sig("def __" name "__(self, other: object, /) -> typing.Any"))
@@ -316,8 +316,6 @@ Example:
   MLX_DIM_ITSELF("trunc");
   MLX_DIM_ITSELF("floor");
   MLX_DIM_ITSELF("ceil");
-  MLX_DIM_ITSELF("copy");
-  MLX_DIM_ITSELF("deepcopy");
 #undef MLX_DIM_ITSELF
   c.def("__index__", as_number("__index__"), nb::sig("def __index__(self) -> int"))
       .def("__int__", as_number("__int__"), nb::sig("def __int__(self) -> int"))
@@ -332,13 +330,6 @@ Example:
       .def("__format__", as_number("__format__"), nb::sig("def __format__(self, spec: str, /) -> str"))
       .def("__repr__", as_number("__repr__"), nb::sig("def __repr__(self) -> str"))
       .def("__str__", as_number("__str__"), nb::sig("def __str__(self) -> str"))
-      .def(
-          "__reduce_ex__",
-          [](const OpenSize& d, nb::handle) {
-            return nb::make_tuple(
-                nb::borrow(reinterpret_cast<PyObject*>(&PyLong_Type)), nb::make_tuple(static_cast<int64_t>(now(d))));
-          },
-          nb::sig("def __reduce_ex__(self, protocol: object, /) -> tuple[typing.Any, ...]"))
       .def(
           "__array__",
           [](const OpenSize& d, nb::handle dtype, nb::handle) {

@@ -103,7 +103,8 @@ array dim_to_array(core::Dim size, std::optional<Dtype> like) {
   }
   if (like && like->is_integer()) {
     int bits = 8 * like->size() - (like->is_unsigned() ? 0 : 1);
-    bool fits = bits >= 63 || (size < (int64_t{1} << bits) && size >= (like->is_unsigned() ? 0 : -(int64_t{1} << bits)));
+    bool fits =
+        bits >= 63 || (size < (int64_t{1} << bits) && size >= (like->is_unsigned() ? 0 : -(int64_t{1} << bits)));
     if (!fits) {
       return int_to_array(nb::object(nb::int_(static_cast<int64_t>(size))).ptr(), like); // throws
     }

@@ -70,9 +70,11 @@ AxisIndex read_open_slice(PySliceObject* s, core::Dim length) {
     core::Dim at = clipped(bound);
     return smaller_of(larger_of(at < 0 ? at + length : at, least), most);
   };
-  core::Dim start = within(s->start, forwards ? core::Dim(0) : most), stop = within(s->stop, forwards ? most : core::Dim(-1));
+  core::Dim start = within(s->start, forwards ? core::Dim(0) : most),
+            stop = within(s->stop, forwards ? most : core::Dim(-1));
   index.start = start;
-  index.length = (larger_of(forwards ? stop - start : start - stop, 0) + (std::abs(index.step) - 1)) / std::abs(index.step);
+  index.length =
+      (larger_of(forwards ? stop - start : start - stop, 0) + (std::abs(index.step) - 1)) / std::abs(index.step);
   return index;
 }
 
@@ -293,8 +295,9 @@ void IndexPlan::bounds(const Shape& shape, Shape& start, Shape& stop, Shape& str
       start[i] = index.start;
       strides[i] = index.step;
       if (index.start.is_symbolic() || index.length.is_symbolic()) { // counted from the end where it walks backwards
-        core::Dim covered = index.step == 1 || index.step == -1 ? index.length
-                                                                : larger_of((index.length - 1) * std::abs(index.step) + 1, 0);
+        core::Dim covered = index.step == 1 || index.step == -1
+                                ? index.length
+                                : larger_of((index.length - 1) * std::abs(index.step) + 1, 0);
         start[i] = index.step > 0 ? index.start : index.start - shape[i];
         stop[i] = index.step > 0 ? index.start + covered : index.start - covered - shape[i];
         continue;

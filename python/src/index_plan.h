@@ -18,7 +18,7 @@ struct AxisIndex {
   Kind kind = Kind::whole;
   core::Dim start = 0, length = 0; // of range and single
   int64_t step = 1;
-  std::optional<core::array> indices;      // of gather
+  std::optional<core::array> indices; // of gather
 };
 
 // One entry per item of the expression, in order, with Ellipsis filled in.
