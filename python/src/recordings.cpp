@@ -187,8 +187,9 @@ std::shared_ptr<CompiledTrace> Recordings::attempt(const CompiledFunction& funct
   std::string why;
   uint64_t shown = dims_shown();
   try {
-    if (!around.asks_for_types()) {
-      return std::make_shared<CompiledTrace>(function, arguments, key, runtime, around, true);
+    auto trace = std::make_shared<CompiledTrace>(function, arguments, key, runtime, around, true);
+    if (shown == dims_shown() || !around.asks_for_types()) {
+      return trace;
     }
     why = "it asks for the type of something, which tells an open size from an int";
   } catch (const std::invalid_argument& error) {
