@@ -1,7 +1,32 @@
 // Ops that make arrays from numbers: zeros, full, arange, linspace, eye, tri and their kin.
+#include <limits>
+
 #include "mlx_core/error.h"
 #include "mlx_core/ops/range.h"
 #include "python/src/bind_ops.h"
+
+namespace mlx::python {
+
+// A number of rows: what an int parameter takes, or an open size.
+struct IntOrDim {
+  core::Dim size;
+};
+
+} // namespace mlx::python
+
+namespace nanobind::detail {
+
+template <>
+struct type_caster<mlx::python::IntOrDim> {
+  NB_TYPE_CASTER(mlx::python::IntOrDim, const_name("int"))
+  bool from_python(handle src, uint32_t, cleanup_list*) noexcept {
+    constexpr int64_t most = std::numeric_limits<int>::max();
+    return mlx::python::to_dim(src.ptr(), value.size) &&
+           (value.size.is_symbolic() || (value.size <= most && value.size >= -most - 1));
+  }
+};
+
+} // namespace nanobind::detail
 
 namespace mlx::python {
 
@@ -160,21 +185,21 @@ void bind_ops_creation(nb::module_& m) {
 
   def_op(
       m, "eye",
-      [](core::Dim n, std::optional<core::Dim> m, int k, std::optional<Dtype> dtype, StreamOrDevice s) {
-        return core::eye(n, m.value_or(n), k, dtype.value_or(core::float32), s);
+      [](IntOrDim n, std::optional<IntOrDim> m, int k, std::optional<Dtype> dtype, StreamOrDevice s) {
+        return core::eye(n.size, m.value_or(n).size, k, dtype.value_or(core::float32), s);
       },
       "n: int, m: int | None = None, k: int = 0, dtype: Dtype | None = float32", "array", "n"_a, "m"_a = nb::none(),
       "k"_a = 0, "dtype"_a = nb::none());
   def_op(
       m, "identity",
-      [](core::Dim n, std::optional<Dtype> dtype, StreamOrDevice s) {
-        return core::identity(n, dtype.value_or(core::float32), s);
+      [](IntOrDim n, std::optional<Dtype> dtype, StreamOrDevice s) {
+        return core::identity(n.size, dtype.value_or(core::float32), s);
       },
       "n: int, dtype: Dtype | None = float32", "array", "n"_a, "dtype"_a = nb::none());
   def_op(
       m, "tri",
-      [](core::Dim n, std::optional<core::Dim> m, int k, std::optional<Dtype> dtype, StreamOrDevice s) {
-        return core::tri(n, m.value_or(n), k, dtype.value_or(core::float32), s);
+      [](IntOrDim n, std::optional<IntOrDim> m, int k, std::optional<Dtype> dtype, StreamOrDevice s) {
+        return core::tri(n.size, m.value_or(n).size, k, dtype.value_or(core::float32), s);
       },
       "n: int, m: int | None = None, k: int = 0, dtype: Dtype | None = None", "array", "n"_a, "m"_a = nb::none(),
       "k"_a = 0, "dtype"_a = nb::none());
