@@ -118,8 +118,12 @@ void finish(PlannedFunction& function) {
   for (const std::shared_ptr<const CustomRules>& rules : function.rules) {
     function.unrecorded.derivatives |= !rules->recorded();
     function.unrecorded.batching |= rules->vmap != nullptr;
-    rules->forget_unrecorded();
+    if (!rules->used_again) {
+      rules->forget_unrecorded();
+    }
   }
+  // Where these are asked for, the function runs itself.
+  std::erase_if(function.rules, [](const auto& rules) { return rules->used_again && !rules->recorded(); });
 }
 
 std::vector<array> replay(

@@ -36,11 +36,16 @@ class Worker {
   }
 
   void wait() {
-    std::unique_lock lock(mutex_);
-    wait_interruptibly(changed_, lock, [this] { return queue_.empty() && !busy_; });
+    wait_until_idle();
+    std::lock_guard lock(mutex_);
     if (error_) {
       std::rethrow_exception(std::exchange(error_, nullptr));
     }
+  }
+
+  void wait_until_idle() {
+    std::unique_lock lock(mutex_);
+    wait_interruptibly(changed_, lock, [this] { return queue_.empty() && !busy_; });
   }
 
   // True when nothing is being computed any more.
@@ -190,6 +195,11 @@ Worker& worker() {
 void finish_background() {
   if (Worker* w = current_worker.load(std::memory_order_acquire)) {
     w->finish();
+  }
+}
+void wait_for_background() {
+  if (Worker* w = current_worker.load(std::memory_order_acquire)) {
+    w->wait_until_idle();
   }
 }
 void pause_background() {

@@ -14,6 +14,9 @@ void finish_background();
 void pause_background();
 void resume_background();
 
+// Returns once nothing is queued or computed any more. Unlike synchronize it leaves errors for whoever waits for them.
+void wait_for_background();
+
 // Computes an array as async_eval does, but an error is kept by the arrays alone. Calls done when that is over, or will
 // not be done.
 void compute_in_background(array root, void (*done)());

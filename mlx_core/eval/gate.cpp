@@ -17,7 +17,7 @@
 #include "mlx_core/eval/fork.h"
 #include "mlx_core/eval/observe.h"
 #include "mlx_core/eval/pressure.h"
-#include "mlx_core/interrupt.h" #include "mlx_core/interrupt.h"
+#include "mlx_core/interrupt.h"
 
 namespace mlx::core {
 

@@ -34,6 +34,8 @@ struct CustomRules {
   mutable std::shared_ptr<const RuleObjects> objects, jvp_objects, vjp_objects, vmap_objects;
   std::vector<std::shared_ptr<const CustomRules>> parts;
   std::vector<std::shared_ptr<const FunctionBody>> bodies;
+  // Somebody uses them again after a recording that has found them: a linear map.
+  mutable bool used_again = false;
 
   // Whether all rules of derivatives are.
   bool recorded() const { return (!jvp || jvp_recorded) && (!vjp || vjp_recorded); }

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <unordered_set>
 
+#include "mlx_core/eval/background.h"
 #include "mlx_core/interrupt.h"
 #include "mlx_core/primitive.h"
 
@@ -62,10 +63,12 @@ void check_escapes(const Frame& frame, const char* op, const char* remedy) {
   }
   if (void (*collect)() = collect_garbage.load()) {
     collect();
-    kept = kept_placeholder(frame);
-    if (!kept) {
-      return;
-    }
+  } else {
+    wait_for_background();
+  }
+  kept = kept_placeholder(frame);
+  if (!kept) {
+    return;
   }
   std::string place = origin_at(kept->node()->origin).place();
   fail(op, "an array inside the function (", frame.kind() == Frame::Kind::vmap ? "one lane, " : "", "shape ",

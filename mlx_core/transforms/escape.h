@@ -11,7 +11,8 @@ void check_escapes(const Frame& frame, const char* op, const char* remedy);
 // Whether some of these were computed from placeholders whose function has returned, and which no transform will
 // replace.
 bool outlive_their_transform(std::span<const array> arrays);
-// Called before deciding that a lane escaped: a language binding collects its garbage here. Null removes it.
+// Called before deciding that a lane escaped, in the place of wait_for_background, for what is being computed refers to
+// its operands: a language binding waits as well, without its lock, and collects its garbage. Null removes it.
 void set_collect_garbage(void (*collect)());
 
 } // namespace mlx::core

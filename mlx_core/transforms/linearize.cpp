@@ -32,8 +32,8 @@ std::shared_ptr<const FunctionBody> linear_map(const VectorFunction& fun, const 
 }
 
 // The transpose. Its parameters are the cotangents of the outputs.
-std::shared_ptr<const FunctionBody> transposed_map(
-    const VectorFunction& fun, const std::vector<array>& primals, std::vector<array>& outputs) {
+std::shared_ptr<const FunctionBody> transposed_map(const VectorFunction& fun, const std::vector<array>& primals,
+    std::vector<array>& outputs, std::vector<std::shared_ptr<const CustomRules>>& rules) {
   Frame frame(Frame::Kind::trace);
   auto body = std::make_shared<FunctionBody>();
   Recording recording(fun, primals, true);
@@ -48,6 +48,7 @@ std::shared_ptr<const FunctionBody> transposed_map(
     body->outputs.push_back(pulled[i] ? *pulled[i] : zeros_like(primals[i]));
   }
   body->captured = captured_by(frame, body->outputs);
+  rules = rules_in(*body);
   return body;
 }
 
@@ -57,7 +58,11 @@ uint64_t outermost_frame() { return Frame::open().empty() ? 0 : Frame::open().fr
 // The rules that a map needs, kept at each use of it.
 class MapRules {
  public:
-  explicit MapRules(std::vector<std::shared_ptr<const CustomRules>> rules) : rules_(std::move(rules)) {}
+  explicit MapRules(std::vector<std::shared_ptr<const CustomRules>> rules) : rules_(std::move(rules)) {
+    for (const std::shared_ptr<const CustomRules>& each : rules_) {
+      each->used_again = true;
+    }
+  }
   void keep() const {
     if (made_in_ == 0 || made_in_ != outermost_frame()) { // there, nodes keep them, and they may refer to lanes
       keep_rules(rules_);
@@ -73,8 +78,9 @@ class MapRules {
 
 std::pair<std::vector<array>, LinearFunction> pullback(const VectorFunction& fun, const std::vector<array>& primals) {
   std::vector<array> outputs;
-  std::shared_ptr<const FunctionBody> body = transposed_map(fun, primals, outputs);
-  LinearFunction map = [body, rules = MapRules(rules_in(*body))](const Tangents& cotangents) {
+  std::vector<std::shared_ptr<const CustomRules>> rules;
+  std::shared_ptr<const FunctionBody> body = transposed_map(fun, primals, outputs, rules);
+  LinearFunction map = [body, rules = MapRules(std::move(rules))](const Tangents& cotangents) {
     rules.keep();
     if (cotangents.size() != body->parameters.size()) {
       fail("pullback", "the function has ", body->parameters.size(), " outputs but ", cotangents.size(),

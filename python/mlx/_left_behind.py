@@ -1,6 +1,8 @@
 """Whether functions only leave something in a variable or attribute, such as a count of calls, and never look at it."""
 
 import dis
+from collections.abc import Iterable
+from types import CodeType
 
 _JUMPS = frozenset(dis.hasjrel + dis.hasjabs)
 _ENDS = frozenset({"RETURN_VALUE", "RETURN_GENERATOR", "YIELD_VALUE", "RAISE_VARARGS"})
@@ -10,13 +12,13 @@ _LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FRO
 _NOTHING = frozenset({"append", "extend", "insert", "remove", "clear", "sort", "reverse", "add", "discard", "update"})
 
 
-def only_left(codes, name):
+def only_left(codes: Iterable[CodeType], name: str) -> bool:
     """True when no use of `name` in these code objects lets its value out: ``n += 1``, ``calls.append(x) or x`` and
     ``seen["x"] = x`` do not, ``n > 3`` and ``f(calls)`` do."""
     return all(_leaves_it(code, name) for code in codes)
 
 
-def _leaves_it(code, name):
+def _leaves_it(code: CodeType, name: str) -> bool:
     instructions = list(dis.get_instructions(code))
     for i, instruction in enumerate(instructions):
         if instruction.argval != name or instruction.opcode in dis.hasconst:
@@ -26,7 +28,7 @@ def _leaves_it(code, name):
     return True
 
 
-def _stays_inside(instructions, i, name):
+def _stays_inside(instructions: list[dis.Instruction], i: int, name: str) -> bool:
     """Follows the value loaded by instruction i until nothing of it is on the stack, which must be in a statement of
     its own or when it is put back where it came from."""
     first = instructions[i]

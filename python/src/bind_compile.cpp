@@ -16,7 +16,7 @@ class Compiled final : public Transformation {
       : Transformation(fun),
         inputs_(nb::borrow(inputs)),
         outputs_(nb::borrow(outputs)),
-        recordings_(shapeless, explain, false) {}
+        recordings_(Recordings::Use::compile, shapeless, explain) {}
 
   const char* name() const override { return "compile"; }
   void traverse(Traversal& owned) const override {

@@ -2,6 +2,7 @@
 #include <string_view>
 
 #include "mlx_core/error.h"
+#include "mlx_core/eval/background.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/transforms.h"
 #include "mlx_core/transforms/escape.h"
@@ -10,6 +11,7 @@
 #include "python/src/container_changes.h"
 #include "python/src/convert.h"
 #include "python/src/foreign_arrays.h"
+#include "python/src/gil.h"
 #include "python/src/owned_items.h"
 #include "python/src/shown.h"
 #include "python/src/transformed.h"
@@ -303,7 +305,13 @@ core::Randomness randomness_of(std::string_view name) {
                              : core::Randomness::error;
 }
 
-void collect_garbage() { PyGC_Collect(); }
+void collect_garbage() {
+  {
+    WithoutGil released;
+    core::wait_for_background();
+  }
+  PyGC_Collect();
+}
 
 } // namespace
 

@@ -1,6 +1,7 @@
 // One recording of a Python function: what it computes, where its other inputs come from, and what it leaves changed.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,6 +42,11 @@ class CompiledTrace {
   // How many operations the function did, and how many are left.
   std::pair<size_t, size_t> operations() const {
     return {recording_.plan.steps().size(), recording_.simplified.steps().size()};
+  }
+  // Whether it holds arrays that the function found around it.
+  bool keeps_arrays() const {
+    return !watched_.empty() || std::any_of(surroundings_.begin(), surroundings_.end(),
+                                    [](const Surrounding& s) { return s.handle.is_valid() || s.value; });
   }
   bool is_cut_off() const { return around_.cut_off(); }
   bool reusable() const { return recording_.reusable && !holds_lanes_; }

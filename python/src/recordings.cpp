@@ -32,7 +32,7 @@ std::string name_of_function(const CompiledFunction& function) {
 template <typename... Values>
 void Recordings::warn(const char* format, Values... values) const {
   std::string text = std::string("[compile] ") + format;
-  if (!quiet_ && PyErr_WarnFormat(PyExc_RuntimeWarning, 1, text.c_str(), values...)) {
+  if (use_ == Use::compile && PyErr_WarnFormat(PyExc_RuntimeWarning, 1, text.c_str(), values...)) {
     throw nb::python_error();
   }
 }
@@ -170,7 +170,7 @@ Recordings::Trace Recordings::record(const CompiledFunction& function, const Cal
         "what is large as an argument, or list it in inputs.",
         name_of_function(function).c_str(), static_cast<int>(Surroundings::most));
   }
-  if (trace->reusable()) {
+  if (trace->reusable() && (use_ == Use::compile || !trace->keeps_arrays())) {
     if (replaced) { // the new one serves its calls, too
       cache_.erase(key.bytes(), replaced);
     }

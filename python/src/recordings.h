@@ -15,8 +15,13 @@ namespace mlx::python {
 
 class Recordings {
  public:
-  // quiet: no warnings. explain: each recording is explained on standard error.
-  Recordings(bool shapeless, bool explain, bool quiet) : shapeless_(shapeless), explain_(explain), quiet_(quiet) {}
+  // control_flow: without warnings; it keeps no array alive, so that all around it are read anew at each call.
+  enum class Use : uint8_t { compile, control_flow };
+  // explain: each recording is explained on standard error.
+  explicit Recordings(Use use, bool shapeless = false, bool explain = false)
+      : shapeless_(shapeless), explain_(explain), use_(use) {
+    given_.all_arrays = use == Use::control_flow;
+  }
 
   // The result of the call, recorded or replayed.
   nb::object call(const CompiledFunction& function, const CallArguments& arguments);
@@ -55,7 +60,8 @@ class Recordings {
   void warn(const char* format, Values... values) const;
 
   std::atomic<bool> shapeless_; // false once it turned out to be impossible
-  const bool explain_, quiet_;
+  const bool explain_;
+  const Use use_;
   core::Cache<const CompiledTrace> cache_{core::recordings_per_function};
   mutable std::mutex mutex_;
   std::unordered_map<std::string, std::vector<Numbers>> numbers_;

@@ -27,6 +27,7 @@ class Surroundings {
   // Places by name ("params['w']") whose arrays and numbers are read anew at each call.
   struct Given {
     std::unordered_set<std::string> arrays, numbers;
+    bool all_arrays = false;
   };
 
   // What a look found, borrowed: in the order of their places.

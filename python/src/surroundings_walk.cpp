@@ -25,6 +25,18 @@ constexpr size_t most_looked = 40000; // that are looked at before the function 
 constexpr size_t most_items = 1000;   // of a container of plain values, of which more are not compared
 constexpr int deepest = 500;
 
+// An entry without running a __getattr__ or a property.
+nb::object dict_entry(PyObject* dict, const char* name) {
+  PyObject* found = dict ? PyDict_GetItemString(dict, name) : nullptr;
+  PyErr_Clear();
+  return nb::borrow(found);
+}
+
+bool is_partial(PyObject* o) {
+  static const nb::object& partial = *new nb::object(nb::module_::import_("functools").attr("partial"));
+  return reinterpret_cast<PyObject*>(Py_TYPE(o)) == partial.ptr();
+}
+
 std::string top_package(nb::handle module_name) {
   std::string name = nb::cast<std::string>(module_name);
   return name.substr(0, name.find('.'));
@@ -39,6 +51,27 @@ bool is_standard(nb::handle module_name) {
   static const nb::object& standard = *new nb::object(nb::module_::import_("sys").attr("stdlib_module_names"));
   return top == "mlx" || top == "numpy" ||
          (top != "__main__" && PySet_Contains(standard.ptr(), nb::str(top.c_str()).ptr()) == 1);
+}
+
+// The package that a callable, or the first of several, is from.
+std::string package_of(nb::handle fun) {
+  nb::object of = nb::borrow(fun);
+  for (;;) {
+    if (const Transformation* outside = transformation_of(of)) {
+      of = nb::borrow(outside->fun());
+    } else if (PyTuple_Check(of.ptr()) && PyTuple_GET_SIZE(of.ptr()) > 0) {
+      of = nb::borrow(PyTuple_GET_ITEM(of.ptr(), 0));
+    } else if (PyMethod_Check(of.ptr())) {
+      of = nb::borrow(PyMethod_GET_FUNCTION(of.ptr()));
+    } else if (is_partial(of.ptr())) {
+      of = nb::getattr(of, "func");
+    } else {
+      break;
+    }
+  }
+  nb::object module = PyFunction_Check(of.ptr()) ? dict_entry(PyFunction_GET_GLOBALS(of.ptr()), "__name__")
+                                                 : dict_entry(Py_TYPE(of.ptr())->tp_dict, "__module__");
+  return module.is_valid() && PyUnicode_Check(module.ptr()) ? top_package(module) : std::string();
 }
 
 // What was installed as a package: tools such as a test runner, whose own state is of no interest.
@@ -69,13 +102,6 @@ bool is_dunder(PyObject* name) {
   return size > 4 && text[0] == '_' && text[1] == '_' && text[size - 1] == '_' && text[size - 2] == '_';
 }
 
-// An entry without running a __getattr__ or a property.
-nb::object dict_entry(PyObject* dict, const char* name) {
-  PyObject* found = dict ? PyDict_GetItemString(dict, name) : nullptr;
-  PyErr_Clear();
-  return nb::borrow(found);
-}
-
 // A class of the user's, whose instances are looked into.
 bool is_open_class(PyTypeObject* type) {
   if (!PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)) {
@@ -99,11 +125,6 @@ bool is_namespace(PyTypeObject* type) {
          PyUnicode_CompareWithASCIIString(module.ptr(), "argparse") == 0;
 }
 
-bool is_partial(PyObject* o) {
-  static const nb::object& partial = *new nb::object(nb::module_::import_("functools").attr("partial"));
-  return reinterpret_cast<PyObject*>(Py_TYPE(o)) == partial.ptr();
-}
-
 bool is_method_descriptor(PyObject* o) {
   return Py_TYPE(o) == &PyStaticMethod_Type || Py_TYPE(o) == &PyClassMethod_Type;
 }
@@ -122,15 +143,7 @@ class Surroundings::Walk {
   Walk(Surroundings& out, const Given& given) : out_(out), given_(given) {}
 
   void run(nb::handle fun) {
-    nb::handle of = fun; // whose package is the user's, installed or not
-    while (const Transformation* outside = transformation_of(of)) {
-      of = outside->fun();
-    }
-    nb::object module = PyFunction_Check(of.ptr()) ? dict_entry(PyFunction_GET_GLOBALS(of.ptr()), "__name__")
-                                                   : dict_entry(Py_TYPE(of.ptr())->tp_dict, "__module__");
-    if (module.is_valid() && PyUnicode_Check(module.ptr())) {
-      package_ = top_package(module);
-    }
+    package_ = package_of(fun);
     add(0, Step::root, {}, 0, fun.ptr(), 0);
     do {
       for (; next_ < places_.size(); ++next_) { // the nearest first, so that these are guarded when there are too many
@@ -215,7 +228,7 @@ class Surroundings::Walk {
       return;
     }
     if (is_array(o)) {
-      node.kind = is_given(at, given_.arrays) ? Kind::given_array : Kind::array;
+      node.kind = given_.all_arrays || is_given(at, given_.arrays) ? Kind::given_array : Kind::array;
       node.expected = object;
       return;
     }

@@ -40,7 +40,7 @@ class Transformation {
   nb::handle fun() const { return *fun_; }
 
   // fun(*values, **keywords) with the same positional count and keyword names as `arguments`.
-  nb::object call_fun(std::span<PyObject* const> values, const CallArguments& arguments) const;
+  virtual nb::object call_fun(std::span<PyObject* const> values, const CallArguments& arguments) const;
   // How fun calls its argument, for errors: "params"; "args[1]" for one of *args or when fun does not say.
   std::string argument_name(const CallArguments& arguments, size_t value) const;
 

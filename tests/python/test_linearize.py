@@ -168,3 +168,22 @@ def test_like_jax():
     found = mx.hvp(h(mx), (to_mx(p), mx.array(x, mx.float64)), (to_mx(t), mx.array(v, mx.float64)))
     close(found[0]["w"], expected[0]["w"])
     close(found[1], expected[1])
+
+
+def test_a_recording_of_one_use_leaves_the_rules_to_the_others():
+    inner = mx.custom_function(lambda t: 3 * t)
+    inner.vjp(lambda t, ct, y: 7 * ct)
+    f = mx.custom_function(lambda x: x * x).jvp(lambda x, t: inner(t) * x)
+    _, push = mx.linearize(f, mx.array(2.0))
+    recorded = mx.compile(lambda t: push(t))
+    one = mx.array(1.0)
+    assert recorded(one).item() == 6
+    for g in (mx.grad(push), mx.grad(recorded), mx.compile(mx.grad(push)), mx.grad(push)):
+        assert g(one).item() == 14
+        assert mx.vmap(g)(mx.ones((2,))).tolist() == [14, 14]
+
+    def within(x):
+        _, push = mx.linearize(f, mx.array(2.0))
+        return mx.compile(lambda t: push(t))(x) + push(x)
+
+    assert mx.grad(within)(one).item() == mx.compile(mx.grad(within))(one).item() == 28
