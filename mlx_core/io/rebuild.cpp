@@ -71,12 +71,23 @@ class Call {
     }
     return out;
   }
-  VectorFunction function(const char* name) const {
-    std::shared_ptr<const SavedBody> body = get<std::shared_ptr<const SavedBody>>(name);
-    return [body, &given = given_](const std::vector<array>& args) { return rebuild(*body, args, given); };
+  VectorFunction function(const char* name) const { return function_of(get<std::shared_ptr<const SavedBody>>(name)); }
+  // All functions of this name, in order.
+  std::vector<SweepBody> sweep_bodies(const char* name) const {
+    std::vector<SweepBody> out;
+    for (const Param& param : op_.params) {
+      auto* body = std::get_if<std::shared_ptr<const SavedBody>>(&param.value);
+      if (body && param.name == name) {
+        out.push_back({function_of(*body), (*body)->outputs.size()});
+      }
+    }
+    return out;
   }
 
  private:
+  VectorFunction function_of(const std::shared_ptr<const SavedBody>& body) const {
+    return [body, &given = given_](const std::vector<array>& args) { return rebuild(*body, args, given); };
+  }
   template <typename T>
   const T& get(const char* name) const {
     for (const Param& param : op_.params) {
@@ -316,6 +327,7 @@ const std::unordered_map<std::string, Rebuild>& structural_rows() {
       {"Cond", [](const Call& c) { return make_cond(c.function("true"), c.function("false"), c.operands()); }},
       {"WhileLoop", rebuilt_loop},
       {"ScanLoop", rebuilt_scan},
+      {"Sweeps", [](const Call& c) { return make_sweeps(c.sweep_bodies("body"), c.operands()); }},
       {"Function", rebuilt_function},
       {"CustomFunction", rebuilt_custom},
   };
@@ -381,7 +393,10 @@ std::vector<int64_t> evaluate(const SavedTrace& trace, const std::vector<int64_t
           undefined = b == 0 || b == -1;
           out = undefined ? 0 : a / b;
           break;
-        default: undefined = true;
+        default: try { out = SymbolTrace::compute(static_cast<char>(e.op), a, b);
+          } catch (const SizeError&) {
+            undefined = true;
+          }
       }
     }
     if (undefined) {

@@ -184,7 +184,7 @@ Flags until_stable(const FunctionBody& body, Flags parameters, size_t first, siz
 // --- batches ---
 
 std::vector<array> run_batched(const FunctionBody& body, const std::vector<array>& operands, const MapAxes& axes,
-    const Flags& mapped_outputs, int64_t lanes) {
+    const Flags& mapped_outputs, Dim lanes) {
   std::vector<array> out;
   if (std::none_of(axes.begin(), axes.end(), [](const MapAxis& axis) { return axis.has_value(); })) {
     out = replay(body, operands);

@@ -15,5 +15,12 @@ std::vector<array> make_while_loop(
 // Operands: the carry, the xs, constants. If it saves, the body's last outputs are the carries that are not additive.
 std::vector<array> make_scan_loop(
     const ScanLayout& layout, bool saves, const VectorFunction& body, const std::vector<array>& operands);
+// The reverse mode of while_loop. Operands: the number of iterations, the states of the sweeps, constants. Body i
+// returns the state of sweep i.
+struct SweepBody {
+  VectorFunction step;
+  size_t state_size;
+};
+std::vector<array> make_sweeps(const std::vector<SweepBody>& bodies, const std::vector<array>& operands);
 
 } // namespace mlx::core

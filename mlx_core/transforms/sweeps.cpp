@@ -3,7 +3,9 @@
 #include "mlx_core/transforms/sweeps.h"
 
 #include "mlx_core/ops/batching.h"
+#include "mlx_core/transforms/control_flow_primitives.h"
 #include "mlx_core/transforms/function.h"
+#include "mlx_core/transforms/loop.h"
 #include "mlx_core/transforms/track.h"
 
 namespace mlx::core {
@@ -157,7 +159,7 @@ class Sweeps final : public Primitive {
   // Lanes with fewer iterations wait at the start, so that all end together: until then they would do their first
   // iteration again and again, which meets nothing new, and the result is dropped.
   Mapped vmap(Operands operands, const MapAxes& axes) const override {
-    int64_t lanes = lanes_of(operands, axes);
+    Dim lanes = lanes_of(operands, axes);
     SweepStates states = split(operands);
     std::vector<Sweep> sweeps(states.size());
     std::optional<array> counts = axes[0] ? Tangent(batch_first(operands[0], axes[0])) : std::nullopt;
@@ -311,6 +313,37 @@ std::vector<std::vector<array>> run_sweeps(const std::vector<Sweep>& sweeps, con
     from = to;
   }
   return out;
+}
+
+std::vector<array> make_sweeps(const std::vector<SweepBody>& bodies, const std::vector<array>& operands) {
+  auto check = [](bool condition) {
+    if (!condition) {
+      fail("while_loop", "the parts of its reverse mode do not belong together.");
+    }
+  };
+  check(!bodies.empty() && bodies.size() % 2 == 0 && !operands.empty());
+  check(operands[0].ndim() == 0 && operands[0].dtype() == int64);
+  size_t states = 0;
+  for (const SweepBody& body : bodies) {
+    check(body.state_size <= operands.size() - 1 - states);
+    states += body.state_size;
+  }
+  Recorder recorder("while_loop");
+  std::vector<std::vector<array>> own;
+  auto constants = operands.begin() + 1 + static_cast<ptrdiff_t>(states);
+  for (auto from = operands.begin() + 1; const SweepBody& body : bodies) {
+    auto to = from + static_cast<ptrdiff_t>(body.state_size);
+    own.emplace_back(from, to);
+    std::vector<array> in(operands.begin(), to);
+    in.insert(in.end(), constants, operands.end());
+    recorder.record(body.step, specs_of(in));
+    from = to;
+  }
+  ClosedBodies closed = recorder.close();
+  for (size_t i = 0; i < bodies.size(); ++i) {
+    check_state("while_loop", own[i], closed.bodies[i]->outputs);
+  }
+  return applied_many(make_primitive<Sweeps>(closed.bodies), with_constants(operands, closed));
 }
 
 } // namespace mlx::core

@@ -219,7 +219,10 @@ nb::object while_loop(nb::handle cond_fun, nb::handle body_fun, nb::handle init)
 nb::object fori_loop(nb::handle lower, nb::handle upper, nb::handle body_fun, nb::handle init) {
   check_callable("fori_loop", "body_fun", body_fun);
   auto known = [](nb::handle bound) { return PyIndex_Check(bound.ptr()) && !is_array(bound); };
-  auto number = [](nb::handle bound) {
+  auto number = [](nb::handle bound) -> core::Dim {
+    if (is_dim(bound.ptr())) {
+      return dim_of(bound.ptr());
+    }
     int64_t value = PyNumber_AsSsize_t(bound.ptr(), PyExc_OverflowError);
     if (value == -1 && PyErr_Occurred()) {
       throw nb::python_error();
@@ -244,7 +247,7 @@ nb::object fori_loop(nb::handle lower, nb::handle upper, nb::handle body_fun, nb
   });
 }
 
-nb::object scan(nb::handle f, nb::handle init, nb::handle xs, std::optional<int64_t> length, bool reverse) {
+nb::object scan(nb::handle f, nb::handle init, nb::handle xs, std::optional<core::Dim> length, bool reverse) {
   check_callable("scan", "f", f);
   ArrayLeaves inputs("scan", "xs", xs);
   std::vector<array> input_arrays = inputs.arrays();
