@@ -191,10 +191,11 @@ class Surroundings::Look {
     return children(i, node, now, parent);
   }
 
-  // The usual case in few instructions: a value that is the very object it was.
+  // The usual case in few instructions: a value or handle that is the very object it was.
   bool visit_child(uint32_t& child, PyObject* now, PyObject* parent) {
     const Node& node = nodes_[child];
-    bool unchanged = node.kind == Kind::value && node.expected.ptr() == now;
+    bool by_object = node.kind == Kind::value || (node.kind == Kind::read_array && node.mark < 0);
+    bool unchanged = by_object && node.expected.ptr() == now && now;
     if (!unchanged && !visit(child, now, parent)) {
       return false;
     }
