@@ -25,7 +25,7 @@ std::vector<array> while_loop(const std::function<array(const std::vector<array>
 // Repeats state = body_fun(i, state) for lower <= i < upper; i has dtype int32 if both fit, else int64. The reverse
 // mode keeps the state of each iteration.
 using ForBody = std::function<std::vector<array>(const array& i, const std::vector<array>& state)>;
-std::vector<array> fori_loop(int64_t lower, int64_t upper, const ForBody& body_fun, const std::vector<array>& init);
+std::vector<array> fori_loop(Dim lower, Dim upper, const ForBody& body_fun, const std::vector<array>& init);
 // With bounds that are known when the loop runs: a while_loop. i has their common dtype.
 std::vector<array> fori_loop(
     const array& lower, const array& upper, const ForBody& body_fun, const std::vector<array>& init);
@@ -38,7 +38,7 @@ struct Scanned {
 };
 using ScanBody = std::function<Scanned(const std::vector<array>& carry, const std::vector<array>& x)>;
 Scanned scan(const ScanBody& f, const std::vector<array>& init, const std::vector<array>& xs,
-    std::optional<int64_t> length = {}, bool reverse = false);
+    std::optional<Dim> length = {}, bool reverse = false);
 
 // What tests of the promises above count.
 struct ControlFlowStatistics {

@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -12,6 +13,8 @@
 #include "mlx_core/size_arithmetic.h"
 
 namespace mlx::core {
+
+class SymbolTrace;
 
 class Dim {
  public:
@@ -46,10 +49,26 @@ class Dim {
   friend constexpr Dim operator/(Dim a, Dim b) {
     return plain(a, b) ? Dim(checked_divide(a.value_, b.value_)) : combine('/', a, b);
   }
-  friend constexpr bool operator==(Dim a, Dim b) {
-    // The same expression is equal without a guard.
-    return a.value_ == b.value_ || (!plain(a, b) && static_cast<int64_t>(a) == static_cast<int64_t>(b));
+  // Rounded down, as Python's // does it; a - floor_divide(a, b) * b is what is left over.
+  friend constexpr Dim floor_divide(Dim a, Dim b) {
+    return plain(a, b) ? Dim(floor_quotient(a.value_, b.value_)) : combine('f', a, b);
   }
+  friend constexpr Dim smaller_of(Dim a, Dim b) {
+    return plain(a, b) ? Dim(a.value_ < b.value_ ? a.value_ : b.value_) : lesser(a, b);
+  }
+  friend constexpr Dim larger_of(Dim a, Dim b) {
+    return plain(a, b) ? Dim(a.value_ < b.value_ ? b.value_ : a.value_) : a + b - lesser(a, b);
+  }
+
+  // Comparisons of sizes record a guard of their answer, unless every size gives the same one: the trace holds for all
+  // sizes that compare alike.
+  friend constexpr bool operator==(Dim a, Dim b) {
+    return a.value_ == b.value_ || (!plain(a, b) && compare('=', a, b));
+  }
+  friend constexpr bool operator<(Dim a, Dim b) { return plain(a, b) ? a.value_ < b.value_ : compare('<', a, b); }
+  friend constexpr bool operator>(Dim a, Dim b) { return b < a; }
+  friend constexpr bool operator<=(Dim a, Dim b) { return !(b < a); }
+  friend constexpr bool operator>=(Dim a, Dim b) { return !(a < b); }
   template <std::integral T>
   friend constexpr Dim operator+(Dim a, T b) {
     return a + Dim(b);
@@ -87,10 +106,37 @@ class Dim {
     return a == Dim(b);
   }
   template <std::integral T>
-  friend constexpr auto operator<=>(Dim a, T b) {
-    return static_cast<int64_t>(a) <=> static_cast<int64_t>(b);
+  friend constexpr bool operator<(Dim a, T b) {
+    return a < Dim(b);
   }
-  friend constexpr auto operator<=>(Dim a, Dim b) { return static_cast<int64_t>(a) <=> static_cast<int64_t>(b); }
+  template <std::integral T>
+  friend constexpr bool operator<(T a, Dim b) {
+    return Dim(a) < b;
+  }
+  template <std::integral T>
+  friend constexpr bool operator>(Dim a, T b) {
+    return a > Dim(b);
+  }
+  template <std::integral T>
+  friend constexpr bool operator>(T a, Dim b) {
+    return Dim(a) > b;
+  }
+  template <std::integral T>
+  friend constexpr bool operator<=(Dim a, T b) {
+    return a <= Dim(b);
+  }
+  template <std::integral T>
+  friend constexpr bool operator<=(T a, Dim b) {
+    return Dim(a) <= b;
+  }
+  template <std::integral T>
+  friend constexpr bool operator>=(Dim a, T b) {
+    return a >= Dim(b);
+  }
+  template <std::integral T>
+  friend constexpr bool operator>=(T a, Dim b) {
+    return Dim(a) >= b;
+  }
   Dim& operator+=(Dim b) { return *this = *this + b; }
   Dim& operator-=(Dim b) { return *this = *this - b; }
   Dim& operator*=(Dim b) { return *this = *this * b; }
@@ -102,27 +148,44 @@ class Dim {
   static constexpr int64_t symbolic_below = std::numeric_limits<int64_t>::min() + (int64_t{1} << 40);
   // A number that is no size, as what it was before the conversion.
   [[noreturn]] static void out_of_range(int64_t value, bool is_signed);
-  static constexpr Dim expression_at(size_t index) {
+  // Of such a value, the lower bits are the index, those above say whose it is.
+  static constexpr int index_bits = 24;
+  static constexpr Dim expression_at(uint64_t trace, size_t index) {
     Dim out;
-    out.value_ = std::numeric_limits<int64_t>::min() + static_cast<int64_t>(index);
+    out.value_ = std::numeric_limits<int64_t>::min() +
+                 static_cast<int64_t>((trace & 0xffff) << index_bits | static_cast<uint64_t>(index));
     return out;
+  }
+  constexpr uint64_t code() const {
+    return static_cast<uint64_t>(value_) - static_cast<uint64_t>(std::numeric_limits<int64_t>::min());
   }
 
   static constexpr bool plain(Dim a, Dim b) { return !a.is_symbolic() && !b.is_symbolic(); }
   static Dim combine(char op, Dim a, Dim b);
+  static Dim lesser(Dim a, Dim b);
+  static bool compare(char op, Dim a, Dim b);
+  static SymbolTrace& common_trace(Dim& a, Dim& b);
   int64_t concrete() const;
 
   int64_t value_;
 };
 
-// The expressions and guards of one shapeless trace. At most one is open on a thread; symbolic Dims mean something only
-// while theirs is.
+// The expressions and guards of one shapeless trace. Traces on a thread are nested; a symbolic Dim means something
+// while its own is open. Sizes of a trace and of one around it do not mix: the outer ones are numbers to the inner,
+// which the outer notes.
 class SymbolTrace {
  public:
   SymbolTrace();
   ~SymbolTrace();
   SymbolTrace(const SymbolTrace&) = delete;
   SymbolTrace& operator=(const SymbolTrace&) = delete;
+
+  // Never that of another trace, as long as this process lives.
+  uint64_t id() const { return id_; }
+  static bool is_open(uint64_t id); // on this thread
+  // The trace of a symbolic size, or null if it is not open on this thread.
+  static SymbolTrace* of(Dim symbolic);
+  bool owns(Dim d) const { return d.is_symbolic() && of(d) == this; }
 
   struct Guard {
     Dim expression;
@@ -136,21 +199,28 @@ class SymbolTrace {
   std::string to_string(Dim expression) const;
 
   struct Expression {
-    char op;         // 's' for a symbol, else + - * /
+    char op;         // 's' for a symbol, + - * /, 'f' floor_divide, 'm' smaller_of; '<' and '=' are 1 or 0
     Dim left, right; // of a symbol, left is its ordinal
     int64_t hint;
   };
   // What a symbolic Dim of this trace is made of.
-  const Expression& expression(Dim symbolic) const { return at(*this, symbolic); }
+  const Expression& expression(Dim symbolic) const { return expressions_.at(index(symbolic)); }
+  // A number that tells expressions of a trace apart.
+  static uint64_t code(Dim d) { return static_cast<uint64_t>(d.value_); }
+  // What two numbers come to under the operator of an expression. Throws SizeError when there is no such number.
+  static int64_t compute(char op, int64_t a, int64_t b);
 
  private:
   friend class Dim;
-  static const Expression& at(const SymbolTrace& trace, Dim d);
-  Dim add(Expression expression);
+  struct Table;
+  static size_t index(Dim d) { return d.code() & ((uint64_t{1} << Dim::index_bits) - 1); }
+  int64_t hint_of(Dim d) const { return d.is_symbolic() ? expression(d).hint : d.value_; }
+  void guard(Dim expression, int64_t expected);
 
+  uint64_t id_;
   std::vector<Expression> expressions_;
-  std::vector<int64_t> symbols_; // index of each symbol's expression
   std::vector<Guard> guards_;
+  std::unique_ptr<Table> table_; // finds expressions
   SymbolTrace* outer_;
 };
 

@@ -138,10 +138,10 @@ array linspace(
     Start start, Stop stop, int num = 50, Dtype dtype = float32, bool endpoint = true, StreamOrDevice s = {}) {
   return detail::linspace(start, stop, num, dtype, endpoint, s);
 }
-array eye(int n, int m, int k, Dtype dtype = float32, StreamOrDevice s = {});
-array eye(int n, StreamOrDevice s = {});
-array identity(int n, Dtype dtype = float32, StreamOrDevice s = {});
-array tri(int n, int m, int k, Dtype dtype = float32, StreamOrDevice s = {});
+array eye(Dim n, Dim m, int k, Dtype dtype = float32, StreamOrDevice s = {});
+array eye(Dim n, StreamOrDevice s = {});
+array identity(Dim n, Dtype dtype = float32, StreamOrDevice s = {});
+array tri(Dim n, Dim m, int k, Dtype dtype = float32, StreamOrDevice s = {});
 array tril(const array& x, int k = 0, StreamOrDevice s = {});
 array triu(const array& x, int k = 0, StreamOrDevice s = {});
 

@@ -70,6 +70,11 @@ constexpr int64_t checked_divide(int64_t a, int64_t b) {
   }
   return a / b;
 }
+// Rounds down.
+constexpr int64_t floor_quotient(int64_t a, int64_t b) {
+  int64_t out = checked_divide(a, b);
+  return out - (out * b != a && (a < 0) != (b < 0) ? 1 : 0);
+}
 
 // Bytes of `count` elements. Throws MemoryError where int64 does not hold them.
 size_t bytes_of(int64_t count, int item_size);

@@ -86,7 +86,7 @@ std::optional<BatchedView> batched_view(const array& a);
 
 // Each vmap that is open on this thread, outermost first: random draws keys for their lanes.
 struct OpenVmap {
-  int64_t lanes;
+  Dim lanes;
   Randomness randomness;
   // A per-lane array inside that vmap whose batch (axis 0) is `batched`.
   array (*map_in)(const OpenVmap& self, const array& batched);

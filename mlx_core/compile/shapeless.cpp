@@ -25,6 +25,17 @@ bool has_custom_rules(const io::SavedBody& body) {
   return false;
 }
 
+// The sizes; dtypes and numbers of axes are those of all calls that get here.
+std::string key_of(std::span<const Spec> arguments) {
+  std::string key;
+  for (const Spec& spec : arguments) {
+    for (Dim size : spec.shape) {
+      append_bytes(key, static_cast<int64_t>(size));
+    }
+  }
+  return key;
+}
+
 } // namespace
 
 Shapeless::Shapeless(const SymbolTrace& symbols, const Frame& frame, std::span<const array> outputs)
@@ -36,19 +47,22 @@ Shapeless::Shapeless(const SymbolTrace& symbols, const Frame& frame, std::span<c
 
 std::string Shapeless::misfit(std::span<const Spec> arguments) const {
   std::string why;
-  if (io::sizes_for(trace_, arguments, why)) {
-    return {};
+  if (plans_.at(key_of(arguments), 0)) {
+    return why;
   }
-  return why.empty() ? "an argument has another shape or dtype" : why;
+  if (!io::sizes_for(trace_, arguments, why)) {
+    return why.empty() ? "an argument has another shape or dtype" : why;
+  }
+  try {
+    at(arguments);
+  } catch (const std::invalid_argument& error) { // the function itself may do another thing for these sizes, or fail
+    return std::string("its operations do not go with these sizes: ") + error.what();
+  }
+  return {};
 }
 
 std::shared_ptr<const PlannedFunction> Shapeless::at(std::span<const Spec> arguments) const {
-  std::string key;
-  for (const Spec& spec : arguments) {
-    for (Dim size : spec.shape) {
-      append_bytes(key, static_cast<int64_t>(size));
-    }
-  }
+  std::string key = key_of(arguments);
   if (std::shared_ptr<const PlannedFunction> known = plans_.at(key, 0)) {
     return known;
   }

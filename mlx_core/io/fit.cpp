@@ -1,4 +1,6 @@
 // Whether a trace serves arguments of given shapes, and what its sizes are then.
+#include <algorithm>
+
 #include "mlx_core/io/saved_function.h"
 
 namespace mlx::core::io {
@@ -46,6 +48,29 @@ std::optional<std::vector<int64_t>> symbols_for(
   return sizes;
 }
 
+// Why a guard does not hold: the size that differs from that at the time of the trace.
+std::string broken(const SavedTrace& trace, const SavedGuard& guard, const std::vector<int64_t>& now) {
+  std::vector<int64_t> symbols;
+  for (const SavedExpression& e : trace.expressions) {
+    if (e.op == 's') {
+      symbols.resize(std::max(symbols.size(), static_cast<size_t>(e.left.value) + 1), 0);
+      symbols[static_cast<size_t>(e.left.value)] = e.right.value;
+    }
+  }
+  SavedDim size = guard.size;
+  const SavedExpression* e = size.symbolic ? &trace.expressions[static_cast<size_t>(size.value)] : nullptr;
+  bool compares = e && (e->op == '<' || e->op == '=');
+  std::vector<int64_t> then = evaluate(trace, symbols);
+  if (compares) {
+    SavedDim left = e->left;
+    bool moved = left.symbolic && then[static_cast<size_t>(left.value)] != now[static_cast<size_t>(left.value)];
+    size = moved ? left : e->right;
+  }
+  std::string text = compares ? "it depends on how a size compares, which was " : "it depends on a size that was ";
+  return text + std::to_string(Given{then, {}}.value(size)) + " when it was traced and is " +
+         std::to_string(Given{now, {}}.value(size));
+}
+
 } // namespace
 
 std::optional<std::vector<int64_t>> sizes_for(
@@ -54,13 +79,18 @@ std::optional<std::vector<int64_t>> sizes_for(
   if (!symbols) {
     return std::nullopt;
   }
-  std::vector<int64_t> expressions = evaluate(trace, *symbols);
+  std::vector<int64_t> expressions;
+  try {
+    expressions = evaluate(trace, *symbols);
+  } catch (const std::invalid_argument&) {
+    why = "a size that it computes is impossible for these arguments";
+    return std::nullopt;
+  }
   Given given{expressions, {}};
   for (const SavedGuard& guard : trace.guards) {
     int64_t size = given.value(guard.size);
     if (size != guard.expected) {
-      why = "it depends on a size that was " + std::to_string(guard.expected) + " when it was traced and is " +
-            std::to_string(size);
+      why = broken(trace, guard, expressions);
       return std::nullopt;
     }
   }

@@ -63,7 +63,10 @@ std::vector<int64_t> evaluate(const SavedTrace& trace, const std::vector<int64_t
           undefined = b == 0 || b == -1;
           out = undefined ? 0 : a / b;
           break;
-        default: undefined = true;
+        default: try { out = SymbolTrace::compute(static_cast<char>(e.op), a, b);
+          } catch (const SizeError&) {
+            undefined = true;
+          }
       }
     }
     if (undefined) {

@@ -12,12 +12,11 @@ namespace mlx::core::io {
 namespace {
 
 SavedDim saved(Dim dim, const SymbolTrace& symbols, std::vector<SavedExpression>& expressions,
-    std::map<std::string, int64_t>& known) {
-  if (!dim.is_symbolic()) {
+    std::map<uint64_t, int64_t>& known) {
+  if (!symbols.owns(dim)) { // a size of a trace around this one is a number here
     return {false, static_cast<int64_t>(dim)};
   }
-  std::string text = symbols.to_string(dim);
-  if (auto found = known.find(text); found != known.end()) {
+  if (auto found = known.find(SymbolTrace::code(dim)); found != known.end()) {
     return {true, found->second};
   }
   const SymbolTrace::Expression& e = symbols.expression(dim);
@@ -25,7 +24,7 @@ SavedDim saved(Dim dim, const SymbolTrace& symbols, std::vector<SavedExpression>
   out.left = saved(e.left, symbols, expressions, known);
   out.right = e.op == 's' ? SavedDim{false, e.hint} : saved(e.right, symbols, expressions, known);
   expressions.push_back(out);
-  known.emplace(std::move(text), static_cast<int64_t>(expressions.size()) - 1);
+  known.emplace(SymbolTrace::code(dim), static_cast<int64_t>(expressions.size()) - 1);
   return {true, static_cast<int64_t>(expressions.size()) - 1};
 }
 
@@ -75,7 +74,7 @@ class Recorder {
   const SymbolTrace& symbols_;
   std::vector<array>& constants_;
   std::map<const Node*, size_t> constant_index_;
-  std::map<std::string, int64_t> expressions_;
+  std::map<uint64_t, int64_t> expressions_; // by their codes
 };
 
 ParamValue Recorder::value(const core::ParamValue& v) {

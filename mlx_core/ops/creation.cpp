@@ -95,28 +95,28 @@ static constexpr OpInfo eye_info{.name = "eye",
     .no_derivative = no_argument,
     .example = ">>> mx.eye(2)\narray([[1, 0],\n       [0, 1]], dtype=float32)",
     .details = "m defaults to n. Positive k is above the main diagonal."};
-array eye(int n, int m, int k, Dtype dtype, StreamOrDevice s) {
+array eye(Dim n, Dim m, int k, Dtype dtype, StreamOrDevice s) {
   if (n < 0 || m < 0) {
     fail("eye", "n is ", n, " and m is ", m, "; neither may be negative.");
   }
   return astype(by_diagonal("eye", equal, n, m, k, s), dtype, s);
 }
-array eye(int n, StreamOrDevice s) { return eye(n, n, 0, float32, s); }
+array eye(Dim n, StreamOrDevice s) { return eye(n, n, 0, float32, s); }
 
 static constexpr OpInfo identity_info{.name = "identity",
     .summary = "The n by n identity matrix.",
     .differentiable = Differentiable::no,
     .no_derivative = no_argument,
     .example = ">>> mx.identity(2)\narray([[1, 0],\n       [0, 1]], dtype=float32)"};
-array identity(int n, Dtype dtype, StreamOrDevice s) { return eye(n, n, 0, dtype, s); }
+array identity(Dim n, Dtype dtype, StreamOrDevice s) { return eye(n, n, 0, dtype, s); }
 
 static constexpr OpInfo tri_info{.name = "tri",
     .summary = "An n by m matrix with ones at and below the k-th diagonal and zeros above.",
     .differentiable = Differentiable::no,
     .no_derivative = no_argument,
     .example = ">>> mx.tri(2, 3)\narray([[1, 0, 0],\n       [1, 1, 0]], dtype=float32)"};
-array tri(int n, int m, int k, Dtype dtype, StreamOrDevice s) {
-  return astype(by_diagonal("tri", greater_equal, std::max(n, 0), std::max(m, 0), k, s), dtype, s);
+array tri(Dim n, Dim m, int k, Dtype dtype, StreamOrDevice s) {
+  return astype(by_diagonal("tri", greater_equal, larger_of(n, 0), larger_of(m, 0), k, s), dtype, s);
 }
 
 namespace {

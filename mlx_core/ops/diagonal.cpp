@@ -11,7 +11,7 @@ namespace {
 // How many elements the diagonal has that starts k columns (or, negative, -k rows) from the corner.
 Dim diagonal_length(Dim rows, Dim columns, int64_t k) {
   Dim down = k < 0 ? rows + k : rows, across = k < 0 ? columns : columns - k;
-  return std::max<int64_t>(0, std::min<int64_t>(down, across));
+  return larger_of(0, smaller_of(down, across));
 }
 
 // Matrices of zeros but for the k-th diagonal, which holds the last axis of values. The elements of a diagonal are

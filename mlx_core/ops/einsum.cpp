@@ -50,7 +50,8 @@ Term term_of(array value, Labels labels, const std::vector<Dim>& sizes) {
   }
   Axes left_out;
   for (size_t i = 0; i < labels.size(); ++i) {
-    if (surely_equal(value.shape()[i], 1) && !surely_equal(sizes[static_cast<size_t>(labels[i])], 1)) {
+    Dim length = value.shape()[i], size = sizes[static_cast<size_t>(labels[i])];
+    if (surely_equal(length, 1) ? !surely_equal(size, 1) : !(length == size)) {
       left_out.push_back(static_cast<int>(i));
     }
   }

@@ -112,14 +112,18 @@ class Reader {
     Dim &known = out_.sizes[static_cast<size_t>(label)], length = a.shape()[axis];
     if (repeated) {
       auto [first, added] = diagonal_.emplace(std::pair(index, label), length);
-      if (!added && surely_differ(first->second, length)) {
+      if (!added && !(first->second == length)) {
         fail(op_, "'", out_.names[static_cast<size_t>(label)], "' stands for axes of lengths ", first->second, " and ",
             length, " of operand ", index, " with shape ", a.shape(), "; they must be equal.");
       }
     }
     if (surely_equal(known, 1)) {
       known = length;
-    } else if (surely_differ(known, length) && !surely_equal(length, 1)) {
+    } else if (surely_equal(length, 1) || known == length) {
+      return;
+    } else if (known == 1) {
+      known = length;
+    } else if (!(length == 1)) {
       fail(op_, "'", out_.names[static_cast<size_t>(label)], "' stands for an axis of length ", length, " of operand ",
           index, " with shape ", a.shape(), ", but for one of length ", known, " before.");
     }

@@ -3,6 +3,7 @@
 
 #include "mlx_core/error.h"
 #include "mlx_core/ops/batching.h"
+#include "mlx_core/ops/range.h"
 
 namespace mlx::core {
 
@@ -39,8 +40,8 @@ Shape index_shape_of(const char* op, Operands indices) {
 }
 
 array position_numbers(const Shape& shape) {
-  int64_t count = size_of(shape);
-  return reshape(arange(0, static_cast<double>(count), 1, count < (int64_t{1} << 31) ? int32 : int64), shape);
+  Dim count = size_of(shape);
+  return reshape(whole_range(0, 1, count, count < (int64_t{1} << 31) ? int32 : int64), shape);
 }
 
 // Strides of an array as if broadcast to a longer shape.

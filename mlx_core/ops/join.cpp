@@ -107,6 +107,21 @@ std::vector<array> promoted(const std::vector<array>& arrays) {
 
 constexpr size_t most_operands = 32768; // of one node
 
+// Takes out the arrays that have no elements along the axis, but for one if all are so. Those that fit nowhere stay,
+// for the error.
+void leave_out_nothings(std::vector<array>& arrays, size_t axis) {
+  auto is_nothing = [&](const array& a) { return surely_equal(a.shape()[axis], 0); };
+  if (std::none_of(arrays.begin(), arrays.end(), is_nothing)) {
+    return;
+  }
+  auto model = std::find_if_not(arrays.begin(), arrays.end(), is_nothing);
+  Shape shape = model == arrays.end() ? arrays[0].shape() : model->shape();
+  shape[axis] = 0;
+  auto fits = [&](const array& a) { return is_nothing(a) && surely_equal(a.shape(), shape); };
+  bool all = std::all_of(arrays.begin(), arrays.end(), fits);
+  arrays.erase(std::remove_if(arrays.begin() + (all ? 1 : 0), arrays.end(), fits), arrays.end());
+}
+
 // An array is made for each part at once.
 constexpr int64_t most_parts = int64_t{1} << 24;
 void check_parts(const char* op, int64_t parts, const Shape& shape) {
@@ -136,6 +151,10 @@ array concatenate(const std::vector<array>& arrays, int axis, StreamOrDevice s) 
     return arrays[0];
   }
   std::vector<array> all = promoted(arrays);
+  leave_out_nothings(all, static_cast<size_t>(at));
+  if (all.size() == 1) {
+    return all[0];
+  }
   while (all.size() > most_operands) {
     std::vector<array> fewer;
     for (size_t i = 0; i < all.size(); i += most_operands) {
@@ -178,31 +197,31 @@ static constexpr OpInfo split_info{.name = "split",
     .details = "The parts are views. Positions count from the end when negative, and are brought into the array."};
 std::vector<array> split(const array& a, const Axes& indices, int axis, StreamOrDevice s) {
   int at = normalize_axis("split", axis, a.ndim());
-  int64_t length = a.shape()[static_cast<size_t>(at)];
+  Dim length = a.shape()[static_cast<size_t>(at)];
   std::vector<array> out;
-  int64_t from = 0;
+  Dim from = 0;
   for (size_t i = 0; i <= indices.size(); ++i) {
-    int64_t to = i < indices.size() ? indices[i] : length;
-    to = std::min(std::max<int64_t>(to < 0 ? to + length : to, 0), length);
-    out.push_back(cut(a, at, from, std::max(from, to), s));
+    Dim to = i < indices.size() ? Dim(indices[i]) : length;
+    to = smaller_of(larger_of(to < 0 ? to + length : to, 0), length);
+    out.push_back(cut(a, at, from, larger_of(from, to), s));
     from = to;
   }
   return out;
 }
 std::vector<array> split(const array& a, int sections, int axis, StreamOrDevice s) {
   int at = normalize_axis("split", axis, a.ndim());
-  int64_t length = a.shape()[static_cast<size_t>(at)];
+  Dim length = a.shape()[static_cast<size_t>(at)];
   if (sections <= 0) {
     fail("split", "sections is ", sections, "; it must be positive.");
   }
-  if (length % sections != 0) {
+  if (!(length == length / sections * sections)) {
     fail("split", "axis ", axis, " of length ", length, " (shape ", a.shape(), ") cannot be cut into ", sections,
         " equal parts; give the positions to cut at instead.");
   }
   check_parts("split", sections, a.shape());
   std::vector<array> out;
   for (int64_t i = 0; i < sections; ++i) {
-    out.push_back(cut(a, at, i * (length / sections), (i + 1) * (length / sections), s));
+    out.push_back(cut(a, at, length / sections * i, length / sections * (i + 1), s));
   }
   return out;
 }

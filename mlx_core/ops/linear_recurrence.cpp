@@ -10,18 +10,18 @@ namespace mlx::core {
 
 array previous(const array& a, int axis, bool reverse, const array& first) {
   auto at = static_cast<size_t>(axis);
-  Dim length = a.shape()[at];
+  Dim length = a.shape()[at], moved = smaller_of(1, length); // of no elements none moves
   if (surely_equal(length, 0)) {
     return a;
   }
   Shape start(a.shape().size(), 0), stop = a.shape(), one = a.shape();
-  one[at] = 1;
+  one[at] = moved;
   array edge = full(one, first, a.dtype());
   if (reverse) {
-    start[at] = 1;
+    start[at] = moved;
     return concatenate({slice(a, std::move(start), std::move(stop)), edge}, axis);
   }
-  stop[at] = length - 1;
+  stop[at] = length - moved;
   return concatenate({edge, slice(a, std::move(start), std::move(stop))}, axis);
 }
 array previous(const array& a, int axis, bool reverse) { return previous(a, axis, reverse, array(0, a.dtype())); }

@@ -12,31 +12,37 @@ namespace {
 enum class Continuation { edge, reflect, symmetric };
 
 // The elements first, first + step, ... along an axis, count of them. step is 1 or -1.
-array run(const array& a, int axis, int64_t first, int64_t count, int64_t step) {
+array run(const array& a, int axis, Dim first, Dim count, int64_t step) {
   auto at = static_cast<size_t>(axis);
   Shape start(a.shape().size(), 0), stop = a.shape(), strides(a.shape().size(), 1);
-  int64_t end = first + step * count;
+  Dim end = first + count * step;
   start[at] = first;
-  stop[at] = end < 0 ? -static_cast<int64_t>(a.shape()[at]) - 1 : end; // -1 would be the last element
+  stop[at] = end < 0 ? -1 - a.shape()[at] : end; // -1 would be the last element
   strides[at] = step;
   return slice(a, std::move(start), std::move(stop), std::move(strides));
 }
 
 // What stands at the positions [from, to) of an axis of length n, all of them before 0 or all behind n - 1. A mirrored
 // axis repeats with period 2n, or 2(n - 1) where the mirror stands on the outer elements: forwards, then backwards.
-void append_continuation(
-    const array& a, int axis, Continuation mode, int64_t from, int64_t to, std::vector<array>& parts) {
-  if (from == to) {
+void append_continuation(const array& a, int axis, Continuation mode, Dim begin, Dim end, std::vector<array>& parts) {
+  if (begin == end) {
     return;
   }
   auto at = static_cast<size_t>(axis);
-  int64_t n = a.shape()[at];
-  if (mode == Continuation::edge || (mode == Continuation::reflect && n == 1)) {
+  Dim length = a.shape()[at], width = end - begin;
+  bool before = begin < 0;
+  if (mode == Continuation::edge || (mode == Continuation::reflect && length == 1)) {
     Shape shape = a.shape();
-    shape[at] = to - from;
-    parts.push_back(broadcast_to(run(a, axis, from < 0 ? 0 : n - 1, 1, 1), shape));
+    shape[at] = width;
+    parts.push_back(broadcast_to(run(a, axis, before ? Dim(0) : length - 1, 1, 1), shape));
     return;
   }
+  Dim skipped = mode == Continuation::reflect ? 1 : 0; // the mirror's own element
+  if (width <= length - skipped) {                     // one run, backwards
+    parts.push_back(run(a, axis, before ? width - 1 + skipped : length - 1 - skipped, width, -1));
+    return;
+  }
+  int64_t n = length, from = begin, to = end;
   int64_t half = mode == Continuation::reflect ? n - 1 : n, period = 2 * half;
   for (int64_t i = from; i < to;) {
     int64_t phase = (i % period + period) % period;
@@ -60,19 +66,19 @@ array gathered(const array& a, int axis, Continuation mode, int64_t low, int64_t
   return take(a, where(less(phase, array(half, int64)), phase, back), axis);
 }
 
-array continued(const array& a, int axis, Continuation mode, int64_t low, int64_t high) {
-  int64_t n = a.shape(axis);
+array continued(const array& a, int axis, Continuation mode, Dim low, Dim high) {
+  Dim n = a.shape(axis);
   if (low == 0 && high == 0) {
     return a;
   }
   if (n == 0) {
     fail("pad", "axis ", axis, " of shape ", a.shape(), " has no elements to pad with; use mode=\"constant\".");
   }
-  if (mode != Continuation::edge && n > 1 && (low > most_runs * n || high > most_runs * n)) {
+  if (mode != Continuation::edge && n > 1 && (low > n * most_runs || high > n * most_runs)) {
     return gathered(a, axis, mode, low, high);
   }
   std::vector<array> parts;
-  append_continuation(a, axis, mode, -low, 0, parts);
+  append_continuation(a, axis, mode, 0 - low, 0, parts);
   parts.push_back(a);
   append_continuation(a, axis, mode, n, n + high, parts);
   return concatenate(parts, axis);

@@ -42,9 +42,9 @@ class PickByWeight final : public Primitive {
   MLX_ZERO_DERIVATIVES
 
   Mapped vmap(Operands operands, const MapAxes& axes) const override {
-    int64_t lanes = 0;
+    Dim lanes = 0;
     for (size_t k = 0; k < 2; ++k) {
-      lanes = axes[k] ? static_cast<int64_t>(operands[k].shape(*axes[k])) : lanes;
+      lanes = axes[k] ? operands[k].shape(*axes[k]) : lanes;
     }
     auto led = [&](size_t k) {
       if (axes[k]) {

@@ -120,9 +120,9 @@ array roll(const array& a, const Shape& shift, const Axes& axes, StreamOrDevice 
     if (surely_equal(total[at], 0)) {
       continue;
     }
-    int64_t n = a.shape()[at], places = total[at];
-    int64_t behind = n == 0 ? 0 : places % n + (places % n < 0 ? n : 0); // entries that come to the front
-    if (behind == 0) {
+    Dim n = a.shape()[at], places = total[at], turn = larger_of(n, 1);
+    Dim behind = places - floor_divide(places, turn) * turn; // entries that come to the front
+    if (surely_equal(behind, 0)) {
       continue;
     }
     Shape zero(a.shape().size(), 0), cut_start = zero, cut_stop = a.shape();
@@ -146,7 +146,7 @@ array flip(const array& a, const Axes& axes, StreamOrDevice s) {
   Shape start(a.shape().size(), 0), stop = a.shape(), strides(a.shape().size(), 1);
   for (int axis : normalize_axes("flip", axes, a.ndim())) {
     auto at = static_cast<size_t>(axis);
-    start[at] = a.shape()[at] - 1;
+    start[at] = -1;
     stop[at] = -1 - a.shape()[at]; // the very beginning, included
     strides[at] = -1;
   }

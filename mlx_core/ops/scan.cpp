@@ -243,7 +243,7 @@ array diff(const array& a, int n, int axis, StreamOrDevice s) {
     start[at] = 1;
     array upper = slice(y, start, stop);
     start[at] = 0;
-    stop[at] = stop[at] - 1;
+    stop[at] = larger_of(stop[at] - 1, 0);
     array lower = slice(y, std::move(start), std::move(stop));
     y = y.dtype().is_bool() ? not_equal(upper, lower) : subtract(upper, lower);
   }

@@ -12,19 +12,33 @@ namespace mlx::core {
 
 namespace {
 
+void check_stride(const char* op, Dim stride) {
+  if (stride == 0) {
+    fail(op, "a stride is 0; strides count how many elements to move on, so 1 takes each of them.");
+  }
+}
+
+// As below, by arithmetic that stays open. Of no elements the first one may be anywhere.
+Dim resolve_open(const char* op, Dim n, Dim start, Dim stop, Dim stride, Dim& size) {
+  check_stride(op, stride);
+  bool forwards = stride > 0;
+  Dim least = forwards ? 0 : -1, most = forwards ? n : n - 1;
+  auto within = [&](Dim bound) { return smaller_of(larger_of(bound < 0 ? bound + n : bound, least), most); };
+  Dim first = within(start), last = within(stop);
+  Dim between = larger_of(forwards ? last - first : first - last, 0), apart = forwards ? stride : 0 - stride;
+  size = (between + (apart - 1)) / apart;
+  return first;
+}
+
 // The bounds of one axis of length n, as Python reads them, but that a stop below -n means "to the very beginning" of a
 // slice that walks backwards. Returns the first element; size is set to the number of elements, and a stride that goes
 // beyond the axis to 1.
 Dim resolve(const char* op, Dim n, Dim start, Dim stop, Dim& stride, Dim& size) {
-  if (!stride.is_symbolic() && stride == 1 && !start.is_symbolic() && start == 0 &&
-      n.is_symbolic() == stop.is_symbolic() && n == stop) {
-    size = n;
-    return 0;
+  if (n.is_symbolic() || start.is_symbolic() || stop.is_symbolic() || stride.is_symbolic()) {
+    return resolve_open(op, n, start, stop, stride, size);
   }
   int64_t length = n, first = start, last = stop, step = stride;
-  if (step == 0) {
-    fail(op, "a stride is 0; strides count how many elements to move on, so 1 takes each of them.");
-  }
+  check_stride(op, step);
   first += first < 0 ? length : 0;
   last += last < 0 ? length : 0;
   if (step > 0) {

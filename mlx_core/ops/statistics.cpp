@@ -28,6 +28,21 @@ array count_over(const array& a, const Axes& axes, int ddof, Dtype dtype) {
   return array(static_cast<double>(std::max<int64_t>(static_cast<int64_t>(count) - ddof, 0)), dtype);
 }
 
+// The maximum, kept as axes of length 1. Where an axis of open length may turn out to have no elements it is that of
+// one more, -inf; with others there are none such, and concatenate leaves nothings out.
+array largest_over(const array& x, const Axes& axes) {
+  array y = x;
+  for (int axis : axes) {
+    auto at = static_cast<size_t>(axis);
+    if (Dim length = x.shape()[at]; length.is_symbolic()) {
+      Shape shape = y.shape();
+      shape[at] = 1 - smaller_of(length, 1);
+      y = concatenate({y, full(shape, array(-std::numeric_limits<float>::infinity(), x.dtype()), x.dtype())}, axis);
+    }
+  }
+  return max(y, axes, true);
+}
+
 } // namespace
 
 static constexpr OpInfo mean_info{.name = "mean",
@@ -112,7 +127,7 @@ array logsumexp(const array& a, const Axes& axes, bool keepdims, StreamOrDevice 
   }
   // Any shift gives the same value; the largest element keeps exp in range. Where that is infinite, it and its equals
   // are no distance from it, and share the sum; all others are infinitely far.
-  array largest = stop_gradient(max(x, over, true));
+  array largest = stop_gradient(largest_over(x, over));
   array none = equal(largest, nothing); // all are -inf: keep log's infinite slope out of the derivative
   array total = sum(exp(gap(x, where(none, zero, largest))), over, true);
   array value = add(log(where(none, array(1, x.dtype()), total)), largest);
@@ -138,7 +153,7 @@ array softmax(const array& a, const Axes& axes, bool, StreamOrDevice s) {
       return cast(x, out);
     }
   }
-  array e = exp(subtract(x, stop_gradient(max(x, over, true))));
+  array e = exp(subtract(x, stop_gradient(largest_over(x, over))));
   return cast(divide(e, sum(e, over, true)), out);
 }
 array softmax(const array& a, bool precise, StreamOrDevice s) { return softmax(a, all_axes(a.ndim()), precise, s); }

@@ -69,7 +69,8 @@ array as_strided(const array& a, Shape shape, Strides strides, int64_t offset, S
   if (strides.size() != shape.size()) {
     fail("as_strided", "there should be one stride for each axis", shown(), ".");
   }
-  int64_t first = offset, last = offset, size = a.size();
+  int64_t first = offset, last = offset;
+  Dim size = a.size();
   for (size_t i = 0; i < shape.size(); ++i) {
     int64_t length = shape[i];
     if (length < 0) {
@@ -86,9 +87,9 @@ array as_strided(const array& a, Shape shape, Strides strides, int64_t offset, S
   offset = empty ? 0 : offset;
   for (size_t i = 0; i < shape.size(); ++i) {
     bool steps = !empty && shape[i] > 1;
-    strides[i] = steps || std::abs(strides[i]) <= size ? strides[i] : 0; // no step is made, so none is too large
+    strides[i] = steps || size >= std::abs(strides[i]) ? strides[i] : 0; // no step is made, so none is too large
   }
-  if (!empty && (first < 0 || last >= size)) {
+  if (!empty && (first < 0 || size <= last)) {
     fail("as_strided", "places from ", first, " to ", last, " are read of an array with ", size, " elements", shown(),
         "; they must lie in 0 to ", size - 1, ".");
   }

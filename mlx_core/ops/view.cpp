@@ -40,12 +40,12 @@ class BitView final : public Primitive {
         fail("view", "a scalar of dtype ", x.dtype(), " has ", from, " bytes and cannot be viewed as ", dtype_,
             ", which has ", to, "; give it an axis with mx.expand_dims(a, 0).");
       }
-      int64_t bytes = shape.back() * Dim(from);
-      if (bytes % to != 0) {
+      Dim bytes = shape.back() * from, count = bytes / to;
+      if (!(count * to == bytes)) {
         fail("view", "the last axis of shape ", x.shape(), " has ", bytes, " bytes as ", x.dtype(),
             ", which is no multiple of the ", to, " bytes of ", dtype_, ".");
       }
-      shape.back() = bytes / to;
+      shape.back() = count;
     }
     return {Spec{std::move(shape), dtype_}};
   }

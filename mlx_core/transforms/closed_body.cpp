@@ -105,7 +105,7 @@ Flags until_stable(const Program& body, Flags parameters, size_t first, size_t s
 // --- batches ---
 
 std::vector<array> run_batched(const Program& body, const std::vector<array>& operands, const MapAxes& axes,
-    const Flags& mapped_outputs, int64_t lanes) {
+    const Flags& mapped_outputs, Dim lanes) {
   std::vector<array> out;
   if (std::none_of(axes.begin(), axes.end(), [](const MapAxis& axis) { return axis.has_value(); })) {
     out = replay(body, operands);

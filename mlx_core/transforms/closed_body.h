@@ -41,7 +41,7 @@ Flags until_stable(const Program& body, Flags parameters, size_t first, size_t s
 // The body over a batch: parameters have their lanes along `axes`, the flagged outputs have theirs in front, and the
 // others are the same in every lane.
 std::vector<array> run_batched(const Program& body, const std::vector<array>& operands, const MapAxes& axes,
-    const Flags& mapped_outputs, int64_t lanes);
+    const Flags& mapped_outputs, Dim lanes);
 // where(lane is flagged, a, b) of two batches with their lanes in front.
 array select_lanes(const array& flags, const array& a, const array& b);
 

@@ -123,7 +123,7 @@ class Cond final : public Primitive {
       outputs[i] = outputs[i] || if_false[i];
       out.axes.push_back(outputs[i] ? MapAxis(0) : std::nullopt);
     }
-    int64_t lanes = lanes_of(operands, axes);
+    Dim lanes = lanes_of(operands, axes);
     std::vector<array> arguments(operands.begin() + 1, operands.end());
     auto branch = [&](const SharedProgram& body) {
       return [&, body](const std::vector<array>&) {
@@ -135,7 +135,7 @@ class Cond final : public Primitive {
   }
 
   Mapped per_lane(Operands operands, const MapAxes& axes) const {
-    int64_t lanes = lanes_of(operands, axes);
+    Dim lanes = lanes_of(operands, axes);
     array taken = batch_first(operands[0], axes[0]);
     if (lanes == 0) { // no lane takes anything
       taken = zeros(Shape{0}, bool_);
@@ -153,7 +153,7 @@ class Cond final : public Primitive {
   // A branch over all lanes if one of them takes it, else zeros. Those that do not take it get the arguments of the
   // first that does, so that they meet nothing that the branch would not have met.
   static std::vector<array> for_lanes(
-      const Program& body, const array& taken, Operands operands, const MapAxes& axes, int64_t lanes) {
+      const Program& body, const array& taken, Operands operands, const MapAxes& axes, Dim lanes) {
     MapAxes first(operands.size() - 1);
     auto run = [&](const std::vector<array>&) {
       std::vector<array> arguments;

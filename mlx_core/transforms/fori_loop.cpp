@@ -3,6 +3,7 @@
 
 #include "mlx_core/control_flow.h"
 #include "mlx_core/ops.h"
+#include "mlx_core/ops/size_number.h"
 
 namespace mlx::core {
 
@@ -23,15 +24,15 @@ std::vector<array> behind(const array& i, const std::vector<array>& state) {
 
 } // namespace
 
-std::vector<array> fori_loop(int64_t lower, int64_t upper, const ForBody& body_fun, const std::vector<array>& init) {
-  auto fits = [](int64_t n) {
+std::vector<array> fori_loop(Dim lower, Dim upper, const ForBody& body_fun, const std::vector<array>& init) {
+  auto fits = [](Dim n) {
     return n >= std::numeric_limits<int32_t>::min() && n <= std::numeric_limits<int32_t>::max();
   };
   Dtype dtype = fits(lower) && fits(upper) ? int32 : int64;
   auto step = [&](const std::vector<array>& carry, const std::vector<array>&) {
     return Scanned{counted(body_fun, carry), {}};
   };
-  std::vector<array> out = scan(step, behind(array(lower, dtype), init), {}, upper > lower ? upper - lower : 0).carry;
+  std::vector<array> out = scan(step, behind(size_number(lower, dtype), init), {}, larger_of(upper - lower, 0)).carry;
   out.erase(out.begin());
   return out;
 }

@@ -84,8 +84,8 @@ class ScanLoop final : public Primitive {
     for (array& ys : outputs.subspan(carries)) {
       ys.allocate();
     }
-    for (int64_t i = 0; i < layout_.length; ++i) {
-      int64_t t = layout_.reverse ? layout_.length - 1 - i : i;
+    for (int64_t i = 0, length = layout_.length; i < length; ++i) {
+      int64_t t = layout_.reverse ? length - 1 - i : i;
       for (size_t k = carries; k < carries + layout_.inputs; ++k) {
         in[k] = element(operands[k], t);
       }
@@ -230,7 +230,7 @@ class ScanLoop final : public Primitive {
 
   Mapped vmap(Operands operands, const MapAxes& axes) const override {
     size_t carries = layout_.carries, own = carries + layout_.inputs;
-    int64_t lanes = lanes_of(operands, axes);
+    Dim lanes = lanes_of(operands, axes);
     Flags mapped;
     for (const MapAxis& axis : axes) {
       mapped.push_back(axis.has_value());
@@ -345,7 +345,7 @@ std::vector<array> remade_scan(const Parts& parts) {
   Specs parameters = specs_of(operands);
   for (size_t i = layout.carries; i < layout.carries + layout.inputs; ++i) {
     Shape& shape = parameters[i].shape;
-    if (shape.empty() || !(shape[0] == Dim(layout.length))) {
+    if (shape.empty() || !(shape[0] == layout.length)) {
       fail("scan", "xs of shape ", shape, " do not have the length ", layout.length, ".");
     }
     shape.erase(shape.begin());
@@ -368,16 +368,16 @@ std::vector<array> remade_scan(const Parts& parts) {
   return applied_many(make_primitive<ScanLoop>(layout, closed.bodies[0], saves), joined(operands, closed.constants));
 }
 
-Scanned scan(const ScanBody& f, const std::vector<array>& init, const std::vector<array>& xs,
-    std::optional<int64_t> length, bool reverse) {
+Scanned scan(const ScanBody& f, const std::vector<array>& init, const std::vector<array>& xs, std::optional<Dim> length,
+    bool reverse) {
   for (size_t i = 0; i < xs.size(); ++i) {
     if (xs[i].ndim() == 0) {
       fail("scan", "xs[", i, "] is a scalar; scan goes along the first axis.");
     }
-    if (length && !(xs[i].shape(0) == *length)) {
+    if (length && !(xs[i].shape()[0] == *length)) {
       fail("scan", "xs[", i, "] has shape ", xs[i].shape(), ", whose first axis is not of length ", *length, ".");
     }
-    length = xs[i].shape(0);
+    length = xs[i].shape()[0];
   }
   if (!length) {
     fail("scan", "There are no xs and no length; one of them says how often to run the body.");

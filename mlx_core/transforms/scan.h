@@ -9,7 +9,7 @@ namespace mlx::core {
 struct ScanLayout {
   size_t carries = 0;
   size_t inputs = 0; // of one element
-  int64_t length = 0;
+  Dim length = 0;
   bool reverse = false;
   // Carries that the body only adds to, and reads for nothing else: no derivative needs their values.
   Flags additive = {};

@@ -161,7 +161,7 @@ class Sweeps final : public Primitive {
   // Lanes with fewer iterations wait at the start, so that all end together: until then they would do their first
   // iteration again and again, which meets nothing new, and the result is dropped.
   Mapped vmap(Operands operands, const MapAxes& axes) const override {
-    int64_t lanes = lanes_of(operands, axes);
+    Dim lanes = lanes_of(operands, axes);
     SweepStates states = split(operands);
     std::vector<Sweep> sweeps(states.size());
     std::optional<array> counts = axes[0] ? Tangent(batch_first(operands[0], axes[0])) : std::nullopt;

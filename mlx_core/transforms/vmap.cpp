@@ -224,7 +224,7 @@ std::optional<BatchedView> batched_view(const array& a) {
     Mapped mapped = replay(*open[i], std::span<const array>(&view.value, 1));
     if (mapped.axes[0]) {
       view.value = *mapped.axes[0] == 0 ? mapped.outputs[0] : moveaxis(mapped.outputs[0], *mapped.axes[0], 0);
-      view.lanes.insert(view.lanes.begin(), static_cast<int>(open[i]->lanes));
+      view.lanes.insert(view.lanes.begin(), static_cast<int>(static_cast<int64_t>(open[i]->lanes)));
     }
   }
   return view.lanes.empty() ? std::nullopt : std::optional<BatchedView>(std::move(view));

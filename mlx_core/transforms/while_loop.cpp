@@ -141,7 +141,7 @@ class WhileLoop final : public Primitive {
   }
 
   Mapped vmap(Operands operands, const MapAxes& axes) const override {
-    int64_t lanes = lanes_of(operands, axes);
+    Dim lanes = lanes_of(operands, axes);
     Flags mapped;
     for (const MapAxis& axis : axes) {
       mapped.push_back(axis.has_value());
@@ -182,7 +182,7 @@ class WhileLoop final : public Primitive {
   }
 
   // All lanes do the same number of iterations.
-  Mapped together(Operands operands, const MapAxes& axes, const Flags& mapped, int64_t lanes) const {
+  Mapped together(Operands operands, const MapAxes& axes, const Flags& mapped, Dim lanes) const {
     Flags mapped_states(mapped.begin(), mapped.begin() + static_cast<ptrdiff_t>(states_));
     MapAxes step_axes(axes);
     std::vector<array> state;
@@ -206,7 +206,7 @@ class WhileLoop final : public Primitive {
   // The state of the batch: that of each lane, the one that its last iteration began with, its number of iterations,
   // and whether it goes on. A lane that has ended does its last iteration again, which meets nothing new, and its
   // result is dropped.
-  Mapped until_last_lane(Operands operands, const MapAxes& axes, int64_t lanes) const {
+  Mapped until_last_lane(Operands operands, const MapAxes& axes, Dim lanes) const {
     MapAxes step_axes(axes);
     std::vector<array> initial;
     for (size_t i = 0; i < states_; ++i) {

@@ -69,6 +69,9 @@ bool is_plain(PyObject* o, int depth) {
 // The same as nested tuples, as it is now, with NumPy's scalars as Python's numbers. Nobody else has these tuples.
 nb::object snapshot(PyObject* o, int depth) {
   if (!is_list(o)) {
+    if (is_dim(o)) {
+      return dim_number(o);
+    }
     std::optional<NumpyScalar> scalar = PyFloat_Check(o) || PyComplex_Check(o) ? std::nullopt : numpy_scalar(o);
     return scalar && scalar->kind != NumpyScalar::Kind::other ? scalar->as_python_number() : nb::borrow(o);
   }
@@ -360,6 +363,10 @@ array array_from_python(nb::handle value, std::optional<Dtype> dtype) {
   PyObject* o = value.ptr();
   if (is_array(o)) {
     return dtype ? core::astype(read(o), *dtype) : read(o);
+  }
+  if (is_dim(o)) {
+    array number = to_array(ScalarOrArray{o});
+    return dtype ? core::astype(number, *dtype) : number;
   }
   if (PyFloat_Check(o) || PyLong_Check(o) || PyComplex_Check(o)) {
     return dtype ? number_as(o, *dtype) : to_array(ScalarOrArray{o});

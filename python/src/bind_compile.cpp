@@ -81,10 +81,11 @@ Args:
     outputs (object, optional): Containers in which ``fun`` puts other arrays:
         at each call the new ones are put there.
     shapeless (bool): Let one recording serve arguments of other sizes (not
-        other numbers of axes). Sizes are then :class:`Dim` objects, on which
-        arithmetic is recorded; where ``fun``, or an operation, needs one as a
-        number or compares it, the recording holds for that number, and others
-        are recorded anew. Default: ``False``.
+        other numbers of axes). Sizes are then :class:`Dim` objects: ints on
+        which arithmetic is recorded. Where ``fun``, or an operation, compares
+        one, the recording holds for the sizes that compare alike; where one is
+        needed as a number, for that number. Others are recorded anew.
+        Default: ``False``.
     explain (bool): Write to standard error why each recording is made.
 
 Returns:

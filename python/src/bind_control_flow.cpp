@@ -6,6 +6,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
 #include "python/src/bind_transforms.h"
+#include "python/src/control_calls.h"
 #include "python/src/loop_state.h"
 
 namespace mlx::python {
@@ -218,7 +219,10 @@ nb::object while_loop(nb::handle cond_fun, nb::handle body_fun, nb::handle init)
 nb::object fori_loop(nb::handle lower, nb::handle upper, nb::handle body_fun, nb::handle init) {
   check_callable("fori_loop", "body_fun", body_fun);
   auto known = [](nb::handle bound) { return PyIndex_Check(bound.ptr()) && !is_array(bound); };
-  auto number = [](nb::handle bound) {
+  auto number = [](nb::handle bound) -> core::Dim {
+    if (is_dim(bound.ptr())) {
+      return dim_of(bound.ptr());
+    }
     int64_t value = PyNumber_AsSsize_t(bound.ptr(), PyExc_OverflowError);
     if (value == -1 && PyErr_Occurred()) {
       throw nb::python_error();
@@ -243,7 +247,7 @@ nb::object fori_loop(nb::handle lower, nb::handle upper, nb::handle body_fun, nb
   });
 }
 
-nb::object scan(nb::handle f, nb::handle init, nb::handle xs, std::optional<int64_t> length, bool reverse) {
+nb::object scan(nb::handle f, nb::handle init, nb::handle xs, std::optional<core::Dim> length, bool reverse) {
   check_callable("scan", "f", f);
   ArrayLeaves inputs("scan", "xs", xs);
   std::vector<array> input_arrays = inputs.arrays();
@@ -287,10 +291,45 @@ nb::object scan(nb::handle f, nb::handle init, nb::handle xs, std::optional<int6
   });
 }
 
+// --- as they are called from Python: see control_calls.h ---
+
+nb::object call_cond(nb::handle pred, nb::handle true_fun, nb::handle false_fun, nb::args operands) {
+  std::vector<PyObject*> given{pred.ptr()};
+  for (nb::handle operand : operands) {
+    given.push_back(operand.ptr());
+  }
+  return control_call("cond", nb::make_tuple(true_fun, false_fun), given, [&](std::span<PyObject* const> in) {
+    nb::list rest;
+    for (PyObject* operand : in.subspan(1)) {
+      rest.append(nb::handle(operand));
+    }
+    return cond(in[0], true_fun, false_fun, nb::borrow<nb::args>(nb::tuple(rest)));
+  });
+}
+
+nb::object call_while_loop(nb::handle cond_fun, nb::handle body_fun, nb::handle init) {
+  PyObject* given[] = {init.ptr()};
+  return control_call("while_loop", nb::make_tuple(cond_fun, body_fun), given,
+      [&](std::span<PyObject* const> in) { return while_loop(cond_fun, body_fun, in[0]); });
+}
+
+nb::object call_fori_loop(nb::handle lower, nb::handle upper, nb::handle body_fun, nb::handle init) {
+  PyObject* given[] = {lower.ptr(), upper.ptr(), init.ptr()};
+  return control_call("fori_loop", nb::make_tuple(body_fun), given,
+      [&](std::span<PyObject* const> in) { return fori_loop(in[0], in[1], body_fun, in[2]); });
+}
+
+nb::object call_scan(nb::handle f, nb::handle init, nb::handle xs, std::optional<int64_t> length, bool reverse) {
+  nb::object count = length ? nb::object(nb::int_(*length)) : nb::none(), backwards = nb::bool_(reverse);
+  PyObject* given[] = {init.ptr(), xs.ptr(), count.ptr(), backwards.ptr()};
+  return control_call("scan", nb::make_tuple(f), given,
+      [&](std::span<PyObject* const> in) { return scan(f, in[0], in[1], length, reverse); });
+}
+
 } // namespace
 
 void bind_control_flow(nb::module_& m) {
-  m.def("cond", &cond, nb::arg("pred"), nb::arg("true_fun"), nb::arg("false_fun"), nb::arg("operands"),
+  m.def("cond", &call_cond, nb::arg("pred"), nb::arg("true_fun"), nb::arg("false_fun"), nb::arg("operands"),
       nb::sig("def cond(pred: array | bool | int | float, true_fun: collections.abc.Callable[..., typing.Any], "
               "false_fun: collections.abc.Callable[..., typing.Any], *operands: typing.Any) -> typing.Any"),
       R"(One of two functions, chosen when the result is evaluated.
@@ -333,7 +372,7 @@ Example:
     (array(2, dtype=float32), array(-1, dtype=float32))
 )");
 
-  m.def("while_loop", &while_loop, nb::arg("cond_fun"), nb::arg("body_fun"), nb::arg("init").none(),
+  m.def("while_loop", &call_while_loop, nb::arg("cond_fun"), nb::arg("body_fun"), nb::arg("init").none(),
       nb::sig("def while_loop(cond_fun: collections.abc.Callable[..., typing.Any], body_fun: "
               "collections.abc.Callable[..., typing.Any], "
               "init: typing.Any) -> typing.Any"),
@@ -372,7 +411,7 @@ Example:
     array(192, dtype=int32)
 )");
 
-  m.def("fori_loop", &fori_loop, nb::arg("lower"), nb::arg("upper"), nb::arg("body_fun"), nb::arg("init").none(),
+  m.def("fori_loop", &call_fori_loop, nb::arg("lower"), nb::arg("upper"), nb::arg("body_fun"), nb::arg("init").none(),
       nb::sig(
           "def fori_loop(lower: int | array, upper: int | array, body_fun: collections.abc.Callable[..., typing.Any], "
           "init: typing.Any) -> typing.Any"),
@@ -425,8 +464,8 @@ Example:
     (array(5, dtype=float32), array([1, 4, 9, 16], dtype=float32))
 )");
 
-  m.def("scan", &scan, nb::arg("f"), nb::arg("init").none(), nb::arg("xs") = nb::none(), nb::arg("length") = nb::none(),
-      nb::arg("reverse") = false,
+  m.def("scan", &call_scan, nb::arg("f"), nb::arg("init").none(), nb::arg("xs") = nb::none(),
+      nb::arg("length") = nb::none(), nb::arg("reverse") = false,
       nb::sig("def scan(f: collections.abc.Callable[..., typing.Any], init: typing.Any, xs: typing.Any = None, "
               "length: int | None = None, reverse: bool = False) -> tuple[typing.Any, typing.Any]"),
       R"(Carries a state along the first axis of arrays, and stacks what it gives on the way.

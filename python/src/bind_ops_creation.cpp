@@ -1,7 +1,32 @@
 // Ops that make arrays from numbers: zeros, full, arange, linspace, eye, tri and their kin.
+#include <limits>
+
 #include "mlx_core/error.h"
 #include "mlx_core/ops/range.h"
 #include "python/src/bind_ops.h"
+
+namespace mlx::python {
+
+// A number of rows: what an int parameter takes, or an open size.
+struct IntOrDim {
+  core::Dim size;
+};
+
+} // namespace mlx::python
+
+namespace nanobind::detail {
+
+template <>
+struct type_caster<mlx::python::IntOrDim> {
+  NB_TYPE_CASTER(mlx::python::IntOrDim, const_name("int"))
+  bool from_python(handle src, uint32_t, cleanup_list*) noexcept {
+    constexpr int64_t most = std::numeric_limits<int>::max();
+    return mlx::python::to_dim(src.ptr(), value.size) &&
+           (value.size.is_symbolic() || (value.size <= most && value.size >= -most - 1));
+  }
+};
+
+} // namespace nanobind::detail
 
 namespace mlx::python {
 
@@ -53,6 +78,24 @@ Bound bound_of(const char* op, const char* name, nb::handle o) {
   return {value, whole.value_or(0), whole.has_value(), false};
 }
 
+// arange(n) up to an open size, from an int on, in steps of an int.
+std::optional<array> open_range(nb::handle start, nb::handle stop, nb::handle step, std::optional<Dtype> dtype) {
+  if (!is_dim(stop.ptr())) {
+    return std::nullopt;
+  }
+  core::Dim from = 0, to = dim_of(stop.ptr()), by = 1;
+  constexpr int64_t most = std::numeric_limits<int32_t>::max();
+  auto known = [](nb::handle o, core::Dim& out) {
+    return o.is_none() || (PyLong_CheckExact(o.ptr()) && to_dim(o.ptr(), out));
+  };
+  if (!known(start, from) || !known(step, by) || from < -most || from > most || by < 1 || by > most || !(to <= most) ||
+      (dtype && dtype->is_integer() && dtype->size() < 4)) {
+    return std::nullopt;
+  }
+  core::Dim count = (larger_of(to - from, 0) + (by - 1)) / by;
+  return core::whole_range(from, by, count, dtype.value_or(core::int32));
+}
+
 array arange(nb::handle start, nb::handle stop, nb::handle step, std::optional<Dtype> dtype, StreamOrDevice s) {
   if (stop.is_none()) { // arange(stop)
     stop = start;
@@ -60,6 +103,9 @@ array arange(nb::handle start, nb::handle stop, nb::handle step, std::optional<D
   }
   if (stop.is_none()) {
     fail<core::TypeError>("arange", "stop is missing.");
+  }
+  if (std::optional<array> open = open_range(start, stop, step, dtype)) {
+    return *open;
   }
   Bound to = bound_of("arange", "stop", stop);
   Bound from = start.is_none() ? Bound{} : bound_of("arange", "start", start);
@@ -139,21 +185,21 @@ void bind_ops_creation(nb::module_& m) {
 
   def_op(
       m, "eye",
-      [](int n, std::optional<int> m, int k, std::optional<Dtype> dtype, StreamOrDevice s) {
-        return core::eye(n, m.value_or(n), k, dtype.value_or(core::float32), s);
+      [](IntOrDim n, std::optional<IntOrDim> m, int k, std::optional<Dtype> dtype, StreamOrDevice s) {
+        return core::eye(n.size, m.value_or(n).size, k, dtype.value_or(core::float32), s);
       },
       "n: int, m: int | None = None, k: int = 0, dtype: Dtype | None = float32", "array", "n"_a, "m"_a = nb::none(),
       "k"_a = 0, "dtype"_a = nb::none());
   def_op(
       m, "identity",
-      [](int n, std::optional<Dtype> dtype, StreamOrDevice s) {
-        return core::identity(n, dtype.value_or(core::float32), s);
+      [](IntOrDim n, std::optional<Dtype> dtype, StreamOrDevice s) {
+        return core::identity(n.size, dtype.value_or(core::float32), s);
       },
       "n: int, dtype: Dtype | None = float32", "array", "n"_a, "dtype"_a = nb::none());
   def_op(
       m, "tri",
-      [](int n, std::optional<int> m, int k, std::optional<Dtype> dtype, StreamOrDevice s) {
-        return core::tri(n, m.value_or(n), k, dtype.value_or(core::float32), s);
+      [](IntOrDim n, std::optional<IntOrDim> m, int k, std::optional<Dtype> dtype, StreamOrDevice s) {
+        return core::tri(n.size, m.value_or(n).size, k, dtype.value_or(core::float32), s);
       },
       "n: int, m: int | None = None, k: int = 0, dtype: Dtype | None = None", "array", "n"_a, "m"_a = nb::none(),
       "k"_a = 0, "dtype"_a = nb::none());

@@ -1,4 +1,7 @@
 // Padding, repetition, order, diagonals, grids and windows.
+#include <algorithm>
+#include <limits>
+
 #include "mlx_core/error.h"
 #include "mlx_core/ops/rearrange.h"
 #include "mlx_core/trace_level.h"
@@ -13,8 +16,18 @@ namespace {
 
 using core::fail;
 
+using Widths = std::pair<core::Dim, core::Dim>;
+
+// An int or a sequence of them; open sizes stay so.
+bool to_widths(PyObject* o, Shape& out) {
+  auto is_int = [](core::Dim d) {
+    return d.is_symbolic() || (d <= std::numeric_limits<int>::max() && d >= std::numeric_limits<int>::min());
+  };
+  return to_shape(o, out) && std::all_of(out.begin(), out.end(), is_int);
+}
+
 // One entry, or two: before and after.
-bool to_pair(const Axes& entries, std::pair<int, int>& out) {
+bool to_pair(const Shape& entries, Widths& out) {
   if (entries.size() != 1 && entries.size() != 2) {
     return false;
   }
@@ -23,11 +36,11 @@ bool to_pair(const Axes& entries, std::pair<int, int>& out) {
 }
 
 // An int, (before, after) for all axes, or a sequence with one of these for each axis.
-std::vector<std::pair<int, int>> pad_width_of(nb::handle width) {
-  std::vector<std::pair<int, int>> pairs;
-  Axes entries;
-  std::pair<int, int> pair;
-  bool known = to_axes(width.ptr(), entries);
+std::vector<Widths> pad_width_of(nb::handle width) {
+  std::vector<Widths> pairs;
+  Shape entries;
+  Widths pair;
+  bool known = to_widths(width.ptr(), entries);
   if (known && entries.empty()) {
     return {};
   }
@@ -37,7 +50,7 @@ std::vector<std::pair<int, int>> pad_width_of(nb::handle width) {
   if (!known && PySequence_Check(width.ptr()) && !PyUnicode_Check(width.ptr())) {
     for (nb::handle entry : nb::borrow<nb::sequence>(width)) {
       entries.clear();
-      if (!to_axes(entry.ptr(), entries) || !to_pair(entries, pair)) {
+      if (!to_widths(entry.ptr(), entries) || !to_pair(entries, pair)) {
         fail<core::TypeError>("pad", "pad_width has the entry ", shown(entry), "; it should be a pair of int.");
       }
       pairs.push_back(pair);
@@ -143,8 +156,18 @@ void bind_ops_rearrange(nb::module_& m) {
       m, "pad",
       [](const array& a, nb::handle pad_width, const std::string& mode, ScalarOrArray constant_values,
           StreamOrDevice s) {
-        std::vector<std::pair<int, int>> widths = pad_width_of(pad_width);
-        return core::pad(a, widths, to_array(constant_values, a.dtype()), mode, s);
+        std::vector<Widths> widths = pad_width_of(pad_width);
+        array value = to_array(constant_values, a.dtype());
+        auto rank = static_cast<size_t>(a.ndim());
+        if (widths.size() != rank && widths.size() != 1) {
+          return core::pad(a, std::vector<std::pair<int, int>>(widths.size()), value, mode, s); // says so
+        }
+        Shape low, high;
+        for (size_t i = 0; i < rank; ++i) {
+          low.push_back(widths[widths.size() == 1 ? 0 : i].first);
+          high.push_back(widths[widths.size() == 1 ? 0 : i].second);
+        }
+        return core::pad(a, core::all_axes(a.ndim()), low, high, value, mode, s);
       },
       "a: array, pad_width: int | tuple[int] | tuple[int, int] | list[tuple[int, int]], "
       "mode: str = 'constant', constant_values: scalar | array = 0",

@@ -4,7 +4,9 @@
 #include <algorithm>
 
 #include "mlx_core/error.h"
+#include "mlx_core/ops/size_number.h"
 #include "mlx_core/transforms/frame.h"
+#include "python/src/dim_object.h"
 #include "python/src/foreign_arrays.h"
 #include "python/src/runtime_scalar.h"
 
@@ -68,6 +70,7 @@ class CompiledTrace::Recorder {
     check_numbers(result);
     result.reset();
     find_changes(placeholders, outputs);
+    find_sizes(outputs);
     log_->close();
     for (const HandleLog::Entry& entry : log_->entries()) {
       if (!entry.is_given) {
@@ -180,6 +183,17 @@ class CompiledTrace::Recorder {
     }
   }
 
+  // What is returned of open sizes is known at each call.
+  void find_sizes(std::vector<array>& outputs) {
+    const Leaves& leaves = trace_.output_->others();
+    for (size_t i = 0; i < leaves.size(); ++i) {
+      if (is_dim(leaves[i].ptr())) {
+        outputs.push_back(core::size_number(dim_of(leaves[i].ptr()), core::int64));
+        trace_.returned_sizes_.push_back(i);
+      }
+    }
+  }
+
   bool is_input(const nb::object& handle) const {
     auto begin = key_.arrays().begin() + static_cast<ptrdiff_t>(key_.state_begin());
     return std::any_of(begin, key_.arrays().end(), [&](const nb::object& input) { return input.is(handle); });
@@ -209,6 +223,9 @@ CompiledTrace::CompiledTrace(const CompiledFunction& function, const CallArgumen
     recording_ =
         core::record([&](const std::vector<array>& in, const core::Hide& hide) { return recorder.run(in, hide); },
             specs, [&] { recorder.release(); }, shapeless);
+    if (std::string why = core::misfit(recording_, specs); !why.empty()) { // an operation does not do with open sizes
+      core::fail("compile", why, ".");
+    }
     recorder.finish();
   }
   find_places(function.transformation.fun());
@@ -388,7 +405,16 @@ nb::object CompiledTrace::run(
   for (const StatePlace& place : changed_state_) {
     place.assign(function.outputs, nb::steal(wrap(*next++)));
   }
-  return output_->build(std::span<const array>(outputs).first(returned));
+  if (returned_sizes_.empty()) {
+    return output_->build(std::span<const array>(outputs).first(returned));
+  }
+  ArrayTree::Replaced sizes;
+  for (size_t i : returned_sizes_) {
+    array size = *next++;
+    evaluate(size);
+    sizes.emplace_back(i, nb::int_(*size.data<int64_t>()));
+  }
+  return output_->build(std::span<const array>(outputs).first(returned), sizes);
 }
 
 } // namespace mlx::python

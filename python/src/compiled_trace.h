@@ -86,6 +86,7 @@ class CompiledTrace {
   Surroundings around_;
   std::vector<nb::object> found_arrays_, found_numbers_; // until they are taken
   std::optional<ArrayTree> output_;
+  std::vector<size_t> returned_sizes_; // leaves of it that are sizes left open: the last outputs of the recording
   // Outputs of the recording, in order: those of the function; then what is in these places afterwards.
   std::vector<size_t> changed_arguments_; // numbers among the key's arrays
   std::vector<size_t> changed_handles_;   // numbers among surroundings_

@@ -96,6 +96,24 @@ array int_to_array(PyObject* o, std::optional<Dtype> like) {
   return array_of_int(i, own);
 }
 
+// As the int that it is: sizes that fit the dtype are served by one recording, others by another.
+array dim_to_array(core::Dim size, std::optional<Dtype> like) {
+  if (like && like->is_inexact()) {
+    return core::size_number(size, *like);
+  }
+  if (like && like->is_integer()) {
+    int bits = 8 * like->size() - (like->is_unsigned() ? 0 : 1);
+    bool fits =
+        bits >= 63 || (size < (int64_t{1} << bits) && size >= (like->is_unsigned() ? 0 : -(int64_t{1} << bits)));
+    if (!fits) {
+      return int_to_array(nb::object(nb::int_(static_cast<int64_t>(size))).ptr(), like); // throws
+    }
+    return core::size_number(size, *like);
+  }
+  bool narrow = size <= std::numeric_limits<int32_t>::max() && size >= std::numeric_limits<int32_t>::min();
+  return core::size_number(size, narrow ? core::int32 : core::int64);
+}
+
 array float_to_array(double value, std::optional<Dtype> like) {
   Dtype dtype = like && like->is_inexact() ? *like : core::float32;
   if (dtype == core::float32) {
@@ -131,8 +149,8 @@ std::optional<array> number_to_array(PyObject* o, std::optional<Dtype> like) {
     Py_complex z = PyComplex_AsCComplex(o);
     return complex_to_array({z.real, z.imag}, like);
   }
-  if (is_dim(o)) { // as an int, which fits int32 or not by the size at hand
-    return core::size_number(dim_of(o), like && !like->is_bool() ? *like : core::int32);
+  if (is_dim(o)) {
+    return dim_to_array(dim_of(o), like);
   }
   return std::nullopt;
 }

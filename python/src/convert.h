@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "mlx_core/array.h"
+#include "python/src/dim_object.h"
 #include "python/src/handle_log.h"
 
 namespace nb = nanobind;
@@ -177,6 +178,16 @@ struct type_caster<mlx::core::Shape> {
   bool from_python(handle src, uint32_t, cleanup_list*) noexcept { return mlx::python::to_shape(src.ptr(), value); }
   static handle from_cpp(const mlx::core::Shape& shape, rv_policy, cleanup_list*) noexcept {
     return mlx::python::shape_tuple(shape).release();
+  }
+};
+
+// A size: an int, or a Dim.
+template <>
+struct type_caster<mlx::core::Dim> {
+  NB_TYPE_CASTER(mlx::core::Dim, const_name("int"))
+  bool from_python(handle src, uint32_t, cleanup_list*) noexcept { return mlx::python::to_dim(src.ptr(), value); }
+  static handle from_cpp(mlx::core::Dim size, rv_policy, cleanup_list*) noexcept {
+    return mlx::python::dim_object(size).release();
   }
 };
 

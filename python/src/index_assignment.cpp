@@ -58,7 +58,7 @@ array Writer::aligned(const array& value, const Shape& selection) const {
     shape.insert(shape.begin(), Dim(1));
   }
   for (size_t i = 0; i < shape.size(); ++i) {
-    if (!(shape[i] == 1) && !(shape[i] == selection[i])) {
+    if (!(shape[i] == selection[i]) && !(shape[i] == 1)) {
       does_not_fit(value.shape(), selection);
     }
   }
@@ -244,7 +244,9 @@ array Writer::write_planned(const array& a, const IndexPlan& plan, array v) cons
   if (!plan.has_parts && plan.gathers == 0) {
     return combined(a, v);
   }
-  if (core::size_of(selection.shape) == 0) {
+  // An open part may turn out to have no elements; but where there are none, no index array is looked at.
+  core::Dim selected = core::size_of(selection.shape);
+  if ((plan.gathers > 0 || !selected.is_symbolic()) && selected == 0) {
     return a;
   }
   if (!plan.has_parts) {

@@ -14,7 +14,7 @@ namespace {
 
 using core::AxisError;
 
-[[noreturn]] void out_of_range(const char* op, const std::string& index, int axis, int64_t length) {
+[[noreturn]] void out_of_range(const char* op, const std::string& index, int axis, core::Dim length) {
   core::fail<AxisError>(op, "index ", index, " is out of range for axis ", axis, " with length ", length, ".");
 }
 
@@ -23,27 +23,70 @@ bool is_int(PyObject* o) {
   if (PyLong_Check(o)) {
     return !PyBool_Check(o);
   }
+  if (is_dim(o)) {
+    return true;
+  }
   if (std::optional<NumpyScalar> scalar = numpy_scalar(o)) {
     return scalar->kind == NumpyScalar::Kind::integer;
   }
   return PyIndex_Check(o) && !is_scalar_or_array(o) && !PyBool_Check(o);
 }
 
-int64_t read_index(const char* op, PyObject* o, int axis, int64_t length) {
-  int64_t i = PyNumber_AsSsize_t(o, nullptr); // beyond int64 it clips, which is out of range too
+// A bound or an index; beyond int64, and near its ends, it clips.
+core::Dim clipped(PyObject* o) {
+  if (is_dim(o)) {
+    return dim_of(o);
+  }
+  int64_t i = PyNumber_AsSsize_t(o, nullptr);
   if (i == -1 && PyErr_Occurred()) {
     throw nb::python_error();
   }
-  if (i < -length || i >= length) {
+  constexpr int64_t most = int64_t{1} << 61;
+  return std::min(std::max(i, -most), most);
+}
+
+core::Dim read_index(const char* op, PyObject* o, int axis, core::Dim length) {
+  core::Dim i = clipped(o);
+  if (i < 0 - length || i >= length) {
     out_of_range(op, nb::str(nb::handle(o)).c_str(), axis, length);
   }
   return i < 0 ? i + length : i;
+}
+
+// A slice of an axis of open length, or with open bounds.
+AxisIndex read_open_slice(PySliceObject* s, core::Dim length) {
+  AxisIndex index;
+  index.kind = AxisIndex::Kind::range;
+  index.step = s->step == Py_None ? 1 : static_cast<int64_t>(clipped(s->step));
+  if (index.step == 0) {
+    throw nb::value_error("slice step cannot be zero"); // as Python says it
+  }
+  bool forwards = index.step > 0;
+  core::Dim least = forwards ? 0 : -1, most = forwards ? length : length - 1;
+  auto within = [&](PyObject* bound, core::Dim otherwise) {
+    if (bound == Py_None) {
+      return otherwise;
+    }
+    core::Dim at = clipped(bound);
+    return smaller_of(larger_of(at < 0 ? at + length : at, least), most);
+  };
+  core::Dim start = within(s->start, forwards ? core::Dim(0) : most),
+            stop = within(s->stop, forwards ? most : core::Dim(-1));
+  index.start = start;
+  index.length =
+      (larger_of(forwards ? stop - start : start - stop, 0) + (std::abs(index.step) - 1)) / std::abs(index.step);
+  return index;
 }
 
 AxisIndex read_slice(const char* op, PyObject* o, core::Dim length) {
   auto* s = reinterpret_cast<PySliceObject*>(o);
   if (s->start == Py_None && s->stop == Py_None && s->step == Py_None) {
     return {};
+  }
+  bool known = !length.is_symbolic() && !is_dim(s->start) && !is_dim(s->stop) && !is_dim(s->step);
+  auto is_bound = [](PyObject* bound) { return bound == Py_None || PyIndex_Check(bound); };
+  if (!known && is_bound(s->start) && is_bound(s->stop) && is_bound(s->step)) [[unlikely]] {
+    return read_open_slice(s, length);
   }
   Py_ssize_t start, stop, step;
   if (PySlice_Unpack(o, &start, &stop, &step) != 0) {
@@ -55,22 +98,23 @@ AxisIndex read_slice(const char* op, PyObject* o, core::Dim length) {
   }
   AxisIndex index;
   index.kind = AxisIndex::Kind::range;
-  index.length = PySlice_AdjustIndices(static_cast<int64_t>(length), &start, &stop, step);
-  index.start = index.length > 0 ? start : 0;
-  index.step = index.length > 0 ? step : 1;
-  if (index.length == length && index.start == 0 && index.step == 1) {
+  Py_ssize_t count = PySlice_AdjustIndices(static_cast<int64_t>(length), &start, &stop, step);
+  index.length = count;
+  index.start = count > 0 ? start : 0;
+  index.step = count > 0 ? step : 1;
+  if (count == length && index.start == 0 && index.step == 1) {
     index.kind = AxisIndex::Kind::whole;
   }
   return index;
 }
 
 // Lists hold their values already, so that bad ones can be named here.
-void check_known_indices(const char* op, const array& indices, int axis, int64_t length) {
+void check_known_indices(const char* op, const array& indices, int axis, core::Dim length) {
   int size = indices.itemsize();
   const char* from = static_cast<const char*>(indices.raw_data());
   for (int64_t n = indices.size(); n > 0; --n, from += size) {
     int64_t i = core::load_int(from, indices.dtype());
-    if (i < -length || i >= length) {
+    if (0 - length > i || length <= i) {
       out_of_range(op, std::to_string(i), axis, length);
     }
   }
@@ -166,7 +210,7 @@ class Reader {
       AxisIndex& index = next_axis(read_slice(op_, o, length()));
       plan_.has_parts |= index.kind == AxisIndex::Kind::range;
     } else {
-      int64_t start = read_index(op_, o, known_axis(), length());
+      core::Dim start = read_index(op_, o, known_axis(), length());
       next_axis({.kind = AxisIndex::Kind::single, .start = start, .length = 1, .indices = {}});
       plan_.has_parts = plan_.has_singles = true;
     }
@@ -250,11 +294,18 @@ void IndexPlan::bounds(const Shape& shape, Shape& start, Shape& stop, Shape& str
     if (index.kind == AxisIndex::Kind::range || index.kind == AxisIndex::Kind::single) {
       start[i] = index.start;
       strides[i] = index.step;
-      int64_t end = index.start + (index.length - 1) * index.step + (index.step > 0 ? 1 : -1);
+      if (index.start.is_symbolic() || index.length.is_symbolic()) { // counted from the end where it walks backwards
+        core::Dim covered = index.step == 1 || index.step == -1
+                                ? index.length
+                                : larger_of((index.length - 1) * std::abs(index.step) + 1, 0);
+        start[i] = index.step > 0 ? index.start : index.start - shape[i];
+        stop[i] = index.step > 0 ? index.start + covered : index.start - covered - shape[i];
+        continue;
+      }
+      int64_t length = index.length;
+      core::Dim end = index.start + (length - 1) * index.step + (index.step > 0 ? 1 : -1);
       // A stop before the first element is written far below zero, where it cannot be read as counted from the end.
-      stop[i] = index.length == 0 ? core::Dim(0)
-                : end < 0         ? core::Dim(-static_cast<int64_t>(shape[i]) - 1)
-                                  : core::Dim(end);
+      stop[i] = length == 0 ? core::Dim(0) : end < 0 ? -1 - shape[i] : end;
     }
   }
 }

@@ -16,8 +16,9 @@ namespace mlx::python {
 struct AxisIndex {
   enum class Kind : uint8_t { whole, range, single, gather };
   Kind kind = Kind::whole;
-  int64_t start = 0, step = 1, length = 0; // of range and single
-  std::optional<core::array> indices;      // of gather
+  core::Dim start = 0, length = 0; // of range and single
+  int64_t step = 1;
+  std::optional<core::array> indices; // of gather
 };
 
 // One entry per item of the expression, in order, with Ellipsis filled in.

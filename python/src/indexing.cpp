@@ -16,14 +16,14 @@ using Kind = AxisIndex::Kind;
 // x[i], the commonest: one slice and one squeeze.
 array get_row(const array& a, int64_t i) {
   const Shape& shape = a.shape();
-  int64_t length = shape[0];
-  if (i < -length || i >= length) {
+  core::Dim length = shape[0];
+  if (0 - length > i || length <= i) {
     core::fail<core::AxisError>("getitem", "index ", i, " is out of range for axis 0 with length ", length, ".");
   }
-  i += i < 0 ? length : 0;
+  core::Dim at = i < 0 ? length + i : core::Dim(i);
   Shape start(shape.size(), 0), stop = shape, strides(shape.size(), 1);
-  start[0] = i;
-  stop[0] = i + 1;
+  start[0] = at;
+  stop[0] = at + 1;
   return core::squeeze(core::slice(a, std::move(start), std::move(stop), std::move(strides)), Axes{0});
 }
 

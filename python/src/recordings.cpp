@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "mlx_core/error.h"
+#include "python/src/dim_object.h"
 #include "python/src/runtime_scalar.h"
 
 namespace mlx::python {
@@ -141,16 +142,17 @@ Recordings::Trace Recordings::record(const CompiledFunction& function, const Cal
       trace = attempt(function, arguments, key, runtime, around);
       continue;
     } catch (nb::python_error&) {
+      around.undo(function.transformation.fun());
       if (!stand_ins) {
         throw;
       }
     } catch (const std::invalid_argument&) { // among others: the function kept a number somewhere
+      around.undo(function.transformation.fun());
       if (!stand_ins) {
         throw;
       }
     }
     // The function needs the value of a number, or fails anyway: it is recorded for these numbers.
-    around.undo(function.transformation.fun());
     fix_numbers(key, around.given_ints());
     key = CallKey(arguments, function.inputs, !shapeless_);
     runtime = runtime_numbers(key);
@@ -180,21 +182,39 @@ Recordings::Trace Recordings::record(const CompiledFunction& function, const Cal
 
 std::shared_ptr<CompiledTrace> Recordings::attempt(const CompiledFunction& function, const CallArguments& arguments,
     CallKey& key, const std::vector<bool>& runtime, Surroundings around) {
-  if (shapeless_) {
-    try {
-      return std::make_shared<CompiledTrace>(function, arguments, key, runtime, around, true);
-    } catch (const std::invalid_argument& why) {
-      note(function, std::string("its sizes cannot be left open: ") + why.what());
-      shapeless_ = false;
-      key = CallKey(arguments, function.inputs, true);
-      for (size_t i = 0; i < std::min(runtime.size(), key.numbers().size()); ++i) {
-        if (runtime[i]) {
-          key.forget(key.numbers()[i]);
-        }
-      }
+  if (!shapeless_) {
+    return std::make_shared<CompiledTrace>(function, arguments, key, runtime, std::move(around), false);
+  }
+  std::string why;
+  uint64_t shown = dims_shown();
+  try {
+    auto trace = std::make_shared<CompiledTrace>(function, arguments, key, runtime, around, true);
+    if (shown == dims_shown() || !around.asks_for_types()) {
+      return trace;
+    }
+    why = "it asks for the type of something, which tells an open size from an int";
+  } catch (const std::invalid_argument& error) {
+    why = error.what();
+  } catch (nb::python_error& error) { // a size that is no int at heart may be the reason
+    bool stand_ins = around.given_numbers() != 0 || std::find(runtime.begin(), runtime.end(), true) != runtime.end();
+    if (stand_ins || shown == dims_shown() || !error.matches(PyExc_Exception)) {
+      throw;
+    }
+    why = error.what();
+  }
+  // With sizes as they are now. If it fails again, that is the function's own error.
+  around.undo(function.transformation.fun());
+  CallKey sized(arguments, function.inputs, true);
+  for (size_t i = 0; i < std::min(runtime.size(), sized.numbers().size()); ++i) {
+    if (runtime[i]) {
+      sized.forget(sized.numbers()[i]);
     }
   }
-  return std::make_shared<CompiledTrace>(function, arguments, key, runtime, std::move(around), false);
+  auto trace = std::make_shared<CompiledTrace>(function, arguments, sized, runtime, std::move(around), false);
+  note(function, "its sizes cannot be left open: " + why);
+  shapeless_ = false;
+  key = std::move(sized);
+  return trace;
 }
 
 void Recordings::note(const CompiledFunction& function, const std::string& reason) {

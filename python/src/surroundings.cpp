@@ -142,6 +142,7 @@ class Surroundings::Look {
   std::vector<uint32_t>* misfits = nullptr;
   std::vector<std::pair<nb::object, nb::object>>* seen_there = nullptr;
   std::vector<PyObject*>* parents = nullptr; // of the numbers
+  bool exact = false;                        // arrays must be the very handles
 
   bool all(PyObject* fun) { return nodes_.empty() || visit(0, fun, nullptr); }
 
@@ -190,10 +191,11 @@ class Surroundings::Look {
     return children(i, node, now, parent);
   }
 
-  // The usual case in few instructions: a value that is the very object it was.
+  // The usual case in few instructions: a value or handle that is the very object it was.
   bool visit_child(uint32_t& child, PyObject* now, PyObject* parent) {
     const Node& node = nodes_[child];
-    bool unchanged = node.kind == Kind::value && node.expected.ptr() == now;
+    bool by_object = node.kind == Kind::value || (node.kind == Kind::read_array && node.mark < 0);
+    bool unchanged = by_object && node.expected.ptr() == now && now;
     if (!unchanged && !visit(child, now, parent)) {
       return false;
     }
@@ -229,8 +231,10 @@ class Surroundings::Look {
     return true;
   }
 
-  static bool is_as_it_was(const Node& node, PyObject* now) {
+  bool is_as_it_was(const Node& node, PyObject* now) const {
     switch (node.kind) {
+      case Kind::array:
+      case Kind::given_array: return !node.expected.is_valid() || !exact || now == node.expected.ptr();
       case Kind::read_array: return now == node.expected.ptr();
       case Kind::value:
         return PyAnySet_Check(now) ? PyObject_RichCompareBool(now, node.expected.ptr(), Py_EQ) == 1
@@ -280,6 +284,12 @@ std::vector<Surroundings::Misfit> Surroundings::misfits(nb::handle fun) const {
   return all;
 }
 
+// Until it is settled, a node of an array holds the handle.
+bool Surroundings::holds_its_object(const Node& node) {
+  bool array = node.kind == Kind::array || node.kind == Kind::given_array || node.kind == Kind::read_array;
+  return (array || node.kind == Kind::value) && node.expected.is_valid() && !PyAnySet_Check(node.expected.ptr());
+}
+
 std::vector<std::string> Surroundings::given_ints() const {
   std::vector<std::string> names;
   for (uint32_t i = 0; i < nodes_.size(); ++i) {
@@ -296,11 +306,12 @@ void Surroundings::undo(nb::handle fun) const {
   Look look(*this);
   look.misfits = &nodes;
   look.seen_there = &there;
+  look.exact = true;
   look.all(fun.ptr());
   for (size_t k = 0; k < nodes.size(); ++k) {
     const Node& node = nodes_[nodes[k]];
     const auto& [now, parent] = there[k];
-    if (node.kind == Kind::value && parent.is_valid()) {
+    if (holds_its_object(node) && parent.is_valid()) {
       put(node, parent.ptr(), node.expected.ptr());
     } else if (now.is_valid() && node.kind == Kind::sequence && PyList_Check(now.ptr())) {
       PyList_SetSlice(now.ptr(), node.size, PyList_GET_SIZE(now.ptr()), nullptr); // what was appended
@@ -317,7 +328,7 @@ void Surroundings::undo_entries(uint32_t i, PyObject* dict) const {
   for (int32_t n = 0; n < nodes_[i].size; ++n, child = nodes_[child].next) {
     const Node& entry = nodes_[child];
     PyDict_SetItem(before.ptr(), entry.key.ptr(), Py_None);
-    if (entry.kind == Kind::value) {
+    if (holds_its_object(entry)) {
       PyDict_SetItem(dict, entry.key.ptr(), entry.expected.ptr());
     }
   }

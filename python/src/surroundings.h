@@ -46,7 +46,7 @@ class Surroundings {
   void settle(nb::handle fun, const std::unordered_set<PyObject*>& read, const std::unordered_set<uintptr_t>& constants,
       std::vector<nb::object>& unnoted);
 
-  // Takes back what the function did to values, lists and dicts: it is to run again.
+  // Takes back what the function put into places, lists and dicts: it failed, or is to run again.
   void undo(nb::handle fun) const;
 
   bool fit(nb::handle fun, Found& found) const;
@@ -152,6 +152,7 @@ class Surroundings {
   static bool put(const Node& node, PyObject* parent, PyObject* value);
   std::vector<uint32_t> changed(nb::handle fun) const;
   void drop_what_is_too_much();
+  static bool holds_its_object(const Node& node);
   void undo_entries(uint32_t node, PyObject* dict) const;
   std::string name(uint32_t node) const;
   // The variable or attribute that the place is, or is in; null when it is in none.

@@ -114,15 +114,24 @@ bool is_open_class(PyTypeObject* type) {
   return !is_standard(dict_entry(type->tp_dict, "__module__"));
 }
 
-// Plain records of the standard library.
-bool is_namespace(PyTypeObject* type) {
+// Plain records and containers of the standard library, and wrappers around functions (lru_cache).
+bool is_open_object(PyObject* o) {
+  PyTypeObject* type = Py_TYPE(o);
   static const nb::object& simple = *new nb::object(nb::module_::import_("types").attr("SimpleNamespace"));
   if (reinterpret_cast<PyObject*>(type) == simple.ptr()) {
     return true;
   }
   nb::object module = dict_entry(type->tp_dict, "__module__");
-  return module.is_valid() && PyUnicode_Check(module.ptr()) &&
-         PyUnicode_CompareWithASCIIString(module.ptr(), "argparse") == 0;
+  if (!module.is_valid() || !PyUnicode_Check(module.ptr())) {
+    return false;
+  }
+  auto is = [&](const char* name) { return PyUnicode_CompareWithASCIIString(module.ptr(), name) == 0; };
+  if (is("functools")) {
+    nb::object dict = nb::steal(PyObject_GenericGetDict(o, nullptr));
+    PyErr_Clear();
+    return dict.is_valid() && dict_entry(dict.ptr(), "__wrapped__").is_valid();
+  }
+  return is("argparse") || is("collections");
 }
 
 bool is_method_descriptor(PyObject* o) {
@@ -273,9 +282,15 @@ class Surroundings::Walk {
       if (is_open_class(type)) {
         instance(at, o);
       }
+    } else if (PyCFunction_Check(o)) { // d.get, say
+      identity(node, o);
+      PyObject* self = PyCFunction_GET_SELF(o);
+      if (self && !PyModule_Check(self)) {
+        owned(at, o);
+      }
     } else if (PyAnySet_Check(o)) {
       set(node, o);
-    } else if (is_open_class(type) || is_namespace(type)) {
+    } else if (is_open_class(type) || is_open_object(o)) {
       node.kind = Kind::other;
       instance(at, o);
       bool empty = std::none_of(places_[at].children.begin(), places_[at].children.end(),
@@ -344,9 +359,16 @@ class Surroundings::Walk {
         child(at, Step::global, name.ptr());
       }
     }
-    for (nb::handle constant : nb::tuple(nb::getattr(code, "co_consts"))) { // functions written inside this one
-      if (PyCode_Check(constant.ptr())) {
+    static const nb::object& globals_name = *new nb::object(nb::steal(PyUnicode_InternFromString("globals")));
+    bool by_text = names_.contains(globals_name.ptr());
+    for (nb::handle constant : nb::tuple(nb::getattr(code, "co_consts"))) {
+      if (PyCode_Check(constant.ptr())) { // functions written inside this one
         globals(at, constant, dict, seen);
+      } else if (PyUnicode_CheckExact(constant.ptr()) && PyUnicode_IsIdentifier(constant.ptr()) == 1) {
+        names_.insert(constant.ptr()); // getattr(module, "w"), globals()["w"]
+        if (by_text && PyDict_Contains(dict, constant.ptr()) == 1 && seen.insert(constant.ptr()).second) {
+          child(at, Step::global, constant.ptr());
+        }
       }
     }
   }

@@ -16,9 +16,14 @@ ArrayTree::ArrayTree(nb::handle root, std::vector<array>& arrays) : tree_(root, 
   }
 }
 
-nb::object ArrayTree::build(std::span<const array> arrays) const {
+nb::object ArrayTree::build(std::span<const array> arrays) const { return build(arrays, Replaced()); }
+
+nb::object ArrayTree::build(std::span<const array> arrays, const Replaced& others) const {
   check_count(arrays.size());
   Leaves leaves(leaves_);
+  for (const auto& [at, leaf] : others) {
+    leaves[at] = leaf;
+  }
   for (size_t i = 0; i < positions_.size(); ++i) {
     leaves[positions_[i]] = nb::steal(wrap(arrays[i]));
   }

@@ -29,6 +29,11 @@ class ArrayTree {
   // The tree around other arrays, of which there are array_count(); nullopt becomes None.
   nb::object build(std::span<const array> arrays) const;
   nb::object build(std::span<const std::optional<array>> arrays) const;
+  // With other leaves, by their numbers.
+  using Replaced = std::vector<std::pair<size_t, nb::object>>;
+  nb::object build(std::span<const array> arrays, const Replaced& others) const;
+  // The leaves that are no arrays.
+  const Leaves& others() const { return leaves_; }
   // The same tree with, at each array, what `value(i)` gives, and None at other leaves.
   template <typename Value>
   nb::object build_values(Value&& value) const {

@@ -1,4 +1,6 @@
 // Symbolic sizes: expressions, guards, re-evaluation.
+#include <algorithm>
+
 #include "check.h"
 #include "mlx_core/dim.h"
 
@@ -46,4 +48,57 @@ TEST(a_symbol_means_nothing_outside_its_trace) {
     n = Dim::symbol(3);
   }
   CHECK_THROWS(std::logic_error, static_cast<int64_t>(n));
+}
+
+TEST(a_size_is_the_same_however_it_is_written) {
+  SymbolTrace trace;
+  Dim n = Dim::symbol(3), m = Dim::symbol(5);
+  CHECK((n + 1) * (m - 1) == n * m - n + m - 1);
+  CHECK(n * 6 / 3 == n + n);
+  CHECK(!(n - n).is_symbolic());
+  CHECK(!(n + 1 == n));
+  CHECK(n + 1 > 0 && n >= 0 && !(n < 0) && n * m + 2 > 1);
+  CHECK(n - smaller_of(1, n) == larger_of(n - 1, 0));
+  CHECK(smaller_of(1, n) + (n - smaller_of(1, n)) == n);
+  CHECK(larger_of(n, n - 2) == n && smaller_of(n + m, n) == n);
+  CHECK(n - floor_divide(n, 8) * 8 >= 0);
+  CHECK(trace.guards().empty());
+}
+
+TEST(comparisons_hold_for_all_sizes_that_compare_alike) {
+  SymbolTrace trace;
+  Dim n = Dim::symbol(3), m = Dim::symbol(5);
+  CHECK(n > 2 && n < m && !(n == m) && n != 1);
+  CHECK_EQ(trace.broken_guard({4, 9}), std::string(""));
+  CHECK_EQ(trace.broken_guard({2, 9}), std::string("(2 < s0) was 1, is 0"));
+  CHECK_EQ(trace.broken_guard({4, 4}), std::string("(s0 < s1) was 1, is 0"));
+}
+
+TEST(open_arithmetic_rounds_as_python_does) {
+  SymbolTrace trace;
+  Dim n = Dim::symbol(3);
+  Dim half = floor_divide(n - 6, 2), part = smaller_of(larger_of(n - 2, 0), 4);
+  CHECK_EQ(trace.evaluate(half, {3}), -2);
+  CHECK_EQ(trace.evaluate(half, {9}), 1);
+  CHECK_EQ(trace.evaluate((n - 6) / 2, {3}), -1);
+  for (int64_t size : {0, 1, 2, 5, 6, 100}) {
+    CHECK_EQ(trace.evaluate(part, {size}), std::min<int64_t>(std::max<int64_t>(size - 2, 0), 4));
+  }
+  CHECK_EQ(floor_divide(Dim(-7), Dim(2)) == -4, true);
+  CHECK(trace.guards().empty());
+}
+
+TEST(sizes_of_an_outer_trace_are_numbers_to_the_inner_one) {
+  SymbolTrace outer;
+  Dim n = Dim::symbol(3);
+  {
+    SymbolTrace inner;
+    Dim m = Dim::symbol(5);
+    CHECK_EQ(inner.evaluate(n + m, {7}), 10);
+    CHECK_EQ(outer.evaluate(n + 1, {7}), 8);
+    CHECK(inner.owns(m) && !inner.owns(n) && outer.owns(n));
+    CHECK(inner.guards().empty());
+  }
+  CHECK_EQ(outer.guards().size(), size_t{1});
+  CHECK_EQ(outer.broken_guard({4, 0}), std::string("s0 was 3, is 4"));
 }

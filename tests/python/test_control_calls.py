@@ -64,7 +64,7 @@ def test_functions_run_twice_and_then_no_more(kind):
         assert got == listed(call(x))
         mx.enable_compile()
         del runs[seen:]
-    assert len(runs) == 2 * functions
+        assert len(runs) <= min(i + 1, 2) * functions
 
 
 @pytest.mark.parametrize("kind", KINDS)

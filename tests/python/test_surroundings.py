@@ -75,6 +75,9 @@ BOXES = {
     "dataclass": attribute(lambda: Record(None)),
     "namespace": attribute(types.SimpleNamespace),
     "parsed arguments": attribute(argparse.Namespace),
+    "user dict": item(lambda c: collections.UserDict(x=c), "x"),
+    "user list": item(lambda c: collections.UserList([1, c]), 1),
+    "chain of dicts": item(lambda c: collections.ChainMap({"x": c}, {"y": 1}), "x"),
     "class": attribute(new_class),
     "module": attribute(lambda: types.ModuleType("users_module")),
     "instance of a class that has it": (
@@ -429,6 +432,34 @@ def test_methods_classes_and_functions_that_are_replaced():
     assert f(mx.array(1.0)).item() == mx.cos(mx.array(3.0)).item()
     activation = lambda x: x + 1  # noqa: E731
     assert f(mx.array(1.0)).item() == 4
+
+
+scale_by_name = mx.array(1.0)
+
+
+def test_names_in_strings_wrappers_and_methods_of_containers():
+    global scale_by_name
+    module = types.ModuleType("users_module")
+    module.w = mx.array(1.0)
+    weights = {"w": mx.array(1.0)}
+    get = weights.get
+
+    @functools.lru_cache
+    def power(n):
+        return mx.array(float(n))
+
+    @functools.wraps(power)
+    def wrapped(n):
+        return power(n) * weights["w"]
+
+    f = mx.compile(lambda x: x * getattr(module, "w") * globals()["scale_by_name"] * get("w") * wrapped(2))
+    assert f(mx.array(1.0)).item() == 2
+    module.w = mx.array(3.0)
+    assert f(mx.array(1.0)).item() == 6
+    scale_by_name = mx.array(5.0)
+    assert f(mx.array(1.0)).item() == 30
+    weights["w"] = mx.array(2.0)
+    assert f(mx.array(1.0)).item() == 120
 
 
 def test_sets_of_plain_values():
