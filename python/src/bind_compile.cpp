@@ -25,7 +25,11 @@ class Compiled final : public Transformation {
     recordings_.traverse(owned);
   }
   nb::object call(const CallArguments& arguments) const override {
-    bool runs = !core::compile_is_enabled() || core::RecordingScope::of_program(); // of which it is part
+    bool runs = !core::compile_is_enabled();
+    if (core::RecordingScope::of_program()) { // it is part of that
+      CompiledTrace::note_outputs(outputs_);
+      runs = true;
+    }
     return runs ? call_fun(arguments.values, arguments) : recordings_.call({*this, inputs_, outputs_}, arguments);
   }
   nb::dict stats() const { return recordings_.stats(); }

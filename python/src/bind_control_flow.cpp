@@ -319,8 +319,8 @@ nb::object call_fori_loop(nb::handle lower, nb::handle upper, nb::handle body_fu
       [&](std::span<PyObject* const> in) { return fori_loop(in[0], in[1], body_fun, in[2]); });
 }
 
-nb::object call_scan(nb::handle f, nb::handle init, nb::handle xs, std::optional<int64_t> length, bool reverse) {
-  nb::object count = length ? nb::object(nb::int_(*length)) : nb::none(), backwards = nb::bool_(reverse);
+nb::object call_scan(nb::handle f, nb::handle init, nb::handle xs, std::optional<core::Dim> length, bool reverse) {
+  nb::object count = length ? nb::cast(*length) : nb::none(), backwards = nb::bool_(reverse);
   PyObject* given[] = {init.ptr(), xs.ptr(), count.ptr(), backwards.ptr()};
   return control_call("scan", nb::make_tuple(f), given,
       [&](std::span<PyObject* const> in) { return scan(f, in[0], in[1], length, reverse); });

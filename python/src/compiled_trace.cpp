@@ -47,14 +47,20 @@ array number_array(PyObject* number) {
 class CompiledTrace::Recorder {
  public:
   Recorder(CompiledTrace& trace, const CompiledFunction& function, const CallArguments& call, const CallKey& key)
-      : trace_(trace), function_(function), call_(call), key_(key), state_before_(state_leaves(function.outputs)) {}
+      : trace_(trace), function_(function), call_(call), key_(key), outer_(innermost) {
+    add_state(function.outputs);
+    innermost = this;
+  }
 
   ~Recorder() {
+    innermost = outer_;
     if (!done_) {
       log_.reset();
       try {
-        for (const StateLeaf& leaf : state_before_) {
-          leaf.place.assign(function_.outputs, leaf.handle);
+        for (const State& state : states_) {
+          for (const StateLeaf& leaf : state.before) {
+            leaf.place.assign(state.root, leaf.handle);
+          }
         }
       } catch (...) { // a container that the function took apart; the function's own error matters more
         PyErr_Clear();
@@ -82,12 +88,21 @@ class CompiledTrace::Recorder {
     return outputs;
   }
 
+  // Containers in which the function, or a compiled one that it calls, puts other arrays.
+  void add_state(nb::handle root) {
+    bool known = std::any_of(states_.begin(), states_.end(), [&](const State& state) { return state.root.is(root); });
+    if (root.is_valid() && !root.is_none() && !known) {
+      states_.push_back({nb::borrow(root), state_leaves(root)});
+    }
+  }
+  static thread_local Recorder* innermost;
+
   // Nothing of ours may hold a placeholder when this has run.
   void release() {
     arguments_.clear();
     log_.reset();
-    for (const StatePlace& place : trace_.changed_state_) {
-      place.assign(function_.outputs, nb::none());
+    for (const auto& [root, place] : trace_.changed_state_) {
+      place.assign(root, nb::none());
     }
   }
 
@@ -175,10 +190,12 @@ class CompiledTrace::Recorder {
       }
       surrounding += entry.is_given ? 0 : 1;
     }
-    for (const StateLeaf& leaf : state_leaves(function_.outputs)) {
-      if (log_->was_made(leaf.handle.ptr()) && !is_input(leaf.handle)) {
-        outputs.push_back(held(leaf.handle));
-        trace_.changed_state_.push_back(leaf.place);
+    for (const State& state : states_) {
+      for (const StateLeaf& leaf : state_leaves(state.root)) {
+        if (log_->was_made(leaf.handle.ptr()) && !is_input(leaf.handle)) {
+          outputs.push_back(held(leaf.handle));
+          trace_.changed_state_.emplace_back(state.root, leaf.place);
+        }
       }
     }
   }
@@ -203,18 +220,31 @@ class CompiledTrace::Recorder {
   const CompiledFunction& function_;
   const CallArguments& call_;
   const CallKey& key_;
-  std::vector<StateLeaf> state_before_;
+  struct State {
+    nb::object root;
+    std::vector<StateLeaf> before;
+  };
+  std::vector<State> states_;
+  Recorder* outer_;
   std::vector<nb::object> arguments_; // handles inside the function: arrays of the call, then of the state
   std::optional<HandleLog> log_;
   bool done_ = false;
 };
+
+thread_local CompiledTrace::Recorder* CompiledTrace::Recorder::innermost = nullptr;
+
+void CompiledTrace::note_outputs(nb::handle outputs) {
+  if (Recorder::innermost) {
+    Recorder::innermost->add_state(outputs);
+  }
+}
 
 CompiledTrace::CompiledTrace(const CompiledFunction& function, const CallArguments& call, const CallKey& key,
     const std::vector<bool>& runtime_numbers, Surroundings around, bool shapeless)
     : runtime_numbers_(runtime_numbers), objects_(key.objects()), around_(std::move(around)) {
   bool stand_ins = around_.given_numbers() != 0 ||
                    std::find(runtime_numbers.begin(), runtime_numbers.end(), true) != runtime_numbers.end();
-  if (stand_ins && around_.asks_for_types()) {
+  if (stand_ins && !around_.asks_for_types().empty()) {
     fail_for_value();
   }
   std::vector<core::Spec> specs = specs_of(key);
@@ -360,13 +390,13 @@ void CompiledTrace::traverse(Traversal& owned) const {
   if (output_) {
     output_->traverse(owned);
   }
-  for (const StatePlace& place : changed_state_) {
+  for (const auto& [root, place] : changed_state_) {
+    owned(root);
     place.traverse(owned);
   }
 }
 
-nb::object CompiledTrace::run(
-    const CompiledFunction& function, const CallKey& key, const Surroundings::Found& found) const {
+nb::object CompiledTrace::run(const CallKey& key, const Surroundings::Found& found) const {
   core::SmallVector<array, 8> arguments;
   for (const nb::object& handle : key.arrays()) {
     arguments.push_back(read(handle));
@@ -402,8 +432,8 @@ nb::object CompiledTrace::run(
   for (const nb::object& handle : changed) {
     rebind(handle.ptr(), *next++);
   }
-  for (const StatePlace& place : changed_state_) {
-    place.assign(function.outputs, nb::steal(wrap(*next++)));
+  for (const auto& [root, place] : changed_state_) {
+    place.assign(root, nb::steal(wrap(*next++)));
   }
   if (returned_sizes_.empty()) {
     return output_->build(std::span<const array>(outputs).first(returned));

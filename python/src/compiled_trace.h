@@ -28,6 +28,8 @@ class CompiledTrace {
   // recorded so. Throws what the function throws, or python_error _NeedsValue when it needs a number that is given.
   CompiledTrace(const CompiledFunction& function, const CallArguments& call, const CallKey& key,
       const std::vector<bool>& runtime_numbers, Surroundings around, bool shapeless);
+  // A compiled function that is part of the innermost recording of this thread puts other arrays in these containers.
+  static void note_outputs(nb::handle outputs);
   // What it found then in places that may hold something else; to be called once.
   std::vector<nb::object> take_found(Surroundings::Found& found);
 
@@ -52,7 +54,7 @@ class CompiledTrace {
   bool is_cut_off() const { return around_.cut_off(); }
   bool reusable() const { return recording_.reusable && !holds_lanes_; }
   bool must_run_itself() const { return core::must_run_itself(recording_); }
-  nb::object run(const CompiledFunction& function, const CallKey& key, const Surroundings::Found& found) const;
+  nb::object run(const CallKey& key, const Surroundings::Found& found) const;
   // Shows the collector what it owns.
   void traverse(Traversal& owned) const;
 
@@ -88,9 +90,9 @@ class CompiledTrace {
   std::optional<ArrayTree> output_;
   std::vector<size_t> returned_sizes_; // leaves of it that are sizes left open: the last outputs of the recording
   // Outputs of the recording, in order: those of the function; then what is in these places afterwards.
-  std::vector<size_t> changed_arguments_; // numbers among the key's arrays
-  std::vector<size_t> changed_handles_;   // numbers among surroundings_
-  std::vector<StatePlace> changed_state_;
+  std::vector<size_t> changed_arguments_;                        // numbers among the key's arrays
+  std::vector<size_t> changed_handles_;                          // numbers among surroundings_
+  std::vector<std::pair<nb::object, StatePlace>> changed_state_; // in these containers
 };
 
 } // namespace mlx::python

@@ -48,7 +48,7 @@ nb::object Recordings::call(const CompiledFunction& function, const CallArgument
     trace = record(function, arguments, key, runtime, found, owned);
   }
   return trace->must_run_itself() ? function.transformation.call_fun(arguments.values, arguments)
-                                  : trace->run(function, key, found);
+                                  : trace->run(key, found);
 }
 
 nb::dict Recordings::stats() const {
@@ -189,10 +189,10 @@ std::shared_ptr<CompiledTrace> Recordings::attempt(const CompiledFunction& funct
   uint64_t shown = dims_shown();
   try {
     auto trace = std::make_shared<CompiledTrace>(function, arguments, key, runtime, around, true);
-    if (shown == dims_shown() || !around.asks_for_types()) {
+    if (shown == dims_shown() || around.asks_for_types().empty()) {
       return trace;
     }
-    why = "it asks for the type of something, which tells an open size from an int";
+    why = around.asks_for_types() + " asks for the type of something, which tells an open size from an int";
   } catch (const std::invalid_argument& error) {
     why = error.what();
   } catch (nb::python_error& error) { // a size that is no int at heart may be the reason

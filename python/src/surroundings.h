@@ -59,8 +59,9 @@ class Surroundings {
   static constexpr int most = 10000; // places that are looked at again
   // Whether there were more.
   bool cut_off() const { return cut_off_; }
-  // Whether a function in reach asks for the type of something by `type`, which no stand-in for a number hides from.
-  bool asks_for_types() const { return asks_for_types_; }
+  // The name of a function in reach that asks for the type of something by `type`, which no stand-in for a number hides
+  // from; empty when there is none.
+  const std::string& asks_for_types() const { return asks_for_types_; }
   size_t given_numbers() const { return given_numbers_; }
   // The places of those that are ints.
   std::vector<std::string> given_ints() const;
@@ -164,7 +165,7 @@ class Surroundings {
   uint32_t marks_ = 0;
   uint32_t given_numbers_ = 0;
   bool cut_off_ = false;
-  bool asks_for_types_ = false;
+  std::string asks_for_types_;
 };
 
 } // namespace mlx::python

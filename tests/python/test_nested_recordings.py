@@ -1,5 +1,7 @@
 """Recordings inside recordings, and custom rules that read arrays of the recording they were made in: named cases."""
 
+import functools
+
 import mlx.core as mx
 import pytest
 
@@ -108,6 +110,39 @@ def test_state_of_an_inner_function():
     for turn in range(3):
         same(outer(X), X * (6 * (3 * turn + 1) + 6 * (3 * turn + 2)))
         same(inner(X), X * (6 * (3 * turn + 3)))
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+def test_state_that_only_an_inner_function_names(levels):
+    state = {"n": mx.array(0.0), "list": [mx.zeros((3,))]}
+
+    @functools.partial(mx.compile, inputs=state, outputs=state)
+    def inner(x):
+        state["n"] = state["n"] + x.sum()
+        state["list"][0] = state["list"][0] + x
+        return x * state["n"]
+
+    outer = inner
+    for _ in range(levels):
+        outer = (lambda f: mx.compile(lambda x: f(x) + 1))(outer)
+    total = 0.0
+    for turn in range(1, 6):
+        total += 6
+        same(outer(X), X * total + levels)
+        same(state["n"], mx.array(total))
+        same(state["list"][0], X * turn)
+    assert mx.compile_stats(outer)["traces"] <= 2
+    state["n"] = mx.array(1.0)
+    same(outer(X), X * 7 + levels)
+
+    def fails(x):
+        inner(x)
+        raise KeyError("mine")
+
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            mx.compile(fails)(X)
+        same(state["n"], mx.array(7.0))
 
 
 def test_in_place_changes_by_an_inner_function():

@@ -1,0 +1,32 @@
+// Which objects around a function are looked into, and which are taken for what they are.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <string>
+
+namespace nb = nanobind;
+
+namespace mlx::python {
+
+// An entry without running a __getattr__ or a property; null when there is none.
+nb::object dict_entry(PyObject* dict, const char* name);
+// The package of a module's name; that which a callable, or the first of several, is from.
+std::string top_package(nb::handle module_name);
+std::string package_of(nb::handle fun);
+// Modules whose objects keep nothing that a recording could depend on, or change it all the time.
+bool is_standard(nb::handle module_name);
+// What was installed as a package: tools such as a test runner, whose own state is of no interest.
+bool is_installed(const std::string& top);
+
+bool is_dunder(PyObject* name);
+// A class of the user's, whose instances are looked into.
+bool is_open_class(PyTypeObject* type);
+// Plain records and containers of the standard library, and wrappers around functions (lru_cache).
+bool is_open_object(PyObject* o);
+bool is_partial(PyObject* o);
+bool is_method_descriptor(PyObject* o);
+// Objects of this library that hold functions of the user's, custom functions among them.
+bool is_ours(PyObject* o);
+
+} // namespace mlx::python
