@@ -51,6 +51,11 @@ extern void* __libc_malloc(size_t);
 extern void* __libc_calloc(size_t, size_t);
 extern void* __libc_realloc(void*, size_t);
 extern void* __libc_memalign(size_t, size_t);
+// Those of the address sanitizer, where it is loaded.
+[[gnu::weak]] void* __interceptor_malloc(size_t);
+[[gnu::weak]] void* __interceptor_calloc(size_t, size_t);
+[[gnu::weak]] void* __interceptor_realloc(void*, size_t);
+[[gnu::weak]] void* __interceptor_memalign(size_t, size_t);
 
 // Watches the executable segments of loaded libraries whose path contains `word`; the number of segments.
 int failing_watch(const char* word) {
@@ -77,35 +82,46 @@ void failing_after(long n) { countdown.store(n); }
 int failing_stop() { return countdown.exchange(-1) < 0; }
 long failing_count() { return counted.exchange(0); }
 
-void* malloc(size_t n) { return fails(__builtin_return_address(0)) ? nullptr : __libc_malloc(n); }
-void* calloc(size_t n, size_t m) { return fails(__builtin_return_address(0)) ? nullptr : __libc_calloc(n, m); }
-void* realloc(void* p, size_t n) { return fails(__builtin_return_address(0)) ? nullptr : __libc_realloc(p, n); }
+static void* allocate_malloc(size_t n) { return __interceptor_malloc ? __interceptor_malloc(n) : __libc_malloc(n); }
+static void* allocate_calloc(size_t n, size_t size) {
+  return __interceptor_calloc ? __interceptor_calloc(n, size) : __libc_calloc(n, size);
+}
+static void* allocate_realloc(void* p, size_t n) {
+  return __interceptor_realloc ? __interceptor_realloc(p, n) : __libc_realloc(p, n);
+}
+static void* allocate_memalign(size_t alignment, size_t n) {
+  return __interceptor_memalign ? __interceptor_memalign(alignment, n) : __libc_memalign(alignment, n);
+}
+
+void* malloc(size_t n) { return fails(__builtin_return_address(0)) ? nullptr : allocate_malloc(n); }
+void* calloc(size_t n, size_t m) { return fails(__builtin_return_address(0)) ? nullptr : allocate_calloc(n, m); }
+void* realloc(void* p, size_t n) { return fails(__builtin_return_address(0)) ? nullptr : allocate_realloc(p, n); }
 void* aligned_alloc(size_t a, size_t n) {
-  return fails(__builtin_return_address(0)) ? nullptr : __libc_memalign(a, n);
+  return fails(__builtin_return_address(0)) ? nullptr : allocate_memalign(a, n);
 }
 int posix_memalign(void** out, size_t a, size_t n) {
-  *out = fails(__builtin_return_address(0)) ? nullptr : __libc_memalign(a, n);
+  *out = fails(__builtin_return_address(0)) ? nullptr : allocate_memalign(a, n);
   return *out ? 0 : 12;
 }
 
 } // extern "C"
 
 void* operator new(size_t n) {
-  void* p = fails(__builtin_return_address(0)) ? nullptr : __libc_malloc(n);
+  void* p = fails(__builtin_return_address(0)) ? nullptr : allocate_malloc(n);
   if (!p) {
     throw std::bad_alloc();
   }
   return p;
 }
 void* operator new[](size_t n) {
-  void* p = fails(__builtin_return_address(0)) ? nullptr : __libc_malloc(n);
+  void* p = fails(__builtin_return_address(0)) ? nullptr : allocate_malloc(n);
   if (!p) {
     throw std::bad_alloc();
   }
   return p;
 }
 void* operator new(size_t n, std::align_val_t a) {
-  void* p = fails(__builtin_return_address(0)) ? nullptr : __libc_memalign(static_cast<size_t>(a), n);
+  void* p = fails(__builtin_return_address(0)) ? nullptr : allocate_memalign(static_cast<size_t>(a), n);
   if (!p) {
     throw std::bad_alloc();
   }

@@ -27,9 +27,10 @@ def allocator(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_failures_end_in_memory_error(allocator, program, run_all):
-    preload = " ".join(filter(None, [os.environ.get("LD_PRELOAD"), str(allocator)]))
+    preload = " ".join(filter(None, [str(allocator), os.environ.get("LD_PRELOAD")]))
+    sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0:alloc_dealloc_mismatch=0"  # it comes behind the allocator, which frees for it
     done = subprocess.run([sys.executable, str(HERE / "allocation_failures.py"), "1" if run_all else "5", program], capture_output=True,
-                          text=True, timeout=600, env={**os.environ, "LD_PRELOAD": preload})
+                          text=True, timeout=600, env={**os.environ, "LD_PRELOAD": preload, "ASAN_OPTIONS": sanitizer})
     assert done.returncode == 0, done.stderr[-2000:]
     name, injected = done.stdout.split()
     assert name == program and int(injected) > 0
