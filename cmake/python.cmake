@@ -8,7 +8,7 @@ if(NOT MLX_NANOBIND_RESULT EQUAL 0)
 endif()
 find_package(nanobind CONFIG REQUIRED)
 
-file(GLOB MLX_PYTHON_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/python/src/*.cpp")
+file(GLOB MLX_PYTHON_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/python/src/*/*.cpp")
 if(NOT MLX_PYTHON_SOURCES)
   message(STATUS "No sources under python/src: the Python module is left out.")
   return()

@@ -1,0 +1,440 @@
+// Looking at the surroundings of a function again, and putting stand-ins for numbers there.
+#include "python/src/compile/surroundings.h"
+
+#include "python/src/array/convert.h"
+#include "python/src/compile/plain_value.h"
+#include "python/src/compile/runtime_scalar.h"
+#include "python/src/transforms/transformed.h"
+
+namespace mlx::python {
+
+namespace {
+
+// The number-th object that `o` shows to the garbage collector, its type left out.
+PyObject* owned_by(PyObject* o, int64_t number) {
+  struct Search {
+    PyObject* type;
+    int64_t left;
+    PyObject* found;
+  } search{reinterpret_cast<PyObject*>(Py_TYPE(o)), number, nullptr};
+  auto visit = [](PyObject* owned, void* arg) {
+    auto* s = static_cast<Search*>(arg);
+    if (owned != s->type && s->left-- == 0) {
+      s->found = owned;
+    }
+    return s->found != nullptr ? 1 : 0;
+  };
+  if (traverseproc traverse = Py_TYPE(o)->tp_traverse) {
+    traverse(o, visit, &search);
+  }
+  return search.found;
+}
+
+PyObject* entry_of(PyObject* dict, const nb::object& key) {
+  PyObject* found = dict ? PyDict_GetItemWithError(dict, key.ptr()) : nullptr;
+  if (!found) {
+    PyErr_Clear();
+  }
+  return found;
+}
+
+// What `o` owns as long as it lives.
+PyObject* member(PyObject* o, const char* name) {
+  PyObject* value = PyObject_GetAttrString(o, name);
+  if (!value) {
+    PyErr_Clear();
+    return nullptr;
+  }
+  Py_DECREF(value);
+  return value;
+}
+
+PyObject* attributes_of(PyObject* o) {
+  PyObject* dict = PyObject_GenericGetDict(o, nullptr);
+  if (!dict) {
+    PyErr_Clear();
+    return nullptr;
+  }
+  Py_DECREF(dict);
+  return dict;
+}
+
+bool equal_keys(PyObject* a, PyObject* b) {
+  return a == b || (Py_TYPE(a) == Py_TYPE(b) && is_plain_value(a) && equal_plain_values(a, b));
+}
+
+} // namespace
+
+PyObject* Surroundings::follow(const Node& node, PyObject* parent) {
+  switch (node.step) {
+    case Step::root: return parent;
+    case Step::cell: {
+      PyObject* closure = PyFunction_GET_CLOSURE(parent);
+      bool there = closure && node.index < PyTuple_GET_SIZE(closure);
+      return there ? PyCell_GET(PyTuple_GET_ITEM(closure, node.index)) : nullptr;
+    }
+    case Step::global: return entry_of(PyFunction_GET_GLOBALS(parent), node.key);
+    case Step::defaults: return PyFunction_GET_DEFAULTS(parent);
+    case Step::keyword_defaults: return PyFunction_GET_KW_DEFAULTS(parent);
+    case Step::function_attributes: return reinterpret_cast<PyFunctionObject*>(parent)->func_dict;
+    case Step::item: {
+      bool there = node.index < PySequence_Fast_GET_SIZE(parent);
+      return there ? PySequence_Fast_GET_ITEM(parent, node.index) : nullptr;
+    }
+    case Step::entry: return entry_of(parent, node.key);
+    case Step::attributes: return attributes_of(parent);
+    case Step::slot: return *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(parent) + node.index);
+    case Step::type: return reinterpret_cast<PyObject*>(Py_TYPE(parent));
+    case Step::base: {
+      PyObject* order = reinterpret_cast<PyTypeObject*>(parent)->tp_mro;
+      return node.index < PyTuple_GET_SIZE(order) ? PyTuple_GET_ITEM(order, node.index) : nullptr;
+    }
+    case Step::class_entry: return entry_of(reinterpret_cast<PyTypeObject*>(parent)->tp_dict, node.key);
+    case Step::module_entry: return entry_of(PyModule_GetDict(parent), node.key);
+    case Step::self: return PyMethod_GET_SELF(parent);
+    case Step::method: return PyMethod_GET_FUNCTION(parent);
+    case Step::partial_function: return member(parent, "func");
+    case Step::partial_arguments: return member(parent, "args");
+    case Step::partial_keywords: return member(parent, "keywords");
+    case Step::static_function: return member(parent, "__func__");
+    case Step::inside: return transformation_of(parent)->fun().ptr();
+    case Step::owned: return owned_by(parent, node.index);
+  }
+  return nullptr;
+}
+
+// False for places that hold what they hold for good, or where user's code would run.
+bool Surroundings::put(const Node& node, PyObject* parent, PyObject* value) {
+  int failed = -1;
+  switch (node.step) {
+    case Step::cell: failed = PyCell_Set(PyTuple_GET_ITEM(PyFunction_GET_CLOSURE(parent), node.index), value); break;
+    case Step::global: failed = PyDict_SetItem(PyFunction_GET_GLOBALS(parent), node.key.ptr(), value); break;
+    case Step::entry: failed = PyDict_SetItem(parent, node.key.ptr(), value); break;
+    case Step::module_entry: failed = PyDict_SetItem(PyModule_GetDict(parent), node.key.ptr(), value); break;
+    case Step::item: {
+      if (!PyList_Check(parent)) {
+        return false;
+      }
+      failed = PyList_SetItem(parent, static_cast<Py_ssize_t>(node.index), Py_NewRef(value));
+      break;
+    }
+    case Step::slot: {
+      auto** place = reinterpret_cast<PyObject**>(reinterpret_cast<char*>(parent) + node.index);
+      nb::object before = nb::steal(std::exchange(*place, Py_NewRef(value)));
+      failed = 0;
+      break;
+    }
+    default: return false;
+  }
+  if (failed) {
+    PyErr_Clear();
+  }
+  return failed == 0;
+}
+
+// One look at all places, in order.
+class Surroundings::Look {
+ public:
+  explicit Look(const Surroundings& around) : nodes_(around.nodes_), marks_(around.marks_, nullptr) {}
+
+  Found* found = nullptr;
+  // All of them; without it the look ends at the first. And what is there now, and what that is in.
+  std::vector<uint32_t>* misfits = nullptr;
+  std::vector<std::pair<nb::object, nb::object>>* seen_there = nullptr;
+  std::vector<PyObject*>* parents = nullptr; // of the numbers
+  bool exact = false;                        // arrays must be the very handles
+
+  bool all(PyObject* fun) { return nodes_.empty() || visit(0, fun, nullptr); }
+
+ private:
+  bool misfit(uint32_t i, PyObject* now, PyObject* parent) {
+    if (misfits) {
+      misfits->push_back(i);
+    }
+    if (seen_there) {
+      seen_there->emplace_back(nb::borrow(now), nb::borrow(parent));
+    }
+    return misfits != nullptr;
+  }
+
+  bool visit(uint32_t i, PyObject* now, PyObject* parent) {
+    const Node& node = nodes_[i];
+    if (node.kind == Kind::ignored) {
+      return true;
+    }
+    if (!now || node.kind == Kind::absent) {
+      return (!now && node.kind == Kind::absent) || misfit(i, now, parent);
+    }
+    if (reinterpret_cast<PyObject*>(Py_TYPE(now)) != node.type.ptr()) {
+      return misfit(i, now, parent);
+    }
+    if (node.mark >= 0) {
+      PyObject*& noted = marks_[static_cast<size_t>(node.mark)];
+      if (noted && noted != now) {
+        return misfit(i, now, parent);
+      }
+      noted = now;
+    }
+    if (!is_as_it_was(node, now)) {
+      return misfit(i, now, parent);
+    }
+    if (found && node.kind == Kind::given_array) {
+      found->arrays.push_back(now);
+    } else if (node.kind == Kind::number) {
+      if (found) {
+        found->numbers.push_back(now);
+      }
+      if (parents) {
+        parents->push_back(parent);
+      }
+    }
+    return children(i, node, now, parent);
+  }
+
+  // The usual case in few instructions: a value or handle that is the very object it was.
+  bool visit_child(uint32_t& child, PyObject* now, PyObject* parent) {
+    const Node& node = nodes_[child];
+    bool by_object = node.kind == Kind::value || (node.kind == Kind::read_array && node.mark < 0);
+    bool unchanged = by_object && node.expected.ptr() == now && now;
+    if (!unchanged && !visit(child, now, parent)) {
+      return false;
+    }
+    child = node.next;
+    return true;
+  }
+
+  bool children(uint32_t i, const Node& node, PyObject* now, PyObject* parent) {
+    uint32_t child = i + 1;
+    if (node.kind == Kind::mapping) {
+      Py_ssize_t position = 0;
+      PyObject *key = nullptr, *value = nullptr;
+      for (int32_t n = 0; n < node.size && PyDict_Next(now, &position, &key, &value); ++n) {
+        if (!equal_keys(key, nodes_[child].key.ptr())) {
+          return misfit(i, now, parent);
+        }
+        if (!visit_child(child, value, now)) {
+          return false;
+        }
+      }
+    } else if (node.kind == Kind::sequence) {
+      for (int32_t n = 0; n < node.size; ++n) { // no code of the user's runs, so that the length stays
+        if (!visit_child(child, PySequence_Fast_GET_ITEM(now, n), now)) {
+          return false;
+        }
+      }
+    }
+    while (child < node.next) {
+      if (!visit_child(child, follow(nodes_[child], now), now)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  bool is_as_it_was(const Node& node, PyObject* now) const {
+    switch (node.kind) {
+      case Kind::array:
+      case Kind::given_array: return !node.expected.is_valid() || !exact || now == node.expected.ptr();
+      case Kind::read_array: return now == node.expected.ptr();
+      case Kind::value:
+        return PyAnySet_Check(now) ? PyObject_RichCompareBool(now, node.expected.ptr(), Py_EQ) == 1
+                                   : equal_plain_values(now, node.expected.ptr());
+      case Kind::identity:
+        return now == node.address && (!node.weak || PyWeakref_GetObject(node.expected.ptr()) == now);
+      case Kind::sized:
+      case Kind::sequence:
+      case Kind::mapping: return size_of(now) == node.size;
+      case Kind::number: return PyFloat_CheckExact(now) || may_be_runtime_int(now);
+      case Kind::function: return PyFunction_GET_CODE(now) == node.expected.ptr();
+      default: return true;
+    }
+  }
+  static Py_ssize_t size_of(PyObject* container) {
+    return PyDict_Check(container) ? PyDict_GET_SIZE(container) : PySequence_Fast_GET_SIZE(container);
+  }
+
+  const std::vector<Node>& nodes_;
+  core::SmallVector<PyObject*, 16> marks_;
+};
+
+bool Surroundings::fit(nb::handle fun, Found& found) const {
+  Look look(*this);
+  look.found = &found;
+  return look.all(fun.ptr());
+}
+
+std::vector<uint32_t> Surroundings::changed(nb::handle fun) const {
+  std::vector<uint32_t> nodes;
+  Look look(*this);
+  look.misfits = &nodes;
+  look.all(fun.ptr());
+  return nodes;
+}
+
+std::vector<Surroundings::Misfit> Surroundings::misfits(nb::handle fun) const {
+  std::vector<Misfit> all;
+  for (uint32_t i : changed(fun)) {
+    const Node& node = nodes_[i];
+    PyObject* was = node.expected.ptr();
+    bool is_number = node.kind == Kind::value && (PyFloat_CheckExact(was) || PyLong_CheckExact(was));
+    all.push_back({name(i), is_number                       ? Misfit::number
+                            : node.kind == Kind::read_array ? Misfit::array
+                                                            : Misfit::other});
+  }
+  return all;
+}
+
+// Until it is settled, a node of an array holds the handle.
+bool Surroundings::holds_its_object(const Node& node) {
+  bool array = node.kind == Kind::array || node.kind == Kind::given_array || node.kind == Kind::read_array;
+  return (array || node.kind == Kind::value) && node.expected.is_valid() && !PyAnySet_Check(node.expected.ptr());
+}
+
+std::vector<std::string> Surroundings::given_ints() const {
+  std::vector<std::string> names;
+  for (uint32_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i].kind == Kind::number && PyLong_Check(nodes_[i].expected.ptr())) {
+      names.push_back(name(i));
+    }
+  }
+  return names;
+}
+
+void Surroundings::undo(nb::handle fun) const {
+  std::vector<uint32_t> nodes;
+  std::vector<std::pair<nb::object, nb::object>> there;
+  Look look(*this);
+  look.misfits = &nodes;
+  look.seen_there = &there;
+  look.exact = true;
+  look.all(fun.ptr());
+  for (size_t k = 0; k < nodes.size(); ++k) {
+    const Node& node = nodes_[nodes[k]];
+    const auto& [now, parent] = there[k];
+    if (holds_its_object(node) && parent.is_valid()) {
+      put(node, parent.ptr(), node.expected.ptr());
+    } else if (now.is_valid() && node.kind == Kind::sequence && PyList_Check(now.ptr())) {
+      PyList_SetSlice(now.ptr(), node.size, PyList_GET_SIZE(now.ptr()), nullptr); // what was appended
+    } else if (now.is_valid() && node.kind == Kind::mapping && PyDict_Check(now.ptr())) {
+      undo_entries(nodes[k], now.ptr());
+    }
+    PyErr_Clear();
+  }
+}
+
+void Surroundings::undo_entries(uint32_t i, PyObject* dict) const {
+  nb::object before = nb::steal(PyDict_New());
+  uint32_t child = i + 1;
+  for (int32_t n = 0; n < nodes_[i].size; ++n, child = nodes_[child].next) {
+    const Node& entry = nodes_[child];
+    PyDict_SetItem(before.ptr(), entry.key.ptr(), Py_None);
+    if (holds_its_object(entry)) {
+      PyDict_SetItem(dict, entry.key.ptr(), entry.expected.ptr());
+    }
+  }
+  nb::object keys = nb::steal(PyDict_Keys(dict));
+  for (Py_ssize_t k = 0; keys.is_valid() && k < PyList_GET_SIZE(keys.ptr()); ++k) {
+    PyObject* key = PyList_GET_ITEM(keys.ptr(), k);
+    if (PyDict_Contains(before.ptr(), key) == 0) {
+      PyDict_DelItem(dict, key);
+    }
+  }
+}
+
+// --- names ---
+
+std::string Surroundings::name(uint32_t i) const {
+  const Node& node = nodes_[i];
+  auto key = [&](bool plain) {
+    return nb::cast<std::string>(plain ? nb::object(nb::str(node.key)) : nb::object(nb::repr(node.key)));
+  };
+  auto before = [&] { return name(node.parent); };
+  switch (node.step) {
+    case Step::root: return node.kind == Kind::function ? "fun" : "self";
+    case Step::cell:
+    case Step::global: return key(true);
+    case Step::defaults: return before() + ".__defaults__";
+    case Step::keyword_defaults: return before() + ".__kwdefaults__";
+    case Step::item: return before() + "[" + std::to_string(node.index) + "]";
+    case Step::entry: {
+      Step in = nodes_[node.parent].step;
+      bool attribute = in == Step::attributes || in == Step::function_attributes;
+      return attribute ? before() + "." + key(true) : before() + "[" + key(false) + "]";
+    }
+    case Step::slot:
+    case Step::class_entry:
+    case Step::module_entry: return before() + "." + key(true);
+    case Step::self: return "self";
+    case Step::partial_function: return before() + ".func";
+    case Step::partial_arguments: return before() + ".args";
+    case Step::partial_keywords: return before() + ".keywords";
+    default: return before();
+  }
+}
+
+PyObject* Surroundings::variable(uint32_t i) const {
+  for (; i != 0; i = nodes_[i].parent) {
+    const Node& node = nodes_[i];
+    Step in = nodes_[node.parent].step;
+    bool attribute = node.step == Step::entry && (in == Step::attributes || in == Step::function_attributes);
+    if (attribute || node.step == Step::cell || node.step == Step::global || node.step == Step::slot ||
+        node.step == Step::class_entry || node.step == Step::module_entry) {
+      return node.key.ptr();
+    }
+  }
+  return nullptr;
+}
+
+// --- stand-ins ---
+
+Surroundings::StandIns::StandIns(const Surroundings& around, nb::handle fun) : around_(around) {
+  if (around.given_numbers_ == 0) {
+    return;
+  }
+  Found found;
+  std::vector<PyObject*> parents;
+  Look look(around);
+  look.found = &found;
+  look.parents = &parents;
+  look.all(fun.ptr());
+  size_t next = 0;
+  for (uint32_t i = 0; i < around.nodes_.size() && next < parents.size(); ++i) {
+    if (around.nodes_[i].kind == Kind::number) {
+      held_.push_back({i, nb::borrow(parents[next]), {}});
+      numbers_.push_back(nb::borrow(found.numbers[next++]));
+    }
+  }
+}
+
+void Surroundings::StandIns::put(size_t i, nb::handle stand_in) {
+  Held& held = held_[i];
+  if (Surroundings::put(around_.nodes_[held.node], held.parent.ptr(), stand_in.ptr())) {
+    held.stand_in = nb::borrow(stand_in);
+  }
+}
+
+bool Surroundings::StandIns::restore() {
+  bool all = true;
+  for (size_t i = 0; i < held_.size(); ++i) {
+    Held& held = held_[i];
+    if (held.stand_in.is_valid()) {
+      const Node& node = around_.nodes_[held.node];
+      all = all && follow(node, held.parent.ptr()) == held.stand_in.ptr();
+      Surroundings::put(node, held.parent.ptr(), numbers_[i].ptr());
+      held.stand_in = nb::object();
+    }
+  }
+  return all;
+}
+
+void Surroundings::traverse(Traversal& owned) const {
+  for (const Node& node : nodes_) {
+    owned(node.key);
+    owned(node.type);
+    owned(node.expected);
+  }
+  owned(given_arrays_);
+  owned(codes_);
+}
+
+} // namespace mlx::python

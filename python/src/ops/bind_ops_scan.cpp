@@ -1,0 +1,97 @@
+// Scans along an axis, as functions and as methods of the array class, and diff.
+#include "python/src/array/bind_array.h"
+#include "python/src/interop/numpy_arguments.h"
+#include "python/src/ops/bind_ops.h"
+
+namespace mlx::python {
+
+namespace {
+
+struct Scan {
+  const char* name;
+  array (*along)(const array&, int, bool, bool, StreamOrDevice);
+  array (*flat)(const array&, bool, bool, StreamOrDevice);
+
+  array operator()(const array& a, std::optional<int> axis, bool reverse, bool inclusive, StreamOrDevice s) const {
+    return axis ? along(a, *axis, reverse, inclusive, s) : flat(a, reverse, inclusive, s);
+  }
+};
+
+// Sums and products may be computed in another dtype.
+constexpr Scan typed_scans[] = {
+    {"cumsum", core::cumsum, core::cumsum},
+    {"cumprod", core::cumprod, core::cumprod},
+};
+constexpr Scan scans[] = {
+    {"cummax", core::cummax, core::cummax},
+    {"cummin", core::cummin, core::cummin},
+    {"logcumsumexp", core::logcumsumexp, core::logcumsumexp},
+};
+
+// NumPy hands a dtype and an out to these.
+void bind_typed_method(ArrayClass& c, const Scan& scan) {
+  std::string signature = "def " + std::string(scan.name) +
+                          "(self, axis: int | None = None, *, reverse: bool = False, inclusive: bool = True, "
+                          "dtype: Dtype | None = None, " +
+                          numpy_out_parameter + ", stream: Stream | Device | DeviceType | None = None) -> array";
+  c.def(
+      scan.name,
+      [scan](const array& a, std::optional<int> axis, bool reverse, bool inclusive, nb::handle dtype, nb::handle out,
+          StreamOrDevice s) {
+        array x = dtype.is_none() ? a : core::astype(a, numpy_dtype(scan.name, dtype), s);
+        return into(scan.name, out, scan(x, axis, reverse, inclusive, s));
+      },
+      "axis"_a = nb::none(), nb::kw_only(), "reverse"_a = false, "inclusive"_a = true, "dtype"_a = nb::none(),
+      "out"_a = nb::none(), "stream"_a = nb::none(), nb::sig(signature.c_str()),
+      ("See :func:`mlx.core." + std::string(scan.name) + "`.").c_str());
+}
+
+void bind_method(ArrayClass& c, const Scan& scan) {
+  c.def(
+      scan.name,
+      [scan](const array& a, std::optional<int> axis, bool reverse, bool inclusive, StreamOrDevice s) {
+        return scan(a, axis, reverse, inclusive, s);
+      },
+      "axis"_a = nb::none(), nb::kw_only(), "reverse"_a = false, "inclusive"_a = true, "stream"_a = nb::none(),
+      ("See :func:`mlx.core." + std::string(scan.name) + "`.").c_str());
+}
+
+} // namespace
+
+void bind_array_scans(ArrayClass& c) {
+  for (const Scan& scan : typed_scans) {
+    bind_typed_method(c, scan);
+  }
+  for (const Scan& scan : scans) {
+    bind_method(c, scan);
+  }
+}
+
+void bind_ops_scan(nb::module_& m) {
+  for (const Scan& scan : typed_scans) {
+    def_op(
+        m, scan.name,
+        [scan](const array& a, std::optional<int> axis, bool reverse, bool inclusive, std::optional<Dtype> dtype,
+            StreamOrDevice s) { return scan(dtype ? core::astype(a, *dtype, s) : a, axis, reverse, inclusive, s); },
+        "a: array, axis: int | None = None, *, reverse: bool = False, inclusive: bool = True, dtype: Dtype | None = "
+        "None",
+        "array", "a"_a, "axis"_a = nb::none(), nb::kw_only(), "reverse"_a = false, "inclusive"_a = true,
+        "dtype"_a = nb::none());
+  }
+  for (const Scan& scan : scans) {
+    def_op(
+        m, scan.name,
+        [scan](const array& a, std::optional<int> axis, bool reverse, bool inclusive, StreamOrDevice s) {
+          return scan(a, axis, reverse, inclusive, s);
+        },
+        "a: array, axis: int | None = None, *, reverse: bool = False, inclusive: bool = True", "array", "a"_a,
+        "axis"_a = nb::none(), nb::kw_only(), "reverse"_a = false, "inclusive"_a = true);
+  }
+  def_alias(m, "cumulative_sum", "cumsum");
+  def_alias(m, "cumulative_prod", "cumprod");
+  def_op(
+      m, "diff", [](const array& a, int n, int axis, StreamOrDevice s) { return core::diff(a, n, axis, s); },
+      "a: array, n: int = 1, axis: int = -1", "array", "a"_a, "n"_a = 1, "axis"_a = -1);
+}
+
+} // namespace mlx::python

@@ -1,0 +1,209 @@
+// eval, async_eval and synchronize; how Ctrl-C stops an evaluation; and the size of a graph that is not computed yet.
+#include <algorithm>
+#include <map>
+#include <unordered_set>
+
+#include "mlx_core/error.h"
+#include "mlx_core/eval/background.h"
+#include "mlx_core/eval/fork.h"
+#include "mlx_core/interrupt.h"
+#include "mlx_core/primitive.h"
+#include "python/src/array/convert.h"
+#include "python/src/runtime/gil.h"
+#include "python/src/transforms/bind_transforms.h"
+
+namespace mlx::python {
+
+namespace {
+
+// The arrays in all of the arguments; other leaves are ignored.
+std::vector<array> arrays_in(nb::args trees) {
+  std::vector<array> arrays;
+  for (nb::handle tree : trees) {
+    if (is_array(tree)) {
+      arrays.push_back(read(tree));
+      continue;
+    }
+    Leaves leaves;
+    Tree::collect(tree, leaves);
+    for (const nb::object& leaf : leaves) {
+      if (is_array(leaf)) {
+        arrays.push_back(read(leaf));
+      }
+    }
+  }
+  return arrays;
+}
+
+// How many nodes of each primitive computing the arrays would visit. What only passes a value on is no work, and not
+// counted: the placeholders of transforms, and the outputs of an op that has several.
+nb::dict node_counts(const std::vector<array>& arrays) {
+  std::map<std::string, int64_t> counts;
+  std::unordered_set<const core::Node*> seen;
+  std::vector<const core::Node*> open;
+  auto visit = [&](const array& a) {
+    const core::Node* node = a.node();
+    if (node->primitive && !node->available() && seen.insert(node).second) {
+      open.push_back(node);
+    }
+  };
+  std::for_each(arrays.begin(), arrays.end(), visit);
+  while (!open.empty()) {
+    const core::Node* node = open.back();
+    open.pop_back();
+    core::EvalKind kind = node->primitive->eval_kind();
+    if (kind != core::EvalKind::identity && kind != core::EvalKind::project) {
+      ++counts[node->primitive->name()];
+    }
+    for (const array& operand : const_cast<core::Node*>(node)->operands()) {
+      visit(operand);
+    }
+  }
+  nb::dict found;
+  for (const auto& [name, count] : counts) {
+    found[name.c_str()] = count;
+  }
+  return found;
+}
+
+// Runs Python's signal handlers, and stops the evaluation when one raises. The exception stays pending in this thread
+// until the translator below finds it. Python handles signals on the main thread only.
+unsigned long main_thread = 0;
+bool signal_raised() {
+  if (PyThread_get_thread_ident() != main_thread) {
+    return false;
+  }
+  nb::gil_scoped_acquire gil;
+  return PyErr_CheckSignals() != 0;
+}
+
+void translate_interruption(const std::exception_ptr& p, void*) {
+  try {
+    std::rethrow_exception(p);
+  } catch (const core::Interrupted& e) {
+    WithoutGil::stop_if_leaving();
+    if (!PyErr_Occurred()) {
+      PyErr_SetString(PyExc_KeyboardInterrupt, e.what());
+    }
+  }
+}
+
+} // namespace
+
+void bind_evaluation(nb::module_& m) {
+  main_thread = nb::cast<unsigned long>(nb::module_::import_("threading").attr("main_thread")().attr("ident"));
+  core::set_interrupt_check(signal_raised);
+  nb::register_exception_translator(translate_interruption);
+  nb::module_::import_("atexit").attr("register")(nb::cpp_function([] {
+    core::interrupt_other_threads();
+    WithoutGil::stop_others();
+    WithoutGil released;
+    core::finish_background();
+  }));
+  // An evaluation may need the interpreter lock to finish, so the forking thread waits for it without that lock. In the
+  // child it is the main thread.
+  nb::module_ os = nb::module_::import_("os");
+  if (nb::hasattr(os, "register_at_fork")) {
+    os.attr("register_at_fork")(nb::arg("before") = nb::cpp_function([] {
+      WithoutGil released;
+      core::prepare_fork();
+    }),
+        nb::arg("after_in_parent") = nb::cpp_function(core::after_fork),
+        nb::arg("after_in_child") = nb::cpp_function([] { main_thread = PyThread_get_thread_ident(); }));
+  }
+
+  m.def(
+      "eval",
+      [](nb::args trees) {
+        std::vector<array> arrays = arrays_in(trees);
+        WithoutGil released;
+        core::eval(arrays);
+      },
+      nb::arg("args"), nb::sig("def eval(*args: typing.Any) -> None"),
+      R"(Computes arrays, and waits until they are there.
+
+All of them are computed in one walk, which shares the work they have in
+common.
+
+Args:
+    *args (arrays or trees of arrays): Nestings of lists, tuples,
+        dictionaries, NamedTuples, dataclasses and registered classes. Leaves
+        that are no arrays are ignored.
+
+Raises:
+    Exception: The first error met while computing. Arrays that do not depend
+        on it are computed all the same.
+
+Example:
+    >>> x = mx.ones((2,)) + 1
+    >>> mx.eval(x, {"y": x * 2})
+)");
+
+  m.def(
+      "async_eval",
+      [](nb::args trees) {
+        std::vector<array> arrays = arrays_in(trees);
+        WithoutGil released;
+        core::async_eval(std::move(arrays));
+      },
+      nb::arg("args"), nb::sig("def async_eval(*args: typing.Any) -> None"),
+      R"(Starts computing arrays and returns at once.
+
+Reading one of them waits for it. Where no thread can be made they are
+computed at once. At the end of the process what is not computed is dropped.
+
+Args:
+    *args (arrays or trees of arrays): As for :func:`eval`.
+
+Example:
+    >>> x = mx.ones((2,)) + 1
+    >>> mx.async_eval(x)
+    >>> x
+    array([2, 2], dtype=float32)
+)");
+
+  m.def(
+      "_node_counts", [](nb::args trees) { return node_counts(arrays_in(trees)); }, nb::arg("args"),
+      nb::sig("def _node_counts(*args) -> dict[str, int]"),
+      "Primitive name -> number of nodes that computing the arrays would visit.");
+  m.def(
+      "_node_count",
+      [](nb::args trees) {
+        int64_t total = 0;
+        for (auto [name, count] : node_counts(arrays_in(trees))) {
+          total += nb::cast<int64_t>(count);
+        }
+        return total;
+      },
+      nb::arg("args"), nb::sig("def _node_count(*args) -> int"),
+      "The number of nodes that computing the arrays would visit.");
+
+  m.def(
+      "synchronize",
+      [](nb::handle stream) {
+        StreamOrDevice which;
+        if (!stream.is_none() && !to_stream_or_device(stream.ptr(), which)) {
+          core::fail<core::TypeError>(
+              "synchronize", "stream is a ", class_name(stream), "; it should be a Stream, a Device or a DeviceType.");
+        }
+        WithoutGil released;
+        stream.is_none() ? core::synchronize() : core::synchronize(core::to_stream(which));
+      },
+      nb::arg("stream") = nb::none(),
+      nb::sig("def synchronize(stream: Stream | ThreadLocalStream | Device | DeviceType | None = None) -> None"),
+      R"(Waits until the work that was started is done.
+
+Args:
+    stream (Stream or Device, optional): The stream to wait for; a device means
+        its default stream. Default: every stream.
+
+Raises:
+    Exception: What went wrong in that work.
+
+Example:
+    >>> mx.async_eval(mx.ones((2,)))
+    >>> mx.synchronize()
+)");
+}
+
+} // namespace mlx::python

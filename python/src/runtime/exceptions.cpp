@@ -1,0 +1,94 @@
+// mlx.core.AxisError and ArgumentError, and which Python exception each C++ exception becomes.
+#include "python/src/runtime/exceptions.h"
+
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <typeinfo>
+
+#include "mlx_core/debug.h"
+#include "mlx_core/error.h"
+#include "mlx_core/interrupt.h"
+#include "python/src/runtime/bind.h"
+#include "python/src/runtime/gil.h"
+
+namespace mlx::python {
+
+// An argument of a wrong type is a TypeError to Python and NumPy, and a ValueError in MLX: either `except` catches it.
+PyObject* argument_error = nullptr;
+
+namespace {
+
+// ValueError and IndexError at once, so that either `except` catches it.
+PyObject* axis_error = nullptr;
+
+// nanobind's cast says no more than that it failed.
+const char* const not_converted = "a Python object could not be converted to the C++ type that is needed";
+
+} // namespace
+
+void set_python_error() noexcept {
+  try {
+    throw;
+  } catch (nb::python_error& e) {
+    e.restore();
+  } catch (const core::Interrupted& e) {
+    WithoutGil::stop_if_leaving();
+    if (!PyErr_Occurred()) { // what the signal handler raised is pending
+      PyErr_SetString(PyExc_KeyboardInterrupt, e.what());
+    }
+  } catch (const nb::builtin_exception& e) {
+    PyObject* types[] = {PyExc_RuntimeError, PyExc_StopIteration, PyExc_IndexError, PyExc_KeyError, PyExc_ValueError,
+        PyExc_TypeError, PyExc_BufferError, PyExc_ImportError, PyExc_AttributeError};
+    size_t type = static_cast<size_t>(e.type());
+    PyErr_SetString(type < std::size(types) ? types[type] : PyExc_RuntimeError, e.what());
+  } catch (const core::TypeError& e) {
+    PyErr_SetString(argument_error, e.what());
+  } catch (const std::bad_cast&) {
+    PyErr_SetString(argument_error, not_converted);
+  } catch (const std::invalid_argument& e) {
+    PyErr_SetString(PyExc_ValueError, e.what());
+  } catch (const std::out_of_range& e) {
+    PyErr_SetString(axis_error, e.what());
+  } catch (const std::bad_alloc& e) {
+    PyErr_SetString(PyExc_MemoryError, e.what());
+  } catch (const core::NonFiniteError& e) {
+    PyErr_SetString(PyExc_FloatingPointError, e.what());
+  } catch (const std::exception& e) {
+    PyErr_SetString(PyExc_RuntimeError, e.what());
+  } catch (...) {
+    PyErr_SetString(PyExc_RuntimeError, "an exception that is no std::exception");
+  }
+}
+
+void bind_exceptions(nb::module_& m) {
+  auto two_in_one = [&](const char* name, const char* doc, PyObject* first, PyObject* second) {
+    nb::object bases = nb::make_tuple(nb::handle(first), nb::handle(second));
+    PyObject* made = PyErr_NewExceptionWithDoc(("mlx.core." + std::string(name)).c_str(), doc, bases.ptr(), nullptr);
+    if (!made) {
+      throw nb::python_error();
+    }
+    m.attr(name) = nb::handle(made);
+    return made;
+  };
+  axis_error = two_in_one("AxisError", "An axis or index out of range. Both a ValueError and an IndexError.",
+      PyExc_ValueError, PyExc_IndexError);
+  argument_error = two_in_one("ArgumentError", "An argument of a wrong type. Both a TypeError and a ValueError.",
+      PyExc_TypeError, PyExc_ValueError);
+  // std::invalid_argument, std::out_of_range and the rest differ from nanobind's own table only in the classes of ours.
+  nb::register_exception_translator([](const std::exception_ptr& p, void*) {
+    try {
+      std::rethrow_exception(p);
+    } catch (const core::TypeError& e) {
+      PyErr_SetString(argument_error, e.what());
+    } catch (const std::out_of_range& e) {
+      PyErr_SetString(axis_error, e.what());
+    } catch (const core::NonFiniteError& e) {
+      PyErr_SetString(PyExc_FloatingPointError, e.what());
+    } catch (const std::bad_cast&) {
+      PyErr_SetString(argument_error, not_converted);
+    }
+  });
+}
+
+} // namespace mlx::python

@@ -1,0 +1,40 @@
+// The Python module mlx.core: calls one binding function per concept.
+#include "mlx_core/environment.h"
+#include "python/src/runtime/argument_errors.h"
+#include "python/src/runtime/bind.h"
+
+// nanobind keeps one table of classes per process, and threads of ours take the lock of the main interpreter: a second
+// interpreter would take both over, and leave them broken when it ends. So the import fails there before any of this.
+NB_MODULE(core_of_main_interpreter, m) {
+  using namespace mlx::python;
+  m.doc() = "Arrays that compute when they are read, and transformations of functions of them.";
+  // Arrays live in globals of modules and in closures until the interpreter is gone; that is no leak.
+  nb::set_leak_warnings(false);
+  mlx::core::check_environment();
+  bind_exceptions(m);
+  bind_dtype(m);
+  bind_device(m);
+  bind_dim(m);
+  bind_array(m);
+  bind_constants(m);
+  bind_ops(m);
+  bind_random(m);
+  bind_transforms(m);
+  bind_memory(m);
+  bind_backends(m);
+  bind_registry(m);
+  bind_pickling(m);
+  explain_argument_errors(m);
+}
+
+extern "C" NB_EXPORT PyObject* PyInit_core();
+extern "C" PyObject* PyInit_core() {
+  if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+    PyErr_SetString(PyExc_ImportError,
+        "[import] mlx.core cannot be imported in a sub-interpreter: its arrays, streams and threads belong to the "
+        "whole "
+        "process. Import it in the main interpreter, or use another process (multiprocessing).");
+    return nullptr;
+  }
+  return PyInit_core_of_main_interpreter();
+}
