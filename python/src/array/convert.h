@@ -122,11 +122,11 @@ struct type_caster<mlx::core::array> : type_caster_base<mlx::core::array> {
   bool from_python(handle src, uint32_t flags, cleanup_list* cleanup) noexcept {
     bool exact = Py_TYPE(src.ptr()) == mlx::python::array_type && inst_ready(src);
     bool ours = exact || Base::from_python(src, flags, cleanup);
-    // A subclass's handle, too, holds something else while a function is recorded.
+    // A subclass's handle, too, holds something else while a function is recorded. What that is takes memory to find out,
+    // so that it is not read in here, where nothing may throw.
     bool logged = ours && mlx::python::open_handle_log && (exact || mlx::python::is_array(src));
-    direct_ = logged  ? const_cast<mlx::core::array*>(&mlx::python::read(src))
-              : exact ? inst_ptr<mlx::core::array>(src)
-                      : nullptr;
+    logged_ = logged ? src.ptr() : nullptr;
+    direct_ = logged || exact ? inst_ptr<mlx::core::array>(src) : nullptr;
     return ours;
   }
   template <typename T>
@@ -141,12 +141,36 @@ struct type_caster<mlx::core::array> : type_caster_base<mlx::core::array> {
   bool can_cast() const noexcept {
     return direct_ || Base::can_cast<T>();
   }
-  operator mlx::core::array*() { return direct_ ? direct_ : Base::operator mlx::core::array*(); }
+  operator mlx::core::array*() {
+    if (logged_) [[unlikely]] {
+      return const_cast<mlx::core::array*>(&mlx::python::read(logged_));
+    }
+    return direct_ ? direct_ : Base::operator mlx::core::array*();
+  }
   operator mlx::core::array&() { return *operator mlx::core::array*(); }
   operator mlx::core::array&&() { return static_cast<mlx::core::array&&>(*operator mlx::core::array*()); }
 
  private:
   mlx::core::array* direct_ = nullptr;
+  PyObject* logged_ = nullptr;
+};
+
+// As nanobind's own, which may not throw while it reads.
+template <>
+struct type_caster<std::optional<mlx::core::array>> : optional_caster<std::optional<mlx::core::array>> {
+  bool from_python(handle src, uint32_t flags, cleanup_list* cleanup) {
+    value.reset();
+    if (src.is_none()) {
+      return true;
+    }
+    make_caster<mlx::core::array> caster;
+    if (!caster.from_python(src, flags_for_local_caster<mlx::core::array>(flags), cleanup) ||
+        !caster.can_cast<mlx::core::array>()) {
+      return false;
+    }
+    value.emplace(caster.operator cast_t<mlx::core::array>());
+    return true;
+  }
 };
 
 // Equal dtypes are one object.
