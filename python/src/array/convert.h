@@ -122,8 +122,8 @@ struct type_caster<mlx::core::array> : type_caster_base<mlx::core::array> {
   bool from_python(handle src, uint32_t flags, cleanup_list* cleanup) noexcept {
     bool exact = Py_TYPE(src.ptr()) == mlx::python::array_type && inst_ready(src);
     bool ours = exact || Base::from_python(src, flags, cleanup);
-    // A subclass's handle, too, holds something else while a function is recorded. What that is takes memory to find out,
-    // so that it is not read in here, where nothing may throw.
+    // A subclass's handle, too, holds something else while a function is recorded. What that is takes memory to find
+    // out, so that it is not read in here, where nothing may throw.
     bool logged = ours && mlx::python::open_handle_log && (exact || mlx::python::is_array(src));
     logged_ = logged ? src.ptr() : nullptr;
     direct_ = logged || exact ? inst_ptr<mlx::core::array>(src) : nullptr;
