@@ -158,6 +158,21 @@ def in_a_callable(read):
     return f, lambda new: setattr(f, "root", new)
 
 
+def in_an_argument(read):
+    class Model:
+        @mx.compile
+        def apply(self, x):
+            return use(x, read(self.root))
+
+        def plain(self, x):
+            return use(x, read(self.root))
+
+    model = Model()
+    f = lambda x: model.plain(x)  # noqa: E731
+    f.compiled = model.apply
+    return f, lambda new: setattr(model, "root", new)
+
+
 def in_a_methods_self(read):
     class Model:
         def apply(self, x):
@@ -212,7 +227,7 @@ def in_a_custom_function(read):
     return lambda x: g(x), put
 
 
-ROOTS = [in_a_cell, in_a_global, reached_by_name, in_a_default, in_a_keyword_default, in_a_callable, in_a_methods_self,
+ROOTS = [in_a_cell, in_a_global, reached_by_name, in_a_default, in_a_keyword_default, in_a_callable, in_an_argument, in_a_methods_self,
          in_a_partial, in_a_partial_keyword, on_a_function, in_another_transform, in_a_compiled_one, in_a_custom_function]
 LEAVES = [lambda r: mx.array(float(r.randint(1, 9))), lambda r: r.choice([0.5, 1.5, 2.5]), lambda r: r.randint(2, 9),
           lambda r: r.choice(["", "ab", "abc"]), lambda r: None, lambda r: r.random() < 0.5]
@@ -248,7 +263,7 @@ def test_every_change_around_a_function_is_seen(root, shapeless):
         f, put = root(lambda o, path=path: look(o, path))
         there = boxed(r.choice(LEAVES)(r), path)
         put(there)
-        compiled = mx.compile(f, shapeless=shapeless)
+        compiled = getattr(f, "compiled", None) or mx.compile(f, shapeless=shapeless)
         x = mx.array([1.0, 2.0, 3.0])
         for step in range(6):
             assert compiled(x).tolist() == f(x).tolist(), (seed, path, step)
@@ -257,6 +272,39 @@ def test_every_change_around_a_function_is_seen(root, shapeless):
 
 
 # --- named cases ---
+
+
+def test_objects_among_the_arguments():
+    class Model:
+        def __init__(self):
+            self.w, self.layers, self.training, self.rate = mx.array(1.0), [{"w": mx.array(2.0)}], True, 0.5
+
+    def forward(model, x, activation=None):
+        y = x * model.w * model.layers[0]["w"] if model.training else x * model.rate
+        return activation(y) if activation else y
+
+    bias = mx.array(1.0)
+    model, f = Model(), mx.compile(forward)
+    add = lambda y: y + bias  # noqa: E731
+
+    def check():
+        for activation in (None, add, mx.sin):
+            assert f(model, mx.array(3.0), activation).item() == forward(model, mx.array(3.0), activation).item()
+
+    check()
+    model.training = False
+    check()
+    for rate in (0.25, 0.75, 1.5):
+        model.rate = rate
+        check()
+    model.training, model.w = True, mx.array(5.0)
+    check()
+    model.layers = [{"w": mx.array(7.0)}]
+    check()
+    bias = mx.array(9.0)
+    check()
+    model = Model()
+    check()
 
 
 def test_containers_that_grow():

@@ -149,7 +149,8 @@ class CompiledTrace::Recorder {
       first += tree.leaf_count();
     }
     leaves.clear();
-    Surroundings::StandIns stand_ins(trace_.around_, function_.transformation.fun());
+    nb::object root = where_to_look(function_, key_);
+    Surroundings::StandIns stand_ins(trace_.around_, root);
     for (size_t i = 0; i < stand_ins.numbers().size(); ++i) {
       stand_ins.put(i, make_runtime_scalar(placeholders[next_runtime++], stand_ins.numbers()[i]));
     }
@@ -231,6 +232,22 @@ class CompiledTrace::Recorder {
   bool done_ = false;
 };
 
+nb::object where_to_look(const CompiledFunction& function, const CallKey& key) {
+  nb::handle fun = function.transformation.fun();
+  if (key.objects().empty()) {
+    return nb::borrow(fun);
+  }
+  nb::object root = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(key.objects().size() + 1)));
+  if (!root.is_valid()) {
+    throw nb::python_error();
+  }
+  PyTuple_SET_ITEM(root.ptr(), 0, fun.inc_ref().ptr());
+  for (size_t i = 0; i < key.objects().size(); ++i) {
+    PyTuple_SET_ITEM(root.ptr(), static_cast<Py_ssize_t>(i + 1), Py_NewRef(key.objects()[i].ptr()));
+  }
+  return root;
+}
+
 thread_local CompiledTrace::Recorder* CompiledTrace::Recorder::innermost = nullptr;
 
 void CompiledTrace::note_outputs(nb::handle outputs) {
@@ -258,11 +275,11 @@ CompiledTrace::CompiledTrace(const CompiledFunction& function, const CallArgumen
     }
     recorder.finish();
   }
-  find_places(function.transformation.fun());
+  find_places(where_to_look(function, key));
 }
 
 // Of what was read, and of what is a constant, where it is to be found at another call.
-void CompiledTrace::find_places(nb::handle fun) {
+void CompiledTrace::find_places(nb::handle root) {
   std::unordered_set<PyObject*> handles;
   for (const Surrounding& surrounding : surroundings_) {
     handles.insert(surrounding.handle.ptr());
@@ -277,7 +294,7 @@ void CompiledTrace::find_places(nb::handle fun) {
     }
   }
   std::vector<nb::object> unnoted;
-  around_.settle(fun, handles, constants, unnoted);
+  around_.settle(root, handles, constants, unnoted);
   for (const nb::object& handle : unnoted) {
     const array& value = held(handle);
     watched_.push_back({handle, 0, {value.shape(), value.dtype()}, value});
@@ -341,7 +358,7 @@ bool CompiledTrace::fits(const CompiledFunction& function, const CallKey& key, S
   }
   found.arrays.clear();
   found.numbers.clear();
-  if (!around_.fit(function.transformation.fun(), found) || !hold(surroundings_, found) || !hold(watched_, found)) {
+  if (!around_.fit(where_to_look(function, key), found) || !hold(surroundings_, found) || !hold(watched_, found)) {
     return false;
   }
   if (!changed_handles_.empty() && found.arrays.size() > 1) { // two handles, of which one is changed, must stay two
@@ -355,9 +372,9 @@ bool CompiledTrace::fits(const CompiledFunction& function, const CallKey& key, S
 
 std::string CompiledTrace::misfit(const CompiledFunction& function, const CallKey& key) const {
   Surroundings::Found found;
-  bool places_hold = around_.fit(function.transformation.fun(), found);
+  bool places_hold = around_.fit(where_to_look(function, key), found);
   if (!places_hold) {
-    return changed_places(function).front().name +
+    return changed_places(function, key).front().name +
            ", which it reads from around it, is another object now (pass it as an argument, or list what holds "
            "it in inputs)";
   }

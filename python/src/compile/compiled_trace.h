@@ -21,6 +21,10 @@ struct CompiledFunction {
   nb::handle inputs, outputs;
 };
 
+// Where everything is found that a recording depends on: the function, and behind it the objects among the arguments,
+// whose attributes it may read.
+nb::object where_to_look(const CompiledFunction& function, const CallKey& key);
+
 class CompiledTrace {
  public:
   // Runs the function. runtime_numbers[i]: the i-th number of the call is given at each call; the others are what they
@@ -38,8 +42,8 @@ class CompiledTrace {
   // Why it does not, though the bytes are equal. Empty when it does.
   std::string misfit(const CompiledFunction& function, const CallKey& key) const;
   // The places around the function where something else is now.
-  std::vector<Surroundings::Misfit> changed_places(const CompiledFunction& function) const {
-    return around_.misfits(function.transformation.fun());
+  std::vector<Surroundings::Misfit> changed_places(const CompiledFunction& function, const CallKey& key) const {
+    return around_.misfits(where_to_look(function, key));
   }
   // How many operations the function did, and how many are left.
   std::pair<size_t, size_t> operations() const {
@@ -75,7 +79,7 @@ class CompiledTrace {
   class Recorder;
 
   bool hold(const std::vector<Surrounding>& surroundings, const Surroundings::Found& found) const;
-  void find_places(nb::handle fun);
+  void find_places(nb::handle root);
 
   std::vector<core::Spec> specs_of(const CallKey& key) const;
 

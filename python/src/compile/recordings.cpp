@@ -112,13 +112,13 @@ void Recordings::fix_numbers(const CallKey& key, const std::vector<std::string>&
   }
 }
 
-Surroundings Recordings::look_around(const CompiledFunction& function) const {
+Surroundings Recordings::look_around(const CompiledFunction& function, const CallKey& key) const {
   Surroundings::Given given;
   {
     std::lock_guard lock(mutex_);
     given = given_;
   }
-  return Surroundings(function.transformation.fun(), given);
+  return Surroundings(where_to_look(function, key), given);
 }
 
 Recordings::Trace Recordings::find(const CompiledFunction& function, const CallKey& key, Surroundings::Found& found) {
@@ -136,18 +136,18 @@ Recordings::Trace Recordings::record(const CompiledFunction& function, const Cal
   Trace replaced = explain(function, arguments, key);
   std::shared_ptr<CompiledTrace> trace;
   while (!trace) {
-    const Surroundings around = look_around(function);
+    const Surroundings around = look_around(function, key);
     bool stand_ins = around.given_numbers() != 0 || std::find(runtime.begin(), runtime.end(), true) != runtime.end();
     try {
       trace = attempt(function, arguments, key, runtime, around);
       continue;
     } catch (nb::python_error&) {
-      around.undo(function.transformation.fun());
+      around.undo(where_to_look(function, key));
       if (!stand_ins) {
         throw;
       }
     } catch (const std::invalid_argument&) { // among others: the function kept a number somewhere
-      around.undo(function.transformation.fun());
+      around.undo(where_to_look(function, key));
       if (!stand_ins) {
         throw;
       }
@@ -203,7 +203,7 @@ std::shared_ptr<CompiledTrace> Recordings::attempt(const CompiledFunction& funct
     why = error.what();
   }
   // With sizes as they are now. If it fails again, that is the function's own error.
-  around.undo(function.transformation.fun());
+  around.undo(where_to_look(function, key));
   CallKey sized(arguments, function.inputs, true);
   for (size_t i = 0; i < std::min(runtime.size(), sized.numbers().size()); ++i) {
     if (runtime[i]) {
@@ -238,7 +238,7 @@ Recordings::Trace Recordings::explain(
   std::string reason = unfit ? unfit->misfit(function, key) : std::string();
   std::vector<Surroundings::Misfit> changed;
   if (unfit) {
-    changed = unfit->changed_places(function);
+    changed = unfit->changed_places(function, key);
   }
   CallDescription now(function.transformation, arguments, function.inputs);
   bool many = false, all_given = !changed.empty();

@@ -48,7 +48,7 @@ class Recordings {
 
   std::vector<bool> runtime_numbers(CallKey& key);
   void fix_numbers(const CallKey& key, const std::vector<std::string>& ints);
-  Surroundings look_around(const CompiledFunction& function) const;
+  Surroundings look_around(const CompiledFunction& function, const CallKey& key) const;
   Trace find(const CompiledFunction& function, const CallKey& key, Surroundings::Found& found);
   Trace record(const CompiledFunction& function, const CallArguments& arguments, CallKey& key,
       std::vector<bool>& runtime, Surroundings::Found& found, std::vector<nb::object>& owned);

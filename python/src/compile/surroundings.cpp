@@ -355,7 +355,11 @@ std::string Surroundings::name(uint32_t i) const {
     case Step::global: return key(true);
     case Step::defaults: return before() + ".__defaults__";
     case Step::keyword_defaults: return before() + ".__kwdefaults__";
-    case Step::item: return before() + "[" + std::to_string(node.index) + "]";
+    case Step::item:
+      if (node.parent == 0 && nodes_[0].kind == Kind::sequence) { // see where_to_look
+        return node.index == 0 ? "fun" : "an argument";
+      }
+      return before() + "[" + std::to_string(node.index) + "]";
     case Step::entry: {
       Step in = nodes_[node.parent].step;
       bool attribute = in == Step::attributes || in == Step::function_attributes;

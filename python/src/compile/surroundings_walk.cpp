@@ -128,6 +128,11 @@ class Surroundings::Walk {
       return;
     }
     contents(at, o);
+    bool argument = places_[at].node.parent == 0 && places_[at].node.step == Step::item && places_[at].node.index > 0;
+    if (argument && places_[at].node.kind == Kind::identity && PyTuple_Check(places_[0].object.ptr()) &&
+        !PyType_Check(o)) {
+      places_[at].node.kind = Kind::ignored; // equal arguments are compared already, and need not be one object
+    }
   }
 
   void contents(uint32_t at, PyObject* o) {
