@@ -96,3 +96,16 @@ def looped(function, each, convert, out_axis=0):
     """Stacks the results of one call per lane."""
     results = [[arrays.to_np(y) for y in samples.listed(function(*convert(lane)))] for lane in each]
     return [np.stack(ys, out_axis if out_axis >= 0 else out_axis + ys[0].ndim + 1) for ys in zip(*results)]
+
+
+def sum_of_magnitudes(sample):
+    """A real scalar function of the sample's arguments: the sum of |y| over its inexact outputs."""
+
+    def loss(*args):
+        total = mx.array(0.0)
+        for y in sample.outputs(*args):
+            if is_inexact(y):
+                total = total + mx.abs(y).sum()
+        return total.real if total.dtype in (mx.complex64, mx.complex128) else total
+
+    return loss

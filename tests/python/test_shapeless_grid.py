@@ -51,14 +51,7 @@ def variants(sample):
 
 
 def gradient(sample):
-    def loss(*args):
-        total = mx.array(0.0)
-        for y in sample.outputs(*args):
-            if differences.is_inexact(y):
-                total = total + mx.abs(y).sum()
-        return total.real if total.dtype in (mx.complex64, mx.complex128) else total
-
-    whole = mx.grad(loss, argnums=list(sample.real_args))
+    whole = mx.grad(differences.sum_of_magnitudes(sample), argnums=list(sample.real_args))
     return lambda *args: samples.listed(whole(*args))
 
 

@@ -259,9 +259,7 @@ void CompiledTrace::note_outputs(nb::handle outputs) {
 CompiledTrace::CompiledTrace(const CompiledFunction& function, const CallArguments& call, const CallKey& key,
     const std::vector<bool>& runtime_numbers, Surroundings around, bool shapeless)
     : runtime_numbers_(runtime_numbers), objects_(key.objects()), around_(std::move(around)) {
-  bool stand_ins = around_.given_numbers() != 0 ||
-                   std::find(runtime_numbers.begin(), runtime_numbers.end(), true) != runtime_numbers.end();
-  if (stand_ins && !around_.asks_for_types().empty()) {
+  if (needs_stand_ins(around_, runtime_numbers) && !around_.asks_for_types().empty()) {
     fail_for_value();
   }
   std::vector<core::Spec> specs = specs_of(key);

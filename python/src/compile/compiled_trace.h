@@ -25,6 +25,12 @@ struct CompiledFunction {
 // whose attributes it may read.
 nb::object where_to_look(const CompiledFunction& function, const CallKey& key);
 
+// Whether stand-ins for numbers are needed to record a call, of which these are given anew each time.
+inline bool needs_stand_ins(const Surroundings& around, const std::vector<bool>& runtime_numbers) {
+  return around.given_numbers() != 0 ||
+         std::find(runtime_numbers.begin(), runtime_numbers.end(), true) != runtime_numbers.end();
+}
+
 class CompiledTrace {
  public:
   // Runs the function. runtime_numbers[i]: the i-th number of the call is given at each call; the others are what they

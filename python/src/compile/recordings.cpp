@@ -137,7 +137,7 @@ Recordings::Trace Recordings::record(const CompiledFunction& function, const Cal
   std::shared_ptr<CompiledTrace> trace;
   while (!trace) {
     const Surroundings around = look_around(function, key);
-    bool stand_ins = around.given_numbers() != 0 || std::find(runtime.begin(), runtime.end(), true) != runtime.end();
+    bool stand_ins = needs_stand_ins(around, runtime);
     try {
       trace = attempt(function, arguments, key, runtime, around);
       continue;
@@ -153,6 +153,7 @@ Recordings::Trace Recordings::record(const CompiledFunction& function, const Cal
       }
     }
     // The function needs the value of a number, or fails anyway: it is recorded for these numbers.
+    replaced = nullptr; // its number is one that the new recording does not serve
     fix_numbers(key, around.given_ints());
     key = CallKey(arguments, function.inputs, !shapeless_);
     runtime = runtime_numbers(key);
@@ -196,7 +197,7 @@ std::shared_ptr<CompiledTrace> Recordings::attempt(const CompiledFunction& funct
   } catch (const std::invalid_argument& error) {
     why = error.what();
   } catch (nb::python_error& error) { // a size that is no int at heart may be the reason
-    bool stand_ins = around.given_numbers() != 0 || std::find(runtime.begin(), runtime.end(), true) != runtime.end();
+    bool stand_ins = needs_stand_ins(around, runtime);
     if (stand_ins || shown == dims_shown() || !error.matches(PyExc_Exception)) {
       throw;
     }

@@ -48,20 +48,20 @@ nb::handle code_of(nb::handle function) {
 std::shared_ptr<Known> known_call(const char* op, const nb::tuple& functions, bool& first) {
   std::string key;
   core::append_bytes(key, op);
-  std::vector<nb::object> codes;
   for (nb::handle function : functions) {
     nb::handle code = code_of(function);
     if (!code) {
       return nullptr;
     }
-    codes.push_back(nb::borrow(code));
     core::append_bytes(key, code.ptr());
   }
   std::shared_ptr<Known> known = known_calls().at(key, 0);
   first = !known;
   if (first) {
     known = std::make_shared<Known>();
-    known->codes = std::move(codes);
+    for (nb::handle function : functions) {
+      known->codes.push_back(nb::borrow(code_of(function)));
+    }
     known_calls().insert(key, known);
   }
   return known;
