@@ -11,7 +11,7 @@ constexpr unsigned max_ranges = 128;       // buffers, threadgroup arguments and
 constexpr unsigned max_variables = 64;     // `threadgroup` variables of one kernel
 constexpr Address stack_bytes = 256 << 10; // of one lane; stacks are aligned to their size
 
-enum class Access : int { read, write, update, atomic };
+enum class Access : int { read, write, update, atomic, atomic_store };
 // What a lane waits for. A matrix operation needs all 32 lanes, a simd function those that are active.
 enum class Wait : int { none, simd, matrix, simd_barrier, barrier };
 

@@ -371,7 +371,7 @@ class Rewriter {
       } else if (value.empty()) {
         error(i, "the kernel's parameter '" + source(i, to) + "' has no attribute that says what it is");
       }
-      t_[last].now += " = " + value;
+      if (!value.empty()) t_[last].now += " = " + value;
     });
   }
 

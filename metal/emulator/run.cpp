@@ -166,7 +166,7 @@ void Run::check_slow(Head* head, Address address, Address bytes, Access access, 
   if (found == run.ranges_count) {
     Address stack = reinterpret_cast<Address>(head) & ~(mlx_msl::stack_bytes - 1);
     if (address - stack < mlx_msl::stack_bytes) return;
-    static constexpr const char* verbs[] = {"read", "write", "read and write", "atomic access"};
+    static constexpr const char* verbs[] = {"read", "write", "read and write", "atomic access", "atomic store"};
     run.stop_lane(std::string(verbs[int(access)]) + " of " + std::to_string(bytes) + " bytes outside of a buffer, at " +
         run.describe_address(address));
   }

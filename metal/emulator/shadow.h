@@ -27,7 +27,8 @@ class Shadow {
   // What is wrong with this access by a lane of the threadgroup, if anything.
   std::optional<std::string> access(size_t offset, size_t bytes, mlx_msl::Access access, unsigned lane) {
     using mlx_msl::Access;
-    bool reads = access != Access::write, writes = access != Access::read, atomic = access == Access::atomic;
+    bool atomic = access == Access::atomic || access == Access::atomic_store;
+    bool reads = access != Access::write && access != Access::atomic_store, writes = access != Access::read;
     unsigned simdgroup = lane / mlx_msl::simd_width;
     uint16_t me = atomic ? uint16_t(atomics | simdgroup) : uint16_t(lane);
     // Padding of a struct is copied although nobody writes it, so of a long read one written byte is enough.

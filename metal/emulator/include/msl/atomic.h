@@ -31,8 +31,8 @@ struct Bits<8> { using type = ulong; };
 
 // The word of an atomic that a lane may touch; `site` only makes the check quick.
 template <class T>
-MSL_RAW typename Bits<sizeof(T)>::type* word(const volatile metal::atomic<T>* object) {
-  check_access((Address)object, sizeof(T), Access::atomic, (Address)__builtin_return_address(0));
+MSL_RAW typename Bits<sizeof(T)>::type* word(const volatile metal::atomic<T>* object, Access access = Access::atomic) {
+  check_access((Address)object, sizeof(T), access, (Address)__builtin_return_address(0));
   return (typename Bits<sizeof(T)>::type*)object;
 }
 template <class T, class F>
@@ -85,7 +85,7 @@ template <class T>
 MSL_RAW void atomic_store_explicit(volatile atomic<T>* object, typename msl::Same<T>::type value, memory_order,
     thread_scope = thread_scope_device) {
   using B = typename msl::Bits<sizeof(T)>::type;
-  __atomic_store_n(msl::word(object), __builtin_bit_cast(B, value), __ATOMIC_SEQ_CST);
+  __atomic_store_n(msl::word(object, msl::Access::atomic_store), __builtin_bit_cast(B, value), __ATOMIC_SEQ_CST);
 }
 // Fails now and then for no reason, as it may on a GPU: only a loop around it is right.
 template <class T>
@@ -95,9 +95,13 @@ MSL_RAW bool atomic_compare_exchange_weak_explicit(volatile atomic<T>* object, T
   B* p = msl::word(object);
   B old = __builtin_bit_cast(B, *expected);
   msl::Head* self = msl::head();
-  bool done = !self->context->spurious_failure(self) &&
-      __atomic_compare_exchange_n(p, &old, __builtin_bit_cast(B, desired), false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-  if (!done) *expected = __builtin_bit_cast(T, __atomic_load_n(p, __ATOMIC_SEQ_CST) == old ? old : __atomic_load_n(p, __ATOMIC_SEQ_CST));
+  bool done = false;
+  if (self->context->spurious_failure(self)) {
+    old = __atomic_load_n(p, __ATOMIC_SEQ_CST);
+  } else {
+    done = __atomic_compare_exchange_n(p, &old, __builtin_bit_cast(B, desired), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+  }
+  if (!done) *expected = __builtin_bit_cast(T, old);
   return done;
 }
 MSL_TINY void atomic_thread_fence(mem_flags, memory_order, thread_scope = thread_scope_device) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
