@@ -30,7 +30,8 @@ void with_errors(const std::string& errors, auto check) {
 
 // The call of a kernel, with messages that point to where it was declared or instantiated.
 std::string calling(const KernelName& kernel, const std::string& function) {
-  return "\n# " + std::to_string(kernel.line) + " \"" + kernel.file + "\"\n" + function + " { " + kernel.expression + "(); }\n";
+  return "\n# " + std::to_string(kernel.line) + " \"" + kernel.file + "\"\n" + function + " { " + kernel.expression +
+         "(); }\n";
 }
 
 class TextLibrary : public Library {
@@ -43,7 +44,8 @@ class TextLibrary : public Library {
     return names;
   }
 
-  std::shared_ptr<const Function> function(const std::string& name, std::span<const FunctionConstant> constants) const override {
+  std::shared_ptr<const Function> function(
+      const std::string& name, std::span<const FunctionConstant> constants) const override {
     auto found = std::find_if(text_.kernels.begin(), text_.kernels.end(), [&](auto& k) { return k.host_name == name; });
     if (found == text_.kernels.end()) return nullptr;
     std::string path = compile_rewritten(text_.text + calling(*found, "extern \"C\" void msl_entry()"));
@@ -66,7 +68,8 @@ void check(const Text& text) {
   Rewritten rewritten = rewrite_text(text);
   std::string all = rewritten.text;
   int count = 0;
-  for (auto& kernel : rewritten.kernels) all += calling(kernel, "inline void msl_check_" + std::to_string(count++) + "()");
+  for (auto& kernel : rewritten.kernels)
+    all += calling(kernel, "inline void msl_check_" + std::to_string(count++) + "()");
   with_errors(rewritten.errors, [&] { check_rewritten(all); });
 }
 

@@ -1,5 +1,5 @@
-// What happened to each byte of threadgroup memory: finds reads of what was never written, and two lanes that touch a byte
-// with no barrier between them, in whatever order they ran.
+// What happened to each byte of threadgroup memory: finds reads of what was never written, and two lanes that touch a
+// byte with no barrier between them, in whatever order they ran.
 #pragma once
 
 #include <cstdint>
@@ -79,7 +79,7 @@ class Shadow {
   static std::string race(const char* what, uint16_t who) {
     std::string other = who < several ? "thread " + std::to_string(who) : "another thread";
     return "touches threadgroup memory that " + other + " of the threadgroup " + what +
-        ", with no barrier for threadgroup memory between";
+           ", with no barrier for threadgroup memory between";
   }
 
   std::vector<Cell> cells_;

@@ -18,8 +18,10 @@ void each_seed(auto body) {
   set_seed(1);
 }
 
-uint16_t bfloat_of(float x) { return uint16_t(std::bit_cast<uint32_t>(x) >> 16); }                      // small integers
-uint16_t half_of(float x) { return x == 0 ? 0 : uint16_t((std::bit_cast<uint32_t>(x) >> 13) - (112 << 10)); } // not negative
+uint16_t bfloat_of(float x) { return uint16_t(std::bit_cast<uint32_t>(x) >> 16); } // small integers
+uint16_t half_of(float x) {
+  return x == 0 ? 0 : uint16_t((std::bit_cast<uint32_t>(x) >> 13) - (112 << 10));
+} // not negative
 
 template <typename T>
 void matmul(const std::string& name, T (*convert)(float)) {
@@ -65,12 +67,14 @@ TEST(simdgroup_functions) {
       }
       int rounds = 0;
       for (int k = 0; k <= lane % 4; ++k) rounds += 8 * (4 - k);
-      int expected[] = {sum, x[0] * x[1] * x[2], low, high, conj, disj, exor, before + x[lane], before, x[5], x[31 - lane], x[lane ^ 8],
-          x[lane < 2 ? lane : lane - 2], x[lane > 29 ? lane : lane + 2], x[(lane + 3) % 32], lane < 4 ? -x[lane + 28] : x[lane - 4],
-          seven * 2 + 1, 0xaaaa, x[quad] + x[quad + 1] + x[quad + 2] + x[quad + 3], x[quad + 2], x[lane ^ 1], lane < 10 ? 10 : 2200, rounds,
+      int expected[] = {sum, x[0] * x[1] * x[2], low, high, conj, disj, exor, before + x[lane], before, x[5],
+          x[31 - lane], x[lane ^ 8], x[lane < 2 ? lane : lane - 2], x[lane > 29 ? lane : lane + 2], x[(lane + 3) % 32],
+          lane < 4 ? -x[lane + 28] : x[lane - 4], seven * 2 + 1, 0xaaaa,
+          x[quad] + x[quad + 1] + x[quad + 2] + x[quad + 3], x[quad + 2], x[lane ^ 1], lane < 10 ? 10 : 2200, rounds,
           x[0] + (lane == 0)};
       for (int k = 0; k < 24; ++k) {
-        if (out[24 * i + k] != expected[k]) check::fail(__FILE__, __LINE__, "function " + std::to_string(k) + " of lane " + std::to_string(lane));
+        if (out[24 * i + k] != expected[k])
+          check::fail(__FILE__, __LINE__, "function " + std::to_string(k) + " of lane " + std::to_string(lane));
       }
     }
   });
@@ -115,7 +119,8 @@ TEST(a_softmax_with_memory_by_argument) {
     for (uint32_t r = 0; r < rows; ++r) {
       double total = 0;
       for (uint32_t i = 0; i < n; ++i) total += std::exp(double(a[r * n + i]) - 9);
-      for (uint32_t i = 0; i < n; ++i) CHECK(std::abs(out[r * n + i] * total / std::exp(double(a[r * n + i]) - 9) - 1) < 1e-5);
+      for (uint32_t i = 0; i < n; ++i)
+        CHECK(std::abs(out[r * n + i] * total / std::exp(double(a[r * n + i]) - 9) - 1) < 1e-5);
     }
   });
 }

@@ -23,9 +23,13 @@ uint16_t to_half(float x) {
   uint32_t rounded = bits + 0xfff + ((bits >> 13) & 1);
   return uint16_t(((bits >> 16) & 0x8000) | (((rounded & 0x7fffffff) >> 13) - (112 << 10)));
 }
-float from_half(uint16_t h) { return std::bit_cast<float>(uint32_t(h & 0x8000) << 16 | (uint32_t(h & 0x7fff) + (112 << 10)) << 13); }
+float from_half(uint16_t h) {
+  return std::bit_cast<float>(uint32_t(h & 0x8000) << 16 | (uint32_t(h & 0x7fff) + (112 << 10)) << 13);
+}
 
-void near(float a, double b, double relative = 2e-6) { CHECK(std::abs(a - b) <= relative * std::max(1.0, std::abs(b))); }
+void near(float a, double b, double relative = 2e-6) {
+  CHECK(std::abs(a - b) <= relative * std::max(1.0, std::abs(b)));
+}
 
 void arithmetic(const std::string& name, uint16_t (*to)(float), float (*from)(uint16_t)) {
   float as[] = {1.5f, -0.3f, 2.25f, 3.1f}, bs[] = {0.4f, 7.7f, -1.1f, 3.3f};
@@ -56,8 +60,9 @@ void integers(const std::string& name) {
   for (size_t i = 0; i < n; ++i) {
     int64_t x = a[i], y = b[i], bits = 8 * sizeof(T);
     int64_t low = std::numeric_limits<T>::min(), high = std::numeric_limits<T>::max();
-    int64_t expected[] = {std::countl_zero(U(x)), std::min<int64_t>(std::countr_zero(U(x)), bits), std::popcount(U(x)), (x * y) >> bits,
-        T(std::rotl(U(x), 3)), std::min(x, y), std::max(x, y), T(x < 0 ? -x : x), std::clamp(x + y, low, high), high - low};
+    int64_t expected[] = {std::countl_zero(U(x)), std::min<int64_t>(std::countr_zero(U(x)), bits), std::popcount(U(x)),
+        (x * y) >> bits, T(std::rotl(U(x), 3)), std::min(x, y), std::max(x, y), T(x < 0 ? -x : x),
+        std::clamp(x + y, low, high), high - low};
     for (int k = 0; k < 10; ++k) CHECK_EQ(out[10 * i + k], expected[k]);
   }
 }
