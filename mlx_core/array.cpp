@@ -141,6 +141,7 @@ Node* new_application(PrimitiveRef primitive, Spec spec, std::span<const array> 
   node->dtype = spec.dtype;
   node->shape = std::move(spec.shape);
   node->primitive = std::move(primitive);
+  node->stream = current_stream();
   node->origin = current_origin;
   if (OriginHook hook = origin_hook.load(std::memory_order_relaxed); hook && !current_origin) [[unlikely]] {
     node->origin = hook();
@@ -202,6 +203,10 @@ array array::scalar_from_bytes(const void* element, Dtype dtype) {
 // --- storage ---
 
 Dim array::shape(int axis) const { return node_->shape[static_cast<size_t>(normalize_axis("shape", axis, ndim()))]; }
+
+View array::view() const {
+  return {node_->buffer.get(), node_->offset, node_->inline_value, dtype(), sizes_of(shape()), node_->strides};
+}
 
 void array::allocate() { set_storage(core::allocate(nbytes()), 0, row_major_strides(shape())); }
 

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "mlx_core/backend/kernels.h"
 #include "mlx_core/primitive.h"
 
 namespace mlx::core {
@@ -201,7 +202,7 @@ struct HiddenSlopes::Impl {
       operands.push_back(std::move(indicator));
     }
     array result = array::make(node.primitive, Spec{node.shape, node.dtype}, operands);
-    node.primitive->eval_cpu(operands, std::span<array>(&result, 1));
+    node.primitive->eval(operands, std::span<array>(&result, 1), host_kernels());
     return values_of(*result.node());
   }
   void moved(Node& node) {
@@ -264,9 +265,9 @@ std::optional<Sizes> HiddenSlopes::follow(Node& node) {
   std::optional<size_t> hidden;
   if (primitive.eval_kind() == EvalKind::elementwise) {
     switch (static_cast<const Elementwise&>(primitive).body()) {
-      case cpu::Body::zero_times: hidden = impl_->chain_product(node, false); break;
-      case cpu::Body::zero_divide: hidden = impl_->chain_product(node, true); break;
-      case cpu::Body::select: impl_->select(node); break;
+      case Body::zero_times: hidden = impl_->chain_product(node, false); break;
+      case Body::zero_divide: hidden = impl_->chain_product(node, true); break;
+      case Body::select: impl_->select(node); break;
       default:
         if (any_known) {
           impl_->elementwise(node);
