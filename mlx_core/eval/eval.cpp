@@ -4,6 +4,7 @@
 
 #include "mlx_core/eval/evaluation.h"
 #include "mlx_core/eval/gate.h"
+#include "mlx_core/eval/streams.h"
 #include "mlx_core/trace_level.h"
 
 namespace mlx::core {
@@ -60,6 +61,9 @@ void eval(std::span<const array> arrays) {
   }
   if (done) {
     return;
+  }
+  if (has_several_streams()) [[unlikely]] {
+    begin_on_other_streams(arrays);
   }
   Nested nested;
   Evaluation& evaluation = *nested;

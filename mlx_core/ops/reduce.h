@@ -1,7 +1,7 @@
 // The reduction primitive: a monoid over some axes. Eval may fuse it onto the elementwise work that feeds it.
 #pragma once
 
-#include "mlx_core/cpu/reduce.h"
+#include "mlx_core/backend/body.h"
 #include "mlx_core/primitive.h"
 
 namespace mlx::core {
