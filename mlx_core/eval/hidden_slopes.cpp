@@ -44,6 +44,7 @@ void for_each_element(const Sizes& shape, const Strides& strides, F&& f) {
 
 PerElement<Value> values_of(const Node& node) {
   PerElement<Value> out(static_cast<size_t>(static_cast<int64_t>(size_of(node.shape))));
+  host_ready(node);
   const char* data = static_cast<const char*>(node.data());
   int64_t item = node.dtype.size();
   Strides strides = node.row_contiguous ? row_major_strides(node.shape) : node.strides;
