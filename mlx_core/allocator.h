@@ -18,6 +18,8 @@ struct Buffer {
   void (*release)(Buffer*) = nullptr; // how the last reference frees it
   void* owner = nullptr;              // what `release` needs to know
   std::atomic<uint32_t> references{1};
+  // What a device still has to write into it: a number of that device's; 0: nothing.
+  std::atomic<uint64_t> writer{0};
 };
 
 // A counted pointer to a Buffer.
@@ -65,6 +67,8 @@ BufferRef allocate(size_t bytes);
 BufferRef adopt(void* data, size_t bytes, void* owner, void (*release)(void* owner));
 
 namespace detail {
+// Returns when what writes the buffer is done. Throws what went wrong there.
+void wait_for_writer(Buffer& buffer);
 extern std::atomic<size_t> bytes_in_use;     // get_active_memory(), cheaply
 extern std::atomic<size_t> bytes_to_look_at; // above this, what pending nodes keep alive matters; 0: to be set anew
 } // namespace detail

@@ -141,6 +141,7 @@ Node* new_application(PrimitiveRef primitive, Spec spec, std::span<const array> 
   node->dtype = spec.dtype;
   node->shape = std::move(spec.shape);
   node->primitive = std::move(primitive);
+  node->stream = current_stream();
   node->origin = current_origin;
   if (OriginHook hook = origin_hook.load(std::memory_order_relaxed); hook && !current_origin) [[unlikely]] {
     node->origin = hook();
@@ -203,6 +204,10 @@ array array::scalar_from_bytes(const void* element, Dtype dtype) {
 
 Dim array::shape(int axis) const { return node_->shape[static_cast<size_t>(normalize_axis("shape", axis, ndim()))]; }
 
+View array::view() const {
+  return {node_->buffer.get(), node_->offset, node_->inline_value, dtype(), sizes_of(shape()), node_->strides};
+}
+
 void array::allocate() { set_storage(core::allocate(nbytes()), 0, row_major_strides(shape())); }
 
 void array::share(const array& source, Strides strides, int64_t offset_elements) {
@@ -234,6 +239,7 @@ void array::eval() const {
   if (!is_available() || node_->operand_count != 0) { // one computed inside a transform may let its operands go now
     core::eval(std::span<const array>(this, 1));
   }
+  host_ready(*node_);
 }
 
 // --- elements ---

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "mlx_core/allocator.h"
+#include "mlx_core/backend/view.h"
 #include "mlx_core/device.h"
 #include "mlx_core/dtype.h"
 #include "mlx_core/error.h"
@@ -20,6 +21,7 @@
 namespace mlx::core {
 
 class Primitive;
+class Kernels;
 class array;
 struct Node;
 
@@ -134,8 +136,9 @@ class array {
   const Primitive& primitive() const;
   std::span<const array> operands() const;
 
-  const void* raw_data() const; // evaluated arrays only
+  const void* raw_data() const; // evaluated arrays only; waits for the device that writes it
   void* mutable_data();         // inside eval_cpu, after allocate()
+  View view() const;            // for kernels: inside eval, of operands, and of outputs after allocate()
   // Inside eval: give this output fresh row-major memory / another array's memory.
   void allocate();
   void share(const array& source, Strides strides, int64_t offset_elements = 0);
@@ -143,7 +146,7 @@ class array {
   // Inside eval: row-major memory that holds the operand's values, to be changed in part. It is the operand's own
   // memory when nobody else needs that and the primitive named the operand as reusable_operand(); a copy otherwise.
   // Everything that can fail or be interrupted without losing the operand comes before this call.
-  void begin_with(const array& operand);
+  void begin_with(const array& operand, Kernels& kernels);
   // Only takes the memory over; false where it cannot. For kernels that may write where they read.
   bool take_over(const array& operand);
 
@@ -198,6 +201,7 @@ struct Node {
   // Which evaluation has claimed it (0: none), and where that keeps its notes of it: see eval/claims.h.
   std::atomic<uint32_t> owner{0};
   uint32_t eval_index = 0;
+  StreamNumber stream = 0; // on which it is computed
   // About how many nodes are to be computed for this one, itself included; at most 65535. See eval/pressure.h.
   uint16_t pending = 0;
 
@@ -251,7 +255,16 @@ inline const Strides& array::strides() const { return node_->strides; }
 inline bool array::has_primitive() const { return static_cast<bool>(node_->primitive); }
 inline const Primitive& array::primitive() const { return *node_->primitive; }
 inline Operands array::operands() const { return node_->operands(); }
-inline const void* array::raw_data() const { return node_->data(); }
+// Returns when the host may read what an evaluated node holds. Throws what went wrong on the device that writes it.
+inline void host_ready(const Node& node) {
+  if (node.buffer && node.buffer->writer.load(std::memory_order_acquire)) [[unlikely]] {
+    detail::wait_for_writer(*node.buffer.get());
+  }
+}
+inline const void* array::raw_data() const {
+  host_ready(*node_);
+  return node_->data();
+}
 inline void* array::mutable_data() { return node_->data(); }
 
 template <typename T>

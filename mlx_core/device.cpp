@@ -1,6 +1,7 @@
-// The devices of this build and each thread's default device and streams.
+// The devices of this build, and which stream work goes to: each thread's defaults, and scopes.
 #include "mlx_core/device.h"
 
+#include <array>
 #include <atomic>
 
 #include "mlx_core/error.h"
@@ -9,13 +10,35 @@ namespace mlx::core {
 
 namespace {
 
+// The streams with numbers 0 and 1 are the devices' own; others are numbered as they are made.
+constexpr int own_streams = 2, most_streams = 1 << 16;
+Stream own_stream(Device device) { return Stream{device.type == Device::cpu ? 0 : 1, device}; }
+
+// By number; what is not yet made says so.
+enum class Made : uint8_t { not_yet, cpu, gpu };
+std::array<std::atomic<Made>, most_streams> made{};
+std::atomic<int> next_stream{own_streams};
+std::atomic<bool> several{false};
+
+Made made_on(Device device) { return device.type == Device::cpu ? Made::cpu : Made::gpu; }
+
 struct Defaults {
   Device device{Device::cpu};
-  Stream cpu_stream{0, Device{Device::cpu}};
+  Stream streams[2] = {own_stream(Device::cpu), own_stream(Device::gpu)}; // by device
 };
 thread_local Defaults defaults;
+#ifdef __linux__
+[[gnu::tls_model("initial-exec")]]
+#endif
+thread_local constinit StreamNumber current = 0;
+thread_local constinit bool in_scope = false;
 
-std::atomic<int> next_stream{1};
+Stream& default_on(Device device) { return defaults.streams[device.type == Device::cpu ? 0 : 1]; }
+void follow_defaults() {
+  if (!in_scope) {
+    current = static_cast<StreamNumber>(default_on(defaults.device).index);
+  }
+}
 
 void require_available(const char* op, Device device) {
   if (!is_available(device)) {
@@ -32,30 +55,76 @@ Device default_device() { return defaults.device; }
 void set_default_device(Device device) {
   require_available("set_default_device", device);
   defaults.device = device;
+  follow_defaults();
 }
 Stream default_stream(Device device) {
   require_available("default_stream", device);
-  return defaults.cpu_stream;
+  return default_on(device);
 }
 void set_default_stream(Stream stream) {
-  require_available("set_default_stream", stream.device);
-  defaults.cpu_stream = stream;
+  default_on(stream.device) = to_stream(stream);
+  follow_defaults();
 }
 Stream new_stream(Device device) {
   require_available("new_stream", device);
-  return Stream{next_stream.fetch_add(1), device};
+  int number = next_stream.fetch_add(1);
+  if (number >= most_streams) {
+    next_stream.store(most_streams);
+    fail<std::runtime_error>("new_stream", "there are ", most_streams, " streams; use those that there are.");
+  }
+  several.store(true);
+  made[static_cast<size_t>(number)].store(made_on(device), std::memory_order_release);
+  return Stream{number, device};
 }
-void clear_streams() { defaults.cpu_stream = Stream{0, Device{Device::cpu}}; }
+void clear_streams() {
+  defaults.streams[0] = own_stream(Device::cpu);
+  defaults.streams[1] = own_stream(Device::gpu);
+  follow_defaults();
+}
 
 Stream to_stream(const StreamOrDevice& s) {
   if (auto* stream = std::get_if<Stream>(&s)) {
     require_available("stream", stream->device);
+    if (stream->index < 0 || stream->index >= most_streams) {
+      fail("stream", "there is no stream ", to_string(*stream), "; make one with new_stream.");
+    }
+    if (*stream != own_stream(stream->device)) { // one that another process numbered comes to be by being used
+      several.store(true);
+      auto& known = made[static_cast<size_t>(stream->index)];
+      Made before = Made::not_yet;
+      bool clashes = stream->index < own_streams || (!known.compare_exchange_strong(before, made_on(stream->device)) &&
+                                                        before != made_on(stream->device));
+      if (clashes) {
+        fail("stream", to_string(*stream), " is another device's number; make a stream with new_stream.");
+      }
+    }
     return *stream;
   }
   if (auto* device = std::get_if<Device>(&s)) {
     return default_stream(*device);
   }
-  return defaults.cpu_stream;
+  return stream_at(current);
+}
+
+Stream stream_at(StreamNumber number) {
+  bool gpu = number < own_streams ? number == 1 : made[number].load(std::memory_order_acquire) == Made::gpu;
+  return Stream{number, Device(gpu ? Device::gpu : Device::cpu)};
+}
+
+StreamNumber current_stream() { return current; }
+bool has_several_streams() { return several.load(std::memory_order_relaxed); }
+
+void StreamScope::enter(StreamNumber number) {
+  outer_ = current;
+  entered_ = true;
+  outer_in_scope_ = in_scope;
+  current = number;
+  in_scope = true;
+}
+void StreamScope::leave() {
+  in_scope = outer_in_scope_;
+  current = outer_;
+  follow_defaults();
 }
 
 std::string to_string(Device device) {

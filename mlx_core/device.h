@@ -43,6 +43,38 @@ void clear_streams();
 // Checks that `s` names a device of this build and returns its stream. Throws std::invalid_argument otherwise.
 Stream to_stream(const StreamOrDevice& s);
 
+// A stream's index is its number among the streams of all devices; nodes keep that.
+using StreamNumber = uint16_t;
+Stream stream_at(StreamNumber number);
+// Where what is made now will be computed: the innermost scope's, or the thread's default.
+StreamNumber current_stream();
+// Whether there are streams beside the devices' own.
+bool has_several_streams();
+
+// What is made while it lives is computed on this stream; std::monostate changes nothing. Throws as to_stream does.
+class StreamScope {
+ public:
+  explicit StreamScope(const StreamOrDevice& s) {
+    if (s.index() != 0) [[unlikely]] {
+      enter(static_cast<StreamNumber>(to_stream(s).index));
+    }
+  }
+  explicit StreamScope(StreamNumber number) { enter(number); }
+  ~StreamScope() {
+    if (entered_) [[unlikely]] {
+      leave();
+    }
+  }
+  StreamScope(const StreamScope&) = delete;
+  StreamScope& operator=(const StreamScope&) = delete;
+
+ private:
+  void enter(StreamNumber number);
+  void leave();
+  StreamNumber outer_ = 0;
+  bool entered_ = false, outer_in_scope_ = false;
+};
+
 std::string to_string(Device device);
 std::string to_string(Stream stream);
 

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "mlx_core/backend/kernels.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/registry.h"
@@ -78,15 +79,18 @@ bool accepts(Dtypes set, Dtype dtype) {
   return false;
 }
 
-void Primitive::eval_gpu(Operands, std::span<array>) const {
-  fail<std::runtime_error>(name(), "this build has no GPU backend; evaluate on mx.cpu.");
+void Primitive::eval(Operands operands, std::span<array> outputs, Kernels& kernels) const {
+  for (const array& operand : operands) {
+    host_ready(*operand.node());
+  }
+  kernels.device() == Device::cpu ? eval_cpu(operands, outputs) : eval_gpu(operands, outputs);
 }
+void Primitive::eval_cpu(Operands, std::span<array>) const {
+  fail<std::logic_error>(name(), "this primitive says neither eval nor eval_cpu, so it cannot be computed.");
+}
+void Primitive::eval_gpu(Operands operands, std::span<array> outputs) const { eval_cpu(operands, outputs); }
 
 // --- the elementwise kind ---
-
-cpu::Kernel Elementwise::kernel(Operands operands, Dtype) const {
-  return cpu::find_kernel(body(), operands.back().dtype());
-}
 
 Specs Elementwise::infer(Operands operands) const {
   Shape shape = operands[0].shape();
@@ -95,11 +99,7 @@ Specs Elementwise::infer(Operands operands) const {
       shape = broadcast_shapes(name(), shape, operand.shape());
     }
   }
-  return {Spec{std::move(shape), cpu::output_dtype(body(), operands.back().dtype())}};
-}
-
-void Elementwise::eval_cpu(Operands, std::span<array>) const {
-  fail<std::logic_error>(name(), "elementwise primitives are evaluated as fused programs.");
+  return {Spec{std::move(shape), output_dtype(body(), operands.back().dtype())}};
 }
 
 Mapped Elementwise::vmap(Operands operands, const MapAxes& axes) const {
@@ -126,7 +126,7 @@ Mapped Elementwise::vmap(Operands operands, const MapAxes& axes) const {
 
 // --- projections ---
 
-void Project::eval_cpu(Operands operands, std::span<array> outputs) const {
+void Project::eval(Operands operands, std::span<array> outputs, Kernels&) const {
   const array& source = operands[0].node()->extra->outputs[static_cast<size_t>(index_)];
   outputs[0].share(source, source.strides());
 }

@@ -8,10 +8,12 @@
 #include <string_view>
 
 #include "mlx_core/array.h"
-#include "mlx_core/cpu/elementwise.h"
+#include "mlx_core/backend/body.h"
 #include "mlx_core/origin.h"
 
 namespace mlx::core {
+
+class Kernels; // backend/kernels.h
 
 // An absent rule is a fact about the op; the reason is the error's text.
 struct NoRule {
@@ -64,10 +66,10 @@ enum class Dependence : uint8_t { elementwise, moves_data, contracts_axes, opaqu
 
 // How eval treats a primitive.
 enum class EvalKind : uint8_t {
-  general,     // eval_cpu on evaluated operands
+  general,     // eval on evaluated operands
   elementwise, // may join a fused group: see Elementwise
   reduction,   // may end a fused group: see Reduce in ops/reduce.h
-  view,        // eval_cpu only arranges strides: no work
+  view,        // eval only arranges strides: no work
   identity,    // the operand itself
   project,     // one output of a multi-output application: see Project
 };
@@ -120,9 +122,15 @@ class Primitive {
   virtual Specs infer(Operands operands) const = 0;
   virtual int output_count() const { return 1; }
 
-  // Operands are evaluated; outputs have shape and dtype, and get their storage here.
-  virtual void eval_cpu(Operands operands, std::span<array> outputs) const = 0;
+  // Operands are evaluated; outputs have shape and dtype, and get their storage here. The work is asked for, on
+  // whatever device, in terms of kernels (backend/request.h). A primitive of the user's may do the work itself, in
+  // eval_cpu: it finds operands that may be read and memory that may be written, on every device; and in eval_gpu,
+  // which calls eval_cpu unless it is overridden.
+  virtual void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const;
+  virtual void eval_cpu(Operands operands, std::span<array> outputs) const;
   virtual void eval_gpu(Operands operands, std::span<array> outputs) const;
+  // Whether the output is the operand's elements in their row-major order, under another shape or broadcast.
+  virtual bool keeps_order() const { return false; }
   // The operand whose memory the first output takes over when nobody else needs it (array::begin_with); -1: none.
   virtual int reusable_operand() const { return -1; }
 
@@ -162,11 +170,9 @@ class Elementwise : public Primitive {
  public:
   EvalKind eval_kind() const final { return EvalKind::elementwise; }
   Dependence dependence() const final { return Dependence::elementwise; }
-  // What is computed; the kernel is found by the value operands' dtype. A cast is Body::copy between two dtypes.
-  virtual cpu::Body body() const = 0;
-  virtual cpu::Kernel kernel(Operands operands, Dtype output) const;
+  // What is computed, of the last operand's dtype. A cast is Body::copy between two dtypes.
+  virtual Body body() const = 0;
   Specs infer(Operands operands) const override;
-  void eval_cpu(Operands operands, std::span<array> outputs) const final; // never called: eval runs fused programs
   Mapped vmap(Operands operands, const MapAxes& axes) const final;
 };
 
@@ -179,7 +185,7 @@ class Project final : public Primitive {
   EvalKind eval_kind() const override { return EvalKind::project; }
   void visit(ParamVisitor& v) const override { v("index", index_); }
   Specs infer(Operands) const override { return {spec_}; }
-  void eval_cpu(Operands operands, std::span<array> outputs) const override;
+  void eval(Operands operands, std::span<array> outputs, Kernels&) const override;
   // The transforms treat an application and its projections together; these are never called.
   Tangents jvp(Operands, const Tangents&, Operands) const override;
   Tangents vjp(Operands, const Tangents&, Operands, std::span<const bool>) const override;

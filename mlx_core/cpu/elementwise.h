@@ -1,107 +1,12 @@
-// The elementwise bodies: which there are, and the kernel for one (body, dtype) pair on this machine's best ISA.
+// The kernels of elementwise bodies: that for one (body, dtype) pair on this machine's best ISA.
 // Bodies know nothing of arrays: they read runs of consecutive elements and write runs of consecutive elements.
 #pragma once
 
 #include <cstdint>
 
-#include "mlx_core/dtype.h"
+#include "mlx_core/backend/body.h"
 
 namespace mlx::core::cpu {
-
-// Named by what they compute. `dtype` below is the dtype of the (value) inputs; the output has the same dtype
-// except where a comment says otherwise.
-enum class Body : uint16_t {
-  // arithmetic, unary. On complex, abs gives the real dtype, sign gives z / |z| (0 at 0).
-  copy,
-  negative,
-  abs,
-  sign,
-  square,
-  sqrt,
-  rsqrt,
-  reciprocal,
-  conjugate,
-  real,
-  imag,         // complex -> its real dtype
-  make_complex, // (real, real) -> the complex dtype of that width
-  // exponential
-  exp,
-  expm1,
-  log,
-  log2,
-  log10,
-  log1p,
-  sigmoid,
-  erf,
-  erfinv,
-  exp2,
-  // trigonometric and hyperbolic
-  sin,
-  cos,
-  tan,
-  arcsin,
-  arccos,
-  arctan,
-  sinh,
-  cosh,
-  tanh,
-  arcsinh,
-  arccosh,
-  arctanh,
-  // rounding
-  floor,
-  ceil,
-  trunc,
-  rint,
-  // predicates: any dtype -> bool
-  isnan,
-  isinf,
-  isfinite,
-  isposinf,
-  isneginf,
-  logical_not,
-  signbit,
-  // bitwise, integers and bool
-  bitwise_invert,
-  // arithmetic, binary
-  add,
-  subtract,
-  multiply,
-  divide,
-  floor_divide,
-  remainder,
-  power,
-  maximum,
-  minimum,
-  logaddexp,
-  arctan2,
-  gap,         // a == b ? 0 : a - b, so that equal infinities are no distance apart
-  zero_times,  // 0 where a or b is 0, whatever the other is: the product of the chain rule
-  zero_divide, // the same of a and 1 / b: 0 where a is 0 or b infinite
-  hypot,
-  nextafter,
-  copysign,
-  // comparison: (T, T) -> bool
-  equal,
-  not_equal,
-  less,
-  less_equal,
-  greater,
-  greater_equal,
-  nan_equal,
-  logical_and,
-  logical_or,
-  logical_xor,
-  // bitwise, binary
-  bitwise_and,
-  bitwise_or,
-  bitwise_xor,
-  left_shift,
-  right_shift,
-  // ternary
-  select, // (bool, T, T) -> T
-  count_
-};
 
 // inputs[k] and output point at n consecutive elements; any alignment; n >= 0. output may be exactly one of the
 // inputs when their element sizes agree (in-place), otherwise they do not overlap.
@@ -113,8 +18,5 @@ Kernel find_kernel(Body body, Dtype dtype);
 // Conversion between any two dtypes: float to integer truncates toward zero and saturates, NaN becomes 0;
 // complex to real drops the imaginary part; anything to bool is `!= 0`.
 Kernel find_cast(Dtype from, Dtype to);
-
-// The dtype a body's output has.
-Dtype output_dtype(Body body, Dtype dtype);
 
 } // namespace mlx::core::cpu

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
+#include "mlx_core/backend/body.h"
 #include "mlx_core/cpu/copy.h"
-#include "mlx_core/dtype.h"
 
 namespace mlx::core::cpu {
 
@@ -24,7 +24,6 @@ struct IndexOperand {
 void gather(const void* src, Ints src_shape, Ints src_strides, int item_size, std::span<const IndexOperand> indices,
     Ints index_shape, Ints slice_shape, void* out);
 
-enum class ScatterMode : uint8_t { set, add, multiply, maximum, minimum };
 // The reverse: combines updates (strided, shape index_shape + slice_shape) into consecutive dst of dst_shape, in
 // row-major order of the updates, so that the last duplicate wins a set. Serial, hence deterministic.
 void scatter(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape, std::span<const IndexOperand> indices,

@@ -6,12 +6,10 @@
 
 #include <cstdint>
 
+#include "mlx_core/backend/body.h"
 #include "mlx_core/cpu/copy.h"
-#include "mlx_core/dtype.h"
 
 namespace mlx::core::cpu {
-
-enum class Reduction : uint8_t { sum, prod, min, max, all, any };
 
 inline constexpr int64_t reduce_block = 1024;
 

@@ -3,12 +3,10 @@
 // Their bits depend on the lane's values alone: not on threads, on memory layout, or on the other lanes.
 #pragma once
 
+#include "mlx_core/backend/body.h"
 #include "mlx_core/cpu/copy.h"
-#include "mlx_core/dtype.h"
 
 namespace mlx::core::cpu {
-
-enum class ScanOp : uint8_t { sum, prod, max, min };
 
 // out (row-major over shape): out_j combines the elements of axis up to j, from the end when reverse; without j itself,
 // and beginning with the identity (0, 1, -inf or lowest, inf or highest), when not inclusive. 16-bit floats are carried

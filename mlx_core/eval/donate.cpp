@@ -1,7 +1,7 @@
 // Donation, and beginning an output with an operand's values.
 #include "mlx_core/eval/donate.h"
 
-#include "mlx_core/cpu/copy.h"
+#include "mlx_core/backend/kernels.h"
 
 namespace mlx::core {
 
@@ -28,20 +28,12 @@ bool array::take_over(const array& operand) {
   return true;
 }
 
-void array::begin_with(const array& operand) {
+void array::begin_with(const array& operand, Kernels& kernels) {
   if (take_over(operand)) {
     return;
   }
   allocate();
-  bool constant = true;
-  for (int64_t stride : operand.strides()) {
-    constant = constant && stride == 0;
-  }
-  if (constant && size() > 0) {
-    cpu::fill(mutable_data(), operand.raw_data(), size(), itemsize());
-  } else {
-    cpu::copy_strided(operand.raw_data(), operand.strides(), mutable_data(), strides(), sizes_of(shape()), itemsize());
-  }
+  kernels.run(kernel::Copy{operand.view(), view()});
 }
 
 } // namespace mlx::core

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "mlx_core/cpu/copy.h"
+#include "mlx_core/backend/kernels.h"
 #include "mlx_core/eval/donate.h"
 #include "mlx_core/eval/gate.h"
 #include "mlx_core/eval/observe.h"
@@ -22,16 +22,17 @@ Claims::Claims() {
 namespace {
 
 void run_primitive(Node* node) {
+  StreamScope on(node->stream); // of bodies that it evaluates
   node->references.fetch_add(1, std::memory_order_relaxed);
   array self = array::from_node(node);
   if (node->extra && !node->extra->outputs.empty()) {
     std::vector<array>& outputs = node->extra->outputs;
-    node->primitive->eval_cpu(node->operands(), outputs);
+    node->primitive->eval(node->operands(), outputs, kernels_on(node->stream));
     for (array& output : outputs) {
       output.node()->state.store(Node::State::available, std::memory_order_release);
     }
   } else {
-    node->primitive->eval_cpu(node->operands(), std::span<array>(&self, 1));
+    node->primitive->eval(node->operands(), std::span<array>(&self, 1), kernels_on(node->stream));
   }
 }
 
@@ -172,27 +173,22 @@ void Evaluation::compute(Node* node) {
       case EvalKind::elementwise: join_group(node); return;
       case EvalKind::identity: {
         const Claims::Entry* operand = claims_.find(node->operands()[0].node());
-        if (Group* group = group_of(operand)) {
-          if (!group->is_full() && group->has_member(*operand)) {
-            group->add(node);
-            return;
-          }
-          flush(*group);
-          compute(node);
+        if (group_of(operand)) {
+          join_group(node);
           return;
         }
         share_operand(node);
         break;
       }
-      case EvalKind::reduction: {
-        const Claims::Entry* operand = claims_.find(node->operands()[0].node());
-        Group* group = group_of(operand);
-        if (group && group->has_member(*operand) && group->add_sink(node)) {
+      case EvalKind::reduction:
+        if (join_as_fold(node)) {
           return;
         }
         [[fallthrough]];
-      }
       default:
+        if (node->primitive->keeps_order() && join_as_alias(node)) {
+          return;
+        }
         if (flush_operands(node)) { // a failure there decides this node too
           compute(node);
           return;
@@ -263,8 +259,7 @@ void Evaluation::set_apart(Node* node, Node* donor) {
       continue;
     }
     array copy = array::uninitialized(view->shape, view->dtype);
-    cpu::copy_strided(
-        view->data(), view->strides, copy.mutable_data(), copy.strides(), sizes_of(view->shape), view->dtype.size());
+    kernels_on(node->stream).run(kernel::Copy{operand.view(), copy.view()});
     view->buffer = copy.node()->buffer;
     view->offset = 0;
     view->strides = copy.strides();
@@ -334,24 +329,23 @@ Group* Evaluation::group_of(const Claims::Entry* entry) {
   return entry && entry->group >= 0 ? &groups_[static_cast<size_t>(entry->group) % std::size(groups_)] : nullptr;
 }
 
+// An elementwise node: into the group that takes it, of those its operands wait in; the others are computed.
 void Evaluation::join_group(Node* node) {
   Group* home = nullptr;
   for (const array& operand : node->operands()) {
-    const Claims::Entry* entry = claims_.find(operand.node());
-    Group* group = group_of(entry);
-    if (!group) {
+    Group* group = open_group_of(operand.node());
+    if (!group || group == home) {
       continue;
     }
-    if (group->has_member(*entry) && (group == home || (group->shape == node->shape && !group->is_full()))) {
-      home = group;
-    } else {
+    if (home || !group->takes(node)) {
       flush(*group);
       compute(node); // its operands are computed, or failed
       return;
     }
+    home = group;
   }
   if (!home) {
-    home = group_for(node->shape);
+    home = group_for(node->shape, node->stream);
   }
   home->add(node);
   if (is_eval_op_by_op()) [[unlikely]] {
@@ -359,12 +353,37 @@ void Evaluation::join_group(Node* node) {
   }
 }
 
-Group* Evaluation::group_for(const Shape& shape) {
+bool Evaluation::join_as_fold(Node* node) {
+  const array& operand = node->operands()[0];
+  Group* group = open_group_of(operand.node());
+  if (!group) {
+    if (is_eval_op_by_op() || !Group::begins_with(node)) {
+      return false;
+    }
+    group = group_for(operand.shape(), node->stream);
+  }
+  if (!group->takes(node)) {
+    return false;
+  }
+  group->add(node);
+  return true;
+}
+
+bool Evaluation::join_as_alias(Node* node) {
+  Group* group = open_group_of(node->operands()[0].node());
+  if (!group || !group->takes(node)) {
+    return false;
+  }
+  group->add(node);
+  return true;
+}
+
+Group* Evaluation::group_for(const Shape& shape, StreamNumber stream) {
   Group* unused = nullptr;
   for (Group& group : groups_) {
     if (!group.is_open()) {
       unused = unused ? unused : &group;
-    } else if (group.shape == shape) {
+    } else if (group.stream == stream && group.shape == shape) {
       if (!group.is_full()) {
         return &group;
       }
@@ -378,7 +397,8 @@ Group* Evaluation::group_for(const Shape& shape) {
   }
   // An id that names its place.
   last_group_ = (last_group_ + 1) & 0xffffff;
-  unused->open(last_group_ * static_cast<int32_t>(std::size(groups_)) + static_cast<int32_t>(unused - groups_), shape);
+  unused->open(
+      last_group_ * static_cast<int32_t>(std::size(groups_)) + static_cast<int32_t>(unused - groups_), shape, stream);
   return unused;
 }
 
@@ -407,9 +427,9 @@ void Evaluation::flush(Group& group) {
   std::exception_ptr error;
   try {
     if (is_eval_observed()) [[unlikely]] {
-      observed_pass(group.all_nodes(), [&] { group.run(); });
+      observed_pass(group.nodes(), [&] { group.run(kernels_on(group.stream)); });
     } else {
-      group.run();
+      group.run(kernels_on(group.stream));
     }
   } catch (...) {
     error = std::current_exception();
@@ -417,17 +437,14 @@ void Evaluation::flush(Group& group) {
   bool interrupted = error && is_interruption(error);
   bool gutted = error && group.has_donated(); // what it was computed from is gone: it cannot be computed again
   // Letting a node's operands go can free earlier members, which are behind us: operands come first in the lists.
-  for (std::vector<Node*>* list : {&group.members, &group.sinks}) {
-    for (Node* node : *list) {
-      if (error) {
-        node->buffer = BufferRef();
-        interrupted && !gutted ? give_back(node)
-                               : set_failed(node, interrupted ? lost_to_interruption() : error, gutted);
-      } else if (Group::was_computed(node)) {
-        finish(node);
-      } else {
-        give_back(node);
-      }
+  for (Node* node : group.nodes()) {
+    if (error) {
+      node->buffer = BufferRef();
+      interrupted && !gutted ? give_back(node) : set_failed(node, interrupted ? lost_to_interruption() : error, gutted);
+    } else if (Group::was_computed(node)) {
+      finish(node);
+    } else {
+      give_back(node);
     }
   }
   group.close();

@@ -44,7 +44,9 @@ class Evaluation {
   Group* group_of(const Claims::Entry* entry);
   Group* open_group_of(const Node* node) { return group_of(claims_.find(node)); }
   void join_group(Node* node);
-  Group* group_for(const Shape& shape);
+  bool join_as_fold(Node* node);
+  bool join_as_alias(Node* node);
+  Group* group_for(const Shape& shape, StreamNumber stream);
   bool flush_operands(Node* node);
   void flush_all();
   void flush(Group& group);

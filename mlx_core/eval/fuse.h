@@ -1,10 +1,12 @@
-// Groups: runs of elementwise nodes over one shape that are computed in one pass, and the reductions that end them.
+// Groups: runs of nodes over one iteration space that are computed in one pass. Elementwise nodes join, reductions of
+// the space's rows do, and what is made of their results: softmax is one group.
 #pragma once
 
 #include <vector>
 
 #include "mlx_core/array.h"
-#include "mlx_core/cpu/program.h"
+#include "mlx_core/backend/fused_plan.h"
+#include "mlx_core/backend/kernels.h"
 #include "mlx_core/eval/claims.h"
 
 namespace mlx::core {
@@ -18,25 +20,23 @@ class Group {
 
   int32_t id = -1; // unique in its evaluation; members carry it in their claims
   Shape shape;     // the iteration space
-  int64_t size = 0;
-  int64_t row_length = 0;     // of the reductions that end the group; 0 when there are none
-  std::vector<Node*> members; // elementwise, in order
-  std::vector<Node*> sinks;   // reductions
+  StreamNumber stream = 0;
 
-  void open(int32_t new_id, const Shape& space);
+  void open(int32_t new_id, const Shape& space, StreamNumber on);
   bool is_open() const { return id >= 0; }
   bool is_full() const;
-  // A node whose shape is the group's, and whose operands are computed or members.
+  // Whether a node can be a member, once operands that are not are computed.
+  bool takes(const Node* node) const { return role_of(node) != Role::none; }
   void add(Node* node);
-  // Whether a reduction can end this group; if so it has been added.
-  bool add_sink(Node* reduction);
-  bool has_member(const Claims::Entry& entry) const { return entry.group == id && entry.slot >= 0; }
+  // Whether a reduction of an array that is computed may begin a group over that array's shape, for the sake of what
+  // may follow.
+  static bool begins_with(const Node* reduction);
 
-  std::vector<Node*> all_nodes() const; // members, then sinks
+  std::vector<Node*> nodes() const;
 
-  // Computes every member that somebody outside the group refers to, and the sinks. Members that nobody else needs get
-  // no memory. On return those computed have their storage; states and operands are untouched.
-  void run();
+  // Computes every member that somebody outside the group refers to. The others get no memory. On return those
+  // computed have their storage; states and operands are untouched.
+  void run(Kernels& kernels);
   // Whether run() gave this member storage.
   static bool was_computed(const Node* member) { return static_cast<bool>(member->buffer); }
   // Whether run() gave away the memory of a source.
@@ -44,33 +44,69 @@ class Group {
   void close();
 
  private:
+  // What a member is in the group. Values of rows have the shape that a reduction leaves, with or without keepdims.
+  enum class Role : uint8_t {
+    none,
+    space,        // elementwise, an element for each of the space
+    rows,         // elementwise, an element for each row
+    fold,         // a reduction of rows
+    alias,        // a value of rows under another shape
+    spread_alias, // a value of rows, broadcast to the space
+  };
+  struct Member {
+    Node* node;
+    Role role;
+    uint8_t stage;  // in which it is computed; what reads a fold comes later
+    bool kept;      // gets memory: somebody outside needs it
+    int32_t slot;   // of the plan
+    uint32_t edges; // where its operands begin in edges_
+  };
   // A computed operand of members.
   struct Source {
     Node* node;
-    int32_t uses; // by members and sinks
+    int32_t uses; // by members
     int32_t cell; // in the table
+    bool of_rows; // read by members whose values are of rows
   };
-  void add_edges(Node* node, std::vector<int32_t>& edges);
-  int32_t source_number(Node* node);
-  void number_edges();
-  void plan_sources();
-  void plan_step(size_t m, const int32_t* slots);
-  void plan_sinks(const int32_t* slots);
-  BufferRef take_donation(size_t step, const Node* member);
+
+  Role role_of(const Node* node) const;
+  Role role_of_reduction(const Node* node) const;
+  const Member* member_of(const Node* node) const;
+  bool has_rows_shape(const Shape& s, bool kept) const;
+  bool spreads(const Member& member) const;
+  bool may_read_rows() const;
+  int32_t source_number(Node* node, bool of_rows);
   bool needed_outside(const Node* member) const;
 
+  uint16_t slot_of(int32_t edge) const;
+
+  void plan_sources(Kernels& kernels);
+  void plan_members();
+  void add_step(const Member& member);
+  void order_steps();
+  void note_last_uses();
+  BufferRef take_donation(size_t step, const Node* member);
+  void plan_outputs();
+  void run_plan(Kernels& kernels);
+  void arrange_aliases(Kernels& kernels);
+
   Claims& claims_;
-  cpu::Program program_;
+  int64_t size_ = 0;
+  int64_t row_length_ = 0; // of the reductions; 0 when there are none
+  int reduced_axes_ = 0;
+  std::vector<Member> members_;
   size_t outside_edges_ = 0; // operands that are not members: at least as many as sources
-  bool may_donate_ = true;   // no member is traced
   bool has_donated_ = false;
-  std::vector<Source> sources_; // while running
-  std::vector<int32_t> table_;  // open addressing: indices of sources_ by node
-  // The operands of members, and those of sinks, in order: numbers of sources, or ~ those of members. In run(): slots
-  // of the program.
-  std::vector<int32_t> edges_, sink_edges_;
-  std::vector<int32_t> last_use_; // by slot: index of the last step that reads it
-  std::vector<int32_t> free_scratch_;
+  std::vector<Source> sources_;
+  std::vector<int32_t> table_; // open addressing: indices of sources_ by node
+  std::vector<int32_t> edges_; // operands of members: numbers of sources, or ~ those of members
+
+  // While running:
+  FusedPlan plan_;
+  int stages_ = 1;
+  std::vector<View> source_views_, output_views_;
+  std::vector<int32_t> last_use_; // by source: index of the last step that reads it
+  std::vector<Node*> by_slot_;    // members that are kept
   std::vector<BufferRef> copies_; // of sources that are slow to read in the group's order
 };
 

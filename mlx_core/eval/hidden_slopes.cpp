@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "mlx_core/backend/kernels.h"
 #include "mlx_core/primitive.h"
 
 namespace mlx::core {
@@ -43,6 +44,7 @@ void for_each_element(const Sizes& shape, const Strides& strides, F&& f) {
 
 PerElement<Value> values_of(const Node& node) {
   PerElement<Value> out(static_cast<size_t>(static_cast<int64_t>(size_of(node.shape))));
+  host_ready(node);
   const char* data = static_cast<const char*>(node.data());
   int64_t item = node.dtype.size();
   Strides strides = node.row_contiguous ? row_major_strides(node.shape) : node.strides;
@@ -201,7 +203,7 @@ struct HiddenSlopes::Impl {
       operands.push_back(std::move(indicator));
     }
     array result = array::make(node.primitive, Spec{node.shape, node.dtype}, operands);
-    node.primitive->eval_cpu(operands, std::span<array>(&result, 1));
+    node.primitive->eval(operands, std::span<array>(&result, 1), host_kernels());
     return values_of(*result.node());
   }
   void moved(Node& node) {
@@ -264,9 +266,9 @@ std::optional<Sizes> HiddenSlopes::follow(Node& node) {
   std::optional<size_t> hidden;
   if (primitive.eval_kind() == EvalKind::elementwise) {
     switch (static_cast<const Elementwise&>(primitive).body()) {
-      case cpu::Body::zero_times: hidden = impl_->chain_product(node, false); break;
-      case cpu::Body::zero_divide: hidden = impl_->chain_product(node, true); break;
-      case cpu::Body::select: impl_->select(node); break;
+      case Body::zero_times: hidden = impl_->chain_product(node, false); break;
+      case Body::zero_divide: hidden = impl_->chain_product(node, true); break;
+      case Body::select: impl_->select(node); break;
       default:
         if (any_known) {
           impl_->elementwise(node);

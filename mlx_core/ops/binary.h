@@ -2,7 +2,7 @@
 //
 //   struct Multiply {
 //     static constexpr OpInfo info{...};
-//     static constexpr cpu::Body body = cpu::Body::multiply;
+//     static constexpr Body body = Body::multiply;
 //     // g times the partial derivative with respect to operand k (0 or 1), of a holomorphic (or real) function. a, b
 //     // and y may have the shapes they had in the call: the kind broadcasts and sums.
 //     static array chain(int k, const array& g, const array& a, const array& b, const array& y);
@@ -24,7 +24,7 @@ template <typename Op>
 class Binary final : public Elementwise {
  public:
   static array apply(const array& a, const array& b, const StreamOrDevice& s) {
-    check_stream(s);
+    StreamScope on(s);
     if (a.dtype() == b.dtype() && accepts(Op::info.accepts, a.dtype())) {
       return node(a, b);
     }
@@ -33,7 +33,7 @@ class Binary final : public Elementwise {
   }
 
   const char* name() const override { return Op::info.primitive; }
-  cpu::Body body() const override { return Op::body; }
+  Body body() const override { return Op::body; }
 
   Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const override {
     Tangent total;
@@ -75,7 +75,7 @@ class Binary final : public Elementwise {
     return one;
   }
   static array node(const array& a, const array& b) {
-    Dtype out = cpu::output_dtype(Op::body, b.dtype());
+    Dtype out = output_dtype(Op::body, b.dtype());
     if (b.ndim() == 0 || surely_equal(a.shape(), b.shape())) {
       return array::make(instance(), Spec{a.shape(), out}, {a, b});
     }

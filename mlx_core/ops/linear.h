@@ -21,7 +21,7 @@ class Linear : public Primitive {
 };
 
 // A linear op that only rearranges the operand's strides: no work at evaluation.
-class View : public Linear {
+class ViewOp : public Linear {
  public:
   EvalKind eval_kind() const override { return EvalKind::view; }
 };

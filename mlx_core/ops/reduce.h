@@ -1,7 +1,7 @@
 // The reduction primitive: a monoid over some axes. Eval may fuse it onto the elementwise work that feeds it.
 #pragma once
 
-#include "mlx_core/cpu/reduce.h"
+#include "mlx_core/backend/body.h"
 #include "mlx_core/primitive.h"
 
 namespace mlx::core {
@@ -9,8 +9,8 @@ namespace mlx::core {
 class Reduce final : public Primitive {
  public:
   // axes are normalized (sorted, unique, not negative) and not empty.
-  Reduce(cpu::Reduction op, Axes axes, bool keepdims) : op_(op), axes_(std::move(axes)), keepdims_(keepdims) {}
-  cpu::Reduction op() const { return op_; }
+  Reduce(Reduction op, Axes axes, bool keepdims) : op_(op), axes_(std::move(axes)), keepdims_(keepdims) {}
+  Reduction op() const { return op_; }
   const Axes& axes() const { return axes_; }
   bool keepdims() const { return keepdims_; }
 
@@ -19,14 +19,14 @@ class Reduce final : public Primitive {
   Dependence dependence() const override { return Dependence::contracts_axes; }
   void visit(ParamVisitor& v) const override;
   Specs infer(Operands operands) const override;
-  void eval_cpu(Operands operands, std::span<array> outputs) const override;
+  void eval(Operands operands, std::span<array> outputs, Kernels&) const override;
   Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const override;
   Tangents vjp(
       Operands primals, const Tangents& cotangents, Operands outputs, std::span<const bool> wanted) const override;
   Mapped vmap(Operands operands, const MapAxes& axes) const override;
 
  private:
-  cpu::Reduction op_;
+  Reduction op_;
   Axes axes_;
   bool keepdims_;
 };

@@ -2,7 +2,7 @@
 //
 //   struct Sinh {
 //     static constexpr OpInfo info{...};
-//     static constexpr cpu::Body body = cpu::Body::sinh;
+//     static constexpr Body body = Body::sinh;
 //     static array derivative(const array& x, const array& y);   // dy/dx, of a holomorphic (or real) function
 //   };
 //   array sinh(const array& a, StreamOrDevice s) { return Unary<Sinh>::apply(a, s); }
@@ -19,12 +19,6 @@ namespace mlx::core {
 // The argument in a dtype the op takes: bool and integers become float32 where the op is inexact-only. Throws when
 // there is no such dtype.
 array to_accepted(const OpInfo& info, const array& a);
-// Throws when s names a device this build lacks.
-inline void check_stream(const StreamOrDevice& s) {
-  if (s.index() != 0) {
-    to_stream(s);
-  }
-}
 // g or its conjugate: conj is the identity on real arrays, without a node.
 inline array conj_of(const array& g) { return g.dtype().is_complex() ? conjugate(g) : g; }
 
@@ -41,14 +35,14 @@ template <typename Op>
 class Unary final : public Elementwise {
  public:
   static array apply(const array& a, const StreamOrDevice& s) {
-    check_stream(s);
+    StreamScope on(s);
     array x = to_accepted(Op::info, a);
-    Dtype out = cpu::output_dtype(Op::body, x.dtype());
+    Dtype out = output_dtype(Op::body, x.dtype());
     return array::make(instance(), Spec{x.shape(), out}, {x});
   }
 
   const char* name() const override { return Op::info.primitive; }
-  cpu::Body body() const override { return Op::body; }
+  Body body() const override { return Op::body; }
 
   Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const override {
     if (!tangents[0]) {

@@ -146,7 +146,8 @@ const Program& Program::prepared() const {
 
 bool equivalent(const Program& a, const Program& b) {
   auto same_step = [](const Program::Step& x, const Program::Step& y) {
-    return x.operands == y.operands && x.outputs.size() == y.outputs.size() && equivalent(*x.primitive, *y.primitive);
+    return x.operands == y.operands && x.stream == y.stream && x.outputs.size() == y.outputs.size() &&
+           equivalent(*x.primitive, *y.primitive);
   };
   auto same_spec = [](const Spec& x, const Spec& y) { return identical(x, y); };
   return &a == &b ||

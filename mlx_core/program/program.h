@@ -22,6 +22,7 @@ class Program {
     SmallVector<int32_t, 3> operands; // slots
     int32_t first = 0;                // slot of its first output
     uint32_t origin = 0;
+    int32_t stream = -1;    // its number; -1: that of the caller
     uint32_t last_uses = 0; // bit k: nothing after this step needs the slot of operand k, which is none of the outputs
   };
 

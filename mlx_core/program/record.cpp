@@ -58,6 +58,7 @@ Traced record_program(const Frame& frame, std::span<const array> outputs, Tape::
     Program::Step step;
     step.primitive = node->primitive;
     step.origin = node->origin;
+    step.stream = node->stream == current_stream() ? -1 : node->stream;
     for (size_t k = 0; k < node->operand_count; ++k) {
       step.operands.push_back(next_slot());
     }

@@ -1,6 +1,7 @@
 // Replaying programs: making their nodes again around other arrays, and evaluating them.
 #include <cassert>
 #include <cstring>
+#include <optional>
 
 #include "mlx_core/interrupt.h"
 #include "mlx_core/params.h"
@@ -29,6 +30,10 @@ std::vector<array> replay_steps(const Program& program, std::vector<array> slots
   slots.reserve(program.slot_count());
   for (const Program::Step& step : program.steps()) {
     OriginScope scope(step.origin);
+    std::optional<StreamScope> on;
+    if (step.stream >= 0) [[unlikely]] {
+      on.emplace(static_cast<StreamNumber>(step.stream));
+    }
     SmallVector<array, 4> operands;
     for (size_t k = 0; k < step.operands.size(); ++k) {
       array& slot = slots[static_cast<size_t>(step.operands[k])];

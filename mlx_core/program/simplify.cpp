@@ -13,7 +13,7 @@ namespace mlx::core {
 namespace {
 
 bool equal(const Program::Step& a, const Program::Step& b) {
-  return typeid(*a.primitive) == typeid(*b.primitive) && a.operands == b.operands &&
+  return typeid(*a.primitive) == typeid(*b.primitive) && a.operands == b.operands && a.stream == b.stream &&
          equivalent(*a.primitive, *b.primitive);
 }
 

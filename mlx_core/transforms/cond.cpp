@@ -41,7 +41,7 @@ class Cond final : public Primitive {
 
   Specs infer(Operands operands) const override { return output_specs(*true_, specs_of(operands.subspan(1))); }
 
-  void eval_cpu(Operands operands, std::span<array> outputs) const override {
+  void eval(Operands operands, std::span<array> outputs, Kernels&) const override {
     bool taken = *operands[0].data<bool>();
     count_branch(taken);
     std::vector<array> results = run(taken ? *true_ : *false_, {operands.begin() + 1, operands.end()});

@@ -3,7 +3,7 @@
 
 #include "mlx_core/control_flow.h"
 #include "mlx_core/ops.h"
-#include "mlx_core/ops/size_number.h"
+#include "mlx_core/ops/shape/size_number.h"
 
 namespace mlx::core {
 

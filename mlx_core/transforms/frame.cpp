@@ -63,7 +63,7 @@ class Primal final : public Linear {
   EvalKind eval_kind() const override { return EvalKind::identity; }
   Dependence dependence() const override { return Dependence::elementwise; }
   Specs infer(Operands operands) const override { return {{operands[0].shape(), operands[0].dtype()}}; }
-  void eval_cpu(Operands operands, std::span<array> outputs) const override {
+  void eval(Operands operands, std::span<array> outputs, Kernels&) const override {
     outputs[0].share(operands[0], operands[0].strides());
   }
   array transpose(const array& cotangent, const array&) const override { return cotangent; }

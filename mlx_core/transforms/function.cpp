@@ -111,7 +111,7 @@ std::vector<array> dense_cotangents(const Tangents& cotangents, Operands outputs
 
 Specs Function::infer(Operands operands) const { return output_specs(*body_, specs_of(operands)); }
 
-void Function::eval_cpu(Operands operands, std::span<array> outputs) const {
+void Function::eval(Operands operands, std::span<array> outputs, Kernels&) const {
   std::vector<array> results = run(*body_, {operands.begin(), operands.end()});
   for (size_t i = 0; i < results.size(); ++i) {
     outputs[i].share(results[i], results[i].strides());

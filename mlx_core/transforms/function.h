@@ -17,7 +17,7 @@ class Function : public Primitive {
   const char* name() const override { return "Function"; }
   void visit(ParamVisitor& v) const override { v("body", body_); }
   Specs infer(Operands operands) const override;
-  void eval_cpu(Operands operands, std::span<array> outputs) const override;
+  void eval(Operands operands, std::span<array> outputs, Kernels&) const override;
   Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const override;
   Tangents vjp(Operands, const Tangents&, Operands, std::span<const bool>) const override;
   Mapped vmap(Operands operands, const MapAxes& axes) const override;

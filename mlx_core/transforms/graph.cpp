@@ -12,6 +12,7 @@ namespace mlx::core {
 namespace {
 
 std::string scalar_text(const core::Node& node) {
+  host_ready(node);
   if (node.dtype.is_bool()) {
     return load_int(node.data(), node.dtype) ? "True" : "False";
   }

@@ -2,7 +2,7 @@
 #include "mlx_core/jacobian.h"
 
 #include "mlx_core/ops.h"
-#include "mlx_core/ops/indexing.h"
+#include "mlx_core/ops/index/indexing.h"
 #include "mlx_core/transforms/recording.h"
 
 namespace mlx::core {

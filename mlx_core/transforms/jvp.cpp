@@ -5,7 +5,7 @@
 
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/ops.h"
-#include "mlx_core/ops/composites.h"
+#include "mlx_core/ops/elementwise/composites.h"
 #include "mlx_core/transforms/recording.h"
 
 namespace mlx::core {
@@ -42,6 +42,7 @@ Tangents Recording::push(const Tangents& tangents) const {
   for (size_t i = primals_.size(); i < nodes.size(); ++i) {
     Node* node = nodes[i];
     OriginScope scope(node->origin, "jvp");
+    StreamScope on(node->stream);
     if (const Project* projection = Tape::projection(node)) {
       const Tangents& all = application_tangents[node->operands()[0].node()];
       size_t k = static_cast<size_t>(projection->index());

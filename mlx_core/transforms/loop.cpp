@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "mlx_core/ops.h"
-#include "mlx_core/ops/random_keys.h"
+#include "mlx_core/ops/random/random_keys.h"
 
 namespace mlx::core {
 

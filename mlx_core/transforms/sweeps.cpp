@@ -43,7 +43,7 @@ class Sweeps final : public Primitive {
     return specs;
   }
 
-  void eval_cpu(Operands operands, std::span<array> outputs) const override {
+  void eval(Operands operands, std::span<array> outputs, Kernels&) const override {
     std::vector<array> constants;
     for (const array& a : operands.subspan(first_constant())) {
       constants.push_back(as_leaf(a));

@@ -2,7 +2,7 @@
 #include <map>
 
 #include "mlx_core/ops.h"
-#include "mlx_core/ops/composites.h"
+#include "mlx_core/ops/elementwise/composites.h"
 #include "mlx_core/transforms/recording.h"
 
 namespace mlx::core {
@@ -24,6 +24,7 @@ class Pullback {
     for (size_t i = tape_.nodes().size(); i-- > first_;) {
       Node* node = tape_.nodes()[i];
       OriginScope scope(node->origin, "vjp");
+      StreamScope on(node->stream);
       if (const Project* projection = Tape::projection(node)) {
         if (Tangent& ct = cotangents_[i]) {
           Node* application = node->operands()[0].node();

@@ -49,6 +49,7 @@ Mapped replay(
       continue;
     }
     OriginScope scope(node->origin, "vmap", lanes);
+    StreamScope on(node->stream);
     if (const Project* projection = Tape::projection(node)) {
       const Mapped& all = applications.at(node->operands()[0].node());
       values[i] = all.outputs[static_cast<size_t>(projection->index())];

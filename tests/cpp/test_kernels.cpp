@@ -5,7 +5,7 @@
 #include "kernel_grid.h"
 
 using namespace grid;
-using cpu::Body;
+using mlx::core::Body;
 using Real = long double;
 using Complex = std::complex<long double>;
 

@@ -3,7 +3,7 @@
 #include "kernel_grid.h"
 
 using namespace grid;
-using cpu::Body;
+using mlx::core::Body;
 
 namespace {
 

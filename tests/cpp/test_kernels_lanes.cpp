@@ -12,8 +12,8 @@
 #include "mlx_core/cpu/sort.h"
 
 using namespace grid;
-using cpu::Reduction;
-using cpu::ScanOp;
+using mlx::core::Reduction;
+using mlx::core::ScanOp;
 using Complex = std::complex<long double>;
 
 namespace {

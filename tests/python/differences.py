@@ -20,9 +20,8 @@ def direction(rng, like):
     return arrays.to_mx(values, arrays.name_of(like.dtype))
 
 
-def central(function, primals, tangents, step=STEP):
-    """d/dh function(primals + h tangents) at 0, by the five-point formula: the error falls with the fourth power of the step.
-    function returns a list of arrays; so does this, as NumPy arrays."""
+def along(function, primals, tangents):
+    """h -> function(primals + h tangents), as a list of NumPy arrays; function returns a list of arrays."""
     points = [arrays.to_np(p) for p in primals]
     moves = [arrays.to_np(t) for t in tangents]
 
@@ -30,7 +29,18 @@ def central(function, primals, tangents, step=STEP):
         args = [arrays.to_mx(p + h * t, arrays.name_of(a.dtype)) for p, t, a in zip(points, moves, primals)]
         return [arrays.to_np(y).astype(complex if y.dtype in (mx.complex64, mx.complex128) else float)
                 for y in function(*args)]
+    return at
 
+
+def one_sided(function, primals, tangents, step):
+    """The quotient of the difference to one side, that of the step's sign."""
+    at = along(function, primals, tangents)
+    return [(a - b) / step for a, b in zip(at(step), at(0.0))]
+
+
+def central(function, primals, tangents, step=STEP):
+    """d/dh function(primals + h tangents) at 0, by the five-point formula: the error falls with the fourth power of the step."""
+    at = along(function, primals, tangents)
     near, far = (at(step), at(-step)), (at(2 * step), at(-2 * step))
     return [(8 * (a - b) - (c - d)) / (12 * step) for a, b, c, d in zip(*near, *far)]
 

@@ -235,9 +235,10 @@ def main():
     seed, first, count = map(int, sys.argv[1:])
     if not os.environ.get("ASAN_OPTIONS"):  # which reserves addresses
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    faulthandler.register(signal.SIGALRM, chain=True)
     for number in range(first, first + count):
         signal.setitimer(signal.ITIMER_PROF, SECONDS)  # ends the process
-        faulthandler.dump_traceback_later(20 * SECONDS, exit=True)  # so does waiting for ever
+        signal.setitimer(signal.ITIMER_REAL, 20 * SECONDS)  # so does waiting for ever
         run(seed, number)
 
 

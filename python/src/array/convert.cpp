@@ -7,7 +7,7 @@
 
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
-#include "mlx_core/ops/size_number.h"
+#include "mlx_core/ops/shape/size_number.h"
 #include "python/src/compile/dim_object.h"
 #include "python/src/compile/runtime_scalar.h"
 #include "python/src/interop/numpy_scalar.h"

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "mlx_core/error.h"
-#include "mlx_core/ops/size_number.h"
+#include "mlx_core/ops/shape/size_number.h"
 #include "mlx_core/transforms/frame.h"
 #include "python/src/compile/dim_object.h"
 #include "python/src/compile/runtime_scalar.h"

@@ -2,7 +2,7 @@
 #include <limits>
 
 #include "mlx_core/error.h"
-#include "mlx_core/ops/range.h"
+#include "mlx_core/ops/shape/range.h"
 #include "python/src/ops/bind_ops.h"
 
 namespace mlx::python {

@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "mlx_core/error.h"
-#include "mlx_core/ops/rearrange.h"
+#include "mlx_core/ops/shape/rearrange.h"
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms.h"
 #include "python/src/ops/bind_ops.h"

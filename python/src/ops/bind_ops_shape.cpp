@@ -1,6 +1,6 @@
 // Ops that rearrange: reshape, the transposes, broadcasting, joining and splitting.
 #include "mlx_core/error.h"
-#include "mlx_core/ops/rearrange.h"
+#include "mlx_core/ops/shape/rearrange.h"
 #include "python/src/ops/bind_ops.h"
 #include "python/src/runtime/shown.h"
 

@@ -1,6 +1,6 @@
 // mlx.core.random: keys, the implicit key sequence, and the distributions.
 #include "mlx_core/error.h"
-#include "mlx_core/ops/random_keys.h"
+#include "mlx_core/ops/random/random_keys.h"
 #include "python/src/ops/bind_ops.h"
 #include "python/src/runtime/bind.h"
 

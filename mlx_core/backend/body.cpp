@@ -1,0 +1,33 @@
+// What is known of the bodies.
+#include "mlx_core/backend/body.h"
+
+namespace mlx::core {
+
+Dtype output_dtype(Body body, Dtype dtype) {
+  switch (body) {
+    case Body::abs:
+    case Body::real:
+    case Body::imag: return real_of(dtype);
+    case Body::make_complex: return complex_of(dtype);
+    case Body::isnan:
+    case Body::isinf:
+    case Body::isfinite:
+    case Body::isposinf:
+    case Body::isneginf:
+    case Body::logical_not:
+    case Body::signbit:
+    case Body::equal:
+    case Body::not_equal:
+    case Body::less:
+    case Body::less_equal:
+    case Body::greater:
+    case Body::greater_equal:
+    case Body::nan_equal:
+    case Body::logical_and:
+    case Body::logical_or:
+    case Body::logical_xor: return bool_;
+    default: return dtype;
+  }
+}
+
+} // namespace mlx::core

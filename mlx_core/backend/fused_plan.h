@@ -1,0 +1,75 @@
+// A fused plan: elementwise steps over one iteration space, and reductions of its rows, which later steps may read. It
+// holds neither pointers nor kernels: each device makes of it what it can run.
+//
+// The space is `size` elements in row-major order; its rows, where anything is reduced, are `row_length` consecutive
+// ones. A slot is a value: a source, or what a step or fold gives. It has an element for each of the space, or one for
+// each row (`of_rows`), which counts for all elements of the row. Stages come one after another: softmax is
+//   stage 0: fold max of x; stage 1: steps x - max, exp of it, fold sum; stage 2: step exp / sum.
+// Every device computes a stage for some rows, then the next; values between steps round to their dtype.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "mlx_core/backend/body.h"
+#include "mlx_core/shape.h"
+
+namespace mlx::core {
+
+struct FusedPlan {
+  enum class Layout : uint8_t {
+    flat,    // an element for each of the space, row-major
+    scalar,  // one element
+    rows,    // an element for each row, consecutive
+    strided, // at `strides`, over `sizes`: the space with neighbouring axes merged
+  };
+  struct Source {
+    Layout layout;
+    Sizes sizes; // strided only
+    Strides strides;
+  };
+  struct Step {
+    Body body;
+    Dtype from, to; // the last input's, the output's
+    uint16_t inputs[3];
+    uint8_t input_count;
+    uint16_t output;
+  };
+  // One value for each row, with the tree of the unfused reduction.
+  struct Fold {
+    Reduction op;
+    Dtype from; // the input's
+    uint16_t input, output;
+  };
+  struct Slot {
+    Dtype dtype;
+    bool of_rows = false;
+    int16_t output = -1; // which output of the request it fills; -1: none, it is scratch
+  };
+  // Where its parts of the lists end; they begin where those of the stage before end.
+  struct Stage {
+    uint32_t row_steps, steps, folds; // done in this order
+  };
+
+  int64_t size = 0;
+  int64_t row_length = 0;  // 0: nothing concerns rows
+  std::vector<Slot> slots; // those of the sources first, in their order
+  std::vector<Source> sources;
+  std::vector<Step> row_steps; // on slots of_rows and scalars
+  std::vector<Step> steps;
+  std::vector<Fold> folds;
+  std::vector<Stage> stages;
+
+  int64_t rows() const { return row_length ? size / row_length : 0; }
+  void clear() {
+    size = row_length = 0;
+    slots.clear();
+    sources.clear();
+    row_steps.clear();
+    steps.clear();
+    folds.clear();
+    stages.clear();
+  }
+};
+
+} // namespace mlx::core

@@ -1,0 +1,161 @@
+// What ops ask of a device: a struct for each kind of work. `out` is row-major unless it says otherwise, has its
+// memory, and may be empty; the other views are read, have any strides, and do not overlap it unless that is said.
+#pragma once
+
+#include <span>
+#include <variant>
+
+#include "mlx_core/backend/body.h"
+#include "mlx_core/backend/view.h"
+
+namespace mlx::core {
+struct FusedPlan;
+}
+
+namespace mlx::core::kernel {
+
+// Elementwise steps over one iteration space, and reductions of its rows: see fused_plan.h. One source for each of the
+// plan's, one output for each slot that has memory. An output may be the memory of a source that no later step reads.
+struct Fused {
+  const FusedPlan& plan;
+  std::span<const View> sources, outputs;
+};
+
+// to[i] = from[i], of equal sizes and element sizes. `to` has any strides that keep its elements apart.
+struct Copy {
+  View from, to;
+};
+
+// out[i] = start + i * step, in the arithmetic of 64-bit integers, which wraps, or in float64, then converted.
+struct Range {
+  bool whole; // integers
+  int64_t whole_start, whole_step;
+  double start, step;
+  View out;
+};
+
+// Threefry-2x32: see docs/random.md. keys (..., 2) of uint32; out has the keys' leading axes, then those of the bits
+// of one key, of unsigned integers. Row-major keys.
+struct RandomBits {
+  View keys, out;
+};
+
+// out = a b over equal leading axes: (..., m, k) times (..., k, n). Of bools, an element is whether any pair is true.
+// With zero_terms a term with a factor 0 is 0, whatever the other is.
+struct Product {
+  View a, b, out;
+  bool zero_terms;
+};
+
+// Over sorted axes; out has the axes that are kept, in order.
+struct Reduce {
+  Reduction op;
+  View in;
+  std::span<const int64_t> axes;
+  View out;
+};
+
+// uint32: the index of the first extremum along the axis; NaN counts as the extreme, the first one wins.
+struct ArgReduce {
+  bool max;
+  View in;
+  int axis;
+  View out;
+};
+
+// out_j combines the elements up to j; without j itself, beginning with the identity, when not inclusive. An inclusive
+// scan may write where it reads.
+struct Scan {
+  ScanOp op;
+  View in;
+  int axis;
+  bool reverse, inclusive;
+  View out;
+};
+
+// out_j = a_j out_{j-1} + b_j, where a_j out_{j-1} is 0 where out_{j-1} is 0.
+struct Recurrence {
+  View a, b;
+  int axis;
+  bool reverse;
+  View out;
+};
+
+// Ascending and stable, NaNs last. It may write where it reads.
+struct Sort {
+  View in;
+  int axis;
+  View out;
+};
+
+// uint32: for each place, the index of the element that Sort puts there.
+struct ArgSort {
+  View in;
+  int axis;
+  View out;
+};
+
+// uint32: indices of the elements of each row, that of Sort's kth element in place kth.
+struct ArgPartition {
+  View in;
+  int axis;
+  int64_t kth;
+  View out;
+};
+
+// uint32: how many elements of a sorted row come before each value, or with `right` do not come after it. A row is the
+// last axis of `sorted`; row_strides say where the row of a value starts, for each axis of `values`.
+struct SearchSorted {
+  View sorted, values;
+  std::span<const int64_t> row_strides;
+  bool right;
+  View out;
+};
+
+// Integers that select along an axis of the indexed array, broadcast to the shape of the indices. Negative ones count
+// from the end; one out of bounds is an IndexError.
+struct Index {
+  View view;
+  int axis;
+};
+
+// out: for each position of the indices, the slice of x that starts there: (indices..., slice...). slice has a length
+// for each axis of x.
+struct Gather {
+  View x;
+  std::span<const Index> indices;
+  std::span<const int64_t> index_shape, slice;
+  View out;
+};
+
+// Combines updates (indices..., slice...) into out, in their row-major order: the last of several sets wins.
+struct Scatter {
+  ScatterMode mode;
+  std::span<const Index> indices;
+  std::span<const int64_t> index_shape, slice;
+  View updates, out;
+};
+
+// out[..., j, ...] = x[..., index[..., j, ...], ...]. x and index are broadcast to out but for the axis, where x has
+// `length` elements (and x.sizes is not to be read).
+struct GatherAlong {
+  View x, index;
+  int axis;
+  int64_t length;
+  View out;
+};
+
+// Combines updates into out at index along the axis, in row-major order. updates have the sizes of index.
+struct ScatterAlong {
+  ScatterMode mode;
+  View index, updates;
+  int axis;
+  View out;
+};
+
+// A request is a pointer to one of them, which lives as long as the call.
+using Request = std::variant<const Fused*, const Copy*, const Range*, const RandomBits*, const Product*, const Reduce*,
+    const ArgReduce*, const Scan*, const Recurrence*, const Sort*, const ArgSort*, const ArgPartition*,
+    const SearchSorted*, const Gather*, const Scatter*, const GatherAlong*, const ScatterAlong*>;
+
+} // namespace mlx::core::kernel

@@ -1,0 +1,293 @@
+// From a group of nodes to a fused plan: sources, slots, stages, which members get memory, and donation.
+#include <algorithm>
+#include <cstdlib>
+#include <limits>
+#include <optional>
+
+#include "mlx_core/eval/fuse.h"
+#include "mlx_core/interrupt.h"
+#include "mlx_core/ops/reduce.h"
+#include "mlx_core/primitive.h"
+#include "mlx_core/trace_level.h"
+
+namespace mlx::core {
+
+namespace {
+
+// Reading a large transposed source row by row touches a cache line for each element, and comes back to it only after
+// the others pushed it out: then it pays to transpose it first, in cache blocks.
+bool is_slow_to_read(const Node* node, int64_t size) {
+  constexpr int64_t worth_copying = 1 << 15;
+  if (size < worth_copying || node->row_contiguous || node->strides.empty()) {
+    return false;
+  }
+  int64_t inner = std::abs(node->strides.back());
+  int64_t line = 64 / node->dtype.size();
+  if (inner < line || node->shape.back() == 1) {
+    return false;
+  }
+  for (size_t i = 0; i + 1 < node->strides.size(); ++i) {
+    int64_t stride = std::abs(node->strides[i]);
+    if (stride != 0 && stride < line && !(node->shape[i] == 1)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+View memory_of(const Node* node) { return {node->buffer.get(), node->offset, node->inline_value, node->dtype, {}, {}}; }
+
+} // namespace
+
+// References that are not edges from this group.
+bool Group::needed_outside(const Node* member) const {
+  return member->references.load(std::memory_order_acquire) > static_cast<uint32_t>(claims_.find(member)->uses);
+}
+
+void Group::plan_sources(Kernels& kernels) {
+  Sizes space = sizes_of(shape);
+  for (const Source& read : sources_) {
+    Node* node = read.node;
+    FusedPlan::Source source{FusedPlan::Layout::strided, {}, {}};
+    View view = memory_of(node);
+    int64_t count = size_of(node->shape);
+    bool row_contiguous = node->row_contiguous;
+    if (count == 1) {
+      source.layout = FusedPlan::Layout::scalar;
+    } else if (read.of_rows) {
+      source.layout = FusedPlan::Layout::rows;
+    } else {
+      const Strides* strides = &node->strides;
+      Strides of_copy;
+      if (is_slow_to_read(node, count)) {
+        BufferRef copy = allocate(bytes_of(count, node->dtype.size()));
+        of_copy = row_major_strides(node->shape);
+        Sizes sizes = sizes_of(node->shape);
+        View to{copy.get(), 0, nullptr, node->dtype, sizes, of_copy};
+        kernels.run(kernel::Copy{view.laid_out(sizes, node->strides), to});
+        strides = &of_copy;
+        row_contiguous = true;
+        view.buffer = copy.get();
+        view.offset = 0;
+        copies_.push_back(std::move(copy));
+      }
+      if (row_contiguous && count == size_) {
+        source.layout = FusedPlan::Layout::flat;
+      } else {
+        source.sizes = space;
+        source.strides = Strides(space.size(), 0);
+        size_t shift = space.size() - node->shape.size();
+        for (size_t i = 0; i < node->shape.size(); ++i) {
+          bool stretched = space[shift + i] != static_cast<int64_t>(node->shape[i]);
+          source.strides[shift + i] = stretched ? 0 : (*strides)[i];
+        }
+        collapse(source.sizes, source.strides);
+      }
+    }
+    plan_.slots.push_back({node->dtype, source.layout == FusedPlan::Layout::rows, -1});
+    plan_.sources.push_back(std::move(source));
+    source_views_.push_back(std::move(view));
+  }
+}
+
+// Gives each member its slot, and those that somebody outside needs an output.
+void Group::plan_members() {
+  uint8_t last = 0;
+  for (Member& member : members_) {
+    bool alias = member.role == Role::alias || member.role == Role::spread_alias;
+    if (alias) {
+      member.slot = slot_of(edges_[member.edges]);
+    } else {
+      member.slot = static_cast<int32_t>(plan_.slots.size());
+      plan_.slots.push_back({member.node->dtype, member.role != Role::space, -1});
+      last = std::max(last, member.stage);
+    }
+  }
+  stages_ = last + 1;
+  for (size_t i = members_.size(); i-- > 0;) { // an alias needs what it stands for
+    Member& member = members_[i];
+    bool alias = member.role == Role::alias || member.role == Role::spread_alias;
+    member.kept = member.kept || needed_outside(member.node) || (member.role == Role::fold && stages_ == 1);
+    if (alias && member.kept) {
+      members_[static_cast<size_t>(~edges_[member.edges])].kept = true;
+    }
+  }
+}
+
+uint16_t Group::slot_of(int32_t edge) const {
+  return static_cast<uint16_t>(edge < 0 ? members_[static_cast<size_t>(~edge)].slot : edge);
+}
+
+void Group::add_step(const Member& member) {
+  Node* node = member.node;
+  std::span<array> operands = node->operands();
+  if (member.role == Role::fold) {
+    plan_.folds.push_back({static_cast<const Reduce&>(*node->primitive).op(), operands[0].dtype(),
+        slot_of(edges_[member.edges]), static_cast<uint16_t>(member.slot)});
+    return;
+  }
+  FusedPlan::Step step{};
+  bool elementwise = node->primitive->eval_kind() == EvalKind::elementwise; // or an identity
+  step.body = elementwise ? static_cast<const Elementwise&>(*node->primitive).body() : Body::copy;
+  step.from = operands.back().dtype();
+  step.to = node->dtype;
+  if (elementwise && !is_defined(step.body, step.from, step.to)) {
+    fail<std::runtime_error>(node->primitive->name(), "there is no kernel for dtype ", step.from, ".");
+  }
+  step.input_count = static_cast<uint8_t>(operands.size());
+  for (size_t k = 0; k < operands.size(); ++k) {
+    step.inputs[k] = slot_of(edges_[member.edges + k]);
+  }
+  step.output = static_cast<uint16_t>(member.slot);
+  (member.role == Role::rows ? plan_.row_steps : plan_.steps).push_back(step);
+}
+
+void Group::order_steps() {
+  for (int stage = 0; stage < stages_; ++stage) {
+    for (const Member& member : members_) {
+      if (member.stage == stage && member.role != Role::alias && member.role != Role::spread_alias) {
+        add_step(member);
+      }
+    }
+    plan_.stages.push_back({static_cast<uint32_t>(plan_.row_steps.size()), static_cast<uint32_t>(plan_.steps.size()),
+        static_cast<uint32_t>(plan_.folds.size())});
+  }
+}
+
+// The last step that reads a source; a fold reads it after all steps of its stage.
+void Group::note_last_uses() {
+  constexpr int32_t never = std::numeric_limits<int32_t>::max();
+  last_use_.assign(sources_.size(), -1);
+  auto read = [&](uint16_t slot, int32_t step) {
+    if (slot < last_use_.size()) {
+      last_use_[slot] = std::max(last_use_[slot], step);
+    }
+  };
+  for (size_t i = 0; i < plan_.steps.size(); ++i) {
+    for (int k = 0; k < plan_.steps[i].input_count; ++k) {
+      read(plan_.steps[i].inputs[k], static_cast<int32_t>(i));
+    }
+  }
+  for (const FusedPlan::Step& step : plan_.row_steps) {
+    for (int k = 0; k < step.input_count; ++k) {
+      read(step.inputs[k], never);
+    }
+  }
+  size_t stage = 0;
+  for (size_t i = 0; i < plan_.folds.size(); ++i) {
+    while (i >= plan_.stages[stage].folds) {
+      ++stage;
+    }
+    read(plan_.folds[i].input, static_cast<int32_t>(plan_.stages[stage].steps));
+  }
+}
+
+// A source that nobody else holds and no later step reads gives its memory to a result of the same size.
+BufferRef Group::take_donation(size_t step, const Node* member) {
+  for (size_t s = 0; s < sources_.size(); ++s) {
+    Node* source = sources_[s].node;
+    bool needed_elsewhere =
+        source->references.load(std::memory_order_acquire) > static_cast<uint32_t>(sources_[s].uses);
+    if (last_use_[s] <= static_cast<int32_t>(step) && !needed_elsewhere && source->buffer.unique() &&
+        !source->buffer->pinned && source->row_contiguous && source->offset == 0 &&
+        source->dtype.size() == member->dtype.size() && size_of(source->shape) == size_) {
+      // The request has the memory already; the node, which dies with this group, lets go of it.
+      has_donated_ = true;
+      return std::move(source->buffer);
+    }
+  }
+  return BufferRef();
+}
+
+// Memory for the members that are kept, in the order in which they are computed.
+void Group::plan_outputs() {
+  bool may_donate = true;
+  by_slot_.assign(plan_.slots.size(), nullptr);
+  for (const Member& member : members_) {
+    may_donate = may_donate && !is_traced(*member.node);
+    if (member.kept && member.role != Role::alias && member.role != Role::spread_alias) {
+      by_slot_[static_cast<size_t>(member.slot)] = member.node;
+    }
+  }
+  auto give = [&](uint16_t slot, int64_t count, BufferRef memory) {
+    Node* node = by_slot_[slot];
+    node->buffer = memory ? std::move(memory) : allocate(bytes_of(count, node->dtype.size()));
+    node->offset = 0;
+    node->strides = row_major_strides(node->shape);
+    plan_.slots[slot].output = static_cast<int16_t>(output_views_.size());
+    output_views_.push_back(memory_of(node));
+  };
+  for (size_t i = 0; i < plan_.steps.size(); ++i) {
+    uint16_t slot = plan_.steps[i].output;
+    if (by_slot_[slot]) {
+      give(slot, size_, may_donate ? take_donation(i, by_slot_[slot]) : BufferRef());
+    }
+  }
+  for (const FusedPlan::Step& step : plan_.row_steps) {
+    if (by_slot_[step.output]) {
+      give(step.output, plan_.rows(), {});
+    }
+  }
+  for (const FusedPlan::Fold& fold : plan_.folds) {
+    if (by_slot_[fold.output]) {
+      give(fold.output, plan_.rows(), {});
+    }
+  }
+}
+
+// Values of rows that are known under another shape, too, as views.
+void Group::arrange_aliases(Kernels& kernels) {
+  for (const Member& member : members_) {
+    if (member.kept && (member.role == Role::alias || member.role == Role::spread_alias)) {
+      member.node->references.fetch_add(1, std::memory_order_relaxed);
+      array self = array::from_node(member.node);
+      member.node->primitive->eval(member.node->operands(), std::span<array>(&self, 1), kernels);
+    }
+  }
+}
+
+void Group::run_plan(Kernels& kernels) {
+  if (plan_.steps.empty() && plan_.row_steps.empty() && plan_.folds.size() == 1) { // nothing came of it
+    View in = source_views_[0].laid_out(sizes_of(shape), row_major_strides(shape));
+    Sizes axes;
+    for (auto i = static_cast<int64_t>(shape.size()) - reduced_axes_; i < static_cast<int64_t>(shape.size()); ++i) {
+      axes.push_back(i);
+    }
+    kernels.run(kernel::Reduce{plan_.folds[0].op, std::move(in), axes, output_views_[0]});
+  } else {
+    kernels.run(kernel::Fused{plan_, source_views_, output_views_});
+  }
+}
+
+void Group::run(Kernels& kernels) {
+  struct Release { // also when something below throws
+    Group& group;
+    ~Release() {
+      group.copies_.clear();
+      group.source_views_.clear();
+      group.output_views_.clear();
+    }
+  } release{*this};
+  plan_.clear();
+  plan_.size = size_;
+  plan_.row_length = row_length_;
+  plan_sources(kernels);
+  plan_members();
+  order_steps();
+  note_last_uses();
+  plan_outputs();
+  {
+    // Once memory of an operand is overwritten there is no way back but to fail. That is for what takes long, and not
+    // for background work that only makes way for a fork.
+    constexpr int64_t worth_failing = 1 << 27; // element-steps: tens of milliseconds
+    std::optional<InterruptHold> hold;
+    bool quick = size_ * static_cast<int64_t>(members_.size()) < worth_failing;
+    if (has_donated_ && (StopFlagScope::is_open() || quick)) {
+      hold.emplace();
+    }
+    run_plan(kernels);
+  }
+  arrange_aliases(kernels);
+}
+
+} // namespace mlx::core

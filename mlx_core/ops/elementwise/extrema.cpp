@@ -1,0 +1,69 @@
+// The larger and the smaller of two arrays, and clip.
+#include "mlx_core/ops/binary.h"
+#include "mlx_core/ops/families.h"
+
+namespace mlx::core {
+
+// The tangent of the operand that is chosen where larger > smaller: g there, half of g where they are equal, else 0.
+static array chosen(const array& g, const array& larger, const array& smaller) {
+  return where(equal(larger, smaller), g * 0.5, where(greater(larger, smaller), g, array(0, g.dtype())));
+}
+
+struct Maximum {
+  static constexpr OpInfo info{.name = "maximum",
+      .primitive = "Maximum",
+      .summary = "The larger of a and b, element by element; NaN where either is NaN.",
+      .example = ">>> mx.maximum(mx.array([1.0, 5.0]), mx.array([3.0, 2.0]))\narray([3, 5], dtype=float32)",
+      .details =
+          "Complex numbers are ordered by real part, then by imaginary part. Equal elements share the gradient "
+          "equally.",
+      .binary = &maximum};
+  static constexpr Body body = Body::maximum;
+  static array chain(int k, const array& g, const array& a, const array& b, const array&) {
+    return k == 0 ? chosen(g, a, b) : chosen(g, b, a);
+  }
+};
+array maximum(const array& a, const array& b, StreamOrDevice s) { return Binary<Maximum>::apply(a, b, s); }
+
+struct Minimum {
+  static constexpr OpInfo info{.name = "minimum",
+      .primitive = "Minimum",
+      .summary = "The smaller of a and b, element by element; NaN where either is NaN.",
+      .example = ">>> mx.minimum(mx.array([1.0, 5.0]), mx.array([3.0, 2.0]))\narray([1, 2], dtype=float32)",
+      .details =
+          "Complex numbers are ordered by real part, then by imaginary part. Equal elements share the gradient "
+          "equally.",
+      .binary = &minimum};
+  static constexpr Body body = Body::minimum;
+  static array chain(int k, const array& g, const array& a, const array& b, const array&) {
+    return k == 0 ? chosen(g, b, a) : chosen(g, a, b);
+  }
+};
+array minimum(const array& a, const array& b, StreamOrDevice s) { return Binary<Minimum>::apply(a, b, s); }
+
+constexpr OpInfo clip_info{.name = "clip",
+    .summary = "Each element limited to the range from a_min to a_max.",
+    .example = ">>> mx.clip(mx.array([1.0, 5.0, 9.0]), 2, 6)\narray([2, 5, 6], dtype=float32)",
+    .details =
+        "minimum(maximum(a, a_min), a_max), so that a_max wins where the limits cross. Either limit may be None, or "
+        "an array that broadcasts with a. An element equal to a limit shares the gradient with it equally."};
+array clip(const array& a, const std::optional<array>& a_min, const std::optional<array>& a_max, StreamOrDevice s) {
+  if (!a_min && !a_max) {
+    fail("clip", "a_min and a_max are both None; give at least one limit.");
+  }
+  array y = a;
+  if (a_min) {
+    y = maximum(y, *a_min, s);
+  }
+  if (a_max) {
+    y = minimum(y, *a_max, s);
+  }
+  return y;
+}
+
+std::span<const OpInfo* const> extrema_ops() {
+  static constexpr const OpInfo* ops[] = {&Maximum::info, &Minimum::info, &clip_info};
+  return ops;
+}
+
+} // namespace mlx::core
