@@ -50,6 +50,11 @@ PyObject* member(PyObject* o, const char* name) {
 }
 
 PyObject* attributes_of(PyObject* o) {
+#if PY_VERSION_HEX < 0x030D0000
+  if (PyObject** place = _PyObject_GetDictPtr(o); place && *place) {
+    return *place;
+  }
+#endif
   PyObject* dict = PyObject_GenericGetDict(o, nullptr);
   if (!dict) {
     PyErr_Clear();
@@ -57,6 +62,23 @@ PyObject* attributes_of(PyObject* o) {
   }
   Py_DECREF(dict);
   return dict;
+}
+
+PyObject*& slot_of(int32_t offset, PyObject* o) {
+  return *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(o) + offset);
+}
+
+// A number that no other dict has, and that this one has for as long as nothing is put there or taken out; 0 where
+// Python keeps none.
+uint64_t dict_version(PyObject* dict) {
+#if PY_VERSION_HEX < 0x030D0000
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+  return reinterpret_cast<PyDictObject*>(dict)->ma_version_tag;
+#pragma GCC diagnostic pop
+#else
+  return 0;
+#endif
 }
 
 bool equal_keys(PyObject* a, PyObject* b) {
@@ -83,7 +105,7 @@ PyObject* Surroundings::follow(const Node& node, PyObject* parent) {
     }
     case Step::entry: return entry_of(parent, node.key);
     case Step::attributes: return attributes_of(parent);
-    case Step::slot: return *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(parent) + node.index);
+    case Step::slot: return slot_of(node.index, parent);
     case Step::type: return reinterpret_cast<PyObject*>(Py_TYPE(parent));
     case Step::base: {
       PyObject* order = reinterpret_cast<PyTypeObject*>(parent)->tp_mro;
@@ -119,8 +141,7 @@ bool Surroundings::put(const Node& node, PyObject* parent, PyObject* value) {
       break;
     }
     case Step::slot: {
-      auto** place = reinterpret_cast<PyObject**>(reinterpret_cast<char*>(parent) + node.index);
-      nb::object before = nb::steal(std::exchange(*place, Py_NewRef(value)));
+      nb::object before = nb::steal(std::exchange(slot_of(node.index, parent), Py_NewRef(value)));
       failed = 0;
       break;
     }
@@ -135,7 +156,8 @@ bool Surroundings::put(const Node& node, PyObject* parent, PyObject* value) {
 // One look at all places, in order.
 class Surroundings::Look {
  public:
-  explicit Look(const Surroundings& around) : nodes_(around.nodes_), marks_(around.marks_, nullptr) {}
+  explicit Look(const Surroundings& around)
+      : nodes_(around.nodes_.data()), count_(around.nodes_.size()), marks_(around.marks_, nullptr) {}
 
   Found* found = nullptr;
   // All of them; without it the look ends at the first. And what is there now, and what that is in.
@@ -143,8 +165,9 @@ class Surroundings::Look {
   std::vector<std::pair<nb::object, nb::object>>* seen_there = nullptr;
   std::vector<PyObject*>* parents = nullptr; // of the numbers
   bool exact = false;                        // arrays must be the very handles
+  bool hurried = false;                      // by what the last such look noted
 
-  bool all(PyObject* fun) { return nodes_.empty() || visit(0, fun, nullptr); }
+  bool all(PyObject* fun) { return count_ == 0 || visit(0, fun, nullptr); }
 
  private:
   bool misfit(uint32_t i, PyObject* now, PyObject* parent) {
@@ -158,7 +181,7 @@ class Surroundings::Look {
   }
 
   bool visit(uint32_t i, PyObject* now, PyObject* parent) {
-    const Node& node = nodes_[i];
+    Node& node = nodes_[i];
     if (node.kind == Kind::ignored) {
       return true;
     }
@@ -175,7 +198,7 @@ class Surroundings::Look {
       }
       noted = now;
     }
-    if (!is_as_it_was(node, now)) {
+    if (node.kind != Kind::other && !is_as_it_was(node, now)) {
       return misfit(i, now, parent);
     }
     if (found && node.kind == Kind::given_array) {
@@ -188,14 +211,15 @@ class Surroundings::Look {
         parents->push_back(parent);
       }
     }
-    return children(i, node, now, parent);
+    return node.next == i + 1 || children(i, node, now, parent);
   }
 
-  // The usual case in few instructions: a value or handle that is the very object it was.
+  // The usual case in few instructions: a value or handle that is the very object it was, any array.
   bool visit_child(uint32_t& child, PyObject* now, PyObject* parent) {
     const Node& node = nodes_[child];
-    bool by_object = node.kind == Kind::value || (node.kind == Kind::read_array && node.mark < 0);
-    bool unchanged = by_object && node.expected.ptr() == now && now;
+    bool unchanged =
+        now && (((node.shortcuts & by_object) && node.expected.ptr() == now) ||
+                   ((node.shortcuts & by_type) && node.type.ptr() == reinterpret_cast<PyObject*>(Py_TYPE(now))));
     if (!unchanged && !visit(child, now, parent)) {
       return false;
     }
@@ -203,28 +227,78 @@ class Surroundings::Look {
     return true;
   }
 
-  bool children(uint32_t i, const Node& node, PyObject* now, PyObject* parent) {
+  // A dict that nothing was put into since the last look has in it what was there then, and alive.
+  bool as_before(const Node& node, PyObject* dict) const {
+    return hurried && node.version != 0 && node.version == dict_version(dict);
+  }
+  bool entries_as_before(uint32_t& child, const Node& node, PyObject* dict) {
+    if (node.shortcuts & flat) {
+      child = node.next;
+      return true;
+    }
+    for (int32_t n = 0; n < node.size; ++n) {
+      const Node& entry = nodes_[child];
+      if (!(entry.shortcuts & leaf) && !visit(child, entry.address, dict)) {
+        return false;
+      }
+      child = entry.next;
+    }
+    return true;
+  }
+  bool entries(uint32_t i, uint32_t& child, Node& node, PyObject* now, PyObject* parent) {
+    if (as_before(node, now)) {
+      return entries_as_before(child, node, now);
+    }
+    uint64_t version = hurried ? dict_version(now) : 0;
+    node.version = 0;
+    Py_ssize_t position = 0;
+    PyObject *key = nullptr, *value = nullptr;
+    for (int32_t n = 0; n < node.size && PyDict_Next(now, &position, &key, &value); ++n) {
+      Node& entry = nodes_[child];
+      if (!equal_keys(key, entry.key.ptr())) {
+        child = node.next;
+        return misfit(i, now, parent);
+      }
+      if (entry.kind != Kind::identity) {
+        entry.address = value;
+      }
+      if (!visit_child(child, value, now)) {
+        return false;
+      }
+    }
+    node.version = version;
+    return true;
+  }
+
+  bool children(uint32_t i, Node& node, PyObject* now, PyObject* parent) {
     uint32_t child = i + 1;
     if (node.kind == Kind::mapping) {
-      Py_ssize_t position = 0;
-      PyObject *key = nullptr, *value = nullptr;
-      for (int32_t n = 0; n < node.size && PyDict_Next(now, &position, &key, &value); ++n) {
-        if (!equal_keys(key, nodes_[child].key.ptr())) {
-          return misfit(i, now, parent);
-        }
-        if (!visit_child(child, value, now)) {
-          return false;
-        }
+      if (!entries(i, child, node, now, parent)) {
+        return false;
       }
     } else if (node.kind == Kind::sequence) {
+      PyObject** items = PySequence_Fast_ITEMS(now);
       for (int32_t n = 0; n < node.size; ++n) { // no code of the user's runs, so that the length stays
-        if (!visit_child(child, PySequence_Fast_GET_ITEM(now, n), now)) {
+        if (!visit_child(child, items[n], now)) {
           return false;
         }
       }
     }
     while (child < node.next) {
-      if (!visit_child(child, follow(nodes_[child], now), now)) {
+      const Node& next = nodes_[child];
+      if (next.step == Step::attributes) {
+        PyObject* dict = attributes_of(now);
+        bool plain = dict && next.mark < 0 && next.type.ptr() == reinterpret_cast<PyObject*>(&PyDict_Type);
+        if (plain && as_before(next, dict)) { // in few instructions, as most objects are
+          uint32_t entry = child + 1;
+          if (!entries_as_before(entry, next, dict)) {
+            return false;
+          }
+          child = next.next;
+        } else if (!visit_child(child, dict, now)) {
+          return false;
+        }
+      } else if (!visit_child(child, next.step == Step::slot ? slot_of(next.index, now) : follow(next, now), now)) {
         return false;
       }
     }
@@ -253,13 +327,15 @@ class Surroundings::Look {
     return PyDict_Check(container) ? PyDict_GET_SIZE(container) : PySequence_Fast_GET_SIZE(container);
   }
 
-  const std::vector<Node>& nodes_;
+  Node* nodes_;
+  size_t count_;
   core::SmallVector<PyObject*, 16> marks_;
 };
 
 bool Surroundings::fit(nb::handle fun, Found& found) const {
   Look look(*this);
   look.found = &found;
+  look.hurried = true;
   return look.all(fun.ptr());
 }
 

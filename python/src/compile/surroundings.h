@@ -132,10 +132,18 @@ class Surroundings {
     inside,
     owned,
   };
+  // What spares most of a look.
+  enum Shortcut : uint8_t {
+    by_object = 1, // it is as it was if it is `expected`
+    by_type = 2,   // if it is of `type`
+    leaf = 4,      // if it is the object that it was at the last look
+    flat = 8,      // a dict of leaves
+  };
   struct Node { // one cache line
     Kind kind = Kind::ignored;
     Step step = Step::root;
     bool weak = false; // `expected` is a weak reference
+    uint8_t shortcuts = 0;
     int32_t mark = -1; // where the object is noted for a `same` place
     uint32_t next = 0; // the place behind its children
     uint32_t parent = 0;
@@ -144,7 +152,8 @@ class Surroundings {
     nb::object key;              // of an entry, global or attribute
     nb::object type;             // what its type must be
     nb::object expected;         // of `read_array`, `value`, `function`; of `identity` the object, if it is kept
-    PyObject* address = nullptr; // of `identity`
+    PyObject* address = nullptr; // of `identity`; of others the object at the last look, as an entry of a dict
+    uint64_t version = 0;        // of `mapping`: see dict_version
   };
   class Walk;
   class Look;
@@ -153,13 +162,14 @@ class Surroundings {
   static bool put(const Node& node, PyObject* parent, PyObject* value);
   std::vector<uint32_t> changed(nb::handle fun) const;
   void drop_what_is_too_much();
+  void find_shortcuts();
   static bool holds_its_object(const Node& node);
   void undo_entries(uint32_t node, PyObject* dict) const;
   std::string name(uint32_t node) const;
   // The variable or attribute that the place is, or is in; null when it is in none.
   PyObject* variable(uint32_t node) const;
 
-  std::vector<Node> nodes_;
+  mutable std::vector<Node> nodes_; // looks note there what spares the next one something
   std::vector<nb::object> given_arrays_;
   std::vector<nb::object> codes_; // of functions in reach, until it is settled
   uint32_t marks_ = 0;

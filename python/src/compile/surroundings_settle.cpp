@@ -51,6 +51,31 @@ void Surroundings::settle(nb::handle fun, const std::unordered_set<PyObject*>& r
   }
   codes_.clear();
   drop_what_is_too_much();
+  find_shortcuts();
+}
+
+void Surroundings::find_shortcuts() {
+  for (size_t i = nodes_.size(); i-- > 0;) {
+    Node& node = nodes_[i];
+    bool alone = node.mark < 0 && node.next == i + 1;
+    bool kept = alone && node.expected.is_valid() && !node.weak;
+    switch (node.kind) {
+      case Kind::ignored: node.shortcuts = leaf; break;
+      case Kind::array: node.shortcuts = alone ? by_type | leaf : 0; break;
+      case Kind::value: node.shortcuts = kept && !PyAnySet_Check(node.expected.ptr()) ? by_object | leaf : 0; break;
+      case Kind::read_array: node.shortcuts = kept ? by_object | leaf : 0; break;
+      case Kind::identity: node.shortcuts = static_cast<uint8_t>((kept ? by_object : 0) | (alone ? leaf : 0)); break;
+      case Kind::mapping: {
+        uint32_t child = static_cast<uint32_t>(i) + 1;
+        while (child < node.next && nodes_[child].step == Step::entry && (nodes_[child].shortcuts & leaf) != 0) {
+          child = nodes_[child].next;
+        }
+        node.shortcuts = child == node.next ? flat : 0;
+        break;
+      }
+      default: break;
+    }
+  }
 }
 
 // Past the bound, what leads to no array that was read is compared by its type and length alone.
