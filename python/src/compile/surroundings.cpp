@@ -4,6 +4,8 @@
 #include "python/src/array/convert.h"
 #include "python/src/compile/plain_value.h"
 #include "python/src/compile/runtime_scalar.h"
+#include "python/src/compile/surroundings_contents.h"
+#include "python/src/compile/surroundings_kinds.h"
 #include "python/src/transforms/transformed.h"
 
 namespace mlx::python {
@@ -38,17 +40,6 @@ PyObject* entry_of(PyObject* dict, const nb::object& key) {
   return found;
 }
 
-// What `o` owns as long as it lives.
-PyObject* member(PyObject* o, const char* name) {
-  PyObject* value = PyObject_GetAttrString(o, name);
-  if (!value) {
-    PyErr_Clear();
-    return nullptr;
-  }
-  Py_DECREF(value);
-  return value;
-}
-
 PyObject* attributes_of(PyObject* o) {
 #if PY_VERSION_HEX < 0x030D0000
   if (PyObject** place = _PyObject_GetDictPtr(o); place && *place) {
@@ -81,8 +72,19 @@ uint64_t dict_version(PyObject* dict) {
 #endif
 }
 
-bool equal_keys(PyObject* a, PyObject* b) {
-  return a == b || (Py_TYPE(a) == Py_TYPE(b) && is_plain_value(a) && equal_plain_values(a, b));
+PyObject* attributes_in_this_thread(PyObject* local) {
+  PyObject* dict = Py_TYPE(local)->tp_getattro(local, nb::str("__dict__").ptr());
+  Py_XDECREF(dict); // which the thread owns
+  PyErr_Clear();
+  return dict;
+}
+
+PyObject* value_in_context(PyObject* variable) {
+  PyObject* value = nullptr;
+  PyContextVar_Get(variable, nullptr, &value);
+  Py_XDECREF(value); // which the context owns, or the variable
+  PyErr_Clear();
+  return value;
 }
 
 } // namespace
@@ -115,10 +117,16 @@ PyObject* Surroundings::follow(const Node& node, PyObject* parent) {
     case Step::module_entry: return entry_of(PyModule_GetDict(parent), node.key);
     case Step::self: return PyMethod_GET_SELF(parent);
     case Step::method: return PyMethod_GET_FUNCTION(parent);
-    case Step::partial_function: return member(parent, "func");
-    case Step::partial_arguments: return member(parent, "args");
-    case Step::partial_keywords: return member(parent, "keywords");
-    case Step::static_function: return member(parent, "__func__");
+    case Step::member: return slot_of(node.index, parent);
+    case Step::enumeration_member:
+      return entry_of(dict_entry(reinterpret_cast<PyTypeObject*>(parent)->tp_dict, "_member_map_").ptr(), node.key);
+    case Step::collected: { // children() knows better
+      CollectedItems items = items_of(parent);
+      return static_cast<size_t>(node.index) < items.size() ? items[static_cast<size_t>(node.index)] : nullptr;
+    }
+    case Step::referent: return PyWeakref_GetObject(parent);
+    case Step::context_value: return value_in_context(parent);
+    case Step::thread_attributes: return attributes_in_this_thread(parent);
     case Step::inside: return transformation_of(parent)->fun().ptr();
     case Step::owned: return owned_by(parent, node.index);
   }
@@ -153,6 +161,26 @@ bool Surroundings::put(const Node& node, PyObject* parent, PyObject* value) {
   return failed == 0;
 }
 
+namespace {
+
+// While it lives, no finalizer of the user's changes what is being looked at.
+class NoCollection {
+ public:
+  NoCollection() : was_enabled_(PyGC_Disable() == 1) {}
+  ~NoCollection() {
+    if (was_enabled_) {
+      PyGC_Enable();
+    }
+  }
+  NoCollection(const NoCollection&) = delete;
+  NoCollection& operator=(const NoCollection&) = delete;
+
+ private:
+  bool was_enabled_;
+};
+
+} // namespace
+
 // One look at all places, in order.
 class Surroundings::Look {
  public:
@@ -167,7 +195,10 @@ class Surroundings::Look {
   bool exact = false;                        // arrays must be the very handles
   bool hurried = false;                      // by what the last such look noted
 
-  bool all(PyObject* fun) { return count_ == 0 || visit(0, fun, nullptr); }
+  bool all(PyObject* fun) {
+    NoCollection guard;
+    return count_ == 0 || visit(0, fun, nullptr);
+  }
 
  private:
   bool misfit(uint32_t i, PyObject* now, PyObject* parent) {
@@ -283,6 +314,16 @@ class Surroundings::Look {
           return false;
         }
       }
+    } else if (node.kind == Kind::collection) {
+      CollectedItems items = items_of(now);
+      if (items.size() != static_cast<size_t>(node.size)) {
+        return misfit(i, now, parent);
+      }
+      for (PyObject* item : items) {
+        if (!visit_child(child, item, now)) {
+          return false;
+        }
+      }
     }
     while (child < node.next) {
       const Node& next = nodes_[child];
@@ -310,21 +351,21 @@ class Surroundings::Look {
       case Kind::array:
       case Kind::given_array: return !node.expected.is_valid() || !exact || now == node.expected.ptr();
       case Kind::read_array: return now == node.expected.ptr();
-      case Kind::value:
-        return PyAnySet_Check(now) ? PyObject_RichCompareBool(now, node.expected.ptr(), Py_EQ) == 1
-                                   : equal_plain_values(now, node.expected.ptr());
+      case Kind::value: return equal_values(now, node.expected.ptr());
+      case Kind::bytes: return has_same_bytes(now, node.expected.ptr());
       case Kind::identity:
-        return now == node.address && (!node.weak || PyWeakref_GetObject(node.expected.ptr()) == now);
+        return now == node.address && (!node.weak || PyWeakref_GetObject(node.expected.ptr()) == now) &&
+               (node.size == 0 || PyDict_GET_SIZE(reinterpret_cast<PyTypeObject*>(now)->tp_dict) == node.size);
       case Kind::sized:
       case Kind::sequence:
-      case Kind::mapping: return size_of(now) == node.size;
+      case Kind::collection: return size_of(now) == node.size;
+      case Kind::mapping:
+        return PyDict_GET_SIZE(now) == node.size &&
+               (!node.expected.is_valid() || is_in_order(now, node.expected.ptr()));
       case Kind::number: return PyFloat_CheckExact(now) || may_be_runtime_int(now);
       case Kind::function: return PyFunction_GET_CODE(now) == node.expected.ptr();
       default: return true;
     }
-  }
-  static Py_ssize_t size_of(PyObject* container) {
-    return PyDict_Check(container) ? PyDict_GET_SIZE(container) : PySequence_Fast_GET_SIZE(container);
   }
 
   Node* nodes_;
@@ -352,7 +393,8 @@ std::vector<Surroundings::Misfit> Surroundings::misfits(nb::handle fun) const {
   for (uint32_t i : changed(fun)) {
     const Node& node = nodes_[i];
     PyObject* was = node.expected.ptr();
-    bool is_number = node.kind == Kind::value && (PyFloat_CheckExact(was) || PyLong_CheckExact(was));
+    bool is_number = node.kind == Kind::value && (PyFloat_CheckExact(was) || PyLong_CheckExact(was)) &&
+                     node.expected.type().is(node.type);
     all.push_back({name(i), is_number                       ? Misfit::number
                             : node.kind == Kind::read_array ? Misfit::array
                                                             : Misfit::other});
@@ -363,7 +405,8 @@ std::vector<Surroundings::Misfit> Surroundings::misfits(nb::handle fun) const {
 // Until it is settled, a node of an array holds the handle.
 bool Surroundings::holds_its_object(const Node& node) {
   bool array = node.kind == Kind::array || node.kind == Kind::given_array || node.kind == Kind::read_array;
-  return (array || node.kind == Kind::value) && node.expected.is_valid() && !PyAnySet_Check(node.expected.ptr());
+  return (array || node.kind == Kind::value) && node.expected.is_valid() && node.expected.type().is(node.type) &&
+         !PyAnySet_Check(node.expected.ptr());
 }
 
 std::vector<std::string> Surroundings::given_ints() const {
@@ -438,16 +481,18 @@ std::string Surroundings::name(uint32_t i) const {
       return before() + "[" + std::to_string(node.index) + "]";
     case Step::entry: {
       Step in = nodes_[node.parent].step;
-      bool attribute = in == Step::attributes || in == Step::function_attributes;
-      return attribute ? before() + "." + key(true) : before() + "[" + key(false) + "]";
+      return is_attributes(in) ? before() + "." + key(true) : before() + "[" + key(false) + "]";
     }
     case Step::slot:
     case Step::class_entry:
     case Step::module_entry: return before() + "." + key(true);
     case Step::self: return "self";
-    case Step::partial_function: return before() + ".func";
-    case Step::partial_arguments: return before() + ".args";
-    case Step::partial_keywords: return before() + ".keywords";
+    case Step::enumeration_member: return before() + "." + key(true);
+    case Step::member: {
+      std::string member = key(true); // of a partial; others are seen through
+      return member == "func" || member == "args" || member == "keywords" ? before() + "." + member : before();
+    }
+    case Step::collected: return before() + "[" + std::to_string(node.index) + "]";
     default: return before();
   }
 }
@@ -456,13 +501,22 @@ PyObject* Surroundings::variable(uint32_t i) const {
   for (; i != 0; i = nodes_[i].parent) {
     const Node& node = nodes_[i];
     Step in = nodes_[node.parent].step;
-    bool attribute = node.step == Step::entry && (in == Step::attributes || in == Step::function_attributes);
+    bool attribute = node.step == Step::entry && is_attributes(in);
     if (attribute || node.step == Step::cell || node.step == Step::global || node.step == Step::slot ||
         node.step == Step::class_entry || node.step == Step::module_entry) {
       return node.key.ptr();
     }
   }
   return nullptr;
+}
+
+std::string Surroundings::unseen(const std::unordered_set<PyObject*>& converted) const {
+  for (uint32_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i].kind == Kind::identity && converted.contains(nodes_[i].address)) {
+      return name(i);
+    }
+  }
+  return {};
 }
 
 // --- stand-ins ---
