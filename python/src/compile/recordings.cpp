@@ -39,12 +39,15 @@ void Recordings::warn(const char* format, Values... values) const {
 nb::object Recordings::call(const CompiledFunction& function, const CallArguments& arguments) {
   log_.count_call();
   CallKey key(arguments, function.inputs, !shapeless_);
-  std::vector<bool> runtime = runtime_numbers(key);
   Surroundings::Found found;
-  std::vector<nb::object> owned; // what is found while recording
-  Trace trace = find(function, key, found);
+  std::vector<nb::object> owned;                                      // what is found while recording
+  Trace trace = numbers_vary_ ? nullptr : find(function, key, found); // as the numbers are
   if (!trace) {
-    trace = record(function, arguments, key, runtime, found, owned);
+    std::vector<bool> runtime = runtime_numbers(key);
+    trace = find(function, key, found);
+    if (!trace) {
+      trace = record(function, arguments, key, runtime, found, owned);
+    }
   }
   return trace->must_run_itself() ? function.transformation.call_fun(arguments.values, arguments)
                                   : trace->run(key, found);
@@ -69,6 +72,7 @@ std::vector<bool> Recordings::runtime_numbers(CallKey& key) {
   }
   for (size_t i = 0; i < runtime.size(); ++i) {
     known[i].vary = known[i].vary || known[i].first != bytes_of(key, i);
+    numbers_vary_ = numbers_vary_ || known[i].vary;
     runtime[i] = known[i].vary && !known[i].fixed;
   }
   for (size_t i = 0; i < runtime.size(); ++i) {

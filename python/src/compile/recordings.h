@@ -60,6 +60,7 @@ class Recordings {
   core::Cache<const CompiledTrace> cache_{core::recordings_per_function};
   mutable std::mutex mutex_;
   std::unordered_map<std::string, std::vector<Numbers>> numbers_;
+  std::atomic<bool> numbers_vary_ = false; // any of them
   core::RecordingLog log_;
   std::atomic<bool> warned_of_places_ = false, warned_of_unseen_ = false;
   CallDescription last_;

@@ -301,6 +301,15 @@ class Surroundings::Look {
     return true;
   }
 
+  bool collected(uint32_t& child, PyObject* now) {
+    for (PyObject* item : items_of(now)) {
+      if (!visit_child(child, item, now)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   bool children(uint32_t i, Node& node, PyObject* now, PyObject* parent) {
     uint32_t child = i + 1;
     if (node.kind == Kind::mapping) {
@@ -314,16 +323,8 @@ class Surroundings::Look {
           return false;
         }
       }
-    } else if (node.kind == Kind::collection) {
-      CollectedItems items = items_of(now);
-      if (items.size() != static_cast<size_t>(node.size)) {
-        return misfit(i, now, parent);
-      }
-      for (PyObject* item : items) {
-        if (!visit_child(child, item, now)) {
-          return false;
-        }
-      }
+    } else if (node.kind == Kind::collection && !collected(child, now)) {
+      return false;
     }
     while (child < node.next) {
       const Node& next = nodes_[child];
@@ -356,8 +357,8 @@ class Surroundings::Look {
       case Kind::identity:
         return now == node.address && (!node.weak || PyWeakref_GetObject(node.expected.ptr()) == now) &&
                (node.size == 0 || PyDict_GET_SIZE(reinterpret_cast<PyTypeObject*>(now)->tp_dict) == node.size);
+      case Kind::sequence: return PySequence_Fast_GET_SIZE(now) == node.size;
       case Kind::sized:
-      case Kind::sequence:
       case Kind::collection: return size_of(now) == node.size;
       case Kind::mapping:
         return PyDict_GET_SIZE(now) == node.size &&

@@ -88,14 +88,13 @@ CollectedItems items_of(PyObject* o) {
 }
 
 Py_ssize_t size_of(PyObject* container) {
+  if (PyList_Check(container) || PyTuple_Check(container)) {
+    return PySequence_Fast_GET_SIZE(container);
+  }
   if (PyDict_Check(container)) {
     return PyDict_GET_SIZE(container);
   }
-  if (PyAnySet_Check(container)) {
-    return PySet_GET_SIZE(container);
-  }
-  return PyList_Check(container) || PyTuple_Check(container) ? PySequence_Fast_GET_SIZE(container)
-                                                             : deque_type()->tp_as_sequence->sq_length(container);
+  return PyAnySet_Check(container) ? PySet_GET_SIZE(container) : deque_type()->tp_as_sequence->sq_length(container);
 }
 
 bool equal_keys(PyObject* a, PyObject* b) {
