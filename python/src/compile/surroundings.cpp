@@ -512,8 +512,13 @@ PyObject* Surroundings::variable(uint32_t i) const {
 }
 
 std::string Surroundings::unseen(const std::unordered_set<PyObject*>& converted) const {
-  for (uint32_t i = 0; i < nodes_.size(); ++i) {
-    if (nodes_[i].kind == Kind::identity && converted.contains(nodes_[i].address)) {
+  for (uint32_t i = 0; i < nodes_.size() && !converted.empty(); ++i) {
+    const Node& node = nodes_[i];
+    if (node.kind != Kind::identity || !converted.contains(node.address)) {
+      continue;
+    }
+    bool alive = node.weak ? PyWeakref_GetObject(node.expected.ptr()) == node.address : node.expected.is_valid();
+    if (!alive || !is_read_only(node.address)) {
       return name(i);
     }
   }
