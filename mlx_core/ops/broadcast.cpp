@@ -16,6 +16,7 @@ class Broadcast final : public View {
 
   explicit Broadcast(Shape shape) : shape_(std::move(shape)) {}
   const char* name() const override { return info.primitive; }
+  Role role() const override { return Role::repetition; }
   void visit(ParamVisitor& v) const override { v("shape", shape_); }
   Specs infer(Operands operands) const override {
     const Shape& from = operands[0].shape();
