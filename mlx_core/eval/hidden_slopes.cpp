@@ -73,10 +73,9 @@ PerElement<T> broadcast(PerElement<T> values, const Shape& from, const Shape& to
   return out;
 }
 
-bool is_named(const Primitive& p, std::string_view name) { return p.name() == name; }
 // Linear in each operand that is no index, with coefficients 0 and 1.
 bool moves_or_sums(const Primitive& p) {
-  return p.dependence() == Dependence::moves_data || is_named(p, "Sum") || is_named(p, "CumSum");
+  return p.dependence() == Dependence::moves_data || p.role() == Role::sum;
 }
 
 // What padding is made of.
@@ -274,7 +273,7 @@ std::optional<Sizes> HiddenSlopes::follow(Node& node) {
           impl_->elementwise(node);
         }
     }
-  } else if (is_named(primitive, "ZeroMatmul")) {
+  } else if (primitive.role() == Role::chain_product) {
     impl_->matrix_product(node);
   } else if (moves_or_sums(primitive) && (any_known || any_constant)) {
     impl_->moved(node);

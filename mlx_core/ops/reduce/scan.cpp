@@ -62,6 +62,7 @@ class Scan final : public Primitive {
       : op_(op), axis_(axis), reverse_(reverse), inclusive_(inclusive) {}
   const char* name() const override { return info_of(op_).primitive; }
   Dependence dependence() const override { return Dependence::contracts_axes; }
+  Role role() const override { return op_ == ScanOp::sum ? Role::sum : Role::ordinary; }
   void visit(ParamVisitor& v) const override {
     v("axis", axis_);
     v("reverse", reverse_);
