@@ -95,6 +95,15 @@ struct Call<Function> {
   static R call(Object*, SEL, A... arguments) { return Function(arguments...); }
 };
 
+// A property that is stored and read, nothing more.
+template <auto Field>
+struct Property;
+template <class T, class V, V T::*Field>
+struct Property<Field> {
+  static V get(Object* self, SEL) { return static_cast<T*>(self)->*Field; }
+  static void set(Object* self, SEL, V value) { static_cast<T*>(self)->*Field = value; }
+};
+
 } // namespace detail
 
 // Describes one class: Definition("MTLBuffer").method<&Buffer::length>("length");
@@ -109,6 +118,12 @@ class Definition {
   template <auto Function>
   Definition& class_method(const char* selector) {
     type_.of_class[sel_registerName(selector)] = reinterpret_cast<Implementation>(&detail::Call<Function>::call);
+    return *this;
+  }
+  template <auto Field>
+  Definition& property(const char* getter, const char* setter) {
+    type_.instance[sel_registerName(getter)] = reinterpret_cast<Implementation>(&detail::Property<Field>::get);
+    type_.instance[sel_registerName(setter)] = reinterpret_cast<Implementation>(&detail::Property<Field>::set);
     return *this;
   }
   // `alloc` makes a T.
@@ -133,17 +148,6 @@ ClassObject& class_of() {
   static ClassObject& type = class_named(T::class_name);
   return type;
 }
-
-// A property that is stored and read, nothing more: &Stored<&T::label>::set.
-template <auto Field>
-struct Stored;
-template <class T, class V, V T::*Field>
-struct Stored<Field> {
-  struct Access : T {
-    V get() const { return this->*Field; }
-    void set(V value) { this->*Field = value; }
-  };
-};
 
 // A counted pointer to an object: retains unless it adopts.
 template <class T>

@@ -61,16 +61,18 @@ struct Zeros {
   uint64_t a, b;
 };
 Zeros answer_of_nil() {
-  asm volatile("pxor %%xmm0, %%xmm0" ::: "xmm0");
+  asm volatile("pxor %%xmm0, %%xmm0" ::: "xmm0"); // nothing below touches it
   return {0, 0};
 }
 void* struct_of_nil(void*, Object*, SEL selector) {
   misuse(std::string("A structure was asked of nil, which leaves it undefined: ") + sel_getName(selector));
 }
 
+void* gone(Object* self, SEL selector) { misuse(shown(self, selector) + " was sent to an object that had been released."); }
+void* gone_struct(void*, Object* self, SEL selector) { return gone(self, selector); }
+
 Implementation implementation(Object* self, SEL selector) {
   define_all();
-  if (self->let_go() && !self->is_class()) return nullptr;
   return self->is_class() ? static_cast<ClassObject*>(self)->find(selector, true) : self->type().find(selector, false);
 }
 
@@ -153,11 +155,13 @@ void* objc_getProtocol(const char*) { return nullptr; }
 // What the entry points below jump to.
 __attribute__((visibility("hidden"), used)) Implementation mlx_metal_emulator_find(Object* self, SEL selector) {
   if (!self) return reinterpret_cast<Implementation>(&answer_of_nil);
+  if (self->let_go()) return reinterpret_cast<Implementation>(&gone);
   Implementation found = implementation(self, selector);
   return found ? found : reinterpret_cast<Implementation>(&not_implemented);
 }
 __attribute__((visibility("hidden"), used)) Implementation mlx_metal_emulator_find_struct(Object* self, SEL selector) {
   if (!self) return reinterpret_cast<Implementation>(&struct_of_nil);
+  if (self->let_go()) return reinterpret_cast<Implementation>(&gone_struct);
   Implementation found = implementation(self, selector);
   return found ? found : reinterpret_cast<Implementation>(&not_implemented_struct);
 }
