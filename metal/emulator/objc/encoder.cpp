@@ -13,7 +13,7 @@ std::string shown(const uint64_t (&size)[3]) {
 
 ComputeEncoder::ComputeEncoder(CommandBuffer* buffer, uint64_t dispatch_type)
     : Labelled(class_of<ComputeEncoder>()), buffer_(buffer), concurrent_(dispatch_type == 1) {
-  Command begin{.kind = Command::Kind::encoder};
+  Command begin(Command::Kind::encoder);
   begin.concurrent = concurrent_;
   buffer_->append(std::move(begin));
 }
@@ -83,7 +83,7 @@ void ComputeEncoder::dispatch_groups(Size3 groups, Size3 group) {
 void ComputeEncoder::dispatch(const uint64_t (&threads)[3], Size3 group) {
   check_open("dispatch");
   if (!pipeline_) misuse("dispatch without a pipeline.");
-  Command command{.kind = Command::Kind::dispatch};
+  Command command(Command::Kind::dispatch);
   command.pipeline = pipeline_;
   command.group[0] = group.width, command.group[1] = group.height, command.group[2] = group.depth;
   uint64_t in_group = 1, bytes = pipeline_->threadgroup_bytes();
@@ -119,7 +119,7 @@ void ComputeEncoder::dispatch(const uint64_t (&threads)[3], Size3 group) {
 
 void ComputeEncoder::barrier(uint64_t) {
   check_open("memoryBarrierWithScope:");
-  buffer_->append(Command{.kind = Command::Kind::barrier});
+  buffer_->append(Command(Command::Kind::barrier));
 }
 void ComputeEncoder::barrier_for(Object* const*, uint64_t) { barrier(1); }
 void ComputeEncoder::end() {

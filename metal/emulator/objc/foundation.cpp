@@ -192,6 +192,9 @@ Object* Object::autorelease() {
   return this;
 }
 
+PoolScope::PoolScope() : pool_((new Pool)->enter()) {}
+PoolScope::~PoolScope() { pool_->release(); }
+
 int64_t objects_without_pool() { return without_pool.load(); }
 
 uint64_t setting(const char* name, uint64_t otherwise) {

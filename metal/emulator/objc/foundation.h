@@ -76,6 +76,16 @@ class Url final : public Object {
   const char* file() const { return path.c_str(); }
 };
 
+// An autorelease pool while it lives.
+class PoolScope {
+ public:
+  PoolScope();
+  ~PoolScope();
+
+ private:
+  Object* pool_;
+};
+
 // The version that MLX_METAL_EMULATOR_MACOS names.
 struct SystemVersion {
   int64_t major, minor, patch;

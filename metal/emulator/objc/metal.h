@@ -173,7 +173,9 @@ struct Bound {
 };
 
 struct Command {
-  enum class Kind { dispatch, barrier, encoder, signal, wait } kind;
+  enum class Kind { dispatch, barrier, encoder, signal, wait };
+  explicit Command(Kind kind) : kind(kind) {}
+  Kind kind;
   bool concurrent = false; // of an encoder: what follows may run in any order up to a barrier
   Ref<Pipeline> pipeline;
   uint64_t threads[3] = {}, group[3] = {};

@@ -126,14 +126,14 @@ Object* CommandBuffer::encoder_of_type(uint64_t dispatch_type) {
 }
 void CommandBuffer::signal_event(Event* event, uint64_t value) {
   if (!open() || encoder_open_) misuse("encodeSignalEvent:value: in a committed buffer, or while an encoder is open.");
-  Command command{.kind = Command::Kind::signal};
+  Command command(Command::Kind::signal);
   command.event = Ref<Event>(event);
   command.value = value;
   append(std::move(command));
 }
 void CommandBuffer::wait_event(Event* event, uint64_t value) {
   if (!open() || encoder_open_) misuse("encodeWaitForEvent:value: in a committed buffer, or while an encoder is open.");
-  Command command{.kind = Command::Kind::wait};
+  Command command(Command::Kind::wait);
   command.event = Ref<Event>(event);
   command.value = value;
   append(std::move(command));
@@ -283,6 +283,7 @@ void CommandBuffer::execute() {
 }
 
 void CommandBuffer::call_handlers() {
+  PoolScope pool;
   for (void* block : handlers_) {
     using Handler = void (^)(void*);
     reinterpret_cast<Handler>(block)(this);
