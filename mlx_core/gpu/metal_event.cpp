@@ -32,7 +32,7 @@ void Timeline::finish(uint64_t number, const std::string& failure) {
       if (failures_.size() > most_failures) failures_.erase(failures_.begin());
     }
     uint64_t reached = pending_.empty() ? begun_ : *pending_.begin() - 1;
-    if (!failure.empty() && reached > event_->signaledValue()) event_->setSignaledValue(reached);
+    if (reached > event_->signaledValue()) event_->setSignaledValue(reached);
     auto [first, end] = next_.equal_range(number);
     for (auto at = first; at != end; ++at) next.push_back(std::move(at->second));
     next_.erase(first, end);
@@ -62,6 +62,13 @@ void Timeline::wait_until_pending_below(size_t most) const {
   std::unique_lock lock(mutex_);
   wait_interruptibly(changed_, lock, [&] { return pending_.size() < most; });
 }
+bool Timeline::wait_for_a_while(uint64_t number, std::chrono::milliseconds most) const {
+  auto until = std::chrono::steady_clock::now() + most;
+  std::unique_lock lock(mutex_);
+  wait_interruptibly(
+      changed_, lock, [&] { return !pending_.contains(number) || std::chrono::steady_clock::now() > until; });
+  return !pending_.contains(number);
+}
 void Timeline::then(uint64_t number, std::function<void()> next) {
   {
     std::lock_guard lock(mutex_);
@@ -88,9 +95,7 @@ HostEvent::HostEvent() : timeline_(std::make_shared<Timeline>()) { timeline_->be
 HostEvent::~HostEvent() { fail("[gpu] What the GPU was to wait for on the host was given up."); }
 Event HostEvent::event() const { return Event(timeline_, 1); }
 void HostEvent::signal() {
-  if (timeline_->is_done(1)) return;
-  timeline_->finish(1, "");
-  timeline_->event()->setSignaledValue(1);
+  if (!timeline_->is_done(1)) timeline_->finish(1, "");
 }
 void HostEvent::fail(const std::string& why) {
   if (!timeline_->is_done(1)) timeline_->finish(1, why);

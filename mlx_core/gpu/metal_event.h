@@ -1,6 +1,7 @@
 // A timeline: numbered pieces of work, each pending until it ends well or badly, and the Metal event that counts them.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -19,8 +20,8 @@ class Timeline {
   MTL::SharedEvent* event() const { return event_.get(); }
 
   void begin(uint64_t number);
-  // Marks it done, then wakes and calls who waits. A text says why it failed. Sets the Metal event in any case, for a
-  // device that failed may not have done so.
+  // Marks it done, then wakes and calls who waits. A text says why it failed. Sets the Metal event in any case: work that
+  // failed may not have done so.
   void finish(uint64_t number, const std::string& failure);
   bool is_done(uint64_t number) const;
   std::string failure(uint64_t number) const;
@@ -30,6 +31,7 @@ class Timeline {
   }
   // Interruptible.
   void wait(uint64_t number) const;
+  bool wait_for_a_while(uint64_t number, std::chrono::milliseconds most) const;
   void wait_until_pending_below(size_t most) const;
   // Calls it when the piece is done: at once, or on the thread that finishes it.
   void then(uint64_t number, std::function<void()> next);
