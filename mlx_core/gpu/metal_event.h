@@ -42,7 +42,6 @@ class Timeline {
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   std::set<uint64_t> pending_;
-  uint64_t reached_ = 0; // the highest value that the event may have: all numbers up to it are done
   uint64_t begun_ = 0;
   std::map<uint64_t, std::string> failures_;
   std::multimap<uint64_t, std::function<void()>> next_;

@@ -124,8 +124,8 @@ const Pipeline& cached_pipeline(std::string_view library_name, std::string_view 
 const Pipeline& pipeline(std::string_view file, std::string_view kernel, std::span<const FunctionConstant> constants) {
   return cached_pipeline(file, kernel, constants, [&]() -> MTL::Library& {
     std::span<const unsigned char> metallib = shader_metallib();
-    if (!metallib.empty()) return *cache().libraries.get("", [&] { return loaded(metallib); });
-    return *cache().libraries.get(std::string(file), [&] { return compiled(file, shader_text(file)); });
+    if (!metallib.empty()) return *cache().libraries.get("", [&] { return loaded(metallib); }).get();
+    return *cache().libraries.get(std::string(file), [&] { return compiled(file, shader_text(file)); }).get();
   });
 }
 
@@ -133,7 +133,7 @@ const Pipeline& generated_pipeline(std::string_view key, const std::function<std
     std::string_view kernel, std::span<const FunctionConstant> constants) {
   std::string name = "generated " + std::string(key);
   return cached_pipeline(name, kernel, constants, [&]() -> MTL::Library& {
-    return *cache().libraries.get(name, [&] { return compiled(name, with_includes(text())); });
+    return *cache().libraries.get(name, [&] { return compiled(name, with_includes(text())); }).get();
   });
 }
 

@@ -1,6 +1,6 @@
 // Streams: batches are opened, filled, handed to the device, and settled when it is done with them.
 //
-// A batch is a command buffer with an encoder whose dispatches may overlap; encoder.cpp puts barriers between those that
+// A batch is a command buffer with an encoder whose dispatches may overlap; metal_encoder.cpp puts barriers between those that
 // depend on each other. Buffers are tracked by Metal from one command buffer of a queue to the next. Across queues, and
 // between host and GPU, events order the work.
 //
@@ -71,7 +71,7 @@ MetalStream::MetalStream(int index) : index_(index) {
   queue_ = NS::TransferPtr(device().newCommandQueue());
   if (!queue_) fail<std::runtime_error>("gpu", "Metal gave no command queue for stream ", index, ".");
   queue_->setLabel(apple_string("mlx stream " + std::to_string(index)));
-  attach_residency(*queue_);
+  attach_residency(*queue_.get());
 }
 
 // ---- Encoding ----
@@ -97,7 +97,7 @@ MTL::ComputeCommandEncoder& MetalStream::open_encoder() {
     batch.encoder = NS::RetainPtr(batch.commands->computeCommandEncoder(MTL::DispatchTypeConcurrent));
     ++batch.barriers;
   }
-  return *batch.encoder;
+  return *batch.encoder.get();
 }
 
 void MetalStream::close_encoder() {

@@ -45,7 +45,7 @@ class MetalStream : public std::enable_shared_from_this<MetalStream> {
   void synchronize();
   // For when memory has run out: commits unless somebody is encoding, and waits some seconds.
   void finish_if_free();
-  MTL::CommandQueue& queue() { return *queue_; }
+  MTL::CommandQueue& queue() { return *queue_.get(); }
 
  private:
   friend class Encoder;

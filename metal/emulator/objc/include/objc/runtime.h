@@ -1,6 +1,8 @@
 // The part of Apple's <objc/runtime.h> that metal-cpp uses, for Linux.
 #pragma once
 
+#include <stddef.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
