@@ -27,7 +27,7 @@ class Fault : public std::runtime_error {
 // A value for `constant T x [[function_constant(index)]]`, found by its index (>= 0) or else by its name.
 struct FunctionConstant {
   int index = -1;
-  std::string name;
+  std::string name = {};
   size_t size = 0; // of the value, in bytes: that of the shader's type
   unsigned char bytes[16] = {};
 };
@@ -56,8 +56,8 @@ class Library {
 struct Text {
   std::string source;
   std::string file = "program_source"; // the name in messages
-  std::vector<std::string> include_folders;
-  std::vector<std::pair<std::string, std::string>> defines;
+  std::vector<std::string> include_folders = {};
+  std::vector<std::pair<std::string, std::string>> defines = {};
 };
 
 // Throws CompileError. Kernels are compiled one by one when they are asked for, and kept in the folder
