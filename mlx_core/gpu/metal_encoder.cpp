@@ -12,7 +12,7 @@ namespace mlx::core::gpu {
 
 namespace {
 constexpr size_t most_inline_bytes = 4096; // Metal's limit for setBytes
-constexpr size_t most_batches = 32;
+constexpr size_t most_batches = 32; // under way before encoding waits; a queue has room for 64
 } // namespace
 
 Encoder::Encoder(int stream) : stream_(MetalStream::of(stream)) {

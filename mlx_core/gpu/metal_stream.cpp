@@ -19,8 +19,6 @@ namespace mlx::core::gpu {
 
 namespace {
 
-// A queue has room for 64 command buffers; this many may be under way before encoding waits.
-constexpr size_t most_batches_under_way = 32;
 
 struct Limits {
   size_t dispatches = static_cast<size_t>(integer_from_environment("MLX_MAX_OPS_PER_BUFFER", 1, 1 << 20).value_or(40));
