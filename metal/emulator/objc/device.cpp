@@ -292,6 +292,13 @@ void* MTLCopyAllDevices() {
   return all;
 }
 
+// Devices come and go on a Mac with an external one; here none does.
+void* MTLCopyAllDevicesWithObserver(void** observer, void*) {
+  if (observer) *observer = nullptr;
+  return MTLCopyAllDevices();
+}
+void MTLRemoveDeviceObserver(void*) {}
+
 void* dispatch_data_create(const void* bytes, size_t size, void*, void* destructor) {
   if (destructor) misuse("dispatch_data_create with a destructor: the stand-in only copies.");
   return new DispatchData{std::string(static_cast<const char*>(bytes), size)};
