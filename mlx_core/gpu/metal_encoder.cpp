@@ -107,7 +107,7 @@ void Encoder::order_after_what_it_needs() {
   }
   for (const Argument& argument : arguments_) {
     BufferUse& use = use_of(argument.buffer);
-    if (argument.access != Access::write) use.read = true, use.read_since = batch.barriers;
+    if (argument.access != Access::write) use.read |= !use.written, use.read_since = batch.barriers;
     if (argument.access != Access::read) use.written = true, use.written_since = batch.barriers;
   }
   ++batch.dispatches;

@@ -206,10 +206,8 @@ void MetalStream::settle(const std::shared_ptr<Batch>& batch, size_t dependency,
   for (auto& [buffer, use] : batch->uses) {
     if (why.empty() && use.read) why = metal_buffer(buffer)->failure();
   }
-  if (!why.empty()) {
-    for (auto& [buffer, use] : batch->uses) {
-      if (use.written) metal_buffer(buffer)->set_failure(why);
-    }
+  for (auto& [buffer, use] : batch->uses) {
+    if (use.written) metal_buffer(buffer)->set_failure(why);
   }
   batch->uses.clear();
   batch->checks.clear();

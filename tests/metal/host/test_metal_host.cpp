@@ -362,6 +362,7 @@ TEST(buffers_are_kept_until_the_device_is_done) {
   BufferRef out = gpu::allocate(16);
   gpu::HostEvent host;
   gpu::wait_for(6, host.event());
+  gpu::clear_cache();
   size_t before = gpu::memory().active;
   gpu::Event event = run(6, [&](Encoder& encoder) {
     BufferRef a = encoder.scratch(16), b = encoder.scratch(16);
