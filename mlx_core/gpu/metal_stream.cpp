@@ -48,6 +48,8 @@ Streams& streams() {
 
 } // namespace
 
+void check_environment() { limits(); }
+
 std::shared_ptr<MetalStream> MetalStream::of(int index) {
   device();
   Streams& all = streams();
