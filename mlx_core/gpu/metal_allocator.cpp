@@ -202,9 +202,13 @@ size_t Allocator::set_wired_limit(size_t bytes) {
   return std::exchange(wired_limit_, bytes);
 }
 
-void release_buffer(Buffer* buffer) { allocator().give(static_cast<MetalBuffer*>(buffer)); }
+// A forked process leaves what its parent had alone: locks may be taken, Metal may not be called.
+void release_buffer(Buffer* buffer) {
+  if (!is_forked()) allocator().give(static_cast<MetalBuffer*>(buffer));
+}
 
 void release_wrapped(Buffer* buffer) {
+  if (is_forked()) return;
   auto* wrapped = static_cast<MetalBuffer*>(buffer);
   wrapped->object->release();
   delete wrapped;
