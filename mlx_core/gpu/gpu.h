@@ -52,7 +52,7 @@ bool memory_is_tight(size_t more);
 // These return the previous value.
 size_t set_memory_limit(size_t bytes);
 size_t set_cache_limit(size_t bytes);
-// Bytes that stay resident. Throws std::invalid_argument above what the device recommends; needs macOS 15.
+// Bytes that stay resident, of buffers that are made from then on. Throws std::invalid_argument above what the device recommends; needs macOS 15.
 size_t set_wired_limit(size_t bytes);
 void clear_cache();
 
@@ -77,7 +77,8 @@ class Event {
   uint64_t value_ = 0;
 };
 
-// A point that the host reaches: streams can be told to wait for it. Dropped without a word, it counts as failed.
+// A point that the host reaches: streams can be told to wait for it. Dropped without a word, it counts as failed. Whoever
+// is to signal it must not encode for a stream that waits: encoding waits when 32 batches are under way.
 class HostEvent {
  public:
   HostEvent();
