@@ -34,7 +34,8 @@ MTL::Device& device() {
   }
   if (is_forked()) {
     fail<std::runtime_error>("gpu",
-        "The GPU cannot be used in a forked process. Start processes with the method \"spawn\", or use mx.cpu in them.");
+        "The GPU cannot be used in a forked process. Start processes with the method \"spawn\", or use mx.cpu in "
+        "them.");
   }
   return *found;
 }

@@ -1,7 +1,7 @@
 // metal-cpp on the Objective-C stand-in: messages, counts, queues, and what a host may do wrong.
+#include <dispatch/dispatch.h>
 #include <Foundation/Foundation.hpp>
 #include <Metal/Metal.hpp>
-#include <dispatch/dispatch.h>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -196,7 +196,8 @@ TEST(libraries_and_functions) {
 TEST(libraries_from_data_and_files) {
   Pool pool;
   NS::Error* error = nullptr;
-  auto* data = dispatch_data_create(kernels_text.data(), kernels_text.size(), nullptr, DISPATCH_DATA_DESTRUCTOR_DEFAULT);
+  auto* data =
+      dispatch_data_create(kernels_text.data(), kernels_text.size(), nullptr, DISPATCH_DATA_DESTRUCTOR_DEFAULT);
   CHECK_EQ(dispatch_data_get_size(data), kernels_text.size());
   auto loaded = NS::TransferPtr(device()->newLibrary(data, &error));
   dispatch_release(data);
@@ -221,9 +222,7 @@ TEST(handlers_run_before_the_wait_ends) {
       CHECK_EQ(done->status(), MTL::CommandBufferStatusCompleted);
       ++calls;
     });
-    commands->addCompletedHandler(^(MTL::CommandBuffer*) {
-      ++calls;
-    });
+    commands->addCompletedHandler(^(MTL::CommandBuffer*) { ++calls; });
     commands->commit();
     if (i == 19) commands->waitUntilCompleted();
   }
