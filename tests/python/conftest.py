@@ -6,6 +6,7 @@ import gc
 import hashlib
 import os
 import pathlib
+import signal
 import subprocess
 from collections import defaultdict
 
@@ -21,6 +22,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell starts a job in the background; tests send it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "grid(keep): many cells; this fraction of them runs without --all")
     config.addinivalue_line("markers", "everything: runs only with --all")
     if not config.getoption("--strata"):
