@@ -1,6 +1,10 @@
 # The C++ library mlx_core and what installing it takes: headers, CMake package, bundled shared libraries.
 file(GLOB_RECURSE MLX_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/mlx_core/*.cpp")
-list(FILTER MLX_SOURCES EXCLUDE REGEX "/gpu/metal_[^/]*$") # the Metal host needs Apple's frameworks
+list(FILTER MLX_SOURCES EXCLUDE REGEX "/gpu/metal_[^/]*$") # metal.cmake compiles the Metal host
+if(MLX_BUILD_METAL)
+  list(FILTER MLX_SOURCES EXCLUDE REGEX "/gpu/none\\.cpp$")
+  list(APPEND MLX_SOURCES $<TARGET_OBJECTS:mlx_core_metal>)
+endif()
 if(NOT MLX_SOURCES)
   message(FATAL_ERROR "No sources under ${PROJECT_SOURCE_DIR}/mlx_core.")
 endif()
@@ -19,6 +23,9 @@ target_compile_definitions(mlx_core PRIVATE
 target_link_libraries(mlx_core
   PUBLIC Threads::Threads
   PRIVATE $<BUILD_INTERFACE:mlx_core_flags> $<BUILD_INTERFACE:mlx_core_highway> $<BUILD_INTERFACE:mlx_core_blas>)
+if(MLX_BUILD_METAL)
+  target_link_libraries(mlx_core PRIVATE $<BUILD_INTERFACE:mlx_metal_cpp>)
+endif()
 set_target_properties(mlx_core PROPERTIES
   LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/python/mlx/lib"
   INSTALL_RPATH "$<IF:$<BOOL:${APPLE}>,@loader_path,\$ORIGIN>")
