@@ -183,7 +183,7 @@ class SparsityPass {
     }
     try {
       return node->primitive->role() == Role::accumulation ? landed(node, operands, numbered)
-                                                         : taken(node, operands, numbered);
+                                                           : taken(node, operands, numbered);
     } catch (const std::exception&) { // indices without values, inside vmap for example
       return std::nullopt;
     }
