@@ -74,9 +74,7 @@ PerElement<T> broadcast(PerElement<T> values, const Shape& from, const Shape& to
 }
 
 // Linear in each operand that is no index, with coefficients 0 and 1.
-bool moves_or_sums(const Primitive& p) {
-  return p.dependence() == Dependence::moves_data || p.role() == Role::sum;
-}
+bool moves_or_sums(const Primitive& p) { return p.dependence() == Dependence::moves_data || p.role() == Role::sum; }
 
 // What padding is made of.
 bool is_constant(const array& a) { return a.node()->shape.empty() && !a.node()->primitive; }

@@ -1,8 +1,8 @@
 // From a function to a trace: running it on arguments without values, and writing down the operations it asks for.
 
+#include "mlx_core/program/record.h"
 #include "mlx_core/interrupt.h"
 #include "mlx_core/io/saved_function.h"
-#include "mlx_core/program/record.h"
 #include "mlx_core/remake.h"
 #include "mlx_core/trace_level.h"
 
