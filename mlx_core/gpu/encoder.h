@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,9 +38,10 @@ class Encoder {
   // before are forgotten.
   virtual void kernel(std::string_view library, const std::string& name,
       std::span<const FunctionConstant> constants = {}) = 0;
-  // The same of a library that is compiled from text, and kept by it.
-  virtual void kernel_of_text(const std::string& text, const std::string& name,
-      std::span<const FunctionConstant> constants = {}) = 0;
+  // The same of a text that is made up at run time, and may include files of metal/. It is asked for only when no kernel
+  // is known by this key.
+  virtual void kernel_of_text(
+      std::string_view key, const std::function<std::string()>& text, const std::string& name) = 0;
   // The most threads a threadgroup of the current kernel may have.
   virtual uint32_t most_threads() const = 0;
 
@@ -47,7 +49,7 @@ class Encoder {
   virtual void read(int slot, const View& view) = 0;
   // Memory that it writes, and may read.
   virtual void write(int slot, const View& view) = 0;
-  // Values for a `constant T&` or `constant T*` argument.
+  // Values for a `constant T&` or `constant T*` argument, of any size.
   virtual void bytes(int slot, const void* data, size_t size) = 0;
   virtual void threadgroup_memory(int slot, size_t size) = 0;
 
