@@ -1,6 +1,9 @@
 # The C++ library mlx_core and what installing it takes: headers, CMake package, bundled shared libraries.
 file(GLOB_RECURSE MLX_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/mlx_core/*.cpp")
-list(FILTER MLX_SOURCES EXCLUDE REGEX "/gpu/metal_[^/]*$") # the Metal host needs Apple's frameworks
+# Without Metal, only what says so.
+file(GLOB MLX_GPU_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/mlx_core/gpu/*.cpp")
+list(REMOVE_ITEM MLX_GPU_SOURCES "${PROJECT_SOURCE_DIR}/mlx_core/gpu/none.cpp")
+list(REMOVE_ITEM MLX_SOURCES ${MLX_GPU_SOURCES})
 if(NOT MLX_SOURCES)
   message(FATAL_ERROR "No sources under ${PROJECT_SOURCE_DIR}/mlx_core.")
 endif()

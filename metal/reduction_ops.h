@@ -130,4 +130,37 @@ struct any {
   static bool apply(bool a, bool b) { return a || b; }
 };
 
+// ---- lanes of a simdgroup, for every type ----
+
+inline float from_lane(float x, ushort lane) { return metal::simd_shuffle(x, lane); }
+inline int from_lane(int x, ushort lane) { return metal::simd_shuffle(x, lane); }
+inline uint from_lane(uint x, ushort lane) { return metal::simd_shuffle(x, lane); }
+inline bool from_lane(bool x, ushort lane) { return metal::simd_shuffle(uint(x), lane) != 0; }
+inline char from_lane(char x, ushort lane) { return char(metal::simd_shuffle(int(x), lane)); }
+inline uchar from_lane(uchar x, ushort lane) { return uchar(metal::simd_shuffle(uint(x), lane)); }
+inline short from_lane(short x, ushort lane) { return short(metal::simd_shuffle(int(x), lane)); }
+inline ushort from_lane(ushort x, ushort lane) { return ushort(metal::simd_shuffle(uint(x), lane)); }
+inline long from_lane(long x, ushort lane) {
+  return as_type<long>(metal::simd_shuffle(as_type<metal::uint2>(x), lane));
+}
+inline ulong from_lane(ulong x, ushort lane) {
+  return as_type<ulong>(metal::simd_shuffle(as_type<metal::uint2>(x), lane));
+}
+inline complex64_t from_lane(complex64_t z, ushort lane) {
+  return make_complex64(metal::simd_shuffle(z.re, lane), metal::simd_shuffle(z.im, lane));
+}
+
+// The tree of every reduction: element e of a block of 1024 goes to virtual lane e % 32, in order; then lane l takes lane
+// l + 16, l + 8, ... where there is one; the blocks' results are elements in turn. Here `width` lanes, a power of two up
+// to 32, of which `lane` is this one and `live` have elements, become one value, which all of them get.
+template <typename Op, typename T>
+inline T fold_lanes(T value, uint lane, uint width, uint live, uint lane_of_simdgroup) {
+  for (uint half_width = width / 2; half_width > 0; half_width /= 2) {
+    const bool takes = lane + half_width < live;
+    const T other = from_lane(value, ushort(takes ? lane_of_simdgroup + half_width : lane_of_simdgroup));
+    value = takes ? Op::apply(value, other) : value;
+  }
+  return from_lane(value, ushort(lane_of_simdgroup - lane));
+}
+
 } // namespace reduction

@@ -18,10 +18,6 @@ using Layout = FusedPlan::Layout;
 using Stage = FusedPlan::Stage;
 using Way = FusedForm::Way;
 
-bool is_complex_fold(const FusedPlan::Fold& fold) {
-  return fold.from == complex64 && fold.op != Reduction::all && fold.op != Reduction::any;
-}
-
 std::string type_of(Dtype dtype) { return shader_type(dtype); }
 // In memory a bool is a byte, which is true when it is not 0.
 std::string memory_type(Dtype dtype) { return dtype.is_bool() ? "uchar" : shader_type(dtype); }
@@ -75,7 +71,7 @@ class Printer {
   void elements_kernel();
   void rows_kernel();
   void blocks_kernel();
-  void finish_kernel();
+  void finish_kernels();
 
   Stage begin_of(size_t stage) const { return stage == 0 ? Stage{} : plan_.stages[stage - 1]; }
   bool is_last(size_t stage) const { return stage + 1 == plan_.stages.size(); }
@@ -95,6 +91,7 @@ class Printer {
   void fold_rows(size_t stage);
   bool has_folds(size_t stage) const { return begin_of(stage).folds < plan_.stages[stage].folds; }
   std::string applied(const FusedPlan::Fold& fold, const std::string& a, const std::string& b) const;
+  std::string folded(const FusedPlan::Fold& fold, const std::string& value, const std::string& lanes) const;
   std::string index_type() const { return form_.wide ? "ulong" : "uint"; }
   std::string offset_type() const { return form_.wide ? "long" : "int"; }
 
@@ -300,18 +297,10 @@ void Printer::elements_kernel() {
 
 // ---- rows ----
 
-// The lanes of each accumulator type, and the partials of each fold.
+// The partials of each fold, where a row has several blocks.
 void Printer::shared_memory() {
-  std::vector<std::string> seen;
   for (size_t i = 0; i < plan_.folds.size(); ++i) {
-    std::string type = accumulator_of(plan_.folds[i]);
-    if (std::find(seen.begin(), seen.end(), type) == seen.end()) {
-      seen.push_back(type);
-      line("threadgroup ", type, " lanes_", type, "[", group_threads, "];");
-    }
-    if (form_.way == Way::rows) {
-      line("threadgroup ", type, " partials_", i, "[", most_blocks, "];");
-    }
+    line("threadgroup ", accumulator_of(plan_.folds[i]), " partials_", i, "[", most_blocks, "];");
   }
 }
 
@@ -319,7 +308,11 @@ std::string Printer::applied(const FusedPlan::Fold& fold, const std::string& a, 
   return join("reduction::", name_of_reduction(fold.op), "::apply(", a, ", ", b, ")");
 }
 
-// One block's elements of a lane in order, then its lanes by halves. Leaves the block's partials in a0, a1, ...
+std::string Printer::folded(const FusedPlan::Fold& fold, const std::string& value, const std::string& lanes) const {
+  return join("reduction::fold_lanes<reduction::", name_of_reduction(fold.op), ">(", value, ", ", lanes, ", simd_lane)");
+}
+
+// One block's elements of a lane in order, then its lanes. Leaves the block's partials in a0, a1, ...
 void Printer::reduce_block(size_t stage) {
   uint32_t first_fold = begin_of(stage).folds, end_fold = plan_.stages[stage].folds;
   for (uint32_t i = first_fold; i < end_fold; ++i) {
@@ -337,18 +330,7 @@ void Printer::reduce_block(size_t stage) {
   }
   close();
   for (uint32_t i = first_fold; i < end_fold; ++i) {
-    const FusedPlan::Fold& fold = plan_.folds[i];
-    std::string lanes = "lanes_" + accumulator_of(fold);
-    line("threadgroup_barrier(mem_flags::mem_threadgroup);");
-    line(lanes, "[t] = a", i, ";");
-    line("threadgroup_barrier(mem_flags::mem_threadgroup);");
-    open("for (uint half_width = width / 2; half_width > 0; half_width /= 2)");
-    open("if (lane + half_width < min(left, 2 * half_width))");
-    line(lanes, "[t] = ", applied(fold, lanes + "[t]", lanes + "[t + half_width]"), ";");
-    close();
-    line("threadgroup_barrier(mem_flags::mem_threadgroup);");
-    close();
-    line("a", i, " = ", lanes, "[t - lane];");
+    line("a", i, " = ", folded(plan_.folds[i], join("a", i), "lane, width, left"), ";");
   }
 }
 
@@ -364,12 +346,13 @@ void Printer::load_rows() {
 // threads go through one, each through the elements of its lane.
 void Printer::rows_kernel() {
   signature();
-  text_ += "    uint group [[threadgroup_position_in_grid]], uint t [[thread_index_in_threadgroup]]) {\n";
+  text_ += "    uint group [[threadgroup_position_in_grid]], uint t [[thread_index_in_threadgroup]],\n";
+  text_ += "    uint simd_lane [[thread_index_in_simdgroup]]) {\n";
   indent_ = 1;
   shared_memory();
   line("const uint length = uint(c[1]), threads = uint(c[3]), blocks = (length + ", block_length - 1, ") / ",
       block_length, ";");
-  line("const uint in_row = t & (threads - 1), width = min(threads, ", form_.lanes, "u), lane = in_row & (width - 1);");
+  line("const uint in_row = t & (threads - 1), width = min(threads, 32u), lane = in_row & (width - 1);");
   line("const uint at_once = threads / width;");
   line("const ", index_type(), " number = ", index_type(), "(group) * (", group_threads, "u / threads) + t / threads;");
   line("const bool active = number < ", index_type(), "(c[2]);");
@@ -415,19 +398,16 @@ void Printer::fold_rows(size_t stage) {
     close();
   }
   close();
-  open("if (blocks > 1)"); // then the threadgroup has this one row
+  open("if (blocks > 1)"); // then the threadgroup has this one row, and each simdgroup folds the partials for itself
   line("threadgroup_barrier(mem_flags::mem_threadgroup);");
-  open(join("for (uint half_count = ", most_blocks / 2, "; half_count > 0; half_count /= 2)"));
-  open("if (in_row + half_count < min(blocks, 2 * half_count))");
   for (uint32_t i = first_fold; i < end_fold; ++i) {
+    const FusedPlan::Fold& fold = plan_.folds[i];
     std::string partials = join("partials_", i);
-    line(partials, "[in_row] = ", applied(plan_.folds[i], partials + "[in_row]", partials + "[in_row + half_count]"), ";");
-  }
-  close();
-  line("threadgroup_barrier(mem_flags::mem_threadgroup);");
-  close();
-  for (uint32_t i = first_fold; i < end_fold; ++i) {
-    line("f", i, " = partials_", i, "[0];");
+    line("f", i, " = lane < blocks ? ", partials, "[lane] : f", i, ";");
+    open(join("for (uint k = lane + 32; k < blocks; k += 32)"));
+    line("f", i, " = ", applied(fold, join("f", i), partials + "[k]"), ";");
+    close();
+    line("f", i, " = ", folded(fold, join("f", i), "lane, 32, min(blocks, 32u)"), ";");
   }
   close();
   for (uint32_t i = first_fold; i < end_fold; ++i) {
@@ -439,12 +419,12 @@ void Printer::fold_rows(size_t stage) {
 // A row may be long, or the rows few: threads for each block, whose partials go to memory.
 void Printer::blocks_kernel() {
   signature();
-  text_ += "    uint group [[threadgroup_position_in_grid]], uint t [[thread_index_in_threadgroup]]) {\n";
+  text_ += "    uint group [[threadgroup_position_in_grid]], uint t [[thread_index_in_threadgroup]],\n";
+  text_ += "    uint simd_lane [[thread_index_in_simdgroup]]) {\n";
   indent_ = 1;
-  shared_memory();
   line("const ", index_type(), " length = ", index_type(), "(c[1]), blocks = (length + ", block_length - 1, ") / ",
       block_length, ";");
-  line("const uint width = ", form_.lanes, ", lane = t & (width - 1);");
+  line("const uint width = 32, lane = t & 31;");
   line("const ", index_type(), " number = ", index_type(), "(group) * (", group_threads, "u / width) + t / width;");
   line("const bool active = number < ", index_type(), "(c[2]) * blocks;");
   line("const ", index_type(), " row = active ? number / blocks : 0;");
@@ -465,57 +445,51 @@ void Printer::blocks_kernel() {
   close();
   indent_ = 0;
   line("}");
-  finish_kernel();
+  finish_kernels();
 }
 
-// The partials of a row, joined by halves. c[0]: how many there are; c[1]: the first half.
-void Printer::finish_kernel() {
-  text_ += "kernel void finish(\n";
-  indent_ = 2;
-  int slot = 0;
-  for (size_t i = 0; i < plan_.folds.size(); ++i) {
-    std::string type = accumulator_of(plan_.folds[i]);
-    line("device ", type == "bool" ? "uchar" : type, "* p", i, " [[buffer(", slot++, ")]],");
+// One more level of the tree: a simdgroup for each run of block_length partials. c[0]: how many partials a row has; c[1]:
+// how many runs that is. "combine" leaves partials, "finish" the results.
+void Printer::finish_kernels() {
+  for (bool last : {false, true}) {
+    text_ += last ? "kernel void finish(\n" : "kernel void combine(\n";
+    indent_ = 2;
+    int slot = 0;
+    for (const char* name : {"p", "o"}) {
+      for (size_t i = 0; i < plan_.folds.size(); ++i) {
+        bool is_output = *name == 'o';
+        std::string type = accumulator_of(plan_.folds[i]) == "bool" ? "uchar" : accumulator_of(plan_.folds[i]);
+        type = is_output && last ? memory_type(plan_.slots[plan_.folds[i].output].dtype) : type;
+        line("device ", is_output ? "" : "const ", type, "* ", name, i, " [[buffer(", slot++, ")]],");
+      }
+    }
+    line("constant long* c [[buffer(", slot, ")]], uint group [[threadgroup_position_in_grid]],");
+    line("uint t [[thread_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {");
+    indent_ = 1;
+    line("const ulong count = ulong(c[0]), runs = ulong(c[1]), number = ulong(group) * ", group_threads / 32, " + t / 32;");
+    open("if (number >= ulong(c[2]) * runs)");
+    line("return;");
+    close();
+    line("const ulong row = number / runs, begin = number % runs * ", block_length, ", end = min(count, begin + ",
+        block_length, ");");
+    line("const uint live = uint(min(end - begin, 32ul)), simd_lane = lane;");
+    for (size_t i = 0; i < plan_.folds.size(); ++i) {
+      const FusedPlan::Fold& fold = plan_.folds[i];
+      std::string type = accumulator_of(fold), a = join("a", i), p = join(type, "(p", i, "[row * count + k])");
+      line(type, " ", a, " = reduction::", name_of_reduction(fold.op), "::identity<", type, ">();");
+      open("for (ulong k = begin + lane; k < end; k += 32)");
+      line(a, " = k == begin + lane ? ", p, " : ", applied(fold, a, p), ";");
+      close();
+      line(a, " = ", folded(fold, a, "lane, 32, live"), ";");
+      Dtype to = plan_.slots[fold.output].dtype;
+      std::string value = last ? join("convert<", type_of(to), ">(", a, ")") : a;
+      open("if (lane == 0)");
+      line("o", i, "[number] = ", type == "bool" ? "uchar" : "", "(", value, ");");
+      close();
+    }
+    indent_ = 0;
+    line("}");
   }
-  for (size_t i = 0; i < plan_.folds.size(); ++i) {
-    line("device ", memory_type(plan_.slots[plan_.folds[i].output].dtype), "* o", i, " [[buffer(", slot++, ")]],");
-  }
-  line("constant long* c [[buffer(", slot, ")]],");
-  text_ += "    uint row [[threadgroup_position_in_grid]], uint t [[thread_index_in_threadgroup]]) {\n";
-  indent_ = 1;
-  shared_memory();
-  line("const uint blocks = uint(c[0]);");
-  for (size_t i = 0; i < plan_.folds.size(); ++i) {
-    const FusedPlan::Fold& fold = plan_.folds[i];
-    std::string type = accumulator_of(fold), lanes = "lanes_" + type, memory = type == "bool" ? "uchar" : type;
-    open("");
-    line("device ", memory, "* p = p", i, " + ulong(row) * blocks;");
-    line("uint count = blocks;");
-    // Places that are a multiple of the threads apart are the same thread's.
-    open(join("for (uint half_count = uint(c[1]); half_count >= ", group_threads, "; half_count /= 2)"));
-    open(join("for (uint k = t; k + half_count < count; k += ", group_threads, ")"));
-    line("p[k] = ", memory, "(", applied(fold, type + "(p[k])", type + "(p[k + half_count])"), ");");
-    close();
-    line("count = min(count, half_count);");
-    close();
-    line("threadgroup_barrier(mem_flags::mem_threadgroup);");
-    line(lanes, "[t] = t < count ? ", type, "(p[t]) : reduction::", name_of_reduction(fold.op), "::identity<", type,
-        ">();");
-    line("threadgroup_barrier(mem_flags::mem_threadgroup);");
-    open(join("for (uint half_count = ", group_threads / 2, "; half_count > 0; half_count /= 2)"));
-    open("if (t + half_count < min(count, 2 * half_count))");
-    line(lanes, "[t] = ", applied(fold, lanes + "[t]", lanes + "[t + half_count]"), ";");
-    close();
-    line("threadgroup_barrier(mem_flags::mem_threadgroup);");
-    close();
-    open("if (t == 0)");
-    Dtype to = plan_.slots[fold.output].dtype;
-    line("o", i, "[row] = ", to.is_bool() ? "uchar" : "", "(convert<", type_of(to), ">(", lanes, "[0]));");
-    close();
-    close();
-  }
-  indent_ = 0;
-  line("}");
 }
 
 std::string Printer::text() {
@@ -555,11 +529,10 @@ bool fits(std::span<const View> views, const FusedPlan& plan) {
 
 FusedForm form_of(const kernel::Fused& k) {
   const FusedPlan& plan = k.plan;
-  FusedForm form{Way::elements, !fits(k.sources, plan), 64};
+  FusedForm form{Way::elements, !fits(k.sources, plan)};
   if (plan.row_length == 0) {
     return form;
   }
-  form.lanes = std::any_of(plan.folds.begin(), plan.folds.end(), is_complex_fold) ? 32 : 64;
   int64_t blocks = (plan.row_length + block_length - 1) / block_length;
   constexpr int64_t enough_groups = 64, worth_two_kernels = 8; // blocks
   bool few = plan.rows() < enough_groups && blocks >= worth_two_kernels;
@@ -569,13 +542,10 @@ FusedForm form_of(const kernel::Fused& k) {
 }
 
 int64_t threads_per_row(const FusedPlan& plan, FusedForm form) {
-  if (form.way == Way::blocks) {
-    return form.lanes;
-  }
-  if (plan.row_length <= form.lanes) {
+  if (form.way == Way::rows && plan.row_length <= 32) {
     return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(plan.row_length)));
   }
-  return plan.row_length <= block_length ? form.lanes : group_threads;
+  return form.way == Way::blocks || plan.row_length <= block_length ? 32 : group_threads;
 }
 
 std::string key_of(const kernel::Fused& k, FusedForm form) {
@@ -583,7 +553,6 @@ std::string key_of(const kernel::Fused& k, FusedForm form) {
   std::string key = "fused";
   put(key, form.way);
   put(key, form.wide);
-  put(key, static_cast<uint8_t>(form.lanes));
   for (size_t i = 0; i < plan.sources.size(); ++i) {
     put(key, plan.sources[i].layout);
     put(key, static_cast<uint8_t>(plan.sources[i].sizes.size()));

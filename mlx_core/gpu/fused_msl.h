@@ -23,8 +23,7 @@ struct FusedForm {
     blocks,   // some threads for each block of a long row; the blocks' partials are folded by a second kernel
   };
   Way way;
-  bool wide;  // offsets do not fit 32 bits
-  int lanes;  // of the tree of reductions
+  bool wide; // offsets do not fit 32 bits
 };
 inline constexpr int64_t block_length = 1024; // elements of a row that are reduced together
 inline constexpr int64_t group_threads = 256;
@@ -35,7 +34,7 @@ FusedForm form_of(const kernel::Fused& k);
 // Says all that the text depends on.
 std::string key_of(const kernel::Fused& k, FusedForm form);
 // Kernel "fused"; arguments: sources that have a buffer, outputs, partials of the folds (blocks only), constants. With
-// blocks there is a second one, "finish": partials, outputs of the folds, constants.
+// blocks there are "combine" and "finish", too: partials, what they become, constants.
 std::string text_of(const kernel::Fused& k, FusedForm form);
 
 // What the kernel reads as constants: 64-bit words. size, row length, rows, threads for each row; then of each source in

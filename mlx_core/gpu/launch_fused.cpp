@@ -1,6 +1,5 @@
 // Fused plans: the kernel for the plan's structure, and its grid.
-#include <algorithm>
-#include <bit>
+#include <vector>
 
 #include "mlx_core/backend/fused_plan.h"
 #include "mlx_core/gpu/fused_msl.h"
@@ -11,14 +10,6 @@ namespace mlx::core::gpu {
 namespace {
 
 using Way = FusedForm::Way;
-
-bool is_complex_fold(const FusedPlan::Fold& fold) {
-  return fold.from == complex64 && fold.op != Reduction::all && fold.op != Reduction::any;
-}
-// Whether the order in which it is reduced, and so the number of lanes, shows.
-bool depends_on_order(const FusedPlan::Fold& fold) {
-  return fold.from.is_floating() && fold.op != Reduction::all && fold.op != Reduction::any;
-}
 
 // Slots of arguments: 31, of which the constants need one, and the partials of folds some.
 constexpr size_t most_buffers = 28, most_folds = 16;
@@ -46,14 +37,66 @@ bool supports(const kernel::Fused& k) {
       }
     }
   }
-  bool complex = std::any_of(plan.folds.begin(), plan.folds.end(), is_complex_fold);
-  bool real = std::any_of(plan.folds.begin(), plan.folds.end(), depends_on_order);
   if (plan.row_length && form_of(k).way == Way::blocks) {
     buffers += plan.folds.size();
   }
   bool keeps_partials = plan.stages.size() == 1 || plan.row_length <= most_blocks * block_length;
-  return buffers <= most_buffers && plan.folds.size() <= most_folds && !(complex && real) && keeps_partials;
+  return buffers <= most_buffers && plan.folds.size() <= most_folds && keeps_partials;
 }
+
+namespace {
+
+Dtype accumulator_of(const FusedPlan::Fold& fold) {
+  if (fold.op == Reduction::all || fold.op == Reduction::any) {
+    return bool_;
+  }
+  return fold.from == float16 || fold.from == bfloat16 ? Dtype(float32) : fold.from;
+}
+std::vector<View> partials_of(Encoder& encoder, const FusedPlan& plan, int64_t count) {
+  std::vector<View> partials;
+  for (const FusedPlan::Fold& fold : plan.folds) {
+    partials.push_back(encoder.scratch(accumulator_of(fold), plan.rows() * count));
+  }
+  return partials;
+}
+int64_t runs_of(int64_t count) { return (count + block_length - 1) / block_length; }
+Grid groups_of(int64_t units, int64_t per_group) {
+  return {static_cast<uint64_t>((units + per_group - 1) / per_group), 1, 1};
+}
+
+constexpr Grid group_size{static_cast<uint64_t>(group_threads), 1, 1};
+
+// The partials of rows of several blocks, level by level.
+template <typename Kernel>
+void fold_partials(Encoder& encoder, const kernel::Fused& k, std::vector<View> partials, int64_t count, Kernel kernel) {
+  const FusedPlan& plan = k.plan;
+  for (bool last = false; !last; count = runs_of(count)) {
+    int64_t runs = runs_of(count);
+    last = runs == 1;
+    kernel(last ? "finish" : "combine");
+    int slot = 0;
+    for (const View& partial : partials) {
+      encoder.read(slot++, partial);
+    }
+    std::vector<View> next;
+    if (last) {
+      for (const FusedPlan::Fold& fold : plan.folds) {
+        encoder.write(slot++, k.outputs[static_cast<size_t>(plan.slots[fold.output].output)]);
+      }
+    } else {
+      next = partials_of(encoder, plan, runs);
+      for (const View& partial : next) {
+        encoder.write(slot++, partial);
+      }
+    }
+    int64_t words[] = {count, runs, plan.rows()};
+    encoder.values(slot, std::span<const int64_t>(words));
+    encoder.dispatch_groups(groups_of(plan.rows() * runs, group_threads / 32), group_size);
+    partials = std::move(next);
+  }
+}
+
+} // namespace
 
 void launch(Encoder& encoder, const kernel::Fused& k) {
   const FusedPlan& plan = k.plan;
@@ -61,9 +104,9 @@ void launch(Encoder& encoder, const kernel::Fused& k) {
     return;
   }
   FusedForm form = form_of(k);
-  auto text = [&] { return text_of(k, form); };
   std::string key = key_of(k, form);
-  encoder.kernel_of_text(key, text, "fused");
+  auto kernel = [&](const char* name) { encoder.kernel_of_text(key, [&] { return text_of(k, form); }, name); };
+  kernel("fused");
   int slot = 0;
   for (const View& source : k.sources) {
     if (source.buffer) {
@@ -74,51 +117,33 @@ void launch(Encoder& encoder, const kernel::Fused& k) {
     encoder.write(slot++, output);
   }
   std::vector<View> partials;
-  int64_t blocks = plan.row_length ? (plan.row_length + block_length - 1) / block_length : 0;
+  int64_t blocks = plan.row_length ? runs_of(plan.row_length) : 0;
   if (form.way == Way::blocks) {
-    for (const FusedPlan::Fold& fold : plan.folds) {
-      bool logical = fold.op == Reduction::all || fold.op == Reduction::any;
-      Dtype dtype = logical ? bool_ : fold.from == float16 || fold.from == bfloat16 ? Dtype(float32) : fold.from;
-      partials.push_back(encoder.scratch(dtype, plan.rows() * blocks));
-      encoder.write(slot++, partials.back());
+    partials = partials_of(encoder, plan, blocks);
+    for (const View& partial : partials) {
+      encoder.write(slot++, partial);
     }
   }
   std::vector<int64_t> constants = constants_of(k, form);
   encoder.values(slot, std::span<const int64_t>(constants));
-  auto group = static_cast<uint64_t>(group_threads);
   switch (form.way) {
     case Way::elements: {
       auto size = static_cast<uint64_t>(plan.size);
       constexpr uint64_t longest = uint64_t{1} << 30;
       if (form.wide && size > longest) {
-        encoder.dispatch_threads({longest, (size + longest - 1) / longest, 1}, {group, 1, 1});
+        encoder.dispatch_threads({longest, (size + longest - 1) / longest, 1}, group_size);
       } else {
         encoder.dispatch_elements(size);
       }
       break;
     }
-    case Way::rows: {
-      int64_t per_group = group_threads / threads_per_row(plan, form);
-      encoder.dispatch_groups({static_cast<uint64_t>((plan.rows() + per_group - 1) / per_group), 1, 1}, {group, 1, 1});
+    case Way::rows:
+      encoder.dispatch_groups(groups_of(plan.rows(), group_threads / threads_per_row(plan, form)), group_size);
       break;
-    }
-    case Way::blocks: {
-      int64_t per_group = group_threads / form.lanes, count = plan.rows() * blocks;
-      encoder.dispatch_groups({static_cast<uint64_t>((count + per_group - 1) / per_group), 1, 1}, {group, 1, 1});
-      encoder.kernel_of_text(key, text, "finish");
-      slot = 0;
-      for (const View& partial : partials) {
-        encoder.write(slot++, partial);
-      }
-      for (const FusedPlan::Fold& fold : plan.folds) {
-        encoder.write(slot++, k.outputs[static_cast<size_t>(plan.slots[fold.output].output)]);
-      }
-      int64_t first = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(blocks)) / 2);
-      int64_t words[] = {blocks, first};
-      encoder.values(slot, std::span<const int64_t>(words));
-      encoder.dispatch_groups({static_cast<uint64_t>(plan.rows()), 1, 1}, {group, 1, 1});
+    case Way::blocks:
+      encoder.dispatch_groups(groups_of(plan.rows() * blocks, group_threads / 32), group_size);
+      fold_partials(encoder, k, std::move(partials), blocks, kernel);
       break;
-    }
   }
 }
 
