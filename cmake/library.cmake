@@ -1,9 +1,15 @@
 # The C++ library mlx_core and what installing it takes: headers, CMake package, bundled shared libraries.
 file(GLOB_RECURSE MLX_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/mlx_core/*.cpp")
-# Without Metal, only what says so.
+list(FILTER MLX_SOURCES EXCLUDE REGEX "/gpu/metal_[^/]*$") # metal.cmake compiles the Metal host
 file(GLOB MLX_GPU_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/mlx_core/gpu/*.cpp")
-list(REMOVE_ITEM MLX_GPU_SOURCES "${PROJECT_SOURCE_DIR}/mlx_core/gpu/none.cpp")
-list(REMOVE_ITEM MLX_SOURCES ${MLX_GPU_SOURCES})
+set(MLX_NO_GPU_SOURCE "${PROJECT_SOURCE_DIR}/mlx_core/gpu/none.cpp")
+list(REMOVE_ITEM MLX_GPU_SOURCES "${MLX_NO_GPU_SOURCE}")
+if(MLX_BUILD_METAL)
+  list(REMOVE_ITEM MLX_SOURCES "${MLX_NO_GPU_SOURCE}")
+  list(APPEND MLX_SOURCES $<TARGET_OBJECTS:mlx_core_metal>)
+else()
+  list(REMOVE_ITEM MLX_SOURCES ${MLX_GPU_SOURCES})
+endif()
 if(NOT MLX_SOURCES)
   message(FATAL_ERROR "No sources under ${PROJECT_SOURCE_DIR}/mlx_core.")
 endif()
@@ -22,6 +28,9 @@ target_compile_definitions(mlx_core PRIVATE
 target_link_libraries(mlx_core
   PUBLIC Threads::Threads
   PRIVATE $<BUILD_INTERFACE:mlx_core_flags> $<BUILD_INTERFACE:mlx_core_highway> $<BUILD_INTERFACE:mlx_core_blas>)
+if(MLX_BUILD_METAL)
+  target_link_libraries(mlx_core PRIVATE $<BUILD_INTERFACE:mlx_metal_cpp>)
+endif()
 set_target_properties(mlx_core PROPERTIES
   LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/python/mlx/lib"
   INSTALL_RPATH "$<IF:$<BOOL:${APPLE}>,@loader_path,\$ORIGIN>")

@@ -7,12 +7,14 @@
 #include "mlx_core/cpu/instruction_set.h"
 #include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/error.h"
+#include "mlx_core/gpu/gpu.h"
 
 namespace mlx::core {
 
 void check_environment() {
   cpu::instruction_set();
   cpu::thread_count();
+  gpu::check_environment();
 }
 
 std::optional<std::string_view> environment_variable(const char* name) {

@@ -1,4 +1,5 @@
-// What the runner and a compiled kernel know of each other; compiled with the library and, without any header, with kernels.
+// What the runner and a compiled kernel know of each other; compiled with the library and, without any header, with
+// kernels.
 #pragma once
 
 namespace mlx_msl {
@@ -11,9 +12,17 @@ constexpr unsigned max_ranges = 128;       // buffers, threadgroup arguments and
 constexpr unsigned max_variables = 64;     // `threadgroup` variables of one kernel
 constexpr Address stack_bytes = 256 << 10; // of one lane; stacks are aligned to their size
 
-enum class Access : int { read, write, update, atomic };
+enum class Access : int { read, write, update, atomic, atomic_store };
 // What a lane waits for. A matrix operation needs all 32 lanes, a simd function those that are active.
 enum class Wait : int { none, simd, matrix, simd_barrier, barrier };
+
+// A place in the text: the line, the column, and a little of the file's name to tell files apart.
+constexpr Address site_of(unsigned line, unsigned column, const char* file) {
+  Address n = __builtin_strlen(file);
+  Address mark = (n * 37 + Address(file[n / 2]) * 3 + Address(file[n > 8 ? n - 8 : 0])) & 255;
+  return Address(line) << 20 | Address(column & 4095) << 8 | mark;
+}
+constexpr Address line_of(Address site) { return site >> 20; }
 
 struct Range {
   enum Kind : int { none, buffer, argument, variable, program };
@@ -50,9 +59,9 @@ struct Context {
   Range ranges[max_ranges];
   unsigned recent[256]; // the range that a site in the code touched last, by a hash of the site
   Address buffers[31], arguments[31], variables[max_variables];
-  unsigned grid[3];             // threads
-  unsigned group_size[3];       // of this threadgroup, smaller at the grid's edge
-  unsigned full_group_size[3];  // of those inside
+  unsigned grid[3];            // threads
+  unsigned group_size[3];      // of this threadgroup, smaller at the grid's edge
+  unsigned full_group_size[3]; // of those inside
   unsigned group_position[3];
   unsigned groups[3];
 };

@@ -24,13 +24,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Every access is seen by the hooks of the thread sanitizer (include/msl/runtime.h), which also keeps the optimiser from
-// moving loads before the test that guards them. Fast math and contraction are off, as in the build for Apple.
-const std::vector<std::string> language = {"-std=c++14", "-w", "-fno-color-diagnostics", "-ferror-limit=20", "-ffreestanding",
-    "-march=x86-64-v3", "-ffp-contract=off", "-fno-math-errno", "-Xclang", "-ffloat16-excess-precision=none", "-fno-exceptions",
-    "-fno-rtti", "-fno-strict-aliasing", "-fwrapv", "-fno-threadsafe-statics", "-fvisibility=hidden"};
-const std::vector<std::string> code = {"-O1", "-fPIC", "-shared", "-fsanitize=thread", "-mllvm", "-tsan-instrument-func-entry-exit=0",
-    "-mllvm", "-tsan-instrument-atomics=0", "-mllvm", "-tsan-compound-read-before-write=1"};
+// Every access is seen by the hooks of the thread sanitizer (include/msl/runtime.h), which also keeps the optimiser
+// from moving loads before the test that guards them. Fast math and contraction are off, as in the build for Apple.
+const std::vector<std::string> language = {"-std=c++14", "-w", "-fno-color-diagnostics", "-ferror-limit=20",
+    "-ffreestanding", "-march=x86-64-v3", "-ffp-contract=off", "-fno-math-errno", "-Xclang",
+    "-ffloat16-excess-precision=none", "-fno-exceptions", "-fno-rtti", "-fno-strict-aliasing", "-fwrapv",
+    "-fno-threadsafe-statics", "-fvisibility=hidden"};
+const std::vector<std::string> code = {"-O1", "-fPIC", "-shared", "-fsanitize=thread", "-mllvm",
+    "-tsan-instrument-func-entry-exit=0", "-mllvm", "-tsan-instrument-atomics=0", "-mllvm",
+    "-tsan-compound-read-before-write=1"};
 
 std::string environment(const char* name, const std::string& otherwise) {
   const char* value = std::getenv(name);
@@ -54,7 +56,8 @@ std::string hash(const std::string& text) {
     b ^= b >> 47;
   }
   char digits[33];
-  std::snprintf(digits, sizeof digits, "%016llx%016llx", static_cast<unsigned long long>(a), static_cast<unsigned long long>(b));
+  std::snprintf(
+      digits, sizeof digits, "%016llx%016llx", static_cast<unsigned long long>(a), static_cast<unsigned long long>(b));
   return digits;
 }
 
@@ -98,8 +101,8 @@ void call(std::vector<std::string> arguments, const Scratch& scratch) {
   int error = posix_spawnp(&child, pointers[0], &actions, nullptr, pointers.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   if (error) {
-    throw std::runtime_error("[metal] cannot run " + clang() + ": " + std::strerror(error) + "; install clang-19 or name a clang as " +
-        "MLX_METAL_EMULATOR_CLANG");
+    throw std::runtime_error("[metal] cannot run " + clang() + ": " + std::strerror(error) +
+                             "; install clang-19 or name a clang as " + "MLX_METAL_EMULATOR_CLANG");
   }
   int status;
   while (waitpid(child, &status, 0) < 0) {
@@ -108,7 +111,9 @@ void call(std::vector<std::string> arguments, const Scratch& scratch) {
   if (status != 0) throw CompileError(read(scratch.file(".err")));
 }
 
-void append(std::vector<std::string>& to, const std::vector<std::string>& from) { to.insert(to.end(), from.begin(), from.end()); }
+void append(std::vector<std::string>& to, const std::vector<std::string>& from) {
+  to.insert(to.end(), from.begin(), from.end());
+}
 
 std::string key(const std::string& kind, const std::string& text) {
   std::string all = kind + '\0' + clang() + '\0';
@@ -131,7 +136,12 @@ std::string preprocess(const Text& text) {
   for (auto& [name, value] : text.defines) arguments.push_back("-D" + name + "=" + value);
   arguments.push_back(scratch.file(".in").string());
   call(arguments, scratch);
-  return read(scratch.file(".out"));
+  std::string result = read(scratch.file(".out"));
+  // The name of the scratch file would make every text new to the cache.
+  std::string name = scratch.file(".in").string();
+  for (size_t at = 0; (at = result.find(name, at)) != std::string::npos;)
+    result.replace(at, name.size(), "<command line>");
+  return result;
 }
 
 void check_rewritten(const std::string& rewritten) {

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <new>
-#include <vector>
 
 #if !defined(__x86_64__)
 #error "the runner of Metal shaders switches stacks by code for x86-64"
@@ -56,29 +55,18 @@ char* map_stack() {
   return stack;
 }
 
-struct Pool {
-  std::vector<char*> free;
-  ~Pool() {
-    for (char* stack : free) munmap(stack, bytes);
-  }
-};
-
-Pool& pool() {
-  thread_local Pool one;
-  return one;
-}
-
 } // namespace
 
-char* take_stack() {
-  auto& free = pool().free;
-  if (free.empty()) return map_stack();
-  char* stack = free.back();
-  free.pop_back();
-  return stack;
+Stacks::~Stacks() {
+  for (char* stack : free_) munmap(stack, bytes);
 }
 
-void give_stack(char* stack) { pool().free.push_back(stack); }
+char* Stacks::take() {
+  if (free_.empty()) return map_stack();
+  char* stack = free_.back();
+  free_.pop_back();
+  return stack;
+}
 
 mlx_msl::Head* head_of(char* stack) { return reinterpret_cast<mlx_msl::Head*>(stack + bytes - mlx_msl::head_bytes); }
 

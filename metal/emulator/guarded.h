@@ -1,4 +1,5 @@
-// Addresses that stand for buffers and threadgroup arguments that are not bound: touching them can be told from other faults.
+// Addresses that stand for buffers and threadgroup arguments that are not bound: touching them can be told from other
+// faults.
 #pragma once
 
 #include "abi.h"

@@ -50,18 +50,18 @@ void Kernel::set_constants(std::span<const FunctionConstant> constants) {
     auto what = [&] {
       return "[metal] kernel " + name_ + ": function constant " + c->name + " (index " + std::to_string(c->index) + ")";
     };
-    auto given = std::find_if(constants.begin(), constants.end(), [&](const FunctionConstant& one) {
-      return one.index >= 0 ? one.index == c->index : one.name == c->name;
-    });
+    auto given = std::find_if(constants.begin(), constants.end(),
+        [&](const FunctionConstant& one) { return one.index >= 0 ? one.index == c->index : one.name == c->name; });
     if (given == constants.end()) {
       if (!c->optional) {
-        throw std::runtime_error(what() + " is used and was not set: set it, or ask is_function_constant_defined first");
+        throw std::runtime_error(
+            what() + " is used and was not set: set it, or ask is_function_constant_defined first");
       }
       continue;
     }
     if (given->size != c->size) {
-      throw std::runtime_error(what() + " has " + std::to_string(c->size) + " bytes, but " + std::to_string(given->size) +
-          " were given: set it with the type that the shader has");
+      throw std::runtime_error(what() + " has " + std::to_string(c->size) + " bytes, but " +
+                               std::to_string(given->size) + " were given: set it with the type that the shader has");
     }
     c->defined = true;
     std::memcpy(c->bytes, given->bytes, c->size);

@@ -18,9 +18,20 @@ Rewritten rewrite_text(const Text& text) {
   return result;
 }
 
+// What the rewriter found comes in front of what clang makes of it.
+void with_errors(const std::string& errors, auto check) {
+  try {
+    check();
+  } catch (const CompileError& error) {
+    throw CompileError(errors + error.what());
+  }
+  if (!errors.empty()) throw CompileError(errors);
+}
+
 // The call of a kernel, with messages that point to where it was declared or instantiated.
 std::string calling(const KernelName& kernel, const std::string& function) {
-  return "\n# " + std::to_string(kernel.line) + " \"" + kernel.file + "\"\n" + function + " { " + kernel.expression + "(); }\n";
+  return "\n# " + std::to_string(kernel.line) + " \"" + kernel.file + "\"\n" + function + " { " + kernel.expression +
+         "(); }\n";
 }
 
 class TextLibrary : public Library {
@@ -33,7 +44,8 @@ class TextLibrary : public Library {
     return names;
   }
 
-  std::shared_ptr<const Function> function(const std::string& name, std::span<const FunctionConstant> constants) const override {
+  std::shared_ptr<const Function> function(
+      const std::string& name, std::span<const FunctionConstant> constants) const override {
     auto found = std::find_if(text_.kernels.begin(), text_.kernels.end(), [&](auto& k) { return k.host_name == name; });
     if (found == text_.kernels.end()) return nullptr;
     std::string path = compile_rewritten(text_.text + calling(*found, "extern \"C\" void msl_entry()"));
@@ -48,8 +60,7 @@ class TextLibrary : public Library {
 
 std::shared_ptr<const Library> compile(const Text& text) {
   Rewritten rewritten = rewrite_text(text);
-  check_once(rewritten.text);
-  if (!rewritten.errors.empty()) throw CompileError(rewritten.errors);
+  with_errors(rewritten.errors, [&] { check_once(rewritten.text); });
   return std::make_shared<TextLibrary>(std::move(rewritten));
 }
 
@@ -57,9 +68,9 @@ void check(const Text& text) {
   Rewritten rewritten = rewrite_text(text);
   std::string all = rewritten.text;
   int count = 0;
-  for (auto& kernel : rewritten.kernels) all += calling(kernel, "inline void msl_check_" + std::to_string(count++) + "()");
-  check_rewritten(all);
-  if (!rewritten.errors.empty()) throw CompileError(rewritten.errors);
+  for (auto& kernel : rewritten.kernels)
+    all += calling(kernel, "inline void msl_check_" + std::to_string(count++) + "()");
+  with_errors(rewritten.errors, [&] { check_rewritten(all); });
 }
 
 } // namespace mlx::core::metal_emulator

@@ -1,4 +1,5 @@
-// mslcheck [-I folder] [-D name=value] [--list] [--print] file.metal...: checks shaders with every explicit instantiation.
+// mslcheck [-I folder] [-D name=value] [--list] [--print] file.metal...: checks shaders with every explicit
+// instantiation.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>

@@ -13,8 +13,8 @@ namespace {
 
 const std::set<std::string, std::less<>> spaces = {"device", "constant", "threadgroup", "thread"};
 // What C++ has and Metal has not.
-const std::set<std::string, std::less<>> forbidden = {"double", "virtual", "throw", "try", "catch", "dynamic_cast", "typeid",
-    "thread_local", "goto", "new", "asm", "wchar_t"};
+const std::set<std::string, std::less<>> forbidden = {"double", "virtual", "throw", "try", "catch", "dynamic_cast",
+    "typeid", "thread_local", "goto", "new", "asm", "wchar_t"};
 const std::map<std::string, std::string, std::less<>> opposite = {{"(", ")"}, {"[", "]"}, {"{", "}"}};
 
 class Rewriter {
@@ -137,7 +137,7 @@ class Rewriter {
   At declaration(At start, At end, const std::string& scope, bool in_class, std::set<std::string>& seen) {
     if (t_[start].is(";")) return start + 1;
     if (in_class && t_[start + 1].is(":")) return start + 2; // public:
-    At first = start; // behind `template <...>`
+    At first = start;                                        // behind `template <...>`
     while (t_[first].is("template") && t_[first + 1].is("<")) first = behind_angle(first + 1, end);
     if (t_[start].is("template") && first == start) return instantiation(start, end, scope);
     if (t_[first].is("namespace") || t_[first].is("extern")) {
@@ -163,7 +163,8 @@ class Rewriter {
         stop = behind_angle(stop, end) - 1;
       } else if (t_[stop].is("=") && !assign) {
         assign = stop;
-      } else if (t_[stop].is("alignas") || t_[stop].is("decltype") || t_[stop].is("__attribute__") || t_[stop].is("noexcept")) {
+      } else if (t_[stop].is("alignas") || t_[stop].is("decltype") || t_[stop].is("__attribute__") ||
+                 t_[stop].is("noexcept")) {
         if (t_[stop + 1].is("(")) stop = behind(stop + 1) - 1;
       } else if (t_[stop].is(":") && parameters) {
         colon = stop;
@@ -171,14 +172,16 @@ class Rewriter {
         if (t_[stop].is("(") && !assign && !parameters) parameters = stop;
         stop = behind(stop) - 1;
       } else if (t_[stop].is("{")) {
-        bool initialises = (assign && !parameters) || (colon && (t_[stop - 1].kind == Token::word || t_[stop - 1].is(">")));
+        bool initialises =
+            (assign && !parameters) || (colon && (t_[stop - 1].kind == Token::word || t_[stop - 1].is(">")));
         if (!initialises) break;
         stop = behind(stop) - 1;
       }
     }
     if (stop >= end) return end;
     bool type = false;
-    for (At i = first; i < stop && !parameters; ++i) type = type || t_[i].is("struct") || t_[i].is("class") || t_[i].is("union");
+    for (At i = first; i < stop && !parameters; ++i)
+      type = type || t_[i].is("struct") || t_[i].is("class") || t_[i].is("union");
     bool enumeration = t_[first].is("enum");
     if (t_[stop].is("{") && (type || enumeration)) {
       At close = behind(stop) - 1;
@@ -236,10 +239,11 @@ class Rewriter {
       optional = optional || (t_[i].is("is_function_constant_defined") && t_[i + 2].is(identifier));
     }
     t_[name].now = "struct " + tag + " { static constexpr int index() { return (" + index +
-        "); } static constexpr const char* name() { return \"" + identifier +
-        "\"; } static constexpr bool optional = " + (optional ? "true" : "false") + "; }; inline " + type + "msl_constant_" +
-        identifier + "() { return ::msl::constant_value<" + tag + ", " + type + ">(); } inline bool msl_defined_" + identifier +
-        "() { return ::msl::constant_defined<" + tag + ", " + type + ">(); }";
+                   "); } static constexpr const char* name() { return \"" + identifier +
+                   "\"; } static constexpr bool optional = " + (optional ? "true" : "false") + "; }; inline " + type +
+                   "msl_constant_" + identifier + "() { return ::msl::constant_value<" + tag + ", " + type +
+                   ">(); } inline bool msl_defined_" + identifier + "() { return ::msl::constant_defined<" + tag +
+                   ", " + type + ">(); }";
     t_[stop].erase();
     calls_[identifier] = name;
   }
@@ -265,7 +269,8 @@ class Rewriter {
     const Attribute* host_name = find(attributes, "host_name");
     bool arguments = false;
     for (At i = from; i < to; ++i) arguments = arguments || t_[i].is("<");
-    if (!arguments) error(start, "an explicit instantiation of a kernel names its template arguments: decltype(f<T>) f<T>");
+    if (!arguments)
+      error(start, "an explicit instantiation of a kernel names its template arguments: decltype(f<T>) f<T>");
     std::string name;
     for (At i = host_name ? host_name->from : 0; host_name && i < host_name->to; ++i) {
       const std::string& part = t_[i].original;
@@ -309,8 +314,8 @@ class Rewriter {
     }
     if (start == first && !in_class && !t_[name].is(")")) t_[first].now = "inline " + t_[first].now;
     body(open + 1, close - 1);
-    // Overloads that differ in address spaces alone are one function here: the first stays, others get names of their own,
-    // so that they are still compiled, where that can be done.
+    // Overloads that differ in address spaces alone are one function here: the first stays, others get names of their
+    // own, so that they are still compiled, where that can be done.
     if (!seen.insert(full_key).second) {
       bool plain = t_[name].kind == Token::word && !in_class;
       for (At i = first; i < name; ++i) plain = plain && !t_[i].is("operator");
@@ -327,8 +332,10 @@ class Rewriter {
     for (At i = from; i < end;) {
       At to = i;
       for (; to < end && !t_[to].is(","); ++to) {
-        if (opens(to)) to = behind(to) - 1;
-        else if (t_[to].is("<") && t_[to - 1].kind == Token::word) to = behind_angle(to, end) - 1;
+        if (opens(to))
+          to = behind(to) - 1;
+        else if (t_[to].is("<") && t_[to - 1].kind == Token::word)
+          to = behind_angle(to, end) - 1;
       }
       if (to > i) f(i, to);
       i = to + 1;
@@ -371,7 +378,7 @@ class Rewriter {
       } else if (value.empty()) {
         error(i, "the kernel's parameter '" + source(i, to) + "' has no attribute that says what it is");
       }
-      t_[last].now += " = " + value;
+      if (!value.empty()) t_[last].now += " = " + value;
     });
   }
 
@@ -388,7 +395,8 @@ class Rewriter {
       space = space || spaces.count(t_[i].original);
       if (t_[i].is("(") || t_[i].is("&&")) return;
     }
-    if (points && !space) error(from, "'" + source(from, to) + "' has no address space: device, constant, threadgroup or thread");
+    if (points && !space)
+      error(from, "'" + source(from, to) + "' has no address space: device, constant, threadgroup or thread");
   }
 
   void body(At from, At end) {
@@ -420,9 +428,9 @@ class Rewriter {
     std::string extent = source(dimensions, stop), n = std::to_string(start);
     for (At i = start; i < dimensions; ++i) t_[i].erase();
     for (At i = dimensions; i < stop; ++i) t_[i].erase();
-    t_[start].now = "struct msl_tag_" + n + " { static constexpr const char* name() { return \"" + identifier + "\"; } }; using msl_type_" +
-        n + " = " + type + " " + extent + "; msl_type_" + n + "& " + identifier + " = ::msl::threadgroup_variable<msl_tag_" + n +
-        ", msl_type_" + n + ">()";
+    t_[start].now = "struct msl_tag_" + n + " { static constexpr const char* name() { return \"" + identifier +
+                    "\"; } }; using msl_type_" + n + " = " + type + " " + extent + "; msl_type_" + n + "& " +
+                    identifier + " = ::msl::threadgroup_variable<msl_tag_" + n + ", msl_type_" + n + ">()";
     return true;
   }
 
@@ -430,8 +438,9 @@ class Rewriter {
   void lint_statement(At start, At end) {
     At i = start;
     while (t_[i].is("const") || t_[i].is("typename") || t_[i].is("volatile")) ++i;
-    if (t_[i].kind != Token::word || t_[i].is("return") || t_[i].is("delete") || t_[i].is("case") || t_[i].is("else")) return;
-    for (++i; i < end && (t_[i].is("::") || t_[i].is("<")); ) {
+    if (t_[i].kind != Token::word || t_[i].is("return") || t_[i].is("delete") || t_[i].is("case") || t_[i].is("else"))
+      return;
+    for (++i; i < end && (t_[i].is("::") || t_[i].is("<"));) {
       i = t_[i].is("<") ? behind_angle(i, end) : i + 2;
     }
     while (t_[i].is("const")) ++i;
@@ -482,8 +491,8 @@ class Rewriter {
       return;
     }
     if (token.is("constant")) {
-      bool twice = t_[i - 1].is("const") || t_[i + 1].is("const") || t_[i + 1].is("constexpr") || t_[i - 1].is("constexpr") ||
-          t_[i - 1].is(")");
+      bool twice = t_[i - 1].is("const") || t_[i + 1].is("const") || t_[i + 1].is("constexpr") ||
+                   t_[i - 1].is("constexpr") || t_[i - 1].is(")");
       token.now.replace(token.now.find("constant"), 8, twice ? "" : "const");
     } else if (spaces.count(token.original)) {
       size_t at = token.now.find(token.original);
@@ -509,7 +518,8 @@ class Rewriter {
       std::string indices;
       for (char c : name) indices += (indices.empty() ? "" : ", ") + std::to_string(letters.find(c));
       const std::string& next = t_[i + 1].original;
-      bool assigned = next == "=" || (next.size() >= 2 && next.back() == '=' && next != "==" && next != "!=" && next != "<=" && next != ">=");
+      bool assigned = next == "=" || (next.size() >= 2 && next.back() == '=' && next != "==" && next != "!=" &&
+                                         next != "<=" && next != ">=");
       t_[i].now = "template swizzle" + std::string(assigned ? "_to" : "") + "<" + indices + ">()";
     }
   }

@@ -1,5 +1,6 @@
 // Runs a dispatch: one threadgroup after the other, each lane on a stack of its own once it waits for others.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
@@ -93,10 +94,13 @@ class Run : public Context {
   Trap trap_;
   Shadow shadow_;
   std::vector<Lane> lanes_;
+  std::vector<std::array<unsigned, 3>> positions_; // of lanes in a threadgroup of this size:
+  unsigned positions_of_[3] = {};
   std::vector<Simdgroup> simdgroups_;
   std::vector<unsigned> runnable_; // simdgroups with ready lanes
   unsigned current_ = 0;
   void* scheduler_ = nullptr;
+  Stacks stacks_;
   std::string fault_;
   uint64_t random_ = 1;
   bool seeded_ = false;
@@ -118,14 +122,13 @@ unsigned Run::random(unsigned below) {
   random_ ^= random_ << 13;
   random_ ^= random_ >> 7;
   random_ ^= random_ << 17;
-  return unsigned((random_ >> 33) % below);
+  return unsigned(((random_ >> 32) * below) >> 32);
 }
 
 std::string Run::describe(unsigned lane) const {
   std::string text = "[metal] kernel " + kernel_->name();
   if (lane >= lanes_.size()) return text;
-  unsigned position[3] = {lane % group_size[0], lane / group_size[0] % group_size[1], lane / group_size[0] / group_size[1]};
-  return text + ", thread " + triple(position) + " of threadgroup " + triple(group_position);
+  return text + ", thread " + triple(positions_[lane]) + " of threadgroup " + triple(group_position);
 }
 
 // -- Checks --
@@ -136,7 +139,7 @@ std::string Run::describe_address(Address address) const {
     size_t slot = (address - unbound) / unbound_bytes;
     return slot < 31 ? "buffer " + std::to_string(slot) + ", which is not bound: set it before the dispatch"
                      : "threadgroup argument " + std::to_string(slot - 31) +
-            ", which has no memory: give its length before the dispatch";
+                           ", which has no memory: give its length before the dispatch";
   }
   const Range* nearest = nullptr;
   Address distance = ~Address(0);
@@ -146,11 +149,13 @@ std::string Run::describe_address(Address address) const {
     if (range.kind != Range::program && away < distance) distance = away, nearest = &range;
   }
   if (!nearest || distance > Address(1) << 40) return "an address that belongs to no buffer";
-  std::string name = nearest->kind == Range::buffer ? "buffer " + std::to_string(nearest->index)
-      : nearest->kind == Range::argument            ? "threadgroup argument " + std::to_string(nearest->index)
-                     : "threadgroup variable " + std::string(kernel_->program().variables_begin[nearest->index].name);
+  std::string name =
+      nearest->kind == Range::buffer ? "buffer " + std::to_string(nearest->index)
+      : nearest->kind == Range::argument
+          ? "threadgroup argument " + std::to_string(nearest->index)
+          : "threadgroup variable " + std::string(kernel_->program().variables_begin[nearest->index].name);
   return "byte " + std::to_string(int64_t(address - nearest->begin)) + " of " + name + ", which has " +
-      std::to_string(nearest->end - nearest->begin) + " bytes";
+         std::to_string(nearest->end - nearest->begin) + " bytes";
 }
 
 void Run::check_slow(Head* head, Address address, Address bytes, Access access, Address site) {
@@ -160,20 +165,20 @@ void Run::check_slow(Head* head, Address address, Address bytes, Access access, 
   unsigned& recent = run.recent[(site ^ (site >> 8)) & 255];
   unsigned found = recent;
   if (!inside(run.ranges[found])) {
-    for (found = 1; found < run.ranges_count && !inside(run.ranges[found]); ++found) {
-    }
+    for (found = 1; found < run.ranges_count && !inside(run.ranges[found]); ++found) {}
   }
   if (found == run.ranges_count) {
     Address stack = reinterpret_cast<Address>(head) & ~(mlx_msl::stack_bytes - 1);
     if (address - stack < mlx_msl::stack_bytes) return;
-    static constexpr const char* verbs[] = {"read", "write", "read and write", "atomic access"};
+    static constexpr const char* verbs[] = {"read", "write", "read and write", "atomic access", "atomic store"};
     run.stop_lane(std::string(verbs[int(access)]) + " of " + std::to_string(bytes) + " bytes outside of a buffer, at " +
-        run.describe_address(address));
+                  run.describe_address(address));
   }
   recent = found;
   const Range& range = run.ranges[found];
   if (range.kind != Range::variable && range.kind != Range::argument) return;
-  if (auto wrong = run.shadow_.access(range.shadow + (address - range.begin), bytes, access, head->index_in_threadgroup)) {
+  if (auto wrong =
+          run.shadow_.access(range.shadow + (address - range.begin), bytes, access, head->index_in_threadgroup)) {
     run.stop_lane(*wrong + ": " + run.describe_address(address));
   }
 }
@@ -217,9 +222,9 @@ void Run::bind(const Dispatch& dispatch) {
   size_t total = kernel_->static_threadgroup_bytes();
   for (uint32_t bytes : dispatch.threadgroup_bytes) total += (size_t(bytes) + 15) & ~size_t(15);
   if (total > threadgroup_limit) {
-    throw Fault("[metal] kernel " + kernel_->name() + ": " + std::to_string(total) + " bytes of threadgroup memory, of which " +
-        std::to_string(kernel_->static_threadgroup_bytes()) + " in variables, are more than the limit of " +
-        std::to_string(threadgroup_limit) + ": use less");
+    throw Fault("[metal] kernel " + kernel_->name() + ": " + std::to_string(total) +
+                " bytes of threadgroup memory, of which " + std::to_string(kernel_->static_threadgroup_bytes()) +
+                " in variables, are more than the limit of " + std::to_string(threadgroup_limit) + ": use less");
   }
   ranges_count = 0;
   placed_ = threadgroup_bytes_ = 0;
@@ -267,15 +272,13 @@ const Exchange* Run::wait_for(Head* head, Wait kind, const void* value, unsigned
 void Run::resume(unsigned index) {
   Lane& lane = lanes_[index];
   if (!lane.stack) {
-    lane.stack = take_stack();
+    lane.stack = stacks_.take();
     Head* head = head_of(lane.stack);
     head->context = this;
     head->index_in_threadgroup = index;
-    unsigned rest = index;
     for (int d = 0; d < 3; ++d) {
-      head->position_in_threadgroup[d] = rest % group_size[d];
-      head->position_in_grid[d] = group_position[d] * full_group_size[d] + head->position_in_threadgroup[d];
-      rest /= group_size[d];
+      head->position_in_threadgroup[d] = positions_[index][d];
+      head->position_in_grid[d] = group_position[d] * full_group_size[d] + positions_[index][d];
     }
     head->lane = index % mlx_msl::simd_width;
     head->simdgroup = index / mlx_msl::simd_width;
@@ -288,13 +291,20 @@ void Run::resume(unsigned index) {
   trap_.armed = false;
   if (!fault_.empty()) fault(index, std::exchange(fault_, {}));
   if (lane.done) {
-    give_stack(std::exchange(lane.stack, nullptr));
+    stacks_.give(std::exchange(lane.stack, nullptr));
   }
 }
 
 void Run::start_lanes() {
   unsigned count = group_size[0] * group_size[1] * group_size[2];
   lanes_.assign(count, Lane{});
+  if (count != positions_.size() || !std::equal(group_size, group_size + 3, positions_of_)) {
+    std::copy(group_size, group_size + 3, positions_of_);
+    positions_.clear();
+    for (unsigned i = 0; i < count; ++i) {
+      positions_.push_back({i % group_size[0], i / group_size[0] % group_size[1], i / group_size[0] / group_size[1]});
+    }
+  }
   simdgroups_.resize((count + mlx_msl::simd_width - 1) / mlx_msl::simd_width);
   runnable_.clear();
   for (unsigned s = 0; s < simdgroups_.size(); ++s) {
@@ -337,8 +347,8 @@ void Run::run_threadgroup() {
   } while (release_threadgroup());
 }
 
-// Lets those lanes go on that wait in the simdgroup at one place in the text, the first: the others come there later, or
-// have branched around it. False if no lane waits for its simdgroup.
+// Lets those lanes go on that wait in the simdgroup at one place in the text, the first: the others come there later,
+// or have branched around it. False if no lane waits for its simdgroup.
 bool Run::release_simdgroup(Simdgroup& simdgroup, unsigned index) {
   auto in_simdgroup = [](const Lane& lane) { return lane.waits != Wait::none && lane.waits != Wait::barrier; };
   const Lane* first = nullptr;
@@ -361,15 +371,17 @@ bool Run::release_simdgroup(Simdgroup& simdgroup, unsigned index) {
     if (lane.bytes) std::memcpy(exchange.slots[i - simdgroup.first], lane.value, lane.bytes);
     simdgroup.ready.push_back(i);
   }
-  std::string line = " at line " + std::to_string(site / 1024);
+  std::string line = " at line " + std::to_string(mlx_msl::line_of(site));
   if (kind == Wait::matrix && simdgroup.ready.size() != mlx_msl::simd_width) {
     fault(simdgroup.ready.front(), "a simdgroup matrix operation" + line + " is reached by " +
-            std::to_string(simdgroup.ready.size()) + " of the 32 threads of the simdgroup, and needs all");
+                                       std::to_string(simdgroup.ready.size()) +
+                                       " of the 32 threads of the simdgroup, and needs all");
   }
   if (kind == Wait::simd_barrier) {
     if (simdgroup.ready.size() != simdgroup.count) {
-      fault(simdgroup.ready.front(), "divergent simdgroup_barrier" + line + ": only " + std::to_string(simdgroup.ready.size()) +
-              " of " + std::to_string(simdgroup.count) + " threads of the simdgroup reach it");
+      fault(simdgroup.ready.front(), "divergent simdgroup_barrier" + line + ": only " +
+                                         std::to_string(simdgroup.ready.size()) + " of " +
+                                         std::to_string(simdgroup.count) + " threads of the simdgroup reach it");
     }
     if (lanes_[simdgroup.first].flags & 2) shadow_.simd_barrier(index);
   }
@@ -382,11 +394,13 @@ bool Run::release_threadgroup() {
   auto waits = std::find_if(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return !lane.done; });
   if (waits == lanes_.end()) return false;
   unsigned lane = unsigned(waits - lanes_.begin());
-  std::string what = "divergent threadgroup_barrier at line " + std::to_string(waits->site / 1024) + ": ";
+  std::string what = "divergent threadgroup_barrier at line " + std::to_string(mlx_msl::line_of(waits->site)) + ": ";
   for (unsigned i = 0; i < lanes_.size(); ++i) {
-    if (lanes_[i].done) fault(lane, what + "thread " + std::to_string(i) + " of the threadgroup has returned without reaching it");
+    if (lanes_[i].done)
+      fault(lane, what + "thread " + std::to_string(i) + " of the threadgroup has returned without reaching it");
     if (lanes_[i].site != waits->site) {
-      fault(lane, what + "thread " + std::to_string(i) + " of the threadgroup waits at line " + std::to_string(lanes_[i].site / 1024));
+      fault(lane, what + "thread " + std::to_string(i) + " of the threadgroup waits at line " +
+                      std::to_string(mlx_msl::line_of(lanes_[i].site)));
     }
   }
   if (waits->flags & 2) shadow_.barrier();
@@ -407,8 +421,9 @@ void Run::operator()(const Dispatch& dispatch) {
     if (dispatch.threads[d] >> 32) throw Fault(describe(0) + ": a grid has at most 2^32 - 1 threads in each direction");
   }
   if (per_group == 0 || per_group > kernel_->max_total_threads_per_threadgroup()) {
-    throw Fault(describe(0) + ": a threadgroup of " + triple(dispatch.threads_per_threadgroup) + " threads; it may have 1 to " +
-        std::to_string(kernel_->max_total_threads_per_threadgroup()) + " in all");
+    throw Fault(describe(0) + ": a threadgroup of " + triple(dispatch.threads_per_threadgroup) +
+                " threads; it may have 1 to " + std::to_string(kernel_->max_total_threads_per_threadgroup()) +
+                " in all");
   }
   for (int d = 0; d < 3; ++d) {
     grid[d] = unsigned(dispatch.threads[d]);
@@ -426,7 +441,7 @@ void Run::operator()(const Dispatch& dispatch) {
     ~Cleanup() {
       run.trap_.armed = false;
       for (Lane& lane : run.lanes_) {
-        if (lane.stack) give_stack(std::exchange(lane.stack, nullptr));
+        if (lane.stack) run.stacks_.give(std::exchange(lane.stack, nullptr));
       }
     }
   } cleanup{*this};
@@ -440,7 +455,8 @@ void Run::run_threadgroups() {
   uint64_t step = 1, start = 0;
   if (seeded_ && group_count > 1) {
     start = random(unsigned(std::min<uint64_t>(group_count, 1u << 30)));
-    for (step = 1 + random(unsigned(std::min<uint64_t>(group_count - 1, 1u << 30))); std::gcd(step, group_count) != 1;) ++step;
+    for (step = 1 + random(unsigned(std::min<uint64_t>(group_count - 1, 1u << 30))); std::gcd(step, group_count) != 1;)
+      ++step;
   }
   for (uint64_t i = 0; i < group_count; ++i) {
     uint64_t group = (start + uint64_t(static_cast<unsigned __int128>(i) * step % group_count)) % group_count;

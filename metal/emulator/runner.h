@@ -46,9 +46,9 @@ class Library {
  public:
   virtual ~Library() = default;
   virtual std::vector<std::string> function_names() const = 0; // host names, in the text's order
-  // nullptr when no kernel has that name. Compiles the kernel unless it lies in the cache. Throws std::runtime_error for a
-  // function constant that the kernel uses and `constants` lacks, or of another size, and CompileError for errors that
-  // show only when a template is instantiated.
+  // nullptr when no kernel has that name. Compiles the kernel unless it lies in the cache. Throws std::runtime_error
+  // for a function constant that the kernel uses and `constants` lacks, or of another size, and CompileError for errors
+  // that show only when a template is instantiated.
   virtual std::shared_ptr<const Function> function(
       const std::string& name, std::span<const FunctionConstant> constants = {}) const = 0;
 };
@@ -63,7 +63,8 @@ struct Text {
 // Throws CompileError. Kernels are compiled one by one when they are asked for, and kept in the folder
 // $MLX_METAL_EMULATOR_CACHE (else one in the temporary directory) by the hash of what was compiled.
 std::shared_ptr<const Library> compile(const Text& text);
-inline std::shared_ptr<const Library> compile(const std::string& source, std::span<const std::string> include_folders = {},
+inline std::shared_ptr<const Library> compile(const std::string& source,
+    std::span<const std::string> include_folders = {},
     std::span<const std::pair<std::string, std::string>> defines = {}) {
   return compile(Text{.source = source,
       .include_folders = {include_folders.begin(), include_folders.end()},
@@ -80,7 +81,8 @@ struct Binding {
 
 struct Dispatch {
   const Function* function = nullptr;
-  uint64_t threads[3] = {1, 1, 1}; // of the whole grid; threadgroups at its edge may be smaller, as dispatchThreads has it
+  uint64_t threads[3] = {
+      1, 1, 1}; // of the whole grid; threadgroups at its edge may be smaller, as dispatchThreads has it
   uint64_t threads_per_threadgroup[3] = {1, 1, 1};
   Binding buffers[31];
   uint32_t threadgroup_bytes[31] = {}; // setThreadgroupMemoryLength
@@ -93,8 +95,8 @@ void run(const Dispatch& dispatch);
 // Orders threadgroups, simdgroups and lanes; 0: in order. The first value is $MLX_METAL_EMULATOR_SEED, else 1.
 void set_seed(uint64_t seed);
 
-// Zeroed memory whose end touches a page that nobody may touch, so that even uninstrumented code stops there. The end is
-// exact for sizes that are multiples of `alignment` (a power of two, at most 4096). nullptr when there is no memory.
+// Zeroed memory whose end touches a page that nobody may touch, so that even uninstrumented code stops there. The end
+// is exact for sizes that are multiples of `alignment` (a power of two, at most 4096). nullptr when there is no memory.
 void* allocate_guarded(size_t size, size_t alignment = 64) noexcept;
 void free_guarded(void* data) noexcept;
 

@@ -1,5 +1,5 @@
-// What happened to each byte of threadgroup memory: finds reads of what was never written, and two lanes that touch a byte
-// with no barrier between them, in whatever order they ran.
+// What happened to each byte of threadgroup memory: finds reads of what was never written, and two lanes that touch a
+// byte with no barrier between them, in whatever order they ran.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,8 @@ class Shadow {
   // What is wrong with this access by a lane of the threadgroup, if anything.
   std::optional<std::string> access(size_t offset, size_t bytes, mlx_msl::Access access, unsigned lane) {
     using mlx_msl::Access;
-    bool reads = access != Access::write, writes = access != Access::read, atomic = access == Access::atomic;
+    bool atomic = access == Access::atomic || access == Access::atomic_store;
+    bool reads = access != Access::write && access != Access::atomic_store, writes = access != Access::read;
     unsigned simdgroup = lane / mlx_msl::simd_width;
     uint16_t me = atomic ? uint16_t(atomics | simdgroup) : uint16_t(lane);
     // Padding of a struct is copied although nobody writes it, so of a long read one written byte is enough.
@@ -78,7 +79,7 @@ class Shadow {
   static std::string race(const char* what, uint16_t who) {
     std::string other = who < several ? "thread " + std::to_string(who) : "another thread";
     return "touches threadgroup memory that " + other + " of the threadgroup " + what +
-        ", with no barrier for threadgroup memory between";
+           ", with no barrier for threadgroup memory between";
   }
 
   std::vector<Cell> cells_;

@@ -10,8 +10,8 @@ namespace mlx::core::metal_emulator {
 namespace {
 
 // Not `>>`, which may close two lists of template arguments.
-constexpr std::array signs = {"<<=", ">>=", "...", "::", "->", "==", "!=", "<=", ">=", "+=", "-=", "*=", "/=", "%=", "&=", "|=",
-    "^=", "&&", "||", "<<", "++", "--"};
+constexpr std::array signs = {"<<=", ">>=", "...", "::", "->",
+    "==", "!=", "<=", ">=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "&&", "||", "<<", "++", "--"};
 
 bool in_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$'; }
 
@@ -28,9 +28,13 @@ class Splitter {
         return std::move(tokens_);
       }
       char c = text_[at_];
-      if (std::isdigit(static_cast<unsigned char>(c)) || (c == '.' && std::isdigit(static_cast<unsigned char>(peek(1))))) {
+      if (ours_) { // nothing to change until the next line marker: one token
+        at_ = std::min(text_.find("\n#", at_), text_.size());
+        add(Token::sign, from, std::move(before));
+      } else if (std::isdigit(static_cast<unsigned char>(c)) ||
+                 (c == '.' && std::isdigit(static_cast<unsigned char>(peek(1))))) {
         while (at_ < text_.size() && (in_word(text_[at_]) || text_[at_] == '.' || text_[at_] == '\'' ||
-                                      ((text_[at_] == '+' || text_[at_] == '-') && exponent(from)))) {
+                                         ((text_[at_] == '+' || text_[at_] == '-') && exponent(from)))) {
           ++at_;
         }
         add(Token::number, from, std::move(before));
@@ -42,7 +46,8 @@ class Splitter {
         at_ = std::min(at_ + 1, text_.size());
         add(Token::text, from, std::move(before));
       } else {
-        auto found = std::find_if(signs.begin(), signs.end(), [&](std::string_view s) { return text_.substr(at_, s.size()) == s; });
+        auto found = std::find_if(
+            signs.begin(), signs.end(), [&](std::string_view s) { return text_.substr(at_, s.size()) == s; });
         at_ += found == signs.end() ? 1 : std::string_view(*found).size();
         add(Token::sign, from, std::move(before));
       }
@@ -108,14 +113,18 @@ class Splitter {
 
 } // namespace
 
-Tokens tokenize(std::string_view text, const std::string& headers_folder) { return Splitter(text, headers_folder).split(); }
+Tokens tokenize(std::string_view text, const std::string& headers_folder) {
+  return Splitter(text, headers_folder).split();
+}
 
 std::string print(const Tokens& tokens) {
   std::string result;
   for (const Token& token : tokens.all) {
     result += token.before;
     // Tokens that were next to each other may have become words.
-    if (!token.now.empty() && token.before.empty() && !result.empty() && in_word(result.back()) && in_word(token.now.front())) result += ' ';
+    if (!token.now.empty() && token.before.empty() && !result.empty() && in_word(result.back()) &&
+        in_word(token.now.front()))
+      result += ' ';
     result += token.now;
   }
   return result;

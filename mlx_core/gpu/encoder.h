@@ -2,6 +2,7 @@
 // device library's own, so that launch functions can be read, and run, without one.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -12,16 +13,17 @@
 
 namespace mlx::core::gpu {
 
-// What a kernel is specialised by: [[function_constant(index)]]. bool, int32 and uint32 are all that shaders use.
+// A value for a shader's `constant T x [[function_constant(index)]]`.
 struct FunctionConstant {
-  enum class Type : uint8_t { boolean, int32, uint32 };
+  enum class Type : uint8_t { boolean, int32, uint32, int64, float32 };
+  FunctionConstant(int index, bool value) : index(index), type(Type::boolean), bits(value) {}
+  FunctionConstant(int index, int32_t value) : index(index), type(Type::int32), bits(static_cast<uint32_t>(value)) {}
+  FunctionConstant(int index, uint32_t value) : index(index), type(Type::uint32), bits(value) {}
+  FunctionConstant(int index, int64_t value) : index(index), type(Type::int64), bits(static_cast<uint64_t>(value)) {}
+  FunctionConstant(int index, float value) : index(index), type(Type::float32), bits(std::bit_cast<uint32_t>(value)) {}
   int index;
   Type type;
-  uint32_t value;
-
-  static FunctionConstant of(int index, bool value) { return {index, Type::boolean, value ? 1u : 0u}; }
-  static FunctionConstant of(int index, int32_t value) { return {index, Type::int32, static_cast<uint32_t>(value)}; }
-  static FunctionConstant of(int index, uint32_t value) { return {index, Type::uint32, value}; }
+  uint64_t bits; // of the value, in its low bytes
 };
 
 struct Grid {

@@ -15,6 +15,9 @@ namespace mlx::core::gpu {
 // Whether this build has a GPU and this machine, too. Nothing below may be called otherwise: it throws std::runtime_error.
 bool is_available();
 
+// Throws std::invalid_argument for a variable of the environment that holds what it may not (docs/running.md).
+void check_environment();
+
 struct DeviceInfo {
   std::string name, architecture;
   size_t memory_size;                      // of the machine

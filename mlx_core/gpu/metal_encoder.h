@@ -24,12 +24,12 @@ struct Size {
 
 // While it lives, this thread alone encodes for the stream. Dispatches that depend on each other, by the buffers that they
 // read and write, run one after the other; others may overlap. Buffers are kept until the device is done with them.
-class Encoder {
+class MetalEncoder {
  public:
-  explicit Encoder(int stream);
-  ~Encoder();
-  Encoder(const Encoder&) = delete;
-  Encoder& operator=(const Encoder&) = delete;
+  explicit MetalEncoder(int stream);
+  ~MetalEncoder();
+  MetalEncoder(const MetalEncoder&) = delete;
+  MetalEncoder& operator=(const MetalEncoder&) = delete;
 
   // Forgets the arguments of the kernel before.
   void set_pipeline(const Pipeline& pipeline);

@@ -48,6 +48,8 @@ Streams& streams() {
 
 } // namespace
 
+void check_environment() { limits(); }
+
 std::shared_ptr<MetalStream> MetalStream::of(int index) {
   device();
   Streams& all = streams();
@@ -206,10 +208,8 @@ void MetalStream::settle(const std::shared_ptr<Batch>& batch, size_t dependency,
   for (auto& [buffer, use] : batch->uses) {
     if (why.empty() && use.read) why = metal_buffer(buffer)->failure();
   }
-  if (!why.empty()) {
-    for (auto& [buffer, use] : batch->uses) {
-      if (use.written) metal_buffer(buffer)->set_failure(why);
-    }
+  for (auto& [buffer, use] : batch->uses) {
+    if (use.written) metal_buffer(buffer)->set_failure(why);
   }
   batch->uses.clear();
   batch->checks.clear();

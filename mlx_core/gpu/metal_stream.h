@@ -15,7 +15,8 @@ namespace mlx::core::gpu {
 // What a batch does with a buffer, and since which barrier.
 struct BufferUse {
   BufferRef buffer; // kept until the batch is done
-  bool read = false, written = false;
+  bool read = false;                           // before the batch itself wrote it
+  bool written = false;
   uint64_t read_since = 0, written_since = 0; // numbers of barriers, from 1
 };
 
@@ -48,7 +49,7 @@ class MetalStream : public std::enable_shared_from_this<MetalStream> {
   MTL::CommandQueue& queue() { return *queue_.get(); }
 
  private:
-  friend class Encoder;
+  friend class MetalEncoder;
   Batch& open_batch();                         // with the lock
   MTL::ComputeCommandEncoder& open_encoder();  // with the lock
   void close_encoder();
@@ -60,7 +61,7 @@ class MetalStream : public std::enable_shared_from_this<MetalStream> {
   const int index_;
   NS::SharedPtr<MTL::CommandQueue> queue_;
   std::shared_ptr<Timeline> timeline_;
-  std::recursive_mutex encoding_; // held by an Encoder; guards all below
+  std::recursive_mutex encoding_; // held by a MetalEncoder; guards all below
   bool encoder_in_use_ = false;
   std::shared_ptr<Batch> open_;
   uint64_t last_ = 0;

@@ -11,6 +11,7 @@ namespace {
 } // namespace
 
 bool is_available() { return false; }
+void check_environment() {}
 const DeviceInfo& device_info() { no_gpu(); }
 BufferRef allocate(size_t) { no_gpu(); }
 BufferRef on_device(const BufferRef&) { no_gpu(); }

@@ -21,7 +21,8 @@ using namespace mlx::core::metal_emulator;
 template <typename T>
 class Buffer {
  public:
-  explicit Buffer(size_t size, T value = T()) : size_(size), data_(static_cast<T*>(allocate_guarded(size * sizeof(T)))) {
+  explicit Buffer(size_t size, T value = T())
+      : size_(size), data_(static_cast<T*>(allocate_guarded(size * sizeof(T)))) {
     for (size_t i = 0; i < size; ++i) data_[i] = value;
   }
   Buffer(std::initializer_list<T> values) : Buffer(values.size()) { std::copy(values.begin(), values.end(), data_); }

@@ -1,4 +1,5 @@
-// Kernels without cooperation: bindings, positions, templates, function constants, and what a library says about itself.
+// Kernels without cooperation: bindings, positions, templates, function constants, and what a library says about
+// itself.
 #include <cmath>
 
 #include "dispatch.h"
@@ -60,7 +61,8 @@ TEST(function_constants_and_what_is_computed_from_them) {
   for (bool negate : {false, true}) {
     for (int power : {0, 2}) {
       Buffer<float> data{1, 2, 3, 4}, shift{5, 6, 7, 8};
-      call(basic(), "constants", {4}, {4}, {data, shift}, {constant(0, negate), constant(1, power), constant(2, power == 2)});
+      call(basic(), "constants", {4}, {4}, {data, shift},
+          {constant(0, negate), constant(1, power), constant(2, power == 2)});
       float scale[] = {1, 10, 100, 1000};
       for (int i = 0; i < 4; ++i) {
         float x = float(i + 1) * scale[i] * 0.5f;

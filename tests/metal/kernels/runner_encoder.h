@@ -79,8 +79,10 @@ class RunnerEncoder final : public gpu::Encoder {
     std::vector<emulator::FunctionConstant> values;
     for (const gpu::FunctionConstant& constant : constants) {
       emulator::FunctionConstant value{.index = constant.index,
-          .size = constant.type == gpu::FunctionConstant::Type::boolean ? size_t{1} : size_t{4}};
-      std::memcpy(value.bytes, &constant.value, 4);
+          .size = constant.type == gpu::FunctionConstant::Type::boolean ? size_t{1}
+                  : constant.type == gpu::FunctionConstant::Type::int64 ? size_t{8}
+                                                                          : size_t{4}};
+      std::memcpy(value.bytes, &constant.bits, 8);
       values.push_back(value);
     }
     function_ = one->function(name, values);

@@ -4,8 +4,20 @@
 #include "simd.h"
 
 namespace metal {
-enum memory_order { memory_order_relaxed = 0, memory_order_acquire = 2, memory_order_release = 3, memory_order_acq_rel = 4, memory_order_seq_cst = 5 };
-enum thread_scope { thread_scope_thread, thread_scope_simdgroup, thread_scope_threadgroup, thread_scope_device, thread_scope_system };
+enum memory_order {
+  memory_order_relaxed = 0,
+  memory_order_acquire = 2,
+  memory_order_release = 3,
+  memory_order_acq_rel = 4,
+  memory_order_seq_cst = 5
+};
+enum thread_scope {
+  thread_scope_thread,
+  thread_scope_simdgroup,
+  thread_scope_threadgroup,
+  thread_scope_device,
+  thread_scope_system
+};
 
 template <class T>
 struct atomic {
@@ -23,16 +35,22 @@ namespace msl {
 template <int Bytes>
 struct Bits;
 template <>
-struct Bits<1> { using type = uchar; };
+struct Bits<1> {
+  using type = uchar;
+};
 template <>
-struct Bits<4> { using type = uint; };
+struct Bits<4> {
+  using type = uint;
+};
 template <>
-struct Bits<8> { using type = ulong; };
+struct Bits<8> {
+  using type = ulong;
+};
 
 // The word of an atomic that a lane may touch; `site` only makes the check quick.
 template <class T>
-MSL_RAW typename Bits<sizeof(T)>::type* word(const volatile metal::atomic<T>* object) {
-  check_access((Address)object, sizeof(T), Access::atomic, (Address)__builtin_return_address(0));
+MSL_RAW typename Bits<sizeof(T)>::type* word(const volatile metal::atomic<T>* object, Access access = Access::atomic) {
+  check_access((Address)object, sizeof(T), access, (Address)__builtin_return_address(0));
   return (typename Bits<sizeof(T)>::type*)object;
 }
 template <class T, class F>
@@ -42,12 +60,15 @@ MSL_RAW T modify(volatile metal::atomic<T>* object, F change) {
   for (;;) {
     T value = __builtin_bit_cast(T, old);
     T next = change(value);
-    if (__atomic_compare_exchange_n(p, &old, __builtin_bit_cast(decltype(old + 0), next), false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+    if (__atomic_compare_exchange_n(
+            p, &old, __builtin_bit_cast(decltype(old + 0), next), false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
       return value;
   }
 }
 template <class T>
-struct Same { using type = T; };
+struct Same {
+  using type = T;
+};
 template <class T, class F>
 struct With {
   T operand;
@@ -55,19 +76,25 @@ struct With {
 };
 struct Minus {
   template <class T>
-  MSL_TINY T operator()(T a, T b) const { return a - b; }
+  MSL_TINY T operator()(T a, T b) const {
+    return a - b;
+  }
 };
 struct Second {
   template <class T>
-  MSL_TINY T operator()(T, T b) const { return b; }
+  MSL_TINY T operator()(T, T b) const {
+    return b;
+  }
 };
 } // namespace msl
 
 namespace metal {
-#define MSL_FETCH(name, F)                                                                                              \
-  template <class T>                                                                                                    \
-  MSL_TINY T atomic_##name##_explicit(volatile atomic<T>* object, typename msl::Same<T>::type operand, memory_order,    \
-      thread_scope = thread_scope_device) { return msl::modify<T>(object, msl::With<T, msl::F>{operand}); }
+#define MSL_FETCH(name, F)                                                                                           \
+  template <class T>                                                                                                 \
+  MSL_TINY T atomic_##name##_explicit(volatile atomic<T>* object, typename msl::Same<T>::type operand, memory_order, \
+      thread_scope = thread_scope_device) {                                                                          \
+    return msl::modify<T>(object, msl::With<T, msl::F>{operand});                                                    \
+  }
 MSL_FETCH(fetch_add, Sum)
 MSL_FETCH(fetch_sub, Minus)
 MSL_FETCH(fetch_min, Min)
@@ -82,10 +109,10 @@ MSL_RAW T atomic_load_explicit(const volatile atomic<T>* object, memory_order, t
   return __builtin_bit_cast(T, __atomic_load_n(msl::word(object), __ATOMIC_SEQ_CST));
 }
 template <class T>
-MSL_RAW void atomic_store_explicit(volatile atomic<T>* object, typename msl::Same<T>::type value, memory_order,
-    thread_scope = thread_scope_device) {
+MSL_RAW void atomic_store_explicit(
+    volatile atomic<T>* object, typename msl::Same<T>::type value, memory_order, thread_scope = thread_scope_device) {
   using B = typename msl::Bits<sizeof(T)>::type;
-  __atomic_store_n(msl::word(object), __builtin_bit_cast(B, value), __ATOMIC_SEQ_CST);
+  __atomic_store_n(msl::word(object, msl::Access::atomic_store), __builtin_bit_cast(B, value), __ATOMIC_SEQ_CST);
 }
 // Fails now and then for no reason, as it may on a GPU: only a loop around it is right.
 template <class T>
@@ -95,10 +122,17 @@ MSL_RAW bool atomic_compare_exchange_weak_explicit(volatile atomic<T>* object, T
   B* p = msl::word(object);
   B old = __builtin_bit_cast(B, *expected);
   msl::Head* self = msl::head();
-  bool done = !self->context->spurious_failure(self) &&
-      __atomic_compare_exchange_n(p, &old, __builtin_bit_cast(B, desired), false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-  if (!done) *expected = __builtin_bit_cast(T, __atomic_load_n(p, __ATOMIC_SEQ_CST) == old ? old : __atomic_load_n(p, __ATOMIC_SEQ_CST));
+  bool done = false;
+  if (self->context->spurious_failure(self)) {
+    old = __atomic_load_n(p, __ATOMIC_SEQ_CST);
+  } else {
+    done =
+        __atomic_compare_exchange_n(p, &old, __builtin_bit_cast(B, desired), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+  }
+  if (!done) *expected = __builtin_bit_cast(T, old);
   return done;
 }
-MSL_TINY void atomic_thread_fence(mem_flags, memory_order, thread_scope = thread_scope_device) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+MSL_TINY void atomic_thread_fence(mem_flags, memory_order, thread_scope = thread_scope_device) {
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
 } // namespace metal

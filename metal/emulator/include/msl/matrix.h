@@ -5,7 +5,9 @@
 
 namespace msl {
 template <class T>
-struct Pair { T first, second; };
+struct Pair {
+  T first, second;
+};
 // The layout is not documented; kernels that rely on it go through thread_elements(), and see these positions.
 MSL_TINY int matrix_row(unsigned lane) { return ((lane / 4) & 4) + (lane / 2) % 4; }
 MSL_TINY int matrix_column(unsigned lane) { return ((lane / 4) & 2) * 2 + (lane % 2) * 2; }
@@ -40,6 +42,18 @@ struct simdgroup_matrix {
   MSL_TINY storage_type& thread_elements() { return elements; }
   MSL_TINY const storage_type& thread_elements() const { return elements; }
   storage_type elements;
+
+  // An operator has no place for a site among its parameters, so its operand brings it.
+  struct Operand {
+    const simdgroup_matrix& matrix;
+    unsigned long site;
+    MSL_TINY Operand(const simdgroup_matrix& m, MSL_SITE) : matrix(m), site(site) {}
+  };
+  MSL_TINY friend simdgroup_matrix operator*(const simdgroup_matrix& a, Operand b) {
+    simdgroup_matrix d;
+    simdgroup_multiply(d, a, b.matrix, b.site);
+    return d;
+  }
 };
 typedef simdgroup_matrix<float, 8, 8> simdgroup_float8x8;
 typedef simdgroup_matrix<half, 8, 8> simdgroup_half8x8;
@@ -86,14 +100,8 @@ MSL_RAW void simdgroup_multiply_accumulate(simdgroup_matrix<D, 8, 8>& d, const s
   d.elements.v[1] = (D)y;
 }
 template <class D, class A, class B>
-MSL_TINY void simdgroup_multiply(simdgroup_matrix<D, 8, 8>& d, const simdgroup_matrix<A, 8, 8>& a,
-    const simdgroup_matrix<B, 8, 8>& b, MSL_SITE) {
+MSL_TINY void simdgroup_multiply(
+    simdgroup_matrix<D, 8, 8>& d, const simdgroup_matrix<A, 8, 8>& a, const simdgroup_matrix<B, 8, 8>& b, MSL_SITE) {
   simdgroup_multiply_accumulate(d, a, b, make_filled_simdgroup_matrix<float, 8, 8>(0.0f), site);
-}
-template <class T>
-MSL_TINY simdgroup_matrix<T, 8, 8> operator*(const simdgroup_matrix<T, 8, 8>& a, const simdgroup_matrix<T, 8, 8>& b) {
-  simdgroup_matrix<T, 8, 8> d;
-  simdgroup_multiply(d, a, b);
-  return d;
 }
 } // namespace metal

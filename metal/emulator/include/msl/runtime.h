@@ -1,4 +1,5 @@
-// What connects a kernel with the runner: the lane's head, checks of every access, bindings, positions, function constants.
+// What connects a kernel with the runner: the lane's head, checks of every access, bindings, positions, function
+// constants.
 #pragma once
 
 #include "../../abi.h"
@@ -8,7 +9,7 @@
 #define MSL_TINY inline __attribute__((always_inline))
 #define MSL_HIDDEN __attribute__((visibility("hidden")))
 // Tells the places in the text apart that call an operation of a simdgroup or a barrier.
-#define MSL_SITE unsigned long site = __builtin_LINE() * 1024ul + __builtin_COLUMN()
+#define MSL_SITE unsigned long site = ::mlx_msl::site_of(__builtin_LINE(), __builtin_COLUMN(), __builtin_FILE())
 
 #define MSL_WEAK extern "C" __attribute__((weak, visibility("hidden")))
 extern "C" MSL_HIDDEN char __ehdr_start, _end;
@@ -48,15 +49,15 @@ MSL_TINY void check_access(Address address, Address bytes, Access access, Addres
 
 // The compiler's thread sanitizer puts a call of these before every access that another lane could see.
 #define MSL_HOOK extern "C" MSL_HIDDEN MSL_RAW __attribute__((used)) void
-#define MSL_SITE_OF_CALL (msl::Address)__builtin_return_address(0)
+#define MSL_SITE_OF_CALL (msl::Address) __builtin_return_address(0)
 #define MSL_HOOKS(name, bytes, access) \
   MSL_HOOK name(void* p) { msl::check_access((msl::Address)p, bytes, msl::Access::access, MSL_SITE_OF_CALL); }
-#define MSL_HOOKS_OF(bytes)                                 \
-  MSL_HOOKS(__tsan_read##bytes, bytes, read)                \
-  MSL_HOOKS(__tsan_write##bytes, bytes, write)              \
-  MSL_HOOKS(__tsan_read_write##bytes, bytes, update)        \
-  MSL_HOOKS(__tsan_unaligned_read##bytes, bytes, read)      \
-  MSL_HOOKS(__tsan_unaligned_write##bytes, bytes, write)    \
+#define MSL_HOOKS_OF(bytes)                              \
+  MSL_HOOKS(__tsan_read##bytes, bytes, read)             \
+  MSL_HOOKS(__tsan_write##bytes, bytes, write)           \
+  MSL_HOOKS(__tsan_read_write##bytes, bytes, update)     \
+  MSL_HOOKS(__tsan_unaligned_read##bytes, bytes, read)   \
+  MSL_HOOKS(__tsan_unaligned_write##bytes, bytes, write) \
   MSL_HOOKS(__tsan_unaligned_read_write##bytes, bytes, update)
 MSL_HOOKS_OF(1)
 MSL_HOOKS_OF(2)
@@ -66,12 +67,14 @@ MSL_HOOKS_OF(16)
 MSL_HOOK __tsan_init() {}
 MSL_HOOK __tsan_vptr_update(void**, void*) {}
 MSL_HOOK __tsan_vptr_read(void**) {}
-extern "C" MSL_HIDDEN MSL_RAW __attribute__((used)) void* __tsan_memcpy(void* to, const void* from, unsigned long bytes) {
+extern "C" MSL_HIDDEN MSL_RAW __attribute__((used)) void* __tsan_memcpy(
+    void* to, const void* from, unsigned long bytes) {
   msl::check_access((msl::Address)from, bytes, msl::Access::read, MSL_SITE_OF_CALL);
   msl::check_access((msl::Address)to, bytes, msl::Access::write, MSL_SITE_OF_CALL + 1);
   return __builtin_memmove(to, from, bytes);
 }
-extern "C" MSL_HIDDEN MSL_RAW __attribute__((used)) void* __tsan_memmove(void* to, const void* from, unsigned long bytes) {
+extern "C" MSL_HIDDEN MSL_RAW __attribute__((used)) void* __tsan_memmove(
+    void* to, const void* from, unsigned long bytes) {
   return __tsan_memcpy(to, from, bytes);
 }
 extern "C" MSL_HIDDEN MSL_RAW __attribute__((used)) void* __tsan_memset(void* to, int value, unsigned long bytes) {
@@ -86,12 +89,16 @@ namespace msl {
 struct Pointer {
   Address address;
   template <class T>
-  operator T*() const { return (T*)address; }
+  operator T*() const {
+    return (T*)address;
+  }
 };
 struct Reference {
   Address address;
   template <class T>
-  operator T&() const { return *(T*)address; }
+  operator T&() const {
+    return *(T*)address;
+  }
 };
 MSL_RAW inline Pointer buffer_pointer(int i) { return {head()->context->buffers[i]}; }
 MSL_RAW inline Reference buffer_reference(int i) { return {head()->context->buffers[i]}; }
@@ -118,14 +125,18 @@ MSL_RAW int max_threads() {
 template <class Tag, class T>
 struct ConstantOf {
   MSL_RAW static mlx_msl::Constant& get() {
-    static mlx_msl::Constant constant __attribute__((section("msl_constants"))) = {
-        Tag::index(), sizeof(T), Tag::name(), Tag::optional, false, {}};
+    static mlx_msl::Constant constant
+        __attribute__((section("msl_constants"))) = {Tag::index(), sizeof(T), Tag::name(), Tag::optional, false, {}};
     return constant;
   }
 };
 template <class Tag, class T>
-MSL_RAW __attribute__((pure)) T constant_value() { return *(const T*)ConstantOf<Tag, T>::get().bytes; }
+MSL_RAW __attribute__((pure)) T constant_value() {
+  return *(const T*)ConstantOf<Tag, T>::get().bytes;
+}
 template <class Tag, class T>
-MSL_RAW __attribute__((pure)) bool constant_defined() { return ConstantOf<Tag, T>::get().defined; }
+MSL_RAW __attribute__((pure)) bool constant_defined() {
+  return ConstantOf<Tag, T>::get().defined;
+}
 
 } // namespace msl

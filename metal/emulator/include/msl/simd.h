@@ -1,10 +1,18 @@
-// metal_simdgroup, metal_quadgroup, barriers: lanes publish a value, wait for each other, and read what the others published.
+// metal_simdgroup, metal_quadgroup, barriers: lanes publish a value, wait for each other, and read what the others
+// published.
 #pragma once
 
 #include "math.h"
 
 namespace metal {
-enum class mem_flags : uint { mem_none = 0, mem_device = 1, mem_threadgroup = 2, mem_texture = 4, mem_threadgroup_imageblock = 8, mem_object_data = 16 };
+enum class mem_flags : uint {
+  mem_none = 0,
+  mem_device = 1,
+  mem_threadgroup = 2,
+  mem_texture = 4,
+  mem_threadgroup_imageblock = 8,
+  mem_object_data = 16
+};
 MSL_TINY constexpr mem_flags operator|(mem_flags a, mem_flags b) { return (mem_flags)((uint)a | (uint)b); }
 class simd_vote {
  public:
@@ -13,6 +21,7 @@ class simd_vote {
   MSL_TINY explicit constexpr operator vote_t() const { return votes; }
   MSL_TINY constexpr bool all() const { return (votes & 0xffffffff) == 0xffffffff; }
   MSL_TINY constexpr bool any() const { return votes != 0; }
+
  private:
   vote_t votes;
 };
@@ -73,10 +82,12 @@ MSL_RAW T prefix(const Exchange* all, T identity, bool inclusive, F f) {
   }
   return total;
 }
-#define MSL_FUNCTOR(name, expression) \
-  struct name {                       \
-    template <class T>                \
-    MSL_TINY T operator()(T a, T b) const { return (T)(expression); } \
+#define MSL_FUNCTOR(name, expression)       \
+  struct name {                             \
+    template <class T>                      \
+    MSL_TINY T operator()(T a, T b) const { \
+      return (T)(expression);               \
+    }                                       \
   };
 MSL_FUNCTOR(Sum, a + b)
 MSL_FUNCTOR(Product, a* b)
@@ -89,11 +100,15 @@ MSL_FUNCTOR(Xor, a ^ b)
 } // namespace msl
 
 namespace metal {
-#define MSL_REDUCE(name, F)                                                                                    \
-  template <class T>                                                                                           \
-  MSL_TINY T simd_##name(T x, MSL_SITE) { return msl::reduce<T>(msl::exchange(x, site), 0, 32, msl::F()); }    \
-  template <class T>                                                                                           \
-  MSL_TINY T quad_##name(T x, MSL_SITE) { return msl::reduce<T>(msl::exchange(x, site), msl::lane() & ~3u, 4, msl::F()); }
+#define MSL_REDUCE(name, F)                                                        \
+  template <class T>                                                               \
+  MSL_TINY T simd_##name(T x, MSL_SITE) {                                          \
+    return msl::reduce<T>(msl::exchange(x, site), 0, 32, msl::F());                \
+  }                                                                                \
+  template <class T>                                                               \
+  MSL_TINY T quad_##name(T x, MSL_SITE) {                                          \
+    return msl::reduce<T>(msl::exchange(x, site), msl::lane() & ~3u, 4, msl::F()); \
+  }
 MSL_REDUCE(sum, Sum)
 MSL_REDUCE(product, Product)
 MSL_REDUCE(min, Min)
@@ -103,25 +118,39 @@ MSL_REDUCE(or, Or)
 MSL_REDUCE(xor, Xor)
 #undef MSL_REDUCE
 template <class T>
-MSL_TINY T simd_prefix_exclusive_sum(T x, MSL_SITE) { return msl::prefix<T>(msl::exchange(x, site), (T)0, false, msl::Sum()); }
+MSL_TINY T simd_prefix_exclusive_sum(T x, MSL_SITE) {
+  return msl::prefix<T>(msl::exchange(x, site), (T)0, false, msl::Sum());
+}
 template <class T>
-MSL_TINY T simd_prefix_inclusive_sum(T x, MSL_SITE) { return msl::prefix<T>(msl::exchange(x, site), (T)0, true, msl::Sum()); }
+MSL_TINY T simd_prefix_inclusive_sum(T x, MSL_SITE) {
+  return msl::prefix<T>(msl::exchange(x, site), (T)0, true, msl::Sum());
+}
 template <class T>
-MSL_TINY T simd_prefix_exclusive_product(T x, MSL_SITE) { return msl::prefix<T>(msl::exchange(x, site), (T)1, false, msl::Product()); }
+MSL_TINY T simd_prefix_exclusive_product(T x, MSL_SITE) {
+  return msl::prefix<T>(msl::exchange(x, site), (T)1, false, msl::Product());
+}
 template <class T>
-MSL_TINY T simd_prefix_inclusive_product(T x, MSL_SITE) { return msl::prefix<T>(msl::exchange(x, site), (T)1, true, msl::Product()); }
+MSL_TINY T simd_prefix_inclusive_product(T x, MSL_SITE) {
+  return msl::prefix<T>(msl::exchange(x, site), (T)1, true, msl::Product());
+}
 
 template <class T>
-MSL_TINY T simd_broadcast(T x, ushort from, MSL_SITE) { return msl::take<T>(msl::exchange(x, site), from); }
+MSL_TINY T simd_broadcast(T x, ushort from, MSL_SITE) {
+  return msl::take<T>(msl::exchange(x, site), from);
+}
 template <class T>
 MSL_TINY T simd_broadcast_first(T x, MSL_SITE) {
   const msl::Exchange* all = msl::exchange(x, site);
   return msl::take<T>(all, __builtin_ctz(msl::active(all)));
 }
 template <class T>
-MSL_TINY T simd_shuffle(T x, ushort from, MSL_SITE) { return msl::take<T>(msl::exchange(x, site), from); }
+MSL_TINY T simd_shuffle(T x, ushort from, MSL_SITE) {
+  return msl::take<T>(msl::exchange(x, site), from);
+}
 template <class T>
-MSL_TINY T simd_shuffle_xor(T x, ushort mask, MSL_SITE) { return msl::take<T>(msl::exchange(x, site), msl::lane() ^ mask); }
+MSL_TINY T simd_shuffle_xor(T x, ushort mask, MSL_SITE) {
+  return msl::take<T>(msl::exchange(x, site), msl::lane() ^ mask);
+}
 // Lanes to which nothing is shuffled keep their value.
 template <class T>
 MSL_TINY T simd_shuffle_up(T x, ushort by, MSL_SITE) {
@@ -134,9 +163,13 @@ MSL_TINY T simd_shuffle_down(T x, ushort by, MSL_SITE) {
   return msl::take<T>(msl::exchange(x, site), from > 31 ? (int)msl::lane() : from);
 }
 template <class T>
-MSL_TINY T simd_shuffle_rotate_up(T x, ushort by, MSL_SITE) { return msl::take<T>(msl::exchange(x, site), (msl::lane() + 32 - by % 32) % 32); }
+MSL_TINY T simd_shuffle_rotate_up(T x, ushort by, MSL_SITE) {
+  return msl::take<T>(msl::exchange(x, site), (msl::lane() + 32 - by % 32) % 32);
+}
 template <class T>
-MSL_TINY T simd_shuffle_rotate_down(T x, ushort by, MSL_SITE) { return msl::take<T>(msl::exchange(x, site), (msl::lane() + by) % 32); }
+MSL_TINY T simd_shuffle_rotate_down(T x, ushort by, MSL_SITE) {
+  return msl::take<T>(msl::exchange(x, site), (msl::lane() + by) % 32);
+}
 // The lanes that shuffling leaves empty take from `fill`, at its other end.
 template <class T>
 MSL_TINY T simd_shuffle_and_fill_up(T x, T fill, ushort by, MSL_SITE) {
@@ -160,18 +193,30 @@ MSL_RAW inline simd_vote simd_ballot(bool x, MSL_SITE) {
   for (int i = 0; i < 32; ++i) votes |= (ulong)(((all->active >> i) & 1) && all->slots[i][0]) << i;
   return simd_vote(votes);
 }
-MSL_TINY simd_vote simd_active_threads_mask(MSL_SITE) { return simd_vote((ulong)msl::active(msl::exchange(true, site))); }
+MSL_TINY simd_vote simd_active_threads_mask(MSL_SITE) {
+  return simd_vote((ulong)msl::active(msl::exchange(true, site)));
+}
 MSL_TINY bool simd_any(bool x, MSL_SITE) { return msl::reduce<bool>(msl::exchange(x, site), 0, 32, msl::Or()); }
 MSL_TINY bool simd_all(bool x, MSL_SITE) { return msl::reduce<bool>(msl::exchange(x, site), 0, 32, msl::And()); }
 MSL_TINY bool simd_is_first(MSL_SITE) { return __builtin_ctz(msl::active(msl::exchange(true, site))) == msl::lane(); }
-MSL_TINY bool quad_any(bool x, MSL_SITE) { return msl::reduce<bool>(msl::exchange(x, site), msl::lane() & ~3u, 4, msl::Or()); }
-MSL_TINY bool quad_all(bool x, MSL_SITE) { return msl::reduce<bool>(msl::exchange(x, site), msl::lane() & ~3u, 4, msl::And()); }
+MSL_TINY bool quad_any(bool x, MSL_SITE) {
+  return msl::reduce<bool>(msl::exchange(x, site), msl::lane() & ~3u, 4, msl::Or());
+}
+MSL_TINY bool quad_all(bool x, MSL_SITE) {
+  return msl::reduce<bool>(msl::exchange(x, site), msl::lane() & ~3u, 4, msl::And());
+}
 template <class T>
-MSL_TINY T quad_broadcast(T x, ushort from, MSL_SITE) { return msl::take<T>(msl::exchange(x, site), (msl::lane() & ~3u) + (from & 3)); }
+MSL_TINY T quad_broadcast(T x, ushort from, MSL_SITE) {
+  return msl::take<T>(msl::exchange(x, site), (msl::lane() & ~3u) + (from & 3));
+}
 template <class T>
-MSL_TINY T quad_shuffle(T x, ushort from, MSL_SITE) { return msl::take<T>(msl::exchange(x, site), (msl::lane() & ~3u) + (from & 3)); }
+MSL_TINY T quad_shuffle(T x, ushort from, MSL_SITE) {
+  return msl::take<T>(msl::exchange(x, site), (msl::lane() & ~3u) + (from & 3));
+}
 template <class T>
-MSL_TINY T quad_shuffle_xor(T x, ushort mask, MSL_SITE) { return msl::take<T>(msl::exchange(x, site), msl::lane() ^ (mask & 3)); }
+MSL_TINY T quad_shuffle_xor(T x, ushort mask, MSL_SITE) {
+  return msl::take<T>(msl::exchange(x, site), msl::lane() ^ (mask & 3));
+}
 template <class T>
 MSL_TINY T quad_shuffle_up(T x, ushort by, MSL_SITE) {
   return msl::take<T>(msl::exchange(x, site), (msl::lane() & 3) < by ? msl::lane() : msl::lane() - by);

@@ -18,37 +18,55 @@ using false_type = bool_constant<false>;
 template <bool C, class T = void>
 struct enable_if {};
 template <class T>
-struct enable_if<true, T> { using type = T; };
+struct enable_if<true, T> {
+  using type = T;
+};
 template <bool C, class T = void>
 using enable_if_t = typename enable_if<C, T>::type;
 template <bool C, class A, class B>
-struct conditional { using type = A; };
+struct conditional {
+  using type = A;
+};
 template <class A, class B>
-struct conditional<false, A, B> { using type = B; };
+struct conditional<false, A, B> {
+  using type = B;
+};
 template <bool C, class A, class B>
 using conditional_t = typename conditional<C, A, B>::type;
 template <class T>
-struct remove_cv { using type = __remove_cv(T); };
+struct remove_cv {
+  using type = __remove_cv(T);
+};
 template <class T>
 using remove_cv_t = typename remove_cv<T>::type;
 template <class T>
-struct remove_reference { using type = __remove_reference_t(T); };
+struct remove_reference {
+  using type = __remove_reference_t(T);
+};
 template <class T>
 using remove_reference_t = typename remove_reference<T>::type;
 template <class T>
-struct remove_pointer { using type = __remove_pointer(T); };
+struct remove_pointer {
+  using type = __remove_pointer(T);
+};
 template <class T>
 using remove_pointer_t = typename remove_pointer<T>::type;
 template <class T>
-struct remove_const { using type = __remove_const(T); };
+struct remove_const {
+  using type = __remove_const(T);
+};
 template <class T>
 using remove_const_t = typename remove_const<T>::type;
 template <class T>
-struct make_unsigned { using type = __make_unsigned(T); };
+struct make_unsigned {
+  using type = __make_unsigned(T);
+};
 template <class T>
 using make_unsigned_t = typename make_unsigned<T>::type;
 template <class T>
-struct make_signed { using type = __make_signed(T); };
+struct make_signed {
+  using type = __make_signed(T);
+};
 template <class T>
 using make_signed_t = typename make_signed<T>::type;
 
@@ -61,9 +79,8 @@ struct is_integral : bool_constant<__is_integral(T)> {};
 template <class T>
 constexpr bool is_integral_v = __is_integral(T);
 template <class T>
-struct is_floating_point
-    : bool_constant<__is_same(remove_cv_t<T>, float) || __is_same(remove_cv_t<T>, half) ||
-          __is_same(remove_cv_t<T>, bfloat)> {};
+struct is_floating_point : bool_constant<__is_same(remove_cv_t<T>, float) || __is_same(remove_cv_t<T>, half) ||
+                                         __is_same(remove_cv_t<T>, bfloat)> {};
 template <class T>
 constexpr bool is_floating_point_v = is_floating_point<T>::value;
 template <class T>

@@ -56,11 +56,11 @@ struct bfloat {
   MSL_TINY bfloat& operator--() { return *this = bfloat((float)*this - 1); }
 #define MSL_BFLOAT(op)                                                                                      \
   MSL_TINY friend constexpr bfloat operator op(bfloat a, bfloat b) { return bfloat((float)a op(float) b); } \
-  template <class H, bool = msl::Only<__is_same(H, half)>::value>                                                \
+  template <class H, bool = msl::Only<__is_same(H, half)>::value>                                           \
   friend bfloat operator op(bfloat, H) = delete;                                                            \
-  template <class H, bool = msl::Only<__is_same(H, half)>::value>                                                \
+  template <class H, bool = msl::Only<__is_same(H, half)>::value>                                           \
   friend bfloat operator op(H, bfloat) = delete;                                                            \
-  MSL_TINY bfloat& operator op##=(bfloat b) { return *this = *this op b; }
+  MSL_TINY bfloat& operator op## = (bfloat b) { return *this = *this op b; }
   MSL_BFLOAT(+)
   MSL_BFLOAT(-)
   MSL_BFLOAT(*)
@@ -100,24 +100,36 @@ template <class T>
 struct alignas(2 * sizeof(T)) Storage<T, 2> {
   union {
     T v[2];
-    struct { T x, y; };
-    struct { T r, g; };
+    struct {
+      T x, y;
+    };
+    struct {
+      T r, g;
+    };
   };
 };
 template <class T>
 struct alignas(4 * sizeof(T)) Storage<T, 3> {
   union {
     T v[3];
-    struct { T x, y, z; };
-    struct { T r, g, b; };
+    struct {
+      T x, y, z;
+    };
+    struct {
+      T r, g, b;
+    };
   };
 };
 template <class T>
 struct alignas(4 * sizeof(T)) Storage<T, 4> {
   union {
     T v[4];
-    struct { T x, y, z, w; };
-    struct { T r, g, b, a; };
+    struct {
+      T x, y, z, w;
+    };
+    struct {
+      T r, g, b, a;
+    };
   };
 };
 
@@ -131,7 +143,9 @@ struct Width<metal::vec<T, N>> {
 };
 MSL_TINY constexpr int sum() { return 0; }
 template <class... A>
-MSL_TINY constexpr int sum(int first, A... rest) { return first + sum(rest...); }
+MSL_TINY constexpr int sum(int first, A... rest) {
+  return first + sum(rest...);
+}
 
 // `v.zx = ...`: what the rewriter makes of a swizzle that is assigned to.
 template <class V, class R, int... I>
@@ -144,7 +158,7 @@ struct Swizzle {
     return value;
   }
 #define MSL_ASSIGN(op) \
-  MSL_TINY R operator op##=(R value) { return *this = (R) * this op value; }
+  MSL_TINY R operator op## = (R value) { return *this = (R) * this op value; }
   MSL_ASSIGN(+) MSL_ASSIGN(-) MSL_ASSIGN(*) MSL_ASSIGN(/) MSL_ASSIGN(%) MSL_ASSIGN(&) MSL_ASSIGN(|) MSL_ASSIGN(^)
 #undef MSL_ASSIGN
 };
@@ -182,7 +196,9 @@ struct vec : msl::Storage<T, N> {
     (void)(int[]){0, (put(i, more), 0)...};
   }
   template <class A>
-  MSL_TINY void put(int& i, A a) { v[i++] = (T)a; }
+  MSL_TINY void put(int& i, A a) {
+    v[i++] = (T)a;
+  }
   template <class U, int M>
   MSL_TINY void put(int& i, const vec<U, M>& a) {
     for (int j = 0; j < M; ++j) v[i++] = (T)a.v[j];
@@ -190,43 +206,64 @@ struct vec : msl::Storage<T, N> {
   MSL_TINY T& operator[](int i) { return v[i]; }
   MSL_TINY const T& operator[](int i) const { return v[i]; }
   template <int... I>
-  MSL_TINY vec<T, sizeof...(I)> swizzle() const { return vec<T, sizeof...(I)>(v[I]...); }
-  template <int... I>
-  MSL_TINY msl::Swizzle<vec, vec<T, sizeof...(I)>, I...> swizzle_to() { return {*this}; }
-
-#define MSL_BINARY(op)                                      \
-  MSL_TINY friend vec operator op(const vec& a, const vec& b) { \
-    vec r;                                                  \
-    for (int i = 0; i < N; ++i) r.v[i] = (T)(a.v[i] op b.v[i]);  \
-    return r;                                               \
-  }                                                         \
-  MSL_TINY vec& operator op##=(const vec& b) { return *this = *this op b; }
-  MSL_BINARY(+) MSL_BINARY(-) MSL_BINARY(*) MSL_BINARY(/) MSL_BINARY(%)
-  MSL_BINARY(&) MSL_BINARY(|) MSL_BINARY(^) MSL_BINARY(<<) MSL_BINARY(>>)
-#undef MSL_BINARY
-#define MSL_COMPARE(op)                                               \
-  MSL_TINY friend vec<bool, N> operator op(const vec& a, const vec& b) {  \
-    vec<bool, N> r;                                                   \
-    for (int i = 0; i < N; ++i) r.v[i] = a.v[i] op b.v[i];            \
-    return r;                                                         \
+  MSL_TINY vec<T, sizeof...(I)> swizzle() const {
+    return vec<T, sizeof...(I)>(v[I]...);
   }
-  MSL_COMPARE(==) MSL_COMPARE(!=) MSL_COMPARE(<) MSL_COMPARE(<=) MSL_COMPARE(>) MSL_COMPARE(>=)
-  MSL_COMPARE(&&) MSL_COMPARE(||)
+  template <int... I>
+  MSL_TINY msl::Swizzle<vec, vec<T, sizeof...(I)>, I...> swizzle_to() {
+    return {*this};
+  }
+
+#define MSL_BINARY(op)                                          \
+  MSL_TINY friend vec operator op(const vec& a, const vec& b) { \
+    vec r;                                                      \
+    for (int i = 0; i < N; ++i) r.v[i] = (T)(a.v[i] op b.v[i]); \
+    return r;                                                   \
+  }                                                             \
+  MSL_TINY vec& operator op## = (const vec& b) { return *this = *this op b; }
+  MSL_BINARY(+)
+  MSL_BINARY(-) MSL_BINARY(*) MSL_BINARY(/) MSL_BINARY(%) MSL_BINARY(&) MSL_BINARY(|) MSL_BINARY(^) MSL_BINARY(<<)
+      MSL_BINARY(>>)
+#undef MSL_BINARY
+#define MSL_COMPARE(op)                                                  \
+  MSL_TINY friend vec<bool, N> operator op(const vec& a, const vec& b) { \
+    vec<bool, N> r;                                                      \
+    for (int i = 0; i < N; ++i) r.v[i] = a.v[i] op b.v[i];               \
+    return r;                                                            \
+  }
+          MSL_COMPARE(==) MSL_COMPARE(!=) MSL_COMPARE(<) MSL_COMPARE(<=) MSL_COMPARE(>) MSL_COMPARE(>=) MSL_COMPARE(&&)
+              MSL_COMPARE(||)
 #undef MSL_COMPARE
-  MSL_TINY vec operator-() const { vec r; for (int i = 0; i < N; ++i) r.v[i] = (T)-v[i]; return r; }
-  MSL_TINY vec operator~() const { vec r; for (int i = 0; i < N; ++i) r.v[i] = (T)~v[i]; return r; }
-  MSL_TINY vec<bool, N> operator!() const { vec<bool, N> r; for (int i = 0; i < N; ++i) r.v[i] = !v[i]; return r; }
+                  MSL_TINY vec operator-() const {
+    vec r;
+    for (int i = 0; i < N; ++i) r.v[i] = (T)-v[i];
+    return r;
+  }
+  MSL_TINY vec operator~() const {
+    vec r;
+    for (int i = 0; i < N; ++i) r.v[i] = (T)~v[i];
+    return r;
+  }
+  MSL_TINY vec<bool, N> operator!() const {
+    vec<bool, N> r;
+    for (int i = 0; i < N; ++i) r.v[i] = !v[i];
+    return r;
+  }
   MSL_TINY vec& operator++() { return *this += vec((T)1); }
   MSL_TINY vec& operator--() { return *this -= vec((T)1); }
 };
 
-#define MSL_VECTORS(T) using T##2 = vec<T, 2>; using T##3 = vec<T, 3>; using T##4 = vec<T, 4>;
-MSL_VECTORS(bool) MSL_VECTORS(char) MSL_VECTORS(uchar) MSL_VECTORS(short) MSL_VECTORS(ushort) MSL_VECTORS(int)
-MSL_VECTORS(uint) MSL_VECTORS(long) MSL_VECTORS(ulong) MSL_VECTORS(half) MSL_VECTORS(bfloat) MSL_VECTORS(float)
+#define MSL_VECTORS(T)    \
+  using T##2 = vec<T, 2>; \
+  using T##3 = vec<T, 3>; \
+  using T##4 = vec<T, 4>;
+MSL_VECTORS(bool)
+MSL_VECTORS(char) MSL_VECTORS(uchar) MSL_VECTORS(short) MSL_VECTORS(ushort) MSL_VECTORS(int) MSL_VECTORS(uint)
+    MSL_VECTORS(long) MSL_VECTORS(ulong) MSL_VECTORS(half) MSL_VECTORS(bfloat) MSL_VECTORS(float)
 #undef MSL_VECTORS
 
-template <class T>
-using uniform = T;
+        template <class T>
+        using uniform = T;
 
 template <class T, size_t N>
 struct array {
@@ -253,14 +290,25 @@ namespace msl {
 struct Coordinates {
   uint x, y, z;
   template <class T, class = typename If<Scalar<T>::value>::type>
-  operator T() const { return (T)x; }
+  operator T() const {
+    return (T)x;
+  }
   template <class T>
-  operator metal::vec<T, 2>() const { return metal::vec<T, 2>(x, y); }
+  operator metal::vec<T, 2>() const {
+    return metal::vec<T, 2>(x, y);
+  }
   template <class T>
-  operator metal::vec<T, 3>() const { return metal::vec<T, 3>(x, y, z); }
+  operator metal::vec<T, 3>() const {
+    return metal::vec<T, 3>(x, y, z);
+  }
 };
-#define MSL_POSITION(name, ...) \
-  MSL_RAW inline Coordinates name() { Head* h = head(); Context* c = h->context; (void)c; return Coordinates{__VA_ARGS__}; }
+#define MSL_POSITION(name, ...)       \
+  MSL_RAW inline Coordinates name() { \
+    Head* h = head();                 \
+    Context* c = h->context;          \
+    (void)c;                          \
+    return Coordinates{__VA_ARGS__};  \
+  }
 #define MSL_ALL(a) a[0], a[1], a[2]
 MSL_POSITION(thread_position_in_grid, MSL_ALL(h->position_in_grid))
 MSL_POSITION(thread_position_in_threadgroup, MSL_ALL(h->position_in_threadgroup))
