@@ -262,7 +262,10 @@ inline const Strides& array::strides() const { return node_->strides; }
 inline bool array::has_primitive() const { return static_cast<bool>(node_->primitive); }
 inline const Primitive& array::primitive() const { return *node_->primitive; }
 inline Operands array::operands() const { return node_->operands(); }
-inline const void* array::raw_data() const { return node_->data(); }
+inline const void* array::raw_data() const {
+  host_ready(*node_);
+  return node_->data();
+}
 inline void* array::mutable_data() { return node_->data(); }
 
 template <typename T>

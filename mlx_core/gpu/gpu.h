@@ -10,8 +10,14 @@
 
 #include "mlx_core/allocator.h"
 
+namespace mlx::core {
+class Kernels;
+}
+
 namespace mlx::core::gpu {
 
+// Whether this build has a GPU.
+extern const bool built_in;
 // Whether this build has a GPU and this machine, too. Nothing below may be called otherwise: it throws std::runtime_error.
 bool is_available();
 
@@ -91,6 +97,10 @@ class HostEvent {
  private:
   std::shared_ptr<Timeline> timeline_;
 };
+
+// What does the work of a stream, and where what it writes is not yet written.
+Kernels& kernels_on(int stream);
+void wait_for_writer(Buffer& buffer);
 
 void close_stream(int stream);            // when its work is done
 Event event(int stream);                  // after all that is encoded so far

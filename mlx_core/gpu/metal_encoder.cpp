@@ -70,6 +70,7 @@ void MetalEncoder::set_threadgroup_memory(int index, size_t bytes) {
   stream_->open_encoder().setThreadgroupMemoryLength((bytes + 15) / 16 * 16, static_cast<NS::UInteger>(index));
 }
 
+uint64_t MetalEncoder::batch() { return stream_->open_batch().number; }
 BufferRef MetalEncoder::scratch(size_t bytes) {
   BufferRef buffer = allocate(bytes);
   keep(buffer);

@@ -48,6 +48,10 @@ class MetalEncoder {
   void dispatch_threads(Size grid, Size threadgroup);
   void dispatch_threadgroups(Size groups, Size threadgroup);
 
+  // What has been encoded is done when the stream's event of this number is.
+  uint64_t batch();
+  size_t most_threads() const { return pipeline_ ? pipeline_->max_threads : 0; } // of a threadgroup
+
   // Memory that lives until the device is done with it.
   BufferRef scratch(size_t bytes);
   void keep(const BufferRef& buffer);

@@ -39,6 +39,9 @@ class MetalStream : public std::enable_shared_from_this<MetalStream> {
   static std::shared_ptr<MetalStream> of(int index);
   explicit MetalStream(int index);
 
+  // Event number `number` of this stream.
+  Event event_at(uint64_t number) const { return Event(timeline_, number); }
+  int index() const { return index_; }
   Event event();
   void wait_for(const Event& event);
   void commit();
