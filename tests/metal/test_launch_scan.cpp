@@ -41,7 +41,8 @@ template <typename T>
 void check_scan(ScanOp op, Sizes sizes, int axis, bool reverse, bool inclusive, Layout layout, bool in_place = false) {
   auto values = random_numbers<T>(View::size_of(sizes), 3);
   if (op == ScanOp::prod && is_inexact<T>) {
-    for (auto& x : values) x = number<T>(1 + wide(random_numbers<float>(1, static_cast<uint32_t>(&x - values.data()))[0]) / 16);
+    auto noise = random_numbers<float>(View::size_of(sizes), 4);
+    for (size_t i = 0; i < values.size(); ++i) values[i] = number<T>(1 + noise[i] / 16);
   }
   if (op == ScanOp::max || op == ScanOp::min) add_nans(values, 4);
   Array<T> in(sizes, values, layout), out(sizes);
