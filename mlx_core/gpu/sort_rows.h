@@ -7,7 +7,7 @@ namespace mlx::core::gpu {
 
 struct SortedRows {
   Bound in;
-  arguments::Layout in_rows, out_rows;
+  arguments::Layout in_rows{}, out_rows{};
   int64_t step_from = 1, step_to = 1;
   uint32_t rows = 1, length = 0;
   Dtype dtype = uint32;
