@@ -75,6 +75,11 @@ class Encoder {
 
   // Memory for what passes between dispatches, which lives until they are done. One axis, row-major.
   virtual View scratch(Dtype dtype, int64_t elements) = 0;
+
+  // The stream's record of the first index out of bounds: error_words words of uint32 (metal/arguments.h), all 0 while
+  // there was none. Kernels write to it; who waits for the stream reads it, throws what it says
+  // (index_error.h), and clears it.
+  virtual View index_errors() = 0;
 };
 
 } // namespace mlx::core::gpu
