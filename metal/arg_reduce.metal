@@ -3,8 +3,8 @@
 #include <metal_stdlib>
 using namespace metal;
 
-#include "lanes.h"
 #include "layout.h"
+#include "numbers.h"
 
 constant constexpr uint arg_block_length = 4096;
 
@@ -34,7 +34,7 @@ template <typename Order, typename T>
   uint count = min(arg_block_length, a.length - first), live = min(count, 32u);
   device const T* row = in + a.from + offset_of(a.kept, result);
   uint best = 0;
-  Wide<T> value = whole<Wide<T>>(0);
+  Wide<T> value = reduction::sum::identity<Wide<T>>();
   for (uint e = lane; e < count; e += 32) {
     uint index = a.from_axis ? first + e : candidates[result * a.length + first + e];
     Wide<T> x = Wide<T>(row[long(index) * a.step]);
@@ -44,9 +44,11 @@ template <typename Order, typename T>
     }
   }
   for (ushort by = 16; by > 0; by /= 2) {
-    Wide<T> other = shuffle_down(value, by);
-    uint other_best = shuffle_down(best, by);
-    if (lane + by < live && (Order::better(other, value) || (!Order::better(value, other) && other_best < best))) {
+    const bool takes = lane + by < live;
+    const ushort from = ushort(takes ? lane + by : lane);
+    Wide<T> other = reduction::from_lane(value, from);
+    uint other_best = reduction::from_lane(best, from);
+    if (takes && (Order::better(other, value) || (!Order::better(value, other) && other_best < best))) {
       best = other_best;
       value = other;
     }
@@ -92,4 +94,4 @@ TYPE(int64, long)
 TYPE(float16, half)
 TYPE(bfloat16, bfloat)
 TYPE(float32, float)
-TYPE(complex64, Complex)
+TYPE(complex64, complex64_t)

@@ -1,4 +1,4 @@
-// Unsigned keys whose order is that of the elements: for sorting. Complex numbers have no such key, and are compared.
+// Unsigned keys whose order is that of the elements: for sorting. complex64_t numbers have no such key, and are compared.
 #pragma once
 
 #include "arguments.h"
@@ -9,8 +9,8 @@ inline K top_bit() {
   return K(K(1) << (8 * sizeof(K) - 1));
 }
 template <>
-inline Complex top_bit<Complex>() {
-  return Complex{0.0f, 0.0f};
+inline complex64_t top_bit<complex64_t>() {
+  return make_complex64(0.0f, 0.0f);
 }
 
 // The bits of an element as a key: negative numbers have theirs reversed, all NaNs get the largest key.
@@ -29,7 +29,7 @@ inline K key_of(K bits, constant mlx_arguments::Sort& a) {
   K key = (bits & top) != 0 ? K(~bits) : K(bits ^ top);
   return a.equal_zeros && key == K(top - 1) ? top : key;
 }
-inline Complex key_of(Complex x, constant mlx_arguments::Sort&) { return x; }
+inline complex64_t key_of(complex64_t x, constant mlx_arguments::Sort&) { return x; }
 
 template <typename K>
 inline K element_of(K key, constant mlx_arguments::Sort& a) {
@@ -42,7 +42,7 @@ inline K element_of(K key, constant mlx_arguments::Sort& a) {
   }
   return (key & top) != 0 ? K(key ^ top) : K(~key);
 }
-inline Complex element_of(Complex x, constant mlx_arguments::Sort&) { return x; }
+inline complex64_t element_of(complex64_t x, constant mlx_arguments::Sort&) { return x; }
 
 // Of the first `diagonal` elements of two sorted runs merged, how many are of the first run, whose elements come first
 // among equals.

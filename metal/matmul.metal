@@ -5,7 +5,6 @@
 #include <metal_simdgroup_matrix>
 using namespace metal;
 
-#include "combine.h"
 #include "lanes.h"
 #include "layout.h"
 
@@ -82,17 +81,17 @@ template <typename T, int side>
 template <typename T>
 struct Terms {
   using C = Wide<T>;
-  static C zero() { return whole<C>(0); }
-  static C term(T a, T b) { return C(C(a) * C(b)); }
-  static C combine(C a, C b) { return C(a + b); }
+  static C zero() { return reduction::sum::identity<C>(); }
+  static C term(T a, T b) { return reduction::prod::apply(C(a), C(b)); }
+  static C apply(C a, C b) { return reduction::sum::apply(a, b); }
 };
-struct Pair {};
+struct AnyPair {};
 template <>
-struct Terms<Pair> {
+struct Terms<AnyPair> {
   using C = uchar;
   static uchar zero() { return 0; }
   static uchar term(uchar a, uchar b) { return a & b; }
-  static uchar combine(uchar a, uchar b) { return a | b; }
+  static uchar apply(uchar a, uchar b) { return a | b; }
 };
 
 template <typename T, typename Kind>
@@ -117,7 +116,7 @@ template <typename T, typename Kind>
     threadgroup_barrier(mem_flags::mem_threadgroup);
     if (row < p.m && column < p.n) {
       for (uint l = 0; l < 16 && k + l < p.k; ++l) {
-        sum = Terms<Kind>::combine(sum, Terms<Kind>::term(tile_a[r * 17 + l], tile_b[l * 17 + c]));
+        sum = Terms<Kind>::apply(sum, Terms<Kind>::term(tile_a[r * 17 + l], tile_b[l * 17 + c]));
       }
     }
   }
@@ -143,9 +142,9 @@ template <typename T, typename Kind>
   C sum = Terms<Kind>::zero();
   for (uint k = lane; k < p.k; k += 32) {
     C term = Terms<Kind>::term(from_a[long(k) * p.column_a], from_b[long(k) * p.row_b]);
-    sum = k == lane ? term : Terms<Kind>::combine(sum, term);
+    sum = k == lane ? term : Terms<Kind>::apply(sum, term);
   }
-  sum = fold_lanes<Terms<Kind>>(sum, lane, min(p.k, 32u));
+  sum = reduction::fold_lanes<Terms<Kind>>(sum, lane, 32, min(p.k, 32u), lane);
   if (lane == 0) {
     out[ulong(group.z) * p.m + row] = T(sum);
   }
@@ -167,7 +166,7 @@ template <typename T, typename Kind>
     sums[i] = Terms<Kind>::zero();
     for (uint k = begin; k < count; k += 32) {
       C term = Terms<Kind>::term(from_a[long(k) * p.column_a], from_b[long(k) * p.row_b]);
-      sums[i] = k == begin ? term : Terms<Kind>::combine(sums[i], term);
+      sums[i] = k == begin ? term : Terms<Kind>::apply(sums[i], term);
     }
   }
   C sum = fold_slices<Terms<Kind>>(sums, tile, slice, lane, min(count, 32u));
@@ -189,7 +188,7 @@ template <typename T>
   uint column = number % p.n, row = number / p.n % p.m, batch = number / p.n / p.m;
   device const T* from_a = a + p.from_a + offset_of(p.batch_a, batch) + long(row) * p.row_a;
   device const T* from_b = b + p.from_b + offset_of(p.batch_b, batch) + long(column) * p.column_b;
-  C sum = whole<C>(0), run = whole<C>(0);
+  C sum = reduction::sum::identity<C>(), run = reduction::sum::identity<C>();
   for (uint k = 0; k < p.k; ++k) {
     T x = from_a[long(k) * p.column_a], y = from_b[long(k) * p.row_b];
     if (!is_zero(x) && !is_zero(y)) {
@@ -197,7 +196,7 @@ template <typename T>
     }
     if (k % 64 == 63) {
       sum = sum + run;
-      run = whole<C>(0);
+      run = reduction::sum::identity<C>();
     }
   }
   out[number] = T(sum + run);
@@ -219,12 +218,12 @@ TILES(float32, float)
 VECTORS(float16, half, half)
 VECTORS(bfloat16, bfloat, bfloat)
 VECTORS(float32, float, float)
-ELEMENTS(bool, uchar, Pair)
+ELEMENTS(bool, uchar, AnyPair)
 ELEMENTS(uint8, uchar, uchar)
 ELEMENTS(uint16, ushort, ushort)
 ELEMENTS(uint32, uint, uint)
 ELEMENTS(uint64, ulong, ulong)
-ELEMENTS(complex64, Complex, Complex)
+ELEMENTS(complex64, complex64_t, complex64_t)
 
 #define ZERO_TERMS(in, In)                                                                         \
   template [[host_name("product_without_zero_terms_" #in)]] [[kernel]] decltype(product_without_zero_terms<In>) \
@@ -232,4 +231,4 @@ ELEMENTS(complex64, Complex, Complex)
 ZERO_TERMS(float16, half)
 ZERO_TERMS(bfloat16, bfloat)
 ZERO_TERMS(float32, float)
-ZERO_TERMS(complex64, Complex)
+ZERO_TERMS(complex64, complex64_t)

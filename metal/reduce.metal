@@ -3,17 +3,26 @@
 #include <metal_stdlib>
 using namespace metal;
 
-#include "combine.h"
 #include "lanes.h"
 #include "layout.h"
 
 constant constexpr uint block_length = 1024;
 
-// From what is carried to an element.
-template <typename Out, typename C>
-inline Out lowered(C x) {
-  return Out(x);
-}
+// An element as what is carried; as its truth, where that is bool.
+template <typename C>
+struct Lifted {
+  template <typename In>
+  static C from(In x) {
+    return C(x);
+  }
+};
+template <>
+struct Lifted<bool> {
+  template <typename In>
+  static bool from(In x) {
+    return !is_zero(x);
+  }
+};
 
 // A simdgroup for each block: lanes read neighbours along the reduced axes.
 template <typename Op, typename In, typename C, typename Out>
@@ -30,14 +39,14 @@ template <typename Op, typename In, typename C, typename Out>
   device const In* row = in + a.from + offset_of(a.kept, result);
   C value = Op::template identity<C>();
   if (lane < count) {
-    value = Op::template lift<C>(row[offset_of(a.reduced, first + lane)]);
+    value = Lifted<C>::from(row[offset_of(a.reduced, first + lane)]);
   }
   for (uint e = lane + 32; e < count; e += 32) {
-    value = Op::combine(value, Op::template lift<C>(row[offset_of(a.reduced, first + e)]));
+    value = Op::apply(value, Lifted<C>::from(row[offset_of(a.reduced, first + e)]));
   }
-  value = fold_lanes<Op>(value, lane, min(count, 32u));
+  value = reduction::fold_lanes<Op>(value, lane, 32, min(count, 32u), lane);
   if (lane == 0) {
-    out[unit] = lowered<Out>(value);
+    out[unit] = Out(value);
   }
 }
 
@@ -56,15 +65,15 @@ template <typename Op, typename In, typename C, typename Out>
     uint e = slice + 8 * k;
     values[k] = Op::template identity<C>();
     if (e < count) {
-      values[k] = Op::template lift<C>(row[offset_of(a.reduced, first + e)]);
+      values[k] = Lifted<C>::from(row[offset_of(a.reduced, first + e)]);
     }
     for (e += 32; e < count; e += 32) {
-      values[k] = Op::combine(values[k], Op::template lift<C>(row[offset_of(a.reduced, first + e)]));
+      values[k] = Op::apply(values[k], Lifted<C>::from(row[offset_of(a.reduced, first + e)]));
     }
   }
   C value = fold_slices<Op>(values, tile, slice, lane, min(count, 32u));
   if (slice == 0 && result < a.outs) {
-    out[result * a.blocks + block] = lowered<Out>(value);
+    out[result * a.blocks + block] = Out(value);
   }
 }
 
@@ -76,9 +85,9 @@ template <typename Op, typename In, typename C, typename Out>
   C values[16];
   values[0] = Op::template identity<C>();
   for (uint e = 0; e < a.length; ++e) {
-    values[e] = Op::template lift<C>(row[offset_of(a.reduced, e)]);
+    values[e] = Lifted<C>::from(row[offset_of(a.reduced, e)]);
   }
-  out[result] = lowered<Out>(fold_few<Op>(values, a.length));
+  out[result] = Out(fold_few<Op>(values, a.length));
 }
 
 #define ONE(kernel_name, op, Op, in, In, C, out, Out)                                       \
@@ -94,11 +103,10 @@ template <typename Op, typename In, typename C, typename Out>
   EACH(op, Op, in, In, float, in, In)                         \
   ONE(reduce_rows, op, Op, in, In, float, float32, float)     \
   ONE(reduce_columns, op, Op, in, In, float, float32, float)  \
-  ONE(reduce_rows, op, Op, float32, float, float, in, In)     \
-  ONE(reduce_columns, op, Op, float32, float, float, in, In)
+  ONE(reduce_rows, op, Op, float32, float, float, in, In)
 #define INEXACT(op, Op)           \
   SAME(op, Op, float32, float)    \
-  SAME(op, Op, complex64, Complex) \
+  SAME(op, Op, complex64, complex64_t) \
   HALF(op, Op, float16, half)     \
   HALF(op, Op, bfloat16, bfloat)
 #define UNSIGNED(op, Op)        \
@@ -111,7 +119,7 @@ template <typename Op, typename In, typename C, typename Out>
   SAME(op, Op, int16, short)  \
   SAME(op, Op, int32, int)    \
   SAME(op, Op, int64, long)
-#define TRUTH_OF(op, Op, in, In) EACH(op, Op, in, In, uchar, bool, uchar)
+#define TRUTH_OF(op, Op, in, In) EACH(op, Op, in, In, bool, bool, uchar)
 #define TRUTH(op, Op)                \
   TRUTH_OF(op, Op, uint8, uchar)     \
   TRUTH_OF(op, Op, uint16, ushort)   \
@@ -120,17 +128,17 @@ template <typename Op, typename In, typename C, typename Out>
   TRUTH_OF(op, Op, float16, half)    \
   TRUTH_OF(op, Op, bfloat16, bfloat) \
   TRUTH_OF(op, Op, float32, float)   \
-  TRUTH_OF(op, Op, complex64, Complex)
+  TRUTH_OF(op, Op, complex64, complex64_t)
 
-UNSIGNED(sum, Sum)
-INEXACT(sum, Sum)
-UNSIGNED(prod, Prod)
-INEXACT(prod, Prod)
-UNSIGNED(min, Min)
-SIGNED(min, Min)
-INEXACT(min, Min)
-UNSIGNED(max, Max)
-SIGNED(max, Max)
-INEXACT(max, Max)
-TRUTH(all, All)
-TRUTH(any, Any)
+UNSIGNED(sum, reduction::sum)
+INEXACT(sum, reduction::sum)
+UNSIGNED(prod, reduction::prod)
+INEXACT(prod, reduction::prod)
+UNSIGNED(min, reduction::min)
+SIGNED(min, reduction::min)
+INEXACT(min, reduction::min)
+UNSIGNED(max, reduction::max)
+SIGNED(max, reduction::max)
+INEXACT(max, reduction::max)
+TRUTH(all, reduction::all)
+TRUTH(any, reduction::any)

@@ -5,9 +5,8 @@
 #include <metal_stdlib>
 using namespace metal;
 
-#include "combine.h"
-#include "lanes.h"
 #include "layout.h"
+#include "numbers.h"
 
 constant constexpr uint group_length = 32, block_length = 1024;
 
@@ -17,12 +16,12 @@ struct Start {
   static C value(uint) { return Op::template identity<C>(); }
 };
 template <>
-struct Start<Sum, float> {
+struct Start<reduction::sum, float> {
   static float value(uint inclusive) { return inclusive ? -0.0f : 0.0f; }
 };
 template <>
-struct Start<Sum, Complex> {
-  static Complex value(uint inclusive) { return inclusive ? Complex{-0.0f, -0.0f} : Complex{0.0f, 0.0f}; }
+struct Start<reduction::sum, complex64_t> {
+  static complex64_t value(uint inclusive) { return inclusive ? make_complex64(-0.0f, -0.0f) : make_complex64(0.0f, 0.0f); }
 };
 
 // A thread for each lane. An exclusive scan is the inclusive one of all elements but the last, one place further on.
@@ -42,15 +41,15 @@ template <typename Op, typename T>
   }
   for (uint i = 0; i < length; ++i) {
     if (i > 0 && i % group_length == 0) {
-      before_group = Op::combine(before_group, local);
+      before_group = Op::apply(before_group, local);
       local = start;
       if (i % block_length == 0) {
-        before_block = Op::combine(before_block, before_group);
+        before_block = Op::apply(before_block, before_group);
         before_group = start;
       }
     }
-    local = Op::combine(local, C(*from));
-    *to = T(Op::combine(before_block, Op::combine(before_group, local)));
+    local = Op::apply(local, C(*from));
+    *to = T(Op::apply(before_block, Op::apply(before_group, local)));
     from += a.step_from;
     to += a.step_to;
   }
@@ -67,7 +66,7 @@ template <typename Op, typename T>
     if (!a.inclusive) {
       *to = T(value);
     }
-    value = Op::combine(value, C(*from));
+    value = Op::apply(value, C(*from));
     if (a.inclusive) {
       *to = T(value);
     }
@@ -89,14 +88,14 @@ inline C scan_groups(device const T* from, long step, threadgroup C* tile, uint 
   simdgroup_barrier(mem_flags::mem_threadgroup);
   C local = start;
   for (uint j = 0; j < 32 && lane * 32 + j < count; ++j) {
-    local = Op::combine(local, tile[lane * 33 + j]);
+    local = Op::apply(local, tile[lane * 33 + j]);
     tile[lane * 33 + j] = local;
   }
   C before = start;
   for (ushort k = 0; k < 31; ++k) {
-    C total = value_of_lane(local, k);
+    C total = reduction::from_lane(local, k);
     if (k < lane) {
-      before = Op::combine(before, total);
+      before = Op::apply(before, total);
     }
   }
   return before;
@@ -121,7 +120,7 @@ template <typename Op, typename T>
   C before = scan_groups<Op>(from, a.step_from, tile, count, lane, start);
   if (lane == 31) {
     // the last group may be empty
-    totals[unit] = Op::combine(before, count > 31 * 32 ? tile[31 * 33 + count - 31 * 32 - 1] : start);
+    totals[unit] = Op::apply(before, count > 31 * 32 ? tile[31 * 33 + count - 31 * 32 - 1] : start);
   }
 }
 
@@ -134,7 +133,7 @@ template <typename Op, typename C>
   for (uint b = 0; b < a.blocks; ++b) {
     C total = row[b];
     row[b] = before;
-    before = Op::combine(before, total);
+    before = Op::apply(before, total);
   }
 }
 
@@ -159,7 +158,7 @@ template <typename Op, typename T>
   C before_group = scan_groups<Op>(from, a.step_from, tile, count, lane, start);
   C before_block = a.blocks > 1 ? before_blocks[unit] : start;
   for (uint j = 0; j < 32 && lane * 32 + j < count; ++j) {
-    tile[lane * 33 + j] = Op::combine(before_block, Op::combine(before_group, tile[lane * 33 + j]));
+    tile[lane * 33 + j] = Op::apply(before_block, Op::apply(before_group, tile[lane * 33 + j]));
   }
   simdgroup_barrier(mem_flags::mem_threadgroup);
   if (!a.inclusive) {
@@ -179,14 +178,14 @@ template <typename Op, typename T>
 // out_j = a_j out_{j-1} + b_j: one chain, for the products of the a_j might overflow where the result does not.
 template <typename C>
 inline C next_of(C a, C y, C b) {
-  return (is_zero(a) || is_zero(y) ? whole<C>(0) : a * y) + b;
+  return (is_zero(a) || is_zero(y) ? reduction::sum::identity<C>() : a * y) + b;
 }
 template <>
-inline Complex next_of<Complex>(Complex a, Complex y, Complex b) {
+inline complex64_t next_of<complex64_t>(complex64_t a, complex64_t y, complex64_t b) {
   if (is_zero(a) || is_zero(y)) {
     return b;
   }
-  return Complex{a.re * y.re - a.im * y.im + b.re, a.re * y.im + a.im * y.re + b.im};
+  return make_complex64(a.re * y.re - a.im * y.im + b.re, a.re * y.im + a.im * y.re + b.im);
 }
 
 template <typename T>
@@ -196,7 +195,7 @@ template <typename T>
   device const T* at_a = a + r.from_a + offset_of(r.a, lane);
   device const T* at_b = b + r.from_b + offset_of(r.b, lane);
   device T* to = out + r.to + offset_of(r.out, lane);
-  C y = whole<C>(0);
+  C y = reduction::sum::identity<C>();
   for (uint i = 0; i < r.length; ++i) {
     y = next_of(C(*at_a), y, C(*at_b));
     *to = T(y);
@@ -225,27 +224,27 @@ template <typename T>
   TYPE(op, Op, int64, long)
 #define INEXACT(op, Op)             \
   TYPE(op, Op, float32, float)      \
-  TYPE(op, Op, complex64, Complex)  \
+  TYPE(op, Op, complex64, complex64_t)  \
   PARTS(op, Op, float16, half)      \
   PARTS(op, Op, bfloat16, bfloat)
 
-UNSIGNED(sum, Sum)
-INEXACT(sum, Sum)
-UNSIGNED(prod, Prod)
-ONE(scan_chain, prod, Prod, float16, half)
-ONE(scan_chain, prod, Prod, bfloat16, bfloat)
-ONE(scan_chain, prod, Prod, float32, float)
-ONE(scan_chain, prod, Prod, complex64, Complex)
-UNSIGNED(max, Max)
-SIGNED(max, Max)
-INEXACT(max, Max)
-UNSIGNED(min, Min)
-SIGNED(min, Min)
-INEXACT(min, Min)
+UNSIGNED(sum, reduction::sum)
+INEXACT(sum, reduction::sum)
+UNSIGNED(prod, reduction::prod)
+ONE(scan_chain, prod, reduction::prod, float16, half)
+ONE(scan_chain, prod, reduction::prod, bfloat16, bfloat)
+ONE(scan_chain, prod, reduction::prod, float32, float)
+ONE(scan_chain, prod, reduction::prod, complex64, complex64_t)
+UNSIGNED(max, reduction::max)
+SIGNED(max, reduction::max)
+INEXACT(max, reduction::max)
+UNSIGNED(min, reduction::min)
+SIGNED(min, reduction::min)
+INEXACT(min, reduction::min)
 
 #define RECURRENCE(in, In) \
   template [[host_name("recurrence_" #in)]] [[kernel]] decltype(recurrence<In>) recurrence<In>;
 RECURRENCE(float16, half)
 RECURRENCE(bfloat16, bfloat)
 RECURRENCE(float32, float)
-RECURRENCE(complex64, Complex)
+RECURRENCE(complex64, complex64_t)

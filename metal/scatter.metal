@@ -4,7 +4,7 @@
 #include <metal_stdlib>
 using namespace metal;
 
-#include "combine.h"
+#include "numbers.h"
 #include "indices.h"
 #include "layout.h"
 
@@ -67,7 +67,7 @@ template <typename Op, typename T>
   C value = C(*to);
   do {
     uint position = a.in_order ? i : order[i];
-    value = Op::combine(value, C(updates[update_at(a, position, element)]));
+    value = Op::apply(value, C(updates[update_at(a, position, element)]));
     ++i;
   } while (i < a.count && places[i] == place);
   *to = T(value);
@@ -96,14 +96,14 @@ SET(128, uint4)
   ONE(op, Op, float16, half)    \
   ONE(op, Op, bfloat16, bfloat) \
   ONE(op, Op, float32, float)   \
-  ONE(op, Op, complex64, Complex)
-UNSIGNED(sum, Sum)
-INEXACT(sum, Sum)
-UNSIGNED(prod, Prod)
-INEXACT(prod, Prod)
-UNSIGNED(max, Max)
-SIGNED(max, Max)
-INEXACT(max, Max)
-UNSIGNED(min, Min)
-SIGNED(min, Min)
-INEXACT(min, Min)
+  ONE(op, Op, complex64, complex64_t)
+UNSIGNED(sum, reduction::sum)
+INEXACT(sum, reduction::sum)
+UNSIGNED(prod, reduction::prod)
+INEXACT(prod, reduction::prod)
+UNSIGNED(max, reduction::max)
+SIGNED(max, reduction::max)
+INEXACT(max, reduction::max)
+UNSIGNED(min, reduction::min)
+SIGNED(min, reduction::min)
+INEXACT(min, reduction::min)

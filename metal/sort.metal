@@ -160,7 +160,7 @@ KEY(uint8, uchar)
 KEY(uint16, ushort)
 KEY(uint32, uint)
 KEY(uint64, ulong)
-KEY(complex64, Complex)
+KEY(complex64, complex64_t)
 
 #define SEARCH(in, In) \
   template [[host_name("search_sorted_" #in)]] [[kernel]] decltype(search_sorted<In>) search_sorted<In>;
@@ -175,4 +175,4 @@ SEARCH(int64, long)
 SEARCH(float16, half)
 SEARCH(bfloat16, bfloat)
 SEARCH(float32, float)
-SEARCH(complex64, Complex)
+SEARCH(complex64, complex64_t)

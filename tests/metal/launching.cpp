@@ -21,8 +21,19 @@ const runner::Library& library(const std::string& name) {
 
 } // namespace
 
+namespace {
+std::map<std::string, std::shared_ptr<const runner::Function>> known; // by library/name
+} // namespace
+
+std::vector<std::string> Encoder::never_run(const std::string& from) {
+  std::vector<std::string> names;
+  for (const std::string& name : library(from).function_names()) {
+    if (!known.contains(from + "/" + name)) names.push_back(name);
+  }
+  return names;
+}
+
 void Encoder::kernel(std::string_view from, const std::string& name, std::span<const gpu::FunctionConstant> constants) {
-  static std::map<std::string, std::shared_ptr<const runner::Function>> known;
   auto& one = known[std::string(from) + "/" + name];
   if (!one) {
     if (!constants.empty()) throw std::runtime_error("these kernels have no constants");

@@ -78,6 +78,8 @@ class Encoder final : public gpu::Encoder {
   const uint32_t* errors() { return static_cast<const uint32_t*>(errors_->get()->data); }
 
   int dispatches = 0;
+  // Kernels of a library that no Encoder of this program has run.
+  static std::vector<std::string> never_run(const std::string& library);
 
  private:
   void bind(int slot, const View& view) {
@@ -98,6 +100,15 @@ class Encoder final : public gpu::Encoder {
   std::shared_ptr<const runner::Function> function_;
   runner::Dispatch dispatch_;
 };
+
+// To be a program's last test: all kernels of these files ran.
+inline void check_all_ran(std::initializer_list<const char*> libraries) {
+  for (const char* library : libraries) {
+    for (const std::string& name : Encoder::never_run(library)) {
+      check::fail(__FILE__, __LINE__, name + " of " + library + ".metal was not run");
+    }
+  }
+}
 
 // How an array lies in memory.
 enum class Layout { rows, columns, backwards, spaced };

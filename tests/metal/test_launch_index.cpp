@@ -159,6 +159,7 @@ void check_along(Sizes sizes, int axis, int64_t count, Layout layout) {
   each([&](size_t to, size_t from) { want[to] = values[from]; });
   CHECK_SAME("gather along", taken.read(), want);
   for (ScatterMode mode : {ScatterMode::set, ScatterMode::add}) {
+    if (mode == ScatterMode::add && std::is_same_v<T, std::complex<double>>) continue;
     Array<T> into(sizes, values);
     kernel::ScatterAlong k{mode, index.view, updates.view, axis, into.view};
     CHECK(gpu::supports(k));
@@ -178,6 +179,7 @@ TEST(gathers_of_every_type) {
   });
   check_gather<std::complex<double>>({5, 3}, {0}, {1, 3}, {4}, Layout::rows, Layout::rows);
   check_gather<double>({5, 3}, {0, 1}, {1, 2}, {4}, Layout::rows, Layout::rows);
+  check_gather<std::complex<double>>({5, 3}, {0, 1}, {1, 2}, {4}, Layout::columns, Layout::rows);
 }
 
 TEST(gathers_of_every_shape_in_every_layout) {
@@ -219,6 +221,7 @@ TEST(scatters_of_every_shape_in_every_layout) {
 
 TEST(along_an_axis_with_indices_of_every_type) {
   each_integer_type([](auto t) { check_along<float, decltype(t)>({5, 6}, 1, 9, Layout::rows); });
+  check_along<std::complex<double>, int32_t>({5, 6}, 1, 9, Layout::rows);
   check_along<float, bool>({2, 6}, 0, 5, Layout::rows);
   each_type([](auto t) { check_along<decltype(t), int32_t>({6, 5}, 0, 8, Layout::rows); });
   for (Layout layout : layouts) {
@@ -300,3 +303,5 @@ TEST(every_index_into_an_empty_axis_is_reported) {
   CHECK_EQ(error(kernel::ScatterAlong{ScatterMode::set, wide.view, along.view, 0, x.view}),
       "[put_along_axis] index 0 is out of bounds for axis 0 of length 0.");
 }
+
+TEST(every_kernel_ran) { check_all_ran({"gather", "scatter"}); }

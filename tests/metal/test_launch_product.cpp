@@ -174,3 +174,5 @@ TEST(what_is_left_to_the_cpu) {
   CHECK(!product(double()));
   CHECK(!product(std::complex<double>()));
 }
+
+TEST(every_kernel_ran) { check_all_ran({"matmul"}); }

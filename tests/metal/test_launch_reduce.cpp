@@ -146,14 +146,22 @@ void check_arg(bool max, Sizes sizes, int axis, Layout layout, bool nans) {
   CHECK_SAME("arg", out.read(), want);
 }
 
+// For each kernel of a pass: by simdgroups, by columns, by threads.
+const std::pair<Sizes, int64_t> shapes[] = {{{3, 40}, 1}, {{40, 33}, 0}, {{5, 9}, 1}};
+
 } // namespace
 
 TEST(sums_of_every_type) {
   each_type([](auto t) {
     using T = decltype(t);
-    check_sum<T>(false, {5, 7, 40}, {1, 2}, Layout::rows);
-    check_sum<T>(true, {5, 40}, {1}, Layout::rows);
-    check_sum<T>(false, {40, 9}, {0}, Layout::spaced);
+    for (bool product : {false, true}) {
+      for (auto [sizes, axis] : shapes) check_sum<T>(product, sizes, {axis}, Layout::rows);
+      if (is_16_bit<T>) { // passes over what they are carried in
+        check_sum<T>(product, {1030}, {0}, Layout::rows);
+        check_sum<T>(product, {1030, 32}, {0}, Layout::rows);
+      }
+    }
+    check_sum<T>(false, {5, 7, 40}, {1, 2}, Layout::spaced);
   });
 }
 
@@ -222,8 +230,13 @@ TEST(extrema_of_every_type) {
   each_type([](auto t) {
     using T = decltype(t);
     for (bool max : {false, true}) {
-      check_extremum<T>(max, {5, 40}, {1}, Layout::rows, false);
-      check_extremum<T>(max, {40, 5}, {0}, Layout::rows, true);
+      for (bool nans : {false, true}) {
+        for (auto [sizes, axis] : shapes) check_extremum<T>(max, sizes, {axis}, Layout::rows, nans);
+      }
+      if (is_16_bit<T>) {
+        check_extremum<T>(max, {1030}, {0}, Layout::rows, true);
+        check_extremum<T>(max, {1030, 32}, {0}, Layout::rows, true);
+      }
     }
   });
   check_extremum<float>(true, {3, 2500}, {1}, Layout::spaced, true);
@@ -233,7 +246,9 @@ TEST(extrema_of_every_type) {
 TEST(truth_of_every_type) {
   each_type([](auto t) {
     using T = decltype(t);
-    for (bool all : {false, true}) check_truth<T>(all, {6, 35}, {1}, Layout::rows);
+    for (bool all : {false, true}) {
+      for (auto [sizes, axis] : shapes) check_truth<T>(all, sizes, {axis}, Layout::rows);
+    }
   });
   for (Layout layout : layouts) check_truth<float>(true, {1200, 33}, {0}, layout);
 }
@@ -242,8 +257,10 @@ TEST(arg_reductions_of_every_type) {
   each_type([](auto t) {
     using T = decltype(t);
     for (bool max : {false, true}) {
-      check_arg<T>(max, {5, 70}, 1, Layout::rows, false);
-      check_arg<T>(max, {5, 70}, 1, Layout::rows, true);
+      for (bool nans : {false, true}) {
+        check_arg<T>(max, {5, 70}, 1, Layout::rows, nans);
+        check_arg<T>(max, {20, 33}, 0, Layout::rows, nans);
+      }
     }
   });
 }
@@ -258,3 +275,5 @@ TEST(arg_reductions_along_every_axis_in_every_layout) {
     check_arg<float>(false, {9, 50}, 0, layout, false);
   }
 }
+
+TEST(every_kernel_ran) { check_all_ran({"reduce", "arg_reduce"}); }

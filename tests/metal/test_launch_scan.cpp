@@ -131,6 +131,7 @@ TEST(scans_of_every_type) {
       check_scan<T>(op, {3, 40}, 1, false, true, Layout::rows);
       check_scan<T>(op, {3, 70}, 1, true, false, Layout::rows);
       check_scan<T>(op, {20, 3}, 0, false, false, Layout::rows);
+      check_scan<T>(op, {1100}, 0, true, true, Layout::rows); // in blocks
     }
   });
 }
@@ -197,3 +198,5 @@ TEST(recurrences) {
   });
   for (Layout layout : layouts) check_recurrence<float>({4, 30, 3}, 1, false, layout);
 }
+
+TEST(every_kernel_ran) { check_all_ran({"scan"}); }

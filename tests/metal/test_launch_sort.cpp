@@ -168,3 +168,5 @@ TEST(searches) {
   check_search<float>({2}, 0, 3, true, Layout::rows);
   check_search<float>({2}, 1, 3, true, Layout::rows);
 }
+
+TEST(every_kernel_ran) { check_all_ran({"sort"}); }
