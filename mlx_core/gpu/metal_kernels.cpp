@@ -5,10 +5,14 @@
 #include "mlx_core/gpu/metal_kernels.h"
 
 #include <array>
+#include <cstring>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 
+#include "metal/arguments.h"
 #include "mlx_core/error.h"
+#include "mlx_core/gpu/index_error.h"
 #include "mlx_core/gpu/launch.h"
 #include "mlx_core/gpu/metal_allocator.h"
 #include "mlx_core/gpu/metal_encoder.h"
@@ -81,11 +85,27 @@ class StreamEncoder final : public Encoder {
     BufferRef memory = encoder_.scratch(static_cast<size_t>(elements * dtype.size()));
     return {memory.get(), 0, nullptr, dtype, {elements}, {1}};
   }
+  // Looked at when the batch is done: an index out of bounds makes it fail.
+  View index_errors() override {
+    constexpr size_t bytes = sizeof(uint32_t) * mlx_arguments::error_words;
+    BufferRef memory = encoder_.scratch(bytes);
+    std::memset(memory->data, 0, bytes);
+    encoder_.check([memory] { return index_error(static_cast<const uint32_t*>(memory->data)); });
+    return {memory.get(), 0, nullptr, uint32, {int64_t{mlx_arguments::error_words}}, {1}};
+  }
 
  private:
   MetalEncoder encoder_;
   int stream_;
 };
+
+// Failures of the device begin with [gpu]; others are what index_error() says.
+[[noreturn]] void throw_failure(const std::string& what) {
+  if (what.starts_with("[gpu]")) {
+    throw DeviceError(what);
+  }
+  throw std::out_of_range(what);
+}
 
 void wait(const View& view) {
   if (view.buffer && view.buffer->writer.load(std::memory_order_acquire)) {
@@ -125,8 +145,19 @@ void MetalKernels::submit(const kernel::Request& request) {
     return;
   }
   order_after_other_streams(request);
-  StreamEncoder encoder(stream_);
-  std::visit([&](const auto* k) { launch(encoder, *k); }, request);
+  // A batch fails as a whole: indices that may be wrong have one of their own.
+  bool has_indices = std::visit(
+      [](const auto* k) { return requires { k->indices; } || requires { k->index; }; }, request);
+  if (has_indices) {
+    commit(stream_);
+  }
+  {
+    StreamEncoder encoder(stream_);
+    std::visit([&](const auto* k) { launch(encoder, *k); }, request);
+  }
+  if (has_indices) {
+    commit(stream_);
+  }
 }
 
 Kernels& kernels_on(int stream) {
@@ -146,10 +177,14 @@ void wait_for_writer(Buffer& buffer) {
   if (word == 0) {
     return;
   }
-  Ticket::of(word).event().wait();
+  try {
+    Ticket::of(word).event().wait();
+  } catch (const DeviceError& error) {
+    throw_failure(error.what());
+  }
   if (MetalBuffer* metal = metal_buffer(&buffer)) {
     if (std::string failure = metal->failure(); !failure.empty()) {
-      throw DeviceError(failure);
+      throw_failure(failure);
     }
   }
   buffer.writer.compare_exchange_strong(word, 0, std::memory_order_acq_rel);

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "metal/arguments.h"
 #include "mlx_core/gpu/launch.h"
 #include "runner.h"
 
@@ -65,6 +66,8 @@ class RunnerEncoder final : public gpu::Encoder {
     return {scratch_.back().get(), 0, nullptr, dtype, {elements}, {1}};
   }
 
+  View index_errors() override { return errors_; }
+
   int dispatches = 0;
 
  private:
@@ -100,9 +103,16 @@ class RunnerEncoder final : public gpu::Encoder {
     }
   }
 
+  View new_errors() {
+    View errors = scratch(uint32, mlx_arguments::error_words);
+    std::memset(errors.host(), 0, 4 * mlx_arguments::error_words);
+    return errors;
+  }
+
   std::shared_ptr<const emulator::Function> function_;
   emulator::Dispatch dispatch_{};
   std::vector<BufferRef> scratch_;
+  View errors_ = new_errors();
   std::vector<std::unique_ptr<void, void (*)(void*)>> arguments_;
 };
 
