@@ -45,8 +45,8 @@ void launch(Encoder& encoder, const kernel::Product& k) {
   }
   auto begin = [&](const char* name, Dtype dtype) {
     encoder.kernel("matmul", kernel_name(name, dtype));
-    encoder.read(0, a.view);
-    encoder.read(1, b.view);
+    encoder.read(0, memory_of(a, k.out));
+    encoder.read(1, memory_of(b, k.out));
     encoder.write(2, k.out);
     encoder.value(3, p);
   };

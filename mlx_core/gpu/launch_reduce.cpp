@@ -72,8 +72,9 @@ void launch(Encoder& encoder, const kernel::Reduce& k) {
   a.reduced = layout_of(parts.reduced, parts.reduced_strides);
   a.outs = static_cast<uint32_t>(k.out.size());
   a.length = static_cast<uint32_t>(View::size_of(parts.reduced));
-  auto [from, first] = from_lowest(k.in);
-  a.from = first;
+  Bound in_memory = from_lowest(k.in);
+  View from = memory_of(in_memory, k.out);
+  a.from = in_memory.first;
   for (bool first_pass = true;; first_pass = false) {
     a.blocks = static_cast<uint32_t>(std::max<uint64_t>(1, pieces(a.length, block_length)));
     const bool last = a.blocks == 1;

@@ -156,7 +156,7 @@ void launch(Encoder& encoder, const kernel::SearchSorted& k) {
   a.length = static_cast<uint32_t>(k.sorted.sizes.back());
   a.right = k.right;
   encoder.kernel("sort", kernel_name("search_sorted", k.values.dtype.is_bool() ? uint8 : k.values.dtype));
-  encoder.read(0, sorted.view);
+  encoder.read(0, memory_of(sorted, k.out));
   encoder.read(1, values.view);
   encoder.write(2, k.out);
   encoder.value(3, a);

@@ -90,6 +90,7 @@ class Encoder final : public gpu::Encoder {
       dispatch_.buffers[slot] = {static_cast<char*>(view.buffer->data) + view.offset,
           view.buffer->size - static_cast<size_t>(view.offset)};
     } else {
+      if (!view.inline_value) throw std::runtime_error("an array without memory is bound");
       bytes(slot, view.inline_value, static_cast<size_t>(view.itemsize()));
     }
   }
@@ -135,7 +136,7 @@ class Array {
       }
     }
     memory_ = std::make_shared<Memory>(static_cast<size_t>((stride + 4)) * sizeof(T));
-    view = {memory_->get(), first * int64_t{sizeof(T)}, nullptr, Dtype(dtype_of<T>::val), sizes, strides};
+    view = {elements.empty() ? nullptr : memory_->get(), first * int64_t{sizeof(T)}, nullptr, Dtype(dtype_of<T>::val), sizes, strides};
     for (size_t i = 0; i < elements.size(); ++i) at(static_cast<int64_t>(i)) = elements[i];
   }
   explicit Array(Sizes sizes) : Array(sizes, std::vector<T>(static_cast<size_t>(View::size_of(sizes)))) {
