@@ -50,7 +50,7 @@ struct Sort {
   uint32_t equal_zeros;               // whether -0 gets the key of 0
   uint32_t keys_in, keys_out;         // whether keys are read, and written, instead of elements
   uint32_t store_keys;
-  uint64_t infinity;                  // floating: its bits
+  uint64_t infinity; // floating: its bits
 };
 
 struct Search {

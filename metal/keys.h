@@ -1,4 +1,5 @@
-// Unsigned keys whose order is that of the elements: for sorting. complex64_t numbers have no such key, and are compared.
+// Unsigned keys whose order is that of the elements: for sorting. complex64_t numbers have no such key, and are
+// compared.
 #pragma once
 
 #include "arguments.h"

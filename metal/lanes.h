@@ -1,5 +1,5 @@
-// The tree of every reduction (see reduction_ops.h) in its other shapes than a lane for each virtual lane. It is the same in
-// all of them, so bits do not depend on which of them ran.
+// The tree of every reduction (see reduction_ops.h) in its other shapes than a lane for each virtual lane. It is the
+// same in all of them, so bits do not depend on which of them ran.
 #pragma once
 
 #include "numbers.h"

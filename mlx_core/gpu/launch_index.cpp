@@ -173,8 +173,8 @@ std::string combining_kernel(ScatterMode mode, Dtype dtype) {
 }
 
 // Combines updates at places, of which there are a.count.
-void combine_at(Encoder& encoder, ScatterMode mode, View places, const View& updates, const View& out,
-    arguments::Scatter a) {
+void combine_at(
+    Encoder& encoder, ScatterMode mode, View places, const View& updates, const View& out, arguments::Scatter a) {
   View order = places; // not read unless there are several
   a.in_order = a.count == 1;
   if (!a.in_order) {

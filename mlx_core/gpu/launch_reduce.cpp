@@ -10,7 +10,7 @@ namespace mlx::core::gpu {
 namespace {
 
 constexpr uint32_t block_length = 1024, arg_block_length = 4096; // of reduce.metal, arg_reduce.metal
-constexpr uint32_t few = 16;                                    // elements that one thread reduces
+constexpr uint32_t few = 16;                                     // elements that one thread reduces
 
 const char* name_of(Reduction op) {
   switch (op) {
@@ -125,8 +125,7 @@ void launch(Encoder& encoder, const kernel::ArgReduce& k) {
   a.outs = static_cast<uint32_t>(k.out.size());
   a.length = static_cast<uint32_t>(lanes.length);
   a.from_axis = 1;
-  const std::string suffix =
-      kernel_name(k.max ? "_max" : "_min", k.in.dtype.is_bool() ? uint8 : k.in.dtype);
+  const std::string suffix = kernel_name(k.max ? "_max" : "_min", k.in.dtype.is_bool() ? uint8 : k.in.dtype);
   if (by_columns(a.kept, a.outs, a.step)) {
     encoder.kernel("arg_reduce", "arg_columns" + suffix);
     encoder.read(0, in.view);

@@ -33,7 +33,8 @@ struct Bound {
 Bound from_lowest(const View& view, std::span<const int64_t> sizes);
 inline Bound from_lowest(const View& view) { return from_lowest(view, view.sizes); }
 
-// What is bound for memory that is read: an empty array may have none, and then it is memory that the kernel has anyway.
+// What is bound for memory that is read: an empty array may have none, and then it is memory that the kernel has
+// anyway.
 inline const View& memory_of(const Bound& bound, const View& instead) {
   return bound.view.buffer || bound.view.inline_value ? bound.view : instead;
 }

@@ -13,8 +13,7 @@ const runner::Library& library(const std::string& name) {
     std::ifstream in(folder + "/" + name + ".metal", std::ios::binary);
     if (!in) throw std::runtime_error("no shader " + name);
     std::string source{std::istreambuf_iterator<char>(in), {}};
-    one = runner::compile(
-        runner::Text{.source = source, .file = name + ".metal", .include_folders = {folder}});
+    one = runner::compile(runner::Text{.source = source, .file = name + ".metal", .include_folders = {folder}});
   }
   return *one;
 }

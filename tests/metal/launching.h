@@ -1,5 +1,5 @@
-// Launch functions run on the stand-in: an Encoder that runs each dispatch at once, arrays with all kinds of layouts, and
-// comparisons. No device library takes part.
+// Launch functions run on the stand-in: an Encoder that runs each dispatch at once, arrays with all kinds of layouts,
+// and comparisons. No device library takes part.
 #pragma once
 
 #include <complex>
@@ -46,8 +46,8 @@ class Encoder final : public gpu::Encoder {
   Encoder() : errors_(std::make_unique<Memory>(4 * mlx_arguments::error_words)) {
     std::memset(errors_->get()->data, 0, errors_->get()->size);
   }
-  void kernel(std::string_view library, const std::string& name,
-      std::span<const gpu::FunctionConstant> constants) override;
+  void kernel(
+      std::string_view library, const std::string& name, std::span<const gpu::FunctionConstant> constants) override;
   void kernel_of_text(std::string_view, const std::function<std::string()>&, const std::string&) override {
     throw std::runtime_error("not here");
   }
@@ -87,8 +87,8 @@ class Encoder final : public gpu::Encoder {
       if (view.offset < 0 || static_cast<size_t>(view.offset) > view.buffer->size) {
         throw std::runtime_error("an offset outside of the buffer");
       }
-      dispatch_.buffers[slot] = {static_cast<char*>(view.buffer->data) + view.offset,
-          view.buffer->size - static_cast<size_t>(view.offset)};
+      dispatch_.buffers[slot] = {
+          static_cast<char*>(view.buffer->data) + view.offset, view.buffer->size - static_cast<size_t>(view.offset)};
     } else {
       if (!view.inline_value) throw std::runtime_error("an array without memory is bound");
       bytes(slot, view.inline_value, static_cast<size_t>(view.itemsize()));
@@ -136,7 +136,8 @@ class Array {
       }
     }
     memory_ = std::make_shared<Memory>(static_cast<size_t>((stride + 4)) * sizeof(T));
-    view = {elements.empty() ? nullptr : memory_->get(), first * int64_t{sizeof(T)}, nullptr, Dtype(dtype_of<T>::val), sizes, strides};
+    view = {elements.empty() ? nullptr : memory_->get(), first * int64_t{sizeof(T)}, nullptr, Dtype(dtype_of<T>::val),
+        sizes, strides};
     for (size_t i = 0; i < elements.size(); ++i) at(static_cast<int64_t>(i)) = elements[i];
   }
   explicit Array(Sizes sizes) : Array(sizes, std::vector<T>(static_cast<size_t>(View::size_of(sizes)))) {
@@ -175,9 +176,12 @@ inline constexpr bool is_inexact = is_complex<T> || is_16_bit<T> || std::is_floa
 // In double, which is exact for all but integers of 64 bits.
 template <typename T>
 auto wide(T x) {
-  if constexpr (is_complex<T>) return std::complex<double>(x);
-  else if constexpr (is_16_bit<T>) return double{static_cast<float>(x)};
-  else return static_cast<double>(x);
+  if constexpr (is_complex<T>)
+    return std::complex<double>(x);
+  else if constexpr (is_16_bit<T>)
+    return double{static_cast<float>(x)};
+  else
+    return static_cast<double>(x);
 }
 inline bool is_nan(double x) { return x != x; }
 inline bool is_nan(std::complex<double> x) { return is_nan(x.real()) || is_nan(x.imag()); }
@@ -188,13 +192,17 @@ inline bool is_less(std::complex<double> a, std::complex<double> b) {
 // Integers of 64 bits are compared as what they are.
 template <typename T>
 bool less_than(T a, T b) {
-  if constexpr (std::is_integral_v<T>) return a < b;
-  else return is_less(wide(a), wide(b));
+  if constexpr (std::is_integral_v<T>)
+    return a < b;
+  else
+    return is_less(wide(a), wide(b));
 }
 template <typename T>
 bool not_a_number(T x) {
-  if constexpr (std::is_integral_v<T>) return false;
-  else return is_nan(wide(x));
+  if constexpr (std::is_integral_v<T>)
+    return false;
+  else
+    return is_nan(wide(x));
 }
 template <typename T>
 bool comes_before(T a, T b) {
@@ -204,11 +212,16 @@ bool comes_before(T a, T b) {
 
 template <typename T>
 T number(double x) {
-  if constexpr (is_complex<T>) return T(static_cast<float>(x), static_cast<float>(1 - x));
-  else if constexpr (is_16_bit<T>) return T(static_cast<float>(x));
-  else if constexpr (std::is_same_v<T, bool>) return x > 0;
-  else if constexpr (std::is_unsigned_v<T>) return static_cast<T>(static_cast<int64_t>(x * 100));
-  else return static_cast<T>(std::is_integral_v<T> ? x * 100 : x);
+  if constexpr (is_complex<T>)
+    return T(static_cast<float>(x), static_cast<float>(1 - x));
+  else if constexpr (is_16_bit<T>)
+    return T(static_cast<float>(x));
+  else if constexpr (std::is_same_v<T, bool>)
+    return x > 0;
+  else if constexpr (std::is_unsigned_v<T>)
+    return static_cast<T>(static_cast<int64_t>(x * 100));
+  else
+    return static_cast<T>(std::is_integral_v<T> ? x * 100 : x);
 }
 // Of [-1, 1), integers a hundred times that, or `few` different ones.
 template <typename T>
@@ -227,8 +240,10 @@ void add_nans(std::vector<T>& values, uint32_t seed) {
     std::mt19937 random(seed);
     for (int i = 0; i < 3 && !values.empty(); ++i) {
       float nan = std::numeric_limits<float>::quiet_NaN();
-      if constexpr (is_complex<T>) values[random() % values.size()] = i ? T(nan, 0) : T(0, nan);
-      else values[random() % values.size()] = T(nan);
+      if constexpr (is_complex<T>)
+        values[random() % values.size()] = i ? T(nan, 0) : T(0, nan);
+      else
+        values[random() % values.size()] = T(nan);
     }
   }
 }
@@ -255,16 +270,20 @@ inline std::string text(std::complex<double> x) { return text(x.real()) + "+" + 
 template <typename T>
 bool same(T a, T b) {
   if (not_a_number(a) || not_a_number(b)) return not_a_number(a) == not_a_number(b);
-  if constexpr (std::is_integral_v<T>) return a == b;
-  else return wide(a) == wide(b);
+  if constexpr (std::is_integral_v<T>)
+    return a == b;
+  else
+    return wide(a) == wide(b);
 }
 template <typename T>
-void check_same(const char* file, int line, const std::string& what, const std::vector<T>& got, const std::vector<T>& want) {
+void check_same(
+    const char* file, int line, const std::string& what, const std::vector<T>& got, const std::vector<T>& want) {
   int shown = 0;
   for (size_t i = 0; i < want.size() && shown < 3; ++i) {
     if (!same<T>(got[i], want[i])) {
-      check::fail(file, line, what + " " + std::string(name_of(Dtype(dtype_of<T>::val))) + " at " + std::to_string(i) +
-                                  ": " + text(wide(T(got[i]))) + " is not " + text(wide(T(want[i]))));
+      check::fail(file, line,
+          what + " " + std::string(name_of(Dtype(dtype_of<T>::val))) + " at " + std::to_string(i) + ": " +
+              text(wide(T(got[i]))) + " is not " + text(wide(T(want[i]))));
       ++shown;
     }
   }

@@ -1,5 +1,5 @@
-// Gathers and scatters of every type and mode, with index operands of every integer type, against plain loops; and what is
-// reported of indices out of bounds.
+// Gathers and scatters of every type and mode, with index operands of every integer type, against plain loops; and what
+// is reported of indices out of bounds.
 #include "launching.h"
 #include "mlx_core/gpu/index_error.h"
 
@@ -92,11 +92,14 @@ C combined(ScatterMode mode, C a, C b) {
     return !not_a_number(a) && (better || not_a_number(b)) ? b : a;
   }
   const bool add = mode == ScatterMode::add;
-  if constexpr (std::is_same_v<C, bool>) return add ? a || b : a && b;
-  else if constexpr (std::is_integral_v<C>) return static_cast<C>(add ? uint64_t(a) + uint64_t(b) : uint64_t(a) * uint64_t(b));
+  if constexpr (std::is_same_v<C, bool>)
+    return add ? a || b : a && b;
+  else if constexpr (std::is_integral_v<C>)
+    return static_cast<C>(add ? uint64_t(a) + uint64_t(b) : uint64_t(a) * uint64_t(b));
   else if constexpr (is_complex<C>)
     return add ? a + b : C(a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real());
-  else return add ? a + b : a * b;
+  else
+    return add ? a + b : a * b;
 }
 
 // One update after the other, in the order of positions: the bits are the same.
@@ -110,8 +113,8 @@ std::vector<T> scattered(ScatterMode mode, const std::vector<T>& into, const std
   return out;
 }
 
-constexpr ScatterMode modes[] = {ScatterMode::set, ScatterMode::add, ScatterMode::multiply, ScatterMode::maximum,
-    ScatterMode::minimum};
+constexpr ScatterMode modes[] = {
+    ScatterMode::set, ScatterMode::add, ScatterMode::multiply, ScatterMode::maximum, ScatterMode::minimum};
 
 template <typename T>
 void check_scatter(ScatterMode mode, Sizes sizes, std::vector<int> axes, Sizes slice, Sizes positions, Layout layout) {
@@ -268,8 +271,8 @@ TEST(indices_out_of_bounds_are_clamped_and_reported) {
     Array<float> updates({3, 1}, {5, 6, 7}), into({4}, {0, 0, 0, 0});
     gpu::launch(encoder, kernel::Scatter{ScatterMode::add, {&index, 1}, positions, slice, updates.view, into.view});
     std::string number = view.dtype == uint64 ? "9223372036854775807" : "-1099511627776";
-    CHECK_EQ(gpu::index_error(encoder.errors()),
-        "[scatter] index " + number + " is out of bounds for axis 0 of length 4.");
+    CHECK_EQ(
+        gpu::index_error(encoder.errors()), "[scatter] index " + number + " is out of bounds for axis 0 of length 4.");
     CHECK_EQ(into.at(3), view.dtype == uint64 ? 6.0f : 0.0f);
   }
   { // slices longer than what is left

@@ -8,8 +8,10 @@ namespace {
 template <typename T>
 T quiet_nan() {
   float nan = std::numeric_limits<float>::quiet_NaN();
-  if constexpr (is_complex<T>) return T(nan, 0);
-  else return T(nan);
+  if constexpr (is_complex<T>)
+    return T(nan, 0);
+  else
+    return T(nan);
 }
 
 // batch: axes in front; where shared, b is the same for all of them.
@@ -72,14 +74,16 @@ std::vector<T> check_product(Sizes batch, int64_t m, int64_t k, int64_t n, Layou
           good = close(result, sum, scale, is_complex<T> ? 8 : 4);
           if (!good && std::isinf(std::abs(sum))) good = std::isinf(std::abs(wide(result)));
           if (!good) {
-            check::fail(__FILE__, __LINE__, std::to_string(i) + ", " + std::to_string(j) + ": " + text(wide(result)) +
-                                                " is not " + text(sum));
+            check::fail(__FILE__, __LINE__,
+                std::to_string(i) + ", " + std::to_string(j) + ": " + text(wide(result)) + " is not " + text(sum));
           }
         } else {
           T sum = 0;
           for (int64_t l = 0; l < k; ++l) {
-            if constexpr (std::is_same_v<T, bool>) sum = sum || (x(l) && y(l));
-            else sum = static_cast<T>(uint64_t(sum) + uint64_t(x(l)) * uint64_t(y(l)));
+            if constexpr (std::is_same_v<T, bool>)
+              sum = sum || (x(l) && y(l));
+            else
+              sum = static_cast<T>(uint64_t(sum) + uint64_t(x(l)) * uint64_t(y(l)));
           }
           good = result == sum;
           CHECK(good);

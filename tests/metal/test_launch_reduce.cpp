@@ -71,8 +71,11 @@ void check_sum(bool product, Sizes sizes, std::vector<int64_t> which, Layout lay
     std::vector<T> want(count, T(product ? 1 : 0));
     for (size_t i = 0; i < values.size(); ++i) {
       auto r = static_cast<size_t>(axes.result_of[i]);
-      if constexpr (std::is_same_v<T, bool>) want[r] = product ? want[r] && values[i] : want[r] || values[i];
-      else want[r] = static_cast<T>(product ? uint64_t(want[r]) * uint64_t(values[i]) : uint64_t(want[r]) + uint64_t(values[i]));
+      if constexpr (std::is_same_v<T, bool>)
+        want[r] = product ? want[r] && values[i] : want[r] || values[i];
+      else
+        want[r] =
+            static_cast<T>(product ? uint64_t(want[r]) * uint64_t(values[i]) : uint64_t(want[r]) + uint64_t(values[i]));
     }
     CHECK_SAME("sum", out.read(), want);
   }

@@ -96,8 +96,10 @@ template <typename T>
 void check_recurrence(Sizes sizes, int axis, bool reverse, Layout layout) {
   auto a = random_numbers<T>(View::size_of(sizes), 5), b = random_numbers<T>(View::size_of(sizes), 6);
   for (size_t i = 0; i < a.size(); i += 7) b[i] = number<T>(0);
-  if constexpr (!is_complex<T>) a[0] = T(std::numeric_limits<float>::infinity()); // of what is 0 before it
-  else a[0] = T(0.5f, 0.5f);
+  if constexpr (!is_complex<T>)
+    a[0] = T(std::numeric_limits<float>::infinity()); // of what is 0 before it
+  else
+    a[0] = T(0.5f, 0.5f);
   if (!reverse && a.size() > 1) b[0] = number<T>(0.25);
   Array<T> left(sizes, a, layout), right(sizes, b), out(sizes);
   Encoder encoder;

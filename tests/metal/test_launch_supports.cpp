@@ -33,7 +33,8 @@ constexpr const char* wide_ones = "float64 complex128";
 } // namespace
 
 TEST(reductions_and_scans_left_to_the_cpu) {
-  for (Reduction op : {Reduction::sum, Reduction::prod, Reduction::min, Reduction::max, Reduction::all, Reduction::any}) {
+  for (Reduction op :
+      {Reduction::sum, Reduction::prod, Reduction::min, Reduction::max, Reduction::all, Reduction::any}) {
     const bool truth = op == Reduction::all || op == Reduction::any;
     auto make = [&](Dtype d) {
       View out = view_of(truth ? bool_ : d, {});
@@ -63,12 +64,11 @@ TEST(sorts_left_to_the_cpu) {
 }
 
 TEST(what_only_moves_is_moved_by_its_size) {
-  auto gather = [](Dtype d) {
-    return kernel::Gather{two(d), {&rows_at, 1}, five, one_row, view_of(d, {5, 1, 4})};
-  };
+  auto gather = [](Dtype d) { return kernel::Gather{two(d), {&rows_at, 1}, five, one_row, view_of(d, {5, 1, 4})}; };
   CHECK_EQ(left(gather), "");
   CHECK_EQ(left([](Dtype d) { return kernel::GatherAlong{two(d), places, 0, 3, two(d)}; }), "");
-  for (ScatterMode mode : {ScatterMode::set, ScatterMode::add, ScatterMode::multiply, ScatterMode::maximum, ScatterMode::minimum}) {
+  for (ScatterMode mode :
+      {ScatterMode::set, ScatterMode::add, ScatterMode::multiply, ScatterMode::maximum, ScatterMode::minimum}) {
     auto scatter = [&](Dtype d) {
       return kernel::Scatter{mode, {&rows_at, 1}, five, one_row, view_of(d, {5, 1, 4}), two(d)};
     };
@@ -80,9 +80,7 @@ TEST(what_only_moves_is_moved_by_its_size) {
 
 TEST(products_left_to_the_cpu) {
   for (bool zero_terms : {false, true}) {
-    auto make = [&](Dtype d) {
-      return kernel::Product{view_of(d, {4, 3}), two(d), view_of(d, {4, 4}), zero_terms};
-    };
+    auto make = [&](Dtype d) { return kernel::Product{view_of(d, {4, 3}), two(d), view_of(d, {4, 4}), zero_terms}; };
     CHECK_EQ(left(make), wide_ones);
   }
 }
