@@ -4,6 +4,9 @@
 
 #include <metal_stdlib>
 
+// A product and a sum that are written apart are rounded apart, as on the CPU.
+#pragma METAL fp contract(off)
+
 namespace accurate {
 
 using namespace metal;

@@ -23,16 +23,17 @@ inline Angle subtract_multiple(float y, float q, float share) {
   return {r, fma(-q, share * 0x1.184698p-43f, lost_b + lost_c)};
 }
 
-// Words of 2/pi = 0.a2f9836e...
+// Words of 2^-32 2/pi: an integer one, then fractions.
 inline uint two_over_pi(uint i) {
   switch (i) {
-    case 0: return 0u;
-    case 1: return 0xa2f9836eu;
-    case 2: return 0x4e441529u;
-    case 3: return 0xfc2757d1u;
-    case 4: return 0xf534ddc0u;
-    case 5: return 0xdb629599u;
-    case 6: return 0x3c439041u;
+    case 0:
+    case 1: return 0u;
+    case 2: return 0xa2f9836eu;
+    case 3: return 0x4e441529u;
+    case 4: return 0xfc2757d1u;
+    case 5: return 0xf534ddc0u;
+    case 6: return 0xdb629599u;
+    case 7: return 0x3c439041u;
     default: return 0xfe5163abu;
   }
 }
@@ -46,14 +47,14 @@ struct Quadrant {
 inline Quadrant reduce_large(float y) {
   const uint bits = as_type<uint>(y);
   const uint mantissa = (bits & 0x7fffffu) | 0x800000u;
-  const uint shift = (bits >> 23) - 127u - 23u + 32u; // y = mantissa 2^(shift - 32); shift is in [20, 136]
+  const uint shift = (bits >> 23) - 127u - 23u + 32u; // y = mantissa 2^(shift - 32); shift is in [19, 136]
   const uint word = shift >> 5, by = shift & 31u;
   uint w[4];
   for (uint i = 0; i < 4; ++i) {
     const uint upper = two_over_pi(word + i), lower = two_over_pi(word + i + 1);
     w[i] = by == 0u ? upper : (upper << by) | (lower >> (32u - by));
   }
-  // mantissa * (w0 . w1 w2 w3) with w0 of weight 2^0 after the shift by 32; kept: 32 bits of integer and 64 of fraction
+  // mantissa * (w0 . w1 w2 w3), of which 32 bits of the integer and 64 of the fraction are kept
   const ulong p2 = ulong(mantissa) * w[2];
   const ulong p1 = ulong(mantissa) * w[1];
   const ulong p0 = ulong(mantissa) * w[0];

@@ -56,6 +56,7 @@ std::optional<Found> find_non_finite(const Node& node) {
   if (!node.dtype.is_inexact()) {
     return std::nullopt;
   }
+  host_ready(node);
   const char* data = static_cast<const char*>(node.data());
   int64_t size = size_of(node.shape), item = node.dtype.size();
   Sizes index(node.shape.size(), 0);
