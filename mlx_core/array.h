@@ -136,7 +136,7 @@ class array {
   const Primitive& primitive() const;
   std::span<const array> operands() const;
 
-  const void* raw_data() const; // evaluated arrays only
+  const void* raw_data() const; // evaluated arrays only; waits for the device that writes it
   void* mutable_data();         // inside eval_cpu, after allocate()
   View view() const;            // for kernels: inside eval, of operands, and of outputs after allocate()
   // Inside eval: give this output fresh row-major memory / another array's memory.
@@ -229,13 +229,6 @@ struct Node {
   };
   Detached take_operands();
 };
-
-// Returns when the host may read what an evaluated node holds. Throws what went wrong on the device that writes it.
-inline void host_ready(const Node& node) {
-  if (node.buffer && node.buffer->writer.load(std::memory_order_acquire)) [[unlikely]] {
-    detail::wait_for_writer(*node.buffer.get());
-  }
-}
 
 // The element conversion behind scalars, full and item: from a C++ value to any dtype.
 void store_element(void* to, Dtype dtype, complex128_t value);

@@ -33,8 +33,8 @@ class MetalEncoder {
 
   // Forgets the arguments of the kernel before.
   void set_pipeline(const Pipeline& pipeline);
-  // Null leaves the slot empty, for kernels that do not look at it. Throws std::logic_error for memory that only the host
-  // sees (see on_device).
+  // Null leaves the slot empty, for kernels that do not look at it. Throws std::logic_error for memory that only the
+  // host sees (see on_device).
   void set_buffer(int index, const Buffer* buffer, size_t byte_offset = 0, Access access = Access::read);
   void set_bytes(int index, const void* bytes, size_t size);
   template <typename T>
