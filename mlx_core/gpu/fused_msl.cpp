@@ -9,6 +9,7 @@
 
 #include "mlx_core/backend/fused_plan.h"
 #include "mlx_core/gpu/launch.h"
+#include "mlx_core/gpu/layouts.h"
 
 namespace mlx::core::gpu {
 
@@ -108,7 +109,7 @@ void Printer::note_constants() {
   for (size_t i = 0; i < plan_.sources.size(); ++i) {
     constant_at_.push_back(at);
     if (plan_.sources[i].layout == Layout::strided) {
-      at += 2 * static_cast<int>(plan_.sources[i].sizes.size());
+      at += 1 + 2 * static_cast<int>(plan_.sources[i].sizes.size());
     } else if (plan_.sources[i].layout == Layout::scalar && !k_.sources[i].buffer) {
       ++at;
     }
@@ -201,10 +202,10 @@ void Printer::load(size_t source, const std::string& element) {
     auto rank = static_cast<int>(from.sizes.size());
     at = join("at", source);
     line(index_type(), " rest", source, " = ", element, ";");
-    line(offset_type(), " ", at, " = 0;");
+    line(offset_type(), " ", at, " = ", offset_type(), "(c[", constant_at_[source], "]);");
     for (int axis = rank - 1; axis >= 0; --axis) {
-      std::string length = join(index_type(), "(c[", constant_at_[source] + axis, "])");
-      std::string stride = join(offset_type(), "(c[", constant_at_[source] + rank + axis, "])");
+      std::string length = join(index_type(), "(c[", constant_at_[source] + 1 + axis, "])");
+      std::string stride = join(offset_type(), "(c[", constant_at_[source] + 1 + rank + axis, "])");
       if (axis > 0) {
         line(at, " += ", offset_type(), "(rest", source, " % ", length, ") * ", stride, ";");
         line("rest", source, " /= ", length, ";");
@@ -601,6 +602,7 @@ std::vector<int64_t> constants_of(const kernel::Fused& k, FusedForm form) {
   for (size_t i = 0; i < plan.sources.size(); ++i) {
     const FusedPlan::Source& source = plan.sources[i];
     if (source.layout == Layout::strided) {
+      words.push_back(from_lowest(k.sources[i].laid_out(source.sizes, source.strides)).first);
       words.insert(words.end(), source.sizes.begin(), source.sizes.end());
       words.insert(words.end(), source.strides.begin(), source.strides.end());
     } else if (source.layout == Layout::scalar && !k.sources[i].buffer) {
