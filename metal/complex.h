@@ -76,6 +76,12 @@ inline int normalizing_shift(float x) {
   return x == 0.0f ? 0 : exponent == 0u ? 149 : 127 - int(exponent);
 }
 
+// Whether one part, the other being about 1, is so small that products of it would lose bits.
+inline bool is_lost_in_pairs(complex64_t z) {
+  const float smaller = least(magnitude(z.re), magnitude(z.im));
+  return smaller != 0.0f && smaller < 0x1p-50f;
+}
+
 // a conj(b) / |b|^2 in pairs, both scaled to about 1; by zero, each part over the zero.
 inline complex64_t quotient(complex64_t a, complex64_t b) {
   const float abs_re = magnitude(b.re), abs_im = magnitude(b.im);
@@ -90,6 +96,10 @@ inline complex64_t quotient(complex64_t a, complex64_t b) {
   const int shift_a = normalizing_shift(most(magnitude(a.re), magnitude(a.im)));
   const complex64_t c = make_complex64(scale(b.re, shift), scale(b.im, shift));
   const complex64_t n = make_complex64(scale(a.re, shift_a), scale(a.im, shift_a));
+  if (is_lost_in_pairs(c) || is_lost_in_pairs(n)) {
+    const complex64_t z = quick_quotient(a, c);
+    return make_complex64(scale(z.re, shift), scale(z.im, shift));
+  }
   const Pair norm = add(exact_product(c.re, c.re), exact_product(c.im, c.im));
   const Pair re = divide(add(exact_product(n.re, c.re), exact_product(n.im, c.im)), norm);
   const Pair im = divide(add(exact_product(n.im, c.re), exact_product(-n.re, c.im)), norm);

@@ -58,7 +58,7 @@ inline float log_sum_exp(float a, float b) {
   }
   const Pair gap = exact_sum(larger, -(a > b ? b : a));
   if (!(gap.hi < 80.0f)) {
-    return larger + 0.0f;
+    return larger + exponential(-gap.hi);
   }
   const Pair e = exponential_pair({-gap.hi, -gap.lo});
   if (e.hi < 0x1p-13f) { // log1p(e) = e - e^2 / 2 + ...

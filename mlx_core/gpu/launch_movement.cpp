@@ -51,7 +51,8 @@ std::string kernel_for(const char* name, int itemsize) { return name + ("_" + st
 int transposed_axis(const Axes& axes) {
   size_t rank = axes.rank();
   constexpr int64_t worth_tiles = 16;
-  if (rank < 2 || axes.to[rank - 1] != 1 || axes.lengths[rank - 1] < worth_tiles || std::abs(axes.from[rank - 1]) == 1) {
+  if (rank < 2 || axes.to[rank - 1] != 1 || axes.lengths[rank - 1] < worth_tiles ||
+      std::abs(axes.from[rank - 1]) == 1) {
     return -1;
   }
   for (size_t axis = 0; axis + 1 < rank; ++axis) {
@@ -114,7 +115,8 @@ bool supports(const kernel::Copy& k) {
   for (size_t axis = 0; axis + 2 < axes.rank(); ++axis) {
     outer *= axes.lengths[axis];
   }
-  bool fits = axes.rank() < 2 || std::all_of(axes.lengths.begin(), axes.lengths.end(), [](int64_t n) { return n < longest; });
+  bool fits =
+      axes.rank() < 2 || std::all_of(axes.lengths.begin(), axes.lengths.end(), [](int64_t n) { return n < longest; });
   return k.to.buffer && fits && outer < longest;
 }
 

@@ -64,7 +64,8 @@ inline double special_value(uint64_t bits) {
 }
 
 // Floats: some special values, then bits of every size and numbers of usual ones; integers of every size; bools.
-inline Values drawn(Dtype dtype, int64_t size, std::mt19937_64& random, bool special = true, double low = -4, double high = 4) {
+inline Values drawn(
+    Dtype dtype, int64_t size, std::mt19937_64& random, bool special = true, double low = -4, double high = 4) {
   Values values(dtype, size);
   auto usual = [&] { return low + (high - low) * static_cast<double>(random() >> 11) * 0x1p-53; };
   auto number = [&] {
