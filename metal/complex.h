@@ -60,41 +60,53 @@ inline complex64_t direction(complex64_t z) {
   return make_complex64(z.re / h, z.im / h);
 }
 
-// x y + u v and x y - u v, rounded about once
-inline float product_sum(float x, float y, float u, float v) {
-  const Pair s = add(exact_product(x, y), exact_product(u, v));
-  return s.hi + s.lo;
-}
-
-// a conj(b) / |b|^2 with b scaled to about 1; by zero, each part over the zero.
-inline complex64_t quotient(complex64_t a, complex64_t b) {
-  const float abs_re = magnitude(b.re), abs_im = magnitude(b.im);
-  if (abs_re == 0.0f && abs_im == 0.0f) {
-    return make_complex64(a.re / abs_re, a.im / abs_re);
-  }
-  const bool finite = abs_re < infinity && abs_im < infinity && magnitude(a.re) < infinity && magnitude(a.im) < infinity;
-  if (finite) {
-    const float larger = abs_re > abs_im ? abs_re : abs_im;
-    const uint exponent = as_type<uint>(larger) >> 23;
-    const int shift = exponent == 0u ? 149 : 127 - int(exponent); // larger 2^shift is about 1
-    const complex64_t c = make_complex64(scale(b.re, shift), scale(b.im, shift));
-    const float of_a = magnitude(a.re) > magnitude(a.im) ? magnitude(a.re) : magnitude(a.im);
-    const uint exponent_a = as_type<uint>(of_a) >> 23;
-    const int shift_a = of_a == 0.0f ? 0 : exponent_a == 0u ? 149 : 127 - int(exponent_a);
-    const complex64_t n = make_complex64(scale(a.re, shift_a), scale(a.im, shift_a));
-    const Pair norm = add(exact_product(c.re, c.re), exact_product(c.im, c.im));
-    const Pair re = divide(add(exact_product(n.re, c.re), exact_product(n.im, c.im)), norm);
-    const Pair im = divide(add(exact_product(n.im, c.re), exact_product(-n.re, c.im)), norm);
-    const int back = shift - shift_a;
-    return make_complex64(scale(re.hi + re.lo, back), scale(im.hi + im.lo, back));
-  }
-  // Smith's division, for what it makes of infinities and NaN
-  if (abs_re >= abs_im) {
+// Smith's division
+inline complex64_t quick_quotient(complex64_t a, complex64_t b) {
+  if (magnitude(b.re) >= magnitude(b.im)) {
     const float ratio = b.im / b.re, by = 1.0f / (b.re + b.im * ratio);
     return make_complex64((a.re + a.im * ratio) * by, (a.im - a.re * ratio) * by);
   }
   const float ratio = b.re / b.im, by = 1.0f / (b.re * ratio + b.im);
   return make_complex64((a.re * ratio + a.im) * by, (a.im * ratio - a.re) * by);
+}
+
+// The power of two that brings x to about 1
+inline int normalizing_shift(float x) {
+  const uint exponent = as_type<uint>(x) >> 23;
+  return x == 0.0f ? 0 : exponent == 0u ? 149 : 127 - int(exponent);
+}
+
+// Whether one part, the other being about 1, is so small that products of it would lose bits.
+inline bool is_lost_in_pairs(complex64_t z) {
+  const float smaller = least(magnitude(z.re), magnitude(z.im));
+  return smaller != 0.0f && smaller < 0x1p-50f;
+}
+
+// a conj(b) / |b|^2 in pairs, both scaled to about 1; by zero, each part over the zero.
+inline complex64_t quotient(complex64_t a, complex64_t b) {
+  const float abs_re = magnitude(b.re), abs_im = magnitude(b.im);
+  if (abs_re == 0.0f && abs_im == 0.0f) {
+    return make_complex64(a.re / abs_re, a.im / abs_re);
+  }
+  const complex64_t quick = quick_quotient(a, b);
+  if (!(abs_re < infinity && abs_im < infinity && magnitude(a.re) < infinity && magnitude(a.im) < infinity)) {
+    return quick; // for what it makes of infinities and NaN
+  }
+  const int shift = normalizing_shift(most(abs_re, abs_im));
+  const int shift_a = normalizing_shift(most(magnitude(a.re), magnitude(a.im)));
+  const complex64_t c = make_complex64(scale(b.re, shift), scale(b.im, shift));
+  const complex64_t n = make_complex64(scale(a.re, shift_a), scale(a.im, shift_a));
+  if (is_lost_in_pairs(c) || is_lost_in_pairs(n)) {
+    const complex64_t z = quick_quotient(a, c);
+    return make_complex64(scale(z.re, shift), scale(z.im, shift));
+  }
+  const Pair norm = add(exact_product(c.re, c.re), exact_product(c.im, c.im));
+  const Pair re = divide(add(exact_product(n.re, c.re), exact_product(n.im, c.im)), norm);
+  const Pair im = divide(add(exact_product(n.im, c.re), exact_product(-n.re, c.im)), norm);
+  const int back = shift - shift_a;
+  const complex64_t z = make_complex64(scale(re.hi + re.lo, back), scale(im.hi + im.lo, back));
+  // pairs lose the sign of a zero
+  return make_complex64(z.re == 0.0f ? with_sign(z.re, quick.re) : z.re, z.im == 0.0f ? with_sign(z.im, quick.im) : z.im);
 }
 
 } // namespace accurate

@@ -3,16 +3,16 @@
 
 using namespace metal;
 
-// layout: rank, then the lengths, the strides of `from`, the strides of `to`, outermost axis first. The grid is
-// (last axis, the one before, all others).
+// layout: rank, the first elements of `from` and `to`; then the lengths, the strides of `from`, the strides of `to`,
+// outermost axis first. The grid is (last axis, the one before, all others).
 template <typename T>
 kernel void copy_strided(device const T* from [[buffer(0)]], device T* to [[buffer(1)]],
     constant long* layout [[buffer(2)]], uint3 position [[thread_position_in_grid]]) {
   const int rank = int(layout[0]);
-  constant long* lengths = layout + 1;
+  constant long* lengths = layout + 3;
   constant long* from_strides = lengths + rank;
   constant long* to_strides = from_strides + rank;
-  long source = 0, target = 0;
+  long source = layout[1], target = layout[2];
   if (rank > 0) {
     source += long(position.x) * from_strides[rank - 1];
     target += long(position.x) * to_strides[rank - 1];
@@ -43,8 +43,8 @@ kernel void copy_flat(device const T* from [[buffer(0)]], device T* to [[buffer(
 }
 
 // A matrix whose rows are `to`'s and whose columns are consecutive in `from`, by tiles, so that both sides are read and
-// written along memory. layout: rows, columns, distance of `from`'s columns, distance of `to`'s rows; then the rank of
-// the outer axes with their lengths and strides as above.
+// written along memory. layout: rows, columns, distance of `from`'s columns, distance of `to`'s rows, first elements;
+// then the rank of the outer axes with their lengths and strides as above.
 constant constexpr uint tile = 32, tile_rows = 8;
 template <typename T>
 kernel void copy_transposed(device const T* from [[buffer(0)]], device T* to [[buffer(1)]],
@@ -52,9 +52,9 @@ kernel void copy_transposed(device const T* from [[buffer(0)]], device T* to [[b
     uint3 thread_position [[thread_position_in_threadgroup]]) {
   threadgroup T block[32][33];
   const long rows = layout[0], columns = layout[1], from_pitch = layout[2], to_pitch = layout[3];
-  const int rank = int(layout[4]);
-  constant long* lengths = layout + 5;
-  long source = 0, target = 0;
+  const int rank = int(layout[6]);
+  constant long* lengths = layout + 7;
+  long source = layout[4], target = layout[5];
   ulong rest = group.z;
   for (int axis = rank - 1; axis >= 0; --axis) {
     const long index = long(rest % ulong(lengths[axis]));

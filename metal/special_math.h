@@ -54,11 +54,11 @@ inline float log_sum_exp(float a, float b) {
     return is_infinite(a) ? a : add(exact_sum(larger, 0x1.62e43p-1f), -0x1.05c61p-29f).hi;
   }
   if (is_infinite(a) || is_infinite(b)) {
-    return larger;
+    return larger + 0.0f; // -0 becomes 0
   }
   const Pair gap = exact_sum(larger, -(a > b ? b : a));
   if (!(gap.hi < 80.0f)) {
-    return larger;
+    return larger + exponential(-gap.hi);
   }
   const Pair e = exponential_pair({-gap.hi, -gap.lo});
   if (e.hi < 0x1p-13f) { // log1p(e) = e - e^2 / 2 + ...

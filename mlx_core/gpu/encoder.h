@@ -38,10 +38,10 @@ class Encoder {
 
   // The kernel that the dispatches to come run: `name` (its host_name) of metal/<library>.metal. Arguments of the one
   // before are forgotten.
-  virtual void kernel(std::string_view library, const std::string& name,
-      std::span<const FunctionConstant> constants = {}) = 0;
-  // The same of a text that is made up at run time, and may include files of metal/. It is asked for only when no kernel
-  // is known by this key.
+  virtual void kernel(
+      std::string_view library, const std::string& name, std::span<const FunctionConstant> constants = {}) = 0;
+  // The same of a text that is made up at run time, and may include files of metal/. It is asked for only when no
+  // kernel is known by this key.
   virtual void kernel_of_text(
       std::string_view key, const std::function<std::string()>& text, const std::string& name) = 0;
   // The most threads a threadgroup of the current kernel may have.

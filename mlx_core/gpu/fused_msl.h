@@ -37,8 +37,8 @@ std::string key_of(const kernel::Fused& k, FusedForm form);
 // blocks there are "combine" and "finish", too: partials, what they become, constants.
 std::string text_of(const kernel::Fused& k, FusedForm form);
 
-// What the kernel reads as constants: 64-bit words. size, row length, rows, threads for each row; then of each source in
-// order the lengths and strides of a strided one, the bits of a scalar that has no buffer.
+// What the kernel reads as constants: 64-bit words. size, row length, rows, threads for each row; then of each source
+// in order the first element, lengths and strides of a strided one, the bits of a scalar that has no buffer.
 std::vector<int64_t> constants_of(const kernel::Fused& k, FusedForm form);
 int64_t threads_per_row(const FusedPlan& plan, FusedForm form);
 

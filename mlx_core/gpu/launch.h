@@ -7,8 +7,8 @@
 
 namespace mlx::core::gpu {
 
-// The name of a dtype in the shading language: "float", "bool", "bfloat", "ulong", "complex64_t" (metal/complex.h); null
-// for those that it lacks, float64 and complex128. In the names of kernels a dtype is its name_of(), "float32".
+// The name of a dtype in the shading language: "float", "bool", "bfloat", "ulong", "complex64_t" (metal/complex.h);
+// null for those that it lacks, float64 and complex128. In the names of kernels a dtype is its name_of(), "float32".
 const char* shader_type(Dtype dtype);
 inline bool has_shader_type(Dtype dtype) { return dtype != float64 && dtype != complex128; }
 

@@ -4,6 +4,7 @@
 #include "mlx_core/backend/fused_plan.h"
 #include "mlx_core/gpu/fused_msl.h"
 #include "mlx_core/gpu/launch.h"
+#include "mlx_core/gpu/layouts.h"
 
 namespace mlx::core::gpu {
 
@@ -108,9 +109,12 @@ void launch(Encoder& encoder, const kernel::Fused& k) {
   auto kernel = [&](const char* name) { encoder.kernel_of_text(key, [&] { return text_of(k, form); }, name); };
   kernel("fused");
   int slot = 0;
-  for (const View& source : k.sources) {
-    if (source.buffer) {
-      encoder.read(slot++, source);
+  for (size_t i = 0; i < k.sources.size(); ++i) {
+    const FusedPlan::Source& source = plan.sources[i];
+    if (source.layout == FusedPlan::Layout::strided) {
+      encoder.read(slot++, from_lowest(k.sources[i].laid_out(source.sizes, source.strides)).view);
+    } else if (k.sources[i].buffer) {
+      encoder.read(slot++, k.sources[i]);
     }
   }
   for (const View& output : k.outputs) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "mlx_core/gpu/launch.h"
+#include "mlx_core/gpu/layouts.h"
 
 namespace mlx::core::gpu {
 
@@ -50,7 +51,8 @@ std::string kernel_for(const char* name, int itemsize) { return name + ("_" + st
 int transposed_axis(const Axes& axes) {
   size_t rank = axes.rank();
   constexpr int64_t worth_tiles = 16;
-  if (rank < 2 || axes.to[rank - 1] != 1 || axes.lengths[rank - 1] < worth_tiles || std::abs(axes.from[rank - 1]) == 1) {
+  if (rank < 2 || axes.to[rank - 1] != 1 || axes.lengths[rank - 1] < worth_tiles ||
+      std::abs(axes.from[rank - 1]) == 1) {
     return -1;
   }
   for (size_t axis = 0; axis + 1 < rank; ++axis) {
@@ -63,8 +65,9 @@ int transposed_axis(const Axes& axes) {
 
 void copy_transposed(Encoder& encoder, const kernel::Copy& k, const Axes& axes, size_t row_axis) {
   size_t last = axes.rank() - 1;
+  Bound from = from_lowest(k.from), to = from_lowest(k.to);
   std::vector<int64_t> layout{axes.lengths[row_axis], axes.lengths[last], axes.from[last], axes.to[row_axis],
-      static_cast<int64_t>(axes.rank()) - 2};
+      from.first, to.first, static_cast<int64_t>(axes.rank()) - 2};
   uint64_t outer = 1;
   for (const auto* list : {&axes.lengths, &axes.from, &axes.to}) {
     for (size_t axis = 0; axis < last; ++axis) {
@@ -75,15 +78,16 @@ void copy_transposed(Encoder& encoder, const kernel::Copy& k, const Axes& axes, 
     }
   }
   encoder.kernel("copy", kernel_for("copy_transposed", k.from.itemsize()));
-  encoder.read(0, k.from);
-  encoder.write(1, k.to);
+  encoder.read(0, from.view);
+  encoder.write(1, to.view);
   encoder.values(2, std::span<const int64_t>(layout));
   auto tiles = [](int64_t length) { return static_cast<uint64_t>((length + 31) / 32); };
   encoder.dispatch_groups({tiles(axes.lengths[last]), tiles(axes.lengths[row_axis]), outer}, {32, 8, 1});
 }
 
 void copy_strided(Encoder& encoder, const kernel::Copy& k, const Axes& axes) {
-  std::vector<int64_t> layout{static_cast<int64_t>(axes.rank())};
+  Bound from = from_lowest(k.from), to = from_lowest(k.to);
+  std::vector<int64_t> layout{static_cast<int64_t>(axes.rank()), from.first, to.first};
   for (const auto* list : {&axes.lengths, &axes.from, &axes.to}) {
     layout.insert(layout.end(), list->begin(), list->end());
   }
@@ -95,8 +99,8 @@ void copy_strided(Encoder& encoder, const kernel::Copy& k, const Axes& axes) {
     grid.z *= static_cast<uint64_t>(axes.lengths[axis]);
   }
   encoder.kernel("copy", kernel_for("copy_strided", k.from.itemsize()));
-  encoder.read(0, k.from);
-  encoder.write(1, k.to);
+  encoder.read(0, from.view);
+  encoder.write(1, to.view);
   encoder.values(2, std::span<const int64_t>(layout));
   uint64_t x = std::min<uint64_t>(std::bit_ceil(grid.x), 256), y = std::min<uint64_t>(std::bit_ceil(grid.y), 256 / x);
   encoder.dispatch_threads(grid, {x, y, 1});
@@ -111,7 +115,8 @@ bool supports(const kernel::Copy& k) {
   for (size_t axis = 0; axis + 2 < axes.rank(); ++axis) {
     outer *= axes.lengths[axis];
   }
-  bool fits = axes.rank() < 2 || std::all_of(axes.lengths.begin(), axes.lengths.end(), [](int64_t n) { return n < longest; });
+  bool fits =
+      axes.rank() < 2 || std::all_of(axes.lengths.begin(), axes.lengths.end(), [](int64_t n) { return n < longest; });
   return k.to.buffer && fits && outer < longest;
 }
 

@@ -146,8 +146,8 @@ void MetalKernels::submit(const kernel::Request& request) {
   }
   order_after_other_streams(request);
   // A batch fails as a whole: indices that may be wrong have one of their own.
-  bool has_indices = std::visit(
-      [](const auto* k) { return requires { k->indices; } || requires { k->index; }; }, request);
+  bool has_indices =
+      std::visit([](const auto* k) { return requires { k->indices; } || requires { k->index; }; }, request);
   if (has_indices) {
     commit(stream_);
   }

@@ -1,5 +1,5 @@
-// MetalKernels: the kinds of work on a stream of the GPU. What there are shaders for is encoded and done later; the rest
-// the host does on the same memory, when that is ready.
+// MetalKernels: the kinds of work on a stream of the GPU. What there are shaders for is encoded and done later; the
+// rest the host does on the same memory, when that is ready.
 #pragma once
 
 #include "mlx_core/backend/kernels.h"

@@ -22,7 +22,8 @@ void require_metal(const char* op) {
 
 void bind_backends(nb::module_& m) {
   nb::module_ metal = m.def_submodule("metal", "The Metal backend.");
-  metal.def("is_available", [] { return core::gpu::is_available(); },
+  metal.def(
+      "is_available", [] { return core::gpu::is_available(); },
       "Whether arrays can be computed by Metal, on the device ``mx.gpu``.");
   for (const char* name : older_names) {
     metal.attr(name) = m.attr(name);
@@ -33,8 +34,7 @@ void bind_backends(nb::module_& m) {
         require_metal("metal.start_capture");
         core::gpu::start_capture(path);
       },
-      nb::arg("path"),
-      nb::sig("def start_capture(path: str) -> None"),
+      nb::arg("path"), nb::sig("def start_capture(path: str) -> None"),
       "Records the GPU's work into the file ``path``. ValueError where there is no Metal.");
   metal.def(
       "stop_capture",
@@ -42,8 +42,7 @@ void bind_backends(nb::module_& m) {
         require_metal("metal.stop_capture");
         core::gpu::stop_capture();
       },
-      nb::sig("def stop_capture() -> None"),
-      "Ends :func:`start_capture`. ValueError where there is no Metal.");
+      nb::sig("def stop_capture() -> None"), "Ends :func:`start_capture`. ValueError where there is no Metal.");
   nb::module_ cuda = m.def_submodule("cuda", "The CUDA backend.");
   cuda.def("is_available", [] { return false; }, "Whether arrays can be computed by CUDA: this build cannot.");
 }

@@ -21,8 +21,8 @@ using namespace mlx::core;
 
 class RunnerEncoder final : public gpu::Encoder {
  public:
-  void kernel(std::string_view library, const std::string& name,
-      std::span<const gpu::FunctionConstant> constants) override {
+  void kernel(
+      std::string_view library, const std::string& name, std::span<const gpu::FunctionConstant> constants) override {
     std::string file(library);
     use(file, name, constants, [&] {
       std::ifstream in(std::string(MLX_SHADERS) + "/" + file + ".metal", std::ios::binary);
@@ -84,7 +84,7 @@ class RunnerEncoder final : public gpu::Encoder {
       emulator::FunctionConstant value{.index = constant.index,
           .size = constant.type == gpu::FunctionConstant::Type::boolean ? size_t{1}
                   : constant.type == gpu::FunctionConstant::Type::int64 ? size_t{8}
-                                                                          : size_t{4}};
+                                                                        : size_t{4}};
       std::memcpy(value.bytes, &constant.bits, 8);
       values.push_back(value);
     }

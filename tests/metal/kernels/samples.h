@@ -64,7 +64,8 @@ inline double special_value(uint64_t bits) {
 }
 
 // Floats: some special values, then bits of every size and numbers of usual ones; integers of every size; bools.
-inline Values drawn(Dtype dtype, int64_t size, std::mt19937_64& random, bool special = true, double low = -4, double high = 4) {
+inline Values drawn(
+    Dtype dtype, int64_t size, std::mt19937_64& random, bool special = true, double low = -4, double high = 4) {
   Values values(dtype, size);
   auto usual = [&] { return low + (high - low) * static_cast<double>(random() >> 11) * 0x1p-53; };
   auto number = [&] {
@@ -124,14 +125,19 @@ struct Difference {
   double ulp = 0;
   int64_t at = -1;
 };
-inline Difference difference(const Values& got, const Values& expected) {
+// By modulus: a complex number's parts are measured by the larger of them, and signs of zeros are not looked at.
+inline Difference difference(const Values& got, const Values& expected, bool by_modulus = false) {
   Difference worst;
   for (int64_t i = 0; i < expected.size; ++i) {
     double here = 0;
     if (expected.dtype.is_inexact()) {
       Dtype part = expected.dtype == complex64 ? Dtype(float32) : expected.dtype;
       here = ulps(widened(got, i), widened(expected, i), part);
-      if (expected.dtype == complex64) {
+      double re = widened(expected, i), im = widened(expected, i, true);
+      if (by_modulus && std::isfinite(re) && std::isfinite(im)) {
+        double step = std::ldexp(1.0, std::max(std::ilogb(std::max(std::fabs(re), std::fabs(im))), -126) - 23);
+        here = std::max(std::fabs(widened(got, i) - re), std::fabs(widened(got, i, true) - im)) / step;
+      } else if (expected.dtype == complex64) {
         here = std::max(here, ulps(widened(got, i, true), widened(expected, i, true), part));
       }
     } else {

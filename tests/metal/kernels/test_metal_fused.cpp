@@ -1,5 +1,5 @@
-// Fused plans drawn at random, printed and run, against the host's executor. Values are small whole numbers, on which what
-// is drawn is exact in every order, so that every result must be equal.
+// Fused plans drawn at random, printed and run, against the host's executor. Values are small whole numbers, on which
+// what is drawn is exact in every order, so that every result must be equal.
 #include "mlx_core/gpu/fused_msl.h"
 #include "runner_encoder.h"
 #include "samples.h"
@@ -54,7 +54,7 @@ class Draw {
   FusedPlan plan_;
   std::vector<Values> memory_;
   std::vector<View> sources_;
-  std::vector<size_t> readable_; // slots that steps of elements may read
+  std::vector<size_t> readable_;  // slots that steps of elements may read
   std::vector<size_t> row_slots_; // those that row steps may read
   std::vector<size_t> new_folds_; // readable from the next stage on
 };

@@ -24,7 +24,8 @@ void compare(const std::string& what, const Kind& kind, const Kind& host, const 
     }
     auto i = static_cast<int64_t>(at) / got.dtype.size();
     check::fail(__FILE__, __LINE__,
-        what + " differs at element " + std::to_string(i) + ": " + element(got, i) + ", the host " + element(expected, i));
+        what + " differs at element " + std::to_string(i) + ": " + element(got, i) + ", the host " +
+            element(expected, i));
   }
 }
 
@@ -80,8 +81,8 @@ TEST(ranges) {
     mine.out = got.view();
     host.out = expected.view();
     auto run = [&](const std::string& what) { compare(text_of(dtype) + " " + what, mine, host, got, expected); };
-    for (auto [start, step] : {std::pair<int64_t, int64_t>{0, 1}, {-300, 7}, {INT64_MAX - 5, 3}, {1, -(int64_t{1} << 53)},
-             {int64_t{1} << 40, 4097}}) {
+    for (auto [start, step] : {std::pair<int64_t, int64_t>{0, 1}, {-300, 7}, {INT64_MAX - 5, 3},
+             {1, -(int64_t{1} << 53)}, {int64_t{1} << 40, 4097}}) {
       mine.whole = host.whole = true;
       mine.whole_start = host.whole_start = start;
       mine.whole_step = host.whole_step = step;
@@ -104,7 +105,8 @@ TEST(ranges) {
 TEST(random_bits) {
   std::mt19937_64 random(5);
   for (Dtype dtype : {Dtype(uint8), Dtype(uint16), Dtype(uint32), Dtype(uint64)}) {
-    for (auto [keys, each] : {std::pair<int64_t, int64_t>{1, 1}, {1, 2}, {1, 3}, {3, 5}, {1, 1000}, {4, 1001}, {7, 6}, {2, 0}}) {
+    for (auto [keys, each] :
+        {std::pair<int64_t, int64_t>{1, 1}, {1, 2}, {1, 3}, {3, 5}, {1, 1000}, {4, 1001}, {7, 6}, {2, 0}}) {
       Values key = drawn(uint32, 2 * keys, random);
       Values got(dtype, keys * each), expected(dtype, keys * each);
       compare(text_of(dtype) + " " + std::to_string(keys) + " x " + std::to_string(each),
