@@ -1,9 +1,14 @@
 # The C++ library mlx_core and what installing it takes: headers, CMake package, bundled shared libraries.
 file(GLOB_RECURSE MLX_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/mlx_core/*.cpp")
 list(FILTER MLX_SOURCES EXCLUDE REGEX "/gpu/metal_[^/]*$") # metal.cmake compiles the Metal host
+file(GLOB MLX_GPU_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/mlx_core/gpu/*.cpp")
+set(MLX_NO_GPU_SOURCE "${PROJECT_SOURCE_DIR}/mlx_core/gpu/none.cpp")
+list(REMOVE_ITEM MLX_GPU_SOURCES "${MLX_NO_GPU_SOURCE}")
 if(MLX_BUILD_METAL)
-  list(FILTER MLX_SOURCES EXCLUDE REGEX "/gpu/none\\.cpp$")
+  list(REMOVE_ITEM MLX_SOURCES "${MLX_NO_GPU_SOURCE}")
   list(APPEND MLX_SOURCES $<TARGET_OBJECTS:mlx_core_metal>)
+else()
+  list(REMOVE_ITEM MLX_SOURCES ${MLX_GPU_SOURCES})
 endif()
 if(NOT MLX_SOURCES)
   message(FATAL_ERROR "No sources under ${PROJECT_SOURCE_DIR}/mlx_core.")

@@ -10,9 +10,11 @@
 #include <mutex>
 #include <new>
 
+#include "mlx_core/gpu/gpu.h"
+
 namespace mlx::core {
 
-void detail::wait_for_writer(Buffer&) {} // no device of this build computes later than it is asked to
+void detail::wait_for_writer(Buffer& buffer) { gpu::wait_for_writer(buffer); }
 
 std::atomic<size_t> detail::bytes_in_use{0};
 std::atomic<size_t> detail::bytes_to_look_at{0};
@@ -166,6 +168,10 @@ BufferRef allocate(size_t bytes) {
   if (bytes > (size_t{1} << 47)) {
     throw OutOfMemory(bytes, get_active_memory());
   }
+  // Where there is a GPU, memory is what both see.
+  if (gpu::built_in && gpu::is_available()) {
+    return gpu::allocate(bytes);
+  }
   return BufferRef(cache().take(bytes));
 }
 
@@ -193,38 +199,61 @@ BufferRef adopt(void* data, size_t bytes, void* owner, void (*release)(void* own
   return BufferRef(buffer);
 }
 
+namespace {
+// Memory is the GPU's where there is one, and the host's elsewhere; a build may have had arrays before it knew.
+bool on_gpu() { return gpu::built_in && gpu::is_available(); }
+} // namespace
+
 bool memory_is_tight(size_t more) {
+  if (on_gpu()) {
+    return gpu::memory_is_tight(more);
+  }
   const Cache& c = cache();
   return c.active.load(std::memory_order_relaxed) + more > c.memory_limit.load(std::memory_order_relaxed);
 }
 
 size_t get_active_memory() {
+  size_t others = on_gpu() ? gpu::memory().active : 0;
   std::lock_guard lock(cache().mutex);
-  return cache().active;
+  return cache().active + others;
 }
 size_t get_peak_memory() {
+  size_t others = on_gpu() ? gpu::memory().peak : 0;
   std::lock_guard lock(cache().mutex);
-  return cache().peak;
+  return cache().peak + others;
 }
 void reset_peak_memory() {
+  if (on_gpu()) {
+    gpu::reset_peak_memory();
+  }
   std::lock_guard lock(cache().mutex);
   cache().peak = cache().active;
 }
 size_t get_cache_memory() {
+  size_t others = on_gpu() ? gpu::memory().cache : 0;
   std::lock_guard lock(cache().mutex);
-  return cache().cached;
+  return cache().cached + others;
 }
 size_t get_foreign_memory() { return foreign.load(std::memory_order_relaxed); }
 size_t get_memory_limit() {
+  if (on_gpu()) {
+    return gpu::memory().limit;
+  }
   std::lock_guard lock(cache().mutex);
   return cache().memory_limit;
 }
 size_t set_memory_limit(size_t limit) {
-  std::lock_guard lock(cache().mutex);
   detail::bytes_to_look_at.store(0);
+  if (on_gpu()) {
+    return gpu::set_memory_limit(limit);
+  }
+  std::lock_guard lock(cache().mutex);
   return cache().memory_limit.exchange(limit);
 }
 size_t set_cache_limit(size_t limit) {
+  if (on_gpu()) {
+    return gpu::set_cache_limit(limit);
+  }
   std::lock_guard lock(cache().mutex);
   if (cache().cached > limit) {
     cache().drop_all();
@@ -232,6 +261,9 @@ size_t set_cache_limit(size_t limit) {
   return std::exchange(cache().cache_limit, limit);
 }
 void clear_cache() {
+  if (on_gpu()) {
+    gpu::clear_cache();
+  }
   std::lock_guard lock(cache().mutex);
   cache().drop_all();
 }

@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "mlx_core/error.h"
+#include "mlx_core/gpu/gpu.h"
 
 namespace mlx::core {
 
@@ -42,14 +43,18 @@ void follow_defaults() {
 
 void require_available(const char* op, Device device) {
   if (!is_available(device)) {
-    fail(op, "device ", to_string(device), " is not available: this build computes on the CPU only. Use mx.cpu.");
+    fail(op, "device ", to_string(device), " is not available: ",
+        gpu::is_available() ? "there is one CPU, mx.cpu, and one GPU, mx.gpu."
+                            : "this build computes on the CPU only. Use mx.cpu.");
   }
 }
 
 } // namespace
 
-bool is_available(Device device) { return device.type == Device::cpu && device.index == 0; }
-int device_count(Device::DeviceType type) { return type == Device::cpu ? 1 : 0; }
+bool is_available(Device device) {
+  return device.index == 0 && (device.type == Device::cpu || (gpu::built_in && gpu::is_available()));
+}
+int device_count(Device::DeviceType type) { return is_available(Device(type)) ? 1 : 0; }
 
 Device default_device() { return defaults.device; }
 void set_default_device(Device device) {

@@ -15,6 +15,7 @@
 #include "mlx_core/cpu/scan.h"
 #include "mlx_core/cpu/sort.h"
 #include "mlx_core/cpu/zero_terms.h"
+#include "mlx_core/gpu/gpu.h"
 
 namespace mlx::core {
 
@@ -168,7 +169,17 @@ class HostKernels final : public Kernels {
   bool supports(const kernel::Request&) const override { return true; }
 
  protected:
-  void submit(const kernel::Request& request) override { std::visit(Run{}, request); }
+  void submit(const kernel::Request& request) override {
+    if (gpu::built_in) [[unlikely]] { // what a GPU still writes
+      auto wait = [](const View& view) {
+        if (view.buffer && view.buffer->writer.load(std::memory_order_acquire)) {
+          detail::wait_for_writer(*view.buffer);
+        }
+      };
+      kernel::for_each_view(request, wait, wait);
+    }
+    std::visit(Run{}, request);
+  }
 };
 
 } // namespace
@@ -189,6 +200,11 @@ Kernels& host_kernels() {
   return kernels;
 }
 
-Kernels& kernels_on(StreamNumber) { return host_kernels(); }
+Kernels& kernels_on(StreamNumber stream) {
+  if (stream == 0 || !gpu::built_in) {
+    return host_kernels();
+  }
+  return stream_at(stream).device == Device::gpu ? gpu::kernels_on(stream) : host_kernels();
+}
 
 } // namespace mlx::core

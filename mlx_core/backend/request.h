@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <type_traits>
 #include <variant>
 
 #include "mlx_core/backend/body.h"
@@ -157,5 +158,34 @@ struct ScatterAlong {
 using Request = std::variant<const Fused*, const Copy*, const Range*, const RandomBits*, const Product*, const Reduce*,
     const ArgReduce*, const Scan*, const Recurrence*, const Sort*, const ArgSort*, const ArgPartition*,
     const SearchSorted*, const Gather*, const Scatter*, const GatherAlong*, const ScatterAlong*>;
+
+// Calls read(view) for each view of a request that is only read, and written(view) for each that is written.
+template <typename Read, typename Written>
+void for_each_view(const Request& request, Read&& read, Written&& written) {
+  std::visit(
+      [&](const auto* k) {
+        using Kind = std::remove_cvref_t<decltype(*k)>;
+        if constexpr (std::is_same_v<Kind, Fused>) {
+          for (const View& view : k->sources) read(view);
+          for (const View& view : k->outputs) written(view);
+        } else if constexpr (std::is_same_v<Kind, Copy>) {
+          read(k->from), written(k->to);
+        } else {
+          if constexpr (requires { k->keys; }) read(k->keys);
+          if constexpr (requires { k->a; }) read(k->a);
+          if constexpr (requires { k->b; }) read(k->b);
+          if constexpr (requires { k->in; }) read(k->in);
+          if constexpr (requires { k->x; }) read(k->x);
+          if constexpr (requires { k->sorted; }) read(k->sorted), read(k->values);
+          if constexpr (requires { k->index; }) read(k->index);
+          if constexpr (requires { k->indices; }) {
+            for (const Index& index : k->indices) read(index.view);
+          }
+          if constexpr (requires { k->updates; }) read(k->updates);
+          written(k->out);
+        }
+      },
+      request);
+}
 
 } // namespace mlx::core::kernel

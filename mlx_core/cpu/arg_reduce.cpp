@@ -43,7 +43,7 @@ inline bool before(P a, P b) {
 
 template <bool max, typename P>
 inline bool improves(P x, P best) {
-  return before<max>(x, best) | (is_nan(x) & !is_nan(best));
+  return (before<max>(x, best) | is_nan(x)) & !is_nan(best); // a complex NaN may have a part that compares
 }
 
 struct Layout {

@@ -44,6 +44,7 @@ class Allocator {
     buffer->references.store(1, std::memory_order_relaxed);
     buffer->size = bytes;
     buffer->set_failure("");
+    buffer->writer.store(0, std::memory_order_relaxed);
     std::lock_guard lock(mutex_);
     active_ += buffer->capacity;
     peak_ = std::max(peak_, active_);

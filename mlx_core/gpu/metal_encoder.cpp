@@ -15,7 +15,7 @@ constexpr size_t most_inline_bytes = 4096; // Metal's limit for setBytes
 constexpr size_t most_batches = 32;        // under way before encoding waits; a queue has room for 64
 } // namespace
 
-Encoder::Encoder(int stream) : stream_(MetalStream::of(stream)) {
+MetalEncoder::MetalEncoder(int stream) : stream_(MetalStream::of(stream)) {
   stream_->timeline_->wait_until_pending_below(most_batches); // without the lock: others may have to commit meanwhile
   stream_->encoding_.lock();
   bool nested = stream_->encoder_in_use_;
@@ -29,19 +29,19 @@ Encoder::Encoder(int stream) : stream_(MetalStream::of(stream)) {
   stream_->encoder_in_use_ = true;
 }
 
-Encoder::~Encoder() {
+MetalEncoder::~MetalEncoder() {
   stream_->encoder_in_use_ = false;
   stream_->commit_if_full();
   stream_->encoding_.unlock();
 }
 
-void Encoder::set_pipeline(const Pipeline& pipeline) {
+void MetalEncoder::set_pipeline(const Pipeline& pipeline) {
   pipeline_ = &pipeline;
   arguments_.clear();
   stream_->open_encoder().setComputePipelineState(pipeline.state);
 }
 
-void Encoder::set_buffer(int index, const Buffer* buffer, size_t byte_offset, Access access) {
+void MetalEncoder::set_buffer(int index, const Buffer* buffer, size_t byte_offset, Access access) {
   std::erase_if(arguments_, [&](const Argument& argument) { return argument.index == index; });
   auto& encoder = stream_->open_encoder();
   if (!buffer) {
@@ -55,7 +55,7 @@ void Encoder::set_buffer(int index, const Buffer* buffer, size_t byte_offset, Ac
   arguments_.push_back({index, buffer, access});
 }
 
-void Encoder::set_bytes(int index, const void* bytes, size_t size) {
+void MetalEncoder::set_bytes(int index, const void* bytes, size_t size) {
   if (size > most_inline_bytes) {
     BufferRef copy = scratch(size);
     std::memcpy(copy->data, bytes, size);
@@ -66,21 +66,22 @@ void Encoder::set_bytes(int index, const void* bytes, size_t size) {
   stream_->open_encoder().setBytes(bytes, size, static_cast<NS::UInteger>(index));
 }
 
-void Encoder::set_threadgroup_memory(int index, size_t bytes) {
+void MetalEncoder::set_threadgroup_memory(int index, size_t bytes) {
   stream_->open_encoder().setThreadgroupMemoryLength((bytes + 15) / 16 * 16, static_cast<NS::UInteger>(index));
 }
 
-BufferRef Encoder::scratch(size_t bytes) {
+uint64_t MetalEncoder::batch() { return stream_->open_batch().number; }
+BufferRef MetalEncoder::scratch(size_t bytes) {
   BufferRef buffer = allocate(bytes);
   keep(buffer);
   return buffer;
 }
-void Encoder::keep(const BufferRef& buffer) { use_of(buffer.get()); }
-void Encoder::check(std::function<std::string()> failure) {
+void MetalEncoder::keep(const BufferRef& buffer) { use_of(buffer.get()); }
+void MetalEncoder::check(std::function<std::string()> failure) {
   stream_->open_batch().checks.push_back(std::move(failure));
 }
 
-BufferUse& Encoder::use_of(const Buffer* buffer) {
+BufferUse& MetalEncoder::use_of(const Buffer* buffer) {
   Batch& batch = stream_->open_batch();
   auto [at, is_new] = batch.uses.try_emplace(buffer);
   if (is_new) {
@@ -93,7 +94,7 @@ BufferUse& Encoder::use_of(const Buffer* buffer) {
 }
 
 // Since the last barrier: what this kernel reads was written, or what it writes was read or written.
-void Encoder::order_after_what_it_needs() {
+void MetalEncoder::order_after_what_it_needs() {
   Batch& batch = stream_->open_batch();
   bool needs_barrier = false;
   for (const Argument& argument : arguments_) {
@@ -113,7 +114,7 @@ void Encoder::order_after_what_it_needs() {
   ++batch.dispatches;
 }
 
-bool Encoder::prepare(const char* what, Size size, Size threadgroup) {
+bool MetalEncoder::prepare(const char* what, Size size, Size threadgroup) {
   if (!pipeline_) fail<std::logic_error>("gpu", "A kernel was dispatched without a pipeline.");
   if (size.x == 0 || size.y == 0 || size.z == 0) return false;
   uint64_t threads = threadgroup.x * threadgroup.y * threadgroup.z;
@@ -131,7 +132,7 @@ bool Encoder::prepare(const char* what, Size size, Size threadgroup) {
   return true;
 }
 
-void Encoder::dispatch_threads(Size grid) {
+void MetalEncoder::dispatch_threads(Size grid) {
   // Powers of two, the first axis first, up to 256 threads.
   uint64_t left = pipeline_ ? std::min<uint64_t>(256, pipeline_->max_threads) : 1;
   uint64_t sizes[3] = {1, 1, 1};
@@ -141,12 +142,12 @@ void Encoder::dispatch_threads(Size grid) {
   }
   dispatch_threads(grid, {sizes[0], sizes[1], sizes[2]});
 }
-void Encoder::dispatch_threads(Size grid, Size threadgroup) {
+void MetalEncoder::dispatch_threads(Size grid, Size threadgroup) {
   if (!prepare("threads", grid, threadgroup)) return;
   stream_->open_encoder().dispatchThreads(
       MTL::Size::Make(grid.x, grid.y, grid.z), MTL::Size::Make(threadgroup.x, threadgroup.y, threadgroup.z));
 }
-void Encoder::dispatch_threadgroups(Size groups, Size threadgroup) {
+void MetalEncoder::dispatch_threadgroups(Size groups, Size threadgroup) {
   if (!prepare("threadgroups", groups, threadgroup)) return;
   stream_->open_encoder().dispatchThreadgroups(
       MTL::Size::Make(groups.x, groups.y, groups.z), MTL::Size::Make(threadgroup.x, threadgroup.y, threadgroup.z));

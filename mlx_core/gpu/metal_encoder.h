@@ -22,15 +22,14 @@ struct Size {
   uint64_t x = 1, y = 1, z = 1;
 };
 
-// While it lives, this thread alone encodes for the stream. Dispatches that depend on each other, by the buffers that
-// they read and write, run one after the other; others may overlap. Buffers are kept until the device is done with
-// them.
-class Encoder {
+// While it lives, this thread alone encodes for the stream. Dispatches that depend on each other, by the buffers that they
+// read and write, run one after the other; others may overlap. Buffers are kept until the device is done with them.
+class MetalEncoder {
  public:
-  explicit Encoder(int stream);
-  ~Encoder();
-  Encoder(const Encoder&) = delete;
-  Encoder& operator=(const Encoder&) = delete;
+  explicit MetalEncoder(int stream);
+  ~MetalEncoder();
+  MetalEncoder(const MetalEncoder&) = delete;
+  MetalEncoder& operator=(const MetalEncoder&) = delete;
 
   // Forgets the arguments of the kernel before.
   void set_pipeline(const Pipeline& pipeline);
@@ -48,6 +47,10 @@ class Encoder {
   void dispatch_threads(Size grid);
   void dispatch_threads(Size grid, Size threadgroup);
   void dispatch_threadgroups(Size groups, Size threadgroup);
+
+  // What has been encoded is done when the stream's event of this number is.
+  uint64_t batch();
+  size_t most_threads() const { return pipeline_ ? pipeline_->max_threads : 0; } // of a threadgroup
 
   // Memory that lives until the device is done with it.
   BufferRef scratch(size_t bytes);

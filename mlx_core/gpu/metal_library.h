@@ -1,31 +1,19 @@
 // Kernels ready to run, by name: libraries and pipelines are made when they are first asked for, and kept.
 #pragma once
 
-#include <bit>
 #include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "mlx_core/gpu/encoder.h"
+
 namespace MTL {
 class ComputePipelineState;
 } // namespace MTL
 
 namespace mlx::core::gpu {
-
-// A value for a shader's `constant T x [[function_constant(index)]]`.
-struct FunctionConstant {
-  enum class Type : uint8_t { boolean, int32, uint32, int64, float32 };
-  FunctionConstant(int index, bool value) : index(index), type(Type::boolean), bits(value) {}
-  FunctionConstant(int index, int32_t value) : index(index), type(Type::int32), bits(static_cast<uint32_t>(value)) {}
-  FunctionConstant(int index, uint32_t value) : index(index), type(Type::uint32), bits(value) {}
-  FunctionConstant(int index, int64_t value) : index(index), type(Type::int64), bits(static_cast<uint64_t>(value)) {}
-  FunctionConstant(int index, float value) : index(index), type(Type::float32), bits(std::bit_cast<uint32_t>(value)) {}
-  int index;
-  Type type;
-  uint64_t bits; // of the value, in its low bytes
-};
 
 struct Pipeline {
   std::string name;

@@ -39,6 +39,9 @@ class MetalStream : public std::enable_shared_from_this<MetalStream> {
   static std::shared_ptr<MetalStream> of(int index);
   explicit MetalStream(int index);
 
+  // Event number `number` of this stream.
+  Event event_at(uint64_t number) const { return Event(timeline_, number); }
+  int index() const { return index_; }
   Event event();
   void wait_for(const Event& event);
   void commit();
@@ -49,9 +52,9 @@ class MetalStream : public std::enable_shared_from_this<MetalStream> {
   MTL::CommandQueue& queue() { return *queue_.get(); }
 
  private:
-  friend class Encoder;
-  Batch& open_batch();                        // with the lock
-  MTL::ComputeCommandEncoder& open_encoder(); // with the lock
+  friend class MetalEncoder;
+  Batch& open_batch();                         // with the lock
+  MTL::ComputeCommandEncoder& open_encoder();  // with the lock
   void close_encoder();
   void commit_locked();
   void commit_if_full();
@@ -61,7 +64,7 @@ class MetalStream : public std::enable_shared_from_this<MetalStream> {
   const int index_;
   NS::SharedPtr<MTL::CommandQueue> queue_;
   std::shared_ptr<Timeline> timeline_;
-  std::recursive_mutex encoding_; // held by an Encoder; guards all below
+  std::recursive_mutex encoding_; // held by a MetalEncoder; guards all below
   bool encoder_in_use_ = false;
   std::shared_ptr<Batch> open_;
   uint64_t last_ = 0;

@@ -7,6 +7,7 @@
 #include "mlx_core/cpu/processor.h"
 #include "mlx_core/device.h"
 #include "mlx_core/error.h"
+#include "mlx_core/gpu/gpu.h"
 #include "python/src/array/convert.h"
 #include "python/src/runtime/bind.h"
 #include "python/src/runtime/gil.h"
@@ -83,6 +84,14 @@ nb::dict device_info(std::optional<DeviceOrType> d) {
   nb::dict info;
   Device device = d ? to_device(*d) : core::default_device();
   if (device.type == Device::gpu) {
+    if (core::is_available(device)) {
+      const core::gpu::DeviceInfo& gpu = core::gpu::device_info();
+      info["architecture"] = gpu.architecture;
+      info["device_name"] = gpu.name;
+      info["memory_size"] = gpu.memory_size;
+      info["max_buffer_length"] = gpu.max_buffer_length;
+      info["max_recommended_working_set_size"] = gpu.max_recommended_working_set_size;
+    }
     return info;
   }
   info["architecture"] = core::cpu::architecture();

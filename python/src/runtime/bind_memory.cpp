@@ -3,6 +3,7 @@
 
 #include "mlx_core/allocator.h"
 #include "mlx_core/error.h"
+#include "mlx_core/gpu/gpu.h"
 #include "mlx_core/node_pool.h"
 #include "mlx_core/origin.h"
 #include "python/src/array/convert.h"
@@ -76,14 +77,16 @@ Returns:
     int: The previous limit.
 )");
   m.def(
-      "set_wired_limit", [](size_t) { return size_t(0); }, nb::arg("limit"),
+      "set_wired_limit",
+      [](size_t limit) { return core::gpu::is_available() ? core::gpu::set_wired_limit(limit) : size_t(0); },
+      nb::arg("limit"),
       R"(Sets how many bytes stay resident for a GPU. Without a GPU there is nothing to wire.
 
 Args:
     limit (int): Bytes.
 
 Returns:
-    int: The previous limit: 0.
+    int: The previous limit; 0 without a GPU.
 )");
   // For the tests that count what calls leave behind.
   m.def("_live_nodes", &core::detail::live_nodes);

@@ -19,7 +19,7 @@
 
 using namespace mlx::core;
 using gpu::Access;
-using gpu::Encoder;
+using gpu::MetalEncoder;
 
 namespace {
 
@@ -30,25 +30,25 @@ const gpu::Pipeline& kernel(const char* name, std::vector<gpu::FunctionConstant>
 }
 float* floats(const BufferRef& buffer) { return static_cast<float*>(buffer->data); }
 
-void fill(Encoder& encoder, const BufferRef& x, float value) {
+void fill(MetalEncoder& encoder, const BufferRef& x, float value) {
   encoder.set_pipeline(kernel("fill"));
   encoder.set_buffer(0, x.get(), 0, Access::write);
   encoder.set_value(1, value);
   encoder.dispatch_threads({x->size / 4});
 }
-void add_one(Encoder& encoder, const BufferRef& x) {
+void add_one(MetalEncoder& encoder, const BufferRef& x) {
   encoder.set_pipeline(kernel("add_one"));
   encoder.set_buffer(0, x.get(), 0, Access::read_write);
   encoder.dispatch_threads({x->size / 4});
 }
-void add(Encoder& encoder, const BufferRef& a, const BufferRef& b, const BufferRef& out) {
+void add(MetalEncoder& encoder, const BufferRef& a, const BufferRef& b, const BufferRef& out) {
   encoder.set_pipeline(kernel("add"));
   encoder.set_buffer(0, a.get());
   encoder.set_buffer(1, b.get());
   encoder.set_buffer(2, out.get(), 0, Access::write);
   encoder.dispatch_threads({out->size / 4});
 }
-void fault(Encoder& encoder, const BufferRef& x) {
+void fault(MetalEncoder& encoder, const BufferRef& x) {
   encoder.set_pipeline(kernel("outside"));
   encoder.set_buffer(0, x.get(), 0, Access::write);
   encoder.set_value(1, uint32_t{1000});
@@ -57,7 +57,7 @@ void fault(Encoder& encoder, const BufferRef& x) {
 template <typename Body>
 gpu::Event run(int stream, Body body) {
   {
-    Encoder encoder(stream);
+    MetalEncoder encoder(stream);
     body(encoder);
   }
   return gpu::event(stream);
@@ -112,7 +112,7 @@ TEST(out_of_memory_is_an_error_and_frees_what_it_can) {
     CHECK_MESSAGE(OutOfMemory, "400001 bytes", (gpu::allocate(300000), gpu::allocate(400001), gpu::allocate(700000)));
     CHECK_THROWS(OutOfMemory, gpu::allocate(size_t{1} << 62));
     // What is under way holds 400000 bytes; it is waited for.
-    run(0, [&](Encoder& encoder) {
+    run(0, [&](MetalEncoder& encoder) {
       BufferRef b = gpu::allocate(400000);
       fill(encoder, b, 1);
     });
@@ -123,7 +123,7 @@ TEST(out_of_memory_is_an_error_and_frees_what_it_can) {
   gpu::clear_cache();
   CHECK_EQ(gpu::memory().active, used);
   BufferRef x = gpu::allocate(16);
-  run(0, [&](Encoder& encoder) { fill(encoder, x, 2); }).wait();
+  run(0, [&](MetalEncoder& encoder) { fill(encoder, x, 2); }).wait();
   CHECK_EQ(floats(x)[3], 2.0f);
 }
 
@@ -145,14 +145,14 @@ TEST(host_memory_is_wrapped_at_pages_and_copied_elsewhere) {
       host = BufferRef();
       CHECK_EQ(released.load(), aligned ? 0 : 1);
       BufferRef out = gpu::allocate(16);
-      run(0, [&](Encoder& encoder) { add(encoder, seen, seen, out); }).wait();
+      run(0, [&](MetalEncoder& encoder) { add(encoder, seen, seen, out); }).wait();
       CHECK_EQ(floats(out)[3], 2 * data[3]);
     }
     CHECK_EQ(released.load(), 1);
   }
   std::free(memory);
   BufferRef host = allocate(16);
-  Encoder encoder(0);
+  MetalEncoder encoder(0);
   CHECK_MESSAGE(std::logic_error, "on_device", encoder.set_buffer(0, host.get()));
 }
 
@@ -166,7 +166,7 @@ TEST(memory_stays_resident_up_to_the_limit) {
   int64_t objects = objc::live_objects("MTLBuffer");
   {
     BufferRef a = gpu::allocate(600), b = gpu::allocate(600);
-    run(0, [&](Encoder& encoder) { fill(encoder, a, 1); }).wait();
+    run(0, [&](MetalEncoder& encoder) { fill(encoder, a, 1); }).wait();
   }
   gpu::clear_cache();
   CHECK_EQ(objc::live_objects("MTLBuffer"), objects); // the set let go of it, too
@@ -175,7 +175,7 @@ TEST(memory_stays_resident_up_to_the_limit) {
 
 TEST(constants_threadgroup_memory_and_long_bytes) {
   BufferRef x = gpu::allocate(40);
-  run(0, [&](Encoder& encoder) {
+  run(0, [&](MetalEncoder& encoder) {
     fill(encoder, x, 2);
     encoder.set_pipeline(kernel("scale", {{0, int32_t{-7}}}));
     encoder.set_buffer(0, x.get(), 20, Access::read_write);
@@ -188,7 +188,7 @@ TEST(constants_threadgroup_memory_and_long_bytes) {
 
   std::vector<float> many(2000, 0.5f); // more than setBytes takes
   BufferRef out = gpu::allocate(4);
-  run(0, [&](Encoder& encoder) {
+  run(0, [&](MetalEncoder& encoder) {
     encoder.set_pipeline(kernel("total"));
     encoder.set_bytes(0, many.data(), many.size() * 4);
     encoder.set_buffer(1, out.get(), 0, Access::write);
@@ -201,14 +201,14 @@ TEST(constants_threadgroup_memory_and_long_bytes) {
 TEST(launches_that_cannot_be_are_refused) {
   BufferRef x = gpu::allocate(16);
   {
-    Encoder encoder(0);
+    MetalEncoder encoder(0);
     CHECK_MESSAGE(std::logic_error, "without a pipeline", encoder.dispatch_threads({1}));
     encoder.set_pipeline(kernel("add_one"));
     encoder.set_buffer(0, x.get());
     CHECK_MESSAGE(std::logic_error, "1 to 1024", encoder.dispatch_threads({1}, {2000}));
     CHECK_MESSAGE(std::logic_error, "2^32", encoder.dispatch_threads({uint64_t{1} << 33}));
     encoder.dispatch_threads({0, 5, 1}); // nothing
-    CHECK_MESSAGE(std::logic_error, "two encoders", Encoder(0));
+    CHECK_MESSAGE(std::logic_error, "two encoders", MetalEncoder(0));
     CHECK_THROWS(std::logic_error, gpu::commit(0));
   }
   CHECK_MESSAGE(std::runtime_error, "There is no kernel nothing", kernel("nothing"));
@@ -225,7 +225,7 @@ TEST(dependent_dispatches_are_ordered_others_are_free) {
   for (unsigned seed = 1; seed <= 20; ++seed) {
     objc::set_dispatch_seed(seed);
     BufferRef a = gpu::allocate(64), b = gpu::allocate(64), c = gpu::allocate(64);
-    run(0, [&](Encoder& encoder) {
+    run(0, [&](MetalEncoder& encoder) {
       fill(encoder, a, 1);
       fill(encoder, b, 10);
       add(encoder, a, b, c); // reads what was written
@@ -243,14 +243,14 @@ TEST(dispatches_are_batched) {
   gpu::synchronize(0);
   BufferRef x = gpu::allocate(16);
   uint64_t before = objc::command_buffers_run();
-  for (int i = 0; i < 400; ++i) run(0, [&](Encoder& encoder) { i ? add_one(encoder, x) : fill(encoder, x, 0); });
+  for (int i = 0; i < 400; ++i) run(0, [&](MetalEncoder& encoder) { i ? add_one(encoder, x) : fill(encoder, x, 0); });
   gpu::synchronize(0);
   CHECK_EQ(floats(x)[0], 399.0f);
   CHECK_EQ(objc::command_buffers_run() - before, 10u); // 40 each
   before = objc::command_buffers_run();
   for (int i = 0; i < 8; ++i) {
     BufferRef big = gpu::allocate(size_t{11} << 20);
-    run(0, [&](Encoder& encoder) { add_one(encoder, x), encoder.keep(big); });
+    run(0, [&](MetalEncoder& encoder) { add_one(encoder, x), encoder.keep(big); });
   }
   gpu::synchronize(0);
   CHECK_EQ(objc::command_buffers_run() - before, 2u); // 40 MB each
@@ -259,11 +259,11 @@ TEST(dispatches_are_batched) {
 TEST(events_order_streams) {
   BufferRef x = gpu::allocate(400);
   for (int round = 0; round < 50; ++round) {
-    run(0, [&](Encoder& encoder) { round ? add_one(encoder, x) : fill(encoder, x, 0); });
+    run(0, [&](MetalEncoder& encoder) { round ? add_one(encoder, x) : fill(encoder, x, 0); });
     gpu::wait_for(1, gpu::event(0));
-    gpu::wait_for(0, run(1, [&](Encoder& encoder) { add_one(encoder, x); }));
+    gpu::wait_for(0, run(1, [&](MetalEncoder& encoder) { add_one(encoder, x); }));
   }
-  run(0, [&](Encoder& encoder) { add_one(encoder, x); }).wait();
+  run(0, [&](MetalEncoder& encoder) { add_one(encoder, x); }).wait();
   CHECK_EQ(floats(x)[99], 100.0f);
   CHECK(gpu::event(0).is_done());
   CHECK(gpu::Event().is_done());
@@ -272,7 +272,7 @@ TEST(events_order_streams) {
 
 TEST(an_event_can_be_waited_for_before_its_batch_is_full) {
   BufferRef x = gpu::allocate(16);
-  gpu::Event event = run(2, [&](Encoder& encoder) { fill(encoder, x, 5); });
+  gpu::Event event = run(2, [&](MetalEncoder& encoder) { fill(encoder, x, 5); });
   std::thread other([&] { event.wait(); }); // commits what this thread has only encoded
   other.join();
   CHECK_EQ(floats(x)[0], 5.0f);
@@ -283,9 +283,9 @@ TEST(streams_wait_for_the_host) {
   BufferRef x = gpu::allocate(16), y = gpu::allocate(16);
   gpu::HostEvent host;
   gpu::wait_for(3, host.event());
-  gpu::Event event = run(3, [&](Encoder& encoder) { add_one(encoder, x); });
+  gpu::Event event = run(3, [&](MetalEncoder& encoder) { add_one(encoder, x); });
   gpu::commit(3);
-  run(4, [&](Encoder& encoder) { fill(encoder, y, 3); }).wait(); // another stream goes on
+  run(4, [&](MetalEncoder& encoder) { fill(encoder, y, 3); }).wait(); // another stream goes on
   CHECK(!event.is_done());
   for (int i = 0; i < 4; ++i) floats(x)[i] = 41;
   host.signal();
@@ -296,18 +296,18 @@ TEST(streams_wait_for_the_host) {
   {
     gpu::HostEvent never;
     gpu::wait_for(3, never.event());
-    failed = run(3, [&](Encoder& encoder) { add_one(encoder, x); });
+    failed = run(3, [&](MetalEncoder& encoder) { add_one(encoder, x); });
     never.fail("the host found no data");
   }
   CHECK_MESSAGE(gpu::DeviceError, "the host found no data", failed.wait());
-  run(3, [&](Encoder& encoder) { fill(encoder, x, 1); }).wait();
+  run(3, [&](MetalEncoder& encoder) { fill(encoder, x, 1); }).wait();
 }
 
 TEST(waits_can_be_interrupted) {
   BufferRef x = gpu::allocate(16);
   gpu::HostEvent host;
   gpu::wait_for(5, host.event());
-  gpu::Event event = run(5, [&](Encoder& encoder) { fill(encoder, x, 1); });
+  gpu::Event event = run(5, [&](MetalEncoder& encoder) { fill(encoder, x, 1); });
   std::atomic<bool> stop{false};
   std::thread other([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(30));
@@ -325,14 +325,14 @@ TEST(waits_can_be_interrupted) {
 
 TEST(a_fault_reaches_who_waits_and_what_depends_on_it) {
   BufferRef x = gpu::allocate(16), y = gpu::allocate(16), z = gpu::allocate(16), w = gpu::allocate(16);
-  gpu::Event bad = run(0, [&](Encoder& encoder) { fault(encoder, x); });
+  gpu::Event bad = run(0, [&](MetalEncoder& encoder) { fault(encoder, x); });
   gpu::commit(0);
-  gpu::Event reads = run(0, [&](Encoder& encoder) { add(encoder, x, x, y); });
+  gpu::Event reads = run(0, [&](MetalEncoder& encoder) { add(encoder, x, x, y); });
   gpu::commit(0);
-  gpu::Event unrelated = run(0, [&](Encoder& encoder) { fill(encoder, w, 4); });
+  gpu::Event unrelated = run(0, [&](MetalEncoder& encoder) { fill(encoder, w, 4); });
   gpu::commit(0);
   gpu::wait_for(1, reads);
-  gpu::Event elsewhere = run(1, [&](Encoder& encoder) { add(encoder, y, y, z); });
+  gpu::Event elsewhere = run(1, [&](MetalEncoder& encoder) { add(encoder, y, y, z); });
   CHECK_MESSAGE(gpu::DeviceError, "outside", elsewhere.wait());
   CHECK_MESSAGE(gpu::DeviceError, "outside", reads.wait());
   CHECK_MESSAGE(gpu::DeviceError, "outside", bad.wait());
@@ -340,8 +340,8 @@ TEST(a_fault_reaches_who_waits_and_what_depends_on_it) {
   unrelated.wait();
   CHECK_EQ(floats(w)[0], 4.0f);
   // Written anew, and on both streams, all is well.
-  run(0, [&](Encoder& encoder) { fill(encoder, z, 1), add_one(encoder, z); }).wait();
-  run(1, [&](Encoder& encoder) { add_one(encoder, z); }).wait();
+  run(0, [&](MetalEncoder& encoder) { fill(encoder, z, 1), add_one(encoder, z); }).wait();
+  run(1, [&](MetalEncoder& encoder) { add_one(encoder, z); }).wait();
   CHECK_EQ(floats(z)[3], 3.0f);
   gpu::synchronize(0);
 }
@@ -349,7 +349,7 @@ TEST(a_fault_reaches_who_waits_and_what_depends_on_it) {
 TEST(checks_can_fail_a_batch) {
   BufferRef flag = gpu::allocate(4);
   auto launch = [&](float value) {
-    return run(0, [&](Encoder& encoder) {
+    return run(0, [&](MetalEncoder& encoder) {
       fill(encoder, flag, value);
       encoder.check([flag] { return floats(flag)[0] == 0 ? std::string() : std::string("index out of range"); });
     });
@@ -364,7 +364,7 @@ TEST(buffers_are_kept_until_the_device_is_done) {
   gpu::wait_for(6, host.event());
   gpu::clear_cache();
   size_t before = gpu::memory().active;
-  gpu::Event event = run(6, [&](Encoder& encoder) {
+  gpu::Event event = run(6, [&](MetalEncoder& encoder) {
     BufferRef a = encoder.scratch(16), b = encoder.scratch(16);
     fill(encoder, a, 1);
     fill(encoder, b, 2);
@@ -385,7 +385,7 @@ TEST(ten_thousand_dispatches_leave_nothing_behind) {
   auto round = [](int n) {
     BufferRef x = gpu::allocate(64);
     for (int i = 0; i < n; ++i) {
-      run(i & 1, [&](Encoder& encoder) {
+      run(i & 1, [&](MetalEncoder& encoder) {
         BufferRef temporary = encoder.scratch(64);
         fill(encoder, temporary, 1);
         if ((i & 1) == 0) add_one(encoder, x);
@@ -422,8 +422,7 @@ TEST(threads_share_a_stream_and_have_their_own) {
     threads.emplace_back([t, &wrong] {
       BufferRef x = gpu::allocate(64);
       int stream = t < 2 ? 7 : 8 + t;
-      for (int i = 0; i < 200; ++i)
-        run(stream, [&](Encoder& encoder) { i ? add_one(encoder, x) : fill(encoder, x, 0); });
+      for (int i = 0; i < 200; ++i) run(stream, [&](MetalEncoder& encoder) { i ? add_one(encoder, x) : fill(encoder, x, 0); });
       gpu::event(stream).wait();
       wrong += floats(x)[15] != 199.0f;
     });
@@ -438,7 +437,7 @@ TEST(captures_are_files) {
   gpu::start_capture(path);
   CHECK_MESSAGE(std::runtime_error, "already open", gpu::start_capture(path + "2"));
   BufferRef x = gpu::allocate(16);
-  run(0, [&](Encoder& encoder) { fill(encoder, x, 1); });
+  run(0, [&](MetalEncoder& encoder) { fill(encoder, x, 1); });
   gpu::stop_capture();
   std::stringstream text;
   text << std::ifstream(path).rdbuf();
@@ -463,5 +462,5 @@ TEST(a_forked_process_is_told) {
   int status = 0;
   waitpid(child, &status, 0);
   CHECK_EQ(status, 0);
-  run(0, [&](Encoder& encoder) { fill(encoder, x, 1); }).wait();
+  run(0, [&](MetalEncoder& encoder) { fill(encoder, x, 1); }).wait();
 }
