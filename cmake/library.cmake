@@ -41,8 +41,8 @@ endif()
 # ---- Installation ----
 install(TARGETS mlx_core EXPORT mlx_core_targets
   LIBRARY DESTINATION ${MLX_INSTALL_LIBDIR} ARCHIVE DESTINATION ${MLX_INSTALL_LIBDIR})
-install(DIRECTORY "${PROJECT_SOURCE_DIR}/mlx_core" DESTINATION ${MLX_INSTALL_INCLUDEDIR}
-  FILES_MATCHING PATTERN "*.h" PATTERN "*-inl.h" EXCLUDE)
+install(CODE "set(MLX_SOURCE_DIR \"${PROJECT_SOURCE_DIR}\")\nset(MLX_INSTALL_INCLUDEDIR \"${MLX_INSTALL_INCLUDEDIR}\")")
+install(SCRIPT "${PROJECT_SOURCE_DIR}/cmake/install_headers.cmake")
 
 # The libraries it was linked with travel beside it, found through $ORIGIN: a wheel is self-contained, and another
 # installation does not depend on the Python environment that OpenBLAS came from.

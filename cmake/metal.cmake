@@ -23,7 +23,7 @@ function(mlx_compile_with_blocks TARGET)
     find_program(MLX_CLANGXX NAMES clang++-19 clang++-18 clang++-17 clang++-16 clang++ REQUIRED
       DOC "The clang that compiles sources with blocks when the compiler is another one")
     set_target_properties(${TARGET} PROPERTIES
-      CXX_COMPILER_LAUNCHER "${PROJECT_SOURCE_DIR}/cmake/clang_for_blocks;${MLX_CLANGXX};${CMAKE_CXX_COMPILER_LAUNCHER};--")
+      CXX_COMPILER_LAUNCHER "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/clang_for_blocks;${MLX_CLANGXX};${CMAKE_CXX_COMPILER_LAUNCHER};--")
   endif()
 endfunction()
 

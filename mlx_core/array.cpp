@@ -239,6 +239,7 @@ void array::eval() const {
   if (!is_available() || node_->operand_count != 0) { // one computed inside a transform may let its operands go now
     core::eval(std::span<const array>(this, 1));
   }
+  host_ready(*node_);
 }
 
 // --- elements ---

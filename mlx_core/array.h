@@ -136,7 +136,7 @@ class array {
   const Primitive& primitive() const;
   std::span<const array> operands() const;
 
-  const void* raw_data() const; // evaluated arrays only
+  const void* raw_data() const; // evaluated arrays only; waits for the device that writes it
   void* mutable_data();         // inside eval_cpu, after allocate()
   View view() const;            // for kernels: inside eval, of operands, and of outputs after allocate()
   // Inside eval: give this output fresh row-major memory / another array's memory.
@@ -230,13 +230,6 @@ struct Node {
   Detached take_operands();
 };
 
-// Returns when the host may read what an evaluated node holds. Throws what went wrong on the device that writes it.
-inline void host_ready(const Node& node) {
-  if (node.buffer && node.buffer->writer.load(std::memory_order_acquire)) [[unlikely]] {
-    detail::wait_for_writer(*node.buffer.get());
-  }
-}
-
 // The element conversion behind scalars, full and item: from a C++ value to any dtype.
 void store_element(void* to, Dtype dtype, complex128_t value);
 void store_element(void* to, Dtype dtype, int64_t value);
@@ -262,6 +255,12 @@ inline const Strides& array::strides() const { return node_->strides; }
 inline bool array::has_primitive() const { return static_cast<bool>(node_->primitive); }
 inline const Primitive& array::primitive() const { return *node_->primitive; }
 inline Operands array::operands() const { return node_->operands(); }
+// Returns when the host may read what an evaluated node holds. Throws what went wrong on the device that writes it.
+inline void host_ready(const Node& node) {
+  if (node.buffer && node.buffer->writer.load(std::memory_order_acquire)) [[unlikely]] {
+    detail::wait_for_writer(*node.buffer.get());
+  }
+}
 inline const void* array::raw_data() const {
   host_ready(*node_);
   return node_->data();

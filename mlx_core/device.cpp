@@ -19,6 +19,7 @@ Stream own_stream(Device device) { return Stream{device.type == Device::cpu ? 0 
 enum class Made : uint8_t { not_yet, cpu, gpu };
 std::array<std::atomic<Made>, most_streams> made{};
 std::atomic<int> next_stream{own_streams};
+std::atomic<bool> several{false};
 
 Made made_on(Device device) { return device.type == Device::cpu ? Made::cpu : Made::gpu; }
 
@@ -76,6 +77,7 @@ Stream new_stream(Device device) {
     next_stream.store(most_streams);
     fail<std::runtime_error>("new_stream", "there are ", most_streams, " streams; use those that there are.");
   }
+  several.store(true);
   made[static_cast<size_t>(number)].store(made_on(device), std::memory_order_release);
   return Stream{number, device};
 }
@@ -92,6 +94,7 @@ Stream to_stream(const StreamOrDevice& s) {
       fail("stream", "there is no stream ", to_string(*stream), "; make one with new_stream.");
     }
     if (*stream != own_stream(stream->device)) { // one that another process numbered comes to be by being used
+      several.store(true);
       auto& known = made[static_cast<size_t>(stream->index)];
       Made before = Made::not_yet;
       bool clashes = stream->index < own_streams || (!known.compare_exchange_strong(before, made_on(stream->device)) &&
@@ -114,6 +117,7 @@ Stream stream_at(StreamNumber number) {
 }
 
 StreamNumber current_stream() { return current; }
+bool has_several_streams() { return several.load(std::memory_order_relaxed); }
 
 void StreamScope::enter(StreamNumber number) {
   outer_ = current;

@@ -48,6 +48,8 @@ using StreamNumber = uint16_t;
 Stream stream_at(StreamNumber number);
 // Where what is made now will be computed: the innermost scope's, or the thread's default.
 StreamNumber current_stream();
+// Whether there are streams beside the devices' own.
+bool has_several_streams();
 
 // What is made while it lives is computed on this stream; std::monostate changes nothing. Throws as to_stream does.
 class StreamScope {

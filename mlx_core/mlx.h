@@ -3,6 +3,7 @@
 
 #include "mlx_core/allocator.h"
 #include "mlx_core/array.h"
+#include "mlx_core/backend/kernels.h"
 #include "mlx_core/check_grads.h"
 #include "mlx_core/compile.h"
 #include "mlx_core/control_flow.h"

@@ -64,6 +64,18 @@ struct OpInfo {
 // How outputs depend on inputs; sparse Jacobians read it.
 enum class Dependence : uint8_t { elementwise, moves_data, contracts_axes, opaque };
 
+// What a few primitives are to those who follow values and derivatives through a graph, beyond their Dependence.
+enum class Role : uint8_t {
+  ordinary,
+  argument,      // it hands its operand to a differentiated function
+  barrier,       // no derivative passes
+  repetition,    // of the operand's elements
+  sum,           // over axes, or along one
+  accumulation,  // moves_data, where several elements may be added up in one place
+  product,       // of matrices
+  chain_product, // of matrices, by the chain rule: a factor 0 makes a term 0
+};
+
 // How eval treats a primitive.
 enum class EvalKind : uint8_t {
   general,     // eval on evaluated operands
@@ -113,6 +125,7 @@ class Primitive {
   virtual const char* name() const = 0;
   virtual EvalKind eval_kind() const { return EvalKind::general; }
   virtual Dependence dependence() const { return Dependence::opaque; }
+  virtual Role role() const { return Role::ordinary; }
   virtual void visit(ParamVisitor&) const {}
   // Of a primitive that holds more than parameters say (functions of the user's): a number that no other such thing
   // has. Primitives are equal where name, parameters and identity are.

@@ -72,8 +72,10 @@ class Rewriter {
   std::string key(At from, At to) const {
     std::string result;
     for (At i = from; i < to; ++i) {
-      if (spaces.count(t_[i].original) || t_[i].is("const")) continue;
-      result += t_[i].original + ' ';
+      bool constant = t_[i].is("constant") || t_[i].is("const");
+      if (t_[i].is("constant") && t_[i - 1].is(")")) continue; // of a method
+      if (constant ? result.ends_with(" const ") : spaces.count(t_[i].original) != 0) continue;
+      result += constant ? std::string("const ") : t_[i].original + ' ';
     }
     return result;
   }
@@ -189,6 +191,8 @@ class Rewriter {
       if (type) declarations(stop + 1, close, scope, true);
       At after = close + 1;
       while (after < end && !t_[after].is(";")) ++after;
+      // Specialisations for pointers to each address space are one.
+      if (type && !seen.insert("type " + key(start, stop)).second) erase(start, after + 1);
       return after + 1;
     }
     if (t_[stop].is("{") && parameters) {
@@ -230,7 +234,8 @@ class Rewriter {
     std::string identifier = t_[name].original;
     std::string type;
     for (At i = first; i < name; ++i) {
-      if (!t_[i].is("constant") && !t_[i].is("const")) type += t_[i].original + ' ';
+      bool qualifier = t_[i].is("constant") || t_[i].is("const") || t_[i].is("static") || t_[i].is("constexpr");
+      if (!qualifier) type += t_[i].original + ' ';
       t_[i].erase();
     }
     std::string tag = "msl_tag_" + identifier;
@@ -314,6 +319,7 @@ class Rewriter {
     }
     if (start == first && !in_class && !t_[name].is(")")) t_[first].now = "inline " + t_[first].now;
     body(open + 1, close - 1);
+    find_shadows(parameters, end_of_parameters, open, close);
     // Overloads that differ in address spaces alone are one function here: the first stays, others get names of their
     // own, so that they are still compiled, where that can be done.
     if (!seen.insert(full_key).second) {
@@ -325,6 +331,38 @@ class Rewriter {
         erase(start, close);
       }
     }
+  }
+
+  // A word that declares a name: one follows another.
+  bool declares(At i) const {
+    static const std::set<std::string, std::less<>> not_types = {"return", "else", "case", "sizeof", "const"};
+    bool after_type = t_[i - 1].kind == Token::word && !not_types.count(t_[i - 1].original);
+    static const std::set<std::string, std::less<>> ends = {"=", ";", ",", ")", "[", "{", "("};
+    return after_type && ends.count(t_[i + 1].original);
+  }
+  // Parameters and variables that have the name of a function constant stay what they are.
+  void find_shadows(At parameters, At end_of_parameters, At open, At close) {
+    auto shadow = [&](At i, At from, At to) { shadows_[t_[i].original].push_back({from, to}); };
+    each_parameter(parameters + 1, end_of_parameters - 1, [&](At i, At to) {
+      At name = to;
+      for (At j = i; j < to && !t_[j].is("="); ++j) {
+        if (t_[j].kind == Token::word && !t_[j].now.empty()) name = j;
+      }
+      if (name != to && calls_.count(t_[name].original)) shadow(name, parameters, close);
+    });
+    for (At i = open + 1; i < close; ++i) {
+      if (t_[i].kind != Token::word || !calls_.count(t_[i].original) || !declares(i)) continue;
+      At block = i; // its end
+      for (int depth = 0; block < close && depth >= 0; ++block)
+        depth += int(t_[block].is("{")) - int(t_[block].is("}"));
+      shadow(i, i, block);
+    }
+  }
+  bool shadowed(At i) const {
+    auto found = shadows_.find(t_[i].original);
+    return declares(i) ||
+           (found != shadows_.end() && std::any_of(found->second.begin(), found->second.end(),
+                                           [&](auto range) { return i >= range.first && i < range.second; }));
   }
 
   template <class F>
@@ -503,7 +541,8 @@ class Rewriter {
     } else if (token.is("is_function_constant_defined") && t_[i + 1].is("(")) {
       token.now = "msl_defined_" + t_[i + 2].original;
       t_[i + 2].erase();
-    } else if (auto called = calls_.find(token.original); called != calls_.end() && i > called->second) {
+    } else if (auto called = calls_.find(token.original);
+        called != calls_.end() && i > called->second && !shadowed(i)) {
       token.now = "msl_constant_" + token.original + "()";
     } else if (forbidden.count(token.original)) {
       error(i, "'" + token.original + "' is not in Metal");
@@ -528,6 +567,7 @@ class Rewriter {
   std::vector<Token>& t_;
   std::vector<KernelName> kernels_;
   std::map<std::string, At, std::less<>> calls_; // constants that became functions, and where
+  std::map<std::string, std::vector<std::pair<At, At>>, std::less<>> shadows_;
   std::string errors_;
 };
 

@@ -193,7 +193,7 @@ std::string Run::describe_trap() const {
   auto address = reinterpret_cast<Address>(trap_.address);
   const char* stack = lanes_[current_].stack;
   switch (trap_.signal) {
-    case SIGFPE: return "integer division by zero";
+    case SIGFPE: return "integer division by zero, or of the smallest integer by -1";
     case SIGILL:
     case SIGTRAP: return "reached code that cannot be reached";
     default: break;

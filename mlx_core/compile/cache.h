@@ -66,6 +66,17 @@ class Cache {
     return position->entry;
   }
 
+  // The first entry of a key that fits. That is asked outside of the lock, as it may run code of the user's.
+  template <typename F>
+  std::shared_ptr<Entry> find(const std::string& key, F&& fits) {
+    for (size_t i = 0;; ++i) {
+      std::shared_ptr<Entry> entry = at(key, i);
+      if (!entry || fits(*entry)) {
+        return entry;
+      }
+    }
+  }
+
   void insert(const std::string& key, std::shared_ptr<Entry> entry) {
     std::shared_ptr<Entry> evicted; // let go outside of the lock
     std::lock_guard lock(mutex_);

@@ -49,14 +49,13 @@ class Compiled {
     }
     Specs operands = specs_of(args);
     std::span<const Spec> specs(operands.begin(), operands.size());
-    for (size_t i = 0; std::shared_ptr<const PlannedFunction> known = recordings_.at(key, i); ++i) {
-      if (misfit(*known, specs).empty()) {
-        return known;
-      }
+    std::shared_ptr<const PlannedFunction> recording =
+        recordings_.find(key, [&](const PlannedFunction& known) { return misfit(known, specs).empty(); });
+    if (recording) {
+      return recording;
     }
     explain(key, operands);
     auto run = [this](const std::vector<array>& in, const Hide&) { return fun_(in); };
-    std::shared_ptr<const PlannedFunction> recording;
     try {
       recording = std::make_shared<PlannedFunction>(record(run, specs, [] {}, shapeless_));
     } catch (const std::invalid_argument& why) {

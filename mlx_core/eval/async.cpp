@@ -1,8 +1,9 @@
-// async_eval: a worker thread that evaluates in the background, one request after another.
+// async_eval: for each stream a worker thread that evaluates in the background, one request after another.
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
@@ -11,6 +12,7 @@
 
 #include "mlx_core/array.h"
 #include "mlx_core/eval/background.h"
+#include "mlx_core/gpu/gpu.h"
 #include "mlx_core/interrupt.h"
 
 namespace mlx::core {
@@ -24,6 +26,8 @@ struct Request {
 
 class Worker {
  public:
+  Worker(int paused, bool finished) : finished_(finished), paused_(paused) {}
+
   void submit(Request request) {
     std::unique_lock lock(mutex_);
     if (finished_ || !(started_ || start())) { // nobody to leave it to
@@ -149,19 +153,82 @@ class Worker {
   std::atomic<bool> stop_{false};
   bool started_ = false;
   bool busy_ = false;
-  bool finished_ = false;
-  int paused_ = 0;
+  bool finished_;
+  int paused_;
   std::exception_ptr error_; // the first since the last synchronize
 };
 
-// Replaced, not destroyed: the thread may be running when the process exits, and does not exist in a forked child.
-std::atomic<Worker*> current_worker{nullptr};
+// The workers of all streams. Replaced, not destroyed: their threads may be running when the process exits, and do not
+// exist in a forked child.
+class Workers {
+ public:
+  Worker& of(StreamNumber stream) {
+    std::lock_guard lock(mutex_);
+    for (auto& [number, worker] : all_) {
+      if (number == stream) {
+        return *worker;
+      }
+    }
+    all_.emplace_back(stream, new Worker(paused_, finished_));
+    return *all_.back().second;
+  }
+  Worker* find(StreamNumber stream) {
+    std::lock_guard lock(mutex_);
+    for (auto& [number, worker] : all_) {
+      if (number == stream) {
+        return worker;
+      }
+    }
+    return nullptr;
+  }
+  std::vector<Worker*> all() {
+    std::lock_guard lock(mutex_);
+    std::vector<Worker*> out;
+    for (auto& [number, worker] : all_) {
+      out.push_back(worker);
+    }
+    return out;
+  }
+  // True when nothing is being computed any more, for good.
+  bool finish() {
+    {
+      std::lock_guard lock(mutex_);
+      finished_ = true;
+    }
+    bool idle = true;
+    for (Worker* worker : all()) {
+      idle = worker->finish() && idle;
+    }
+    return idle;
+  }
+  // Those there are, and those still to be made, are paused; or go on.
+  void pause(bool on) {
+    std::vector<Worker*> those;
+    {
+      std::lock_guard lock(mutex_);
+      paused_ += on ? 1 : -1;
+      for (auto& [number, worker] : all_) {
+        those.push_back(worker);
+      }
+    }
+    for (Worker* worker : those) {
+      on ? worker->pause() : worker->resume();
+    }
+  }
+
+ private:
+  std::mutex mutex_;
+  int paused_ = 0;
+  bool finished_ = false;
+  std::vector<std::pair<StreamNumber, Worker*>> all_;
+};
+
+std::atomic<Workers*> current_workers{nullptr};
 
 // Kernels must not run while the libraries they call are taken down. One that does not look whether it should stop (a
 // primitive of the user's, LAPACK) is not waited for: the process ends here, with the status it ends with.
 void finish_at_exit(int status) {
-  Worker* w = current_worker.load(std::memory_order_acquire);
-  if (w && !w->finish()) {
+  if (Workers* w = current_workers.load(std::memory_order_acquire); w && !w->finish()) {
     std::fflush(nullptr);
     _exit(status);
   }
@@ -175,13 +242,13 @@ void register_exit() {
 #endif
 }
 
-Worker& worker() {
-  Worker* w = current_worker.load(std::memory_order_acquire);
+Workers& workers() {
+  Workers* w = current_workers.load(std::memory_order_acquire);
   if (!w) {
-    static const int registered = pthread_atfork(nullptr, nullptr, [] { current_worker.store(nullptr); });
+    static const int registered = pthread_atfork(nullptr, nullptr, [] { current_workers.store(nullptr); });
     (void)registered;
-    Worker* fresh = new Worker;
-    if (current_worker.compare_exchange_strong(w, fresh)) {
+    Workers* fresh = new Workers;
+    if (current_workers.compare_exchange_strong(w, fresh)) {
       register_exit();
       return *fresh;
     }
@@ -190,38 +257,82 @@ Worker& worker() {
   return *w;
 }
 
+template <typename Do>
+void for_each_worker(Do&& act) {
+  if (Workers* w = current_workers.load(std::memory_order_acquire)) {
+    for (Worker* worker : w->all()) {
+      act(*worker);
+    }
+  }
+}
+
 } // namespace
 
 void finish_background() {
-  if (Worker* w = current_worker.load(std::memory_order_acquire)) {
+  if (Workers* w = current_workers.load(std::memory_order_acquire)) {
     w->finish();
   }
 }
 void wait_for_background() {
-  if (Worker* w = current_worker.load(std::memory_order_acquire)) {
-    w->wait_until_idle();
-  }
+  for_each_worker([](Worker& worker) { worker.wait_until_idle(); });
 }
 void pause_background() {
-  if (Worker* w = current_worker.load(std::memory_order_acquire)) {
-    w->pause();
+  if (Workers* w = current_workers.load(std::memory_order_acquire)) {
+    w->pause(true);
   }
 }
 void resume_background() {
-  if (Worker* w = current_worker.load(std::memory_order_acquire)) {
-    w->resume();
+  if (Workers* w = current_workers.load(std::memory_order_acquire)) {
+    w->pause(false);
   }
 }
 
-void async_eval(std::vector<array> arrays) { worker().submit({std::move(arrays)}); }
+void async_eval(std::vector<array> arrays) {
+  while (!arrays.empty()) { // those of one stream at a time, in order
+    StreamNumber stream = arrays.front().node()->stream;
+    auto others =
+        std::stable_partition(arrays.begin(), arrays.end(), [&](const array& a) { return a.node()->stream == stream; });
+    std::vector<array> here(arrays.begin(), others);
+    arrays.erase(arrays.begin(), others);
+    workers().of(stream).submit({std::move(here)});
+  }
+}
 
-void compute_in_background(array root, void (*done)()) { worker().submit({{std::move(root)}, done}); }
+void compute_in_background(std::vector<array> roots, StreamNumber stream) {
+  workers().of(stream).submit({std::move(roots), [] {}});
+}
+void compute_in_background(array root, void (*done)()) {
+  StreamNumber stream = root.node()->stream;
+  workers().of(stream).submit({{std::move(root)}, done});
+}
 
 void synchronize() {
-  if (Worker* w = current_worker.load(std::memory_order_acquire)) {
-    w->wait();
+  std::exception_ptr first;
+  for_each_worker([&](Worker& worker) {
+    try {
+      worker.wait();
+    } catch (const Interrupted&) {
+      throw;
+    } catch (...) {
+      first = first ? first : std::current_exception();
+    }
+  });
+  if (gpu::built_in && gpu::is_available()) {
+    gpu::synchronize_all();
+  }
+  if (first) {
+    std::rethrow_exception(first);
   }
 }
-void synchronize(Stream) { synchronize(); }
+void synchronize(Stream stream) {
+  if (Workers* w = current_workers.load(std::memory_order_acquire)) {
+    if (Worker* worker = w->find(static_cast<StreamNumber>(stream.index))) {
+      worker->wait();
+    }
+  }
+  if (stream.device == Device::gpu) {
+    gpu::synchronize(stream.index);
+  }
+}
 
 } // namespace mlx::core

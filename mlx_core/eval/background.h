@@ -20,5 +20,6 @@ void wait_for_background();
 // Computes an array as async_eval does, but an error is kept by the arrays alone. Calls done when that is over, or will
 // not be done.
 void compute_in_background(array root, void (*done)());
+void compute_in_background(std::vector<array> roots, StreamNumber stream);
 
 } // namespace mlx::core

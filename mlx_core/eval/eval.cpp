@@ -4,6 +4,7 @@
 
 #include "mlx_core/eval/evaluation.h"
 #include "mlx_core/eval/gate.h"
+#include "mlx_core/eval/streams.h"
 #include "mlx_core/trace_level.h"
 
 namespace mlx::core {
@@ -50,6 +51,13 @@ bool wait_for_others(const Evaluation& evaluation) {
   return all;
 }
 
+// A device may be asked for more than it has done; what is evaluated can be read.
+void wait_for_devices(std::span<const array> arrays) {
+  for (const array& a : arrays) {
+    host_ready(*a.node());
+  }
+}
+
 } // namespace
 
 void eval(std::span<const array> arrays) {
@@ -59,7 +67,11 @@ void eval(std::span<const array> arrays) {
     done = done && a.is_available() && (a.node()->operand_count == 0 || is_traced(*a.node()));
   }
   if (done) {
+    wait_for_devices(arrays);
     return;
+  }
+  if (has_several_streams()) [[unlikely]] {
+    begin_on_other_streams(arrays);
   }
   Nested nested;
   Evaluation& evaluation = *nested;
@@ -86,6 +98,7 @@ void eval(std::span<const array> arrays) {
     evaluation.abandon();
   }
   evaluation.execute();
+  wait_for_devices(arrays);
 }
 
 } // namespace mlx::core

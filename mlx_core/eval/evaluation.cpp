@@ -22,6 +22,7 @@ Claims::Claims() {
 namespace {
 
 void run_primitive(Node* node) {
+  StreamScope on(node->stream); // of bodies that it evaluates
   node->references.fetch_add(1, std::memory_order_relaxed);
   array self = array::from_node(node);
   if (node->extra && !node->extra->outputs.empty()) {

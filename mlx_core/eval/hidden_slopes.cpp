@@ -44,6 +44,7 @@ void for_each_element(const Sizes& shape, const Strides& strides, F&& f) {
 
 PerElement<Value> values_of(const Node& node) {
   PerElement<Value> out(static_cast<size_t>(static_cast<int64_t>(size_of(node.shape))));
+  host_ready(node);
   const char* data = static_cast<const char*>(node.data());
   int64_t item = node.dtype.size();
   Strides strides = node.row_contiguous ? row_major_strides(node.shape) : node.strides;
@@ -72,10 +73,9 @@ PerElement<T> broadcast(PerElement<T> values, const Shape& from, const Shape& to
   return out;
 }
 
-bool is_named(const Primitive& p, std::string_view name) { return p.name() == name; }
 // Linear in each operand that is no index, with coefficients 0 and 1.
 bool moves_or_sums(const Primitive& p) {
-  return p.dependence() == Dependence::moves_data || is_named(p, "Sum") || is_named(p, "CumSum");
+  return p.dependence() == Dependence::moves_data || p.role() == Role::sum;
 }
 
 // What padding is made of.
@@ -273,7 +273,7 @@ std::optional<Sizes> HiddenSlopes::follow(Node& node) {
           impl_->elementwise(node);
         }
     }
-  } else if (is_named(primitive, "ZeroMatmul")) {
+  } else if (primitive.role() == Role::chain_product) {
     impl_->matrix_product(node);
   } else if (moves_or_sums(primitive) && (any_known || any_constant)) {
     impl_->moved(node);

@@ -18,7 +18,8 @@ namespace mlx::core::gpu {
 
 // Whether this build has a GPU.
 extern const bool built_in;
-// Whether this build has a GPU and this machine, too. Nothing below may be called otherwise: it throws std::runtime_error.
+// Whether this build has a GPU and this machine, too. Nothing below may be called otherwise: it throws
+// std::runtime_error.
 bool is_available();
 
 // Throws std::invalid_argument for a variable of the environment that holds what it may not (docs/running.md).
@@ -44,12 +45,12 @@ class DeviceError : public std::runtime_error {
 // Uninitialised. `data` is for the host; `device_handle` is set. Throws OutOfMemory when there is none left, after it
 // gave up the cache and waited for what runs.
 BufferRef allocate(size_t bytes);
-// Memory of the host as a buffer that kernels can read: itself if it is one, else the same pages if it begins at one, else
-// a copy. A wrapped one keeps `host` alive, and nothing may write to it.
+// Memory of the host as a buffer that kernels can read: itself if it is one, else the same pages if it begins at one,
+// else a copy. A wrapped one keeps `host` alive, and nothing may write to it.
 BufferRef on_device(const BufferRef& host);
 
 struct Memory {
-  size_t active, peak, cache;            // bytes that arrays hold; most of them so far; bytes kept for reuse
+  size_t active, peak, cache; // bytes that arrays hold; most of them so far; bytes kept for reuse
   size_t limit, cache_limit, wired_limit;
 };
 Memory memory();
@@ -58,7 +59,8 @@ bool memory_is_tight(size_t more);
 // These return the previous value.
 size_t set_memory_limit(size_t bytes);
 size_t set_cache_limit(size_t bytes);
-// Bytes that stay resident. Throws std::invalid_argument above what the device recommends; needs macOS 15.
+// Bytes that stay resident, of buffers that are made from then on. Throws std::invalid_argument above what the device
+// recommends; needs macOS 15.
 size_t set_wired_limit(size_t bytes);
 void clear_cache();
 
@@ -84,6 +86,7 @@ class Event {
 };
 
 // A point that the host reaches: streams can be told to wait for it. Dropped without a word, it counts as failed.
+// Whoever is to signal it must not encode for a stream that waits: encoding waits when 32 batches are under way.
 class HostEvent {
  public:
   HostEvent();
@@ -102,11 +105,11 @@ class HostEvent {
 Kernels& kernels_on(int stream);
 void wait_for_writer(Buffer& buffer);
 
-void close_stream(int stream);            // when its work is done
-Event event(int stream);                  // after all that is encoded so far
-void wait_for(int stream, const Event&);  // what is encoded from here on comes after that event
-void commit(int stream);                  // hands what is encoded to the device
-void synchronize(int stream);             // commits and waits
+void close_stream(int stream);           // when its work is done
+Event event(int stream);                 // after all that is encoded so far
+void wait_for(int stream, const Event&); // what is encoded from here on comes after that event
+void commit(int stream);                 // hands what is encoded to the device
+void synchronize(int stream);            // commits and waits
 void synchronize_all();
 
 // ---- Captures for Xcode. The process must be started with MTL_CAPTURE_ENABLED=1. ----

@@ -190,22 +190,32 @@ size_t Allocator::set_wired_limit(size_t bytes) {
     fail<std::runtime_error>("set_wired_limit", "Keeping memory resident needs macOS 15 or later.");
   }
   PoolScope pool;
-  std::lock_guard lock(mutex_);
-  if (bytes > 0 && !residency_) {
-    auto descriptor = NS::TransferPtr(MTL::ResidencySetDescriptor::alloc()->init());
-    NS::Error* error = nullptr;
-    MTL::ResidencySet* set = device().newResidencySet(descriptor.get(), &error);
-    if (!set) fail<std::runtime_error>("set_wired_limit", text_of(error), ".");
-    residency_ = NS::TransferPtr(set);
-    residency_->requestResidency();
-    for_each_queue([&](MTL::CommandQueue& queue) { queue.addResidencySet(set); });
+  MTL::ResidencySet* made = nullptr;
+  size_t before;
+  {
+    std::lock_guard lock(mutex_);
+    if (bytes > 0 && !residency_) {
+      auto descriptor = NS::TransferPtr(MTL::ResidencySetDescriptor::alloc()->init());
+      NS::Error* error = nullptr;
+      made = device().newResidencySet(descriptor.get(), &error);
+      if (!made) fail<std::runtime_error>("set_wired_limit", text_of(error), ".");
+      residency_ = NS::TransferPtr(made); // for good
+      residency_->requestResidency();
+    }
+    before = std::exchange(wired_limit_, bytes);
   }
-  return std::exchange(wired_limit_, bytes);
+  // Without the lock: streams are made with theirs, and ask for ours.
+  if (made) for_each_queue([&](MTL::CommandQueue& queue) { queue.addResidencySet(made); });
+  return before;
 }
 
-void release_buffer(Buffer* buffer) { allocator().give(static_cast<MetalBuffer*>(buffer)); }
+// A forked process leaves what its parent had alone: locks may be taken, Metal may not be called.
+void release_buffer(Buffer* buffer) {
+  if (!is_forked()) allocator().give(static_cast<MetalBuffer*>(buffer));
+}
 
 void release_wrapped(Buffer* buffer) {
+  if (is_forked()) return;
   auto* wrapped = static_cast<MetalBuffer*>(buffer);
   wrapped->object->release();
   delete wrapped;

@@ -17,7 +17,7 @@ struct MetalBuffer : Buffer {
   MTL::Buffer* object = nullptr; // the same as device_handle
   size_t capacity = 0;           // bytes of the object
   bool resident = false;
-  BufferRef host;                // of a wrapped one: whose memory it is
+  BufferRef host; // of a wrapped one: whose memory it is
 
   // Why its contents are not to be used, if the work that should have written them failed.
   std::string failure() const;

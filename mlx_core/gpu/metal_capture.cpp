@@ -10,8 +10,8 @@ void start_capture(const std::string& path) {
   synchronize_all(); // so that it holds what comes after
   MTL::CaptureManager* manager = MTL::CaptureManager::sharedCaptureManager();
   if (!manager->supportsDestination(MTL::CaptureDestinationGPUTraceDocument)) {
-    fail<std::runtime_error>("start_capture",
-        "Captures are off. Start the process with MTL_CAPTURE_ENABLED=1 in its environment.");
+    fail<std::runtime_error>(
+        "start_capture", "Captures are off. Start the process with MTL_CAPTURE_ENABLED=1 in its environment.");
   }
   auto descriptor = NS::TransferPtr(MTL::CaptureDescriptor::alloc()->init());
   descriptor->setCaptureObject(reinterpret_cast<NS::Object*>(&captured));
@@ -26,7 +26,8 @@ void start_capture(const std::string& path) {
 void stop_capture() {
   PoolScope pool;
   MTL::CaptureManager* manager = MTL::CaptureManager::sharedCaptureManager();
-  if (!manager->isCapturing()) fail<std::runtime_error>("stop_capture", "No capture is open. Call start_capture first.");
+  if (!manager->isCapturing())
+    fail<std::runtime_error>("stop_capture", "No capture is open. Call start_capture first.");
   synchronize_all();
   manager->stopCapture();
 }

@@ -32,14 +32,16 @@ MTL::Device& device() {
   if (!found) {
     fail<std::runtime_error>("gpu", "This machine has no GPU that Metal can use. Use the device mx.cpu.");
   }
-  if (forked.load(std::memory_order_relaxed)) {
+  if (is_forked()) {
     fail<std::runtime_error>("gpu",
-        "The GPU cannot be used in a forked process. Start processes with the method \"spawn\", or use mx.cpu in them.");
+        "The GPU cannot be used in a forked process. Start processes with the method \"spawn\", or use mx.cpu in "
+        "them.");
   }
   return *found;
 }
 
-bool is_available() { return device_if_any() && !forked.load(std::memory_order_relaxed); }
+bool is_forked() { return forked.load(std::memory_order_relaxed); }
+bool is_available() { return device_if_any() && !is_forked(); }
 
 bool macos_is_at_least(int major, int minor) {
   PoolScope pool;

@@ -15,6 +15,7 @@ namespace mlx::core::gpu {
 MTL::Device* device_if_any();
 // The device. Throws when there is none, and in a process that was forked from one that used it.
 MTL::Device& device();
+bool is_forked(); // from a process that used the device: nothing of Apple's may be called
 bool macos_is_at_least(int major, int minor);
 
 // Objects that Apple's functions hand out without ownership live until the pool goes; threads of ours have none.

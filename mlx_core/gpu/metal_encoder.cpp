@@ -12,7 +12,7 @@ namespace mlx::core::gpu {
 
 namespace {
 constexpr size_t most_inline_bytes = 4096; // Metal's limit for setBytes
-constexpr size_t most_batches = 32; // under way before encoding waits; a queue has room for 64
+constexpr size_t most_batches = 32;        // under way before encoding waits; a queue has room for 64
 } // namespace
 
 MetalEncoder::MetalEncoder(int stream) : stream_(MetalStream::of(stream)) {
@@ -144,13 +144,13 @@ void MetalEncoder::dispatch_threads(Size grid) {
 }
 void MetalEncoder::dispatch_threads(Size grid, Size threadgroup) {
   if (!prepare("threads", grid, threadgroup)) return;
-  stream_->open_encoder().dispatchThreads(MTL::Size::Make(grid.x, grid.y, grid.z),
-      MTL::Size::Make(threadgroup.x, threadgroup.y, threadgroup.z));
+  stream_->open_encoder().dispatchThreads(
+      MTL::Size::Make(grid.x, grid.y, grid.z), MTL::Size::Make(threadgroup.x, threadgroup.y, threadgroup.z));
 }
 void MetalEncoder::dispatch_threadgroups(Size groups, Size threadgroup) {
   if (!prepare("threadgroups", groups, threadgroup)) return;
-  stream_->open_encoder().dispatchThreadgroups(MTL::Size::Make(groups.x, groups.y, groups.z),
-      MTL::Size::Make(threadgroup.x, threadgroup.y, threadgroup.z));
+  stream_->open_encoder().dispatchThreadgroups(
+      MTL::Size::Make(groups.x, groups.y, groups.z), MTL::Size::Make(threadgroup.x, threadgroup.y, threadgroup.z));
 }
 
 } // namespace mlx::core::gpu

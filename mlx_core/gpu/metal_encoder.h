@@ -22,8 +22,9 @@ struct Size {
   uint64_t x = 1, y = 1, z = 1;
 };
 
-// While it lives, this thread alone encodes for the stream. Dispatches that depend on each other, by the buffers that they
-// read and write, run one after the other; others may overlap. Buffers are kept until the device is done with them.
+// While it lives, this thread alone encodes for the stream. Dispatches that depend on each other, by the buffers that
+// they read and write, run one after the other; others may overlap. Buffers are kept until the device is done with
+// them.
 class MetalEncoder {
  public:
   explicit MetalEncoder(int stream);
@@ -33,8 +34,8 @@ class MetalEncoder {
 
   // Forgets the arguments of the kernel before.
   void set_pipeline(const Pipeline& pipeline);
-  // Null leaves the slot empty, for kernels that do not look at it. Throws std::logic_error for memory that only the host
-  // sees (see on_device).
+  // Null leaves the slot empty, for kernels that do not look at it. Throws std::logic_error for memory that only the
+  // host sees (see on_device).
   void set_buffer(int index, const Buffer* buffer, size_t byte_offset = 0, Access access = Access::read);
   void set_bytes(int index, const void* bytes, size_t size);
   template <typename T>

@@ -20,8 +20,8 @@ class Timeline {
   MTL::SharedEvent* event() const { return event_.get(); }
 
   void begin(uint64_t number);
-  // Marks it done, then wakes and calls who waits. A text says why it failed. Sets the Metal event in any case: work that
-  // failed may not have done so.
+  // Marks it done, then wakes and calls who waits. A text says why it failed. Sets the Metal event in any case: work
+  // that failed may not have done so.
   void finish(uint64_t number, const std::string& failure);
   bool is_done(uint64_t number) const;
   std::string failure(uint64_t number) const;

@@ -88,8 +88,8 @@ MTL::DataType type_of(FunctionConstant::Type type) {
   return MTL::DataTypeNone;
 }
 
-Pipeline make_pipeline(
-    std::string_view library_name, MTL::Library& library, std::string_view kernel, std::span<const FunctionConstant> constants) {
+Pipeline make_pipeline(std::string_view library_name, MTL::Library& library, std::string_view kernel,
+    std::span<const FunctionConstant> constants) {
   PoolScope pool;
   NS::Error* error = nullptr;
   auto values = NS::TransferPtr(MTL::FunctionConstantValues::alloc()->init());

@@ -1,11 +1,11 @@
 // Streams: batches are opened, filled, handed to the device, and settled when it is done with them.
 //
-// A batch is a command buffer with an encoder whose dispatches may overlap; metal_encoder.cpp puts barriers between those that
-// depend on each other. Buffers are tracked by Metal from one command buffer of a queue to the next. Across queues, and
-// between host and GPU, events order the work.
+// A batch is a command buffer with an encoder whose dispatches may overlap; metal_encoder.cpp puts barriers between
+// those that depend on each other. Buffers are tracked by Metal from one command buffer of a queue to the next. Across
+// queues, and between host and GPU, events order the work.
 //
-// A batch fails when the device says so, when one of its checks does, when it came after an event that failed, or when it
-// read a buffer that a failed batch should have written. Everything it should have written counts as failed then.
+// A batch fails when the device says so, when one of its checks does, when it came after an event that failed, or when
+// it read a buffer that a failed batch should have written. Everything it should have written counts as failed then.
 #include "mlx_core/gpu/metal_stream.h"
 
 #include <map>
@@ -18,7 +18,6 @@
 namespace mlx::core::gpu {
 
 namespace {
-
 
 struct Limits {
   size_t dispatches = static_cast<size_t>(integer_from_environment("MLX_MAX_OPS_PER_BUFFER", 1, 1 << 20).value_or(40));
@@ -80,7 +79,8 @@ Batch& MetalStream::open_batch() {
   if (!open_) {
     PoolScope pool;
     auto batch = std::make_shared<Batch>();
-    MTL::CommandBuffer* commands = queue_->commandBufferWithUnretainedReferences(); // the batch keeps its buffers itself
+    MTL::CommandBuffer* commands =
+        queue_->commandBufferWithUnretainedReferences(); // the batch keeps its buffers itself
     if (!commands) fail<std::runtime_error>("gpu", "Metal gave no command buffer for stream ", index_, ".");
     batch->commands = NS::RetainPtr(commands);
     batch->number = ++last_;
@@ -136,7 +136,8 @@ Event MetalStream::event() {
 
 void MetalStream::commit() {
   std::lock_guard lock(encoding_);
-  if (encoder_in_use_) fail<std::logic_error>("gpu", "A stream was committed by the thread that encodes a kernel for it.");
+  if (encoder_in_use_)
+    fail<std::logic_error>("gpu", "A stream was committed by the thread that encodes a kernel for it.");
   commit_locked();
 }
 
@@ -151,7 +152,8 @@ void MetalStream::wait_for(const Event& event) {
   if (done && event.error().empty()) return;
   if (!done) event.timeline_->flush(event.value_); // without our lock: the other stream may be waiting for us just so
   std::lock_guard lock(encoding_);
-  if (encoder_in_use_) fail<std::logic_error>("gpu", "A stream was told to wait by the thread that encodes a kernel for it.");
+  if (encoder_in_use_)
+    fail<std::logic_error>("gpu", "A stream was told to wait by the thread that encodes a kernel for it.");
   // What others wait for must not come to depend on what is waited for here.
   if (open_ && (open_->dispatches > 0 || open_->event_taken)) commit_locked();
   Batch& batch = open_batch();

@@ -14,8 +14,8 @@ namespace mlx::core::gpu {
 
 // What a batch does with a buffer, and since which barrier.
 struct BufferUse {
-  BufferRef buffer; // kept until the batch is done
-  bool read = false;                           // before the batch itself wrote it
+  BufferRef buffer;  // kept until the batch is done
+  bool read = false; // before the batch itself wrote it
   bool written = false;
   uint64_t read_since = 0, written_since = 0; // numbers of barriers, from 1
 };
@@ -53,8 +53,8 @@ class MetalStream : public std::enable_shared_from_this<MetalStream> {
 
  private:
   friend class MetalEncoder;
-  Batch& open_batch();                         // with the lock
-  MTL::ComputeCommandEncoder& open_encoder();  // with the lock
+  Batch& open_batch();                        // with the lock
+  MTL::ComputeCommandEncoder& open_encoder(); // with the lock
   void close_encoder();
   void commit_locked();
   void commit_if_full();

@@ -1,5 +1,4 @@
 // From a function to a trace: running it on arguments without values, and writing down the operations it asks for.
-#include <cstring>
 
 #include "mlx_core/interrupt.h"
 #include "mlx_core/io/saved_function.h"
@@ -113,7 +112,7 @@ SavedBody Recorder::body(const Program& program, std::span<const array> captured
   for (const Program::Step& step : program.steps()) {
     poll();
     auto first = static_cast<size_t>(step.first);
-    if (std::strcmp(step.primitive->name(), "Primal") == 0) { // an argument of a differentiated function
+    if (step.primitive->role() == core::Role::argument) { // an argument of a differentiated function
       values[first] = values[static_cast<size_t>(step.operands[0])];
       continue;
     }

@@ -1,7 +1,7 @@
 // The reduction primitive: a monoid over some axes. Eval may fuse it onto the elementwise work that feeds it.
 #pragma once
 
-#include "mlx_core/cpu/reduce.h"
+#include "mlx_core/backend/body.h"
 #include "mlx_core/primitive.h"
 
 namespace mlx::core {
@@ -17,6 +17,7 @@ class Reduce final : public Primitive {
   const char* name() const override;
   EvalKind eval_kind() const override { return EvalKind::reduction; }
   Dependence dependence() const override { return Dependence::contracts_axes; }
+  Role role() const override { return op_ == cpu::Reduction::sum ? Role::sum : Role::ordinary; }
   void visit(ParamVisitor& v) const override;
   Specs infer(Operands operands) const override;
   void eval(Operands operands, std::span<array> outputs, Kernels&) const override;

@@ -1,7 +1,6 @@
 // Walking back from an array to the placeholders of the transforms that are open on this thread.
 #include "mlx_core/transforms/followed.h"
 
-#include <cstring>
 #include <set>
 #include <utility>
 #include <vector>
@@ -15,7 +14,7 @@ namespace {
 
 // The open frame that made this placeholder; null for any other node.
 const Frame* frame_of(const Node* node) {
-  bool placeholder = node->primitive ? std::strcmp(node->primitive->name(), "Primal") == 0 : !node->available();
+  bool placeholder = node->primitive ? node->primitive->role() == Role::argument : !node->available();
   if (!placeholder) {
     return nullptr;
   }
@@ -29,7 +28,7 @@ const Frame* frame_of(const Node* node) {
 
 // Where derivatives end.
 bool ends_derivatives(const Node* node) {
-  return !node->dtype.is_inexact() || (node->primitive && std::strcmp(node->primitive->name(), "StopGradient") == 0);
+  return !node->dtype.is_inexact() || (node->primitive && node->primitive->role() == Role::barrier);
 }
 
 } // namespace
@@ -64,7 +63,7 @@ Follower follower_of(const array& a) {
       }
     }
     // The owner of several outputs has no dtype of its own.
-    bool output = node->primitive && std::strcmp(node->primitive->name(), "Project") == 0;
+    bool output = node->primitive && node->primitive->eval_kind() == EvalKind::project;
     for (const array& operand : const_cast<Node*>(node)->operands()) {
       ahead.emplace_back(operand.node(), passes && (output || !ends_derivatives(operand.node())));
     }

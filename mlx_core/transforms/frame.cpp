@@ -62,6 +62,7 @@ class Primal final : public Linear {
   const char* name() const override { return "Primal"; }
   EvalKind eval_kind() const override { return EvalKind::identity; }
   Dependence dependence() const override { return Dependence::elementwise; }
+  Role role() const override { return Role::argument; }
   Specs infer(Operands operands) const override { return {{operands[0].shape(), operands[0].dtype()}}; }
   void eval(Operands operands, std::span<array> outputs, Kernels&) const override {
     outputs[0].share(operands[0], operands[0].strides());

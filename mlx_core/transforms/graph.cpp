@@ -2,7 +2,6 @@
 #include "mlx_core/graph.h"
 
 #include <cstdio>
-#include <cstring>
 #include <map>
 
 #include "mlx_core/transforms/function.h"
@@ -12,6 +11,7 @@ namespace mlx::core {
 namespace {
 
 std::string scalar_text(const core::Node& node) {
+  host_ready(node);
   if (node.dtype.is_bool()) {
     return load_int(node.data(), node.dtype) ? "True" : "False";
   }
@@ -30,7 +30,7 @@ std::string scalar_text(const core::Node& node) {
 
 // What a transform hands to a function in place of an argument: for the reader it is the argument.
 bool stands_for_operand(const core::Node* node) {
-  return node->operand_count == 1 && std::strcmp(node->primitive->name(), "Primal") == 0;
+  return node->operand_count == 1 && node->primitive->role() == core::Role::argument;
 }
 
 // Nodes by their place in the list, from a walk that does not recurse.

@@ -1,6 +1,5 @@
 // Forward mode: walk the tape and let every primitive push its operands' tangents to its outputs.
 #include <algorithm>
-#include <cstring>
 #include <map>
 
 #include "mlx_core/cpu/copy.h"
@@ -95,7 +94,7 @@ namespace {
 // Whether an array is known to be zeros without computing it: made by zeros or zeros_like, or computed before.
 bool known_zero(const array& a) {
   if (!a.is_available()) {
-    return a.has_primitive() && std::strcmp(a.primitive().name(), "Broadcast") == 0 && known_zero(a.operands()[0]);
+    return a.has_primitive() && a.primitive().role() == Role::repetition && known_zero(a.operands()[0]);
   }
   bool one_element = std::all_of(a.strides().begin(), a.strides().end(), [](int64_t stride) { return stride == 0; });
   Shape shape = one_element ? Shape(a.shape().size(), 1) : a.shape();

@@ -1,8 +1,8 @@
 // The primitive ScanLoop with its rules, each of which is again a scan, and scan itself.
 #include "mlx_core/transforms/scan.h"
 
+#include "mlx_core/backend/kernels.h"
 #include "mlx_core/control_flow.h"
-#include "mlx_core/cpu/copy.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/transforms/loop.h"
 #include "mlx_core/transforms/program_primitives.h"
@@ -25,10 +25,10 @@ array element(const array& a, int64_t t) {
       node->buffer, node->offset + t * a.strides()[0] * a.itemsize(), std::move(shape), std::move(strides), a.dtype());
 }
 
-void store_element(array& a, int64_t t, const array& value) {
-  char* to = static_cast<char*>(a.mutable_data()) + t * a.strides()[0] * a.itemsize();
+void store_element(const array& a, int64_t t, const array& value, Kernels& kernels) {
   Strides strides(a.strides().begin() + 1, a.strides().end());
-  cpu::copy_strided(value.raw_data(), value.strides(), to, strides, sizes_of(value.shape()), value.itemsize());
+  View to = a.view().laid_out(sizes_of(value.shape()), std::move(strides), t * a.strides()[0]);
+  kernels.run(kernel::Copy{value.view(), std::move(to)});
 }
 
 } // namespace
@@ -74,7 +74,7 @@ class ScanLoop final : public Primitive {
     return outputs;
   }
 
-  void eval(Operands operands, std::span<array> outputs, Kernels&) const override {
+  void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
     std::vector<array> in;
     for (const array& operand : operands) {
       in.push_back(as_leaf(operand));
@@ -95,7 +95,7 @@ class ScanLoop final : public Primitive {
       }
       std::vector<array> results = core::run(*body_, std::move(arguments));
       for (size_t k = carries; k < results.size(); ++k) {
-        store_element(outputs[k], t, results[k]);
+        store_element(outputs[k], t, results[k], kernels);
       }
       std::move(results.begin(), results.begin() + static_cast<ptrdiff_t>(carries), in.begin());
     }

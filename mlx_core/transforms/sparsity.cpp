@@ -2,7 +2,6 @@
 #include "mlx_core/transforms/sparsity.h"
 
 #include <algorithm>
-#include <cstring>
 #include <typeinfo>
 
 #include "mlx_core/ops.h"
@@ -103,7 +102,7 @@ class SparsityPass {
     if (Tape::is_application(node)) {
       return everywhere(node);
     }
-    if (!node->dtype.is_inexact() || std::strcmp(primitive.name(), "StopGradient") == 0) {
+    if (!node->dtype.is_inexact() || primitive.role() == Role::barrier) {
       return {Ids()}; // no derivative passes
     }
     std::optional<Ids> ids;
@@ -111,9 +110,8 @@ class SparsityPass {
       case Dependence::elementwise: ids = elementwise(node); break;
       case Dependence::moves_data: ids = moved(node, tape); break;
       case Dependence::contracts_axes:
-        ids = std::strcmp(primitive.name(), "Matmul") == 0 || std::strcmp(primitive.name(), "ZeroMatmul") == 0
-                  ? matrix_product(node)
-                  : contracted(node);
+        ids = primitive.role() == Role::product || primitive.role() == Role::chain_product ? matrix_product(node)
+                                                                                           : contracted(node);
         break;
       case Dependence::opaque: break;
     }
@@ -184,7 +182,7 @@ class SparsityPass {
       operands.push_back(reshape(arange(first, first + static_cast<double>(in.size()), 1, int64), operand.shape()));
     }
     try {
-      return std::strstr(node->primitive->name(), "Add") ? landed(node, operands, numbered)
+      return node->primitive->role() == Role::accumulation ? landed(node, operands, numbered)
                                                          : taken(node, operands, numbered);
     } catch (const std::exception&) { // indices without values, inside vmap for example
       return std::nullopt;

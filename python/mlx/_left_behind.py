@@ -9,7 +9,7 @@ _ENDS = frozenset({"RETURN_VALUE", "RETURN_GENERATOR", "YIELD_VALUE", "RAISE_VAR
 _LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF", "LOAD_ATTR", "LOAD_METHOD")
 
 # Methods of the built-in containers that give nothing back, whatever is in there.
-_NOTHING = frozenset({"append", "extend", "insert", "remove", "clear", "sort", "reverse", "add", "discard", "update"})
+_NOTHING = frozenset({"append", "appendleft", "extend", "extendleft", "rotate", "insert", "remove", "clear", "sort", "reverse", "add", "discard", "update"})
 
 
 def only_left(codes: Iterable[CodeType], name: str) -> bool:

@@ -24,7 +24,7 @@ struct Settings {
   Shape shape = {2, 3};
   std::vector<int64_t> list = {1, 2};
   Axes axes = {0, 1};
-  SharedProgram program;
+  SharedProgram program = nullptr;
   uint64_t identity = 0;
 };
 
@@ -122,7 +122,7 @@ TEST(no_parameter_is_an_address) {
 
 TEST(a_recording_holds_no_array) {
   std::weak_ptr<int> watched;
-  SharedProgram program;
+  SharedProgram program = nullptr;
   {
     auto alive = std::make_shared<int>(1);
     watched = alive;

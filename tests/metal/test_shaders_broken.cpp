@@ -188,6 +188,9 @@ TEST(too_much_threadgroup_memory) {
 }
 
 TEST(what_the_processor_refuses) {
+  Buffer<float> a(16), more(17);
+  HAS(fault("reads_unseen", {17}, {a, more}), "kernel reads_unseen, thread (16, 0, 0) of threadgroup (0, 0, 0)",
+      "access outside of a buffer, at byte 64 of buffer 0, which has 64 bytes");
   Buffer<int> out{1, 2, 0, 4};
   HAS(fault("divides_by_zero", {4}, {out}), "kernel divides_by_zero, thread (2, 0, 0)", "integer division by zero");
   Buffer<int> deep{1, 100000};

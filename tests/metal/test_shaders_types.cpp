@@ -117,9 +117,11 @@ TEST(a_complex_number_is_a_struct_of_the_text) {
 }
 
 TEST(overloads_for_address_spaces_are_one_function) {
-  Buffer<int> a{30}, out(1);
-  call(types(), "overloads", {1}, {1}, {a, out});
-  CHECK_EQ(out[0], 35);
+  Buffer<int> a{30}, out(3), c{200};
+  call(types(), "overloads", {1}, {1}, {a, out, c}, {constant(7, 3)});
+  CHECK_EQ(out[0], 235);
+  CHECK_EQ(out[1], 12112);
+  CHECK_EQ(out[2], 414);
 }
 
 TEST(functions_of_integers_of_each_width) {

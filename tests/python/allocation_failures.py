@@ -117,7 +117,23 @@ def python():
     return [x, mx.array(x.tolist()), mx.array(memoryview(x)), mx.array(len(repr(x))), mx.array(len(str(x[0])))]
 
 
-PROGRAMS = [eager, shapes, random, grad, vmap, compiled, shapeless, loops, custom, threads, export, python]
+def errors():
+    """Calls that are wrong: their errors are made of text, which takes memory, too. (Not calls with arguments of a wrong type:
+    nanobind ends the process where there is no memory for its own text.)"""
+    texts = []
+    for call in (lambda: mx.zeros((2, -1)), lambda: mx.ones((2,), stream=mx.Device(mx.gpu, 7)), lambda: mx.sum(mx.ones((2,)), axis=3),
+                 lambda: mx.ones((2, 3)) @ mx.ones((2, 3)), lambda: mx.ones((3,))[5], lambda: mx.grad(mx.sum)(mx.array(1)),
+                 lambda: mx.concatenate([mx.ones((1, 2)), mx.ones((2,))]), lambda: mx.einsum("ij,jk", mx.ones((2,)))):
+        try:
+            call()
+        except MemoryError:
+            raise
+        except Exception as error:
+            texts.append(f"{type(error).__name__}: {error}".split(" at 0x")[0])
+    return [mx.array([sum(map(ord, text)) % 65521 for text in texts])]
+
+
+PROGRAMS = [eager, shapes, random, grad, vmap, compiled, shapeless, loops, custom, threads, export, python, errors]
 
 
 def values(program):

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 HERE = pathlib.Path(__file__).parent
-PROGRAMS = ["eager", "shapes", "random", "grad", "vmap", "compiled", "shapeless", "loops", "custom", "threads", "export", "python"]
+PROGRAMS = ["eager", "shapes", "random", "grad", "vmap", "compiled", "shapeless", "loops", "custom", "threads", "export", "python", "errors"]
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -76,6 +77,85 @@ def test_a_foreign_project(tmp_path):
     (source / "main.cpp").write_text(OWN_PROGRAM)
     folder = build(source, tmp_path / "build", f"-Dmlx_core_DIR={cmake_dir()}")
     assert run([folder / "stranger"], tmp_path) == "2 90\n"
+
+
+def public_headers():
+    """mlx.h and what it includes, in the tree."""
+    found, ahead = set(), ["mlx_core/mlx.h"]
+    while ahead:
+        header = ahead.pop()
+        if header not in found:
+            found.add(header)
+            ahead += re.findall(r'^#include "(mlx_core/[^"]+)"', (ROOT / header).read_text(), re.MULTILINE)
+    return found
+
+
+def test_only_public_headers_are_installed_and_each_compiles_alone(tmp_path):
+    include = PACKAGE / "include"
+    installed = {path.relative_to(include).as_posix() for path in include.rglob("*") if path.is_file()}
+    assert installed == public_headers()
+    compiler = shutil.which("c++") or pytest.skip("there is no C++ compiler")
+    for header in sorted(installed):
+        source = tmp_path / "alone.cpp"
+        source.write_text(f'#include "{header}"\n#include "{header}"\nint main() {{}}\n')
+        run([compiler, "-std=c++20", "-Wall", "-Werror", "-fsyntax-only", "-I", include, source], tmp_path)
+
+
+OWN_PRIMITIVE = """
+#include <iostream>
+#include "mlx_core/mlx.h"
+using namespace mlx::core;
+
+// x * factor, known to the library by nothing but what is here.
+class Scaled final : public Primitive {
+ public:
+  explicit Scaled(double factor) : factor_(factor) {}
+  const char* name() const override { return "StrangersScaled"; }
+  Dependence dependence() const override { return Dependence::elementwise; }
+  void visit(ParamVisitor& v) const override { v("factor", factor_); }
+  Specs infer(Operands operands) const override { return {{operands[0].shape(), operands[0].dtype()}}; }
+  void eval_cpu(Operands operands, std::span<array> outputs) const override {
+    outputs[0].allocate();
+    const float* from = operands[0].data<float>();
+    int64_t step = operands[0].strides()[0];
+    float* to = static_cast<float*>(outputs[0].mutable_data());
+    for (int64_t i = 0; i < static_cast<int64_t>(outputs[0].size()); ++i) {
+      to[i] = from[i * step] * static_cast<float>(factor_);
+    }
+  }
+  Tangents jvp(Operands, const Tangents& tangents, Operands) const override { return {again(tangents[0])}; }
+  Tangents vjp(Operands, const Tangents& cotangents, Operands, std::span<const bool>) const override {
+    return {again(cotangents[0])};
+  }
+  Mapped vmap(Operands operands, const MapAxes& axes) const override {
+    return {{applied(self(*this), {operands[0]})}, {axes[0]}};
+  }
+
+ private:
+  Tangent again(const Tangent& t) const { return t ? Tangent(applied(self(*this), {*t})) : Tangent(); }
+  double factor_;
+};
+
+int main() {
+  auto scaled = [](const array& x) { return applied(make_primitive<Scaled>(3.0), {x}); };
+  array x = array({1.f, 2.f});
+  array g = grad([&](const array& v) { return sum(scaled(v) * v); })(x);
+  std::vector<array> compiled = compile([&](const std::vector<array>& v) {
+    return std::vector<array>{scaled(v[0]) + scaled(v[0])};
+  })({x});
+  std::cout << sum(scaled(x)).item<float>() << " " << sum(g).item<float>() << " " << sum(compiled[0]).item<float>()
+            << "\\n";
+}
+"""
+
+
+def test_a_primitive_of_ones_own_needs_only_what_is_installed(tmp_path):
+    source = tmp_path / "stranger"
+    source.mkdir()
+    (source / "CMakeLists.txt").write_text(OWN_PROJECT)
+    (source / "main.cpp").write_text(OWN_PRIMITIVE)
+    folder = build(source, tmp_path / "build", f"-Dmlx_core_DIR={cmake_dir()}")
+    assert run([folder / "stranger"], tmp_path) == "9 18 18\n"
 
 
 def test_cpp_examples(tmp_path):

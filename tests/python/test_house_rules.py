@@ -78,12 +78,16 @@ def test_names_are_concepts():
 # folder -> (what its files must not include, why)
 DIRECTION = {
     "mlx_core/ops": (
-        r"mlx_core/(transforms|compile|eval)/",
+        r"mlx_core/(transforms|compile|eval|gpu)/",
         "an op's rules call ops; what rewrites or runs graphs knows the ops, not the other way round",
     ),
     "mlx_core/cpu": (
         r"(^|/)(primitive|array|ops|registry|transforms)\.h$|mlx_core/(ops|transforms|compile|eval|gpu|io)/",
         "kernels know memory, not graphs",
+    ),
+    "mlx_core/backend": (
+        r"(^|/)(primitive|array|ops|registry|transforms)\.h$|mlx_core/(ops|transforms|compile|eval|io)/",
+        "what a device offers concerns memory, not graphs",
     ),
     "metal": (
         r"(^|/)(primitive|array|ops|registry|transforms)\.h$|mlx_core/(ops|transforms|compile|eval|io|cpu)/",

@@ -16,7 +16,7 @@ OPS = pathlib.Path(__file__).resolve().parents[2] / "mlx_core/ops"
 def declared():
     """Names of primitives: of ops in the registry, and literal ones in the sources."""
     names = {op["primitive"] for op in samples.registry() if op["primitive"]}
-    for path in [*OPS.glob("*.cpp"), *OPS.glob("*.h")]:
+    for path in [*OPS.rglob("*.cpp"), *OPS.rglob("*.h")]:
         for body in re.findall(r"name\(\) const override \{([^}]*)\}", path.read_text(encoding="utf-8")):
             names |= set(re.findall(r'"(\w+)"', body))
         names |= set(re.findall(r'\.primitive = "(\w+)"', path.read_text(encoding="utf-8")))

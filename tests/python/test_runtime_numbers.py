@@ -47,6 +47,51 @@ def test_an_int_around_it_is_given_where_it_only_meets_floating_arrays():
                 assert traces(compiled) <= 6
 
 
+@pytest.mark.filterwarnings("ignore:.compile.")
+def test_an_int_argument_is_given_where_it_only_meets_floating_arrays():
+    uses = [lambda x, n: x * n + 1.5 / (n + 0.5), lambda x, n: mx.where(x > n, x, -x), lambda x, n: x**n, lambda x, n: x + n % 3,
+            lambda x, n: x * (n + 1), lambda x, n: x.astype(mx.int32) + n, lambda x, n: x[n % 3 :], lambda x, n: x + mx.array(n),
+            lambda x, n: x.reshape(-1, 1) / n, lambda x, n: mx.full((2,), n) + x[0], lambda x, n: mx.sum(x, axis=n % 1),
+            lambda x, n: mx.repeat(x, abs(n) % 3), lambda x, n: x * [1.0, n][1], lambda x, n: mx.maximum(x, n) - n]
+    for i, f in enumerate(uses):
+        for dtype in (mx.float32, mx.bfloat16, mx.float64, mx.int32, mx.complex64):
+            compiled = mx.compile(f)
+            x = mx.array([1, 2, 3]).astype(dtype)
+            for n in (1, 2, 3, 257, 70000, -5, 1 << 24, (1 << 24) + 1, True, 2.5, 7, 4.5, False):
+                try:
+                    expected = f(x, n)
+                except (TypeError, ValueError) as e:
+                    with pytest.raises(type(e)):
+                        compiled(x, n)
+                    continue
+                got = compiled(x, n)
+                assert got.dtype == expected.dtype and mx.array_equal(got, expected, equal_nan=True), (i, n, dtype)
+            if i in (0, 1, 8, 12) and dtype != mx.int32:
+                assert traces(compiled) <= 7
+
+
+def test_ints_and_floats_among_the_arguments_are_told_apart():
+    f = mx.compile(lambda x, step, rate: x * step * rate)
+    for step, rate in [(1, 0.5), (2, 0.25), (3, 0.125), (9, 0.75)]:
+        assert f(mx.array(1.0), step, rate).item() == step * rate
+    assert traces(f) == 2
+    seen = mx.compile(lambda x, k: x if isinstance(k, int) else -x)
+    assert [seen(mx.array(1.0), k).item() for k in (1, 2, 1.0, 2.0, 3, 3.0, True, 4)] == [1, 1, -1, -1, 1, -1, 1, 1]
+    row = mx.compile(lambda x, i, rate: x[i] * rate)  # the float stays given where the int is needed
+    for i, rate in [(0, 0.5), (1, 0.25), (2, 0.75), (0, 0.125), (1, 2.0), (2, 3.0)]:
+        assert row(mx.array([1.0, 2.0, 4.0]), i, rate).item() == 2**i * rate
+    assert mx.compile_stats(row)["cached"] <= 4
+
+
+@pytest.mark.filterwarnings("ignore:.compile.")
+def test_numbers_in_a_state():
+    state = {"rate": 0.5, "step": 1, "w": mx.array(2.0), "inner": [1j]}
+    f = mx.compile(lambda x: x * state["rate"] * state["step"] * state["w"] + state["inner"][0], inputs=state)
+    for i in range(5):
+        state.update(rate=0.5 * i, step=i, w=mx.array(float(i)), inner=[i * 1j])
+        assert f(mx.array(1.0)).item() == 0.5 * i * i * i + i * 1j
+
+
 def test_a_number_that_the_function_changes_itself():
     class Schedule:
         rate, step = 1.0, 0
@@ -83,7 +128,7 @@ TESTS = [
 @pytest.mark.filterwarnings("ignore:.compile.")
 @pytest.mark.parametrize("number", range(len(TESTS)))
 @pytest.mark.parametrize("where", ["argument", "around"])
-@pytest.mark.parametrize("values", [(0.5, 1.5, 2.5, 3.0), (1j, 2j, 3 + 1j)], ids=["float", "complex"])
+@pytest.mark.parametrize("values", [(0.5, 1.5, 2.5, 3.0), (1j, 2j, 3 + 1j), (2, 3, 0, 1 << 30)], ids=["float", "complex", "int"])
 def test_a_number_is_a_number_whatever_asks(number, where, values):
     test = TESTS[number]
     try:

@@ -2,11 +2,14 @@
 
 import argparse
 import collections
+import contextvars
 import dataclasses
+import enum
 import functools
 import gc
 import random
 import sys
+import threading
 import types
 import warnings
 import weakref
@@ -56,6 +59,41 @@ def item(make, key):
     return make, lambda c: c[key], lambda c, child: c.__setitem__(key, child)
 
 
+class Number(float):
+    pass
+
+
+class Queue(collections.deque):
+    pass
+
+
+class Key:
+    def __init__(self, x):
+        self.x = x
+
+
+def in_context(child):
+    variable = contextvars.ContextVar("variable")
+    variable.set(child)
+    return variable
+
+
+all_kept = []
+
+
+def kept(child):
+    """Something and a weak reference to it."""
+    o = Key(child)
+    all_kept.append(o)
+    return o, weakref.ref(o)
+
+
+def new_member(child):
+    member = enum.Enum("Mode", {"A": 1}, module=__name__).A
+    member.x = child
+    return member
+
+
 def new_class():
     return type("Holder", (), {"__module__": __name__})
 
@@ -78,6 +116,23 @@ BOXES = {
     "user dict": item(lambda c: collections.UserDict(x=c), "x"),
     "user list": item(lambda c: collections.UserList([1, c]), 1),
     "chain of dicts": item(lambda c: collections.ChainMap({"x": c}, {"y": 1}), "x"),
+    "deque": item(lambda c: collections.deque([0, c]), 1),
+    "view": (lambda c: types.MappingProxyType({"x": c}), lambda p: p["x"], None),
+    "set": (lambda c: {Key(c)}, lambda s: next(iter(s)).x, lambda s, c: setattr(next(iter(s)), "x", c)),
+    "context": (in_context, lambda v: v.get(), lambda v, c: v.set(c)),
+    "reference": (lambda c: kept(c)[1], lambda r: r().x, lambda r, c: setattr(r(), "x", c)),
+    "proxy": (lambda c: weakref.proxy(kept(c)[0]), lambda p: p.x, lambda p, c: setattr(p, "x", c)),
+    "member": (new_member, lambda m: m.x, lambda m, c: setattr(m, "x", c)),
+    "data of a thread": attribute(threading.local),
+    "partial": (lambda c: functools.partial(print, 1, c), lambda p: p.args[1], None),
+    "partial keyword": (
+        lambda c: functools.partial(print, x=c),
+        lambda p: p.keywords["x"],
+        lambda p, c: p.keywords.__setitem__("x", c),
+    ),
+    "float": attribute(lambda: Number(2.0)),
+    "subclass of deque": attribute(lambda: Queue([1])),
+    "user string": attribute(lambda: collections.UserString("a")),
     "class": attribute(new_class),
     "module": attribute(lambda: types.ModuleType("users_module")),
     "instance of a class that has it": (

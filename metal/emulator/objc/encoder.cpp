@@ -30,8 +30,8 @@ void ComputeEncoder::check_index(const char* what, uint64_t index) const {
   if (index >= slots) misuse(std::string(what) + ": index " + std::to_string(index) + " is not below 31.");
 }
 
-// Metal keeps what is bound; here each pipeline begins with nothing, so that a binding left over from another kernel does
-// not hide one that was forgotten.
+// Metal keeps what is bound; here each pipeline begins with nothing, so that a binding left over from another kernel
+// does not hide one that was forgotten.
 void ComputeEncoder::set_pipeline(Pipeline* pipeline) {
   check_open("setComputePipelineState:");
   if (!pipeline) misuse("setComputePipelineState: nil.");
@@ -112,8 +112,8 @@ void ComputeEncoder::dispatch(const uint64_t (&threads)[3], Size3 group) {
   }
   buffer_->append(std::move(command));
   if (bytes > 32768) {
-    misuse("dispatch with " + std::to_string(bytes) + " bytes of threadgroup memory; there are 32768: " +
-           pipeline_->function->name());
+    misuse("dispatch with " + std::to_string(bytes) +
+           " bytes of threadgroup memory; there are 32768: " + pipeline_->function->name());
   }
 }
 

@@ -16,8 +16,8 @@ size_t bytes_of(uint64_t type) {
     uint64_t first;
     size_t bytes;
   };
-  for (Scalar s : {Scalar{3, 4}, {16, 2}, {29, 4}, {33, 4}, {37, 2}, {41, 2}, {45, 1}, {49, 1}, {53, 1}, {81, 8}, {85, 8},
-           {121, 2}}) {
+  for (Scalar s : {Scalar{3, 4}, {16, 2}, {29, 4}, {33, 4}, {37, 2}, {41, 2}, {45, 1}, {49, 1}, {53, 1}, {81, 8},
+           {85, 8}, {121, 2}}) {
     if (type >= s.first && type < s.first + 4) {
       uint64_t lanes = type - s.first + 1;
       return s.bytes * (lanes == 3 ? 4 : lanes);
@@ -69,7 +69,8 @@ Object* ShaderLibrary::from_source(const std::string& source, CompileOptions* op
   if (options && options->macros) {
     for (auto& [key, value] : options->macros->items) {
       auto *name = dynamic_cast<String*>(key.get()), *replacement = dynamic_cast<String*>(value.get());
-      if (!name || !replacement) misuse("-[MTLCompileOptions setPreprocessorMacros:]: keys and values should be strings.");
+      if (!name || !replacement)
+        misuse("-[MTLCompileOptions setPreprocessorMacros:]: keys and values should be strings.");
       text.defines.emplace_back(name->text, replacement->text);
     }
   }
@@ -108,9 +109,10 @@ Object* ShaderLibrary::function(String* name) {
 
 Object* ShaderLibrary::function_with_constants(String* name, ConstantValues* constants, Object** error) {
   try {
-    auto found = library_->function(
-        name->text, constants ? std::span<const FunctionConstant>(constants->values) : std::span<const FunctionConstant>());
-    if (!found) return Error::report(error, domain, function_not_found, "There is no function named " + name->text + ".");
+    auto found = library_->function(name->text,
+        constants ? std::span<const FunctionConstant>(constants->values) : std::span<const FunctionConstant>());
+    if (!found)
+      return Error::report(error, domain, function_not_found, "There is no function named " + name->text + ".");
     auto* function = new ShaderFunction(name->text);
     function->function = std::move(found);
     return function;

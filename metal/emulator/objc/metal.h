@@ -214,8 +214,8 @@ class CommandBuffer final : public Labelled {
   void append(Command command);
   void close_encoder() { encoder_open_ = false; }
   bool open() const;
-  void execute();         // on the queue's thread
-  void call_handlers();   // on the queue's other thread
+  void execute();       // on the queue's thread
+  void call_handlers(); // on the queue's other thread
 
  private:
   void run(const Command& dispatch);

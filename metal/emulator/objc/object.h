@@ -1,5 +1,5 @@
-// Objects, classes and selectors of the Objective-C stand-in: C++ objects with a reference count, whose member functions
-// are reached by the names that metal-cpp sends.
+// Objects, classes and selectors of the Objective-C stand-in: C++ objects with a reference count, whose member
+// functions are reached by the names that metal-cpp sends.
 #pragma once
 
 #include <objc/runtime.h>
@@ -70,7 +70,8 @@ class ClassObject final : public Object {
   Implementation find(SEL selector, bool of_class) const;
 };
 
-// The program did what Metal or Objective-C forbid: says so on the standard error, for the exception may meet a destructor.
+// The program did what Metal or Objective-C forbid: says so on the standard error, for the exception may meet a
+// destructor.
 class Misuse : public std::logic_error {
  public:
   using std::logic_error::logic_error;
@@ -98,7 +99,7 @@ struct Call<Function> {
 // A property that is stored and read, nothing more.
 template <auto Field>
 struct Property;
-template <class T, class V, V T::*Field>
+template <class T, class V, V T::* Field>
 struct Property<Field> {
   static V get(Object* self, SEL) { return static_cast<T*>(self)->*Field; }
   static void set(Object* self, SEL, V value) { static_cast<T*>(self)->*Field = value; }

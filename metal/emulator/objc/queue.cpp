@@ -1,5 +1,5 @@
-// Command queues and buffers of the stand-in. Each queue has a thread that runs its buffers in order, and one that calls
-// completion handlers, as Metal calls them beside what the device does next.
+// Command queues and buffers of the stand-in. Each queue has a thread that runs its buffers in order, and one that
+// calls completion handlers, as Metal calls them beside what the device does next.
 #include <Block.h>
 
 #include <algorithm>

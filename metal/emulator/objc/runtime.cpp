@@ -68,7 +68,9 @@ void* struct_of_nil(void*, Object*, SEL selector) {
   misuse(std::string("A structure was asked of nil, which leaves it undefined: ") + sel_getName(selector));
 }
 
-void* gone(Object* self, SEL selector) { misuse(shown(self, selector) + " was sent to an object that had been released."); }
+void* gone(Object* self, SEL selector) {
+  misuse(shown(self, selector) + " was sent to an object that had been released.");
+}
 void* gone_struct(void*, Object* self, SEL selector) { return gone(self, selector); }
 
 Implementation implementation(Object* self, SEL selector) {
@@ -166,8 +168,8 @@ __attribute__((visibility("hidden"), used)) Implementation mlx_metal_emulator_fi
   return found ? found : reinterpret_cast<Implementation>(&not_implemented_struct);
 }
 
-// The arguments lie where the method expects them, whatever their types: keep all registers that may hold some, find the
-// method, put them back and jump to it. A structure that is returned in memory moves the receiver by one register.
+// The arguments lie where the method expects them, whatever their types: keep all registers that may hold some, find
+// the method, put them back and jump to it. A structure that is returned in memory moves the receiver by one register.
 asm(R"(
 .macro MLX_METAL_EMULATOR_SEND name, find, self, selector
   .globl \name

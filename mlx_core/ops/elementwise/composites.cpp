@@ -1,7 +1,6 @@
 // Compositions with exact derivatives: recognised by their bodies, link by link.
 #include "mlx_core/ops/elementwise/composites.h"
 
-#include <cstring>
 #include <limits>
 #include <numbers>
 
@@ -29,7 +28,7 @@ bool is_one(const array& a) {
     return false;
   }
   if (!a.is_available()) {
-    return std::strcmp(node.primitive->name(), "Broadcast") == 0 && is_one(a.operands()[0]);
+    return node.primitive->role() == Role::repetition && is_one(a.operands()[0]);
   }
   for (size_t axis = 0; axis < node.shape.size(); ++axis) {
     int64_t length = node.shape[axis];

@@ -99,6 +99,7 @@ class ScatterAxis final : public Primitive {
   ScatterAxis(ScatterMode mode, int axis) : mode_(mode), axis_(axis) {}
   const char* name() const override { return mode_ == ScatterMode::set ? "ScatterAxis" : "ScatterAddAxis"; }
   Dependence dependence() const override { return Dependence::moves_data; }
+  Role role() const override { return mode_ == ScatterMode::add ? Role::accumulation : Role::ordinary; }
   void visit(ParamVisitor& v) const override { v("axis", axis_); }
   int reusable_operand() const override { return 0; }
   Specs infer(Operands operands) const override { return {Spec{operands[0].shape(), operands[0].dtype()}}; }

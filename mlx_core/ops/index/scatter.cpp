@@ -68,6 +68,7 @@ class Scatter final : public Primitive {
   Scatter(ScatterMode mode, Axes axes) : mode_(mode), axes_(std::move(axes)) {}
   const char* name() const override { return info_of(mode_).primitive; }
   Dependence dependence() const override { return linear() ? Dependence::moves_data : Dependence::opaque; }
+  Role role() const override { return mode_ == ScatterMode::add ? Role::accumulation : Role::ordinary; }
   void visit(ParamVisitor& v) const override { v("axes", axes_); }
   int reusable_operand() const override { return 0; }
   Specs infer(Operands operands) const override { return {Spec{operands[0].shape(), operands[0].dtype()}}; }

@@ -34,6 +34,7 @@ class Matmul final : public Primitive {
 
   const char* name() const override { return zero_terms_ ? "ZeroMatmul" : info.primitive; }
   Dependence dependence() const override { return Dependence::contracts_axes; }
+  Role role() const override { return zero_terms_ ? Role::chain_product : Role::product; }
   Specs infer(Operands operands) const override {
     Shape shape = operands[0].shape();
     shape.back() = operands[1].shape().back();

@@ -62,6 +62,7 @@ class Scan final : public Primitive {
       : op_(op), axis_(axis), reverse_(reverse), inclusive_(inclusive) {}
   const char* name() const override { return info_of(op_).primitive; }
   Dependence dependence() const override { return Dependence::contracts_axes; }
+  Role role() const override { return op_ == ScanOp::sum ? Role::sum : Role::ordinary; }
   void visit(ParamVisitor& v) const override {
     v("axis", axis_);
     v("reverse", reverse_);
@@ -233,10 +234,15 @@ array diff(const array& a, int n, int axis, StreamOrDevice s) {
     fail("diff", "n is ", n, "; the number of differences cannot be negative.");
   }
   auto at = static_cast<size_t>(normalize_axis("diff", axis, a.ndim()));
-  if (Dim length = a.shape()[at]; !length.is_symbolic() && length <= n) { // not by steps, which can be billions
-    Shape none = a.shape();
-    none[at] = 0;
-    return slice(a, Shape(none.size(), 0), none);
+  if (Dim length = a.shape()[at]; surely_equal(a.size(), 0) || (!length.is_symbolic() && length <= n)) {
+    Shape left = a.shape(); // empty: there is nothing to subtract, up to billions of times
+    left[at] = larger_of(length - n, 0);
+    return slice(a, Shape(left.size(), 0), left);
+  }
+  constexpr int most = 1 << 16;
+  if (n > most) {
+    fail("diff", "n is ", n, "; of axis ", axis, " of shape ", a.shape(), " at most ", most,
+        " differences of differences can be taken.");
   }
   array y = a;
   for (int k = 0; k < n && !surely_equal(y.shape()[at], 0); ++k) {

@@ -17,6 +17,7 @@ class Broadcast final : public ViewOp {
   explicit Broadcast(Shape shape) : shape_(std::move(shape)) {}
   bool keeps_order() const override { return true; }
   const char* name() const override { return info.primitive; }
+  Role role() const override { return Role::repetition; }
   void visit(ParamVisitor& v) const override { v("shape", shape_); }
   Specs infer(Operands operands) const override {
     const Shape& from = operands[0].shape();

@@ -118,6 +118,9 @@ void leave_out_nothings(std::vector<array>& arrays, size_t axis) {
   shape[axis] = 0;
   auto fits = [&](const array& a) { return is_nothing(a) && surely_equal(a.shape(), shape); };
   bool all = std::all_of(arrays.begin(), arrays.end(), fits);
+  if (model == arrays.end() && !all) {
+    return;
+  }
   arrays.erase(std::remove_if(arrays.begin() + (all ? 1 : 0), arrays.end(), fits), arrays.end());
 }
 

@@ -369,6 +369,7 @@ class StopGradient final : public Primitive {
   const char* name() const override { return info.primitive; }
   EvalKind eval_kind() const override { return EvalKind::identity; }
   Dependence dependence() const override { return Dependence::elementwise; }
+  Role role() const override { return Role::barrier; }
   Specs infer(Operands operands) const override { return {Spec{operands[0].shape(), operands[0].dtype()}}; }
   void eval(Operands operands, std::span<array> outputs, Kernels&) const override {
     outputs[0].share(operands[0], operands[0].strides());

@@ -32,7 +32,7 @@ class Compiled final : public Transformation {
     }
     return runs ? call_fun(arguments.values, arguments) : recordings_.call({*this, inputs_, outputs_}, arguments);
   }
-  nb::dict stats() const { return recordings_.stats(); }
+  core::CompileStats stats() const { return recordings_.stats(); }
 
  private:
   nb::object inputs_, outputs_;
@@ -60,9 +60,9 @@ dtypes of arrays, and the values of everything else) runs ``fun`` on arrays
 without values. Common subexpressions are computed once. Later calls of that
 kind do not run ``fun``: its side effects happen once, too.
 
-A float or complex argument is a constant of the recording at first; from its
+A float, complex or int argument is a constant of the recording at first; from its
 second value on it is given at each call, unless ``fun`` needs its value (in a
-condition, as a Python number). Other numbers, strings and hashable objects
+condition, as an index). Strings and other hashable objects
 are constants of a recording. A NumPy array is an array, as ``mx.array`` makes
 it, wherever it stands among the arguments; a NumPy scalar is a constant.
 
@@ -72,7 +72,7 @@ where there is another number, flag, string, container or array, ``fun`` is
 recorded anew. A change of an array in place (``w[0] = 1``, ``w += 1``) is
 seen, also when ``fun`` makes it, and an array or a float that was replaced
 once is read anew at each call. ``docs/compile.md`` says what is not seen
-(properties, the contents of NumPy arrays). Random numbers drawn without a key go on with the implicit
+(what properties compute, large NumPy arrays). Random numbers drawn without a key go on with the implicit
 sequence. Inside other transforms the result is as that of ``fun`` itself, so
 that they nest in any order. Called while another function is recorded, it is
 part of that recording: ``fun`` runs, and none is made of it alone.
@@ -117,7 +117,19 @@ Example:
           core::fail<core::TypeError>(
               "compile_stats", "fun is a ", class_name(fun), "; it should be what mx.compile returned.");
         }
-        return compiled->stats();
+        core::CompileStats stats = compiled->stats();
+        nb::dict d;
+        d["calls"] = stats.calls;
+        d["traces"] = stats.traces;
+        d["cached"] = stats.cached;
+        d["operations"] = nb::make_tuple(stats.operations.first, stats.operations.second);
+        d["evictions"] = stats.evictions;
+        nb::list reasons;
+        for (const std::string& reason : stats.reasons) {
+          reasons.append(reason);
+        }
+        d["reasons"] = reasons;
+        return d;
       },
       nb::arg("fun"),
       nb::sig("def compile_stats(fun: collections.abc.Callable[..., typing.Any]) -> dict[str, typing.Any]"),

@@ -26,6 +26,13 @@ CallKey::CallKey(const CallArguments& call, nb::handle state, bool with_sizes) :
   }
 }
 
+// Those of the state are constants: the function finds them by itself.
+void CallKey::add_number(PyObject* o) {
+  if (!in_state_) {
+    numbers_.push_back({bytes_.size(), nb::borrow(o)});
+  }
+}
+
 void CallKey::add_text(PyObject* unicode) {
   Py_ssize_t size = 0;
   const char* text = PyUnicode_AsUTF8AndSize(unicode, &size);
@@ -46,11 +53,11 @@ void CallKey::add(PyObject* o) {
     bytes_.push_back(o == Py_None ? 'N' : o == Py_True ? 'T' : 'F');
   } else if (type == &PyFloat_Type) {
     bytes_.push_back('D');
-    numbers_.push_back({bytes_.size(), nb::borrow(o)});
+    add_number(o);
     core::append_bytes(bytes_, PyFloat_AS_DOUBLE(o));
   } else if (type == &PyComplex_Type) {
     bytes_.push_back('C');
-    numbers_.push_back({bytes_.size(), nb::borrow(o)});
+    add_number(o);
     core::append_bytes(bytes_, PyComplex_AsCComplex(o));
   } else if (type == &PyUnicode_Type) {
     bytes_.push_back('S');
@@ -79,6 +86,9 @@ void CallKey::add(PyObject* o) {
       add_object(o);
     } else {
       bytes_.push_back('I');
+      if (may_be_runtime_int(o)) {
+        add_number(o);
+      }
       core::append_bytes(bytes_, value);
     }
   } else {

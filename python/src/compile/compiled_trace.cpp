@@ -6,6 +6,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/ops/shape/size_number.h"
 #include "mlx_core/transforms/frame.h"
+#include "python/src/compile/converted.h"
 #include "python/src/compile/dim_object.h"
 #include "python/src/compile/runtime_scalar.h"
 #include "python/src/interop/foreign_arrays.h"
@@ -78,6 +79,7 @@ class CompiledTrace::Recorder {
     find_changes(placeholders, outputs);
     find_sizes(outputs);
     log_->close();
+    trace_.unseen_ = trace_.around_.unseen(conversions_.all());
     for (const HandleLog::Entry& entry : log_->entries()) {
       if (!entry.is_given) {
         bool value_was_read = entry.hidden.is_available();
@@ -128,7 +130,7 @@ class CompiledTrace::Recorder {
         check(next_array < key_.state_begin() && (foreign || leaf.is(key_.arrays()[next_array])));
         leaf = nb::steal(wrap(placeholders[next_array++]));
         arguments_.push_back(leaf);
-      } else if (PyFloat_CheckExact(leaf.ptr()) || PyComplex_CheckExact(leaf.ptr())) {
+      } else if (CallKey::is_number(leaf.ptr())) {
         check(next_number < trace_.runtime_numbers_.size());
         if (trace_.runtime_numbers_[next_number++]) {
           leaf = make_runtime_scalar(placeholders[next_runtime++], leaf);
@@ -229,6 +231,7 @@ class CompiledTrace::Recorder {
   Recorder* outer_;
   std::vector<nb::object> arguments_; // handles inside the function: arrays of the call, then of the state
   std::optional<HandleLog> log_;
+  Conversions conversions_;
   bool done_ = false;
 };
 
@@ -336,7 +339,7 @@ std::vector<core::Spec> CompiledTrace::specs_of(const CallKey& key) const {
   }
   for (size_t i = 0; i < runtime_numbers_.size(); ++i) {
     if (runtime_numbers_[i]) {
-      specs.push_back({{}, PyFloat_Check(key.numbers()[i].value.ptr()) ? core::float64 : core::complex128});
+      specs.push_back({{}, PyComplex_Check(key.numbers()[i].value.ptr()) ? core::complex128 : core::float64});
     }
   }
   for (size_t i = 0; i < around_.given_numbers(); ++i) {

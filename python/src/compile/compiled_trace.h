@@ -62,6 +62,8 @@ class CompiledTrace {
                                     [](const Surrounding& s) { return s.handle.is_valid() || s.value; });
   }
   bool is_cut_off() const { return around_.cut_off(); }
+  // The name of something that it turned into an array, and that may be written to without being seen.
+  const std::string& unseen() const { return unseen_; }
   bool reusable() const { return recording_.reusable && !holds_lanes_; }
   bool must_run_itself() const { return core::must_run_itself(recording_); }
   nb::object run(const CallKey& key, const Surroundings::Found& found) const;
@@ -96,6 +98,7 @@ class CompiledTrace {
   bool holds_lanes_ = false;         // in the handles: kept beyond this call, they would outlive their vmap
   std::vector<nb::object> objects_;  // of the key
   Surroundings around_;
+  std::string unseen_;
   std::vector<nb::object> found_arrays_, found_numbers_; // until they are taken
   std::optional<ArrayTree> output_;
   std::vector<size_t> returned_sizes_; // leaves of it that are sizes left open: the last outputs of the recording

@@ -12,7 +12,6 @@ namespace mlx::python {
 namespace {
 
 constexpr size_t traces_before_warning = 32;
-constexpr size_t reasons_kept = 16;
 constexpr size_t kinds_with_numbers = 16 * core::recordings_per_function;
 constexpr size_t misfits_before_warning = 3; // of one place
 constexpr size_t most_counted = 1000;        // places
@@ -38,33 +37,20 @@ void Recordings::warn(const char* format, Values... values) const {
 }
 
 nb::object Recordings::call(const CompiledFunction& function, const CallArguments& arguments) {
-  ++calls_;
+  log_.count_call();
   CallKey key(arguments, function.inputs, !shapeless_);
-  std::vector<bool> runtime = runtime_numbers(key);
   Surroundings::Found found;
-  std::vector<nb::object> owned; // what is found while recording
-  Trace trace = find(function, key, found);
+  std::vector<nb::object> owned;                                      // what is found while recording
+  Trace trace = numbers_vary_ ? nullptr : find(function, key, found); // as the numbers are
   if (!trace) {
-    trace = record(function, arguments, key, runtime, found, owned);
+    std::vector<bool> runtime = runtime_numbers(key);
+    trace = find(function, key, found);
+    if (!trace) {
+      trace = record(function, arguments, key, runtime, found, owned);
+    }
   }
   return trace->must_run_itself() ? function.transformation.call_fun(arguments.values, arguments)
                                   : trace->run(key, found);
-}
-
-nb::dict Recordings::stats() const {
-  std::lock_guard lock(mutex_);
-  nb::dict d;
-  d["calls"] = calls_.load();
-  d["traces"] = traces_;
-  d["cached"] = cache_.size();
-  d["operations"] = nb::make_tuple(operations_.first, operations_.second);
-  d["evictions"] = cache_.evictions();
-  nb::list reasons;
-  for (const std::string& reason : reasons_) {
-    reasons.append(reason);
-  }
-  d["reasons"] = reasons;
-  return d;
 }
 
 // Decides which numbers are given at each call, and makes the key independent of them.
@@ -86,6 +72,7 @@ std::vector<bool> Recordings::runtime_numbers(CallKey& key) {
   }
   for (size_t i = 0; i < runtime.size(); ++i) {
     known[i].vary = known[i].vary || known[i].first != bytes_of(key, i);
+    numbers_vary_ = numbers_vary_ || known[i].vary;
     runtime[i] = known[i].vary && !known[i].fixed;
   }
   for (size_t i = 0; i < runtime.size(); ++i) {
@@ -96,15 +83,23 @@ std::vector<bool> Recordings::runtime_numbers(CallKey& key) {
   return runtime;
 }
 
-// Ints around the function first, which are needed more often than floats; then all numbers.
-void Recordings::fix_numbers(const CallKey& key, const std::vector<std::string>& ints) {
+// Ints first, which are needed more often than floats; then all numbers.
+void Recordings::fix_numbers(
+    const CallKey& key, const std::vector<bool>& runtime, const std::vector<std::string>& ints_around) {
   std::lock_guard lock(mutex_);
-  for (const std::string& name : ints) {
+  bool any = !ints_around.empty();
+  for (const std::string& name : ints_around) {
     given_.numbers.erase(name);
     fixed_around_.insert(name);
   }
-  if (ints.empty()) {
-    for (Numbers& number : numbers_[key.bytes_without_numbers()]) {
+  std::vector<Numbers>& numbers = numbers_[key.bytes_without_numbers()];
+  for (size_t i = 0; i < std::min(numbers.size(), runtime.size()); ++i) {
+    if (runtime[i] && PyLong_Check(key.numbers()[i].value.ptr())) {
+      numbers[i].fixed = any = true;
+    }
+  }
+  if (!any) {
+    for (Numbers& number : numbers) {
       number.fixed = true;
     }
     fixed_around_.merge(given_.numbers);
@@ -122,13 +117,7 @@ Surroundings Recordings::look_around(const CompiledFunction& function, const Cal
 }
 
 Recordings::Trace Recordings::find(const CompiledFunction& function, const CallKey& key, Surroundings::Found& found) {
-  // Comparing objects may run Python code, hence outside of the cache's lock.
-  for (size_t i = 0;; ++i) {
-    Trace trace = cache_.at(key.bytes(), i);
-    if (!trace || trace->fits(function, key, found)) {
-      return trace;
-    }
-  }
+  return cache_.find(key.bytes(), [&](const CompiledTrace& trace) { return trace.fits(function, key, found); });
 }
 
 Recordings::Trace Recordings::record(const CompiledFunction& function, const CallArguments& arguments, CallKey& key,
@@ -154,23 +143,26 @@ Recordings::Trace Recordings::record(const CompiledFunction& function, const Cal
     }
     // The function needs the value of a number, or fails anyway: it is recorded for these numbers.
     replaced = nullptr; // its number is one that the new recording does not serve
-    fix_numbers(key, around.given_ints());
+    fix_numbers(key, runtime, around.given_ints());
     key = CallKey(arguments, function.inputs, !shapeless_);
     runtime = runtime_numbers(key);
     if (Trace known = find(function, key, found)) {
       return known;
     }
   }
-  {
-    std::lock_guard lock(mutex_);
-    operations_ = trace->operations();
-  }
+  log_.set_operations(trace->operations());
   owned = trace->take_found(found);
   if (trace->is_cut_off() && !warned_of_places_.exchange(true)) {
     warn(
         "%s finds more than %d places around it, of which only the nearest are looked at again at each call. Pass "
         "what is large as an argument, or list it in inputs.",
         name_of_function(function).c_str(), static_cast<int>(Surroundings::most));
+  }
+  if (!trace->unseen().empty() && !warned_of_unseen_.exchange(true)) {
+    warn(
+        "%s reads %s, a large array of another library, from around it, and what is written to that later is not seen. "
+        "Pass it as an argument, or make an mx.array of it.",
+        name_of_function(function).c_str(), trace->unseen().c_str());
   }
   if (trace->reusable() && (use_ == Use::compile || !trace->keeps_arrays())) {
     if (replaced) { // the new one serves its calls, too
@@ -219,13 +211,7 @@ std::shared_ptr<CompiledTrace> Recordings::attempt(const CompiledFunction& funct
 }
 
 void Recordings::note(const CompiledFunction& function, const std::string& reason) {
-  {
-    std::lock_guard lock(mutex_);
-    reasons_.push_back(reason);
-    if (reasons_.size() > reasons_kept) {
-      reasons_.pop_front();
-    }
-  }
+  log_.note(reason);
   if (explain_) {
     PySys_FormatStderr("[compile] %s is recorded: %s\n", name_of_function(function).c_str(), reason.c_str());
   }
@@ -247,10 +233,10 @@ Recordings::Trace Recordings::explain(
   {
     std::lock_guard lock(mutex_);
     if (reason.empty()) {
-      reason = traces_ == 0 ? "the first call" : now.difference(last_);
+      reason = log_.traces() == 0 ? "the first call" : now.difference(last_);
     }
     last_ = std::move(now);
-    many = ++traces_ == traces_before_warning;
+    many = log_.count_trace() == traces_before_warning;
     if (misfits_.size() > most_counted) {
       misfits_.clear();
     }

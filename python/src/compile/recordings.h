@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <deque>
 #include <mutex>
 #include <unordered_map>
 #include <unordered_set>
@@ -25,13 +24,9 @@ class Recordings {
 
   // The result of the call, recorded or replayed.
   nb::object call(const CompiledFunction& function, const CallArguments& arguments);
-  // calls, traces, cached, operations, evictions, reasons; see compile_stats.
-  nb::dict stats() const;
+  core::CompileStats stats() const { return log_.stats(cache_); }
   // How many calls there were, and for how many of them a recording was made.
-  std::pair<size_t, size_t> calls_and_traces() const {
-    std::lock_guard lock(mutex_);
-    return {calls_.load(), traces_};
-  }
+  std::pair<size_t, size_t> calls_and_traces() const { return {log_.calls(), log_.traces()}; }
   // Shows the collector what it owns.
   void traverse(Traversal& owned) const {
     cache_.try_each([&](const std::shared_ptr<const CompiledTrace>& trace) { trace->traverse(owned); });
@@ -47,7 +42,7 @@ class Recordings {
   using Trace = std::shared_ptr<const CompiledTrace>;
 
   std::vector<bool> runtime_numbers(CallKey& key);
-  void fix_numbers(const CallKey& key, const std::vector<std::string>& ints);
+  void fix_numbers(const CallKey& key, const std::vector<bool>& runtime, const std::vector<std::string>& ints_around);
   Surroundings look_around(const CompiledFunction& function, const CallKey& key) const;
   Trace find(const CompiledFunction& function, const CallKey& key, Surroundings::Found& found);
   Trace record(const CompiledFunction& function, const CallArguments& arguments, CallKey& key,
@@ -65,11 +60,9 @@ class Recordings {
   core::Cache<const CompiledTrace> cache_{core::recordings_per_function};
   mutable std::mutex mutex_;
   std::unordered_map<std::string, std::vector<Numbers>> numbers_;
-  std::atomic<size_t> calls_ = 0;
-  std::atomic<bool> warned_of_places_ = false;
-  size_t traces_ = 0;
-  std::pair<size_t, size_t> operations_;
-  std::deque<std::string> reasons_;
+  std::atomic<bool> numbers_vary_ = false; // any of them
+  core::RecordingLog log_;
+  std::atomic<bool> warned_of_places_ = false, warned_of_unseen_ = false;
   CallDescription last_;
   Surroundings::Given given_;                       // places that held something else at another call
   std::unordered_set<std::string> fixed_around_;    // numbers there whose values are needed

@@ -4,6 +4,8 @@
 #include "python/src/array/convert.h"
 #include "python/src/compile/plain_value.h"
 #include "python/src/compile/runtime_scalar.h"
+#include "python/src/compile/surroundings_contents.h"
+#include "python/src/compile/surroundings_kinds.h"
 #include "python/src/transforms/transformed.h"
 
 namespace mlx::python {
@@ -38,18 +40,12 @@ PyObject* entry_of(PyObject* dict, const nb::object& key) {
   return found;
 }
 
-// What `o` owns as long as it lives.
-PyObject* member(PyObject* o, const char* name) {
-  PyObject* value = PyObject_GetAttrString(o, name);
-  if (!value) {
-    PyErr_Clear();
-    return nullptr;
-  }
-  Py_DECREF(value);
-  return value;
-}
-
 PyObject* attributes_of(PyObject* o) {
+#if PY_VERSION_HEX < 0x030D0000
+  if (PyObject** place = _PyObject_GetDictPtr(o); place && *place) {
+    return *place;
+  }
+#endif
   PyObject* dict = PyObject_GenericGetDict(o, nullptr);
   if (!dict) {
     PyErr_Clear();
@@ -59,8 +55,36 @@ PyObject* attributes_of(PyObject* o) {
   return dict;
 }
 
-bool equal_keys(PyObject* a, PyObject* b) {
-  return a == b || (Py_TYPE(a) == Py_TYPE(b) && is_plain_value(a) && equal_plain_values(a, b));
+PyObject*& slot_of(int32_t offset, PyObject* o) {
+  return *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(o) + offset);
+}
+
+// A number that no other dict has, and that this one has for as long as nothing is put there or taken out; 0 where
+// Python keeps none.
+uint64_t dict_version(PyObject* dict) {
+#if PY_VERSION_HEX < 0x030D0000
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+  return reinterpret_cast<PyDictObject*>(dict)->ma_version_tag;
+#pragma GCC diagnostic pop
+#else
+  return 0;
+#endif
+}
+
+PyObject* attributes_in_this_thread(PyObject* local) {
+  PyObject* dict = Py_TYPE(local)->tp_getattro(local, nb::str("__dict__").ptr());
+  Py_XDECREF(dict); // which the thread owns
+  PyErr_Clear();
+  return dict;
+}
+
+PyObject* value_in_context(PyObject* variable) {
+  PyObject* value = nullptr;
+  PyContextVar_Get(variable, nullptr, &value);
+  Py_XDECREF(value); // which the context owns, or the variable
+  PyErr_Clear();
+  return value;
 }
 
 } // namespace
@@ -83,7 +107,7 @@ PyObject* Surroundings::follow(const Node& node, PyObject* parent) {
     }
     case Step::entry: return entry_of(parent, node.key);
     case Step::attributes: return attributes_of(parent);
-    case Step::slot: return *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(parent) + node.index);
+    case Step::slot: return slot_of(node.index, parent);
     case Step::type: return reinterpret_cast<PyObject*>(Py_TYPE(parent));
     case Step::base: {
       PyObject* order = reinterpret_cast<PyTypeObject*>(parent)->tp_mro;
@@ -93,10 +117,16 @@ PyObject* Surroundings::follow(const Node& node, PyObject* parent) {
     case Step::module_entry: return entry_of(PyModule_GetDict(parent), node.key);
     case Step::self: return PyMethod_GET_SELF(parent);
     case Step::method: return PyMethod_GET_FUNCTION(parent);
-    case Step::partial_function: return member(parent, "func");
-    case Step::partial_arguments: return member(parent, "args");
-    case Step::partial_keywords: return member(parent, "keywords");
-    case Step::static_function: return member(parent, "__func__");
+    case Step::member: return slot_of(node.index, parent);
+    case Step::enumeration_member:
+      return entry_of(dict_entry(reinterpret_cast<PyTypeObject*>(parent)->tp_dict, "_member_map_").ptr(), node.key);
+    case Step::collected: { // children() knows better
+      CollectedItems items = items_of(parent);
+      return static_cast<size_t>(node.index) < items.size() ? items[static_cast<size_t>(node.index)] : nullptr;
+    }
+    case Step::referent: return PyWeakref_GetObject(parent);
+    case Step::context_value: return value_in_context(parent);
+    case Step::thread_attributes: return attributes_in_this_thread(parent);
     case Step::inside: return transformation_of(parent)->fun().ptr();
     case Step::owned: return owned_by(parent, node.index);
   }
@@ -119,8 +149,7 @@ bool Surroundings::put(const Node& node, PyObject* parent, PyObject* value) {
       break;
     }
     case Step::slot: {
-      auto** place = reinterpret_cast<PyObject**>(reinterpret_cast<char*>(parent) + node.index);
-      nb::object before = nb::steal(std::exchange(*place, Py_NewRef(value)));
+      nb::object before = nb::steal(std::exchange(slot_of(node.index, parent), Py_NewRef(value)));
       failed = 0;
       break;
     }
@@ -132,10 +161,31 @@ bool Surroundings::put(const Node& node, PyObject* parent, PyObject* value) {
   return failed == 0;
 }
 
+namespace {
+
+// While it lives, no finalizer of the user's changes what is being looked at.
+class NoCollection {
+ public:
+  NoCollection() : was_enabled_(PyGC_Disable() == 1) {}
+  ~NoCollection() {
+    if (was_enabled_) {
+      PyGC_Enable();
+    }
+  }
+  NoCollection(const NoCollection&) = delete;
+  NoCollection& operator=(const NoCollection&) = delete;
+
+ private:
+  bool was_enabled_;
+};
+
+} // namespace
+
 // One look at all places, in order.
 class Surroundings::Look {
  public:
-  explicit Look(const Surroundings& around) : nodes_(around.nodes_), marks_(around.marks_, nullptr) {}
+  explicit Look(const Surroundings& around)
+      : nodes_(around.nodes_.data()), count_(around.nodes_.size()), marks_(around.marks_, nullptr) {}
 
   Found* found = nullptr;
   // All of them; without it the look ends at the first. And what is there now, and what that is in.
@@ -143,8 +193,12 @@ class Surroundings::Look {
   std::vector<std::pair<nb::object, nb::object>>* seen_there = nullptr;
   std::vector<PyObject*>* parents = nullptr; // of the numbers
   bool exact = false;                        // arrays must be the very handles
+  bool hurried = false;                      // by what the last such look noted
 
-  bool all(PyObject* fun) { return nodes_.empty() || visit(0, fun, nullptr); }
+  bool all(PyObject* fun) {
+    NoCollection guard;
+    return count_ == 0 || visit(0, fun, nullptr);
+  }
 
  private:
   bool misfit(uint32_t i, PyObject* now, PyObject* parent) {
@@ -158,7 +212,7 @@ class Surroundings::Look {
   }
 
   bool visit(uint32_t i, PyObject* now, PyObject* parent) {
-    const Node& node = nodes_[i];
+    Node& node = nodes_[i];
     if (node.kind == Kind::ignored) {
       return true;
     }
@@ -175,7 +229,7 @@ class Surroundings::Look {
       }
       noted = now;
     }
-    if (!is_as_it_was(node, now)) {
+    if (node.kind != Kind::other && !is_as_it_was(node, now)) {
       return misfit(i, now, parent);
     }
     if (found && node.kind == Kind::given_array) {
@@ -188,14 +242,15 @@ class Surroundings::Look {
         parents->push_back(parent);
       }
     }
-    return children(i, node, now, parent);
+    return node.next == i + 1 || children(i, node, now, parent);
   }
 
-  // The usual case in few instructions: a value or handle that is the very object it was.
+  // The usual case in few instructions: a value or handle that is the very object it was, any array.
   bool visit_child(uint32_t& child, PyObject* now, PyObject* parent) {
     const Node& node = nodes_[child];
-    bool by_object = node.kind == Kind::value || (node.kind == Kind::read_array && node.mark < 0);
-    bool unchanged = by_object && node.expected.ptr() == now && now;
+    bool unchanged =
+        now && (((node.shortcuts & by_object) && node.expected.ptr() == now) ||
+                   ((node.shortcuts & by_type) && node.type.ptr() == reinterpret_cast<PyObject*>(Py_TYPE(now))));
     if (!unchanged && !visit(child, now, parent)) {
       return false;
     }
@@ -203,28 +258,89 @@ class Surroundings::Look {
     return true;
   }
 
-  bool children(uint32_t i, const Node& node, PyObject* now, PyObject* parent) {
-    uint32_t child = i + 1;
-    if (node.kind == Kind::mapping) {
-      Py_ssize_t position = 0;
-      PyObject *key = nullptr, *value = nullptr;
-      for (int32_t n = 0; n < node.size && PyDict_Next(now, &position, &key, &value); ++n) {
-        if (!equal_keys(key, nodes_[child].key.ptr())) {
-          return misfit(i, now, parent);
-        }
-        if (!visit_child(child, value, now)) {
-          return false;
-        }
+  // A dict that nothing was put into since the last look has in it what was there then, and alive.
+  bool as_before(const Node& node, PyObject* dict) const {
+    return hurried && node.version != 0 && node.version == dict_version(dict);
+  }
+  bool entries_as_before(uint32_t& child, const Node& node, PyObject* dict) {
+    if (node.shortcuts & flat) {
+      child = node.next;
+      return true;
+    }
+    for (int32_t n = 0; n < node.size; ++n) {
+      const Node& entry = nodes_[child];
+      if (!(entry.shortcuts & leaf) && !visit(child, entry.address, dict)) {
+        return false;
       }
-    } else if (node.kind == Kind::sequence) {
-      for (int32_t n = 0; n < node.size; ++n) { // no code of the user's runs, so that the length stays
-        if (!visit_child(child, PySequence_Fast_GET_ITEM(now, n), now)) {
-          return false;
-        }
+      child = entry.next;
+    }
+    return true;
+  }
+  bool entries(uint32_t i, uint32_t& child, Node& node, PyObject* now, PyObject* parent) {
+    if (as_before(node, now)) {
+      return entries_as_before(child, node, now);
+    }
+    uint64_t version = hurried ? dict_version(now) : 0;
+    node.version = 0;
+    Py_ssize_t position = 0;
+    PyObject *key = nullptr, *value = nullptr;
+    for (int32_t n = 0; n < node.size && PyDict_Next(now, &position, &key, &value); ++n) {
+      Node& entry = nodes_[child];
+      if (!equal_keys(key, entry.key.ptr())) {
+        child = node.next;
+        return misfit(i, now, parent);
+      }
+      if (entry.kind != Kind::identity) {
+        entry.address = value;
+      }
+      if (!visit_child(child, value, now)) {
+        return false;
       }
     }
+    node.version = version;
+    return true;
+  }
+
+  bool collected(uint32_t& child, PyObject* now) {
+    for (PyObject* item : items_of(now)) {
+      if (!visit_child(child, item, now)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  bool children(uint32_t i, Node& node, PyObject* now, PyObject* parent) {
+    uint32_t child = i + 1;
+    if (node.kind == Kind::mapping) {
+      if (!entries(i, child, node, now, parent)) {
+        return false;
+      }
+    } else if (node.kind == Kind::sequence) {
+      PyObject** items = PySequence_Fast_ITEMS(now);
+      for (int32_t n = 0; n < node.size; ++n) { // no code of the user's runs, so that the length stays
+        if (!visit_child(child, items[n], now)) {
+          return false;
+        }
+      }
+    } else if (node.kind == Kind::collection && !collected(child, now)) {
+      return false;
+    }
     while (child < node.next) {
-      if (!visit_child(child, follow(nodes_[child], now), now)) {
+      const Node& next = nodes_[child];
+      if (next.step == Step::attributes) {
+        PyObject* dict = attributes_of(now);
+        bool plain = dict && next.mark < 0 && next.type.ptr() == reinterpret_cast<PyObject*>(&PyDict_Type);
+        if (plain && as_before(next, dict)) { // in few instructions, as most objects are
+          uint32_t entry = child + 1;
+          if (!entries_as_before(entry, next, dict)) {
+            return false;
+          }
+          child = next.next;
+        } else if (!visit_child(child, dict, now)) {
+          return false;
+        }
+      } else if (!visit_child(child, next.step == Step::slot ? slot_of(next.index, now) : follow(next, now), now)) {
         return false;
       }
     }
@@ -236,30 +352,32 @@ class Surroundings::Look {
       case Kind::array:
       case Kind::given_array: return !node.expected.is_valid() || !exact || now == node.expected.ptr();
       case Kind::read_array: return now == node.expected.ptr();
-      case Kind::value:
-        return PyAnySet_Check(now) ? PyObject_RichCompareBool(now, node.expected.ptr(), Py_EQ) == 1
-                                   : equal_plain_values(now, node.expected.ptr());
+      case Kind::value: return equal_values(now, node.expected.ptr());
+      case Kind::bytes: return has_same_bytes(now, node.expected.ptr());
       case Kind::identity:
-        return now == node.address && (!node.weak || PyWeakref_GetObject(node.expected.ptr()) == now);
+        return now == node.address && (!node.weak || PyWeakref_GetObject(node.expected.ptr()) == now) &&
+               (node.size == 0 || PyDict_GET_SIZE(reinterpret_cast<PyTypeObject*>(now)->tp_dict) == node.size);
+      case Kind::sequence: return PySequence_Fast_GET_SIZE(now) == node.size;
       case Kind::sized:
-      case Kind::sequence:
-      case Kind::mapping: return size_of(now) == node.size;
+      case Kind::collection: return size_of(now) == node.size;
+      case Kind::mapping:
+        return PyDict_GET_SIZE(now) == node.size &&
+               (!node.expected.is_valid() || is_in_order(now, node.expected.ptr()));
       case Kind::number: return PyFloat_CheckExact(now) || may_be_runtime_int(now);
       case Kind::function: return PyFunction_GET_CODE(now) == node.expected.ptr();
       default: return true;
     }
   }
-  static Py_ssize_t size_of(PyObject* container) {
-    return PyDict_Check(container) ? PyDict_GET_SIZE(container) : PySequence_Fast_GET_SIZE(container);
-  }
 
-  const std::vector<Node>& nodes_;
+  Node* nodes_;
+  size_t count_;
   core::SmallVector<PyObject*, 16> marks_;
 };
 
 bool Surroundings::fit(nb::handle fun, Found& found) const {
   Look look(*this);
   look.found = &found;
+  look.hurried = true;
   return look.all(fun.ptr());
 }
 
@@ -276,7 +394,8 @@ std::vector<Surroundings::Misfit> Surroundings::misfits(nb::handle fun) const {
   for (uint32_t i : changed(fun)) {
     const Node& node = nodes_[i];
     PyObject* was = node.expected.ptr();
-    bool is_number = node.kind == Kind::value && (PyFloat_CheckExact(was) || PyLong_CheckExact(was));
+    bool is_number = node.kind == Kind::value && (PyFloat_CheckExact(was) || PyLong_CheckExact(was)) &&
+                     node.expected.type().is(node.type);
     all.push_back({name(i), is_number                       ? Misfit::number
                             : node.kind == Kind::read_array ? Misfit::array
                                                             : Misfit::other});
@@ -287,7 +406,8 @@ std::vector<Surroundings::Misfit> Surroundings::misfits(nb::handle fun) const {
 // Until it is settled, a node of an array holds the handle.
 bool Surroundings::holds_its_object(const Node& node) {
   bool array = node.kind == Kind::array || node.kind == Kind::given_array || node.kind == Kind::read_array;
-  return (array || node.kind == Kind::value) && node.expected.is_valid() && !PyAnySet_Check(node.expected.ptr());
+  return (array || node.kind == Kind::value) && node.expected.is_valid() && node.expected.type().is(node.type) &&
+         !PyAnySet_Check(node.expected.ptr());
 }
 
 std::vector<std::string> Surroundings::given_ints() const {
@@ -362,16 +482,18 @@ std::string Surroundings::name(uint32_t i) const {
       return before() + "[" + std::to_string(node.index) + "]";
     case Step::entry: {
       Step in = nodes_[node.parent].step;
-      bool attribute = in == Step::attributes || in == Step::function_attributes;
-      return attribute ? before() + "." + key(true) : before() + "[" + key(false) + "]";
+      return is_attributes(in) ? before() + "." + key(true) : before() + "[" + key(false) + "]";
     }
     case Step::slot:
     case Step::class_entry:
     case Step::module_entry: return before() + "." + key(true);
     case Step::self: return "self";
-    case Step::partial_function: return before() + ".func";
-    case Step::partial_arguments: return before() + ".args";
-    case Step::partial_keywords: return before() + ".keywords";
+    case Step::enumeration_member: return before() + "." + key(true);
+    case Step::member: {
+      std::string member = key(true); // of a partial; others are seen through
+      return member == "func" || member == "args" || member == "keywords" ? before() + "." + member : before();
+    }
+    case Step::collected: return before() + "[" + std::to_string(node.index) + "]";
     default: return before();
   }
 }
@@ -380,13 +502,27 @@ PyObject* Surroundings::variable(uint32_t i) const {
   for (; i != 0; i = nodes_[i].parent) {
     const Node& node = nodes_[i];
     Step in = nodes_[node.parent].step;
-    bool attribute = node.step == Step::entry && (in == Step::attributes || in == Step::function_attributes);
+    bool attribute = node.step == Step::entry && is_attributes(in);
     if (attribute || node.step == Step::cell || node.step == Step::global || node.step == Step::slot ||
         node.step == Step::class_entry || node.step == Step::module_entry) {
       return node.key.ptr();
     }
   }
   return nullptr;
+}
+
+std::string Surroundings::unseen(const std::unordered_set<PyObject*>& converted) const {
+  for (uint32_t i = 0; i < nodes_.size() && !converted.empty(); ++i) {
+    const Node& node = nodes_[i];
+    if (node.kind != Kind::identity || !converted.contains(node.address)) {
+      continue;
+    }
+    bool alive = node.weak ? PyWeakref_GetObject(node.expected.ptr()) == node.address : node.expected.is_valid();
+    if (!alive || !is_read_only(node.address)) {
+      return name(i);
+    }
+  }
+  return {};
 }
 
 // --- stand-ins ---

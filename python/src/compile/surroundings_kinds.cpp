@@ -13,9 +13,11 @@ nb::object dict_entry(PyObject* dict, const char* name) {
   return nb::borrow(found);
 }
 
-bool is_partial(PyObject* o) {
-  static const nb::object& partial = *new nb::object(nb::module_::import_("functools").attr("partial"));
-  return reinterpret_cast<PyObject*>(Py_TYPE(o)) == partial.ptr();
+bool is_partial(PyObject* o) { return PyType_IsSubtype(Py_TYPE(o), partial_type()); }
+
+PyTypeObject* partial_type() {
+  static PyObject* partial = nb::object(nb::module_::import_("functools").attr("partial")).release().ptr();
+  return reinterpret_cast<PyTypeObject*>(partial);
 }
 
 std::string top_package(nb::handle module_name) {
@@ -84,17 +86,43 @@ bool is_open_class(PyTypeObject* type) {
   if (!PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)) {
     return false;
   }
-  static const nb::object& enumeration = *new nb::object(nb::module_::import_("enum").attr("EnumMeta"));
-  if (PyType_IsSubtype(Py_TYPE(type), reinterpret_cast<PyTypeObject*>(enumeration.ptr()))) {
-    return false; // members are what they are
-  }
-  return !is_standard(dict_entry(type->tp_dict, "__module__"));
+  return !is_enumeration(type) && !is_standard(dict_entry(type->tp_dict, "__module__"));
 }
+
+bool is_enumeration(PyTypeObject* type) {
+  static const nb::object& enumeration = *new nb::object(nb::module_::import_("enum").attr("EnumMeta"));
+  return PyType_IsSubtype(Py_TYPE(type), reinterpret_cast<PyTypeObject*>(enumeration.ptr()));
+}
+
+namespace {
+
+// A class that was written in Python; what its instances hold is in attributes and slots, beside what its base holds.
+bool is_written_in_python(PyTypeObject* type) {
+  static const destructor destroys = // the one that all of them have
+      reinterpret_cast<PyTypeObject*>(nb::module_::import_("collections").attr("ChainMap").ptr())->tp_dealloc;
+  return PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) && type->tp_dealloc == destroys;
+}
+
+PyTypeObject* namespace_type() {
+  static PyObject* type = nb::object(nb::module_::import_("types").attr("SimpleNamespace")).release().ptr();
+  return reinterpret_cast<PyTypeObject*>(type);
+}
+
+} // namespace
+
+bool has_only_attributes(PyObject* o) {
+  PyTypeObject* type = Py_TYPE(o);
+  while (is_written_in_python(type)) {
+    type = type->tp_base;
+  }
+  return type == &PyBaseObject_Type || type == namespace_type();
+}
+
+bool may_have_slots(PyTypeObject* type) { return is_written_in_python(type); }
 
 bool is_open_object(PyObject* o) {
   PyTypeObject* type = Py_TYPE(o);
-  static const nb::object& simple = *new nb::object(nb::module_::import_("types").attr("SimpleNamespace"));
-  if (reinterpret_cast<PyObject*>(type) == simple.ptr()) {
+  if (type == namespace_type()) {
     return true;
   }
   nb::object module = dict_entry(type->tp_dict, "__module__");
@@ -102,12 +130,44 @@ bool is_open_object(PyObject* o) {
     return false;
   }
   auto is = [&](const char* name) { return PyUnicode_CompareWithASCIIString(module.ptr(), name) == 0; };
-  if (is("functools")) {
-    nb::object dict = nb::steal(PyObject_GenericGetDict(o, nullptr));
-    PyErr_Clear();
-    return dict.is_valid() && dict_entry(dict.ptr(), "__wrapped__").is_valid();
+  return is("functools") || is("argparse") || is("collections") || is("weakref") || is("_weakrefset") ||
+         is("optparse") || is("configparser") || is("queue");
+}
+
+bool is_thread_data(PyObject* o) {
+  static const nb::object& local = *new nb::object(nb::module_::import_("threading").attr("local"));
+  return reinterpret_cast<PyObject*>(Py_TYPE(o)) == local.ptr();
+}
+
+PyTypeObject* default_dict_type() {
+  static PyObject* type = nb::object(nb::module_::import_("collections").attr("defaultdict")).release().ptr();
+  return reinterpret_cast<PyTypeObject*>(type);
+}
+bool is_default_dict(PyObject* o) { return PyType_IsSubtype(Py_TYPE(o), default_dict_type()); }
+
+std::vector<nb::object> names_of_globals(nb::handle code) {
+  static const nb::object& operations = *new nb::object(nb::module_::import_("opcode").attr("opmap"));
+  static const auto load = nb::cast<uint8_t>(operations["LOAD_GLOBAL"]);
+  static const auto extend = nb::cast<uint8_t>(operations["EXTENDED_ARG"]);
+  nb::object bytes = nb::getattr(code, "co_code"), names = nb::getattr(code, "co_names");
+  const auto* codes = reinterpret_cast<const uint8_t*>(PyBytes_AS_STRING(bytes.ptr()));
+  std::vector<nb::object> found;
+  size_t high = 0;
+  for (Py_ssize_t i = 0; i + 1 < PyBytes_GET_SIZE(bytes.ptr()); i += 2) {
+    size_t argument = high << 8 | codes[i + 1];
+    high = codes[i] == extend ? argument : 0;
+    if (codes[i] == load) {
+      size_t number = PY_VERSION_HEX >= 0x030B0000 ? argument >> 1 : argument; // whether it is called is in there, too
+      if (number < static_cast<size_t>(PyTuple_GET_SIZE(names.ptr()))) {
+        found.push_back(nb::borrow(PyTuple_GET_ITEM(names.ptr(), static_cast<Py_ssize_t>(number))));
+      }
+    }
   }
-  return is("argparse") || is("collections");
+  return found;
+}
+
+bool is_dict_view(PyObject* o) {
+  return Py_TYPE(o) == &PyDictProxy_Type || PyDictViewSet_Check(o) || PyDictValues_Check(o);
 }
 
 bool is_method_descriptor(PyObject* o) {

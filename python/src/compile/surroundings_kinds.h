@@ -4,6 +4,7 @@
 #include <nanobind/nanobind.h>
 
 #include <string>
+#include <vector>
 
 namespace nb = nanobind;
 
@@ -24,7 +25,21 @@ bool is_dunder(PyObject* name);
 bool is_open_class(PyTypeObject* type);
 // Plain records and containers of the standard library, and wrappers around functions (lru_cache).
 bool is_open_object(PyObject* o);
+bool is_enumeration(PyTypeObject* type);
+// Whether all that it holds is in its attributes and slots; else a type written in C holds something, too.
+bool has_only_attributes(PyObject* o);
+bool may_have_slots(PyTypeObject* type);
+// functools.partial and what derives from it.
 bool is_partial(PyObject* o);
+PyTypeObject* partial_type();
+bool is_default_dict(PyObject* o);
+PyTypeObject* default_dict_type();
+// The names that a function loads as globals or built-in names, of those that are in its code itself.
+std::vector<nb::object> names_of_globals(nb::handle code);
+// threading.local itself: a class that derives from it may run code of the user's.
+bool is_thread_data(PyObject* o);
+// Of a dict: what shows what is in there.
+bool is_dict_view(PyObject* o);
 bool is_method_descriptor(PyObject* o);
 // Objects of this library that hold functions of the user's, custom functions among them.
 bool is_ours(PyObject* o);

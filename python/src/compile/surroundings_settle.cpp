@@ -51,6 +51,34 @@ void Surroundings::settle(nb::handle fun, const std::unordered_set<PyObject*>& r
   }
   codes_.clear();
   drop_what_is_too_much();
+  find_shortcuts();
+}
+
+void Surroundings::find_shortcuts() {
+  for (size_t i = nodes_.size(); i-- > 0;) {
+    Node& node = nodes_[i];
+    bool alone = node.mark < 0 && node.next == i + 1;
+    bool kept = alone && node.expected.is_valid() && !node.weak;
+    switch (node.kind) {
+      case Kind::ignored: node.shortcuts = leaf; break;
+      case Kind::array: node.shortcuts = alone ? by_type | leaf : 0; break;
+      case Kind::value: node.shortcuts = kept && !PyAnySet_Check(node.expected.ptr()) ? by_object | leaf : 0; break;
+      case Kind::read_array: node.shortcuts = kept ? by_object | leaf : 0; break;
+      case Kind::identity:
+        node.shortcuts =
+            static_cast<uint8_t>((kept && node.size == 0 ? by_object : 0) | (alone && node.size == 0 ? leaf : 0));
+        break;
+      case Kind::mapping: {
+        uint32_t child = static_cast<uint32_t>(i) + 1;
+        while (child < node.next && nodes_[child].step == Step::entry && (nodes_[child].shortcuts & leaf) != 0) {
+          child = nodes_[child].next;
+        }
+        node.shortcuts = child == node.next ? flat : 0;
+        break;
+      }
+      default: break;
+    }
+  }
 }
 
 // Past the bound, what leads to no array that was read is compared by its type and length alone.
@@ -75,8 +103,8 @@ void Surroundings::drop_what_is_too_much() {
     bool shallow = !needed[i] && node.next - i > 64;
     uint32_t next = shallow ? node.next : i + 1;
     if (shallow) {
-      bool container = node.kind == Kind::sequence || node.kind == Kind::mapping;
-      node.kind = container ? Kind::sized : Kind::other;
+      bool container = node.kind == Kind::sequence || node.kind == Kind::mapping || node.kind == Kind::collection;
+      node.kind = container ? Kind::sized : node.kind;
       for (uint32_t inside = i + 1; inside < next; ++inside) {
         number[inside] = number[i] + 1;
       }

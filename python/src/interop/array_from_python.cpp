@@ -7,6 +7,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
 #include "python/src/array/convert.h"
+#include "python/src/compile/converted.h"
 #include "python/src/interop/numpy_scalar.h"
 #include "python/src/runtime/shown.h"
 #include "python/src/trees/owned_items.h"
@@ -386,6 +387,7 @@ array array_from_python(nb::handle value, std::optional<Dtype> dtype) {
     }
     return dtype ? core::astype(read(made), *dtype) : read(made);
   }
+  Conversions::note(o);
   bool keep_64 = dtype && (*dtype == core::float64 || *dtype == core::complex128);
   if (std::optional<array> imported = import_memory(value, true, keep_64)) {
     return dtype ? core::astype(*imported, *dtype) : *imported;

@@ -376,49 +376,66 @@ nb::object renamed(const std::string& function, PyObject* names) {
 constexpr size_t max_dispatchers = 8;
 std::array<vectorcallfunc, max_dispatchers> dispatchers{}; // nanobind's: one for each kind of function
 
-// Whether the pending error is nanobind's about the arguments of this function.
-bool is_argument_error(nb::handle function) {
-  if (PyErr_Occurred() != PyExc_TypeError) {
-    return false;
+// The pending error, put aside; pending again in the end unless it is dropped.
+class PendingError {
+ public:
+  PendingError() {
+    PyErr_Fetch(&type_, &value_, &trace_);
+    PyErr_NormalizeException(&type_, &value_, &trace_);
   }
-  PyObject *type, *value, *trace;
-  PyErr_Fetch(&type, &value, &trace);
-  PyErr_NormalizeException(&type, &value, &trace);
-  nb::object text = nb::steal(PyObject_Str(value));
-  nb::object name = nb::steal(PyObject_GetAttrString(function.ptr(), "__name__"));
-  bool found = false;
-  if (text.is_valid() && name.is_valid()) {
+  ~PendingError() {
+    if (type_) {
+      PyErr_Restore(type_, value_, trace_);
+    }
+  }
+  PendingError(const PendingError&) = delete;
+  PendingError& operator=(const PendingError&) = delete;
+
+  // Whether it is nanobind's about the arguments of this function.
+  bool is_about_arguments(nb::handle function) const {
+    nb::object text = nb::steal(PyObject_Str(value_));
+    nb::object name = nb::steal(PyObject_GetAttrString(function.ptr(), "__name__"));
+    if (!text.is_valid() || !name.is_valid()) {
+      PyErr_Clear();
+      return false;
+    }
     std::string start = nb::cast<std::string>(name) + "(): incompatible function arguments.";
-    found = nb::cast<std::string>(text).starts_with(start);
+    return nb::cast<std::string>(text).starts_with(start);
   }
-  PyErr_Restore(type, value, trace);
-  return found;
-}
+  void drop() {
+    Py_CLEAR(type_);
+    Py_CLEAR(value_);
+    Py_CLEAR(trace_);
+  }
+
+ private:
+  PyObject *type_, *value_, *trace_;
+};
 
 PyObject* explain(
     size_t dispatcher, PyObject* function, PyObject* const* args, size_t flags, PyObject* names) noexcept {
-  if (!is_argument_error(function)) {
+  if (PyErr_Occurred() != PyExc_TypeError) {
     return nullptr;
   }
-  PyObject *type, *value, *trace;
-  PyErr_Fetch(&type, &value, &trace);
+  PendingError pending;
   try {
+    if (!pending.is_about_arguments(function)) {
+      return nullptr;
+    }
     size_t positional = flags & (SIZE_MAX >> 2); // CPython's flag is the highest bit, nanobind's the next
     Call call(function, args, positional, names);
     if (nb::object others = renamed(call.name(), names); others.is_valid()) {
-      Py_XDECREF(type);
-      Py_XDECREF(value);
-      Py_XDECREF(trace);
+      pending.drop();
       return dispatchers[dispatcher](function, args, flags, others.ptr());
     }
     std::string text = "[" + call.name() + "] " + call.what_is_wrong();
-    Py_XDECREF(type);
-    Py_XDECREF(value);
-    Py_XDECREF(trace);
+    pending.drop();
     PyErr_SetString(argument_error, text.c_str());
+  } catch (const std::bad_alloc&) {
+    pending.drop();
+    set_python_error();
   } catch (...) { // a repr that raises: nanobind's text has to do
     PyErr_Clear();
-    PyErr_Restore(type, value, trace);
   }
   return nullptr;
 }

@@ -2,8 +2,21 @@
 #include "python/src/transforms/outer_slots.h"
 
 #include <algorithm>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "python/src/compile/surroundings.h"
 
 namespace mlx::python {
+
+namespace {
+
+PyObject*& slot_of(PyObject* o, int64_t offset) {
+  return *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(o) + offset);
+}
+
+} // namespace
 
 nb::object OuterSlot::now() const {
   PyObject* c = container.ptr();
@@ -12,6 +25,9 @@ nb::object OuterSlot::now() const {
   }
   if (PyList_Check(c)) {
     return index < PyList_GET_SIZE(c) ? nb::borrow(PyList_GET_ITEM(c, index)) : nb::object();
+  }
+  if (index > 0) {
+    return nb::borrow(slot_of(c, index));
   }
   nb::object found = nb::borrow(PyDict_GetItemWithError(c, key.ptr()));
   PyErr_Clear();
@@ -26,6 +42,8 @@ void OuterSlot::put(nb::handle value) const noexcept {
     if (index < PyList_GET_SIZE(c)) {
       PyList_SetItem(c, index, Py_NewRef(value.ptr()));
     }
+  } else if (index > 0) {
+    nb::object gone = nb::steal(std::exchange(slot_of(c, index), Py_NewRef(value.ptr())));
   } else {
     PyDict_SetItem(c, key.ptr(), value.ptr());
   }
@@ -33,72 +51,14 @@ void OuterSlot::put(nb::handle value) const noexcept {
 }
 
 OuterSlots::OuterSlots(std::initializer_list<nb::handle> functions) {
+  nb::list all;
   for (nb::handle f : functions) {
-    look_into(f.ptr(), 0);
+    all.append(f);
   }
-}
-
-void OuterSlots::slot(PyObject* container, PyObject* key, Py_ssize_t index, PyObject* value, int depth) {
-  if (slots_.size() >= most_slots) {
-    return;
-  }
-  if (value && is_array(value)) {
-    slots_.push_back({nb::borrow(container), nb::borrow(key), index, nb::borrow(value)});
-  } else if (value && depth < deepest) {
-    look_into(value, depth + 1);
-  }
-}
-
-void OuterSlots::function(PyObject* f, int depth) {
-  if (PyObject* cells = PyFunction_GetClosure(f)) {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(cells); ++i) {
-      PyObject* cell = PyTuple_GET_ITEM(cells, i);
-      slot(cell, nullptr, 0, PyCell_GET(cell), depth);
-    }
-  }
-  nb::object names = nb::steal(PyObject_GetAttrString(PyFunction_GetCode(f), "co_names"));
-  PyObject* globals = PyFunction_GetGlobals(f);
-  for (Py_ssize_t i = 0; names.is_valid() && i < PyTuple_GET_SIZE(names.ptr()); ++i) {
-    PyObject* name = PyTuple_GET_ITEM(names.ptr(), i);
-    slot(globals, name, 0, PyDict_GetItemWithError(globals, name), depth);
-  }
-  PyErr_Clear();
-}
-
-// Plain containers only: no code of the user's runs.
-void OuterSlots::look_into(PyObject* o, int depth) {
-  bool scalar = o == Py_None || PyLong_Check(o) || PyFloat_Check(o) || PyUnicode_Check(o) || PyCFunction_Check(o) ||
-                PyModule_Check(o) || PyType_Check(o);
-  if (scalar || seen_.size() == most || !seen_.insert(o).second) {
-    return;
-  }
-  if (PyFunction_Check(o)) {
-    function(o, depth);
-  } else if (PyMethod_Check(o)) {
-    look_into(PyMethod_GET_SELF(o), depth);
-    look_into(PyMethod_GET_FUNCTION(o), depth);
-  } else if (PyTuple_Check(o)) {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(o); ++i) {
-      if (!is_array(PyTuple_GET_ITEM(o, i))) {
-        slot(o, nullptr, i, PyTuple_GET_ITEM(o, i), depth);
-      }
-    }
-  } else if (PyList_Check(o)) {
-    for (Py_ssize_t i = 0; i < std::min<Py_ssize_t>(PyList_GET_SIZE(o), most); ++i) {
-      slot(o, nullptr, i, PyList_GET_ITEM(o, i), depth);
-    }
-  } else {
-    nb::object attributes;
-    if (!PyDict_CheckExact(o)) {
-      attributes = nb::steal(PyObject_GenericGetDict(o, nullptr));
-      PyErr_Clear();
-    }
-    for (PyObject* d : {PyDict_Check(o) ? o : nullptr, attributes.ptr()}) {
-      PyObject *key, *value;
-      size_t count = 0;
-      for (Py_ssize_t at = 0; d && PyDict_Check(d) && count++ < most && PyDict_Next(d, &at, &key, &value);) {
-        slot(d, key, 0, value, depth);
-      }
+  std::set<std::tuple<PyObject*, PyObject*, int64_t>> seen;
+  for (Surroundings::ArrayPlace& place : Surroundings::arrays_around(nb::tuple(all), most_places)) {
+    if (seen.emplace(place.container.ptr(), place.key.ptr(), place.index).second) {
+      slots_.push_back({std::move(place.container), std::move(place.key), place.index, std::move(place.array)});
     }
   }
 }

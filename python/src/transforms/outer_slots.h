@@ -3,7 +3,6 @@
 #pragma once
 
 #include <initializer_list>
-#include <set>
 #include <vector>
 
 #include "python/src/array/convert.h"
@@ -12,9 +11,9 @@ namespace mlx::python {
 
 // A place that held an array before the function ran.
 struct OuterSlot {
-  nb::object container; // a cell, dict or list
+  nb::object container; // a cell, dict, list, or an object with slots
   nb::object key;       // of a dict
-  Py_ssize_t index = 0; // in a list
+  int64_t index = 0;    // in a list; the offset of a slot
   nb::object before;
 
   bool operator==(const OuterSlot& other) const {
@@ -54,16 +53,10 @@ class OuterSlots {
   };
 
  private:
-  static constexpr size_t most = 256; // containers and functions
-  static constexpr size_t most_slots = 512;
-  static constexpr int deepest = 3;
-  void look_into(PyObject* o, int depth);
-  void function(PyObject* f, int depth);
-  void slot(PyObject* container, PyObject* key, Py_ssize_t index, PyObject* value, int depth);
+  static constexpr size_t most_places = 2000; // that are looked at, the nearest first
   static bool is_own(HandleLog& log, nb::handle value);
 
   std::vector<OuterSlot> slots_;
-  std::set<PyObject*> seen_;
 };
 
 } // namespace mlx::python

@@ -228,10 +228,10 @@ TEST(dependent_dispatches_are_ordered_others_are_free) {
     run(0, [&](MetalEncoder& encoder) {
       fill(encoder, a, 1);
       fill(encoder, b, 10);
-      add(encoder, a, b, c);  // reads what was written
-      add_one(encoder, a);    // writes what was read
-      add(encoder, a, c, b);  // writes what was read, reads what was written
-      fill(encoder, a, 100);  // writes what was read
+      add(encoder, a, b, c); // reads what was written
+      add_one(encoder, a);   // writes what was read
+      add(encoder, a, c, b); // writes what was read, reads what was written
+      fill(encoder, a, 100); // writes what was read
       add(encoder, a, b, c);
     }).wait();
     CHECK_EQ(floats(b)[15], 13.0f);
@@ -422,7 +422,8 @@ TEST(threads_share_a_stream_and_have_their_own) {
     threads.emplace_back([t, &wrong] {
       BufferRef x = gpu::allocate(64);
       int stream = t < 2 ? 7 : 8 + t;
-      for (int i = 0; i < 200; ++i) run(stream, [&](MetalEncoder& encoder) { i ? add_one(encoder, x) : fill(encoder, x, 0); });
+      for (int i = 0; i < 200; ++i)
+        run(stream, [&](MetalEncoder& encoder) { i ? add_one(encoder, x) : fill(encoder, x, 0); });
       gpu::event(stream).wait();
       wrong += floats(x)[15] != 199.0f;
     });
@@ -456,6 +457,7 @@ TEST(a_forked_process_is_told) {
     } catch (const std::runtime_error& error) {
       told = std::strstr(error.what(), "forked") != nullptr;
     }
+    x = BufferRef(); // harmless
     _exit(told && !gpu::is_available() ? 0 : 1);
   }
   int status = 0;

@@ -1,4 +1,5 @@
 // metal-cpp on the Objective-C stand-in: messages, counts, queues, and what a host may do wrong.
+#include <dispatch/dispatch.h>
 #include <Foundation/Foundation.hpp>
 #include <Metal/Metal.hpp>
 #include <atomic>
@@ -192,6 +193,25 @@ TEST(libraries_and_functions) {
   CHECK_EQ(static_cast<float*>(x->contents())[19], 6.0f);
 }
 
+TEST(libraries_from_data_and_files) {
+  Pool pool;
+  NS::Error* error = nullptr;
+  auto* data =
+      dispatch_data_create(kernels_text.data(), kernels_text.size(), nullptr, DISPATCH_DATA_DESTRUCTOR_DEFAULT);
+  CHECK_EQ(dispatch_data_get_size(data), kernels_text.size());
+  auto loaded = NS::TransferPtr(device()->newLibrary(data, &error));
+  dispatch_release(data);
+  CHECK_EQ(loaded->functionNames()->count(), 6u);
+  const char apple[] = "MTLB\1\2";
+  data = dispatch_data_create(apple, sizeof apple, nullptr, DISPATCH_DATA_DESTRUCTOR_DEFAULT);
+  CHECK(device()->newLibrary(data, &error) == nullptr);
+  dispatch_release(data);
+  CHECK(std::strstr(error->localizedDescription()->utf8String(), "Apple") != nullptr);
+  error = nullptr;
+  CHECK(device()->newLibrary(NS::URL::fileURLWithPath(text("/nowhere/x.metallib")), &error) == nullptr);
+  CHECK(error && error->code() == MTL::LibraryErrorFileNotFound);
+}
+
 TEST(handlers_run_before_the_wait_ends) {
   Pool pool;
   auto queue = NS::TransferPtr(device()->newCommandQueue());
@@ -202,9 +222,7 @@ TEST(handlers_run_before_the_wait_ends) {
       CHECK_EQ(done->status(), MTL::CommandBufferStatusCompleted);
       ++calls;
     });
-    commands->addCompletedHandler(^(MTL::CommandBuffer*) {
-      ++calls;
-    });
+    commands->addCompletedHandler(^(MTL::CommandBuffer*) { ++calls; });
     commands->commit();
     if (i == 19) commands->waitUntilCompleted();
   }

@@ -135,3 +135,8 @@ kernel void exchanges_once(device atomic_int* out [[buffer(0)]], uint i [[thread
   int zero = 0;
   atomic_compare_exchange_weak_explicit(&out[i], &zero, 1, memory_order_relaxed, memory_order_relaxed);
 }
+// What is not instrumented still meets the page behind the buffer.
+__attribute__((noinline, no_sanitize("thread"))) static float unseen(device const float* p) { return p[0]; }
+kernel void reads_unseen(device const float* a [[buffer(0)]], device float* out [[buffer(1)]], uint i [[thread_position_in_grid]]) {
+  out[i] = unseen(a + i);
+}

@@ -81,9 +81,46 @@ kernel void complex_numbers(device const complex64* a [[buffer(0)]], device comp
 // The same helper for two address spaces.
 inline int first(const device int* p) { return p[0]; }
 inline int first(const thread int* p) { return p[0]; }
-kernel void overloads(device const int* a [[buffer(0)]], device int* out [[buffer(1)]]) {
+inline int first(constant int* p) { return p[0]; }
+// Methods that differ in `const` are two, specialisations for pointers to address spaces one.
+struct Pair {
+  int values[2];
+  thread int& at(int i) thread { return values[i]; }
+  int at(int i) const thread { return values[i] + 100; }
+};
+template <typename T>
+struct target {};
+template <typename T>
+struct target<device T*> {
+  using type = remove_cv_t<T>;
+};
+template <typename T>
+struct target<const thread T*> {
+  using type = remove_cv_t<T>;
+};
+template <typename T>
+struct target<thread T*> {
+  using type = remove_cv_t<T>;
+};
+constant int offset [[function_constant(7)]];
+struct Offsets {
+  int offset; // named like the function constant
+  int twice(int offset) const thread { return 2 * offset; }
+};
+kernel void overloads(device const int* a [[buffer(0)]], device int* out [[buffer(1)]], constant int& c [[buffer(2)]]) {
   int local[2] = {5, 6};
-  out[0] = first(a) + first(local);
+  out[0] = first(a) + first(local) + first(&c);
+  Pair pair = {{1, 2}};
+  pair.at(1) += 10;
+  const thread Pair& same = pair;
+  out[1] = pair.at(1) * 1000 + same.at(1);
+  typename target<thread int*>::type x = offset;
+  Offsets fields = {x + 1};
+  {
+    int offset = 4;
+    x += offset;
+  }
+  out[2] = fields.offset * 100 + fields.twice(x);
 }
 
 template <typename T>

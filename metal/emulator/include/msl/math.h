@@ -230,9 +230,11 @@ MSL_TINY vec<T, N> select(const vec<T, N>& x, const vec<T, N>& y, const vec<bool
   for (int i = 0; i < N; ++i) r.v[i] = c.v[i] ? y.v[i] : x.v[i];
   return r;
 }
-MSL_LIFT1(abs)
-MSL_LIFT2S(min) MSL_LIFT2S(max) MSL_LIFT3S(clamp) MSL_LIFT1(clz) MSL_LIFT1(ctz) MSL_LIFT1(popcount) MSL_LIFT2(mulhi)
-    MSL_LIFT2(rotate) MSL_LIFT2(addsat) MSL_LIFT2(subsat) MSL_TINY int mad24(int a, int b, int c) {
+// clang-format off
+MSL_LIFT1(abs) MSL_LIFT2S(min) MSL_LIFT2S(max) MSL_LIFT3S(clamp) MSL_LIFT1(clz) MSL_LIFT1(ctz) MSL_LIFT1(popcount)
+MSL_LIFT2(mulhi) MSL_LIFT2(rotate) MSL_LIFT2(addsat) MSL_LIFT2(subsat)
+    // clang-format on
+    MSL_TINY int mad24(int a, int b, int c) {
   return a * b + c;
 }
 MSL_TINY uint mad24(uint a, uint b, uint c) { return a * b + c; }
@@ -252,9 +254,11 @@ MSL_TINY uint mul24(uint a, uint b) { return a * b; }
 MSL_COMMON(float)
 MSL_COMMON(half)
 #undef MSL_COMMON
-MSL_LIFT3(mix)
-MSL_LIFT1(saturate) MSL_LIFT1(sign) MSL_LIFT2(step) MSL_LIFT3(smoothstep) template <class T, int N>
-MSL_TINY T dot(const vec<T, N>& a, const vec<T, N>& b) {
+// clang-format off
+MSL_LIFT3(mix) MSL_LIFT1(saturate) MSL_LIFT1(sign) MSL_LIFT2(step) MSL_LIFT3(smoothstep)
+    // clang-format on
+    template <class T, int N>
+    MSL_TINY T dot(const vec<T, N>& a, const vec<T, N>& b) {
   T r = (T)(a.v[0] * b.v[0]);
   for (int i = 1; i < N; ++i) r = (T)(r + a.v[i] * b.v[i]);
   return r;

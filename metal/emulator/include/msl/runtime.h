@@ -59,12 +59,10 @@ MSL_TINY void check_access(Address address, Address bytes, Access access, Addres
   MSL_HOOKS(__tsan_unaligned_read##bytes, bytes, read)   \
   MSL_HOOKS(__tsan_unaligned_write##bytes, bytes, write) \
   MSL_HOOKS(__tsan_unaligned_read_write##bytes, bytes, update)
-MSL_HOOKS_OF(1)
-MSL_HOOKS_OF(2)
-MSL_HOOKS_OF(4)
-MSL_HOOKS_OF(8)
-MSL_HOOKS_OF(16)
-MSL_HOOK __tsan_init() {}
+// clang-format off
+MSL_HOOKS_OF(1) MSL_HOOKS_OF(2) MSL_HOOKS_OF(4) MSL_HOOKS_OF(8) MSL_HOOKS_OF(16)
+    // clang-format on
+    MSL_HOOK __tsan_init() {}
 MSL_HOOK __tsan_vptr_update(void**, void*) {}
 MSL_HOOK __tsan_vptr_read(void**) {}
 extern "C" MSL_HIDDEN MSL_RAW __attribute__((used)) void* __tsan_memcpy(

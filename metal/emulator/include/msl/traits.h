@@ -46,6 +46,8 @@ struct remove_reference {
 template <class T>
 using remove_reference_t = typename remove_reference<T>::type;
 template <class T>
+using remove_addrspace_t = T; // address spaces are not part of types here
+template <class T>
 struct remove_pointer {
   using type = __remove_pointer(T);
 };
@@ -103,8 +105,6 @@ template <class T>
 constexpr bool is_enum_v = __is_enum(T);
 template <class T>
 struct is_const : bool_constant<__is_const(T)> {};
-template <class T>
-struct is_empty : bool_constant<__is_empty(T)> {};
 template <class T>
 struct is_trivially_copyable : bool_constant<__is_trivially_copyable(T)> {};
 template <class A, class B>

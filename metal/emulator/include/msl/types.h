@@ -159,7 +159,9 @@ struct Swizzle {
   }
 #define MSL_ASSIGN(op) \
   MSL_TINY R operator op## = (R value) { return *this = (R) * this op value; }
+  // clang-format off
   MSL_ASSIGN(+) MSL_ASSIGN(-) MSL_ASSIGN(*) MSL_ASSIGN(/) MSL_ASSIGN(%) MSL_ASSIGN(&) MSL_ASSIGN(|) MSL_ASSIGN(^)
+  // clang-format on
 #undef MSL_ASSIGN
 };
 } // namespace msl
@@ -221,9 +223,10 @@ struct vec : msl::Storage<T, N> {
     return r;                                                   \
   }                                                             \
   MSL_TINY vec& operator op## = (const vec& b) { return *this = *this op b; }
-  MSL_BINARY(+)
-  MSL_BINARY(-) MSL_BINARY(*) MSL_BINARY(/) MSL_BINARY(%) MSL_BINARY(&) MSL_BINARY(|) MSL_BINARY(^) MSL_BINARY(<<)
-      MSL_BINARY(>>)
+  // clang-format off
+  MSL_BINARY(+) MSL_BINARY(-) MSL_BINARY(*) MSL_BINARY(/) MSL_BINARY(%) MSL_BINARY(&) MSL_BINARY(|) MSL_BINARY(^)
+  MSL_BINARY(<<) MSL_BINARY(>>)
+  // clang-format on
 #undef MSL_BINARY
 #define MSL_COMPARE(op)                                                  \
   MSL_TINY friend vec<bool, N> operator op(const vec& a, const vec& b) { \
@@ -231,10 +234,13 @@ struct vec : msl::Storage<T, N> {
     for (int i = 0; i < N; ++i) r.v[i] = a.v[i] op b.v[i];               \
     return r;                                                            \
   }
-          MSL_COMPARE(==) MSL_COMPARE(!=) MSL_COMPARE(<) MSL_COMPARE(<=) MSL_COMPARE(>) MSL_COMPARE(>=) MSL_COMPARE(&&)
-              MSL_COMPARE(||)
+      // clang-format off
+  // clang-format off
+  MSL_COMPARE(==) MSL_COMPARE(!=) MSL_COMPARE(<) MSL_COMPARE(<=) MSL_COMPARE(>) MSL_COMPARE(>=)
+  MSL_COMPARE(&&) MSL_COMPARE(||)
+  // clang-format on
 #undef MSL_COMPARE
-                  MSL_TINY vec operator-() const {
+              MSL_TINY vec operator-() const {
     vec r;
     for (int i = 0; i < N; ++i) r.v[i] = (T)-v[i];
     return r;
@@ -257,13 +263,18 @@ struct vec : msl::Storage<T, N> {
   using T##2 = vec<T, 2>; \
   using T##3 = vec<T, 3>; \
   using T##4 = vec<T, 4>;
-MSL_VECTORS(bool)
-MSL_VECTORS(char) MSL_VECTORS(uchar) MSL_VECTORS(short) MSL_VECTORS(ushort) MSL_VECTORS(int) MSL_VECTORS(uint)
-    MSL_VECTORS(long) MSL_VECTORS(ulong) MSL_VECTORS(half) MSL_VECTORS(bfloat) MSL_VECTORS(float)
+// clang-format off
+MSL_VECTORS(bool) MSL_VECTORS(char) MSL_VECTORS(uchar) MSL_VECTORS(short) MSL_VECTORS(ushort) MSL_VECTORS(int)
+MSL_VECTORS(uint) MSL_VECTORS(long) MSL_VECTORS(ulong) MSL_VECTORS(half) MSL_VECTORS(bfloat) MSL_VECTORS(float)
+// clang-format on
 #undef MSL_VECTORS
 
         template <class T>
         using uniform = T;
+template <class T>
+MSL_TINY uniform<T> make_uniform(T x) {
+  return x;
+}
 
 template <class T, size_t N>
 struct array {

@@ -1,7 +1,2 @@
-// The names of Core Graphics that metal-cpp's declarations mention, for Linux.
+// Metal itself uses no name of Core Graphics' geometry; metal-cpp includes this all the same.
 #pragma once
-
-typedef double CGFloat;
-typedef struct CGSize {
-  CGFloat width, height;
-} CGSize;

@@ -9,7 +9,7 @@ extern "C" {
 
 typedef struct dispatch_queue_s* dispatch_queue_t;
 typedef struct dispatch_data_s* dispatch_data_t;
-typedef void (^dispatch_block_t)(void);
+typedef void* dispatch_block_t; // no block is taken: see below
 
 // Copies the bytes; a destructor other than the default one is not supported.
 #define DISPATCH_DATA_DESTRUCTOR_DEFAULT ((dispatch_block_t)0)

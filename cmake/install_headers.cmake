@@ -1,0 +1,18 @@
+# Run at installation: the public headers are mlx_core/mlx.h and what it includes. Everything else may change at any time.
+# Set before: MLX_SOURCE_DIR, MLX_INSTALL_INCLUDEDIR.
+set(HEADERS mlx_core/mlx.h)
+set(INSTALLED)
+while(HEADERS)
+  list(POP_FRONT HEADERS HEADER)
+  if(HEADER IN_LIST INSTALLED)
+    continue()
+  endif()
+  list(APPEND INSTALLED "${HEADER}")
+  file(STRINGS "${MLX_SOURCE_DIR}/${HEADER}" LINES REGEX "^#include \"mlx_core/")
+  foreach(LINE IN LISTS LINES)
+    string(REGEX REPLACE "^#include \"([^\"]+)\".*" "\\1" INCLUDED "${LINE}")
+    list(APPEND HEADERS "${INCLUDED}")
+  endforeach()
+  get_filename_component(FOLDER "${HEADER}" DIRECTORY)
+  file(INSTALL "${MLX_SOURCE_DIR}/${HEADER}" DESTINATION "${CMAKE_INSTALL_PREFIX}/${MLX_INSTALL_INCLUDEDIR}/${FOLDER}")
+endwhile()
