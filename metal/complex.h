@@ -106,7 +106,8 @@ inline complex64_t quotient(complex64_t a, complex64_t b) {
   const int back = shift - shift_a;
   const complex64_t z = make_complex64(scale(re.hi + re.lo, back), scale(im.hi + im.lo, back));
   // pairs lose the sign of a zero
-  return make_complex64(z.re == 0.0f ? with_sign(z.re, quick.re) : z.re, z.im == 0.0f ? with_sign(z.im, quick.im) : z.im);
+  return make_complex64(
+      z.re == 0.0f ? with_sign(z.re, quick.re) : z.re, z.im == 0.0f ? with_sign(z.im, quick.im) : z.im);
 }
 
 } // namespace accurate

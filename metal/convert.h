@@ -33,8 +33,8 @@ inline short truncated<short>(float x) {
   return short(accurate::is_nan(x) ? 0 : x >= 32767.0f ? 32767 : x > -32768.0f ? int(x) : -32768);
 }
 
-// To float, rounded to odd: an inexact result gets an odd last bit. Rounding that to fewer bits then equals rounding the
-// integer once.
+// To float, rounded to odd: an inexact result gets an odd last bit. Rounding that to fewer bits then equals rounding
+// the integer once.
 inline float odd_float(ulong x) {
   if (x < 0x1000000ul) {
     return float(uint(x));

@@ -11,23 +11,23 @@ using accurate::is_nan;
 using accurate::quiet_nan;
 
 // half and bfloat compute as float, and round once.
-#define ON_FLOATS1(function)                                              \
-  float operator()(float x) const { return function(x); }                 \
-  half operator()(half x) const { return half(function(float(x))); }      \
+#define ON_FLOATS1(function)                                         \
+  float operator()(float x) const { return function(x); }            \
+  half operator()(half x) const { return half(function(float(x))); } \
   bfloat operator()(bfloat x) const { return bfloat(function(float(x))); }
-#define ON_FLOATS2(function)                                                                   \
-  float operator()(float a, float b) const { return function(a, b); }                          \
-  half operator()(half a, half b) const { return half(function(float(a), float(b))); }         \
+#define ON_FLOATS2(function)                                                           \
+  float operator()(float a, float b) const { return function(a, b); }                  \
+  half operator()(half a, half b) const { return half(function(float(a), float(b))); } \
   bfloat operator()(bfloat a, bfloat b) const { return bfloat(function(float(a), float(b))); }
-#define ON_INTEGERS1(expression)  \
-  template <typename T>           \
-  T operator()(T x) const {       \
-    return expression;            \
+#define ON_INTEGERS1(expression) \
+  template <typename T>          \
+  T operator()(T x) const {      \
+    return expression;           \
   }
-#define ON_INTEGERS2(expression)  \
-  template <typename T>           \
-  T operator()(T a, T b) const {  \
-    return expression;            \
+#define ON_INTEGERS2(expression) \
+  template <typename T>          \
+  T operator()(T a, T b) const { \
+    return expression;           \
   }
 #define ON_BOOLS2(expression) \
   bool operator()(bool a, bool b) const { return expression; }
@@ -90,7 +90,7 @@ struct square {
   ON_INTEGERS1(integers::multiply(x, x))
   bool operator()(bool x) const { return x; }
   ON_FLOATS1(square_of)
-  ON_COMPLEX1(z * z)
+  ON_COMPLEX1(z* z)
 };
 struct sqrt {
   ON_FLOATS1(metal::sqrt)
@@ -137,10 +137,10 @@ FLOAT_FUNCTION(arctanh, inverse_hyperbolic_tangent)
 
 // ---- rounding; integers are whole ----
 
-#define ROUNDING(name)         \
-  struct name {                \
-    ON_INTEGERS1(x)            \
-    ON_FLOATS1(metal::name)    \
+#define ROUNDING(name)      \
+  struct name {             \
+    ON_INTEGERS1(x)         \
+    ON_FLOATS1(metal::name) \
   };
 ROUNDING(floor)
 ROUNDING(ceil)
@@ -160,17 +160,17 @@ inline uint bits_of(half x) { return as_type<uint>(float(x)); }
 inline uint bits_of(bfloat x) { return uint(as_type<ushort>(x)) << 16; }
 constant constexpr uint infinity_bits = 0x7f800000u, magnitude_bits = 0x7fffffffu;
 
-#define PREDICATE(name, of_integer, of_bits, of_complex)                   \
-  struct name {                                                            \
-    template <typename T>                                                  \
-    bool operator()(T x) const {                                           \
-      return of_integer;                                                   \
-    }                                                                      \
-    bool of(uint x) const { return of_bits; }                              \
-    bool operator()(float x) const { return of(bits_of(x)); }              \
-    bool operator()(half x) const { return of(bits_of(x)); }               \
-    bool operator()(bfloat x) const { return of(bits_of(x)); }             \
-    bool operator()(complex64_t z) const { return of_complex; }            \
+#define PREDICATE(name, of_integer, of_bits, of_complex)        \
+  struct name {                                                 \
+    template <typename T>                                       \
+    bool operator()(T x) const {                                \
+      return of_integer;                                        \
+    }                                                           \
+    bool of(uint x) const { return of_bits; }                   \
+    bool operator()(float x) const { return of(bits_of(x)); }   \
+    bool operator()(half x) const { return of(bits_of(x)); }    \
+    bool operator()(bfloat x) const { return of(bits_of(x)); }  \
+    bool operator()(complex64_t z) const { return of_complex; } \
   };
 PREDICATE(isnan, (x, false), (x & magnitude_bits) > infinity_bits, is_nan(z))
 PREDICATE(isinf, (x, false), (x & magnitude_bits) == infinity_bits, of(bits_of(z.re)) || of(bits_of(z.im)))
@@ -178,7 +178,7 @@ PREDICATE(isfinite, (x, true), (x & magnitude_bits) < infinity_bits, of(bits_of(
 PREDICATE(isposinf, (x, false), x == infinity_bits, of(bits_of(z.re)) && z.im == 0.0f)
 PREDICATE(isneginf, (x, false), x == (infinity_bits | ~magnitude_bits), of(bits_of(z.re)) && z.im == 0.0f)
 PREDICATE(logical_not, x == T(0), (x & magnitude_bits) == 0u, accurate::is_zero(z))
-PREDICATE(signbit, x < T(0), x > magnitude_bits, (z.re, false))
+PREDICATE(signbit, x<T(0), x> magnitude_bits, (z.re, false))
 #undef PREDICATE
 
 // ---- bitwise; bools are 0 and 1 ----
@@ -188,8 +188,8 @@ struct bitwise_invert {
   bool operator()(bool x) const { return !x; }
 };
 struct bitwise_and {
-  ON_INTEGERS2(T(a & b))
-  ON_BOOLS2(a && b)
+  ON_INTEGERS2(T(a& b))
+  ON_BOOLS2(a&& b)
 };
 struct bitwise_or {
   ON_INTEGERS2(T(a | b))
@@ -225,9 +225,9 @@ struct subtract {
 inline float product_of(float a, float b) { return a * b; }
 struct multiply {
   ON_INTEGERS2(integers::multiply(a, b))
-  ON_BOOLS2(a && b)
+  ON_BOOLS2(a&& b)
   ON_FLOATS2(product_of)
-  ON_COMPLEX2(a * b)
+  ON_COMPLEX2(a* b)
 };
 inline float quotient_of(float a, float b) { return a / b; }
 struct divide {
@@ -236,7 +236,7 @@ struct divide {
 };
 struct floor_divide {
   ON_INTEGERS2(integers::floor_divide(a, b))
-  ON_BOOLS2(a && b)
+  ON_BOOLS2(a&& b)
   ON_FLOATS2(accurate::floored_quotient)
 };
 struct remainder {
@@ -260,7 +260,7 @@ struct maximum {
 inline float smaller_of(float a, float b) { return a < b || is_nan(a) ? a : b; }
 struct minimum {
   ON_INTEGERS2(a < b ? a : b)
-  ON_BOOLS2(a && b)
+  ON_BOOLS2(a&& b)
   ON_FLOATS2(smaller_of)
   ON_COMPLEX2(is_nan(a) || (!is_nan(b) && !accurate::is_less(b, a)) ? a : b)
 };
@@ -279,7 +279,7 @@ struct gap {
 inline float zero_product(float a, float b) { return a == 0.0f || b == 0.0f ? 0.0f : a * b; }
 struct zero_times {
   ON_INTEGERS2(integers::multiply(a, b))
-  ON_BOOLS2(a && b)
+  ON_BOOLS2(a&& b)
   ON_FLOATS2(zero_product)
   ON_COMPLEX2(accurate::is_zero(a) || accurate::is_zero(b) ? make_complex64(0.0f, 0.0f) : a * b)
 };
@@ -298,12 +298,10 @@ struct nextafter {
     return as_type<float>(accurate::neighbour(as_type<uint>(a), as_type<uint>(b), 0x80000000u, 0x7f800000u));
   }
   half operator()(half a, half b) const {
-    return as_type<half>(
-        accurate::neighbour(as_type<ushort>(a), as_type<ushort>(b), ushort(0x8000), ushort(0x7c00)));
+    return as_type<half>(accurate::neighbour(as_type<ushort>(a), as_type<ushort>(b), ushort(0x8000), ushort(0x7c00)));
   }
   bfloat operator()(bfloat a, bfloat b) const {
-    return as_type<bfloat>(
-        accurate::neighbour(as_type<ushort>(a), as_type<ushort>(b), ushort(0x8000), ushort(0x7f80)));
+    return as_type<bfloat>(accurate::neighbour(as_type<ushort>(a), as_type<ushort>(b), ushort(0x8000), ushort(0x7f80)));
   }
 };
 inline ushort sign_bits(ushort a, ushort b) { return ushort((a & 0x7fff) | (b & 0x8000)); }
@@ -317,15 +315,15 @@ struct copysign {
 
 // ---- comparison and logic ----
 
-#define COMPARISON(name, of_values, of_complex)                                          \
-  struct name {                                                                          \
-    template <typename T>                                                                \
-    bool operator()(T a, T b) const {                                                    \
-      return of_values;                                                                  \
-    }                                                                                    \
-    bool operator()(half a, half b) const { return (*this)(float(a), float(b)); }        \
-    bool operator()(bfloat a, bfloat b) const { return (*this)(float(a), float(b)); }    \
-    bool operator()(complex64_t a, complex64_t b) const { return of_complex; }           \
+#define COMPARISON(name, of_values, of_complex)                                       \
+  struct name {                                                                       \
+    template <typename T>                                                             \
+    bool operator()(T a, T b) const {                                                 \
+      return of_values;                                                               \
+    }                                                                                 \
+    bool operator()(half a, half b) const { return (*this)(float(a), float(b)); }     \
+    bool operator()(bfloat a, bfloat b) const { return (*this)(float(a), float(b)); } \
+    bool operator()(complex64_t a, complex64_t b) const { return of_complex; }        \
   };
 COMPARISON(equal, a == b, a == b)
 COMPARISON(not_equal, a != b, a != b)

@@ -150,9 +150,9 @@ inline complex64_t from_lane(complex64_t z, ushort lane) {
   return make_complex64(metal::simd_shuffle(z.re, lane), metal::simd_shuffle(z.im, lane));
 }
 
-// The tree of every reduction: element e of a block of 1024 goes to virtual lane e % 32, in order; then lane l takes lane
-// l + 16, l + 8, ... where there is one; the blocks' results are elements in turn. Here `width` lanes, a power of two up
-// to 32, of which `lane` is this one and `live` have elements, become one value, which all of them get.
+// The tree of every reduction: element e of a block of 1024 goes to virtual lane e % 32, in order; then lane l takes
+// lane l + 16, l + 8, ... where there is one; the blocks' results are elements in turn. Here `width` lanes, a power of
+// two up to 32, of which `lane` is this one and `live` have elements, become one value, which all of them get.
 template <typename Op, typename T>
 inline T fold_lanes(T value, uint lane, uint width, uint live, uint lane_of_simdgroup) {
   for (uint half_width = width / 2; half_width > 0; half_width /= 2) {

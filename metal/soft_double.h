@@ -1,5 +1,5 @@
-// The little of float64 that ranges need, on its bits, as GPUs have no such type: a whole number times a number, the sum
-// of two, and conversion to float, each rounded once, to nearest and ties to even.
+// The little of float64 that ranges need, on its bits, as GPUs have no such type: a whole number times a number, the
+// sum of two, and conversion to float, each rounded once, to nearest and ties to even.
 #pragma once
 
 #include "convert.h"

@@ -159,8 +159,8 @@ struct Division {
 
 constant constexpr float quotient_limit = 0x1p24f; // from here on, whole numbers are not all floats
 
-// The rest by steps, each of which takes a quotient rounded to the digits there are away from x, exactly. A quotient that
-// is infinite is made with both sides scaled towards each other.
+// The rest by steps, each of which takes a quotient rounded to the digits there are away from x, exactly. A quotient
+// that is infinite is made with both sides scaled towards each other.
 inline float rest_of_huge(float x, float m) {
   float r = x;
   for (uint step = 0; step < 64u && magnitude(r) >= quotient_limit * m; ++step) {
@@ -176,8 +176,8 @@ inline float rest_of_huge(float x, float m) {
   return r < 0.0f ? r + m : r;
 }
 
-// The huge quotient rounded to nearest. Where the whole number is half way between two floats and x / m lies beyond, the
-// tie goes to the even one.
+// The huge quotient rounded to nearest. Where the whole number is half way between two floats and x / m lies beyond,
+// the tie goes to the even one.
 inline float huge_quotient(float x, float m, float rounded, bool up) {
   const uint bits = as_type<uint>(rounded);
   const float half_gap = as_type<float>(bits & 0x7f800000u) * (1.0f / quotient_limit);

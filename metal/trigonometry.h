@@ -11,7 +11,8 @@ struct Angle {
   float r, low;
 };
 
-// y - q unit, unit = share pi, exact enough while y <= 1600: the first pieces of pi are short, so that q times them is exact.
+// y - q unit, unit = share pi, exact enough while y <= 1600: the first pieces of pi are short, so that q times them is
+// exact.
 inline Angle subtract_multiple(float y, float q, float share) {
   const float a = fma(-q, share * 0x1.9218p+1f, y);
   const float b = q * (share * 0x1.ed5p-13f);

@@ -12,6 +12,7 @@
 
 #include "mlx_core/array.h"
 #include "mlx_core/eval/background.h"
+#include "mlx_core/gpu/gpu.h"
 #include "mlx_core/interrupt.h"
 
 namespace mlx::core {
@@ -316,6 +317,9 @@ void synchronize() {
       first = first ? first : std::current_exception();
     }
   });
+  if (gpu::built_in && gpu::is_available()) {
+    gpu::synchronize_all();
+  }
   if (first) {
     std::rethrow_exception(first);
   }
@@ -325,6 +329,9 @@ void synchronize(Stream stream) {
     if (Worker* worker = w->find(static_cast<StreamNumber>(stream.index))) {
       worker->wait();
     }
+  }
+  if (stream.device == Device::gpu) {
+    gpu::synchronize(stream.index);
   }
 }
 

@@ -18,7 +18,8 @@ namespace mlx::core::gpu {
 
 // Whether this build has a GPU.
 extern const bool built_in;
-// Whether this build has a GPU and this machine, too. Nothing below may be called otherwise: it throws std::runtime_error.
+// Whether this build has a GPU and this machine, too. Nothing below may be called otherwise: it throws
+// std::runtime_error.
 bool is_available();
 
 // Throws std::invalid_argument for a variable of the environment that holds what it may not (docs/running.md).
@@ -104,11 +105,11 @@ class HostEvent {
 Kernels& kernels_on(int stream);
 void wait_for_writer(Buffer& buffer);
 
-void close_stream(int stream);            // when its work is done
-Event event(int stream);                  // after all that is encoded so far
-void wait_for(int stream, const Event&);  // what is encoded from here on comes after that event
-void commit(int stream);                  // hands what is encoded to the device
-void synchronize(int stream);             // commits and waits
+void close_stream(int stream);           // when its work is done
+Event event(int stream);                 // after all that is encoded so far
+void wait_for(int stream, const Event&); // what is encoded from here on comes after that event
+void commit(int stream);                 // hands what is encoded to the device
+void synchronize(int stream);            // commits and waits
 void synchronize_all();
 
 // ---- Captures for Xcode. The process must be started with MTL_CAPTURE_ENABLED=1. ----

@@ -22,8 +22,9 @@ struct Size {
   uint64_t x = 1, y = 1, z = 1;
 };
 
-// While it lives, this thread alone encodes for the stream. Dispatches that depend on each other, by the buffers that they
-// read and write, run one after the other; others may overlap. Buffers are kept until the device is done with them.
+// While it lives, this thread alone encodes for the stream. Dispatches that depend on each other, by the buffers that
+// they read and write, run one after the other; others may overlap. Buffers are kept until the device is done with
+// them.
 class MetalEncoder {
  public:
   explicit MetalEncoder(int stream);

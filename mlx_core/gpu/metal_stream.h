@@ -53,8 +53,8 @@ class MetalStream : public std::enable_shared_from_this<MetalStream> {
 
  private:
   friend class MetalEncoder;
-  Batch& open_batch();                         // with the lock
-  MTL::ComputeCommandEncoder& open_encoder();  // with the lock
+  Batch& open_batch();                        // with the lock
+  MTL::ComputeCommandEncoder& open_encoder(); // with the lock
   void close_encoder();
   void commit_locked();
   void commit_if_full();

@@ -422,7 +422,8 @@ TEST(threads_share_a_stream_and_have_their_own) {
     threads.emplace_back([t, &wrong] {
       BufferRef x = gpu::allocate(64);
       int stream = t < 2 ? 7 : 8 + t;
-      for (int i = 0; i < 200; ++i) run(stream, [&](MetalEncoder& encoder) { i ? add_one(encoder, x) : fill(encoder, x, 0); });
+      for (int i = 0; i < 200; ++i)
+        run(stream, [&](MetalEncoder& encoder) { i ? add_one(encoder, x) : fill(encoder, x, 0); });
       gpu::event(stream).wait();
       wrong += floats(x)[15] != 199.0f;
     });
