@@ -17,7 +17,7 @@ class Reduce final : public Primitive {
   const char* name() const override;
   EvalKind eval_kind() const override { return EvalKind::reduction; }
   Dependence dependence() const override { return Dependence::contracts_axes; }
-  Role role() const override { return op_ == cpu::Reduction::sum ? Role::sum : Role::ordinary; }
+  Role role() const override { return op_ == Reduction::sum ? Role::sum : Role::ordinary; }
   void visit(ParamVisitor& v) const override;
   Specs infer(Operands operands) const override;
   void eval(Operands operands, std::span<array> outputs, Kernels&) const override;
