@@ -253,7 +253,8 @@ void Group::run_plan(Kernels& kernels) {
     for (auto i = static_cast<int64_t>(shape.size()) - reduced_axes_; i < static_cast<int64_t>(shape.size()); ++i) {
       axes.push_back(i);
     }
-    kernels.run(kernel::Reduce{plan_.folds[0].op, std::move(in), axes, output_views_[0]});
+    View out = output_views_[0].laid_out({plan_.rows()}, {1});
+    kernels.run(kernel::Reduce{plan_.folds[0].op, std::move(in), axes, std::move(out)});
   } else {
     kernels.run(kernel::Fused{plan_, source_views_, output_views_});
   }

@@ -107,6 +107,15 @@ def test_kinds():
     assert_equal(lambda x: x.at[mx.array([3, 1, 3])].add(1.0), x)
 
 
+@pytest.mark.parametrize("name", ["sum", "prod", "min", "max", "all", "any"])
+@pytest.mark.parametrize("dtype", ["float32", "complex64", "int16", "uint64", "bool"])
+def test_a_reduction_alone(name, dtype):
+    x = np.random.default_rng(2).integers(0, 3, (6, 5, 7)).astype(dtype)
+    for axis in (-1, 0, 1, (0, 2), (1, 2), None):
+        for keepdims in (False, True):
+            assert_equal(lambda x: getattr(mx, name)(x, axis, keepdims), x)
+
+
 def test_float64_is_computed_by_the_host():
     x = np.linspace(0, 1, 20)
     assert_equal(lambda x: mx.exp(x) * 2 + x.sum(), x)
