@@ -158,3 +158,14 @@ def test_an_index_out_of_bounds():
     with pytest.raises(IndexError, match="index 7"):
         mx.eval(y)
     np.testing.assert_array_equal(np.array(x + 1), np.array(x) + 1)
+
+
+@pytest.mark.parametrize("device", (mx.gpu, mx.cpu), ids=str)
+@pytest.mark.parametrize("shape", ((3, 1), (3, 40), (1, 5000)))
+def test_the_first_nan_is_the_extreme_also_where_a_part_of_it_compares(device, shape):
+    x = draw(*shape).astype(np.complex64)
+    x[..., 0] = complex(0, np.nan)
+    for axis in range(x.ndim):
+        for name in ("argmin", "argmax"):
+            got = getattr(mx, name)(mx.array(x), axis=axis, stream=device)
+            np.testing.assert_array_equal(np.array(got), getattr(np, name)(x, axis=axis))
