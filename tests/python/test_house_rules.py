@@ -119,8 +119,8 @@ def test_headers_are_included_once_and_by_full_path():
             bad.append(f"{shown(path)} lacks #pragma once, or the words 'No include guard' and the reason")
         for number, line in enumerate(text.splitlines(), 1):
             match = re.match(r'#include "([^"]+)"', line)
-            if match and not match.group(1).startswith(("mlx_core/", "hwy/")):
-                bad.append(f'{shown(path)}:{number}: "{match.group(1)}" should begin with mlx_core/')
+            if match and not match.group(1).startswith(("mlx_core/", "hwy/", "metal/")):
+                bad.append(f'{shown(path)}:{number}: "{match.group(1)}" should begin with mlx_core/ or metal/')
     assert not bad
 
 
