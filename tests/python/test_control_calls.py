@@ -168,3 +168,24 @@ def test_functions_that_read_values_around_them():
     for value in (2.0, 2.0, 3.0, 3.0, 4.0):
         w = mx.array(value)
         assert mx.fori_loop(0, 2, lambda i, c: c + float(w), mx.array(0.0)).item() == 2 * value
+
+
+def test_numbers_of_calls_may_change_each_time():
+    """Lengths and bounds are numbers, too: what was recorded for some serves no others."""
+    def by_hand(n, start):
+        c = start
+        for i in range(n):
+            c = c * 0.5 + i
+        return c
+
+    for n in (4, 7, 5, 16, 0, 1, 7, 4):
+        def turn(c, _):
+            return (c[0] * 0.5 + c[1], c[1] + 1), c[0]
+
+        last, all_of_them = mx.scan(turn, (mx.array(1.0), mx.array(0.0)), None, length=n)
+        assert last[0].item() == by_hand(n, 1.0) and all_of_them.shape == (n,)
+        loop = mx.fori_loop(0, n, lambda i, c: c * 0.5 + i, mx.array(1.0))
+        assert loop.item() == by_hand(n, 1.0)
+        assert mx.fori_loop(0, 3, lambda i, c: c * 0.5 + n, mx.array(1.0)).item() == 0.125 + 1.75 * n
+        assert mx.cond(mx.array(True), lambda x, k: x * k, lambda x, k: x - k, mx.array(2.0), n).item() == 2.0 * n
+        assert mx.while_loop(lambda s: s[0] < n, lambda s: (s[0] + 1, s[1] * 2), (mx.array(0), mx.array(1.0)))[1].item() == 2.0**n

@@ -320,7 +320,11 @@ nb::object call_fori_loop(nb::handle lower, nb::handle upper, nb::handle body_fu
 }
 
 nb::object call_scan(nb::handle f, nb::handle init, nb::handle xs, std::optional<core::Dim> length, bool reverse) {
-  nb::object count = length ? nb::cast(*length) : nb::none(), backwards = nb::bool_(reverse);
+  // As text, for a recording serves one length: numbers of a call may become open.
+  nb::object count = !length                 ? nb::none()
+                     : length->is_symbolic() ? nb::cast(*length)
+                                             : nb::str(std::to_string(static_cast<int64_t>(*length)).c_str());
+  nb::object backwards = nb::bool_(reverse);
   PyObject* given[] = {init.ptr(), xs.ptr(), count.ptr(), backwards.ptr()};
   return control_call("scan", nb::make_tuple(f), given,
       [&](std::span<PyObject* const> in) { return scan(f, in[0], in[1], length, reverse); });
