@@ -15,6 +15,13 @@ constexpr size_t most_members = 96;
 constexpr size_t most_outside_edges = 128;
 constexpr size_t table_cells = 512; // more than twice the number of sources
 
+// Long rows are gone through once for each stage by one thread, which keeps what it needs of them: that pays where they
+// stay in cache, and there are enough of them for all threads.
+bool rows_pay(int64_t size, int64_t row_length) {
+  constexpr int64_t longest = 1 << 16, enough_rows = 16, small = 1 << 15;
+  return row_length <= longest && (size / row_length >= enough_rows || size <= small);
+}
+
 } // namespace
 
 void Group::open(int32_t new_id, const Shape& space, StreamNumber on) {
@@ -78,12 +85,7 @@ bool Group::spreads(const Member& member) const {
   return member.role == Role::spread_alias || has_rows_shape(member.node->shape, true) || size_ == row_length_;
 }
 
-// Long rows are gone through once for each stage by one thread, which keeps what it needs of them: that pays where they
-// stay in cache, and there are enough of them for all threads.
-bool Group::may_read_rows() const {
-  constexpr int64_t longest = 1 << 16, enough_rows = 16, small = 1 << 15;
-  return row_length_ <= longest && (size_ / row_length_ >= enough_rows || size_ <= small);
-}
+bool Group::may_read_rows() const { return rows_pay(size_, row_length_); }
 
 Group::Role Group::role_of(const Node* node) const {
   if (is_full() || node->stream != stream) {
@@ -167,8 +169,7 @@ bool Group::begins_with(const Node* node) {
     return false;
   }
   int64_t size = size_of(operand.shape()), length = size > 0 ? row_length_of(node) : 0;
-  constexpr int64_t longest = 1 << 16, enough_rows = 16, small = 1 << 15;
-  return length > 1 && length <= longest && (size / length >= enough_rows || size <= small);
+  return length > 1 && rows_pay(size, length);
 }
 
 void Group::add(Node* node) {

@@ -98,6 +98,9 @@ std::vector<int64_t> counts_of(nb::handle repeats, const array& a, int axis) {
   const auto* values = reinterpret_cast<const int64_t*>(counts.raw_data());
   std::vector<int64_t> all(values, values + static_cast<size_t>(counts.size()));
   if (all.size() == 1) {
+    if (all[0] < 0) {
+      fail(op, "repeats is ", all[0], "; a number of copies is 0 or more.");
+    }
     int at = core::normalize_axis(op, axis, a.ndim());
     all.resize(static_cast<size_t>(static_cast<int64_t>(a.shape()[static_cast<size_t>(at)])), all[0]);
   }
