@@ -32,7 +32,7 @@ TEST(they_run) {
   BufferRef x = gpu::allocate(16);
   for (int i = 0; i < 4; ++i) static_cast<float*>(x->data)[i] = static_cast<float>(i);
   {
-    gpu::Encoder encoder(0);
+    gpu::MetalEncoder encoder(0);
     encoder.set_pipeline(gpu::pipeline("doubled.metal", "doubled"));
     encoder.set_buffer(0, x.get(), 0, gpu::Access::read_write);
     encoder.dispatch_threads({4});
