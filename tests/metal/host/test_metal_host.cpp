@@ -150,10 +150,13 @@ TEST(host_memory_is_wrapped_at_pages_and_copied_elsewhere) {
     }
     CHECK_EQ(released.load(), 1);
   }
+  BufferRef host = adopt(memory, 16, nullptr, [](void*) {});
+  {
+    MetalEncoder encoder(0);
+    CHECK_MESSAGE(std::logic_error, "on_device", encoder.set_buffer(0, host.get()));
+  }
+  host = BufferRef();
   std::free(memory);
-  BufferRef host = allocate(16);
-  MetalEncoder encoder(0);
-  CHECK_MESSAGE(std::logic_error, "on_device", encoder.set_buffer(0, host.get()));
 }
 
 TEST(memory_stays_resident_up_to_the_limit) {
