@@ -129,11 +129,13 @@ def interrupted(run, after=0.25):
     """Seconds from the signal to KeyboardInterrupt; None when the work was done before the signal."""
     # From the kernel's timer: another thread could not send it while this one holds the interpreter lock.
     previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, after)
     sent = time.monotonic() + after
     try:
-        run()
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        try:  # the signal may come at any point, these lines included
+            signal.setitimer(signal.ITIMER_REAL, after)
+            run()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         return None
     except KeyboardInterrupt:
         return time.monotonic() - sent
