@@ -337,8 +337,8 @@ void Evaluation::join_group(Node* node) {
     if (!group || group == home) {
       continue;
     }
-    if (home || !group->takes(node)) {
-      flush(*group);
+    if (home) { // it cannot wait for two
+      flush(home->takes(node) ? *group : *home);
       compute(node); // its operands are computed, or failed
       return;
     }
@@ -347,7 +347,11 @@ void Evaluation::join_group(Node* node) {
   if (!home) {
     home = group_for(node->shape, node->stream);
   }
-  home->add(node);
+  if (!home->add(node)) {
+    flush(*home);
+    compute(node);
+    return;
+  }
   if (is_eval_op_by_op()) [[unlikely]] {
     flush(*home);
   }
@@ -362,20 +366,12 @@ bool Evaluation::join_as_fold(Node* node) {
     }
     group = group_for(operand.shape(), node->stream);
   }
-  if (!group->takes(node)) {
-    return false;
-  }
-  group->add(node);
-  return true;
+  return group->add(node);
 }
 
 bool Evaluation::join_as_alias(Node* node) {
   Group* group = open_group_of(node->operands()[0].node());
-  if (!group || !group->takes(node)) {
-    return false;
-  }
-  group->add(node);
-  return true;
+  return group && group->add(node);
 }
 
 Group* Evaluation::group_for(const Shape& shape, StreamNumber stream) {

@@ -172,8 +172,11 @@ bool Group::begins_with(const Node* node) {
   return length > 1 && rows_pay(size, length);
 }
 
-void Group::add(Node* node) {
+bool Group::add(Node* node) {
   Role role = role_of(node);
+  if (role == Role::none) {
+    return false;
+  }
   if (role == Role::fold && row_length_ == 0) {
     row_length_ = row_length_of(node);
     reduced_axes_ = static_cast<int>(static_cast<const Reduce&>(*node->primitive).axes().size());
@@ -197,6 +200,7 @@ void Group::add(Node* node) {
   entry.group = id;
   entry.slot = static_cast<int32_t>(members_.size());
   members_.push_back(added);
+  return true;
 }
 
 int32_t Group::source_number(Node* node, bool of_rows) {

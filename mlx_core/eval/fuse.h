@@ -25,9 +25,9 @@ class Group {
   void open(int32_t new_id, const Shape& space, StreamNumber on);
   bool is_open() const { return id >= 0; }
   bool is_full() const;
-  // Whether a node can be a member, once operands that are not are computed.
+  // Whether a node can be a member, once operands that are not are computed; and making it one.
   bool takes(const Node* node) const { return role_of(node) != Role::none; }
-  void add(Node* node);
+  bool add(Node* node);
   // Whether a reduction of an array that is computed may begin a group over that array's shape, for the sake of what
   // may follow.
   static bool begins_with(const Node* reduction);

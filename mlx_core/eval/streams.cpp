@@ -19,8 +19,8 @@ class StreamCut {
   explicit StreamCut(StreamNumber own) : own_(own) {}
 
   // Operands first, without recursion.
-  void visit(Node* root) {
-    push(root);
+  void visit(const array& root) {
+    push(root.node());
     while (!stack_.empty()) {
       auto& [node, next] = stack_.back();
       if (next < node->operand_count) {
@@ -30,8 +30,8 @@ class StreamCut {
         stack_.pop_back();
       }
     }
-    if (root->stream != own_ && is_open(root)) {
-      read_from_elsewhere(root);
+    if (root.node()->stream != own_ && is_open(root.node())) {
+      elsewhere[root.node()->stream].push_back(root);
     }
   }
 
@@ -59,7 +59,7 @@ class StreamCut {
       if (operand.node()->stream != node->stream) {
         waits = true;
         if (node->stream == own_) {
-          read_from_elsewhere(operand.node());
+          elsewhere[operand.node()->stream].push_back(operand);
         }
       }
       waits = waits || found->second == Waits::for_others;
@@ -72,11 +72,6 @@ class StreamCut {
         here.push_back(operand);
       }
     }
-  }
-
-  void read_from_elsewhere(Node* node) {
-    node->references.fetch_add(1, std::memory_order_relaxed);
-    elsewhere[node->stream].push_back(array::from_node(node));
   }
 
   StreamNumber own_;
@@ -94,7 +89,7 @@ void begin_on_other_streams(std::span<const array> roots) {
   {
     PlanningLock lock;
     for (const array& root : roots) {
-      cut.visit(root.node());
+      cut.visit(root);
     }
   }
   if (cut.elsewhere.empty()) {

@@ -118,9 +118,6 @@ void bind_evaluation(nb::module_& m) {
         std::vector<array> arrays = arrays_in(trees);
         WithoutGil released;
         core::eval(arrays);
-        for (const array& a : arrays) {
-          core::host_ready(*a.node()); // a GPU may still be at it
-        }
       },
       nb::arg("args"), nb::sig("def eval(*args: typing.Any) -> None"),
       R"(Computes arrays, and waits until they are there.
