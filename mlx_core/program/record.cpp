@@ -57,6 +57,10 @@ Traced record_program(const Frame& frame, std::span<const array> outputs, Tape::
       slot_of[i] = next_slot() + projection->index();
       continue;
     }
+    if (node->primitive->role() == Role::argument) { // of a function that was differentiated inside
+      slot_of[i] = next_slot();
+      continue;
+    }
     Program::Step step;
     step.primitive = node->primitive;
     step.origin = node->origin;
