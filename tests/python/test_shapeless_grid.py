@@ -23,6 +23,7 @@ NUMBERS = {
     "scatter_prod": "as prod",
     "pad[reflect often]": "how often it is mirrored", "pad[symmetric often]": "how often it is mirrored",
     "partition": "the sample splits at a position, which split takes as a number",
+    "polyval": "there is a step for each coefficient",
     "repeat": "a size is computed from the counts",
     "unstack": "a size is the number of results",
     "unique": "of nothing there is no smallest element",

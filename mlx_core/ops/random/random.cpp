@@ -66,7 +66,7 @@ array uniform_for(const char* op, const array& low, const array& high, const Sha
   }
   if (reach.top) {
     // What rounds to high, or beyond, becomes the number below it, with the derivative that it has.
-    array below = next_after(highest, lowest);
+    array below = nextafter(highest, lowest);
     array over = logical_and(logical_and(less(lowest, highest), greater_equal(y, highest)), isfinite(y));
     y = y + stop_gradient(where(over, below - y, array(0, dtype)));
   }
