@@ -12,7 +12,9 @@ pytest_plugins = ["sampling"]
 
 
 def pytest_itemcollected(item):
-    item.add_marker(pytest.mark.sparse)  # each cell may wait for a compiler
+    item.add_marker(pytest.mark.sparse(0.5))  # each cell may wait for a compiler
+    if "sample" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("grid"):
+        item.add_marker(pytest.mark.grid(1.0))
 
 
 @pytest.fixture(autouse=True)

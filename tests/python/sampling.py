@@ -21,7 +21,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "grid(keep): many cells; this fraction of them runs without --all")
-    config.addinivalue_line("markers", "sparse: of each file's grids one cell of every op runs without --all")
+    config.addinivalue_line("markers", "sparse(part): of each file's grids one cell of this part of the ops runs without --all")
     config.addinivalue_line("markers", "everything: runs only with --all")
     if not config.getoption("--strata"):
         config.option.strata = _commit()  # before workers are started, which get the options
@@ -49,9 +49,12 @@ def run_all(request):
     return request.config.getoption("--all")
 
 
-def _hash(item):
-    key = item.config.getoption("--strata")
-    return hashlib.blake2b(f"{key} {item.nodeid.rsplit('/', 1)[-1]}".encode(), digest_size=8).digest()
+def _hash(config, text):
+    return hashlib.blake2b(f"{config.getoption('--strata')} {text}".encode(), digest_size=8).digest()
+
+
+def _hash_of(item):
+    return _hash(item.config, item.nodeid.rsplit("/", 1)[-1])
 
 
 def _stratum(item):
@@ -62,6 +65,18 @@ def _stratum(item):
 
 def _is_sparse(item):
     return item.get_closest_marker("sparse") is not None
+
+
+def _sparse_strata(config, strata):
+    """The strata of sparse tests that keep a cell."""
+    of_file = defaultdict(list)
+    for stratum, cells in strata.items():
+        if _is_sparse(cells[0]):
+            of_file[stratum[0]].append(stratum)
+    for file, found in of_file.items():
+        found.sort(key=lambda stratum: _hash(config, f"{file.name} {stratum[1]}"))
+        part = strata[found[0]][0].get_closest_marker("sparse").args[0]
+        yield from found[:max(1, round(len(found) * part))]
 
 
 def pytest_collection_modifyitems(config, items):
@@ -76,8 +91,12 @@ def pytest_collection_modifyitems(config, items):
         else:
             kept.append(item)
     for cells in strata.values():
-        cells.sort(key=_hash)
-        keep = 1 if _is_sparse(cells[0]) else max(1, round(len(cells) * cells[0].get_closest_marker("grid").args[0]))
+        cells.sort(key=_hash_of)
+    sparse = set(_sparse_strata(config, strata))
+    for stratum, cells in strata.items():
+        keep = max(1, round(len(cells) * cells[0].get_closest_marker("grid").args[0]))
+        if _is_sparse(cells[0]):
+            keep = int(stratum in sparse)
         kept += cells[:keep]
         left_out += cells[keep:]
     order = {item: i for i, item in enumerate(items)}
