@@ -8,7 +8,7 @@ import random_programs as rp
 from test_random_programs import (any_dtype, check_all, pytest_generate_tests, test_same_bits,  # noqa: F401
                                   test_same_bits_of_gradients)
 
-MANY, FEW = 500, 4  # programs; each is compiled anew
+MANY, FEW = 100, 4  # programs; each is compiled anew
 
 
 def test_steps_as_on_the_cpu(seed, count):
