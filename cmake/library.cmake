@@ -29,7 +29,7 @@ target_link_libraries(mlx_core
   PUBLIC Threads::Threads
   PRIVATE $<BUILD_INTERFACE:mlx_core_flags> $<BUILD_INTERFACE:mlx_core_highway> $<BUILD_INTERFACE:mlx_core_blas>)
 if(MLX_BUILD_METAL)
-  target_link_libraries(mlx_core PRIVATE $<BUILD_INTERFACE:mlx_metal_cpp>)
+  target_link_libraries(mlx_core PRIVATE $<BUILD_INTERFACE:$<LINK_ONLY:mlx_metal_cpp>>) # its headers are for the Metal host alone: all else compiles as in a build without
 endif()
 set_target_properties(mlx_core PROPERTIES
   LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/python/mlx/lib"
