@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "mlx_core/backend/custom_kernel.h"
 #include "mlx_core/backend/fused_plan.h"
 #include "mlx_core/backend/kernels.h"
 #include "mlx_core/cpu/copy.h"
@@ -15,6 +16,7 @@
 #include "mlx_core/cpu/scan.h"
 #include "mlx_core/cpu/sort.h"
 #include "mlx_core/cpu/zero_terms.h"
+#include "mlx_core/error.h"
 #include "mlx_core/gpu/gpu.h"
 
 namespace mlx::core {
@@ -160,6 +162,10 @@ struct Run {
       cpu::scatter_along_axis(k->mode, k->out.dtype, k->out.host(), k->out.sizes, k->axis, k->index.host(),
           k->index.dtype, k->index.strides, k->updates.host(), k->updates.strides, k->index.sizes);
     }
+  }
+  void operator()(const kernel::Custom* k) const {
+    fail<std::runtime_error>("metal_kernel", "The kernel ", k->kernel.name,
+        " is for the GPU, and its stream is one of the CPU. Call it with stream=mx.gpu.");
   }
 };
 
