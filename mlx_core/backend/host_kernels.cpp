@@ -177,11 +177,7 @@ class HostKernels final : public Kernels {
  protected:
   void submit(const kernel::Request& request) override {
     if (gpu::built_in) [[unlikely]] { // what a GPU still writes
-      auto wait = [](const View& view) {
-        if (view.buffer && view.buffer->writer.load(std::memory_order_acquire)) {
-          detail::wait_for_writer(*view.buffer);
-        }
-      };
+      auto wait = [](const View& view) { host_ready(view.buffer); };
       kernel::for_each_view(request, wait, wait);
     }
     std::visit(Run{}, request);

@@ -37,8 +37,8 @@ struct Range {
   View out;
 };
 
-// Threefry-2x32: see docs/random.md. keys (..., 2) of uint32; out has the keys' leading axes, then those of the bits
-// of one key, of unsigned integers. Row-major keys.
+// Threefry-2x32, as in cpu/random_bits.h. keys (..., 2) of uint32; out has the keys' leading axes, then those of the
+// bits of one key, of unsigned integers. Row-major keys.
 struct RandomBits {
   View keys, out;
 };

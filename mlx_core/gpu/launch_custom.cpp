@@ -104,7 +104,11 @@ int64_t at(const Strides& strides, const std::vector<int64_t>& place) {
 
 } // namespace
 
-bool supports(const kernel::Custom&) { return true; }
+bool supports(const kernel::Custom& k) {
+  auto has_type = [](const View& view) { return custom_type(view.dtype) != nullptr; };
+  return std::all_of(k.inputs.begin(), k.inputs.end(), has_type) &&
+         std::all_of(k.outputs.begin(), k.outputs.end(), has_type);
+}
 
 void launch(Encoder& encoder, const kernel::Custom& k) {
   std::vector<Input> inputs;

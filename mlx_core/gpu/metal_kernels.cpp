@@ -107,12 +107,6 @@ class StreamEncoder final : public Encoder {
   throw std::out_of_range(what);
 }
 
-void wait(const View& view) {
-  if (view.buffer && view.buffer->writer.load(std::memory_order_acquire)) {
-    wait_for_writer(*view.buffer);
-  }
-}
-
 } // namespace
 
 bool MetalKernels::supports(const kernel::Request& request) const {
@@ -140,6 +134,7 @@ void MetalKernels::order_after_other_streams(const kernel::Request& request) con
 
 void MetalKernels::submit(const kernel::Request& request) {
   if (!supports(request)) {
+    auto wait = [](const View& view) { host_ready(view.buffer); };
     kernel::for_each_view(request, wait, wait);
     std::visit([](const auto* k) { host_kernels().run(*k); }, request);
     return;
