@@ -212,10 +212,14 @@ void bind_cuda(nb::module_& m) {
       "A kernel for NVIDIA's GPUs. RuntimeError: this build has no CUDA (``mx.cuda.is_available()``).");
   m.def(
       "precompiled_cuda_kernel",
-      [](const nb::kwargs&) {
-        fast::precompiled_cuda_kernel("", "", {}, {}, {}, {}, {1, 1, 1}, {1, 1, 1});
+      [](std::string name, nb::bytes, nb::object, std::vector<Shape>, std::vector<Dtype>, nb::object, Shape, Shape, int,
+          std::optional<double>, bool, StreamOrDevice) {
+        fast::precompiled_cuda_kernel(name, "", {}, {}, {}, {}, {1, 1, 1}, {1, 1, 1});
         return std::vector<array>();
       },
+      nb::kw_only(), "name"_a, "compiled_source"_a, "inputs"_a, "output_shapes"_a, "output_dtypes"_a, "scalars"_a,
+      "grid"_a, "threadgroup"_a, "shared_memory"_a = 0, "init_value"_a = nb::none(), "ensure_row_contiguous"_a = false,
+      "stream"_a = nb::none(),
       nb::sig("def precompiled_cuda_kernel(*, name: str, compiled_source: bytes, "
               "inputs: collections.abc.Sequence[scalar | array], "
               "output_shapes: collections.abc.Sequence[collections.abc.Sequence[int]], "
