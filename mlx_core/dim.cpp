@@ -92,7 +92,7 @@ struct SymbolTrace::Table {
 
   Sum sum_of(Dim d) const {
     if (d.is_symbolic()) {
-      return sums[index(d)];
+      return sums[place(d)];
     }
     return d.value_ == 0 ? Sum() : Sum{{{}, d.value_}};
   }
@@ -287,7 +287,7 @@ SymbolTrace::SymbolTrace() : table_(std::make_unique<Table>(*this)), outer_(open
   };
   do {
     id_ = ++last;
-  } while (taken());
+  } while ((id_ & 0xffff) == 0 || taken()); // 0 is that of sizes of no trace
   open_trace = this;
 }
 SymbolTrace::~SymbolTrace() { open_trace = outer_; }
