@@ -52,7 +52,7 @@ OWN = {
     "random.permutation": {"x": F}, "random.split": {"num": 3}, "random.categorical": {"shape": (4, 2), "axis": -1}, "random.randint": {"dtype": mx.int16},
     "linspace": {"start": 0.0, "stop": 1.0}, "grad": {"fun": lambda x, y: x * y},
     "value_and_grad": {"fun": lambda x, y: x * y}, "jvp": {"tangents": [V]}, "vjp": {"cotangents": [mx.array(1.0)]},
-    "compile": {"fun": mx.sin}, "random.key": {"seed": 3}, "set_wired_limit": {"limit": 0},
+    "compile": {"fun": mx.sin}, "random.key": {"seed": 3}, "set_wired_limit": {"limit": 0}, "metal.set_wired_limit": {"limit": 0},
     "random.truncated_normal": {"shape": (2,)}, "random.bernoulli": {"shape": (2, 3)},
 }
 # Changed outside of the call, files, or no values to compare: only that the names bind.
