@@ -304,7 +304,9 @@ def test_without_rules_there_is_no_derivative():
         mx.jvp(double, [draw(4)], [draw(4)])
     counts = lambda x: run(kernel("out[thread_position_in_grid.x] = 1;"), [x], dtype=mx.int32)
     same(mx.grad(lambda x: (x * counts(x)).sum())(draw(4)), mx.ones(4))  # whole numbers carry none
-    same(mx.grad(lambda x: (x * mx.stop_gradient(double(x))).sum())(draw(4)), draw(4) * 2)
+    for constant in (lambda x: mx.stop_gradient(double(x)), lambda x: double(mx.stop_gradient(x)), lambda x: double(mx.stop_gradient(x) + 0)):
+        same(mx.grad(lambda x: (x * constant(x)).sum())(draw(4)), draw(4) * 2)
+        same(mx.jvp(lambda x: x * constant(x), [draw(4)], [mx.ones(4)])[1][0], draw(4) * 2)
 
 
 @needs_gpu

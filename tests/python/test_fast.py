@@ -1,7 +1,9 @@
 """mlx.core.fast as a module, and what its kernels say in a build without a GPU and without CUDA. What they compute is tested on a GPU:
 tests/metal/test_custom_kernels.py."""
 
+import copy
 import importlib
+import pickle
 import sys
 
 import mlx.core as mx
@@ -47,6 +49,13 @@ def test_a_kernel_needs_a_gpu_when_it_is_called():
 def test_names_that_cannot_be(change, message):
     with pytest.raises(ValueError, match=message):
         make(**change)
+
+
+def test_a_kernel_is_pickled_and_copied():
+    kernel = make(header="// nothing", atomic_outputs=True, compile_options={"math_mode": "fast"})
+    for other in (pickle.loads(pickle.dumps(kernel)), copy.deepcopy(kernel)):
+        assert repr(other) == repr(kernel) and other.__reduce__() == kernel.__reduce__()
+    assert kernel.__reduce__()[1] == ("k", ["x"], ["y"], "y[0] = x[0];", "// nothing", True, True, {"math_mode": "fast"})
 
 
 def test_there_is_no_cuda():

@@ -176,6 +176,17 @@ void bind_kernel(nb::module_& m) {
                   "init_value: float | None = None, verbose: bool = False, stream: StreamOrDevice = None) "
                   "-> list[array]"),
           call_doc)
+      .def(
+          "__reduce__",
+          [](const CustomKernel& kernel) {
+            constexpr const char* modes[] = {"safe", "relaxed", "fast"};
+            nb::dict options;
+            options["math_mode"] = modes[static_cast<int>(kernel.math)];
+            return nb::make_tuple(nb::module_::import_("mlx.core.fast").attr("metal_kernel"),
+                nb::make_tuple(kernel.name, nb::cast(kernel.input_names), nb::cast(kernel.output_names), kernel.source,
+                    kernel.header, kernel.ensure_row_contiguous, kernel.atomic_outputs, options));
+          },
+          nb::sig("def __reduce__(self) -> tuple[typing.Any, ...]"))
       .def("__repr__", [](const CustomKernel& kernel) { return "metal_kernel(name='" + kernel.name + "')"; })
       .def_ro("name", &CustomKernel::name, "The kernel's name.");
   m.def(
