@@ -321,27 +321,6 @@ int64_t SymbolTrace::compute(char op, int64_t a, int64_t b) {
   }
 }
 
-int64_t SymbolTrace::evaluate(Dim d, const std::vector<int64_t>& sizes) const {
-  if (!d.is_symbolic()) {
-    return d.value_;
-  }
-  const Expression& e = expression(d);
-  if (e.op == 's') {
-    return sizes.at(static_cast<size_t>(e.left.value_));
-  }
-  return compute(e.op, evaluate(e.left, sizes), evaluate(e.right, sizes));
-}
-
-std::string SymbolTrace::broken_guard(const std::vector<int64_t>& sizes) const {
-  for (const Guard& guard : guards_) {
-    int64_t value = evaluate(guard.expression, sizes);
-    if (value != guard.expected) {
-      return to_string(guard.expression) + " was " + std::to_string(guard.expected) + ", is " + std::to_string(value);
-    }
-  }
-  return "";
-}
-
 std::string SymbolTrace::to_string(Dim d) const {
   if (!d.is_symbolic()) {
     return std::to_string(d.value_);

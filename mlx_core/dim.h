@@ -192,10 +192,6 @@ class SymbolTrace {
     int64_t expected;
   };
   const std::vector<Guard>& guards() const { return guards_; }
-  // The value of an expression when symbol k has value sizes[k] (symbols in the order they were made).
-  int64_t evaluate(Dim expression, const std::vector<int64_t>& sizes) const;
-  // The first guard that these sizes break, as text ("s0 * 2 was 6, is 8"); empty when all hold.
-  std::string broken_guard(const std::vector<int64_t>& sizes) const;
   std::string to_string(Dim expression) const;
 
   struct Expression {
