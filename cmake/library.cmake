@@ -28,6 +28,9 @@ target_compile_definitions(mlx_core PRIVATE
 target_link_libraries(mlx_core
   PUBLIC Threads::Threads
   PRIVATE $<BUILD_INTERFACE:mlx_core_flags> $<BUILD_INTERFACE:mlx_core_highway> $<BUILD_INTERFACE:mlx_core_blas>)
+if(MLX_GPU_IS_DEFAULT)
+  set_property(SOURCE "${PROJECT_SOURCE_DIR}/mlx_core/device.cpp" APPEND PROPERTY COMPILE_DEFINITIONS MLX_GPU_IS_DEFAULT)
+endif()
 if(MLX_BUILD_METAL)
   target_link_libraries(mlx_core PRIVATE $<BUILD_INTERFACE:$<LINK_ONLY:mlx_metal_cpp>>) # its headers are for the Metal host alone: all else compiles as in a build without
 endif()

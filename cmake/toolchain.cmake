@@ -16,6 +16,9 @@ add_library(mlx_core_flags INTERFACE)
 target_compile_options(mlx_core_flags INTERFACE -ffp-contract=off -Wall -Wextra)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(mlx_core_flags INTERFACE -Wno-psabi)
+elseif(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  # On purpose: & and | of bools where a branch would cost more, braces around a list of one axis, hints that loops be vectorized.
+  target_compile_options(mlx_core_flags INTERFACE -Wno-bitwise-instead-of-logical -Wno-braced-scalar-init -Wno-pass-failed)
 endif()
 
 if(MLX_SANITIZE)

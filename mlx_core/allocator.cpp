@@ -164,12 +164,16 @@ OutOfMemory::OutOfMemory(size_t wanted, size_t active) {
       text_, sizeof text_, "[allocate] There is no memory for %zu bytes; arrays hold %zu bytes.", wanted, active);
 }
 
+namespace {
+// Memory is the GPU's where there is one, and the host's elsewhere; a build may have had arrays before it knew.
+bool on_gpu() { return gpu::built_in && gpu::is_available(); }
+} // namespace
+
 BufferRef allocate(size_t bytes) {
   if (bytes > (size_t{1} << 47)) {
     throw OutOfMemory(bytes, get_active_memory());
   }
-  // Where there is a GPU, memory is what both see.
-  if (gpu::built_in && gpu::is_available()) {
+  if (on_gpu()) {
     return gpu::allocate(bytes);
   }
   return BufferRef(cache().take(bytes));
@@ -198,11 +202,6 @@ BufferRef adopt(void* data, size_t bytes, void* owner, void (*release)(void* own
   };
   return BufferRef(buffer);
 }
-
-namespace {
-// Memory is the GPU's where there is one, and the host's elsewhere; a build may have had arrays before it knew.
-bool on_gpu() { return gpu::built_in && gpu::is_available(); }
-} // namespace
 
 bool memory_is_tight(size_t more) {
   if (on_gpu()) {

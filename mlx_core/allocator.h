@@ -9,7 +9,7 @@
 
 namespace mlx::core {
 
-// A piece of memory with a reference count. Only eval_cpu and eval_gpu look inside.
+// A piece of memory with a reference count. `data` may be read when host_ready() has returned.
 struct Buffer {
   void* data = nullptr;
   size_t size = 0;                    // bytes the owner asked for
@@ -72,6 +72,14 @@ void wait_for_writer(Buffer& buffer);
 extern std::atomic<size_t> bytes_in_use;     // get_active_memory(), cheaply
 extern std::atomic<size_t> bytes_to_look_at; // above this, what pending nodes keep alive matters; 0: to be set anew
 } // namespace detail
+
+// Returns when the host may read, and write, what a buffer holds (null: at once). Throws what went wrong on the device
+// that writes it.
+inline void host_ready(const Buffer* buffer) {
+  if (buffer && buffer->writer.load(std::memory_order_acquire)) [[unlikely]] {
+    detail::wait_for_writer(*const_cast<Buffer*>(buffer));
+  }
+}
 
 // Whether this many bytes more would exceed the memory limit. Cheap: to be asked before each step of an evaluation.
 bool memory_is_tight(size_t more);

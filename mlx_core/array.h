@@ -255,12 +255,8 @@ inline const Strides& array::strides() const { return node_->strides; }
 inline bool array::has_primitive() const { return static_cast<bool>(node_->primitive); }
 inline const Primitive& array::primitive() const { return *node_->primitive; }
 inline Operands array::operands() const { return node_->operands(); }
-// Returns when the host may read what an evaluated node holds. Throws what went wrong on the device that writes it.
-inline void host_ready(const Node& node) {
-  if (node.buffer && node.buffer->writer.load(std::memory_order_acquire)) [[unlikely]] {
-    detail::wait_for_writer(*node.buffer.get());
-  }
-}
+// The same of what an evaluated node holds.
+inline void host_ready(const Node& node) { host_ready(node.buffer.get()); }
 inline const void* array::raw_data() const {
   host_ready(*node_);
   return node_->data();
@@ -315,7 +311,7 @@ array::array(It first, Shape shape, Dtype dtype) : array(uninitialized(std::move
 
 template <typename T>
 array::array(std::initializer_list<T> values, Dtype dtype)
-    : array(values.begin(), Shape{static_cast<int64_t>(values.size())}, dtype) {}
+    : array(values.begin(), Shape(1, static_cast<int64_t>(values.size())), dtype) {}
 
 template <typename T>
 T array::item() const {

@@ -12,26 +12,34 @@ namespace mlx::core {
 namespace {
 
 // The streams with numbers 0 and 1 are the devices' own; others are numbered as they are made.
-constexpr int own_streams = 2, most_streams = 1 << 16;
+constexpr int own_streams = 2, most_streams = (1 << 16) - 1;
+constexpr StreamNumber not_chosen = most_streams; // before a thread's first question: the machine may have no GPU
 Stream own_stream(Device device) { return Stream{device.type == Device::cpu ? 0 : 1, device}; }
 
 // By number; what is not yet made says so.
 enum class Made : uint8_t { not_yet, cpu, gpu };
-std::array<std::atomic<Made>, most_streams> made{};
+std::array<std::atomic<Made>, most_streams + 1> made{};
 std::atomic<int> next_stream{own_streams};
 std::atomic<bool> several{false};
 
 Made made_on(Device device) { return device.type == Device::cpu ? Made::cpu : Made::gpu; }
 
+#ifdef MLX_GPU_IS_DEFAULT
+constexpr bool gpu_first = true; // where there is one
+#else
+constexpr bool gpu_first = false;
+#endif
+Device first_device() { return gpu_first && is_available(Device::gpu) ? Device::gpu : Device::cpu; }
+
 struct Defaults {
-  Device device{Device::cpu};
+  Device device = first_device();
   Stream streams[2] = {own_stream(Device::cpu), own_stream(Device::gpu)}; // by device
 };
 thread_local Defaults defaults;
 #ifdef __linux__
 [[gnu::tls_model("initial-exec")]]
 #endif
-thread_local constinit StreamNumber current = 0;
+thread_local constinit StreamNumber current = gpu_first ? not_chosen : 0;
 thread_local constinit bool in_scope = false;
 
 Stream& default_on(Device device) { return defaults.streams[device.type == Device::cpu ? 0 : 1]; }
@@ -72,14 +80,15 @@ void set_default_stream(Stream stream) {
 }
 Stream new_stream(Device device) {
   require_available("new_stream", device);
-  int number = next_stream.fetch_add(1);
-  if (number >= most_streams) {
-    next_stream.store(most_streams);
-    fail<std::runtime_error>("new_stream", "there are ", most_streams, " streams; use those that there are.");
+  for (int number = next_stream.fetch_add(1); number < most_streams; number = next_stream.fetch_add(1)) {
+    Made before = Made::not_yet; // unless a stream of another process came here under that number
+    if (made[static_cast<size_t>(number)].compare_exchange_strong(before, made_on(device), std::memory_order_acq_rel)) {
+      several.store(true);
+      return Stream{number, device};
+    }
   }
-  several.store(true);
-  made[static_cast<size_t>(number)].store(made_on(device), std::memory_order_release);
-  return Stream{number, device};
+  next_stream.store(most_streams);
+  fail<std::runtime_error>("new_stream", "there are ", most_streams, " streams; use those that there are.");
 }
 void clear_streams() {
   defaults.streams[0] = own_stream(Device::cpu);
@@ -108,7 +117,7 @@ Stream to_stream(const StreamOrDevice& s) {
   if (auto* device = std::get_if<Device>(&s)) {
     return default_stream(*device);
   }
-  return stream_at(current);
+  return stream_at(current_stream());
 }
 
 Stream stream_at(StreamNumber number) {
@@ -116,7 +125,12 @@ Stream stream_at(StreamNumber number) {
   return Stream{number, Device(gpu ? Device::gpu : Device::cpu)};
 }
 
-StreamNumber current_stream() { return current; }
+StreamNumber current_stream() {
+  if (gpu_first && current == not_chosen) [[unlikely]] {
+    follow_defaults();
+  }
+  return current;
+}
 bool has_several_streams() { return several.load(std::memory_order_relaxed); }
 
 void StreamScope::enter(StreamNumber number) {

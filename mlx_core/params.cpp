@@ -78,7 +78,13 @@ std::string text(double v) {
   std::snprintf(digits, sizeof digits, "%.17g", v);
   return digits;
 }
-std::string text(const std::string& v) { return "'" + v + "'"; }
+std::string text(const std::string& v) { // in one line
+  std::string quoted = "'";
+  for (char c : v) {
+    c == '\n' ? quoted += "\\n" : quoted += c;
+  }
+  return quoted + "'";
+}
 std::string text(Dtype v) { return std::string(name_of(v)); }
 std::string text(const Shape& v) { return to_string(v); }
 std::string text(const SharedProgram& v) {

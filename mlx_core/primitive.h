@@ -80,7 +80,7 @@ enum class Role : uint8_t {
 enum class EvalKind : uint8_t {
   general,     // eval on evaluated operands
   elementwise, // may join a fused group: see Elementwise
-  reduction,   // may end a fused group: see Reduce in ops/reduce.h
+  reduction,   // over trailing axes it may join a fused group, too: see Reduce in ops/reduce.h
   view,        // eval only arranges strides: no work
   identity,    // the operand itself
   project,     // one output of a multi-output application: see Project

@@ -88,7 +88,7 @@ const std::vector<const OpInfo*>& registered_ops() {
 
 const std::vector<std::span<const Remake>>& registered_remakes() {
   static const auto& all = *[] {
-    auto* lists = new std::vector<std::span<const Remake>>{program_remakes()};
+    auto* lists = new std::vector<std::span<const Remake>>{program_remakes(), custom_kernel_remakes()};
     for (const Family& family : families) {
       if (family.remakes) {
         lists->push_back(family.remakes());

@@ -60,6 +60,8 @@ struct FusedPlan {
   std::vector<Fold> folds;
   std::vector<Stage> stages;
 
+  // Where the parts of a stage begin in the lists.
+  Stage begin_of(size_t stage) const { return stage == 0 ? Stage{} : stages[stage - 1]; }
   int64_t rows() const { return row_length ? size / row_length : 0; }
   void clear() {
     size = row_length = 0;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "mlx_core/backend/custom_kernel.h"
 #include "mlx_core/backend/fused_plan.h"
 #include "mlx_core/backend/kernels.h"
 #include "mlx_core/cpu/copy.h"
@@ -15,6 +16,7 @@
 #include "mlx_core/cpu/scan.h"
 #include "mlx_core/cpu/sort.h"
 #include "mlx_core/cpu/zero_terms.h"
+#include "mlx_core/error.h"
 #include "mlx_core/gpu/gpu.h"
 
 namespace mlx::core {
@@ -161,6 +163,10 @@ struct Run {
           k->index.dtype, k->index.strides, k->updates.host(), k->updates.strides, k->index.sizes);
     }
   }
+  void operator()(const kernel::Custom* k) const {
+    fail<std::runtime_error>("metal_kernel", "The kernel ", k->kernel.name,
+        " is for the GPU, and its stream is one of the CPU. Call it with stream=mx.gpu.");
+  }
 };
 
 class HostKernels final : public Kernels {
@@ -171,11 +177,7 @@ class HostKernels final : public Kernels {
  protected:
   void submit(const kernel::Request& request) override {
     if (gpu::built_in) [[unlikely]] { // what a GPU still writes
-      auto wait = [](const View& view) {
-        if (view.buffer && view.buffer->writer.load(std::memory_order_acquire)) {
-          detail::wait_for_writer(*view.buffer);
-        }
-      };
+      auto wait = [](const View& view) { host_ready(view.buffer); };
       kernel::for_each_view(request, wait, wait);
     }
     std::visit(Run{}, request);

@@ -2,6 +2,7 @@
 // memory, and may be empty; the other views are read, have any strides, and do not overlap it unless that is said.
 #pragma once
 
+#include <array>
 #include <span>
 #include <type_traits>
 #include <variant>
@@ -11,7 +12,8 @@
 
 namespace mlx::core {
 struct FusedPlan;
-}
+struct CustomKernel;
+} // namespace mlx::core
 
 namespace mlx::core::kernel {
 
@@ -35,8 +37,8 @@ struct Range {
   View out;
 };
 
-// Threefry-2x32: see docs/random.md. keys (..., 2) of uint32; out has the keys' leading axes, then those of the bits
-// of one key, of unsigned integers. Row-major keys.
+// Threefry-2x32, as in cpu/random_bits.h. keys (..., 2) of uint32; out has the keys' leading axes, then those of the
+// bits of one key, of unsigned integers. Row-major keys.
 struct RandomBits {
   View keys, out;
 };
@@ -154,10 +156,19 @@ struct ScatterAlong {
   View out;
 };
 
+// A kernel that the user wrote, once for each place of the leading `batch_axes` axes, which all views have. Outputs are
+// row-major, and may have been written before: the kernel need not write all of them. No host does this.
+struct Custom {
+  const CustomKernel& kernel;
+  std::span<const View> inputs, outputs;
+  size_t batch_axes;
+  std::array<int64_t, 3> grid, threadgroup; // threads, and how many of them are one group
+};
+
 // A request is a pointer to one of them, which lives as long as the call.
 using Request = std::variant<const Fused*, const Copy*, const Range*, const RandomBits*, const Product*, const Reduce*,
     const ArgReduce*, const Scan*, const Recurrence*, const Sort*, const ArgSort*, const ArgPartition*,
-    const SearchSorted*, const Gather*, const Scatter*, const GatherAlong*, const ScatterAlong*>;
+    const SearchSorted*, const Gather*, const Scatter*, const GatherAlong*, const ScatterAlong*, const Custom*>;
 
 // Calls read(view) for each view of a request that is only read, and written(view) for each that is written.
 template <typename Read, typename Written>
@@ -167,6 +178,9 @@ void for_each_view(const Request& request, Read&& read, Written&& written) {
         using Kind = std::remove_cvref_t<decltype(*k)>;
         if constexpr (std::is_same_v<Kind, Fused>) {
           for (const View& view : k->sources) read(view);
+          for (const View& view : k->outputs) written(view);
+        } else if constexpr (std::is_same_v<Kind, Custom>) {
+          for (const View& view : k->inputs) read(view);
           for (const View& view : k->outputs) written(view);
         } else if constexpr (std::is_same_v<Kind, Copy>) {
           read(k->from), written(k->to);

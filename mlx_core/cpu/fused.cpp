@@ -125,7 +125,6 @@ class Bound {
   void elements(const Working& w, size_t stage, int64_t first, int64_t in_row, int64_t n) const;
   void run_step(const FusedPlan::Step& step, Kernel kernel, const Working& w, int64_t n, bool of_rows) const;
 
-  FusedPlan::Stage begin_of(size_t stage) const { return stage == 0 ? FusedPlan::Stage{} : plan_.stages[stage - 1]; }
   char* tile(const Working& w, int32_t number) const { return w.scratch + tile_bytes_ * number; }
 
   const FusedPlan& plan_;
@@ -177,7 +176,7 @@ void Bound::note_uses() {
   last_use_ = SmallVector<int32_t, 12>(plan_.slots.size(), -1);
   first_stage_ = SmallVector<int32_t, 12>(plan_.slots.size(), -1);
   for (size_t stage = 0; stage < plan_.stages.size(); ++stage) {
-    FusedPlan::Stage from = begin_of(stage), to = plan_.stages[stage];
+    FusedPlan::Stage from = plan_.begin_of(stage), to = plan_.stages[stage];
     for (uint32_t i = from.steps; i < to.steps; ++i) {
       const FusedPlan::Step& step = plan_.steps[i];
       for (int k = 0; k < step.input_count; ++k) {
@@ -330,7 +329,7 @@ void Bound::row_values(const Working& w, size_t stage, int64_t row, int64_t rows
   if (stage == 0) {
     begin_rows(w, row);
   }
-  for (uint32_t i = begin_of(stage).row_steps; i < plan_.stages[stage].row_steps; ++i) {
+  for (uint32_t i = plan_.begin_of(stage).row_steps; i < plan_.stages[stage].row_steps; ++i) {
     run_step(plan_.row_steps[i], row_kernels_[i], w, rows, true);
   }
   for (size_t i = 0; i < places_.size(); ++i) {
@@ -361,7 +360,7 @@ void Bound::elements(const Working& w, size_t stage, int64_t first, int64_t in_r
       read_strided(sources_[i].host(), source.sizes, source.strides, place.item_size, first, n, w.at[i]);
     }
   }
-  for (uint32_t i = begin_of(stage).steps; i < plan_.stages[stage].steps; ++i) {
+  for (uint32_t i = plan_.begin_of(stage).steps; i < plan_.stages[stage].steps; ++i) {
     run_step(plan_.steps[i], kernels_[i], w, n, false);
   }
 }
@@ -373,7 +372,7 @@ void Bound::run_short(const Working& w, int64_t first, int64_t n) const {
       row_values(w, stage, first / length, rows, n);
     }
     elements(w, stage, first, 0, n);
-    for (uint32_t i = begin_of(stage).folds; i < plan_.stages[stage].folds; ++i) {
+    for (uint32_t i = plan_.begin_of(stage).folds; i < plan_.stages[stage].folds; ++i) {
       const FusedPlan::Fold& fold = plan_.folds[i];
       int64_t row_bytes = length * places_[fold.input].item_size;
       alignas(16) char partial[64];
@@ -397,7 +396,7 @@ void Bound::run_part(const Working& w, char* const* partials, int64_t unit) cons
 
 void Bound::run_long(const Working& w, int64_t row) const {
   for (size_t stage = 0; stage < plan_.stages.size(); ++stage) {
-    uint32_t first_fold = begin_of(stage).folds, end_fold = plan_.stages[stage].folds;
+    uint32_t first_fold = plan_.begin_of(stage).folds, end_fold = plan_.stages[stage].folds;
     row_values(w, stage, row, 1, std::min(tile_size, plan_.row_length));
     for (int64_t part = 0; part < parts_; ++part) {
       int64_t in_row = part * tile_size, n = std::min(tile_size, plan_.row_length - in_row);

@@ -79,10 +79,26 @@ bool has_nan(const T* data, int64_t count) {
 
 template <typename T>
 bool all_finite(const Matrix& m, int64_t rows, int64_t columns) {
-  bool by_rows = m.column_stride == 1;
+  const T* data = static_cast<const T*>(m.data);
+  bool by_rows = m.column_stride == 1 || columns == 1;
+  if (!by_rows && m.row_stride != 1 && rows != 1) { // neither its rows nor its columns are consecutive
+    constexpr int64_t most = 256;
+    T line[most];
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t first = 0; first < columns; first += most) {
+        int64_t count = std::min(most, columns - first);
+        for (int64_t j = 0; j < count; ++j) {
+          line[j] = data[i * m.row_stride + (first + j) * m.column_stride];
+        }
+        if (any_beyond<false>(line, count)) {
+          return false;
+        }
+      }
+    }
+    return true;
+  }
   int64_t lines = by_rows ? rows : columns, length = by_rows ? columns : rows;
   int64_t stride = by_rows ? m.row_stride : m.column_stride;
-  const T* data = static_cast<const T*>(m.data);
   if (stride == length) { // no gaps
     length *= lines;
     lines = 1;

@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
+#include "mlx_core/backend/custom_kernel.h"
 #include "mlx_core/backend/view.h"
 
 namespace mlx::core::gpu {
@@ -31,6 +33,17 @@ struct Grid {
   uint64_t count() const { return x * y * z; }
 };
 
+// A kernel that does not compile, or that the text lacks, or that the device refuses.
+class ShaderError : public std::runtime_error {
+ public:
+  ShaderError(const std::string& what, std::string messages)
+      : std::runtime_error(what), messages_(std::move(messages)) {}
+  const std::string& messages() const { return messages_; } // of the compiler alone
+
+ private:
+  std::string messages_;
+};
+
 // Between two dispatches, the later sees what the earlier wrote, wherever they share a buffer.
 class Encoder {
  public:
@@ -42,8 +55,8 @@ class Encoder {
       std::string_view library, const std::string& name, std::span<const FunctionConstant> constants = {}) = 0;
   // The same of a text that is made up at run time, and may include files of metal/. It is asked for only when no
   // kernel is known by this key.
-  virtual void kernel_of_text(
-      std::string_view key, const std::function<std::string()>& text, const std::string& name) = 0;
+  virtual void kernel_of_text(std::string_view key, const std::function<std::string()>& text, const std::string& name,
+      MathMode math = MathMode::safe) = 0;
   // The most threads a threadgroup of the current kernel may have.
   virtual uint32_t most_threads() const = 0;
 

@@ -34,7 +34,7 @@ bool Printer::writes_space() const {
 // The slots with an element for each of the space that a pass must compute or load.
 Printer::Slots Printer::needed_for(size_t stage, bool outputs) const {
   Slots needed(plan_.slots.size(), false);
-  for (uint32_t i = begin_of(stage).folds; i < plan_.stages[stage].folds; ++i) {
+  for (uint32_t i = plan_.begin_of(stage).folds; i < plan_.stages[stage].folds; ++i) {
     needed[plan_.folds[i].input] = true;
   }
   for (size_t i = plan_.stages[stage].steps; i-- > 0;) {
@@ -139,7 +139,7 @@ void Printer::step(const FusedPlan::Step& step) {
 }
 
 void Printer::row_steps(size_t stage) {
-  for (uint32_t i = begin_of(stage).row_steps; i < plan_.stages[stage].row_steps; ++i) {
+  for (uint32_t i = plan_.begin_of(stage).row_steps; i < plan_.stages[stage].row_steps; ++i) {
     step(plan_.row_steps[i]);
   }
 }

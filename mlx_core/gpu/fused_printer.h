@@ -73,7 +73,6 @@ class Printer {
   void blocks_kernel();
   void finish_kernels();
 
-  Stage begin_of(size_t stage) const { return stage == 0 ? Stage{} : plan_.stages[stage - 1]; }
   bool is_last(size_t stage) const { return stage + 1 == plan_.stages.size(); }
   bool writes_space() const;
   Slots needed_for(size_t stage, bool outputs) const;
@@ -89,7 +88,7 @@ class Printer {
   void shared_memory();
   void reduce_block(size_t stage);
   void fold_rows(size_t stage);
-  bool has_folds(size_t stage) const { return begin_of(stage).folds < plan_.stages[stage].folds; }
+  bool has_folds(size_t stage) const { return plan_.begin_of(stage).folds < plan_.stages[stage].folds; }
   std::string applied(const FusedPlan::Fold& fold, const std::string& a, const std::string& b) const;
   std::string folded(const FusedPlan::Fold& fold, const std::string& value, const std::string& lanes) const;
   std::string index_type() const { return form_.wide ? "ulong" : "uint"; }

@@ -22,7 +22,7 @@ std::string Printer::folded(const FusedPlan::Fold& fold, const std::string& valu
 
 // One block's elements of a lane in order, then its lanes. Leaves the block's partials in a0, a1, ...
 void Printer::reduce_block(size_t stage) {
-  uint32_t first_fold = begin_of(stage).folds, end_fold = plan_.stages[stage].folds;
+  uint32_t first_fold = plan_.begin_of(stage).folds, end_fold = plan_.stages[stage].folds;
   for (uint32_t i = first_fold; i < end_fold; ++i) {
     const FusedPlan::Fold& fold = plan_.folds[i];
     std::string type = accumulator_of(fold);
@@ -85,7 +85,7 @@ void Printer::rows_kernel() {
 }
 
 void Printer::fold_rows(size_t stage) {
-  uint32_t first_fold = begin_of(stage).folds, end_fold = plan_.stages[stage].folds;
+  uint32_t first_fold = plan_.begin_of(stage).folds, end_fold = plan_.stages[stage].folds;
   if (first_fold == end_fold) {
     return;
   }

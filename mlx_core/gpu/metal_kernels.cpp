@@ -51,8 +51,8 @@ class StreamEncoder final : public Encoder {
     encoder_.set_pipeline(pipeline(std::string(library) + ".metal", name, constants));
   }
   void kernel_of_text(
-      std::string_view key, const std::function<std::string()>& text, const std::string& name) override {
-    encoder_.set_pipeline(generated_pipeline(key, text, name));
+      std::string_view key, const std::function<std::string()>& text, const std::string& name, MathMode math) override {
+    encoder_.set_pipeline(generated_pipeline(key, text, name, {}, math));
   }
   uint32_t most_threads() const override { return static_cast<uint32_t>(encoder_.most_threads()); }
 
@@ -107,12 +107,6 @@ class StreamEncoder final : public Encoder {
   throw std::out_of_range(what);
 }
 
-void wait(const View& view) {
-  if (view.buffer && view.buffer->writer.load(std::memory_order_acquire)) {
-    wait_for_writer(*view.buffer);
-  }
-}
-
 } // namespace
 
 bool MetalKernels::supports(const kernel::Request& request) const {
@@ -140,22 +134,24 @@ void MetalKernels::order_after_other_streams(const kernel::Request& request) con
 
 void MetalKernels::submit(const kernel::Request& request) {
   if (!supports(request)) {
+    auto wait = [](const View& view) { host_ready(view.buffer); };
     kernel::for_each_view(request, wait, wait);
     std::visit([](const auto* k) { host_kernels().run(*k); }, request);
     return;
   }
   order_after_other_streams(request);
-  // A batch fails as a whole: indices that may be wrong have one of their own.
-  bool has_indices =
-      std::visit([](const auto* k) { return requires { k->indices; } || requires { k->index; }; }, request);
-  if (has_indices) {
+  // A batch fails as a whole: indices that may be wrong have one of their own, and so has what the user wrote.
+  bool may_fail = std::visit(
+      [](const auto* k) { return requires { k->indices; } || requires { k->index; } || requires { k->kernel; }; },
+      request);
+  if (may_fail) {
     commit(stream_);
   }
   {
     StreamEncoder encoder(stream_);
     std::visit([&](const auto* k) { launch(encoder, *k); }, request);
   }
-  if (has_indices) {
+  if (may_fail) {
     commit(stream_);
   }
 }

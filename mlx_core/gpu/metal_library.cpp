@@ -54,15 +54,21 @@ Cache& cache() {
   return instance;
 }
 
-LibraryPtr compiled(std::string_view name, const std::string& text) {
+[[noreturn]] void fail_in_shader(const std::string& what, const NS::Error* error) {
+  std::string messages = text_of(error);
+  throw ShaderError("[gpu] " + what + ": " + messages, messages);
+}
+
+LibraryPtr compiled(std::string_view name, const std::string& text, MathMode math = MathMode::safe) {
   PoolScope pool;
   auto options = NS::TransferPtr(MTL::CompileOptions::alloc()->init());
   // The same values as on the CPU: no contraction, no reordering (`#pragma METAL fp` says the rest in the text).
-  options->setFastMathEnabled(false);
+  options->setFastMathEnabled(math == MathMode::fast);
+  if (math == MathMode::relaxed && macos_is_at_least(15, 0)) options->setMathMode(MTL::MathModeRelaxed);
   options->setLanguageVersion(MTL::LanguageVersion3_1);
   NS::Error* error = nullptr;
   MTL::Library* library = device().newLibrary(apple_string(text), options.get(), &error);
-  if (!library) fail<std::runtime_error>("gpu", "The shader ", name, " does not compile: ", text_of(error));
+  if (!library) fail_in_shader("The shader " + std::string(name) + " does not compile", error);
   return NS::TransferPtr(library);
 }
 
@@ -98,12 +104,12 @@ Pipeline make_pipeline(std::string_view library_name, MTL::Library& library, std
   }
   MTL::Function* function = library.newFunction(apple_string(kernel), values.get(), &error);
   if (!function) {
-    fail<std::runtime_error>("gpu", "There is no kernel ", kernel, " in ", library_name, ": ", text_of(error));
+    fail_in_shader("There is no kernel " + std::string(kernel) + " in " + std::string(library_name), error);
   }
   auto owned = NS::TransferPtr(function);
   MTL::ComputePipelineState* state = device().newComputePipelineState(function, &error);
   if (!state) {
-    fail<std::runtime_error>("gpu", "The kernel ", kernel, " of ", library_name, " cannot run: ", text_of(error));
+    fail_in_shader("The kernel " + std::string(kernel) + " of " + std::string(library_name) + " cannot run", error);
   }
   return {std::string(kernel), state, state->maxTotalThreadsPerThreadgroup(), state->threadExecutionWidth(),
       state->staticThreadgroupMemoryLength()};
@@ -130,10 +136,12 @@ const Pipeline& pipeline(std::string_view file, std::string_view kernel, std::sp
 }
 
 const Pipeline& generated_pipeline(std::string_view key, const std::function<std::string()>& text,
-    std::string_view kernel, std::span<const FunctionConstant> constants) {
-  std::string name = "generated " + std::string(key);
+    std::string_view kernel, std::span<const FunctionConstant> constants, MathMode math) {
+  static constexpr const char* prefixes[] = {
+      "generated ", "generated, with relaxed math, ", "generated, with fast math, "};
+  std::string name = prefixes[static_cast<int>(math)] + std::string(key);
   return cached_pipeline(name, kernel, constants, [&]() -> MTL::Library& {
-    return *cache().libraries.get(name, [&] { return compiled(name, with_includes(text())); }).get();
+    return *cache().libraries.get(name, [&] { return compiled(name, with_includes(text()), math); }).get();
   });
 }
 

@@ -23,13 +23,13 @@ struct Pipeline {
   size_t threadgroup_bytes; // that the kernel declares itself
 };
 
-// A kernel of one of the library's own shader files, such as "reduce.metal". Throws std::runtime_error when there is no
-// such kernel. What is returned stays for ever.
+// A kernel of one of the library's own shader files, such as "reduce.metal". Throws ShaderError when there is no such
+// kernel. What is returned stays for ever.
 const Pipeline& pipeline(
     std::string_view file, std::string_view kernel, std::span<const FunctionConstant> constants = {});
 // A kernel of a text that is made up at run time. The text is asked for only if none is known by this key; it may
-// include the library's own headers. Throws std::runtime_error with the compiler's messages.
+// include the library's own headers. Throws ShaderError with the compiler's messages.
 const Pipeline& generated_pipeline(std::string_view key, const std::function<std::string()>& text,
-    std::string_view kernel, std::span<const FunctionConstant> constants = {});
+    std::string_view kernel, std::span<const FunctionConstant> constants = {}, MathMode math = MathMode::safe);
 
 } // namespace mlx::core::gpu

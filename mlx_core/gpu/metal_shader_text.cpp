@@ -1,6 +1,8 @@
 // Puts the texts of included headers where they are included: Metal compiles one text, and knows no folders.
 #include "mlx_core/gpu/metal_shader_text.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <set>
 
 #include "mlx_core/error.h"
@@ -30,12 +32,17 @@ std::string_view included_by(std::string_view line) {
 }
 
 void append(std::string& out, std::string_view text, std::string_view name, std::set<const ShaderFile*>& seen) {
-  std::string quoted = " \"" + std::string(name) + "\"\n";
+  std::string quoted = " \"" + std::string(name) + "\"\n"; // of the file that the lines are of
   out += "#line 1" + quoted;
   for (size_t begin = 0, line = 1; begin < text.size(); ++line) {
     size_t end = std::min(text.find('\n', begin), text.size());
     std::string_view content = text.substr(begin, end - begin);
     begin = end + 1;
+    if (content.starts_with("#line ")) { // the text says itself where the next line stands
+      size_t file = content.find('"');
+      line = std::strtoul(content.data() + 6, nullptr, 10) - 1;
+      if (file != std::string_view::npos) quoted = " " + std::string(content.substr(file)) + "\n";
+    }
     std::string_view included = included_by(content);
     if (included.empty()) {
       // Each header comes once anyway, and a main text may not say this.

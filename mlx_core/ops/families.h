@@ -55,5 +55,6 @@ std::span<const Remake> matmul_remakes();
 std::span<const Remake> depends_remakes();
 std::span<const Remake> diagonal_remakes();
 std::span<const Remake> random_remakes();
+std::span<const Remake> custom_kernel_remakes();
 
 } // namespace mlx::core

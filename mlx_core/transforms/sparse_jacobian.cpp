@@ -22,7 +22,7 @@ namespace {
 
 template <typename T>
 array listed(const std::vector<T>& values) {
-  return array(values.begin(), Shape{static_cast<int64_t>(values.size())}, dtype_of<T>::val);
+  return array(values.begin(), Shape(1, static_cast<int64_t>(values.size())), dtype_of<T>::val);
 }
 
 // Entry (i, j) is read in pass j's colour, at i; or in pass i's colour, at j.

@@ -1,4 +1,5 @@
 // Reverse mode: walk the tape backwards and let every primitive push its cotangents to its operands.
+#include <algorithm>
 #include <map>
 
 #include "mlx_core/ops.h"
@@ -56,6 +57,23 @@ class Pullback {
   Tangents of_primals() const { return Tangents(cotangents_.begin(), cotangents_.begin() + first_); }
 
  private:
+  // Of each node: whether a derivative can pass from it to a placeholder, which stop_gradient prevents.
+  std::vector<bool> reached() const {
+    const std::vector<Node*>& nodes = tape_.nodes();
+    std::vector<bool> out(nodes.size(), true);
+    auto is_barrier = [](const Node* node) { return node->primitive && node->primitive->role() == Role::barrier; };
+    if (std::none_of(nodes.begin(), nodes.end(), is_barrier)) {
+      return out;
+    }
+    for (size_t i = first_; i < nodes.size(); ++i) {
+      std::span<array> operands = nodes[i]->operands();
+      out[i] = !is_barrier(nodes[i]) && std::any_of(operands.begin(), operands.end(), [&](const array& operand) {
+        int index = tape_.index_of(operand);
+        return index >= 0 && out[static_cast<size_t>(index)];
+      });
+    }
+    return out;
+  }
   static void accumulate(Tangent& sum, const array& term) { sum = sum ? core::add(*sum, term) : term; }
   static array projected(Node* application, int index) {
     application->references.fetch_add(1, std::memory_order_relaxed);
@@ -74,8 +92,15 @@ class Pullback {
   template <typename Rule>
   void push(std::span<const array> operands, Rule&& rule) {
     SmallVector<bool, 4> wanted(operands.size());
+    bool any = false, behind_barrier = false;
     for (size_t k = 0; k < operands.size(); ++k) {
-      wanted[k] = operands[k].dtype().is_inexact() && tape_.index_of(operands[k]) >= 0;
+      int index = operands[k].dtype().is_inexact() ? tape_.index_of(operands[k]) : -1;
+      wanted[k] = index >= 0 && reached_[static_cast<size_t>(index)];
+      any = any || wanted[k];
+      behind_barrier = behind_barrier || (index >= 0 && !wanted[k]);
+    }
+    if (!any && behind_barrier) { // a rule that there is none is not asked for
+      return;
     }
     Tangents pulled = rule(wanted);
     for (size_t k = 0; k < operands.size() && k < pulled.size(); ++k) {
@@ -88,6 +113,7 @@ class Pullback {
   const Tape& tape_;
   size_t first_; // the placeholders come before it, and end the walk
   std::vector<Tangent> cotangents_;
+  const std::vector<bool> reached_ = reached();
   std::map<Node*, Tangents> application_cotangents_;
 };
 

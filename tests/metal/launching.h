@@ -48,7 +48,7 @@ class Encoder final : public gpu::Encoder {
   }
   void kernel(
       std::string_view library, const std::string& name, std::span<const gpu::FunctionConstant> constants) override;
-  void kernel_of_text(std::string_view, const std::function<std::string()>&, const std::string&) override {
+  void kernel_of_text(std::string_view, const std::function<std::string()>&, const std::string&, MathMode) override {
     throw std::runtime_error("not here");
   }
   uint32_t most_threads() const override {

@@ -1,6 +1,6 @@
 """The functions of MLX 0.32.4 that this library has, with the names of their parameters as its documentation has them: any of
-them may be given by name. Generated from the printed signatures; convolutions, files, quantization, linalg, fft and fast are not
-here yet."""
+them may be given by name. Generated from the printed signatures; convolutions, files, quantization, linalg, fft and most of fast
+are not here yet."""
 
 PARAMETERS = {
     "arange": "start stop step dtype stream",
@@ -250,4 +250,8 @@ PARAMETERS = {
     "metal.stop_capture": "",
     "metal.device_info": "",
     "cuda.is_available": "",
+    "fast.metal_kernel": "name input_names output_names source header ensure_row_contiguous atomic_outputs compile_options",
+    "fast.cuda_kernel": "name input_names output_names source header ensure_row_contiguous shared_memory",
+    "fast.precompiled_cuda_kernel": "name compiled_source inputs output_shapes output_dtypes scalars grid threadgroup shared_memory "
+    "init_value ensure_row_contiguous stream",
 }

@@ -393,6 +393,22 @@ def test_outputs_without_a_gradient(make, dtype, way_out):
     assert mx.value_and_grad(lambda x: (x.sum(), make(x)))(x)[1].tolist() == [1, 1]  # beside the loss it may be anything
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "complex64"])
+@pytest.mark.parametrize("steps", [(1, 1), (-1, 1), (1, -1), (-1, -1), (1, 2), (2, -2), (-2, 1)], ids=str)
+def test_an_infinity_is_found_in_any_layout(steps, dtype):
+    """Whether a product can have terms 0 * infinity is seen from its operands' own elements, not from those around them."""
+    whole = np.ones((80, 20))
+    part = lambda a: a[30:62, 8:12][:: steps[0], :: steps[1]][:16, :2]
+    part(whole)[3, 1] = np.inf
+    dtype = getattr(mx, dtype)
+    b = part(mx.array(whole, dtype=dtype))
+    cotangent = mx.array(np.array([[1.0, 0.0]] * 16), dtype=dtype)
+    (by_left,) = mx.vjp(lambda a: a @ b, [mx.zeros((16, 16), dtype=dtype)], [cotangent])[1]
+    assert mx.array_equal(by_left, mx.ones((16, 16), dtype=dtype))
+    (by_right,) = mx.vjp(lambda a: b.T @ a, [mx.zeros((16, 16), dtype=dtype)], [cotangent.T])[1]
+    assert mx.array_equal(by_right, mx.ones((16, 16), dtype=dtype))
+
+
 # --- what the page on gradients says ---
 
 ROWS = re.findall(r"^\| `(.*?)` \| (\S+) \| (\S+) \| (\S+) \| (.*?) \| `(.*?)` \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)

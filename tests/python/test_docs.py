@@ -23,6 +23,13 @@ def test_ops_page_is_current():
     assert printed.stdout == page, "run: python tools/print_ops.py > docs/ops.md"
 
 
+def test_devices_page_is_current():
+    printed = subprocess.run([sys.executable, ROOT / "tools/print_devices.py"], capture_output=True, text=True, check=True)
+    page = (ROOT / "docs/devices.md").read_text(encoding="utf-8")
+    table = page[page.index("<!-- kinds -->\n") : page.index("<!-- end of kinds -->")]
+    assert table == "<!-- kinds -->\n" + printed.stdout, "put what tools/print_devices.py prints into docs/devices.md"
+
+
 def table_of_transforms():
     """op -> column -> cell, with the reasons in place of their numbers."""
     text = (ROOT / "docs/transforms.md").read_text(encoding="utf-8")

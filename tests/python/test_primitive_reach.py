@@ -42,7 +42,8 @@ def reached():
 
 
 def test_every_primitive_is_reached():
-    missing = declared() - reached() - {"StopGradient", "SizeNumber"}  # passes its value on; exists only in shapeless recordings
+    # It passes its value on; it exists only in shapeless recordings; it runs on a GPU alone (tests/metal/test_custom_kernels.py).
+    missing = declared() - reached() - {"StopGradient", "SizeNumber", "CustomKernel"}
     assert not missing, "add a sample in whose graph these occur"
 
 

@@ -31,6 +31,9 @@ REVEALED = {
     "mx.pow(x, 2)": "mlx.core.array",
     "mx.get_printoptions().precision": "int",
     "mx.metal.is_available()": "bool",
+    "mx.fast.metal_kernel('k', ['x'], ['y'], '')": "mlx.core.fast.CustomKernel",
+    "mx.fast.metal_kernel('k', ['x'], ['y'], '')(inputs=[x, 1.0], output_shapes=[x.shape], output_dtypes=[x.dtype], grid=(1, 1, 1), "
+    "threadgroup=(1, 1, 1), template=[('T', mx.float32), ('n', 2)])": "list[mlx.core.array]",
     "mx.grad(loss)": "def (w: mlx.core.array, scale: float =) -> Any",
     "mx.value_and_grad(loss)(x)": "tuple[mlx.core.array, Any]",
     "mx.vmap(loss)(x, scale=2.0)": "mlx.core.array",

@@ -20,7 +20,7 @@ constexpr const char* lengths = "M samples, 1 for M = 1, none for M below 1.";
 template <typename Sample>
 array window(int M, const StreamOrDevice& s, Sample sample) {
   StreamScope on(s);
-  array window = array::uninitialized(Shape{std::max(M, 0)}, float32);
+  array window = array::uninitialized(Shape(1, std::max(M, 0)), float32);
   float* values = static_cast<float*>(window.mutable_data());
   if (M == 1) {
     values[0] = 1;

@@ -30,7 +30,7 @@ class RunnerEncoder final : public gpu::Encoder {
     });
   }
   void kernel_of_text(
-      std::string_view key, const std::function<std::string()>& text, const std::string& name) override {
+      std::string_view key, const std::function<std::string()>& text, const std::string& name, MathMode) override {
     use("text " + std::string(key), name, {}, text);
   }
   uint32_t most_threads() const override {

@@ -120,22 +120,6 @@ MSL_TINY float pi_times(float x) { return (float)(3.14159265358979323846 * (doub
 } // namespace msl
 
 namespace metal {
-#undef MSL_FLOAT1
-#undef MSL_FLOAT2
-#define MSL_FLOAT1(name, expression)                  \
-  MSL_TINY float name(float x) { return expression; } \
-  MSL_TINY half name(half h) {                        \
-    float x = h;                                      \
-    return (half)(expression);                        \
-  }                                                   \
-  MSL_LIFT1(name)
-#define MSL_FLOAT2(name, expression)                           \
-  MSL_TINY float name(float x, float y) { return expression; } \
-  MSL_TINY half name(half h, half i) {                         \
-    float x = h, y = i;                                        \
-    return (half)(expression);                                 \
-  }                                                            \
-  MSL_LIFT2(name)
 MSL_FUNCTIONS
 namespace precise {
 MSL_FUNCTIONS

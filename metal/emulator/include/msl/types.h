@@ -341,6 +341,7 @@ MSL_POSITION(thread_execution_width, 32)
 MSL_POSITION(simdgroups_per_threadgroup, (MSL_THREADS(c->group_size) + 31) / 32)
 MSL_POSITION(dispatch_simdgroups_per_threadgroup, (MSL_THREADS(c->full_group_size) + 31) / 32)
 MSL_POSITION(quadgroups_per_threadgroup, (MSL_THREADS(c->group_size) + 3) / 4)
+MSL_POSITION(dispatch_quadgroups_per_threadgroup, (MSL_THREADS(c->full_group_size) + 3) / 4)
 #undef MSL_THREADS
 #undef MSL_POSITION
 #undef MSL_ALL
