@@ -19,6 +19,7 @@ NB_MODULE(core_of_main_interpreter, m) {
   bind_constants(m);
   bind_ops(m);
   bind_random(m);
+  bind_fft(m);
   bind_transforms(m);
   bind_memory(m);
   bind_backends(m);
