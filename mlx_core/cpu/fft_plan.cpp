@@ -116,7 +116,8 @@ int64_t first_factor(int64_t n) {
   return best;
 }
 
-// The least of 2^a times 1, 3, 5, 9 or 15 that is not below.
+// The least of 2^a times 1, 3, 5, 9 or 15 that is not below. It is above largest_radix, so no leaf: convolutions are
+// done one by one.
 int64_t convolution_length(int64_t least) {
   int64_t best = 0;
   for (int64_t odd : {1, 3, 5, 9, 15}) {
@@ -211,7 +212,7 @@ FftPlan<T>::FftPlan(int64_t of_length, bool of_real)
     : length(of_length),
       n(of_real && length % 2 == 0 ? length / 2 : length),
       packed(n != length),
-      node(is_smooth(n) ? n : convolution_length(2 * n - 1), largest_small_fft) {
+      node(is_smooth(n) ? n : convolution_length(2 * n - 1), is_smooth(n) ? largest_small_fft : largest_radix) {
   if (packed) {
     Roots<T> roots(length);
     auto count = static_cast<size_t>(n / 2 + 1);

@@ -26,8 +26,9 @@ struct Frames {
 
   // Where element i of frame f lies: f hop + i.
   array places(Dim count) const {
-    array first = multiply(reshape(position_numbers({count}), {count, 1}), array(hop, int32));
-    return add(first, position_numbers({length}));
+    Dtype dtype = span(count) < (int64_t{1} << 31) ? int32 : int64;
+    auto numbers = [&](Dim n) { return astype(position_numbers({n}), dtype); };
+    return add(multiply(reshape(numbers(count), {count, 1}), array(hop, dtype)), numbers(length));
   }
 
   // (..., t) to (..., count, length), t being span(count) or more.
@@ -212,8 +213,11 @@ array istft(const array& stft_matrix, std::optional<int> n_fft, std::optional<in
   if (bins < 1 || count < 1) {
     fail(op, "stft_matrix has shape ", shape, "; it should have a frequency and a frame at least.");
   }
-  int frame =
-      n_fft ? *n_fft : static_cast<int>(half ? 2 * (static_cast<int64_t>(bins) - 1) : static_cast<int64_t>(bins));
+  Dim own = half ? 2 * (bins - 1) : bins;
+  if (!n_fft && own > std::numeric_limits<int>::max()) {
+    fail(op, "stft_matrix has ", bins, " frequencies, more than a transform of an int's length; give n_fft.");
+  }
+  int frame = n_fft ? *n_fft : static_cast<int>(static_cast<int64_t>(own));
   Dtype real_type = real_dtype(stft_matrix);
   Settings set = settings(op, frame, hop_length, win_length, window, real_type);
   if (!(bins == (half ? frame / 2 + 1 : frame))) {

@@ -317,7 +317,7 @@ MLX_FFT_INFO(hfft,
     "n is 2 (length - 1) unless it is given. " MLX_FFT_ONE,
     ">>> mx.fft.hfft(mx.array([1.0, 0.0, 0.0]))\narray([1, 1, 1, 1], dtype=float32)")
 MLX_FFT_INFO(ihfft, "The inverse of hfft: n / 2 + 1 elements from n real outputs.", MLX_FFT_ONE,
-    ">>> mx.fft.ihfft(mx.array([1.0, 1.0, 1.0, 1.0]))\narray([1-0j, 0-0j, 0-0j], dtype=complex64)")
+    ">>> mx.fft.ihfft(mx.ones(4)).shape\n(3,)")
 MLX_FFT_INFO(fft2, "The Fourier transform along two axes, the last ones unless others are given.", MLX_FFT_MANY,
     ">>> mx.fft.fft2(mx.ones((2, 2)))\narray([[4+0j, 0+0j],\n       [0+0j, 0+0j]], dtype=complex64)")
 MLX_FFT_INFO(ifft2, "The inverse Fourier transform along two axes, the last ones unless others are given.",
