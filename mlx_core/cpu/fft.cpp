@@ -75,8 +75,13 @@ struct Transforms {
   int in_parts, out_parts; // T's of an element: 2 of complex ones
   int64_t in_length, out_length;
 
-  const T* input(int64_t i) const { return in + lanes.offsets(i / lanes.width, i % lanes.width)[0] * in_parts; }
-  T* output(int64_t i) const { return out + lanes.offsets(i / lanes.width, i % lanes.width)[1] * out_parts; }
+  template <size_t which>
+  int64_t place(int64_t i) const {
+    return lanes.outer == 1 ? lanes.start[which] + i * lanes.pitch[which]
+                            : lanes.offsets(i / lanes.width, i % lanes.width)[which];
+  }
+  const T* input(int64_t i) const { return in + place<0>(i) * in_parts; }
+  T* output(int64_t i) const { return out + place<1>(i) * out_parts; }
 
   void side_by_side() const {
     const int64_t count = lanes.outer * lanes.width, most = kernels.lanes;
