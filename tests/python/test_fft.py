@@ -1,5 +1,9 @@
 """mx.fft against NumPy: every length, axes, norms, layouts, dtypes, accuracy, special values, errors, and derivatives."""
 
+import os
+import subprocess
+import sys
+
 import mlx.core as mx
 import numpy as np
 import pytest
@@ -289,3 +293,23 @@ def test_plans_are_bounded():
         for n in range(500, 700):
             x = np.ones(n, np.complex64)
             assert abs(float(mx.abs(mx.fft.fft(mx.array(x))[0])) - n) < 1e-3 * n
+
+
+BITS = """
+import hashlib
+import mlx.core as mx
+digest = hashlib.sha256()
+for shape, axis in (((70000,), 0), ((65536,), 0), ((3, 16384), 1), ((40, 300), 1), ((300, 40), 0), ((100003,), 0), ((9, 97), 1)):
+    x = mx.random.normal(shape, key=mx.random.key(3))
+    for f in (mx.fft.fft, mx.fft.ifft, mx.fft.rfft, mx.fft.irfft):
+        digest.update(bytes(f(x, axis=axis)))
+print(digest.hexdigest())
+"""
+
+
+def test_bits_do_not_depend_on_the_number_of_threads():
+    def bits(threads):
+        return subprocess.run([sys.executable, "-c", BITS], env={**os.environ, "MLX_NUM_THREADS": threads}, capture_output=True,
+                              text=True, check=True).stdout
+
+    assert len({bits(threads) for threads in ("1", "2", "5")}) == 1
