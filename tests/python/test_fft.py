@@ -313,3 +313,28 @@ def test_bits_do_not_depend_on_the_number_of_threads():
                               text=True, check=True).stdout
 
     assert len({bits(threads) for threads in ("1", "2", "5")}) == 1
+
+
+EACH_WAY = """
+import mlx.core as mx
+import numpy as np
+rng = np.random.default_rng(1)
+for name, bound in (("complex64", 1e-6), ("complex128", 2e-15)):
+    for n in (1, 3, 7, 16, 17, 48, 64, 97, 100, 128, 250, 256, 509, 1000, 1024, 4096, 65536):
+        for count in (1, 19) if n < 5000 else (1,):
+            x = (rng.standard_normal((count, n)) + 1j * rng.standard_normal((count, n))).astype(name)
+            y = np.fft.fft(x)
+            for got, truth in ((mx.fft.fft(mx.array(x, dtype=getattr(mx, name))), y),
+                               (mx.fft.fft(mx.array(x.T.copy(), dtype=getattr(mx, name)), axis=0), y.T),
+                               (mx.fft.ifft(mx.array(y, dtype=getattr(mx, name))), x),
+                               (mx.fft.rfft(mx.array(x.real.copy(), dtype=mx.float64)), np.fft.rfft(x.real)),
+                               (mx.fft.irfft(mx.fft.rfft(mx.array(x.real.copy(), dtype=mx.float64)), n), x.real)):
+                assert np.linalg.norm(np.array(got) - truth) <= bound * np.linalg.norm(truth), (n, count)
+print("good")
+"""
+
+
+@pytest.mark.parametrize("best", ["baseline", "SSE4", "AVX2", "NEON"])
+def test_other_instruction_sets(best):
+    ended = subprocess.run([sys.executable, "-c", EACH_WAY], env={**os.environ, "MLX_CPU_TARGETS": best}, capture_output=True, text=True)
+    assert ended.stdout == "good\n", ended.stderr
