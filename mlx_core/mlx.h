@@ -12,6 +12,7 @@
 #include "mlx_core/dtype.h"
 #include "mlx_core/export.h"
 #include "mlx_core/fast.h"
+#include "mlx_core/fft.h"
 #include "mlx_core/graph.h"
 #include "mlx_core/jacobian.h"
 #include "mlx_core/ops.h"

@@ -50,6 +50,9 @@ constexpr Family families[] = {
     {"product", &product_ops},
     {"einsum", &einsum_ops},
     {"creation", &window_ops},
+    {"fft", &fft_ops, &fft_remakes},
+    {"fft", &frequency_ops},
+    {"fft", &stft_ops},
     {"random", &random_ops, &random_remakes},
 };
 

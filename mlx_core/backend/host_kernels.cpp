@@ -7,6 +7,7 @@
 #include "mlx_core/backend/kernels.h"
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/elementwise.h"
+#include "mlx_core/cpu/fft.h"
 #include "mlx_core/cpu/fused.h"
 #include "mlx_core/cpu/gather.h"
 #include "mlx_core/cpu/gemm.h"
@@ -125,6 +126,10 @@ struct Run {
   void operator()(const kernel::Recurrence* k) const {
     cpu::linear_recurrence(k->b.dtype, k->a.host(), k->a.strides, k->b.host(), k->b.strides, k->b.sizes, k->axis,
         k->reverse, k->out.host());
+  }
+  void operator()(const kernel::Fft* k) const {
+    cpu::fft(k->in.dtype, k->in.host(), k->in.sizes, k->in.strides, k->axis, k->inverse, k->scale, k->out.dtype,
+        k->out.sizes[static_cast<size_t>(k->axis)], k->out.host());
   }
   void operator()(const kernel::Sort* k) const {
     cpu::sort(k->in.dtype, k->in.host(), k->in.sizes, k->in.strides, k->axis, k->out.host());

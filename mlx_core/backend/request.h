@@ -84,6 +84,17 @@ struct Recurrence {
   View out;
 };
 
+// Sums along the axis of in_j exp(-2 pi i j k / n), with `inverse` of exp(+...), times scale. Complex to complex, which
+// may write where it reads; real to complex, out having n / 2 + 1 elements along the axis; or complex to real the other
+// way, by exp(+...), n being out's. Of float32 and float64 and their complex dtypes.
+struct Fft {
+  View in;
+  int axis;
+  bool inverse;
+  double scale;
+  View out;
+};
+
 // Ascending and stable, NaNs last. It may write where it reads.
 struct Sort {
   View in;
@@ -167,7 +178,7 @@ struct Custom {
 
 // A request is a pointer to one of them, which lives as long as the call.
 using Request = std::variant<const Fused*, const Copy*, const Range*, const RandomBits*, const Product*, const Reduce*,
-    const ArgReduce*, const Scan*, const Recurrence*, const Sort*, const ArgSort*, const ArgPartition*,
+    const ArgReduce*, const Scan*, const Recurrence*, const Fft*, const Sort*, const ArgSort*, const ArgPartition*,
     const SearchSorted*, const Gather*, const Scatter*, const GatherAlong*, const ScatterAlong*, const Custom*>;
 
 // Calls read(view) for each view of a request that is only read, and written(view) for each that is written.

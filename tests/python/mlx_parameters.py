@@ -1,6 +1,6 @@
 """The functions of MLX 0.32.4 that this library has, with the names of their parameters as its documentation has them: any of
-them may be given by name. Generated from the printed signatures; convolutions, files, quantization, linalg, fft and most of fast
-are not here yet."""
+them may be given by name. Generated from the printed signatures; convolutions, files, quantization, linalg and most of fast are
+not here yet."""
 
 PARAMETERS = {
     "arange": "start stop step dtype stream",
@@ -224,6 +224,24 @@ PARAMETERS = {
     "set_printoptions": "precision",
     "get_printoptions": "",
     "printoptions": "precision",
+    "fft.fft": "a n axis norm stream",
+    "fft.ifft": "a n axis norm stream",
+    "fft.rfft": "a n axis norm stream",
+    "fft.irfft": "a n axis norm stream",
+    "fft.fft2": "a s axes norm stream",
+    "fft.ifft2": "a s axes norm stream",
+    "fft.rfft2": "a s axes norm stream",
+    "fft.irfft2": "a s axes norm stream",
+    "fft.fftn": "a s axes norm stream",
+    "fft.ifftn": "a s axes norm stream",
+    "fft.rfftn": "a s axes norm stream",
+    "fft.irfftn": "a s axes norm stream",
+    "fft.fftfreq": "n d stream",
+    "fft.rfftfreq": "n d stream",
+    "fft.fftshift": "a axes stream",
+    "fft.ifftshift": "a axes stream",
+    "fft.stft": "x n_fft hop_length win_length window center pad_mode norm onesided stream",
+    "fft.istft": "stft_matrix n_fft hop_length win_length window center norm onesided length stream",
     "random.seed": "seed",
     "random.key": "seed",
     "random.split": "key num stream",

@@ -33,6 +33,8 @@ VALUES = {
     "low": 0, "high": 5, "loc": 1.0, "scale": 2.0, "p": 0.5, "lower": 0, "upper": 1, "mean": mx.zeros(3), "cov": S,
     "logits": F, "num_samples": None, "argnums": 0, "argnames": "y", "in_axes": 0, "out_axes": 0, "shapeless": True,
     "inputs": None, "outputs": None, "file": None, "path": "x", "s": mx.cpu, "metadata": None, "return_metadata": True,
+    "norm": "ortho", "n_fft": 4, "hop_length": 1, "win_length": 4, "window": mx.ones(4), "center": True, "pad_mode": "edge",
+    "onesided": True, "length": 3, "stft_matrix": S,
 }
 # (function, parameter): value.
 OWN = {
@@ -53,6 +55,9 @@ OWN = {
     "linspace": {"start": 0.0, "stop": 1.0}, "grad": {"fun": lambda x, y: x * y},
     "value_and_grad": {"fun": lambda x, y: x * y}, "jvp": {"tangents": [V]}, "vjp": {"cotangents": [mx.array(1.0)]},
     "compile": {"fun": mx.sin}, "random.key": {"seed": 3}, "set_wired_limit": {"limit": 0}, "metal.set_wired_limit": {"limit": 0},
+    **{f"fft.{name}2": {"s": (3, 4), "axes": (0, 1)} for name in ("fft", "ifft", "rfft", "irfft")},
+    **{f"fft.{name}n": {"s": (3,)} for name in ("fft", "ifft", "rfft", "irfft")},
+    "fft.fftfreq": {"d": 0.5}, "fft.rfftfreq": {"d": 0.5},
     "random.truncated_normal": {"shape": (2,)}, "random.bernoulli": {"shape": (2, 3)},
 }
 # Changed outside of the call, files, or no values to compare: only that the names bind.
