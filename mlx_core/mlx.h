@@ -13,6 +13,7 @@
 #include "mlx_core/export.h"
 #include "mlx_core/graph.h"
 #include "mlx_core/jacobian.h"
+#include "mlx_core/linalg.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/print.h"
 #include "mlx_core/random.h"

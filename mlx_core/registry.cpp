@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "mlx_core/ops/families.h"
+#include "mlx_core/ops/linalg/families.h"
 #include "mlx_core/transforms/program_primitives.h"
 
 namespace mlx::core {
@@ -46,6 +47,7 @@ constexpr Family families[] = {
     {"product", &product_ops},
     {"einsum", &einsum_ops},
     {"creation", &window_ops},
+    {"linalg", &linalg_ops, &linalg_remakes},
     {"random", &random_ops, &random_remakes},
 };
 

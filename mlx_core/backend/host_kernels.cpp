@@ -9,6 +9,7 @@
 #include "mlx_core/cpu/fused.h"
 #include "mlx_core/cpu/gather.h"
 #include "mlx_core/cpu/gemm.h"
+#include "mlx_core/cpu/matrix_work.h"
 #include "mlx_core/cpu/random_bits.h"
 #include "mlx_core/cpu/range.h"
 #include "mlx_core/cpu/reduce.h"
@@ -161,6 +162,7 @@ struct Run {
           k->index.dtype, k->index.strides, k->updates.host(), k->updates.strides, k->index.sizes);
     }
   }
+  void operator()(const kernel::MatrixWork* k) const { cpu::run(*k); }
 };
 
 class HostKernels final : public Kernels {
