@@ -32,7 +32,7 @@ VALUES = {
     "device": mx.cpu, "device_type": mx.cpu, "d": mx.cpu, "condition": F > 2, "y": F, "key": mx.random.key(0), "seed": 0,
     "low": 0, "high": 5, "loc": 1.0, "scale": 2.0, "p": 0.5, "lower": 0, "upper": 1, "mean": mx.zeros(3), "cov": S,
     "logits": F, "num_samples": None, "argnums": 0, "argnames": "y", "in_axes": 0, "out_axes": 0, "shapeless": True,
-    "compute_uv": True, "UPLO": "U", "ord": 3,
+    "compute_uv": True, "UPLO": "U",
     "inputs": None, "outputs": None, "file": None, "path": "x", "s": mx.cpu, "metadata": None, "return_metadata": True,
 }
 # (function, parameter): value.
@@ -57,7 +57,7 @@ OWN = {
     "random.truncated_normal": {"shape": (2,)}, "random.bernoulli": {"shape": (2, 3)},
     **{f"linalg.{name}": {"a": S + 1, "b": S, "upper": True} for name in ("inv", "tri_inv", "cholesky", "cholesky_inv", "eigvals", "eig", "det", "slogdet",
                                                    "solve", "solve_triangular", "eigh", "eigvalsh")},
-    "linalg.cross": {"axis": 1},
+    "linalg.cross": {"axis": 1}, "linalg.norm": {"ord": 1},
 }
 # Changed outside of the call, files, or no values to compare: only that the names bind.
 UNCALLED = {"export_function", "import_function", "exporter", "export_to_dot", "metal.start_capture", "metal.stop_capture",

@@ -10,13 +10,10 @@ namespace linalg {
 namespace {
 
 // Vectors of three elements in the last axis.
-array in_space(const array& a) {
-  if (surely_equal(a.shape(-1), 3)) {
-    return a;
-  }
+array in_space(const array& a, bool plane) {
   Shape one = a.shape();
   one.back() = 1;
-  return concatenate({a, zeros(one, a.dtype())}, -1);
+  return first_columns(plane ? concatenate({a, zeros(one, a.dtype())}, -1) : a, 3);
 }
 // Elements (1, 2, 0) of the last axis.
 array turned(const array& a) { return concatenate({last_columns(a, 1), first_columns(a, 1)}, -1); }
@@ -40,8 +37,9 @@ array cross(const array& a, const array& b, int axis, StreamOrDevice s) {
     fail(op, "a has shape ", a.shape(), " and b has shape ", b.shape(), "; both need at least one dimension.");
   }
   int of_a = normalize_axis(op, axis, a.ndim()), of_b = normalize_axis(op, axis, b.ndim());
-  for (auto [x, at] : {std::pair(&a, of_a), std::pair(&b, of_b)}) {
-    if (!(x->shape(at) == 2) && !(x->shape(at) == 3)) {
+  int64_t length_of_a = a.shape(of_a), length_of_b = b.shape(of_b);
+  for (int64_t length : {length_of_a, length_of_b}) {
+    if (length != 2 && length != 3) {
       fail(op, "a has shape ", a.shape(), " and b has shape ", b.shape(), "; along axis ", axis,
           " both should have 2 or 3 elements.");
     }
@@ -50,7 +48,8 @@ array cross(const array& a, const array& b, int axis, StreamOrDevice s) {
   if (dtype.is_bool()) {
     fail(op, "a and b are bools; convert them to numbers.");
   }
-  array x = in_space(moveaxis(astype(a, dtype), of_a, -1)), y = in_space(moveaxis(astype(b, dtype), of_b, -1));
+  array x = in_space(moveaxis(astype(a, dtype), of_a, -1), length_of_a == 2);
+  array y = in_space(moveaxis(astype(b, dtype), of_b, -1), length_of_b == 2);
   array product = turned(subtract(multiply(x, turned(y)), multiply(turned(x), y)));
   return moveaxis(product, -1, axis < 0 ? axis : axis + product.ndim() - std::max(a.ndim(), b.ndim()));
 }

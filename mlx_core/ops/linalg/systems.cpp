@@ -12,8 +12,8 @@ class Inverse final : public MatrixPrimitive {
       .summary = "The inverse of a square matrix.",
       .accepts = Dtypes::inexact,
       .example =
-          ">>> mx.linalg.inv(mx.array([[2.0, 0.0], [0.0, 4.0]]))\n"
-          "array([[0.5, 0],\n       [0, 0.25]], dtype=float32)",
+          ">>> mx.linalg.inv(mx.array([[2.0, 1.0], [1.0, 1.0]]))\n"
+          "array([[1, -1],\n       [-1, 2]], dtype=float32)",
       .details =
           "Raises ValueError when a is not square, and LinAlgError when it is computed and a matrix is singular. To "
           "solve a system, solve() is quicker and more accurate; pinv() is defined for every matrix."};
