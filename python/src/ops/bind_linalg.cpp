@@ -90,14 +90,14 @@ void bind_factors(nb::module_& m) {
         auto [q, r] = linalg::qr(a, mode, s);
         return tuple_of(results().qr, q, r);
       },
-      "a: array, *, mode: str = 'reduced'", "tuple[array, array]", "a"_a, nb::kw_only(), "mode"_a = "reduced");
+      "a: array, *, mode: str = 'reduced'", "QRResult", "a"_a, nb::kw_only(), "mode"_a = "reduced");
   def_op(
       m, "linalg.svd",
       [](const array& a, bool compute_uv, bool full_matrices, StreamOrDevice s) -> nb::object {
         std::vector<array> parts = linalg::svd(a, compute_uv, full_matrices, s);
         return compute_uv ? tuple_of(results().svd, parts[0], parts[1], parts[2]) : out(parts[0]);
       },
-      "a: array, compute_uv: bool = True, *, full_matrices: bool = True", "tuple[array, array, array]", "a"_a,
+      "a: array, compute_uv: bool = True, *, full_matrices: bool = True", "SVDResult", "a"_a,
       "compute_uv"_a = true, nb::kw_only(), "full_matrices"_a = true);
   def_op(
       m, "linalg.svdvals", [](const array& a, StreamOrDevice s) { return linalg::svdvals(a, s); }, "a: array", "array",
@@ -135,7 +135,7 @@ void bind_spectra(nb::module_& m) {
         auto [w, v] = linalg::eig(a, s);
         return tuple_of(results().eig, w, v);
       },
-      "a: array", "tuple[array, array]", "a"_a);
+      "a: array", "EigResult", "a"_a);
   def_op(
       m, "linalg.eigvalsh",
       [](const array& a, const std::string& UPLO, StreamOrDevice s) { return linalg::eigvalsh(a, UPLO, s); },
@@ -146,7 +146,7 @@ void bind_spectra(nb::module_& m) {
         auto [w, v] = linalg::eigh(a, UPLO, s);
         return tuple_of(results().eigh, w, v);
       },
-      "a: array, UPLO: str = 'L'", "tuple[array, array]", "a"_a, "UPLO"_a = "L");
+      "a: array, UPLO: str = 'L'", "EighResult", "a"_a, "UPLO"_a = "L");
 }
 
 void bind_systems(nb::module_& m) {
@@ -176,7 +176,7 @@ void bind_systems(nb::module_& m) {
         std::vector<array> parts = linalg::lstsq(a, b, rcond, s);
         return tuple_of(results().lstsq, parts[0], parts[1], parts[2], parts[3]);
       },
-      "a: array, b: array, rcond: float | None = None", "tuple[array, array, array, array]", "a"_a, "b"_a,
+      "a: array, b: array, rcond: float | None = None", "LstsqResult", "a"_a, "b"_a,
       "rcond"_a = nb::none());
   def_op(
       m, "linalg.matrix_rank",
@@ -195,7 +195,7 @@ void bind_determinants(nb::module_& m) {
         auto [sign, logabsdet] = linalg::slogdet(a, s);
         return tuple_of(results().slogdet, sign, logabsdet);
       },
-      "a: array", "tuple[array, array]", "a"_a);
+      "a: array", "SlogdetResult", "a"_a);
   def_op(
       m, "linalg.expm", [](const array& a, StreamOrDevice s) { return linalg::expm(a, s); }, "a: array", "array",
       "a"_a);
