@@ -15,6 +15,7 @@
 #include "mlx_core/fft.h"
 #include "mlx_core/graph.h"
 #include "mlx_core/jacobian.h"
+#include "mlx_core/linalg.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/print.h"
 #include "mlx_core/random.h"

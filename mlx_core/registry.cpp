@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "mlx_core/ops/families.h"
+#include "mlx_core/ops/linalg/families.h"
 #include "mlx_core/transforms/program_primitives.h"
 
 namespace mlx::core {
@@ -53,6 +54,7 @@ constexpr Family families[] = {
     {"fft", &fft_ops, &fft_remakes},
     {"fft", &frequency_ops},
     {"fft", &stft_ops},
+    {"linalg", &linalg_ops, &linalg_remakes},
     {"random", &random_ops, &random_remakes},
 };
 

@@ -11,6 +11,7 @@
 #include "mlx_core/cpu/fused.h"
 #include "mlx_core/cpu/gather.h"
 #include "mlx_core/cpu/gemm.h"
+#include "mlx_core/cpu/matrix_work.h"
 #include "mlx_core/cpu/random_bits.h"
 #include "mlx_core/cpu/range.h"
 #include "mlx_core/cpu/reduce.h"
@@ -172,6 +173,7 @@ struct Run {
     fail<std::runtime_error>("metal_kernel", "The kernel ", k->kernel.name,
         " is for the GPU, and its stream is one of the CPU. Call it with stream=mx.gpu.");
   }
+  void operator()(const kernel::MatrixWork* k) const { cpu::run(*k); }
 };
 
 class HostKernels final : public Kernels {

@@ -31,6 +31,7 @@ bool supports(const kernel::Scatter& k);
 bool supports(const kernel::GatherAlong& k);
 bool supports(const kernel::ScatterAlong& k);
 bool supports(const kernel::Custom& k);
+inline bool supports(const kernel::MatrixWork&) { return false; } // LAPACK's, on the host
 
 void launch(Encoder& encoder, const kernel::Fused& k);
 void launch(Encoder& encoder, const kernel::Copy& k);
@@ -51,5 +52,6 @@ void launch(Encoder& encoder, const kernel::Scatter& k);
 void launch(Encoder& encoder, const kernel::GatherAlong& k);
 void launch(Encoder& encoder, const kernel::ScatterAlong& k);
 void launch(Encoder& encoder, const kernel::Custom& k);
+inline void launch(Encoder&, const kernel::MatrixWork&) {}
 
 } // namespace mlx::core::gpu

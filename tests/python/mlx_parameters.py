@@ -1,5 +1,5 @@
 """The functions of MLX 0.32.4 that this library has, with the names of their parameters as its documentation has them: any of
-them may be given by name. Generated from the printed signatures; convolutions, files, quantization, linalg and most of fast are
+them may be given by name. Generated from the printed signatures; convolutions, files, quantization and most of fast are
 not here yet."""
 
 PARAMETERS = {
@@ -242,6 +242,25 @@ PARAMETERS = {
     "fft.ifftshift": "a axes stream",
     "fft.stft": "x n_fft hop_length win_length window center pad_mode norm onesided stream",
     "fft.istft": "stft_matrix n_fft hop_length win_length window center norm onesided length stream",
+    "linalg.norm": "a ord axis keepdims stream",
+    "linalg.qr": "a stream",
+    "linalg.svd": "a compute_uv stream",
+    "linalg.inv": "a stream",
+    "linalg.tri_inv": "a upper stream",
+    "linalg.cholesky": "a upper stream",
+    "linalg.cholesky_inv": "a upper stream",
+    "linalg.pinv": "a stream",
+    "linalg.cross": "a b axis stream",
+    "linalg.eigvals": "a stream",
+    "linalg.eig": "a stream",
+    "linalg.eigvalsh": "a UPLO stream",
+    "linalg.eigh": "a UPLO stream",
+    "linalg.lu": "a stream",
+    "linalg.lu_factor": "a stream",
+    "linalg.solve": "a b stream",
+    "linalg.solve_triangular": "a b upper stream",
+    "linalg.det": "a stream",
+    "linalg.slogdet": "a stream",
     "random.seed": "seed",
     "random.key": "seed",
     "random.split": "key num stream",

@@ -18,12 +18,13 @@ def row(label, *args, call=None, ref=None, dtypes=(), **facts):
 def rows():
     """Op name -> its rows."""
     import indexing_rows
+    import linalg_rows
     import order_rows
     import rearrange_rows
     import fft_rows
     import sampled_rows
     found = (ELEMENTWISE_LIKE | CREATION | SHAPES | PARTS | REDUCTIONS | SORTING | PRODUCTS | RANDOM | rearrange_rows.ROWS
-             | order_rows.ROWS | sampled_rows.ROWS | fft_rows.ROWS)
+             | order_rows.ROWS | sampled_rows.ROWS | fft_rows.ROWS | linalg_rows.ROWS)
     return found | {name: found.get(name, []) + more for name, more in indexing_rows.ROWS.items()}
 
 

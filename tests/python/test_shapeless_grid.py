@@ -18,6 +18,7 @@ SAMPLES = [s for s in samples.samples() if s.args and max(int(np.prod(a.shape)) 
 # Ops, or samples, that need a size as a number, in the value or in the gradient, and what for.
 NUMBERS = {
     "as_strided": "strides and offsets are numbers of the call, and its gradient counts with them",
+    "linalg.cross": "vectors of two elements get a third",
     "einsum": "the order of the products of three and more operands is the cheapest for these sizes",
     "prod": "its gradient is a tree of products, as deep as the axis is long",
     "scatter_prod": "as prod",

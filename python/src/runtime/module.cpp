@@ -1,5 +1,6 @@
 // The Python module mlx.core: calls one binding function per concept.
 #include "mlx_core/environment.h"
+#include "python/src/ops/bind_linalg.h"
 #include "python/src/runtime/argument_errors.h"
 #include "python/src/runtime/bind.h"
 
@@ -18,6 +19,7 @@ NB_MODULE(core_of_main_interpreter, m) {
   bind_array(m);
   bind_constants(m);
   bind_ops(m);
+  bind_linalg(m);
   bind_random(m);
   bind_fast(m);
   bind_fft(m);
