@@ -12,6 +12,7 @@
 #include "mlx_core/dtype.h"
 #include "mlx_core/export.h"
 #include "mlx_core/graph.h"
+#include "mlx_core/io.h"
 #include "mlx_core/jacobian.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/print.h"
