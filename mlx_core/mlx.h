@@ -11,6 +11,7 @@
 #include "mlx_core/device.h"
 #include "mlx_core/dtype.h"
 #include "mlx_core/export.h"
+#include "mlx_core/fp8.h"
 #include "mlx_core/graph.h"
 #include "mlx_core/io.h"
 #include "mlx_core/jacobian.h"

@@ -1,5 +1,5 @@
 """The functions of MLX 0.32.4 that this library has, with the names of their parameters as its documentation has them: any of
-them may be given by name. Generated from the printed signatures; convolutions, files, quantization, linalg, fft and fast are not
+them may be given by name. Generated from the printed signatures; convolutions, quantization, linalg, fft and fast are not
 here yet."""
 
 PARAMETERS = {
@@ -224,6 +224,13 @@ PARAMETERS = {
     "set_printoptions": "precision",
     "get_printoptions": "",
     "printoptions": "precision",
+    "to_fp8": "x stream",
+    "from_fp8": "x dtype stream",
+    "save": "file arr",
+    "savez": "file *args **kwargs",
+    "savez_compressed": "file *args **kwargs",
+    "save_safetensors": "file arrays metadata",
+    "save_gguf": "file arrays metadata",
     "random.seed": "seed",
     "random.key": "seed",
     "random.split": "key num stream",

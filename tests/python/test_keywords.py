@@ -53,10 +53,11 @@ OWN = {
     "linspace": {"start": 0.0, "stop": 1.0}, "grad": {"fun": lambda x, y: x * y},
     "value_and_grad": {"fun": lambda x, y: x * y}, "jvp": {"tangents": [V]}, "vjp": {"cotangents": [mx.array(1.0)]},
     "compile": {"fun": mx.sin}, "random.key": {"seed": 3}, "set_wired_limit": {"limit": 0},
+    "to_fp8": {"x": F}, "from_fp8": {"x": mx.array([56, 1], mx.uint8), "dtype": mx.float32},
     "random.truncated_normal": {"shape": (2,)}, "random.bernoulli": {"shape": (2, 3)},
 }
 # Changed outside of the call, files, or no values to compare: only that the names bind.
-UNCALLED = {"export_function", "import_function", "exporter", "export_to_dot", "metal.start_capture", "metal.stop_capture",
+UNCALLED = {"save", "savez", "savez_compressed", "save_safetensors", "save_gguf", "export_function", "import_function", "exporter", "export_to_dot", "metal.start_capture", "metal.stop_capture",
             "set_default_stream", "set_memory_limit", "set_cache_limit", "metal.set_memory_limit", "metal.set_cache_limit",
             "clear_streams", "disable_compile", "enable_compile", "random.seed", "set_printoptions", "set_default_device",
             "synchronize", "eval", "async_eval"}  # fmt: skip
