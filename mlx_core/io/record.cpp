@@ -1,6 +1,7 @@
 // From a function to a trace: running it on arguments without values, and writing down the operations it asks for.
 
 #include "mlx_core/program/record.h"
+#include "mlx_core/backend/kernels.h"
 #include "mlx_core/interrupt.h"
 #include "mlx_core/io/saved_function.h"
 #include "mlx_core/remake.h"
@@ -117,6 +118,12 @@ SavedBody Recorder::body(const Program& program, std::span<const array> captured
       continue;
     }
     SavedOp op{step.primitive->name(), {}, {}, {}};
+    if (!can_remake(op.name) && step.operands.empty() && step.outputs.size() == 1) { // from a file: its values
+      array read = array::uninitialized(step.outputs[0].shape, step.outputs[0].dtype);
+      step.primitive->eval({}, std::span<array>(&read, 1), host_kernels());
+      values[first] = constant(read);
+      continue;
+    }
     if (!can_remake(op.name)) {
       fail("export_function", "the function uses ", op.name,
           ", which cannot be saved: nothing says how to make it again (add_remake in C++).");

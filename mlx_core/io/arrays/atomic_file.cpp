@@ -59,7 +59,9 @@ AtomicFile::AtomicFile(const char* op, const std::string& path) : op_(op), path_
   }
   if (exists && !S_ISREG(status.st_mode)) {
     direct_ = true;
-    descriptor_ = ::open(target_.c_str(), O_WRONLY | O_CLOEXEC);
+    while ((descriptor_ = ::open(target_.c_str(), O_WRONLY | O_CLOEXEC)) < 0 && errno == EINTR) {
+      throw_if_interrupted(); // a pipe waits for its reader
+    }
     if (descriptor_ < 0) {
       fails("it cannot be written", errno);
     }

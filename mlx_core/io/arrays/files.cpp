@@ -31,8 +31,6 @@ void write_file(
 std::string format_of(const Source& source) {
   char start[9] = {};
   source.read(0, std::min<int64_t>(source.size(), 9), start);
-  uint64_t length = 0;
-  std::memcpy(&length, start, 8);
   if (std::memcmp(start, "\x93NUMPY", 6) == 0) {
     return "npy";
   }
@@ -42,8 +40,8 @@ std::string format_of(const Source& source) {
   if (std::memcmp(start, "GGUF", 4) == 0) {
     return "gguf";
   }
-  bool may_be = source.size() > 9 && start[8] == '{' && length <= static_cast<uint64_t>(source.size() - 8);
-  return may_be ? "safetensors" : "";
+  // A header of less than 4 GB.
+  return start[8] == '{' && std::memcmp(start + 4, "\0\0\0\0", 4) == 0 ? "safetensors" : "";
 }
 
 namespace {

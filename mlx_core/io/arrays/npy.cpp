@@ -249,7 +249,7 @@ array read_npy(Reader& in) {
   NpyHeader header = HeaderText(source, text, begin).parse();
   int64_t bytes = bytes_in(source, header.shape, header.dtype, "the array");
   // How much there is nobody knows: memory is taken as elements come.
-  int64_t held = std::min(bytes, int64_t{64} << 20), done = 0;
+  int64_t held = std::min(bytes, int64_t{1} << 20), done = 0;
   BufferRef buffer = allocate(static_cast<size_t>(held));
   for (;;) {
     read_exactly(in, source, static_cast<char*>(buffer->data) + done, held - done, "the elements");

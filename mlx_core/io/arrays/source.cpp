@@ -213,9 +213,9 @@ SourceRef open_file(const std::string& path) {
     fail("load", "a file name cannot hold a zero byte.");
   }
   int descriptor = -1;
-  do {
-    descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  } while (descriptor < 0 && errno == EINTR);
+  while ((descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC)) < 0 && errno == EINTR) {
+    throw_if_interrupted(); // a pipe waits for its writer
+  }
   if (descriptor < 0) {
     cannot_read(quoted(path), errno);
   }

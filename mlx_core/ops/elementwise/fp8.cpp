@@ -1,5 +1,5 @@
-// to_fp8 and from_fp8, as arithmetic on bits. An e4m3 number is (1 + f/8) 2^(e-7), or f/8 2^-6 where e is 0; the largest
-// fraction of the largest exponent is NaN.
+// to_fp8 and from_fp8, as arithmetic on bits. An e4m3 number is (1 + f/8) 2^(e-7), or f/8 2^-6 where e is 0; the
+// largest fraction of the largest exponent is NaN.
 #include "mlx_core/fp8.h"
 
 #include "mlx_core/error.h"
@@ -34,8 +34,8 @@ array to_fp8(const array& x, StreamOrDevice s) {
   array bits = view(magnitude, bits_dtype);
   array odd = bitwise_and(right_shift(bits, number(static_cast<uint64_t>(cut))), number(1));
   array rounded = add(add(bits, number((uint64_t{1} << (cut - 1)) - 1)), odd);
-  array normal = subtract(right_shift(rounded, number(static_cast<uint64_t>(cut))),
-      number(static_cast<uint64_t>(bias - 7) << 3));
+  array normal =
+      subtract(right_shift(rounded, number(static_cast<uint64_t>(cut))), number(static_cast<uint64_t>(bias - 7) << 3));
   array tiny = astype(round(multiply(magnitude, array(512.0, value.dtype()))), bits_dtype);
   array code = where(less(magnitude, array(0.015625, value.dtype())), tiny, normal);
   code = where(isnan(value), number(127), code);

@@ -7,6 +7,7 @@
 #include "python/src/files/file_objects.h"
 #include "python/src/runtime/argument_errors.h"
 #include "python/src/runtime/bind.h"
+#include "python/src/runtime/exceptions.h"
 #include "python/src/runtime/gil.h"
 
 namespace mlx::python {
@@ -80,6 +81,50 @@ void savez(const char* op, nb::handle file, nb::args args, nb::kwargs kwargs, bo
     arrays.emplace_back(name, read(args[i]));
   }
   write(op, file, ".npz", arrays, [&](io::Writer& out) { io::write_npz(out, arrays, compressed, op); });
+}
+
+// nanobind takes 1024 keywords at most, and models have more parameters. So these two are called in their own way.
+template <bool compressed>
+PyObject* call_savez(PyObject*, PyObject* const* args, size_t flags, PyObject* names) noexcept {
+  constexpr const char* op = compressed ? "savez_compressed" : "savez";
+  try {
+    nb::object file;
+    nb::list rest;
+    nb::dict named;
+    auto set_file = [&](nb::handle value) {
+      if (file.is_valid()) {
+        fail<core::TypeError>(op, "the argument file was given twice, by position and by name.");
+      }
+      file = nb::borrow(value);
+    };
+    auto positional = static_cast<Py_ssize_t>(flags & (SIZE_MAX >> 2)); // the highest bits are flags
+    for (Py_ssize_t i = 0; i < positional; ++i) {
+      i == 0 ? set_file(args[i]) : rest.append(nb::handle(args[i]));
+    }
+    for (Py_ssize_t i = 0; names && i < PyTuple_GET_SIZE(names); ++i) {
+      nb::handle name = PyTuple_GET_ITEM(names, i), value = args[positional + i];
+      if (PyUnicode_CompareWithASCIIString(name.ptr(), "file") == 0) {
+        set_file(value);
+      } else {
+        named[name] = value;
+      }
+    }
+    if (!file.is_valid()) {
+      fail<core::TypeError>(op, "the argument file is missing; it should be a path, or have write().");
+    }
+    savez(op, file, nb::borrow<nb::args>(nb::tuple(rest)), nb::borrow<nb::kwargs>(named), compressed);
+    return nb::none().release().ptr();
+  } catch (...) {
+    set_python_error();
+    return nullptr;
+  }
+}
+
+template <bool compressed>
+void call_directly(nb::module_& m, const char* name) {
+  nb::object function = m.attr(name);
+  char* object = reinterpret_cast<char*>(function.ptr());
+  *reinterpret_cast<vectorcallfunc*>(object + Py_TYPE(function.ptr())->tp_vectorcall_offset) = call_savez<compressed>;
 }
 
 void save_safetensors(nb::handle file, nb::handle arrays, nb::handle metadata) {
@@ -311,6 +356,8 @@ Example:
     >>> os.path.getsize(path) < 400
     True
 )");
+  call_directly<false>(m, "savez");
+  call_directly<true>(m, "savez_compressed");
   m.def("save_safetensors", &save_safetensors, "file"_a, "arrays"_a, nb::arg("metadata") = nb::none(),
       nb::sig("def save_safetensors(file: file | str | pathlib.Path, arrays: dict[str, array], metadata: dict[str, "
               "str] | None = None) -> None"),

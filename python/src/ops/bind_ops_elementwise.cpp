@@ -119,10 +119,10 @@ void bind_ops_elementwise(nb::module_& m) {
       [](ScalarOrArray a, Dtype dtype, StreamOrDevice s) { return out(core::astype(to_array(a), dtype, s)); },
       "a: scalar | array, dtype: Dtype", "array", "a"_a, "dtype"_a);
   def_op(
-      m, "to_fp8", [](const array& x, StreamOrDevice s) { return out(core::to_fp8(x, s)); }, "x: array", "array", "x"_a);
+      m, "to_fp8", [](const array& x, StreamOrDevice s) { return out(core::to_fp8(x, s)); }, "x: array", "array",
+      "x"_a);
   def_op(
-      m, "from_fp8",
-      [](const array& x, Dtype dtype, StreamOrDevice s) { return out(core::from_fp8(x, dtype, s)); },
+      m, "from_fp8", [](const array& x, Dtype dtype, StreamOrDevice s) { return out(core::from_fp8(x, dtype, s)); },
       "x: array, dtype: Dtype = bfloat16", "array", "x"_a, nb::arg("dtype") = core::bfloat16);
 
   def_op(
