@@ -195,7 +195,8 @@ def entry(dtype="F32", shape=(2,), offsets=(0, 8)):
     (safetensors({"a": entry()}), ("8 bytes",)), (safetensors({"a": entry()}, bytes(9)), ("9",)), (safetensors({"a": entry()}, bytes(7)), ()),
     (safetensors({"a": entry(offsets=(8, 0))}, bytes(8)), ()), (safetensors({"a": entry(offsets=(0, 4))}, bytes(8)), ()),
     (safetensors({"a": entry(offsets=(2**62, 2**62 + 8))}, bytes(8)), ()), (safetensors({"a": entry(shape=(2**62, 4))}, bytes(8)), ("memory",)),
-    (safetensors({"a": entry(shape=(2**61,), offsets=(0, 2**63 - 1))}, bytes(8)), ()), (safetensors({"a": entry(shape=(0, 2**62, 2**62), offsets=(0, 0))}), ()),
+    (safetensors({"a": entry(shape=(2**61,), offsets=(0, 2**63 - 1))}, bytes(8)), ()),
+    (safetensors({"a": entry(shape=(0, 2**62, 2**62), offsets=(0, 0))}), ()),
     (safetensors('{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}', bytes(8)), ("not negative",)),
     (safetensors('{"a":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}}', bytes(8)), ()),
     (safetensors('{"a":{"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,8]}}', bytes(8)), ("too large",)),
@@ -204,7 +205,8 @@ def entry(dtype="F32", shape=(2,), offsets=(0, 8)):
     (safetensors({"a": entry(), "b": entry(offsets=(4, 12))}, bytes(12)), ("another array",)),
     (safetensors({"a": entry(), "b": entry(offsets=(12, 20))}, bytes(20)), ("hole",)),
     (safetensors('{"a":' + json.dumps(entry()) + ',"a":' + json.dumps(entry(offsets=(8, 16))) + "}", bytes(16)), ("two entries",)),
-    (safetensors('{"__metadata__":{"a":1}}'), ("text",)), (safetensors('{"__metadata__":[]}'), ()), (safetensors('{"__metadata__":{"a":"b","a":"c"}}'), ("two",)),
+    (safetensors('{"__metadata__":{"a":1}}'), ("text",)), (safetensors('{"__metadata__":[]}'), ()),
+    (safetensors('{"__metadata__":{"a":"b","a":"c"}}'), ("two",)),
     (safetensors('{"a":' * 100000), ()), (safetensors('{"a":{"x":' + "[" * 100000 + "]" * 100000 + "}}"), ("nested",)),
     (safetensors('{"a":{"x":' + '{"y":' * 100000), ("nested",)), (safetensors(b'{"\xff":{}}'), ("UTF-8",)), (safetensors('{"\\ud800":{}}'), ("surrogates",)),
     (safetensors('{"\\x":{}}'), ("escape",)), (safetensors('{"\\u12":{}}'), ("hexadecimal",)), (safetensors('{"a\nb":{}}'), ("control",)),
@@ -247,11 +249,17 @@ def tensor(name="a", shape=(2,), kind=0, offset=0):
     (gguf(metadata=text("k") + struct.pack("<IIQ", 9, 9, 1)), ("list of lists",)), (gguf(metadata=text("k") + struct.pack("<IIQ", 9, 77, 1)), ("type 77",)),
     (gguf(metadata=text("k") + struct.pack("<IQ", 8, 1 << 40)), ()), (gguf(metadata=text(b"\xff") + struct.pack("<II", 4, 1)), ("UTF-8",)),
     (gguf(metadata=2 * (text("k") + struct.pack("<II", 4, 1)), metadata_count=2), ("called 'k'",)),
-    (gguf(metadata=text("general.alignment") + struct.pack("<II", 4, 3)), ("power of 2",)), (gguf(metadata=text("general.alignment") + struct.pack("<II", 4, 0)), ()),
+    (gguf(metadata=text("general.alignment") + struct.pack("<II", 4, 3)), ("power of 2",)),
+    (gguf(metadata=text("general.alignment") + struct.pack("<II", 4, 0)), ()),
     (gguf(metadata=text("general.alignment") + struct.pack("<IQ", 8, 0)), ()),
-    (gguf(tensor()), ("8 bytes",)), (gguf(tensor(), data=bytes(7)), ()), (gguf(tensor(offset=8), data=bytes(8)), ()), (gguf(tensor(offset=2**64 - 8), data=bytes(8)), ()),
-    (gguf(tensor(shape=(2**63,)), data=bytes(8)), ()), (gguf(tensor(shape=(2**62, 4)), data=bytes(8)), ("memory",)), (gguf(tensor(shape=(2**60,), kind=24), data=bytes(8)), ()),
-    (gguf(tensor(shape=(0, 2**62, 4)), data=b""), ()), (gguf(tensor(kind=999), data=bytes(8)), ("type 999",)), (gguf(tensor(kind=16, shape=(256,)), data=bytes(66)), ("IQ2_XXS",)),
+    (gguf(tensor()), ("8 bytes",)), (gguf(tensor(), data=bytes(7)), ()),
+    (gguf(tensor(offset=8), data=bytes(8)), ()),
+    (gguf(tensor(offset=2**64 - 8), data=bytes(8)), ()),
+    (gguf(tensor(shape=(2**63,)), data=bytes(8)), ()),
+    (gguf(tensor(shape=(2**62, 4)), data=bytes(8)), ("memory",)),
+    (gguf(tensor(shape=(2**60,), kind=24), data=bytes(8)), ()),
+    (gguf(tensor(shape=(0, 2**62, 4)), data=b""), ()), (gguf(tensor(kind=999), data=bytes(8)), ("type 999",)),
+    (gguf(tensor(kind=16, shape=(256,)), data=bytes(66)), ("IQ2_XXS",)),
     (gguf(tensor(kind=2, shape=(33,)), data=bytes(99)), ("blocks of 32",)), (gguf(tensor(kind=2, shape=(64,)), data=bytes(35)), ("36 bytes",)),
     (gguf(tensor(kind=2, shape=()), data=bytes(99)), ("blocks of 32",)), (gguf(tensor(shape=(1,) * 9), data=bytes(8)), ("9 axes",)),
     (gguf(text("a") + struct.pack("<I", 2**32 - 1)), ()), (gguf(tensor() + tensor("a", offset=32), tensor_count=2, data=bytes(64)), ("called 'a'",)),
@@ -290,6 +298,9 @@ def test_every_truncation_is_refused(format, data):
                 load_all(format, data[:length], through_a_file)
 
 
+PIECES = [b"[" * 99, b'{"a":' * 99, b"9" * 40, b'"', b"-1", b"null", b"PK\1\2", b"\0" * 64]
+
+
 @st.composite
 def changed(draw, format):
     """A valid file with a few bytes changed, removed, put in or copied; numbers at their limits among them."""
@@ -306,7 +317,7 @@ def changed(draw, format):
         elif kind == "remove":
             del data[at:at + draw(st.integers(1, 16))]
         elif kind == "insert":
-            data[at:at] = draw(st.one_of(st.binary(max_size=16), st.sampled_from([b"[" * 99, b'{"a":' * 99, b"9" * 40, b'"', b"-1", b"null", b"PK\1\2", b"\0" * 64])))
+            data[at:at] = draw(st.one_of(st.binary(max_size=16), st.sampled_from(PIECES)))
         else:
             source = draw(st.integers(0, max(0, len(data) - 1)))
             data[at:at] = data[source:source + draw(st.integers(1, 60))]

@@ -57,7 +57,8 @@ OWN = {
     "random.truncated_normal": {"shape": (2,)}, "random.bernoulli": {"shape": (2, 3)},
 }
 # Changed outside of the call, files, or no values to compare: only that the names bind.
-UNCALLED = {"save", "savez", "savez_compressed", "save_safetensors", "save_gguf", "export_function", "import_function", "exporter", "export_to_dot", "metal.start_capture", "metal.stop_capture",
+UNCALLED = {"save", "savez", "savez_compressed", "save_safetensors", "save_gguf", "export_function", "import_function", "exporter",
+            "export_to_dot", "metal.start_capture", "metal.stop_capture",
             "set_default_stream", "set_memory_limit", "set_cache_limit", "metal.set_memory_limit", "metal.set_cache_limit",
             "clear_streams", "disable_compile", "enable_compile", "random.seed", "set_printoptions", "set_default_device",
             "synchronize", "eval", "async_eval"}  # fmt: skip
