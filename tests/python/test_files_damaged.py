@@ -128,7 +128,7 @@ def test_damaged_npz():
     refused("npz", patched(good, 10, b"\1", end), "more than its 1 entries")
     refused("npz", patched(good, 12, b"\xff\xff\xff\x7f", end), "outside")
     refused("npz", patched(good, 4, b"\5", end), "several disks")
-    refused("npz", patched(good, 26, b"\xff\xff", b"PK\x03\x04"), "name")
+    refused("npz", patched(good, 26, b"\xff\xff", b"PK\x03\x04"), "header of a member")
 
 
 def test_members_that_overlap():

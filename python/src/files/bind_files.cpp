@@ -31,13 +31,23 @@ std::string text_of(const char* op, const char* what, nb::handle o) {
   return std::string(text, static_cast<size_t>(bytes));
 }
 
+// What a dictionary holds now: looking at a value may run code that changes it.
+nb::dict copied(nb::handle dict) {
+  nb::object copy = nb::steal(PyDict_Copy(dict.ptr()));
+  if (!copy.is_valid()) {
+    throw nb::python_error();
+  }
+  return nb::borrow<nb::dict>(copy);
+}
+
 // Arrays by name.
 io::ArrayList arrays_in(const char* op, const char* what, nb::handle dict) {
   if (!PyDict_Check(dict.ptr())) {
     fail<core::TypeError>(op, what, " is ", described(dict), "; it should be a dict of arrays by name.");
   }
   io::ArrayList arrays;
-  for (auto [key, value] : nb::borrow<nb::dict>(dict)) {
+  nb::dict now = copied(dict);
+  for (auto [key, value] : now) {
     std::string name = text_of(op, "the name of an array", key);
     if (!is_array(value)) {
       fail<core::TypeError>(op, what, "['", name, "'] is ", described(value), "; it should be an array.");
@@ -135,7 +145,8 @@ void save_safetensors(nb::handle file, nb::handle arrays, nb::handle metadata) {
     if (!PyDict_Check(metadata.ptr())) {
       fail<core::TypeError>(op, "metadata is ", described(metadata), "; it should be a dict of str by str.");
     }
-    for (auto [key, value] : nb::borrow<nb::dict>(metadata)) {
+    nb::dict now = copied(metadata);
+    for (auto [key, value] : now) {
       std::string name = text_of(op, "a key of metadata", key);
       texts.emplace_back(name, text_of(op, ("metadata['" + name + "']").c_str(), value));
     }
@@ -153,15 +164,19 @@ core::GGUFMetaData metadata_of(const std::string& key, nb::handle value) {
     return text_of(op, what.c_str(), value);
   }
   bool is_list = PyList_Check(value.ptr()) || PyTuple_Check(value.ptr());
-  if (is_list && nb::len(value) > 0 && PyUnicode_Check(nb::object(value[0]).ptr())) {
-    std::vector<std::string> texts;
-    for (nb::handle entry : value) {
-      texts.push_back(text_of(op, ("an entry of " + what).c_str(), entry));
+  if (is_list) {
+    nb::object items = nb::steal(PySequence_Tuple(value.ptr()));
+    if (!items.is_valid()) {
+      throw nb::python_error();
     }
-    return texts;
-  }
-  if (is_list && nb::len(value) == 0) {
-    return std::vector<std::string>();
+    Py_ssize_t count = PyTuple_GET_SIZE(items.ptr());
+    if (count == 0 || PyUnicode_Check(PyTuple_GET_ITEM(items.ptr(), 0))) {
+      std::vector<std::string> texts;
+      for (Py_ssize_t i = 0; i < count; ++i) {
+        texts.push_back(text_of(op, ("an entry of " + what).c_str(), PyTuple_GET_ITEM(items.ptr(), i)));
+      }
+      return texts;
+    }
   }
   if (is_list || PyBool_Check(value.ptr()) || PyLong_Check(value.ptr()) || PyFloat_Check(value.ptr())) {
     return array_from_python(value);
@@ -178,7 +193,8 @@ void save_gguf(nb::handle file, nb::handle arrays, nb::handle metadata) {
     if (!PyDict_Check(metadata.ptr())) {
       fail<core::TypeError>(op, "metadata is ", described(metadata), "; it should be a dict.");
     }
-    for (auto [key, value] : nb::borrow<nb::dict>(metadata)) {
+    nb::dict now = copied(metadata);
+    for (auto [key, value] : now) {
       std::string name = text_of(op, "a key of metadata", key);
       values.emplace_back(name, metadata_of(name, value));
       if (const array* a = std::get_if<array>(&values.back().second)) {
