@@ -92,7 +92,7 @@ struct SymbolTrace::Table {
 
   Sum sum_of(Dim d) const {
     if (d.is_symbolic()) {
-      return sums[index(d)];
+      return sums[place(d)];
     }
     return d.value_ == 0 ? Sum() : Sum{{{}, d.value_}};
   }
@@ -287,7 +287,7 @@ SymbolTrace::SymbolTrace() : table_(std::make_unique<Table>(*this)), outer_(open
   };
   do {
     id_ = ++last;
-  } while (taken());
+  } while ((id_ & 0xffff) == 0 || taken()); // 0 is that of sizes of no trace
   open_trace = this;
 }
 SymbolTrace::~SymbolTrace() { open_trace = outer_; }
@@ -319,27 +319,6 @@ int64_t SymbolTrace::compute(char op, int64_t a, int64_t b) {
     case '=': return a == b;
     default: throw SizeError(SizeError::no_op, "there is no such operation on sizes.");
   }
-}
-
-int64_t SymbolTrace::evaluate(Dim d, const std::vector<int64_t>& sizes) const {
-  if (!d.is_symbolic()) {
-    return d.value_;
-  }
-  const Expression& e = expression(d);
-  if (e.op == 's') {
-    return sizes.at(static_cast<size_t>(e.left.value_));
-  }
-  return compute(e.op, evaluate(e.left, sizes), evaluate(e.right, sizes));
-}
-
-std::string SymbolTrace::broken_guard(const std::vector<int64_t>& sizes) const {
-  for (const Guard& guard : guards_) {
-    int64_t value = evaluate(guard.expression, sizes);
-    if (value != guard.expected) {
-      return to_string(guard.expression) + " was " + std::to_string(guard.expected) + ", is " + std::to_string(value);
-    }
-  }
-  return "";
 }
 
 std::string SymbolTrace::to_string(Dim d) const {

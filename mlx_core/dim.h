@@ -192,10 +192,6 @@ class SymbolTrace {
     int64_t expected;
   };
   const std::vector<Guard>& guards() const { return guards_; }
-  // The value of an expression when symbol k has value sizes[k] (symbols in the order they were made).
-  int64_t evaluate(Dim expression, const std::vector<int64_t>& sizes) const;
-  // The first guard that these sizes break, as text ("s0 * 2 was 6, is 8"); empty when all hold.
-  std::string broken_guard(const std::vector<int64_t>& sizes) const;
   std::string to_string(Dim expression) const;
 
   struct Expression {
@@ -204,7 +200,11 @@ class SymbolTrace {
     int64_t hint;
   };
   // What a symbolic Dim of this trace is made of.
-  const Expression& expression(Dim symbolic) const { return expressions_.at(index(symbolic)); }
+  const Expression& expression(Dim symbolic) const { return expressions_.at(place(symbolic)); }
+  const std::vector<Expression>& expressions() const { return expressions_; } // parts come first
+  // The place of a symbolic size among the expressions of its trace, and the size at a place, as one of no trace.
+  static size_t place(Dim symbolic) { return symbolic.code() & ((uint64_t{1} << Dim::index_bits) - 1); }
+  static Dim at_place(size_t place) { return Dim::expression_at(0, place); }
   // A number that tells expressions of a trace apart.
   static uint64_t code(Dim d) { return static_cast<uint64_t>(d.value_); }
   // What two numbers come to under the operator of an expression. Throws SizeError when there is no such number.
@@ -213,7 +213,6 @@ class SymbolTrace {
  private:
   friend class Dim;
   struct Table;
-  static size_t index(Dim d) { return d.code() & ((uint64_t{1} << Dim::index_bits) - 1); }
   int64_t hint_of(Dim d) const { return d.is_symbolic() ? expression(d).hint : d.value_; }
   void guard(Dim expression, int64_t expected);
 

@@ -95,7 +95,7 @@ PlannedFunction record(const RecordedFunction& fun, std::span<const Spec> argume
     }
     if (symbolic_sizes) {
       refuse_outer_arrays(frame, outputs, inside_another);
-      recording.shapeless = std::make_shared<Shapeless>(*symbol_trace, frame, outputs);
+      recording.shapeless = std::make_shared<Shapeless>(record_open(*symbol_trace, frame, outputs));
     } else {
       Traced recorded = record_program(frame, outputs);
       recording.program = std::move(recorded.program);

@@ -2,28 +2,11 @@
 #include "mlx_core/compile/shapeless.h"
 
 #include "mlx_core/compile/key.h"
+#include "mlx_core/transforms/custom.h"
 
 namespace mlx::core {
 
 namespace {
-
-// Rules of custom functions that could not be recorded have no place among the parameters from which operations are
-// made again.
-bool has_custom_rules(const io::SavedBody& body) {
-  for (const io::SavedOp& op : body.ops) {
-    for (const io::Param& param : op.params) {
-      const bool* flag = std::get_if<bool>(&param.value);
-      if (op.name == "CustomFunction" && param.name == "recorded" && flag && !*flag) {
-        return true;
-      }
-      auto* inner = std::get_if<std::shared_ptr<const io::SavedBody>>(&param.value);
-      if (inner && has_custom_rules(**inner)) {
-        return true;
-      }
-    }
-  }
-  return false;
-}
 
 // The sizes; dtypes and numbers of axes are those of all calls that get here.
 std::string key_of(std::span<const Spec> arguments) {
@@ -38,10 +21,11 @@ std::string key_of(std::span<const Spec> arguments) {
 
 } // namespace
 
-Shapeless::Shapeless(const SymbolTrace& symbols, const Frame& frame, std::span<const array> outputs)
-    : trace_(io::saved_trace(symbols, frame, outputs, constants_)), plans_(recordings_per_function) {
-  if (has_custom_rules(trace_.body)) {
-    fail("compile", "a function with rules of its own is recorded for one shape.");
+Shapeless::Shapeless(OpenProgram body) : body_(std::move(body)), plans_(recordings_per_function) {
+  for (const auto& rules : rules_in(*body_.program)) {
+    if (!rules->recorded()) { // they have no place among the parameters from which operations are made again
+      fail("compile", "a function with rules of its own is recorded for one shape.");
+    }
   }
 }
 
@@ -50,7 +34,7 @@ std::string Shapeless::misfit(std::span<const Spec> arguments) const {
   if (plans_.at(key_of(arguments), 0)) {
     return why;
   }
-  if (!io::sizes_for(trace_, arguments, why)) {
+  if (!body_.sizes.fit(body_.arguments(), arguments, why)) {
     return why.empty() ? "an argument has another shape or dtype" : why;
   }
   try {
@@ -67,17 +51,17 @@ std::shared_ptr<const PlannedFunction> Shapeless::at(std::span<const Spec> argum
     return known;
   }
   std::string why;
-  std::optional<std::vector<int64_t>> sizes = io::sizes_for(trace_, arguments, why);
+  std::optional<SizeValues> sizes = body_.sizes.fit(body_.arguments(), arguments, why);
   if (!sizes) {
     fail<std::logic_error>("compile", "a recording does not serve the call: ", why);
   }
-  io::Given given{*sizes, constants_};
   Frame frame(Frame::Kind::trace);
-  for (const io::SavedSpec& input : trace_.body.inputs) {
-    frame.abstract(given.shape(input.shape), input.dtype);
+  for (const Spec& argument : body_.arguments()) {
+    Spec spec = (*sizes)(argument);
+    frame.abstract(spec.shape, spec.dtype);
   }
   auto planned = std::make_shared<PlannedFunction>();
-  Traced recorded = record_program(frame, io::rebuild(trace_.body, frame.placeholders(), given));
+  Traced recorded = record_program(frame, remake(body_, frame.placeholders(), *sizes));
   planned->program = std::move(recorded.program);
   planned->constants = std::move(recorded.captured);
   finish(*planned);

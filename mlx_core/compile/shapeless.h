@@ -4,15 +4,14 @@
 
 #include "mlx_core/compile/cache.h"
 #include "mlx_core/compile/record.h"
-#include "mlx_core/io/saved_function.h"
+#include "mlx_core/program/open_program.h"
 
 namespace mlx::core {
 
 class Shapeless {
  public:
-  // What lies between the placeholders of a frame and the outputs, recorded under `symbols`. Throws
-  // std::invalid_argument when an operation cannot be made again.
-  Shapeless(const SymbolTrace& symbols, const Frame& frame, std::span<const array> outputs);
+  // Throws std::invalid_argument when an operation cannot be made again.
+  explicit Shapeless(OpenProgram body);
 
   // Why it does not serve arguments of these shapes; empty when it does.
   std::string misfit(std::span<const Spec> arguments) const;
@@ -20,8 +19,7 @@ class Shapeless {
   std::shared_ptr<const PlannedFunction> at(std::span<const Spec> arguments) const;
 
  private:
-  std::vector<array> constants_;
-  io::SavedTrace trace_;
+  OpenProgram body_;
   mutable Cache<const PlannedFunction> plans_;
 };
 

@@ -8,13 +8,12 @@
 
 #include "mlx_core/io/saved_function.h"
 #include "mlx_core/transforms/frame.h"
+#include "mlx_core/transforms/function.h"
 
 namespace mlx::core {
 
 namespace {
 
-using io::SavedDim;
-using io::SavedSpec;
 using io::SavedTrace;
 
 // The arguments of a call in the order of a trace's inputs.
@@ -30,34 +29,30 @@ struct Arguments {
   std::vector<std::string> names;
 };
 
-// The values of a trace's expressions for this call; nullopt when it does not serve it.
-std::optional<std::vector<int64_t>> sizes_for(const SavedTrace& trace, const Arguments& call, std::string& why) {
-  if (static_cast<size_t>(trace.positional) != call.positional || trace.keywords != call.names) {
+// The sizes of a trace for this call; nullopt when it does not serve it.
+std::optional<SizeValues> sizes_for(const SavedTrace& trace, const Arguments& call, std::string& why) {
+  if (trace.positional != call.positional || trace.keywords != call.names) {
     return std::nullopt;
   }
-  std::vector<Spec> specs;
-  for (const array& a : call.arrays) {
-    specs.push_back({a.shape(), a.dtype()});
-  }
-  return io::sizes_for(trace, specs, why);
+  Specs specs = specs_of(call.arrays);
+  return trace.body.sizes.fit(trace.body.arguments(), {specs.begin(), specs.size()}, why);
 }
 
-std::string shape_text(const SavedTrace& trace, const SavedSpec& spec) {
+std::string shape_text(const SavedTrace& trace, const Spec& spec) {
   std::string text = "(";
-  for (SavedDim d : spec.shape) {
+  for (Dim d : spec.shape) {
     text += text.size() > 1 ? "," : "";
-    text += !d.symbolic ? std::to_string(d.value)
-                        : "s" + std::to_string(trace.expressions[static_cast<size_t>(d.value)].left.value);
+    text += !d.is_symbolic() ? std::to_string(d)
+                             : "s" + std::to_string(trace.body.sizes.expressions[SymbolTrace::place(d)].left);
   }
   return text + (spec.shape.size() == 1 ? ",)" : ")");
 }
 std::string signature(const SavedTrace& trace) {
   std::string text;
-  for (size_t i = 0; i < trace.body.inputs.size(); ++i) {
-    size_t named = static_cast<size_t>(trace.positional);
-    const SavedSpec& spec = trace.body.inputs[i];
-    text += (i ? ", " : "") + (i >= named ? trace.keywords[i - named] + "=" : "") + std::string(name_of(spec.dtype)) +
-            " " + shape_text(trace, spec);
+  for (size_t i = 0; i < trace.body.arguments().size(); ++i) {
+    const Spec& spec = trace.body.arguments()[i];
+    text += (i ? ", " : "") + (i >= trace.positional ? trace.keywords[i - trace.positional] + "=" : "") +
+            std::string(name_of(spec.dtype)) + " " + shape_text(trace, spec);
   }
   return "(" + text + ")";
 }
@@ -117,7 +112,7 @@ struct FunctionExporter::State {
 };
 
 FunctionExporter::FunctionExporter(std::string file, bool shapeless, std::string metadata)
-    : state_(new State{std::move(file), shapeless, false, {std::move(metadata), {}, {}}}) {}
+    : state_(new State{std::move(file), shapeless, false, {std::move(metadata), {}}}) {}
 FunctionExporter::~FunctionExporter() = default;
 
 void FunctionExporter::trace(const ExportableFunction& fun, const std::vector<array>& args, const NamedArrays& kwargs) {
@@ -139,7 +134,7 @@ void FunctionExporter::trace(const ExportableFunction& fun, const std::vector<ar
     }
     return fun({in.begin(), in.begin() + static_cast<ptrdiff_t>(call.positional)}, named);
   };
-  state_->saved.traces.push_back(io::record(flat, call.arrays, call.names, state_->shapeless, state_->saved.constants));
+  state_->saved.traces.push_back(io::record(flat, call.arrays, call.names, state_->shapeless));
 }
 
 void FunctionExporter::close() {
@@ -170,31 +165,21 @@ struct ImportedFunction::State {
 namespace {
 
 // Makes every operation once, on arguments without values, so that a file that makes no sense is refused here.
-void try_out(const SavedTrace& trace, const std::vector<array>& constants) {
-  std::vector<int64_t> hints;
-  for (const io::SavedExpression& e : trace.expressions) {
-    if (e.op == 's') {
-      if (e.left.value != static_cast<int64_t>(hints.size()) || e.right.value < 0) {
-        fail("import_function", "a size is unknown.");
-      }
-      hints.push_back(e.right.value);
-    }
-  }
-  std::vector<int64_t> expressions = io::evaluate(trace, hints);
-  io::Given given{expressions, constants};
+void try_out(const OpenProgram& body) {
+  SizeValues sizes = body.sizes.at_recording();
   Frame frame(Frame::Kind::trace);
-  for (const SavedSpec& input : trace.body.inputs) {
-    Shape shape = given.shape(input.shape);
-    int64_t bytes = input.dtype.size();
-    for (Dim d : shape) {
+  for (const Spec& argument : body.arguments()) {
+    Spec spec = sizes(argument);
+    int64_t bytes = spec.dtype.size();
+    for (Dim d : spec.shape) {
       int64_t size = d;
       if (size < 0 || __builtin_mul_overflow(bytes, size, &bytes)) {
-        fail("import_function", "an argument has the shape ", shape, ".");
+        fail("import_function", "an argument has the shape ", spec.shape, ".");
       }
     }
-    frame.abstract(shape, input.dtype);
+    frame.abstract(spec.shape, spec.dtype);
   }
-  io::rebuild(trace.body, frame.placeholders(), given);
+  remake(body, frame.placeholders(), sizes);
 }
 
 } // namespace
@@ -204,7 +189,7 @@ ImportedFunction::ImportedFunction(const std::string& file) {
   state->saved = io::from_bytes(read_file(file), file);
   try {
     for (const SavedTrace& trace : state->saved.traces) {
-      try_out(trace, state->saved.constants);
+      try_out(trace.body);
     }
   } catch (const std::logic_error& error) {
     fail("import_function", "the file '", file, "' is damaged: ", error.what());
@@ -217,8 +202,8 @@ std::vector<array> ImportedFunction::operator()(const std::vector<array>& args, 
   std::string known;
   for (const SavedTrace& trace : state_->saved.traces) {
     std::string why;
-    if (std::optional<std::vector<int64_t>> expressions = sizes_for(trace, call, why)) {
-      return io::rebuild(trace.body, call.arrays, {*expressions, state_->saved.constants});
+    if (std::optional<SizeValues> sizes = sizes_for(trace, call, why)) {
+      return remake(trace.body, call.arrays, *sizes);
     }
     known += "\n  " + signature(trace) + (why.empty() ? "" : ": " + why);
   }

@@ -1,22 +1,23 @@
 // The file of exported functions. Little-endian:
 //   magic "\x89MLXFN\r\n", version (uint32), flags (uint32, 0), payload size (uint64), FNV-1a hash of the payload
-//   (uint64), payload: metadata, traces, constants.
-// A number is 8 bytes, a list is its length and its entries, a dtype is its name. One list of fields per struct serves
-// reading and writing. A reader takes no length on trust: lists grow as their entries are read, and elements are copied
-// only when the file has them.
+//   (uint64), payload: metadata, constants, traces.
+// A list is its length (uint64) and its entries, a dtype is its name. One list of fields per struct serves reading and
+// writing. A reader takes no length on trust: lists grow as their entries are read, and elements are copied only when
+// the file has them.
 #include <bit>
 #include <cstring>
 
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/io/saved_function.h"
 #include "mlx_core/io/utf8.h"
+#include "mlx_core/params.h"
 
 namespace mlx::core::io {
 
 namespace {
 
 constexpr char magic[8] = {'\x89', 'M', 'L', 'X', 'F', 'N', '\r', '\n'};
-constexpr uint32_t version = 1;
+constexpr uint32_t version = 2;
 constexpr size_t header_size = sizeof(magic) + 2 * sizeof(uint32_t) + 2 * sizeof(uint64_t);
 constexpr int deepest_function = 64;
 static_assert(std::endian::native == std::endian::little, "the format is the memory's own on such machines only");
@@ -39,13 +40,14 @@ class Writer {
   void number(const T& value) {
     raw(&value, sizeof(T));
   }
-  template <typename T, typename Entry>
-  void list(const std::vector<T>& values, Entry&& entry) {
+  template <typename List, typename Entry>
+  void list(const List& values, Entry&& entry) {
     number(static_cast<uint64_t>(values.size()));
-    for (const T& value : values) {
-      entry(const_cast<T&>(value)); // entries are read, not changed
+    for (const auto& value : values) {
+      entry(const_cast<std::remove_cvref_t<decltype(value)>&>(value)); // entries are read, not changed
     }
   }
+  const std::unordered_map<uint64_t, int64_t>* outer = nullptr; // see OpenSizes
 };
 
 class Reader {
@@ -70,17 +72,22 @@ class Reader {
   }
   template <typename T, typename Entry>
   void list(std::vector<T>& values, Entry&& entry) {
+    each([&] { entry(values.emplace_back()); });
+  }
+  // Of a list.
+  template <typename Entry>
+  void each(Entry&& entry) {
     uint64_t count = 0;
     number(count);
     if (count > left()) { // an entry is at least a byte
       refuse("a list is longer than the file");
     }
     for (uint64_t i = 0; i < count; ++i) {
-      values.emplace_back();
-      entry(values.back());
+      entry();
     }
   }
-  int depth = 0; // of functions inside functions
+  int depth = 0;           // of functions inside functions
+  int64_t expressions = 0; // of the trace, so far
 
  private:
   const char* at_;
@@ -138,39 +145,54 @@ void fields(A& a, double& value) {
   a.number(value);
 }
 template <typename A>
-void fields(A& a, SavedDim& dim) {
-  fields(a, dim.symbolic);
-  fields(a, dim.value);
+void fields(A& a, int32_t& axis) {
+  a.number(axis);
+}
+
+// A number, or the place of an expression of the trace.
+template <typename A>
+void fields(A& a, Dim& dim) {
+  bool open = false;
+  int64_t value = 0;
+  if constexpr (A::reads) {
+    fields(a, open);
+    fields(a, value);
+    constexpr int64_t largest_size = int64_t{1} << 61;
+    if (open ? value < 0 || value >= a.expressions : value < -largest_size || value > largest_size) {
+      a.refuse("a size is unknown");
+    }
+    dim = open ? SymbolTrace::at_place(static_cast<size_t>(value)) : Dim(value);
+  } else {
+    auto outer = dim.is_symbolic() ? a.outer->find(SymbolTrace::code(dim)) : a.outer->end();
+    open = dim.is_symbolic() && outer == a.outer->end();
+    value = open ? static_cast<int64_t>(SymbolTrace::place(dim)) : dim.is_symbolic() ? outer->second : int64_t{dim};
+    fields(a, open);
+    fields(a, value);
+  }
 }
 template <typename A>
-void fields(A& a, SavedExpression& e) {
-  a.number(e.op);
-  fields(a, e.left);
-  fields(a, e.right);
+void fields(A& a, Shape& shape) {
+  std::vector<Dim> sizes(shape.begin(), shape.end());
+  a.list(sizes, [&](Dim& d) { fields(a, d); });
+  shape = Shape(sizes.begin(), sizes.end());
 }
 template <typename A>
-void fields(A& a, SavedSpec& spec) {
-  a.list(spec.shape, [&](SavedDim& d) { fields(a, d); });
+void fields(A& a, std::vector<int64_t>& values) {
+  a.list(values, [&](int64_t& v) { fields(a, v); });
+}
+template <typename A>
+void fields(A& a, Axes& axes) {
+  std::vector<int32_t> values(axes.begin(), axes.end());
+  a.list(values, [&](int32_t& axis) { fields(a, axis); });
+  axes = Axes(values.begin(), values.end());
+}
+template <typename A>
+void fields(A& a, Spec& spec) {
+  fields(a, spec.shape);
   fields(a, spec.dtype);
 }
 
-template <typename A>
-void fields(A& a, SavedBody& body);
-
-template <typename A>
-void fields(A& a, std::shared_ptr<const SavedBody>& body) {
-  if constexpr (A::reads) {
-    if (++a.depth > deepest_function) {
-      a.refuse("functions are nested too deeply");
-    }
-    auto fresh = std::make_shared<SavedBody>();
-    fields(a, *fresh);
-    body = std::move(fresh);
-    --a.depth;
-  } else {
-    fields(a, const_cast<SavedBody&>(*body));
-  }
-}
+// --- programs ---
 
 // The value of kind `index`, made before it is read.
 template <typename A, size_t I = 0>
@@ -182,54 +204,117 @@ void alternative(A& a, size_t index, ParamValue& value) {
     if constexpr (A::reads) {
       value.emplace<I>();
     }
-    auto& held = std::get<I>(value);
-    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(held)>, std::vector<SavedDim>>) {
-      a.list(held, [&](SavedDim& d) { fields(a, d); });
-    } else {
-      fields(a, held);
-    }
+    fields(a, std::get<I>(value));
   } else if constexpr (A::reads) {
     a.refuse("a parameter is of an unknown kind");
   }
 }
-template <typename A>
-void fields(A& a, Param& param) {
-  fields(a, param.name);
-  uint8_t kind = static_cast<uint8_t>(param.value.index());
-  a.number(kind);
-  alternative(a, kind, param.value);
-}
-template <typename A>
-void fields(A& a, SavedOp& op) {
-  fields(a, op.name);
-  a.list(op.params, [&](Param& p) { fields(a, p); });
-  a.list(op.operands, [&](int64_t& v) { fields(a, v); });
-  a.list(op.results, [&](SavedSpec& s) { fields(a, s); });
-}
-template <typename A>
-void fields(A& a, SavedBody& body) {
-  a.list(body.inputs, [&](SavedSpec& s) { fields(a, s); });
-  a.list(body.ops, [&](SavedOp& op) { fields(a, op); });
-  a.list(body.outputs, [&](int64_t& v) { fields(a, v); });
-}
-template <typename A>
-void fields(A& a, SavedTrace& trace) {
-  fields(a, trace.positional);
-  a.list(trace.keywords, [&](std::string& k) { fields(a, k); });
-  a.list(trace.expressions, [&](SavedExpression& e) { fields(a, e); });
-  a.list(trace.guards, [&](SavedGuard& g) {
-    fields(a, g.size);
-    fields(a, g.expected);
+
+// What a file says of an operation: its name and parameters. remake() makes it.
+class Described final : public Primitive {
+ public:
+  Described(std::string name, std::vector<std::pair<std::string, ParamValue>> params, int outputs)
+      : name_(std::move(name)), params_(std::move(params)), outputs_(outputs) {}
+  const char* name() const override { return name_.c_str(); }
+  int output_count() const override { return outputs_; }
+  void visit(ParamVisitor& v) const override {
+    for (const auto& [name, value] : params_) {
+      std::visit(
+          [&]<typename T>(const T& held) {
+            if constexpr (std::is_same_v<T, std::vector<int64_t>>) {
+              v(name.c_str(), std::span<const int64_t>(held));
+            } else {
+              v(name.c_str(), held);
+            }
+          },
+          value);
+    }
+  }
+  Specs infer(Operands) const override { unmade(); }
+  Tangents jvp(Operands, const Tangents&, Operands) const override { unmade(); }
+  Tangents vjp(Operands, const Tangents&, Operands, std::span<const bool>) const override { unmade(); }
+  Mapped vmap(Operands, const MapAxes&) const override { unmade(); }
+
+ private:
+  [[noreturn]] void unmade() const { fail<std::logic_error>("import_function", name_, " is to be made first."); }
+  std::string name_;
+  std::vector<std::pair<std::string, ParamValue>> params_;
+  int outputs_;
+};
+
+void write(Writer& w, const Program& program) {
+  w.list(program.inputs(), [&](Spec& s) { fields(w, s); });
+  w.list(program.steps(), [&](const Program::Step& step) {
+    std::string name = step.primitive->name();
+    fields(w, name);
+    Params params(*step.primitive);
+    w.list(std::span(params.begin(), params.end()), [&](Param& param) {
+      std::string param_name(param.name);
+      fields(w, param_name);
+      w.number(static_cast<uint8_t>(param.value.index()));
+      alternative(w, param.value.index(), param.value);
+    });
+    w.list(std::span<const int32_t>(step.operands), [&](int32_t& slot) { w.number(slot); });
+    w.list(std::span<const Spec>(step.outputs), [&](Spec& s) { fields(w, s); });
   });
-  fields(a, trace.body);
+  w.list(program.outputs(), [&](int32_t& slot) { w.number(slot); });
 }
+
+SharedProgram read_program(Reader& r) {
+  if (++r.depth > deepest_function) {
+    r.refuse("functions are nested too deeply");
+  }
+  ProgramWriter writer;
+  int64_t slots = 0;
+  auto slot = [&] {
+    int32_t at = 0;
+    r.number(at);
+    if (at < 0 || at >= slots) {
+      r.refuse("an operand is used before it is made");
+    }
+    return at;
+  };
+  std::vector<Spec> inputs;
+  r.list(inputs, [&](Spec& s) { fields(r, s); });
+  for (Spec& input : inputs) {
+    slots = writer.add_input(std::move(input)) + 1;
+  }
+  r.each([&] {
+    std::string name;
+    fields(r, name);
+    std::vector<std::pair<std::string, ParamValue>> params;
+    r.list(params, [&](auto& param) {
+      fields(r, param.first);
+      uint8_t kind = 0;
+      r.number(kind);
+      alternative(r, kind, param.second);
+    });
+    Program::Step step;
+    r.each([&] { step.operands.push_back(slot()); });
+    r.each([&] { fields(r, step.outputs.emplace_back()); });
+    slots += static_cast<int64_t>(step.outputs.size());
+    if (step.outputs.empty() || slots > std::numeric_limits<int32_t>::max()) {
+      r.refuse("an operation has an impossible number of results");
+    }
+    auto count = static_cast<int>(step.outputs.size());
+    step.primitive = make_primitive<Described>(std::move(name), std::move(params), count);
+    writer.add_step(std::move(step));
+  });
+  std::vector<int32_t> outputs;
+  r.each([&] { outputs.push_back(slot()); });
+  --r.depth;
+  return writer.finish(std::move(outputs));
+}
+
+void fields(Writer& w, const SharedProgram& program) { write(w, *program); }
+void fields(Reader& r, SharedProgram& program) { program = read_program(r); }
 
 // --- constants: dtype, shape, elements in row-major order ---
 
 void write(Writer& w, const array& constant) {
   Dtype dtype = constant.dtype();
   fields(w, dtype);
-  w.list(std::vector<Dim>(constant.shape().begin(), constant.shape().end()), [&](Dim d) { w.number(int64_t{d}); });
+  w.list(std::span<const Dim>(constant.shape()), [&](Dim& d) { w.number(int64_t{d}); });
   size_t begin = w.bytes.size();
   w.bytes.resize(begin + constant.nbytes());
   cpu::read_strided(constant.raw_data(), sizes_of(constant.shape()), constant.strides(), constant.itemsize(), 0,
@@ -240,7 +325,7 @@ array read_constant(Reader& r) {
   Dtype dtype;
   fields(r, dtype);
   std::vector<int64_t> sizes;
-  r.list(sizes, [&](int64_t& size) { r.number(size); });
+  fields(r, sizes);
   int64_t bytes = dtype.size();
   for (int64_t size : sizes) {
     if (size < 0 || __builtin_mul_overflow(bytes, size, &bytes)) {
@@ -255,82 +340,72 @@ array read_constant(Reader& r) {
   return constant;
 }
 
-// --- sense: what reading alone does not see ---
+// --- traces: the expressions come before all sizes ---
 
-class Checker {
- public:
-  Checker(const Reader& reader, const SavedFile& file) : r_(reader), constants_(file.constants.size()) {
-    for (const SavedTrace& trace : file.traces) {
-      check(trace);
-    }
-  }
+void write(Writer& w, const SavedTrace& trace, const std::unordered_map<const Node*, int64_t>& constants) {
+  const OpenSizes& sizes = trace.body.sizes;
+  w.outer = &sizes.outer;
+  w.number(static_cast<int64_t>(trace.positional));
+  w.list(trace.keywords, [&](std::string& k) { fields(w, k); });
+  w.list(sizes.expressions, [&](SymbolTrace::Expression& e) {
+    w.number(e.op);
+    fields(w, e.left);
+    fields(w, e.right);
+    w.number(e.hint);
+  });
+  w.list(sizes.guards, [&](SymbolTrace::Guard& g) {
+    fields(w, g.expression);
+    w.number(g.expected);
+  });
+  w.list(trace.body.constants, [&](const array& a) { w.number(constants.at(a.node())); });
+  write(w, *trace.body.program);
+}
 
- private:
-  void require(bool condition, const char* why) const {
-    if (!condition) {
-      r_.refuse(why);
+SavedTrace read_trace(Reader& r, const std::vector<array>& constants) {
+  SavedTrace trace{};
+  OpenSizes& sizes = trace.body.sizes;
+  int64_t positional = 0, symbols = 0;
+  r.number(positional);
+  r.list(trace.keywords, [&](std::string& k) { fields(r, k); });
+  r.expressions = 0;
+  r.list(sizes.expressions, [&](SymbolTrace::Expression& e) {
+    r.number(e.op);
+    fields(r, e.left);
+    fields(r, e.right);
+    r.number(e.hint);
+    if (e.op == 's' && (e.left.is_symbolic() || !(e.left == symbols++) || e.hint < 0)) {
+      r.refuse("a size is unknown");
     }
-  }
-  void check(SavedDim dim, size_t known) const {
-    require(!dim.symbolic || (dim.value >= 0 && static_cast<uint64_t>(dim.value) < known), "a size is unknown");
-  }
-  void check(const SavedSpec& spec) const {
-    for (SavedDim d : spec.shape) {
-      check(d, expressions_);
+    ++r.expressions;
+  });
+  r.list(sizes.guards, [&](SymbolTrace::Guard& g) {
+    fields(r, g.expression);
+    r.number(g.expected);
+  });
+  r.each([&] {
+    int64_t at = 0;
+    r.number(at);
+    if (at < 0 || static_cast<uint64_t>(at) >= constants.size()) {
+      r.refuse("a constant is unknown");
     }
+    trace.body.constants.push_back(constants[static_cast<size_t>(at)]);
+  });
+  trace.body.program = read_program(r);
+  size_t inputs = trace.body.program->inputs().size(), own = inputs - trace.body.constants.size();
+  trace.positional = static_cast<size_t>(positional);
+  if (trace.body.constants.size() > inputs || positional < 0 || trace.positional > own ||
+      trace.positional + trace.keywords.size() != own) {
+    r.refuse("a trace has another number of arguments than its function");
   }
-  void check(int64_t operand, size_t values) const {
-    require(operand < 0 ? static_cast<uint64_t>(-(operand + 1)) < constants_ : static_cast<uint64_t>(operand) < values,
-        "an operand is used before it is made");
-  }
-  void check(const SavedTrace& trace) {
-    uint64_t inputs = trace.body.inputs.size();
-    require(trace.positional >= 0 && static_cast<uint64_t>(trace.positional) + trace.keywords.size() == inputs,
-        "a trace has another number of arguments than its function");
-    for (size_t i = 0; i < trace.expressions.size(); ++i) {
-      const SavedExpression& e = trace.expressions[i];
-      check(e.left, i);
-      check(e.right, i);
-      require(e.op != 's' || (!e.left.symbolic && !e.right.symbolic && e.left.value >= 0), "a size is unknown");
-    }
-    expressions_ = trace.expressions.size();
-    for (const SavedGuard& guard : trace.guards) {
-      check(guard.size, expressions_);
-    }
-    check(trace.body);
-  }
-  void check(const SavedBody& body) const {
-    for (const SavedSpec& input : body.inputs) {
-      check(input);
-    }
-    size_t values = body.inputs.size();
-    for (const SavedOp& op : body.ops) {
-      for (int64_t operand : op.operands) {
-        check(operand, values);
+  for (const Spec& argument : trace.body.arguments()) {
+    for (Dim size : argument.shape) {
+      if (size.is_symbolic() && sizes.expressions[SymbolTrace::place(size)].op != 's') {
+        r.refuse("the size of an argument is computed");
       }
-      for (const SavedSpec& result : op.results) {
-        check(result);
-      }
-      for (const Param& param : op.params) {
-        if (auto* inner = std::get_if<std::shared_ptr<const SavedBody>>(&param.value)) {
-          check(**inner);
-        } else if (auto* dim = std::get_if<SavedDim>(&param.value)) {
-          check(*dim, expressions_);
-        } else if (auto* dims = std::get_if<std::vector<SavedDim>>(&param.value)) {
-          check(SavedSpec{*dims, bool_});
-        }
-      }
-      values += op.results.size();
-    }
-    for (int64_t output : body.outputs) {
-      check(output, values);
     }
   }
-
-  const Reader& r_;
-  size_t constants_;
-  size_t expressions_ = 0;
-};
+  return trace;
+}
 
 } // namespace
 
@@ -338,8 +413,17 @@ std::string to_bytes(const SavedFile& file) {
   Writer w;
   std::string metadata = file.metadata;
   fields(w, metadata);
-  w.list(file.traces, [&](SavedTrace& t) { fields(w, t); });
-  w.list(file.constants, [&](const array& c) { write(w, c); });
+  std::vector<array> constants;
+  std::unordered_map<const Node*, int64_t> places;
+  for (const SavedTrace& trace : file.traces) {
+    for (const array& a : trace.body.constants) {
+      if (places.emplace(a.node(), constants.size()).second) {
+        constants.push_back(a);
+      }
+    }
+  }
+  w.list(constants, [&](const array& c) { write(w, c); });
+  w.list(file.traces, [&](const SavedTrace& t) { write(w, t, places); });
   Writer out;
   out.raw(magic, sizeof(magic));
   out.number(version);
@@ -376,16 +460,12 @@ SavedFile from_bytes(const std::string& bytes, const std::string& file_name) {
   Reader r(bytes.data() + header_size, size, file_name);
   SavedFile file;
   fields(r, file.metadata);
-  r.list(file.traces, [&](SavedTrace& t) { fields(r, t); });
-  uint64_t constants = 0;
-  r.number(constants);
-  for (uint64_t i = 0; i < constants; ++i) {
-    file.constants.push_back(read_constant(r));
-  }
+  std::vector<array> constants;
+  r.each([&] { constants.push_back(read_constant(r)); });
+  r.each([&] { file.traces.push_back(read_trace(r, constants)); });
   if (r.left() != 0 || flags != 0) {
     r.refuse("there is more in it than it should hold");
   }
-  Checker(r, file);
   return file;
 }
 

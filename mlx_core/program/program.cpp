@@ -14,7 +14,7 @@ int32_t ProgramWriter::add_input(Spec spec) {
   return static_cast<int32_t>(program_->slot_count_++);
 }
 
-int32_t ProgramWriter::add_step(Program::Step step) {
+int32_t ProgramWriter::add_step(Program::Step&& step) {
   step.first = static_cast<int32_t>(program_->slot_count_);
   program_->slot_count_ += step.outputs.size();
   program_->steps_.push_back(std::move(step));
@@ -41,25 +41,35 @@ std::vector<int32_t> ProgramWriter::append(const Program& other, std::span<const
   return outputs;
 }
 
-void ProgramWriter::drop_unneeded(std::vector<int32_t>& outputs) {
+bool ProgramWriter::note_uses(std::span<const int32_t> outputs, std::vector<uint8_t>& kept) {
   Program& p = *program_;
-  std::vector<bool> needed(p.slot_count_), kept(p.steps_.size());
+  std::vector<uint8_t> needed(p.slot_count_); // by what comes later
   for (int32_t output : outputs) {
     needed[static_cast<size_t>(output)] = true;
   }
+  kept.assign(p.steps_.size(), false);
+  bool all = true;
   for (size_t i = p.steps_.size(); i-- > 0;) {
-    const Program::Step& step = p.steps_[i];
+    Program::Step& step = p.steps_[i];
     for (size_t k = 0; k < step.outputs.size(); ++k) {
-      kept[i] = kept[i] || needed[static_cast<size_t>(step.first) + k];
+      kept[i] |= needed[static_cast<size_t>(step.first) + k];
     }
-    for (size_t k = 0; k < step.operands.size() && kept[i]; ++k) {
+    all = all && kept[i];
+    step.last_uses = 0;
+    for (size_t k = step.operands.size(); k-- > 0 && kept[i];) {
       assert(step.operands[k] >= 0);
-      needed[static_cast<size_t>(step.operands[k])] = true;
+      auto slot = static_cast<size_t>(step.operands[k]);
+      if (!needed[slot] && k < 32) {
+        step.last_uses |= uint32_t{1} << k;
+      }
+      needed[slot] = true;
     }
   }
-  if (std::find(kept.begin(), kept.end(), false) == kept.end()) {
-    return;
-  }
+  return all;
+}
+
+void ProgramWriter::drop_steps(const std::vector<uint8_t>& kept, std::vector<int32_t>& outputs) {
+  Program& p = *program_;
   std::vector<int32_t> slot_of(p.slot_count_, -1);
   p.slot_count_ = p.inputs_.size();
   for (size_t i = 0; i < p.inputs_.size(); ++i) {
@@ -86,32 +96,20 @@ void ProgramWriter::drop_unneeded(std::vector<int32_t>& outputs) {
 }
 
 SharedProgram ProgramWriter::finish(std::vector<int32_t> outputs) {
-  drop_unneeded(outputs);
   Program& p = *program_;
-  std::vector<const Spec*> specs;
-  specs.reserve(p.slot_count_);
-  for (const Spec& input : p.inputs_) {
-    specs.push_back(&input);
+  std::vector<uint8_t> kept;
+  if (!note_uses(outputs, kept)) { // what only dropped steps use is used by nobody
+    drop_steps(kept, outputs);
   }
-  for (const Program::Step& step : p.steps_) {
-    for (const Spec& output : step.outputs) {
-      specs.push_back(&output);
-    }
-  }
-  std::vector<bool> needed(p.slot_count_); // by what comes later
   for (int32_t output : outputs) {
-    needed[static_cast<size_t>(output)] = true;
-    p.output_specs_.push_back(*specs[static_cast<size_t>(output)]);
-  }
-  for (size_t i = p.steps_.size(); i-- > 0;) {
-    Program::Step& step = p.steps_[i];
-    step.last_uses = 0;
-    for (size_t k = step.operands.size(); k-- > 0;) {
-      auto slot = static_cast<size_t>(step.operands[k]);
-      if (!needed[slot] && k < 32) {
-        step.last_uses |= uint32_t{1} << k;
-      }
-      needed[slot] = true;
+    auto slot = static_cast<size_t>(output);
+    if (slot < p.inputs_.size()) {
+      p.output_specs_.push_back(p.inputs_[slot]);
+    } else {
+      auto after = std::upper_bound(p.steps_.begin(), p.steps_.end(), output,
+          [](int32_t at, const Program::Step& step) { return at < step.first; });
+      const Program::Step& step = *std::prev(after);
+      p.output_specs_.push_back(step.outputs[static_cast<size_t>(output - step.first)]);
     }
   }
   p.outputs_ = std::move(outputs);

@@ -51,10 +51,12 @@ class Program {
 // Makes a program step by step.
 class ProgramWriter {
  public:
+  // So many steps will be added.
+  void reserve(size_t steps) { program_->steps_.reserve(steps); }
   // Before any step. Returns its slot.
   int32_t add_input(Spec spec);
   // Returns the slot of its first output.
-  int32_t add_step(Program::Step step);
+  int32_t add_step(Program::Step&& step);
   // The steps of another program around these slots, one for each of its inputs; the slots of its outputs. A slot of -1
   // stands for an input that nothing needed depends on.
   std::vector<int32_t> append(const Program& other, std::span<const int32_t> inputs);
@@ -65,7 +67,9 @@ class ProgramWriter {
   SharedProgram finish(std::vector<int32_t> outputs);
 
  private:
-  void drop_unneeded(std::vector<int32_t>& outputs);
+  // Where each slot is used last, and which steps an output needs. Whether these are all.
+  bool note_uses(std::span<const int32_t> outputs, std::vector<uint8_t>& kept);
+  void drop_steps(const std::vector<uint8_t>& kept, std::vector<int32_t>& outputs);
   std::shared_ptr<Program> program_ = std::make_shared<Program>();
 };
 
@@ -95,6 +99,9 @@ std::vector<array> replay(const Program& program, std::vector<array> inputs);
 std::vector<array> replay(const Program& program, Operands inputs);
 // The same for inputs that are known to have those shapes and dtypes.
 std::vector<array> replay_as_recorded(const Program& program, std::vector<array> inputs);
+// For inputs of which some have lanes along an axis: by the vmap rules of the steps. An output that none of them
+// reaches has no lanes.
+Mapped replay_batched(const Program& program, std::vector<array> inputs, MapAxes axes);
 // Evaluates it on evaluated inputs, outside of every transform. What runs a program many times calls this: nothing of
 // one run is left behind but its results, inputs that nobody else holds may be changed in place, and Ctrl-C stops it.
 std::vector<array> run(const Program& program, std::vector<array> inputs);

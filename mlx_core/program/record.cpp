@@ -33,6 +33,7 @@ Traced record_program(const Frame& frame, std::span<const array> outputs, Tape::
     }
     edges.push_back(at);
   };
+  edges.reserve(2 * nodes.size());
   InterruptPoll poll(4096);
   for (Node* node : nodes.subspan(placeholders)) {
     poll();
@@ -43,6 +44,7 @@ Traced record_program(const Frame& frame, std::span<const array> outputs, Tape::
   for (const array& output : outputs) {
     add_edge(output);
   }
+  writer.reserve(nodes.size() - placeholders);
   auto edge = edges.begin();
   auto next_slot = [&] {
     int32_t at = *edge++;
@@ -53,6 +55,10 @@ Traced record_program(const Frame& frame, std::span<const array> outputs, Tape::
     poll();
     if (const Project* projection = Tape::projection(node)) {
       slot_of[i] = next_slot() + projection->index();
+      continue;
+    }
+    if (node->primitive->role() == Role::argument) { // of a function that was differentiated inside
+      slot_of[i] = next_slot();
       continue;
     }
     Program::Step step;

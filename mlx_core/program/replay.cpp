@@ -1,4 +1,5 @@
-// Replaying programs: making their nodes again around other arrays, and evaluating them.
+// Replaying programs: making their nodes again around other arrays, one or a batch of them, and evaluating them.
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <optional>
@@ -23,26 +24,51 @@ bool has_recorded_specs(const Program& program, std::span<const array> inputs) {
   return true;
 }
 
-// `slots` begins with the inputs. Arrays leave it with their last use.
+// Arrays leave their slots with the last use.
+SmallVector<array, 4> operands_of(const Program::Step& step, std::vector<array>& slots) {
+  SmallVector<array, 4> operands;
+  for (size_t k = 0; k < step.operands.size(); ++k) {
+    array& slot = slots[static_cast<size_t>(step.operands[k])];
+    if (k < 32 && step.last_uses >> k & 1) {
+      operands.push_back(std::move(slot));
+    } else {
+      operands.push_back(slot);
+    }
+  }
+  return operands;
+}
+
+std::vector<array> outputs_of(const Program& program, const std::vector<array>& slots) {
+  std::vector<array> results;
+  results.reserve(program.outputs().size());
+  for (int32_t slot : program.outputs()) {
+    results.push_back(slots[static_cast<size_t>(slot)]);
+  }
+  return results;
+}
+
+// The stream of what a step makes.
+class StepStream {
+ public:
+  explicit StepStream(const Program::Step& step) {
+    if (step.stream >= 0) [[unlikely]] {
+      scope_.emplace(static_cast<StreamNumber>(step.stream));
+    }
+  }
+
+ private:
+  std::optional<StreamScope> scope_;
+};
+
+// `slots` begins with the inputs.
 template <bool as_recorded>
 std::vector<array> replay_steps(const Program& program, std::vector<array> slots) {
   assert(slots.size() == program.inputs().size());
   slots.reserve(program.slot_count());
   for (const Program::Step& step : program.steps()) {
     OriginScope scope(step.origin);
-    std::optional<StreamScope> on;
-    if (step.stream >= 0) [[unlikely]] {
-      on.emplace(static_cast<StreamNumber>(step.stream));
-    }
-    SmallVector<array, 4> operands;
-    for (size_t k = 0; k < step.operands.size(); ++k) {
-      array& slot = slots[static_cast<size_t>(step.operands[k])];
-      if (k < 32 && step.last_uses >> k & 1) {
-        operands.push_back(std::move(slot));
-      } else {
-        operands.push_back(slot);
-      }
-    }
+    StepStream on(step);
+    SmallVector<array, 4> operands = operands_of(step, slots);
     std::span<const array> given(operands.begin(), operands.size());
     if (step.outputs.size() == 1) {
       slots.push_back(
@@ -54,12 +80,29 @@ std::vector<array> replay_steps(const Program& program, std::vector<array> slots
       }
     }
   }
-  std::vector<array> results;
-  results.reserve(program.outputs().size());
-  for (int32_t slot : program.outputs()) {
-    results.push_back(slots[static_cast<size_t>(slot)]);
+  return outputs_of(program, slots);
+}
+
+// For origins; 0 while it is not known.
+int64_t known_lanes(std::span<const array> inputs, const MapAxes& axes) {
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (axes[i]) {
+      Dim lanes = inputs[i].shape(*axes[i]);
+      return lanes.is_symbolic() ? 0 : static_cast<int64_t>(lanes);
+    }
   }
-  return results;
+  return 0;
+}
+
+// Nodes of this pass say that their lanes lie along axis 0; those whose axis is known to be another say so.
+void note_lane_axes(const Mapped& mapped, uint32_t step_origin, int64_t lanes) {
+  uint32_t made_here = origin_in_pass(step_origin, "vmap", lanes);
+  for (size_t k = 0; k < mapped.outputs.size(); ++k) {
+    Node* node = mapped.outputs[k].node();
+    if (node->origin == made_here && mapped.axes[k].value_or(0) != 0) {
+      node->origin = origin_with_lanes_along(made_here, *mapped.axes[k]);
+    }
+  }
 }
 
 } // namespace
@@ -76,6 +119,40 @@ std::vector<array> replay(const Program& program, std::vector<array> inputs) {
 
 std::vector<array> replay(const Program& program, Operands inputs) {
   return replay(program, std::vector<array>(inputs.begin(), inputs.end()));
+}
+
+Mapped replay_batched(const Program& program, std::vector<array> slots, MapAxes axes) {
+  int64_t lanes = known_lanes(slots, axes);
+  slots.reserve(program.slot_count());
+  for (const Program::Step& step : program.steps()) {
+    OriginScope scope(step.origin, "vmap", lanes);
+    StepStream on(step);
+    SmallVector<array, 4> operands = operands_of(step, slots);
+    std::span<const array> given(operands.begin(), operands.size());
+    MapAxes operand_axes;
+    for (int32_t operand : step.operands) {
+      operand_axes.push_back(axes[static_cast<size_t>(operand)]);
+    }
+    Mapped mapped;
+    if (std::any_of(operand_axes.begin(), operand_axes.end(), [](const MapAxis& axis) { return axis.has_value(); })) {
+      mapped = step.primitive->vmap(given, operand_axes);
+    } else { // every operand turned out to be the same in every lane
+      mapped.outputs = applied_many(step.primitive, given);
+      mapped.axes = MapAxes(mapped.outputs.size());
+    }
+    if (step.origin) [[unlikely]] {
+      note_lane_axes(mapped, step.origin, lanes);
+    }
+    for (size_t k = 0; k < mapped.outputs.size(); ++k) {
+      slots.push_back(std::move(mapped.outputs[k]));
+      axes.push_back(mapped.axes[k]);
+    }
+  }
+  Mapped out{outputs_of(program, slots), {}};
+  for (int32_t slot : program.outputs()) {
+    out.axes.push_back(axes[static_cast<size_t>(slot)]);
+  }
+  return out;
 }
 
 array as_leaf(const array& a) {

@@ -9,21 +9,22 @@ std::string fault_in(const Program& program) {
   std::vector<int32_t> last_step(program.slot_count(), -1); // that reads it
   for (size_t i = 0; i < program.steps().size(); ++i) {
     const Program::Step& step = program.steps()[i];
-    std::string at = "step " + std::to_string(i) + " ";
+    auto at = [&] {
+      return "step " + std::to_string(i) + (step.primitive ? " (" + std::string(step.primitive->name()) + ") " : " ");
+    };
     if (!step.primitive) {
-      return at + "has no primitive";
+      return at() + "has no primitive";
     }
-    at += "(" + std::string(step.primitive->name()) + ") ";
     for (int32_t operand : step.operands) {
       if (unknown(operand)) {
-        return at + "reads slot " + std::to_string(operand) + ", which nothing has written";
+        return at() + "reads slot " + std::to_string(operand) + ", which nothing has written";
       }
       if (last_step[static_cast<size_t>(operand)] == -2) {
-        return at + "reads slot " + std::to_string(operand) + " after its last use";
+        return at() + "reads slot " + std::to_string(operand) + " after its last use";
       }
     }
     if (step.first != next || step.outputs.size() != static_cast<size_t>(step.primitive->output_count())) {
-      return at + "writes other slots than its primitive has outputs";
+      return at() + "writes other slots than its primitive has outputs";
     }
     for (size_t k = 0; k < step.operands.size() && k < 32; ++k) {
       if (step.last_uses >> k & 1) {

@@ -4,6 +4,7 @@
 
 #include "mlx_core/allocator.h"
 #include "mlx_core/ops.h"
+#include "mlx_core/program/record.h"
 #include "mlx_core/transforms/lanes.h"
 
 namespace mlx::core {
@@ -15,39 +16,59 @@ size_t bytes_of(const Shape& shape, Dtype dtype) {
       static_cast<size_t>(static_cast<int64_t>(size_of(shape))), static_cast<size_t>(dtype.size()));
 }
 
-size_t bytes_of(const Node* node) {
-  EvalKind kind = node->primitive ? node->primitive->eval_kind() : EvalKind::general;
-  if (kind == EvalKind::view || kind == EvalKind::identity || kind == EvalKind::project) {
-    return 0;
-  }
-  if (Tape::is_application(node)) {
-    size_t total = 0;
-    for (const array& output : node->extra->outputs) {
-      total = saturating_add(total, bytes_of(output.shape(), output.dtype()));
-    }
-    return total;
-  }
-  return bytes_of(node->shape, node->dtype);
-}
-
-// A node's memory is that of the node it is a view of.
-std::vector<size_t> owners(const Tape& tape) {
-  std::vector<size_t> owner(tape.nodes().size());
-  for (size_t i = 0; i < owner.size(); ++i) {
-    Node* node = tape.nodes()[i];
+// The most bytes that one lane keeps in memory at a time when the steps run in order.
+size_t live_bytes(const Traced& lane) {
+  const Program& program = *lane.program;
+  std::span<const Program::Step> steps = program.steps();
+  std::vector<size_t> bytes(program.slot_count()), owner(program.slot_count()), last_use(program.slot_count());
+  for (size_t i = 0; i < program.inputs().size(); ++i) { // what is captured is there once for all lanes
+    bool own = i < program.inputs().size() - lane.captured.size();
+    bytes[i] = own ? bytes_of(program.inputs()[i].shape, program.inputs()[i].dtype) : 0;
     owner[i] = i;
-    if (node->operand_count > 0 && bytes_of(node) == 0) {
-      int at = tape.index_of(node->operands()[0]);
-      owner[i] = at >= 0 ? owner[static_cast<size_t>(at)] : i;
+  }
+  for (size_t n = 0; n < steps.size(); ++n) {
+    EvalKind kind = steps[n].primitive->eval_kind();
+    bool is_view = (kind == EvalKind::view || kind == EvalKind::identity) && steps[n].operands.size() > 0;
+    for (int32_t operand : steps[n].operands) {
+      last_use[owner[static_cast<size_t>(operand)]] = n;
+    }
+    for (size_t k = 0; k < steps[n].outputs.size(); ++k) {
+      const Spec& output = steps[n].outputs[k];
+      size_t slot = static_cast<size_t>(steps[n].first) + k;
+      bytes[slot] = is_view ? 0 : bytes_of(output.shape, output.dtype);
+      owner[slot] = is_view ? owner[static_cast<size_t>(steps[n].operands[0])] : slot;
+      last_use[owner[slot]] = n;
     }
   }
-  return owner;
+  for (int32_t output : program.outputs()) {
+    last_use[owner[static_cast<size_t>(output)]] = steps.size();
+  }
+  std::vector<size_t> freed(steps.size() + 1);
+  constexpr size_t enough = std::numeric_limits<size_t>::max() >> 20; // so that sums over slots fit
+  size_t live = 0, slot = 0;
+  auto add = [&] {
+    size_t more = std::min(bytes[slot], enough);
+    live += more;
+    freed[last_use[slot++]] += more;
+  };
+  while (slot < program.inputs().size()) {
+    add();
+  }
+  size_t most = live;
+  for (size_t n = 0; n < steps.size(); ++n) {
+    for (size_t k = 0; k < steps[n].outputs.size(); ++k) {
+      add();
+    }
+    most = std::max(most, live);
+    live -= freed[n];
+  }
+  return most;
 }
 
-int64_t automatic_lanes(const Frame& frame, const Tape& tape, std::span<const array> outputs) {
+int64_t automatic_lanes(const Frame& frame, const Traced& lane) {
   size_t results = 0, outer = 1; // lanes of the vmaps around this one: each of its lanes stands for so many
-  for (const array& output : outputs) {
-    results = saturating_add(results, bytes_of(output.shape(), output.dtype()));
+  for (const Spec& output : lane.program->output_specs()) {
+    results = saturating_add(results, bytes_of(output.shape, output.dtype));
   }
   for (const Frame* open : Frame::open()) {
     if (open->kind() == Frame::Kind::vmap && open != &frame) {
@@ -59,8 +80,8 @@ int64_t automatic_lanes(const Frame& frame, const Tape& tape, std::span<const ar
   size_t needed =
       saturating_add(get_active_memory(), saturating_multiply(saturating_multiply(2 * lanes, outer), results));
   size_t limit = get_memory_limit();
-  size_t lane = saturating_multiply(std::max<size_t>(live_bytes(tape, outputs), 1), outer);
-  return limit > needed ? static_cast<int64_t>(std::max<size_t>((limit - needed) / lane, 1)) : 1;
+  size_t of_lane = saturating_multiply(std::max<size_t>(live_bytes(lane), 1), outer);
+  return limit > needed ? static_cast<int64_t>(std::max<size_t>((limit - needed) / of_lane, 1)) : 1;
 }
 
 // Lanes [from, to) of a batch.
@@ -73,51 +94,26 @@ array lanes_of(const array& batch, int axis, int64_t from, int64_t to) {
 
 } // namespace
 
-size_t live_bytes(const Tape& tape, std::span<const array> outputs) {
-  const std::vector<Node*>& nodes = tape.nodes();
-  std::vector<size_t> owner = owners(tape), last_use(nodes.size());
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    last_use[owner[i]] = std::max(last_use[owner[i]], i);
-    for (const array& operand : nodes[i]->operands()) {
-      if (int at = tape.index_of(operand); at >= 0) {
-        last_use[owner[static_cast<size_t>(at)]] = i;
-      }
-    }
-  }
-  for (const array& output : outputs) {
-    if (int at = tape.index_of(output); at >= 0) {
-      last_use[owner[static_cast<size_t>(at)]] = nodes.size();
-    }
-  }
-  std::vector<size_t> freed(nodes.size() + 1);
-  constexpr size_t enough = std::numeric_limits<size_t>::max() >> 20; // so that sums over nodes fit
-  size_t live = 0, most = 0;
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    if (size_t bytes = owner[i] == i ? std::min(bytes_of(nodes[i]), enough) : 0) {
-      live += bytes;
-      freed[last_use[i]] += bytes;
-    }
-    most = std::max(most, live);
-    live -= freed[i];
-  }
-  return most;
-}
-
-Mapped replay_in_chunks(const Frame& frame, std::span<const array> outputs, ChunkSize chunk_size) {
-  Tape tape(frame, outputs);
+Mapped batched(const Frame& frame, std::span<const array> outputs, ChunkSize chunk_size) {
+  Traced lane = record_program(frame, outputs);
   std::vector<array> batches;
-  MapAxes axes;
+  MapAxes axes(lane.program->inputs().size());
   for (const array& placeholder : frame.placeholders()) {
+    axes[batches.size()] = placeholder.node()->extra->batch_axis;
     batches.push_back(*placeholder.node()->extra->batched);
-    axes.push_back(placeholder.node()->extra->batch_axis);
   }
+  size_t own = batches.size();
+  auto replayed = [&](std::vector<array> inputs) {
+    inputs.insert(inputs.end(), lane.captured.begin(), lane.captured.end());
+    return replay_batched(*lane.program, std::move(inputs), axes);
+  };
   if (chunk_size.is_all()) {
-    return replay(tape, outputs, batches, axes);
+    return replayed(std::move(batches));
   }
   int64_t lanes = frame.lanes;
-  int64_t most = chunk_size.is_automatic() ? automatic_lanes(frame, tape, outputs) : chunk_size.lanes();
+  int64_t most = chunk_size.is_automatic() ? automatic_lanes(frame, lane) : chunk_size.lanes();
   if (most >= lanes) {
-    return replay(tape, outputs, batches, axes);
+    return replayed(std::move(batches));
   }
   if (chunk_size.is_automatic()) { // chunks of about the same length
     int64_t chunks = (lanes + most - 1) / most;
@@ -127,10 +123,10 @@ Mapped replay_in_chunks(const Frame& frame, std::span<const array> outputs, Chun
   Mapped out;
   for (int64_t from = 0; from < lanes; from += most) {
     std::vector<array> chunk;
-    for (size_t i = 0; i < batches.size(); ++i) {
+    for (size_t i = 0; i < own; ++i) {
       chunk.push_back(lanes_of(batches[i], *axes[i], from, std::min(from + most, lanes)));
     }
-    out = replay(tape, outputs, chunk, axes);
+    out = replayed(std::move(chunk));
     for (size_t i = 0; i < outputs.size(); ++i) {
       if (out.axes[i]) {
         parts[i].push_back(moveaxis(out.outputs[i], *out.axes[i], 0));

@@ -106,20 +106,15 @@ Flags until_stable(const Program& body, Flags parameters, size_t first, size_t s
 
 std::vector<array> run_batched(const Program& body, const std::vector<array>& operands, const MapAxes& axes,
     const Flags& mapped_outputs, Dim lanes) {
-  std::vector<array> out;
-  if (std::none_of(axes.begin(), axes.end(), [](const MapAxis& axis) { return axis.has_value(); })) {
-    out = replay(body, operands);
-    for (size_t i = 0; i < out.size(); ++i) {
-      out[i] = mapped_outputs[i] ? batch_first(out[i], std::nullopt, lanes) : out[i];
+  Mapped mapped = replay_batched(body, operands, axes);
+  for (size_t i = 0; i < mapped.outputs.size(); ++i) {
+    if (mapped_outputs[i]) {
+      mapped.outputs[i] = batch_first(mapped.outputs[i], mapped.axes[i], lanes);
+    } else if (mapped.axes[i]) {
+      fail<std::logic_error>("vmap", "an output that no mapped operand reaches has lanes.");
     }
-    return out;
   }
-  VmapAxes out_axes;
-  for (bool mapped : mapped_outputs) {
-    out_axes.push_back(mapped ? MapAxis(0) : std::nullopt);
-  }
-  auto lane = [&body](const std::vector<array>& in) { return replay(body, in); };
-  return vmap(lane, VmapAxes(axes.begin(), axes.end()), out_axes)(operands);
+  return std::move(mapped.outputs);
 }
 
 array select_lanes(const array& flags, const array& a, const array& b) {

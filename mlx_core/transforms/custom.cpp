@@ -1,5 +1,6 @@
 // Custom: a Function some of whose rules are the user's.
 #include "mlx_core/transforms/custom.h"
+#include "mlx_core/transforms/closed_body.h"
 
 #include <algorithm>
 #include <numeric>
@@ -8,6 +9,7 @@
 #include "mlx_core/ops.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/trace_level.h"
+#include "mlx_core/transforms/closed_body.h"
 #include "mlx_core/transforms/escape.h"
 #include "mlx_core/transforms/frame.h"
 #include "mlx_core/transforms/function.h"
@@ -215,8 +217,10 @@ class Custom final : public Function {
         return std::move(*mapped);
       }
     }
-    VectorFunction batch = mapped_body(body(), axes);
     int64_t lanes = lanes_of(operands, axes);
+    auto batch = [&](const std::vector<array>& in) {
+      return run_batched(body(), in, axes, Flags(body().outputs().size(), true), lanes);
+    };
     Mapped out;
     if (derivatives_may_follow(operands)) {
       std::vector<array> captured(operands.begin() + parameters, operands.end());
@@ -240,10 +244,6 @@ class Custom final : public Function {
     std::vector<int32_t> same(body().inputs().size());
     std::iota(same.begin(), same.end(), 0);
     return rewired(body(), {body().inputs().begin(), body().inputs().end()}, same, body().outputs().last(kept_));
-  }
-  static VectorFunction mapped_body(const Program& body, const MapAxes& axes) {
-    VectorFunction lane = [&body](const std::vector<array>& in) { return replay(body, in); };
-    return core::vmap(lane, VmapAxes(axes.begin(), axes.end()));
   }
 
   // What the rules answer, checked.
@@ -313,9 +313,10 @@ class Custom final : public Function {
         std::vector<array> all(arguments);
         all.insert(all.end(), operands.begin() + static_cast<ptrdiff_t>(parameters), operands.end());
         SharedProgram kept = kept_body();
-        for (array& a : mapped_body(*kept, axes)(all)) {
-          out.outputs.push_back(std::move(a));
-          out.axes.push_back(MapAxis(0));
+        Mapped mapped = replay_batched(*kept, std::move(all), axes);
+        std::move(mapped.outputs.begin(), mapped.outputs.end(), std::back_inserter(out.outputs));
+        for (MapAxis axis : mapped.axes) {
+          out.axes.push_back(axis);
         }
       }
       return out;

@@ -128,11 +128,13 @@ Tangents Function::vjp(Operands primals, const Tangents& cotangents, Operands, s
 
 // Again a Function, which keeps recomputing instead of keeping what is inside.
 Mapped Function::vmap(Operands operands, const MapAxes& axes) const {
-  VectorFunction lane = [this](const std::vector<array>& in) { return replay(*body_, in); };
   Mapped out;
-  out.outputs = call_as_function(
-      core::vmap(lane, VmapAxes(axes.begin(), axes.end())), std::vector<array>(operands.begin(), operands.end()));
-  out.axes = MapAxes(out.outputs.size(), MapAxis(0));
+  auto batch = [&](const std::vector<array>& in) {
+    Mapped mapped = replay_batched(*body_, in, axes);
+    out.axes = std::move(mapped.axes);
+    return std::move(mapped.outputs);
+  };
+  out.outputs = call_as_function(batch, {operands.begin(), operands.end()});
   return out;
 }
 

@@ -1,100 +1,9 @@
 // vmap: run the function on one lane's placeholders, then replay what it did over the whole batch.
-#include <map>
-
 #include "mlx_core/ops.h"
 #include "mlx_core/transforms/escape.h"
 #include "mlx_core/transforms/lanes.h"
 
 namespace mlx::core {
-
-namespace {
-
-// Nodes of this pass say that their lanes lie along axis 0; those whose axis is known to be another say so.
-void note_lane_axes(const Mapped& mapped, uint32_t lane_origin, int64_t lanes) {
-  uint32_t made_here = origin_in_pass(lane_origin, "vmap", lanes);
-  for (size_t k = 0; k < mapped.outputs.size(); ++k) {
-    Node* node = mapped.outputs[k].node();
-    if (node->origin == made_here && mapped.axes[k].value_or(0) != 0) {
-      node->origin = origin_with_lanes_along(made_here, *mapped.axes[k]);
-    }
-  }
-}
-
-// For origins; 0 while it is not known.
-int64_t lanes_of(std::span<const array> batches, const MapAxes& axes) {
-  for (size_t i = 0; i < batches.size(); ++i) {
-    if (axes[i]) {
-      Dim lanes = batches[i].shape(*axes[i]);
-      return lanes.is_symbolic() ? 0 : static_cast<int64_t>(lanes);
-    }
-  }
-  return 0;
-}
-
-} // namespace
-
-Mapped replay(
-    const Tape& tape, std::span<const array> outputs, std::span<const array> batches, const MapAxes& batch_axes) {
-  int64_t lanes = lanes_of(batches, batch_axes);
-  const std::vector<Node*>& nodes = tape.nodes();
-  std::vector<Tangent> values(nodes.size()); // "a value, or none yet"
-  MapAxes axes(nodes.size());
-  std::map<const Node*, Mapped> applications;
-
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    Node* node = nodes[i];
-    if (i < batches.size()) {
-      values[i] = batches[i];
-      axes[i] = batch_axes[i];
-      continue;
-    }
-    OriginScope scope(node->origin, "vmap", lanes);
-    StreamScope on(node->stream);
-    if (const Project* projection = Tape::projection(node)) {
-      const Mapped& all = applications.at(node->operands()[0].node());
-      values[i] = all.outputs[static_cast<size_t>(projection->index())];
-      axes[i] = all.axes[static_cast<size_t>(projection->index())];
-      continue;
-    }
-    SmallVector<array, 3> operands;
-    MapAxes operand_axes;
-    bool any = false;
-    for (const array& operand : node->operands()) {
-      int at = tape.index_of(operand);
-      operands.push_back(at >= 0 ? *values[static_cast<size_t>(at)] : operand);
-      operand_axes.push_back(at >= 0 ? axes[static_cast<size_t>(at)] : std::nullopt);
-      any = any || operand_axes.back();
-    }
-    Mapped mapped;
-    if (any) {
-      mapped = node->primitive->vmap(operands, operand_axes);
-    } else { // every operand turned out to be the same in every lane
-      mapped.outputs = applied_many(node->primitive, operands);
-      mapped.axes = MapAxes(mapped.outputs.size());
-    }
-    if (node->origin) [[unlikely]] {
-      note_lane_axes(mapped, node->origin, lanes);
-    }
-    if (Tape::is_application(node)) {
-      applications[node] = std::move(mapped);
-    } else {
-      values[i] = mapped.outputs[0];
-      axes[i] = mapped.axes[0];
-    }
-  }
-
-  Mapped out;
-  for (const array& output : outputs) {
-    int at = tape.index_of(output);
-    out.outputs.push_back(at >= 0 ? *values[static_cast<size_t>(at)] : output);
-    out.axes.push_back(at >= 0 ? axes[static_cast<size_t>(at)] : std::nullopt);
-  }
-  return out;
-}
-
-Mapped replay(const Frame& frame, std::span<const array> outputs) {
-  return replay_in_chunks(frame, outputs, ChunkSize());
-}
 
 std::vector<array> vmap_call(const VectorFunction& fun, const VmapAxes& in_axes, const std::vector<array>& args,
     const std::function<VmapAxes(const std::vector<array>&)>& out_axes_of, Randomness randomness) {
@@ -148,7 +57,7 @@ std::vector<array> vmap_call(const VectorFunction& fun, const VmapAxes& in_axes,
         fail("vmap", "out_axes has ", out_axes.size(), " entries but the function returned ", outputs.size(),
             " arrays.");
       }
-      mapped = replay_in_chunks(frame, outputs, chunk_size);
+      mapped = batched(frame, outputs, chunk_size);
     }
     check_escapes(frame, "vmap", "Return what you want to keep: it comes out with a batch axis.");
   }
@@ -222,7 +131,7 @@ std::optional<BatchedView> batched_view(const array& a) {
       continue;
     }
     // Axis 0..k-1 of view.value are lanes of inner vmaps already.
-    Mapped mapped = replay(*open[i], std::span<const array>(&view.value, 1));
+    Mapped mapped = batched(*open[i], std::span<const array>(&view.value, 1));
     if (mapped.axes[0]) {
       view.value = *mapped.axes[0] == 0 ? mapped.outputs[0] : moveaxis(mapped.outputs[0], *mapped.axes[0], 0);
       view.lanes.insert(view.lanes.begin(), static_cast<int>(static_cast<int64_t>(open[i]->lanes)));

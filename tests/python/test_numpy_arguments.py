@@ -195,3 +195,33 @@ def test_what_is_no_array_is_what_it_was():
         assert g(ARRAYS[0], index).tolist() == ARRAYS[0][index].tolist()
     with pytest.raises(TypeError, match="has no hash"):
         f(ARRAYS[0], type("Unhashable", (), {"__eq__": lambda a, b: True})())
+
+
+KINDS = [np.float16, np.float32, np.float64, np.longdouble, np.int8, np.uint8, np.int32, np.int64, np.complex64, np.complex128]
+WITH_A_SCALAR = {
+    "times": lambda x, s: x * s, "from the left": lambda x, s: s * x, "divided": lambda x, s: x / s, "chosen": lambda x, s: mx.where(x > 1, x, s),
+    "in full": lambda x, s: mx.full((2,), s) + x, "negative": lambda x, s: x * -s, "beside a float": lambda x, s: x * (2.5 * s),
+    "beside itself": lambda x, s: x * (s * 0.1 * s), "beside another": lambda x, s: x * (np.float32(0.1) * s), "power": lambda x, s: x**s,
+    "of NumPy": lambda x, s: x * np.abs(s), "compared": lambda x, s: x if abs(s) > 3 else -x, "asked for its type":
+    lambda x, s: x * (1 if isinstance(s, np.floating) else 2), "item": lambda x, s: x * s.item(), "as an array": lambda x, s: mx.array(s) * x,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("how", WITH_A_SCALAR)
+def test_scalars_that_change(how, kind):
+    """Right for every value, whatever the function does with it; dtypes and bits are those of a plain call."""
+    body = WITH_A_SCALAR[how]
+    for dtype in (mx.float32, mx.float16, mx.int32, mx.complex64):
+        x = mx.array([1, 2]).astype(dtype)
+        f = mx.compile(body)
+        for k in (1, 3, 5, 2, 7):
+            same(f(x, kind(k)), body(x, kind(k)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scalars_that_change_need_two_recordings(kind):
+    f = mx.compile(lambda x, s: x * s)
+    for k in range(1, 9):
+        f(mx.array([1.0, 2.0]), kind(k))
+    assert traces(f) == 2

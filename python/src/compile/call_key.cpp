@@ -9,6 +9,16 @@
 
 namespace mlx::python {
 
+namespace {
+
+bool may_vary(const NumpyScalar& scalar) {
+  using Kind = NumpyScalar::Kind;
+  return scalar.kind == Kind::floating || scalar.kind == Kind::complex ||
+         (scalar.kind == Kind::integer && may_be_runtime_int(scalar.object));
+}
+
+} // namespace
+
 CallKey::CallKey(const CallArguments& call, nb::handle state, bool with_sizes) : with_sizes_(with_sizes) {
   bytes_.reserve(128);
   core::append_bytes(bytes_, static_cast<uint32_t>(call.positional));
@@ -27,10 +37,23 @@ CallKey::CallKey(const CallArguments& call, nb::handle state, bool with_sizes) :
 }
 
 // Those of the state are constants: the function finds them by itself.
-void CallKey::add_number(PyObject* o) {
+void CallKey::add_number(PyObject* o, size_t size) {
   if (!in_state_) {
-    numbers_.push_back({bytes_.size(), nb::borrow(o)});
+    numbers_.push_back({bytes_.size(), size, nb::borrow(o)});
   }
+}
+
+bool CallKey::is_number(PyObject* o) {
+  PyTypeObject* type = Py_TYPE(o);
+  if (type == &PyFloat_Type || type == &PyComplex_Type) {
+    return true;
+  }
+  if (type == &PyLong_Type) {
+    return may_be_runtime_int(o);
+  }
+  bool number = type->tp_as_number && type->tp_as_number->nb_float;
+  std::optional<NumpyScalar> scalar = number ? numpy_scalar(o) : std::nullopt;
+  return scalar && may_vary(*scalar);
 }
 
 void CallKey::add_text(PyObject* unicode) {
@@ -53,11 +76,11 @@ void CallKey::add(PyObject* o) {
     bytes_.push_back(o == Py_None ? 'N' : o == Py_True ? 'T' : 'F');
   } else if (type == &PyFloat_Type) {
     bytes_.push_back('D');
-    add_number(o);
+    add_number(o, sizeof(double));
     core::append_bytes(bytes_, PyFloat_AS_DOUBLE(o));
   } else if (type == &PyComplex_Type) {
     bytes_.push_back('C');
-    add_number(o);
+    add_number(o, sizeof(Py_complex));
     core::append_bytes(bytes_, PyComplex_AsCComplex(o));
   } else if (type == &PyUnicode_Type) {
     bytes_.push_back('S');
@@ -85,9 +108,9 @@ void CallKey::add(PyObject* o) {
     if (overflow) {
       add_object(o);
     } else {
-      bytes_.push_back('I');
+      bytes_.push_back(value < 0 ? 'J' : 'I');
       if (may_be_runtime_int(o)) {
-        add_number(o);
+        add_number(o, sizeof(value));
       }
       core::append_bytes(bytes_, value);
     }
@@ -141,9 +164,13 @@ void CallKey::add_leaf(PyObject* o) {
     std::optional<NumpyScalar> scalar = number ? numpy_scalar(o) : std::nullopt;
     if (scalar && scalar->kind != NumpyScalar::Kind::other) {
       nb::object bits = nb::handle(o).attr("tobytes")();
-      bytes_.push_back('U');
-      core::append_bytes(bytes_, static_cast<uint32_t>(PyBytes_GET_SIZE(bits.ptr())));
-      bytes_.append(PyBytes_AS_STRING(bits.ptr()), static_cast<size_t>(PyBytes_GET_SIZE(bits.ptr())));
+      auto size = static_cast<size_t>(PyBytes_GET_SIZE(bits.ptr()));
+      core::append_bytes(bytes_, static_cast<uint32_t>(size));
+      bytes_.push_back(scalar->kind == NumpyScalar::Kind::integer && is_negative_int(o) ? 'V' : 'U');
+      if (may_vary(*scalar)) {
+        add_number(o, size);
+      }
+      bytes_.append(PyBytes_AS_STRING(bits.ptr()), size);
       return;
     }
     if (PyFloat_Check(o)) {

@@ -19,15 +19,12 @@ class CallKey {
   // arguments' arrays out.
   CallKey(const CallArguments& call, nb::handle state, bool with_sizes);
 
-  // A float, complex or not too large int argument: where its value stands in bytes().
+  // A float, complex or not too large int argument, Python's or NumPy's: where its value stands in bytes().
   struct Number {
-    size_t offset;
+    size_t offset, size;
     nb::object value;
-    size_t size() const { return PyComplex_Check(value.ptr()) ? sizeof(Py_complex) : sizeof(int64_t); }
   };
-  static bool is_number(PyObject* o) {
-    return PyFloat_CheckExact(o) || PyComplex_CheckExact(o) || (PyLong_CheckExact(o) && may_be_runtime_int(o));
-  }
+  static bool is_number(PyObject* o);
 
   const std::string& bytes() const { return bytes_; }
   // Array handles in the order of the leaves; those of the state begin at state_begin(). Owned, because the function
@@ -67,11 +64,11 @@ class CallKey {
   // A small letter in front says so: no value can be taken for one that is left out, nor an int for a float.
   static void forget(const Number& number, std::string& bytes) {
     bytes[number.offset - 1] |= 0x20;
-    bytes.replace(number.offset, number.size(), number.size(), '?');
+    bytes.replace(number.offset, number.size, number.size, '?');
   }
   void add(PyObject* o);
   void add_object(PyObject* o);
-  void add_number(PyObject* o);
+  void add_number(PyObject* o, size_t size);
   void add_leaf(PyObject* o);
   void add_text(PyObject* unicode);
 

@@ -35,8 +35,8 @@ array number_array(PyObject* number) {
   if (PyLong_Check(number)) {
     return array(PyLong_AsDouble(number), core::float64);
   }
-  if (PyFloat_Check(number)) {
-    return array(PyFloat_AS_DOUBLE(number), core::float64);
+  if (!counts_as_complex(number)) {
+    return array(PyFloat_AsDouble(number), core::float64);
   }
   Py_complex z = PyComplex_AsCComplex(number);
   return array(core::complex128_t(z.real, z.imag), core::complex128);
@@ -339,7 +339,7 @@ std::vector<core::Spec> CompiledTrace::specs_of(const CallKey& key) const {
   }
   for (size_t i = 0; i < runtime_numbers_.size(); ++i) {
     if (runtime_numbers_[i]) {
-      specs.push_back({{}, PyComplex_Check(key.numbers()[i].value.ptr()) ? core::complex128 : core::float64});
+      specs.push_back({{}, counts_as_complex(key.numbers()[i].value.ptr()) ? core::complex128 : core::float64});
     }
   }
   for (size_t i = 0; i < around_.given_numbers(); ++i) {

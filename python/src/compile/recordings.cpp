@@ -18,7 +18,7 @@ constexpr size_t most_counted = 1000;        // places
 
 std::string bytes_of(const CallKey& key, size_t i) {
   const CallKey::Number& number = key.numbers()[i];
-  return key.bytes().substr(number.offset, number.size());
+  return key.bytes().substr(number.offset, number.size);
 }
 
 std::string name_of_function(const CompiledFunction& function) {
@@ -94,7 +94,7 @@ void Recordings::fix_numbers(
   }
   std::vector<Numbers>& numbers = numbers_[key.bytes_without_numbers()];
   for (size_t i = 0; i < std::min(numbers.size(), runtime.size()); ++i) {
-    if (runtime[i] && PyLong_Check(key.numbers()[i].value.ptr())) {
+    if (runtime[i] && counts_as_int(key.numbers()[i].value.ptr())) {
       numbers[i].fixed = any = true;
     }
   }

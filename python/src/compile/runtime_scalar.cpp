@@ -2,10 +2,13 @@
 #include "python/src/compile/runtime_scalar.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 
 #include "mlx_core/ops.h"
 #include "mlx_core/transforms/frame.h"
 #include "python/src/array/convert.h"
+#include "python/src/interop/numpy_scalar.h"
 #include "python/src/runtime/exceptions.h"
 #include "python/src/runtime/made.h"
 
@@ -13,10 +16,19 @@ namespace mlx::python {
 
 namespace {
 
+// The values that an int may have.
+struct IntRange {
+  double least = 0, most = 0;
+  bool within(double low, double high) const { return least >= low && most <= high; }
+};
+constexpr double largest_int = 1 << 24;                     // of an argument, and what float32 holds
+constexpr double largest_result = double(int64_t{1} << 53); // what float64 holds
+
 struct RuntimeScalar {
   array value;
   nb::object plain;
   uint64_t frame; // of the recording
+  IntRange range = {};
 };
 
 PyTypeObject* scalar_type = nullptr;
@@ -46,8 +58,40 @@ PyObject* refuse(PyObject* a, PyObject* b = nullptr) {
   return nullptr;
 }
 
-// Beside another int the result would be an int, which may be too large for what stands for it.
+// Both are Python's ints, and so is their sum.
 bool stays_int(PyObject* a, PyObject* b) { return PyLong_Check(plain(a)) && PyLong_Check(plain(b)); }
+
+IntRange range_of(PyObject* o) {
+  if (is_open(o)) {
+    return scalar(o).range;
+  }
+  double value = PyLong_AsDouble(plain(o));
+  PyErr_Clear(); // -1, when it is too large for a double: then the sum does not fit either
+  return {value, value};
+}
+
+// Where the results of an operation on ints are; nullopt when float64 may not hold one.
+using Ranges = std::optional<IntRange> (*)(IntRange, IntRange);
+std::optional<IntRange> held(IntRange range) {
+  return range.within(-largest_result, largest_result) ? std::optional(range) : std::nullopt;
+}
+std::optional<IntRange> range_of_sum(IntRange a, IntRange b) { return held({a.least + b.least, a.most + b.most}); }
+std::optional<IntRange> range_of_difference(IntRange a, IntRange b) {
+  return held({a.least - b.most, a.most - b.least});
+}
+std::optional<IntRange> range_of_product(IntRange a, IntRange b) {
+  auto [least, most] = std::minmax({a.least * b.least, a.least * b.most, a.most * b.least, a.most * b.most});
+  return held({least, most});
+}
+std::optional<IntRange> no_int(IntRange, IntRange) { return IntRange{}; } // a quotient is a float
+
+bool is_numpy_float64(PyObject* o) {
+  return PyFloat_Check(o) && std::strcmp(Py_TYPE(o)->tp_name, "numpy.float64") == 0;
+}
+// Whether Python computes with it as with its value: NumPy does so in the number's own precision.
+bool computes_in_python(PyObject* o) {
+  return PyFloat_CheckExact(o) || PyLong_Check(o) || PyComplex_CheckExact(o) || is_numpy_float64(o);
+}
 
 // The operand as a scalar of the same kind; nullopt when it is an array or something else, which answers itself.
 std::optional<array> number(PyObject* o) {
@@ -55,7 +99,7 @@ std::optional<array> number(PyObject* o) {
     return scalar(o).value;
   }
   o = plain(o);
-  if (PyFloat_CheckExact(o) || PyLong_Check(o)) {
+  if (PyFloat_CheckExact(o) || PyLong_Check(o) || is_numpy_float64(o)) {
     return to_array({o}, core::float64);
   }
   if (PyComplex_CheckExact(o)) {
@@ -65,17 +109,27 @@ std::optional<array> number(PyObject* o) {
 }
 
 using InPython = PyObject* (*)(PyObject*, PyObject*);
+using InArray = array (*)(const array&, StreamOrDevice);
 using InArrays = array (*)(const array&, const array&, StreamOrDevice);
 
+// No int is -0.
+array without_minus_zero(const array& value) { return core::add(value, array(0.0, core::float64)); }
+
 // Only operations that IEEE arithmetic defines to the bit, so that float arithmetic here and in Python agree.
-template <InArrays op, InPython in_python>
+template <InArrays op, InPython in_python, Ranges ranges>
 PyObject* arithmetic(PyObject* a, PyObject* b) noexcept {
   if (!is_open(a) && !is_open(b)) {
     return in_python(plain(a), plain(b));
   }
   return guarded(
       [&]() -> PyObject* {
-        if (stays_int(a, b)) {
+        bool open_in_numpy =
+            (is_open(a) && !computes_in_python(plain(a))) || (is_open(b) && !computes_in_python(plain(b)));
+        if (open_in_numpy && !is_array(a) && !is_array(b)) {
+          return refuse(a, b);
+        }
+        std::optional<IntRange> range = stays_int(a, b) ? ranges(range_of(a), range_of(b)) : IntRange{};
+        if (!range) {
           return refuse(a, b);
         }
         std::optional<array> left = number(a), right = number(b);
@@ -91,7 +145,11 @@ PyObject* arithmetic(PyObject* a, PyObject* b) noexcept {
           return refuse(a, b);
         }
         uint64_t frame = scalar(is_open(a) ? a : b).frame;
-        return nb::cast(RuntimeScalar{op(*left, *right, {}), std::move(result), frame}).release().ptr();
+        array value = op(*left, *right, {});
+        if (op == InArrays(&core::multiply) && stays_int(a, b)) {
+          value = without_minus_zero(value);
+        }
+        return nb::cast(RuntimeScalar{std::move(value), std::move(result), frame, *range}).release().ptr();
       },
       static_cast<PyObject*>(nullptr));
 }
@@ -107,7 +165,18 @@ PyObject* refuse_power(PyObject* a, PyObject* b, PyObject* modulus) {
   if (!is_open(a) && !is_open(b)) {
     return PyNumber_Power(plain(a), plain(b), modulus);
   }
-  bool whole = PyLong_Check(plain(b)); // an array's power of an int is another operation for each
+  bool whole = counts_as_int(plain(b)); // an array's power of an int is another operation for each
+  // A float of at most 1 to the power of a positive int is the C library's, here as in Python, and there is no error.
+  if (PyFloat_CheckExact(a) && modulus == Py_None && is_open(b) && PyLong_Check(plain(b)) &&
+      scalar(b).range.within(0, largest_result) && PyFloat_AS_DOUBLE(a) > 0 && PyFloat_AS_DOUBLE(a) <= 1) {
+    return guarded(
+        [&] {
+          nb::object result = nb::steal(PyNumber_Power(a, plain(b), modulus));
+          array value = core::power(to_array({a}, core::float64), scalar(b).value);
+          return nb::cast(RuntimeScalar{std::move(value), std::move(result), scalar(b).frame}).release().ptr();
+        },
+        static_cast<PyObject*>(nullptr));
+  }
   return (is_array(a) || is_array(b)) && !whole ? Py_NewRef(Py_NotImplemented) : refuse(a, b);
 }
 PyObject* refuse_compare(PyObject* a, PyObject* b, int op) {
@@ -139,14 +208,20 @@ PyObject* unary(PyObject* o) noexcept {
   if (!is_open(o)) {
     return in_python(plain(o));
   }
-  if (stays_int(o, o)) {
+  if (!computes_in_python(plain(o))) {
     return refuse(o);
   }
   return guarded(
       [&] {
         const RuntimeScalar& s = scalar(o);
         nb::object result = nb::steal(in_python(s.plain.ptr()));
-        return nb::cast(RuntimeScalar{op(s.value, {}), std::move(result), s.frame}).release().ptr();
+        double most = std::max(std::abs(s.range.least), std::abs(s.range.most));
+        IntRange range{op == InArray(&core::abs) ? 0 : -most, most};
+        array value = op(s.value, {});
+        if (stays_int(o, o)) {
+          value = without_minus_zero(value);
+        }
+        return nb::cast(RuntimeScalar{std::move(value), std::move(result), s.frame, range}).release().ptr();
       },
       static_cast<PyObject*>(nullptr));
 }
@@ -159,7 +234,43 @@ PyObject* class_of(PyObject* o, void*) { return Py_NewRef(Py_TYPE(plain(o))); }
 
 PyObject* positive(PyObject* o) { return is_open(o) ? Py_NewRef(o) : Py_NewRef(plain(o)); }
 
+// NumPy's functions and operators need the value.
+PyObject* numpy_function(PyObject* self, PyObject* args, PyObject* kwargs) {
+  if (is_open(self)) {
+    return refuse(self);
+  }
+  Py_ssize_t count = PyTuple_GET_SIZE(args); // the function, the name of its method, then its inputs
+  nb::object inputs = nb::steal(PyTuple_New(std::max<Py_ssize_t>(count - 2, 0)));
+  for (Py_ssize_t i = 2; i < count; ++i) {
+    PyTuple_SET_ITEM(inputs.ptr(), i - 2, Py_NewRef(plain(PyTuple_GET_ITEM(args, i))));
+  }
+  nb::object method = nb::steal(PyObject_GetAttr(PyTuple_GET_ITEM(args, 0), PyTuple_GET_ITEM(args, 1)));
+  return method.is_valid() ? PyObject_Call(method.ptr(), inputs.ptr(), kwargs) : nullptr;
+}
+
 } // namespace
+
+bool may_be_runtime_int(PyObject* o) {
+  nb::object whole = nb::steal(PyNumber_Index(o));
+  int overflow = 0;
+  long value = whole.is_valid() ? PyLong_AsLongAndOverflow(whole.ptr(), &overflow) : 1 << 30;
+  PyErr_Clear();
+  return overflow == 0 && value >= -(1 << 24) && value <= 1 << 24;
+}
+bool is_negative_int(PyObject* o) {
+  nb::object whole = nb::steal(PyNumber_Index(o));
+  bool negative = whole.is_valid() && PyLong_AsDouble(whole.ptr()) < 0;
+  PyErr_Clear();
+  return negative;
+}
+bool counts_as_int(PyObject* o) {
+  std::optional<NumpyScalar> scalar = PyLong_Check(o) || PyFloat_Check(o) ? std::nullopt : numpy_scalar(o);
+  return PyLong_Check(o) || (scalar && scalar->kind == NumpyScalar::Kind::integer);
+}
+bool counts_as_complex(PyObject* o) {
+  std::optional<NumpyScalar> scalar = PyLong_Check(o) || PyFloat_Check(o) ? std::nullopt : numpy_scalar(o);
+  return PyComplex_Check(o) || (scalar && scalar->kind == NumpyScalar::Kind::complex);
+}
 
 void fail_for_value(nb::handle number) {
   refuse(number.ptr());
@@ -174,7 +285,10 @@ bool NeededValues::any() const {
 
 nb::object make_runtime_scalar(array value, nb::handle plain) {
   uint64_t frame = value.node()->level;
-  return nb::cast(RuntimeScalar{std::move(value), nb::borrow(plain), frame});
+  IntRange range = !counts_as_int(plain.ptr())    ? IntRange{}
+                   : is_negative_int(plain.ptr()) ? IntRange{-largest_int, -1}
+                                                  : IntRange{0, largest_int};
+  return nb::cast(RuntimeScalar{std::move(value), nb::borrow(plain), frame, range});
 }
 
 bool is_runtime_scalar(PyObject* o) { return Py_TYPE(o) == scalar_type && nb::inst_ready(o); }
@@ -184,8 +298,15 @@ array runtime_scalar_to_array(PyObject* o, std::optional<Dtype> like) {
     return to_array({plain(o)}, like);
   }
   const array& value = scalar(o).value;
-  if (PyLong_Check(plain(o)) && !(like && like->is_inexact())) {
-    fail_for_value(o); // an int beside integers, where it wraps or does not fit
+  if (counts_as_int(plain(o))) {
+    Dtype dtype = like && !like->is_bool() ? *like : core::int32;
+    bool wide = dtype == core::int32 || dtype == core::int64;
+    if (wide ? !scalar(o).range.within(INT32_MIN, INT32_MAX) : !dtype.is_inexact()) {
+      fail_for_value(o); // beside integers which it may not fit
+    }
+    if (wide) {
+      return core::astype(value, dtype);
+    }
   }
   if (value.dtype().is_complex()) {
     bool wide = like == core::float64 || like == core::complex128;
@@ -202,11 +323,15 @@ void bind_runtime_scalar(nb::module_& m) {
   m.attr("_NeedsValue") = nb::handle(needs_value);
   static PyGetSetDef properties[] = {
       {"__class__", class_of, nullptr, "That of the number", nullptr}, {nullptr, nullptr, nullptr, nullptr, nullptr}};
-  static PyType_Slot slots[] = {{Py_tp_getset, properties},
-      {Py_nb_add, reinterpret_cast<void*>(&arithmetic<core::add, PyNumber_Add>)},
-      {Py_nb_subtract, reinterpret_cast<void*>(&arithmetic<core::subtract, PyNumber_Subtract>)},
-      {Py_nb_multiply, reinterpret_cast<void*>(&arithmetic<core::multiply, PyNumber_Multiply>)},
-      {Py_nb_true_divide, reinterpret_cast<void*>(&arithmetic<core::divide, PyNumber_TrueDivide>)},
+  static PyMethodDef methods[] = {
+      {"__array_ufunc__", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(&numpy_function)),
+          METH_VARARGS | METH_KEYWORDS, "What NumPy's functions call"},
+      {nullptr, nullptr, 0, nullptr}};
+  static PyType_Slot slots[] = {{Py_tp_getset, properties}, {Py_tp_methods, methods},
+      {Py_nb_add, reinterpret_cast<void*>(&arithmetic<core::add, PyNumber_Add, range_of_sum>)},
+      {Py_nb_subtract, reinterpret_cast<void*>(&arithmetic<core::subtract, PyNumber_Subtract, range_of_difference>)},
+      {Py_nb_multiply, reinterpret_cast<void*>(&arithmetic<core::multiply, PyNumber_Multiply, range_of_product>)},
+      {Py_nb_true_divide, reinterpret_cast<void*>(&arithmetic<core::divide, PyNumber_TrueDivide, no_int>)},
       {Py_nb_negative, reinterpret_cast<void*>(&unary<core::negative, PyNumber_Negative>)},
       {Py_nb_absolute, reinterpret_cast<void*>(&absolute)}, {Py_nb_positive, reinterpret_cast<void*>(&positive)},
       {Py_nb_bool, reinterpret_cast<void*>(&refuse_bool)},

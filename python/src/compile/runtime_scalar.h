@@ -18,12 +18,13 @@ namespace mlx::python {
 // all, it is `plain`.
 nb::object make_runtime_scalar(core::array value, nb::handle plain);
 bool is_runtime_scalar(PyObject* o);
-// Of an int; float32 holds it, so that no conversion depends on the way it takes.
-inline bool may_be_runtime_int(PyObject* o) {
-  int overflow = 0;
-  long value = PyLong_AsLongAndOverflow(o, &overflow);
-  return overflow == 0 && value >= -(1 << 24) && value <= 1 << 24;
-}
+// Of an int, Python's or NumPy's; float32 holds it, so that no conversion depends on the way it takes.
+bool may_be_runtime_int(PyObject* o);
+// Recordings differ in the sign of such an int, so that arithmetic knows in which range its results are.
+bool is_negative_int(PyObject* o);
+// What the numbers of NumPy, beside an array, count as.
+bool counts_as_int(PyObject* o);
+bool counts_as_complex(PyObject* o);
 // Beside an array of dtype `like` it is converted to that dtype, as a Python number is.
 core::array runtime_scalar_to_array(PyObject* o, std::optional<core::Dtype> like);
 

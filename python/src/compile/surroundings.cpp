@@ -363,7 +363,9 @@ class Surroundings::Look {
       case Kind::mapping:
         return PyDict_GET_SIZE(now) == node.size &&
                (!node.expected.is_valid() || is_in_order(now, node.expected.ptr()));
-      case Kind::number: return PyFloat_CheckExact(now) || may_be_runtime_int(now);
+      case Kind::number:
+        return PyFloat_CheckExact(now) ||
+               (may_be_runtime_int(now) && is_negative_int(now) == is_negative_int(node.expected.ptr()));
       case Kind::function: return PyFunction_GET_CODE(now) == node.expected.ptr();
       default: return true;
     }

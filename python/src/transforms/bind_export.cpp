@@ -3,6 +3,7 @@
 
 #include "mlx_core/error.h"
 #include "mlx_core/io/saved_function.h"
+#include "mlx_core/params.h"
 #include "python/src/array/convert.h"
 #include "python/src/transforms/bind_transforms.h"
 #include "python/src/transforms/outer_writes.h"
@@ -129,57 +130,43 @@ void check_callable(const char* op, nb::handle fun) {
 
 class Narrator {
  public:
-  Narrator(const core::io::SavedTrace& trace, const std::vector<array>& constants) : trace_(trace) {
-    std::vector<int64_t> symbols;
-    for (const core::io::SavedExpression& e : trace.expressions) {
-      if (e.op == 's') {
-        symbols.push_back(e.right.value);
+  explicit Narrator(const core::io::SavedTrace& trace) : trace_(trace), sizes_(trace.body.sizes.at_recording()) {
+    size_t own = trace.body.arguments().size();
+    for (size_t i = 0; i < program().inputs().size(); ++i) {
+      add(program().inputs()[i]);
+      if (i >= own) {
+        constants_.append(nb::make_tuple(values_[i][0], nb::steal(wrap(trace.body.constants[i - own]))));
       }
     }
-    expressions_ = core::io::evaluate(trace, symbols);
-    for (const core::io::SavedSpec& input : trace.body.inputs) {
-      add(input);
-    }
-    for (const array& constant : constants) {
-      constant_names_.push_back(next_name());
-      constants_.append(nb::make_tuple(constant_names_.back(), nb::steal(wrap(constant))));
-    }
-    for (const core::io::SavedOp& op : trace.body.ops) {
-      for (const core::io::SavedSpec& result : op.results) {
-        add(result);
+    for (const core::Program::Step& step : program().steps()) {
+      for (const core::Spec& output : step.outputs) {
+        add(output);
       }
     }
   }
 
   void tell(nb::handle callback) const {
-    nb::list inputs, outputs, keywords;
-    for (size_t i = 0; i < trace_.body.inputs.size(); ++i) {
+    nb::list inputs, keywords;
+    for (size_t i = 0; i < trace_.body.arguments().size(); ++i) {
       inputs.append(values_[i]);
     }
     for (size_t i = 0; i < trace_.keywords.size(); ++i) {
-      keywords.append(nb::make_tuple(trace_.keywords[i], values_[static_cast<size_t>(trace_.positional) + i][0]));
-    }
-    for (int64_t output : trace_.body.outputs) {
-      outputs.append(value(output));
+      keywords.append(nb::make_tuple(trace_.keywords[i], values_[trace_.positional + i][0]));
     }
     callback(message("inputs", "inputs", inputs));
     callback(message("keyword_inputs", "keywords", keywords));
-    callback(message("outputs", "outputs", outputs));
+    callback(message("outputs", "outputs", values(program().outputs())));
     callback(message("constants", "constants", constants_));
-    size_t next = trace_.body.inputs.size();
-    for (const core::io::SavedOp& op : trace_.body.ops) {
-      nb::list operands, results, arguments;
-      for (int64_t operand : op.operands) {
-        operands.append(value(operand));
+    for (const core::Program::Step& step : program().steps()) {
+      nb::list results, arguments;
+      for (size_t k = 0; k < step.outputs.size(); ++k) {
+        results.append(values_[static_cast<size_t>(step.first) + k]);
       }
-      for (size_t k = 0; k < op.results.size(); ++k) {
-        results.append(values_[next++]);
-      }
-      for (const core::io::Param& param : op.params) {
+      for (const core::Param& param : core::Params(*step.primitive)) {
         arguments.append(std::visit([&](const auto& v) { return argument(v); }, param.value));
       }
-      nb::dict d = message("primitive", "name", nb::cast(op.name));
-      d["inputs"] = operands;
+      nb::dict d = message("primitive", "name", nb::cast(step.primitive->name()));
+      d["inputs"] = values(step.operands);
       d["outputs"] = results;
       d["arguments"] = arguments;
       callback(d);
@@ -187,6 +174,7 @@ class Narrator {
   }
 
  private:
+  const core::Program& program() const { return *trace_.body.program; }
   static nb::dict message(const char* type, const char* key, nb::object value) {
     nb::dict d;
     d["type"] = type;
@@ -201,39 +189,38 @@ class Narrator {
     }
     return name;
   }
-  core::io::Given given() const { return {expressions_, none_}; }
-  void add(const core::io::SavedSpec& spec) {
-    values_.push_back(nb::make_tuple(next_name(), shape_tuple(given().shape(spec.shape)), dtype_object(spec.dtype)));
+  void add(const core::Spec& spec) {
+    values_.push_back(nb::make_tuple(next_name(), shape_tuple(sizes_(spec.shape)), dtype_object(spec.dtype)));
   }
-  nb::object value(int64_t at) const {
-    if (at >= 0) {
-      return values_[static_cast<size_t>(at)];
+  nb::list values(std::span<const int32_t> slots) const {
+    nb::list out;
+    for (int32_t slot : slots) {
+      out.append(values_[static_cast<size_t>(slot)]);
     }
-    auto i = static_cast<size_t>(-1 - at);
-    const array& a = read(nb::object(constants_[i][1]));
-    return nb::make_tuple(constant_names_[i], shape_tuple(a.shape()), dtype_object(a.dtype()));
+    return out;
   }
   nb::object argument(bool v) const { return nb::bool_(v); }
   nb::object argument(double v) const { return nb::float_(v); }
   nb::object argument(const std::string& v) const { return nb::cast(v); }
   nb::object argument(Dtype v) const { return nb::borrow(dtype_object(v)); }
-  nb::object argument(core::io::SavedDim v) const { return nb::int_(given().value(v)); }
-  nb::object argument(const std::vector<core::io::SavedDim>& v) const { return shape_tuple(given().shape(v)); }
-  nb::object argument(const std::shared_ptr<const core::io::SavedBody>&) const { return nb::none(); }
+  nb::object argument(int64_t v) const { return nb::int_(v); }
+  nb::object argument(core::Dim v) const { return nb::int_(sizes_(v)); }
+  nb::object argument(const core::Shape& v) const { return shape_tuple(sizes_(v)); }
+  nb::object argument(const std::vector<int64_t>& v) const { return shape_tuple(core::Shape(v)); }
+  nb::object argument(const core::Axes& v) const { return shape_tuple(core::Shape(v.begin(), v.end())); }
+  nb::object argument(const core::SharedProgram&) const { return nb::none(); }
 
   const core::io::SavedTrace& trace_;
-  std::vector<int64_t> expressions_;
-  const std::vector<array> none_;
+  core::SizeValues sizes_;
   std::vector<nb::tuple> values_;
   nb::list constants_;
-  std::vector<std::string> constant_names_;
   int64_t named_ = 0;
 };
 
 void tell_callback(nb::handle callback, nb::handle fun, const ArrayArguments& call, bool shapeless) {
   EvaluationHold hold;
   core::ExportableFunction exported = exportable(fun, hold);
-  std::vector<array> all(call.positional), constants;
+  std::vector<array> all(call.positional);
   std::vector<std::string> names;
   for (const auto& [name, a] : call.named) {
     names.push_back(name);
@@ -247,9 +234,9 @@ void tell_callback(nb::handle callback, nb::handle fun, const ArrayArguments& ca
     }
     return exported({in.begin(), in.begin() + static_cast<ptrdiff_t>(first)}, named);
   };
-  core::io::SavedTrace trace = core::io::record(flat, all, names, shapeless, constants);
+  core::io::SavedTrace trace = core::io::record(flat, all, names, shapeless);
   hold.release();
-  Narrator(trace, constants).tell(callback);
+  Narrator(trace).tell(callback);
 }
 
 class Exporter {

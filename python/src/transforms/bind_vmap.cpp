@@ -110,7 +110,7 @@ class Vmap final : public Transformation {
 
  private:
   void check_shared(nb::handle handle, const array& written) const {
-    if (core::replay(*core::Frame::open().back(), {&written, 1}).axes[0]) {
+    if (core::batched(*core::Frame::open().back(), {&written, 1}).axes[0]) {
       nb::handle function = fun();
       fail("vmap", "the function writes values that differ between lanes into ", name_of_outer(handle, {&function, 1}),
           " of shape ", read(handle).shape(),
