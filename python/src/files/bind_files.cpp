@@ -333,7 +333,8 @@ Example:
 )");
   m.def(
       "savez", [](nb::handle file, nb::args args, nb::kwargs kwargs) { savez("savez", file, args, kwargs, false); },
-      "file"_a, "args"_a, "kwargs"_a, nb::sig("def savez(file: file | str | pathlib.Path, *args, **kwargs) -> None"),
+      "file"_a, "args"_a, "kwargs"_a,
+      nb::sig("def savez(file: file | str | pathlib.Path, *args: array, **kwargs: array) -> None"),
       R"(Saves several arrays in a ``.npz`` file, as NumPy does: a ZIP archive of
 ``.npy`` files.
 
@@ -357,7 +358,7 @@ Example:
       "savez_compressed",
       [](nb::handle file, nb::args args, nb::kwargs kwargs) { savez("savez_compressed", file, args, kwargs, true); },
       "file"_a, "args"_a, "kwargs"_a,
-      nb::sig("def savez_compressed(file: file | str | pathlib.Path, *args, **kwargs) -> None"),
+      nb::sig("def savez_compressed(file: file | str | pathlib.Path, *args: array, **kwargs: array) -> None"),
       R"(As :func:`savez`, with every array deflated.
 
 Args:
