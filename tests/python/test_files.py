@@ -8,6 +8,7 @@ import pathlib
 import socket
 import subprocess
 import sys
+import threading
 import zipfile
 
 import mlx.core as mx
@@ -266,6 +267,11 @@ def test_streams_that_cannot_seek():
     writer = subprocess.Popen([sys.executable, "-c", f"open('pipe.npy', 'wb').write({written(mx.save, a[:10])!r})"])
     assert same(mx.load("pipe.npy"), a[:10])
     assert writer.wait() == 0
+    os.mkfifo("pipe")
+    thread = threading.Thread(target=lambda: pathlib.Path("pipe").write_bytes(written(mx.save, a[:10])))
+    thread.start()  # in this process, and without an extension
+    assert same(mx.load("pipe"), a[:10])
+    thread.join()
 
 
 def test_objects_that_misbehave():
@@ -419,8 +425,6 @@ def test_nobody_changes_a_file_through_its_mapping():
 
 
 def test_many_threads_read_one_file():
-    import threading
-
     mx.savez_compressed("a", **{f"a{i}": mx.full((1000,), i) for i in range(40)})
     loaded, failed = mx.load("a.npz"), []
 

@@ -70,10 +70,14 @@ AtomicFile::AtomicFile(const char* op, const std::string& path) : op_(op), path_
   if (exists && ::access(target_.c_str(), W_OK) != 0) {
     fails("it cannot be written", errno);
   }
-  open_beside(exists ? status.st_mode & 07777 : 0);
+  open_beside();
+  if (exists) { // whose it is, and who may read it, stays as far as this process may decide that
+    [[maybe_unused]] int ignored = ::fchown(descriptor_, status.st_uid, status.st_gid);
+    ignored = ::fchmod(descriptor_, status.st_mode & 07777);
+  }
 }
 
-void AtomicFile::open_beside(unsigned mode) {
+void AtomicFile::open_beside() {
 #ifdef O_TMPFILE
   // One of no name leaves nothing behind when the process is killed. It gets its name through /proc.
   if (::access("/proc/self/fd", X_OK) == 0) {
@@ -89,9 +93,6 @@ void AtomicFile::open_beside(unsigned mode) {
       unfinished_.clear();
       fails("its folder cannot be written, where the new file is made before it replaces the old one", error);
     }
-  }
-  if (mode != 0) { // another owner's file stays as open to others as it was, where that can be
-    [[maybe_unused]] int ignored = ::fchmod(descriptor_, mode);
   }
 }
 

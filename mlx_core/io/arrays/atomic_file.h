@@ -25,7 +25,7 @@ class AtomicFile final : public Writer {
 
  private:
   [[noreturn]] void fails(const char* what, int error) const;
-  void open_beside(unsigned mode);
+  void open_beside();
   void flush(const char* from, size_t bytes);
 
   const char* op_;

@@ -3,6 +3,7 @@
 
 #include <variant>
 
+#include "mlx_core/interrupt.h"
 #include "python/src/array/convert.h"
 #include "python/src/files/file_objects.h"
 #include "python/src/runtime/argument_errors.h"
@@ -251,8 +252,15 @@ bool is_format(std::string_view name) {
 }
 constexpr const char* formats = "'npy', 'npz', 'safetensors' or 'gguf'";
 
-// By the name, else by what is in it; empty where that does not say.
-std::string format_of(nb::handle file, InputObject* object) {
+// Opening a pipe waits for who writes it.
+io::SourceRef opened(nb::handle file) {
+  std::string path = path_of(file);
+  WithoutGil unlocked;
+  return io::open_file(path);
+}
+
+// By the name, else by what is in it, for which a file is opened; empty where that does not say.
+std::string format_of(nb::handle file, InputObject* object, io::SourceRef& source) {
   std::string extension = extension_of(file);
   if (!extension.empty() && is_format(extension.substr(1))) {
     return extension.substr(1);
@@ -262,7 +270,10 @@ std::string format_of(nb::handle file, InputObject* object) {
     return beginning ? io::format_of(*beginning) : "";
   }
   try {
-    return io::format_of(*io::open_file(path_of(file)));
+    source = opened(file);
+    return io::format_of(*source);
+  } catch (const core::Interrupted&) {
+    throw;
   } catch (const std::runtime_error&) { // without a name that says it, that is what is wrong
     return "";
   }
@@ -275,7 +286,8 @@ nb::object load(nb::handle file, std::optional<std::string> format, bool return_
     fail("load", "format is '", *format, "'; it should be ", formats, ".");
   }
   std::unique_ptr<InputObject> object = is_path(file) ? nullptr : std::make_unique<InputObject>(nb::borrow(file));
-  std::string kind = format ? *format : format_of(file, object.get());
+  io::SourceRef file_source;
+  std::string kind = format ? *format : format_of(file, object.get(), file_source);
   if (kind.empty()) {
     fail("load", "cannot tell the format of the file", is_path(file) ? " '" + path_of(file) + "'" : "",
         " by its extension or its beginning; pass format=", formats, ".");
@@ -283,7 +295,7 @@ nb::object load(nb::handle file, std::optional<std::string> format, bool return_
   if (return_metadata && (kind == "npy" || kind == "npz")) {
     fail("load", "the format ", kind, " has no metadata; pass return_metadata=False.");
   }
-  auto source = [&] { return object ? object->rest() : io::open_file(path_of(file)); };
+  auto source = [&] { return object ? object->rest() : file_source ? file_source : opened(file); };
   if (kind == "npy") {
     bool map = mmap.value_or(false);
     return handle_of(object ? object->npy(map) : io::read_npy(source(), map));
