@@ -286,6 +286,7 @@ def test_bools_are_true_or_false():
 # --- truncated and fuzzed ---
 
 VALID = [(format, bytes(data)) for format, data in valid_files()]
+VALID.append(("gguf", gguf(tensor("a.weight", (32,), 2) + tensor("b", (256,), 12, 32), tensor_count=2, data=bytes([1]) * (32 + 144))))
 FORMATS = sorted({format for format, _ in VALID})
 
 
