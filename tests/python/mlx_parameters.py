@@ -1,6 +1,6 @@
 """The functions of MLX 0.32.4 that this library has, with the names of their parameters as its documentation has them: any of
-them may be given by name. Generated from the printed signatures; convolutions, files, quantization and most of fast are
-not here yet."""
+them may be given by name. Generated from the printed signatures; convolutions, quantization and most of fast are not here
+yet."""
 
 PARAMETERS = {
     "arange": "start stop step dtype stream",
@@ -261,6 +261,13 @@ PARAMETERS = {
     "linalg.solve_triangular": "a b upper stream",
     "linalg.det": "a stream",
     "linalg.slogdet": "a stream",
+    "to_fp8": "x stream",
+    "from_fp8": "x dtype stream",
+    "save": "file arr",
+    "savez": "file *args **kwargs",
+    "savez_compressed": "file *args **kwargs",
+    "save_safetensors": "file arrays metadata",
+    "save_gguf": "file arrays metadata",
     "random.seed": "seed",
     "random.key": "seed",
     "random.split": "key num stream",

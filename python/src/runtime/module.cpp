@@ -27,6 +27,7 @@ NB_MODULE(core_of_main_interpreter, m) {
   bind_memory(m);
   bind_backends(m);
   bind_registry(m);
+  bind_files(m);
   bind_pickling(m);
   explain_argument_errors(m);
 }
