@@ -10,6 +10,8 @@ set(hwy_DIR "${MLX_AARCH64_LIB}/cmake/hwy" CACHE PATH "")
 set(BLAS_LIBRARIES "${MLX_AARCH64_LIB}/openblas-serial/libopenblas.so" CACHE FILEPATH "")
 set(LAPACK_LIBRARIES "${BLAS_LIBRARIES}" CACHE FILEPATH "")
 set(MLX_CBLAS_INCLUDE "${MLX_AARCH64_ROOT}/usr/include/aarch64-linux-gnu/openblas-serial" CACHE PATH "")
+set(MLX_ZLIB_STATIC "${MLX_AARCH64_LIB}/libz.a" CACHE FILEPATH "")
+set(MLX_ZLIB_INCLUDE "${MLX_AARCH64_ROOT}/usr/include;${MLX_AARCH64_ROOT}/usr/include/aarch64-linux-gnu" CACHE STRING "")
 set(CMAKE_EXE_LINKER_FLAGS_INIT "-Wl,-rpath-link,${MLX_AARCH64_LIB}")
 set(CMAKE_SHARED_LINKER_FLAGS_INIT "-Wl,-rpath-link,${MLX_AARCH64_LIB}")
 set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64 -L /usr/aarch64-linux-gnu

@@ -1,5 +1,5 @@
-# Finds what mlx_core is built on: Python, threads, Highway, BLAS with LAPACK.
-# Defines the targets mlx_core_highway and mlx_core_blas, and what is installed along, as lists of pairs (file, name):
+# Finds what mlx_core is built on: Python, threads, Highway, BLAS with LAPACK, zlib.
+# Defines the targets mlx_core_highway, mlx_core_blas and mlx_core_zlib, and what is installed along, as lists of pairs (file, name):
 # MLX_BUNDLED_LIBRARIES and MLX_BUNDLED_LICENSES.
 set(MLX_BUNDLED_LIBRARIES "")
 set(MLX_BUNDLED_LICENSES "")
@@ -115,4 +115,25 @@ else()
   message(FATAL_ERROR "MLX_BLAS is '${MLX_BLAS}', but must be scipy-openblas64 or generic.")
 endif()
 
-message(STATUS "mlx_core ${PROJECT_VERSION}: Highway ${MLX_HWY_FOUND}; BLAS ${MLX_BLAS_FOUND}")
+# ---- zlib ----
+# The static library where there is one: its code then lies inside of mlx_core, hidden, and a wheel needs no other.
+add_library(mlx_core_zlib INTERFACE)
+find_path(MLX_ZLIB_INCLUDE zlib.h)
+find_library(MLX_ZLIB_STATIC NAMES libz.a)
+if(MLX_ZLIB_INCLUDE AND MLX_ZLIB_STATIC AND NOT APPLE)
+  target_include_directories(mlx_core_zlib SYSTEM INTERFACE "${MLX_ZLIB_INCLUDE}")
+  target_link_libraries(mlx_core_zlib INTERFACE "${MLX_ZLIB_STATIC}" -Wl,--exclude-libs,libz.a)
+  set(MLX_ZLIB_FOUND "${MLX_ZLIB_STATIC}")
+  if(EXISTS "/usr/share/doc/zlib1g-dev/copyright")
+    list(APPEND MLX_BUNDLED_LICENSES "/usr/share/doc/zlib1g-dev/copyright" zlib.txt)
+  endif()
+else()
+  find_package(ZLIB QUIET)
+  if(NOT ZLIB_FOUND)
+    message(FATAL_ERROR "zlib is not installed (Debian and Ubuntu: apt-get install zlib1g-dev).")
+  endif()
+  target_link_libraries(mlx_core_zlib INTERFACE ZLIB::ZLIB)
+  set(MLX_ZLIB_FOUND "${ZLIB_VERSION_STRING}")
+endif()
+
+message(STATUS "mlx_core ${PROJECT_VERSION}: Highway ${MLX_HWY_FOUND}; BLAS ${MLX_BLAS_FOUND}; zlib ${MLX_ZLIB_FOUND}")

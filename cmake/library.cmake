@@ -27,12 +27,13 @@ target_compile_definitions(mlx_core PRIVATE
   MLX_CORE_VERSION="${PROJECT_VERSION}" MLX_API_VERSION="${MLX_API_VERSION}")
 target_link_libraries(mlx_core
   PUBLIC Threads::Threads
-  PRIVATE $<BUILD_INTERFACE:mlx_core_flags> $<BUILD_INTERFACE:mlx_core_highway> $<BUILD_INTERFACE:mlx_core_blas>)
+  PRIVATE $<BUILD_INTERFACE:mlx_core_flags> $<BUILD_INTERFACE:mlx_core_highway> $<BUILD_INTERFACE:mlx_core_blas>
+    $<BUILD_INTERFACE:mlx_core_zlib>)
 if(MLX_GPU_IS_DEFAULT)
   set_property(SOURCE "${PROJECT_SOURCE_DIR}/mlx_core/device.cpp" APPEND PROPERTY COMPILE_DEFINITIONS MLX_GPU_IS_DEFAULT)
 endif()
 if(MLX_BUILD_METAL)
-  target_link_libraries(mlx_core PRIVATE $<BUILD_INTERFACE:mlx_metal_cpp>)
+  target_link_libraries(mlx_core PRIVATE $<BUILD_INTERFACE:$<LINK_ONLY:mlx_metal_cpp>>) # its headers are for the Metal host alone: all else compiles as in a build without
 endif()
 set_target_properties(mlx_core PROPERTIES
   LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/python/mlx/lib"

@@ -41,6 +41,18 @@ struct Recurrence {
   uint32_t lanes, length;
 };
 
+enum { most_passes = 11, most_fft = 2048, largest_fft_radix = 13 };
+
+struct Fft {
+  Layout in, out; // of lanes
+  int64_t from, step_from, step_to;
+  uint32_t lanes, length; // length: of the complex transform
+  uint32_t given, wanted; // elements of a lane that are read, and written
+  uint32_t inverse;       // exp(+...)
+  float scale;
+  uint32_t passes, radices[most_passes];
+};
+
 struct Sort {
   Layout in, out; // of rows
   int64_t from, step_from, step_to;

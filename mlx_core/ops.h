@@ -18,9 +18,11 @@ array expm1(const array& a, StreamOrDevice s = {});
 array log(const array& a, StreamOrDevice s = {});
 array log2(const array& a, StreamOrDevice s = {});
 array log10(const array& a, StreamOrDevice s = {});
+array exp2(const array& a, StreamOrDevice s = {});
 array log1p(const array& a, StreamOrDevice s = {});
 array sigmoid(const array& a, StreamOrDevice s = {});
 array logaddexp(const array& a, const array& b, StreamOrDevice s = {});
+array logaddexp2(const array& a, const array& b, StreamOrDevice s = {});
 array erf(const array& a, StreamOrDevice s = {});
 array erfinv(const array& a, StreamOrDevice s = {});
 array sin(const array& a, StreamOrDevice s = {});
@@ -30,6 +32,7 @@ array arcsin(const array& a, StreamOrDevice s = {});
 array arccos(const array& a, StreamOrDevice s = {});
 array arctan(const array& a, StreamOrDevice s = {});
 array arctan2(const array& a, const array& b, StreamOrDevice s = {});
+array sinc(const array& a, StreamOrDevice s = {});
 array degrees(const array& a, StreamOrDevice s = {});
 array radians(const array& a, StreamOrDevice s = {});
 array sinh(const array& a, StreamOrDevice s = {});
@@ -50,6 +53,12 @@ std::vector<array> divmod(const array& a, const array& b, StreamOrDevice s = {})
 array power(const array& a, const array& b, StreamOrDevice s = {});
 array maximum(const array& a, const array& b, StreamOrDevice s = {});
 array minimum(const array& a, const array& b, StreamOrDevice s = {});
+array fmax(const array& a, const array& b, StreamOrDevice s = {});
+array fmin(const array& a, const array& b, StreamOrDevice s = {});
+array hypot(const array& a, const array& b, StreamOrDevice s = {});
+array copysign(const array& a, const array& b, StreamOrDevice s = {});
+array nextafter(const array& a, const array& b, StreamOrDevice s = {});
+array signbit(const array& a, StreamOrDevice s = {});
 // 0 where either is 0, whatever the other; else a * b. How tangents, cotangents and derivatives meet in the chain rule.
 array zero_times(const array& a, const array& b, StreamOrDevice s = {});
 array negative(const array& a, StreamOrDevice s = {});
@@ -70,6 +79,7 @@ array real(const array& a, StreamOrDevice s = {});
 array imag(const array& a, StreamOrDevice s = {});
 array conjugate(const array& a, StreamOrDevice s = {});
 array make_complex(const array& re, const array& im, StreamOrDevice s = {});
+array angle(const array& a, StreamOrDevice s = {});
 array astype(const array& a, Dtype dtype, StreamOrDevice s = {});
 // The same bits; the last axis grows or shrinks where the sizes of the dtypes differ.
 array view(const array& a, Dtype dtype, StreamOrDevice s = {});
@@ -325,7 +335,39 @@ array atleast_1d(const array& a, StreamOrDevice s = {});
 array atleast_2d(const array& a, StreamOrDevice s = {});
 array atleast_3d(const array& a, StreamOrDevice s = {});
 
+// --- stacking and turning ---
+array vstack(const std::vector<array>& arrays, StreamOrDevice s = {});
+array hstack(const std::vector<array>& arrays, StreamOrDevice s = {});
+array dstack(const std::vector<array>& arrays, StreamOrDevice s = {});
+array column_stack(const std::vector<array>& arrays, StreamOrDevice s = {});
+array ravel(const array& a, StreamOrDevice s = {});
+array fliplr(const array& a, StreamOrDevice s = {});
+array flipud(const array& a, StreamOrDevice s = {});
+array rot90(const array& a, int k = 1, const Axes& axes = {0, 1}, StreamOrDevice s = {});
+
+// --- functions given by samples or coefficients ---
+array select(const std::vector<array>& conditions, const std::vector<array>& choices, const array& otherwise = array(0),
+    StreamOrDevice s = {});
+array polyval(const array& p, const array& x, StreamOrDevice s = {});
+array interp(const array& x, const array& xp, const array& fp, const std::optional<array>& left = {},
+    const std::optional<array>& right = {}, std::optional<double> period = {}, StreamOrDevice s = {});
+// spacing: none (1), one for all axes, or one for each: a distance, or coordinates.
+std::vector<array> gradient(
+    const array& f, const std::vector<array>& spacing, const Axes& axes, int edge_order = 1, StreamOrDevice s = {});
+array unwrap(const array& p, std::optional<double> discont = {}, int axis = -1, double period = 6.283185307179586,
+    StreamOrDevice s = {});
+
+// --- counting ---
+array bincount(const array& x, const std::optional<array>& weights = {}, int64_t minlength = 0,
+    std::optional<int64_t> length = {}, StreamOrDevice s = {});
+// {counts, edges}
+std::vector<array> histogram(const array& a, const array& edges, const std::optional<array>& weights = {},
+    bool density = false, StreamOrDevice s = {});
+std::vector<array> histogram(const array& a, int bins = 10, std::optional<std::pair<double, double>> range = {},
+    const std::optional<array>& weights = {}, bool density = false, StreamOrDevice s = {});
+
 // --- products over chosen axes ---
+array dot(const array& a, const array& b, StreamOrDevice s = {});
 array inner(const array& a, const array& b, StreamOrDevice s = {});
 array outer(const array& a, const array& b, StreamOrDevice s = {});
 array vecdot(const array& a, const array& b, int axis = -1, StreamOrDevice s = {});

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "mlx_core/ops/families.h"
+#include "mlx_core/ops/linalg/families.h"
 #include "mlx_core/transforms/program_primitives.h"
 
 namespace mlx::core {
@@ -27,6 +28,7 @@ constexpr Family families[] = {
     {"trigonometric", &trigonometric_ops},
     {"hyperbolic", &hyperbolic_ops},
     {"rounding", &rounding_ops, &rounding_remakes},
+    {"float_parts", &float_part_ops},
     {"comparison", &comparison_ops},
     {"bitwise", &bitwise_ops},
     {"complex", &complex_ops},
@@ -41,11 +43,18 @@ constexpr Family families[] = {
     {"matmul", &matmul_ops, &matmul_remakes},
     {"padding", &padding_ops},
     {"rearrange", &rearrange_ops},
+    {"stacking", &stacking_ops},
+    {"sampled", &sampled_ops},
+    {"counting", &counting_ops},
     {"depends", &depends_ops, &depends_remakes},
     {"diagonal", &diagonal_ops, &diagonal_remakes},
     {"product", &product_ops},
     {"einsum", &einsum_ops},
     {"creation", &window_ops},
+    {"fft", &fft_ops, &fft_remakes},
+    {"fft", &frequency_ops},
+    {"fft", &stft_ops},
+    {"linalg", &linalg_ops, &linalg_remakes},
     {"random", &random_ops, &random_remakes},
 };
 

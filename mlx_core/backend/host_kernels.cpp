@@ -7,9 +7,11 @@
 #include "mlx_core/backend/kernels.h"
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/elementwise.h"
+#include "mlx_core/cpu/fft.h"
 #include "mlx_core/cpu/fused.h"
 #include "mlx_core/cpu/gather.h"
 #include "mlx_core/cpu/gemm.h"
+#include "mlx_core/cpu/matrix_work.h"
 #include "mlx_core/cpu/random_bits.h"
 #include "mlx_core/cpu/range.h"
 #include "mlx_core/cpu/reduce.h"
@@ -126,6 +128,10 @@ struct Run {
     cpu::linear_recurrence(k->b.dtype, k->a.host(), k->a.strides, k->b.host(), k->b.strides, k->b.sizes, k->axis,
         k->reverse, k->out.host());
   }
+  void operator()(const kernel::Fft* k) const {
+    cpu::fft(k->in.dtype, k->in.host(), k->in.sizes, k->in.strides, k->axis, k->inverse, k->scale, k->out.dtype,
+        k->out.sizes[static_cast<size_t>(k->axis)], k->out.host());
+  }
   void operator()(const kernel::Sort* k) const {
     cpu::sort(k->in.dtype, k->in.host(), k->in.sizes, k->in.strides, k->axis, k->out.host());
   }
@@ -167,6 +173,7 @@ struct Run {
     fail<std::runtime_error>("metal_kernel", "The kernel ", k->kernel.name,
         " is for the GPU, and its stream is one of the CPU. Call it with stream=mx.gpu.");
   }
+  void operator()(const kernel::MatrixWork* k) const { cpu::run(*k); }
 };
 
 class HostKernels final : public Kernels {

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "mlx_core/backend/body.h"
+#include "mlx_core/backend/matrix_task.h"
 #include "mlx_core/backend/view.h"
 
 namespace mlx::core {
@@ -81,6 +82,17 @@ struct Recurrence {
   View a, b;
   int axis;
   bool reverse;
+  View out;
+};
+
+// Sums along the axis of in_j exp(-2 pi i j k / n), with `inverse` of exp(+...), times scale. Complex to complex, which
+// may write where it reads; real to complex, out having n / 2 + 1 elements along the axis; or complex to real the other
+// way, by exp(+...), n being out's. Of float32 and float64 and their complex dtypes.
+struct Fft {
+  View in;
+  int axis;
+  bool inverse;
+  double scale;
   View out;
 };
 
@@ -165,10 +177,40 @@ struct Custom {
   std::array<int64_t, 3> grid, threadgroup; // threads, and how many of them are one group
 };
 
+// Dense linear algebra on each matrix of a stack, which the last two axes hold: float32, float64 or complex. Inputs
+// have any strides and equal leading axes; outputs, in this order:
+//   cholesky                  a -> its factor in the triangle that is read; `upper` says which
+//   lu                        a -> both factors in one (m, n), the row each row was swapped with (k) and the rows'
+//   places
+//                             (m), uint32, where k is the smaller of m and n
+//   qr                        a -> q, r; with `full` q is (m, m)
+//   svd, singular_values      a -> u, s, vh, with `full` square ones; s alone
+//   eigh, ..._of_hermitian    a, of which the `upper` or lower triangle is read -> w, v; w alone
+//   eig, eigenvalues          a -> w, v of complex numbers; w alone
+//   inverse                   a -> a^-1
+//   pseudo_inverse            a, smallest singular value that counts, over the largest (1) -> a^+
+//   solve_with_lu             lu, its swaps, b -> x with a x = b, or a^H x = b with `adjoint`
+//   solve_triangular          a, b -> the same for the `upper` or lower triangle of a
+//   determinant, slogdet      a -> its determinant; sign and logarithm of the modulus
+//   cofactors                 a -> the derivatives of det(a) by the elements, of any rank
+//   cofactor_derivative       a, e -> the derivative of the cofactors along e
+//   exponential               a -> exp(a)
+//   symmetric_root            a -> s with s s = a, for positive semidefinite a
+//   sylvester                 s, b -> x with s x + x s = b, for positive semidefinite s
+// A matrix with an element that is not finite gives NaN. One that has no result is a LinalgError that names `op` and
+// the matrix; with `lenient`, infinities and NaN instead.
+struct MatrixWork {
+  MatrixTask task;
+  std::span<const View> inputs, outputs;
+  const char* op;
+  bool upper = false, adjoint = false, full = false, lenient = false;
+};
+
 // A request is a pointer to one of them, which lives as long as the call.
 using Request = std::variant<const Fused*, const Copy*, const Range*, const RandomBits*, const Product*, const Reduce*,
-    const ArgReduce*, const Scan*, const Recurrence*, const Sort*, const ArgSort*, const ArgPartition*,
-    const SearchSorted*, const Gather*, const Scatter*, const GatherAlong*, const ScatterAlong*, const Custom*>;
+    const ArgReduce*, const Scan*, const Recurrence*, const Fft*, const Sort*, const ArgSort*, const ArgPartition*,
+    const SearchSorted*, const Gather*, const Scatter*, const GatherAlong*, const ScatterAlong*, const MatrixWork*,
+    const Custom*>;
 
 // Calls read(view) for each view of a request that is only read, and written(view) for each that is written.
 template <typename Read, typename Written>
@@ -179,7 +221,7 @@ void for_each_view(const Request& request, Read&& read, Written&& written) {
         if constexpr (std::is_same_v<Kind, Fused>) {
           for (const View& view : k->sources) read(view);
           for (const View& view : k->outputs) written(view);
-        } else if constexpr (std::is_same_v<Kind, Custom>) {
+        } else if constexpr (std::is_same_v<Kind, MatrixWork> || std::is_same_v<Kind, Custom>) {
           for (const View& view : k->inputs) read(view);
           for (const View& view : k->outputs) written(view);
         } else if constexpr (std::is_same_v<Kind, Copy>) {

@@ -21,6 +21,7 @@ bool supports(const kernel::Reduce& k);
 bool supports(const kernel::ArgReduce& k);
 bool supports(const kernel::Scan& k);
 bool supports(const kernel::Recurrence& k);
+bool supports(const kernel::Fft& k);
 bool supports(const kernel::Sort& k);
 bool supports(const kernel::ArgSort& k);
 bool supports(const kernel::ArgPartition& k);
@@ -30,6 +31,7 @@ bool supports(const kernel::Scatter& k);
 bool supports(const kernel::GatherAlong& k);
 bool supports(const kernel::ScatterAlong& k);
 bool supports(const kernel::Custom& k);
+inline bool supports(const kernel::MatrixWork&) { return false; } // LAPACK's, on the host
 
 void launch(Encoder& encoder, const kernel::Fused& k);
 void launch(Encoder& encoder, const kernel::Copy& k);
@@ -40,6 +42,7 @@ void launch(Encoder& encoder, const kernel::Reduce& k);
 void launch(Encoder& encoder, const kernel::ArgReduce& k);
 void launch(Encoder& encoder, const kernel::Scan& k);
 void launch(Encoder& encoder, const kernel::Recurrence& k);
+void launch(Encoder& encoder, const kernel::Fft& k);
 void launch(Encoder& encoder, const kernel::Sort& k);
 void launch(Encoder& encoder, const kernel::ArgSort& k);
 void launch(Encoder& encoder, const kernel::ArgPartition& k);
@@ -49,5 +52,6 @@ void launch(Encoder& encoder, const kernel::Scatter& k);
 void launch(Encoder& encoder, const kernel::GatherAlong& k);
 void launch(Encoder& encoder, const kernel::ScatterAlong& k);
 void launch(Encoder& encoder, const kernel::Custom& k);
+inline void launch(Encoder&, const kernel::MatrixWork&) {}
 
 } // namespace mlx::core::gpu

@@ -9,6 +9,7 @@
 
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/io/saved_function.h"
+#include "mlx_core/io/utf8.h"
 #include "mlx_core/params.h"
 
 namespace mlx::core::io {
@@ -93,25 +94,6 @@ class Reader {
   const char* end_;
   const std::string& file_;
 };
-
-// Whether Python can read it.
-bool is_utf8(const std::string& text) {
-  for (size_t i = 0; i < text.size();) {
-    auto byte = [&](size_t k) { return k < text.size() ? static_cast<unsigned char>(text[k]) : 0u; };
-    unsigned first = byte(i);
-    size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
-    bool bad = length == 0 || (first == 0xe0 && byte(i + 1) < 0xa0) || (first == 0xed && byte(i + 1) > 0x9f) ||
-               (first == 0xf0 && byte(i + 1) < 0x90) || (first == 0xf4 && byte(i + 1) > 0x8f);
-    for (size_t k = 1; k < length; ++k) {
-      bad = bad || (byte(i + k) & 0xc0) != 0x80;
-    }
-    if (bad) {
-      return false;
-    }
-    i += length;
-  }
-  return true;
-}
 
 // --- the fields, for either direction ---
 

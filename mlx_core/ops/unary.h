@@ -28,8 +28,6 @@ array zero_divide(const array& g, const array& divisor);
 
 // Inside other ops: a - b, 0 where they are equal, infinities too, with the difference's derivative everywhere.
 array gap(const array& a, const array& b);
-// The neighbour of a towards b.
-array next_after(const array& a, const array& b);
 
 template <typename Op>
 class Unary final : public Elementwise {

@@ -1,6 +1,7 @@
 // Recording a program with open sizes, and making its operations again.
 #include "mlx_core/program/open_program.h"
 
+#include "mlx_core/backend/kernels.h"
 #include "mlx_core/error.h"
 #include "mlx_core/interrupt.h"
 #include "mlx_core/program/record.h"
@@ -129,7 +130,12 @@ OpenProgram record_open(const SymbolTrace& symbols, const Frame& frame, std::spa
   Traced recorded = record_program(frame, outputs, Tape::Reach::whole);
   OpenProgram open{std::move(recorded.program), std::move(recorded.captured), {}};
   Inspection inspection(symbols, open.sizes);
-  for (const array& a : open.constants) {
+  for (array& a : open.constants) {
+    if (!a.is_available() && a.has_primitive() && a.operands().empty()) { // from a file: its values
+      array read = array::uninitialized(a.shape(), a.dtype());
+      a.primitive().eval({}, std::span<array>(&read, 1), host_kernels());
+      a = read;
+    }
     inspection.constant(a);
   }
   inspection.program(*open.program);

@@ -2,6 +2,7 @@
 #include "mlx_core/transforms/tape.h"
 
 #include "mlx_core/interrupt.h"
+#include "mlx_core/remake.h"
 
 namespace mlx::core {
 
@@ -13,6 +14,9 @@ constexpr int32_t unfinished = -2;
 size_t hash(const Node* node) {
   return static_cast<size_t>((reinterpret_cast<uintptr_t>(node) >> 4) * 0x9e3779b97f4a7c15ull >> 16);
 }
+
+// What comes from outside, such as a file: nothing says how to make it again, and it depends on nothing.
+bool is_read(const Node* node) { return node->operand_count == 0 && !can_remake(node->primitive->name()); }
 
 } // namespace
 
@@ -62,7 +66,8 @@ Tape::Tape(const Frame& frame, std::span<const array> outputs, Reach reach) : ta
   uint64_t oldest = reach == Reach::whole ? 0 : frame.id();
   auto push = [&](Node* node) {
     set(node, unfinished);
-    stack.push_back({node, 0, reach != Reach::dependent && node->primitive});
+    stack.push_back(
+        {node, 0, reach != Reach::dependent && node->primitive && !(reach == Reach::whole && is_read(node))});
   };
   for (const array& placeholder : frame.placeholders()) {
     set(placeholder.node(), static_cast<int32_t>(nodes_.size()));

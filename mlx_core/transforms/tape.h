@@ -14,7 +14,7 @@ class Tape {
   enum class Reach : uint8_t {
     dependent, // what is computed from the placeholders
     inside,    // every application that was made since the frame was opened, under a LevelFloor
-    whole,     // every application
+    whole,     // every application that can be made again: what is read from files is not among them
   };
   // What is between the frame's placeholders and `outputs`. The frame and outputs must outlive the tape.
   Tape(const Frame& frame, std::span<const array> outputs, Reach reach = Reach::dependent);

@@ -77,3 +77,15 @@ TEST(a_key_is_no_location) {
   CHECK(array_equal(random::normal({4}, float32, key), random::normal({4}, float32, {}, {}, key)).item<bool>());
   CHECK(array_equal(random::laplace({4}, float32, key), random::laplace({4}, float32, {}, {}, key)).item<bool>());
 }
+
+TEST(fourier_transforms) {
+  array x = arange(8);
+  CHECK(allclose(fft::irfft(fft::rfft(x)), astype(x, float32)).item<bool>());
+  CHECK_EQ(fft::rfft(x, 5, 0).shape(), (Shape{3}));
+  CHECK_EQ(fft::fftn(ones({2, 3}), {4}, {0}, fft::FFTNorm::Ortho).shape(), (Shape{4, 3}));
+  CHECK_EQ(fft::irfft2(fft::rfft2(ones({2, 3})), {2, 3}, std::vector<int>{0, 1}).dtype(), float32);
+  CHECK_EQ(fft::stft(x, 4).shape(), (Shape{3, 9}));
+  CHECK_EQ(fft::istft(fft::stft(x, 4)).shape(), (Shape{8}));
+  CHECK(array_equal(fft::ifftshift(fft::fftshift(x)), x).item<bool>());
+  CHECK_THROWS(std::invalid_argument, fft::fft(x, 0, 0));
+}

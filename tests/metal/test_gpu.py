@@ -1,22 +1,11 @@
-# The GPU end to end: arrays made, computed and read on mx.gpu, against the CPU. Skipped in builds without one.
+# The GPU end to end: arrays made, computed and read on mx.gpu, against the CPU.
 import numpy as np
 import pytest
 
 import mlx.core as mx
 
-pytestmark = pytest.mark.skipif(not mx.is_available(mx.gpu), reason="this build has no GPU")
-
 FLOATS = ("float32", "float16", "bfloat16")
 INTEGERS = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
-
-
-@pytest.fixture(autouse=True)
-def on_gpu():
-    before = mx.default_device()
-    mx.set_default_device(mx.gpu)
-    yield
-    mx.synchronize()
-    mx.set_default_device(before)
 
 
 def both(function, *arguments):

@@ -135,6 +135,43 @@ TEST(a_missing_barrier_for_device_memory_is_found_by_the_order_of_lanes) {
   set_seed(1);
 }
 
+TEST(relying_on_the_order_of_groups_is_found_by_their_order) {
+  for (auto [name, group, first] : {std::tuple("relies_on_the_threadgroup_before", uint64_t{8}, 8),
+           std::tuple("relies_on_the_simdgroup_before", uint64_t{256}, 32)}) {
+    auto right = [&, name = name, group = group, first = first] {
+      Buffer<int> t(256, -1), out(256);
+      call(broken(), name, {256}, {group}, {t, out});
+      for (int i = first; i < 256; ++i) {
+        if (out[i] != i - first) return false;
+      }
+      return true;
+    };
+    set_seed(0);
+    CHECK(right()); // in order, by luck
+    for (uint64_t seed : {1, 2, 3}) {
+      set_seed(seed);
+      CHECK(!right());
+    }
+  }
+  set_seed(1);
+}
+
+TEST(threadgroup_memory_starts_as_poison_in_every_threadgroup) {
+  each_seed([] {
+    Buffer<int> out(32);
+    std::string text;
+    try {
+      call(broken(), "reads_what_another_threadgroup_left", {32}, {8}, {out});
+    } catch (const Fault& error) {
+      text = error.what();
+    }
+    HAS(text, "reads threadgroup memory that no thread of the threadgroup has written");
+    Buffer<int> values(7);
+    call(broken(), "reads_poison", {7}, {7}, {values});
+    for (int i = 0; i < 7; ++i) CHECK_EQ(values[i], -1);
+  });
+}
+
 TEST(the_same_seed_gives_the_same_order) {
   auto result = [](uint64_t seed) {
     set_seed(seed);
@@ -187,6 +224,21 @@ TEST(too_much_threadgroup_memory) {
   CHECK_EQ(out[3], 3.0f);
 }
 
+TEST(too_many_threads) {
+  Buffer<int> out(4096);
+  HAS(fault("writes_one_each", {1025}, {out}), "kernel writes_one_each", "a threadgroup of (1025, 1, 1)", "1024");
+  HAS(fault("writes_one_each", {32, 33}, {out}), "a threadgroup of (32, 33, 1)");
+  call(broken(), "writes_one_each", {1024}, {1024}, {out});
+}
+
+TEST(arguments_smaller_than_their_type) {
+  Buffer<float> numbers{1, 2}, out(1);
+  call(broken(), "reads_a_field_outside", {1}, {1}, {numbers, out});
+  CHECK_EQ(out[0], 3.0f);
+  HAS(fault("reads_a_field_outside", {1}, {Binding{&numbers[0], 4}, out}),
+      "kernel reads_a_field_outside, thread (0, 0, 0)", "of buffer 0, which has 4 bytes");
+}
+
 TEST(what_the_processor_refuses) {
   Buffer<float> a(16), more(17);
   HAS(fault("reads_unseen", {17}, {a, more}), "kernel reads_unseen, thread (16, 0, 0) of threadgroup (0, 0, 0)",
@@ -218,7 +270,10 @@ TEST(compile_errors_have_the_line_of_the_text) {
       "my.metal:4: error: a kernel's parameter that points has an address space");
   HAS(compile_error(head + "kernel void f(device float* a [[buffer(0)]], uint i) {}\n"),
       "my.metal:3: error: the kernel's parameter 'uint i' has no attribute");
-  HAS(compile_error(head + "inline void f() {\n  double x = 1;\n}\n"), "my.metal:4: error: 'double' is not in Metal");
+  for (std::string word : {"double", "new", "virtual", "goto", "throw", "try", "typeid", "thread_local", "asm"}) {
+    HAS(compile_error(head + "inline void f() {\n  " + word + " x;\n}\n"),
+        "my.metal:4: error: '" + word + "' is not in Metal");
+  }
   HAS(compile_error("kernel void f() {}\n"), "does not include <metal_stdlib>");
   HAS(compile_error(head + "#include \"missing.h\"\n"), "my.metal:3:10: fatal error: 'missing.h' file not found");
   HAS(compile_error(head + "#include <cmath>\n"), "file not found");

@@ -11,6 +11,7 @@ import copy
 import dataclasses
 import faulthandler
 import gc
+import io
 import os
 import random
 import sys
@@ -24,6 +25,7 @@ import numpy as np
 LEFT_OUT = {
     "set_memory_limit", "set_cache_limit", "set_wired_limit", "disable_compile", "enable_compile", "clear_cache",
     "set_default_device", "set_default_stream", "import_function", "export_function", "exporter", "export_to_dot",
+    "save", "savez", "savez_compressed", "save_safetensors", "save_gguf", "load",
     "debug_nans", "profile", "set_printoptions", "register_tree_node", "check_grads", "while_loop",
 }
 
@@ -399,6 +401,8 @@ def special_calls(draw):
         lambda: mx.cond(mx.array(True), draw.function(), draw.function(), draw.tree()),
         lambda: mx.while_loop(lambda s: mx.array(False), draw.function(), draw.tree()),
         lambda: mx.scan(draw.function(), draw.tree(), draw.tree()), lambda: mx.fori_loop(0, 2, draw.function(), draw.tree()),
+        lambda: mx.save_safetensors(io.BytesIO(), draw.tree(), draw.tree()), lambda: mx.savez(io.BytesIO(), draw.tree(), a=draw.tree()),
+        lambda: mx.save_gguf(io.BytesIO(), {"a": draw.array()}, {"a": draw.tree(), "b": draw.sequence(lambda: "t")}),
         lambda: mx.export_function(os.devnull, draw.function(), draw.tree(), **{"a": draw.array()}),
         lambda: mx.export_function(os.devnull, draw.function(), draw.sequence(draw.array), draw.tree()),
         lambda: copy.deepcopy(draw.tree()), lambda: (mx.eval(draw.tree()), mx.async_eval(draw.tree()), mx.synchronize()),

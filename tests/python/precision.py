@@ -113,8 +113,8 @@ def assert_near(got, expected, tolerance, what=""):
 
 
 def near_or_equal(got, expected, what=""):
-    """Inexact values to 13 digits, others exactly."""
+    """Values of 64 bits to 13 digits, of fewer to all but the last few bits; others exactly."""
     if expected.dtype.kind in "fc":
-        assert_near(got, expected, 1e-13, what)
+        assert_near(got, expected, max(1e-13, 64 * np.finfo(expected.dtype).eps), what)
     else:
         np.testing.assert_array_equal(got, expected, what)

@@ -14,6 +14,7 @@ import samples
 
 MOST = 60  # elements of a value
 REACH = 6  # how many values back an operand is looked for
+NARROW = ("float16", "bfloat16", "float32", "complex64")  # what programs keep in 32 bits between two steps of such a dtype
 
 
 @lru_cache
@@ -81,8 +82,9 @@ def inputs(seed, dtype, count=2):
 
 def fitted(value, argument, shape, dtype):
     """The value as this argument: inside its domain, of this shape (its elements repeated, or some left out) and dtype."""
-    inexact = value if value.dtype in (mx.float64, mx.complex128) else value.astype(
-        mx.complex128 if arrays.name_of(value.dtype) in arrays.COMPLEX else mx.float64)
+    inexact = value
+    if arrays.name_of(value.dtype) not in NARROW or dtype not in NARROW:
+        inexact = value.astype(mx.complex128 if arrays.name_of(value.dtype) in arrays.COMPLEX else mx.float64)
     if arrays.name_of(inexact.dtype) in arrays.COMPLEX and dtype not in arrays.COMPLEX:
         inexact = mx.real(inexact) + mx.imag(inexact)
     middle = (argument.low + argument.high) / 2
@@ -109,8 +111,8 @@ def _kept(values, result):
         values.append(y.flatten()[:MOST] if y.ndim > 3 or y.size > MOST else y)
 
 
-def run(steps, xs, each=lambda value: value):
-    """Every value of the program, inputs first; `each` sees the intermediate ones."""
+def run(steps, xs, each=lambda value: value, call=lambda step, args: step.sample.call(*args)):
+    """Every value of the program, inputs first; `each` sees the intermediate ones, and `call` does a step."""
     values = list(xs)
     for step in steps:
         args = []
@@ -120,7 +122,7 @@ def run(steps, xs, each=lambda value: value):
                 continue
             value = values[-1 - back % len(values)]
             args.append(each(fitted(value, argument, argument.shape if step.shape is None else step.shape, step.dtype)))
-        _kept(values, [each(y) for y in samples.listed(step.sample.call(*args))])
+        _kept(values, [each(y) for y in samples.listed(call(step, args))])
     return values
 
 

@@ -120,6 +120,9 @@ def _moves(text, *shapes):
 
 
 PRODUCTS = {
+    "dot": [_product("vectors", V, V, call=lambda m, a, b: m.dot(a, b)), _product("matrices", D, Real((4, 2)), call=lambda m, a, b: m.dot(a, b)),
+            _product("ranks", C, Real((2, 4, 3)), call=lambda m, a, b: m.dot(a, b)), _product("vector last", D, V, call=lambda m, a, b: m.dot(a, b)),
+            row("scalar", D, Real(()), ref=np.multiply, ulp=1)],
     "inner": [_product("vectors", V, V, call=lambda m, a, b: m.inner(a, b)),
               _product("matrices", D, Real((2, 4)), call=lambda m, a, b: m.inner(a, b)),
               _product("ranks", C, V, call=lambda m, a, b: m.inner(a, b)),

@@ -141,6 +141,10 @@ def _round_complex(function):
     return both
 
 
+def _sinc(x):
+    pi = np.longdouble("3.14159265358979323846264338327950288").astype(x.dtype)
+    whole = np.rint(x)
+    return np.where(x == 0, 1, np.where(whole % 2 == 0, 1, -1) * np.sin((x - whole) * pi) / np.where(x == 0, 1, x * pi))
 
 
 REFERENCES = {
@@ -155,6 +159,8 @@ REFERENCES = {
     "expm1": _expm1,
     "maximum": _extremum(np.maximum),
     "minimum": _extremum(np.minimum),
+    "fmax": _extremum(np.fmax),
+    "fmin": _extremum(np.fmin),
     "positive": _on_bool(_identity, np.positive),
     "subtract": _on_bool(np.logical_xor, np.subtract),
     "power": _on_bool(lambda a, b: a | ~b, _power),
@@ -169,6 +175,8 @@ REFERENCES = {
     "trunc": _round_complex(np.trunc),
     "round": _round_complex(np.rint),
     "exp2": lambda x: np.exp2(x),
+    "sinc": _sinc,
+    "nextafter": None,  # of the dtype itself: test_sampled.py
 }
 ALIASES = {"bitwise_invert": "invert"}
 

@@ -18,10 +18,13 @@ def row(label, *args, call=None, ref=None, dtypes=(), **facts):
 def rows():
     """Op name -> its rows."""
     import indexing_rows
+    import linalg_rows
     import order_rows
     import rearrange_rows
+    import fft_rows
+    import sampled_rows
     found = (ELEMENTWISE_LIKE | CREATION | SHAPES | PARTS | REDUCTIONS | SORTING | PRODUCTS | RANDOM | rearrange_rows.ROWS
-             | order_rows.ROWS)
+             | order_rows.ROWS | sampled_rows.ROWS | fft_rows.ROWS | linalg_rows.ROWS)
     return found | {name: found.get(name, []) + more for name, more in indexing_rows.ROWS.items()}
 
 
@@ -34,6 +37,23 @@ def _clip(a, low, high):
 
 def _close(a, b, rtol=1e-5, atol=1e-8, equal_nan=False):
     return np.isclose(np.asarray(a, complex), np.asarray(b, complex), rtol, atol, equal_nan)
+
+
+def _from_fp8(x):
+    code = np.asarray(x).astype(np.int64) & 255
+    exponent, fraction = code >> 3 & 15, code & 7
+    value = np.where(exponent == 0, np.ldexp(fraction / 8.0, -6), np.ldexp(1 + fraction / 8.0, exponent - 7))
+    return np.where(code & 127 == 127, np.nan, value) * np.where(code & 128, -1.0, 1.0)
+
+
+def _to_fp8(x):
+    """The nearest by search, the even one of two: numbers grow with their codes."""
+    values = _from_fp8(np.arange(127))
+    distance = np.abs(np.abs(np.asarray(x, np.float64))[..., None] - values)
+    nearest = distance == distance.min(-1, keepdims=True)
+    even = nearest & (np.arange(127) % 2 == 0)
+    code = np.where(even.any(-1), even.argmax(-1), nearest.argmax(-1))
+    return (code + 128 * np.signbit(x)).astype(np.uint8)
 
 
 X, Y = Real((2, 3)), Real((3,))
@@ -71,6 +91,10 @@ ELEMENTWISE_LIKE = {
                   dtypes=("float32", "float64"), ulp=2, magnitude=lambda x: 3 + 0 * np.abs(x)),
               row("decimals=-1", Real((2, 3), -90, 90), call=lambda x: mx.round(x, -1), ref=lambda x: np.round(x, -1),
                   dtypes=("int32", "float32", "float64"))],
+    "to_fp8": [row("", Real((2, 3), -500, 500), ref=_to_fp8, dtypes=FLOATS, result=lambda dtype: "uint8", any_shape=True),
+               row("tiny", Real((2, 3), -0.03, 0.03), ref=_to_fp8, dtypes=FLOATS, result=lambda dtype: "uint8")],
+    "from_fp8": [row(f"to {to}", Real((2, 3), 0, 126), call=lambda x, to=to: mx.from_fp8(x, getattr(mx, to)),
+                     ref=_from_fp8, dtypes=("uint8",), result=lambda dtype, to=to: to) for to in FLOATS],
     "isclose": [row("", X, X, ref=_close), row("tolerances", X, Y, call=lambda a, b: mx.isclose(a, b, rtol=0.5, atol=0.25),
                                                ref=lambda a, b: _close(a, b, 0.5, 0.25))],
     "allclose": [row("", X, X, ref=lambda a, b: _close(a, b).all()),

@@ -255,4 +255,19 @@ RULES = {
     "slice_update": same, "put_along_axis": same, "contiguous": same, "stop_gradient": same,
     "unstack": lambda x, axis=0: [x[:place(axis, len(x))] + x[place(axis, len(x)):][1:]] * x[place(axis, len(x))],
 }
+
+
+def transformed(a, n, axis, given, wanted):
+    """A Fourier transform of n elements, of which so many are read and written."""
+    axis = place(axis, len(a))
+    if n is None:
+        n = 2 * (a[axis] - 1) if given else a[axis]
+    require(1 <= n)
+    possible((*a[:axis], n // 2 + 1 if given else n, *a[axis + 1:]))
+    return possible((*a[:axis], n // 2 + 1 if wanted else n, *a[axis + 1:]))
+
+
+RULES |= {f"fft.{name}": lambda a, n=None, axis=-1, norm="backward", given=given, wanted=wanted: transformed(a, n, axis, given, wanted)
+          for name, given, wanted in (("fft", 0, 0), ("ifft", 0, 0), ("rfft", 0, 1), ("irfft", 1, 0), ("hfft", 1, 0), ("ihfft", 0, 1))}
+RULES |= {"fft.fftshift": same, "fft.ifftshift": same}
 RULES |= {name: lambda M: (max(M, 0),) for name in ("bartlett", "hanning", "hamming", "blackman")}

@@ -32,7 +32,10 @@ VALUES = {
     "device": mx.cpu, "device_type": mx.cpu, "d": mx.cpu, "condition": F > 2, "y": F, "key": mx.random.key(0), "seed": 0,
     "low": 0, "high": 5, "loc": 1.0, "scale": 2.0, "p": 0.5, "lower": 0, "upper": 1, "mean": mx.zeros(3), "cov": S,
     "logits": F, "num_samples": None, "argnums": 0, "argnames": "y", "in_axes": 0, "out_axes": 0, "shapeless": True,
+    "compute_uv": True, "UPLO": "U",
     "inputs": None, "outputs": None, "file": None, "path": "x", "s": mx.cpu, "metadata": None, "return_metadata": True,
+    "norm": "ortho", "n_fft": 4, "hop_length": 1, "win_length": 4, "window": mx.ones(4), "center": True, "pad_mode": "edge",
+    "onesided": True, "length": 3, "stft_matrix": S,
 }
 # (function, parameter): value.
 OWN = {
@@ -53,10 +56,18 @@ OWN = {
     "linspace": {"start": 0.0, "stop": 1.0}, "grad": {"fun": lambda x, y: x * y},
     "value_and_grad": {"fun": lambda x, y: x * y}, "jvp": {"tangents": [V]}, "vjp": {"cotangents": [mx.array(1.0)]},
     "compile": {"fun": mx.sin}, "random.key": {"seed": 3}, "set_wired_limit": {"limit": 0}, "metal.set_wired_limit": {"limit": 0},
+    **{f"fft.{name}2": {"s": (3, 4), "axes": (0, 1)} for name in ("fft", "ifft", "rfft", "irfft")},
+    **{f"fft.{name}n": {"s": (3,)} for name in ("fft", "ifft", "rfft", "irfft")},
+    "fft.fftfreq": {"d": 0.5}, "fft.rfftfreq": {"d": 0.5},
+    "to_fp8": {"x": F}, "from_fp8": {"x": mx.array([56, 1], mx.uint8), "dtype": mx.float32},
     "random.truncated_normal": {"shape": (2,)}, "random.bernoulli": {"shape": (2, 3)},
+    **{f"linalg.{name}": {"a": S + 1, "b": S, "upper": True} for name in ("inv", "tri_inv", "cholesky", "cholesky_inv", "eigvals", "eig", "det", "slogdet",
+                                                   "solve", "solve_triangular", "eigh", "eigvalsh")},
+    "linalg.cross": {"axis": 1}, "linalg.norm": {"ord": 1},
 }
 # Changed outside of the call, files, or no values to compare: only that the names bind.
 UNCALLED = {"fast.metal_kernel", "fast.cuda_kernel", "fast.precompiled_cuda_kernel",  # what they do: test_fast.py
+            "save", "savez", "savez_compressed", "save_safetensors", "save_gguf",  # test_files.py
             "export_function", "import_function", "exporter", "export_to_dot", "metal.start_capture", "metal.stop_capture",
             "set_default_stream", "set_memory_limit", "set_cache_limit", "metal.set_memory_limit", "metal.set_cache_limit",
             "clear_streams", "disable_compile", "enable_compile", "random.seed", "set_printoptions", "set_default_device",

@@ -20,7 +20,8 @@ MANY, FEW = 10_000, 60
 def pytest_generate_tests(metafunc):
     if "seed" in metafunc.fixturenames:
         config = metafunc.config
-        count = config.getoption("--programs") or (MANY if config.getoption("--all") else FEW)
+        default = metafunc.module.MANY if config.getoption("--all") else metafunc.module.FEW
+        count = config.getoption("--programs") or default
         first = config.getoption("--seed")
         metafunc.parametrize("seed, count", [(s, min(BATCH, first + count - s)) for s in range(first, first + count, BATCH)])
 

@@ -18,11 +18,13 @@ SAMPLES = [s for s in samples.samples() if s.args and max(int(np.prod(a.shape)) 
 # Ops, or samples, that need a size as a number, in the value or in the gradient, and what for.
 NUMBERS = {
     "as_strided": "strides and offsets are numbers of the call, and its gradient counts with them",
+    "linalg.cross": "vectors of two elements get a third",
     "einsum": "the order of the products of three and more operands is the cheapest for these sizes",
     "prod": "its gradient is a tree of products, as deep as the axis is long",
     "scatter_prod": "as prod",
     "pad[reflect often]": "how often it is mirrored", "pad[symmetric often]": "how often it is mirrored",
     "partition": "the sample splits at a position, which split takes as a number",
+    "polyval": "there is a step for each coefficient",
     "repeat": "a size is computed from the counts",
     "unstack": "a size is the number of results",
     "unique": "of nothing there is no smallest element",

@@ -238,6 +238,17 @@ def test_vmap_over_cotangents_and_tangents(sample, dtype):
 
 # --- dtypes of derivatives, and ops without derivatives ---
 
+def widened(case):
+    """A case with the same values in float64 or complex128."""
+    wide = Case(case.sample, "complex128" if case.dtype in arrays.COMPLEX else "float64")
+    for name in ("args", "primals", "tangents", "weights"):
+        narrow = getattr(case, name)
+        setattr(wide, name, [a.astype(wide.primals[0].dtype) if a is not None and differences.is_inexact(a) and (
+            arrays.name_of(a.dtype) == case.dtype) else a for a in narrow])
+    wide.weights = [w.astype(y.dtype) for w, y in zip(case.weights, wide.function(*wide.primals))]
+    return wide
+
+
 @pytest.mark.grid(0.3)
 @pytest.mark.parametrize("sample, dtype", [
     pytest.param(s, d, id=f"{s.id}-{d}") for s in SAMPLES if s.differentiable
@@ -245,12 +256,7 @@ def test_vmap_over_cotangents_and_tangents(sample, dtype):
 def test_derivatives_keep_the_dtype(sample, dtype):
     """Tangents have the dtype of the output, cotangents that of the argument; values are those of float64, less precise."""
     case = Case(sample, dtype)
-    wide = Case(sample, "complex128" if dtype in arrays.COMPLEX else "float64")
-    for name in ("args", "primals", "tangents", "weights"):
-        narrow = getattr(case, name)
-        setattr(wide, name, [a.astype(wide.primals[0].dtype) if a is not None and differences.is_inexact(a) and (
-            arrays.name_of(a.dtype) == dtype) else a for a in narrow])
-    wide.weights = [w.astype(y.dtype) for w, y in zip(case.weights, wide.function(*wide.primals))]
+    wide = widened(case)
     outputs, tangents = mx.jvp(case.function, case.primals, case.tangents)
     _, cotangents = mx.vjp(case.function, case.primals, case.weights)
     for y, t in zip(outputs, tangents):

@@ -111,18 +111,6 @@ struct Gap {
 };
 array gap(const array& a, const array& b) { return Binary<Gap>::apply(a, b, {}); }
 
-// Inside random draws.
-struct NextAfter {
-  static constexpr OpInfo info{.name = "next_after",
-      .primitive = "NextAfter",
-      .summary = "The neighbour of a towards b, element by element.",
-      .accepts = Dtypes::floating,
-      .differentiable = Differentiable::zero,
-      .no_derivative = {"only values of draws at their bound are made with it"}};
-  static constexpr Body body = Body::nextafter;
-};
-array next_after(const array& a, const array& b) { return Binary<NextAfter>::apply(a, b, {}); }
-
 struct FloorDivide {
   static constexpr OpInfo info{.name = "floor_divide",
       .primitive = "FloorDivide",
@@ -254,7 +242,6 @@ std::span<const Remake> arithmetic_remakes() {
   using A = std::vector<array>;
   static constexpr Remake rows[] = {
       {"Gap", [](const Parts& p) { return A{gap(p[0], p[1])}; }},
-      {"NextAfter", [](const Parts& p) { return A{next_after(p[0], p[1])}; }},
       {"ZeroDivide", [](const Parts& p) { return A{zero_divide(p[0], p[1])}; }},
   };
   return rows;

@@ -54,9 +54,10 @@ array astype(const array& a, Dtype dtype, StreamOrDevice s) {
   return array::make(casts[static_cast<size_t>(dtype.val)], Spec{a.shape(), dtype}, {a});
 }
 
+std::span<const OpInfo* const> fp8_ops(); // fp8.cpp
 std::span<const OpInfo* const> cast_ops() {
   static constexpr const OpInfo* here[] = {&astype_info};
-  static const std::vector<const OpInfo*>& ops = *new std::vector<const OpInfo*>(joined({here, view_ops()}));
+  static const std::vector<const OpInfo*>& ops = *new std::vector<const OpInfo*>(joined({here, view_ops(), fp8_ops()}));
   return ops;
 }
 

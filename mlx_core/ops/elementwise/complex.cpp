@@ -1,4 +1,6 @@
 // Complex numbers and their parts.
+#include <numbers>
+
 #include "mlx_core/ops/binary.h"
 #include "mlx_core/ops/families.h"
 
@@ -91,8 +93,24 @@ array make_complex(const array& re, const array& im, StreamOrDevice s) {
   return array::make(join, Spec{std::move(shape), complex_of(part)}, {astype(x, part), astype(y, part)});
 }
 
+static constexpr OpInfo angle_info{.name = "angle",
+    .summary = "The angle of each complex number, in radians from -pi to pi; of a real one 0, or pi below 0.",
+    .accepts = Dtypes::inexact,
+    .max_ulp = 2,
+    .example = ">>> mx.angle(mx.array([1j, -2.0]))\narray([1.5708, 3.14159], dtype=float32)",
+    .unary = &angle};
+array angle(const array& a, StreamOrDevice s) {
+  StreamScope on(s);
+  array x = to_accepted(angle_info, a);
+  if (x.dtype().is_complex()) {
+    return arctan2(imag(x), real(x));
+  }
+  array flat = where(signbit(x), array(std::numbers::pi, x.dtype()), array(0, x.dtype()));
+  return where(isnan(x), x, flat);
+}
+
 std::span<const OpInfo* const> complex_ops() {
-  static constexpr const OpInfo* ops[] = {&Real::info, &Imag::info, &Conjugate::info, &make_complex_info};
+  static constexpr const OpInfo* ops[] = {&Real::info, &Imag::info, &Conjugate::info, &make_complex_info, &angle_info};
   return ops;
 }
 

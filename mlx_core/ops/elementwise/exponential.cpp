@@ -131,9 +131,42 @@ struct LogAddExp {
 };
 array logaddexp(const array& a, const array& b, StreamOrDevice s) { return Binary<LogAddExp>::apply(a, b, s); }
 
+struct Exp2 {
+  static constexpr OpInfo info{.name = "exp2",
+      .primitive = "Exp2",
+      .summary = "2 to the power of each element.",
+      .accepts = Dtypes::floating,
+      .max_ulp = 1,
+      .example = ">>> mx.exp2(mx.array([0.0, 3.0]))\narray([1, 8], dtype=float32)",
+      .unary = &exp2};
+  static constexpr Body body = Body::exp2;
+  // d 2^x = log(2) y dx
+  static array derivative(const array&, const array& y) { return std::numbers::ln2 * y; }
+};
+array exp2(const array& a, StreamOrDevice s) { return Unary<Exp2>::apply(a, s); }
+
+constexpr OpInfo logaddexp2_info{.name = "logaddexp2",
+    .summary = "log2(2**a + 2**b), element by element, without overflow.",
+    .accepts = Dtypes::floating,
+    .domain = {0.1, 3},
+    .max_ulp = 4,
+    .example = ">>> mx.logaddexp2(mx.array([0.0, 1000.0]), mx.array([0.0, 1000.0]))\narray([1, 1001], dtype=float32)",
+    .details = "Equal infinities share the gradient equally.",
+    .binary = &logaddexp2};
+// The larger, and how much the smaller adds to it: only that is a logarithm, so that scaling rounds only that.
+array logaddexp2(const array& a, const array& b, StreamOrDevice s) {
+  StreamScope on(s);
+  auto [x, y] = to_common(logaddexp2_info, a, b);
+  if (x.itemsize() == 2) {
+    return astype(logaddexp2(astype(x, float32), astype(y, float32)), x.dtype());
+  }
+  array larger = maximum(x, y), distance = negative(abs(where(equal(x, y), array(0, x.dtype()), x - y)));
+  return add(larger, log1p(exp2(distance)) * (1 / std::numbers::ln2));
+}
+
 std::span<const OpInfo* const> exponential_ops() {
-  static constexpr const OpInfo* ops[] = {
-      &Exp::info, &Expm1::info, &Log::info, &Log2::info, &Log10::info, &Log1p::info, &Sigmoid::info, &LogAddExp::info};
+  static constexpr const OpInfo* ops[] = {&Exp::info, &Expm1::info, &Log::info, &Log2::info, &Log10::info, &Log1p::info,
+      &Sigmoid::info, &LogAddExp::info, &Exp2::info, &logaddexp2_info};
   return ops;
 }
 

@@ -41,6 +41,35 @@ struct Minimum {
 };
 array minimum(const array& a, const array& b, StreamOrDevice s) { return Binary<Minimum>::apply(a, b, s); }
 
+// The other where one is NaN.
+static array ignoring_nan(
+    const OpInfo& info, array (*of)(const array&, const array&, StreamOrDevice), const array& a, const array& b) {
+  auto [x, y] = to_common(info, a, b);
+  return x.dtype().is_inexact() ? of(where(isnan(x), y, x), where(isnan(y), x, y), {}) : of(x, y, {});
+}
+
+constexpr OpInfo fmax_info{.name = "fmax",
+    .summary = "The larger of a and b, element by element; where one is NaN, the other.",
+    .accepts = Dtypes::real,
+    .example = ">>> mx.fmax(mx.array([1.0, mx.nan]), mx.array([3.0, 2.0]))\narray([3, 2], dtype=float32)",
+    .details = "Equal elements share the gradient equally.",
+    .binary = &fmax};
+array fmax(const array& a, const array& b, StreamOrDevice s) {
+  StreamScope on(s);
+  return ignoring_nan(fmax_info, maximum, a, b);
+}
+
+constexpr OpInfo fmin_info{.name = "fmin",
+    .summary = "The smaller of a and b, element by element; where one is NaN, the other.",
+    .accepts = Dtypes::real,
+    .example = ">>> mx.fmin(mx.array([1.0, mx.nan]), mx.array([3.0, 2.0]))\narray([1, 2], dtype=float32)",
+    .details = "Equal elements share the gradient equally.",
+    .binary = &fmin};
+array fmin(const array& a, const array& b, StreamOrDevice s) {
+  StreamScope on(s);
+  return ignoring_nan(fmin_info, minimum, a, b);
+}
+
 constexpr OpInfo clip_info{.name = "clip",
     .summary = "Each element limited to the range from a_min to a_max.",
     .example = ">>> mx.clip(mx.array([1.0, 5.0, 9.0]), 2, 6)\narray([2, 5, 6], dtype=float32)",
@@ -62,7 +91,7 @@ array clip(const array& a, const std::optional<array>& a_min, const std::optiona
 }
 
 std::span<const OpInfo* const> extrema_ops() {
-  static constexpr const OpInfo* ops[] = {&Maximum::info, &Minimum::info, &clip_info};
+  static constexpr const OpInfo* ops[] = {&Maximum::info, &Minimum::info, &fmax_info, &fmin_info, &clip_info};
   return ops;
 }
 

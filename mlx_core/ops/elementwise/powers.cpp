@@ -90,8 +90,27 @@ struct Reciprocal {
 };
 array reciprocal(const array& a, StreamOrDevice s) { return Unary<Reciprocal>::apply(a, s); }
 
+struct Hypot {
+  static constexpr OpInfo info{.name = "hypot",
+      .primitive = "Hypot",
+      .summary = "sqrt(a**2 + b**2), element by element, without overflow.",
+      .accepts = Dtypes::floating,
+      .max_ulp = 1,
+      .example = ">>> mx.hypot(mx.array([3.0]), mx.array([4.0]))\narray([5], dtype=float32)",
+      .details = "Derivatives at (0, 0) are 0. Infinite where a or b is, even beside NaN.",
+      .binary = &hypot};
+  static constexpr Body body = Body::hypot;
+  // d hypot(a, b) = (a da + b db) / y, nothing at (0, 0), to any order
+  static array chain(int k, const array& g, const array& a, const array& b, const array& y) {
+    array none = equal(y, array(0, y.dtype()));
+    return zero_times(g, where(none, array(0, y.dtype()), divide(k == 0 ? a : b, where(none, array(1, y.dtype()), y))));
+  }
+};
+array hypot(const array& a, const array& b, StreamOrDevice s) { return Binary<Hypot>::apply(a, b, s); }
+
 std::span<const OpInfo* const> power_ops() {
-  static constexpr const OpInfo* ops[] = {&Power::info, &Square::info, &Sqrt::info, &Rsqrt::info, &Reciprocal::info};
+  static constexpr const OpInfo* ops[] = {
+      &Power::info, &Square::info, &Sqrt::info, &Rsqrt::info, &Reciprocal::info, &Hypot::info};
   return ops;
 }
 

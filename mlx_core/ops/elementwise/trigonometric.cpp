@@ -117,6 +117,34 @@ struct ArcTan2 {
 };
 array arctan2(const array& a, const array& b, StreamOrDevice s) { return Binary<ArcTan2>::apply(a, b, s); }
 
+constexpr OpInfo sinc_info{.name = "sinc",
+    .summary = "sin(pi a) / (pi a) of each element, 1 at 0.",
+    .accepts = Dtypes::floating,
+    .max_ulp = 4,
+    .example = ">>> mx.sinc(mx.array([0.0, 0.5]))\narray([1, 0.63662], dtype=float32)",
+    .details = "Near 0 it is its power series, so that derivatives of any order are right there, too.",
+    .unary = &sinc};
+array sinc(const array& a, StreamOrDevice s) {
+  StreamScope on(s);
+  array x = to_accepted(sinc_info, a);
+  Dtype dtype = x.dtype();
+  if (x.itemsize() == 2) {
+    return astype(sinc(astype(x, float32)), dtype);
+  }
+  array near = less(abs(x), array(0.25, dtype));
+  array angle = where(near, array(1, dtype), x) * std::numbers::pi, square = where(near, x, array(0, dtype));
+  square = square * square * (std::numbers::pi * std::numbers::pi);
+  // 1 - z / 3! (1 - z / (4 5) (1 - z / (6 7) (...))), z = (pi x)^2 below 0.62: the terms left out are below 1e-20
+  array series(1, dtype);
+  for (int k = 18; k >= 2; k -= 2) {
+    series = 1 - square * (1.0 / (k * (k + 1))) * series;
+  }
+  // sin(pi x) by the distance to the nearest integer, which is exact: so it is 0 at integers.
+  array whole = round(x), turned = sin((x - whole) * std::numbers::pi);
+  array odd = not_equal(remainder(whole, array(2, dtype)), array(0, dtype));
+  return where(near, series, where(odd, negative(turned), turned) / angle);
+}
+
 // --- degrees and radians ---
 
 // a times a constant. The 16-bit types round once, not the constant as well.
@@ -145,7 +173,7 @@ array radians(const array& a, StreamOrDevice s) { return scaled(radians_info, a,
 
 std::span<const OpInfo* const> trigonometric_ops() {
   static constexpr const OpInfo* ops[] = {&Sin::info, &Cos::info, &Tan::info, &ArcSin::info, &ArcCos::info,
-      &ArcTan::info, &ArcTan2::info, &degrees_info, &radians_info};
+      &ArcTan::info, &ArcTan2::info, &sinc_info, &degrees_info, &radians_info};
   return ops;
 }
 

@@ -103,6 +103,22 @@ array vecdot(const array& a, const array& b, int axis, StreamOrDevice s) try {
   error.rethrow_in("vecdot");
 }
 
+static constexpr OpInfo dot_info{.name = "dot",
+    .summary = "The dot product: of vectors, of matrices, and over the last axis of a and the last but one of b.",
+    .example = ">>> mx.dot(mx.array([1.0, 2.0]), mx.array([3.0, 4.0]))\narray(11, dtype=float32)",
+    .details =
+        "With a scalar it is the plain product. Of more than two axes, the result has the other axes of a, then those "
+        "of b; matmul instead takes them as batches. Complex numbers are not conjugated."};
+array dot(const array& a, const array& b, StreamOrDevice s) try {
+  StreamScope on(s);
+  if (a.ndim() == 0 || b.ndim() == 0) {
+    return multiply(a, b);
+  }
+  return tensordot(a, b, Axes{-1}, Axes{b.ndim() == 1 ? 0 : -2});
+} catch (const SizeError& error) {
+  error.rethrow_in("dot");
+}
+
 // --- tensordot ---
 
 static constexpr OpInfo tensordot_info{.name = "tensordot",
@@ -200,7 +216,8 @@ array kron(const array& a, const array& b, StreamOrDevice s) try {
 }
 
 std::span<const OpInfo* const> product_ops() {
-  static constexpr const OpInfo* ops[] = {&inner_info, &outer_info, &vecdot_info, &tensordot_info, &kron_info};
+  static constexpr const OpInfo* ops[] = {
+      &dot_info, &inner_info, &outer_info, &vecdot_info, &tensordot_info, &kron_info};
   return ops;
 }
 

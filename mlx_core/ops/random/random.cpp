@@ -4,7 +4,6 @@
 #include <limits>
 
 #include "mlx_core/ops/families.h"
-#include "mlx_core/ops/linalg/symmetric_root.h"
 #include "mlx_core/ops/random/random_keys.h"
 #include "mlx_core/ops/unary.h"
 
@@ -66,7 +65,7 @@ array uniform_for(const char* op, const array& low, const array& high, const Sha
   }
   if (reach.top) {
     // What rounds to high, or beyond, becomes the number below it, with the derivative that it has.
-    array below = next_after(highest, lowest);
+    array below = nextafter(highest, lowest);
     array over = logical_and(logical_and(less(lowest, highest), greater_equal(y, highest)), isfinite(y));
     y = y + stop_gradient(where(over, below - y, array(0, dtype)));
   }
@@ -258,17 +257,6 @@ array picked(const Parts& p) {
   return random::pick_by_weight(weights, u);
 }
 
-const array& square_matrix(const array& a) {
-  Parts::require(a.ndim() >= 2 && a.shape(-1) == a.shape(-2) && (a.dtype() == float32 || a.dtype() == float64),
-      "a matrix is not square, or of an unknown dtype.");
-  return a;
-}
-array solved_sylvester(const Parts& p) {
-  Parts::require(
-      p[0].shape() == p[1].shape() && p[0].dtype() == p[1].dtype(), "the matrices of a Sylvester equation differ.");
-  return symmetric_sylvester(square_matrix(p[0]), p[1]);
-}
-
 } // namespace
 
 std::span<const Remake> random_remakes() {
@@ -276,8 +264,6 @@ std::span<const Remake> random_remakes() {
   static constexpr Remake rows[] = {
       {"RandomBits", [](const Parts& p) { return A{drawn(p)}; }},
       {"PickByWeight", [](const Parts& p) { return A{picked(p)}; }},
-      {"SymmetricSylvester", [](const Parts& p) { return A{solved_sylvester(p)}; }},
-      {"SymmetricRoot", [](const Parts& p) { return A{root_of_symmetric(square_matrix(p[0]))}; }},
   };
   return rows;
 }

@@ -1,6 +1,7 @@
 // The elementwise ops: a loop over the registry, and those whose signature is not just operands.
 #include <array>
 
+#include "mlx_core/fp8.h"
 #include "mlx_core/registry.h"
 #include "python/src/ops/bind_ops.h"
 
@@ -117,6 +118,12 @@ void bind_ops_elementwise(nb::module_& m) {
       m, "astype",
       [](ScalarOrArray a, Dtype dtype, StreamOrDevice s) { return out(core::astype(to_array(a), dtype, s)); },
       "a: scalar | array, dtype: Dtype", "array", "a"_a, "dtype"_a);
+  def_op(
+      m, "to_fp8", [](const array& x, StreamOrDevice s) { return out(core::to_fp8(x, s)); }, "x: array", "array",
+      "x"_a);
+  def_op(
+      m, "from_fp8", [](const array& x, Dtype dtype, StreamOrDevice s) { return out(core::from_fp8(x, dtype, s)); },
+      "x: array, dtype: Dtype = bfloat16", "array", "x"_a, nb::arg("dtype") = core::bfloat16);
 
   def_op(
       m, "isclose",

@@ -66,6 +66,7 @@ nb::tuple einsum_path(const std::string& subscripts, nb::args operands) {
 } // namespace
 
 void bind_ops_products(nb::module_& m) {
+  def_op(m, "dot", &binary<core::dot>, "a: array, b: array", "array", "a"_a, "b"_a);
   def_op(m, "inner", &binary<core::inner>, "a: array, b: array", "array", "a"_a, "b"_a);
   def_op(m, "outer", &binary<core::outer>, "a: array, b: array", "array", "a"_a, "b"_a);
   def_op(

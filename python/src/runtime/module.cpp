@@ -1,5 +1,6 @@
 // The Python module mlx.core: calls one binding function per concept.
 #include "mlx_core/environment.h"
+#include "python/src/ops/bind_linalg.h"
 #include "python/src/runtime/argument_errors.h"
 #include "python/src/runtime/bind.h"
 
@@ -18,12 +19,15 @@ NB_MODULE(core_of_main_interpreter, m) {
   bind_array(m);
   bind_constants(m);
   bind_ops(m);
+  bind_linalg(m);
   bind_random(m);
   bind_fast(m);
+  bind_fft(m);
   bind_transforms(m);
   bind_memory(m);
   bind_backends(m);
   bind_registry(m);
+  bind_files(m);
   bind_pickling(m);
   explain_argument_errors(m);
 }

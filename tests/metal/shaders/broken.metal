@@ -140,3 +140,35 @@ __attribute__((noinline, no_sanitize("thread"))) static float unseen(device cons
 kernel void reads_unseen(device const float* a [[buffer(0)]], device float* out [[buffer(1)]], uint i [[thread_position_in_grid]]) {
   out[i] = unseen(a + i);
 }
+
+// Each threadgroup, and each simdgroup, relies on the one before having been there.
+kernel void relies_on_the_threadgroup_before(device int* t [[buffer(0)]], device int* out [[buffer(1)]], uint i [[thread_position_in_grid]]) {
+  t[i] = int(i);
+  out[i] = i < 8 ? 0 : t[i - 8];
+}
+kernel void relies_on_the_simdgroup_before(device int* t [[buffer(0)]], device int* out [[buffer(1)]], uint i [[thread_position_in_threadgroup]]) {
+  t[i] = int(i);
+  simdgroup_barrier(mem_flags::mem_device);
+  out[i] = i < 32 ? 0 : t[i - 32];
+}
+// What a threadgroup leaves in its memory is not there for the next.
+kernel void reads_what_another_threadgroup_left(device int* out [[buffer(0)]], uint i [[thread_position_in_threadgroup]],
+    uint group [[threadgroup_position_in_grid]], uint lane [[thread_position_in_grid]]) {
+  threadgroup int t[8];
+  if (group == 0) t[i] = 1;
+  out[lane] = t[i];
+}
+// Reads what nobody has written, unseen by the shadow: ones in every bit.
+__attribute__((noinline, no_sanitize("thread"))) static int unseen(threadgroup int* p) { return p[0]; }
+kernel void reads_poison(device int* out [[buffer(0)]], uint i [[thread_position_in_threadgroup]]) {
+  threadgroup int t[8];
+  if (i == 0) t[7] = 1;
+  out[i] = unseen(t + i);
+}
+struct Numbers {
+  float first, second;
+};
+kernel void reads_a_field_outside(constant Numbers& numbers [[buffer(0)]], device float* out [[buffer(1)]], uint i [[thread_position_in_grid]]) {
+  out[i] = numbers.first + numbers.second;
+}
+kernel void writes_one_each(device int* out [[buffer(0)]], uint i [[thread_position_in_grid]]) { out[i] = 1; }

@@ -1,0 +1,115 @@
+// Inverses and linear systems with each matrix of a stack.
+#include "mlx_core/cpu/matrix_stack.h"
+#include "mlx_core/cpu/matrix_work.h"
+
+namespace mlx::core::cpu {
+
+namespace {
+
+std::string singular(int64_t info) {
+  return "is singular: it has no inverse (pivot " + std::to_string(info - 1) + " of its elimination is 0).";
+}
+
+template <typename T>
+void inverse(const kernel::MatrixWork& k) {
+  Stack<T> a(k.inputs[0]), out(k.outputs[0]);
+  Int n = a.rows();
+  auto one = [&](int64_t i, Workspace<T>& space) -> int64_t {
+    T* m = space.matrix(0, a.elements());
+    Int* pivots = space.integers(n);
+    if (!a.read(i, m)) {
+      out.fill(i, not_a_number<T>());
+      return 0;
+    }
+    Int info = lapack::getrf(n, n, m, pivots);
+    if (info == 0) {
+      info = lapack::getri(n, m, pivots, space.work);
+    }
+    if (info != 0) {
+      out.fill(i, not_a_number<T>());
+      return k.lenient ? 0 : info;
+    }
+    out.write(i, m);
+    return 0;
+  };
+  for_each_matrix<T>(k.op, n == 0 ? 0 : a.count(), 2 * std::pow(n, 3), one, singular);
+}
+
+// The first place on the diagonal that is 0, counted from 1; 0 when none is.
+template <typename T>
+int64_t zero_on_diagonal(const T* m, Int n) {
+  for (int64_t j = 0; j < n; ++j) {
+    if (m[j * n + j] == T(0)) return j + 1;
+  }
+  return 0;
+}
+
+template <typename T>
+void solve_with_lu(const kernel::MatrixWork& k) {
+  Stack<T> factors(k.inputs[0]), b(k.inputs[2]), x(k.outputs[0]);
+  Stack<uint32_t> swaps(k.inputs[1], 1);
+  Int n = factors.rows(), columns = b.columns();
+  auto one = [&](int64_t i, Workspace<T>& space) -> int64_t {
+    T *both = space.matrix(0, factors.elements()), *found = space.matrix(1, b.elements());
+    Int* pivots = space.integers(n);
+    factors.read(i, both);
+    b.read(i, found);
+    swaps.read(i, pivots);
+    for (Int j = 0; j < n; ++j) {
+      pivots[j] = std::clamp<Int>(pivots[j] + 1, 1, n); // they may come from a file
+    }
+    int64_t zero = zero_on_diagonal(both, n);
+    if (zero != 0) {
+      if (!k.lenient) return zero;
+      x.fill(i, not_a_number<T>());
+      return 0;
+    }
+    if (Int info = lapack::getrs(k.adjoint ? 'C' : 'N', n, columns, both, pivots, found); info != 0) {
+      return info;
+    }
+    x.write(i, found);
+    return 0;
+  };
+  int64_t count = x.elements() == 0 ? 0 : x.count();
+  for_each_matrix<T>(k.op, count, 1.0 * n * n * columns, one, [](int64_t info) {
+    return "is singular, so the system has no unique solution (pivot " + std::to_string(info - 1) +
+           " of its elimination is 0); lstsq finds the shortest one.";
+  });
+}
+
+template <typename T>
+void solve_triangular(const kernel::MatrixWork& k) {
+  Stack<T> a(k.inputs[0]), b(k.inputs[1]), x(k.outputs[0]);
+  Int n = a.rows(), columns = b.columns();
+  auto one = [&](int64_t i, Workspace<T>& space) -> int64_t {
+    T *matrix = space.matrix(0, a.elements()), *found = space.matrix(1, b.elements());
+    a.read(i, matrix);
+    b.read(i, found);
+    if (int64_t zero = zero_on_diagonal(matrix, n); zero != 0) {
+      if (!k.lenient) return zero;
+      x.fill(i, not_a_number<T>());
+      return 0;
+    }
+    lapack::trsm(k.upper, k.adjoint, n, columns, matrix, found);
+    x.write(i, found);
+    return 0;
+  };
+  int64_t count = x.elements() == 0 ? 0 : x.count();
+  for_each_matrix<T>(k.op, count, 0.5 * n * n * columns, one,
+      [](int64_t info) { return "is singular: element " + std::to_string(info - 1) + " of its diagonal is 0."; });
+}
+
+} // namespace
+
+void run_system(const kernel::MatrixWork& k) {
+  with_matrix_type(k.outputs[0].dtype, [&](auto type) {
+    using T = typename decltype(type)::type;
+    switch (k.task) {
+      case MatrixTask::inverse: return inverse<T>(k);
+      case MatrixTask::solve_with_lu: return solve_with_lu<T>(k);
+      default: return solve_triangular<T>(k);
+    }
+  });
+}
+
+} // namespace mlx::core::cpu

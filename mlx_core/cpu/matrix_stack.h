@@ -1,0 +1,186 @@
+// A stack of matrices as LAPACK takes them, one by one and column-major; and sharing the matrices out among threads.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <mutex>
+
+#include "mlx_core/backend/request.h"
+#include "mlx_core/cpu/lapack.h"
+#include "mlx_core/cpu/thread_pool.h"
+#include "mlx_core/error.h"
+#include "mlx_core/interrupt.h"
+
+namespace mlx::core::cpu {
+
+using lapack::Int;
+using lapack::Real;
+
+inline bool is_finite(float x) { return std::isfinite(x); }
+inline bool is_finite(double x) { return std::isfinite(x); }
+template <typename R>
+bool is_finite(std::complex<R> x) {
+  return std::isfinite(x.real()) && std::isfinite(x.imag());
+}
+template <typename T>
+T not_a_number() {
+  return T(std::numeric_limits<Real<T>>::quiet_NaN());
+}
+template <typename T>
+T conj_of(T x) {
+  if constexpr (lapack::is_complex<T>) {
+    return std::conj(x);
+  } else {
+    return x;
+  }
+}
+
+// The matrices, or with one axis the vectors, with none the numbers, that the last axes of a view hold.
+template <typename T>
+class Stack {
+ public:
+  explicit Stack(const View& view, int axes = 2)
+      : view_(view), leading_(view.ndim() - static_cast<size_t>(axes)), axes_(axes) {}
+  Int rows() const { return axes_ > 0 ? to_blas_int(view_.sizes[leading_]) : 1; }
+  Int columns() const { return axes_ == 2 ? to_blas_int(view_.sizes[leading_ + 1]) : 1; }
+  int64_t count() const {
+    int64_t count = 1;
+    for (size_t i = 0; i < leading_; ++i) count *= view_.sizes[i];
+    return count;
+  }
+  int64_t elements() const { return static_cast<int64_t>(rows()) * columns(); }
+
+  // Copies matrix i, column by column, as another type where that is wider. Whether all of it is finite.
+  template <typename To>
+  bool read(int64_t i, To* to) const {
+    const T* from = at(i);
+    int64_t m = rows(), n = columns(), down = axes_ > 0 ? view_.strides[leading_] : 0;
+    int64_t across = axes_ == 2 ? view_.strides[leading_ + 1] : 0;
+    bool finite = true;
+    in_blocks(m, n, [&](int64_t row, int64_t column) {
+      T value = from[row * down + column * across];
+      if constexpr (!std::is_integral_v<T>) finite = finite && is_finite(value);
+      to[column * m + row] = static_cast<To>(value);
+    });
+    return finite;
+  }
+  // Matrix i from columns `leading` apart. Of outputs, which are row-major.
+  template <typename From>
+  void write(int64_t i, const From* from, int64_t leading) const {
+    T* to = at(i);
+    int64_t m = rows(), n = columns();
+    in_blocks(
+        m, n, [&](int64_t row, int64_t column) { to[row * n + column] = narrowed(from[column * leading + row]); });
+  }
+  template <typename From>
+  void write(int64_t i, const From* from) const {
+    write(i, from, rows());
+  }
+  void fill(int64_t i, T value) const { std::fill_n(at(i), elements(), value); }
+  // Ones on the diagonal.
+  void write_identity(int64_t i) const {
+    fill(i, T(0));
+    T* to = at(i);
+    for (int64_t k = 0, n = columns(), m = rows(); k < std::min(m, n); ++k) to[k * n + k] = T(1);
+  }
+
+ private:
+  T* at(int64_t i) const {
+    int64_t offset = 0;
+    for (size_t axis = leading_; axis-- > 0;) {
+      offset += i % view_.sizes[axis] * view_.strides[axis];
+      i /= view_.sizes[axis];
+    }
+    return view_.host<T>() + offset;
+  }
+  template <typename From>
+  static T narrowed(From value) {
+    if constexpr (lapack::is_complex<From> && !lapack::is_complex<T>) {
+      return static_cast<T>(value.real());
+    } else {
+      return static_cast<T>(value);
+    }
+  }
+  // Every place once, in squares that stay in the cache.
+  template <typename F>
+  static void in_blocks(int64_t m, int64_t n, F&& f) {
+    constexpr int64_t side = 32;
+    for (int64_t i = 0; i < m; i += side) {
+      for (int64_t j = 0; j < n; j += side) {
+        for (int64_t row = i; row < std::min(m, i + side); ++row) {
+          for (int64_t column = j; column < std::min(n, j + side); ++column) f(row, column);
+        }
+      }
+    }
+  }
+
+  const View& view_;
+  size_t leading_;
+  int axes_;
+};
+
+// Memory for one matrix after another: slot by slot, as large as was ever asked for.
+template <typename T>
+class Workspace {
+ public:
+  T* matrix(size_t slot, int64_t elements) { return grown(matrices_, slot, elements).data(); }
+  Real<T>* reals(size_t slot, int64_t elements) { return grown(reals_, slot, elements).data(); }
+  Int* integers(int64_t elements) { return grown(integers_, 0, elements).data(); }
+  lapack::Work<T> work;
+
+ private:
+  template <typename V>
+  static V& grown(std::vector<V>& slots, size_t slot, int64_t elements) {
+    if (slots.size() <= slot) slots.resize(slot + 1);
+    auto size = static_cast<size_t>(std::max<int64_t>(1, elements));
+    if (slots[slot].size() < size) slots[slot].resize(size);
+    return slots[slot];
+  }
+  std::vector<std::vector<T>> matrices_;
+  std::vector<std::vector<Real<T>>> reals_;
+  std::vector<std::vector<Int>> integers_;
+};
+
+// Calls body(i, workspace), which returns LAPACK's info, for each of `count` matrices; `cost` is about the number of
+// multiplications for one of them. The first matrix, in their order, whose info is not 0 is the error that
+// explain(info) puts into words.
+template <typename T, typename Body, typename Explain>
+void for_each_matrix(const char* op, int64_t count, double cost, Body&& body, Explain&& explain) {
+  if (count == 0) return;
+  use_one_blas_thread();
+  auto together = static_cast<int64_t>(std::clamp(50000 / (cost + 50), 1.0, 1e6));
+  int64_t pieces = (count + together - 1) / together;
+  std::mutex mutex;
+  int64_t first_failed = count, its_info = 0;
+  parallel_for(pieces, [&](int64_t piece) {
+    Workspace<T> space;
+    for (int64_t i = piece * together; i < std::min(count, (piece + 1) * together); ++i) {
+      throw_if_interrupted();
+      if (int64_t info = body(i, space); info != 0) {
+        std::lock_guard lock(mutex);
+        if (i < first_failed) first_failed = i, its_info = info;
+      }
+    }
+  });
+  if (first_failed < count) {
+    std::string which =
+        count == 1 ? "The matrix" : "Matrix " + std::to_string(first_failed) + " of " + std::to_string(count);
+    fail<LinalgError>(op, which, " ", explain(its_info));
+  }
+}
+
+inline std::string did_not_converge(int64_t) { return "has no result: the iteration did not converge."; }
+
+template <typename F>
+void with_matrix_type(Dtype dtype, F&& f) {
+  switch (dtype.val) {
+    case Dtype::Val::float64: return f(std::type_identity<double>());
+    case Dtype::Val::complex64: return f(std::type_identity<std::complex<float>>());
+    case Dtype::Val::complex128: return f(std::type_identity<std::complex<double>>());
+    default: return f(std::type_identity<float>());
+  }
+}
+
+} // namespace mlx::core::cpu

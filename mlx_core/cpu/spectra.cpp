@@ -1,0 +1,167 @@
+// Singular values and eigenvalues of each matrix of a stack, with their vectors, and what is made of them at once.
+#include "mlx_core/cpu/matrix_stack.h"
+#include "mlx_core/cpu/matrix_work.h"
+
+namespace mlx::core::cpu {
+
+namespace {
+
+double cubed(Int n) { return std::pow(static_cast<double>(n), 3); }
+
+template <typename T>
+void svd(const kernel::MatrixWork& k) {
+  bool vectors = k.task == MatrixTask::svd;
+  const View& values = k.outputs[vectors ? 1 : 0];
+  Stack<T> a(k.inputs[0]), u(k.outputs[0], vectors ? 2 : 1), vh(k.outputs[vectors ? 2 : 0], vectors ? 2 : 1);
+  Stack<Real<T>> s(values, 1);
+  Int m = a.rows(), n = a.columns(), rank = std::min(m, n);
+  auto one = [&](int64_t i, Workspace<T>& space) -> int64_t {
+    T* matrix = space.matrix(0, a.elements());
+    if (rank == 0) {
+      if (vectors) u.write_identity(i), vh.write_identity(i);
+      return 0;
+    }
+    if (!a.read(i, matrix)) {
+      if (vectors) u.fill(i, not_a_number<T>()), vh.fill(i, not_a_number<T>());
+      s.fill(i, not_a_number<Real<T>>());
+      return 0;
+    }
+    T* left = space.matrix(1, vectors ? u.elements() : 1);
+    T* right = space.matrix(2, vectors ? vh.elements() : 1);
+    Real<T>* found = space.reals(0, rank);
+    char job = !vectors ? 'N' : k.full ? 'A' : 'S';
+    if (Int info = lapack::gesdd(job, m, n, matrix, found, left, right, space.work); info != 0) {
+      return info;
+    }
+    s.write(i, found);
+    if (vectors) u.write(i, left), vh.write(i, right);
+    return 0;
+  };
+  for_each_matrix<T>(k.op, a.count(), 10.0 * m * n * rank, one, did_not_converge);
+}
+
+template <typename T>
+void pseudo_inverse(const kernel::MatrixWork& k) {
+  Stack<T> a(k.inputs[0]), out(k.outputs[0]);
+  Stack<Real<T>> least(k.inputs[1], 1);
+  Int m = a.rows(), n = a.columns(), rank = std::min(m, n);
+  auto one = [&](int64_t i, Workspace<T>& space) -> int64_t {
+    T* matrix = space.matrix(0, a.elements());
+    if (!a.read(i, matrix)) {
+      out.fill(i, not_a_number<T>());
+      return 0;
+    }
+    T *u = space.matrix(1, static_cast<int64_t>(m) * rank), *vh = space.matrix(2, static_cast<int64_t>(rank) * n);
+    Real<T>* s = space.reals(0, rank);
+    Real<T> relative;
+    least.read(i, &relative);
+    if (Int info = lapack::gesdd('S', m, n, matrix, s, u, vh, space.work); info != 0) {
+      return info;
+    }
+    for (Int j = 0; j < rank; ++j) {
+      Real<T> inverse = s[j] > relative * s[0] ? 1 / s[j] : 0;
+      for (Int row = 0; row < m; ++row) u[j * static_cast<int64_t>(m) + row] *= inverse;
+    }
+    lapack::gemm(true, true, n, m, rank, vh, u, matrix);
+    out.write(i, matrix);
+    return 0;
+  };
+  for_each_matrix<T>(k.op, rank == 0 ? 0 : a.count(), 12.0 * m * n * rank, one, did_not_converge);
+}
+
+template <typename T>
+void eigh(const kernel::MatrixWork& k) {
+  bool vectors = k.task == MatrixTask::eigh;
+  Stack<T> a(k.inputs[0]), v(k.outputs[vectors ? 1 : 0], vectors ? 2 : 1);
+  Stack<Real<T>> w(k.outputs[0], 1);
+  Int n = a.rows();
+  auto one = [&](int64_t i, Workspace<T>& space) -> int64_t {
+    T* matrix = space.matrix(0, a.elements());
+    a.read(i, matrix);
+    bool finite = true;
+    for (Int column = 0; column < n; ++column) {
+      for (Int row = 0; row < n; ++row) {
+        T& element = matrix[column * static_cast<int64_t>(n) + row];
+        if (k.upper ? row > column : row < column) {
+          element = T(0);
+        } else {
+          finite = finite && is_finite(element);
+        }
+      }
+    }
+    if (!finite) {
+      w.fill(i, not_a_number<Real<T>>());
+      if (vectors) v.fill(i, not_a_number<T>());
+      return 0;
+    }
+    Real<T>* values = space.reals(0, n);
+    if (Int info = lapack::heevd(vectors ? 'V' : 'N', k.upper ? 'U' : 'L', n, matrix, values, space.work); info != 0) {
+      return info;
+    }
+    w.write(i, values);
+    if (vectors) v.write(i, matrix);
+    return 0;
+  };
+  for_each_matrix<T>(k.op, n == 0 ? 0 : a.count(), 9 * cubed(n), one, did_not_converge);
+}
+
+template <typename T>
+void eig(const kernel::MatrixWork& k) {
+  using Complex = std::complex<Real<T>>;
+  bool vectors = k.task == MatrixTask::eig;
+  Stack<T> a(k.inputs[0]);
+  Stack<Complex> w(k.outputs[0], 1), v(k.outputs[vectors ? 1 : 0], vectors ? 2 : 1);
+  Int n = a.rows();
+  auto one = [&](int64_t i, Workspace<T>& space) -> int64_t {
+    T* matrix = space.matrix(0, a.elements());
+    if (!a.read(i, matrix)) {
+      w.fill(i, not_a_number<Complex>());
+      if (vectors) v.fill(i, not_a_number<Complex>());
+      return 0;
+    }
+    std::vector<Complex> values(static_cast<size_t>(n));
+    T* columns = vectors ? space.matrix(1, a.elements()) : nullptr;
+    if (Int info = lapack::geev(n, matrix, values.data(), columns, space.reals(0, 2 * n), space.work); info != 0) {
+      return info;
+    }
+    w.write(i, values.data());
+    if (!vectors) {
+      return 0;
+    }
+    if constexpr (lapack::is_complex<T>) {
+      v.write(i, columns);
+    } else {
+      std::vector<Complex> whole(static_cast<size_t>(a.elements()));
+      for (int64_t j = 0; j < n; ++j) {
+        bool pair = values[static_cast<size_t>(j)].imag() != 0;
+        for (int64_t row = 0; row < n; ++row) {
+          T re = columns[j * n + row], im = pair ? columns[(j + 1) * n + row] : T(0);
+          whole[static_cast<size_t>(j * n + row)] = Complex(re, im);
+          if (pair) whole[static_cast<size_t>((j + 1) * n + row)] = Complex(re, -im);
+        }
+        j += pair ? 1 : 0;
+      }
+      v.write(i, whole.data());
+    }
+    return 0;
+  };
+  for_each_matrix<T>(k.op, n == 0 ? 0 : a.count(), 25 * cubed(n), one, did_not_converge);
+}
+
+} // namespace
+
+void run_spectrum(const kernel::MatrixWork& k) {
+  with_matrix_type(k.inputs[0].dtype, [&](auto type) {
+    using T = typename decltype(type)::type;
+    switch (k.task) {
+      case MatrixTask::svd:
+      case MatrixTask::singular_values: return svd<T>(k);
+      case MatrixTask::pseudo_inverse: return pseudo_inverse<T>(k);
+      case MatrixTask::eigh:
+      case MatrixTask::eigenvalues_of_hermitian: return eigh<T>(k);
+      default: return eig<T>(k);
+    }
+  });
+}
+
+} // namespace mlx::core::cpu

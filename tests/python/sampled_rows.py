@@ -1,0 +1,104 @@
+"""Samples of stacking, functions given by samples, and counting: see sample_rows.py."""
+
+import mlx.core as mx
+import numpy as np
+
+from arrays import FLOATS, INEXACT
+from sample_rows import row
+from samples import Index, Real, listed
+
+C, D, V, S = Real((2, 3, 4)), Real((3, 4)), Real((4,)), Real(())
+
+
+def _both(label, *args, call, **facts):
+    """A call that reads the same in MLX and NumPy: call(module, ...)."""
+    return row(label, *args, call=lambda *a: call(mx, *a), ref=lambda *a: call(np, *a), **facts)
+
+
+def _stacked(name, *groups):
+    return [_both(label, *args, call=lambda m, *a: getattr(m, name)(list(a))) for label, args in groups]
+
+
+STACKING = {
+    "vstack": _stacked("vstack", ("vectors", (V, V)), ("scalars", (S, S, S)), ("matrices", (D, Real((2, 4)))), ("mixed", (V, D)), ("one", (V,))),
+    "hstack": _stacked("hstack", ("vectors", (V, Real((2,)))), ("scalars", (S, S)), ("matrices", (D, Real((3, 2)))), ("three axes", (C, Real((2, 1, 4))))),
+    "dstack": _stacked("dstack", ("vectors", (V, V)), ("scalars", (S, S)), ("matrices", (D, D)), ("three axes", (C, Real((2, 3, 1))))),
+    "column_stack": _stacked("column_stack", ("vectors", (V, V)), ("mixed", (Real((3,)), D)), ("scalars", (S, S))),
+    "ravel": [_both("", C, call=lambda m, x: m.ravel(x), any_shape=True), _both("scalar", S, call=lambda m, x: m.ravel(x))],
+    "fliplr": [_both("", D, call=lambda m, x: m.fliplr(x)), _both("three axes", C, call=lambda m, x: m.fliplr(x))],
+    "flipud": [_both("", C, call=lambda m, x: m.flipud(x), any_shape=True), _both("vector", V, call=lambda m, x: m.flipud(x))],
+    "rot90": [_both(f"k={k}", D, call=lambda m, x, k=k: m.rot90(x, k)) for k in (1, 2, 3, 4, -1, 7)]
+    + [_both("axes", C, call=lambda m, x: m.rot90(x, 1, (2, 0))), _both("twice in axes", C, call=lambda m, x: m.rot90(x, 2, (-1, 1)))],
+}
+
+
+# --- samples and coefficients ---
+
+def _select(m, x, y):
+    return m.select([x < -1, x > 1, x * 0 + 1 > 2], [x, y, x + y], m.zeros((), x.dtype) + 3)
+
+
+def _gradient(label, arg, call, **facts):
+    return _both(label, arg, call=call, dtypes=FLOATS, ulp=4, magnitude=lambda x: [10 + 0 * y for y in listed(call(np, x))], **facts)
+
+
+def _interp(label, *args, call, **facts):
+    """The points are apart, so that differences stay on one line. NumPy has it in float64 only."""
+    def ref(*a):
+        return call(np, *[np.asarray(x, np.float64) for x in a])
+    return row(label, *args, call=lambda *a: call(mx, *a), ref=ref, dtypes=("float32", "float64"), ulp=8, magnitude=lambda *a: 20 + 0 * ref(*a), **facts)
+
+
+def _points(m, p):
+    return m.cumsum(m.abs(p) + 1, 0)
+
+
+X = Real((2, 3), 0.1, 5)
+SAMPLED = {
+    "select": [_both("", Real((2, 3)), Real((3,)), call=_select, dtypes=FLOATS)],
+    "polyval": [_both("", V, Real((2, 3), 0.5, 1.5), call=lambda m, p, x: m.polyval(p, x), dtypes=INEXACT, ulp=8,
+                      magnitude=lambda p, x: np.polyval(np.abs(p), np.abs(x))),
+                _both("constant", Real((1,)), Real((3,)), call=lambda m, p, x: m.polyval(p, x)),
+                _both("of a scalar", Real((3,)), S, call=lambda m, p, x: m.polyval(p, x), dtypes=INEXACT, ulp=8,
+                      magnitude=lambda p, x: np.polyval(np.abs(p), np.abs(x)))],
+    "interp": [_interp("", X, Real((5,), 0.1, 1), Real((5,)), call=lambda m, x, p, f: m.interp(x, _points(m, p), f)),
+               _interp("ends", X, Real((3,), 0.1, 1), Real((3,)), call=lambda m, x, p, f: m.interp(x, _points(m, p), f, left=-1.0, right=2.0)),
+               _interp("period", X, Real((4,), 0.1, 1), Real((4,)), call=lambda m, x, p, f: m.interp(x, _points(m, p), f, period=7.3)),
+               _interp("one point", S, Real((1,), 0.1, 1), Real((1,)), call=lambda m, x, p, f: m.interp(x, p, f))],
+    "gradient": [_gradient("vector", V, lambda m, x: m.gradient(x)), _gradient("axes", D, lambda m, x: list(m.gradient(x))),
+                 _gradient("distance", D, lambda m, x: m.gradient(x, 0.5, axis=1)), _gradient("two samples", Real((2, 3)), lambda m, x: m.gradient(x, axis=0)),
+                 _gradient("distances", D, lambda m, x: list(m.gradient(x, 0.5, 2.0))),
+                 _gradient("second order", Real((3, 5)), lambda m, x: list(m.gradient(x, 2.0, edge_order=2))),
+                 _both("coordinates", V, Real((4,), 0.5, 1), call=lambda m, x, p: m.gradient(x, _points(m, p)), dtypes=("float32", "float64"), ulp=16,
+                       magnitude=lambda x, p: 10 + 0 * x),
+                 _both("coordinates, second order", V, Real((4,), 0.5, 1), call=lambda m, x, p: m.gradient(x, _points(m, p), edge_order=2),
+                       dtypes=("float32", "float64"), ulp=32, magnitude=lambda x, p: 10 + 0 * x)],
+    "unwrap": [_both("", Real((2, 6), -6, 6), call=lambda m, x: m.unwrap(x), dtypes=("float32", "float64"), ulp=4, magnitude=lambda x: 30 + 0 * x),
+               _both("axis=0", Real((6, 2), -9, 9), call=lambda m, x: m.unwrap(x, axis=0, period=4.0), dtypes=("float32", "float64"), ulp=4,
+                     magnitude=lambda x: 30 + 0 * x),
+               _both("discont", Real((7,), -9, 9), call=lambda m, x: m.unwrap(x, 5.0), dtypes=("float32", "float64"), ulp=4, magnitude=lambda x: 30 + 0 * x)],
+}
+
+# --- counting ---
+
+COUNTING = {
+    "bincount": [row("weights", Index((6,), 0, 4), Real((6,)), call=lambda i, w: mx.bincount(i, w, length=5), dtypes=FLOATS, ulp=4,
+                     magnitude=lambda i, w: _bincount(i, np.abs(w), 5),
+                     ref=lambda i, w: _bincount(i, w, 5)),
+                 row("left out", Index((6,), 0, 4), Real((6,)), call=lambda i, w: mx.bincount(i, w, length=2), dtypes=FLOATS, ulp=4,
+                     magnitude=lambda i, w: _bincount(i, np.abs(w), 2),
+                     ref=lambda i, w: _bincount(i, w, 2))],
+    "histogram": [row("weights", Real((9,)), call=lambda x: mx.histogram(mx.stop_gradient(x), mx.array([-2.0, -0.5, 0.5, 1.0], x.dtype), weights=x)[0],
+                      ref=lambda x: np.histogram(x, np.array([-2.0, -0.5, 0.5, 1.0]), weights=x)[0], dtypes=("float32", "float64"), smooth=False,
+                      ulp=8, magnitude=lambda x: np.full(3, np.abs(x).sum()))],
+}
+
+
+def _bincount(i, w, length):
+    kept = i < length
+    out = np.zeros(length, w.dtype)
+    np.add.at(out, i[kept], w[kept])
+    return out
+
+
+ROWS = STACKING | SAMPLED | COUNTING
