@@ -97,8 +97,8 @@ void bind_factors(nb::module_& m) {
         std::vector<array> parts = linalg::svd(a, compute_uv, full_matrices, s);
         return compute_uv ? tuple_of(results().svd, parts[0], parts[1], parts[2]) : out(parts[0]);
       },
-      "a: array, compute_uv: bool = True, *, full_matrices: bool = True", "SVDResult", "a"_a,
-      "compute_uv"_a = true, nb::kw_only(), "full_matrices"_a = true);
+      "a: array, compute_uv: bool = True, *, full_matrices: bool = True", "SVDResult", "a"_a, "compute_uv"_a = true,
+      nb::kw_only(), "full_matrices"_a = true);
   def_op(
       m, "linalg.svdvals", [](const array& a, StreamOrDevice s) { return linalg::svdvals(a, s); }, "a: array", "array",
       "a"_a);
@@ -176,8 +176,7 @@ void bind_systems(nb::module_& m) {
         std::vector<array> parts = linalg::lstsq(a, b, rcond, s);
         return tuple_of(results().lstsq, parts[0], parts[1], parts[2], parts[3]);
       },
-      "a: array, b: array, rcond: float | None = None", "LstsqResult", "a"_a, "b"_a,
-      "rcond"_a = nb::none());
+      "a: array, b: array, rcond: float | None = None", "LstsqResult", "a"_a, "b"_a, "rcond"_a = nb::none());
   def_op(
       m, "linalg.matrix_rank",
       [](const array& a, std::optional<ScalarOrArray> rtol, StreamOrDevice s) {
