@@ -163,6 +163,13 @@ std::string left_to_the_cpu() {
         [&](Dtype d) { return kernel::Scatter{mode, {&rows_at, 1}, five, one_row, of(d, {5, 1, 4}), two(d)}; });
     list.add("scatter along " + name, [&](Dtype d) { return kernel::ScatterAlong{mode, places, two(d), 0, two(d)}; });
   }
+  list.add("linear algebra", [&](Dtype) { return kernel::MatrixWork{{}, {}, {}, ""}; });
+  CustomKernel users;
+  View view; // of the one input of a kernel of the user's
+  list.add("a kernel of the user's", [&](Dtype d) {
+    view = two(d);
+    return kernel::Custom{users, {&view, 1}, {}, 0, {1, 1, 1}, {1, 1, 1}};
+  });
   for (size_t kind = 0; kind < list.kinds.size(); ++kind) {
     if (!list.kinds[kind]) check::fail(__FILE__, __LINE__, "request " + std::to_string(kind) + " is not listed");
   }
@@ -218,6 +225,8 @@ scatter maximum: float64 complex128
 scatter along maximum: float64 complex128
 scatter minimum: float64 complex128
 scatter along minimum: float64 complex128
+linear algebra: bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64 complex128
+a kernel of the user's: float64 complex128
 )";
 
 } // namespace
