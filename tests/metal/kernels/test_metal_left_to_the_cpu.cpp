@@ -163,6 +163,7 @@ std::string left_to_the_cpu() {
         [&](Dtype d) { return kernel::Scatter{mode, {&rows_at, 1}, five, one_row, of(d, {5, 1, 4}), two(d)}; });
     list.add("scatter along " + name, [&](Dtype d) { return kernel::ScatterAlong{mode, places, two(d), 0, two(d)}; });
   }
+  list.add("fft", [&](Dtype d) { return kernel::Fft{two(d), 1, false, 1, two(d)}; });
   list.add("linear algebra", [&](Dtype) { return kernel::MatrixWork{{}, {}, {}, ""}; });
   CustomKernel users;
   View view; // of the one input of a kernel of the user's
@@ -225,6 +226,7 @@ scatter maximum: float64 complex128
 scatter along maximum: float64 complex128
 scatter minimum: float64 complex128
 scatter along minimum: float64 complex128
+fft: bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16 float64 complex128
 linear algebra: bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64 complex128
 a kernel of the user's: float64 complex128
 )";
