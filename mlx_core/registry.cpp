@@ -49,6 +49,9 @@ constexpr Family families[] = {
     {"fft", &fft_ops, &fft_remakes},
     {"fft", &frequency_ops},
     {"fft", &stft_ops},
+    {"conv", &conv_ops, &conv_remakes},
+    {"block_product", &hadamard_ops},
+    {"block_product", &block_product_ops},
     {"random", &random_ops, &random_remakes},
 };
 

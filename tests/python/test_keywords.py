@@ -34,7 +34,8 @@ VALUES = {
     "logits": F, "num_samples": None, "argnums": 0, "argnames": "y", "in_axes": 0, "out_axes": 0, "shapeless": True,
     "inputs": None, "outputs": None, "file": None, "path": "x", "s": mx.cpu, "metadata": None, "return_metadata": True,
     "norm": "ortho", "n_fft": 4, "hop_length": 1, "win_length": 4, "window": mx.ones(4), "center": True, "pad_mode": "edge",
-    "onesided": True, "length": 3, "stft_matrix": S,
+    "onesided": True, "length": 3, "stft_matrix": S, "stride": 2, "padding": 1, "dilation": 1, "kernel_dilation": 1,
+    "input_dilation": 2, "groups": 1, "flip": True, "output_padding": 1,
 }
 # (function, parameter): value.
 OWN = {
@@ -58,6 +59,12 @@ OWN = {
     **{f"fft.{name}2": {"s": (3, 4), "axes": (0, 1)} for name in ("fft", "ifft", "rfft", "irfft")},
     **{f"fft.{name}n": {"s": (3,)} for name in ("fft", "ifft", "rfft", "irfft")},
     "fft.fftfreq": {"d": 0.5}, "fft.rfftfreq": {"d": 0.5},
+    **{f"{name}{n}d": {"input": mx.ones((1, *[4] * n, 2)), "weight": mx.ones((3, *[2] * n, 2))}
+       for name in ("conv", "conv_transpose") for n in (1, 2, 3)},
+    "conv_general": {"input": mx.ones((1, 4, 2)), "weight": mx.ones((3, 2, 2))}, "convolve": {"a": V, "v": V, "mode": "same"},
+    "hadamard_transform": {"a": mx.ones((2, 4))}, "segmented_mm": {"a": S, "b": S, "segments": mx.array([[0, 1], [1, 3]])},
+    "block_masked_mm": {"a": S, "b": S, "block_size": 2, **{f"mask_{k}": mx.ones((2, 2)) for k in ("out", "lhs", "rhs")}},
+    "gather_mm": {"a": F[None], "b": S[None], "lhs_indices": mx.array([0]), "rhs_indices": mx.array([0, 0]), "sorted_indices": True},
     "random.truncated_normal": {"shape": (2,)}, "random.bernoulli": {"shape": (2, 3)},
 }
 # Changed outside of the call, files, or no values to compare: only that the names bind.
