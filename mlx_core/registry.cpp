@@ -55,6 +55,9 @@ constexpr Family families[] = {
     {"fft", &frequency_ops},
     {"fft", &stft_ops},
     {"linalg", &linalg_ops, &linalg_remakes},
+    {"conv", &conv_ops, &conv_remakes},
+    {"block_product", &hadamard_ops},
+    {"block_product", &block_product_ops},
     {"random", &random_ops, &random_remakes},
 };
 

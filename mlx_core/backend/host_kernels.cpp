@@ -5,6 +5,7 @@
 #include "mlx_core/backend/custom_kernel.h"
 #include "mlx_core/backend/fused_plan.h"
 #include "mlx_core/backend/kernels.h"
+#include "mlx_core/cpu/convolve.h"
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/fft.h"
@@ -131,6 +132,11 @@ struct Run {
   void operator()(const kernel::Fft* k) const {
     cpu::fft(k->in.dtype, k->in.host(), k->in.sizes, k->in.strides, k->axis, k->inverse, k->scale, k->out.dtype,
         k->out.sizes[static_cast<size_t>(k->axis)], k->out.host());
+  }
+  void operator()(const kernel::Convolve* k) const {
+    cpu::convolve(
+        {k->out.dtype, k->a.host(), k->a.sizes, k->a.strides, k->b.host(), k->b.sizes, k->b.strides, k->out.host(),
+            k->out.sizes, k->stride, k->low, k->kernel_dilation, k->input_dilation, k->groups, k->flip, k->zero_terms});
   }
   void operator()(const kernel::Sort* k) const {
     cpu::sort(k->in.dtype, k->in.host(), k->in.sizes, k->in.strides, k->axis, k->out.host());

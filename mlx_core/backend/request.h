@@ -96,6 +96,18 @@ struct Fft {
   View out;
 };
 
+// out[n, o..., j] = the sum over taps k... and channels c of a[n, i..., g channels + c] b[j, k..., c], where
+// i input_dilation = o stride + k kernel_dilation - low along each axis, and g is the group of output j: a is (batch,
+// one to three axes, groups * channels), b (outputs, taps..., channels), out (batch, axes..., outputs). With `flip`
+// b's taps count from the last. Terms whose i is none of a's are left out; with zero_terms, too, those with a factor 0.
+struct Convolve {
+  View a, b;
+  std::span<const int64_t> stride, low, kernel_dilation, input_dilation;
+  int64_t groups;
+  bool flip, zero_terms;
+  View out;
+};
+
 // Ascending and stable, NaNs last. It may write where it reads.
 struct Sort {
   View in;
@@ -208,9 +220,9 @@ struct MatrixWork {
 
 // A request is a pointer to one of them, which lives as long as the call.
 using Request = std::variant<const Fused*, const Copy*, const Range*, const RandomBits*, const Product*, const Reduce*,
-    const ArgReduce*, const Scan*, const Recurrence*, const Fft*, const Sort*, const ArgSort*, const ArgPartition*,
-    const SearchSorted*, const Gather*, const Scatter*, const GatherAlong*, const ScatterAlong*, const MatrixWork*,
-    const Custom*>;
+    const ArgReduce*, const Scan*, const Recurrence*, const Fft*, const Convolve*, const Sort*, const ArgSort*,
+    const ArgPartition*, const SearchSorted*, const Gather*, const Scatter*, const GatherAlong*, const ScatterAlong*,
+    const MatrixWork*, const Custom*>;
 
 // Calls read(view) for each view of a request that is only read, and written(view) for each that is written.
 template <typename Read, typename Written>

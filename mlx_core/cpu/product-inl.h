@@ -458,12 +458,57 @@ struct VectorBodies {
   }
 };
 
+// ---- many sums side by side ----
+
+template <class P>
+struct LaneBodies {
+  using T = typename P::Element;
+  using V = typename P::Value;
+  static constexpr int N = P::lanes;
+
+  template <int W>
+  static HWY_INLINE void some(int64_t at, int64_t count, const T* const* a, const T* const* b, T* out) {
+    V sum[W];
+#pragma GCC unroll 4
+    for (int j = 0; j < W; ++j) sum[j] = P::zero();
+    for (int64_t t = 0; t < count; ++t) {
+#pragma GCC unroll 4
+      for (int j = 0; j < W; ++j) {
+        sum[j] = P::multiply_add(P::load(a[t] + at + j * N), P::load(b[t] + at + j * N), sum[j]);
+      }
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < W; ++j) P::store(sum[j], out + at + j * N);
+  }
+
+  static void lanes(int64_t n, int64_t count, const void* const* a_data, const void* const* b_data, void* out_data) {
+    auto* a = reinterpret_cast<const T* const*>(a_data);
+    auto* b = reinterpret_cast<const T* const*>(b_data);
+    auto* out = static_cast<T*>(out_data);
+    int64_t at = 0;
+    for (; at + 4 * N <= n; at += 4 * N) some<4>(at, count, a, b, out);
+    for (; at + N <= n; at += N) some<1>(at, count, a, b, out);
+    if (at < n) {
+      HWY_ALIGN T left[N] = {};
+      HWY_ALIGN T right[N] = {};
+      V sum = P::zero();
+      for (int64_t t = 0; t < count; ++t) {
+        std::copy_n(a[t] + at, n - at, left);
+        std::copy_n(b[t] + at, n - at, right);
+        sum = P::multiply_add(P::load(left), P::load(right), sum);
+      }
+      P::store(sum, left);
+      std::copy_n(left, n - at, out + at);
+    }
+  }
+};
+
 template <class P>
 const ProductKernels& real_or_complex_kernels() {
   using M = MatrixBodies<P>;
   using V = VectorBodies<P>;
   static constexpr ProductKernels all{static_cast<int>(sizeof(typename P::Element)), M::width,
-      has_masks<typename P::Element>, &M::tiles, &M::pack, &V::dots, &V::columns};
+      has_masks<typename P::Element>, &M::tiles, &M::pack, &V::dots, &V::columns, &LaneBodies<P>::lanes};
   return all;
 }
 
@@ -471,7 +516,7 @@ template <class P>
 const ProductKernels& exact_kernels() {
   using M = MatrixBodies<P>;
   static constexpr ProductKernels all{static_cast<int>(sizeof(typename P::Element)), M::width,
-      has_masks<typename P::Element>, &M::tiles, &M::pack, nullptr, nullptr};
+      has_masks<typename P::Element>, &M::tiles, &M::pack, nullptr, nullptr, &LaneBodies<P>::lanes};
   return all;
 }
 

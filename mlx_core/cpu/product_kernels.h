@@ -31,6 +31,9 @@ struct ProductKernels {
   // columns.
   void (*dots)(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add);
   void (*columns)(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add);
+
+  // out[i] = the sum over t < count, in that order, of a[t][i] * b[t][i].
+  void (*lanes)(int64_t n, int64_t count, const void* const* a, const void* const* b, void* out);
 };
 
 // float32, float64, complex64, complex128; all integers but the 8-bit ones, whose products are done in 16 bits; bool.

@@ -42,6 +42,9 @@ std::span<const OpInfo* const> window_ops();
 std::span<const OpInfo* const> fft_ops();
 std::span<const OpInfo* const> frequency_ops();
 std::span<const OpInfo* const> stft_ops();
+std::span<const OpInfo* const> conv_ops();
+std::span<const OpInfo* const> hadamard_ops();
+std::span<const OpInfo* const> block_product_ops();
 std::span<const OpInfo* const> random_ops();
 
 std::span<const Remake> arithmetic_remakes();
@@ -58,6 +61,7 @@ std::span<const Remake> matmul_remakes();
 std::span<const Remake> depends_remakes();
 std::span<const Remake> diagonal_remakes();
 std::span<const Remake> fft_remakes();
+std::span<const Remake> conv_remakes();
 std::span<const Remake> random_remakes();
 std::span<const Remake> custom_kernel_remakes();
 

@@ -1,6 +1,5 @@
 """The functions of MLX 0.32.4 that this library has, with the names of their parameters as its documentation has them: any of
-them may be given by name. Generated from the printed signatures; convolutions, quantization and most of fast are not here
-yet."""
+them may be given by name. Generated from the printed signatures; quantization and most of fast are not here yet."""
 
 PARAMETERS = {
     "arange": "start stop step dtype stream",
@@ -224,6 +223,18 @@ PARAMETERS = {
     "set_printoptions": "precision",
     "get_printoptions": "",
     "printoptions": "precision",
+    "conv1d": "input weight stride padding dilation groups stream",
+    "conv2d": "input weight stride padding dilation groups stream",
+    "conv3d": "input weight stride padding dilation groups stream",
+    "conv_transpose1d": "input weight stride padding dilation output_padding groups stream",
+    "conv_transpose2d": "input weight stride padding dilation output_padding groups stream",
+    "conv_transpose3d": "input weight stride padding dilation output_padding groups stream",
+    "conv_general": "input weight stride padding kernel_dilation input_dilation groups flip stream",
+    "convolve": "a v mode stream",
+    "hadamard_transform": "a scale stream",
+    "block_masked_mm": "a b block_size mask_out mask_lhs mask_rhs stream",
+    "gather_mm": "a b lhs_indices rhs_indices sorted_indices stream",
+    "segmented_mm": "a b segments stream",
     "fft.fft": "a n axis norm stream",
     "fft.ifft": "a n axis norm stream",
     "fft.rfft": "a n axis norm stream",

@@ -31,7 +31,8 @@ WRAPPING = [(2**32, 2**32), (2**31, 2**33), (2**63 - 1, 2**63 - 1), (2**32 + 1, 
 LARGE = [(2**31, 2**31), (2**31,), (2**31 - 1,), (2**32, 1), (1, 2**32), (2**62,), (2**61, 2), (2**62 + 5,), (6148914691236517205,),
          (0, 2**32), (2**32, 0), (0, 2**62), (2**62, 0), (2**31, 2, 3), (1, 2**62)]
 LITTLE = [(), (1,), (2,), (3,), (5,), (0,), (2, 3), (3, 2), (3, 3), (1, 1), (0, 3), (3, 0), (2, 1, 3), (2, 2, 2)]
-WORDS = {"mode": ["constant", "edge", "reflect", "symmetric", "reduced", "complete"], "UPLO": ["L", "U"], "indexing": ["xy", "ij"], "side": ["left", "right"],
+WORDS = {"mode": ["constant", "edge", "reflect", "symmetric", "reduced", "complete", "full", "same", "valid"], "UPLO": ["L", "U"],
+         "indexing": ["xy", "ij"], "side": ["left", "right"],
          "norm": ["backward", "ortho", "forward"], "pad_mode": ["constant", "edge", "reflect"],
          "subscripts": ["ij,jk->ik", "i,j->ij", "ii->i", "ij->", "i,i->", "...i,...j->...ij", "ij,jk,kl->il", "ij,kl->ijkl"]}
 AXES = {"axis", "axes", "axis1", "axis2", "source", "destination", "start_axis", "end_axis"}

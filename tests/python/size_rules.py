@@ -1,6 +1,7 @@
 """The shapes of results, in Python's integers, which do not wrap: what test_sizes.py compares with. A rule gets the arguments of
 a call by name, arrays as their shapes, and returns the shape, or a list of them; it raises Impossible where there is none."""
 
+import functools
 import math
 
 MOST = 2**63 - 1 - 2**40  # elements of an array, not counting axes of length 0
@@ -271,3 +272,56 @@ RULES |= {f"fft.{name}": lambda a, n=None, axis=-1, norm="backward", given=given
           for name, given, wanted in (("fft", 0, 0), ("ifft", 0, 0), ("rfft", 0, 1), ("irfft", 1, 0), ("hfft", 1, 0), ("ihfft", 0, 1))}
 RULES |= {"fft.fftshift": same, "fft.ifftshift": same}
 RULES |= {name: lambda M: (max(M, 0),) for name in ("bartlett", "hanning", "hamming", "blackman")}
+
+
+def numbers(value, axes):
+    value = sequence(value)
+    require(len(value) in (1, axes))
+    return value * axes if len(value) == 1 else value
+
+
+def convolved(axes, input, weight, stride=1, padding=0, kernel_dilation=1, input_dilation=1, groups=1, flip=False, **named):
+    axes = axes or len(input) - 2
+    require(1 <= axes <= 3 and len(input) == len(weight) == axes + 2)
+    require(groups >= 1 and input[-1] == groups * weight[-1] and weight[0] % groups == 0)
+    out = []
+    pair = not isinstance(padding, int) and any(not isinstance(p, int) for p in padding)
+    low, high = (numbers(p, axes) for p in (padding if pair else (padding, padding)))
+    for n, k, s, lo, hi, kd, d in zip(input[1:-1], weight[1:-1], numbers(stride, axes), low, high,
+                                      numbers(named.get("dilation", kernel_dilation), axes), numbers(input_dilation, axes)):
+        length, reach = max(0, d * (n - 1) + 1) + lo + hi, kd * (k - 1) + 1
+        require(s >= 1 and kd >= 1 and d >= 1 and k >= 1 and length >= reach)
+        require(max(s, kd, d, kd * k, d * n, abs(lo)) <= 2**60)
+        out.append((length - reach) // s + 1)
+        require(s * out[-1] <= 2**60)
+    return possible((input[0], *out, weight[0]))
+
+
+def convolved_back(axes, input, weight, stride=1, padding=0, dilation=1, output_padding=0, groups=1):
+    require(len(input) == len(weight) == axes + 2)
+    require(groups >= 1 and input[-1] == groups * weight[-1] and weight[0] % groups == 0)
+    out = []
+    for n, k, s, p, d, more in zip(input[1:-1], weight[1:-1], numbers(stride, axes), numbers(padding, axes), numbers(dilation, axes),
+                                   numbers(output_padding, axes)):
+        out.append(max(0, s * (n - 1) + 1) + d * (k - 1) - 2 * p + more)
+        require(s >= 1 and d >= 1 and more >= 0 and k >= 1 and out[-1] >= 1)
+        require(max(s * n, s, d * k, d, abs(d * (k - 1) - p), out[-1]) <= 2**60)
+    return possible((input[0], *out, weight[0]))
+
+
+def hadamard(a, scale=None):
+    require(a and a[-1] >= 1 and any(a[-1] % m == 0 and (a[-1] // m) & (a[-1] // m - 1) == 0 for m in (1, 12, 20, 28)))
+    return a
+
+
+def convolve(a, v, mode="full"):
+    require(len(a) == len(v) == 1 and a[0] and v[0] and mode in ("full", "same", "valid"))
+    most, least = max(a[0], v[0]), min(a[0], v[0])
+    require(most + least <= 2**60)
+    return possible(({"full": most + least - 1, "same": most, "valid": most - least + 1}[mode],))
+
+
+RULES |= {f"conv{n}d": functools.partial(convolved, n) for n in (1, 2, 3)}
+RULES |= {f"conv_transpose{n}d": functools.partial(convolved_back, n) for n in (1, 2, 3)}
+RULES |= {"gather_mm": None, "block_masked_mm": None, "segmented_mm": None, "hadamard_transform": hadamard}
+RULES |= {"conv_general": functools.partial(convolved, 0), "convolve": convolve}

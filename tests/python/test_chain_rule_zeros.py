@@ -203,6 +203,20 @@ PRODUCTS = {
 }
 
 
+def plain_convolution(x, w):
+    """(n, c) with (o, k, c): tap by tap."""
+    size = x.shape[1] - w.shape[1] + 1
+    return sum((x[:, i:i + size, None] * w[:, i]).sum(-1) for i in range(w.shape[1]))
+
+
+PRODUCTS |= {
+    "convolution": ((2, 5, 2), (3, 2, 2), lambda x, w: mx.conv1d(x, w), plain_convolution),
+    "padded": ((2, 3, 2), (3, 2, 2), lambda x, w: mx.conv1d(x, w, padding=1), lambda x, w: plain_convolution(mx.pad(x, [(0, 0), (1, 1), (0, 0)]), w)),
+    "depthwise": ((2, 5, 3), (3, 2, 1), lambda x, w: mx.conv1d(x, w, groups=3),
+                  lambda x, w: mx.concatenate([plain_convolution(x[..., c:c + 1], w[c:c + 1]) for c in range(3)], -1)),
+}
+
+
 def derivatives(f, a, b, ta, tb, c):
     """First and second derivatives in both modes."""
     first = [pushed(f, [a, b], [ta, tb]), *pulled(f, [a, b], c)]

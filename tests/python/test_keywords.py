@@ -35,7 +35,8 @@ VALUES = {
     "compute_uv": True, "UPLO": "U",
     "inputs": None, "outputs": None, "file": None, "path": "x", "s": mx.cpu, "metadata": None, "return_metadata": True,
     "norm": "ortho", "n_fft": 4, "hop_length": 1, "win_length": 4, "window": mx.ones(4), "center": True, "pad_mode": "edge",
-    "onesided": True, "length": 3, "stft_matrix": S,
+    "onesided": True, "length": 3, "stft_matrix": S, "stride": 2, "padding": 1, "dilation": 1, "kernel_dilation": 1,
+    "input_dilation": 2, "groups": 1, "flip": True, "output_padding": 1,
 }
 # (function, parameter): value.
 OWN = {
@@ -60,6 +61,12 @@ OWN = {
     **{f"fft.{name}n": {"s": (3,)} for name in ("fft", "ifft", "rfft", "irfft")},
     "fft.fftfreq": {"d": 0.5}, "fft.rfftfreq": {"d": 0.5},
     "to_fp8": {"x": F}, "from_fp8": {"x": mx.array([56, 1], mx.uint8), "dtype": mx.float32},
+    **{f"{name}{n}d": {"input": mx.ones((1, *[4] * n, 2)), "weight": mx.ones((3, *[2] * n, 2))}
+       for name in ("conv", "conv_transpose") for n in (1, 2, 3)},
+    "conv_general": {"input": mx.ones((1, 4, 2)), "weight": mx.ones((3, 2, 2))}, "convolve": {"a": V, "v": V, "mode": "same"},
+    "hadamard_transform": {"a": mx.ones((2, 4))}, "segmented_mm": {"a": S, "b": S, "segments": mx.array([[0, 1], [1, 3]])},
+    "block_masked_mm": {"a": S, "b": S, "block_size": 2, **{f"mask_{k}": mx.ones((2, 2)) for k in ("out", "lhs", "rhs")}},
+    "gather_mm": {"a": F[None], "b": S[None], "lhs_indices": mx.array([0]), "rhs_indices": mx.array([0, 0]), "sorted_indices": True},
     "random.truncated_normal": {"shape": (2,)}, "random.bernoulli": {"shape": (2, 3)},
     **{f"linalg.{name}": {"a": S + 1, "b": S, "upper": True} for name in ("inv", "tri_inv", "cholesky", "cholesky_inv", "eigvals", "eig", "det", "slogdet",
                                                    "solve", "solve_triangular", "eigh", "eigvalsh")},

@@ -152,6 +152,7 @@ void bind_ops(nb::module_& m) {
   bind_ops_rearrange(m);
   bind_ops_products(m);
   bind_ops_sampled(m);
+  bind_ops_conv(m);
   check_registered();
 }
 

@@ -71,5 +71,6 @@ void bind_ops_sort(nb::module_& m);
 void bind_ops_rearrange(nb::module_& m);
 void bind_ops_products(nb::module_& m);
 void bind_ops_sampled(nb::module_& m);
+void bind_ops_conv(nb::module_& m);
 
 } // namespace mlx::python

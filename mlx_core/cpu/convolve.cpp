@@ -1,0 +1,247 @@
+// Convolutions: what is dilated is cut into windows without gaps, operands are put in order, and a way is chosen.
+#include "mlx_core/cpu/convolve.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <optional>
+#include <vector>
+
+#include "mlx_core/allocator.h"
+#include "mlx_core/cpu/convolve_pieces.h"
+#include "mlx_core/cpu/elementwise.h"
+#include "mlx_core/cpu/gemm.h"
+#include "mlx_core/cpu/gemm_pieces.h"
+#include "mlx_core/cpu/lanes.h"
+
+namespace mlx::core::cpu {
+
+namespace {
+
+int64_t count_of(Ints sizes) {
+  int64_t count = 1;
+  for (int64_t n : sizes) count *= n;
+  return count;
+}
+
+bool is_row_major(Ints sizes, Ints strides) {
+  int64_t expected = 1;
+  for (size_t i = sizes.size(); i-- > 0; expected *= sizes[i]) {
+    if (sizes[i] != 1 && strides[i] != expected) return false;
+  }
+  return true;
+}
+
+// Elements in row-major order and another dtype: where they lie, or in memory of its own.
+class Ordered {
+ public:
+  Ordered(const void* data, Ints sizes, Ints strides, Dtype dtype, Dtype wanted)
+      : data_(static_cast<const char*>(data)) {
+    const int64_t count = count_of(sizes);
+    if (!is_row_major(sizes, strides)) {
+      order_ = allocate(static_cast<size_t>(std::max<int64_t>(1, count) * dtype.size()));
+      copy_strided(data, strides, order_->data, row_major(sizes), sizes, dtype.size());
+      data_ = static_cast<const char*>(order_->data);
+    }
+    if (dtype != wanted) {
+      cast_ = allocate(static_cast<size_t>(std::max<int64_t>(1, count) * wanted.size()));
+      Kernel cast = find_cast(dtype, wanted);
+      constexpr int64_t stretch = 1 << 14;
+      parallel_items((count + stretch - 1) / stretch, stretch, [&](int64_t i) {
+        const void* from = data_ + i * stretch * dtype.size();
+        cast(&from, static_cast<char*>(cast_->data) + i * stretch * wanted.size(),
+            std::min(stretch, count - i * stretch));
+      });
+      data_ = static_cast<const char*>(cast_->data);
+      order_ = {};
+    }
+  }
+  const char* data() const { return data_; }
+
+ private:
+  BufferRef order_, cast_;
+  const char* data_;
+};
+
+// Along one axis, the outputs `first`, `first + step`, ... whose windows read the same taps of a dilated input: a
+// window of an input without gaps.
+struct Phase {
+  int64_t first, step, outputs;
+  int64_t tap, tap_step, taps;
+  int64_t stride, low, dilation;
+};
+
+std::vector<Phase> phases_of(
+    int64_t outputs, int64_t taps, int64_t stride, int64_t low, int64_t kernel_dilation, int64_t input_dilation) {
+  const int64_t step = input_dilation / std::gcd(stride, input_dilation);
+  const int64_t tap_step = input_dilation / std::gcd(kernel_dilation, input_dilation);
+  std::vector<Phase> all;
+  for (int64_t first = 0; first < std::min(step, outputs); ++first) {
+    for (int64_t tap = 0; tap < std::min(tap_step, taps); ++tap) {
+      const int64_t at = first * stride + tap * kernel_dilation - low;
+      if (at % input_dilation != 0) continue;
+      all.push_back(
+          {first, step, (outputs - first + step - 1) / step, tap, tap_step, (taps - tap + tap_step - 1) / tap_step,
+              stride * step / input_dilation, -(at / input_dilation), kernel_dilation * tap_step / input_dilation});
+      break;
+    }
+  }
+  return all;
+}
+
+// Whether the windows are the positions themselves: a matrix product.
+bool is_product(const Windows& w) {
+  for (size_t d = 0; d < window_axes; ++d) {
+    if (w.taps[d] != 1 || w.stride[d] != 1 || w.low[d] != 0 || w.in[d] != w.out[d]) return false;
+  }
+  return w.groups == 1 && w.uniform();
+}
+
+bool leaves_out_terms(const Windows& w) {
+  for (size_t d = 0; d < window_axes; ++d) {
+    const int64_t last = (w.out[d] - 1) * w.stride[d] + (w.taps[d] - 1) * w.dilation[d] - w.low[d];
+    if (w.low[d] > 0 || last >= w.in[d]) return true;
+  }
+  return false;
+}
+
+struct Sizes3 {
+  PerAxis values;
+  // The axes there are, behind others of length `missing`.
+  Sizes3(Ints given, int64_t missing) {
+    values.fill(missing);
+    std::copy(given.begin(), given.end(), values.end() - static_cast<int64_t>(given.size()));
+  }
+};
+
+class Run {
+ public:
+  explicit Run(const Convolution& c) : c_(c), axes_(c.a_sizes.size() - 2) {
+    batch_ = c.a_sizes[0], outputs_ = c.out_sizes.back(), channels_ = c.b_sizes.back();
+    columns_ = outputs_ / c.groups;
+    wide_ = multiplied_dtype(c.dtype);
+    by_lanes_ = c.groups > 1 && channels_ == 1 && columns_ == 1;
+    Ints a = c.a_sizes.subspan(1, axes_), b = c.b_sizes.subspan(1, axes_), out = c.out_sizes.subspan(1, axes_);
+    in_ = Sizes3(a, 1).values, taps_ = Sizes3(b, 1).values, out_ = Sizes3(out, 1).values;
+    stride_ = Sizes3(c.stride, 1).values, low_ = Sizes3(c.low, 0).values;
+    kernel_dilation_ = Sizes3(c.kernel_dilation, 1).values, input_dilation_ = Sizes3(c.input_dilation, 1).values;
+    a_strides_ = Sizes3(c.a_strides.subspan(1, axes_), 0).values;
+    b_strides_ = Sizes3(c.b_strides.subspan(1, axes_), 0).values;
+    b_first_ = static_cast<const char*>(c.b);
+    if (c.flip) {
+      for (size_t d = 0; d < window_axes; ++d) {
+        b_first_ += (taps_[d] - 1) * b_strides_[d] * c.dtype.size();
+        b_strides_[d] = -b_strides_[d];
+      }
+    }
+  }
+
+  // Whether terms were left out, in which a factor that is no number may have met a zero.
+  bool operator()() {
+    std::array<std::vector<Phase>, window_axes> phases;
+    for (size_t d = 0; d < window_axes; ++d) {
+      phases[d] = phases_of(out_[d], taps_[d], stride_[d], low_[d], kernel_dilation_[d], input_dilation_[d]);
+    }
+    if (!covered(phases)) {
+      std::memset(c_.out, 0, static_cast<size_t>(count_of(c_.out_sizes) * c_.dtype.size()));
+    }
+    bool left_out = false;
+    for (const Phase& p0 : phases[0]) {
+      for (const Phase& p1 : phases[1]) {
+        for (const Phase& p2 : phases[2]) left_out |= run({&p0, &p1, &p2});
+      }
+    }
+    return left_out;
+  }
+
+ private:
+  bool covered(const std::array<std::vector<Phase>, window_axes>& phases) const {
+    for (size_t d = 0; d < window_axes; ++d) {
+      int64_t outputs = 0;
+      for (const Phase& p : phases[d]) outputs += p.outputs;
+      if (outputs != out_[d]) return false;
+    }
+    return true;
+  }
+
+  bool run(const std::array<const Phase*, window_axes>& phase) {
+    Windows w{};
+    w.batch = batch_, w.groups = c_.groups, w.channels = channels_, w.columns = columns_;
+    w.in = in_, w.by_lanes = by_lanes_, w.result = c_.dtype;
+    const char* b = b_first_;
+    PerAxis b_strides;
+    int64_t step = outputs_, first = 0;
+    for (size_t d = window_axes; d-- > 0;) {
+      const Phase& p = *phase[d];
+      w.out[d] = p.outputs, w.taps[d] = p.taps, w.stride[d] = p.stride, w.low[d] = p.low, w.dilation[d] = p.dilation;
+      b += p.tap * b_strides_[d] * c_.dtype.size();
+      b_strides[d] = b_strides_[d] * p.tap_step;
+      first += p.first * step;
+      w.y_step[d] = p.step * step;
+      step *= out_[d];
+    }
+    w.y_batch = step;
+    w.y = static_cast<char*>(c_.out) + first * c_.dtype.size();
+    const bool product = is_product(w);
+    w.dtype = product ? c_.dtype : wide_;
+    const int64_t b_sizes[] = {outputs_, w.taps[0], w.taps[1], w.taps[2], channels_};
+    const int64_t b_steps[] = {c_.b_strides.front(), b_strides[0], b_strides[1], b_strides[2], c_.b_strides.back()};
+    Ordered weights(b, b_sizes, b_steps, c_.dtype, w.dtype);
+    w.w = weights.data();
+    w.x = input(w.dtype);
+    if (product) {
+      gemm(c_.dtype, 1, w.positions(), columns_, channels_, {w.x, channels_, 1}, 0, {w.w, 1, channels_}, 0, w.y);
+    } else if (by_lanes_) {
+      convolve_lanes(w);
+    } else if (channels_ == 1 && columns_ <= 4 && w.stride[2] == 1 && w.out[2] >= 64) {
+      convolve_lines(w);
+    } else {
+      convolve_patches(w);
+    }
+    return leaves_out_terms(w);
+  }
+
+  const char* input(Dtype dtype) {
+    if (!x_ || x_dtype_ != dtype) {
+      const int64_t n = c_.a_strides.front(), channel = c_.a_strides.back(), all = c_.a_sizes.back();
+      if (by_lanes_ || c_.groups == 1) {
+        const int64_t sizes[] = {batch_, in_[0], in_[1], in_[2], all};
+        const int64_t steps[] = {n, a_strides_[0], a_strides_[1], a_strides_[2], channel};
+        x_.emplace(c_.a, sizes, steps, c_.dtype, dtype);
+      } else {
+        const int64_t sizes[] = {c_.groups, batch_, in_[0], in_[1], in_[2], channels_};
+        const int64_t steps[] = {channels_ * channel, n, a_strides_[0], a_strides_[1], a_strides_[2], channel};
+        x_.emplace(c_.a, sizes, steps, c_.dtype, dtype);
+      }
+      x_dtype_ = dtype;
+    }
+    return x_->data();
+  }
+
+  const Convolution& c_;
+  size_t axes_;
+  int64_t batch_, outputs_, channels_, columns_;
+  Dtype wide_ = float32, x_dtype_ = float32;
+  bool by_lanes_;
+  PerAxis in_, taps_, out_, stride_, low_, kernel_dilation_, input_dilation_, a_strides_, b_strides_;
+  const char* b_first_;
+  std::optional<Ordered> x_;
+};
+
+} // namespace
+
+void convolve(const Convolution& c) {
+  if (count_of(c.out_sizes) == 0) {
+    return;
+  }
+  if (count_of(c.a_sizes) == 0 || count_of(c.b_sizes) == 0) {
+    std::memset(c.out, 0, static_cast<size_t>(count_of(c.out_sizes) * c.dtype.size()));
+    return;
+  }
+  const bool left_out = Run(c)();
+  if (c.dtype.is_inexact() && (left_out || c.zero_terms)) {
+    mend_convolution(c);
+  }
+}
+
+} // namespace mlx::core::cpu

@@ -1,0 +1,65 @@
+// What a convolution is done in: windows over operands in order, without input dilation, and the ways to sum them up.
+#pragma once
+
+#include <array>
+
+#include "mlx_core/cpu/convolve.h"
+
+namespace mlx::core::cpu {
+
+inline constexpr size_t window_axes = 3;
+using PerAxis = std::array<int64_t, window_axes>;
+
+struct Windows {
+  Dtype dtype; // of x and w: what is multiplied
+  int64_t batch, groups;
+  int64_t channels, columns; // of a group: summed, and of the output
+  PerAxis in, out, taps, stride, low, dilation;
+  // x lies (groups, batch, axes..., channels) row-major; `by_lanes`: (batch, axes..., groups), of one channel each.
+  const char* x;
+  const char* w; // (groups, columns, taps..., channels) row-major
+  Dtype result;
+  char* y; // (batch, axes..., groups, columns), positions y_step apart
+  int64_t y_batch;
+  PerAxis y_step;
+  bool by_lanes;
+
+  int64_t positions() const { return batch * out[0] * out[1] * out[2]; }
+  int64_t all_taps() const { return taps[0] * taps[1] * taps[2]; }
+  int64_t terms() const { return all_taps() * channels; }
+  // Where the output of a position lies, and where its window begins.
+  struct Place {
+    int64_t image;
+    PerAxis first;
+    int64_t y;
+  };
+  Place place(int64_t position) const {
+    Place p{};
+    for (size_t d = window_axes; d-- > 0;) {
+      int64_t o = position % out[d];
+      position /= out[d];
+      p.first[d] = o * stride[d] - low[d];
+      p.y += o * y_step[d];
+    }
+    p.image = position;
+    p.y += position * y_batch;
+    return p;
+  }
+  // Whether positions in row-major order are one after another in y.
+  bool uniform() const {
+    return y_step[2] == groups * columns && y_step[1] == y_step[2] * out[2] && y_step[0] == y_step[1] * out[1] &&
+           y_batch == y_step[0] * out[0];
+  }
+};
+
+// Rows of patches times the weights.
+void convolve_patches(const Windows& windows);
+// One channel a group, and one output: neighbouring groups side by side.
+void convolve_lanes(const Windows& windows);
+// One channel a group, stride 1, few outputs: neighbouring positions side by side.
+void convolve_lines(const Windows& windows);
+
+// The NaN of a convolution, computed again without terms that are not there, and with c.zero_terms those of a factor 0.
+void mend_convolution(const Convolution& c);
+
+} // namespace mlx::core::cpu
