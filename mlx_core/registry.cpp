@@ -28,7 +28,7 @@ constexpr Family families[] = {
     {"trigonometric", &trigonometric_ops},
     {"hyperbolic", &hyperbolic_ops},
     {"rounding", &rounding_ops, &rounding_remakes},
-    {"float_parts", &float_part_ops},
+    {"float_parts", &float_part_ops, &float_part_remakes},
     {"comparison", &comparison_ops},
     {"bitwise", &bitwise_ops},
     {"complex", &complex_ops},

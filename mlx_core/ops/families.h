@@ -49,6 +49,7 @@ std::span<const OpInfo* const> random_ops();
 
 std::span<const Remake> arithmetic_remakes();
 std::span<const Remake> rounding_remakes();
+std::span<const Remake> float_part_remakes();
 std::span<const Remake> cast_remakes();
 std::span<const Remake> creation_remakes();
 std::span<const Remake> shape_remakes();

@@ -141,12 +141,6 @@ def _round_complex(function):
     return both
 
 
-def _sinc(x):
-    pi = np.longdouble("3.14159265358979323846264338327950288").astype(x.dtype)
-    whole = np.rint(x)
-    return np.where(x == 0, 1, np.where(whole % 2 == 0, 1, -1) * np.sin((x - whole) * pi) / np.where(x == 0, 1, x * pi))
-
-
 REFERENCES = {
     "zero_times": _zero_times,
     "sigmoid": _sigmoid,
@@ -175,8 +169,6 @@ REFERENCES = {
     "trunc": _round_complex(np.trunc),
     "round": _round_complex(np.rint),
     "exp2": lambda x: np.exp2(x),
-    "sinc": _sinc,
-    "nextafter": None,  # of the dtype itself: test_sampled.py
 }
 ALIASES = {"bitwise_invert": "invert"}
 

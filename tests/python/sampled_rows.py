@@ -19,6 +19,23 @@ def _stacked(name, *groups):
     return [_both(label, *args, call=lambda m, *a: getattr(m, name)(list(a))) for label, args in groups]
 
 
+def _sinc(x):
+    pi = np.longdouble("3.14159265358979323846264338327950288").astype(x.dtype)
+    whole = np.rint(x)
+    return np.where(x == 0, 1, np.where(whole % 2 == 0, 1, -1) * np.sin((x - whole) * pi) / np.where(x == 0, 1, x * pi))
+
+
+def _neighbours(dtype):
+    """NumPy's, in the dtype itself."""
+    return row(dtype, Real((2, 3)), Real((3,)), ref=lambda a, b: np.nextafter(a.astype(dtype), b.astype(dtype)), dtypes=(dtype,), smooth=False)
+
+
+SCALARS = {
+    "sinc": [row("", Real((2, 3)), ref=_sinc, any_shape=True, dtypes=FLOATS), row("near 0", Real((2, 3), -0.4, 0.4), ref=_sinc, dtypes=FLOATS)],
+    "logaddexp2": [row("", Real((2, 3), 0.1, 3), Real((3,), 0.1, 3), ref=np.logaddexp2, dtypes=FLOATS)],
+    "nextafter": [_neighbours(dtype) for dtype in ("float16", "float32", "float64")],
+}
+
 STACKING = {
     "vstack": _stacked("vstack", ("vectors", (V, V)), ("scalars", (S, S, S)), ("matrices", (D, Real((2, 4)))), ("mixed", (V, D)), ("one", (V,))),
     "hstack": _stacked("hstack", ("vectors", (V, Real((2,)))), ("scalars", (S, S)), ("matrices", (D, Real((3, 2)))), ("three axes", (C, Real((2, 1, 4))))),
@@ -101,4 +118,4 @@ def _bincount(i, w, length):
     return out
 
 
-ROWS = STACKING | SAMPLED | COUNTING
+ROWS = SCALARS | STACKING | SAMPLED | COUNTING

@@ -96,6 +96,7 @@ array make_complex(const array& re, const array& im, StreamOrDevice s) {
 static constexpr OpInfo angle_info{.name = "angle",
     .summary = "The angle of each complex number, in radians from -pi to pi; of a real one 0, or pi below 0.",
     .accepts = Dtypes::inexact,
+    .domain = {0.3, 3},
     .max_ulp = 2,
     .example = ">>> mx.angle(mx.array([1j, -2.0]))\narray([1.5708, 3.14159], dtype=float32)",
     .unary = &angle};

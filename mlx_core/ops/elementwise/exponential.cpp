@@ -151,8 +151,7 @@ constexpr OpInfo logaddexp2_info{.name = "logaddexp2",
     .domain = {0.1, 3},
     .max_ulp = 4,
     .example = ">>> mx.logaddexp2(mx.array([0.0, 1000.0]), mx.array([0.0, 1000.0]))\narray([1, 1001], dtype=float32)",
-    .details = "Equal infinities share the gradient equally.",
-    .binary = &logaddexp2};
+    .details = "Equal infinities share the gradient equally."};
 // The larger, and how much the smaller adds to it: only that is a logarithm, so that scaling rounds only that.
 array logaddexp2(const array& a, const array& b, StreamOrDevice s) {
   StreamScope on(s);

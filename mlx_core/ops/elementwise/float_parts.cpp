@@ -9,6 +9,7 @@ struct CopySign {
       .primitive = "CopySign",
       .summary = "The magnitude of a with the sign of b, element by element.",
       .accepts = Dtypes::floating,
+      .domain = {0.3, 3},
       .example = ">>> mx.copysign(mx.array([1.0, 2.0]), mx.array([-0.0, 3.0]))\narray([-1, 2], dtype=float32)",
       .details = "The derivative with respect to b is 0.",
       .binary = &copysign};
@@ -26,8 +27,7 @@ struct NextAfter {
       .summary = "The floating-point number next to a on the way to b, element by element.",
       .accepts = Dtypes::floating,
       .example = ">>> mx.nextafter(mx.array(1.0), mx.array(2.0)) - 1\narray(1.19209e-07, dtype=float32)",
-      .details = "The derivative with respect to a is 1, that with respect to b is 0.",
-      .binary = &nextafter};
+      .details = "The derivative with respect to a is 1, that with respect to b is 0."};
   static constexpr Body body = Body::nextafter;
   static array chain(int k, const array& g, const array&, const array&, const array& y) {
     return k == 0 ? g : zeros_like(y);
@@ -49,6 +49,12 @@ struct SignBit {
 array signbit(const array& a, StreamOrDevice s) {
   StreamScope on(s);
   return a.dtype().is_bool() ? zeros(a.shape(), bool_) : Unary<SignBit>::apply(a, s);
+}
+
+std::span<const Remake> float_part_remakes() {
+  static constexpr Remake rows[] = {
+      {"NextAfter", [](const Parts& p) { return std::vector<array>{nextafter(p[0], p[1])}; }}};
+  return rows;
 }
 
 std::span<const OpInfo* const> float_part_ops() {

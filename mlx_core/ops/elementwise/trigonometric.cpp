@@ -122,8 +122,7 @@ constexpr OpInfo sinc_info{.name = "sinc",
     .accepts = Dtypes::floating,
     .max_ulp = 4,
     .example = ">>> mx.sinc(mx.array([0.0, 0.5]))\narray([1, 0.63662], dtype=float32)",
-    .details = "Near 0 it is its power series, so that derivatives of any order are right there, too.",
-    .unary = &sinc};
+    .details = "Near 0 it is its power series, so that derivatives of any order are right there, too."};
 array sinc(const array& a, StreamOrDevice s) {
   StreamScope on(s);
   array x = to_accepted(sinc_info, a);

@@ -63,7 +63,11 @@ array polyval(const array& p, const array& x, StreamOrDevice s) {
   check_vector("polyval", "p", p);
   Dtype dtype = promote_types(p.dtype(), x.dtype());
   array at = astype(x, dtype), y = zeros(x.shape(), dtype);
+  constexpr int64_t most = int64_t{1} << 16;
   int64_t count = p.shape(0);
+  if (count > most) {
+    fail("polyval", "p has shape ", p.shape(), "; at most ", most, " coefficients can be taken.");
+  }
   for (int64_t i = 0; i < count; ++i) {
     array coefficient = astype(reshape(slice(p, Shape{i}, Shape{i + 1}), {}), dtype);
     y = i == 0 ? broadcast_to(coefficient, x.shape()) : add(multiply(y, at), coefficient);

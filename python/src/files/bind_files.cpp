@@ -321,7 +321,7 @@ nb::object load(nb::handle file, std::optional<std::string> format, bool return_
 } // namespace
 
 void bind_files(nb::module_& m) {
-  m.def("save", &save, "file"_a, "arr"_a, nb::sig("def save(file: file | str | pathlib.Path, arr: array) -> None"),
+  m.def("save", &save, "file"_a, "arr"_a, nb::sig("def save(file: _File | str | pathlib.Path, arr: array) -> None"),
       R"(Saves an array in a ``.npy`` file, as NumPy does.
 
 The array is evaluated. A file is written as a whole or not at all: until the
@@ -346,7 +346,7 @@ Example:
   m.def(
       "savez", [](nb::handle file, nb::args args, nb::kwargs kwargs) { savez("savez", file, args, kwargs, false); },
       "file"_a, "args"_a, "kwargs"_a,
-      nb::sig("def savez(file: file | str | pathlib.Path, *args: array, **kwargs: array) -> None"),
+      nb::sig("def savez(file: _File | str | pathlib.Path, *args: array, **kwargs: array) -> None"),
       R"(Saves several arrays in a ``.npz`` file, as NumPy does: a ZIP archive of
 ``.npy`` files.
 
@@ -370,7 +370,7 @@ Example:
       "savez_compressed",
       [](nb::handle file, nb::args args, nb::kwargs kwargs) { savez("savez_compressed", file, args, kwargs, true); },
       "file"_a, "args"_a, "kwargs"_a,
-      nb::sig("def savez_compressed(file: file | str | pathlib.Path, *args: array, **kwargs: array) -> None"),
+      nb::sig("def savez_compressed(file: _File | str | pathlib.Path, *args: array, **kwargs: array) -> None"),
       R"(As :func:`savez`, with every array deflated.
 
 Args:
@@ -388,7 +388,7 @@ Example:
   call_directly<false>(m, "savez");
   call_directly<true>(m, "savez_compressed");
   m.def("save_safetensors", &save_safetensors, "file"_a, "arrays"_a, nb::arg("metadata") = nb::none(),
-      nb::sig("def save_safetensors(file: file | str | pathlib.Path, arrays: dict[str, array], metadata: dict[str, "
+      nb::sig("def save_safetensors(file: _File | str | pathlib.Path, arrays: dict[str, array], metadata: dict[str, "
               "str] | None = None) -> None"),
       R"(Saves arrays in a ``.safetensors`` file.
 
@@ -411,7 +411,7 @@ Example:
     ({'w': array([1, 2], dtype=float32)}, {'made by': 'me'})
 )");
   m.def("save_gguf", &save_gguf, "file"_a, "arrays"_a, nb::arg("metadata") = nb::none(),
-      nb::sig("def save_gguf(file: file | str | pathlib.Path, arrays: dict[str, array], metadata: dict[str, array | "
+      nb::sig("def save_gguf(file: _File | str | pathlib.Path, arrays: dict[str, array], metadata: dict[str, array | "
               "str | list[str]]) -> None"),
       R"(Saves arrays in a ``.gguf`` file.
 
@@ -439,7 +439,7 @@ Example:
           std::optional<bool> mmap) { return load(file, std::move(format), return_metadata, s, mmap); },
       nb::arg(), nb::arg("format") = nb::none(), nb::arg("return_metadata") = false, nb::kw_only(),
       nb::arg("stream") = nb::none(), nb::arg("mmap") = nb::none(),
-      nb::sig("def load(file: file | str | pathlib.Path, /, format: str | None = None, return_metadata: bool = False, "
+      nb::sig("def load(file: _File | str | pathlib.Path, /, format: str | None = None, return_metadata: bool = False, "
               "*, stream: StreamOrDevice = None, mmap: bool | None = None) -> array | dict[str, array] | "
               "tuple[dict[str, array], dict[str, typing.Any]]"),
       R"(Loads what :func:`save`, :func:`savez`, :func:`save_safetensors`,

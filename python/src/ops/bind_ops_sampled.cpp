@@ -21,6 +21,17 @@ void bind_turn(nb::module_& m, const char* name) {
   def_op(m, name, [](const array& a, StreamOrDevice s) { return op(a, s); }, "a: array", "array", "a"_a);
 }
 
+template <array (*op)(const array&, const array&, StreamOrDevice)>
+void bind_pair(nb::module_& m, const char* name) {
+  def_op(
+      m, name,
+      [](ScalarOrArray a, ScalarOrArray b, StreamOrDevice s) {
+        auto [x, y] = to_arrays(a, b);
+        return op(x, y, s);
+      },
+      "a: scalar | array, b: scalar | array", "array", "a"_a, "b"_a);
+}
+
 std::vector<array> arrays_in(const char* op, const char* name, nb::handle list, std::optional<Dtype> like = {}) {
   if (!PyList_Check(list.ptr()) && !PyTuple_Check(list.ptr())) {
     fail<core::TypeError>(op, name, " is ", shown(list), "; it should be a list of arrays.");
@@ -72,6 +83,11 @@ nb::object histogram(const array& a, nb::handle bins, const std::optional<std::p
 } // namespace
 
 void bind_ops_sampled(nb::module_& m) {
+  def_op(
+      m, "sinc", [](ScalarOrArray a, StreamOrDevice s) { return core::sinc(to_array(a), s); }, "a: scalar | array",
+      "array", "a"_a);
+  bind_pair<core::logaddexp2>(m, "logaddexp2");
+  bind_pair<core::nextafter>(m, "nextafter");
   bind_stack<core::vstack>(m, "vstack");
   bind_stack<core::hstack>(m, "hstack");
   bind_stack<core::dstack>(m, "dstack");
