@@ -39,7 +39,7 @@ def general(x, w, stride=1, padding=0, kernel_dilation=1, input_dilation=1, grou
             part = values[..., g * channels:(g + 1) * channels]
             where = np.ix_(np.arange(x.shape[0]), *to[1:], np.arange(g * outputs, (g + 1) * outputs))
             with np.errstate(all="ignore"):
-                product = part @ np.moveaxis(weight[j], 0, 1)
+                product = np.ascontiguousarray(part) @ np.ascontiguousarray(weight[j].T)
             y[where] = y[where] | product if y.dtype == bool else y[where] + product
     return y
 
@@ -107,7 +107,7 @@ ROWS = {
                          _back1("depthwise", (1, 3, 3), (3, 3, 1), groups=3, stride=2)],
     "conv_transpose2d": [_back2("", (1, 2, 3, 2), (2, 2, 2, 2)),
                          _back2("all", (1, 3, 2, 2), (4, 2, 3, 1), stride=(2, 3), padding=(0, 1), dilation=(2, 1), output_padding=(1, 0), groups=2)],
-    "conv_transpose3d": [_back3("", (1, 2, 1, 2, 1), (2, 2, 2, 2, 1)), _back3("stride", (1, 2, 2, 2, 2), (1, 2, 1, 2, 2), stride=(2, 1, 3), padding=(0, 0, 1))],
+    "conv_transpose3d": [_back3("", (1, 2, 1, 2, 1), (2, 2, 2, 2, 1)), _back3("stride", (1, 2, 2, 1, 2), (1, 2, 1, 2, 2), stride=(2, 1, 3), padding=(1, 0, 0))],
     "conv_general": [_general("", (1, 5, 2), (2, 3, 2)),
                      _general("pairs flip", (1, 4, 3, 2), (2, 2, 2, 2), padding=([1, 0], [2, 1]), flip=True, stride=(1, 2)),
                      _general("input_dilation", (1, 4, 2), (2, 3, 2), input_dilation=3, kernel_dilation=2, stride=2, padding=4),

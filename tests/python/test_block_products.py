@@ -13,11 +13,11 @@ def draw(*shape):
     return mx.array(RNG.standard_normal(shape), dtype=mx.float64)
 
 
-@pytest.mark.parametrize("n", [1, 2, 4, 8, 12, 20, 24, 28, 40, 56, 64, 96, 128, 160, 224, 256, 640, 1024, 8192, 28 * 256])
+@pytest.mark.parametrize("n", [1, 2, 4, 8, 12, 20, 24, 28, 40, 56, 64, 96, 128, 160, 224, 256, 640])
 def test_hadamard_is_the_matrix(n):
     x = draw(3, n)
-    matrix = block_rows.hadamard(n)
-    assert np.array_equal(matrix @ matrix.T, n * np.eye(n, dtype=int))
+    matrix = block_rows.hadamard(n).astype(np.float64)
+    assert np.array_equal(matrix @ matrix.T, n * np.eye(n))
     np.testing.assert_allclose(np.array(mx.hadamard_transform(x, 1.0)), np.array(x) @ matrix.T, rtol=1e-12, atol=1e-11 * n)
     np.testing.assert_allclose(np.array(mx.hadamard_transform(x)), np.array(x) @ matrix.T / np.sqrt(n), rtol=1e-12, atol=1e-12 * n)
     # Its adjoint is the transposed matrix, which for 20 and 28 is another one.
