@@ -26,6 +26,7 @@ NUMBERS = {
     "partition": "the sample splits at a position, which split takes as a number",
     "polyval": "there is a step for each coefficient",
     "repeat": "a size is computed from the counts",
+    "hadamard_transform": "its matrix is that of the axis's length",
     "unstack": "a size is the number of results",
     "unique": "of nothing there is no smallest element",
     "gather": "the positions of a mask are known from its values", "scatter": "as gather", "scatter_add": "as gather",
