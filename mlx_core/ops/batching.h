@@ -71,8 +71,8 @@ inline Axes around_batch(const Axes& axes, int batch) {
 
 // Known to differ; symbolic sizes are checked when they are known.
 inline bool surely_differ(Dim a, Dim b) { return !a.is_symbolic() && !b.is_symbolic() && !(a == b); }
-// Known to be the same for every size that a shapeless trace may see.
-inline bool surely_equal(Dim a, Dim b) { return !a.is_symbolic() && !b.is_symbolic() && a == b; }
+// Known to be the same for every size that a shapeless trace may see: one number, or one expression.
+inline bool surely_equal(Dim a, Dim b) { return SymbolTrace::code(a) == SymbolTrace::code(b); }
 inline bool surely_equal(const Shape& a, const Shape& b) {
   if (a.size() != b.size()) {
     return false;

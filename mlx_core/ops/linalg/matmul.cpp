@@ -116,8 +116,8 @@ array product(const char* op, const array& a, const array& b, bool zero_terms) {
   static const PrimitiveRef& zero = *new PrimitiveRef(make_primitive<Matmul>(true));
   const PrimitiveRef& one = zero_terms ? zero : plain;
   if (b.ndim() > 2 && a.ndim() >= b.ndim() &&
-      std::all_of(b.shape().begin(), b.shape().end() - 2, [](Dim d) { return surely_equal(d, 1); })) {
-    return product(op, a, flatten(b, 0, -2), zero_terms);
+      std::all_of(b.shape().begin(), b.shape().end() - 2, [](Dim d) { return d == 1; })) {
+    return product(op, a, flatten(b, 0, -2), zero_terms); // open sizes are asked, too: derivatives follow the graph
   }
   if (b.ndim() == 2 && a.ndim() > 2) {
     // One matrix for the whole batch: the rows of all lanes make one product.
