@@ -40,6 +40,8 @@ def assert_same(got, expected, what):
 @each_smooth
 def test_layouts_of_derivatives(sample, dtype, layout):
     """Strided primals, tangents and cotangents."""
+    if layout == "broadcast" and sample.op["name"].startswith("linalg."):
+        pytest.skip("a matrix with equal rows is singular, and has no such derivative")
     case = Case(sample, dtype)
     strided = [[laid_out(a, layout) for a in given] for given in (case.primals, case.tangents, case.weights)]
     (primals, tangents, weights), (p, t, w) = strided, [[plain(a) for a in given] for given in strided]
