@@ -146,7 +146,10 @@ def interrupted(run, after=0.25):
     except KeyboardInterrupt:
         return time.monotonic() - sent
     finally:
-        signal.signal(signal.SIGALRM, previous)
+        try:
+            signal.signal(signal.SIGALRM, previous)
+        except KeyboardInterrupt:  # another thread took the signal, and this one hears of it only now
+            signal.signal(signal.SIGALRM, previous)
 
 
 def main():
