@@ -4,8 +4,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 
+#include "mlx_core/io/arrays/atomic_file.h"
 #include "mlx_core/io/saved_function.h"
 #include "mlx_core/transforms/frame.h"
 #include "mlx_core/transforms/function.h"
@@ -87,19 +87,6 @@ std::string read_file(const std::string& file) {
   return bytes;
 }
 
-// All or nothing: a reader never sees half of it.
-void write_file(const std::string& file, const std::string& bytes) {
-  std::string unfinished = file + ".unfinished";
-  std::ofstream out(unfinished, std::ios::binary);
-  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  out.close();
-  if (!out || std::rename(unfinished.c_str(), file.c_str()) != 0) {
-    int error = errno;
-    std::remove(unfinished.c_str());
-    fail<std::runtime_error>("export_function", "cannot write '", file, "': ", std::strerror(error), ".");
-  }
-}
-
 } // namespace
 
 // --- exporting ---
@@ -140,7 +127,10 @@ void FunctionExporter::trace(const ExportableFunction& fun, const std::vector<ar
 void FunctionExporter::close() {
   if (!state_->closed) {
     state_->closed = true;
-    write_file(state_->file, io::to_bytes(state_->saved));
+    std::string bytes = io::to_bytes(state_->saved);
+    io::AtomicFile out("export_function", state_->file);
+    out.write(bytes.data(), bytes.size());
+    out.commit();
     state_->saved = {};
   }
 }

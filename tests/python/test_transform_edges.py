@@ -147,11 +147,19 @@ def constant_draws():
 @each_smooth
 def test_modes_agree_on_special_values(sample, dtype, values):
     """<ct, J t> = <J^H ct, t> and <u, H t> = <H u, t> hold at kinks and ties, too, wherever the derivatives are finite."""
-    if sample.op["name"].startswith("linalg."):
-        pytest.skip("such matrices are singular, or have equal eigenvalues or singular values: docs/linalg.md says what holds there")
+    linear_algebra = sample.op["name"].startswith("linalg.")
+    if linear_algebra and values in ("ties", "equal", "ones"):
+        pytest.skip("second derivatives where eigenvalues or singular values coincide: docs/linalg.md says which hold")
     case = Case(sample, dtype)
     draw = constant_draws()[values]
     case.primals = [arrays.to_mx(draw(case.rng, p.shape, dtype).astype(arrays.NUMPY[dtype]), dtype) for p in case.primals]
+    if sample.op["name"] == "linalg.eig" and values == "large":
+        pytest.skip("eigenvectors of nearly dependent columns: their derivatives have no correct digit")
+    try:
+        mx.eval(case.function(*case.primals))
+    except mx.linalg.LinAlgError:
+        assert linear_algebra  # a singular matrix has no result to differentiate
+        return
     _, tangents = mx.jvp(case.function, case.primals, case.tangents)
     _, cotangents = mx.vjp(case.function, case.primals, case.weights)
     assert_adjoint(case.weights, tangents, cotangents, case.tangents, "vjp")

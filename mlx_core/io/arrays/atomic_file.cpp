@@ -91,7 +91,10 @@ void AtomicFile::open_beside() {
     if (descriptor_ < 0) {
       int error = errno;
       unfinished_.clear();
-      fails("its folder cannot be written, where the new file is made before it replaces the old one", error);
+      fails(
+          "its folder cannot be written; a new file replaces the old one as a whole, so this cannot write without one "
+          "beside it",
+          error);
     }
   }
 }

@@ -128,7 +128,7 @@ array interp(const array& x, const array& xp, const array& fp, const std::option
   }
   if (!period) {
     y = where(less(at, lowest), left ? astype(*left, dtype) : at_lowest, y);
-    y = where(greater(at, highest), right ? astype(*right, dtype) : where(isnan(at), astype(at, dtype), at_highest), y);
+    y = where(greater(at, highest), right ? astype(*right, dtype) : at_highest, y);
     y = where(equal(at, highest), at_highest, y);
   }
   return where(isnan(at), array(std::numeric_limits<double>::quiet_NaN(), dtype), y);
