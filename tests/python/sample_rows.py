@@ -354,7 +354,7 @@ def _inexact(ref):
 
 INDEX_FORMS = FORMS[:3]
 _widen = dict(result=_widened)
-_uint32 = dict(result=lambda dtype: "uint32")
+_index = dict(result=lambda dtype: "int32")
 REDUCTIONS = {
     "sum": _reduce(mx.sum, lambda x, **k: np.sum(_as_widened(x), **k, dtype=_as_widened(x).dtype),
                    magnitude=_sum_of_sizes, ulp=4, **_widen)
@@ -384,8 +384,8 @@ REDUCTIONS = {
     + [row("precise", C, call=lambda x: mx.softmax(x, axis=-1, precise=True), ref=lambda x: _softmax(x, -1), ulp=4, dtypes=FLOATS),
        row("1025", Real((2, 1025)), call=lambda x: mx.softmax(x, axis=-1), ref=lambda x: _softmax(x, -1), ulp=12, dtypes=FLOATS,
            smooth=False)],
-    "argmin": _reduce(mx.argmin, np.argmin, arg=Distinct, forms=INDEX_FORMS, **_uint32),
-    "argmax": _reduce(mx.argmax, np.argmax, arg=Distinct, forms=INDEX_FORMS, **_uint32),
+    "argmin": _reduce(mx.argmin, np.argmin, arg=Distinct, forms=INDEX_FORMS, **_index),
+    "argmax": _reduce(mx.argmax, np.argmax, arg=Distinct, forms=INDEX_FORMS, **_index),
 }
 
 # --- sorting ---
@@ -396,7 +396,7 @@ SORTING = {
     + [row("1025", Distinct((2, 1025)), ref=lambda x: np.sort(x, -1), dtypes=("int16", "int32", "float32", "float64"),
            smooth=False)],
     "argsort": [row(f"axis={a}", Real((4, 5)), call=lambda x, a=a: mx.argsort(x, axis=a),
-                    ref=lambda x, a=a: np.argsort(x, axis=a, kind="stable"), **_uint32) for a in (-1, 0, None)],
+                    ref=lambda x, a=a: np.argsort(x, axis=a, kind="stable"), **_index) for a in (-1, 0, None)],
 }
 
 # --- products ---

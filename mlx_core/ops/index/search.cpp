@@ -19,7 +19,7 @@ class SearchSorted final : public Primitive {
       .summary = "The indices at which values go into a sorted array so that it stays sorted.",
       .differentiable = Differentiable::no,
       .no_derivative = {"the output is indices"},
-      .example = ">>> mx.searchsorted(mx.array([1, 2, 2, 4]), mx.array([0, 2, 5]))\narray([0, 1, 4], dtype=uint32)",
+      .example = ">>> mx.searchsorted(mx.array([1, 2, 2, 4]), mx.array([0, 2, 5]))\narray([0, 1, 4], dtype=int32)",
       .details =
           "sorted_sequence has one axis and ascends, NaNs last; values may have any shape. With side \"left\" the "
           "index is the "
@@ -34,8 +34,8 @@ class SearchSorted final : public Primitive {
     v("batch_rank", batch_rank_);
   }
   Specs infer(Operands operands) const override {
-    check_countable("searchsorted", operands[0].shape(), operands[0].ndim() - 1);
-    return {Spec{operands[1].shape(), uint32}};
+    Dtype dtype = index_dtype("searchsorted", operands[0].shape(), operands[0].ndim() - 1);
+    return {Spec{operands[1].shape(), dtype}};
   }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
     const array &sorted = operands[0], &values = operands[1];
@@ -126,12 +126,12 @@ std::vector<array> unique(const array& a, int size, bool return_index, bool retu
   }
   array fill = fill_value ? astype(reshape(*fill_value, {}), x.dtype()) : array(0, x.dtype());
   if (length == 0) {
-    array none = zeros({size}, uint32);
+    array none = zeros({size}, int32);
     x = full({size}, fill, x.dtype());
     std::vector<array> out{x};
     if (return_index) out.push_back(none);
-    if (return_inverse) out.push_back(zeros(a.shape(), uint32));
-    if (return_counts) out.push_back(astype(none, int32));
+    if (return_inverse) out.push_back(zeros(a.shape(), int32));
+    if (return_counts) out.push_back(none);
     return out;
   }
   // Entry k is at the places where rank is k.
@@ -139,15 +139,15 @@ std::vector<array> unique(const array& a, int size, bool return_index, bool retu
   array entries = arange(0, size, 1, int32);
   array first = searchsorted(rank, entries, "left"), behind = searchsorted(rank, entries, "right");
   array present = less(first, behind);
-  array index = take(order, where(present, first, array(0, uint32)), 0);
+  array index = take(order, where(present, first, array(0, first.dtype())), 0);
   array values = take(x, index, 0);
   std::vector<array> out{fill_value ? where(present, values, fill) : values};
   if (return_index) {
     out.push_back(index);
   }
   if (return_inverse) {
-    array clamped = astype(minimum(rank, array(std::max(size - 1, 0), int32)), uint32);
-    out.push_back(reshape(put_along_axis(zeros({length}, uint32), order, clamped, 0), a.shape()));
+    array clamped = minimum(rank, array(std::max(size - 1, 0), int32));
+    out.push_back(reshape(put_along_axis(zeros({length}, int32), order, clamped, 0), a.shape()));
   }
   if (return_counts) {
     out.push_back(astype(subtract(behind, first), int32));
@@ -167,7 +167,7 @@ Distinct distinct(const array& a, StreamOrDevice s) {
   }
   if (length == 0) {
     array none = zeros({0}, int32);
-    return {x, astype(none, uint32), none, array(0, int32), a.shape()};
+    return {x, none, none, array(0, int32), a.shape()};
   }
   array order = ascending(x), rank = ranks(x, order);
   return {x, order, rank, add(reshape(slice(rank, {length - 1}, {length}), {}), array(1, int32)), a.shape()};

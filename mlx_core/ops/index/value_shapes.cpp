@@ -22,7 +22,7 @@ void check_size(const char* op, int64_t size) {
 }
 
 // What counts the places of `length` elements.
-Dtype index_dtype(Dim length) { return !length.is_symbolic() && length >= most_found ? int64 : int32; }
+Dtype place_dtype(Dim length) { return !length.is_symbolic() && length >= most_found ? int64 : int32; }
 
 array is_true(const array& a) { return a.dtype().is_bool() ? a : not_equal(a, array(0, a.dtype())); }
 
@@ -32,7 +32,7 @@ int64_t count_of(const array& mask) { return sum(astype(mask, int64)).item<int64
 array places_of(const array& mask, int64_t size) {
   array counted = cumsum(astype(flatten(mask), int32), 0);
   array numbers = arange(1, static_cast<double>(size) + 1, 1, int32);
-  return astype(searchsorted(counted, numbers, "left"), index_dtype(mask.size()));
+  return astype(searchsorted(counted, numbers, "left"), place_dtype(mask.size()));
 }
 
 array is_found(const array& places, const array& mask) {

@@ -112,7 +112,7 @@ void bind_ops_scan(nb::module_& m) {
       m, "diff",
       [](const array& a, int n, int axis, std::optional<ScalarOrArray> prepend, std::optional<ScalarOrArray> append,
           StreamOrDevice s) {
-        return core::diff(prepend || append ? extended("diff", a, axis, prepend, append, s) : a, n, axis, s);
+        return core::diff(n > 0 && (prepend || append) ? extended("diff", a, axis, prepend, append, s) : a, n, axis, s);
       },
       "a: array, n: int = 1, axis: int = -1, *, prepend: scalar | array | None = None, "
       "append: scalar | array | None = None",

@@ -102,15 +102,14 @@ void bind_unique(nb::module_& m) {
           }
           return result(*parts);
         },
-        nb::arg(), nb::kw_only(), "stream"_a = nb::none(),
-        nb::sig(
-            ("def " + std::string(u.name) + "(x: array, /, *, stream: StreamOrDevice = None) -> " + u.result).c_str()),
+        "x"_a, nb::kw_only(), "stream"_a = nb::none(),
+        nb::sig(("def " + std::string(u.name) + "(x: array, *, stream: StreamOrDevice = None) -> " + u.result).c_str()),
         (std::string(u.doc) + unique_rules + u.example).c_str());
   }
   m.def(
-      "unique_values", [](const array& x, StreamOrDevice s) { return unique("unique_values", x, s)[0]; }, nb::arg(),
+      "unique_values", [](const array& x, StreamOrDevice s) { return unique("unique_values", x, s)[0]; }, "x"_a,
       nb::kw_only(), "stream"_a = nb::none(),
-      nb::sig("def unique_values(x: array, /, *, stream: StreamOrDevice = None) -> array"),
+      nb::sig("def unique_values(x: array, *, stream: StreamOrDevice = None) -> array"),
       (std::string("The different elements of an array, ascending.") + unique_rules +
           ">>> mx.unique_values(mx.array([3, 1, 3]))\n    array([1, 3], dtype=int32)")
           .c_str());
