@@ -91,7 +91,7 @@ void CallRun::run(const std::vector<CallList::Call>& calls) {
         call.kernel(inputs, memory + call.out, call.n);
         break;
       }
-      case Kind::spread: cpu::fill(memory + call.out, memory + call.in[0], call.n, call.item_size); break;
+      case Kind::spread: call.spread(memory + call.out, memory + call.in[0], call.n); break;
       case Kind::gather: {
         const CallList::Layout& layout = list_.layouts_[call.detail];
         cpu::read_strided(

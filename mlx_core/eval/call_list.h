@@ -15,6 +15,7 @@
 #include "mlx_core/backend/kernels.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/reduce.h"
+#include "mlx_core/cpu/spread.h"
 #include "mlx_core/program/program.h"
 
 namespace mlx::core {
@@ -43,6 +44,7 @@ class CallList {
     Kind kind;
     int item_size;
     cpu::Kernel kernel;
+    cpu::Spread spread;
     int64_t n, in[3], out; // elements; places
     uint32_t detail;       // which of layouts_, folds_ or products_
   };

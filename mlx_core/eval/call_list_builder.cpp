@@ -170,6 +170,7 @@ class CallListBuilder {
     call.out = reserve({space, view.dtype});
     if (is_one_element(view)) {
       call.kind = Kind::spread;
+      call.spread = cpu::find_spread(call.item_size);
     } else {
       call.kind = Kind::gather;
       CallList::Layout layout{sizes_of(space), Strides(space.size(), 0)};
