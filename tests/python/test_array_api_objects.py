@@ -19,6 +19,12 @@ def test_the_namespace():
         X.__array_namespace__(api_version="2019.01")
 
 
+def test_a_star_leaves_pythons_bool_alone():
+    names = {}
+    exec("from mlx.core import *", names)
+    assert "bool" not in names and names["bool_"] is mx.bool and names["array"] is mx.array and not [n for n in mx.__all__ if n.startswith("_")]
+
+
 def test_inspection():
     info = mx.__array_namespace_info__()
     assert info.capabilities() == {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": None}

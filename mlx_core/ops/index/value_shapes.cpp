@@ -30,7 +30,7 @@ int64_t count_of(const array& mask) { return sum(astype(mask, int64)).item<int64
 
 // In the flattened mask, the places of its first `size` true elements, and the mask's size behind the last of them.
 array places_of(const array& mask, int64_t size) {
-  array counted = cumsum(astype(flatten(mask), int32), 0);
+  array counted = cumsum(astype(flatten(mask), place_dtype(mask.size())), 0);
   array numbers = arange(1, static_cast<double>(size) + 1, 1, int32);
   return astype(searchsorted(counted, numbers, "left"), place_dtype(mask.size()));
 }
