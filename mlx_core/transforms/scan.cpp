@@ -117,7 +117,7 @@ class ScanLoop final : public Primitive {
   bool eval_as_calls(Operands operands, std::span<array> outputs, const Kernels& kernels) const {
     int64_t length = layout_.length;
     size_t carries = layout_.carries, own = carries + layout_.inputs;
-    const CallList* calls = length > 0 ? calls_.before(length, *body_, own, kernels) : nullptr;
+    const CallList* calls = length > 0 ? calls_.before(length, *body_, {carries, own}, kernels) : nullptr;
     std::vector<array> in(operands.begin(), operands.end());
     for (size_t k = carries; k < own && calls; ++k) {
       in[k] = element(operands[k], 0);
@@ -153,7 +153,7 @@ class ScanLoop final : public Primitive {
         auto bytes = static_cast<int64_t>(run.output_bytes(k));
         std::memcpy(ys[k] + t * bytes, run.output(k), static_cast<size_t>(bytes));
       }
-      run.feed_back(carries);
+      run.feed_back();
     }
     for (size_t k = 0; k < carries; ++k) {
       std::memcpy(ys[k], run.input(k), run.input_bytes(k));
