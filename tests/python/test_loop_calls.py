@@ -165,3 +165,15 @@ def test_sums_of_what_lies_otherwise():
         with mx.profile():
             expected = bits([f(mx.array(0.1), k), g(k)])
         assert bits([f(mx.array(0.1), k), g(k)]) == expected
+
+
+def test_the_reverse_of_a_while_loop():
+    def f(x, n):
+        step = lambda s: (mx.sin(s[0]) * 0.9 + x + mx.sum(s[0]) * 0.01, s[1] + 1)
+        return mx.sum(mx.while_loop(lambda s: s[1] < n, step, (x, mx.array(0)))[0])
+
+    x, n = mx.array([0.1, 0.2, 0.3]), mx.array(60)
+    with mx.profile():
+        expected = bits([mx.grad(f)(x, n), mx.grad(lambda x: mx.sum(mx.grad(f)(x, n) ** 2))(x)])
+    assert bits([mx.grad(f)(x, n), mx.grad(lambda x: mx.sum(mx.grad(f)(x, n) ** 2))(x)]) == expected
+    assert called(lambda: mx.grad(f)(x, n)) > 200
