@@ -108,6 +108,9 @@ class CallRun {
   size_t output_bytes(size_t k) const { return turn_->outputs[k].bytes; }
   // Copies an evaluated array there.
   void give(size_t k, const array& input);
+  // A new array of what is in an input's place, or elsewhere.
+  array taken(size_t k, const array& like) { return copied(input(k), {like.shape(), like.dtype()}); }
+  static array copied(const char* elements, const Spec& spec);
 
   // Once the constants are there.
   void begin() { run(list_.constant_calls_); }

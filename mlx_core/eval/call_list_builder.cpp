@@ -10,9 +10,10 @@ namespace mlx::core {
 
 namespace {
 
-constexpr int64_t most_small = 4096;      // of one value: larger ones keep both threads busy by themselves
-constexpr int64_t call_padding = 16;      // elements
-constexpr int64_t most_bytes = 192 << 10; // of all: what stays in the second-level cache
+constexpr int64_t most_small = 4096;       // elements of a value: larger ones keep both threads busy by themselves
+constexpr int64_t most_constant = 1 << 20; // of one that is the same in every run, as weights are
+constexpr int64_t call_padding = 16;       // elements
+constexpr int64_t most_bytes = 192 << 10;  // of all values that are not: what stays in the second-level cache
 
 } // namespace
 
@@ -23,17 +24,20 @@ class CallListBuilder {
   std::unique_ptr<const CallList> build() {
     for (size_t k = 0; k < program_.inputs().size(); ++k) {
       const Spec& spec = program_.inputs()[k];
-      if (!fits(spec)) {
+      bool varies = k < uses_.constants;
+      if (!fits(spec, varies ? most_small : most_constant)) {
         return nullptr;
       }
-      int64_t place = reserve(spec);
-      values_.push_back({dense(spec, place), k < uses_.constants, static_cast<int>(k)});
+      int64_t place = reserve(spec, varies);
+      values_.push_back({dense(spec, place), varies, static_cast<int>(k)});
       first().inputs.push_back({place, bytes_of(count(spec), spec.dtype.size())});
     }
     list_->sees_layout_.assign(program_.inputs().size(), false);
     for (const Program::Step& step : program_.steps()) {
-      if (step.outputs.size() != 1 || step.stream > 0 || !fits(step.outputs[0]) || !add(step) ||
-          list_->bytes_ > most_bytes) {
+      bool varies = std::any_of(step.operands.begin(), step.operands.end(),
+          [&](int32_t slot) { return values_[static_cast<size_t>(slot)].varies; });
+      if (step.outputs.size() != 1 || step.stream > 0 || !fits(step.outputs[0], varies ? most_small : most_constant) ||
+          !add(step) || varying_bytes_ > most_bytes) {
         return nullptr;
       }
     }
@@ -60,13 +64,13 @@ class CallListBuilder {
   };
 
   static int64_t count(const Spec& spec) { return size_of(spec.shape); }
-  static bool fits(const Spec& spec) {
+  static bool fits(const Spec& spec, int64_t most) {
     for (Dim length : spec.shape) {
       if (length.is_symbolic()) {
         return false;
       }
     }
-    return count(spec) > 0 && count(spec) <= most_small;
+    return count(spec) > 0 && count(spec) <= most;
   }
   static View dense(const Spec& spec, int64_t place) {
     return {nullptr, place, nullptr, spec.dtype, sizes_of(spec.shape), row_major_strides(spec.shape)};
@@ -92,11 +96,12 @@ class CallListBuilder {
 
   // Whole vectors are quicker than their parts: kernels of elements go on into what is left of the last one.
   static int64_t padded(int64_t n) { return (n + call_padding - 1) / call_padding * call_padding; }
-  int64_t reserve(const Spec& spec) {
+  int64_t reserve(const Spec& spec, bool varies) {
     int64_t place = list_->bytes_;
     int64_t bytes = (padded(count(spec)) * spec.dtype.size() + 63) / 64 * 64;
     sizes_.emplace(place, bytes);
     list_->bytes_ += bytes;
+    varying_bytes_ += varies ? bytes : 0;
     return place;
   }
 
@@ -131,7 +136,7 @@ class CallListBuilder {
     LevelFloor outside(0);
     array value = applied(step.primitive, std::span<const array>());
     value.eval();
-    int64_t place = reserve(step.outputs[0]);
+    int64_t place = reserve(step.outputs[0], false);
     if (!value.is_row_contiguous()) {
       return false;
     }
@@ -157,7 +162,7 @@ class CallListBuilder {
       call.in[k] = elements(operand(step, k), out.shape);
       varies = varies || operand(step, k).varies;
     }
-    call.out = reserve(out);
+    call.out = reserve(out, varies);
     values_.push_back({dense(out, call.out), varies, -1});
     emit(varies, call);
     return true;
@@ -174,7 +179,7 @@ class CallListBuilder {
     call.item_size = static_cast<int>(itemsize);
     call.n = n;
     call.in[0] = view.offset;
-    call.out = reserve({space, view.dtype});
+    call.out = reserve({space, view.dtype}, value.varies);
     if (is_one_element(view)) {
       call.kind = Kind::spread;
       call.n = padded(n);
@@ -236,7 +241,7 @@ class CallListBuilder {
     call.n = of.view.size();
     call.item_size = of.view.itemsize();
     call.in[0] = of.view.offset;
-    call.out = reserve(out);
+    call.out = reserve(out, of.varies);
     if (trailing && is_dense(of.view) && length <= cpu::reduce_block) {
       call.kind = Kind::fold;
       call.detail = static_cast<uint32_t>(list_->folds_.size());
@@ -259,7 +264,7 @@ class CallListBuilder {
     CallList::Call call{};
     call.kind = Kind::product;
     call.n = count(out) * a.view.sizes.back();
-    call.out = reserve(out);
+    call.out = reserve(out, a.varies || b.varies);
     call.detail = static_cast<uint32_t>(list_->general_.size());
     bool zero_terms = step.primitive->role() == Role::chain_product;
     list_->general_.push_back({Reduction::sum, {}, zero_terms, {a.view, b.view}, dense(out, call.out)});
@@ -334,7 +339,8 @@ class CallListBuilder {
   const Program& program_;
   CallList::Uses uses_;
   std::unique_ptr<CallList> list_ = std::make_unique<CallList>();
-  std::vector<Value> values_;        // by slot
+  std::vector<Value> values_; // by slot
+  int64_t varying_bytes_ = 0;
   std::map<int64_t, int64_t> sizes_; // in bytes, by place
 };
 

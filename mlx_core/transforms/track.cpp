@@ -5,7 +5,6 @@
 #include "mlx_core/transforms/track.h"
 
 #include <cmath>
-#include <cstring>
 
 #include "mlx_core/eval/gate.h"
 #include "mlx_core/interrupt.h"
@@ -70,11 +69,8 @@ class Repeated {
     }
     run_->run();
     std::vector<array> out;
-    for (size_t k = 0; k < body_.outputs().size(); ++k) {
-      const Spec& spec = body_.output_specs()[k];
-      array value = array::uninitialized(spec.shape, spec.dtype);
-      std::memcpy(value.mutable_data(), run_->output(k), run_->output_bytes(k));
-      out.push_back(std::move(value));
+    for (const Spec& spec : body_.output_specs()) {
+      out.push_back(run_->copied(run_->output(out.size()), spec));
     }
     count_called_iterations(1);
     return out;

@@ -1,6 +1,4 @@
 // The primitive WhileLoop with its rules, and while_loop itself. The reverse mode is in sweeps.cpp.
-#include <cstring>
-
 #include "mlx_core/control_flow.h"
 #include "mlx_core/eval/call_list.h"
 #include "mlx_core/eval/gate.h"
@@ -80,9 +78,7 @@ class WhileLoop final : public Primitive {
       run.feed_back();
     }
     for (size_t k = 0; k < states_; ++k) {
-      array last = array::uninitialized(state[k].shape(), state[k].dtype());
-      std::memcpy(last.mutable_data(), run.input(k), run.input_bytes(k));
-      state[k] = std::move(last);
+      state[k] = run.taken(k, state[k]);
     }
     count_called_iterations(iterations);
     return iterations;

@@ -177,3 +177,13 @@ def test_the_reverse_of_a_while_loop():
         expected = bits([mx.grad(f)(x, n), mx.grad(lambda x: mx.sum(mx.grad(f)(x, n) ** 2))(x)])
     assert bits([mx.grad(f)(x, n), mx.grad(lambda x: mx.sum(mx.grad(f)(x, n) ** 2))(x)]) == expected
     assert called(lambda: mx.grad(f)(x, n)) > 200
+
+
+def test_large_constants():
+    w, h, xs = mx.random.normal((128, 128)) * 0.1, mx.zeros((4, 128)), mx.random.normal((30, 4, 128))
+    f = lambda h, w, xs: mx.scan(lambda h, x: (mx.tanh(h @ w.T + x), mx.sum(h, axis=1)), h, xs)
+    g = mx.grad(lambda *args: sum(mx.sum(a) for a in f(*args)), argnums=(0, 1, 2))
+    with mx.profile():
+        expected = bits([*f(h, w, xs), *g(h, w, xs)])
+    assert bits([*f(h, w, xs), *g(h, w, xs)]) == expected
+    assert called(lambda: f(h, w, xs)) == 29  # after the first, as h is a broadcast
