@@ -62,6 +62,17 @@ bool is_interruption(const std::exception_ptr& error) {
   }
 }
 
+// A copy of what a view shows, in its place. Nobody else may be looking at the node.
+void get_own_memory(const array& operand) {
+  Node* view = operand.node();
+  array copy = array::uninitialized(view->shape, view->dtype);
+  kernels_on(view->stream).run(kernel::Copy{operand.view(), copy.view()});
+  view->buffer = copy.node()->buffer;
+  view->offset = 0;
+  view->strides = copy.strides();
+  view->row_contiguous = true;
+}
+
 } // namespace
 
 // --- planning ---
@@ -233,6 +244,9 @@ bool Evaluation::apply(Node* node) {
     } else {
       run_primitive(node);
     }
+    if (node->primitive->eval_kind() == EvalKind::view) {
+      keep_what_is_seen(node);
+    }
     return true;
   } catch (...) {
     if (!donation.is_taken()) {
@@ -258,12 +272,38 @@ void Evaluation::set_apart(Node* node, Node* donor) {
         2 * operand.nbytes() > donor->buffer->size) {
       continue;
     }
-    array copy = array::uninitialized(view->shape, view->dtype);
-    kernels_on(node->stream).run(kernel::Copy{operand.view(), copy.view()});
-    view->buffer = copy.node()->buffer;
-    view->offset = 0;
-    view->strides = copy.strides();
-    view->row_contiguous = true;
+    get_own_memory(operand);
+  }
+}
+
+// A small view of memory that nothing else needs gets memory of its own once half of the limit is in use, so that the
+// rest is free: a loop may keep one number of each large result.
+void Evaluation::keep_what_is_seen(Node* view) {
+  constexpr size_t worth_it = 1 << 16, looked_at = 64, part = 8;
+  bool plain = !is_traced(*view) && (!view->extra || view->extra->outputs.empty()) && view->operand_count == 1;
+  if (!plain || !view->buffer || view->buffer->pinned || view->buffer->size < worth_it ||
+      !memory_is_tight(detail::bytes_in_use.load(std::memory_order_relaxed))) {
+    return;
+  }
+  Node* whole = view->operands()[0].node();
+  auto bytes = static_cast<size_t>(static_cast<int64_t>(size_of(view->shape)) * view->dtype.size());
+  if (bytes > view->buffer->size / part || view->buffer.get() != whole->buffer.get() ||
+      view->buffer->references.load() != 2) {
+    return;
+  }
+  uint32_t needed = 1; // by steps to come, which will let it go
+  std::vector<Claims::Entry>& entries = claims_.entries();
+  size_t end = std::min(entries.size(), view->eval_index + looked_at);
+  for (size_t i = view->eval_index + 1; i < end; ++i) {
+    if (entries[i].node) {
+      for (const array& operand : entries[i].node->operands()) {
+        needed += operand.node() == whole;
+      }
+    }
+  }
+  if (whole->references.load() == needed) {
+    view->references.fetch_add(1, std::memory_order_relaxed);
+    get_own_memory(array::from_node(view));
   }
 }
 

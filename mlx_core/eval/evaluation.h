@@ -38,6 +38,7 @@ class Evaluation {
   void compute(Node* node);
   bool apply(Node* node);
   void set_apart(Node* node, Node* donor);
+  void keep_what_is_seen(Node* view);
   void compute_readers_of(Node* donor, const Node* overwriter);
   bool compute_before(Node* reader, const Node* overwriter);
 
