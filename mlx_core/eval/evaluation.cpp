@@ -88,13 +88,36 @@ void Evaluation::plan(std::span<const array> roots) {
   }
 }
 
+namespace {
+
+// The operand to compute first: the first one, but where it has little behind it, one that has much. What is computed
+// before others waits for them in memory: each leaf of leaf + (leaf + (leaf + ...)), if the left were always first.
+uint32_t operand_to_begin_with(Node* node) {
+  constexpr uint32_t little = 32;
+  uint32_t heaviest = 0, most = 0, first = 0;
+  const array* operands = node->operand_storage();
+  for (uint32_t i = 0; i < node->operand_count; ++i) {
+    Node* operand = operands[i].node();
+    bool lazy = operand->state.load(std::memory_order_relaxed) == Node::State::lazy;
+    uint32_t behind = lazy ? std::atomic_ref(operand->pending).load(std::memory_order_relaxed) : 0;
+    first = i == 0 ? behind : first;
+    if (behind > most) {
+      heaviest = i, most = behind;
+    }
+  }
+  return first <= little && most >= 4 * first + 16 ? heaviest : 0;
+}
+
+} // namespace
+
 // Appends the lazy nodes behind `root`, operands first.
 void Evaluation::visit(Node* root) {
   push(root);
   while (!stack_.empty()) {
     Frame& top = stack_.back();
-    if (top.next < top.node->operand_count) {
-      push(top.node->operand_storage()[top.next++].node());
+    if (top.next <= top.node->operand_count && top.node->operand_count > 0) {
+      uint32_t operand = top.next++ == 0 ? operand_to_begin_with(top.node) : top.next - 2;
+      push(top.node->operand_storage()[operand].node());
     } else {
       claims_.append(top.node);
       stack_.pop_back();
@@ -220,8 +243,10 @@ void Evaluation::compute(Node* node) {
 // Runs the primitive itself, which may take over an operand's memory. False when it failed after that.
 bool Evaluation::apply(Node* node) {
   size_t elements = static_cast<size_t>(static_cast<int64_t>(size_of(node->shape)));
-  if (memory_is_tight(elements * static_cast<size_t>(node->dtype.size()))) {
+  size_t bytes = elements * static_cast<size_t>(node->dtype.size());
+  if (memory_is_tight(bytes)) {
     flush_all(); // open groups keep what they read alive
+    compute_what_frees(node, bytes);
   }
   int reusable = node->primitive->reusable_operand();
   Node* donor = nullptr;
@@ -259,6 +284,61 @@ bool Evaluation::apply(Node* node) {
     set_failed(node, std::current_exception(), true);
     return false;
   }
+}
+
+// Computes later steps now whose operands wait in memory for nothing else, when they take no more than that; and those
+// that take very little, as others may wait for the same operands.
+void Evaluation::compute_what_frees(const Node* next, size_t bytes) {
+  constexpr size_t looked_at = 4096, apart = 64, rounds = 4;
+  std::vector<Claims::Entry>& entries = claims_.entries();
+  size_t begin = next->eval_index + 1, end = std::min(entries.size(), begin + looked_at);
+  if (is_freeing_ || begin < next_freeing_at_) {
+    return;
+  }
+  is_freeing_ = true;
+  bool any = true;
+  try {
+    for (size_t round = 0; round < rounds && any && memory_is_tight(bytes); ++round) {
+      any = false;
+      for (size_t i = begin; i < end; ++i) {
+        if (entries[i].node && entries[i].group < 0 && frees_memory(entries[i].node)) {
+          compute(entries[i].node);
+          any = true;
+        }
+      }
+      flush_all();
+    }
+  } catch (...) {
+    is_freeing_ = false;
+    throw;
+  }
+  is_freeing_ = false;
+  next_freeing_at_ = any ? 0 : begin + apart;
+}
+
+// Whether a node can be computed, and its result takes no more memory than goes with it, or very little.
+bool Evaluation::frees_memory(Node* node) {
+  if (node->operand_count == 0 || (node->extra && !node->extra->outputs.empty()) || is_traced(*node)) {
+    return false;
+  }
+  constexpr size_t little = 64;
+  size_t frees = 0, reads = 0;
+  std::span<const array> operands = node->operands();
+  for (const array& operand : operands) {
+    const Node* from = operand.node();
+    const Claims::Entry* waiting = claims_.find(from);
+    if (waiting ? waiting->group < 0 : from->state.load(std::memory_order_acquire) != Node::State::available) {
+      return false;
+    }
+    size_t edges = static_cast<size_t>(
+        std::count_if(operands.begin(), operands.end(), [&](const array& other) { return other.node() == from; }));
+    bool goes = from->references.load() == edges && (waiting || (from->buffer.unique() && !from->buffer->pinned));
+    frees += goes ? operand.nbytes() / edges : 0;
+    reads += operand.nbytes() / edges;
+  }
+  auto takes = static_cast<size_t>(static_cast<int64_t>(size_of(node->shape)) * node->dtype.size());
+  bool is_view = node->primitive->eval_kind() == EvalKind::view;
+  return (takes <= (is_view ? frees / 8 : frees) && frees > 0) || (!is_view && takes <= reads / little);
 }
 
 // Other operands that are small views of the memory that is to be changed get memory of their own: x[1] = x[0].
