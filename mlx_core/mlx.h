@@ -21,6 +21,7 @@
 #include "mlx_core/jacobian.h"
 #include "mlx_core/linalg.h"
 #include "mlx_core/ops.h"
+#include "mlx_core/out_of_bounds.h"
 #include "mlx_core/print.h"
 #include "mlx_core/random.h"
 #include "mlx_core/registry.h"

@@ -55,7 +55,7 @@ _FUNCTIONS = {
     "repeat": "a:array repeats axis",
     "roll": "a shift axis",
     "flip": "m:a axis",
-    "take": "a indices axis [out] [mode]",
+    "take": "a indices axis [out] mode",
     "take_along_axis": "arr:a indices axis",
     "diag": "v:a k",
     "diagonal": "a offset axis1 axis2",

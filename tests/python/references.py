@@ -46,13 +46,14 @@ def _identity(x):
 
 
 def _power(a, b):
-    """A negative power of an integer is 0. NumPy's complex powers 1 and -1 lose what is beside an infinity, and the sign of
-    0."""
+    """A negative power of an integer is the exact one, cut to an integer. NumPy's complex powers 1 and -1 lose what is beside
+    an infinity, and the sign of 0."""
     if np.iscomplexobj(a):
         return np.where(b == 1, a, np.where((b == -1) & (a != 0), 1 / a, np.power(a, b)))
     if np.asarray(a).dtype.kind not in "iu":
         return np.power(a, b)
-    return np.where(b < 0, 0, np.power(a, np.maximum(b, 0))).astype(a.dtype)
+    ones = np.where(a == 1, 1, np.where(a.astype(np.int64) == -1, 1 - 2 * (b % 2), 0))
+    return np.where(b < 0, ones, np.power(a, np.maximum(b, 0))).astype(a.dtype)
 
 
 def _infinite_with(sign):
