@@ -1,0 +1,31 @@
+// Derivatives through decompositions whose values may coincide (ops/linalg/confluent.h): the chain rule needs, of what
+// is made of values and vectors, derivatives along the parting of the values. They are found in the graph.
+//
+// Through a second decomposition that follows, the derivative along the parting of the first takes the same: so much is
+// done, and no more, for graphs grow by a factor with each.
+#pragma once
+
+#include "mlx_core/ops/linalg/confluent.h"
+#include "mlx_core/transforms/tape.h"
+
+namespace mlx::core {
+
+// The decomposition that this node is an application of; null for others.
+const Confluent* confluent(const Node* node);
+// Projections of all outputs of an application.
+std::vector<array> outputs_of(Node* application);
+
+// An application, with the tangents of its operands.
+struct Decomposition {
+  Node* node;
+  Tangents tangents;
+  std::vector<array> outputs;
+};
+
+// Forward: adds to the tangents of `outputs` what comes from vectors of equal values that turn into each other.
+void add_turning(const Tape& tape, const Decomposition& decomposition, std::span<const array> outputs, int depth,
+    Tangents& tangents);
+// Reverse: the cotangent of the application's operand.
+array pulled_through(Node* application, const Tangents& cotangents, std::span<const array> outputs);
+
+} // namespace mlx::core
