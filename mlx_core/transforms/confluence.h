@@ -3,6 +3,9 @@
 //
 // Through a second decomposition that follows, the derivative along the parting of the first takes the same: so much is
 // done, and no more, for graphs grow by a factor with each.
+//
+// Forward mode is the transpose of reverse mode here: where values nearly coincide, whether n / gap or its series has
+// more digits shows in n, which only reverse mode knows.
 #pragma once
 
 #include "mlx_core/ops/linalg/confluent.h"
@@ -22,7 +25,21 @@ struct Decomposition {
   std::vector<array> outputs;
 };
 
-// Forward: adds to the tangents of `outputs` what comes from vectors of equal values that turn into each other.
+// Which of the outputs depend on vectors of a decomposition.
+std::vector<bool> made_of_vectors(const Tape& tape, std::span<const array> outputs);
+// Numbers between -1 and 1 without a pattern.
+array irregular_numbers(const Shape& shape, Dtype dtype);
+// A frame that is open while it lives derives nothing by itself.
+class HelpingFrame {
+ public:
+  HelpingFrame();
+  ~HelpingFrame();
+  HelpingFrame(const HelpingFrame&) = delete;
+  HelpingFrame& operator=(const HelpingFrame&) = delete;
+};
+
+// Forward, where there is no reverse mode, and for derivatives along a parting: adds to the tangents of `outputs` what
+// comes from vectors of equal values that turn into each other.
 void add_turning(const Tape& tape, const Decomposition& decomposition, std::span<const array> outputs, int depth,
     Tangents& tangents);
 // Reverse: the cotangent of the application's operand.

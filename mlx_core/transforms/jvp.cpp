@@ -2,7 +2,9 @@
 #include <algorithm>
 
 #include "mlx_core/cpu/copy.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/ops.h"
+#include "mlx_core/transforms/confluence.h"
 #include "mlx_core/transforms/push.h"
 #include "mlx_core/transforms/recording.h"
 
@@ -29,13 +31,54 @@ Recording::Recording(const VectorFunction& fun, const std::vector<array>& primal
       tape_(frame_, outputs_) {}
 
 Tangents Recording::push(const Tangents& tangents) const {
-  Push push{tape_, std::vector<Tangent>(tape_.nodes().size()), {}};
+  auto plain = [&](bool turning) {
+    Push push{tape_, std::vector<Tangent>(tape_.nodes().size()), {}, turning ? 0 : Push::without_turning};
+    for (size_t i = 0; i < primals_.size(); ++i) {
+      if (tangents[i] && primals_[i].dtype().is_inexact()) {
+        push.nodes[i] = astype(*tangents[i], primals_[i].dtype());
+      }
+    }
+    return push.through(primals_.size(), outputs_);
+  };
+  std::vector<bool> through_vectors = made_of_vectors(tape_, outputs_);
+  if (std::find(through_vectors.begin(), through_vectors.end(), true) == through_vectors.end()) {
+    return plain(false);
+  }
+  try {
+    Tangents out = plain(false);
+    for (size_t i = 0; i < out.size(); ++i) {
+      if (through_vectors[i] && out[i]) out[i] = transposed(i, tangents);
+    }
+    return out;
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const std::exception&) { // something has no reverse mode
+    return plain(true);
+  }
+}
+
+// The transpose of what pull() does with the cotangent of one output. That is linear in it, but for the choice between
+// formulas, which is made for a cotangent without any symmetry.
+array Recording::transposed(size_t output, const Tangents& tangents) const {
+  std::vector<size_t> given;
+  std::vector<array> weights;
   for (size_t i = 0; i < primals_.size(); ++i) {
     if (tangents[i] && primals_[i].dtype().is_inexact()) {
-      push.nodes[i] = astype(*tangents[i], primals_[i].dtype());
+      given.push_back(i);
+      weights.push_back(astype(*tangents[i], primals_[i].dtype()));
     }
   }
-  return push.through(primals_.size(), outputs_);
+  const array& y = outputs_[output];
+  HelpingFrame helping;
+  auto back = [&](const std::vector<array>& cotangent) {
+    Tangents cotangents(outputs_.size());
+    cotangents[output] = cotangent[0];
+    Tangents pulled = pull(cotangents);
+    std::vector<array> out;
+    for (size_t i : given) out.push_back(pulled[i] ? *pulled[i] : zeros_like(primals_[i]));
+    return out;
+  };
+  return core::vjp(back, {irregular_numbers(y.shape(), y.dtype())}, weights).second[0];
 }
 
 namespace {

@@ -14,6 +14,7 @@ struct Push {
   std::map<const Node*, Tangents> applications;
   // How many derivatives of this kind this is a part of: see confluence.h.
   int depth = 0;
+  static constexpr int without_turning = 1000;
 
   // Tangents of the outputs; nodes before `first` have what they were given.
   Tangents through(size_t first, std::span<const array> outputs);

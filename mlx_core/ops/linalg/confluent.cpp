@@ -57,8 +57,9 @@ array quotient(const std::vector<array>& n, const Gap& gap, const array& scale) 
   array tiny = less_equal(abs(size), multiply(gap.noise, number(std::sqrt(1 / epsilon) / 64, gap.noise)));
   array allowed = multiply(where(tiny, number(4096 * epsilon, scale), number(8 * epsilon, scale)), scale);
   array agrees = logical_and(parts(gap), less_equal(miss, allowed));
-  array depends = greater(abs(found), multiply(scale, number(std::sqrt(epsilon), scale)));
-  array limit = where(depends, array(std::numeric_limits<double>::quiet_NaN(), direct.dtype()), *series);
+  array depends = greater(miss, multiply(scale, number(std::sqrt(epsilon), scale)));
+  array nothing = array(std::numeric_limits<double>::quiet_NaN(), direct.dtype());
+  array limit = where(depends, zero_times(n[0], nothing), *series);
   return where(is_zero(gap), limit, where(agrees, *series, direct));
 }
 
