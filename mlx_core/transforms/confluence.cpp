@@ -116,6 +116,17 @@ const Confluent* confluent(const Node* node) {
   return Tape::is_application(node) ? dynamic_cast<const Confluent*>(node->primitive.get()) : nullptr;
 }
 
+Node* earlier_twin(const Tape& tape, size_t i) {
+  const Node* node = tape.nodes()[i];
+  for (size_t j = 0; j < i; ++j) {
+    Node* other = tape.nodes()[j];
+    if (confluent(other) && is_same_matrix(node, other) && equivalent(*node->primitive, *other->primitive)) {
+      return other;
+    }
+  }
+  return nullptr;
+}
+
 std::vector<array> outputs_of(Node* application) {
   application->references.fetch_add(1, std::memory_order_relaxed);
   array self = array::from_node(application);

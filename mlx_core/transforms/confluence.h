@@ -15,6 +15,9 @@ namespace mlx::core {
 
 // The decomposition that this node is an application of; null for others.
 const Confluent* confluent(const Node* node);
+// The same decomposition of the same matrix, with the same vectors, before place i of the tape; null when there is
+// none. What is made of both is smooth only together.
+Node* earlier_twin(const Tape& tape, size_t i);
 // Projections of all outputs of an application.
 std::vector<array> outputs_of(Node* application);
 

@@ -75,7 +75,8 @@ Tape::Tape(Node* application, const std::function<bool(const Node*)>& too, std::
   for (const array& a : held) {
     set(a.node(), independent);
   }
-  walk(application->level, outputs, [&](const Node* node) { return too(node) ? Sight::placeholder : Sight::through; });
+  walk(application->operands()[0].node()->level, outputs,
+      [&](const Node* node) { return too(node) ? Sight::placeholder : Sight::through; });
 }
 
 void Tape::walk(uint64_t oldest, std::span<const array> outputs, const std::function<Sight(const Node*)>& sight) {

@@ -39,6 +39,15 @@ class Pullback {
       } else if (Tape::is_application(node)) {
         auto found = application_cotangents_.find(node);
         if (found != application_cotangents_.end()) {
+          if (Node* twin = confluent(node) ? earlier_twin(tape_, i) : nullptr) {
+            Tangents given = found->second;
+            Tangents& all = application_cotangents_[twin];
+            all.resize(given.size());
+            for (size_t k = 0; k < given.size(); ++k) {
+              if (given[k]) accumulate(all[k], *given[k]);
+            }
+            continue;
+          }
           push(node, found->second, outputs_of(node));
         }
       } else if (cotangents_[i]) {

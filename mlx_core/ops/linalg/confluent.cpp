@@ -51,13 +51,18 @@ array quotient(const std::vector<array>& n, const Gap& gap, const array& scale) 
   }
   // Beside 0 the series is as good as the quotient where they agree but for the rounding errors of n; these may be
   // many where the gap is small.
-  double epsilon = epsilon_of(scale.dtype());
-  array size = stop_gradient(gap.size), found = stop_gradient(n[0]);
-  array miss = abs(subtract(found, times(stop_gradient(*series), size)));
-  array tiny = less_equal(abs(size), multiply(gap.noise, number(std::sqrt(1 / epsilon) / 64, gap.noise)));
-  array allowed = multiply(where(tiny, number(4096 * epsilon, scale), number(8 * epsilon, scale)), scale);
-  array agrees = logical_and(parts(gap), less_equal(miss, allowed));
-  array depends = greater(miss, multiply(scale, number(std::sqrt(epsilon), scale)));
+  Dtype dtype = scale.dtype();
+  double epsilon = epsilon_of(dtype);
+  array size = abs(stop_gradient(gap.size));
+  auto within = [&](double bound) {
+    return less_equal(size, multiply(gap.noise, number(bound / (64 * epsilon), gap.noise)));
+  };
+  array miss = abs(stop_gradient(subtract(n[0], times(*series, gap.size))));
+  array digits = where(within(std::sqrt(epsilon)), array(4096 * epsilon, dtype), array(8 * epsilon, dtype));
+  array agrees =
+      logical_and(logical_and(parts(gap), within(std::pow(epsilon, 0.25))), less_equal(miss, multiply(digits, scale)));
+  // n may consist of nothing but rounding errors, of terms whose size is unknown: hence the 1.
+  array depends = greater(miss, multiply(add(scale, number(1, scale)), number(std::sqrt(epsilon), scale)));
   array nothing = array(std::numeric_limits<double>::quiet_NaN(), direct.dtype());
   array limit = where(depends, zero_times(n[0], nothing), *series);
   return where(is_zero(gap), limit, where(agrees, *series, direct));
