@@ -213,12 +213,14 @@ void add_turning(const Tape& tape, const Decomposition& decomposition, std::span
 
 array pulled_through(Node* application, const Tangents& cotangents, std::span<const array> outputs) {
   const Confluent& rules = *confluent(application);
+  bool is_real = !application->operands()[0].dtype().is_complex();
+  auto as_operand = [&](const array& ct) { return is_real && ct.dtype().is_complex() ? real(ct) : ct; };
   std::vector<Tangents> all{cotangents};
   all[0].resize(outputs.size());
   Tangents vectors = all[0];
   vectors[rules.values()] = std::nullopt;
   if (!any(vectors)) {
-    return rules.pulled(outputs, all, std::nullopt);
+    return as_operand(rules.pulled(outputs, all, std::nullopt));
   }
   array parting = rules.parting(outputs);
   for (int order = 1, terms = terms_needed(); order <= terms; ++order) {
@@ -239,7 +241,7 @@ array pulled_through(Node* application, const Tangents& cotangents, std::span<co
       break;
     }
   }
-  return rules.pulled(outputs, all, parting);
+  return as_operand(rules.pulled(outputs, all, parting));
 }
 
 } // namespace mlx::core

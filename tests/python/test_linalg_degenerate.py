@@ -95,6 +95,7 @@ FUNCTIONS = {"exp": (mx.exp, lambda a: L.expm(hermitian(a))),
              "resolvent": (lambda w: 1 / (1 + w ** 2), lambda a: L.inv(eye_of(a) + hermitian(a) @ hermitian(a)))}  # fmt: skip
 
 
+@pytest.mark.grid(0.4)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", HERMITIAN)
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -125,6 +126,7 @@ def test_values_and_vectors_of_separate_calls(name):
     compare(made, known, HERMITIAN[name](mx.float64), mx.float64)
 
 
+@pytest.mark.grid(0.5)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", HERMITIAN)
 def test_second_derivatives_of_sums_of_eigenvalues(name, dtype):
@@ -155,7 +157,8 @@ def divided(f, slope, w):
 @pytest.mark.parametrize("name", ["identity", "pair", "pairs", "diagonal"])
 def test_roots_logarithms_and_powers(function, name):
     """Divided differences between eigenvalues are the derivative (Daleckii and Krein)."""
-    f, slope = {"sqrt": (np.sqrt, lambda w: 0.5 / np.sqrt(w)), "log": (np.log, lambda w: 1 / w), "power": (lambda w: w ** -1.5, lambda w: -1.5 * w ** -2.5)}[function]
+    f, slope = {"sqrt": (np.sqrt, lambda w: 0.5 / np.sqrt(w)), "log": (np.log, lambda w: 1 / w),
+                "power": (lambda w: w ** -1.5, lambda w: -1.5 * w ** -2.5)}[function]  # fmt: skip
     ours = {"sqrt": mx.sqrt, "log": mx.log, "power": lambda w: w ** -1.5}[function]
     a = HERMITIAN[name](mx.float64)
     w, v = np.linalg.eigh(a)
@@ -206,6 +209,32 @@ def test_whitening():
     near(mx.grad(lambda x: (made(x) * t).sum())(x), expected, 1e-12)
 
 
+# --- eig ---
+
+def conjugated(*w):
+    """Not normal, but with all its eigenvectors."""
+    def made(dtype):
+        s = np.eye(len(w)) + 0.3 * drawn(dtype, len(w), len(w))
+        return (s * np.array(w)) @ np.linalg.inv(s)
+    return made
+
+
+SQUARE = {"identity": lambda d: np.eye(3), "zero": lambda d: np.zeros((2, 2)), "diagonal": lambda d: np.diag([2.0, 1, 2]), "pair": spectrum(1, 2, 2),
+          "distinct": conjugated(1, 2, -1), "not normal": conjugated(2, 2, 1)}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", SQUARE)
+def test_functions_of_square_matrices(name, dtype):
+    def made(a):
+        w, v = L.eig(a)
+        out = (v * mx.exp(w)) @ L.inv(v)
+        return out if dtype == "complex" else mx.real(out)
+
+    loose = 100 if name == "not normal" else 1  # eigenvectors of equal values need not be at right angles
+    compare(made, L.expm, SQUARE[name](DTYPES[dtype]), DTYPES[dtype], 1e-12 * loose, 1e-10 * loose)
+
+
 # --- svd ---
 
 def singular(m, n, *s):
@@ -232,6 +261,7 @@ ODD = {"itself": (lambda s: s, lambda a: a),
        "cube": (lambda s: s ** 3, lambda a: a @ adjoint(a) @ a)}  # fmt: skip
 
 
+@pytest.mark.grid(0.25)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", GENERAL)
 @pytest.mark.parametrize("function", ODD)
@@ -242,6 +272,7 @@ def test_odd_functions_of_singular_values(full, function, name, dtype):
     compare(by_svd(f, full), known, GENERAL[name](DTYPES[dtype]), DTYPES[dtype])
 
 
+@pytest.mark.grid(0.5)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", GENERAL)
 def test_even_functions_of_singular_values(name, dtype):

@@ -68,6 +68,10 @@ array quotient(const std::vector<array>& n, const Gap& gap, const array& scale) 
   return where(is_zero(gap), limit, where(agrees, *series, direct));
 }
 
+array nearness_of(const array& noise) {
+  return multiply(noise, number(std::pow(epsilon_of(noise.dtype()), -0.75) / 64, noise));
+}
+
 array parting_of(const array& values, bool from_zero) {
   array w = stop_gradient(values);
   Dim n = w.shape(-1);
@@ -75,7 +79,7 @@ array parting_of(const array& values, bool from_zero) {
     return w;
   }
   Dtype dtype = w.dtype();
-  array near = multiply(noise_of(w), array(std::pow(epsilon_of(dtype), -0.75) / 64, dtype));
+  array near = nearness_of(noise_of(w));
   array last = size_number(n - 1, dtype), place = astype(position_numbers({n}), dtype);
   array before = first_columns(concatenate({first_columns(w, 1), w}, -1), n);
   array apart = greater(abs(subtract(w, before)), near);

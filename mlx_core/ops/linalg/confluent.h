@@ -53,6 +53,8 @@ array reciprocal_of(const Gap& gap);
 // gap is 0 but n is not, what is made of the vectors depends on their choice: NaN.
 array quotient(const std::vector<array>& n, const Gap& gap, const array& scale);
 
+// How close values are that are to part, given their noise.
+array nearness_of(const array& noise);
 // The parting of values that are sorted. Those that are to part from 0, too, if so asked.
 array parting_of(const array& values, bool from_zero);
 // The pairs of places j and i, as (..., i, j).
