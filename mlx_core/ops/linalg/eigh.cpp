@@ -28,8 +28,8 @@ class Eigh final : public MatrixPrimitive, public Confluent {
           "for "
           "``UPLO='L'``, the upper for 'U'; derivatives are those of a Hermitian argument, so a gradient is Hermitian. "
           "The result is a named tuple (eigenvalues, eigenvectors). Eigenvectors are defined up to a phase, and where "
-          "eigenvalues are equal up to a rotation: derivatives are right for what does not depend on that. "
-          "docs/linalg.md says what holds where eigenvalues coincide."};
+          "eigenvalues are equal up to a rotation: derivatives are right for what does not depend on that, such as "
+          "``(v * f(w)) @ v.T``; docs/linalg.md says more."};
 
   explicit Eigh(bool upper) : upper_(upper) {}
   const char* name() const override { return info.primitive; }

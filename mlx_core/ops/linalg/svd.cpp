@@ -32,8 +32,7 @@ class Svd final : public MatrixPrimitive, public Confluent {
           "Singular values are real and descend. u and vh are square; with ``full_matrices=False`` they have as many "
           "columns and rows as there are singular values. Without ``compute_uv``, s alone. The result is a named tuple "
           "(U, S, Vh). Vectors are defined up to a phase, and where singular values are equal up to a rotation: "
-          "derivatives are right for what does not depend on that. docs/linalg.md says what holds where singular "
-          "values coincide."};
+          "derivatives are right for what does not depend on that, such as ``u @ vh``; docs/linalg.md says more."};
 
   explicit Svd(bool full) : full_(full) {}
   const char* name() const override { return info.primitive; }
