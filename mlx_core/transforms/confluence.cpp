@@ -144,6 +144,9 @@ HelpingFrame::~HelpingFrame() { --helping_frames; }
 
 std::vector<bool> made_of_vectors(const Tape& tape, std::span<const array> outputs) {
   const std::vector<Node*>& nodes = tape.nodes();
+  if (std::none_of(nodes.begin(), nodes.end(), confluent)) {
+    return std::vector<bool>(outputs.size(), false);
+  }
   std::vector<bool> made(nodes.size(), false), out;
   for (size_t i = 0; i < nodes.size(); ++i) {
     std::span<array> operands = nodes[i]->operands();

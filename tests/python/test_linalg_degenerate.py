@@ -1,6 +1,8 @@
 """Derivatives of smooth functions that are made by eigh and svd, at matrices whose eigenvalues or singular values are equal, nearly
 equal, or zero. What to compare with are the same functions made of products, inverses and exponentials."""
 
+import functools
+
 import mlx.core as mx
 import numpy as np
 import pytest
@@ -333,6 +335,42 @@ def test_the_spectral_norm_where_the_largest_is_alone():
     compare(lambda a: L.norm(a, 2), largest, np.array(x), mx.float64)
 
 
+# --- other functions at singular matrices ---
+
+def test_least_squares_without_full_rank():
+    """The shortest solution, while the rank stays."""
+    left, right, b = (mx.array(RNG.normal(size=shape), mx.float64) for shape in ((5, 2), (2, 4), (5, 3)))
+    x, _, rank, s = L.lstsq(left @ right, b)
+    assert rank.item() == 2 and L.matrix_rank(mx.zeros((3, 4))).item() == 0
+    near(x, np.linalg.pinv(np.array(left @ right)) @ np.array(b), 1e-12)
+    loss = lambda l: (L.lstsq(l @ right, b)[0] ** 3).sum()
+    # The same by full-rank factors: (l r)^+ = r^T (r r^T)^-1 (l^T l)^-1 l^T.
+    known = lambda l: ((right.T @ L.inv(right @ right.T) @ L.inv(l.T @ l) @ l.T @ b) ** 3).sum()
+    (t,) = moves_to((5, 2), mx.float64, 1)
+    near(mx.grad(loss)(left), mx.grad(known)(left), 1e-9)
+    near(mx.jvp(mx.grad(loss), [left], [t])[1][0], mx.jvp(mx.grad(known), [left], [t])[1][0], 1e-8)
+    near(mx.grad(lambda l: mx.jvp(loss, [l], [t])[1][0])(left), mx.jvp(mx.grad(known), [left], [t])[1][0], 1e-8)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2, 3])
+def test_determinants_through_products(rank):
+    """det(x y) = det(x) det(y), whatever rank y has: no division by what is 0."""
+    y = mx.array(drawn(mx.float64, 4, rank) @ drawn(mx.float64, rank, 4), mx.float64)
+    x = mx.array(drawn(mx.float64, 4, 4), mx.float64)
+    t, u = moves_to((4, 4), mx.float64, 2)
+    minors = lambda y: sum((-1) ** j * y[0, j] * L.det(y[1:][:, [k for k in range(4) if k != j]]) for j in range(4))
+    for f, g in ((L.det, minors), (lambda y: L.det(x @ y), lambda y: L.det(x) * minors(y))):
+        near(mx.grad(f)(y), mx.grad(g)(y), 1e-11)
+        near(mx.jvp(mx.grad(f), [y], [t])[1][0], mx.jvp(mx.grad(g), [y], [t])[1][0], 1e-11)
+        third = lambda h: mx.jvp(lambda y: mx.jvp(mx.grad(h), [y], [t])[1][0], [y], [u])[1][0]
+        near(third(f), third(g), 1e-11)
+
+
+def test_powers_of_nilpotent_matrices():
+    a = mx.array(np.diag([1.0, 1.0], 1), mx.float64)
+    compare(lambda a: L.matrix_power(a, 3), lambda a: a @ a @ a, np.array(a), mx.float64)
+
+
 # --- what has no derivative ---
 
 def test_a_vector_among_equals_has_no_derivative():
@@ -345,6 +383,30 @@ def test_a_vector_among_equals_has_no_derivative():
     near(mx.jvp(first, [eye], [eye])[1][0], np.zeros(3), 1e-15)
     pair = mx.array(np.diag([1.0, 2.0, 2.0]), mx.float64)
     near(mx.jvp(first, [pair], [mixing])[1][0] * first(pair)[0], [0, -1, 0], 1e-15)
+
+
+def test_decompositions_in_a_row_that_find_no_limit():
+    """Before the last two, the part between equal values counts as 0: as in docs/linalg.md."""
+    root = by_eigh(mx.sqrt)
+    eye, weights = mx.eye(2, dtype=mx.float64), mx.array([[1.0, 0.5], [0.5, 2.0]], mx.float64)
+    of = lambda times: np.array(mx.grad(lambda a: (functools.reduce(lambda a, _: root(a), range(times), a) * weights).sum())(eye))
+    near(of(1), weights / 2, 1e-12)
+    near(of(2), weights / 4, 1e-12)
+    near(np.diag(of(4)), np.diag(weights) / 16, 1e-12)
+
+
+def test_values_and_vectors_that_leave_a_loop_are_seen_apart():
+    """What is made of them belongs inside of it: as in docs/linalg.md."""
+    eye, weights = mx.eye(2, dtype=mx.float64), mx.array([[1.0, 0.5], [0.5, 2.0]], mx.float64)
+    inside = mx.checkpoint(by_eigh(mx.exp))
+    near(mx.grad(lambda a: (inside(a) * weights).sum())(eye), np.e * weights, 1e-12)
+    apart = mx.checkpoint(lambda a: L.eigh(a))
+
+    def loss(a):
+        w, v = apart(a)
+        return (scaled(v, mx.exp(w)) @ v.T * weights).sum()
+
+    near(np.diag(mx.grad(loss)(eye)), np.e * np.diag(weights), 1e-12)
 
 
 def test_others_of_a_batch_are_not_disturbed():

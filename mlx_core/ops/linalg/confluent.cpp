@@ -62,9 +62,10 @@ array quotient(const std::vector<array>& n, const Gap& gap, const array& scale) 
   array agrees =
       logical_and(logical_and(parts(gap), within(std::pow(epsilon, 0.25))), less_equal(miss, multiply(digits, scale)));
   // n may consist of nothing but rounding errors, of terms whose size is unknown: hence the 1.
-  array depends = greater(miss, multiply(add(scale, number(1, scale)), number(std::sqrt(epsilon), scale)));
-  array nothing = array(std::numeric_limits<double>::quiet_NaN(), direct.dtype());
-  array limit = where(depends, zero_times(n[0], nothing), *series);
+  array depends = logical_and(
+      is_zero(gap), greater(miss, multiply(add(scale, number(1, scale)), number(std::sqrt(epsilon), scale))));
+  double nothing = std::numeric_limits<double>::quiet_NaN();
+  array limit = where(depends, times(n[0], where(depends, number(nothing, scale), number(1, scale))), *series);
   return where(is_zero(gap), limit, where(agrees, *series, direct));
 }
 
@@ -88,7 +89,8 @@ array parting_of(const array& values, bool from_zero) {
   array final = cummin(where(after, place, last), -1, true);
   array spread = subtract(multiply(add(first, final), array(0.5, dtype)), place);
   if (from_zero) {
-    array zero = logical_and(equal(final, last), less_equal(min(w, -1, true), near));
+    array large = multiply(add(near, array(1, dtype)), array(2, dtype)); // there may be no values at all
+    array zero = logical_and(equal(final, last), less_equal(min(concatenate({w, large}, -1), -1, true), near));
     spread = where(zero, add(subtract(final, place), array(1, dtype)), spread);
   }
   return stop_gradient(spread);
