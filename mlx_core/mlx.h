@@ -26,4 +26,5 @@
 #include "mlx_core/registry.h"
 #include "mlx_core/remake.h"
 #include "mlx_core/sparse_jacobian.h"
+#include "mlx_core/special.h"
 #include "mlx_core/transforms.h"
