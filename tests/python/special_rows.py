@@ -12,6 +12,10 @@ from sample_rows import row
 mp = mpmath
 
 
+def inexact(dtype):
+    return dtype if dtype in FLOATS else "float32"
+
+
 def by_mpmath(function):
     """Of NumPy arrays, one by one, to the precision of a long double."""
     def one(*values):
@@ -109,20 +113,20 @@ def _rows(name):
     whole = {} if inside else dict(dtypes=INTEGERS + FLOATS)
     shapes = {1: {"": [(2, 3)]}, 2: {"": [(2, 3)] * 2, "broadcast": [(2, 1), (3,)]},
               3: {"": [(2, 3)] * 3, "broadcast": [(2, 1), (), (3,)]}}[len(domains)]
-    return [row(label, *(Real(shape, *domain) for shape, domain in zip(found, domains)), ref=by_mpmath(function), ulp=4,
+    return [row(label, *(Real(shape, *domain) for shape, domain in zip(found, domains)), ref=by_mpmath(function), ulp=4, result=inexact,
                 **(whole or dict(dtypes=FLOATS)), **facts) for label, found in shapes.items()]
 
 
 def _polygamma(n):
     return row(f"n={n}", Real((2, 3), *POSITIVE), call=lambda x: mx.special.polygamma(n, x),
-               ref=by_mpmath(lambda x: mp.polygamma(n, x)), ulp=4, dtypes=INTEGERS + FLOATS,
+               ref=by_mpmath(lambda x: mp.polygamma(n, x)), ulp=4, dtypes=INTEGERS + FLOATS, result=inexact,
                magnitude=size_of(lambda x: mp.polygamma(n, x)))
 
 
 def _multigammaln(d):
     def function(a):
         return mp.mpf(d * (d - 1)) / 4 * mp.log(mp.pi) + mp.fsum(mp.loggamma(a - mp.mpf(j) / 2) for j in range(d))
-    return row(f"d={d}", Real((2, 3), 2.5, 9.0), call=lambda x: mx.special.multigammaln(x, d), ref=by_mpmath(function), ulp=4,
+    return row(f"d={d}", Real((2, 3), 2.5, 9.0), call=lambda x: mx.special.multigammaln(x, d), ref=by_mpmath(function), ulp=4, result=inexact,
                dtypes=INTEGERS + FLOATS, magnitude=size_of(function))
 
 
@@ -131,11 +135,11 @@ ROWS = {
     "special.polygamma": [_polygamma(n) for n in (0, 1, 3)],
     "special.multigammaln": [_multigammaln(d) for d in (1, 3)],
     "special.zeta": [
-        row("q", Real((2, 3), 1.3, 6.0), Real((2, 3), *POSITIVE), ref=by_mpmath(mp.zeta), ulp=4, dtypes=INTEGERS + FLOATS,
+        row("q", Real((2, 3), 1.3, 6.0), Real((2, 3), *POSITIVE), ref=by_mpmath(mp.zeta), ulp=4, dtypes=INTEGERS + FLOATS, result=inexact,
             magnitude=size_of(mp.zeta)),
-        row("q broadcast", Real((2, 1), 1.3, 6.0), Real((3,), *POSITIVE), ref=by_mpmath(mp.zeta), ulp=4,
+        row("q broadcast", Real((2, 1), 1.3, 6.0), Real((3,), *POSITIVE), ref=by_mpmath(mp.zeta), ulp=4, result=inexact,
             dtypes=INTEGERS + FLOATS, magnitude=size_of(mp.zeta)),
-        row("Riemann", Real((2, 3), 1.5, 6.0), ref=by_mpmath(mp.zeta), ulp=4, dtypes=INTEGERS + FLOATS),
+        row("Riemann", Real((2, 3), 1.5, 6.0), ref=by_mpmath(mp.zeta), ulp=4, dtypes=INTEGERS + FLOATS, result=inexact),
         row("Riemann below 1", Real((2, 3), -3.5, 0.5), ref=by_mpmath(mp.zeta), ulp=4, dtypes=FLOATS,
             magnitude=size_of(mp.zeta)),
     ],

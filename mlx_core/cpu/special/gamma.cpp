@@ -203,8 +203,12 @@ double polygamma(int n, double x) {
   if (x > 0) {
     double f = factorial();
     double z = zeta(0, n + 1.0, x);
-    if (f < infinity && z < infinity && z > 1e-290) {
-      return sign * f * z;
+    if (z < infinity && z > 1e-290) {
+      if (f < infinity) return sign * f * z;
+      if (n < 10000) { // a product that only grows
+        for (int k = 2; k <= n; ++k) z *= k;
+        return sign * z;
+      }
     }
     // zeta(n + 1, x) x^n between 1 / n and 1 / n + 1 / x, DLMF 25.11.1; the rest by its logarithm
     if (x >= 1) {
@@ -231,7 +235,8 @@ double polygamma(int n, double x) {
     for (int k = -2; k <= 2; ++k) {
       if (k - std::nearbyint(x) >= 0) sum += std::pow(r / (r + k), n + 1);
     }
-    double size = std::exp(lgamma(n + 1.0) - (n + 1) * std::log(a)) * sum;
+    double size = sum / a; // times n! / a^n
+    for (int k = 1; k <= n && size < infinity; ++k) size *= k / a;
     return sign * (r < 0 && n % 2 == 0 ? -size : size);
   }
   Coefficients c{};

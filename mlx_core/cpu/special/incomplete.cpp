@@ -95,7 +95,9 @@ int terms_of_upper(double a, double x) {
 template <typename T>
 T upper_fraction(const T& a, double x) {
   int terms = terms_of_upper(value_of(a), x);
-  if constexpr (!std::is_same_v<T, double>) terms += terms / 2 + 10;
+  if constexpr (!std::is_same_v<T, double>) { // it ends for a whole a, but its derivative does not
+    terms = std::max(terms, terms_of_upper(value_of(a) + 0.37, x)) * 3 / 2 + 10;
+  }
   T f = x + (2.0 * terms + 1) - a;
   for (int k = terms; k >= 1; --k) {
     f = (x + (2.0 * k - 1) - a) + (a - static_cast<double>(k)) * static_cast<double>(k) / f;
@@ -229,7 +231,9 @@ int terms_of_beta(double a, double b, double x) {
 template <typename T>
 T beta_fraction(const T& a, const T& b, double x, double y) {
   int terms = terms_of_beta(value_of(a), value_of(b), x);
-  if constexpr (!std::is_same_v<T, double>) terms += terms / 2 + 10;
+  if constexpr (!std::is_same_v<T, double>) { // it ends for a whole b, but its derivative does not
+    terms = std::max(terms, terms_of_beta(value_of(a), value_of(b) + 0.37, x)) * 3 / 2 + 10;
+  }
   T f = constant_like(a, 1);
   for (int k = terms; k >= 1; --k) {
     f = 1.0 + beta_numerator(a, b, x, k) / f;

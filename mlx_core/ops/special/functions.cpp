@@ -52,7 +52,7 @@ constexpr OpInfo erfcinv_info{.name = "special.erfcinv",
     .summary = "Inverse of erfc.",
     .accepts = Dtypes::floating,
     .max_ulp = 4,
-    .example = ">>> mx.special.erfcinv(mx.array([0.5, 1.0]))\narray([0.476936, -0], dtype=float32)",
+    .example = ">>> mx.special.erfcinv(mx.array([0.5, 1.0]))\narray([0.476936, 0], dtype=float32)",
     .details = "inf at 0, -inf at 2, NaN outside of [0, 2]."};
 constexpr OpInfo ndtr_info{.name = "special.ndtr",
     .primitive = "SpecialFunction",
