@@ -81,6 +81,14 @@ def hankel(n):
     return lambda w: both(w)[0], lambda w: both(w)[1]
 
 
+def y0_rest(x):
+    return mp.bessely(0, x) - 2 / mp.pi * mp.log(x) * mp.besselj(0, x)
+
+
+def y1_rest(x):
+    return (mp.bessely(1, x) - 2 / mp.pi * (mp.log(x) * mp.besselj(1, x) - 1 / x)) / x
+
+
 def temme(orders, terms):
     """c_k(eta) of DLMF 8.12.7 as powers of eta: 8.12.11-12."""
     n = terms + 2 * orders + 4
@@ -130,8 +138,8 @@ def main():
         table("j0_cosine", "P of J0, of 1 / x^2: DLMF 10.17.3", j0p, 0, 1 / 512, 1, 8),
         table("j0_sine", "x Q of J0, of 1 / x^2", j0q, 0, 1 / 512, 1, 8),
         table("j1_table", "J1(x) / x", lambda x: mp.besselj(1, x) / x, 0, 1, 26, 13, mp.mpf("0.006")),
-        table("y0_table", "Y0(x) - 2 / pi log(x) J0(x)", lambda x: mp.bessely(0, x) - 2 / mp.pi * mp.log(x) * mp.besselj(0, x), 0, 1, 26, 14, mp.mpf("0.15")),
-        table("y1_table", "(Y1(x) - 2 / pi (log(x) J1(x) - 1 / x)) / x", lambda x: (mp.bessely(1, x) - 2 / mp.pi * (mp.log(x) * mp.besselj(1, x) - 1 / x)) / x, 0, 1, 26, 14, mp.mpf("0.006")),
+        table("y0_table", "Y0(x) - 2 / pi log(x) J0(x)", y0_rest, 0, 1, 26, 14, mp.mpf("0.15")),
+        table("y1_table", "(Y1(x) - 2 / pi (log(x) J1(x) - 1 / x)) / x", y1_rest, 0, 1, 26, 14, mp.mpf("0.006")),
         table("j1_cosine", "P of J1, of 1 / x^2", j1p, 0, 1 / 512, 1, 8),
         table("j1_sine", "x Q of J1, of 1 / x^2", j1q, 0, 1 / 512, 1, 8),
     ]

@@ -218,6 +218,11 @@ double polygamma(int n, double x) {
         scaled += term;
         if (term * (x + k) < 1e-17 * scaled * n) break;
       }
+      if (x < 700 && n < 100000) {
+        double product = scaled / x;
+        for (int k = 1; k <= n; ++k) product *= k / x;
+        return sign * product;
+      }
       return sign * std::exp(lgamma(n + 1.0) - (n + 1) * log_x + std::log(scaled));
     }
     return sign * std::exp(lgamma(n + 1.0) - (n + 1) * std::log(x));
