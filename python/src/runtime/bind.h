@@ -18,6 +18,7 @@ void bind_ops(nb::module_& m);
 void bind_random(nb::module_& m);
 void bind_fast(nb::module_& m);
 void bind_fft(nb::module_& m);
+void bind_special(nb::module_& m);
 void bind_transforms(nb::module_& m);
 void bind_memory(nb::module_& m);
 void bind_backends(nb::module_& m);
