@@ -6,7 +6,7 @@ import math
 
 import mpmath
 import numpy as np
-
+import scipy.special
 from mpmath import mpc, mpf
 
 import references
@@ -221,11 +221,20 @@ BINARY = {
     "logaddexp": (_logaddexp, references.reference_of("logaddexp")),
     "logaddexp2": (_logaddexp2, np.logaddexp2),
 }
+# In float64, which is wide enough for what is narrower.
+NARROW_SCREENS = {"erf": scipy.special.erf, "erfinv": scipy.special.erfinv}
+
+
+def _screen_expm1(z):
+    half = np.sin(z.imag / 2)
+    return np.expm1(z.real) * np.cos(z.imag) - 2 * half * half + 1j * (np.exp(z.real) * np.sin(z.imag))
+
+
 # Long doubles that lose digits themselves are no screen: then mpmath looks at every argument.
 COMPLEX_SCREENS = {
     "sigmoid": lambda z: np.where(np.abs(z.real) < 1, (1 + np.tanh(z / 2)) / 2, references.reference_of("sigmoid")(z)),
     "square": lambda z: z * z, "log1p": references.reference_of("log1p"),
-    "exp2": lambda z: np.exp(z * np.log(np.longdouble(2))), "expm1": None, "sign": lambda z: z / np.abs(z),
+    "exp2": lambda z: np.exp(z * np.log(np.longdouble(2))), "expm1": _screen_expm1, "sign": lambda z: z / np.abs(z),
     "rsqrt": lambda z: 1 / np.sqrt(z), "degrees": lambda z: z * (180 / np_pi), "radians": lambda z: z * (np_pi / 180),
-    "power": None, "logaddexp": references.reference_of("logaddexp"),
+    "power": lambda z, w: np.exp(w * np.log(z)), "logaddexp": references.reference_of("logaddexp"),
 }
