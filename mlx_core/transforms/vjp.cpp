@@ -87,6 +87,14 @@ class Pullback {
       return push(whole->operands, [&](std::span<const bool> wanted) { return whole->vjp(*ct[0], wanted); });
     }
     std::span<const array> operands = node->operands();
+    int first = operands.empty() || !ct[0] ? -1 : tape_.index_of(operands[0]);
+    if (first >= 0 && cotangents_[static_cast<size_t>(first)]) {
+      Tangent& sum = cotangents_[static_cast<size_t>(first)];
+      if (Tangent both = node->primitive->vjp_onto(*sum, operands, *ct[0])) {
+        sum = std::move(both);
+        return;
+      }
+    }
     push(operands, [&](std::span<const bool> wanted) { return node->primitive->vjp(operands, ct, outputs, wanted); });
   }
   template <typename Rule>
