@@ -111,7 +111,8 @@ def _sigmoid(x):
     x = np.asarray(x)
     if np.iscomplexobj(x):
         right = 1 / (1 + np.exp(-x))
-        return np.where(x.real < 0, np.exp(x) / (1 + np.exp(x)), right)
+        value = np.where(x.real < 0, np.exp(x) / (1 + np.exp(x)), right)
+        return np.where((x.imag == 0) & ~np.isnan(x), _make_complex(value.real, x.imag), value)  # as the derivative is positive
     small = np.exp(-np.abs(x))
     return np.where(x < 0, small, np.ones_like(small)) / (1 + small)
 
