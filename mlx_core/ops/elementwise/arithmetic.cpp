@@ -123,8 +123,8 @@ struct FloorDivide {
       .example = ">>> mx.floor_divide(mx.array([7, -7]), mx.array([2, 2]))\narray([3, -4], dtype=int32)",
       .details =
           "Integers stay integers. The whole number below the exact quotient, rounded once where the dtype does not "
-          "hold it: as Python's //, and with the signs that it gives to zeros. By 0 it is infinite, or NaN for 0 and "
-          "for NaN; of an infinity by a number it is NaN, as a remainder of that would be.",
+          "hold it: as Python's //, and with the signs that it gives to zeros. Where an operand is 0 or infinite it is "
+          "what a / b is: by 0 infinite, of an infinity infinite, by an infinity 0, and NaN for 0 / 0 and inf / inf.",
       .binary = &floor_divide};
   static constexpr Body body = Body::floor_divide;
 };

@@ -59,7 +59,7 @@ inline nb::list out_list(const std::vector<array>& arrays) {
 // *args that are arrays or turn into arrays; name is for errors.
 std::vector<array> arrays_of(const char* op, const char* name, const nb::args& args);
 // correction is the Array API's name of ddof.
-int ddof_of(const char* op, int ddof, std::optional<int> correction);
+double ddof_of(const char* op, double ddof, std::optional<double> correction);
 
 void bind_ops_elementwise(nb::module_& m);
 void bind_ops_creation(nb::module_& m);
