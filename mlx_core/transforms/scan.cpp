@@ -1,10 +1,16 @@
 // The primitive ScanLoop with its rules, each of which is again a scan, and scan itself.
 #include "mlx_core/transforms/scan.h"
 
+#include <cstring>
+
 #include "mlx_core/backend/kernels.h"
 #include "mlx_core/control_flow.h"
+#include "mlx_core/eval/call_list.h"
+#include "mlx_core/eval/gate.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/transforms/loop.h"
+#include "mlx_core/transforms/loop_statistics.h"
 #include "mlx_core/transforms/program_primitives.h"
 
 namespace mlx::core {
@@ -75,6 +81,9 @@ class ScanLoop final : public Primitive {
   }
 
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
+    if (eval_as_calls(operands, outputs, kernels)) {
+      return;
+    }
     std::vector<array> in;
     for (const array& operand : operands) {
       in.push_back(as_leaf(operand));
@@ -102,6 +111,55 @@ class ScanLoop final : public Primitive {
     for (size_t k = 0; k < carries; ++k) {
       outputs[k].share(in[k], in[k].strides());
     }
+  }
+
+  // Without nodes, where the body is simple and its values are few. False where they are not.
+  bool eval_as_calls(Operands operands, std::span<array> outputs, const Kernels& kernels) const {
+    int64_t length = layout_.length;
+    size_t carries = layout_.carries, own = carries + layout_.inputs;
+    const CallList* calls = length > 0 ? calls_.before(length, *body_, own, kernels) : nullptr;
+    std::vector<array> in(operands.begin(), operands.end());
+    for (size_t k = carries; k < own && calls; ++k) {
+      in[k] = element(operands[k], 0);
+    }
+    if (!calls || !calls->takes(in)) {
+      return false;
+    }
+    CallRun run(*calls);
+    for (size_t k = 0; k < in.size(); ++k) {
+      run.give(k, in[k]);
+    }
+    run.begin();
+    std::vector<char*> ys;
+    for (array& y : outputs) {
+      y.allocate();
+      ys.push_back(static_cast<char*>(y.mutable_data()));
+    }
+    InterruptPoll poll(1 << 18);
+    for (int64_t i = 0; i < length; ++i) {
+      pause_if_asked();
+      poll(calls->work() + 1);
+      int64_t t = layout_.reverse ? length - 1 - i : i;
+      for (size_t k = carries; k < own; ++k) {
+        int64_t step = operands[k].strides()[0] * operands[k].itemsize();
+        if (in[k].is_row_contiguous()) {
+          std::memcpy(run.input(k), static_cast<const char*>(operands[k].raw_data()) + t * step, run.input_bytes(k));
+        } else {
+          run.give(k, element(operands[k], t));
+        }
+      }
+      run.run();
+      for (size_t k = carries; k < outputs.size(); ++k) {
+        auto bytes = static_cast<int64_t>(run.output_bytes(k));
+        std::memcpy(ys[k] + t * bytes, run.output(k), static_cast<size_t>(bytes));
+      }
+      run.feed_back(carries);
+    }
+    for (size_t k = 0; k < carries; ++k) {
+      std::memcpy(ys[k], run.input(k), run.input_bytes(k));
+    }
+    count_called_iterations(length);
+    return true;
   }
 
   // Carries beside their tangents.
@@ -290,6 +348,7 @@ class ScanLoop final : public Primitive {
   ScanLayout layout_;
   SharedProgram body_;
   bool saves_;
+  KeptCalls calls_;
 };
 
 namespace {
