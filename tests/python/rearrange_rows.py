@@ -105,7 +105,7 @@ def _kept_product(label, *args, call, **facts):
         exact = call(np, *[_as_widened(x) for x in a])
         return exact if a[0].dtype == bool else np.asarray(exact).astype(a[0].dtype)
     return row(label, *args, call=lambda *a: call(mx, *a), ref=ref, magnitude=lambda *a: call(np, *[np.abs(x) for x in a]), ulp=4,
-               result=lambda d: "int32" if d == "bool" else d, **facts)
+               result=lambda d: "int32" if d == "bool_" else d, **facts)
 
 
 def _outer_product(label, *args, call, **facts):

@@ -2,8 +2,8 @@
 
 An operand is a class of numbers: `0 -0 1 -1 inf -inf nan` stand for themselves; `fin`, `nzfin`, `pos`, `neg` are finite
 numbers (any, nonzero, above, below zero), `any` is everything, `>1` and `<-1` are what they say. A complex operand has two,
-of the real and the imaginary part. sqrt is as in C's annex G: the standard's lines for -inf + yj and inf + yj are swapped. A result may also be `x` or `y`, an operand; `~0` or `~inf`, of either sign; `*`,
-anything; or name a function of the operands (`cis`)."""
+of the real and the imaginary part. A result may also be `x` or `y`, an operand; `~0` or `~inf`, of either sign; or a number
+times `cis(b)`. sqrt is as in C's annex G: in the standard the lines for -inf + yj and inf + yj are swapped."""
 
 import math
 

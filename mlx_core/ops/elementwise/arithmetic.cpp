@@ -144,9 +144,17 @@ struct Remainder {
           "infinity.",
       .binary = &remainder};
   static constexpr Body body = Body::remainder;
-  // d remainder(a, b) = da - floor(a / b) db
-  static array chain(int k, const array& g, const array& a, const array& b, const array&) {
-    return k == 0 ? g : zero_times(-g, floor_divide(a, b));
+  // d remainder(a, b) = da - floor(a / b) db. By an infinity of the other sign it is a + b, which floor_divide does not say.
+  static array chain(int k, const array& g, const array& a, const array& b, const array& y) {
+    if (k == 0) {
+      return g;
+    }
+    array quotient = floor_divide(a, b);
+    if (b.dtype().is_floating()) {
+      auto number = [&](int value) { return array(value, b.dtype()); };
+      quotient = where(isinf(b), where(equal(y, b), number(-1), number(0)), quotient);
+    }
+    return zero_times(-g, quotient);
   }
 };
 array remainder(const array& a, const array& b, StreamOrDevice s) { return Binary<Remainder>::apply(a, b, s); }
