@@ -27,3 +27,4 @@
 #include "mlx_core/remake.h"
 #include "mlx_core/sparse_jacobian.h"
 #include "mlx_core/transforms.h"
+#include "mlx_core/value_shapes.h"

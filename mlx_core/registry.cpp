@@ -46,6 +46,7 @@ constexpr Family families[] = {
     {"stacking", &stacking_ops},
     {"sampled", &sampled_ops},
     {"counting", &counting_ops},
+    {"counting", &value_shape_ops},
     {"depends", &depends_ops, &depends_remakes},
     {"diagonal", &diagonal_ops, &diagonal_remakes},
     {"product", &product_ops},

@@ -34,6 +34,7 @@ std::span<const OpInfo* const> rearrange_ops();
 std::span<const OpInfo* const> stacking_ops();
 std::span<const OpInfo* const> sampled_ops();
 std::span<const OpInfo* const> counting_ops();
+std::span<const OpInfo* const> value_shape_ops();
 std::span<const OpInfo* const> depends_ops();
 std::span<const OpInfo* const> diagonal_ops();
 std::span<const OpInfo* const> product_ops();

@@ -157,7 +157,7 @@ REFERENCES = {
     "erf": _special(scipy.special.erf, mpmath.erf),
     "erfinv": _special(scipy.special.erfinv, _erfinv),
     "sign": _on_bool(_identity, np.sign),
-    "expm1": _expm1,
+    "expm1": _expm1, "floor_divide": _floor_divide,
     "maximum": _extremum(np.maximum),
     "minimum": _extremum(np.minimum),
     "fmax": _extremum(np.fmax),

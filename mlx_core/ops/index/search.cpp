@@ -7,6 +7,7 @@
 #include "mlx_core/ops/index/indexing.h"
 #include "mlx_core/ops/linear.h"
 #include "mlx_core/ops/shape/shape.h"
+#include "mlx_core/value_shapes.h"
 
 namespace mlx::core {
 
@@ -76,6 +77,23 @@ array searchsorted(const array& sorted_sequence, const array& values, const std:
   return reshape(found, values.shape());
 }
 
+namespace {
+
+array ascending(const array& x) { return argsort(x, 0); }
+
+// Of each element in sorted order, how many different ones come before it. Equal ones keep their order, so the first of
+// them is the first occurrence.
+array ranks(const array& x, const array& order) {
+  array sorted = take(x, order, 0), start = ones({1}, bool_);
+  Dim length = x.size();
+  if (!surely_equal(length, 1)) {
+    start = concatenate({start, not_equal(slice(sorted, {1}, {length}), slice(sorted, {0}, {length - 1}))}, 0);
+  }
+  return subtract(cumsum(astype(start, int32), 0), array(1, int32));
+}
+
+} // namespace
+
 static constexpr OpInfo unique_info{.name = "unique",
     .summary = "The smallest `size` different elements of the flattened array, ascending.",
     .example = ">>> mx.unique(mx.array([2, 1, 2, 3, 1]), 3)\narray([1, 2, 3], dtype=int32)",
@@ -116,13 +134,8 @@ std::vector<array> unique(const array& a, int size, bool return_index, bool retu
     if (return_counts) out.push_back(astype(none, int32));
     return out;
   }
-  // rank: of each element in sorted order, how many different ones come before it. Equal ones keep their order, so the
-  // first of them is the first occurrence. Entry k is at the places where rank is k.
-  array order = argsort(x, 0), sorted = take(x, order, 0), start = ones({1}, bool_);
-  if (!surely_equal(length, 1)) {
-    start = concatenate({start, not_equal(slice(sorted, {1}, {length}), slice(sorted, {0}, {length - 1}))}, 0);
-  }
-  array rank = subtract(cumsum(astype(start, int32), 0), array(1, int32));
+  // Entry k is at the places where rank is k.
+  array order = ascending(x), rank = ranks(x, order);
   array entries = arange(0, size, 1, int32);
   array first = searchsorted(rank, entries, "left"), behind = searchsorted(rank, entries, "right");
   array present = less(first, behind);
@@ -144,6 +157,33 @@ std::vector<array> unique(const array& a, int size, bool return_index, bool retu
 array unique(const array& a, int size, const std::optional<array>& fill_value, StreamOrDevice s) {
   return unique(a, size, false, false, false, fill_value, s)[0];
 }
+
+Distinct distinct(const array& a, StreamOrDevice s) {
+  StreamScope on(s);
+  array x = flatten(a);
+  Dim length = x.size();
+  if (length > std::numeric_limits<int32_t>::max()) {
+    fail("unique_all", "a of shape ", a.shape(), " has more elements than int32 can count; cut it into parts.");
+  }
+  if (length == 0) {
+    array none = zeros({0}, int32);
+    return {x, astype(none, uint32), none, array(0, int32), a.shape()};
+  }
+  array order = ascending(x), rank = ranks(x, order);
+  return {x, order, rank, add(reshape(slice(rank, {length - 1}, {length}), {}), array(1, int32)), a.shape()};
+}
+
+std::vector<array> unique_all(const Distinct& of, StreamOrDevice s) {
+  StreamScope on(s);
+  array count = of.count;
+  array entries = arange(0, count.item<int32_t>(), 1, int32);
+  array first = searchsorted(of.rank, entries, "left"), behind = searchsorted(of.rank, entries, "right");
+  array index = take(of.order, first, 0);
+  array inverse = put_along_axis(zeros(of.x.shape(), int32), of.order, of.rank, 0);
+  return {
+      take(of.x, index, 0), astype(index, int32), reshape(inverse, of.shape), astype(subtract(behind, first), int32)};
+}
+std::vector<array> unique_all(const array& a, StreamOrDevice s) { return unique_all(distinct(a, s), s); }
 
 static constexpr OpInfo count_nonzero_info{.name = "count_nonzero",
     .summary = "The number of elements over axes that are not zero.",

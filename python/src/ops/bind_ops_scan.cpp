@@ -66,6 +66,25 @@ void bind_method(ArrayClass& c, const Scan& scan) {
       ("See :func:`mlx.core." + std::string(scan.name) + "`.").c_str());
 }
 
+// With further entries along the axis, before and behind; a number is one of them.
+array extended(const char* op, const array& a, int axis, std::optional<ScalarOrArray> before,
+    std::optional<ScalarOrArray> behind, StreamOrDevice s) {
+  int at = core::normalize_axis(op, axis, a.ndim());
+  std::vector<array> parts;
+  auto add = [&](std::optional<ScalarOrArray> part) {
+    if (part) {
+      array x = to_array(*part, a.dtype());
+      Shape one = a.shape();
+      one[static_cast<size_t>(at)] = 1;
+      parts.push_back(x.ndim() == 0 ? core::broadcast_to(x, one, s) : x);
+    }
+  };
+  add(before);
+  parts.push_back(a);
+  add(behind);
+  return core::concatenate(parts, at, s);
+}
+
 } // namespace
 
 void bind_array_scans(ArrayClass& c) {
@@ -109,8 +128,14 @@ void bind_ops_scan(nb::module_& m) {
         "dtype"_a = nb::none(), "include_initial"_a = false);
   }
   def_op(
-      m, "diff", [](const array& a, int n, int axis, StreamOrDevice s) { return core::diff(a, n, axis, s); },
-      "a: array, n: int = 1, axis: int = -1", "array", "a"_a, "n"_a = 1, "axis"_a = -1);
+      m, "diff",
+      [](const array& a, int n, int axis, std::optional<ScalarOrArray> prepend, std::optional<ScalarOrArray> append,
+          StreamOrDevice s) {
+        return core::diff(prepend || append ? extended("diff", a, axis, prepend, append, s) : a, n, axis, s);
+      },
+      "a: array, n: int = 1, axis: int = -1, *, prepend: scalar | array | None = None, "
+      "append: scalar | array | None = None",
+      "array", "a"_a, "n"_a = 1, "axis"_a = -1, nb::kw_only(), "prepend"_a = nb::none(), "append"_a = nb::none());
 }
 
 } // namespace mlx::python
