@@ -32,6 +32,17 @@ def test_array_api_compat_knows_the_namespace():
     assert compat.device(x) == x.device and compat.to_device(x, compat.device(x)) is not None and compat.size(x) == 2
 
 
+def test_dtypes_of_other_libraries_are_of_no_kind():
+    """scikit-learn asks of `object` whether it is integral."""
+    for dtype in (object, np.dtype("float32"), np.float32, float):
+        assert not mx.isdtype(dtype, "integral") and not mx.isdtype(dtype, ("numeric", mx.float32))
+        with pytest.raises(ValueError, match="unknown kind"):
+            mx.isdtype(dtype, "integers")
+    for wrong in ("float32", None, 3, mx.ones((2,)), np.ones(2)):
+        with pytest.raises(TypeError, match="isdtype"):
+            mx.isdtype(wrong, "integral")
+
+
 def test_signatures_can_be_inspected():
     """scikit-learn asks whether a function takes a dtype."""
     assert "dtype" in inspect.signature(mx.sum).parameters and "dtype" not in inspect.signature(mx.mean).parameters

@@ -143,5 +143,6 @@ def test_clip():
     assert np.array_equal(np.array(mx.clip(x, None, None)), np.array(x), equal_nan=True)
     for limits in ((math.nan, None), (None, math.nan), (mx.array([math.nan]), 3.0)):
         assert mx.isnan(mx.clip(x, *limits)).all()
-    assert mx.clip(x, 2.0, 4.0)[:2].tolist() == [2, 4]
+    assert mx.clip(x, 2.0, 4.0)[:2].tolist() == mx.clip(x, min=2.0, max=4.0)[:2].tolist() == [2, 4]
+    assert mx.clip(x, 2.0)[:2].tolist() == mx.clip(x, min=2.0)[:2].tolist() == [2, 5] and mx.clip(x, max=4.0)[:2].tolist() == [1, 4]
     assert mx.clip(mx.array([1, 200], dtype=mx.uint8), 2, 100).dtype == mx.uint8

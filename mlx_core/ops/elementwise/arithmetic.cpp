@@ -144,7 +144,8 @@ struct Remainder {
           "infinity.",
       .binary = &remainder};
   static constexpr Body body = Body::remainder;
-  // d remainder(a, b) = da - floor(a / b) db. By an infinity of the other sign it is a + b, which floor_divide does not say.
+  // d remainder(a, b) = da - floor(a / b) db. By an infinity of the other sign it is a + b, which floor_divide does not
+  // say.
   static array chain(int k, const array& g, const array& a, const array& b, const array& y) {
     if (k == 0) {
       return g;
