@@ -124,6 +124,15 @@ def test_numbers_out_of_range(name):
                 call()
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_numbers_beside_where(name):
+    x, chosen = data(name), data("bool", seed=3)
+    m, c = mx.array(x, dtype=dtype(name)), mx.array(chosen)
+    for number in NUMBERS["b"] if name == "bool" else NUMBERS["i"] if name in INTEGERS else NUMBERS["i"] + NUMBERS["f"]:
+        check(mx.where(c, m, number), np.where(chosen, x, number).astype(name), name, number)
+        check(mx.where(c, number, m), np.where(chosen, number, x).astype(name), name, number)
+
+
 def test_promotion_table():
     for first, second in itertools.product(ALL, repeat=2):
         if (want := common(first, second)) is not None:
@@ -208,6 +217,7 @@ def test_dtype_of_sums(function):
     x = mx.array([100, 100, 3], dtype=mx.int8)
     for name in ("int8", "int64", "float32", "float64", "complex64"):
         check(getattr(mx, function)(x, dtype=dtype(name)), getattr(np, function)(np.array(x), dtype=name), name)
+        check(getattr(x, function)(dtype=dtype(name)), getattr(np, function)(np.array(x), dtype=name), name)
     assert getattr(mx, function)(mx.array([True, True])).dtype == mx.int32
 
 

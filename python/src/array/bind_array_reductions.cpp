@@ -71,7 +71,11 @@ void bind_array_reductions(ArrayClass& c) {
         [some = r.some, all = r.all, name = r.name](const array& a, const std::optional<Axes>& axis, bool keepdims,
             nb::handle dtype, nb::handle out, StreamOrDevice s) {
           auto reduce = [&](const array& x) { return axis ? some(x, *axis, keepdims, s) : all(x, keepdims, s); };
-          return into(name, out, dtype.is_none() ? reduce(a) : reduce(core::astype(a, numpy_dtype(name, dtype), s)));
+          if (dtype.is_none()) {
+            return into(name, out, reduce(a));
+          }
+          Dtype given = numpy_dtype(name, dtype); // the result's, too
+          return into(name, out, core::astype(reduce(core::astype(a, given, s)), given, s));
         },
         "axis"_a = nb::none(), "keepdims"_a = false, nb::kw_only(), "dtype"_a = nb::none(), "out"_a = nb::none(),
         "stream"_a = nb::none(), nb::sig(signature(r.name, over_axes_typed).c_str()), see(r.name).c_str());
