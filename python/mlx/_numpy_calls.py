@@ -35,7 +35,7 @@ _FUNCTIONS = {
     **dict.fromkeys(("all", "any"), "a axis [out] keepdims [where]"),
     **dict.fromkeys(("argmax", "argmin"), "a axis [out] keepdims"),
     **dict.fromkeys(("cumsum", "cumprod"), "a axis dtype [out]"),
-    **dict.fromkeys(("cumulative_sum", "cumulative_prod"), "x:a axis dtype [out] [include_initial]"),
+    **dict.fromkeys(("cumulative_sum", "cumulative_prod"), "x:a axis dtype [out] include_initial"),
     **dict.fromkeys(("sort", "argsort"), "a axis [kind] [order] [stable]"),
     **dict.fromkeys(("partition", "argpartition"), "a kth axis [kind] [order]"),
     "median": "a axis [out] [overwrite_input] keepdims",

@@ -81,6 +81,13 @@ def _extremum(of_numpy):
     return function
 
 
+def _floor_divide(a, b):
+    """The floor of a / b where one is infinite: NumPy's is Python's there."""
+    if np.asarray(a).dtype.kind not in "f":
+        return np.floor_divide(a, b)
+    return np.where(np.isinf(a) | np.isinf(b), np.copysign(np.abs(a) / np.abs(b), np.copysign(1, a) * np.copysign(1, b)), np.floor_divide(a, b))
+
+
 def _expm1(x):
     """Beside infinities and NaN as C has it for exp."""
     return np.where(np.isfinite(x), np.expm1(x), np.exp(x) - 1) if np.iscomplexobj(x) else np.expm1(x)
@@ -152,7 +159,7 @@ REFERENCES = {
     "erf": _special(scipy.special.erf, mpmath.erf),
     "erfinv": _special(scipy.special.erfinv, _erfinv),
     "sign": _on_bool(_identity, np.sign),
-    "expm1": _expm1,
+    "expm1": _expm1, "floor_divide": _floor_divide,
     "maximum": _extremum(np.maximum),
     "minimum": _extremum(np.minimum),
     "fmax": _extremum(np.fmax),

@@ -50,6 +50,7 @@ NB_MODULE(core_of_main_interpreter, m) {
   bind_pickling(m);
   explain_argument_errors(m);
   bind_star(m);
+  bind_signatures(m);
 }
 
 extern "C" NB_EXPORT PyObject* PyInit_core();
