@@ -138,7 +138,8 @@ faster. A framework without the feature has "-"; Apple's MLX has the better of i
 def above(summary, found):
     """The rows in which we are slower than the best peer in both ways."""
     rows = sorted(((best(row), name, row) for name, row in summary.items() if (best(row) or 0) > 1), reverse=True, key=lambda r: r[0])
-    lines = [f"\n## Above 1.0\n\n{len(rows)} of {len(summary)} rows, by the better of eager and compiled:\n", "| workload | ratio | best peer |", "|---|---|---|"]
+    lines = [f"\n## Above 1.0\n\n{len(rows)} of {len(summary)} rows, by the better of eager and compiled:\n",
+             "| workload | ratio | best peer |", "|---|---|---|"]
     lines += [f"| {name} | {value:.2f} | {TITLES[row['which']]} |" for value, name, row in rows]
     return "\n".join(lines) + "\n"
 

@@ -35,6 +35,7 @@ def options():
     parser.add_argument("--tiny", action="store_true", help="tiny sizes: does everything run and agree? The times mean nothing")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--store-reference", action="store_true", help="after a full run, or with --quick: these are the reference now")
+    parser.add_argument("--to", metavar="FOLDER", help="where the report is written (default: docs/, after a full run only)")
     parser.add_argument("--again", metavar="RESULTS", help="write the report again from a run's results.json")
     return parser.parse_args()
 
@@ -100,10 +101,10 @@ def main():
         results = timed(place, chosen(given.only), given.rounds, given.tiny, save)
     found = rows.load()
     disagreements = report.disagreements(results, found)
-    if given.only or given.before or given.tiny:
+    if not given.to and (given.only or given.before or given.tiny):
         print(report.table(report.summaries(results, found), found, "before" in results["versions"]))
     else:
-        report.write(results, found, ROOT / "docs")
+        report.write(results, found, pathlib.Path(given.to) if given.to else ROOT / "docs")
         if given.store_reference:
             quick.store_peers(report.summaries(results, found), environments.places(given)["ours"])
     for line in disagreements + report.complaints(results):

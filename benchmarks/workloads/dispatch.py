@@ -1,5 +1,7 @@
 """What a call costs: scalars and tiny arrays, Python loops that make graphs, slices by the thousand, updates in place, loops."""
 
+import numpy
+
 from frameworks import values
 from rows import grid, workload
 
@@ -79,10 +81,13 @@ def in_place_recurrence(fw, n):
     return f, (fw.array(values((n + 1, 64))), fw.array(values(64)))
 
 
-@workload("x[5] = v, evaluated, of {n} floats", [{"n": n} for n in (4096, 262_144, 10_485_760)], modes=("eager",), without=("jax",))
-def one_update(fw, n):
-    x, v = fw.array(values((max(n, 64) // 8, 8))), fw.array(values(8))
-    return lambda v: fw.set(x, 5, v), (v,)  # captured, as where a loop of the user's holds it
+@workload("{what}, evaluated, of {n} floats", grid(what=["x[5] = v", "x[5] = x[6] * 2", "x[[0, 5]] = v"], n=[4096, 262_144, 10_485_760]),
+          modes=("eager",), without=("jax",))
+def one_update(fw, what, n):
+    x, v, pair = fw.array(values((max(n, 64) // 8, 8))), fw.array(values(8)), fw.array(numpy.array([0, 5], numpy.int32))
+    index = pair if what == "x[[0, 5]] = v" else 5
+    update = (lambda v: fw.set(x, 5, x[6] * 2)) if what == "x[5] = x[6] * 2" else (lambda v: fw.set(x, index, v))
+    return update, (v,)  # x is captured, as where a loop of the user's holds it
 
 
 @workload("scan of {n} steps, a body of 2 ops on 4 floats", [{"n": 10_000}])

@@ -14,8 +14,10 @@ SHAPES = [  # what, m, k, n
 
 def operand(fw, shape, dtype, seed, turned=False, scale=1.0):
     x = values(shape, scale, seed)
-    if dtype == "complex64":
+    if "complex" in dtype:
         x = (x + 1j * values(shape, scale, seed + 7)).astype(numpy.complex64)
+    elif "int" in dtype:
+        x = x * 8
     if turned:  # the columns are consecutive in memory: the function gets the transpose
         return fw.array(numpy.ascontiguousarray(numpy.swapaxes(x, -1, -2)), dtype)
     return fw.array(x, dtype)
@@ -30,6 +32,11 @@ def product(fw, a, b, dtype, orders="nn"):
 @workload("matmul {dtype}, {n} x {n}", grid(dtype=DTYPES, n=[64, 256, 512, 1024]), modes=("eager",), tolerance=3e-2,
           quick={"dtype": "float32", "n": 1024})
 def square(fw, dtype, n):
+    return product(fw, (n, n), (n, n), dtype)
+
+
+@workload("matmul {dtype}, {n} x {n}", grid(dtype=["complex128", "int32"], n=[256]), modes=("eager",))
+def square_others(fw, dtype, n):
     return product(fw, (n, n), (n, n), dtype)
 
 
