@@ -60,6 +60,8 @@ constexpr Family families[] = {
     {"block_product", &hadamard_ops},
     {"block_product", &block_product_ops},
     {"random", &random_ops, &random_remakes},
+    {"special", &special_function_ops, &special_function_remakes},
+    {"special", &special_composition_ops},
 };
 
 struct Entry {

@@ -72,6 +72,18 @@ TEST(shapes_and_axes_from_lists) {
   CHECK_EQ(slice(x, {0, 1}, {2, 3}).shape(), (Shape{2, 2}));
 }
 
+TEST(indices_out_of_bounds_have_modes) {
+  array x({1.f, 2.f, 4.f}), i({-1, 0, 7});
+  CHECK_EQ(sum(take(x, i, 0, OutOfBounds::clip)).item<float>(), 6.f);
+  CHECK_EQ(sum(take(x, i, 0, OutOfBounds::wrap)).item<float>(), 7.f);
+  CHECK_EQ(sum(take(x, i, 0, OutOfBounds::fill, array(10.f))).item<float>(), 15.f);
+  CHECK(isnan(sum(take_along_axis(x, i, 0, OutOfBounds::fill))).item<bool>());
+  CHECK_EQ(sum(put_along_axis(x, i, array(0.f), 0, OutOfBounds::fill)).item<float>(), 2.f);
+  CHECK_EQ(sum(gather(x, {i}, {0}, {2}, OutOfBounds::clip)).item<float>(), 12.f); // slices from 0, 0 and 1
+  CHECK(out_of_bounds("take", "fill") == OutOfBounds::fill);
+  CHECK_THROWS(std::invalid_argument, out_of_bounds("take", "drop"));
+}
+
 TEST(a_key_is_no_location) {
   array key = random::key(3);
   CHECK(array_equal(random::normal({4}, float32, key), random::normal({4}, float32, {}, {}, key)).item<bool>());

@@ -5,7 +5,7 @@ import numpy as np
 
 from arrays import BOOL, FLOATS, INEXACT, INTEGERS
 from samples import Distinct, Index, Real
-from sample_rows import row
+from sample_rows import _as_widened, _widened, row
 
 C, D = Real((2, 3, 4)), Distinct((4, 5))
 
@@ -100,6 +100,25 @@ def _one(dtype):
     return 1
 
 
+def _cumulative(name, ufunc, initial, ulp):
+    """Scans in the dtype of sums, with the value they begin with."""
+    def scan(x, axis, with_initial, reverse=False):
+        x = _as_widened(x) if axis is not None else _as_widened(x).ravel()
+        at = axis or 0
+        x = np.flip(x, at) if reverse else x
+        if with_initial:
+            x = np.concatenate([np.full_like(np.take(x, [0], at), initial), x], at)
+        y = ufunc.accumulate(x, axis=at, dtype=x.dtype)
+        return np.flip(y, at) if reverse else y
+
+    def cell(label, axis, with_initial, reverse=False):
+        return row(label, Real((2, 3, 4), 0.5, 1.5),
+                   call=lambda x: getattr(mx, name)(x, axis, include_initial=with_initial, reverse=reverse),
+                   ref=lambda x: scan(x, axis, with_initial, reverse), magnitude=lambda x: 1 + np.abs(scan(x, axis, with_initial, reverse)),
+                   ulp=ulp, result=_widened)
+    return [cell("", None, False), cell("axis=1 initial", 1, True), cell("axis=-1 initial reverse", 2, True, True), cell("axis=0", 0, False)]
+
+
 _float_of = dict(result=lambda dtype: dtype if dtype in INEXACT else "float32")
 SCANS = {
     "cumsum": _scan("cumsum", scanned(_sums, _zero), ulp=4, result=lambda d: "int32" if d in BOOL else d,
@@ -109,6 +128,7 @@ SCANS = {
     "cumprod": _scan("cumprod", scanned(_wrapped(np.multiply), _one), low=0.5, high=1.5, ulp=16)
     + [row("zeros", Real((4, 5)), call=lambda x: mx.cumprod(x * mx.array([1, 0, 1, 0, 1], x.dtype), 1),
            ref=lambda x: np.cumprod(x * np.array([1, 0, 1, 0, 1]), 1), dtypes=("float32", "float64", "complex128"), ulp=16)],
+    "cumulative_sum": _cumulative("cumulative_sum", np.add, 0, 4), "cumulative_prod": _cumulative("cumulative_prod", np.multiply, 1, 16),
     "cummax": _scan("cummax", scanned(_extremum(np.maximum), _lowest), arg=Distinct, cut=True),
     "cummin": _scan("cummin", scanned(_extremum(np.minimum), _highest), arg=Distinct, cut=True),
     "logcumsumexp": _scan("logcumsumexp", scanned(_log_sums, lambda dtype: -np.inf), ulp=8, dtypes=BOOL + INTEGERS + FLOATS, cut=True,

@@ -18,7 +18,7 @@ S = mx.eye(3)
 ALIASES = {
     "pow": "power", "acos": "arccos", "asin": "arcsin", "atan": "arctan", "acosh": "arccosh", "asinh": "arcsinh",
     "atanh": "arctanh", "atan2": "arctan2", "bitwise_left_shift": "left_shift", "bitwise_right_shift": "right_shift",
-    "cumulative_sum": "cumsum", "cumulative_prod": "cumprod", "empty": "zeros", "empty_like": "zeros_like", "concat": "concatenate",
+    "empty": "zeros", "empty_like": "zeros_like", "concat": "concatenate",
     "permute_dims": "transpose", "conj": "conjugate",
 }
 

@@ -256,9 +256,22 @@ A number changes it only where its kind is higher: ``result_type(mx.int8, 1.0)``
       nb::arg("from_"), nb::arg("to"), nb::sig("def can_cast(from_: array | Dtype, to: Dtype) -> bool"),
       "Whether promoting ``from_`` together with ``to`` gives ``to``.");
   m.def(
-      "isdtype", [](Dtype dtype, nb::handle kind) { return is_of_kind("isdtype", dtype, kind); }, nb::arg("dtype"),
-      nb::arg("kind"), nb::sig("def isdtype(dtype: Dtype, kind: Dtype | str | tuple[Dtype | str, ...]) -> bool"),
-      R"(Whether a dtype is of one or more kinds.
+      "isdtype",
+      [](nb::handle dtype, nb::handle kind) {
+        if (Dtype ours; nb::try_cast(dtype, ours)) {
+          return is_of_kind("isdtype", ours, kind);
+        }
+        // Programs for several libraries ask this of NumPy's dtypes and of classes, too.
+        bool is_dtype = nb::hasattr(dtype, "itemsize") && !nb::hasattr(dtype, "__dlpack__"); // or else an array
+        if (!PyType_Check(dtype.ptr()) && !is_dtype) {
+          core::fail<core::TypeError>("isdtype", "dtype is ", described(dtype), "; it should be a Dtype.");
+        }
+        is_of_kind("isdtype", core::float32, kind); // an unknown kind is an error, whatever the dtype
+        return false;
+      },
+      nb::arg("dtype"), nb::arg("kind"),
+      nb::sig("def isdtype(dtype: Dtype | typing.Any, kind: Dtype | str | tuple[Dtype | str, ...]) -> bool"),
+      R"(Whether a dtype is of one or more kinds; a dtype of another library is of none.
 
 A kind is a dtype, one of ``"bool"``, ``"signed integer"``, ``"unsigned integer"``, ``"integral"``,
 ``"real floating"``, ``"complex floating"``, ``"numeric"``, or a tuple of kinds.)");

@@ -70,7 +70,7 @@ nb::object named_tuple(nb::module_& m, const char* name, const char* fields, con
 // Where to work: `device` is the Array API's name of `stream`, so that only one of them may be given.
 StreamOrDevice placed(const char* op, StreamOrDevice device, StreamOrDevice s);
 // correction is the Array API's name of ddof.
-int ddof_of(const char* op, int ddof, std::optional<int> correction);
+double ddof_of(const char* op, double ddof, std::optional<double> correction);
 
 void bind_ops_elementwise(nb::module_& m);
 void bind_ops_creation(nb::module_& m);

@@ -96,14 +96,16 @@ void bind_ops_elementwise(nb::module_& m) {
       },
       "a: scalar | array, b: scalar | array, stream: StreamOrDevice = None", "list[array]", "a"_a, "b"_a,
       "stream"_a = nb::none());
-  def_op(
-      m, "clip",
-      [](ScalarOrArray a, std::optional<ScalarOrArray> a_min, std::optional<ScalarOrArray> a_max, StreamOrDevice s) {
-        array x = to_array(a);
-        return out(core::clip(x, bound(a_min, x), bound(a_max, x), s));
-      },
-      "a: scalar | array, a_min: scalar | array | None, a_max: scalar | array | None", "array", "a"_a,
-      nb::arg("a_min").none(), nb::arg("a_max").none());
+  auto clip = [](ScalarOrArray a, std::optional<ScalarOrArray> low, std::optional<ScalarOrArray> high,
+                  StreamOrDevice s) {
+    array x = to_array(a);
+    return out(core::clip(x, bound(low, x), bound(high, x), s));
+  };
+  def_op(m, "clip", clip, "a: scalar | array, a_min: scalar | array | None, a_max: scalar | array | None", "array",
+      "a"_a, nb::arg("a_min").none(), nb::arg("a_max").none());
+  def_op( // the same with the Array API's names and defaults
+      m, "clip", clip, "a: scalar | array, min: scalar | array | None = None, max: scalar | array | None = None",
+      "array", "a"_a, "min"_a = nb::none(), "max"_a = nb::none());
   def_op(
       m, "nan_to_num",
       [](ScalarOrArray a, double nan, std::optional<double> posinf, std::optional<double> neginf, StreamOrDevice s) {

@@ -28,6 +28,16 @@ constexpr Scan scans[] = {
     {"logcumsumexp", core::logcumsumexp, core::logcumsumexp},
 };
 
+// The Array API's scans, in the dtype of sums and products.
+struct Cumulation {
+  const char* name;
+  decltype(&core::cumulative_sum) function;
+};
+constexpr Cumulation cumulations[] = {
+    {"cumulative_sum", core::cumulative_sum},
+    {"cumulative_prod", core::cumulative_prod},
+};
+
 // NumPy hands a dtype and an out to these.
 void bind_typed_method(ArrayClass& c, const Scan& scan) {
   std::string signature = "def " + std::string(scan.name) +
@@ -106,8 +116,17 @@ void bind_ops_scan(nb::module_& m) {
         "a: array, axis: int | None = None, *, reverse: bool = False, inclusive: bool = True", "array", "a"_a,
         "axis"_a = nb::none(), nb::kw_only(), "reverse"_a = false, "inclusive"_a = true);
   }
-  def_alias(m, "cumulative_sum", "cumsum");
-  def_alias(m, "cumulative_prod", "cumprod");
+  for (const Cumulation& scan : cumulations) {
+    def_op(
+        m, scan.name,
+        [function = scan.function](const array& a, std::optional<int> axis, bool reverse, bool inclusive,
+            std::optional<Dtype> dtype, bool include_initial,
+            StreamOrDevice s) { return function(a, axis, dtype, include_initial, reverse, inclusive, s); },
+        "a: array, axis: int | None = None, *, reverse: bool = False, inclusive: bool = True, dtype: Dtype | None = "
+        "None, include_initial: bool = False",
+        "array", "a"_a, "axis"_a = nb::none(), nb::kw_only(), "reverse"_a = false, "inclusive"_a = true,
+        "dtype"_a = nb::none(), "include_initial"_a = false);
+  }
   def_op(
       m, "diff",
       [](const array& a, int n, int axis, std::optional<ScalarOrArray> prepend, std::optional<ScalarOrArray> append,

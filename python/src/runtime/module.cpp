@@ -41,6 +41,7 @@ NB_MODULE(core_of_main_interpreter, m) {
   bind_random(m);
   bind_fast(m);
   bind_fft(m);
+  bind_special(m);
   bind_transforms(m);
   bind_memory(m);
   bind_backends(m);
@@ -49,6 +50,7 @@ NB_MODULE(core_of_main_interpreter, m) {
   bind_pickling(m);
   explain_argument_errors(m);
   bind_star(m);
+  bind_signatures(m);
 }
 
 extern "C" NB_EXPORT PyObject* PyInit_core();
