@@ -89,3 +89,14 @@ TEST(fourier_transforms) {
   CHECK(array_equal(fft::ifftshift(fft::fftshift(x)), x).item<bool>());
   CHECK_THROWS(std::invalid_argument, fft::fft(x, 0, 0));
 }
+
+TEST(special_functions) {
+  array x({0.5f, 3.f});
+  CHECK(allclose(special::gammainc(array(1.f), x), 1.f - exp(negative(x))).item<bool>());
+  CHECK(allclose(special::betainc(array(1.f), array(2.f), array(0.5f)), array(0.75f)).item<bool>());
+  CHECK(allclose(special::zeta(array(2.f), array(1.f)), special::zeta(array(2.f))).item<bool>());
+  CHECK(allclose(special::polygamma(1, x), grad([](const array& a) { return sum(special::digamma(a)); })(x))
+          .item<bool>());
+  CHECK_EQ(special::erfc(arange(3)).dtype(), float32);
+  CHECK_THROWS(std::invalid_argument, special::lgamma(astype(x, complex64)));
+}
