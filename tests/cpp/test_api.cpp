@@ -120,3 +120,14 @@ TEST(shapes_that_depend_on_values) {
   CHECK_EQ(all[2].shape(), (Shape{2, 3}));
   CHECK(array_equal(all[3], array({3, 1, 1, 1})).item<bool>());
 }
+
+TEST(special_functions) {
+  array x({0.5f, 3.f});
+  CHECK(allclose(special::gammainc(array(1.f), x), 1.f - exp(negative(x))).item<bool>());
+  CHECK(allclose(special::betainc(array(1.f), array(2.f), array(0.5f)), array(0.75f)).item<bool>());
+  CHECK(allclose(special::zeta(array(2.f), array(1.f)), special::zeta(array(2.f))).item<bool>());
+  CHECK(allclose(special::polygamma(1, x), grad([](const array& a) { return sum(special::digamma(a)); })(x))
+          .item<bool>());
+  CHECK_EQ(special::erfc(arange(3)).dtype(), float32);
+  CHECK_THROWS(std::invalid_argument, special::lgamma(astype(x, complex64)));
+}

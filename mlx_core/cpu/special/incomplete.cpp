@@ -362,6 +362,9 @@ double gamma_density(int n, double a, double x) {
            : a < 1  ? not_a_number
                     : -infinity;
   }
+  if (a < 0) {
+    return not_a_number;
+  }
   return n == 0 ? gamma_factor(a, x) / x : gamma_factor(Series::first(n + 1, 1, a), x).derivative() / x;
 }
 
@@ -395,6 +398,9 @@ double beta_density(int i, int j, double a, double b, double x) {
     if (power > 1) return 0;
     if (power == 1) return i + j == 0 ? other : i + j == 1 && (x == 0 ? j : i) == 1 ? 1 : -infinity;
     return i + j == 0 ? infinity : not_a_number;
+  }
+  if (a < 0 || b < 0) {
+    return not_a_number;
   }
   if (i + j == 0) {
     return beta_factor(a, b, x, y) / (x * y);
