@@ -27,4 +27,6 @@
 #include "mlx_core/registry.h"
 #include "mlx_core/remake.h"
 #include "mlx_core/sparse_jacobian.h"
+#include "mlx_core/special.h"
 #include "mlx_core/transforms.h"
+#include "mlx_core/value_shapes.h"

@@ -85,6 +85,7 @@ void Primitive::eval(Operands operands, std::span<array> outputs, Kernels& kerne
   }
   kernels.device() == Device::cpu ? eval_cpu(operands, outputs) : eval_gpu(operands, outputs);
 }
+Tangent Primitive::vjp_onto(const array&, Operands, const array&) const { return std::nullopt; }
 void Primitive::eval_cpu(Operands, std::span<array>) const {
   fail<std::logic_error>(name(), "this primitive says neither eval nor eval_cpu, so it cannot be computed.");
 }

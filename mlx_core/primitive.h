@@ -152,6 +152,9 @@ class Primitive {
   // Cotangents of the operands, given those of the outputs. Entries whose wanted[i] is false may be left out.
   virtual Tangents vjp(
       Operands primals, const Tangents& cotangents, Operands outputs, std::span<const bool> wanted) const = 0;
+  // `sum` and the cotangent of operand 0 together, for rules that need not make the latter to add it: of a part of an
+  // array it is zero elsewhere.
+  virtual Tangent vjp_onto(const array& sum, Operands primals, const array& cotangent) const;
   // The primitive over a batch: operand i is mapped over axes[i] where it has one.
   virtual Mapped vmap(Operands operands, const MapAxes& axes) const = 0;
 

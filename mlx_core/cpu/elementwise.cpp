@@ -1,19 +1,12 @@
 // Finds the kernel of a (body, dtype) pair or of a cast: asks each family once, then answers from a table.
 #include "mlx_core/cpu/elementwise.h"
 
-#include <array>
-
 #include "mlx_core/cpu/families.h"
 
 namespace mlx::core::cpu {
 namespace {
 
 using namespace bodies;
-
-constexpr int body_count = static_cast<int>(Body::count_);
-
-using BodyTable = std::array<std::array<Kernel, dtype_count>, body_count>;
-using CastTable = std::array<std::array<Kernel, dtype_count>, dtype_count>;
 
 Kernel ask_families(Body body, Dtype dtype) {
   constexpr Kernel (*families[])(Body, Dtype) = {
@@ -43,24 +36,19 @@ Kernel ask_families(Body body, Dtype dtype) {
 
 Dtype dtype_at(int index) { return static_cast<Dtype::Val>(index); }
 
-BodyTable all_bodies() {
-  BodyTable table{};
+KernelTable all_kernels() {
+  KernelTable table{};
   for (int body = 0; body < body_count; ++body) {
     for (int dtype = 0; dtype < dtype_count; ++dtype) {
-      table[body][dtype] = ask_families(static_cast<Body>(body), dtype_at(dtype));
+      table.bodies[body][dtype] = ask_families(static_cast<Body>(body), dtype_at(dtype));
     }
   }
-  return table;
-}
-
-CastTable all_casts() {
-  CastTable table{};
   for (int from = 0; from < dtype_count; ++from) {
     for (int to = 0; to < dtype_count; ++to) {
       const Dtype source = dtype_at(from);
-      table[from][to] = from == to            ? movement_kernel(Body::copy, source)
-                        : source.is_inexact() ? cast_from_inexact(source, dtype_at(to))
-                                              : cast_from_integer(source, dtype_at(to));
+      table.casts[from][to] = from == to            ? movement_kernel(Body::copy, source)
+                              : source.is_inexact() ? cast_from_inexact(source, dtype_at(to))
+                                                    : cast_from_integer(source, dtype_at(to));
     }
   }
   return table;
@@ -68,14 +56,9 @@ CastTable all_casts() {
 
 } // namespace
 
-Kernel find_kernel(Body body, Dtype dtype) {
-  static const BodyTable table = all_bodies();
-  return table[static_cast<int>(body)][static_cast<int>(dtype.val)];
-}
-
-Kernel find_cast(Dtype from, Dtype to) {
-  static const CastTable table = all_casts();
-  return table[static_cast<int>(from.val)][static_cast<int>(to.val)];
+const KernelTable& kernel_table() {
+  static const KernelTable table = all_kernels();
+  return table;
 }
 
 } // namespace mlx::core::cpu

@@ -12,11 +12,21 @@ namespace mlx::core::cpu {
 // inputs when their element sizes agree (in-place), otherwise they do not overlap.
 using Kernel = void (*)(const void* const* inputs, void* output, int64_t n);
 
+inline constexpr int body_count = static_cast<int>(Body::count_);
+struct KernelTable {
+  Kernel bodies[body_count][dtype_count];
+  Kernel casts[dtype_count][dtype_count]; // from, to
+
+  Kernel body(Body b, Dtype dtype) const { return bodies[static_cast<int>(b)][static_cast<int>(dtype.val)]; }
+  Kernel cast(Dtype from, Dtype to) const { return casts[static_cast<int>(from.val)][static_cast<int>(to.val)]; }
+};
+const KernelTable& kernel_table();
+
 // Null when the body is not defined for that dtype. float16 and bfloat16 compute in float32 and round once.
-Kernel find_kernel(Body body, Dtype dtype);
+inline Kernel find_kernel(Body body, Dtype dtype) { return kernel_table().body(body, dtype); }
 
 // Conversion between any two dtypes: float to integer truncates toward zero and saturates, NaN becomes 0;
 // complex to real drops the imaginary part; anything to bool is `!= 0`.
-Kernel find_cast(Dtype from, Dtype to);
+inline Kernel find_cast(Dtype from, Dtype to) { return kernel_table().cast(from, to); }
 
 } // namespace mlx::core::cpu

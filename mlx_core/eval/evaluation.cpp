@@ -377,7 +377,11 @@ void Evaluation::flush(Group& group) {
   std::exception_ptr error;
   try {
     if (is_eval_observed()) [[unlikely]] {
-      observed_pass(group.nodes(), [&] { group.run(kernels_on(group.stream)); });
+      std::vector<Node*> members;
+      for (size_t i = 0; i < group.member_count(); ++i) {
+        members.push_back(group.member(i));
+      }
+      observed_pass(members, [&] { group.run(kernels_on(group.stream)); });
     } else {
       group.run(kernels_on(group.stream));
     }
@@ -387,7 +391,8 @@ void Evaluation::flush(Group& group) {
   bool interrupted = error && is_interruption(error);
   bool gutted = error && group.has_donated(); // what it was computed from is gone: it cannot be computed again
   // Letting a node's operands go can free earlier members, which are behind us: operands come first in the lists.
-  for (Node* node : group.nodes()) {
+  for (size_t i = 0; i < group.member_count(); ++i) {
+    Node* node = group.member(i);
     if (error) {
       node->buffer = BufferRef();
       interrupted && !gutted ? give_back(node) : set_failed(node, interrupted ? lost_to_interruption() : error, gutted);

@@ -53,14 +53,6 @@ void Group::close() {
 
 bool Group::is_full() const { return members_.size() >= most_members || outside_edges_ >= most_outside_edges; }
 
-std::vector<Node*> Group::nodes() const {
-  std::vector<Node*> all;
-  for (const Member& member : members_) {
-    all.push_back(member.node);
-  }
-  return all;
-}
-
 const Group::Member* Group::member_of(const Node* node) const {
   const Claims::Entry* entry = claims_.find(node);
   return entry && entry->group == id ? &members_[static_cast<size_t>(entry->slot)] : nullptr;
@@ -182,13 +174,15 @@ bool Group::add(Node* node) {
     reduced_axes_ = static_cast<int>(static_cast<const Reduce&>(*node->primitive).axes().size());
   }
   Claims::Entry& entry = *claims_.find(node);
-  Member added{node, role, 0, false, -1, static_cast<uint32_t>(edges_.size())};
+  Member added{node, role, 0, false, -1, static_cast<uint32_t>(edges_.size()), 0};
   for (const array& operand : node->operands()) {
-    if (const Member* member = member_of(operand.node())) {
-      edges_.push_back(~static_cast<int32_t>(member - members_.data()));
-      ++claims_.find(operand.node())->uses;
+    Claims::Entry* member = claims_.find(operand.node());
+    if (member && member->group == id) {
+      const Member& read = members_[static_cast<size_t>(member->slot)];
+      edges_.push_back(~member->slot);
+      ++member->uses;
       // What reads a fold comes in a later stage; aliases carry that on.
-      uint8_t ready = member->stage + (member->role == Role::fold ? 1 : 0);
+      uint8_t ready = read.stage + (read.role == Role::fold ? 1 : 0);
       added.stage = std::max(added.stage, ready);
     } else {
       ++outside_edges_;

@@ -32,7 +32,8 @@ class Group {
   // may follow.
   static bool begins_with(const Node* reduction);
 
-  std::vector<Node*> nodes() const;
+  size_t member_count() const { return members_.size(); }
+  Node* member(size_t i) const { return members_[i].node; }
 
   // Computes every member that somebody outside the group refers to. The others get no memory. On return those
   // computed have their storage; states and operands are untouched.
@@ -60,13 +61,15 @@ class Group {
     bool kept;      // gets memory: somebody outside needs it
     int32_t slot;   // of the plan
     uint32_t edges; // where its operands begin in edges_
+    int32_t step;   // its number in the plan, of elements' steps
   };
   // A computed operand of members.
   struct Source {
     Node* node;
-    int32_t uses; // by members
-    int32_t cell; // in the table
-    bool of_rows; // read by members whose values are of rows
+    int32_t uses;           // by members
+    int32_t cell;           // in the table
+    bool of_rows;           // read by members whose values are of rows
+    int32_t last_step = -1; // that reads it
   };
 
   Role role_of(const Node* node) const;
@@ -82,10 +85,9 @@ class Group {
 
   void plan_sources(Kernels& kernels);
   void plan_members();
-  void add_step(const Member& member);
+  void add_step(Member& member);
   void order_steps();
-  void note_last_uses();
-  BufferRef take_donation(size_t step, const Node* member);
+  BufferRef take_donation(const Member& member);
   void plan_outputs();
   void run_plan(Kernels& kernels);
   void arrange_aliases(Kernels& kernels);
@@ -105,8 +107,6 @@ class Group {
   FusedPlan plan_;
   int stages_ = 1;
   std::vector<View> source_views_, output_views_;
-  std::vector<int32_t> last_use_; // by source: index of the last step that reads it
-  std::vector<Node*> by_slot_;    // members that are kept
   std::vector<BufferRef> copies_; // of sources that are slow to read in the group's order
 };
 

@@ -35,7 +35,25 @@ bool is_slow_to_read(const Node* node, int64_t size) {
   return false;
 }
 
-View memory_of(const Node* node) { return {node->buffer.get(), node->offset, node->inline_value, node->dtype, {}, {}}; }
+void refer_to(const Node* node, View& view) {
+  view.buffer = node->buffer.get();
+  view.offset = node->offset;
+  view.inline_value = node->inline_value;
+  view.dtype = node->dtype;
+}
+
+// Whether all its elements are one, in memory.
+bool is_one_element(const Node* node) {
+  if (node->shape.empty()) {
+    return true;
+  }
+  for (size_t i = 0; i < node->shape.size(); ++i) {
+    if (node->shape[i] != Dim(1) && node->strides[i] != 0) {
+      return false;
+    }
+  }
+  return size_of(node->shape) > 0;
+}
 
 } // namespace
 
@@ -45,18 +63,18 @@ bool Group::needed_outside(const Node* member) const {
 }
 
 void Group::plan_sources(Kernels& kernels) {
-  Sizes space = sizes_of(shape);
   for (const Source& read : sources_) {
     Node* node = read.node;
-    FusedPlan::Source source{FusedPlan::Layout::strided, {}, {}};
-    View view = memory_of(node);
-    int64_t count = size_of(node->shape);
+    FusedPlan::Source& source = plan_.sources.emplace_back();
+    View& view = source_views_.emplace_back();
+    refer_to(node, view);
     bool row_contiguous = node->row_contiguous;
-    if (count == 1) {
+    if (is_one_element(node)) {
       source.layout = FusedPlan::Layout::scalar;
     } else if (read.of_rows) {
       source.layout = FusedPlan::Layout::rows;
     } else {
+      int64_t count = size_of(node->shape);
       const Strides* strides = &node->strides;
       Strides of_copy;
       if (is_slow_to_read(node, count)) {
@@ -74,19 +92,18 @@ void Group::plan_sources(Kernels& kernels) {
       if (row_contiguous && count == size_) {
         source.layout = FusedPlan::Layout::flat;
       } else {
-        source.sizes = space;
-        source.strides = Strides(space.size(), 0);
-        size_t shift = space.size() - node->shape.size();
+        source.layout = FusedPlan::Layout::strided;
+        source.sizes = sizes_of(shape);
+        source.strides = Strides(shape.size(), 0);
+        size_t shift = shape.size() - node->shape.size();
         for (size_t i = 0; i < node->shape.size(); ++i) {
-          bool stretched = space[shift + i] != static_cast<int64_t>(node->shape[i]);
+          bool stretched = source.sizes[shift + i] != static_cast<int64_t>(node->shape[i]);
           source.strides[shift + i] = stretched ? 0 : (*strides)[i];
         }
         collapse(source.sizes, source.strides);
       }
     }
     plan_.slots.push_back({node->dtype, source.layout == FusedPlan::Layout::rows, -1});
-    plan_.sources.push_back(std::move(source));
-    source_views_.push_back(std::move(view));
   }
 }
 
@@ -118,7 +135,7 @@ uint16_t Group::slot_of(int32_t edge) const {
   return static_cast<uint16_t>(edge < 0 ? members_[static_cast<size_t>(~edge)].slot : edge);
 }
 
-void Group::add_step(const Member& member) {
+void Group::add_step(Member& member) {
   Node* node = member.node;
   std::span<array> operands = node->operands();
   if (member.role == Role::fold) {
@@ -126,27 +143,34 @@ void Group::add_step(const Member& member) {
         slot_of(edges_[member.edges]), static_cast<uint16_t>(member.slot)});
     return;
   }
-  FusedPlan::Step step{};
+  constexpr int32_t never = std::numeric_limits<int32_t>::max();
+  member.step = member.role == Role::rows ? never : static_cast<int32_t>(plan_.steps.size());
+  FusedPlan::Step& step = (member.role == Role::rows ? plan_.row_steps : plan_.steps).emplace_back();
   bool elementwise = node->primitive->eval_kind() == EvalKind::elementwise; // or an identity
   step.body = elementwise ? static_cast<const Elementwise&>(*node->primitive).body() : Body::copy;
   step.from = operands.back().dtype();
   step.to = node->dtype;
-  if (elementwise && !is_defined(step.body, step.from, step.to)) {
-    fail<std::runtime_error>(node->primitive->name(), "there is no kernel for dtype ", step.from, ".");
-  }
   step.input_count = static_cast<uint8_t>(operands.size());
+  const int32_t* edges = &edges_[member.edges];
   for (size_t k = 0; k < operands.size(); ++k) {
-    step.inputs[k] = slot_of(edges_[member.edges + k]);
+    step.inputs[k] = slot_of(edges[k]);
+    if (edges[k] >= 0) {
+      sources_[static_cast<size_t>(edges[k])].last_step = member.step;
+    }
   }
   step.output = static_cast<uint16_t>(member.slot);
-  (member.role == Role::rows ? plan_.row_steps : plan_.steps).push_back(step);
 }
 
 void Group::order_steps() {
   for (int stage = 0; stage < stages_; ++stage) {
-    for (const Member& member : members_) {
+    for (Member& member : members_) {
       if (member.stage == stage && member.role != Role::alias && member.role != Role::spread_alias) {
         add_step(member);
+      }
+    }
+    for (size_t i = plan_.begin_of(plan_.stages.size()).folds; i < plan_.folds.size(); ++i) {
+      if (plan_.folds[i].input < sources_.size()) { // read after all steps of the stage
+        sources_[plan_.folds[i].input].last_step = static_cast<int32_t>(plan_.steps.size());
       }
     }
     plan_.stages.push_back({static_cast<uint32_t>(plan_.row_steps.size()), static_cast<uint32_t>(plan_.steps.size()),
@@ -154,43 +178,14 @@ void Group::order_steps() {
   }
 }
 
-// The last step that reads a source; a fold reads it after all steps of its stage.
-void Group::note_last_uses() {
-  constexpr int32_t never = std::numeric_limits<int32_t>::max();
-  last_use_.assign(sources_.size(), -1);
-  auto read = [&](uint16_t slot, int32_t step) {
-    if (slot < last_use_.size()) {
-      last_use_[slot] = std::max(last_use_[slot], step);
-    }
-  };
-  for (size_t i = 0; i < plan_.steps.size(); ++i) {
-    for (int k = 0; k < plan_.steps[i].input_count; ++k) {
-      read(plan_.steps[i].inputs[k], static_cast<int32_t>(i));
-    }
-  }
-  for (const FusedPlan::Step& step : plan_.row_steps) {
-    for (int k = 0; k < step.input_count; ++k) {
-      read(step.inputs[k], never);
-    }
-  }
-  size_t stage = 0;
-  for (size_t i = 0; i < plan_.folds.size(); ++i) {
-    while (i >= plan_.stages[stage].folds) {
-      ++stage;
-    }
-    read(plan_.folds[i].input, static_cast<int32_t>(plan_.stages[stage].steps));
-  }
-}
-
 // A source that nobody else holds and no later step reads gives its memory to a result of the same size.
-BufferRef Group::take_donation(size_t step, const Node* member) {
-  for (size_t s = 0; s < sources_.size(); ++s) {
-    Node* source = sources_[s].node;
-    bool needed_elsewhere =
-        source->references.load(std::memory_order_acquire) > static_cast<uint32_t>(sources_[s].uses);
-    if (last_use_[s] <= static_cast<int32_t>(step) && !needed_elsewhere && source->buffer.unique() &&
-        !source->buffer->pinned && source->row_contiguous && source->offset == 0 &&
-        source->dtype.size() == member->dtype.size() && size_of(source->shape) == size_) {
+BufferRef Group::take_donation(const Member& member) {
+  for (const Source& read : sources_) {
+    Node* source = read.node;
+    bool needed_elsewhere = source->references.load(std::memory_order_acquire) > static_cast<uint32_t>(read.uses);
+    if (read.last_step <= member.step && !needed_elsewhere && source->buffer.unique() && !source->buffer->pinned &&
+        source->row_contiguous && source->offset == 0 && source->dtype.size() == member.node->dtype.size() &&
+        size_of(source->shape) == size_) {
       // The request has the memory already; the node, which dies with this group, lets go of it.
       has_donated_ = true;
       return std::move(source->buffer);
@@ -199,39 +194,25 @@ BufferRef Group::take_donation(size_t step, const Node* member) {
   return BufferRef();
 }
 
-// Memory for the members that are kept, in the order in which they are computed.
+// Memory for the members that are kept.
 void Group::plan_outputs() {
   bool may_donate = true;
-  by_slot_.assign(plan_.slots.size(), nullptr);
   for (const Member& member : members_) {
     may_donate = may_donate && !is_traced(*member.node);
-    if (member.kept && member.role != Role::alias && member.role != Role::spread_alias) {
-      by_slot_[static_cast<size_t>(member.slot)] = member.node;
-    }
   }
-  auto give = [&](uint16_t slot, int64_t count, BufferRef memory) {
-    Node* node = by_slot_[slot];
-    node->buffer = memory ? std::move(memory) : allocate(bytes_of(count, node->dtype.size()));
+  for (const Member& member : members_) {
+    if (!member.kept || member.role == Role::alias || member.role == Role::spread_alias) {
+      continue;
+    }
+    Node* node = member.node;
+    bool of_space = member.role == Role::space;
+    BufferRef donated = of_space && may_donate ? take_donation(member) : BufferRef();
+    int64_t count = of_space ? size_ : plan_.rows();
+    node->buffer = donated ? std::move(donated) : allocate(bytes_of(count, node->dtype.size()));
     node->offset = 0;
     node->strides = row_major_strides(node->shape);
-    plan_.slots[slot].output = static_cast<int16_t>(output_views_.size());
-    output_views_.push_back(memory_of(node));
-  };
-  for (size_t i = 0; i < plan_.steps.size(); ++i) {
-    uint16_t slot = plan_.steps[i].output;
-    if (by_slot_[slot]) {
-      give(slot, size_, may_donate ? take_donation(i, by_slot_[slot]) : BufferRef());
-    }
-  }
-  for (const FusedPlan::Step& step : plan_.row_steps) {
-    if (by_slot_[step.output]) {
-      give(step.output, plan_.rows(), {});
-    }
-  }
-  for (const FusedPlan::Fold& fold : plan_.folds) {
-    if (by_slot_[fold.output]) {
-      give(fold.output, plan_.rows(), {});
-    }
+    plan_.slots[static_cast<size_t>(member.slot)].output = static_cast<int16_t>(output_views_.size());
+    refer_to(node, output_views_.emplace_back());
   }
 }
 
@@ -275,7 +256,6 @@ void Group::run(Kernels& kernels) {
   plan_sources(kernels);
   plan_members();
   order_steps();
-  note_last_uses();
   plan_outputs();
   {
     // Once memory of an operand is overwritten there is no way back but to fail. That is for what takes long, and not

@@ -17,6 +17,11 @@ void count_branch(bool taken) {
   ++(taken ? counts.true_branches : counts.false_branches);
 }
 
+void count_called_iterations(int64_t iterations) {
+  std::lock_guard lock(mutex);
+  counts.called_iterations += iterations;
+}
+
 void count_reverse_pass(int64_t stored_carries, int64_t body_evaluations) {
   std::lock_guard lock(mutex);
   counts.stored_carries = stored_carries;

@@ -1,7 +1,11 @@
 // The primitive WhileLoop with its rules, and while_loop itself. The reverse mode is in sweeps.cpp.
 #include "mlx_core/control_flow.h"
+#include "mlx_core/eval/call_list.h"
+#include "mlx_core/eval/gate.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/transforms/loop.h"
+#include "mlx_core/transforms/loop_statistics.h"
 #include "mlx_core/transforms/program_primitives.h"
 #include "mlx_core/transforms/sweeps.h"
 
@@ -30,7 +34,7 @@ class WhileLoop final : public Primitive {
     return specs;
   }
 
-  void eval(Operands operands, std::span<array> outputs, Kernels&) const override {
+  void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
     std::vector<array> in;
     for (const array& operand : operands) {
       in.push_back(as_leaf(operand));
@@ -39,6 +43,11 @@ class WhileLoop final : public Primitive {
     const array nothing(0);
     bool proceeds = *core::run(*condition_, in)[0].data<bool>();
     for (; proceeds; ++iterations) {
+      const CallList* calls = calls_.before(1, *iteration_, {states_, states_}, kernels);
+      if (calls && calls->takes(in)) {
+        iterations += run_calls(*calls, in);
+        break;
+      }
       std::vector<array> arguments(in);
       std::fill_n(in.begin(), states_, nothing); // so that the body may change it in place
       std::vector<array> next = core::run(*iteration_, std::move(arguments));
@@ -50,6 +59,29 @@ class WhileLoop final : public Primitive {
       outputs[i].share(in[i], in[i].strides());
     }
     outputs[states_].share(array(iterations), {});
+  }
+
+  // Runs the iterations that are left, without nodes. Returns how many.
+  int64_t run_calls(const CallList& calls, std::vector<array>& state) const {
+    CallRun run(calls);
+    for (size_t k = 0; k < state.size(); ++k) {
+      run.give(k, state[k]);
+    }
+    run.begin();
+    int64_t iterations = 0;
+    InterruptPoll poll(1 << 18);
+    for (bool proceeds = true; proceeds; ++iterations) {
+      pause_if_asked();
+      poll(calls.work() + 1);
+      run.run();
+      proceeds = *run.output(states_) != 0;
+      run.feed_back();
+    }
+    for (size_t k = 0; k < states_; ++k) {
+      state[k] = run.taken(k, state[k]);
+    }
+    count_called_iterations(iterations);
+    return iterations;
   }
 
   // The state beside its tangents.
@@ -252,6 +284,7 @@ class WhileLoop final : public Primitive {
   size_t states_;
   SharedProgram condition_, body_;
   SharedProgram iteration_; // both
+  KeptCalls calls_;         // of that
 };
 
 std::vector<array> while_loop(const std::function<array(const std::vector<array>&)>& cond_fun,

@@ -101,3 +101,22 @@ TEST(fourier_transforms) {
   CHECK(array_equal(fft::ifftshift(fft::fftshift(x)), x).item<bool>());
   CHECK_THROWS(std::invalid_argument, fft::fft(x, 0, 0));
 }
+
+TEST(shapes_that_depend_on_values) {
+  array x = reshape(array({3.f, 0.f, 0.f, 4.f, 5.f, 0.f}), {2, 3});
+  std::vector<array> found = nonzero(x);
+  CHECK_EQ(found.size(), 2u);
+  CHECK_EQ(found[0].shape(), (Shape{3}));
+  CHECK(array_equal(found[0], array({0, 1, 1})).item<bool>());
+  CHECK(array_equal(found[1], array({0, 0, 1})).item<bool>());
+  CHECK(array_equal(flatnonzero(x, 4, -1), array({0, 3, 4, -1})).item<bool>());
+  CHECK_EQ(argwhere(x).shape(), (Shape{3, 2}));
+  CHECK(array_equal(extract(x > 3.f, x), array({4.f, 5.f})).item<bool>());
+  CHECK_EQ(compress(array({0, 1, 1}), x, 1).shape(), (Shape{2, 2}));
+  CHECK_EQ(compress(array({1}), x, {}, 2).shape(), (Shape{2}));
+  std::vector<array> all = unique_all(x);
+  CHECK(array_equal(all[0], array({0.f, 3.f, 4.f, 5.f})).item<bool>());
+  CHECK(array_equal(all[1], array({1, 0, 3, 4})).item<bool>());
+  CHECK_EQ(all[2].shape(), (Shape{2, 3}));
+  CHECK(array_equal(all[3], array({3, 1, 1, 1})).item<bool>());
+}

@@ -81,6 +81,13 @@ def _extremum(of_numpy):
     return function
 
 
+def _floor_divide(a, b):
+    """The floor of a / b where one is infinite: NumPy's is Python's there."""
+    if np.asarray(a).dtype.kind not in "f":
+        return np.floor_divide(a, b)
+    return np.where(np.isinf(a) | np.isinf(b), np.copysign(np.abs(a) / np.abs(b), np.copysign(1, a) * np.copysign(1, b)), np.floor_divide(a, b))
+
+
 def _expm1(x):
     """Beside infinities and NaN as C has it for exp."""
     return np.where(np.isfinite(x), np.expm1(x), np.exp(x) - 1) if np.iscomplexobj(x) else np.expm1(x)
@@ -111,7 +118,8 @@ def _sigmoid(x):
     x = np.asarray(x)
     if np.iscomplexobj(x):
         right = 1 / (1 + np.exp(-x))
-        return np.where(x.real < 0, np.exp(x) / (1 + np.exp(x)), right)
+        value = np.where(x.real < 0, np.exp(x) / (1 + np.exp(x)), right)
+        return np.where((x.imag == 0) & ~np.isnan(x), _make_complex(value.real, x.imag), value)  # as the derivative is positive
     small = np.exp(-np.abs(x))
     return np.where(x < 0, small, np.ones_like(small)) / (1 + small)
 
@@ -151,7 +159,7 @@ REFERENCES = {
     "erf": _special(scipy.special.erf, mpmath.erf),
     "erfinv": _special(scipy.special.erfinv, _erfinv),
     "sign": _on_bool(_identity, np.sign),
-    "expm1": _expm1,
+    "expm1": _expm1, "floor_divide": _floor_divide,
     "maximum": _extremum(np.maximum),
     "minimum": _extremum(np.minimum),
     "fmax": _extremum(np.fmax),

@@ -3,6 +3,7 @@ is not, computed starts, strides, bits, and the errors. The grids test the same 
 
 import copy
 import itertools
+import math
 
 import mlx.core as mx
 import numpy as np
@@ -399,3 +400,36 @@ def test_views_of_bits_carry_no_derivative_but_between_parts():
     equal(mx.grad(lambda x: (mx.abs(x.view(mx.complex128)) ** 2).sum())(x), [3, 4])
     z = mx.array([1 + 2j], mx.complex64)
     equal(mx.vjp(lambda z: z.view(mx.float32), [z], [mx.array([3.0, 4.0])])[1][0], [3 + 4j])
+
+
+def many_parts(x):
+    """Overlapping parts of one array, whose cotangents are added up in place."""
+    i = mx.array([2, 0, 2, -1])
+    parts = [x[k] * (k + 1) for k in range(4)] + [x[1:, ::2] ** 2, x[::-1], x[-1], x[i] * x[i], x[i, 1]]
+    parts += [mx.take_along_axis(x, mx.array([[0, 3, 3, 1, 2]]), axis=0), x[2:2], x]
+    return sum(mx.sum(mx.sin(p) * (n + 1)) for n, p in enumerate(parts))
+
+
+def test_cotangents_of_parts_are_added_up():
+    x = mx.array([[math.sin(3 * r + c) for c in range(5)] for r in range(4)], mx.float64)
+    gradient = mx.grad(many_parts)(x)
+    h = 1e-6
+    for r in range(4):
+        for c in range(5):
+            e = mx.zeros((4, 5), mx.float64).at[r, c].add(h)
+            assert gradient[r, c].item() == pytest.approx((many_parts(x + e) - many_parts(x - e)).item() / (2 * h), abs=1e-8)
+    v = mx.cos(x)
+    product = mx.jvp(mx.grad(many_parts), [x], [v])[1][0]
+    reverse = mx.grad(lambda x: mx.sum(mx.grad(many_parts)(x) * v))(x)
+    assert mx.allclose(product, reverse, 1e-13, 1e-13)
+    lanes = mx.stack([x, x * 2])
+    assert mx.array_equal(mx.vmap(mx.grad(many_parts))(lanes), mx.stack([mx.grad(many_parts)(a) for a in lanes]))
+    assert mx.array_equal(mx.compile(mx.grad(many_parts))(x), gradient)
+
+
+def test_cotangents_of_many_slices_are_not_whole_arrays():
+    x = mx.zeros((50, 64))
+    with mx.profile() as p:
+        mx.eval(mx.grad(lambda x: mx.sum(mx.stack([x[i] * 2 for i in range(50)])))(x))
+    sums = [e["result"] for e in p.events if "Add" in e["ops"]]
+    assert sums and "float32 (50, 64)" not in sums

@@ -39,9 +39,12 @@ class GatherAxis final : public Primitive {
   Tangents vjp(Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
     Tangents out(2);
     if (cotangents[0] && wanted[0]) {
-      out[0] = scatter_add_axis(zeros(primals[0].shape(), cotangents[0]->dtype()), primals[1], *cotangents[0], axis_);
+      out[0] = vjp_onto(zeros(primals[0].shape(), cotangents[0]->dtype()), primals, *cotangents[0]);
     }
     return out;
+  }
+  Tangent vjp_onto(const array& sum, Operands primals, const array& cotangent) const override {
+    return scatter_add_axis(sum, primals[1], cotangent, axis_);
   }
   Mapped vmap(Operands operands, const MapAxes& axes) const override {
     Dim lanes = lanes_of(operands, axes);

@@ -61,10 +61,12 @@ class Gather final : public Primitive {
   Tangents vjp(Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
     Tangents out(primals.size());
     if (cotangents[0] && wanted[0]) {
-      array nothing = zeros(primals[0].shape(), cotangents[0]->dtype());
-      out[0] = scatter_add(nothing, indices_of(primals), *cotangents[0], axes_);
+      out[0] = vjp_onto(zeros(primals[0].shape(), cotangents[0]->dtype()), primals, *cotangents[0]);
     }
     return out;
+  }
+  Tangent vjp_onto(const array& sum, Operands primals, const array& cotangent) const override {
+    return scatter_add(sum, indices_of(primals), cotangent, axes_);
   }
   Mapped vmap(Operands operands, const MapAxes& axes) const override {
     BatchedIndices indices(operands.subspan(1), axes);

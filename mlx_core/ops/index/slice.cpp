@@ -124,6 +124,10 @@ class Slice final : public ViewOp {
   array transpose(const array& cotangent, const array& x) const override {
     return write_part(zeros(x.shape(), cotangent.dtype()), cotangent, start_, strides_);
   }
+  Tangent vjp_onto(const array& sum, Operands, const array& cotangent) const override {
+    array part = read_part(sum, start_, shape_, strides_);
+    return write_part(sum, add(part, cotangent), start_, strides_);
+  }
   Mapped vmap(Operands operands, const MapAxes& axes) const override {
     // The batch axis stays where it is: the part takes all of it.
     auto at = static_cast<size_t>(*axes[0]);

@@ -107,9 +107,10 @@ void bind_ops_select(nb::module_& m) {
       },
       "a: array, shape: Sequence[int] | None = None, strides: Sequence[int] | None = None, offset: int = 0", "array",
       "a"_a, "shape"_a = nb::none(), "strides"_a = nb::none(), "offset"_a = 0);
-  def_op(
+  def_op_exactly(
       m, "view", [](ScalarOrArray a, Dtype dtype, StreamOrDevice s) { return core::view(to_array(a), dtype, s); },
-      "a: bool | int | float | complex | array, dtype: Dtype", "array", "a"_a, "dtype"_a);
+      "a: bool | int | float | complex | array, dtype: Dtype, stream: StreamOrDevice = None", "array", "a"_a, "dtype"_a,
+      "stream"_a = nb::none());
 
   def_op(
       m, "matmul", [](const array& a, const array& b, StreamOrDevice s) { return core::matmul(a, b, s); },

@@ -525,12 +525,14 @@ Example:
         nb::dict out;
         out["true_branches"] = counts.true_branches;
         out["false_branches"] = counts.false_branches;
+        out["called_iterations"] = counts.called_iterations;
         out["stored_carries"] = counts.stored_carries;
         out["body_evaluations"] = counts.body_evaluations;
         return out;
       },
       nb::sig("def _control_flow_stats() -> dict[str, int]"),
-      "Counts: branches of cond evaluated so far; of the last reverse pass through a while_loop, the most carries\n"
+      "Counts: branches of cond evaluated so far; iterations that were run as lists of kernel calls; of the last "
+      "reverse pass through a while_loop, the most carries\n"
       "it stored at a time beside the first, and how often it ran the body.");
 }
 

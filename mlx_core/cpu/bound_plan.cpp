@@ -1,0 +1,178 @@
+// Binding a fused plan: how its space is cut, kernels, and places. Scratch is given out again as soon as nobody reads
+// it.
+#include <algorithm>
+
+#include "mlx_core/cpu/bound_plan.h"
+#include "mlx_core/error.h"
+
+namespace mlx::core::cpu {
+
+void BoundPlan::bind(const FusedPlan& plan, std::span<const View> sources, std::span<const View> outputs) {
+  plan_ = &plan;
+  sources_ = sources;
+  cut();
+  find_kernels();
+  place_given(outputs);
+  place_steps();
+}
+
+void BoundPlan::cut() {
+  const FusedPlan& plan = *plan_;
+  parts_ = 1;
+  if (plan.row_length > tile_size) {
+    bool alone = plan.stages.size() == 1;
+    cut_ = alone ? Cut::parts_of_rows : Cut::long_rows;
+    parts_ = (plan.row_length + tile_size - 1) / tile_size;
+    per_unit_ = alone ? tile_size : plan.row_length;
+    units_ = plan.rows() * (alone ? parts_ : 1);
+  } else {
+    cut_ = Cut::whole_rows;
+    int64_t row = std::max<int64_t>(plan.row_length, 1);
+    per_unit_ = row == 1 ? tile_size : tile_size / row * row;
+    units_ = plan.size <= per_unit_ ? 1 : (plan.size + per_unit_ - 1) / per_unit_;
+  }
+  longest_ = std::min({per_unit_, plan.size, tile_size});
+}
+
+namespace {
+
+void kernels_of(std::span<const FusedPlan::Step> steps, std::vector<Kernel>& kernels) {
+  const KernelTable& table = kernel_table();
+  kernels.resize(steps.size());
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const FusedPlan::Step& step = steps[i];
+    bool converts = step.body == Body::copy && step.from != step.to;
+    kernels[i] = converts ? table.cast(step.from, step.to) : table.body(step.body, step.from);
+    if (!kernels[i]) {
+      fail<std::runtime_error>(
+          "eval", "there is no kernel for body ", static_cast<int>(step.body), " and dtype ", step.from, ".");
+    }
+  }
+}
+
+} // namespace
+
+void BoundPlan::find_kernels() {
+  kernels_of(plan_->steps, kernels_);
+  kernels_of(plan_->row_steps, row_kernels_);
+  reducers_.clear();
+  partial_bytes_ = 0;
+  for (const FusedPlan::Fold& fold : plan_->folds) {
+    reducers_.push_back(find_row_reducer(fold.op, fold.from));
+    partial_bytes_ += parts_ * reducers_.back().partial_size;
+  }
+}
+
+// Places for what has memory, for sources that are read into scratch, and for values of rows.
+void BoundPlan::place_given(std::span<const View> outputs) {
+  places_.resize(plan_->slots.size());
+  moving_.clear();
+  moving_rows_.clear();
+  spread_.clear();
+  tiles_ = 0;
+  row_bytes_ = 0;
+  int widest = 1;
+  const FusedPlan::Slot* slots = plan_->slots.data();
+  for (size_t i = 0; i < places_.size(); ++i) {
+    const FusedPlan::Slot& slot = slots[i];
+    Place& place = places_[i] = Place();
+    place.item_size = slot.dtype.size();
+    widest = std::max(widest, place.item_size);
+    bool moves = slot.output >= 0;
+    if (moves) {
+      place.memory = outputs[static_cast<size_t>(slot.output)].host<char>();
+    } else if (i < sources_.size()) {
+      FusedPlan::Layout layout = plan_->sources[i].layout;
+      moves = layout != FusedPlan::Layout::scalar;
+      if (layout == FusedPlan::Layout::flat || layout == FusedPlan::Layout::rows) {
+        place.memory = sources_[i].host<char>();
+      } else {
+        place.tile = tiles_++;
+      }
+    } else if (slot.of_rows) {
+      place.tile = tiles_++;
+    } else {
+      continue; // when its readers are known
+    }
+    place.settled = !slot.of_rows;
+    if (moves) {
+      (slot.of_rows ? moving_rows_ : moving_).push_back(static_cast<uint16_t>(i));
+    }
+  }
+  tile_bytes_ = (longest_ * widest + 63) / 64 * 64;
+}
+
+int32_t BoundPlan::take_tile() {
+  if (spare_.empty()) {
+    return tiles_++;
+  }
+  int32_t number = spare_.back();
+  spare_.pop_back();
+  return number;
+}
+
+// Backwards, so that the first read that is met is the last: from there down to the step that gives it, a value has a
+// tile of scratch. In a long row, what a later stage reads has a place of its own.
+void BoundPlan::place_steps() {
+  const FusedPlan& plan = *plan_;
+  if (cut_ == Cut::long_rows) {
+    for (size_t stage = 0; stage < plan.stages.size(); ++stage) {
+      for (uint32_t i = plan.begin_of(stage).steps; i < plan.stages[stage].steps; ++i) {
+        places_[plan.steps[i].output].stage = static_cast<int32_t>(stage);
+      }
+    }
+  }
+  spare_.clear();
+  const FusedPlan::Step* steps = plan.steps.data();
+  Place* places = places_.data();
+  for (size_t stage = plan.stages.size(); stage-- > 0;) {
+    FusedPlan::Stage from = plan.begin_of(stage), to = plan.stages[stage];
+    for (uint32_t i = from.folds; i < to.folds; ++i) {
+      if (!places_[plan.folds[i].input].settled) {
+        place_read(plan.folds[i].input, stage);
+      }
+    }
+    for (uint32_t i = to.steps; i-- > from.steps;) {
+      const FusedPlan::Step& step = steps[i];
+      for (int k = 0; k < step.input_count; ++k) {
+        if (!places[step.inputs[k]].settled) {
+          place_read(step.inputs[k], stage);
+        }
+      }
+      Place& out = places[step.output];
+      if (!out.memory && out.row < 0) {
+        out.tile = out.tile < 0 ? take_tile() : out.tile;
+        spare_.push_back(out.tile);
+      }
+    }
+  }
+  int64_t tiles = tile_bytes_ * tiles_;
+  if (row_bytes_ > 0) {
+    for (Place& place : places_) {
+      place.row += place.row >= 0 ? tiles : 0;
+    }
+  }
+  scratch_bytes_ = tiles + row_bytes_;
+}
+
+void BoundPlan::place_read(uint16_t slot, size_t stage) {
+  Place& place = places_[slot];
+  if (plan_->slots[slot].of_rows) {
+    if (place.spread < 0) {
+      place.spread = tiles_++;
+      spread_.push_back(slot);
+    }
+    place.stage = static_cast<int32_t>(stage);
+    return;
+  }
+  place.settled = true;
+  if (cut_ == Cut::long_rows && static_cast<int32_t>(stage) > place.stage) {
+    place.row = row_bytes_;
+    row_bytes_ += (plan_->row_length * place.item_size + 63) / 64 * 64;
+    moving_.push_back(slot);
+  } else {
+    place.tile = take_tile();
+  }
+}
+
+} // namespace mlx::core::cpu

@@ -1,0 +1,76 @@
+// A fused plan bound to this machine: kernels for its steps, and a place for each slot.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "mlx_core/backend/fused_plan.h"
+#include "mlx_core/backend/view.h"
+#include "mlx_core/cpu/elementwise.h"
+#include "mlx_core/cpu/reduce.h"
+
+namespace mlx::core::cpu {
+
+// Elements that a step processes at once: one block of a reduction.
+inline constexpr int64_t tile_size = reduce_block;
+
+// The space is cut into units: of whole rows that
+// together are at most a tile; or where rows are longer, of a tile within a row, or of one row that is gone through for
+// each stage. It is bound to one plan after another, and keeps its lists.
+class BoundPlan {
+ public:
+  void bind(const FusedPlan& plan, std::span<const View> sources, std::span<const View> outputs);
+  void run();
+
+  bool busy = false; // between binding and the end of the run
+
+ private:
+  enum class Cut : uint8_t { whole_rows, parts_of_rows, long_rows };
+  struct Place {
+    char* memory = nullptr; // of all elements; null: scratch
+    int64_t row = -1;       // offset in scratch of a whole long row
+    int32_t tile = -1;      // number of a tile of scratch
+    int32_t spread = -1;    // of one value for each row: the tile that has it for each element
+    int32_t stage = 0;      // the first that reads the spread tile; of long rows' elements, the one that gives them
+    int item_size = 0;
+    bool settled = false; // elements that have their place
+  };
+  struct Working { // of one thread
+    char* scratch;
+    char** at;      // for each slot, its run of elements
+    char** rows_at; // for each slot, its run of one value for each row
+    char* partials; // of the folds of one long row
+  };
+
+  void cut();
+  void find_kernels();
+  void place_given(std::span<const View> outputs);
+  void place_steps();
+  void place_read(uint16_t slot, size_t stage);
+  int32_t take_tile();
+  void run_units(char* const* partials, int64_t begin, int64_t end) const;
+  void run_short(const Working& w, int64_t first, int64_t n) const;
+  void run_part(const Working& w, char* const* partials, int64_t unit) const;
+  void run_long(const Working& w, int64_t row) const;
+
+  void row_values(const Working& w, size_t stage, int64_t row, int64_t rows, int64_t n) const;
+  void elements(const Working& w, size_t stage, int64_t first, int64_t in_row, int64_t n) const;
+
+  char* tile(const Working& w, int32_t number) const { return w.scratch + tile_bytes_ * number; }
+
+  const FusedPlan* plan_ = nullptr;
+  std::span<const View> sources_;
+  Cut cut_ = Cut::whole_rows;
+  int64_t per_unit_ = 0, parts_ = 1, units_ = 0; // elements of a unit; tiles of a row; units
+  int64_t longest_ = 0;                          // run of elements
+  std::vector<Place> places_;
+  std::vector<Kernel> kernels_, row_kernels_;
+  std::vector<RowReducer> reducers_;
+  std::vector<uint16_t> moving_, moving_rows_, spread_; // slots: whose run changes from unit to unit; that are spread
+  std::vector<int32_t> spare_;                          // tiles
+  int32_t tiles_ = 0;
+  int64_t tile_bytes_ = 0, scratch_bytes_ = 0, row_bytes_ = 0, partial_bytes_ = 0;
+};
+
+} // namespace mlx::core::cpu

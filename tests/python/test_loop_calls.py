@@ -1,0 +1,189 @@
+"""Loops whose bodies are run as lists of kernel calls have the bits of those that are evaluated step by step, as under a profile."""
+
+import random
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+SHAPES = [(), (1,), (5,), (3, 5), (2, 3, 5), (3, 1)]
+LENGTH = 20
+
+
+def draw(rng, shape, dtype):
+    values = np.array(rng.choices([-1.5, -0.3, 0.0, 0.25, 0.7, 2.0], k=int(np.prod(shape))), "f8").reshape(shape)
+    return mx.array(values + 0.01 * rng.random()).astype(dtype)
+
+
+def laid_out(rng, a):
+    """The same values, lying otherwise."""
+    if a.ndim < 2 or rng.random() < 0.5:
+        return a
+    return mx.contiguous(a.swapaxes(-1, -2)).swapaxes(-1, -2) if rng.random() < 0.5 else mx.repeat(a, 2, axis=-1)[..., ::2]
+
+
+def unary(rng, a):
+    k = rng.randrange(9)
+    if k < 4:
+        return [mx.sin, mx.tanh, mx.abs, lambda a: a * 0.75][k](a)
+    if k == 4 and a.ndim:
+        return mx.sum(a, axis=rng.randrange(a.ndim), keepdims=rng.random() < 0.5)
+    if k == 5:
+        return mx.mean(a, keepdims=rng.random() < 0.5)
+    if k == 6 and a.ndim > 1:
+        return a.swapaxes(-1, -2)
+    if k == 7:
+        return a.reshape(-1)
+    return mx.broadcast_to(a, (2, *a.shape)) if a.ndim < 3 else mx.where(mx.abs(a) > 0.5, a, a * 0.1)
+
+
+def combined(rng, a, b):
+    if a.ndim == b.ndim == 2 and a.shape[1] == b.shape[0] and rng.random() < 0.5:
+        return a @ b
+    try:
+        np.broadcast_shapes(a.shape, b.shape)
+    except ValueError:
+        return mx.sum(a) - b
+    return rng.choice([mx.add, mx.multiply, mx.subtract, mx.divide if a.dtype == mx.float64 else mx.add])(a, b)
+
+
+def to_shape(a, shape):
+    """a as an array of this shape, by sums and broadcasts."""
+    try:
+        return mx.broadcast_to(a, shape)
+    except ValueError:
+        return mx.broadcast_to(mx.mean(a), shape)
+
+
+def loop(seed, dtype):
+    rng = random.Random(seed)
+    carry = [draw(rng, rng.choice(SHAPES), dtype) for _ in range(rng.randrange(1, 4))]
+    xs = [laid_out(rng, draw(rng, (LENGTH, *rng.choice(SHAPES)), dtype)) for _ in range(rng.randrange(3))]
+    constants = [laid_out(rng, draw(rng, rng.choice(SHAPES), dtype)) for _ in range(rng.randrange(3))]
+    swaps, reverse, steps = rng.random() < 0.2, rng.random() < 0.5, rng.randrange(1, 6)
+    body_seed = rng.random()
+
+    def run(carry, xs, constants):
+        def body(c, x):
+            rng = random.Random(body_seed)
+            values = [*c, *(x if xs else []), *constants]
+            for _ in range(steps):
+                a, b = rng.choice(values), rng.choice(values)
+                values.append(unary(rng, a) if rng.random() < 0.5 else combined(rng, a, b))
+            new = [mx.tanh(to_shape(rng.choice(values), a.shape) + 0.3 * a) if rng.random() < 0.8
+                   else to_shape(rng.choice(values), a.shape).astype(dtype) for a in c]
+            if swaps and len(c) > 1 and c[0].shape == c[1].shape:
+                new[:2] = c[1], c[0]
+            return new, [values[-1], rng.choice(values)]
+
+        last, ys = mx.scan(body, carry, xs if xs else None, length=LENGTH, reverse=reverse)
+        return [*last, *ys]
+
+    return run, carry, xs, constants
+
+
+def leaves(tree):
+    return [tree] if isinstance(tree, mx.array) else [leaf for t in tree or [] for leaf in leaves(t)]
+
+
+def bits(arrays):
+    mx.eval(arrays)
+    return [(a.shape, str(a.dtype), np.array(a.astype(mx.float32) if a.dtype == mx.bfloat16 else a).tobytes()) for a in arrays]
+
+
+def total(f):
+    return lambda *args: sum(mx.sum(y * (k + 1)) for k, y in enumerate(f(*args)))
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float64, mx.bfloat16, mx.complex64], ids=str)
+@pytest.mark.parametrize("seed", range(60))
+def test_same_bits_as_step_by_step(seed, dtype):
+    run, carry, xs, constants = loop(seed, dtype)
+    transformed = {
+        "plain": lambda: run(carry, xs, constants),
+        "grad": lambda: mx.grad(lambda c, x, k: total(run)(c, x, k).real.astype(mx.float32), argnums=(0, 1, 2))(carry, xs, constants),
+        "vmap": lambda: mx.vmap(lambda c: run(c, xs, constants))([mx.stack([a, a * 2]) for a in carry]),
+        "jvp": lambda: mx.jvp(lambda c: run(c, xs, constants), [carry], [carry])[1],
+    }
+    for name, f in transformed.items():
+        with mx.profile():
+            expected = bits(leaves(f()))
+        assert bits(leaves(f())) == expected, name
+
+
+def called(f):
+    before = mx._control_flow_stats()["called_iterations"]
+    mx.eval(f())
+    return mx._control_flow_stats()["called_iterations"] - before
+
+
+def test_most_bodies_of_the_programs_above_are_lists_of_calls():
+    runs = [called(lambda: run(*args)) for run, *args in (loop(seed, mx.float32) for seed in range(60))]
+    assert sum(n == LENGTH for n in runs) > 45, runs
+
+
+def test_while_loop():
+    def f(x, limit):
+        return mx.while_loop(lambda s: s[1] < limit, lambda s: (mx.sin(s[0]) * 0.9 + x, s[1] + 1), (x, mx.array(0)))
+
+    x, limit = mx.array([0.1, 0.2, 0.3]), mx.array(100)
+    with mx.profile():
+        expected = bits(f(x, limit))
+    assert bits(f(x, limit)) == expected
+    assert called(lambda: f(x, limit)) > 80
+    assert f(x, mx.array(0))[1].item() == 0
+
+
+def test_what_cannot_be_a_list_of_calls_is_evaluated():
+    x = mx.arange(6.0)
+    sorting = lambda: mx.scan(lambda c, _: (mx.sort(-c) * 0.9, None), x, None, length=30)[0]
+    assert called(sorting) == 0
+    many = mx.zeros((100_000,))
+    assert called(lambda: mx.fori_loop(0, 30, lambda i, c: c + i, many)) == 0
+    assert called(lambda: mx.fori_loop(0, 30, lambda i, c: c + i, x)) == 30
+
+
+def test_many_threads_run_one_loop():
+    import threading
+
+    x = mx.array([0.5, 0.25])
+    f = mx.compile(lambda x: mx.fori_loop(0, 5000, lambda i, c: mx.cos(c) + 0.1 * x, x))
+    expected, results = bits([f(x)]), []
+    threads = [threading.Thread(target=lambda: results.append(bits([f(x)]))) for _ in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert results == [expected] * 8
+
+
+def test_sums_of_what_lies_otherwise():
+    values = np.random.default_rng(0).standard_normal((64, 48)).astype("f4")
+    for k in (mx.array(values), mx.array(values).T, mx.contiguous(mx.array(values).T).T, mx.broadcast_to(mx.array(values[0]), (64, 48))):
+        f = lambda c, k: mx.fori_loop(0, 20, lambda i, c: c * 0.5 + mx.sum(k, axis=-1)[0] + mx.sum(k, axis=0)[1], c)
+        g = lambda k: mx.fori_loop(0, 20, lambda i, c: c * 0.5 + mx.sum(c, axis=-1, keepdims=True) * 0.01, k)
+        with mx.profile():
+            expected = bits([f(mx.array(0.1), k), g(k)])
+        assert bits([f(mx.array(0.1), k), g(k)]) == expected
+
+
+def test_the_reverse_of_a_while_loop():
+    def f(x, n):
+        step = lambda s: (mx.sin(s[0]) * 0.9 + x + mx.sum(s[0]) * 0.01, s[1] + 1)
+        return mx.sum(mx.while_loop(lambda s: s[1] < n, step, (x, mx.array(0)))[0])
+
+    x, n = mx.array([0.1, 0.2, 0.3]), mx.array(60)
+    with mx.profile():
+        expected = bits([mx.grad(f)(x, n), mx.grad(lambda x: mx.sum(mx.grad(f)(x, n) ** 2))(x)])
+    assert bits([mx.grad(f)(x, n), mx.grad(lambda x: mx.sum(mx.grad(f)(x, n) ** 2))(x)]) == expected
+    assert called(lambda: mx.grad(f)(x, n)) > 200
+
+
+def test_large_constants():
+    w, h, xs = mx.random.normal((128, 128)) * 0.1, mx.zeros((4, 128)), mx.random.normal((30, 4, 128))
+    f = lambda h, w, xs: mx.scan(lambda h, x: (mx.tanh(h @ w.T + x), mx.sum(h, axis=1)), h, xs)
+    g = mx.grad(lambda *args: sum(mx.sum(a) for a in f(*args)), argnums=(0, 1, 2))
+    with mx.profile():
+        expected = bits([*f(h, w, xs), *g(h, w, xs)])
+    assert bits([*f(h, w, xs), *g(h, w, xs)]) == expected
+    assert called(lambda: f(h, w, xs)) == 29  # after the first, as h is a broadcast
