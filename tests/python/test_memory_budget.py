@@ -114,3 +114,18 @@ def test_arrays_of_more_than_two_to_the_31_elements():
     lines = run("large_arrays.py")
     assert [line for line in lines if line[0] != "ok"] == []
     assert len(lines) >= 30
+
+
+def test_operations_with_several_results_under_the_smallest_limit():
+    """Everything is computed in the background as soon as it is made; an operation may have only its first result by then."""
+    limit = mx.set_memory_limit(1)
+    try:
+        x, total = mx.ones((8,)), mx.zeros(())
+        p = mx.array(True)
+        for i in range(1500):
+            y = x * float(i)
+            parts = mx.cond(p, lambda: tuple(y + k for k in range(6)), lambda: tuple(y - k for k in range(6)))
+            total = total + parts[5].sum() - parts[0].sum() + mx.split(y, 4)[3].sum() - mx.divmod(y, 1.0)[0][:2].sum()
+        assert total.item() == 1500 * 40
+    finally:
+        mx.set_memory_limit(limit)
