@@ -15,11 +15,17 @@ namespace {
 constexpr int deepest = 2;
 thread_local int helping_frames = 0;
 
-// How often a result will be derived again: each needs one more term. Only the frames that are open tell.
-int terms_needed() {
-  int64_t open = std::count_if(Frame::open().begin(), Frame::open().end(),
-      [](const Frame* frame) { return frame->kind() != Frame::Kind::vmap; });
-  return static_cast<int>(std::clamp<int64_t>(open - helping_frames, 1, 3)); // one of them asks now
+// Each further derivative of a result needs one more term. The frames that are open tell of some; one more may come
+// after a compiled function has been recorded, whose bits are those of the function itself. An application whose own
+// frame has closed belongs to a derivative already.
+int terms_needed(const Node* application) {
+  int64_t open = -helping_frames;
+  bool first = false;
+  for (const Frame* frame : Frame::open()) {
+    open += frame->kind() == Frame::Kind::differentiate;
+    first = first || frame->id() == application->level;
+  }
+  return static_cast<int>(std::clamp<int64_t>(open, first ? 2 : 1, 3)); // one of them asks now
 }
 
 bool is_same_matrix(const Node* application, const Node* node) {
@@ -183,7 +189,7 @@ void add_turning(const Tape& tape, const Decomposition& decomposition, std::span
   StreamScope on(node->stream);
   array parting = rules.parting(own);
   Tangents found = tangents;
-  for (int order = 1, terms = depth == 0 ? terms_needed() : 1; order <= terms; ++order) {
+  for (int order = 1, terms = depth == 0 ? terms_needed(node) : 1; order <= terms; ++order) {
     Tangents turned = rules.turning(node->operands(), in, own, parting, order);
     std::vector<array> held;
     for (const Tangent& t : turned) {
@@ -226,7 +232,7 @@ array pulled_through(Node* application, const Tangents& cotangents, std::span<co
     return as_operand(rules.pulled(outputs, all, std::nullopt));
   }
   array parting = rules.parting(outputs);
-  for (int order = 1, terms = terms_needed(); order <= terms; ++order) {
+  for (int order = 1, terms = terms_needed(application); order <= terms; ++order) {
     bool further = false;
     std::optional<Tangents> next;
     try {

@@ -83,7 +83,8 @@ mx.savez_compressed(sys.argv[1], *arrays)
 def test_compressed_arrays_are_the_same_bytes_for_any_number_of_threads():
     """They are compressed at the same time."""
     for threads in ("1", "2", "5"):
-        subprocess.run([sys.executable, "-c", COMPRESSED, f"{threads}.npz"], check=True, env={**os.environ, "MLX_NUM_THREADS": threads})
+        env = {**os.environ, "MLX_NUM_THREADS": threads, "PYTHONPATH": os.pathsep.join(sys.path)}
+        subprocess.run([sys.executable, "-c", COMPRESSED, f"{threads}.npz"], check=True, env=env)
     one, two, five = (pathlib.Path(f"{threads}.npz").read_bytes() for threads in "125")
     assert one == two == five
     with np.load("2.npz") as loaded:
