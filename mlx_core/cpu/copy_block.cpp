@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "mlx_core/cpu/spread.h"
+
 namespace mlx::core::cpu {
 namespace {
 
@@ -182,6 +184,9 @@ void copy_line(const void* src, int64_t src_stride, void* dst, int64_t dst_strid
     std::memcpy(dst, src, static_cast<size_t>(n * item_size));
     return;
   }
+  if (src_stride == 0 && dst_stride == item_size) {
+    return find_spread(item_size)(dst, src, n);
+  }
   with_item(item_size, [&](auto item) {
     strided_line<decltype(item)>(static_cast<const char*>(src), src_stride, static_cast<char*>(dst), dst_stride, n);
   });
@@ -219,6 +224,11 @@ void copy_block(const void* src_data, int64_t src_row, int64_t src_column, void*
           strided_line<T>(src + r * src_row + c * src_column, src_row, dst + r * dst_row + c * dst_column, dst_row,
               std::min(at_once, rows - r));
         }
+      }
+    } else if (dense && src_column == 0) {
+      Spread spread = find_spread(item_size);
+      for (int64_t r = 0; r < rows; ++r) {
+        spread(dst + r * dst_row, src + r * src_row, columns);
       }
     } else {
       for (int64_t r = 0; r < rows; ++r) {

@@ -8,6 +8,7 @@
 
 #include "mlx_core/cpu/bound_plan.h"
 #include "mlx_core/cpu/copy.h"
+#include "mlx_core/cpu/spread.h"
 #include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/interrupt.h"
 
@@ -69,25 +70,6 @@ class ScratchUse {
   std::unique_ptr<char, decltype(&std::free)> own_{nullptr, &std::free};
 };
 
-template <typename T>
-void fill_with(void* to, const void* value, int64_t n) {
-  T v;
-  std::memcpy(&v, value, sizeof(T));
-  std::fill_n(static_cast<T*>(to), n, v);
-}
-struct Wide {
-  uint64_t parts[2];
-};
-void fill_run(void* to, const void* value, int64_t n, int item_size) {
-  switch (item_size) {
-    case 1: return fill_with<uint8_t>(to, value, n);
-    case 2: return fill_with<uint16_t>(to, value, n);
-    case 4: return fill_with<uint32_t>(to, value, n);
-    case 8: return fill_with<uint64_t>(to, value, n);
-    default: return fill_with<Wide>(to, value, n);
-  }
-}
-
 void run_steps(std::span<const FusedPlan::Step> steps, const Kernel* kernels, char* const* at, int64_t n) {
   for (size_t i = 0; i < steps.size(); ++i) {
     const FusedPlan::Step& step = steps[i];
@@ -136,7 +118,7 @@ void BoundPlan::run_units(char* const* partials, int64_t begin, int64_t end) con
   }
   for (size_t i = 0; i < sources_.size(); ++i) {
     if (plan_->sources[i].layout == FusedPlan::Layout::scalar) {
-      fill_run(at[i], sources_[i].host(), longest_, places_[i].item_size);
+      find_spread(places_[i].item_size)(at[i], sources_[i].host(), longest_);
     }
   }
   if (plan_->row_length) {
@@ -173,8 +155,9 @@ void BoundPlan::row_values(const Working& w, size_t stage, int64_t row, int64_t 
   for (uint16_t slot : spread_) {
     if (places_[slot].stage == static_cast<int32_t>(stage)) {
       int item = places_[slot].item_size;
+      Spread spread = find_spread(item);
       for (int64_t r = 0; r < rows; ++r) {
-        fill_run(w.at[slot] + r * (n / rows) * item, w.rows_at[slot] + r * item, n / rows, item);
+        spread(w.at[slot] + r * (n / rows) * item, w.rows_at[slot] + r * item, n / rows);
       }
     }
   }

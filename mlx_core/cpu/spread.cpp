@@ -1,0 +1,73 @@
+// One element, again and again.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "mlx_core/cpu/spread.cpp"
+#include "mlx_core/cpu/simd.h"
+
+#include <cstring>
+
+#include "mlx_core/cpu/spread.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace mlx::core::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+template <class T>
+void spread(void* to, const void* value, int64_t n) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  T element;
+  std::memcpy(&element, value, sizeof(T));
+  T* out = static_cast<T*>(to);
+  if (n < lanes) {
+    for (int64_t i = 0; i < n; ++i) {
+      out[i] = element;
+    }
+    return;
+  }
+  const auto v = hn::Set(d, element);
+  for (int64_t i = 0; i <= n - lanes; i += lanes) {
+    hn::StoreU(v, d, out + i);
+  }
+  hn::StoreU(v, d, out + n - lanes);
+}
+
+// 16 bytes are a whole number of vectors' lanes on every instruction set.
+void spread_pairs(void* to, const void* value, int64_t n) {
+  const hn::ScalableTag<uint64_t> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  HWY_ALIGN uint64_t pair[2];
+  std::memcpy(pair, value, sizeof(pair));
+  auto* out = static_cast<uint64_t*>(to);
+  const auto v = hn::LoadDup128(d, pair);
+  int64_t i = 0;
+  for (; i <= 2 * n - lanes; i += lanes) {
+    hn::StoreU(v, d, out + i);
+  }
+  for (; i < 2 * n; ++i) {
+    out[i] = pair[i % 2];
+  }
+}
+
+Spread find_spread(int item_size) {
+  switch (item_size) {
+    case 1: return &spread<uint8_t>;
+    case 2: return &spread<uint16_t>;
+    case 4: return &spread<uint32_t>;
+    case 8: return &spread<uint64_t>;
+    default: return &spread_pairs;
+  }
+}
+
+} // namespace mlx::core::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace mlx::core::cpu {
+
+HWY_EXPORT(find_spread);
+
+Spread find_spread(int item_size) { return HWY_DYNAMIC_DISPATCH(find_spread)(item_size); }
+
+} // namespace mlx::core::cpu
+#endif
