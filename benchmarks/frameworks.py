@@ -331,6 +331,13 @@ class Torch(Framework):
     def conv(self, x, w, stride=1, padding=0):
         return self.convolutions[x.ndim - 3](x, w, stride=stride, padding=padding)
 
+    def scan(self, f, carry, xs):
+        ys = []
+        for x in xs.unbind(0):  # one node for all steps, where x[i] would be one with a gradient of the whole size each
+            carry, y = f(carry, x)
+            ys.append(y)
+        return carry, self.np.stack(ys)
+
     def copy_into(self, out, x):
         return out.copy_(x)
 
