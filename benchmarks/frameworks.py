@@ -63,7 +63,7 @@ class Framework:
     def unsupported(self, *args, **kwargs):
         raise Unsupported
 
-    compile = grad = value_and_grad = nested_grad = vmap = hessian = jvp = conv = sparse_jacobian = unsupported
+    compile = grad = value_and_grad = nested_grad = vmap = hessian = jvp = conv = sparse_jacobian = copy_into = unsupported
 
     def hvp(self, f):
         return lambda x, v: self.jvp(self.nested_grad(f), x, v)
@@ -331,6 +331,16 @@ class Torch(Framework):
     def conv(self, x, w, stride=1, padding=0):
         return self.convolutions[x.ndim - 3](x, w, stride=stride, padding=padding)
 
+    def scan(self, f, carry, xs):
+        ys = []
+        for x in xs.unbind(0):  # one node for all steps, where x[i] would be one with a gradient of the whole size each
+            carry, y = f(carry, x)
+            ys.append(y)
+        return carry, self.np.stack(ys)
+
+    def copy_into(self, out, x):
+        return out.copy_(x)
+
     def add_at(self, x, index, value):
         return x.index_add(0, index, value)
 
@@ -367,6 +377,10 @@ class NumPy(Framework):
         if dtype in ("bfloat16", "float16"):
             raise Unsupported
         return numpy.asarray(x, dtype=dtype)
+
+    def copy_into(self, out, x):
+        numpy.copyto(out, x)
+        return out
 
     def add_at(self, x, index, value):
         x = x.copy()

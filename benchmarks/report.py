@@ -33,7 +33,7 @@ def summaries(results, found):
             continue
         columns = {}
         for framework, kept in frameworks.items():
-            times = {mode: statistics.median(one["times"]) for mode, one in kept["modes"].items() if one["times"]}
+            times = {mode: statistics.median(one[results["statistic"]]) for mode, one in kept["modes"].items()}
             if framework in ("ours", "before"):
                 columns |= {f"{framework} {mode}": t for mode, t in times.items()}
             elif times:
@@ -106,6 +106,15 @@ def best(row):
     return min((r for r in (ratio(row, "ours eager"), ratio(row, "ours compiled")) if r is not None), default=None)
 
 
+def bandwidth(summary):
+    """GB/s of x + y and of a plain copy of 16Mi floats: what is bound by memory is to be near the latter."""
+    size, sums, copy = 4 * 2**24, summary.get("x + y, 16Mi", {}), summary.get("copy into memory at hand, 16Mi", {})
+    if "ours eager" not in sums or "peer" not in sums or "peer" not in copy:
+        return ""
+    ours, best, plain = 3 * size / sums["ours eager"] / 1e9, 3 * size / sums["peer"] / 1e9, 2 * size / copy["peer"] / 1e9
+    return f"- Of memory, `x + y` on 16Mi floats moves {ours:.1f} GB/s ({best:.1f} in the best peer); a copy into memory at hand {plain:.1f}.\n"
+
+
 def opening(results, summary, found):
     """The date, the machine, and the figures that stand for the whole."""
     m = results["machine"]
@@ -114,16 +123,17 @@ def opening(results, summary, found):
     figure = lambda column: mean(ratio(row, column) for row in timed.values())
     load = f" The load average was {m['load']:.1f} at the start: other programs were running, and single figures are not to be trusted." \
         if m["load"] > 1 else ""
+    rounds = f"{results['rounds']} round" + "s" * (results["rounds"] > 1)
     return f"""# Benchmarks
 
 Written by `python benchmarks/run.py`: each workload of `benchmarks/workloads/` in this library and in its peers, in processes of their
-own, one after the other, in {results['rounds']} rounds; the time of a call is the median of the rounds' medians. Results were compared: a
-framework that computes something else stops the run. "Best" is the best of JAX `jit`, PyTorch (eager) and NumPy or SciPy. Below 1 we are
-faster. A framework without the feature has "-"; Apple's MLX has the better of its eager and compiled time.
+own, one after the other. A time is that of a call, the {results['statistic']} of a process' calls and the median of {rounds}. Results were
+compared: a framework that computes something else fails the run. "Best" is the best of JAX `jit`, PyTorch (eager) and NumPy or SciPy.
+Below 1 we are faster. A framework without the feature has "-"; Apple's MLX has the better of its eager and compiled time.
 
 - {results['date']}, {m['cpu']}, {m['cores']} cores, {m['memory']} GiB, {m['system']}, with {' '.join(m['sets']) or 'unknown instruction sets'}.{load}
 - {versions}; the run took {results['minutes']:.0f} minutes.
-
+{bandwidth(summary)}
 | geometric mean of the ratio to the best peer | |
 |---|---|
 | ours, eager | {figure('ours eager')} |

@@ -60,6 +60,12 @@ def addition(fw, n):
     return lambda x, y: x + y, (fw.array(values(n)), fw.array(values(n, seed=1)))
 
 
+@workload("copy into memory at hand, {n}", [{"n": n} for n in SIZES[1:]], modes=("eager",), without=("ours", "before", "mlx", "jax"))
+def copy(fw, n):
+    """What memory can do, for comparison: no array of ours is written to by a copy."""
+    return lambda x, out: fw.copy_into(out, x), (fw.array(values(n)), fw.array(values(n)))
+
+
 @workload("{op}, {n}", grid(op=["exp", "log", "sin", "tanh", "erf"], n=[SIZES[1]]), modes=("eager",))
 def unary(fw, op, n):
     function = fw.erf if op == "erf" else getattr(fw.np, op)
