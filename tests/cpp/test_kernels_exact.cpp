@@ -24,8 +24,8 @@ Wide floor_quotient(T a, T b) {
 }
 template <class T>
 T power(T base, T exponent) {
-  if (exponent < 0) {
-    return 0;
+  if (exponent < 0) { // the exact power, cut to an integer
+    return base == 1 || (base == static_cast<T>(-1) && exponent % 2 == 0) ? 1 : base == static_cast<T>(-1) ? base : 0;
   }
   using U = std::conditional_t<(sizeof(T) < 4), uint32_t, std::make_unsigned_t<T>>;
   U result = 1, factor = static_cast<U>(base);
