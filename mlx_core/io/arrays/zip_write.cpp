@@ -53,8 +53,7 @@ ZipWriter::Entry ZipWriter::entry_of(const std::string& name, uint64_t size, boo
 void ZipWriter::put_header(const Entry& entry) {
   bool later = (entry.flags & sizes_follow) != 0;
   put(packed(uint32_t{0x04034b50}, needs_zip64, entry.flags, entry.method, uint16_t{0}, first_of_1980,
-          later ? uint32_t{0} : entry.crc, in_zip64, in_zip64, static_cast<uint16_t>(entry.name.size()),
-          uint16_t{20}) +
+          later ? uint32_t{0} : entry.crc, in_zip64, in_zip64, static_cast<uint16_t>(entry.name.size()), uint16_t{20}) +
       entry.name + packed(uint16_t{1}, uint16_t{16}, later ? 0 : entry.size, later ? 0 : entry.packed));
 }
 
@@ -129,7 +128,8 @@ void ZipWriter::add_compressed(std::span<const Member> members) {
   size_t most = 4 * static_cast<size_t>(cpu::thread_count());
   for (size_t first = 0, end = 0; first < members.size(); first = end) {
     uint64_t size = members[end++].size;
-    while (end < members.size() && end - first < most && members[end].size <= most_together - std::min(size, most_together)) {
+    while (end < members.size() && end - first < most &&
+           members[end].size <= most_together - std::min(size, most_together)) {
       size += members[end++].size;
     }
     if (end == first + 1 || cpu::thread_count() == 1) {

@@ -27,7 +27,8 @@ class Eig final : public MatrixPrimitive, public Confluent {
           ">>> w\narray([0+1j, 0-1j], dtype=complex64)",
       .details =
           "Both are complex. Columns of v have length 1 and are defined up to a phase: derivatives are right for what "
-          "does not depend on it, of matrices with as many independent eigenvectors as rows. The result is a named tuple (eigenvalues, eigenvectors)."};
+          "does not depend on it, of matrices with as many independent eigenvectors as rows. The result is a named "
+          "tuple (eigenvalues, eigenvectors)."};
 
   const char* name() const override { return info.primitive; }
   int output_count() const override { return 2; }
