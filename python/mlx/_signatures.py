@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from typing import Any
 
 
@@ -17,7 +18,8 @@ def _default(node: ast.expr) -> Any:
 
 def signature_of(function: Any) -> inspect.Signature:
     """The only signature of a function. AttributeError where it has several: inspect then says that it knows none."""
-    texts = [overload[0] for overload in function.__nb_signature__]
+    # Defaults that are not written out are numbered.
+    texts = [re.sub(r"\\(\d+)", lambda m: repr(rest[1][int(m[1])]), text) for text, *rest in function.__nb_signature__]
     if len(texts) != 1:
         raise AttributeError(f"{function.__name__} has {len(texts)} signatures: {'; '.join(texts)}")
     parsed = ast.parse(texts[0] + ": ...").body[0]
