@@ -8,8 +8,10 @@ import re
 from typing import Any
 
 
-def _default(node: ast.expr) -> Any:
-    """A literal's value; the text of anything else, such as a dtype."""
+def _default(node: ast.expr, objects: tuple[Any, ...]) -> Any:
+    """A literal's value; the text of anything else, such as a dtype. Where the text has a number, the object of that number."""
+    if isinstance(node, ast.Name) and (numbered := re.fullmatch(r"_object(\d+)", node.id)):
+        return objects[int(numbered[1])]
     try:
         return ast.literal_eval(node)
     except ValueError:
@@ -22,7 +24,11 @@ def signature_of(function: Any) -> inspect.Signature:
     texts = [re.sub(r"\\(\d+)", lambda m: repr(rest[1][int(m[1])]), text) for text, *rest in function.__nb_signature__]
     if len(texts) != 1:
         raise AttributeError(f"{function.__name__} has {len(texts)} signatures: {'; '.join(texts)}")
-    parsed = ast.parse(texts[0] + ": ...").body[0]
+    try:
+        parsed = ast.parse(re.sub(r"\\(\d+)", r"_object\1", texts[0]) + ": ...").body[0]
+    except SyntaxError as error:
+        raise AttributeError(f"{function.__name__} has a signature that Python cannot read: {texts[0]}") from error
+    objects = function.__nb_signature__[0][2:]
     assert isinstance(parsed, ast.FunctionDef)
     a = parsed.args
     kinds = [(inspect.Parameter.POSITIONAL_ONLY, arg) for arg in a.posonlyargs] + [(inspect.Parameter.POSITIONAL_OR_KEYWORD, arg) for arg in a.args]
@@ -40,7 +46,7 @@ def signature_of(function: Any) -> inspect.Signature:
         inspect.Parameter(
             arg.arg,
             kind,
-            default=empty if default is None else _default(default),
+            default=empty if default is None else _default(default, objects),
             annotation=ast.unparse(arg.annotation) if arg.annotation else empty,
         )
         for (kind, arg), default in zip(kinds, defaults, strict=True)

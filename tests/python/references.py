@@ -158,7 +158,7 @@ REFERENCES = {
     "rsqrt": lambda x: 1 / np.sqrt(x),
     "erf": _special(scipy.special.erf, mpmath.erf),
     "erfinv": _special(scipy.special.erfinv, _erfinv),
-    "sign": _on_bool(_identity, np.sign),
+    "sign": _on_bool(_identity, lambda x: np.where(np.isnan(x), np.nan * (1 + 1j), np.sign(x)) if np.iscomplexobj(x) else np.sign(x)),
     "expm1": _expm1, "floor_divide": _floor_divide,
     "maximum": _extremum(np.maximum),
     "minimum": _extremum(np.minimum),
