@@ -285,6 +285,7 @@ def test_dtypes_and_numbers():
     (lambda: sp.lgamma(mx.array(1j)), r"\[special.lgamma\] .*complex64"),
     (lambda: sp.gammainc(mx.array(1.0), mx.array(1j)), r"\[special.gammainc\] .*complex64"),
     (lambda: sp.polygamma(-1, mx.array(1.0)), r"\[special.polygamma\] n is -1"),
+    (lambda: sp.polygamma(2**31 - 1, mx.array(1.0)), r"\[special.polygamma\] n is 2147483647"),
     (lambda: sp.multigammaln(mx.array(1.0), 0), r"\[special.multigammaln\] d is 0"),
     (lambda: sp.multigammaln(mx.array(1.0), 10**6), r"\[special.multigammaln\] d is 1000000"),
     (lambda: sp.gammainc(mx.ones(2), mx.ones(3)), r"\[special.gammainc\]")])

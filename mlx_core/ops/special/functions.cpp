@@ -321,8 +321,8 @@ array betainc(const array& a, const array& b, const array& x, StreamOrDevice s) 
 
 array polygamma(int n, const array& x, StreamOrDevice s) {
   StreamScope on(s);
-  if (n < 0) {
-    fail("special.polygamma", "n is ", n, "; it counts derivatives, from 0 on.");
+  if (n < 0 || n > 1'000'000'000) {
+    fail("special.polygamma", "n is ", n, "; it counts derivatives, from 0 on, and up to 1000000000.");
   }
   return n == 0 ? checked(digamma_info, F::digamma, {}, {x}) : checked(polygamma_info, F::polygamma, {n, 0}, {x});
 }

@@ -128,7 +128,7 @@ std::span<const Remake> special_function_remakes() {
                static_cast<int>(given.size()) == rule.orders, "a special function has another number of orders.");
            Orders orders{};
            for (size_t i = 0; i < given.size(); ++i) {
-             Parts::require(given[i] >= 0 && (given[i] <= 4096 || rule.function == SpecialFunction::polygamma),
+             Parts::require(given[i] >= 0 && given[i] <= (rule.function == SpecialFunction::polygamma ? 1 << 30 : 4096),
                  "a special function has no such order.");
              orders[i] = given[i];
            }
