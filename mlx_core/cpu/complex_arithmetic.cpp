@@ -109,7 +109,7 @@ struct ComplexArithmetic {
   struct Abs {
     static T apply(Z z) { return static_cast<T>(magnitude(z)); }
   };
-  // z / |z|, and 0 at 0. Where one part is infinite, that part alone counts.
+  // z / |z|, and 0 at 0. Where one part is infinite, that part alone counts, unless the other is NaN.
   struct Sign {
     static Z apply(Z z) {
       double h = magnitude(z);
@@ -125,7 +125,7 @@ struct ComplexArithmetic {
         const T re = std::isinf(z.real()) ? std::copysign(T{1}, z.real()) : T{0};
         const T im = std::isinf(z.imag()) ? std::copysign(T{1}, z.imag()) : T{0};
         const T nan = std::numeric_limits<T>::quiet_NaN();
-        return re != 0 && im != 0 ? Z{nan, nan} : Z{re, im};
+        return (re != 0 && im != 0) || z != z ? Z{nan, nan} : Z{re, im};
       }
       if (h != h) {
         return {static_cast<T>(h), static_cast<T>(h)};

@@ -229,6 +229,13 @@ Z power(Z base, Z exponent) {
   return n < 0 ? quotient<double>(1, *result) : *result;
 }
 
+// Of a function that is odd in both parts: by its values for positive ones, so that it is so to the bit.
+template <auto function>
+Z mirrored(Z z) {
+  const Z w = function(Z{std::fabs(z.real()), std::fabs(z.imag())});
+  return {std::copysign(w.real(), z.real()), std::copysign(w.imag(), z.imag())};
+}
+
 template <auto function, class T>
 void unary(const void* const* inputs, void* output, int64_t n) {
   const auto* a = static_cast<const std::complex<T>*>(inputs[0]);
@@ -267,13 +274,13 @@ Kernel find(Body body) {
     case Body::tan: return &unary<tan, T>;
     case Body::arcsin: return &unary<[](Z z) { return std::asin(z); }, T>;
     case Body::arccos: return &unary<[](Z z) { return std::acos(z); }, T>;
-    case Body::arctan: return &unary<[](Z z) { return std::atan(z); }, T>;
+    case Body::arctan: return &unary<mirrored<[](Z z) { return std::atan(z); }>, T>;
     case Body::sinh: return &unary<[](Z z) { return std::sinh(z); }, T>;
     case Body::cosh: return &unary<[](Z z) { return std::cosh(z); }, T>;
     case Body::tanh: return &unary<tanh, T>;
     case Body::arcsinh: return &unary<[](Z z) { return std::asinh(z); }, T>;
     case Body::arccosh: return &unary<[](Z z) { return std::acosh(z); }, T>;
-    case Body::arctanh: return &unary<[](Z z) { return std::atanh(z); }, T>;
+    case Body::arctanh: return &unary<mirrored<[](Z z) { return std::atanh(z); }>, T>;
     case Body::divide: return &binary<quotient<T>, T>;
     case Body::zero_divide: return &binary<zero_quotient<T>, T>;
     case Body::power: return &binary<power, T>;

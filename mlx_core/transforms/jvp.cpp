@@ -1,10 +1,11 @@
-// Forward mode: walk the tape and let every primitive push its operands' tangents to its outputs.
+// Forward mode, and what is asked of tangents.
 #include <algorithm>
-#include <map>
 
 #include "mlx_core/cpu/copy.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/ops.h"
-#include "mlx_core/ops/elementwise/composites.h"
+#include "mlx_core/transforms/confluence.h"
+#include "mlx_core/transforms/push.h"
 #include "mlx_core/transforms/recording.h"
 
 namespace mlx::core {
@@ -30,63 +31,54 @@ Recording::Recording(const VectorFunction& fun, const std::vector<array>& primal
       tape_(frame_, outputs_) {}
 
 Tangents Recording::push(const Tangents& tangents) const {
-  const std::vector<Node*>& nodes = tape_.nodes();
-  std::vector<Tangent> pushed(nodes.size());
-  std::map<const Node*, Tangents> application_tangents;
+  auto plain = [&](bool turning) {
+    Push push{tape_, std::vector<Tangent>(tape_.nodes().size()), {}, turning ? 0 : Push::without_turning};
+    for (size_t i = 0; i < primals_.size(); ++i) {
+      if (tangents[i] && primals_[i].dtype().is_inexact()) {
+        push.nodes[i] = astype(*tangents[i], primals_[i].dtype());
+      }
+    }
+    return push.through(primals_.size(), outputs_);
+  };
+  std::vector<bool> through_vectors = made_of_vectors(tape_, outputs_);
+  if (std::find(through_vectors.begin(), through_vectors.end(), true) == through_vectors.end()) {
+    return plain(false);
+  }
+  try {
+    Tangents out = plain(false);
+    for (size_t i = 0; i < out.size(); ++i) {
+      if (through_vectors[i] && out[i]) out[i] = transposed(i, tangents);
+    }
+    return out;
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const std::exception&) { // something has no reverse mode
+    return plain(true);
+  }
+}
+
+// The transpose of what pull() does with the cotangent of one output. That is linear in it, but for the choice between
+// formulas, which is made for a cotangent without any symmetry.
+array Recording::transposed(size_t output, const Tangents& tangents) const {
+  std::vector<size_t> given;
+  std::vector<array> weights;
   for (size_t i = 0; i < primals_.size(); ++i) {
     if (tangents[i] && primals_[i].dtype().is_inexact()) {
-      pushed[i] = astype(*tangents[i], primals_[i].dtype());
+      given.push_back(i);
+      weights.push_back(astype(*tangents[i], primals_[i].dtype()));
     }
   }
-  for (size_t i = primals_.size(); i < nodes.size(); ++i) {
-    Node* node = nodes[i];
-    OriginScope scope(node->origin, "jvp");
-    StreamScope on(node->stream);
-    if (const Project* projection = Tape::projection(node)) {
-      const Tangents& all = application_tangents[node->operands()[0].node()];
-      size_t k = static_cast<size_t>(projection->index());
-      if (k < all.size() && node->dtype.is_inexact()) {
-        pushed[i] = all[k];
-      }
-      continue;
-    }
-    Tangents in;
-    auto collect = [&](std::span<const array> operands) {
-      in.clear();
-      bool any = false;
-      for (const array& operand : operands) {
-        int at = tape_.index_of(operand);
-        in.push_back(at >= 0 ? pushed[static_cast<size_t>(at)] : std::nullopt);
-        any = any || in.back();
-      }
-      return any;
-    };
-    if (!collect(node->operands())) {
-      continue;
-    }
-    node->references.fetch_add(1, std::memory_order_relaxed);
-    array self = array::from_node(node);
-    if (Tape::is_application(node)) {
-      std::vector<array> own;
-      for (size_t k = 0; k < node->extra->outputs.size(); ++k) {
-        const array& storage = node->extra->outputs[k];
-        Spec spec{storage.shape(), storage.dtype()};
-        own.push_back(array::make(make_primitive<Project>(static_cast<int>(k), spec), spec, {self}));
-      }
-      application_tangents[node] = node->primitive->jvp(node->operands(), in, own);
-    } else if (std::optional<Composite> whole = composite_of(*node)) {
-      collect(whole->operands);
-      pushed[i] = whole->jvp(in, self);
-    } else if (node->dtype.is_inexact()) {
-      pushed[i] = node->primitive->jvp(node->operands(), in, std::span<const array>(&self, 1))[0];
-    }
-  }
-  Tangents out;
-  for (const array& output : outputs_) {
-    int at = tape_.index_of(output);
-    out.push_back(at >= 0 ? pushed[static_cast<size_t>(at)] : std::nullopt);
-  }
-  return out;
+  const array& y = outputs_[output];
+  HelpingFrame helping;
+  auto back = [&](const std::vector<array>& cotangent) {
+    Tangents cotangents(outputs_.size());
+    cotangents[output] = cotangent[0];
+    Tangents pulled = pull(cotangents);
+    std::vector<array> out;
+    for (size_t i : given) out.push_back(pulled[i] ? *pulled[i] : zeros_like(primals_[i]));
+    return out;
+  };
+  return core::vjp(back, {irregular_numbers(y.shape(), y.dtype())}, weights).second[0];
 }
 
 namespace {

@@ -23,6 +23,8 @@ class Recording {
   Tangents pull(const Tangents& cotangents) const;
 
  private:
+  array transposed(size_t output, const Tangents& tangents) const;
+
   Frame frame_;
   std::vector<array> primals_;
   std::vector<array> outputs_;

@@ -44,7 +44,42 @@ int Tape::index_of(const Node* node) const {
   return e.node ? e.value : independent;
 }
 
+void Tape::set(const Node* node, int32_t value) {
+  Entry& e = entry(node);
+  if (!e.node) {
+    e.node = node;
+    ++used_;
+  }
+  e.value = value;
+  if (used_ * 2 > table_.size()) {
+    grow();
+  }
+}
+
 Tape::Tape(const Frame& frame, std::span<const array> outputs, Reach reach) : table_(256) {
+  for (const array& placeholder : frame.placeholders()) {
+    set(placeholder.node(), static_cast<int32_t>(nodes_.size()));
+    nodes_.push_back(placeholder.node());
+  }
+  walk(reach == Reach::whole ? 0 : frame.id(), outputs, [reach](const Node* node) {
+    bool own = reach != Reach::dependent && node->primitive && !(reach == Reach::whole && is_read(node));
+    return own ? Sight::own : Sight::through;
+  });
+}
+
+Tape::Tape(Node* application, const std::function<bool(const Node*)>& too, std::span<const array> held,
+    std::span<const array> outputs)
+    : table_(256) {
+  set(application, 0);
+  nodes_.push_back(application);
+  for (const array& a : held) {
+    set(a.node(), independent);
+  }
+  walk(application->operands()[0].node()->level, outputs,
+      [&](const Node* node) { return too(node) ? Sight::placeholder : Sight::through; });
+}
+
+void Tape::walk(uint64_t oldest, std::span<const array> outputs, const std::function<Sight(const Node*)>& sight) {
   struct Visit {
     Node* node;
     uint32_t next;
@@ -52,27 +87,11 @@ Tape::Tape(const Frame& frame, std::span<const array> outputs, Reach reach) : ta
   };
   std::vector<Visit> stack;
   InterruptPoll poll(4096);
-  auto set = [&](Node* node, int32_t value) {
-    Entry& e = entry(node);
-    if (!e.node) {
-      e.node = node;
-      ++used_;
-    }
-    e.value = value;
-    if (used_ * 2 > table_.size()) {
-      grow();
-    }
-  };
-  uint64_t oldest = reach == Reach::whole ? 0 : frame.id();
   auto push = [&](Node* node) {
     set(node, unfinished);
-    stack.push_back(
-        {node, 0, reach != Reach::dependent && node->primitive && !(reach == Reach::whole && is_read(node))});
+    Sight seen = sight(node);
+    stack.push_back({node, seen == Sight::placeholder ? node->operand_count : 0u, seen != Sight::through});
   };
-  for (const array& placeholder : frame.placeholders()) {
-    set(placeholder.node(), static_cast<int32_t>(nodes_.size()));
-    nodes_.push_back(placeholder.node());
-  }
   for (const array& output : outputs) {
     if (output.node()->level < oldest || entry(output.node()).node) {
       continue;

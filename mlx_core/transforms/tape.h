@@ -1,6 +1,7 @@
 // The part of a graph behind some outputs that belongs to a frame, in evaluation order.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "mlx_core/primitive.h"
@@ -18,8 +19,12 @@ class Tape {
   };
   // What is between the frame's placeholders and `outputs`. The frame and outputs must outlive the tape.
   Tape(const Frame& frame, std::span<const array> outputs, Reach reach = Reach::dependent);
+  // What is between one application, with others that the walk meets and that count as placeholders, too, and
+  // `outputs`; what `held` are computed from is not looked at.
+  Tape(Node* application, const std::function<bool(const Node*)>& too, std::span<const array> held,
+      std::span<const array> outputs);
 
-  // All placeholders, then the rest; operands first.
+  // All placeholders, then the rest; operands first. Applications that count as placeholders are among the rest.
   const std::vector<Node*>& nodes() const { return nodes_; }
   // Position of a node in nodes(); -1 when it is not there.
   int index_of(const Node* node) const;
@@ -41,7 +46,11 @@ class Tape {
     int32_t value = 0;
   };
   Entry& entry(const Node* node);
+  void set(const Node* node, int32_t value);
   void grow();
+  enum class Sight : uint8_t { through, placeholder, own };
+  // `sight` says of a node that is met whether its operands decide, or it counts as a placeholder, or as dependent.
+  void walk(uint64_t oldest, std::span<const array> outputs, const std::function<Sight(const Node*)>& sight);
 
   std::vector<Node*> nodes_;
   std::vector<Entry> table_;

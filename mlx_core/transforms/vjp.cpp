@@ -4,6 +4,7 @@
 
 #include "mlx_core/ops.h"
 #include "mlx_core/ops/elementwise/composites.h"
+#include "mlx_core/transforms/confluence.h"
 #include "mlx_core/transforms/recording.h"
 
 namespace mlx::core {
@@ -38,11 +39,16 @@ class Pullback {
       } else if (Tape::is_application(node)) {
         auto found = application_cotangents_.find(node);
         if (found != application_cotangents_.end()) {
-          std::vector<array> outputs;
-          for (size_t k = 0; k < node->extra->outputs.size(); ++k) {
-            outputs.push_back(projected(node, static_cast<int>(k)));
+          if (Node* twin = confluent(node) ? earlier_twin(tape_, i) : nullptr) {
+            Tangents given = found->second;
+            Tangents& all = application_cotangents_[twin];
+            all.resize(given.size());
+            for (size_t k = 0; k < given.size(); ++k) {
+              if (given[k]) accumulate(all[k], *given[k]);
+            }
+            continue;
           }
-          push(node, found->second, outputs);
+          push(node, found->second, outputs_of(node));
         }
       } else if (cotangents_[i]) {
         node->references.fetch_add(1, std::memory_order_relaxed);
@@ -75,18 +81,16 @@ class Pullback {
     return out;
   }
   static void accumulate(Tangent& sum, const array& term) { sum = sum ? core::add(*sum, term) : term; }
-  static array projected(Node* application, int index) {
-    application->references.fetch_add(1, std::memory_order_relaxed);
-    array a = array::from_node(application);
-    const array& storage = application->extra->outputs[static_cast<size_t>(index)];
-    Spec spec{storage.shape(), storage.dtype()};
-    return array::make(make_primitive<Project>(index, spec), spec, {a});
-  }
   void push(Node* node, const Tangents& ct, std::span<const array> outputs) {
     if (std::optional<Composite> whole = composite_of(*node)) {
       return push(whole->operands, [&](std::span<const bool> wanted) { return whole->vjp(*ct[0], wanted); });
     }
     std::span<const array> operands = node->operands();
+    if (confluent(node)) {
+      return push(operands, [&](std::span<const bool> wanted) {
+        return wanted[0] ? Tangents{pulled_through(node, ct, outputs)} : Tangents(1);
+      });
+    }
     int first = operands.empty() || !ct[0] ? -1 : tape_.index_of(operands[0]);
     if (first >= 0 && cotangents_[static_cast<size_t>(first)]) {
       Tangent& sum = cotangents_[static_cast<size_t>(first)];

@@ -72,6 +72,26 @@ def test_as_numpy_has_it(dtype, shape):
             assert all(np.array_equal(loaded[k], plain) and loaded[k].dtype == plain.dtype for k in loaded)
 
 
+COMPRESSED = """
+import mlx.core as mx, numpy as np, sys
+sizes = [0, 1, 5, 300_000, 7, 2_000_000, 40_000, 40_000, 40_000, 100, 40_000, 40_000]
+arrays = [mx.array(np.arange(n) % (3 + i), mx.float32)[::2] for i, n in enumerate(sizes)]
+mx.savez_compressed(sys.argv[1], *arrays)
+"""
+
+
+def test_compressed_arrays_are_the_same_bytes_for_any_number_of_threads():
+    """They are compressed at the same time."""
+    for threads in ("1", "2", "5"):
+        env = {**os.environ, "MLX_NUM_THREADS": threads, "PYTHONPATH": os.pathsep.join(sys.path)}
+        subprocess.run([sys.executable, "-c", COMPRESSED, f"{threads}.npz"], check=True, env=env)
+    one, two, five = (pathlib.Path(f"{threads}.npz").read_bytes() for threads in "125")
+    assert one == two == five
+    with np.load("2.npz") as loaded:
+        assert [loaded[f"arr_{i}"].size for i in range(12)] == [0, 1, 3, 150_000, 4, 1_000_000, 20_000, 20_000, 20_000, 50, 20_000, 20_000]
+        assert np.array_equal(loaded["arr_5"], np.arange(0, 2_000_000, 2) % 8)
+
+
 def test_bfloat16_in_npy_is_two_bytes_of_no_type():
     a = mx.array([1.5, -2.0], mx.bfloat16)
     mx.save("a.npy", a)

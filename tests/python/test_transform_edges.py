@@ -32,7 +32,9 @@ def plain(x):
 def assert_same(got, expected, what):
     for g, e in zip(got, expected):
         assert (g.shape, g.dtype) == (e.shape, e.dtype), what
-        assert_near(arrays.to_np(g), arrays.to_np(e), 1e-13, what)
+        g, e = arrays.to_np(g), arrays.to_np(e)
+        both = np.isnan(g) & np.isnan(e)  # what is beside the singular vectors of a matrix without full rank
+        assert_near(np.where(both, 0, g), np.where(both, 0, e), 1e-13, what)
 
 
 @pytest.mark.grid(0.04)
@@ -40,8 +42,6 @@ def assert_same(got, expected, what):
 @each_smooth
 def test_layouts_of_derivatives(sample, dtype, layout):
     """Strided primals, tangents and cotangents."""
-    if layout == "broadcast" and sample.op["name"].startswith("linalg."):
-        pytest.skip("a matrix with equal rows is singular, and has no such derivative")
     case = Case(sample, dtype)
     strided = [[laid_out(a, layout) for a in given] for given in (case.primals, case.tangents, case.weights)]
     (primals, tangents, weights), (p, t, w) = strided, [[plain(a) for a in given] for given in strided]
@@ -148,8 +148,6 @@ def constant_draws():
 def test_modes_agree_on_special_values(sample, dtype, values):
     """<ct, J t> = <J^H ct, t> and <u, H t> = <H u, t> hold at kinks and ties, too, wherever the derivatives are finite."""
     linear_algebra = sample.op["name"].startswith("linalg.")
-    if linear_algebra and values in ("ties", "equal", "ones"):
-        pytest.skip("second derivatives where eigenvalues or singular values coincide: docs/linalg.md says which hold")
     case = Case(sample, dtype)
     draw = constant_draws()[values]
     case.primals = [arrays.to_mx(draw(case.rng, p.shape, dtype).astype(arrays.NUMPY[dtype]), dtype) for p in case.primals]
@@ -163,6 +161,8 @@ def test_modes_agree_on_special_values(sample, dtype, values):
     _, tangents = mx.jvp(case.function, case.primals, case.tangents)
     _, cotangents = mx.vjp(case.function, case.primals, case.weights)
     assert_adjoint(case.weights, tangents, cotangents, case.tangents, "vjp")
+    if sample.op["name"] in ("linalg.pinv", "linalg.lstsq") and values in ("ties", "equal", "ones"):
+        return  # derivatives among matrices of one rank: no Hessian in directions that leave them
     others = [direction(case.rng, p) for p in case.primals]
     _, first = mx.jvp(case.grad, case.primals, case.tangents)
     _, second = mx.jvp(case.grad, case.primals, others)

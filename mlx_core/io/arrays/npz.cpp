@@ -31,6 +31,7 @@ ArrayList read_npz(const SourceRef& source, bool map) {
 void write_npz(Writer& out, const ArrayList& arrays, bool compressed, const char* op) {
   std::unordered_set<std::string> names;
   ZipWriter zip(out);
+  std::vector<ZipWriter::Member> members;
   for (const auto& [name, a] : arrays) {
     if (name.find('\0') != name.npos) {
       fail(op, "the name of an array in an archive cannot hold a zero byte.");
@@ -39,10 +40,16 @@ void write_npz(Writer& out, const ArrayList& arrays, bool compressed, const char
       fail(op, "two arrays are called '", name, "'.");
     }
     std::string header = npy_header(a.shape(), a.dtype());
-    zip.add(name + ".npy", header.size() + a.nbytes(), compressed, [&](const ZipWriter::Piece& piece) {
-      piece(header.data(), header.size());
-      for_each_piece(a, piece);
-    });
+    uint64_t size = header.size() + a.nbytes();
+    members.push_back({name + ".npy", size, [header = std::move(header), &a](const ZipWriter::Piece& piece) {
+                         piece(header.data(), header.size());
+                         for_each_piece(a, piece);
+                       }});
+  }
+  if (compressed) {
+    zip.add_compressed(members);
+  } else {
+    for (const ZipWriter::Member& each : members) zip.add(each.name, each.size, false, each.produce);
   }
   zip.finish();
 }

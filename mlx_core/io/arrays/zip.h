@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,14 @@ class ZipWriter {
   // `produce` calls its argument with pieces that make up `size` bytes; without compression it runs twice.
   using Piece = std::function<void(const char* from, size_t bytes)>;
   void add(const std::string& name, uint64_t size, bool compressed, const std::function<void(const Piece&)>& produce);
+  // Several, compressed at the same time where there are threads for that; `produce` is called on these. The bytes are
+  // those that one call after another would write.
+  struct Member {
+    std::string name;
+    uint64_t size;
+    std::function<void(const Piece&)> produce;
+  };
+  void add_compressed(std::span<const Member> members);
   void finish();
 
  private:
@@ -35,7 +44,9 @@ class ZipWriter {
     uint64_t packed = 0, size = 0, begin = 0;
   };
   void put(const std::string& bytes);
-  uint64_t deflate(Entry& entry, const std::function<void(const Piece&)>& produce);
+  Entry entry_of(const std::string& name, uint64_t size, bool compressed) const;
+  void put_header(const Entry& entry);
+  void put_sizes(Entry entry);
 
   Writer& out_;
   uint64_t at_ = 0;

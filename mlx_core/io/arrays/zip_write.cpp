@@ -6,6 +6,7 @@
 #include <memory>
 #include <new>
 
+#include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/interrupt.h"
 #include "mlx_core/io/arrays/zip.h"
 
@@ -36,8 +37,7 @@ void ZipWriter::put(const std::string& bytes) {
   at_ += bytes.size();
 }
 
-void ZipWriter::add(
-    const std::string& name, uint64_t size, bool compressed, const std::function<void(const Piece&)>& produce) {
+ZipWriter::Entry ZipWriter::entry_of(const std::string& name, uint64_t size, bool compressed) const {
   if (name.size() > std::numeric_limits<uint16_t>::max()) {
     fail("savez", "the name of an array has ", name.size(), " bytes; the most is 65535.");
   }
@@ -47,36 +47,32 @@ void ZipWriter::add(
   entry.size = size;
   entry.flags = static_cast<uint16_t>((is_ascii(name) ? 0 : name_is_utf8) | (compressed ? sizes_follow : 0));
   entry.method = compressed ? deflated : 0;
-  if (!compressed) {
-    produce([&](const char* from, size_t bytes) {
-      entry.crc = static_cast<uint32_t>(::crc32_z(entry.crc, reinterpret_cast<const Bytef*>(from), bytes));
-    });
-    entry.packed = size;
-  }
-  put(packed(uint32_t{0x04034b50}, needs_zip64, entry.flags, entry.method, uint16_t{0}, first_of_1980, entry.crc,
-          in_zip64, in_zip64, static_cast<uint16_t>(name.size()), uint16_t{20}) +
-      name + packed(uint16_t{1}, uint16_t{16}, compressed ? 0 : entry.size, compressed ? 0 : entry.packed));
-  if (compressed) {
-    entry.packed = deflate(entry, produce);
-    put(packed(uint32_t{0x08074b50}, entry.crc, entry.packed, entry.size));
-  } else {
-    produce([&](const char* from, size_t bytes) {
-      out_.write(from, bytes);
-      at_ += bytes;
-    });
-  }
+  return entry;
+}
+
+void ZipWriter::put_header(const Entry& entry) {
+  bool later = (entry.flags & sizes_follow) != 0;
+  put(packed(uint32_t{0x04034b50}, needs_zip64, entry.flags, entry.method, uint16_t{0}, first_of_1980,
+          later ? uint32_t{0} : entry.crc, in_zip64, in_zip64, static_cast<uint16_t>(entry.name.size()), uint16_t{20}) +
+      entry.name + packed(uint16_t{1}, uint16_t{16}, later ? 0 : entry.size, later ? 0 : entry.packed));
+}
+
+void ZipWriter::put_sizes(Entry entry) {
+  put(packed(uint32_t{0x08074b50}, entry.crc, entry.packed, entry.size));
   entries_.push_back(std::move(entry));
 }
 
-// Returns how many bytes came out.
-uint64_t ZipWriter::deflate(Entry& entry, const std::function<void(const Piece&)>& produce) {
+namespace {
+
+// What `produce` gives, compressed, goes to `put`. Returns the CRC of what it gave.
+uint32_t deflate(const std::function<void(const ZipWriter::Piece&)>& produce, const ZipWriter::Piece& put) {
   z_stream z{};
   if (::deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
     throw std::bad_alloc();
   }
   std::unique_ptr<z_stream, int (*)(z_stream*)> ending(&z, &::deflateEnd);
   std::string output(size_t{256} << 10, '\0');
-  uint64_t begin = at_;
+  uint32_t crc = 0;
   auto run = [&](int flush) {
     int result = Z_OK;
     do {
@@ -84,13 +80,11 @@ uint64_t ZipWriter::deflate(Entry& entry, const std::function<void(const Piece&)
       z.next_out = reinterpret_cast<Bytef*>(output.data());
       z.avail_out = static_cast<uInt>(output.size());
       result = ::deflate(&z, flush);
-      size_t made = output.size() - z.avail_out;
-      out_.write(output.data(), made);
-      at_ += made;
+      put(output.data(), output.size() - z.avail_out);
     } while (z.avail_out == 0 || (flush == Z_FINISH && result != Z_STREAM_END));
   };
   produce([&](const char* from, size_t bytes) {
-    entry.crc = static_cast<uint32_t>(::crc32_z(entry.crc, reinterpret_cast<const Bytef*>(from), bytes));
+    crc = static_cast<uint32_t>(::crc32_z(crc, reinterpret_cast<const Bytef*>(from), bytes));
     for (size_t done = 0; done < bytes;) {
       size_t now = std::min(bytes - done, size_t{1} << 20);
       z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(from + done));
@@ -100,7 +94,64 @@ uint64_t ZipWriter::deflate(Entry& entry, const std::function<void(const Piece&)
     }
   });
   run(Z_FINISH);
-  return at_ - begin;
+  return crc;
+}
+
+} // namespace
+
+void ZipWriter::add(
+    const std::string& name, uint64_t size, bool compressed, const std::function<void(const Piece&)>& produce) {
+  Entry entry = entry_of(name, size, compressed);
+  Piece write = [&](const char* from, size_t bytes) {
+    out_.write(from, bytes);
+    at_ += bytes;
+  };
+  if (compressed) {
+    put_header(entry);
+    uint64_t begin = at_;
+    entry.crc = deflate(produce, write);
+    entry.packed = at_ - begin;
+    return put_sizes(std::move(entry));
+  }
+  produce([&](const char* from, size_t bytes) {
+    entry.crc = static_cast<uint32_t>(::crc32_z(entry.crc, reinterpret_cast<const Bytef*>(from), bytes));
+  });
+  entry.packed = size;
+  put_header(entry);
+  produce(write);
+  entries_.push_back(std::move(entry));
+}
+
+// Large ones are written while they are compressed; of smaller ones so many are held as are compressed together.
+void ZipWriter::add_compressed(std::span<const Member> members) {
+  constexpr uint64_t most_together = uint64_t{256} << 20;
+  size_t most = 4 * static_cast<size_t>(cpu::thread_count());
+  for (size_t first = 0, end = 0; first < members.size(); first = end) {
+    uint64_t size = members[end++].size;
+    while (end < members.size() && end - first < most &&
+           members[end].size <= most_together - std::min(size, most_together)) {
+      size += members[end++].size;
+    }
+    if (end == first + 1 || cpu::thread_count() == 1) {
+      end = first + 1;
+      add(members[first].name, members[first].size, true, members[first].produce);
+      continue;
+    }
+    std::vector<std::string> bytes(end - first);
+    std::vector<uint32_t> crcs(end - first);
+    cpu::parallel_for(static_cast<int64_t>(end - first), [&](int64_t i) {
+      auto at = static_cast<size_t>(i);
+      crcs[at] = deflate(members[first + at].produce, [&](const char* from, size_t n) { bytes[at].append(from, n); });
+    });
+    for (size_t i = 0; i < bytes.size(); ++i) {
+      Entry entry = entry_of(members[first + i].name, members[first + i].size, true);
+      put_header(entry);
+      put(bytes[i]);
+      entry.crc = crcs[i];
+      entry.packed = bytes[i].size();
+      put_sizes(std::move(entry));
+    }
+  }
 }
 
 void ZipWriter::finish() {

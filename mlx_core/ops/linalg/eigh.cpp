@@ -1,5 +1,6 @@
 // Eigenvalues and eigenvectors of Hermitian matrices.
 #include "mlx_core/linalg.h"
+#include "mlx_core/ops/linalg/confluent.h"
 #include "mlx_core/ops/linalg/families.h"
 #include "mlx_core/ops/linalg/matrix_primitive.h"
 
@@ -12,8 +13,8 @@ Spec values_of(const array& a) { return {Shape(a.shape().begin(), a.shape().end(
 } // namespace
 
 // w, v. With p = v^H da v of the Hermitian part of da: dw is the diagonal of p, and dv = v (f p) with f = 1 / (w_j -
-// w_i) beside it. Where two eigenvalues are equal f counts as 0: what it turns is a basis that anyone may choose.
-class Eigh final : public MatrixPrimitive {
+// w_i) beside it; confluent.h says what holds where two eigenvalues are equal.
+class Eigh final : public MatrixPrimitive, public Confluent {
  public:
   static constexpr OpInfo info{.name = "linalg.eigh",
       .primitive = "Eigh",
@@ -27,8 +28,8 @@ class Eigh final : public MatrixPrimitive {
           "for "
           "``UPLO='L'``, the upper for 'U'; derivatives are those of a Hermitian argument, so a gradient is Hermitian. "
           "The result is a named tuple (eigenvalues, eigenvectors). Eigenvectors are defined up to a phase, and where "
-          "eigenvalues are equal up to a rotation: derivatives are right for what does not depend on that. "
-          "docs/linalg.md says what holds where eigenvalues coincide."};
+          "eigenvalues are equal up to a rotation: derivatives are right for what does not depend on that, such as "
+          "``(v * f(w)) @ v.T``; docs/linalg.md says more."};
 
   explicit Eigh(bool upper) : upper_(upper) {}
   const char* name() const override { return info.primitive; }
@@ -47,11 +48,44 @@ class Eigh final : public MatrixPrimitive {
     if (!tangents[0]) {
       return Tangents(2);
     }
-    const array &w = outputs[0], &v = outputs[1];
-    array p = zero_matmul(zero_matmul(adjoint_of(v), hermitian_part(*tangents[0])), v);
-    array gaps = subtract(expand_dims(w, {-2}), expand_dims(w, {-1}));
-    array f = reciprocal_above(gaps, expand_dims(noise_of(w), {-1}));
-    return {real(diagonal_of(p)), zero_matmul(v, zero_times(p, astype(f, p.dtype())))};
+    array p = between_vectors(*tangents[0], outputs);
+    return {real(diagonal_of(p)), turned(outputs[1], p, reciprocal_of(gap_of(outputs, {})))};
+  }
+  Tangents vjp(Operands, const Tangents& cotangents, Operands outputs, std::span<const bool> wanted) const override {
+    bool none = !wanted[0] || (!cotangents[0] && !cotangents[1]);
+    return {none ? std::nullopt : Tangent(pulled(outputs, {cotangents}, {}))};
+  }
+
+  size_t values() const override { return 0; }
+  int same_values(const Primitive& other) const override;
+  array parting(Operands outputs) const override { return parting_of(outputs[0], false); }
+  Tangents turning(
+      Operands, const Tangents& tangents, Operands outputs, const array& parting, int order) const override {
+    array p = between_vectors(*tangents[0], outputs);
+    return {std::nullopt, turned(outputs[1], p, limit_factor(gap_of(outputs, parting), order))};
+  }
+  // With n the antihermitian part of v^H v': v q v^H, where q is w' on the diagonal and n / (w_j - w_i) beside it.
+  array pulled(
+      Operands outputs, const std::vector<Tangents>& cotangents, const std::optional<array>& parting) const override {
+    const array& v = outputs[1];
+    std::optional<array> out;
+    if (cotangents[0][0]) {
+      out = zero_matmul(scale_columns(v, *cotangents[0][0]), adjoint_of(v));
+    }
+    if (!cotangents[0][1]) {
+      return *out;
+    }
+    array diagonal = astype(identity_like(v), bool_);
+    std::vector<array> n;
+    std::optional<array> scale;
+    for (const Tangents& ct : cotangents) {
+      array inside = ct[1] ? zero_matmul(adjoint_of(v), *ct[1]) : zeros_like(v);
+      scale = scale ? scale : size_of_matrices(inside);
+      n.push_back(where(diagonal, array(0, v.dtype()), antihermitian_part(inside)));
+    }
+    array q = quotient(n, gap_of(outputs, parting), *scale);
+    array beside = zero_matmul(zero_matmul(v, q), adjoint_of(v));
+    return out ? add(*out, beside) : beside;
   }
 
   static std::vector<array> of(const array& a, bool upper) {
@@ -59,6 +93,16 @@ class Eigh final : public MatrixPrimitive {
   }
 
  private:
+  static array between_vectors(const array& da, Operands outputs) {
+    return zero_matmul(zero_matmul(adjoint_of(outputs[1]), hermitian_part(da)), outputs[1]);
+  }
+  static array turned(const array& v, const array& p, const array& factor) {
+    return zero_matmul(v, zero_times(p, astype(factor, p.dtype())));
+  }
+  static Gap gap_of(Operands outputs, const std::optional<array>& parting) {
+    return difference_gap(outputs[0], noise_of(outputs[0]), parting);
+  }
+
   bool upper_;
 };
 
@@ -88,10 +132,19 @@ class HermitianEigenvalues final : public MatrixPrimitive {
     array moved = zero_matmul(hermitian_part(*tangents[0]), v);
     return {real(sum(zero_times(conj_of(v), moved), Axes{-2}))};
   }
+  bool upper() const { return upper_; }
 
  private:
   bool upper_;
 };
+
+int Eigh::same_values(const Primitive& other) const {
+  if (const auto* vectors = dynamic_cast<const Eigh*>(&other)) {
+    return vectors->upper_ == upper_ ? 0 : -1;
+  }
+  const auto* alone = dynamic_cast<const HermitianEigenvalues*>(&other);
+  return alone && alone->upper() == upper_ ? 0 : -1;
+}
 
 namespace linalg {
 

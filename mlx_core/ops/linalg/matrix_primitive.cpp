@@ -86,6 +86,9 @@ array rounded_to(const array& y, Dtype argument) {
 
 array adjoint_of(const array& a) { return conj_of(swapaxes(a, -2, -1)); }
 array hermitian_part(const array& a) { return multiply(add(a, adjoint_of(a)), array(0.5, real_of(a.dtype()))); }
+array antihermitian_part(const array& a) {
+  return multiply(subtract(a, adjoint_of(a)), array(0.5, real_of(a.dtype())));
+}
 
 namespace {
 

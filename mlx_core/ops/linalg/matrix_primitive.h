@@ -39,6 +39,7 @@ array rounded_to(const array& y, Dtype argument);
 // --- for rules ---
 array adjoint_of(const array& a);
 array hermitian_part(const array& a);
+array antihermitian_part(const array& a);
 // The first rows, or columns.
 array first_rows(const array& a, Dim count);
 array first_columns(const array& a, Dim count);

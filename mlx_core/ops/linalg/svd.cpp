@@ -1,5 +1,6 @@
 // Singular values and vectors.
 #include "mlx_core/linalg.h"
+#include "mlx_core/ops/linalg/confluent.h"
 #include "mlx_core/ops/linalg/families.h"
 #include "mlx_core/ops/linalg/matrix_primitive.h"
 
@@ -16,10 +17,9 @@ Spec values_of(const array& a) {
 } // namespace
 
 // u, s, vh. With p = u^H da v, s moves by the real part of its diagonal. The rest of p turns u and v: its antihermitian
-// part both against each other, by 1 / (s_i + s_j), its Hermitian part both together, by 1 / (s_j - s_i). The latter
-// has no limit where two singular values are equal, and counts as 0 there: what it turns is then a basis that anyone
-// may choose.
-class Svd final : public MatrixPrimitive {
+// part both against each other, by 1 / (s_i + s_j), its Hermitian part both together, by 1 / (s_j - s_i); what is
+// outside of u and v enters by 1 / s. confluent.h says what holds where one of these is 1 / 0.
+class Svd final : public MatrixPrimitive, public Confluent {
  public:
   static constexpr OpInfo info{.name = "linalg.svd",
       .primitive = "SVD",
@@ -32,8 +32,7 @@ class Svd final : public MatrixPrimitive {
           "Singular values are real and descend. u and vh are square; with ``full_matrices=False`` they have as many "
           "columns and rows as there are singular values. Without ``compute_uv``, s alone. The result is a named tuple "
           "(U, S, Vh). Vectors are defined up to a phase, and where singular values are equal up to a rotation: "
-          "derivatives are right for what does not depend on that. docs/linalg.md says what holds where singular "
-          "values coincide."};
+          "derivatives are right for what does not depend on that, such as ``u @ vh``; docs/linalg.md says more."};
 
   explicit Svd(bool full) : full_(full) {}
   const char* name() const override { return info.primitive; }
@@ -58,23 +57,53 @@ class Svd final : public MatrixPrimitive {
     if (!tangents[0]) {
       return Tangents(3);
     }
-    const array &da = *tangents[0], &s = outputs[1];
-    Dim m = da.shape(-2), n = da.shape(-1), k = smaller_of(m, n);
+    return moved(*tangents[0], outputs, Gaps(outputs[1], {}).each(reciprocal_of), true);
+  }
+  Tangents vjp(Operands, const Tangents& cotangents, Operands outputs, std::span<const bool> wanted) const override {
+    bool none = !wanted[0] || (!cotangents[0] && !cotangents[1] && !cotangents[2]);
+    return {none ? std::nullopt : Tangent(pulled(outputs, {cotangents}, {}))};
+  }
+
+  size_t values() const override { return 1; }
+  int same_values(const Primitive& other) const override;
+  array parting(Operands outputs) const override { return parting_of(outputs[1], true); }
+  Tangents turning(
+      Operands, const Tangents& tangents, Operands outputs, const array& parting, int order) const override {
+    auto factor = [order](const Gap& gap) { return limit_factor(gap, order); };
+    return moved(*tangents[0], outputs, Gaps(outputs[1], parting).each(factor), false);
+  }
+  array pulled(
+      Operands outputs, const std::vector<Tangents>& cotangents, const std::optional<array>& parting) const override;
+
+ private:
+  struct Factors {
+    array together, against, outside;
+  };
+  struct Gaps {
+    Gaps(const array& s, const std::optional<array>& parting)
+        : together(difference_gap(s, noise_of(s), parting)),
+          against(sum_gap(s, noise_of(s), parting)),
+          outside{s, noise_of(s), parting} {}
+    template <typename F>
+    Factors each(F&& f) const {
+      return {f(together), f(against), f(outside)};
+    }
+    Gap together, against, outside;
+  };
+  // Tangents of all, given how the vectors turn.
+  Tangents moved(const array& da, Operands outputs, const Factors& f, bool with_values) const {
+    const array& s = outputs[1];
+    Dim m = da.shape(-2), n = da.shape(-1), k = s.shape(-1);
     array u = first_columns(outputs[0], k), vh = first_rows(outputs[2], k), v = adjoint_of(vh);
     array da_v = zero_matmul(da, v), p = zero_matmul(adjoint_of(u), da_v), ph = adjoint_of(p);
-    array noise = noise_of(s), half = array(0.5, real_of(p.dtype()));
-    array wide = expand_dims(noise, {-1}), of_columns = expand_dims(s, {-2}), of_rows = expand_dims(s, {-1});
-    array together = reciprocal_above(subtract(of_columns, of_rows), wide);
-    array against = reciprocal_above(add(of_columns, of_rows), wide);
-    array turn = zero_times(multiply(add(p, ph), half), astype(together, p.dtype()));
-    array twist = zero_times(multiply(subtract(p, ph), half), astype(against, p.dtype()));
-    array inverse = reciprocal_above(s, noise);
+    array turn = zero_times(hermitian_part(p), astype(f.together, p.dtype()));
+    array twist = zero_times(antihermitian_part(p), astype(f.against, p.dtype()));
     array du = zero_matmul(u, add(turn, twist)), dv = zero_matmul(v, subtract(turn, twist));
     if (m > k) {
-      du = add(du, scale_columns(subtract(da_v, zero_matmul(u, p)), inverse));
+      du = add(du, scale_columns(subtract(da_v, zero_matmul(u, p)), f.outside));
     }
     if (n > k) {
-      dv = add(dv, scale_columns(subtract(zero_matmul(adjoint_of(da), u), zero_matmul(v, ph)), inverse));
+      dv = add(dv, scale_columns(subtract(zero_matmul(adjoint_of(da), u), zero_matmul(v, ph)), f.outside));
     }
     if (full_ && m > k) {
       array rest = last_columns(outputs[0], k);
@@ -85,10 +114,9 @@ class Svd final : public MatrixPrimitive {
       array rest = last_rows(outputs[2], k);
       dvh = concatenate({dvh, negative(zero_matmul(zero_matmul(rest, dv), vh))}, -2);
     }
-    return {du, real(diagonal_of(p)), dvh};
+    return {du, with_values ? Tangent(real(diagonal_of(p))) : std::nullopt, dvh};
   }
 
- private:
   bool full_;
 };
 
@@ -115,6 +143,76 @@ class SingularValues final : public MatrixPrimitive {
     return {real(sum(zero_times(conj_of(parts[0]), right), Axes{-2}))};
   }
 };
+
+int Svd::same_values(const Primitive& other) const {
+  return dynamic_cast<const Svd*>(&other) ? 1 : dynamic_cast<const SingularValues*>(&other) ? 0 : -1;
+}
+
+namespace {
+
+// The cotangent of the first columns of square vectors, when the others follow them: dx2 = -x1 dx1^H x2.
+std::optional<array> of_first_columns(const Tangent& ct, const array& vectors, Dim k) {
+  if (!ct || surely_equal(vectors.shape(-1), k)) {
+    return ct;
+  }
+  array first = first_columns(vectors, k), rest = last_columns(vectors, k), by_rest = last_columns(*ct, k);
+  return subtract(first_columns(*ct, k), zero_matmul(rest, zero_matmul(adjoint_of(by_rest), first)));
+}
+
+// What is outside of the columns of `vectors`.
+array outside_of(const array& vectors, const array& x) {
+  return subtract(x, zero_matmul(vectors, zero_matmul(adjoint_of(vectors), x)));
+}
+
+} // namespace
+
+// The transpose of `moved`, term by term.
+array Svd::pulled(
+    Operands outputs, const std::vector<Tangents>& cotangents, const std::optional<array>& parting) const {
+  const array& s = outputs[1];
+  Dim m = outputs[0].shape(-2), n = outputs[2].shape(-1), k = s.shape(-1);
+  array all_v = adjoint_of(outputs[2]), u = first_columns(outputs[0], k), v = first_columns(all_v, k);
+  array vh = adjoint_of(v);
+  std::optional<array> out;
+  auto include = [&](const array& term) { out = out ? add(*out, term) : term; };
+  if (cotangents[0][1]) {
+    include(zero_matmul(scale_columns(u, *cotangents[0][1]), vh));
+  }
+  if (!cotangents[0][0] && !cotangents[0][2]) {
+    return *out;
+  }
+  array none = zeros({}, u.dtype());
+  array square_zeros = zeros_like(zero_matmul(vh, v)), diagonal = astype(identity_like(square_zeros), bool_);
+  std::vector<array> together, against, outside_u, outside_v;
+  std::optional<array> inside_scale, u_scale, v_scale;
+  for (const Tangents& ct : cotangents) {
+    Tangent by_vectors = ct[2] ? Tangent(adjoint_of(*ct[2])) : std::nullopt;
+    Tangent by_u = of_first_columns(ct[0], outputs[0], k), by_v = of_first_columns(by_vectors, all_v, k);
+    array inside_u = by_u ? zero_matmul(adjoint_of(u), *by_u) : square_zeros;
+    array inside_v = by_v ? zero_matmul(vh, *by_v) : square_zeros;
+    if (!inside_scale) {
+      inside_scale = add(size_of_matrices(inside_u), size_of_matrices(inside_v));
+      u_scale = by_u ? size_of_matrices(*by_u) : *inside_scale;
+      v_scale = by_v ? size_of_matrices(*by_v) : *inside_scale;
+    }
+    together.push_back(where(diagonal, none, antihermitian_part(add(inside_u, inside_v))));
+    against.push_back(antihermitian_part(subtract(inside_u, inside_v)));
+    outside_u.push_back(by_u ? outside_of(u, *by_u) : zeros_like(u));
+    outside_v.push_back(by_v ? outside_of(v, *by_v) : zeros_like(v));
+  }
+  Gaps gaps(s, parting);
+  array c = add(quotient(together, gaps.together, *inside_scale), quotient(against, gaps.against, *inside_scale));
+  include(zero_matmul(zero_matmul(u, c), vh));
+  Gap of_columns{expand_dims(s, {-2}), expand_dims(gaps.outside.noise, {-1}),
+      parting ? std::optional<array>(expand_dims(*parting, {-2})) : std::nullopt};
+  if (m > k && cotangents[0][0]) {
+    include(zero_matmul(quotient(outside_u, of_columns, *u_scale), vh));
+  }
+  if (n > k && cotangents[0][2]) {
+    include(zero_matmul(u, adjoint_of(quotient(outside_v, of_columns, *v_scale))));
+  }
+  return *out;
+}
 
 std::vector<array> svd_of(const array& a, bool full) {
   return applied_many(make_primitive<Svd>(full), std::span<const array>(&a, 1));
