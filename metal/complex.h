@@ -38,13 +38,13 @@ inline bool comes_before_or_with(complex64_t a, complex64_t b) {
 // The order of extrema, which looks at NaN apart.
 inline bool is_less(complex64_t a, complex64_t b) { return a.re < b.re || (a.re == b.re && a.im < b.im); }
 
-// z / |z|, and 0 at 0. Where one part is infinite, that part alone counts.
+// z / |z|, and 0 at 0. Where one part is infinite, that part alone counts, unless the other is NaN.
 inline complex64_t direction(complex64_t z) {
   const float h = length(z.re, z.im);
   if (h == infinity && (is_infinite(z.re) || is_infinite(z.im))) {
     const float re = is_infinite(z.re) ? with_sign(1.0f, z.re) : 0.0f;
     const float im = is_infinite(z.im) ? with_sign(1.0f, z.im) : 0.0f;
-    return re != 0.0f && im != 0.0f ? make_complex64(quiet_nan(), quiet_nan()) : make_complex64(re, im);
+    return (re != 0.0f && im != 0.0f) || is_nan(z) ? make_complex64(quiet_nan(), quiet_nan()) : make_complex64(re, im);
   }
   if (is_nan(h)) {
     return make_complex64(h, h);

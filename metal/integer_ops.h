@@ -95,11 +95,11 @@ inline T remainder(T a, T b) {
   const T r = rest(a, b);
   return r != T(0) && ((r < T(0)) != (b < T(0))) ? add(r, b) : r;
 }
-// By squaring; a negative exponent gives 0, whatever the base
+// By squaring; a negative exponent gives 1 of 1, 1 or -1 of -1, else 0
 template <typename T>
 inline T power(T base, T exponent) {
   if (exponent < T(0)) {
-    return T(0);
+    return base == T(1) ? T(1) : base != T(-1) ? T(0) : (exponent & T(1)) != T(0) ? base : T(1);
   }
   using W = typename Wide<T>::type;
   W result = 1, factor = W(base);

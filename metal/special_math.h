@@ -191,11 +191,8 @@ inline float huge_quotient(float x, float m, float rounded, bool up) {
 
 inline Division divide_magnitudes(float x, float m, float rounded, bool opposite) {
   if (rounded >= quotient_limit) {
-    if (m == 0.0f) {
+    if (m == 0.0f || x == infinity) {
       return {rounded, quiet_nan()};
-    }
-    if (x == infinity) {
-      return {quiet_nan(), quiet_nan()};
     }
     return {huge_quotient(x, m, rounded, opposite), rest_of_huge(x, m)};
   }
@@ -212,7 +209,7 @@ inline float floored_quotient(float a, float b) {
   const float x = magnitude(a), m = magnitude(b), rounded = x / m;
   const bool opposite = is_negative(a) != is_negative(b);
   const Division z = divide_magnitudes(x, m, rounded, opposite);
-  const bool up = opposite && z.rest != 0.0f && !(rounded >= quotient_limit);
+  const bool up = opposite && z.rest != 0.0f && m < infinity && !(rounded >= quotient_limit);
   const float q = up ? z.quotient + 1.0f : z.quotient;
   return opposite ? -q : q;
 }

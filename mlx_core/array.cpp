@@ -164,12 +164,14 @@ array array::make(PrimitiveRef primitive, Spec spec, std::initializer_list<array
 std::vector<array> array::make_many(PrimitiveRef primitive, Specs specs, std::span<const array> operands) {
   array application(new_application(std::move(primitive), Spec{Shape{}, bool_}, operands));
   Node::Extra& extra = application.node()->ensure_extra();
-  std::vector<array> outputs;
-  for (size_t i = 0; i < specs.size(); ++i) {
+  for (const Spec& spec : specs) {
     Node* storage = new_node(0);
-    storage->shape = specs[i].shape;
-    storage->dtype = specs[i].dtype;
+    storage->shape = spec.shape;
+    storage->dtype = spec.dtype;
     extra.outputs.push_back(array(storage));
+  }
+  std::vector<array> outputs;
+  for (size_t i = 0; i < specs.size(); ++i) { // from the first one on the application may be computed: see pressure.h
     outputs.push_back(make(make_primitive<Project>(static_cast<int>(i), specs[i]), specs[i], {application}));
   }
   return outputs;

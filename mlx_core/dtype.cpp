@@ -74,8 +74,8 @@ Dtype promote_types(Dtype a, Dtype b) {
     return b;
   }
   if (a.is_complex() || b.is_complex()) {
-    // MLX has no complex128, so there float64 with complex64 is complex64; kept.
-    return a == complex128 || b == complex128 ? complex128 : complex64;
+    // MLX, which has no complex128, gives complex64 for float64 with complex64: that would round to half the digits.
+    return a == complex128 || b == complex128 || a == float64 || b == float64 ? complex128 : complex64;
   }
   if (a.is_floating() && b.is_floating()) {
     return promote_floats(a, b);

@@ -82,7 +82,7 @@ std::string_view name_of(Dtype dtype);
 std::string_view name_of(Dtype::Category category);
 
 // The dtype both operands of a binary op are converted to. MLX's table, extended by NumPy's rule where
-// complex128 takes part.
+// complex128 takes part, and where float64 meets complex64.
 Dtype promote_types(Dtype a, Dtype b);
 // The real dtype that holds |z|, Re z, Im z; itself for real dtypes.
 Dtype real_of(Dtype dtype);

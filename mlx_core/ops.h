@@ -245,12 +245,12 @@ array any(const array& a, bool keepdims = false, StreamOrDevice s = {});
 array mean(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
 array mean(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
 array mean(const array& a, bool keepdims = false, StreamOrDevice s = {});
-array var(const array& a, const Axes& axes, bool keepdims = false, int ddof = 0, StreamOrDevice s = {});
-array var(const array& a, int axis, bool keepdims = false, int ddof = 0, StreamOrDevice s = {});
-array var(const array& a, bool keepdims = false, int ddof = 0, StreamOrDevice s = {});
-array std(const array& a, const Axes& axes, bool keepdims = false, int ddof = 0, StreamOrDevice s = {});
-array std(const array& a, int axis, bool keepdims = false, int ddof = 0, StreamOrDevice s = {});
-array std(const array& a, bool keepdims = false, int ddof = 0, StreamOrDevice s = {});
+array var(const array& a, const Axes& axes, bool keepdims = false, double ddof = 0, StreamOrDevice s = {});
+array var(const array& a, int axis, bool keepdims = false, double ddof = 0, StreamOrDevice s = {});
+array var(const array& a, bool keepdims = false, double ddof = 0, StreamOrDevice s = {});
+array std(const array& a, const Axes& axes, bool keepdims = false, double ddof = 0, StreamOrDevice s = {});
+array std(const array& a, int axis, bool keepdims = false, double ddof = 0, StreamOrDevice s = {});
+array std(const array& a, bool keepdims = false, double ddof = 0, StreamOrDevice s = {});
 array logsumexp(const array& a, const Axes& axes, bool keepdims = false, StreamOrDevice s = {});
 array logsumexp(const array& a, int axis, bool keepdims = false, StreamOrDevice s = {});
 array logsumexp(const array& a, bool keepdims = false, StreamOrDevice s = {});
@@ -295,6 +295,11 @@ array cumsum(const array& a, int axis, bool reverse = false, bool inclusive = tr
 array cumsum(const array& a, bool reverse = false, bool inclusive = true, StreamOrDevice s = {});
 array cumprod(const array& a, int axis, bool reverse = false, bool inclusive = true, StreamOrDevice s = {});
 array cumprod(const array& a, bool reverse = false, bool inclusive = true, StreamOrDevice s = {});
+// in the dtype of sum and prod, with the initial 0 or 1 before the first one where asked for
+array cumulative_sum(const array& a, std::optional<int> axis = {}, std::optional<Dtype> dtype = {},
+    bool include_initial = false, bool reverse = false, bool inclusive = true, StreamOrDevice s = {});
+array cumulative_prod(const array& a, std::optional<int> axis = {}, std::optional<Dtype> dtype = {},
+    bool include_initial = false, bool reverse = false, bool inclusive = true, StreamOrDevice s = {});
 array cummax(const array& a, int axis, bool reverse = false, bool inclusive = true, StreamOrDevice s = {});
 array cummax(const array& a, bool reverse = false, bool inclusive = true, StreamOrDevice s = {});
 array cummin(const array& a, int axis, bool reverse = false, bool inclusive = true, StreamOrDevice s = {});

@@ -46,6 +46,7 @@ constexpr Family families[] = {
     {"stacking", &stacking_ops},
     {"sampled", &sampled_ops},
     {"counting", &counting_ops},
+    {"counting", &value_shape_ops},
     {"depends", &depends_ops, &depends_remakes},
     {"diagonal", &diagonal_ops, &diagonal_remakes},
     {"product", &product_ops},
@@ -59,6 +60,8 @@ constexpr Family families[] = {
     {"block_product", &hadamard_ops},
     {"block_product", &block_product_ops},
     {"random", &random_ops, &random_remakes},
+    {"special", &special_function_ops, &special_function_remakes},
+    {"special", &special_composition_ops},
 };
 
 struct Entry {

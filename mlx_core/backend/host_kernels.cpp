@@ -18,6 +18,7 @@
 #include "mlx_core/cpu/reduce.h"
 #include "mlx_core/cpu/scan.h"
 #include "mlx_core/cpu/sort.h"
+#include "mlx_core/cpu/special/evaluate.h"
 #include "mlx_core/cpu/zero_terms.h"
 #include "mlx_core/error.h"
 #include "mlx_core/gpu/gpu.h"
@@ -180,6 +181,7 @@ struct Run {
         " is for the GPU, and its stream is one of the CPU. Call it with stream=mx.gpu.");
   }
   void operator()(const kernel::MatrixWork* k) const { cpu::run(*k); }
+  void operator()(const kernel::Special* k) const { cpu::special::run(*k); }
 };
 
 class HostKernels final : public Kernels {

@@ -9,6 +9,7 @@
 
 #include "mlx_core/backend/body.h"
 #include "mlx_core/backend/matrix_task.h"
+#include "mlx_core/backend/special_function.h"
 #include "mlx_core/backend/view.h"
 
 namespace mlx::core {
@@ -218,11 +219,20 @@ struct MatrixWork {
   bool upper = false, adjoint = false, full = false, lenient = false;
 };
 
+// out[i] = the function, or its derivative of these orders, of inputs[0][i], inputs[1][i], ...: special_function.h says
+// of how many. Inputs have out's sizes and its dtype, a floating one.
+struct Special {
+  SpecialFunction function;
+  std::array<int, 2> orders;
+  std::span<const View> inputs;
+  View out;
+};
+
 // A request is a pointer to one of them, which lives as long as the call.
 using Request = std::variant<const Fused*, const Copy*, const Range*, const RandomBits*, const Product*, const Reduce*,
     const ArgReduce*, const Scan*, const Recurrence*, const Fft*, const Convolve*, const Sort*, const ArgSort*,
     const ArgPartition*, const SearchSorted*, const Gather*, const Scatter*, const GatherAlong*, const ScatterAlong*,
-    const MatrixWork*, const Custom*>;
+    const MatrixWork*, const Special*, const Custom*>;
 
 // Calls read(view) for each view of a request that is only read, and written(view) for each that is written.
 template <typename Read, typename Written>
@@ -250,6 +260,9 @@ void for_each_view(const Request& request, Read&& read, Written&& written) {
             for (const Index& index : k->indices) read(index.view);
           }
           if constexpr (requires { k->updates; }) read(k->updates);
+          if constexpr (requires { k->inputs; }) {
+            for (const View& view : k->inputs) read(view);
+          }
           written(k->out);
         }
       },

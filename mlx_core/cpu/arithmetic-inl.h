@@ -8,6 +8,7 @@
 
 #include <cmath>
 
+#include "mlx_core/cpu/extrema-inl.h"
 #include "mlx_core/cpu/polynomial-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -141,13 +142,13 @@ struct Gap {
 struct Maximum {
   template <class D, class V>
   HWY_INLINE V operator()(D, V a, V b) const {
-    return hn::IfThenElse(hn::Or(hn::Gt(a, b), hn::IsNaN(a)), a, b);
+    return hn::IfThenElse(hn::IsNaN(a), a, cpu::HWY_NAMESPACE::greater_or_second(a, b));
   }
 };
 struct Minimum {
   template <class D, class V>
   HWY_INLINE V operator()(D, V a, V b) const {
-    return hn::IfThenElse(hn::Or(hn::Lt(a, b), hn::IsNaN(a)), a, b);
+    return hn::IfThenElse(hn::IsNaN(a), a, cpu::HWY_NAMESPACE::less_or_second(a, b));
   }
 };
 struct ZeroTimes {

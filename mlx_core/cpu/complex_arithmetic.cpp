@@ -109,15 +109,23 @@ struct ComplexArithmetic {
   struct Abs {
     static T apply(Z z) { return static_cast<T>(magnitude(z)); }
   };
-  // z / |z|, and 0 at 0. Where one part is infinite, that part alone counts.
+  // z / |z|, and 0 at 0. Where one part is infinite, that part alone counts, unless the other is NaN.
   struct Sign {
     static Z apply(Z z) {
-      const double h = magnitude(z);
+      double h = magnitude(z);
+      if constexpr (sizeof(T) == 8) { // a modulus beyond the range, or with few digits
+        if ((h > 0x1p1020 || (h < 0x1p-960 && h > 0)) && std::isfinite(z.real()) && std::isfinite(z.imag()))
+            [[unlikely]] {
+          const T power = h > 1 ? 0x1p-100 : 0x1p200;
+          z = {z.real() * power, z.imag() * power};
+          h = magnitude(z);
+        }
+      }
       if (h == std::numeric_limits<double>::infinity()) [[unlikely]] {
         const T re = std::isinf(z.real()) ? std::copysign(T{1}, z.real()) : T{0};
         const T im = std::isinf(z.imag()) ? std::copysign(T{1}, z.imag()) : T{0};
         const T nan = std::numeric_limits<T>::quiet_NaN();
-        return re != 0 && im != 0 ? Z{nan, nan} : Z{re, im};
+        return (re != 0 && im != 0) || z != z ? Z{nan, nan} : Z{re, im};
       }
       if (h != h) {
         return {static_cast<T>(h), static_cast<T>(h)};

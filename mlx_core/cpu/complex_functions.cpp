@@ -16,8 +16,12 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 bool is_nan(Z z) { return std::isnan(z.real()) || std::isnan(z.imag()); }
 
-// Smith's division; by zero, each part over the zero, as in NumPy and MLX.
-Z quotient(Z a, Z b) {
+double larger_part(Z z) { return std::fmax(std::fabs(z.real()), std::fabs(z.imag())); }
+Z scaled(Z z, int exponent) { return {std::ldexp(z.real(), exponent), std::ldexp(z.imag(), exponent)}; }
+
+// Smith's division, for numbers whose products and quotients are normal; by zero, each part over the zero, as in NumPy
+// and MLX.
+Z plain_quotient(Z a, Z b) {
   const double abs_re = std::fabs(b.real());
   const double abs_im = std::fabs(b.imag());
   if (abs_re >= abs_im) {
@@ -33,9 +37,41 @@ Z quotient(Z a, Z b) {
   return {(a.real() * ratio + a.imag()) * scale, (a.imag() * ratio - a.real()) * scale};
 }
 
-Z zero_quotient(Z a, Z b) { return a == 0.0 || std::isinf(b.real()) || std::isinf(b.imag()) ? Z{0} : quotient(a, b); }
-Z reciprocal(Z z) { return quotient(1, z); }
-Z rsqrt(Z z) { return quotient(1, std::sqrt(z)); }
+// Numbers near the ends of the range are brought to its middle first, and only the quotient meets the ends. Parts that
+// were float are far from both.
+template <class T>
+Z quotient(Z a, Z b) {
+  if constexpr (sizeof(T) == 4) {
+    return plain_quotient(a, b);
+  }
+  const double dividend = std::fabs(a.real()) + std::fabs(a.imag());
+  const double divisor = std::fabs(b.real()) + std::fabs(b.imag());
+  const double larger = dividend > divisor ? dividend : divisor;
+  const double smaller = dividend > divisor ? divisor : dividend;
+  if ((smaller > 0x1p-480) & (larger < 0x1p480)) [[likely]] {
+    return plain_quotient(a, b);
+  }
+  const auto exponent_of = [](Z z) {
+    const double part = larger_part(z);
+    return part > 0 && part < infinity ? std::ilogb(part) : 0;
+  };
+  const int above = exponent_of(a);
+  const int below = exponent_of(b);
+  return scaled(plain_quotient(scaled(a, -above), scaled(b, -below)), above - below);
+}
+
+template <class T>
+Z zero_quotient(Z a, Z b) {
+  return a == 0.0 || std::isinf(b.real()) || std::isinf(b.imag()) ? Z{0} : quotient<T>(a, b);
+}
+template <class T>
+Z reciprocal(Z z) {
+  return quotient<T>(1, z);
+}
+template <class T>
+Z rsqrt(Z z) {
+  return quotient<T>(1, std::sqrt(z));
+}
 
 Z exp2(Z z) {
   const double angle = z.imag() * std::numbers::ln2;
@@ -43,10 +79,13 @@ Z exp2(Z z) {
   return z.imag() == 0 ? Z{modulus, z.imag()} : std::polar(1.0, angle) * modulus;
 }
 
-// exp(x) cos(y) - 1 = expm1(x) cos(y) - 2 sin(y/2)^2
+// exp(x) cos(y) - 1 = expm1(x) cos(y) - 2 sin(y/2)^2. From exp(40) on the 1 does not count.
 Z expm1(Z z) {
   if (!std::isfinite(z.real()) || !std::isfinite(z.imag())) {
     return std::exp(z) - 1.0;
+  }
+  if (z.real() > 40) {
+    return std::exp(z);
   }
   const double half_sine = std::sin(z.imag() / 2);
   return {std::expm1(z.real()) * std::cos(z.imag()) - 2 * half_sine * half_sine,
@@ -57,6 +96,9 @@ Z expm1(Z z) {
 Z log1p(Z z) {
   const double x = z.real();
   const double y = z.imag();
+  if (larger_part(z) > 0x1p500 && larger_part(z) < infinity) { // where the modulus might overflow
+    return std::log(z);
+  }
   const double angle = std::atan2(y, 1 + x);
   const double excess = std::fma(x, x + 2, y * y);
   if (std::fabs(excess) < 0.5) {
@@ -74,16 +116,64 @@ Z log10(Z z) {
   return {w.real() * std::numbers::log10e, w.imag() * std::numbers::log10e};
 }
 
-// Of the two equal forms, the one whose exponential does not overflow
-Z sigmoid(Z z) {
-  if (z.real() >= 0) {
-    return quotient(1, 1.0 + std::exp(-z));
+// sinh(x) for |x| <= 2, by its power series: nearly correctly rounded, as libm's is not.
+double small_sinh(double x) {
+  const double z = x * x;
+  double series = 1;
+  constexpr double inverses[] = {1.0 / (26 * 27), 1.0 / (24 * 25), 1.0 / (22 * 23), 1.0 / (20 * 21), 1.0 / (18 * 19),
+      1.0 / (16 * 17), 1.0 / (14 * 15), 1.0 / (12 * 13), 1.0 / (10 * 11), 1.0 / (8 * 9), 1.0 / (6 * 7), 1.0 / (4 * 5)};
+  for (const double inverse : inverses) { // x^3 / 3! (1 + x^2 / (4 5) (1 + x^2 / (6 7) (...)))
+    series = 1 + z * inverse * series;
   }
-  const Z e = std::exp(z);
+  return x + x * z * (1.0 / 6) * series;
+}
+
+// (sinh 2x + i sin 2y) / (cosh 2x + cos 2y), where cosh 2x = 1 + 2 sinh(x)^2; the divisor is 2 (sinh(x)^2 + cos(y)^2)
+// where its terms would cancel. From x = 1 on 1 - 2 / (exp(2z) + 1), where the second term is small.
+Z tanh(Z z) {
+  const double x = std::fabs(z.real());
+  const double y = z.imag();
+  if (!(x < infinity && std::fabs(y) < 0x1p1000)) {
+    return std::tanh(z);
+  }
+  if (x > 20) {
+    return {std::copysign(1.0, z.real()), 4 * std::sin(y) * std::cos(y) * std::exp(-2 * x)};
+  }
+  const double sine = std::sin(2 * y);
+  const double cosine = std::cos(2 * y);
+  if (x >= 1) {
+    const double e = std::exp(2 * x);
+    const double re = e * cosine + 1;
+    const double im = e * sine;
+    const double twice_inverse = 2 / (re * re + im * im);
+    return {std::copysign(1 - re * twice_inverse, z.real()), im * twice_inverse};
+  }
+  const double s = small_sinh(x);
+  const double c = std::cos(y);
+  const double divisor = cosine >= 0 ? (1 + cosine) + 2 * (s * s) : 2 * (s * s + c * c);
+  return {small_sinh(2 * z.real()) / divisor, sine / divisor};
+}
+
+// tan(z) = -i tanh(i z)
+Z tan(Z z) {
+  const Z w = tanh({-z.imag(), z.real()});
+  return {w.imag(), -w.real()};
+}
+
+// Of the two equal forms, the one whose exponential does not overflow; about the imaginary axis, where the poles are,
+// (1 + tanh(z/2)) / 2, unless the parts were float and there are digits to spare.
+template <class T>
+Z sigmoid(Z z) {
+  if (sizeof(T) == 8 && std::fabs(z.real()) < 0.5 && std::isfinite(z.imag())) {
+    const Z t = tanh(z * 0.5);
+    return {0.5 + t.real() * 0.5, t.imag() * 0.5};
+  }
+  const bool right = z.real() >= 0;
+  const Z e = std::exp(right ? -z : z);
   if (z.real() < -40) { // 1 + e is 1
     return e;
   }
-  const Z s = quotient(e, 1.0 + e);
+  const Z s = plain_quotient(right ? 1 : e, 1.0 + e);
   return z.imag() == 0 && !is_nan(z) ? Z{s.real(), z.imag()} : s; // the quotient loses the sign of a zero
 }
 
@@ -99,7 +189,14 @@ Z logaddexp(Z a, Z b) {
   if (smaller.real() == -infinity || larger.real() == infinity) {
     return {larger.real() + 0.0, larger.imag()}; // log(1) is 0, also as logaddexp(-inf, -0)
   }
-  return larger + log1p(std::exp(smaller - larger));
+  const Z gap = smaller - larger;
+  return gap.real() < -800 ? larger : larger + log1p(std::exp(gap)); // an infinite angle of 0 is nothing
+}
+
+// exp(w log z), which is 0 where the modulus is, whatever the angle
+Z power_by_logarithm(Z base, Z exponent) {
+  const Z w = exponent * std::log(base);
+  return w.real() < -800 ? Z{0} : std::exp(w);
 }
 
 // Small integer exponents by repeated multiplication, exact where the parts are; 0^w is 0 for Re w > 0.
@@ -116,7 +213,7 @@ Z power(Z base, Z exponent) {
   }
   const double n = exponent.real();
   if (exponent.imag() != 0 || std::fabs(n) > 64 || n != std::trunc(n)) {
-    return std::exp(exponent * std::log(base));
+    return power_by_logarithm(base, exponent);
   }
   std::optional<Z> result;
   Z factor = base;
@@ -126,7 +223,17 @@ Z power(Z base, Z exponent) {
     }
     factor *= factor;
   }
-  return n < 0 ? quotient(1, *result) : *result;
+  if (!(larger_part(*result) < infinity) && std::isfinite(base.real()) && std::isfinite(base.imag())) {
+    return power_by_logarithm(base, exponent); // a product on the way overflowed, or its inverse vanishes
+  }
+  return n < 0 ? quotient<double>(1, *result) : *result;
+}
+
+// Of a function that is odd in both parts: by its values for positive ones, so that it is so to the bit.
+template <auto function>
+Z mirrored(Z z) {
+  const Z w = function(Z{std::fabs(z.real()), std::fabs(z.imag())});
+  return {std::copysign(w.real(), z.real()), std::copysign(w.imag(), z.imag())};
 }
 
 template <auto function, class T>
@@ -152,8 +259,8 @@ template <class T>
 Kernel find(Body body) {
   switch (body) {
     case Body::sqrt: return &unary<[](Z z) { return std::sqrt(z); }, T>;
-    case Body::rsqrt: return &unary<rsqrt, T>;
-    case Body::reciprocal: return &unary<reciprocal, T>;
+    case Body::rsqrt: return &unary<rsqrt<T>, T>;
+    case Body::reciprocal: return &unary<reciprocal<T>, T>;
     case Body::exp: return &unary<[](Z z) { return std::exp(z); }, T>;
     case Body::exp2: return &unary<exp2, T>;
     case Body::expm1: return &unary<expm1, T>;
@@ -161,21 +268,21 @@ Kernel find(Body body) {
     case Body::log2: return &unary<log2, T>;
     case Body::log10: return &unary<log10, T>;
     case Body::log1p: return &unary<log1p, T>;
-    case Body::sigmoid: return &unary<sigmoid, T>;
+    case Body::sigmoid: return &unary<sigmoid<T>, T>;
     case Body::sin: return &unary<[](Z z) { return std::sin(z); }, T>;
     case Body::cos: return &unary<[](Z z) { return std::cos(z); }, T>;
-    case Body::tan: return &unary<[](Z z) { return std::tan(z); }, T>;
+    case Body::tan: return &unary<tan, T>;
     case Body::arcsin: return &unary<[](Z z) { return std::asin(z); }, T>;
     case Body::arccos: return &unary<[](Z z) { return std::acos(z); }, T>;
-    case Body::arctan: return &unary<[](Z z) { return std::atan(z); }, T>;
+    case Body::arctan: return &unary<mirrored<[](Z z) { return std::atan(z); }>, T>;
     case Body::sinh: return &unary<[](Z z) { return std::sinh(z); }, T>;
     case Body::cosh: return &unary<[](Z z) { return std::cosh(z); }, T>;
-    case Body::tanh: return &unary<[](Z z) { return std::tanh(z); }, T>;
+    case Body::tanh: return &unary<tanh, T>;
     case Body::arcsinh: return &unary<[](Z z) { return std::asinh(z); }, T>;
     case Body::arccosh: return &unary<[](Z z) { return std::acosh(z); }, T>;
-    case Body::arctanh: return &unary<[](Z z) { return std::atanh(z); }, T>;
-    case Body::divide: return &binary<quotient, T>;
-    case Body::zero_divide: return &binary<zero_quotient, T>;
+    case Body::arctanh: return &unary<mirrored<[](Z z) { return std::atanh(z); }>, T>;
+    case Body::divide: return &binary<quotient<T>, T>;
+    case Body::zero_divide: return &binary<zero_quotient<T>, T>;
     case Body::power: return &binary<power, T>;
     case Body::logaddexp: return &binary<logaddexp, T>;
     default: return nullptr;

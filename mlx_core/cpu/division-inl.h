@@ -1,4 +1,5 @@
-// Bodies of floor_divide and remainder on real floating numbers, exact and with Python's signs. Both begin with the
+// Bodies of floor_divide and remainder on real floating numbers, exact and with Python's signs; with infinities the
+// quotient is the floor of a / b. Both begin with the
 // remainder of the magnitudes, which is a number of the dtype; float16 and bfloat16 pass through float32, whose digits
 // are more than twice theirs, so that they too are rounded once.
 #if defined(MLX_CPU_DIVISION_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -113,8 +114,8 @@ HWY_INLINE V huge_quotient(D d, V x, V m, V rounded, M up) {
   return hn::IfThenElse(hn::And(at_limit, hn::Not(up)), hn::Sub(rounded, constant(d, 1.0)), result);
 }
 
-// Lanes whose quotient is beyond the limit. By 0: the quotient is that of the numbers and nothing is left; of infinity
-// by a number neither is anything.
+// Lanes whose quotient is beyond the limit. By 0, and of infinity by a number: the quotient is that of the numbers, and
+// nothing is left.
 template <class D, class V, class M>
 HWY_NOINLINE Division<V> divide_huge(D d, V x, V m, V rounded, M huge, M opposite, Division<V> common) {
   const V zero = hn::Zero(d);
@@ -126,8 +127,7 @@ HWY_NOINLINE Division<V> divide_huge(D d, V x, V m, V rounded, M huge, M opposit
   const V denominator = hn::IfThenElse(finite, m, one);
   const V rest = rest_of_huge(d, numerator, denominator);
   V quotient = huge_quotient(d, numerator, denominator, hn::IfThenElse(finite, rounded, zero), opposite);
-  quotient = hn::IfThenElse(by_zero, rounded, hn::IfThenElse(of_infinity, quiet_nan(d), quotient));
-  return {hn::IfThenElse(huge, quotient, common.quotient),
+  return {hn::IfThenElse(huge, hn::IfThenElse(finite, quotient, rounded), common.quotient),
       hn::IfThenElse(huge, hn::IfThenElse(finite, rest, quiet_nan(d)), common.rest)};
 }
 
@@ -137,6 +137,7 @@ HWY_INLINE auto opposite_signs(D d, V a, V b) {
   return hn::Ne(hn::CopySign(one, a), hn::CopySign(one, b));
 }
 
+// The quotient of a number by infinity is 0, on either side: Python rounds it down to -1 below.
 struct FloorDivide {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V a, V b) const {
@@ -146,7 +147,8 @@ struct FloorDivide {
     const auto opposite = opposite_signs(d, a, b);
     const auto huge = hn::Ge(rounded, constant(d, static_cast<double>(quotient_limit<hn::TFromD<D>>)));
     Division<V> z = divide_magnitudes(d, x, m, rounded);
-    const auto up = hn::And(opposite, hn::And(hn::Ne(z.rest, hn::Zero(d)), hn::Not(huge)));
+    const auto inexact = hn::And(hn::Ne(z.rest, hn::Zero(d)), hn::Lt(m, infinity(d)));
+    const auto up = hn::And(opposite, hn::AndNot(huge, inexact));
     z.quotient = hn::IfThenElse(up, hn::Add(z.quotient, constant(d, 1.0)), z.quotient);
     if (HWY_UNLIKELY(!hn::AllFalse(d, huge))) {
       z = divide_huge(d, x, m, rounded, huge, opposite, z);

@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "mlx_core/backend/index_error.h"
+
 namespace mlx::core::cpu {
 namespace {
 
@@ -40,10 +42,7 @@ void read_indices(const void* data, Dtype dtype, int64_t stride, int64_t n, int6
 }
 
 void throw_index(const Bounds& bounds, int64_t index) {
-  std::string text = std::string("[") + bounds.op + "] index " + std::to_string(index) + " is out of bounds for axis " +
-                     std::to_string(bounds.axis) + " of length " + std::to_string(bounds.length);
-  if (bounds.slice > 1) text += ", from which slices of " + std::to_string(bounds.slice) + " are taken";
-  throw std::out_of_range(text + ".");
+  throw std::out_of_range(index_error_text(bounds.op, index, bounds.axis, bounds.length, bounds.slice));
 }
 
 void read_offsets(const char* op, std::span<const IndexOperand> indices, Ints index_shape, Ints shape, Ints strides,

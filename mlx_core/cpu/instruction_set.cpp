@@ -41,7 +41,9 @@ bool is_level(std::string_view name) {
     above |= found ? level.target : 0;
     found = found || level.name == wanted;
   }
-  hwy::DisableTargets(above);
+  // Not DisableTargets: in Highway 1.0 whoever asks for the supported targets afterwards, as instruction_sets() does,
+  // makes the next kernel run on the best of them all.
+  hwy::SetSupportedTargetsForTest((hwy::SupportedTargets() & ~above) | HWY_STATIC_TARGET);
 }
 
 } // namespace

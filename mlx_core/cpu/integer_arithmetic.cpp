@@ -116,12 +116,12 @@ struct IntegerRemainder {
   }
 };
 
-// By squaring; a negative exponent gives 0, whatever the base, as in MLX
+// By squaring. A negative exponent gives the exact power cut to an integer: 1 of 1, 1 or -1 of -1, else 0
 template <class T>
 struct IntegerPower {
   static T apply(T base, T exponent) {
     if (exponent < 0) {
-      return 0;
+      return base == 1 ? T{1} : base != static_cast<T>(-1) ? T{0} : (exponent & 1) != 0 ? base : T{1};
     }
     using W = Wrapping<T>;
     W result = 1;

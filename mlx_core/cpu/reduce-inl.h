@@ -14,6 +14,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "mlx_core/cpu/extrema-inl.h"
 #include "mlx_core/cpu/reduce_kernels.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -115,8 +116,7 @@ struct Extremum {
     if constexpr (std::is_integral_v<hn::TFromV<V>>) {
       return max ? hn::Max(a, b) : hn::Min(a, b);
     } else { // b where it is better or NaN; never where a is NaN, unless b is too
-      auto better = max ? hn::Gt(b, a) : hn::Lt(b, a);
-      return hn::IfThenElse(hn::Or(better, hn::IsNaN(b)), b, a);
+      return hn::IfThenElse(hn::IsNaN(b), b, max ? greater_or_second(b, a) : less_or_second(b, a));
     }
   }
 };

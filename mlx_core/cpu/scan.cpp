@@ -13,12 +13,31 @@ namespace mlx::core::cpu {
 
 namespace {
 
-constexpr int64_t block_length = 1040; // no power of two: neighbouring blocks should not share the sets of a cache
+// Short, for a sum within a block is off by a rounding of every element. No power of two: neighbouring blocks should
+// not share the sets of a cache.
+constexpr int64_t block_length = 52;
+
+// What the blocks in front add up to: with twice the digits of float32, or a chain of 10^8 elements would lose five
+// decimals.
+template <typename C>
+struct CarriedSum {
+  using type = C;
+};
+template <>
+struct CarriedSum<float> {
+  using type = double;
+};
+template <>
+struct CarriedSum<complex64_t> {
+  using type = complex128_t;
+};
 
 template <typename T>
 struct Sum {
   using Carried = Wide<T>;
+  using Before = typename CarriedSum<Carried>::type;
   static constexpr bool rounds = !std::is_integral_v<T>, in_blocks = true;
+
   // -0 is what leaves every number as it is, -0 included; an exclusive sum begins with 0.
   static Carried identity(bool inclusive) {
     if constexpr (std::is_floating_point_v<Carried>) {
@@ -39,6 +58,7 @@ struct Sum {
 template <typename T>
 struct Prod {
   using Carried = Wide<T>;
+  using Before = Carried;
   // It is one chain: a block's product may overflow where the whole product, which has met a 0 or small numbers, does
   // not.
   static constexpr bool rounds = false, in_blocks = std::is_integral_v<T>;
@@ -59,6 +79,7 @@ struct Prod {
 template <typename T, bool max>
 struct Extremum {
   using Carried = Wide<T>;
+  using Before = Carried;
   static constexpr bool rounds = false, in_blocks = true;
   static Carried identity(bool) {
     if constexpr (is_complex<T>) {
@@ -83,12 +104,13 @@ struct Extremum {
   }
 };
 
-// y_i = before + local_i, where local sums begin anew in each block and `before` is the sum of the blocks in front:
-// when sums round, this is the order for every layout. The other operations give the same bits in any order.
+// y_i = before + local_i, where local sums begin anew in each block and `before` is the sum of the blocks in front,
+// rounded: when sums round, this is the order for every layout. The other operations give the same bits in any order.
 template <typename Op, typename T>
 class Scanner {
  public:
   using C = typename Op::Carried;
+  using B = typename Op::Before;
   Scanner(const Lanes<2>& lanes, const T* in, bool inclusive, T* out)
       : lanes_(lanes), in_(in), out_(out), inclusive_(inclusive), length_(lanes.length) {
     if (!inclusive) { // the inclusive scan of all elements but the last, one place further on
@@ -126,17 +148,27 @@ class Scanner {
   C identity() const { return Op::identity(inclusive_); }
   static constexpr int64_t shorter(int64_t left) { return Op::rounds ? std::min(left, block_length) : left; }
   // Elements of a chain, or rows of columns, between two looks whether to stop.
-  static constexpr int64_t looks_after = 64 * block_length;
+  static constexpr int64_t looks_after = 64 * 1024;
+
+  static B move_on(B before, C block) { return joined(before, static_cast<B>(block)); }
+
+  static B joined(B a, B b) {
+    if constexpr (Op::rounds) {
+      return a + b;
+    } else {
+      return Op::combine(a, b);
+    }
+  }
 
   // W lanes from w on, side by side since each element waits for the one before it.
   template <int W>
   void rows(int64_t o, int64_t w) {
     auto [from, to] = lanes_.offsets(o, w);
-    C before[W];
-    std::fill_n(before, W, identity());
+    B before[W];
+    std::fill_n(before, W, B(identity()));
     if (!inclusive_) {
       for (int k = 0; k < W; ++k) {
-        out_[to + k * lanes_.pitch[1] - lanes_.step[1]] = static_cast<T>(before[k]);
+        out_[to + k * lanes_.pitch[1] - lanes_.step[1]] = static_cast<T>(identity());
       }
     }
     InterruptPoll poll(looks_after);
@@ -152,7 +184,7 @@ class Scanner {
 
   // W chains of n elements; what comes `before` each is moved on past it. Without store only that.
   template <int W, bool store>
-  void chains(const T* in, int64_t in_pitch, T* out, int64_t out_pitch, int64_t n, C (&before)[W]) {
+  void chains(const T* in, int64_t in_pitch, T* out, int64_t out_pitch, int64_t n, B (&before)[W]) {
     const int64_t in_step = lanes_.step[0], out_step = lanes_.step[1];
     const T* ins[W];
     T* outs[W];
@@ -160,8 +192,8 @@ class Scanner {
     for (int k = 0; k < W; ++k) {
       ins[k] = in + k * in_pitch;
       outs[k] = out + k * out_pitch;
-      local[k] = Op::rounds ? identity() : before[k];
-      first[k] = before[k];
+      first[k] = static_cast<C>(before[k]);
+      local[k] = Op::rounds ? identity() : first[k];
     }
     for (int64_t i = 0; i < n; ++i) {
 #pragma GCC unroll 4
@@ -173,7 +205,7 @@ class Scanner {
       }
     }
     for (int k = 0; k < W; ++k) {
-      before[k] = Op::rounds ? Op::combine(first[k], local[k]) : local[k];
+      before[k] = Op::rounds ? move_on(before[k], local[k]) : B(local[k]);
     }
   }
 
@@ -182,20 +214,22 @@ class Scanner {
     auto [from, to] = lanes_.offsets(o, w);
     const T* in = in_ + from;
     T* out = out_ + to;
-    C before[widest_strip], local[widest_strip];
-    std::fill_n(before, count, identity());
+    B before[widest_strip];
+    C first[widest_strip], local[widest_strip];
+    std::fill_n(before, count, B(identity()));
     if (!inclusive_) {
       std::fill_n(out - lanes_.step[1], count, static_cast<T>(identity()));
     }
     InterruptPoll poll(looks_after);
     for (int64_t i = 0; i < length_;) {
       std::fill_n(local, count, identity());
+      std::transform(before, before + count, first, [](B b) { return static_cast<C>(b); });
       for (int64_t end = i + shorter(length_ - i); i < end; ++i, in += lanes_.step[0], out += lanes_.step[1]) {
         poll(count);
-        row(in, out, count, before, local);
+        row(in, out, count, first, local);
       }
       for (int64_t k = 0; k < count; ++k) {
-        before[k] = Op::combine(before[k], local[k]);
+        before[k] = move_on(before[k], local[k]);
       }
     }
   }
@@ -221,12 +255,12 @@ class Scanner {
 
   // A few long lanes: totals of all blocks, what they add up to in front of each, then the blocks, four side by side.
   void run_in_blocks(int64_t blocks, int64_t count) {
-    std::unique_ptr<C[]> before(new C[static_cast<size_t>(count * blocks)]);
+    std::unique_ptr<B[]> before(new B[static_cast<size_t>(count * blocks)]);
     auto each_group = [&](auto body) {
       int64_t groups = (blocks + 3) / 4;
       parallel_items(count * groups, 4 * block_length, [&](int64_t i) {
         int64_t lane = i / groups, b = i % groups * 4;
-        C* slots = before.get() + lane * blocks + b;
+        B* slots = before.get() + lane * blocks + b;
         if ((b + 4) * block_length <= length_) {
           return body(std::integral_constant<int, 4>(), lane, b, slots);
         }
@@ -235,30 +269,31 @@ class Scanner {
         }
       });
     };
-    auto scan_blocks = [&](auto width, auto store, int64_t lane, int64_t b, C(&carried)[decltype(width)::value]) {
+    auto scan_blocks = [&](auto width, auto store, int64_t lane, int64_t b, B(&carried)[decltype(width)::value]) {
       auto [from, to] = lanes_.offsets(lane / lanes_.width, lane % lanes_.width);
       const int64_t in_pitch = block_length * lanes_.step[0], out_pitch = block_length * lanes_.step[1];
       chains<width, store>(in_ + from + b * in_pitch, in_pitch, out_ + to + b * out_pitch, out_pitch,
           std::min(block_length, length_ - b * block_length), carried);
     };
-    each_group([&](auto width, int64_t lane, int64_t b, C* slots) {
-      C totals[width];
-      std::fill_n(totals, width(), identity());
+    each_group([&](auto width, int64_t lane, int64_t b, B* slots) {
+      B totals[width];
+      std::fill_n(totals, width(), B(identity()));
       scan_blocks(width, std::false_type(), lane, b, totals);
       std::copy_n(totals, width(), slots);
     });
     for (int64_t lane = 0; lane < count; ++lane) {
-      C sum = identity();
+      B sum = B(identity());
       for (int64_t b = 0; b < blocks; ++b) {
-        sum = Op::combine(std::exchange(before[static_cast<size_t>(lane * blocks + b)], sum), sum);
+        B& slot = before[static_cast<size_t>(lane * blocks + b)];
+        sum = joined(sum, std::exchange(slot, sum));
       }
       if (!inclusive_) {
         auto [from, to] = lanes_.offsets(lane / lanes_.width, lane % lanes_.width);
         out_[to - lanes_.step[1]] = static_cast<T>(identity());
       }
     }
-    each_group([&](auto width, int64_t lane, int64_t b, C* slots) {
-      C carried[width];
+    each_group([&](auto width, int64_t lane, int64_t b, B* slots) {
+      B carried[width];
       std::copy_n(slots, width(), carried);
       scan_blocks(width, std::true_type(), lane, b, carried);
     });

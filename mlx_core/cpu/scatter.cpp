@@ -1,5 +1,5 @@
 // Scatters: serial, in row-major order of the updates, so that duplicates combine the same way every time. Sums and
-// products of 16-bit floats are carried in float32, and rounded once.
+// products of 16-bit floats are carried in float32, and rounded once; so are sums of many float32 numbers in float64.
 #include <algorithm>
 #include <complex>
 #include <memory>
@@ -231,15 +231,27 @@ void with_half(ScatterMode mode, Dtype dtype, F f) {
   });
 }
 
-// All of dst in float32 while body(that) runs.
-template <typename Body>
-void in_float32(Dtype dtype, void* dst, int64_t count, Body body) {
-  std::unique_ptr<float[]> wide(new float[static_cast<size_t>(count)]);
+// All of dst in a wider dtype while body(that) runs.
+template <typename W, typename Body>
+void in_wide(Dtype dtype, Dtype wide_dtype, void* dst, int64_t count, Body body) {
+  std::unique_ptr<W[]> wide(new W[static_cast<size_t>(count)]);
   const void* from = dst;
-  find_cast(dtype, float32)(&from, wide.get(), count);
+  find_cast(dtype, wide_dtype)(&from, wide.get(), count);
   body(wide.get());
   from = wide.get();
-  find_cast(float32, dtype)(&from, dst, count);
+  find_cast(wide_dtype, dtype)(&from, dst, count);
+}
+
+// Whether this many updates of as many elements are worth twice the digits: a sum of n float32 numbers in a row is off
+// by n roundings.
+bool sums_many(ScatterMode mode, Dtype dtype, int64_t updates, int64_t elements) {
+  return mode == ScatterMode::add && (dtype == float32 || dtype == complex64) && updates / 64 >= elements;
+}
+
+// f(a number of the dtype, one with twice its digits).
+template <typename F>
+void with_doubled(Dtype dtype, F f) {
+  dtype == float32 ? f(float{}, double{}) : f(complex64_t{}, complex128_t{});
 }
 
 // Few updates of a large dst: those of one place, in order, are combined in a float32 copy of that place.
@@ -286,7 +298,7 @@ void scatter(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape, std::span
       if (slices.disjoint() && slices.positions * slices.size < count / 4) {
         return combine_by_place<constant.value>(static_cast<T*>(dst), slices, dtype);
       }
-      in_float32(dtype, dst, count, [&](float* wide) {
+      in_wide<float>(dtype, float32, dst, count, [&](float* wide) {
         slices.each_run([&](const int64_t* offsets, int64_t n, const void* from) {
           apply<constant.value>(
               wide, offsets, n, slices.shape, slices.strides, slices.size, static_cast<const T*>(from));
@@ -294,6 +306,17 @@ void scatter(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape, std::span
       });
     });
     return;
+  }
+  if (const int64_t count = product(dst_shape); sums_many(mode, dtype, slices.positions * slices.size, count)) {
+    return with_doubled(dtype, [&](auto t, auto w) {
+      using T = decltype(t);
+      in_wide<decltype(w)>(dtype, dtype == float32 ? float64 : complex128, dst, count, [&](auto* wide) {
+        slices.each_run([&](const int64_t* offsets, int64_t n, const void* from) {
+          apply<ScatterMode::add>(
+              wide, offsets, n, slices.shape, slices.strides, slices.size, static_cast<const T*>(from));
+        });
+      });
+    });
   }
   slices.each_run([&](const int64_t* offsets, int64_t n, const void* from) {
     with_mode(mode, dtype, [&](auto constant, auto t) {
@@ -360,7 +383,7 @@ void scatter_along_axis(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape
         });
         return combine_pairs<constant.value>(static_cast<T*>(dst), from, pairs);
       }
-      in_float32(dtype, dst, count, [&](float* wide) {
+      in_wide<float>(dtype, float32, dst, count, [&](float* wide) {
         each_run([&](const int64_t* to, int64_t n, int64_t at) {
           for (int64_t i = 0; i < n; ++i) {
             wide[to[i]] = combine<constant.value>(wide[to[i]], static_cast<float>(from[at + i * step]));
@@ -369,6 +392,17 @@ void scatter_along_axis(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape
       });
     });
     return;
+  }
+  if (const int64_t count = product(dst_shape); sums_many(mode, dtype, total, count)) {
+    return with_doubled(dtype, [&](auto t, auto w) {
+      using W = decltype(w);
+      auto* from = static_cast<const decltype(t)*>(updates);
+      in_wide<W>(dtype, dtype == float32 ? float64 : complex128, dst, count, [&](W* wide) {
+        each_run([&](const int64_t* to, int64_t n, int64_t at) {
+          for (int64_t i = 0; i < n; ++i) wide[to[i]] += static_cast<W>(from[at + i * step]);
+        });
+      });
+    });
   }
   each_run([&](const int64_t* to, int64_t n, int64_t at) {
     with_mode(mode, dtype, [&](auto constant, auto t) {

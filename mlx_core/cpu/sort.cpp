@@ -37,7 +37,7 @@ Item* sort_items(Item* items, int64_t n, Other other) {
       std::stable_sort(items, items + n, by_key);
       return items;
     }
-    std::array<std::array<uint32_t, 256>, sizeof(K)> counts{};
+    std::array<std::array<size_t, 256>, sizeof(K)> counts{};
     in_interruptible_pieces(n, looks_after, [&](int64_t first, int64_t end) {
       for (int64_t i = first; i < end; ++i) {
         for (size_t digit = 0; digit < sizeof(K); ++digit) {
@@ -47,12 +47,12 @@ Item* sort_items(Item* items, int64_t n, Other other) {
     });
     Item* to = other();
     for (size_t digit = 0; digit < sizeof(K); ++digit) {
-      std::array<uint32_t, 256>& count = counts[digit];
-      if (count[key_in(items[0]) >> (8 * digit) & 255] == static_cast<uint64_t>(n)) {
+      std::array<size_t, 256>& count = counts[digit];
+      if (count[key_in(items[0]) >> (8 * digit) & 255] == static_cast<size_t>(n)) {
         continue; // the same digit everywhere
       }
-      uint32_t first = 0;
-      for (uint32_t& c : count) {
+      size_t first = 0;
+      for (size_t& c : count) {
         first += std::exchange(c, first);
       }
       in_interruptible_pieces(n, looks_after, [&](int64_t begin, int64_t end) {

@@ -32,17 +32,19 @@ void spread(void* to, const void* value, int64_t n) {
   hn::StoreU(v, d, out + n - lanes);
 }
 
-// 16 bytes are a whole number of vectors' lanes on every instruction set.
+// 16 bytes are a whole number of a vector's lanes, but for the one lane without vectors.
 void spread_pairs(void* to, const void* value, int64_t n) {
   const hn::ScalableTag<uint64_t> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   HWY_ALIGN uint64_t pair[2];
   std::memcpy(pair, value, sizeof(pair));
   auto* out = static_cast<uint64_t*>(to);
-  const auto v = hn::LoadDup128(d, pair);
   int64_t i = 0;
-  for (; i <= 2 * n - lanes; i += lanes) {
-    hn::StoreU(v, d, out + i);
+  if (lanes > 1) {
+    const auto v = hn::LoadDup128(d, pair);
+    for (; i <= 2 * n - lanes; i += lanes) {
+      hn::StoreU(v, d, out + i);
+    }
   }
   for (; i < 2 * n; ++i) {
     out[i] = pair[i % 2];

@@ -8,6 +8,7 @@
 
 #include <cmath>
 
+#include "mlx_core/cpu/huge_angles.h"
 #include "mlx_core/cpu/polynomial-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -64,37 +65,60 @@ HWY_INLINE V parity_sign(D d, V n) {
   return hn::BitCast(d, hn::ShiftLeft<mantissa_bits<D> + (is_f32<D> ? 8 : 11)>(integer_bits(d, n)));
 }
 
+// Each function below subtracts a multiple of pi/2 from small angles, and says what it is of what is left: `of` gets
+// the magnitude's reduced angle and its turn, as reduce_huge_angle has them.
+
 // Error: 2.0 / 2.0
 struct SinSmall {
+  static constexpr Quadrants quadrants = Quadrants::even;
+
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     const V y = hn::Abs(x);
     const V q = round_small(d, hn::Mul(y, constant(d, 0.31830988618379067154)));
-    const V s = sin_reduced(d, subtract_multiple(d, y, q, 1.0));
-    return hn::Xor(s, hn::Xor(hn::And(x, hn::SignBit(d)), parity_sign(d, q)));
+    return of(d, x, subtract_multiple(d, y, q, 1.0), q);
+  }
+
+  template <class D, class V>
+  static HWY_INLINE V of(D d, V x, ReducedAngle<V> angle, V turn) {
+    const V s = sin_reduced(d, angle);
+    return hn::Xor(s, hn::Xor(hn::And(x, hn::SignBit(d)), parity_sign(d, turn)));
   }
 };
 
 // cos(y) = -(-1)^k sin(y - (2k + 1) pi/2)
 // Error: 2.1 / 2.0
 struct CosSmall {
+  static constexpr Quadrants quadrants = Quadrants::odd;
+
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     const V y = hn::Abs(x);
     const V k = round_small(d, hn::MulAdd(y, constant(d, 0.31830988618379067154), constant(d, -0.5)));
     const V q = hn::MulAdd(k, constant(d, 2.0), constant(d, 1.0));
-    const V s = sin_reduced(d, subtract_multiple(d, y, q, 0.5));
-    return hn::Xor(s, parity_sign(d, hn::Add(k, constant(d, 1.0))));
+    return of(d, x, subtract_multiple(d, y, q, 0.5), k);
+  }
+
+  template <class D, class V>
+  static HWY_INLINE V of(D d, V, ReducedAngle<V> angle, V turn) {
+    return hn::Xor(sin_reduced(d, angle), parity_sign(d, hn::Add(turn, constant(d, 1.0))));
   }
 };
 
 // Error: 1.7 / 2.2
 struct TanSmall {
+  static constexpr Quadrants quadrants = Quadrants::any;
+
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     const V y = hn::Abs(x);
     const V q = round_small(d, hn::Mul(y, constant(d, 0.63661977236758134308)));
-    const auto [r, low] = subtract_multiple(d, y, q, 0.5);
+    return of(d, x, subtract_multiple(d, y, q, 0.5), q);
+  }
+
+  template <class D, class V>
+  static HWY_INLINE V of(D d, V x, ReducedAngle<V> angle, V q) {
+    const auto [r, low] = angle;
     const V z = hn::Mul(r, r);
     V numerator, denominator;
     if constexpr (is_f32<D>) {
@@ -122,55 +146,46 @@ struct TanSmall {
   }
 };
 
-// The vector formula on small angles; float64 lanes for float32 up to 2^20; libm, with its reduction by 2/pi to
-// hundreds of bits, for what is left, infinities and NaN included.
-template <class Small, class Exact>
+// The vector formula on small angles; beyond, float32 in float64 lanes, and float64 by a reduction to any length, which
+// is the same on every machine.
+template <class Function>
 struct ByAngle {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     const auto small = hn::Le(hn::Abs(x), small_angle(d));
-    const V y = hn::IfThenElseZero(small, x);
     if (HWY_LIKELY(hn::AllTrue(d, small))) {
-      return Small()(d, x);
+      return Function()(d, x);
     }
-    return beyond(d, x, Small()(d, y), small);
+    return beyond(d, x, Function()(d, hn::IfThenElseZero(small, x)), small);
   }
 
   template <class D, class V, class M>
   static HWY_NOINLINE V beyond(D d, V x, V result, M small) {
     if constexpr (is_f32<D>) {
-      const auto medium = hn::Le(hn::Abs(x), hn::Set(d, 0x1p20f));
-      const V y = hn::IfThenElseZero(medium, x);
-      result = hn::IfThenElse(small, result, in_double(d, Small(), y));
-      return hn::AllTrue(d, medium) ? result : patch_lanes(d, Exact(), hn::Not(medium), result, x);
+      return hn::IfThenElse(small, result, in_double(d, ByAngle<Function>(), hn::IfThenZeroElse(small, x)));
     } else {
-      return patch_lanes(d, Exact(), hn::Not(small), result, x);
+      constexpr size_t lanes = hn::MaxLanes(D());
+      HWY_ALIGN double xs[lanes], rs[lanes], lows[lanes], turns[lanes];
+      const V y = hn::Abs(x);
+      const auto finite = hn::Lt(y, infinity(d));
+      hn::Store(hn::IfThenZeroElse(small, hn::IfThenElseZero(finite, y)), d, xs);
+      for (size_t i = 0; i < hn::Lanes(d); ++i) {
+        const ReducedHugeAngle angle =
+            xs[i] > 0 ? reduce_huge_angle(xs[i], Function::quadrants) : ReducedHugeAngle{0, 0, 0};
+        rs[i] = angle.r;
+        lows[i] = angle.low;
+        turns[i] = angle.turn;
+      }
+      const ReducedAngle<V> reduced{hn::Load(d, rs), hn::Load(d, lows)};
+      const V huge = Function::of(d, x, reduced, hn::Load(d, turns));
+      return hn::IfThenElse(small, result, hn::IfThenElse(finite, huge, hn::Sub(x, x)));
     }
   }
 };
 
-struct LibmSin {
-  template <class T>
-  T operator()(T x) const {
-    return std::sin(x);
-  }
-};
-struct LibmCos {
-  template <class T>
-  T operator()(T x) const {
-    return std::cos(x);
-  }
-};
-struct LibmTan {
-  template <class T>
-  T operator()(T x) const {
-    return std::tan(x);
-  }
-};
-
-using Sin = ByAngle<SinSmall, LibmSin>;
-using Cos = ByAngle<CosSmall, LibmCos>;
-using Tan = ByAngle<TanSmall, LibmTan>;
+using Sin = ByAngle<SinSmall>;
+using Cos = ByAngle<CosSmall>;
+using Tan = ByAngle<TanSmall>;
 
 // asin(s) - s for 0 <= s <= 1/2, z = s^2
 template <class D, class V>

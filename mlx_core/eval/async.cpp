@@ -12,6 +12,7 @@
 
 #include "mlx_core/array.h"
 #include "mlx_core/eval/background.h"
+#include "mlx_core/eval/gate.h"
 #include "mlx_core/gpu/gpu.h"
 #include "mlx_core/interrupt.h"
 
@@ -22,19 +23,37 @@ namespace {
 struct Request {
   std::vector<array> arrays;
   void (*done)() = nullptr; // of one that keeps errors to itself
+  size_t bytes = 0;         // that the results will take
 };
+
+size_t bytes_to_come(const std::vector<array>& arrays) {
+  size_t bytes = 0;
+  for (const array& a : arrays) {
+    bytes += a.is_available() ? 0 : a.nbytes();
+  }
+  return bytes;
+}
 
 class Worker {
  public:
   Worker(int paused, bool finished) : finished_(finished), paused_(paused) {}
 
+  // A program that is far ahead waits a little, so that what it has asked for fits into memory with what it does next.
+  // Not for ever: it may hold a lock that the background needs.
   void submit(Request request) {
+    request.bytes = bytes_to_come(request.arrays);
+    size_t at_most = get_memory_limit() / 8;
     std::unique_lock lock(mutex_);
+    if (bytes_ahead_ + request.bytes > at_most && !is_evaluating()) {
+      changed_.wait_until(lock, std::chrono::system_clock::now() + std::chrono::milliseconds(50),
+          [&] { return bytes_ahead_ + request.bytes <= at_most || bytes_ahead_ == 0 || paused_ > 0 || finished_; });
+    }
     if (finished_ || !(started_ || start())) { // nobody to leave it to
       lock.unlock();
       evaluate(request);
       return;
     }
+    bytes_ahead_ += request.bytes;
     queue_.push_back(std::move(request));
     changed_.notify_all();
   }
@@ -58,6 +77,7 @@ class Worker {
     std::unique_lock lock(mutex_);
     dropped.swap(queue_);
     finished_ = true;
+    bytes_ahead_ = 0;
     stop_.store(true);
     auto limit = std::chrono::system_clock::now() + std::chrono::seconds(1);
     return changed_.wait_until(lock, limit, [this] { return !busy_; });
@@ -134,8 +154,11 @@ class Worker {
       lock.lock();
       if (paused_ > 0 && interrupted) { // to be begun again
         queue_.push_front(std::move(request));
-      } else if (interrupted && !finished_) { // by the check
-        error_ = error_ ? error_ : interrupted;
+      } else {
+        bytes_ahead_ -= std::min(bytes_ahead_, request.bytes);
+        if (interrupted && !finished_) { // by the check
+          error_ = error_ ? error_ : interrupted;
+        }
       }
       busy_ = false;
       changed_.notify_all();
@@ -153,6 +176,7 @@ class Worker {
   std::atomic<bool> stop_{false};
   bool started_ = false;
   bool busy_ = false;
+  size_t bytes_ahead_ = 0; // of results that are queued or being computed
   bool finished_;
   int paused_;
   std::exception_ptr error_; // the first since the last synchronize

@@ -11,10 +11,11 @@ namespace mlx::core {
 namespace {
 
 char* allocate_block(int64_t bytes) {
-  auto* block = static_cast<char*>(std::aligned_alloc(64, static_cast<size_t>(bytes + 63) / 64 * 64));
+  auto* block = static_cast<char*>(std::aligned_alloc(64, static_cast<size_t>(bytes)));
   if (!block) {
     throw std::bad_alloc();
   }
+  std::memset(block, 0, static_cast<size_t>(bytes)); // padding is computed with, too
   return block;
 }
 
@@ -27,14 +28,15 @@ View at(const View& view, char* memory) {
 
 } // namespace
 
-const CallList* KeptCalls::before(int64_t runs, const Program& body, size_t constants, const Kernels& kernels) const {
+const CallList* KeptCalls::before(
+    int64_t runs, const Program& body, CallList::Uses uses, const Kernels& kernels) const {
   constexpr int64_t worth_it = 16;
   // A GPU's functions have other last bits, and observers want to see what is computed.
   bool possible = kernels.device() == Device::cpu && !is_eval_observed() && !is_eval_op_by_op();
   if (!possible || runs_.fetch_add(runs, std::memory_order_relaxed) + runs < worth_it) {
     return nullptr;
   }
-  std::call_once(once_, [&] { list_ = CallList::of(*simplify(body), constants); });
+  std::call_once(once_, [&] { list_ = CallList::of(*simplify(body), uses); });
   return list_.get();
 }
 
@@ -63,21 +65,25 @@ void CallRun::give(size_t k, const array& input) {
   }
 }
 
-void CallRun::feed_back(size_t count) {
-  if (list_.outputs_are_apart_) {
-    for (size_t k = 0; k < count; ++k) {
-      std::memcpy(input(k), output(k), input_bytes(k));
-    }
+array CallRun::copied(const char* elements, const Spec& spec) {
+  array copy = array::uninitialized(spec.shape, spec.dtype);
+  std::memcpy(copy.mutable_data(), elements, copy.nbytes());
+  return copy;
+}
+
+void CallRun::feed_back() {
+  if (list_.take_turns_) {
+    turn_ = &list_.turns_[turn_ == &list_.turns_[0] ? 1 : 0];
     return;
   }
-  if (!staged_) {
+  if (!staged_) { // an output may be an input
     staged_.reset(allocate_block(list_.bytes_));
   }
-  for (size_t k = 0; k < count; ++k) {
-    std::memcpy(staged_.get() + list_.inputs_[k].at, output(k), input_bytes(k));
+  for (size_t k = 0; k < list_.fed_back_; ++k) {
+    std::memcpy(staged_.get() + turn_->inputs[k].at, output(k), input_bytes(k));
   }
-  for (size_t k = 0; k < count; ++k) {
-    std::memcpy(input(k), staged_.get() + list_.inputs_[k].at, input_bytes(k));
+  for (size_t k = 0; k < list_.fed_back_; ++k) {
+    std::memcpy(input(k), staged_.get() + turn_->inputs[k].at, input_bytes(k));
   }
 }
 

@@ -22,9 +22,12 @@ namespace mlx::core {
 
 class CallList {
  public:
-  // Null where a step is more than elementwise, a view, a reduction or a product, or where the values are many. The
-  // inputs from `constants` on are the same in every run.
-  static std::unique_ptr<const CallList> of(const Program& program, size_t constants);
+  // Of the inputs the first ones are fed back, and those from `constants` on are the same in every run.
+  struct Uses {
+    size_t fed_back, constants;
+  };
+  // Null where a step is more than elementwise, a view, a reduction or a product, or where the values are many.
+  static std::unique_ptr<const CallList> of(const Program& program, Uses uses);
 
   // Whether such inputs may be run on: some calls see how their inputs lie in memory.
   bool takes(std::span<const array> inputs) const;
@@ -64,22 +67,28 @@ class CallList {
     View in[2], out; // without memory
   };
 
-  std::vector<Place> inputs_, outputs_;
+  // Of a run. There may be two that take turns: what one gives is in place for the other.
+  struct Turn {
+    std::vector<Call> calls;
+    std::vector<Place> inputs, outputs;
+  };
+  Turn turns_[2];
+  bool take_turns_ = false;
   std::vector<bool> sees_layout_; // by input
-  std::vector<Call> constant_calls_, calls_;
+  std::vector<Call> constant_calls_;
   std::vector<Layout> layouts_;
   std::vector<Fold> folds_;
   std::vector<General> general_;
   std::vector<std::pair<int64_t, array>> values_; // of steps without operands, and where they go
+  size_t fed_back_ = 0;
   int64_t bytes_ = 0, work_ = 0;
-  bool outputs_are_apart_ = true; // no output lies in an input's memory
 };
 
 // The call list of a body that a primitive holds, made when the body was run often enough for it to pay.
 class KeptCalls {
  public:
   // Before so many runs of the body on the stream of these kernels. Null where they are to be done in the ordinary way.
-  const CallList* before(int64_t runs, const Program& body, size_t constants, const Kernels& kernels) const;
+  const CallList* before(int64_t runs, const Program& body, CallList::Uses uses, const Kernels& kernels) const;
 
  private:
   mutable std::atomic<int64_t> runs_{0};
@@ -93,18 +102,21 @@ class CallRun {
   explicit CallRun(const CallList& list);
 
   // Where the elements of an input go and those of an output are, row-major.
-  char* input(size_t k) { return memory_.get() + list_.inputs_[k].at; }
-  const char* output(size_t k) const { return memory_.get() + list_.outputs_[k].at; }
-  size_t input_bytes(size_t k) const { return list_.inputs_[k].bytes; }
-  size_t output_bytes(size_t k) const { return list_.outputs_[k].bytes; }
+  char* input(size_t k) { return memory_.get() + turn_->inputs[k].at; }
+  const char* output(size_t k) const { return memory_.get() + turn_->outputs[k].at; }
+  size_t input_bytes(size_t k) const { return turn_->inputs[k].bytes; }
+  size_t output_bytes(size_t k) const { return turn_->outputs[k].bytes; }
   // Copies an evaluated array there.
   void give(size_t k, const array& input);
+  // A new array of what is in an input's place, or elsewhere.
+  array taken(size_t k, const array& like) { return copied(input(k), {like.shape(), like.dtype()}); }
+  static array copied(const char* elements, const Spec& spec);
 
   // Once the constants are there.
   void begin() { run(list_.constant_calls_); }
-  void run() { run(list_.calls_); }
-  // The first `count` outputs become the first inputs.
-  void feed_back(size_t count);
+  void run() { run(turn_->calls); }
+  // The first outputs become the inputs that are fed back.
+  void feed_back();
 
  private:
   void run(const std::vector<CallList::Call>& calls);
@@ -114,6 +126,7 @@ class CallRun {
     void operator()(char* memory) const { std::free(memory); }
   };
   const CallList& list_;
+  const CallList::Turn* turn_ = &list_.turns_[0];
   std::unique_ptr<char, Free> memory_, staged_;
 };
 

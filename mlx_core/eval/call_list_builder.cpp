@@ -1,5 +1,6 @@
 // From a program to a list of calls: a place for every value, views as strides, constants computed once.
 #include <algorithm>
+#include <map>
 
 #include "mlx_core/eval/call_list.h"
 #include "mlx_core/ops/reduce.h"
@@ -9,30 +10,34 @@ namespace mlx::core {
 
 namespace {
 
-constexpr int64_t most_small = 4096;      // of one value: larger ones keep both threads busy by themselves
-constexpr int64_t most_bytes = 192 << 10; // of all: what stays in the second-level cache
+constexpr int64_t most_small = 4096;       // elements of a value: larger ones keep both threads busy by themselves
+constexpr int64_t most_constant = 1 << 20; // of one that is the same in every run, as weights are
+constexpr int64_t call_padding = 16;       // elements
+constexpr int64_t most_bytes = 192 << 10;  // of all values that are not: what stays in the second-level cache
 
 } // namespace
 
 class CallListBuilder {
  public:
-  CallListBuilder(const Program& program, size_t constants) : program_(program), constants_(constants) {}
+  CallListBuilder(const Program& program, CallList::Uses uses) : program_(program), uses_(uses) {}
 
   std::unique_ptr<const CallList> build() {
     for (size_t k = 0; k < program_.inputs().size(); ++k) {
       const Spec& spec = program_.inputs()[k];
-      if (!fits(spec)) {
+      bool varies = k < uses_.constants;
+      if (!fits(spec, varies ? most_small : most_constant)) {
         return nullptr;
       }
-      int64_t place = reserve(spec);
-      values_.push_back({dense(spec, place), k < constants_, static_cast<int>(k)});
-      list_->inputs_.push_back({place, bytes_of(count(spec), spec.dtype.size())});
+      int64_t place = reserve(spec, varies);
+      values_.push_back({dense(spec, place), varies, static_cast<int>(k)});
+      first().inputs.push_back({place, bytes_of(count(spec), spec.dtype.size())});
     }
-    inputs_end_ = list_->bytes_;
     list_->sees_layout_.assign(program_.inputs().size(), false);
     for (const Program::Step& step : program_.steps()) {
-      if (step.outputs.size() != 1 || step.stream > 0 || !fits(step.outputs[0]) || !add(step) ||
-          list_->bytes_ > most_bytes) {
+      bool varies = std::any_of(step.operands.begin(), step.operands.end(),
+          [&](int32_t slot) { return values_[static_cast<size_t>(slot)].varies; });
+      if (step.outputs.size() != 1 || step.stream > 0 || !fits(step.outputs[0], varies ? most_small : most_constant) ||
+          !add(step) || varying_bytes_ > most_bytes) {
         return nullptr;
       }
     }
@@ -45,6 +50,8 @@ class CallListBuilder {
       }
       add_output(value);
     }
+    list_->fed_back_ = uses_.fed_back;
+    arrange_turns();
     return std::move(list_);
   }
 
@@ -57,13 +64,13 @@ class CallListBuilder {
   };
 
   static int64_t count(const Spec& spec) { return size_of(spec.shape); }
-  static bool fits(const Spec& spec) {
+  static bool fits(const Spec& spec, int64_t most) {
     for (Dim length : spec.shape) {
       if (length.is_symbolic()) {
         return false;
       }
     }
-    return count(spec) > 0 && count(spec) <= most_small;
+    return count(spec) > 0 && count(spec) <= most;
   }
   static View dense(const Spec& spec, int64_t place) {
     return {nullptr, place, nullptr, spec.dtype, sizes_of(spec.shape), row_major_strides(spec.shape)};
@@ -87,9 +94,14 @@ class CallListBuilder {
     return true;
   }
 
-  int64_t reserve(const Spec& spec) {
+  // Whole vectors are quicker than their parts: kernels of elements go on into what is left of the last one.
+  static int64_t padded(int64_t n) { return (n + call_padding - 1) / call_padding * call_padding; }
+  int64_t reserve(const Spec& spec, bool varies) {
     int64_t place = list_->bytes_;
-    list_->bytes_ += (static_cast<int64_t>(bytes_of(count(spec), spec.dtype.size())) + 63) / 64 * 64;
+    int64_t bytes = (padded(count(spec)) * spec.dtype.size() + 63) / 64 * 64;
+    sizes_.emplace(place, bytes);
+    list_->bytes_ += bytes;
+    varying_bytes_ += varies ? bytes : 0;
     return place;
   }
 
@@ -98,7 +110,7 @@ class CallListBuilder {
   }
 
   void emit(bool varies, const CallList::Call& call) {
-    (varies ? list_->calls_ : list_->constant_calls_).push_back(call);
+    (varies ? first().calls : list_->constant_calls_).push_back(call);
     list_->work_ += varies ? call.n : 0;
   }
 
@@ -124,7 +136,7 @@ class CallListBuilder {
     LevelFloor outside(0);
     array value = applied(step.primitive, std::span<const array>());
     value.eval();
-    int64_t place = reserve(step.outputs[0]);
+    int64_t place = reserve(step.outputs[0], false);
     if (!value.is_row_contiguous()) {
       return false;
     }
@@ -139,7 +151,7 @@ class CallListBuilder {
     Dtype from = operand(step, step.operands.size() - 1).view.dtype;
     CallList::Call call{};
     call.kind = Kind::map;
-    call.n = count(out);
+    call.n = padded(count(out));
     bool converts = body == Body::copy && from != out.dtype;
     call.kernel = converts ? cpu::find_cast(from, out.dtype) : cpu::find_kernel(body, from);
     if (!call.kernel) {
@@ -150,7 +162,7 @@ class CallListBuilder {
       call.in[k] = elements(operand(step, k), out.shape);
       varies = varies || operand(step, k).varies;
     }
-    call.out = reserve(out);
+    call.out = reserve(out, varies);
     values_.push_back({dense(out, call.out), varies, -1});
     emit(varies, call);
     return true;
@@ -167,9 +179,10 @@ class CallListBuilder {
     call.item_size = static_cast<int>(itemsize);
     call.n = n;
     call.in[0] = view.offset;
-    call.out = reserve({space, view.dtype});
+    call.out = reserve({space, view.dtype}, value.varies);
     if (is_one_element(view)) {
       call.kind = Kind::spread;
+      call.n = padded(n);
       call.spread = cpu::find_spread(call.item_size);
     } else {
       call.kind = Kind::gather;
@@ -228,7 +241,7 @@ class CallListBuilder {
     call.n = of.view.size();
     call.item_size = of.view.itemsize();
     call.in[0] = of.view.offset;
-    call.out = reserve(out);
+    call.out = reserve(out, of.varies);
     if (trailing && is_dense(of.view) && length <= cpu::reduce_block) {
       call.kind = Kind::fold;
       call.detail = static_cast<uint32_t>(list_->folds_.size());
@@ -251,7 +264,7 @@ class CallListBuilder {
     CallList::Call call{};
     call.kind = Kind::product;
     call.n = count(out) * a.view.sizes.back();
-    call.out = reserve(out);
+    call.out = reserve(out, a.varies || b.varies);
     call.detail = static_cast<uint32_t>(list_->general_.size());
     bool zero_terms = step.primitive->role() == Role::chain_product;
     list_->general_.push_back({Reduction::sum, {}, zero_terms, {a.view, b.view}, dense(out, call.out)});
@@ -271,19 +284,68 @@ class CallListBuilder {
     const View& view = value.view;
     Shape shape(view.sizes.begin(), view.sizes.end());
     int64_t place = elements(value, shape);
-    list_->outputs_.push_back({place, static_cast<size_t>(view.size() * view.itemsize())});
-    list_->outputs_are_apart_ = list_->outputs_are_apart_ && place >= inputs_end_;
+    first().outputs.push_back({place, static_cast<size_t>(view.size() * view.itemsize())});
   }
 
+  // The second turn is the first with the places of what is fed back exchanged. That takes a place of its own for each,
+  // which a step fills anew in every run.
+  void arrange_turns() {
+    const CallList::Turn& turn = first();
+    std::map<int64_t, int64_t> other; // by place
+    for (size_t k = 0; k < uses_.fed_back; ++k) {
+      int64_t in = turn.inputs[k].at, out = turn.outputs[k].at;
+      bool filled = std::any_of(
+          turn.calls.begin(), turn.calls.end(), [&](const CallList::Call& call) { return call.out == out; });
+      if (!filled || !other.emplace(in, out).second || !other.emplace(out, in).second) {
+        return;
+      }
+    }
+    list_->take_turns_ = true;
+    CallList::Turn& second = list_->turns_[1] = turn;
+    auto exchange = [&](int64_t& place) {
+      auto after = other.upper_bound(place);
+      if (after == other.begin()) {
+        return;
+      }
+      const auto& [begin, elsewhere] = *--after;
+      if (place - begin < sizes_.at(begin)) {
+        place += elsewhere - begin;
+      }
+    };
+    for (CallList::Place& place : second.inputs) {
+      exchange(place.at);
+    }
+    for (CallList::Place& place : second.outputs) {
+      exchange(place.at);
+    }
+    for (CallList::Call& call : second.calls) {
+      for (int64_t& place : call.in) {
+        exchange(place);
+      }
+      exchange(call.out);
+      if (call.kind == Kind::reduce || call.kind == Kind::product) {
+        CallList::General general = list_->general_[call.detail];
+        exchange(general.in[0].offset);
+        exchange(general.in[1].offset);
+        exchange(general.out.offset);
+        call.detail = static_cast<uint32_t>(list_->general_.size());
+        list_->general_.push_back(std::move(general));
+      }
+    }
+  }
+
+  CallList::Turn& first() { return list_->turns_[0]; }
+
   const Program& program_;
-  size_t constants_;
+  CallList::Uses uses_;
   std::unique_ptr<CallList> list_ = std::make_unique<CallList>();
   std::vector<Value> values_; // by slot
-  int64_t inputs_end_ = 0;
+  int64_t varying_bytes_ = 0;
+  std::map<int64_t, int64_t> sizes_; // in bytes, by place
 };
 
-std::unique_ptr<const CallList> CallList::of(const Program& program, size_t constants) {
-  return CallListBuilder(program, constants).build();
+std::unique_ptr<const CallList> CallList::of(const Program& program, Uses uses) {
+  return CallListBuilder(program, uses).build();
 }
 
 } // namespace mlx::core

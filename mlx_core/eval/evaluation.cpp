@@ -67,6 +67,7 @@ bool is_interruption(const std::exception_ptr& error) {
 // --- planning ---
 
 void Evaluation::plan(std::span<const array> roots) {
+  next_freeing_at_ = 0;
   try {
     for (const array& root : roots) {
       visit(root.node());
@@ -77,13 +78,36 @@ void Evaluation::plan(std::span<const array> roots) {
   }
 }
 
+namespace {
+
+// The operand to compute first: the first one, but where it has little behind it, one that has much. What is computed
+// before others waits for them in memory: each leaf of leaf + (leaf + (leaf + ...)), if the left were always first.
+uint32_t operand_to_begin_with(Node* node) {
+  constexpr uint32_t little = 32;
+  uint32_t heaviest = 0, most = 0, first = 0;
+  const array* operands = node->operand_storage();
+  for (uint32_t i = 0; i < node->operand_count; ++i) {
+    Node* operand = operands[i].node();
+    bool lazy = operand->state.load(std::memory_order_relaxed) == Node::State::lazy;
+    uint32_t behind = lazy ? std::atomic_ref(operand->pending).load(std::memory_order_relaxed) : 0;
+    first = i == 0 ? behind : first;
+    if (behind > most) {
+      heaviest = i, most = behind;
+    }
+  }
+  return first <= little && most >= 4 * first + 16 ? heaviest : 0;
+}
+
+} // namespace
+
 // Appends the lazy nodes behind `root`, operands first.
 void Evaluation::visit(Node* root) {
   push(root);
   while (!stack_.empty()) {
     Frame& top = stack_.back();
-    if (top.next < top.node->operand_count) {
-      push(top.node->operand_storage()[top.next++].node());
+    if (top.next <= top.node->operand_count && top.node->operand_count > 0) {
+      uint32_t operand = top.next++ == 0 ? operand_to_begin_with(top.node) : top.next - 2;
+      push(top.node->operand_storage()[operand].node());
     } else {
       claims_.append(top.node);
       stack_.pop_back();
@@ -209,8 +233,10 @@ void Evaluation::compute(Node* node) {
 // Runs the primitive itself, which may take over an operand's memory. False when it failed after that.
 bool Evaluation::apply(Node* node) {
   size_t elements = static_cast<size_t>(static_cast<int64_t>(size_of(node->shape)));
-  if (memory_is_tight(elements * static_cast<size_t>(node->dtype.size()))) {
+  size_t bytes = elements * static_cast<size_t>(node->dtype.size());
+  if (memory_is_tight(bytes)) {
     flush_all(); // open groups keep what they read alive
+    compute_what_frees(node, bytes);
   }
   int reusable = node->primitive->reusable_operand();
   Node* donor = nullptr;
@@ -233,6 +259,9 @@ bool Evaluation::apply(Node* node) {
     } else {
       run_primitive(node);
     }
+    if (node->primitive->eval_kind() == EvalKind::view) {
+      keep_what_is_seen(node);
+    }
     return true;
   } catch (...) {
     if (!donation.is_taken()) {
@@ -245,81 +274,6 @@ bool Evaluation::apply(Node* node) {
     set_failed(node, std::current_exception(), true);
     return false;
   }
-}
-
-// Other operands that are small views of the memory that is to be changed get memory of their own: x[1] = x[0].
-void Evaluation::set_apart(Node* node, Node* donor) {
-  if (!donor->buffer || donor->buffer.unique()) {
-    return;
-  }
-  for (const array& operand : node->operands()) {
-    Node* view = operand.node();
-    if (view == donor || view->buffer.get() != donor->buffer.get() || view->references.load() != 1 ||
-        2 * operand.nbytes() > donor->buffer->size) {
-      continue;
-    }
-    array copy = array::uninitialized(view->shape, view->dtype);
-    kernels_on(node->stream).run(kernel::Copy{operand.view(), copy.view()});
-    view->buffer = copy.node()->buffer;
-    view->offset = 0;
-    view->strides = copy.strides();
-    view->row_contiguous = true;
-  }
-}
-
-// Runs pending steps that read an operand's memory, when they alone stand in the way of changing it in place.
-void Evaluation::compute_readers_of(Node* donor, const Node* overwriter) {
-  constexpr size_t worth_looking = 1 << 14; // bytes; below, a copy is as quick
-  constexpr size_t looked_at = 512;
-  if (!donor->buffer || donor->buffer->pinned || donor->buffer->size < worth_looking) {
-    return;
-  }
-  flush_all();
-  std::vector<Claims::Entry>& entries = claims_.entries();
-  const Buffer* memory = donor->buffer.get();
-  size_t begin = overwriter->eval_index + 1, end = std::min(entries.size(), begin + looked_at);
-  for (size_t i = begin; i < end && !can_donate(*donor); ++i) {
-    Node* reader = entries[i].node;
-    if (!reader) {
-      continue;
-    }
-    for (const array& operand : reader->operands()) {
-      if (operand.node() == donor || operand.node()->buffer.get() == memory) {
-        if (!compute_before(reader, overwriter)) {
-          return;
-        }
-        break;
-      }
-    }
-  }
-  flush_all();
-}
-
-// Computes a node that comes later, with what it needs. False when that includes `overwriter`, or is much.
-bool Evaluation::compute_before(Node* reader, const Node* overwriter) {
-  constexpr size_t most = 64;
-  std::vector<Node*> needed{reader};
-  for (size_t i = 0; i < needed.size(); ++i) {
-    for (const array& operand : needed[i]->operands()) {
-      Node* node = operand.node();
-      if (node == overwriter || needed.size() > most) {
-        return false;
-      }
-      if (claims_.find(node) && std::find(needed.begin(), needed.end(), node) == needed.end()) {
-        needed.push_back(node);
-      }
-    }
-  }
-  std::sort(needed.begin(), needed.end(), [](Node* a, Node* b) { return a->eval_index < b->eval_index; });
-  std::vector<size_t> indices; // computing one may free another
-  for (Node* node : needed) {
-    indices.push_back(node->eval_index);
-  }
-  for (size_t index : indices) {
-    compute(claims_.entries()[index].node);
-  }
-  flush_all();
-  return true;
 }
 
 // --- groups ---

@@ -28,7 +28,7 @@ class Evaluation {
  private:
   struct Frame {
     Node* node;
-    uint32_t next;
+    uint32_t next; // 0: the operand to begin with; i + 1: operand i
   };
 
   void visit(Node* root);
@@ -38,6 +38,9 @@ class Evaluation {
   void compute(Node* node);
   bool apply(Node* node);
   void set_apart(Node* node, Node* donor);
+  void keep_what_is_seen(Node* view);
+  void compute_what_frees(const Node* next, size_t bytes);
+  bool frees_memory(Node* node);
   void compute_readers_of(Node* donor, const Node* overwriter);
   bool compute_before(Node* reader, const Node* overwriter);
 
@@ -61,6 +64,8 @@ class Evaluation {
   Group groups_[4]{Group(claims_), Group(claims_), Group(claims_), Group(claims_)};
   int32_t last_group_ = 0;
   size_t next_victim_ = 0;
+  bool is_freeing_ = false;    // in compute_what_frees
+  size_t next_freeing_at_ = 0; // the entry from which on looking for more may be worth it
   std::exception_ptr first_error_;
 };
 

@@ -65,7 +65,9 @@ void finished_one() {
 }
 
 void submit(const array& newest) {
-  newest.node()->pending = 0; // what is built on it starts anew
+  // What is built on it starts anew; but until it is computed it is no small thing.
+  constexpr uint16_t much = 256;
+  std::atomic_ref(newest.node()->pending).store(much, std::memory_order_relaxed);
   {
     std::lock_guard lock(requests().mutex);
     ++requests().unfinished;

@@ -33,6 +33,7 @@ bool supports(const kernel::GatherAlong& k);
 bool supports(const kernel::ScatterAlong& k);
 bool supports(const kernel::Custom& k);
 inline bool supports(const kernel::MatrixWork&) { return false; } // LAPACK's, on the host
+inline bool supports(const kernel::Special&) { return false; }    // in float64, on the host
 
 void launch(Encoder& encoder, const kernel::Fused& k);
 void launch(Encoder& encoder, const kernel::Copy& k);
@@ -55,5 +56,6 @@ void launch(Encoder& encoder, const kernel::GatherAlong& k);
 void launch(Encoder& encoder, const kernel::ScatterAlong& k);
 void launch(Encoder& encoder, const kernel::Custom& k);
 inline void launch(Encoder&, const kernel::MatrixWork&) {}
+inline void launch(Encoder&, const kernel::Special&) {}
 
 } // namespace mlx::core::gpu

@@ -13,6 +13,8 @@ std::span<const OpInfo* const> extrema_ops();
 std::span<const OpInfo* const> select_ops();
 std::span<const OpInfo* const> exponential_ops();
 std::span<const OpInfo* const> special_ops();
+std::span<const OpInfo* const> special_function_ops();
+std::span<const OpInfo* const> special_composition_ops();
 std::span<const OpInfo* const> trigonometric_ops();
 std::span<const OpInfo* const> hyperbolic_ops();
 std::span<const OpInfo* const> rounding_ops();
@@ -34,6 +36,7 @@ std::span<const OpInfo* const> rearrange_ops();
 std::span<const OpInfo* const> stacking_ops();
 std::span<const OpInfo* const> sampled_ops();
 std::span<const OpInfo* const> counting_ops();
+std::span<const OpInfo* const> value_shape_ops();
 std::span<const OpInfo* const> depends_ops();
 std::span<const OpInfo* const> diagonal_ops();
 std::span<const OpInfo* const> product_ops();
@@ -64,6 +67,7 @@ std::span<const Remake> diagonal_remakes();
 std::span<const Remake> fft_remakes();
 std::span<const Remake> conv_remakes();
 std::span<const Remake> random_remakes();
+std::span<const Remake> special_function_remakes();
 std::span<const Remake> custom_kernel_remakes();
 
 } // namespace mlx::core

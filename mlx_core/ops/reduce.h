@@ -32,6 +32,9 @@ class Reduce final : public Primitive {
   bool keepdims_;
 };
 
+// The dtype in which sum() and prod() work: 32 bits for bool and narrower integers.
+Dtype summed_dtype(Dtype dtype);
+
 // a == b, also where both are NaN; of equal dtypes.
 array same(const array& a, const array& b);
 

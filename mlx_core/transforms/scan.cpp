@@ -81,22 +81,25 @@ class ScanLoop final : public Primitive {
   }
 
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
-    if (eval_as_calls(operands, outputs, kernels)) {
-      return;
-    }
     std::vector<array> in;
     for (const array& operand : operands) {
       in.push_back(as_leaf(operand));
     }
-    size_t carries = layout_.carries;
+    size_t carries = layout_.carries, own = carries + layout_.inputs;
     const array nothing(0);
-    for (array& ys : outputs.subspan(carries)) {
-      ys.allocate();
+    std::span<array> ys = outputs.subspan(carries);
+    for (array& y : ys) {
+      y.allocate();
     }
+    const CallList* calls = calls_.before(layout_.length, *body_, {carries, own}, kernels);
     for (int64_t i = 0, length = layout_.length; i < length; ++i) {
-      int64_t t = layout_.reverse ? length - 1 - i : i;
-      for (size_t k = carries; k < carries + layout_.inputs; ++k) {
+      int64_t t = iteration(i);
+      for (size_t k = carries; k < own; ++k) {
         in[k] = element(operands[k], t);
+      }
+      if (calls && i < 2 && calls->takes(in)) { // what the first iteration gives lies in order
+        run_calls(*calls, i, operands, in, ys);
+        break;
       }
       std::vector<array> arguments(in);
       for (size_t k = 0; k < carries; ++k) {
@@ -111,55 +114,6 @@ class ScanLoop final : public Primitive {
     for (size_t k = 0; k < carries; ++k) {
       outputs[k].share(in[k], in[k].strides());
     }
-  }
-
-  // Without nodes, where the body is simple and its values are few. False where they are not.
-  bool eval_as_calls(Operands operands, std::span<array> outputs, const Kernels& kernels) const {
-    int64_t length = layout_.length;
-    size_t carries = layout_.carries, own = carries + layout_.inputs;
-    const CallList* calls = length > 0 ? calls_.before(length, *body_, own, kernels) : nullptr;
-    std::vector<array> in(operands.begin(), operands.end());
-    for (size_t k = carries; k < own && calls; ++k) {
-      in[k] = element(operands[k], 0);
-    }
-    if (!calls || !calls->takes(in)) {
-      return false;
-    }
-    CallRun run(*calls);
-    for (size_t k = 0; k < in.size(); ++k) {
-      run.give(k, in[k]);
-    }
-    run.begin();
-    std::vector<char*> ys;
-    for (array& y : outputs) {
-      y.allocate();
-      ys.push_back(static_cast<char*>(y.mutable_data()));
-    }
-    InterruptPoll poll(1 << 18);
-    for (int64_t i = 0; i < length; ++i) {
-      pause_if_asked();
-      poll(calls->work() + 1);
-      int64_t t = layout_.reverse ? length - 1 - i : i;
-      for (size_t k = carries; k < own; ++k) {
-        int64_t step = operands[k].strides()[0] * operands[k].itemsize();
-        if (in[k].is_row_contiguous()) {
-          std::memcpy(run.input(k), static_cast<const char*>(operands[k].raw_data()) + t * step, run.input_bytes(k));
-        } else {
-          run.give(k, element(operands[k], t));
-        }
-      }
-      run.run();
-      for (size_t k = carries; k < outputs.size(); ++k) {
-        auto bytes = static_cast<int64_t>(run.output_bytes(k));
-        std::memcpy(ys[k] + t * bytes, run.output(k), static_cast<size_t>(bytes));
-      }
-      run.feed_back(carries);
-    }
-    for (size_t k = 0; k < carries; ++k) {
-      std::memcpy(ys[k], run.input(k), run.input_bytes(k));
-    }
-    count_called_iterations(length);
-    return true;
   }
 
   // Carries beside their tangents.
@@ -326,6 +280,47 @@ class ScanLoop final : public Primitive {
   }
 
  private:
+  int64_t iteration(int64_t i) const {
+    int64_t length = layout_.length;
+    return layout_.reverse ? length - 1 - i : i;
+  }
+
+  // The iterations from the i-th on, without nodes. `state` is what the body is given, and then what is left.
+  void run_calls(
+      const CallList& calls, int64_t i, Operands operands, std::vector<array>& state, std::span<array> ys) const {
+    size_t carries = layout_.carries, own = carries + layout_.inputs;
+    CallRun run(calls);
+    for (size_t k = 0; k < state.size(); ++k) {
+      run.give(k, state[k]);
+    }
+    run.begin();
+    InterruptPoll poll(1 << 18);
+    count_called_iterations(static_cast<int64_t>(layout_.length) - i);
+    for (int64_t first = i, length = layout_.length; i < length; ++i) {
+      pause_if_asked();
+      poll(calls.work() + 1);
+      int64_t t = iteration(i);
+      for (size_t k = carries; k < own && i > first; ++k) {
+        if (state[k].is_row_contiguous()) {
+          int64_t step = operands[k].strides()[0] * operands[k].itemsize();
+          std::memcpy(run.input(k), static_cast<const char*>(operands[k].raw_data()) + t * step, run.input_bytes(k));
+        } else {
+          run.give(k, element(operands[k], t));
+        }
+      }
+      run.run();
+      for (size_t k = 0; k < ys.size(); ++k) {
+        size_t bytes = run.output_bytes(carries + k);
+        auto* to = static_cast<char*>(ys[k].mutable_data());
+        std::memcpy(to + static_cast<size_t>(t) * bytes, run.output(carries + k), bytes);
+      }
+      run.feed_back();
+    }
+    for (size_t k = 0; k < carries; ++k) {
+      state[k] = run.taken(k, state[k]);
+    }
+  }
+
   static void record(
       Recorder& recorder, const VectorFunction& step, const std::vector<array>& carry, const std::vector<array>& xs) {
     Specs parameters = specs_of(carry);

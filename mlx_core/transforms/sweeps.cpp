@@ -13,7 +13,7 @@ namespace mlx::core {
 // 0 to i, constants) -> next state of sweep i.
 class Sweeps final : public Primitive {
  public:
-  explicit Sweeps(SweepBodies bodies) : bodies_(std::move(bodies)) {}
+  explicit Sweeps(SweepBodies bodies) : bodies_(std::move(bodies)), calls_(bodies_.size()) {}
 
   const char* name() const override { return "Sweeps"; }
   void visit(ParamVisitor& v) const override {
@@ -43,7 +43,7 @@ class Sweeps final : public Primitive {
     return specs;
   }
 
-  void eval(Operands operands, std::span<array> outputs, Kernels&) const override {
+  void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
     std::vector<array> constants;
     for (const array& a : operands.subspan(first_constant())) {
       constants.push_back(as_leaf(a));
@@ -54,7 +54,13 @@ class Sweeps final : public Primitive {
         a = as_leaf(a);
       }
     }
-    SweepStates last = run_tracks(bodies_, constants, initial, load_int(operands[0].raw_data(), operands[0].dtype()));
+    int64_t iterations = load_int(operands[0].raw_data(), operands[0].dtype());
+    std::vector<const CallList*> calls;
+    for (size_t i = 0; i < bodies_.size(); ++i) {
+      size_t varying = bodies_[i]->inputs().size() - constants.size();
+      calls.push_back(calls_[i].before(iterations, *bodies_[i], {0, varying}, kernels));
+    }
+    SweepStates last = run_tracks(bodies_, calls, constants, initial, iterations);
     size_t next = 0;
     for (size_t i = bodies_.size() / 2; i < bodies_.size(); ++i) {
       for (const array& a : last[i]) {
@@ -283,6 +289,7 @@ class Sweeps final : public Primitive {
   }
 
   SweepBodies bodies_;
+  std::vector<KeptCalls> calls_; // by body
 };
 
 std::vector<array> remade_sweeps(const Parts& parts) {

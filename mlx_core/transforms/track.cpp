@@ -6,6 +6,8 @@
 
 #include <cmath>
 
+#include "mlx_core/eval/gate.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/transforms/loop_statistics.h"
 
 namespace mlx::core {
@@ -41,9 +43,51 @@ struct Counts {
   void keep(int64_t change) { most_kept = std::max(most_kept, kept += change); }
 };
 
+// A body that is run many times, with the same constants behind its other operands.
+class Repeated {
+ public:
+  Repeated(const Program& body, const CallList* calls, const std::vector<array>& constants)
+      : body_(body), calls_(calls), constants_(constants) {
+    if (calls) {
+      run_.emplace(*calls);
+      for (size_t k = 0; k < constants.size(); ++k) {
+        run_->give(first_constant() + k, constants[k]);
+      }
+      run_->begin();
+    }
+  }
+
+  std::vector<array> operator()(std::vector<array> in) {
+    in.insert(in.end(), constants_.begin(), constants_.end());
+    if (!calls_ || !calls_->takes(in)) {
+      return core::run(body_, std::move(in));
+    }
+    pause_if_asked();
+    poll_(calls_->work() + 1);
+    for (size_t k = 0; k < first_constant(); ++k) {
+      run_->give(k, in[k]);
+    }
+    run_->run();
+    std::vector<array> out;
+    for (const Spec& spec : body_.output_specs()) {
+      out.push_back(run_->copied(run_->output(out.size()), spec));
+    }
+    count_called_iterations(1);
+    return out;
+  }
+
+ private:
+  size_t first_constant() const { return body_.inputs().size() - constants_.size(); }
+
+  const Program& body_;
+  const CallList* calls_;
+  const std::vector<array>& constants_;
+  std::optional<CallRun> run_;
+  InterruptPoll poll_{1 << 18};
+};
+
 struct Course {
-  const SweepBodies& bodies;
-  const std::vector<array>& constants;
+  std::vector<Repeated> bodies;
   const SweepStates& initial;
   int64_t iterations;
   Counts counts = {};
@@ -143,8 +187,7 @@ class Track {
         const std::vector<array>& state = (j % 2 == top_ % 2 ? current_.states : *across)[j];
         in.insert(in.end(), state.begin(), state.end());
       }
-      in.insert(in.end(), course_.constants.begin(), course_.constants.end());
-      next[sweep] = core::run(*course_.bodies[sweep], std::move(in));
+      next[sweep] = course_.bodies[sweep](std::move(in));
       ++course_.counts.steps;
     }
     current_.states = std::move(next);
@@ -161,9 +204,13 @@ class Track {
 
 } // namespace
 
-SweepStates run_tracks(
-    const SweepBodies& bodies, const std::vector<array>& constants, const SweepStates& initial, int64_t iterations) {
-  Course course{bodies, constants, initial, iterations};
+SweepStates run_tracks(const SweepBodies& bodies, const std::vector<const CallList*>& calls,
+    const std::vector<array>& constants, const SweepStates& initial, int64_t iterations) {
+  Course course{{}, initial, iterations};
+  course.bodies.reserve(bodies.size());
+  for (size_t i = 0; i < bodies.size(); ++i) {
+    course.bodies.emplace_back(*bodies[i], calls[i], constants);
+  }
   Track track(course, bodies.size() - 1);
   SweepStates last(bodies.size());
   auto collect = [&](const SweepStates& states, size_t top) {

@@ -1,6 +1,4 @@
 // The primitive WhileLoop with its rules, and while_loop itself. The reverse mode is in sweeps.cpp.
-#include <cstring>
-
 #include "mlx_core/control_flow.h"
 #include "mlx_core/eval/call_list.h"
 #include "mlx_core/eval/gate.h"
@@ -45,7 +43,7 @@ class WhileLoop final : public Primitive {
     const array nothing(0);
     bool proceeds = *core::run(*condition_, in)[0].data<bool>();
     for (; proceeds; ++iterations) {
-      const CallList* calls = calls_.before(1, *iteration_, states_, kernels);
+      const CallList* calls = calls_.before(1, *iteration_, {states_, states_}, kernels);
       if (calls && calls->takes(in)) {
         iterations += run_calls(*calls, in);
         break;
@@ -77,12 +75,10 @@ class WhileLoop final : public Primitive {
       poll(calls.work() + 1);
       run.run();
       proceeds = *run.output(states_) != 0;
-      run.feed_back(states_);
+      run.feed_back();
     }
     for (size_t k = 0; k < states_; ++k) {
-      array last = array::uninitialized(state[k].shape(), state[k].dtype());
-      std::memcpy(last.mutable_data(), run.input(k), run.input_bytes(k));
-      state[k] = std::move(last);
+      state[k] = run.taken(k, state[k]);
     }
     count_called_iterations(iterations);
     return iterations;

@@ -72,6 +72,18 @@ TEST(shapes_and_axes_from_lists) {
   CHECK_EQ(slice(x, {0, 1}, {2, 3}).shape(), (Shape{2, 2}));
 }
 
+TEST(indices_out_of_bounds_have_modes) {
+  array x({1.f, 2.f, 4.f}), i({-1, 0, 7});
+  CHECK_EQ(sum(take(x, i, 0, OutOfBounds::clip)).item<float>(), 6.f);
+  CHECK_EQ(sum(take(x, i, 0, OutOfBounds::wrap)).item<float>(), 7.f);
+  CHECK_EQ(sum(take(x, i, 0, OutOfBounds::fill, array(10.f))).item<float>(), 15.f);
+  CHECK(isnan(sum(take_along_axis(x, i, 0, OutOfBounds::fill))).item<bool>());
+  CHECK_EQ(sum(put_along_axis(x, i, array(0.f), 0, OutOfBounds::fill)).item<float>(), 2.f);
+  CHECK_EQ(sum(gather(x, {i}, {0}, {2}, OutOfBounds::clip)).item<float>(), 12.f); // slices from 0, 0 and 1
+  CHECK(out_of_bounds("take", "fill") == OutOfBounds::fill);
+  CHECK_THROWS(std::invalid_argument, out_of_bounds("take", "drop"));
+}
+
 TEST(a_key_is_no_location) {
   array key = random::key(3);
   CHECK(array_equal(random::normal({4}, float32, key), random::normal({4}, float32, {}, {}, key)).item<bool>());
@@ -88,4 +100,34 @@ TEST(fourier_transforms) {
   CHECK_EQ(fft::istft(fft::stft(x, 4)).shape(), (Shape{8}));
   CHECK(array_equal(fft::ifftshift(fft::fftshift(x)), x).item<bool>());
   CHECK_THROWS(std::invalid_argument, fft::fft(x, 0, 0));
+}
+
+TEST(shapes_that_depend_on_values) {
+  array x = reshape(array({3.f, 0.f, 0.f, 4.f, 5.f, 0.f}), {2, 3});
+  std::vector<array> found = nonzero(x);
+  CHECK_EQ(found.size(), 2u);
+  CHECK_EQ(found[0].shape(), (Shape{3}));
+  CHECK(array_equal(found[0], array({0, 1, 1})).item<bool>());
+  CHECK(array_equal(found[1], array({0, 0, 1})).item<bool>());
+  CHECK(array_equal(flatnonzero(x, 4, -1), array({0, 3, 4, -1})).item<bool>());
+  CHECK_EQ(argwhere(x).shape(), (Shape{3, 2}));
+  CHECK(array_equal(extract(greater(x, array(3.f)), x), array({4.f, 5.f})).item<bool>());
+  CHECK_EQ(compress(array({0, 1, 1}), x, 1).shape(), (Shape{2, 2}));
+  CHECK_EQ(compress(array({1}), x, {}, 2).shape(), (Shape{2}));
+  std::vector<array> all = unique_all(x);
+  CHECK(array_equal(all[0], array({0.f, 3.f, 4.f, 5.f})).item<bool>());
+  CHECK(array_equal(all[1], array({1, 0, 3, 4})).item<bool>());
+  CHECK_EQ(all[2].shape(), (Shape{2, 3}));
+  CHECK(array_equal(all[3], array({3, 1, 1, 1})).item<bool>());
+}
+
+TEST(special_functions) {
+  array x({0.5f, 3.f});
+  CHECK(allclose(special::gammainc(array(1.f), x), 1.f - exp(negative(x))).item<bool>());
+  CHECK(allclose(special::betainc(array(1.f), array(2.f), array(0.5f)), array(0.75f)).item<bool>());
+  CHECK(allclose(special::zeta(array(2.f), array(1.f)), special::zeta(array(2.f))).item<bool>());
+  CHECK(allclose(special::polygamma(1, x), grad([](const array& a) { return sum(special::digamma(a)); })(x))
+          .item<bool>());
+  CHECK_EQ(special::erfc(arange(3)).dtype(), float32);
+  CHECK_THROWS(std::invalid_argument, special::lgamma(astype(x, complex64)));
 }

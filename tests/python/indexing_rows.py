@@ -166,6 +166,85 @@ def _np_put(x, i, v):
 PUTS = [row("duplicates", Real((2, 4)), Index((2, 9), -4, 4), Real((2, 9)),
             call=lambda x, i, v: mx.put_along_axis(x, i, v, axis=1), ref=_np_put)]
 
+# --- indices out of bounds: mode="clip", "wrap" and "fill" ---
+
+
+def _read_outside(mode, x, i, axis, fill):
+    """x at i along an axis, after NumPy's rules; with fill negative ones count from the end."""
+    if mode != "fill":
+        return np.take(x, i, axis, mode=mode)
+    n = x.shape[axis]
+    inside = (i >= -n) & (i < n)
+    y = np.take(x, np.where(inside, i, 0), axis)
+    return np.where(inside.reshape(inside.shape + (1,) * (x.ndim - 1 - axis)), y, np.asarray(fill, y.dtype))
+
+
+def _write_outside(mode, x, i, v, method="add"):
+    y, n = np.array(x), len(x)
+    if mode == "fill":
+        inside = (i >= -n) & (i < n)
+        i, v = i[inside], np.broadcast_to(v, i.shape + x.shape[1:])[inside]
+    else:
+        i = i % n if mode == "wrap" else np.clip(i, 0, n - 1)
+    if method == "set":
+        for k, at in enumerate(i):
+            y[at] = np.broadcast_to(v, i.shape + x.shape[1:])[k]
+        return y
+    UFUNCS[method].at(y, i, v)
+    return y
+
+
+def _filling(mode):
+    return {"fill_value": 2} if mode == "fill" else {}
+
+
+def _taken(mode, axis):
+    return row(f"{mode} axis={axis}", D, Index((2, 4), -9, 9),
+               call=lambda x, i: mx.take(x, i, axis=axis, mode=mode, **_filling(mode)),
+               ref=lambda x, i: _read_outside(mode, x, i, axis, 2))
+
+
+def _taken_along(mode):
+    def ref(x, i):
+        return np.stack([_read_outside(mode, x[r], i[r], 0, 2) for r in range(len(x))])
+    return row(mode, Real((3, 5)), Index((3, 7), -9, 9),
+               call=lambda x, i: mx.take_along_axis(x, i, axis=1, mode=mode, **_filling(mode)), ref=ref)
+
+
+def _put_along(mode):
+    def ref(x, i, v):
+        return np.stack([_write_outside(mode, x[r], i[r], v[r], "set") for r in range(len(x))])
+    return row(mode, Real((3, 5)), Index((3, 7), -9, 9), Real((3, 7)),
+               call=lambda x, i, v: mx.put_along_axis(x, i, v, axis=1, mode=mode), ref=ref)
+
+
+def _at_outside(mode, method, value=Real, **facts):
+    return row(f"{method} {mode}", D, Index((7,), -9, 9), value((7, 5, 3)), ref=lambda x, i, v: _write_outside(mode, x, i, v, method),
+               call=lambda x, i, v: getattr(x.at[i], method)(v, mode=mode), **facts)
+
+
+def _got(mode):
+    def ref(x, i, j):
+        if mode == "fill":
+            inside = (i >= -4) & (i < 4) & (j >= -3) & (j < 3)
+            return np.where(inside[..., None], x[np.where(inside, i, 0), :, np.where(inside, j, 0)], np.asarray(2, x.dtype))
+        bring = (lambda k, n: k % n) if mode == "wrap" else (lambda k, n: np.clip(k, 0, n - 1))
+        return x[bring(i, 4), :, bring(j, 3)]
+    return row(f"get {mode}", D, Index((6,), -7, 7), Index((2, 6), -7, 7), ref=ref,
+               call=lambda x, i, j: x.at[i, :, j].get(mode=mode, **_filling(mode)))
+
+
+OUTSIDE = {
+    "take": [_taken(mode, axis) for mode in ("clip", "wrap", "fill") for axis in (0, 1, 2)],
+    "take_along_axis": [_taken_along(mode) for mode in ("clip", "wrap", "fill")],
+    "put_along_axis": [_put_along(mode) for mode in ("clip", "fill")],
+    "gather": [_got(mode) for mode in ("clip", "wrap", "fill")],
+    "scatter": [_at_outside(mode, "set") for mode in ("clip", "fill")],
+    "scatter_add": [_at_outside(mode, "add", dtypes=INEXACT, ulp=4, magnitude=lambda x, i, v: 18 + 0 * np.abs(x))
+                    for mode in ("clip", "wrap", "fill")],
+    "scatter_max": [_at_outside(mode, "maximum", Between, dtypes=INTEGERS + FLOATS) for mode in ("clip", "fill")],
+}
+
 # --- strides and bits ---
 
 
@@ -211,3 +290,4 @@ VIEWS = {
 
 ROWS = VIEWS | SCATTERS | {"gather": GATHERS, "scatter": WRITES, "where": WHERES, "slice": SLICES, "put_along_axis": PUTS}
 ROWS["slice_update"] = SCATTERS["slice_update"] + UPDATES
+ROWS |= {op: ROWS.get(op, []) + rows for op, rows in OUTSIDE.items()}

@@ -64,6 +64,7 @@ KERNELS = {
     "conv2d": lambda: lambda x=square(2000): mx.conv2d(mx.broadcast_to(x[:, :, None], (8, 2000, 2000, 64)), mx.ones((64, 3, 3, 64))),
     "depthwise": lambda: lambda x=square(4000): mx.conv2d(mx.broadcast_to(x[:, :, None], (3, 4000, 4000, 16)), mx.ones((16, 5, 5, 1)), groups=16),
     "convolve": lambda: lambda x=counted(1_000_000): mx.convolve(x, x),
+    "special functions": lambda: lambda x=counted(4_000_000): mx.special.betainc(x, x, 0.5),
     "gather": lambda: lambda x=counted(10_000_000), i=indices(200_000_000, 10_000_000): mx.take(x, i),
     "gather of slices": lambda: lambda x=square(8000): mx.take(mx.broadcast_to(x, (2, 8000, 8000)), mx.array([0, 1, 0, 1]), 0),
     "gather along an axis": lambda: lambda x=counted(10_000_000), i=indices(200_000_000, 10_000_000): mx.take_along_axis(x, i, 0),

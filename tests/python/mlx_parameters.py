@@ -1,312 +1,88 @@
-"""The functions of MLX 0.32.4 that this library has, with the names of their parameters as its documentation has them: any of
-them may be given by name. Generated from the printed signatures; quantization and most of fast are not here yet."""
+"""The names of MLX 0.32.4 and their signatures, from mlx_signatures.txt: a line for each name of mlx.core and its submodules
+(`## linalg`), the members of a class below it. Types are left out there; names, their order and defaults are not."""
 
-PARAMETERS = {
-    "arange": "start stop step dtype stream",
-    "default_device": "",
-    "set_default_device": "device",
-    "is_available": "device",
-    "device_count": "device_type",
-    "device_info": "d",
-    "default_stream": "device",
-    "set_default_stream": "stream",
-    "new_stream": "device",
-    "new_thread_unsafe_stream": "device",
-    "new_thread_local_stream": "device",
-    "clear_streams": "",
-    "stream": "s",
-    "synchronize": "stream",
-    "get_active_memory": "",
-    "get_array_buffer_size": "*args",
-    "get_peak_memory": "",
-    "reset_peak_memory": "",
-    "get_cache_memory": "",
-    "set_memory_limit": "limit",
-    "get_memory_limit": "",
-    "set_cache_limit": "limit",
-    "set_wired_limit": "limit",
-    "clear_cache": "",
-    "reshape": "a shape stream",
-    "flatten": "a start_axis end_axis stream",
-    "unflatten": "a axis shape stream",
-    "squeeze": "a axis stream",
-    "flip": "a axis stream",
-    "unstack": "x axis stream",
-    "expand_dims": "a axis stream",
-    "abs": "a stream",
-    "sign": "a stream",
-    "positive": "a stream",
-    "negative": "a stream",
-    "add": "a b stream",
-    "subtract": "a b stream",
-    "multiply": "a b stream",
-    "divide": "a b stream",
-    "divmod": "a b stream",
-    "floor_divide": "a b stream",
-    "remainder": "a b stream",
-    "equal": "a b stream",
-    "not_equal": "a b stream",
-    "less": "a b stream",
-    "less_equal": "a b stream",
-    "greater": "a b stream",
-    "greater_equal": "a b stream",
-    "array_equal": "a b equal_nan stream",
-    "matmul": "a b stream",
-    "trunc": "a stream",
-    "square": "a stream",
-    "sqrt": "a stream",
-    "rsqrt": "a stream",
-    "reciprocal": "a stream",
-    "logical_not": "a stream",
-    "logical_and": "a b stream",
-    "logical_or": "a b stream",
-    "logical_xor": "a b stream",
-    "logaddexp": "a b stream",
-    "exp": "a stream",
-    "expm1": "a stream",
-    "erf": "a stream",
-    "erfinv": "a stream",
-    "sin": "a stream",
-    "cos": "a stream",
-    "tan": "a stream",
-    "arcsin": "a stream",
-    "arccos": "a stream",
-    "arctan": "a stream",
-    "arctan2": "a b stream",
-    "sinh": "a stream",
-    "cosh": "a stream",
-    "tanh": "a stream",
-    "arcsinh": "a stream",
-    "arccosh": "a stream",
-    "arctanh": "a stream",
-    "degrees": "a stream",
-    "radians": "a stream",
-    "log": "a stream",
-    "log2": "a stream",
-    "log10": "a stream",
-    "log1p": "a stream",
-    "stop_gradient": "a stream",
-    "sigmoid": "a stream",
-    "power": "a b stream",
-    "bartlett": "M stream",
-    "hanning": "M stream",
-    "hamming": "M stream",
-    "blackman": "M stream",
-    "linspace": "start stop num endpoint dtype stream",
-    "kron": "a b stream",
-    "take": "a indices axis stream",
-    "take_along_axis": "a indices axis stream",
-    "put_along_axis": "a indices values axis stream",
-    "full": "shape vals dtype stream",
-    "full_like": "a vals dtype stream",
-    "zeros": "shape dtype stream",
-    "asarray": "a dtype copy",
-    "from_dlpack": "x copy",
-    "zeros_like": "a dtype stream",
-    "ones": "shape dtype stream",
-    "ones_like": "a dtype stream",
-    "eye": "n m k dtype stream",
-    "identity": "n dtype stream",
-    "tri": "n m k dtype stream",
-    "tril": "x k stream",
-    "triu": "x k stream",
-    "allclose": "a b rtol atol equal_nan stream",
-    "isclose": "a b rtol atol equal_nan stream",
-    "all": "a axis keepdims stream",
-    "any": "a axis keepdims stream",
-    "minimum": "a b stream",
-    "maximum": "a b stream",
-    "floor": "a stream",
-    "ceil": "a stream",
-    "isnan": "a stream",
-    "isinf": "a stream",
-    "isfinite": "a stream",
-    "isposinf": "a stream",
-    "isneginf": "a stream",
-    "moveaxis": "a source destination stream",
-    "swapaxes": "a axis1 axis2 stream",
-    "transpose": "a axes stream",
-    "matrix_transpose": "a stream",
-    "permute_dims": "a axes stream",
-    "sum": "a axis keepdims stream",
-    "count_nonzero": "a axis keepdims stream",
-    "prod": "a axis keepdims stream",
-    "min": "a axis keepdims stream",
-    "max": "a axis keepdims stream",
-    "minmax": "a axis keepdims stream",
-    "logcumsumexp": "a axis reverse inclusive stream",
-    "logsumexp": "a axis keepdims stream",
-    "mean": "a axis keepdims stream",
-    "median": "a axis keepdims stream",
-    "var": "a axis keepdims ddof stream",
-    "std": "a axis keepdims ddof stream",
-    "split": "a indices_or_sections axis stream",
-    "argmin": "a axis keepdims stream",
-    "argmax": "a axis keepdims stream",
-    "sort": "a axis stream",
-    "argsort": "a axis stream",
-    "partition": "a kth axis stream",
-    "argpartition": "a kth axis stream",
-    "searchsorted": "sorted_sequence values side stream",
-    "topk": "a k axis stream",
-    "unique": "a size return_index return_inverse return_counts fill_value stream",
-    "broadcast_to": "a shape stream",
-    "broadcast_arrays": "*arrays stream",
-    "softmax": "a axis precise stream",
-    "concatenate": "arrays axis stream",
-    "concat": "arrays axis stream",
-    "stack": "arrays axis stream",
-    "meshgrid": "*arrays sparse indexing stream",
-    "repeat": "array repeats axis stream",
-    "clip": "a a_min a_max stream",
-    "pad": "a pad_width mode constant_values stream",
-    "as_strided": "a shape strides offset stream",
-    "astype": "a dtype stream",
-    "cumsum": "a axis reverse inclusive dtype stream",
-    "cumprod": "a axis reverse inclusive dtype stream",
-    "cummax": "a axis reverse inclusive stream",
-    "cummin": "a axis reverse inclusive stream",
-    "diff": "a n axis stream",
-    "conj": "a stream",
-    "conjugate": "a stream",
-    "where": "condition x y stream",
-    "nan_to_num": "a nan posinf neginf stream",
-    "round": "a decimals stream",
-    "tensordot": "a b axes stream",
-    "inner": "a b stream",
-    "vecdot": "a b axis stream",
-    "outer": "a b stream",
-    "tile": "a reps stream",
-    "addmm": "c a b alpha beta stream",
-    "diagonal": "a offset axis1 axis2 stream",
-    "diag": "a k stream",
-    "trace": "a offset axis1 axis2 dtype stream",
-    "atleast_1d": "*arys stream",
-    "atleast_2d": "*arys stream",
-    "atleast_3d": "*arys stream",
-    "issubdtype": "arg1 arg2",
-    "result_type": "*arrays_and_dtypes",
-    "can_cast": "from_ to",
-    "isdtype": "dtype kind",
-    "bitwise_and": "a b stream",
-    "bitwise_or": "a b stream",
-    "bitwise_xor": "a b stream",
-    "left_shift": "a b stream",
-    "right_shift": "a b stream",
-    "bitwise_invert": "a stream",
-    "view": "a dtype stream",
-    "einsum_path": "subscripts *operands",
-    "einsum": "subscripts *operands stream",
-    "roll": "a shift axis stream",
-    "real": "a stream",
-    "imag": "a stream",
-    "slice": "a start_indices axes slice_size stream",
-    "slice_update": "a update start_indices axes stream",
-    "contiguous": "a allow_col_major stream",
-    "broadcast_shapes": "*shapes",
-    "depends": "inputs dependencies",
-    "eval": "*args",
-    "async_eval": "*args",
-    "jvp": "fun primals tangents",
-    "vjp": "fun primals cotangents",
-    "value_and_grad": "fun argnums argnames",
-    "grad": "fun argnums argnames",
-    "vmap": "fun in_axes out_axes",
-    "compile": "fun inputs outputs shapeless",
-    "disable_compile": "",
-    "enable_compile": "",
-    "checkpoint": "fun",
-    "export_function": "file_or_callback fun *args shapeless metadata **kwargs",
-    "import_function": "file return_metadata",
-    "exporter": "file fun shapeless metadata",
-    "export_to_dot": "file *args **kwargs",
-    "set_printoptions": "precision",
-    "get_printoptions": "",
-    "printoptions": "precision",
-    "conv1d": "input weight stride padding dilation groups stream",
-    "conv2d": "input weight stride padding dilation groups stream",
-    "conv3d": "input weight stride padding dilation groups stream",
-    "conv_transpose1d": "input weight stride padding dilation output_padding groups stream",
-    "conv_transpose2d": "input weight stride padding dilation output_padding groups stream",
-    "conv_transpose3d": "input weight stride padding dilation output_padding groups stream",
-    "conv_general": "input weight stride padding kernel_dilation input_dilation groups flip stream",
-    "convolve": "a v mode stream",
-    "hadamard_transform": "a scale stream",
-    "block_masked_mm": "a b block_size mask_out mask_lhs mask_rhs stream",
-    "gather_mm": "a b lhs_indices rhs_indices sorted_indices stream",
-    "segmented_mm": "a b segments stream",
-    "fft.fft": "a n axis norm stream",
-    "fft.ifft": "a n axis norm stream",
-    "fft.rfft": "a n axis norm stream",
-    "fft.irfft": "a n axis norm stream",
-    "fft.fft2": "a s axes norm stream",
-    "fft.ifft2": "a s axes norm stream",
-    "fft.rfft2": "a s axes norm stream",
-    "fft.irfft2": "a s axes norm stream",
-    "fft.fftn": "a s axes norm stream",
-    "fft.ifftn": "a s axes norm stream",
-    "fft.rfftn": "a s axes norm stream",
-    "fft.irfftn": "a s axes norm stream",
-    "fft.fftfreq": "n d stream",
-    "fft.rfftfreq": "n d stream",
-    "fft.fftshift": "a axes stream",
-    "fft.ifftshift": "a axes stream",
-    "fft.stft": "x n_fft hop_length win_length window center pad_mode norm onesided stream",
-    "fft.istft": "stft_matrix n_fft hop_length win_length window center norm onesided length stream",
-    "linalg.norm": "a ord axis keepdims stream",
-    "linalg.qr": "a stream",
-    "linalg.svd": "a compute_uv stream",
-    "linalg.inv": "a stream",
-    "linalg.tri_inv": "a upper stream",
-    "linalg.cholesky": "a upper stream",
-    "linalg.cholesky_inv": "a upper stream",
-    "linalg.pinv": "a stream",
-    "linalg.cross": "a b axis stream",
-    "linalg.eigvals": "a stream",
-    "linalg.eig": "a stream",
-    "linalg.eigvalsh": "a UPLO stream",
-    "linalg.eigh": "a UPLO stream",
-    "linalg.lu": "a stream",
-    "linalg.lu_factor": "a stream",
-    "linalg.solve": "a b stream",
-    "linalg.solve_triangular": "a b upper stream",
-    "linalg.det": "a stream",
-    "linalg.slogdet": "a stream",
-    "to_fp8": "x stream",
-    "from_fp8": "x dtype stream",
-    "save": "file arr",
-    "savez": "file *args **kwargs",
-    "savez_compressed": "file *args **kwargs",
-    "save_safetensors": "file arrays metadata",
-    "save_gguf": "file arrays metadata",
-    "random.seed": "seed",
-    "random.key": "seed",
-    "random.split": "key num stream",
-    "random.uniform": "low high shape dtype key stream",
-    "random.normal": "shape dtype loc scale key stream",
-    "random.multivariate_normal": "mean cov shape dtype key stream",
-    "random.randint": "low high shape dtype key stream",
-    "random.bernoulli": "p shape key stream",
-    "random.truncated_normal": "lower upper shape dtype key stream",
-    "random.gumbel": "shape dtype key stream",
-    "random.categorical": "logits axis shape num_samples key stream",
-    "random.laplace": "shape dtype loc scale key stream",
-    "random.permutation": "x axis key stream",
-    "metal.is_available": "",
-    "metal.get_active_memory": "",
-    "metal.get_peak_memory": "",
-    "metal.reset_peak_memory": "",
-    "metal.get_cache_memory": "",
-    "metal.set_memory_limit": "limit",
-    "metal.set_cache_limit": "limit",
-    "metal.set_wired_limit": "limit",
-    "metal.clear_cache": "",
-    "metal.start_capture": "path",
-    "metal.stop_capture": "",
-    "metal.device_info": "",
-    "cuda.is_available": "",
-    "fast.metal_kernel": "name input_names output_names source header ensure_row_contiguous atomic_outputs compile_options",
-    "fast.cuda_kernel": "name input_names output_names source header ensure_row_contiguous shared_memory",
-    "fast.precompiled_cuda_kernel": "name compiled_source inputs output_shapes output_dtypes scalars grid threadgroup shared_memory "
-    "init_value ensure_row_contiguous stream",
+import dataclasses
+import pathlib
+import re
+
+# What is not here yet. Everything else of the list is.
+MISSING = {
+    *"quantized_matmul quantize dequantize gather_qmm gather_qqmm qqmm".split(),
+    *(f"fast.{name}" for name in "rms_norm layer_norm cross_entropy rope scaled_dot_product_attention gated_delta_update".split()),
 }
+MISSING_MODULES = {"distributed"}
+# In Apple's stub only, and a module's way to have an attribute: random.state is here another way.
+NOT_MEANT = {"DLPackCompatible", "random.__getattr__"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    name: str  # with the stars of *args and **kwargs
+    default: str | None
+    by_name_only: bool
+
+    @property
+    def rest(self):
+        return self.name.startswith("*")
+
+
+def split_outside(text, separator):
+    """The parts between separators that are in no bracket and no string."""
+    depth, quote, parts, part = 0, None, [], ""
+    for c in text + separator:
+        if quote:
+            quote = None if c == quote else quote
+        elif c in "'\"":
+            quote = c
+        elif c in "([{":
+            depth += 1
+        elif c in ")]}":
+            depth -= 1
+        if c == separator and depth == 0 and not quote:
+            parts.append(part.strip())
+            part = ""
+        else:
+            part += c
+    return [part for part in parts if part]
+
+
+def parameters_in(text):
+    """Of what stands between the parentheses of a signature, types or not: `a: array, /, n=1, *, stream: X = None`."""
+    found, by_name_only = [], False
+    for part in split_outside(text, ","):
+        if part in ("*", "/"):
+            by_name_only |= part == "*"
+            continue
+        named, *default = split_outside(part, "=")
+        name = re.match(r"\*{0,2}\w+", named)[0]
+        found.append(Parameter(name, default[0] if default else None, by_name_only))
+        by_name_only |= name.startswith("*")
+    return found
+
+
+def _read():
+    functions, classes, values, module, owner = {}, {}, [], "", None
+    for line in (pathlib.Path(__file__).parent / "mlx_signatures.txt").read_text().splitlines():
+        if line.startswith("## "):
+            module = "" if line == "## core" else line[3:] + "."
+            continue
+        member, text = line.startswith(" "), line.strip()
+        if module.rstrip(".") in MISSING_MODULES:
+            continue
+        if text.startswith("class "):
+            owner = module + text[6:]
+            classes[owner] = {}
+        elif member:
+            name = re.match(r"(?:property )?(\w+)", text)[1]
+            classes[owner][name] = parameters_in(text[text.index("(") + 1 : -1]) if text.endswith(")") else None
+        elif text.endswith(")"):
+            functions.setdefault(module + text[: text.index("(")], parameters_in(text[text.index("(") + 1 : -1]))  # the first overload
+        else:
+            values.append(module + text)
+    return functions, classes, values
+
+
+_functions, CLASSES, VALUES = _read()
+FUNCTIONS = {name: parameters for name, parameters in _functions.items() if name not in MISSING | NOT_MEANT}
+CLASSES = {name: members for name, members in CLASSES.items() if name not in NOT_MEANT}
+PARAMETERS = {name: " ".join(p.name for p in parameters) for name, parameters in FUNCTIONS.items()}

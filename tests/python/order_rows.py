@@ -5,7 +5,7 @@ import numpy as np
 
 from arrays import BOOL, FLOATS, INEXACT, INTEGERS
 from samples import Distinct, Index, Real
-from sample_rows import row
+from sample_rows import _as_widened, _widened, row
 
 C, D = Real((2, 3, 4)), Distinct((4, 5))
 
@@ -100,6 +100,25 @@ def _one(dtype):
     return 1
 
 
+def _cumulative(name, ufunc, initial, ulp):
+    """Scans in the dtype of sums, with the value they begin with."""
+    def scan(x, axis, with_initial, reverse=False):
+        x = _as_widened(x) if axis is not None else _as_widened(x).ravel()
+        at = axis or 0
+        x = np.flip(x, at) if reverse else x
+        if with_initial:
+            x = np.concatenate([np.full_like(np.take(x, [0], at), initial), x], at)
+        y = ufunc.accumulate(x, axis=at, dtype=x.dtype)
+        return np.flip(y, at) if reverse else y
+
+    def cell(label, axis, with_initial, reverse=False):
+        return row(label, Real((2, 3, 4), 0.5, 1.5),
+                   call=lambda x: getattr(mx, name)(x, axis, include_initial=with_initial, reverse=reverse),
+                   ref=lambda x: scan(x, axis, with_initial, reverse), magnitude=lambda x: 1 + np.abs(scan(x, axis, with_initial, reverse)),
+                   ulp=ulp, result=_widened)
+    return [cell("", None, False), cell("axis=1 initial", 1, True), cell("axis=-1 initial reverse", 2, True, True), cell("axis=0", 0, False)]
+
+
 _float_of = dict(result=lambda dtype: dtype if dtype in INEXACT else "float32")
 SCANS = {
     "cumsum": _scan("cumsum", scanned(_sums, _zero), ulp=4, result=lambda d: "int32" if d in BOOL else d,
@@ -109,6 +128,7 @@ SCANS = {
     "cumprod": _scan("cumprod", scanned(_wrapped(np.multiply), _one), low=0.5, high=1.5, ulp=16)
     + [row("zeros", Real((4, 5)), call=lambda x: mx.cumprod(x * mx.array([1, 0, 1, 0, 1], x.dtype), 1),
            ref=lambda x: np.cumprod(x * np.array([1, 0, 1, 0, 1]), 1), dtypes=("float32", "float64", "complex128"), ulp=16)],
+    "cumulative_sum": _cumulative("cumulative_sum", np.add, 0, 4), "cumulative_prod": _cumulative("cumulative_prod", np.multiply, 1, 16),
     "cummax": _scan("cummax", scanned(_extremum(np.maximum), _lowest), arg=Distinct, cut=True),
     "cummin": _scan("cummin", scanned(_extremum(np.minimum), _highest), arg=Distinct, cut=True),
     "logcumsumexp": _scan("logcumsumexp", scanned(_log_sums, lambda dtype: -np.inf), ulp=8, dtypes=BOOL + INTEGERS + FLOATS, cut=True,
@@ -156,7 +176,7 @@ def _np_argpartitioned(kth, axis):
         shape = [1] * flat.ndim
         shape[along] = flat.shape[along]
         return [np.take(np.sort(flat, axis=along), kth, axis=along),
-                np.broadcast_to(np.arange(flat.shape[along], dtype=np.uint32).reshape(shape), flat.shape)]
+                np.broadcast_to(np.arange(flat.shape[along], dtype=np.int32).reshape(shape), flat.shape)]
     return reference
 
 
@@ -180,8 +200,8 @@ def _unique(x, size, fill=None):
     first = values[0] if fill is None else np.asarray(fill).astype(x.dtype)
     more = max(0, size - len(values))
     return [np.concatenate([values[:size], np.full(more, first, x.dtype)]),
-            np.concatenate([index[:size], np.full(more, index[0])]).astype(np.uint32),
-            np.minimum(inverse.reshape(x.shape), max(size - 1, 0)).astype(np.uint32),
+            np.concatenate([index[:size], np.full(more, index[0])]).astype(np.int32),
+            np.minimum(inverse.reshape(x.shape), max(size - 1, 0)).astype(np.int32),
             np.concatenate([counts[:size], np.zeros(more)]).astype(np.int32)]
 
 
@@ -191,21 +211,21 @@ ORDER = {
     + [row("1025", Distinct((2, 1025)), call=_partitioned(300, -1), ref=lambda x: np.sort(x, -1),
            dtypes=("int16", "int32", "float32", "float64"), smooth=False)],
     "argpartition": [row(f"kth={k} axis={a}", D, call=lambda x, f=_argpartitioned(k, a): f(x)[1],
-                         ref=lambda x, f=_np_argpartitioned(k, a): f(x)[1], result=lambda d: "uint32") for k, a in PLACES]
+                         ref=lambda x, f=_np_argpartitioned(k, a): f(x)[1], result=lambda d: "int32") for k, a in PLACES]
     + [row("1025", Distinct((2, 1025)), call=lambda x: _argpartitioned(300, -1)(x)[0], smooth=False,
            ref=lambda x: _np_argpartitioned(300, -1)(x)[0], dtypes=("int16", "int32", "float32", "float64"))],
     "topk": [row(f"k={k} axis={a}", D, call=_topk(k, a)[0], ref=_topk(k, a)[1])
              for k, a in ((1, -1), (3, -1), (4, 0), (0, 1), (7, None))],
     "searchsorted": [row(f"{side}", Real((7,)), Real((2, 3)), call=lambda s, v, side=side: mx.searchsorted(mx.sort(s), v, side),
-                         ref=lambda s, v, side=side: np.searchsorted(np.sort(s), v, side).astype(np.uint32),
-                         result=lambda d: "uint32") for side in ("left", "right")]
-    + [row("scalar", Real((5,)), Real(()), call=lambda s, v: mx.searchsorted(mx.sort(s), v), result=lambda d: "uint32",
-           ref=lambda s, v: np.uint32(np.searchsorted(np.sort(s), v))),
+                         ref=lambda s, v, side=side: np.searchsorted(np.sort(s), v, side).astype(np.int32),
+                         result=lambda d: "int32") for side in ("left", "right")]
+    + [row("scalar", Real((5,)), Real(()), call=lambda s, v: mx.searchsorted(mx.sort(s), v), result=lambda d: "int32",
+           ref=lambda s, v: np.int32(np.searchsorted(np.sort(s), v))),
        row("sequence only", Real((6,)), call=lambda s: mx.searchsorted(mx.sort(s), mx.arange(3).astype(s.dtype), "right"),
-           ref=lambda s: np.searchsorted(np.sort(s), np.arange(3).astype(s.dtype), "right").astype(np.uint32),
-           result=lambda d: "uint32", dtypes=INTEGERS + FLOATS),
+           ref=lambda s: np.searchsorted(np.sort(s), np.arange(3).astype(s.dtype), "right").astype(np.int32),
+           result=lambda d: "int32", dtypes=INTEGERS + FLOATS),
        row("long", Real((1025,)), Real((3, 2000)), call=lambda s, v: mx.searchsorted(mx.sort(s), v), smooth=False,
-           ref=lambda s, v: np.searchsorted(np.sort(s), v).astype(np.uint32), result=lambda d: "uint32",
+           ref=lambda s, v: np.searchsorted(np.sort(s), v).astype(np.int32), result=lambda d: "int32",
            dtypes=("int16", "float32", "float64"))],
     "unique": [row(f"size={size}", Distinct((3, 2)), call=lambda x, n=size: mx.unique(x, n), ref=lambda x, n=size: _unique(x, n)[0])
                for size in (2, 6, 8)]
@@ -214,7 +234,7 @@ ORDER = {
        row("values again", Index((4, 3), 0, 5), Distinct((5,)), call=lambda i, x: mx.unique(x[i], 4),
            ref=lambda i, x: _unique(x[i], 4)[0]),
        *[row(name, Index((4, 3), 0, 5), call=lambda i, k=k: mx.unique(i, 7, True, True, True)[k], dtypes=("int32",),
-             ref=lambda i, k=k: _unique(i, 7)[k], result=lambda d, k=k: "int32" if k == 3 else "uint32")
+             ref=lambda i, k=k: _unique(i, 7)[k], result=lambda d: "int32")
          for k, name in ((1, "index"), (2, "inverse"), (3, "counts"))]],
     "median": [row(label, Distinct((3, 4, 5)), call=lambda x, w=way: mx.median(x, **w), ref=lambda x, w=way: _median(x, **w),
                    dtypes=BOOL + INTEGERS + FLOATS, ulp=1, magnitude=lambda x: 1 + np.abs(x).max(), any_shape=not way, **_float_of)

@@ -99,6 +99,15 @@ def _product(label, *args, call, magnitude=None, **facts):
                magnitude=lambda *a: (magnitude or call)(np, *[np.abs(x) for x in a]), ulp=4, result=_widened, **facts)
 
 
+def _kept_product(label, *args, call, **facts):
+    """As _product, but integers keep their dtype and wrap around; bools are counted."""
+    def ref(*a):
+        exact = call(np, *[_as_widened(x) for x in a])
+        return exact if a[0].dtype == bool else np.asarray(exact).astype(a[0].dtype)
+    return row(label, *args, call=lambda *a: call(mx, *a), ref=ref, magnitude=lambda *a: call(np, *[np.abs(x) for x in a]), ulp=4,
+               result=lambda d: "int32" if d == "bool_" else d, **facts)
+
+
 def _outer_product(label, *args, call, **facts):
     return row(label, *args, call=lambda *a: call(mx, *a), ref=lambda *a: call(np, *a), ulp=1, **facts)
 
@@ -120,8 +129,8 @@ def _moves(text, *shapes):
 
 
 PRODUCTS = {
-    "dot": [_product("vectors", V, V, call=lambda m, a, b: m.dot(a, b)), _product("matrices", D, Real((4, 2)), call=lambda m, a, b: m.dot(a, b)),
-            _product("ranks", C, Real((2, 4, 3)), call=lambda m, a, b: m.dot(a, b)), _product("vector last", D, V, call=lambda m, a, b: m.dot(a, b)),
+    "dot": [_kept_product("vectors", V, V, call=lambda m, a, b: m.dot(a, b)), _kept_product("matrices", D, Real((4, 2)), call=lambda m, a, b: m.dot(a, b)),
+            _kept_product("ranks", C, Real((2, 4, 3)), call=lambda m, a, b: m.dot(a, b)), _kept_product("vector last", D, V, call=lambda m, a, b: m.dot(a, b)),
             row("scalar", D, Real(()), ref=np.multiply, ulp=1)],
     "inner": [_product("vectors", V, V, call=lambda m, a, b: m.inner(a, b)),
               _product("matrices", D, Real((2, 4)), call=lambda m, a, b: m.inner(a, b)),
@@ -131,10 +140,10 @@ PRODUCTS = {
               _outer_product("matrices", Real((2, 2)), Real((3, 1)), call=lambda m, a, b: m.outer(a, b))],
     "vecdot": [_vecdot("", (3, 4), (3, 4)), _vecdot("broadcast", (2, 1, 4), (3, 4)), _vecdot("vector", (3, 4), (4,)),
                _vecdot("axis=0", (3, 4), (3, 4), 0), _vecdot("axis=-2", (2, 3, 4), (3, 1), -2)],
-    "tensordot": [_product("2", C, Real((3, 4, 2)), call=lambda m, a, b: m.tensordot(a, b)),
-                  _product("1", D, Real((4, 2)), call=lambda m, a, b: m.tensordot(a, b, 1)),
-                  _product("lists", C, Real((4, 2, 3)), call=lambda m, a, b: m.tensordot(a, b, [[0, -1], [1, 0]])),
-                  _product("ints", C, Real((5, 3)), call=lambda m, a, b: m.tensordot(a, b, (1, 1))),
+    "tensordot": [_kept_product("2", C, Real((3, 4, 2)), call=lambda m, a, b: m.tensordot(a, b)),
+                  _kept_product("1", D, Real((4, 2)), call=lambda m, a, b: m.tensordot(a, b, 1)),
+                  _kept_product("lists", C, Real((4, 2, 3)), call=lambda m, a, b: m.tensordot(a, b, [[0, -1], [1, 0]])),
+                  _kept_product("ints", C, Real((5, 3)), call=lambda m, a, b: m.tensordot(a, b, (1, 1))),
                   _outer_product("0", Real((2,)), Real((2, 2)), call=lambda m, a, b: m.tensordot(a, b, 0))],
     "kron": [_outer_product("vectors", V, Real((2,)), call=lambda m, a, b: m.kron(a, b)),
              _outer_product("matrices", Real((2, 3)), Real((3, 2)), call=lambda m, a, b: m.kron(a, b)),

@@ -46,13 +46,14 @@ def _identity(x):
 
 
 def _power(a, b):
-    """A negative power of an integer is 0. NumPy's complex powers 1 and -1 lose what is beside an infinity, and the sign of
-    0."""
+    """A negative power of an integer is the exact one, cut to an integer. NumPy's complex powers 1 and -1 lose what is beside
+    an infinity, and the sign of 0."""
     if np.iscomplexobj(a):
         return np.where(b == 1, a, np.where((b == -1) & (a != 0), 1 / a, np.power(a, b)))
     if np.asarray(a).dtype.kind not in "iu":
         return np.power(a, b)
-    return np.where(b < 0, 0, np.power(a, np.maximum(b, 0))).astype(a.dtype)
+    ones = np.where(a == 1, 1, np.where(a.astype(np.int64) == -1, 1 - 2 * (b % 2), 0))
+    return np.where(b < 0, ones, np.power(a, np.maximum(b, 0))).astype(a.dtype)
 
 
 def _infinite_with(sign):
@@ -78,6 +79,13 @@ def _extremum(of_numpy):
         found = of_numpy(a, b)
         return found if np.iscomplexobj(found) else np.where(a == b, b, found)
     return function
+
+
+def _floor_divide(a, b):
+    """The floor of a / b where one is infinite: NumPy's is Python's there."""
+    if np.asarray(a).dtype.kind not in "f":
+        return np.floor_divide(a, b)
+    return np.where(np.isinf(a) | np.isinf(b), np.copysign(np.abs(a) / np.abs(b), np.copysign(1, a) * np.copysign(1, b)), np.floor_divide(a, b))
 
 
 def _expm1(x):
@@ -110,7 +118,8 @@ def _sigmoid(x):
     x = np.asarray(x)
     if np.iscomplexobj(x):
         right = 1 / (1 + np.exp(-x))
-        return np.where(x.real < 0, np.exp(x) / (1 + np.exp(x)), right)
+        value = np.where(x.real < 0, np.exp(x) / (1 + np.exp(x)), right)
+        return np.where((x.imag == 0) & ~np.isnan(x), _make_complex(value.real, x.imag), value)  # as the derivative is positive
     small = np.exp(-np.abs(x))
     return np.where(x < 0, small, np.ones_like(small)) / (1 + small)
 
@@ -150,7 +159,7 @@ REFERENCES = {
     "erf": _special(scipy.special.erf, mpmath.erf),
     "erfinv": _special(scipy.special.erfinv, _erfinv),
     "sign": _on_bool(_identity, np.sign),
-    "expm1": _expm1,
+    "expm1": _expm1, "floor_divide": _floor_divide,
     "maximum": _extremum(np.maximum),
     "minimum": _extremum(np.minimum),
     "fmax": _extremum(np.fmax),

@@ -25,8 +25,10 @@ def rows():
     import conv_rows
     import fft_rows
     import sampled_rows
+    import special_rows
     found = (ELEMENTWISE_LIKE | CREATION | SHAPES | PARTS | REDUCTIONS | SORTING | PRODUCTS | RANDOM | rearrange_rows.ROWS
-             | order_rows.ROWS | sampled_rows.ROWS | fft_rows.ROWS | linalg_rows.ROWS | conv_rows.ROWS | block_rows.ROWS)
+             | order_rows.ROWS | sampled_rows.ROWS | fft_rows.ROWS | linalg_rows.ROWS | conv_rows.ROWS | block_rows.ROWS
+             | special_rows.ROWS)
     return found | {name: found.get(name, []) + more for name, more in indexing_rows.ROWS.items()}
 
 
@@ -354,15 +356,19 @@ def _inexact(ref):
 
 INDEX_FORMS = FORMS[:3]
 _widen = dict(result=_widened)
-_uint32 = dict(result=lambda dtype: "uint32")
+_index = dict(result=lambda dtype: "int32")
 REDUCTIONS = {
     "sum": _reduce(mx.sum, lambda x, **k: np.sum(_as_widened(x), **k, dtype=_as_widened(x).dtype),
                    magnitude=_sum_of_sizes, ulp=4, **_widen)
-    + [row("no axes", X, call=lambda x: mx.sum(x, axis=()), ref=lambda x: _as_widened(x), **_widen),
+    + [row("dtype", C, call=lambda x: mx.sum(x, axis=1, dtype=mx.int8), ref=lambda x: np.sum(x, 1, dtype=np.int64).astype(np.int8),
+           dtypes=BOOL + INTEGERS, result=lambda d: "int8"),
+       row("no axes", X, call=lambda x: mx.sum(x, axis=()), ref=lambda x: _as_widened(x), **_widen),
        row("empty", Real((0, 3)), call=lambda x: mx.sum(x, axis=0), ref=lambda x: np.sum(_as_widened(x), 0), **_widen)],
     "prod": _reduce(mx.prod, lambda x, **k: np.prod(_as_widened(x), **k, dtype=_as_widened(x).dtype), low=0.5, high=1.5, ulp=16,
                     **_widen)
-    + [row("one zero", Real((3,)), call=lambda x: mx.prod(mx.concatenate([x, x[:1] * 0])), ref=lambda x: np.prod(x) * 0,
+    + [row("dtype", Real((2, 3), 0.5, 1.5), call=lambda x: mx.prod(x, axis=1, dtype=mx.float64), ref=lambda x: np.prod(x, 1, dtype=np.float64),
+           dtypes=BOOL + INTEGERS + FLOATS, ulp=4, result=lambda d: "float64"),
+       row("one zero", Real((3,)), call=lambda x: mx.prod(mx.concatenate([x, x[:1] * 0])), ref=lambda x: np.prod(x) * 0,
            dtypes=("float32", "float64"))],
     "max": _reduce(mx.max, np.max, arg=Distinct, **{}),
     "min": _reduce(mx.min, np.min, arg=Distinct, **{}),
@@ -372,6 +378,8 @@ REDUCTIONS = {
     "var": _reduce(mx.var, _inexact(_var), ulp=6, magnitude=_inexact(_mean_square), dtypes=BOOL + INTEGERS + FLOATS,
                    result=lambda d: d if d in INEXACT else "float32")
     + [row("ddof=1", C, call=lambda x: mx.var(x, axis=1, ddof=1), ref=lambda x: np.var(x, axis=1, ddof=1), dtypes=FLOATS,
+           ulp=12, magnitude=lambda x: np.mean(np.abs(x) ** 2, 1)),
+       row("correction=0.5", C, call=lambda x: mx.var(x, axis=1, correction=0.5), ref=lambda x: np.var(x, axis=1, ddof=0.5), dtypes=FLOATS,
            ulp=12, magnitude=lambda x: np.mean(np.abs(x) ** 2, 1))],
     "std": _reduce(mx.std, _inexact(lambda x, **k: np.sqrt(_var(x, **k))), ulp=8,
                    magnitude=_inexact(lambda x, **k: _mean_square(x, **k) / (np.sqrt(_var(x, **k)) + 1e-30)),
@@ -384,8 +392,8 @@ REDUCTIONS = {
     + [row("precise", C, call=lambda x: mx.softmax(x, axis=-1, precise=True), ref=lambda x: _softmax(x, -1), ulp=4, dtypes=FLOATS),
        row("1025", Real((2, 1025)), call=lambda x: mx.softmax(x, axis=-1), ref=lambda x: _softmax(x, -1), ulp=12, dtypes=FLOATS,
            smooth=False)],
-    "argmin": _reduce(mx.argmin, np.argmin, arg=Distinct, forms=INDEX_FORMS, **_uint32),
-    "argmax": _reduce(mx.argmax, np.argmax, arg=Distinct, forms=INDEX_FORMS, **_uint32),
+    "argmin": _reduce(mx.argmin, np.argmin, arg=Distinct, forms=INDEX_FORMS, **_index),
+    "argmax": _reduce(mx.argmax, np.argmax, arg=Distinct, forms=INDEX_FORMS, **_index),
 }
 
 # --- sorting ---
@@ -396,7 +404,7 @@ SORTING = {
     + [row("1025", Distinct((2, 1025)), ref=lambda x: np.sort(x, -1), dtypes=("int16", "int32", "float32", "float64"),
            smooth=False)],
     "argsort": [row(f"axis={a}", Real((4, 5)), call=lambda x, a=a: mx.argsort(x, axis=a),
-                    ref=lambda x, a=a: np.argsort(x, axis=a, kind="stable"), **_uint32) for a in (-1, 0, None)],
+                    ref=lambda x, a=a: np.argsort(x, axis=a, kind="stable"), **_index) for a in (-1, 0, None)],
 }
 
 # --- products ---

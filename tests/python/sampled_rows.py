@@ -109,7 +109,29 @@ COUNTING = {
     "histogram": [row("weights", Real((9,)), Real((9,)), call=lambda x, w: mx.histogram(x, mx.array(EDGES, x.dtype), weights=w)[0],
                       ref=lambda x, w: np.histogram(x, np.array(EDGES), weights=w)[0], dtypes=("float32", "float64"), ulp=8,
                       magnitude=lambda x, w: np.full(3, np.abs(w).sum()))],
+    "nonzero": [row(f"size={n}", Index((3, 2), -1, 2), call=lambda x, n=n: mx.nonzero(x, size=n, fill_value=7),
+                    ref=lambda x, n=n: [_filled(i, n, 7) for i in np.nonzero(x)], result=lambda d: "int32") for n in (2, 7)],
+    "flatnonzero": [row("", Index((3, 2), -1, 2), call=lambda x: mx.flatnonzero(x, size=4, fill_value=-1),
+                        ref=lambda x: _filled(np.flatnonzero(x), 4, -1), result=lambda d: "int32")],
+    "argwhere": [row("", Index((3, 2), -1, 2), call=lambda x: mx.argwhere(x, size=4), result=lambda d: "int32",
+                     ref=lambda x: np.stack([_filled(i, 4) for i in np.nonzero(x)], 1))],
+    "compress": [row(f"axis={axis}", Index((3,), 0, 2), Real((3, 3)), call=lambda c, x, axis=axis: mx.compress(c, x, axis, size=2),
+                     ref=lambda c, x, axis=axis: _compressed(c, x, axis)) for axis in (0, -1, None)],
+    "extract": [row("", Index((2, 3), 0, 2), Real((2, 3)), call=lambda c, x: mx.extract(c, x, size=4),
+                    ref=lambda c, x: _filled(x[c != 0], 4, 0, x.dtype))],
 }
+
+
+def _filled(found, size, fill=0, dtype=np.int32):
+    """The first of what was found, and fill behind."""
+    return np.concatenate([found[:size], np.full(max(0, size - len(found)), fill)]).astype(dtype)
+
+
+def _compressed(condition, x, axis):
+    rows = np.moveaxis(x.reshape(-1) if axis is None else x, 0 if axis is None else axis, 0)
+    taken = rows[: len(condition)][condition != 0][:2]
+    filled = np.concatenate([taken, np.zeros((2 - len(taken), *rows.shape[1:]), x.dtype)])
+    return np.moveaxis(filled, 0, 0 if axis is None else axis)
 
 
 def _bincount(i, w, length):

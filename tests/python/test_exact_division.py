@@ -38,11 +38,10 @@ def expected(a, b, name):
     if b == 0:
         return (math.nan if a == 0 else math.copysign(math.inf, quotient_sign)), math.nan
     if math.isinf(a):
-        return (math.nan, math.nan)
+        return math.nan if math.isinf(b) else math.copysign(math.inf, quotient_sign), math.nan
     if math.isinf(b):
-        if a == 0:
-            return math.copysign(0, quotient_sign), math.copysign(0, b)
-        return (0.0, a) if quotient_sign > 0 else (-1.0, b)
+        rest = math.copysign(0, b) if a == 0 else a if quotient_sign > 0 else b
+        return math.copysign(0, quotient_sign), rest
     quotient = Fraction(a) // Fraction(b)
     rest = Fraction(a) - quotient * Fraction(b)
     return (rounded(quotient, name) if quotient else math.copysign(0, quotient_sign),

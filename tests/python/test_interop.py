@@ -172,7 +172,7 @@ def test_dlpack_with_numpy():
             x.__dlpack__(**bad)
     back = mx.from_dlpack(np.arange(3)[::-1])
     assert back.dtype == mx.int64 and back.tolist() == [2, 1, 0]
-    assert mx.from_dlpack(np.arange(3.0)).dtype == mx.float32
+    assert mx.from_dlpack(np.arange(3.0)).dtype == mx.float64
     shared = np.arange(3.0)
     assert np.shares_memory(np.asarray(mx.from_dlpack(shared, copy=False)), shared)
     assert mx.from_dlpack(x).tolist() == x.tolist()

@@ -1,12 +1,15 @@
-"""Every function of MLX takes each of its documented arguments by name and by position, and is there under each of its names."""
+"""The list of MLX's names (mlx_signatures.txt) is met: each name is there, with the same parameters in the same order and with the
+same defaults, and what we add is by name only. Each of the arguments can be given by name and by position."""
 
+import ast
 import inspect
 import re
 
 import mlx.core as mx
 import numpy as np
 import pytest
-from mlx_parameters import PARAMETERS
+from mlx_parameters import CLASSES, FUNCTIONS, MISSING, MISSING_MODULES, PARAMETERS, parameters_in
+from mlx_parameters import VALUES as CONSTANTS
 
 F = mx.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 I = mx.array([[1, 2, 3], [4, 5, 6]])
@@ -15,7 +18,7 @@ S = mx.eye(3)
 ALIASES = {
     "pow": "power", "acos": "arccos", "asin": "arcsin", "atan": "arctan", "acosh": "arccosh", "asinh": "arcsinh",
     "atanh": "arctanh", "atan2": "arctan2", "bitwise_left_shift": "left_shift", "bitwise_right_shift": "right_shift",
-    "cumulative_sum": "cumsum", "cumulative_prod": "cumprod", "empty": "zeros", "empty_like": "zeros_like", "concat": "concatenate",
+    "empty": "zeros", "empty_like": "zeros_like", "concat": "concatenate",
     "permute_dims": "transpose", "conj": "conjugate",
 }
 
@@ -73,7 +76,7 @@ OWN = {
     "linalg.cross": {"axis": 1}, "linalg.norm": {"ord": 1},
 }
 # Changed outside of the call, files, or no values to compare: only that the names bind.
-UNCALLED = {"fast.metal_kernel", "fast.cuda_kernel", "fast.precompiled_cuda_kernel",  # what they do: test_fast.py
+UNCALLED = {"load", "fast.metal_kernel", "fast.cuda_kernel", "fast.precompiled_cuda_kernel",  # what they do: test_fast.py
             "save", "savez", "savez_compressed", "save_safetensors", "save_gguf",  # test_files.py
             "export_function", "import_function", "exporter", "export_to_dot", "metal.start_capture", "metal.stop_capture",
             "set_default_stream", "set_memory_limit", "set_cache_limit", "metal.set_memory_limit", "metal.set_cache_limit",
@@ -86,32 +89,76 @@ def found(name):
     return getattr(getattr(mx, module) if module else mx, attribute)
 
 
+def shown_parameters(function, form=0):
+    """From the signature that the binding shows, the first where there are several."""
+    text, *others = function.__nb_signature__[form]
+    text = re.sub(r"\\(\d+)", lambda m: repr(others[1][int(m[1])]), text)  # defaults that are not written out are numbered
+    return parameters_in(text[text.index("(") + 1 : text.rindex(") ->")])
+
+
 def parameters_of(function):
-    """Names in order, and those given by name only, from the signature that the binding shows."""
-    text = function.__nb_signature__[0][0]
-    depth, parts, part = 0, [], ""
-    for c in text[text.index("(") + 1 : text.rindex(") ->")] + ",":
-        depth += (c in "([{") - (c in ")]}")
-        if c == "," and depth == 0:
-            parts.append(part.strip())
-            part = ""
-        else:
-            part += c
-    names = [re.split("[:=]", p)[0].strip() for p in parts if p and p != "/"]
-    star = next((i for i, n in enumerate(names) if n.startswith("*")), len(names))
-    return [n for n in names if n != "*"], {n for n in names[star:] if n != "*"}
+    """Names in order, and those given by name only."""
+    parameters = shown_parameters(function)
+    return [p.name for p in parameters], {p.name for p in parameters if p.by_name_only or p.rest}
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
-def test_the_parameters_are_there(name):
-    function, expected = found(name), PARAMETERS[name].split()
-    if inspect.isclass(function):
-        return
-    ours, by_name = parameters_of(function)
-    assert set(expected) <= set(ours), set(expected) - set(ours)
-    order = [n for n in ours if n in expected and n != "stream"]
-    assert order == [n for n in expected if n in ours and n != "stream"]
-    assert "/" not in function.__nb_signature__[0][0].split(") ->")[0].split("(", 1)[1].replace("://", "")
+def value_of(default):
+    """What the text of a default stands for: () and [], 1e-5 and 1e-05 are the same."""
+    try:
+        value = ast.literal_eval(default.replace("mlx.core.", "")) if default else default
+    except (ValueError, SyntaxError):
+        return default.removeprefix("mlx.core.")
+    return list(value) if isinstance(value, tuple) else value
+
+
+def differences(ours, theirs):
+    """What keeps a call that fits theirs from meaning the same with ours. Ours may have more parameters, by name only."""
+    mine = {p.name: p for p in ours}
+    faults = [f"{p.name} is missing" for p in theirs if p.name not in mine and not p.name.startswith("arg")]
+    if any(re.fullmatch(r"arg\d*", p.name) for p in theirs):  # no name
+        return [] if len(ours) == len(theirs) else [f"{len(ours)} parameters"]
+    positional = [p.name for p in ours if not p.by_name_only]
+    wanted = [p.name for p in theirs if not p.by_name_only]
+    if positional[: len(wanted)] != wanted or set(positional) - {p.name for p in theirs}:
+        faults.append(f"by position: {positional}, not {wanted}")
+    faults += [f"{p.name} = {mine[p.name].default}, not {p.default}" for p in theirs
+               if p.name in mine and p.default is not None and value_of(p.default) != value_of(mine[p.name].default)]
+    return faults
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_signature_is_mlxs(name):
+    function = found(name)
+    if not inspect.isclass(function):
+        assert not differences(shown_parameters(function), FUNCTIONS[name])
+        assert name == "load" or "/" not in function.__nb_signature__[0][0].split(") ->")[0].split("(", 1)[1].replace("://", "")
+
+
+# Members of which only the names are compared: operators take theirs by position; the others are C's.
+UNNAMED = re.compile(r"__(?!init__|array|dlpack)\w+__$")
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_the_class_is_mlxs(name):
+    ours, faults = found(name), []
+    for member, parameters in CLASSES[name].items():
+        if not hasattr(ours, member):
+            faults.append(f"{member} is missing")
+        elif parameters is not None and not UNNAMED.match(member) and hasattr(getattr(ours, member), "__nb_signature__"):
+            shown = shown_parameters(getattr(ours, member))
+            positional_only = "/" in getattr(ours, member).__nb_signature__[0][0].split(") ->")[0]
+            faults += [] if positional_only else [f"{member}: {fault}" for fault in differences(shown, parameters)]
+    assert not faults
+
+
+def test_the_constants_are_there():
+    assert not [name for name in CONSTANTS if not hasattr(mx, name)]
+    assert mx.newaxis is None and mx.pi == np.pi and mx.e == np.e and mx.inf == np.inf and mx.nan != mx.nan
+
+
+def test_nothing_of_the_list_is_said_to_be_missing_that_is_there():
+    there = [name for name in MISSING if hasattr(getattr(mx, name.split(".")[0], None) if "." in name else mx, name.split(".")[-1])]
+    assert not there and not [module for module in MISSING_MODULES if hasattr(mx, module)]
 
 
 def same(a, b):

@@ -165,3 +165,25 @@ def test_sums_of_what_lies_otherwise():
         with mx.profile():
             expected = bits([f(mx.array(0.1), k), g(k)])
         assert bits([f(mx.array(0.1), k), g(k)]) == expected
+
+
+def test_the_reverse_of_a_while_loop():
+    def f(x, n):
+        step = lambda s: (mx.sin(s[0]) * 0.9 + x + mx.sum(s[0]) * 0.01, s[1] + 1)
+        return mx.sum(mx.while_loop(lambda s: s[1] < n, step, (x, mx.array(0)))[0])
+
+    x, n = mx.array([0.1, 0.2, 0.3]), mx.array(60)
+    with mx.profile():
+        expected = bits([mx.grad(f)(x, n), mx.grad(lambda x: mx.sum(mx.grad(f)(x, n) ** 2))(x)])
+    assert bits([mx.grad(f)(x, n), mx.grad(lambda x: mx.sum(mx.grad(f)(x, n) ** 2))(x)]) == expected
+    assert called(lambda: mx.grad(f)(x, n)) > 200
+
+
+def test_large_constants():
+    w, h, xs = mx.random.normal((128, 128)) * 0.1, mx.zeros((4, 128)), mx.random.normal((30, 4, 128))
+    f = lambda h, w, xs: mx.scan(lambda h, x: (mx.tanh(h @ w.T + x), mx.sum(h, axis=1)), h, xs)
+    g = mx.grad(lambda *args: sum(mx.sum(a) for a in f(*args)), argnums=(0, 1, 2))
+    with mx.profile():
+        expected = bits([*f(h, w, xs), *g(h, w, xs)])
+    assert bits([*f(h, w, xs), *g(h, w, xs)]) == expected
+    assert called(lambda: f(h, w, xs)) == 29  # after the first, as h is a broadcast

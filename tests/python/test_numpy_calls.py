@@ -55,6 +55,8 @@ FUNCTIONS = {
     "allclose": lambda a: np.allclose(a, a),
     "array_equal": lambda a: np.array_equal(a, a), "pad": lambda a: np.pad(a, 1), "pad edge": lambda a: np.pad(a, ((1, 0), (0, 2)), mode="edge"),
     "searchsorted": lambda a: np.searchsorted(V, a), "partition": lambda a: np.partition(a, 1, axis=1)[:, 1], "diff n": lambda a: np.diff(a, n=2),
+    "diff prepend": lambda a: np.diff(a, prepend=0.0, append=W), "compress": lambda a: np.compress([True, False, True], a, axis=1),
+    "extract": lambda a: np.extract(W > 0, a),
     "atleast_2d": lambda a: np.atleast_2d(a[0]), "matrix_transpose": lambda a: np.matrix_transpose(a) if hasattr(np, "matrix_transpose") else a.T,
     "permute_dims": lambda a: np.transpose(a) if not hasattr(np, "permute_dims") else np.permute_dims(a, (1, 0)),
     "iscomplexobj": lambda a: a * np.iscomplexobj(a),

@@ -18,7 +18,7 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PAGES = ["README.md", "CONTRIBUTING.md", "docs/seeing.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "docs/seeing.md", "docs/semantics.md"]
 
 
 def blocks(page, language):

@@ -123,8 +123,8 @@ struct FloorDivide {
       .example = ">>> mx.floor_divide(mx.array([7, -7]), mx.array([2, 2]))\narray([3, -4], dtype=int32)",
       .details =
           "Integers stay integers. The whole number below the exact quotient, rounded once where the dtype does not "
-          "hold it: as Python's //, and with the signs that it gives to zeros. By 0 it is infinite, or NaN for 0 and "
-          "for NaN; of an infinity by a number it is NaN, as a remainder of that would be.",
+          "hold it: as Python's //, and with the signs that it gives to zeros. Where an operand is 0 or infinite it is "
+          "what a / b is: by 0 infinite, of an infinity infinite, by an infinity 0, and NaN for 0 / 0 and inf / inf.",
       .binary = &floor_divide};
   static constexpr Body body = Body::floor_divide;
 };
@@ -144,9 +144,18 @@ struct Remainder {
           "infinity.",
       .binary = &remainder};
   static constexpr Body body = Body::remainder;
-  // d remainder(a, b) = da - floor(a / b) db
-  static array chain(int k, const array& g, const array& a, const array& b, const array&) {
-    return k == 0 ? g : zero_times(-g, floor_divide(a, b));
+  // d remainder(a, b) = da - floor(a / b) db. By an infinity of the other sign it is a + b, which floor_divide does not
+  // say.
+  static array chain(int k, const array& g, const array& a, const array& b, const array& y) {
+    if (k == 0) {
+      return g;
+    }
+    array quotient = floor_divide(a, b);
+    if (b.dtype().is_floating()) {
+      auto number = [&](int value) { return array(value, b.dtype()); };
+      quotient = where(isinf(b), where(equal(y, b), number(-1), number(0)), quotient);
+    }
+    return zero_times(-g, quotient);
   }
 };
 array remainder(const array& a, const array& b, StreamOrDevice s) { return Binary<Remainder>::apply(a, b, s); }

@@ -74,18 +74,17 @@ constexpr OpInfo clip_info{.name = "clip",
     .summary = "Each element limited to the range from a_min to a_max.",
     .example = ">>> mx.clip(mx.array([1.0, 5.0, 9.0]), 2, 6)\narray([2, 5, 6], dtype=float32)",
     .details =
-        "minimum(maximum(a, a_min), a_max), so that a_max wins where the limits cross. Either limit may be None, or "
-        "an array that broadcasts with a. An element equal to a limit shares the gradient with it equally."};
+        "minimum(maximum(a, a_min), a_max), so that a_max wins where the limits cross. A limit may be None, or an "
+        "array that broadcasts with a; NaN where one of the three is NaN. An element equal to a limit shares the "
+        "gradient with it equally."};
 array clip(const array& a, const std::optional<array>& a_min, const std::optional<array>& a_max, StreamOrDevice s) {
-  if (!a_min && !a_max) {
-    fail("clip", "a_min and a_max are both None; give at least one limit.");
-  }
+  StreamScope on(s);
   array y = a;
   if (a_min) {
-    y = maximum(y, *a_min, s);
+    y = maximum(y, *a_min);
   }
   if (a_max) {
-    y = minimum(y, *a_max, s);
+    y = minimum(y, *a_max);
   }
   return y;
 }

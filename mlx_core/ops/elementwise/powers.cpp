@@ -13,7 +13,8 @@ struct Power {
       .max_ulp = 2,
       .example = ">>> mx.power(mx.array([2.0, 3.0]), mx.array([3.0, -1.0]))\narray([8, 0.333333], dtype=float32)",
       .details =
-          "Integers stay integers; a negative power of an integer is 0. 0 to the power of 0 is 1. "
+          "Integers stay integers; their negative powers are cut to an integer: 0, but for 1 and -1. 0 to the power of "
+          "0 is 1. "
           "The derivative with respect to a is 0 where b is 0; that with respect to b is 0 where a is 0.",
       .binary = &power};
   static constexpr Body body = Body::power;

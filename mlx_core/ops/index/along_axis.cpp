@@ -18,7 +18,8 @@ class GatherAxis final : public Primitive {
           "dtype=int32)",
       .details =
           "indices has as many dimensions as a, and the other axes broadcast. Negative indices count from the end; one "
-          "outside the axis raises IndexError at evaluation. Indices carry no derivative."};
+          "outside the axis raises IndexError at evaluation, unless mode says otherwise: see take. Indices carry no "
+          "derivative."};
 
   explicit GatherAxis(int axis) : axis_(axis) {}
   const char* name() const override { return info.primitive; }
@@ -94,7 +95,10 @@ static constexpr OpInfo put_along_axis_info{.name = "put_along_axis",
         "9],\n       [9, 4]], dtype=int32)",
     .details =
         "indices has as many dimensions as a; its other axes, and values, broadcast. Of several values for one entry "
-        "the last is kept, and only that one has a gradient. One outside the axis raises IndexError at evaluation."};
+        "the last is kept, and only that one has a gradient. One outside the axis raises IndexError at evaluation; "
+        "with mode \"clip\" it is the nearest place, with \"wrap\" counted modulo the length, with \"fill\" its value "
+        "is left "
+        "out."};
 
 // Operands: x, index, updates; index and updates have x's shape but for the axis. A set keeps the last of duplicates.
 class ScatterAxis final : public Primitive {

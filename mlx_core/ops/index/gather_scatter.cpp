@@ -39,7 +39,7 @@ class Gather final : public Primitive {
     for (size_t i = 0; i < slice_sizes_.size(); ++i) {
       Dim size = slice_sizes_[i], length = x.shape()[i];
       if (!reads_nothing && surely_differ(size, length) && size > length) {
-        fail("gather", "slice_sizes ", slice_sizes_, " exceed shape ", x.shape(), " along axis ", i, ".");
+        fail<AxisError>("gather", "slice_sizes ", slice_sizes_, " exceed shape ", x.shape(), " along axis ", i, ".");
       }
       shape.push_back(size);
     }
@@ -112,13 +112,18 @@ static constexpr OpInfo take_info{.name = "take",
     .example = ">>> mx.take(mx.array([5, 6, 7]), mx.array([2, 0]))\narray([7, 5], dtype=int32)",
     .details =
         "The axis is replaced by the axes of indices. Negative indices count from the end; one outside the axis "
-        "raises IndexError at evaluation. Indices carry no derivative."};
+        "raises IndexError at evaluation. With mode \"clip\" it is the nearest place instead (0 for all negative "
+        "ones), with "
+        "\"wrap\" it is counted modulo the length, and with \"fill\" fill_value is read, which has the derivative, "
+        "too: by "
+        "default NaN, for integers the lowest (signed) or highest (unsigned), for bools True. Indices carry no "
+        "derivative."};
 array take(const array& a, const array& indices, int axis, StreamOrDevice s) try {
   StreamScope on(s);
   check_indices("take", indices);
   int at = normalize_axis("take", axis, a.ndim());
   if (surely_equal(a.shape(at), 0) && !surely_equal(indices.size(), 0)) {
-    fail("take", "axis ", axis, " of shape ", a.shape(), " has no elements to take.");
+    fail<AxisError>("take", "axis ", axis, " of shape ", a.shape(), " has no elements to take.");
   }
   if (at > 0 && at == a.ndim() - 1) {
     // Along the last axis, element by element, in the order of memory.

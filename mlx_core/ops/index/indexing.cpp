@@ -23,12 +23,13 @@ void check_indices(const char* op, Operands indices, const Axes& axes, const arr
   normalize_axes(op, axes, x.ndim());
 }
 
-void check_countable(const char* op, const Shape& shape, int axis) {
+Dtype index_dtype(const char* op, const Shape& shape, int axis) {
   Dim length = shape[static_cast<size_t>(axis)];
   if (!length.is_symbolic() && length > (int64_t{1} << 32)) {
     fail(op, "axis ", axis, " of shape ", shape, " has ", length,
-        " elements, but indices are uint32; cut the array into parts.");
+        " elements, which uint32 cannot number; cut the array into parts.");
   }
+  return !length.is_symbolic() && length > (int64_t{1} << 31) ? uint32 : int32;
 }
 
 Shape index_shape_of(const char* op, Operands indices) {

@@ -14,8 +14,9 @@ void check_indices(const char* op, const array& indices);
 void check_indices(const char* op, Operands indices, const Axes& axes, const array& x);
 // The shape that index arrays broadcast to.
 Shape index_shape_of(const char* op, Operands indices);
-// Throws where an axis has more elements than uint32, the dtype of indices that ops return, can count.
-void check_countable(const char* op, const Shape& shape, int axis);
+// Of the indices along an axis that an op returns: int32, or uint32 where the axis has more elements than int32 can
+// count. Throws where uint32 cannot, either. Kernels write 32 bits.
+Dtype index_dtype(const char* op, const Shape& shape, int axis);
 // 0, 1, 2, ... in row-major order: a number for each element of `shape`, to tell updates of one place apart.
 array position_numbers(const Shape& shape);
 

@@ -7,6 +7,7 @@
 #include "mlx_core/ops/index/indexing.h"
 #include "mlx_core/ops/linear.h"
 #include "mlx_core/ops/shape/shape.h"
+#include "mlx_core/value_shapes.h"
 
 namespace mlx::core {
 
@@ -18,7 +19,7 @@ class SearchSorted final : public Primitive {
       .summary = "The indices at which values go into a sorted array so that it stays sorted.",
       .differentiable = Differentiable::no,
       .no_derivative = {"the output is indices"},
-      .example = ">>> mx.searchsorted(mx.array([1, 2, 2, 4]), mx.array([0, 2, 5]))\narray([0, 1, 4], dtype=uint32)",
+      .example = ">>> mx.searchsorted(mx.array([1, 2, 2, 4]), mx.array([0, 2, 5]))\narray([0, 1, 4], dtype=int32)",
       .details =
           "sorted_sequence has one axis and ascends, NaNs last; values may have any shape. With side \"left\" the "
           "index is the "
@@ -33,8 +34,8 @@ class SearchSorted final : public Primitive {
     v("batch_rank", batch_rank_);
   }
   Specs infer(Operands operands) const override {
-    check_countable("searchsorted", operands[0].shape(), operands[0].ndim() - 1);
-    return {Spec{operands[1].shape(), uint32}};
+    Dtype dtype = index_dtype("searchsorted", operands[0].shape(), operands[0].ndim() - 1);
+    return {Spec{operands[1].shape(), dtype}};
   }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
     const array &sorted = operands[0], &values = operands[1];
@@ -76,6 +77,23 @@ array searchsorted(const array& sorted_sequence, const array& values, const std:
   return reshape(found, values.shape());
 }
 
+namespace {
+
+array ascending(const array& x) { return argsort(x, 0); }
+
+// Of each element in sorted order, how many different ones come before it. Equal ones keep their order, so the first of
+// them is the first occurrence.
+array ranks(const array& x, const array& order) {
+  array sorted = take(x, order, 0), start = ones({1}, bool_);
+  Dim length = x.size();
+  if (!surely_equal(length, 1)) {
+    start = concatenate({start, not_equal(slice(sorted, {1}, {length}), slice(sorted, {0}, {length - 1}))}, 0);
+  }
+  return subtract(cumsum(astype(start, int32), 0), array(1, int32));
+}
+
+} // namespace
+
 static constexpr OpInfo unique_info{.name = "unique",
     .summary = "The smallest `size` different elements of the flattened array, ascending.",
     .example = ">>> mx.unique(mx.array([2, 1, 2, 3, 1]), 3)\narray([1, 2, 3], dtype=int32)",
@@ -108,33 +126,28 @@ std::vector<array> unique(const array& a, int size, bool return_index, bool retu
   }
   array fill = fill_value ? astype(reshape(*fill_value, {}), x.dtype()) : array(0, x.dtype());
   if (length == 0) {
-    array none = zeros({size}, uint32);
+    array none = zeros({size}, int32);
     x = full({size}, fill, x.dtype());
     std::vector<array> out{x};
     if (return_index) out.push_back(none);
-    if (return_inverse) out.push_back(zeros(a.shape(), uint32));
-    if (return_counts) out.push_back(astype(none, int32));
+    if (return_inverse) out.push_back(zeros(a.shape(), int32));
+    if (return_counts) out.push_back(none);
     return out;
   }
-  // rank: of each element in sorted order, how many different ones come before it. Equal ones keep their order, so the
-  // first of them is the first occurrence. Entry k is at the places where rank is k.
-  array order = argsort(x, 0), sorted = take(x, order, 0), start = ones({1}, bool_);
-  if (!surely_equal(length, 1)) {
-    start = concatenate({start, not_equal(slice(sorted, {1}, {length}), slice(sorted, {0}, {length - 1}))}, 0);
-  }
-  array rank = subtract(cumsum(astype(start, int32), 0), array(1, int32));
+  // Entry k is at the places where rank is k.
+  array order = ascending(x), rank = ranks(x, order);
   array entries = arange(0, size, 1, int32);
   array first = searchsorted(rank, entries, "left"), behind = searchsorted(rank, entries, "right");
   array present = less(first, behind);
-  array index = take(order, where(present, first, array(0, uint32)), 0);
+  array index = take(order, where(present, first, array(0, first.dtype())), 0);
   array values = take(x, index, 0);
   std::vector<array> out{fill_value ? where(present, values, fill) : values};
   if (return_index) {
     out.push_back(index);
   }
   if (return_inverse) {
-    array clamped = astype(minimum(rank, array(std::max(size - 1, 0), int32)), uint32);
-    out.push_back(reshape(put_along_axis(zeros({length}, uint32), order, clamped, 0), a.shape()));
+    array clamped = minimum(rank, array(std::max(size - 1, 0), int32));
+    out.push_back(reshape(put_along_axis(zeros({length}, int32), order, clamped, 0), a.shape()));
   }
   if (return_counts) {
     out.push_back(astype(subtract(behind, first), int32));
@@ -144,6 +157,33 @@ std::vector<array> unique(const array& a, int size, bool return_index, bool retu
 array unique(const array& a, int size, const std::optional<array>& fill_value, StreamOrDevice s) {
   return unique(a, size, false, false, false, fill_value, s)[0];
 }
+
+Distinct distinct(const array& a, StreamOrDevice s) {
+  StreamScope on(s);
+  array x = flatten(a);
+  Dim length = x.size();
+  if (length > std::numeric_limits<int32_t>::max()) {
+    fail("unique_all", "a of shape ", a.shape(), " has more elements than int32 can count; cut it into parts.");
+  }
+  if (length == 0) {
+    array none = zeros({0}, int32);
+    return {x, none, none, array(0, int32), a.shape()};
+  }
+  array order = ascending(x), rank = ranks(x, order);
+  return {x, order, rank, add(reshape(slice(rank, {length - 1}, {length}), {}), array(1, int32)), a.shape()};
+}
+
+std::vector<array> unique_all(const Distinct& of, StreamOrDevice s) {
+  StreamScope on(s);
+  array count = of.count;
+  array entries = arange(0, count.item<int32_t>(), 1, int32);
+  array first = searchsorted(of.rank, entries, "left"), behind = searchsorted(of.rank, entries, "right");
+  array index = take(of.order, first, 0);
+  array inverse = put_along_axis(zeros(of.x.shape(), int32), of.order, of.rank, 0);
+  return {
+      take(of.x, index, 0), astype(index, int32), reshape(inverse, of.shape), astype(subtract(behind, first), int32)};
+}
+std::vector<array> unique_all(const array& a, StreamOrDevice s) { return unique_all(distinct(a, s), s); }
 
 static constexpr OpInfo count_nonzero_info{.name = "count_nonzero",
     .summary = "The number of elements over axes that are not zero.",

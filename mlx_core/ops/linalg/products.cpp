@@ -10,11 +10,6 @@
 
 namespace mlx::core {
 
-Dtype summed_dtype(Dtype dtype) {
-  bool narrow = dtype.is_bool() || (dtype.is_integer() && dtype.size() < 4);
-  return !narrow ? dtype : dtype.is_unsigned() ? uint32 : int32;
-}
-
 array row_products(const array& a, const array& b) {
   if (a.dtype().is_inexact() && a.itemsize() < 4) {
     return astype(sum(multiply(astype(a, float32), astype(b, float32)), Axes{-1}), a.dtype());
@@ -128,8 +123,8 @@ static constexpr OpInfo tensordot_info{.name = "tensordot",
         ">>> mx.tensordot(mx.ones((2, 3)), mx.ones((2, 3)), [[0, 1], [0, 1]])\narray(6, dtype=float32)",
     .details =
         "axes is a pair of lists: those of a, and those of b that they are summed with; or a number n, for the last n "
-        "of a and the first n of b. The result has the other axes of a, then those of b. Integers are summed as sum() "
-        "does, in 32 bits where they are narrower. Raises ValueError when lengths along a pair of axes differ."};
+        "of a and the first n of b. The result has the other axes of a, then those of b. Integers keep their dtype, as "
+        "in matmul. Raises ValueError when lengths along a pair of axes differ."};
 array tensordot(const array& a, const array& b, const Axes& axes_a, const Axes& axes_b, StreamOrDevice s) try {
   StreamScope on(s);
   if (axes_a.size() != axes_b.size()) {
@@ -172,7 +167,11 @@ array tensordot(const array& a, const array& b, const Axes& axes_a, const Axes& 
   }
   array left = reshape(transpose(x, order_a), {rows, summed}),
         right = reshape(transpose(y, order_b), {summed, columns});
-  return reshape(axes_a.empty() ? multiply(left, right) : matrix_product(left, right), std::move(shape));
+  // Integers keep their dtype, as those of matmul; bools are counted.
+  array product = axes_a.empty()        ? multiply(left, right)
+                  : x.dtype().is_bool() ? matrix_product(left, right)
+                                        : matmul(left, right);
+  return reshape(product, std::move(shape));
 } catch (const SizeError& error) {
   error.rethrow_in("tensordot");
 }

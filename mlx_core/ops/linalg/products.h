@@ -2,11 +2,9 @@
 #pragma once
 
 #include "mlx_core/ops.h"
+#include "mlx_core/ops/reduce.h"
 
 namespace mlx::core {
-
-// The dtype in which sum() adds elements of a dtype: 32 bits for bool and narrower integers.
-Dtype summed_dtype(Dtype dtype);
 
 // The sum over k of a[..., i, k] * b[..., k, j], of two arrays of one dtype: a matrix product, of integers too.
 array matrix_product(const array& a, const array& b);

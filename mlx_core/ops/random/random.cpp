@@ -167,7 +167,7 @@ array permutation(int x, const std::optional<array>& key, StreamOrDevice s) {
   if (x < 0) {
     fail(op, "x is ", x, "; the number of integers to permute cannot be negative.");
   }
-  return argsort(words(op, Shape{x}, 4, key, s), 0);
+  return view(argsort(words(op, Shape{x}, 4, key, s), 0), uint32);
 }
 
 // --- what the registry knows ---

@@ -81,7 +81,7 @@ array by_gumbel(
     const array& logits, const Shape& noise, int along, const std::optional<array>& key, const StreamOrDevice& s) {
   // u = 0 stands for the interval below the next draw: its infinite noise would make a choice impossible.
   array u = maximum(unit(op, noise, float32, key, s), array(0x1p-33f));
-  return argmax(logits - log(negative(log(u))), along);
+  return view(argmax(logits - log(negative(log(u))), along), uint32);
 }
 
 // One distribution, samples of any shape.
@@ -106,7 +106,7 @@ array categorical(const array& logits, int axis, const std::optional<Shape>& sha
   if (choices == 0) {
     fail(op, "logits has shape ", logits.shape(), ": there is nothing to choose from along axis ", axis, ".");
   }
-  check_countable(op, logits.shape(), along);
+  index_dtype(op, logits.shape(), along); // or too many
   array scores = logits.dtype().is_complex() ? real(logits) : logits;
   Shape reduced = logits.shape();
   reduced.erase(reduced.begin() + along);

@@ -12,14 +12,14 @@ static constexpr OpInfo argmin_info{.name = "argmin",
     .summary = "The index of the smallest element along an axis, or in the flattened array.",
     .differentiable = Differentiable::no,
     .no_derivative = {"the output is an index"},
-    .example = ">>> mx.argmin(mx.array([3, 1, 2]))\narray(1, dtype=uint32)",
+    .example = ">>> mx.argmin(mx.array([3, 1, 2]))\narray(1, dtype=int32)",
     .details = "The first of equal ones; a NaN counts as smallest. Raises when there are no elements."};
 static constexpr OpInfo argmax_info{.name = "argmax",
     .primitive = "ArgReduce",
     .summary = "The index of the largest element along an axis, or in the flattened array.",
     .differentiable = Differentiable::no,
     .no_derivative = {"the output is an index"},
-    .example = ">>> mx.argmax(mx.array([3, 1, 2]))\narray(0, dtype=uint32)",
+    .example = ">>> mx.argmax(mx.array([3, 1, 2]))\narray(0, dtype=int32)",
     .details = "The first of equal ones; a NaN counts as largest. Raises when there are no elements."};
 
 class ArgReduce final : public Primitive {
@@ -38,13 +38,13 @@ class ArgReduce final : public Primitive {
     if (surely_equal(shape[at], 0)) {
       fail(max_ ? "argmax" : "argmin", "axis ", axis_, " of shape ", shape, " has no elements.");
     }
-    check_countable(max_ ? "argmax" : "argmin", shape, axis_);
+    Dtype dtype = index_dtype(max_ ? "argmax" : "argmin", shape, axis_);
     if (keepdims_) {
       shape[at] = 1;
     } else {
       shape.erase(shape.begin() + at);
     }
-    return {Spec{std::move(shape), uint32}};
+    return {Spec{std::move(shape), dtype}};
   }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
     const array& x = operands[0];

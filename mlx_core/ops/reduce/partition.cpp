@@ -19,7 +19,7 @@ class ArgPartition final : public Primitive {
           "The indices that partition an array along an axis (the last by default; None takes the flattened array).",
       .differentiable = Differentiable::no,
       .no_derivative = {"the output is indices"},
-      .example = ">>> mx.argpartition(mx.array([3, 1, 2]), 1)\narray([1, 2, 0], dtype=uint32)",
+      .example = ">>> mx.argpartition(mx.array([3, 1, 2]), 1)\narray([1, 2, 0], dtype=int32)",
       .details =
           "See partition for the order. A negative kth counts from the end; one outside the axis raises ValueError."};
 
@@ -31,8 +31,7 @@ class ArgPartition final : public Primitive {
     v("axis", axis_);
   }
   Specs infer(Operands operands) const override {
-    check_countable("argpartition", operands[0].shape(), axis_);
-    return {Spec{operands[0].shape(), uint32}};
+    return {Spec{operands[0].shape(), index_dtype("argpartition", operands[0].shape(), axis_)}};
   }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
     const array& x = operands[0];

@@ -25,14 +25,17 @@ constexpr OpInfo infos[] = {
         .example = ">>> mx.sum(mx.array([[1, 2], [3, 4]]), axis=0)\narray([4, 6], dtype=int32)",
         .details =
             "axis is an int, several, or None for all axes. With keepdims the reduced axes stay, with length 1. bool "
-            "and integers below 32 bits are summed in 32 bits; float16 and bfloat16 in float32."},
+            "and integers below 32 bits are summed in 32 bits; float16 and bfloat16 in float32. With dtype the "
+            "elements are converted to it first, and so is the sum."},
     {.name = "prod",
         .primitive = "Prod",
         .summary = "The product over axes.",
         .example = ">>> mx.prod(mx.array([[1, 2], [3, 4]]), axis=0)\narray([3, 8], dtype=int32)",
         .details =
             "axis is an int, several, or None for all axes. With keepdims the reduced axes stay, with length 1. bool "
-            "and integers below 32 bits are multiplied in 32 bits. The gradient is right with any number of zeros."},
+            "and integers below 32 bits are multiplied in 32 bits. With dtype the elements are converted to it first, "
+            "and "
+            "so is the product. The gradient is right with any number of zeros."},
     {.name = "min",
         .primitive = "Min",
         .summary = "The minimum over axes.",
@@ -235,23 +238,17 @@ Mapped Reduce::vmap(Operands operands, const MapAxes& axes) const {
 
 // --- the public functions ---
 
-namespace {
-
-// Sums and products of small integers are 32 bits wide.
-Dtype accumulated(Dtype dtype) {
-  if (dtype.is_bool()) {
-    return int32;
-  }
-  if (dtype.is_integer() && dtype.size() < 4) {
-    return dtype.is_signed() ? int32 : uint32;
-  }
-  return dtype;
+Dtype summed_dtype(Dtype dtype) {
+  bool narrow = dtype.is_bool() || (dtype.is_integer() && dtype.size() < 4);
+  return !narrow ? dtype : dtype.is_unsigned() ? uint32 : int32;
 }
+
+namespace {
 
 array reduced(Reduction op, const array& a, const Axes& axes, bool keepdims, const StreamOrDevice& s) {
   StreamScope on(s);
   Axes over = normalize_axes(info_of(op).name, axes, a.ndim());
-  Dtype dtype = op == Reduction::sum || op == Reduction::prod ? accumulated(a.dtype()) : a.dtype();
+  Dtype dtype = op == Reduction::sum || op == Reduction::prod ? summed_dtype(a.dtype()) : a.dtype();
   array x = a.dtype() == dtype ? a : astype(a, dtype);
   if (over.empty()) {
     return is_logic(op) && !x.dtype().is_bool() ? astype(x, bool_) : x;

@@ -7,6 +7,7 @@
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/families.h"
 #include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/reduce.h"
 #include "mlx_core/ops/reduce/linear_recurrence.h"
 
 namespace mlx::core {
@@ -193,6 +194,55 @@ array cummin(const array& a, bool reverse, bool inclusive, StreamOrDevice s) {
   return cummin(flatten(a), 0, reverse, inclusive, s);
 }
 
+// --- cumulative_sum and cumulative_prod: the Array API's scans ---
+
+static constexpr OpInfo cumulative_sum_info{.name = "cumulative_sum",
+    .summary = "The sums of the elements up to each along an axis, in the dtype of sum().",
+    .example = ">>> mx.cumulative_sum(mx.array([1, 2, 3]), include_initial=True)\narray([0, 1, 3, 6], dtype=int32)",
+    .details =
+        "As cumsum, but bool and integers below 32 bits are summed in 32 bits. With include_initial the result has one "
+        "element more along the axis, the 0 that the sum begins with."};
+static constexpr OpInfo cumulative_prod_info{.name = "cumulative_prod",
+    .summary = "The products of the elements up to each along an axis, in the dtype of prod().",
+    .example = ">>> mx.cumulative_prod(mx.array([1, 2, 3]), include_initial=True)\narray([1, 1, 2, 6], dtype=int32)",
+    .details =
+        "As cumprod, but bool and integers below 32 bits are multiplied in 32 bits. With include_initial the result "
+        "has one element more along the axis, the 1 that the product begins with."};
+
+namespace {
+
+array cumulated(const OpInfo& info, ScanOp op, const array& a, std::optional<int> axis, std::optional<Dtype> dtype,
+    bool include_initial, bool reverse, bool inclusive) {
+  if (include_initial && !inclusive) {
+    fail(info.name,
+        "include_initial=True with inclusive=False: the initial value is in an exclusive scan already; leave "
+        "one of them out.");
+  }
+  array x = astype(axis ? a : flatten(a), dtype.value_or(summed_dtype(a.dtype())));
+  int at = normalize_axis(info.name, axis.value_or(0), x.ndim());
+  array y = scanned(op, x, at, reverse, inclusive, {});
+  if (!include_initial) {
+    return y;
+  }
+  Shape shape = x.shape();
+  shape[static_cast<size_t>(at)] = 1;
+  array initial = full(std::move(shape), array(op == ScanOp::prod ? 1 : 0, y.dtype()), y.dtype());
+  return concatenate(reverse ? std::vector<array>{y, initial} : std::vector<array>{initial, y}, at);
+}
+
+} // namespace
+
+array cumulative_sum(const array& a, std::optional<int> axis, std::optional<Dtype> dtype, bool include_initial,
+    bool reverse, bool inclusive, StreamOrDevice s) {
+  StreamScope on(s);
+  return cumulated(cumulative_sum_info, ScanOp::sum, a, axis, dtype, include_initial, reverse, inclusive);
+}
+array cumulative_prod(const array& a, std::optional<int> axis, std::optional<Dtype> dtype, bool include_initial,
+    bool reverse, bool inclusive, StreamOrDevice s) {
+  StreamScope on(s);
+  return cumulated(cumulative_prod_info, ScanOp::prod, a, axis, dtype, include_initial, reverse, inclusive);
+}
+
 static constexpr OpInfo logcumsumexp_info{.name = "logcumsumexp",
     .summary = "log(cumsum(exp(a))) along an axis, without overflow.",
     .accepts = Dtypes::inexact,
@@ -258,7 +308,8 @@ array diff(const array& a, int n, int axis, StreamOrDevice s) {
 }
 
 std::span<const OpInfo* const> scan_ops() {
-  static constexpr const OpInfo* ops[] = {&infos[0], &infos[1], &infos[2], &infos[3], &logcumsumexp_info, &diff_info};
+  static constexpr const OpInfo* ops[] = {&infos[0], &infos[1], &infos[2], &infos[3], &cumulative_sum_info,
+      &cumulative_prod_info, &logcumsumexp_info, &diff_info};
   return ops;
 }
 

@@ -19,10 +19,10 @@ array count_nonzero(const array& a, int axis, bool keepdims, StreamOrDevice s) {
   return count_nonzero(a, Axes{axis}, keepdims, s);
 }
 array softmax(const array& a, int axis, bool precise, StreamOrDevice s) { return softmax(a, Axes{axis}, precise, s); }
-array var(const array& a, int axis, bool keepdims, int ddof, StreamOrDevice s) {
+array var(const array& a, int axis, bool keepdims, double ddof, StreamOrDevice s) {
   return var(a, Axes{axis}, keepdims, ddof, s);
 }
-array std(const array& a, int axis, bool keepdims, int ddof, StreamOrDevice s) {
+array std(const array& a, int axis, bool keepdims, double ddof, StreamOrDevice s) {
   return core::std(a, Axes{axis}, keepdims, ddof, s);
 }
 ::std::vector<array> minmax(const array& a, int axis, bool keepdims, StreamOrDevice s) {

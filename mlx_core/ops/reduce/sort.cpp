@@ -69,7 +69,7 @@ class ArgSort final : public Primitive {
       .summary = "The indices that sort an array along an axis (the last by default; None sorts the flattened array).",
       .differentiable = Differentiable::no,
       .no_derivative = {"the output is indices"},
-      .example = ">>> mx.argsort(mx.array([3, 1, 2]))\narray([1, 2, 0], dtype=uint32)",
+      .example = ">>> mx.argsort(mx.array([3, 1, 2]))\narray([1, 2, 0], dtype=int32)",
       .details = "Equal elements keep their order; NaNs come last."};
 
   explicit ArgSort(int axis) : axis_(axis) {}
@@ -77,8 +77,7 @@ class ArgSort final : public Primitive {
   Dependence dependence() const override { return Dependence::contracts_axes; }
   void visit(ParamVisitor& v) const override { v("axis", axis_); }
   Specs infer(Operands operands) const override {
-    check_countable("argsort", operands[0].shape(), axis_);
-    return {Spec{operands[0].shape(), uint32}};
+    return {Spec{operands[0].shape(), index_dtype("argsort", operands[0].shape(), axis_)}};
   }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
     const array& x = operands[0];

@@ -16,7 +16,7 @@ Dtype averaged_in(Dtype dtype) { return dtype.size() < 4 || !dtype.is_inexact() 
 array cast(const array& a, Dtype dtype) { return a.dtype() == dtype ? a : astype(a, dtype); }
 
 // The number of elements over axes less ddof, as a divisor for arrays of this dtype.
-array count_over(const array& a, const Axes& axes, int ddof, Dtype dtype) {
+array count_over(const array& a, const Axes& axes, double ddof, Dtype dtype) {
   Shape lengths;
   for (int axis : axes) {
     lengths.push_back(a.shape()[static_cast<size_t>(axis)]);
@@ -25,7 +25,7 @@ array count_over(const array& a, const Axes& axes, int ddof, Dtype dtype) {
   if (count.is_symbolic()) { // open until the size is known
     return maximum(subtract(size_number(count, dtype), array(ddof, dtype)), array(0, dtype));
   }
-  return array(static_cast<double>(std::max<int64_t>(static_cast<int64_t>(count) - ddof, 0)), dtype);
+  return array(std::max(static_cast<double>(static_cast<int64_t>(count)) - ddof, 0.0), dtype);
 }
 
 // The maximum, kept as axes of length 1. Where an axis of open length may turn out to have no elements it is that of
@@ -63,7 +63,7 @@ array mean(const array& a, bool keepdims, StreamOrDevice s) { return mean(a, all
 namespace {
 
 // sum |x - mean|^2 / (n - ddof), in the dtype of the averages.
-array variance(const char* op, const array& a, const Axes& axes, bool keepdims, int ddof, const StreamOrDevice& s) {
+array variance(const char* op, const array& a, const Axes& axes, bool keepdims, double ddof, const StreamOrDevice& s) {
   StreamScope on(s);
   Axes over = normalize_axes(op, axes, a.ndim());
   array x = cast(a, averaged_in(a.dtype()));
@@ -80,12 +80,13 @@ static constexpr OpInfo var_info{.name = "var",
     .accepts = Dtypes::inexact,
     .example = ">>> mx.var(mx.array([1.0, 3.0]))\narray(1, dtype=float32)",
     .details =
-        "Divides by the number of elements minus ddof. axis is an int, several, or None for all axes. With keepdims "
+        "Divides by the number of elements minus ddof (or correction, which need not be whole). axis is an int, "
+        "several, or None for all axes. With keepdims "
         "the reduced axes stay, with length 1."};
-array var(const array& a, const Axes& axes, bool keepdims, int ddof, StreamOrDevice s) {
+array var(const array& a, const Axes& axes, bool keepdims, double ddof, StreamOrDevice s) {
   return cast(variance("var", a, axes, keepdims, ddof, s), variance_dtype(a.dtype()));
 }
-array var(const array& a, bool keepdims, int ddof, StreamOrDevice s) {
+array var(const array& a, bool keepdims, double ddof, StreamOrDevice s) {
   return var(a, all_axes(a.ndim()), keepdims, ddof, s);
 }
 
@@ -94,16 +95,17 @@ static constexpr OpInfo std_info{.name = "std",
     .accepts = Dtypes::inexact,
     .example = ">>> mx.std(mx.array([1.0, 3.0]))\narray(1, dtype=float32)",
     .details =
-        "Divides by the number of elements minus ddof. axis is an int, several, or None for all axes. With keepdims "
+        "Divides by the number of elements minus ddof (or correction, which need not be whole). axis is an int, "
+        "several, or None for all axes. With keepdims "
         "the reduced axes stay, with length 1. The derivative at equal elements is 0."};
-array std(const array& a, const Axes& axes, bool keepdims, int ddof, StreamOrDevice s) {
+array std(const array& a, const Axes& axes, bool keepdims, double ddof, StreamOrDevice s) {
   array v = variance("std", a, axes, keepdims, ddof, s);
   // The root has no slope at 0; taking it elsewhere keeps the infinity out of the derivative.
   array none = equal(v, array(0, v.dtype()));
   array root = where(none, array(0, v.dtype()), sqrt(where(none, array(1, v.dtype()), v)));
   return cast(root, variance_dtype(a.dtype()));
 }
-array std(const array& a, bool keepdims, int ddof, StreamOrDevice s) {
+array std(const array& a, bool keepdims, double ddof, StreamOrDevice s) {
   return std(a, all_axes(a.ndim()), keepdims, ddof, s);
 }
 

@@ -186,9 +186,10 @@ void bind_array_like(nb::module_& m) {
 void bind_imports(nb::module_& m) {
   m.def(
       "asarray",
-      [](nb::handle a, std::optional<Dtype> dtype, std::optional<bool> copy) {
+      [](nb::handle a, std::optional<Dtype> dtype, std::optional<bool> copy, const StreamOrDevice& device) {
+        core::StreamScope on(device);
         if (is_array(a) && !copy.value_or(false) && (!dtype || *dtype == read(a).dtype())) {
-          return nb::borrow(a);
+          return device.index() == 0 ? nb::borrow(a) : to_device(Self(a), device);
         }
         if (copy == false) {
           std::optional<array> shared = is_array(a) ? std::nullopt : import_memory(a, false, true);
@@ -197,25 +198,34 @@ void bind_imports(nb::module_& m) {
           }
           return nb::steal(wrap(*std::move(shared)));
         }
-        return nb::steal(wrap(array_from_python(a, dtype)));
+        array made = array_from_python(a, dtype, true);
+        return nb::steal(wrap(device.index() != 0 && is_array(a) ? core::contiguous(made, device) : made));
       },
       nb::arg("a"), nb::arg("dtype") = nb::none(), nb::kw_only(), nb::arg("copy") = nb::none(),
+      nb::arg("device") = nb::none(),
       nb::sig("def asarray(a: array | numpy.typing.ArrayLike | collections.abc.Sequence[typing.Any], dtype: Dtype | "
               "None = None, *, "
-              "copy: bool | None = None) -> array"),
+              "copy: bool | None = None, device: Stream | Device | DeviceType | None = None) -> array"),
       R"(``a`` as an array.
 
-An array comes back as it is, unless ``dtype`` or ``copy=True`` asks for another. Everything else is copied;
+An array comes back as it is, unless ``dtype`` or ``copy=True`` asks for another. Everything else is copied, and keeps
+its dtype: ``float64`` from NumPy stays ``float64``, where ``mx.array`` makes ``float32`` of it. Python's floats are ``float32``.
+
 ``copy=False`` shares the memory of a NumPy array, buffer or DLPack tensor (ValueError or BufferError when that cannot
 be), and later changes to that memory are seen or not seen by what was computed from it.)");
   m.def(
-      "from_dlpack", [](nb::handle x, std::optional<bool> copy) { return from_dlpack(x, copy); }, nb::arg("x"),
-      nb::kw_only(), nb::arg("copy") = nb::none(),
-      nb::sig("def from_dlpack(x: typing.Any, *, copy: bool | None = None) -> array"),
+      "from_dlpack",
+      [](nb::handle x, std::optional<bool> copy, const StreamOrDevice& device) {
+        core::StreamScope on(device);
+        array made = from_dlpack(x, copy);
+        return device.index() == 0 ? made : core::contiguous(made, device);
+      },
+      nb::arg("x"), nb::kw_only(), nb::arg("copy") = nb::none(), nb::arg("device") = nb::none(),
+      nb::sig("def from_dlpack(x: typing.Any, *, copy: bool | None = None, "
+              "device: Stream | Device | DeviceType | None = None) -> array"),
       R"(An array with the values of a tensor of another library, through DLPack.
 
-The values are copied, ``float64`` to ``float32`` as the constructor does. ``copy=False`` shares the memory and keeps
-the dtype; BufferError when that cannot be.)");
+The values are copied and keep their dtype. ``copy=False`` shares the memory; BufferError when that cannot be.)");
 }
 
 } // namespace
@@ -235,6 +245,7 @@ void bind_array(nb::module_& m) {
   bind_indexing(m, c);
   bind_array_operators(c);
   bind_array_conversions(c);
+  bind_array_namespace(m, c);
   bind_array_methods(c);
   bind_array_reductions(c);
   bind_array_scans(c);

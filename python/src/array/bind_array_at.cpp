@@ -42,17 +42,23 @@ nb::handle index_of(const ArrayAt& at) {
 }
 
 template <Update how>
-array updated(const ArrayAt& at, nb::handle value) {
-  return update_item(at.a, index_of(at), value, how);
+array updated(const ArrayAt& at, nb::handle value, const std::string& mode) {
+  return update_item(at.a, index_of(at), value, how, core::out_of_bounds("at", mode));
 }
 
-array applied(const ArrayAt& at, nb::handle fun) {
+array read_at(const ArrayAt& at, const std::string& mode, const std::optional<ScalarOrArray>& fill_value) {
+  array a = at.a; // an index of the user's may do anything
+  std::optional<array> fill = fill_value ? std::optional<array>(to_array(*fill_value, a.dtype())) : std::nullopt;
+  return get_item(a, index_of(at), core::out_of_bounds("at", mode), fill);
+}
+
+array applied(const ArrayAt& at, nb::handle fun, const std::string& mode) {
   if (!PyCallable_Check(fun.ptr())) {
     core::fail<core::TypeError>("at.apply", "fun is a ", Py_TYPE(fun.ptr())->tp_name, "; it should be a callable.");
   }
   array a = at.a; // the function may do anything
   nb::object index = nb::borrow(index_of(at));
-  return apply_to_item(a, index, [&](const array& x) {
+  return apply_to_item(a, index, core::out_of_bounds("at", mode), [&](const array& x) {
     nb::object made = fun(nb::steal(wrap(x)));
     std::optional<array> y = try_to_array(made.ptr(), a.dtype());
     if (!y) {
@@ -67,8 +73,10 @@ array applied(const ArrayAt& at, nb::handle fun) {
 template <Update how>
 void def_update(nb::class_<ArrayAt>& c, const char* name, const char* doc) {
   std::string signature = "def " + std::string(name) +
-                          "(self, value: bool | int | float | complex | array | numpy.typing.ArrayLike) -> array";
-  c.def(name, &updated<how>, nb::arg("value"), nb::sig(signature.c_str()), doc);
+                          "(self, value: bool | int | float | complex | array | numpy.typing.ArrayLike, *, mode: str = "
+                          "'raise') -> array";
+  c.def(
+      name, &updated<how>, nb::arg("value"), nb::kw_only(), nb::arg("mode") = "raise", nb::sig(signature.c_str()), doc);
 }
 
 } // namespace
@@ -77,7 +85,9 @@ void bind_array_at(nb::module_& m, ArrayClass& c) {
   nb::class_<ArrayAt> at(m, "ArrayAt", nb::type_slots(at_slots),
       "The elements of an array at an index: what ``x.at[index]`` is. Each method gives a new array. Where indices "
       "repeat, every value counts (the last one in ``set``), unlike in ``x[index] += value``. The value is converted "
-      "to the array's dtype.");
+      "to the array's dtype. ``mode`` says what becomes of integers in arrays and lists that are out of bounds: "
+      "``\"raise\"`` IndexError, ``\"clip\"`` to the nearest place, ``\"wrap\"`` around, or with ``\"fill\"`` leave "
+      "them out.");
   at.def(
       "__getitem__",
       [](const ArrayAt& self, nb::handle index) { return ArrayAt{self.a, nb::object(nb::borrow(index))}; },
@@ -95,8 +105,28 @@ void bind_array_at(nb::module_& m, ArrayClass& c) {
   def_update<Update::power>(at, "power", "The array raised to the power ``value`` at the index.");
   def_update<Update::set>(at, "set",
       "The array with ``value`` at the index. Where indices repeat the last value stays, and has the gradient.");
-  at.def("apply", &applied, nb::arg("fun"),
-      nb::sig("def apply(self, fun: collections.abc.Callable[[array], array]) -> array"),
+  at.def("get", &read_at, nb::kw_only(), nb::arg("mode") = "raise", nb::arg("fill_value") = nb::none(),
+      nb::sig(
+          "def get(self, *, mode: str = 'raise', fill_value: bool | int | float | complex | array | None = None) -> "
+          "array"),
+      R"(The elements, as ``x[index]``, where ``mode`` says what is read out of bounds.
+
+Args:
+    mode (str): For integers in arrays and lists that are out of bounds:
+        ``"raise"`` an IndexError, ``"clip"`` to the nearest place (negative
+        ones to 0), ``"wrap"`` around, or ``"fill"``.
+    fill_value (scalar, optional): What ``"fill"`` reads; by default NaN, for
+        integers the lowest (signed) or highest (unsigned), for bools True.
+
+Returns:
+    array: Of the shape of ``x[index]``.
+
+Example:
+    >>> mx.array([1.0, 2.0]).at[mx.array([1, 5])].get(mode="fill", fill_value=0)
+    array([2, 0], dtype=float32)
+)");
+  at.def("apply", &applied, nb::arg("fun"), nb::kw_only(), nb::arg("mode") = "raise",
+      nb::sig("def apply(self, fun: collections.abc.Callable[[array], array], *, mode: str = 'raise') -> array"),
       R"(The array with ``fun`` applied to the elements at the index.
 
 ``fun`` is elementwise and is applied once, also where indices repeat. Where

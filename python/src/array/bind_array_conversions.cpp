@@ -92,17 +92,6 @@ lost, and so does an operator between an array and a NumPy scalar (``np.sqrt(2) 
   c.def(
       "__dlpack_device__", [](const array&) { return nb::make_tuple(1, 0); },
       nb::sig("def __dlpack_device__(self) -> tuple[int, int]"), "The DLPack device type and id: the CPU's.");
-  c.def(
-      "__array_namespace__",
-      [](const array&, nb::handle api_version) {
-        if (!api_version.is_none()) {
-          core::fail("__array_namespace__", "choosing an api_version is not supported; leave it out.");
-        }
-        return nb::module_::import_("mlx.core");
-      },
-      nb::arg("api_version") = nb::none(),
-      nb::sig("def __array_namespace__(self, api_version: str | None = None) -> types.ModuleType"),
-      "The module mlx.core.");
 }
 
 // With the attributes of an instance of a subclass, if it has any.

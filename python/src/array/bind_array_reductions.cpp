@@ -36,8 +36,8 @@ constexpr std::array reductions = {
 
 struct Spread {
   const char* name;
-  array (*some)(const array&, const Axes&, bool, int, StreamOrDevice);
-  array (*all)(const array&, bool, int, StreamOrDevice);
+  array (*some)(const array&, const Axes&, bool, double, StreamOrDevice);
+  array (*all)(const array&, bool, double, StreamOrDevice);
 };
 
 constexpr std::array spreads = {Spread{"var", &core::var, &core::var}, Spread{"std", &core::std, &core::std}};
@@ -71,7 +71,11 @@ void bind_array_reductions(ArrayClass& c) {
         [some = r.some, all = r.all, name = r.name](const array& a, const std::optional<Axes>& axis, bool keepdims,
             nb::handle dtype, nb::handle out, StreamOrDevice s) {
           auto reduce = [&](const array& x) { return axis ? some(x, *axis, keepdims, s) : all(x, keepdims, s); };
-          return into(name, out, dtype.is_none() ? reduce(a) : reduce(core::astype(a, numpy_dtype(name, dtype), s)));
+          if (dtype.is_none()) {
+            return into(name, out, reduce(a));
+          }
+          Dtype given = numpy_dtype(name, dtype); // the result's, too
+          return into(name, out, core::astype(reduce(core::astype(a, given, s)), given, s));
         },
         "axis"_a = nb::none(), "keepdims"_a = false, nb::kw_only(), "dtype"_a = nb::none(), "out"_a = nb::none(),
         "stream"_a = nb::none(), nb::sig(signature(r.name, over_axes_typed).c_str()), see(r.name).c_str());
@@ -89,8 +93,8 @@ void bind_array_reductions(ArrayClass& c) {
     c.def(
         r.name,
         [some = r.some, all = r.all, name = r.name](const array& a, const std::optional<Axes>& axis, bool keepdims,
-            int ddof, std::optional<int> correction, nb::handle dtype, nb::handle out, StreamOrDevice s) {
-          int n = ddof_of(name, ddof, correction);
+            double ddof, std::optional<double> correction, nb::handle dtype, nb::handle out, StreamOrDevice s) {
+          double n = ddof_of(name, ddof, correction);
           array x = dtype.is_none() ? a : core::astype(a, numpy_dtype(name, dtype), s);
           return into(name, out, axis ? some(x, *axis, keepdims, n, s) : all(x, keepdims, n, s));
         },
@@ -98,7 +102,7 @@ void bind_array_reductions(ArrayClass& c) {
         "dtype"_a = nb::none(), "out"_a = nb::none(), "stream"_a = nb::none(),
         nb::sig(signature(r.name,
             "axis: int | collections.abc.Sequence[int] | None = None, keepdims: bool = False, "
-            "ddof: int = 0, *, correction: int | None = None, dtype: Dtype | None = None")
+            "ddof: int = 0, *, correction: float | None = None, dtype: Dtype | None = None")
                 .c_str()),
         see(r.name).c_str());
   }

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "mlx_core/error.h"
-#include "python/src/array/convert.h"
+#include "python/src/array/dtype_kind.h"
 #include "python/src/runtime/argument_errors.h"
 #include "python/src/runtime/bind.h"
 #include "python/src/trees/descent.h"
@@ -100,23 +100,60 @@ DtypeOrCategory dtype_or_category(const char* argument, nb::handle o) {
       "issubdtype", argument, " is ", described(o), "; it should be a Dtype or a DtypeCategory.");
 }
 
-Dtype dtype_of_argument(nb::handle o) {
+std::optional<Dtype> known_dtype(nb::handle o) {
   if (is_array(o)) {
     return read(o).dtype();
   }
-  if (Dtype dtype; nb::try_cast(o, dtype)) {
-    return dtype;
-  }
-  core::fail<core::TypeError>(
-      "result_type", "arguments are arrays and dtypes; got a ", nb::type_name(o.type()).c_str(), ".");
+  Dtype dtype;
+  return nb::try_cast(o, dtype) ? std::optional(dtype) : std::nullopt;
 }
 
-// The Array API's names of kinds.
-bool is_of_kind(Dtype dtype, nb::handle kind) {
+Dtype dtype_of(const char* op, nb::handle o) {
+  if (std::optional<Dtype> dtype = known_dtype(o)) {
+    return *dtype;
+  }
+  core::fail<core::TypeError>(op, "the argument is ", described(o), "; it should be an array or a Dtype.");
+}
+
+// Of arrays and dtypes first; then a number beside a dtype of a lower kind lifts it.
+Dtype common_dtype(const nb::args& arguments) {
+  std::optional<Dtype> result;
+  for (nb::handle o : arguments) {
+    if (std::optional<Dtype> dtype = known_dtype(o)) {
+      result = result ? core::promote_types(*result, *dtype) : *dtype;
+    }
+  }
+  for (nb::handle o : arguments) {
+    if (known_dtype(o)) {
+      continue;
+    }
+    bool is_bool = PyBool_Check(o.ptr()), is_int = PyLong_Check(o.ptr()), is_float = PyFloat_Check(o.ptr());
+    if (!is_int && !is_float && !PyComplex_Check(o.ptr())) {
+      core::fail<core::TypeError>(
+          "result_type", "arguments are arrays, dtypes and numbers; got a ", nb::type_name(o.type()).c_str(), ".");
+    }
+    Dtype own = is_bool ? core::bool_ : is_int ? core::int32 : is_float ? core::float32 : core::complex64;
+    if (!result) {
+      result = own;
+    } else if (is_bool || (is_int && !result->is_bool()) || (is_float && result->is_inexact()) ||
+               result->is_complex()) {
+      continue;
+    } else {
+      result = *result == core::float64 ? core::complex128
+               : is_float || is_int     ? own
+                                        : core::promote_types(*result, own);
+    }
+  }
+  return *result;
+}
+
+} // namespace
+
+bool is_of_kind(const char* op, Dtype dtype, nb::handle kind) {
   if (PyTuple_Check(kind.ptr())) {
     Descent guard(" in isdtype");
     for (nb::handle one : nb::borrow<nb::tuple>(kind)) {
-      if (is_of_kind(dtype, one)) {
+      if (is_of_kind(op, dtype, one)) {
         return true;
       }
     }
@@ -128,7 +165,7 @@ bool is_of_kind(Dtype dtype, nb::handle kind) {
   std::string name;
   if (!nb::try_cast(kind, name)) {
     core::fail<core::TypeError>(
-        "isdtype", "kind must be a dtype, a str, or a tuple of these; got a ", nb::type_name(kind.type()).c_str(), ".");
+        op, "kind must be a dtype, a str, or a tuple of these; got a ", nb::type_name(kind.type()).c_str(), ".");
   }
   if (name == "bool") return dtype.is_bool();
   if (name == "signed integer") return dtype.is_signed();
@@ -137,10 +174,12 @@ bool is_of_kind(Dtype dtype, nb::handle kind) {
   if (name == "real floating") return dtype.is_floating();
   if (name == "complex floating") return dtype.is_complex();
   if (name == "numeric") return !dtype.is_bool();
-  core::fail("isdtype", "unknown kind '", name,
+  core::fail(op, "unknown kind '", name,
       "'; the kinds are 'bool', 'signed integer', 'unsigned integer', 'integral', 'real floating', "
       "'complex floating' and 'numeric'.");
 }
+
+namespace {
 
 void bind_categories(nb::module_& m) {
   nb::enum_<Category>(m, "DtypeCategory", "A set of dtypes: see `issubdtype`.")
@@ -158,7 +197,8 @@ void bind_categories(nb::module_& m) {
 void bind_limits(nb::module_& m) {
   nb::class_<FloatInfo>(m, "finfo", "Limits of a floating dtype; of its parts for a complex one.")
       .def(
-          "__init__", [](FloatInfo* self, Dtype dtype) { new (self) FloatInfo(float_info(dtype)); }, nb::arg())
+          "__init__", [](FloatInfo* self, nb::handle of) { new (self) FloatInfo(float_info(dtype_of("finfo", of))); },
+          nb::arg(), nb::sig("def __init__(self, arg: Dtype | array, /) -> None"))
       .def_prop_ro(
           "bits", [](const FloatInfo& f) { return 8 * f.dtype.size(); }, "Bits of one element.")
       .def_prop_ro(
@@ -174,7 +214,8 @@ void bind_limits(nb::module_& m) {
       });
   nb::class_<IntInfo>(m, "iinfo", "Limits of an integer dtype.")
       .def(
-          "__init__", [](IntInfo* self, Dtype dtype) { new (self) IntInfo(int_info(dtype)); }, nb::arg())
+          "__init__", [](IntInfo* self, nb::handle of) { new (self) IntInfo(int_info(dtype_of("iinfo", of))); },
+          nb::arg(), nb::sig("def __init__(self, arg: Dtype | array, /) -> None"))
       .def_prop_ro(
           "bits", [](const IntInfo& i) { return 8 * i.dtype.size(); }, "Bits of one element.")
       .def_ro("min", &IntInfo::min, "The smallest value.")
@@ -204,21 +245,33 @@ Two dtypes lie within each other only when they are the same.)");
         if (arrays_and_dtypes.size() == 0) {
           core::fail("result_type", "at least one array or dtype is needed.");
         }
-        Dtype result = dtype_of_argument(arrays_and_dtypes[0]);
-        for (nb::handle o : arrays_and_dtypes) {
-          result = core::promote_types(result, dtype_of_argument(o));
-        }
-        return result;
+        return common_dtype(arrays_and_dtypes);
       },
-      nb::sig("def result_type(*arrays_and_dtypes: array | Dtype) -> Dtype"),
-      "The dtype to which an operation on all of these arrays and dtypes promotes them.");
+      nb::sig("def result_type(*arrays_and_dtypes: array | Dtype | scalar) -> Dtype"),
+      R"(The dtype to which an operation on all of these arrays and dtypes promotes them.
+
+A number changes it only where its kind is higher: ``result_type(mx.int8, 1.0)`` is float32, ``result_type(mx.int8, 1)`` int8.)");
   m.def(
-      "can_cast", [](nb::handle from, Dtype to) { return core::promote_types(dtype_of_argument(from), to) == to; },
+      "can_cast", [](nb::handle from, Dtype to) { return core::promote_types(dtype_of("can_cast", from), to) == to; },
       nb::arg("from_"), nb::arg("to"), nb::sig("def can_cast(from_: array | Dtype, to: Dtype) -> bool"),
       "Whether promoting ``from_`` together with ``to`` gives ``to``.");
-  m.def("isdtype", &is_of_kind, nb::arg("dtype"), nb::arg("kind"),
-      nb::sig("def isdtype(dtype: Dtype, kind: Dtype | str | tuple[Dtype | str, ...]) -> bool"),
-      R"(Whether a dtype is of one or more kinds.
+  m.def(
+      "isdtype",
+      [](nb::handle dtype, nb::handle kind) {
+        if (Dtype ours; nb::try_cast(dtype, ours)) {
+          return is_of_kind("isdtype", ours, kind);
+        }
+        // Programs for several libraries ask this of NumPy's dtypes and of classes, too.
+        bool is_dtype = nb::hasattr(dtype, "itemsize") && !nb::hasattr(dtype, "__dlpack__"); // or else an array
+        if (!PyType_Check(dtype.ptr()) && !is_dtype) {
+          core::fail<core::TypeError>("isdtype", "dtype is ", described(dtype), "; it should be a Dtype.");
+        }
+        is_of_kind("isdtype", core::float32, kind); // an unknown kind is an error, whatever the dtype
+        return false;
+      },
+      nb::arg("dtype"), nb::arg("kind"),
+      nb::sig("def isdtype(dtype: Dtype | typing.Any, kind: Dtype | str | tuple[Dtype | str, ...]) -> bool"),
+      R"(Whether a dtype is of one or more kinds; a dtype of another library is of none.
 
 A kind is a dtype, one of ``"bool"``, ``"signed integer"``, ``"unsigned integer"``, ``"integral"``,
 ``"real floating"``, ``"complex floating"``, ``"numeric"``, or a tuple of kinds.)");

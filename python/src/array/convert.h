@@ -84,7 +84,8 @@ std::optional<array> try_to_array(PyObject* o, std::optional<Dtype> like);
 // --- making arrays (array_from_python.cpp, array_import.cpp) ---
 
 // mx.array(value, dtype): numbers, nested lists and tuples, NumPy arrays, buffers, DLPack, arrays. Always a copy.
-array array_from_python(nb::handle value, std::optional<Dtype> dtype = {});
+// keep_64 as below.
+array array_from_python(nb::handle value, std::optional<Dtype> dtype = {}, bool keep_64 = false);
 // The memory of a buffer, DLPack or __array__ object as a leaf; nullopt when the object has none of these. float64 and
 // complex128 become float32 and complex64 unless keep_64 (mx.array(NumPy array) is as MLX has it).
 // copy: true always copies, false never does (BufferError when it must), nullopt copies too (foreign memory may

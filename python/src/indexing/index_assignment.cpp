@@ -18,12 +18,14 @@ using core::Dim;
 struct Writer {
   const char* op;
   Update how;
+  core::OutOfBounds mode = core::OutOfBounds::raise;
 
   array converted(const array& a, nb::handle value) const;
   [[noreturn]] void does_not_fit(const Shape& value, const Shape& selection) const;
   array aligned(const array& value, const Shape& selection) const;
   array combined(const array& x, const array& v) const;
   array scattered(const array& base, const IndexPlan& plan, const array& value, const Shape& gathered) const;
+  array scattered(const array& base, const std::vector<array>& indices, const array& updates, const Axes& axes) const;
   array masked_values(const array& mask, const array& value, const Shape& rest) const;
   array write_masked(const array& a, const array& mask, const array& value) const;
   array write_planned(const array& a, const IndexPlan& plan, array v) const;
@@ -161,6 +163,12 @@ array Writer::scattered(const array& base, const IndexPlan& plan, const array& v
     shape.push_back(indexed ? Dim(1) : base.shape()[i]);
   }
   array updates = core::broadcast_to(value, shape);
+  return core::write_inside(op, base, indices, axes, mode,
+      [&](const array& x, const std::vector<array>& inside) { return scattered(x, inside, updates, axes); });
+}
+
+array Writer::scattered(
+    const array& base, const std::vector<array>& indices, const array& updates, const Axes& axes) const {
   switch (how) {
     case Update::set: return core::scatter(base, indices, updates, axes);
     case Update::add: return core::scatter_add(base, indices, updates, axes);
@@ -266,7 +274,7 @@ array Writer::write_planned(const array& a, const IndexPlan& plan, array v) cons
 array Writer::write(const array& now, nb::handle index, nb::handle value) const {
   array a = now; // code of the user's in index and value may bind the handle to another array
   array v = converted(a, value);
-  IndexPlan plan = plan_index(op, a, index, Masks::keep_single);
+  IndexPlan plan = plan_index(op, a, index, Masks::keep_single, mode == core::OutOfBounds::raise);
   if (plan.added.empty()) {
     return write_planned(a, plan, v);
   }
@@ -278,11 +286,12 @@ constexpr const char* names[] = {
 
 } // namespace
 
-array update_item(const array& a, nb::handle index, nb::handle value, Update how) {
-  return Writer{names[static_cast<size_t>(how)], how}.write(a, index, value);
+array update_item(const array& a, nb::handle index, nb::handle value, Update how, core::OutOfBounds mode) {
+  return Writer{names[static_cast<size_t>(how)], how, mode}.write(a, index, value);
 }
 
-array apply_to_item(const array& a, nb::handle index, const std::function<array(const array&)>& fun) {
+array apply_to_item(
+    const array& a, nb::handle index, core::OutOfBounds mode, const std::function<array(const array&)>& fun) {
   const char* const op = "at.apply";
   auto applied = [&](const array& x) {
     array y = fun(x);
@@ -292,12 +301,12 @@ array apply_to_item(const array& a, nb::handle index, const std::function<array(
     }
     return core::astype(y, a.dtype());
   };
-  IndexPlan plan = plan_index(op, a, index, Masks::keep_single);
+  IndexPlan plan = plan_index(op, a, index, Masks::keep_single, mode == core::OutOfBounds::raise);
   if (plan.mask && plan.added.empty()) {
     return core::size_of(plan.mask->shape()) == 0 ? a : Writer{op, Update::set}.masked(*plan.mask, applied(a), a);
   }
-  array changed = applied(get_item(a, index));
-  return update_item(a, index, nb::steal(wrap(std::move(changed))), Update::set);
+  array changed = applied(get_item(a, index, mode));
+  return update_item(a, index, nb::steal(wrap(std::move(changed))), Update::set, mode);
 }
 
 } // namespace mlx::python

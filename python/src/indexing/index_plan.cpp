@@ -122,7 +122,8 @@ void check_known_indices(const char* op, const array& indices, int axis, core::D
 
 class Reader {
  public:
-  Reader(const char* op, const array& a, Masks masks) : op_(op), a_(a), shape_(a.shape()), masks_(masks) {}
+  Reader(const char* op, const array& a, Masks masks, bool check_lists)
+      : op_(op), a_(a), shape_(a.shape()), masks_(masks), check_lists_(check_lists) {}
 
   IndexPlan read(nb::handle index) {
     if (PyTuple_Check(index.ptr())) {
@@ -200,7 +201,7 @@ class Reader {
         take_mask(std::move(indices), alone);
         return;
       }
-      if (!is_array(o) && indices.is_available() && indices.is_row_contiguous()) {
+      if (check_lists_ && !is_array(o) && indices.is_available() && indices.is_row_contiguous()) {
         check_known_indices(op_, indices, known_axis(), length());
       }
       gather(std::move(indices));
@@ -267,6 +268,7 @@ class Reader {
   const array& a_;
   Shape shape_; // of the array, with the axes added so far
   Masks masks_;
+  bool check_lists_;
   IndexPlan plan_;
   // What each item is. Asked once: an object of the user's may answer differently the next time.
   enum class Form : uint8_t { none, ellipsis, slice, integer, array };
@@ -281,8 +283,8 @@ class Reader {
 
 } // namespace
 
-IndexPlan plan_index(const char* op, const array& a, nb::handle index, Masks masks) {
-  return Reader(op, a, masks).read(index);
+IndexPlan plan_index(const char* op, const array& a, nb::handle index, Masks masks, bool check_lists) {
+  return Reader(op, a, masks, check_lists).read(index);
 }
 
 void IndexPlan::bounds(const Shape& shape, Shape& start, Shape& stop, Shape& strides) const {

@@ -55,7 +55,8 @@ struct IndexPlan {
 // it is evaluated. A mask that is the whole expression can be kept as it is.
 enum class Masks : uint8_t { positions, keep_single };
 
-// Throws core::AxisError for an int out of range, core::TypeError for what is no index.
-IndexPlan plan_index(const char* op, const core::array& a, nb::handle index, Masks masks);
+// Throws core::AxisError for an int out of range (with check_lists also for one in a list), core::TypeError for what is
+// no index.
+IndexPlan plan_index(const char* op, const core::array& a, nb::handle index, Masks masks, bool check_lists = true);
 
 } // namespace mlx::python

@@ -46,7 +46,8 @@ array take_parts(const array& a, const IndexPlan& plan, Axes& base_axis) {
 }
 
 // Integer arrays; their axes end at result position `to`.
-array take_gathers(const array& base, const IndexPlan& plan, const Axes& base_axis, int to) {
+array take_gathers(const array& base, const IndexPlan& plan, const Axes& base_axis, int to, core::OutOfBounds mode,
+    const std::optional<array>& fill_value) {
   std::vector<array> indices;
   Axes axes;
   for (size_t i = 0; i < plan.axes.size(); ++i) {
@@ -56,13 +57,13 @@ array take_gathers(const array& base, const IndexPlan& plan, const Axes& base_ax
     }
   }
   if (axes.size() == 1 && axes[0] == to) {
-    return core::take(base, indices[0], axes[0]);
+    return core::take(base, indices[0], axes[0], mode, fill_value);
   }
   Shape sizes = base.shape();
   for (int axis : axes) {
     sizes[static_cast<size_t>(axis)] = 1;
   }
-  array gathered = core::gather(base, indices, axes, sizes);
+  array gathered = core::gather(base, indices, axes, sizes, mode, fill_value);
   int front = gathered.ndim() - base.ndim(); // axes of the indices
   for (int& axis : axes) {
     axis += front;
@@ -120,8 +121,12 @@ array get_item(const array& a, nb::handle index) {
       return get_row(a, i);
     }
   }
+  return get_item(a, index, core::OutOfBounds::raise);
+}
+
+array get_item(const array& a, nb::handle index, core::OutOfBounds mode, const std::optional<array>& fill_value) {
   array kept = a; // code of the user's that is part of the index may bind the handle to another array
-  IndexPlan plan = plan_index("getitem", kept, index, Masks::positions);
+  IndexPlan plan = plan_index("getitem", kept, index, Masks::positions, mode == core::OutOfBounds::raise);
   Axes base_axis;
   array result = take_parts(plan.added.empty() ? kept : core::expand_dims(kept, plan.added), plan, base_axis);
   int gathered_ndim = 0;
@@ -129,7 +134,7 @@ array get_item(const array& a, nb::handle index) {
   if (plan.gathers > 0) {
     before = plan.gather_placement();
     int rest = result.ndim() - plan.gathers;
-    result = take_gathers(result, plan, base_axis, before.axes);
+    result = take_gathers(result, plan, base_axis, before.axes, mode, fill_value);
     gathered_ndim = result.ndim() - rest;
   }
   return plan.has_new_axes ? core::expand_dims(result, new_axes(plan, gathered_ndim, before.axes + before.new_axes))

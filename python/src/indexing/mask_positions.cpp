@@ -3,45 +3,72 @@
 
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
+#include "mlx_core/trace_level.h"
 #include "mlx_core/transforms.h"
 #include "python/src/array/convert.h"
 
 namespace mlx::python {
 
-std::vector<array> mask_positions(const char* op, const array& mask) {
+namespace {
+
+// The indices along each axis of the `count` true elements, in arrays of T.
+template <typename T>
+std::vector<array> places_of(const uint8_t* values, int64_t size, int64_t step, int64_t count, const Shape& shape) {
+  auto made = [count] { return array::uninitialized(Shape{count}, core::Dtype(core::dtype_of<T>::val)); };
+  array flat = made();
+  auto* places = static_cast<T*>(flat.mutable_data());
+  for (int64_t i = 0, k = 0; i < size && k < count; ++i) { // written at once, and again until it is one
+    places[k] = static_cast<T>(i);
+    k += values[i * step] != 0;
+  }
+  if (shape.size() == 1) {
+    return {flat};
+  }
+  std::vector<array> positions;
+  auto inner = static_cast<T>(size); // elements in one step along the axis
+  for (int64_t length : sizes_of(shape)) {
+    inner = length == 0 ? 0 : inner / static_cast<T>(length);
+    array along = made();
+    auto* out = static_cast<T*>(along.mutable_data());
+    for (int64_t k = 0; k < count; ++k) {
+      out[k] = places[k] / inner % static_cast<T>(length);
+    }
+    positions.push_back(along);
+  }
+  return positions;
+}
+
+} // namespace
+
+std::vector<array> mask_positions(const char* op, const array& mask, const char* way_out) {
+  if (!way_out) {
+    way_out =
+        "; use mx.where(mask, x, other), which keeps the shape, or mx.extract(mask, x, size=n), which takes the first "
+        "n. Assigning x[mask] = value works.";
+  }
   if (mask.node()->level != 0 && core::batched_view(mask)) {
     core::fail(op,
         "inside vmap this boolean mask has other values in each lane, so that the lanes would select different numbers "
-        "of "
-        "elements; use mx.where(mask, x, other), which keeps the shape. Assigning x[mask] = value works.");
+        "of elements",
+        way_out);
   }
   array flat = core::astype(core::flatten(core::contiguous(mask)), core::uint8);
-  evaluate(flat);
+  try {
+    evaluate(flat);
+  } catch (const core::NoValue&) {
+    core::fail<core::NoValue>(op,
+        "the mask has no values while the function is recorded, but their number decides the shape of the result",
+        way_out);
+  }
   const auto* values = static_cast<const uint8_t*>(flat.raw_data());
   int64_t size = flat.size(), step = flat.strides().empty() ? 1 : flat.strides()[0];
-  std::vector<int64_t> places;
-  bool narrow = true;
+  int64_t count = 0;
   for (int64_t i = 0; i < size; ++i) {
-    if (values[i * step]) {
-      places.push_back(i);
-    }
+    count += values[i * step] != 0;
   }
-  for (int64_t length : sizes_of(mask.shape())) {
-    narrow = narrow && length < (int64_t{1} << 31);
-  }
-  std::vector<array> positions;
-  int64_t inner = size;
-  for (int64_t length : sizes_of(mask.shape())) {
-    inner = length == 0 ? 0 : inner / length; // elements in one step along this axis
-    std::vector<int64_t> along;
-    along.reserve(places.size());
-    for (int64_t place : places) {
-      along.push_back(place / inner % length);
-    }
-    positions.emplace_back(
-        along.begin(), Shape{static_cast<int64_t>(along.size())}, narrow ? core::int32 : core::int64);
-  }
-  return positions;
+  // Numbers of 32 bits divide faster.
+  return size < (int64_t{1} << 31) ? places_of<int32_t>(values, size, step, count, mask.shape())
+                                   : places_of<int64_t>(values, size, step, count, mask.shape());
 }
 
 } // namespace mlx::python

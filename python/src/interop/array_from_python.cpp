@@ -360,7 +360,7 @@ array number_as(PyObject* o, Dtype dtype) {
 
 } // namespace
 
-array array_from_python(nb::handle value, std::optional<Dtype> dtype) {
+array array_from_python(nb::handle value, std::optional<Dtype> dtype, bool keep_64) {
   PyObject* o = value.ptr();
   if (is_array(o)) {
     return dtype ? core::astype(read(o), *dtype) : read(o);
@@ -388,7 +388,7 @@ array array_from_python(nb::handle value, std::optional<Dtype> dtype) {
     return dtype ? core::astype(read(made), *dtype) : read(made);
   }
   Conversions::note(o);
-  bool keep_64 = dtype && (*dtype == core::float64 || *dtype == core::complex128);
+  keep_64 = keep_64 || (dtype && (*dtype == core::float64 || *dtype == core::complex128));
   if (std::optional<array> imported = import_memory(value, true, keep_64)) {
     return dtype ? core::astype(*imported, *dtype) : *imported;
   }

@@ -355,7 +355,7 @@ array from_dlpack(nb::handle value, std::optional<bool> copy) {
     core::fail<core::TypeError>(
         "from_dlpack", "a ", nb::type_name(value.type()).c_str(), " has no __dlpack__ and __dlpack_device__.");
   }
-  return from_foreign("from_dlpack", from_capsule(value, copy), copy, false);
+  return from_foreign("from_dlpack", from_capsule(value, copy), copy, true);
 }
 
 } // namespace mlx::python

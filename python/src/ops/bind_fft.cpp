@@ -74,16 +74,16 @@ void def_shift(nb::module_& m, const char* name, array (*shift)(const array&, co
 }
 
 void def_frequencies(nb::module_& m, const char* name, array (*frequencies)(int, double, Dtype, StreamOrDevice)) {
-  std::string signature =
-      "def " + std::string(name) +
-      "(n: int, d: float = 1.0, stream: StreamOrDevice = None, *, dtype: Dtype | None = None) -> array";
+  std::string signature = "def " + std::string(name) +
+                          "(n: int, d: float = 1.0, stream: StreamOrDevice = None, *, dtype: Dtype | None = None, "
+                          "device: StreamOrDevice = None) -> array";
   m.def(
       name,
-      [frequencies](int n, double d, StreamOrDevice s, std::optional<Dtype> dtype) {
-        return frequencies(n, d, dtype.value_or(core::float32), s);
+      [frequencies, name](int n, double d, StreamOrDevice s, std::optional<Dtype> dtype, StreamOrDevice device) {
+        return frequencies(n, d, dtype.value_or(core::float32), placed(name, device, s));
       },
-      "n"_a, "d"_a = 1.0, "stream"_a = nb::none(), nb::kw_only(), "dtype"_a = nb::none(), nb::sig(signature.c_str()),
-      docstring_of(("fft." + std::string(name)).c_str()).c_str());
+      "n"_a, "d"_a = 1.0, "stream"_a = nb::none(), nb::kw_only(), "dtype"_a = nb::none(), "device"_a = nb::none(),
+      nb::sig(signature.c_str()), docstring_of(("fft." + std::string(name)).c_str()).c_str());
 }
 
 } // namespace

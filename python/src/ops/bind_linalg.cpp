@@ -22,14 +22,6 @@ Results& results() {
   return all;
 }
 
-nb::object named_tuple(nb::module_& m, const char* name, const char* fields, const char* doc) {
-  nb::object made =
-      nb::module_::import_("collections").attr("namedtuple")(name, fields, nb::arg("module") = "mlx.core.linalg");
-  made.attr("__doc__") = doc;
-  m.attr(name) = made;
-  return made;
-}
-
 template <typename... Arrays>
 nb::object tuple_of(const nb::object& type, Arrays&&... arrays) {
   return type(out(std::forward<Arrays>(arrays))...);

@@ -131,6 +131,21 @@ std::vector<array> arrays_of(const char* op, const char* name, const nb::args& a
   return all;
 }
 
+nb::object named_tuple(nb::module_& m, const char* name, const char* fields, const char* doc) {
+  nb::object made = nb::module_::import_("collections")
+                        .attr("namedtuple")(name, fields, nb::arg("module") = nb::object(m.attr("__name__")));
+  made.attr("__doc__") = doc;
+  m.attr(name) = made;
+  return made;
+}
+
+StreamOrDevice placed(const char* op, StreamOrDevice device, StreamOrDevice s) {
+  if (device.index() != 0 && s.index() != 0) {
+    core::fail(op, "device and stream both say where to work; give one of them.");
+  }
+  return device.index() != 0 ? device : s;
+}
+
 void check_registered() {
   if (!unregistered().empty()) {
     std::string names;
@@ -153,6 +168,7 @@ void bind_ops(nb::module_& m) {
   bind_ops_products(m);
   bind_ops_sampled(m);
   bind_ops_conv(m);
+  bind_ops_values(m);
   check_registered();
 }
 

@@ -44,6 +44,13 @@ void def_op(nb::module_& m, const char* registered, Function&& function, const c
         nb::sig(signature.c_str()), doc.c_str());
   }
 }
+// As above, where `parameters` and `arguments` have `stream` at its place: by position, as MLX has it for some.
+template <typename Function, typename... Arguments>
+void def_op_exactly(nb::module_& m, const char* name, Function&& function, const std::string& parameters,
+    const char* result, const Arguments&... arguments) {
+  std::string signature = "def " + std::string(name) + "(" + parameters + ") -> " + result;
+  m.def(name, std::forward<Function>(function), arguments..., nb::sig(signature.c_str()), docstring_of(name).c_str());
+}
 // A second name for an op that is bound already.
 inline void def_alias(nb::module_& m, const char* alias, const char* name) { m.attr(alias) = m.attr(name); }
 
@@ -58,8 +65,12 @@ inline nb::list out_list(const std::vector<array>& arrays) {
 
 // *args that are arrays or turn into arrays; name is for errors.
 std::vector<array> arrays_of(const char* op, const char* name, const nb::args& args);
+// The class collections.namedtuple makes, as an attribute of the module.
+nb::object named_tuple(nb::module_& m, const char* name, const char* fields, const char* doc);
+// Where to work: `device` is the Array API's name of `stream`, so that only one of them may be given.
+StreamOrDevice placed(const char* op, StreamOrDevice device, StreamOrDevice s);
 // correction is the Array API's name of ddof.
-int ddof_of(const char* op, int ddof, std::optional<int> correction);
+double ddof_of(const char* op, double ddof, std::optional<double> correction);
 
 void bind_ops_elementwise(nb::module_& m);
 void bind_ops_creation(nb::module_& m);
@@ -72,5 +83,6 @@ void bind_ops_rearrange(nb::module_& m);
 void bind_ops_products(nb::module_& m);
 void bind_ops_sampled(nb::module_& m);
 void bind_ops_conv(nb::module_& m);
+void bind_ops_values(nb::module_& m);
 
 } // namespace mlx::python

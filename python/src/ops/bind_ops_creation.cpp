@@ -1,6 +1,8 @@
 // Ops that make arrays from numbers: zeros, full, arange, linspace, eye, tri and their kin.
 #include <limits>
 
+#include <nanobind/stl/complex.h>
+
 #include "mlx_core/error.h"
 #include "mlx_core/ops/shape/range.h"
 #include "python/src/ops/bind_ops.h"
@@ -120,76 +122,131 @@ array arange(nb::handle start, nb::handle stop, nb::handle step, std::optional<D
   return core::arange(from.value, to.value, by.value, *dtype, s);
 }
 
+array full(const Shape& shape, ScalarOrArray vals, std::optional<Dtype> dtype, StreamOrDevice s) {
+  array values = to_array(vals, dtype);
+  return dtype ? core::full(shape, values, *dtype, s) : core::full(shape, values, s);
+}
+
+array full_like(const array& a, ScalarOrArray vals, std::optional<Dtype> dtype, StreamOrDevice s) {
+  return core::full_like(a, to_array(vals, dtype ? *dtype : a.dtype()), dtype, s);
+}
+
+// linspace between complex numbers: the real and the imaginary parts.
+std::optional<array> complex_linspace(
+    nb::handle start, nb::handle stop, int num, bool endpoint, std::optional<Dtype> dtype, StreamOrDevice s) {
+  if (!PyComplex_Check(start.ptr()) && !PyComplex_Check(stop.ptr())) {
+    return std::nullopt;
+  }
+  Dtype type = dtype.value_or(core::complex64), part = core::real_of(type);
+  if (!type.is_complex()) {
+    fail<core::TypeError>(
+        "linspace", "start or stop is complex, but dtype is ", type, "; take complex64 or complex128.");
+  }
+  auto from = nb::cast<core::complex128_t>(start), to = nb::cast<core::complex128_t>(stop);
+  return core::make_complex(core::linspace(from.real(), to.real(), num, part, endpoint, s),
+      core::linspace(from.imag(), to.imag(), num, part, endpoint, s), s);
+}
+
 } // namespace
 
 void bind_ops_creation(nb::module_& m) {
   def_op(
       m, "full",
-      [](const Shape& shape, ScalarOrArray vals, std::optional<Dtype> dtype, StreamOrDevice s) {
-        array values = to_array(vals, dtype);
-        return dtype ? core::full(shape, values, *dtype, s) : core::full(shape, values, s);
+      [](const Shape& shape, ScalarOrArray vals, std::optional<Dtype> dtype, StreamOrDevice device, StreamOrDevice s) {
+        return full(shape, vals, dtype, placed("full", device, s));
       },
-      "shape: int | Sequence[int], vals: scalar | array, dtype: Dtype | None = None", "array", "shape"_a, "vals"_a,
-      "dtype"_a = nb::none());
+      "shape: int | Sequence[int], vals: scalar | array, dtype: Dtype | None = None, *, device: StreamOrDevice = None",
+      "array", "shape"_a, "vals"_a, "dtype"_a = nb::none(), nb::kw_only(), "device"_a = nb::none());
+  def_op( // the same with the Array API's name of vals
+      m, "full",
+      [](const Shape& shape, ScalarOrArray fill_value, std::optional<Dtype> dtype, StreamOrDevice device,
+          StreamOrDevice s) { return full(shape, fill_value, dtype, placed("full", device, s)); },
+      "shape: int | Sequence[int], *, fill_value: scalar | array, dtype: Dtype | None = None, "
+      "device: StreamOrDevice = None",
+      "array", "shape"_a, nb::kw_only(), "fill_value"_a, "dtype"_a = nb::none(), "device"_a = nb::none());
   def_op(
       m, "full_like",
-      [](const array& a, ScalarOrArray vals, std::optional<Dtype> dtype, StreamOrDevice s) {
-        return core::full_like(a, to_array(vals, dtype ? *dtype : a.dtype()), dtype, s);
+      [](const array& a, ScalarOrArray vals, std::optional<Dtype> dtype, StreamOrDevice device, StreamOrDevice s) {
+        return full_like(a, vals, dtype, placed("full_like", device, s));
       },
-      "a: array, vals: scalar | array, dtype: Dtype | None = None", "array", "a"_a, "vals"_a, "dtype"_a = nb::none());
+      "a: array, vals: scalar | array, dtype: Dtype | None = None, *, device: StreamOrDevice = None", "array", "a"_a,
+      "vals"_a, "dtype"_a = nb::none(), nb::kw_only(), "device"_a = nb::none());
+  def_op(
+      m, "full_like",
+      [](const array& a, ScalarOrArray fill_value, std::optional<Dtype> dtype, StreamOrDevice device,
+          StreamOrDevice s) { return full_like(a, fill_value, dtype, placed("full_like", device, s)); },
+      "a: array, *, fill_value: scalar | array, dtype: Dtype | None = None, device: StreamOrDevice = None", "array",
+      "a"_a, nb::kw_only(), "fill_value"_a, "dtype"_a = nb::none(), "device"_a = nb::none());
   def_op(
       m, "zeros",
-      [](const Shape& shape, std::optional<Dtype> dtype, StreamOrDevice s) {
-        return core::zeros(shape, dtype.value_or(core::float32), s);
+      [](const Shape& shape, std::optional<Dtype> dtype, StreamOrDevice device, StreamOrDevice s) {
+        return core::zeros(shape, dtype.value_or(core::float32), placed("zeros", device, s));
       },
-      "shape: int | Sequence[int], dtype: Dtype | None = float32", "array", "shape"_a, "dtype"_a = nb::none());
+      "shape: int | Sequence[int], dtype: Dtype | None = float32, *, device: StreamOrDevice = None", "array", "shape"_a,
+      "dtype"_a = nb::none(), nb::kw_only(), "device"_a = nb::none());
   def_op(
       m, "ones",
-      [](const Shape& shape, std::optional<Dtype> dtype, StreamOrDevice s) {
-        return core::ones(shape, dtype.value_or(core::float32), s);
+      [](const Shape& shape, std::optional<Dtype> dtype, StreamOrDevice device, StreamOrDevice s) {
+        return core::ones(shape, dtype.value_or(core::float32), placed("ones", device, s));
       },
-      "shape: int | Sequence[int], dtype: Dtype | None = float32", "array", "shape"_a, "dtype"_a = nb::none());
+      "shape: int | Sequence[int], dtype: Dtype | None = float32, *, device: StreamOrDevice = None", "array", "shape"_a,
+      "dtype"_a = nb::none(), nb::kw_only(), "device"_a = nb::none());
   def_op(
       m, "zeros_like",
-      [](const array& a, std::optional<Dtype> dtype, StreamOrDevice s) {
-        return dtype ? core::zeros(a.shape(), *dtype, s) : core::zeros_like(a, s);
+      [](const array& a, std::optional<Dtype> dtype, StreamOrDevice device, StreamOrDevice s) {
+        StreamOrDevice on = placed("zeros_like", device, s);
+        return dtype ? core::zeros(a.shape(), *dtype, on) : core::zeros_like(a, on);
       },
-      "a: array, dtype: Dtype | None = None", "array", "a"_a, "dtype"_a = nb::none());
+      "a: array, dtype: Dtype | None = None, *, device: StreamOrDevice = None", "array", "a"_a, "dtype"_a = nb::none(),
+      nb::kw_only(), "device"_a = nb::none());
   def_op(
       m, "ones_like",
-      [](const array& a, std::optional<Dtype> dtype, StreamOrDevice s) {
-        return dtype ? core::ones(a.shape(), *dtype, s) : core::ones_like(a, s);
+      [](const array& a, std::optional<Dtype> dtype, StreamOrDevice device, StreamOrDevice s) {
+        StreamOrDevice on = placed("ones_like", device, s);
+        return dtype ? core::ones(a.shape(), *dtype, on) : core::ones_like(a, on);
       },
-      "a: array, dtype: Dtype | None = None", "array", "a"_a, "dtype"_a = nb::none());
+      "a: array, dtype: Dtype | None = None, *, device: StreamOrDevice = None", "array", "a"_a, "dtype"_a = nb::none(),
+      nb::kw_only(), "device"_a = nb::none());
 
   def_alias(m, "empty", "zeros"); // memory without values is not worth a second meaning
   def_alias(m, "empty_like", "zeros_like");
 
   // arange(stop), arange(start, stop), arange(start, stop, step), each of them by name too.
-  def_op(m, "arange", &arange,
-      "start: int | float | None = None, stop: int | float | None = None, step: int | float | None = None, "
-      "dtype: Dtype | None = None",
-      "array", "start"_a = nb::none(), "stop"_a = nb::none(), "step"_a = nb::none(), "dtype"_a = nb::none());
   def_op(
+      m, "arange",
+      [](nb::handle start, nb::handle stop, nb::handle step, std::optional<Dtype> dtype, StreamOrDevice device,
+          StreamOrDevice s) { return arange(start, stop, step, dtype, placed("arange", device, s)); },
+      "start: int | float | None = None, stop: int | float | None = None, step: int | float | None = None, "
+      "dtype: Dtype | None = None, *, device: StreamOrDevice = None",
+      "array", "start"_a = nb::none(), "stop"_a = nb::none(), "step"_a = nb::none(), "dtype"_a = nb::none(),
+      nb::kw_only(), "device"_a = nb::none());
+  def_op_exactly(
       m, "linspace",
       [](nb::handle start, nb::handle stop, std::optional<int> num, bool endpoint, std::optional<Dtype> dtype,
-          StreamOrDevice s) {
+          StreamOrDevice stream, StreamOrDevice device) {
+        StreamOrDevice s = placed("linspace", device, stream);
+        if (std::optional<array> complex = complex_linspace(start, stop, num.value_or(50), endpoint, dtype, s)) {
+          return *complex;
+        }
         Bound from = bound_of("linspace", "start", start), to = bound_of("linspace", "stop", stop);
         int count = num.value_or(50);
         Dtype type = dtype.value_or(core::float32);
         return from.is_whole && to.is_whole ? core::detail::linspace(from.whole, to.whole, count, type, endpoint, s)
                                             : core::linspace(from.value, to.value, count, type, endpoint, s);
       },
-      "start: scalar, stop: scalar, num: int | None = 50, endpoint: bool = True, dtype: Dtype | None = float32",
-      "array", "start"_a, "stop"_a, "num"_a.none() = 50, "endpoint"_a = true, "dtype"_a = nb::none());
+      "start: scalar, stop: scalar, num: int | None = 50, endpoint: bool = True, dtype: Dtype | None = float32, "
+      "stream: StreamOrDevice = None, *, device: StreamOrDevice = None",
+      "array", "start"_a, "stop"_a, "num"_a.none() = 50, "endpoint"_a = true, "dtype"_a = nb::none(),
+      "stream"_a = nb::none(), nb::kw_only(), "device"_a = nb::none());
 
   def_op(
       m, "eye",
-      [](IntOrDim n, std::optional<IntOrDim> m, int k, std::optional<Dtype> dtype, StreamOrDevice s) {
-        return core::eye(n.size, m.value_or(n).size, k, dtype.value_or(core::float32), s);
+      [](IntOrDim n, std::optional<IntOrDim> m, int k, std::optional<Dtype> dtype, StreamOrDevice device,
+          StreamOrDevice s) {
+        return core::eye(n.size, m.value_or(n).size, k, dtype.value_or(core::float32), placed("eye", device, s));
       },
-      "n: int, m: int | None = None, k: int = 0, dtype: Dtype | None = float32", "array", "n"_a, "m"_a = nb::none(),
-      "k"_a = 0, "dtype"_a = nb::none());
+      "n: int, m: int | None = None, k: int = 0, dtype: Dtype | None = float32, *, device: StreamOrDevice = None",
+      "array", "n"_a, "m"_a = nb::none(), "k"_a = 0, "dtype"_a = nb::none(), nb::kw_only(), "device"_a = nb::none());
   def_op(
       m, "identity",
       [](IntOrDim n, std::optional<Dtype> dtype, StreamOrDevice s) {

@@ -88,21 +88,24 @@ void bind_ops_elementwise(nb::module_& m) {
     def_alias(m, alias, name);
   }
 
-  def_op(
+  def_op_exactly(
       m, "divmod",
       [](ScalarOrArray a, ScalarOrArray b, StreamOrDevice s) {
         auto [x, y] = to_arrays(a, b);
         return out_list(core::divmod(x, y, s));
       },
-      "a: scalar | array, b: scalar | array", "list[array]", "a"_a, "b"_a);
-  def_op(
-      m, "clip",
-      [](ScalarOrArray a, std::optional<ScalarOrArray> a_min, std::optional<ScalarOrArray> a_max, StreamOrDevice s) {
-        array x = to_array(a);
-        return out(core::clip(x, bound(a_min, x), bound(a_max, x), s));
-      },
-      "a: scalar | array, a_min: scalar | array | None, a_max: scalar | array | None", "array", "a"_a,
-      nb::arg("a_min").none(), nb::arg("a_max").none());
+      "a: scalar | array, b: scalar | array, stream: StreamOrDevice = None", "list[array]", "a"_a, "b"_a,
+      "stream"_a = nb::none());
+  auto clip = [](ScalarOrArray a, std::optional<ScalarOrArray> low, std::optional<ScalarOrArray> high,
+                  StreamOrDevice s) {
+    array x = to_array(a);
+    return out(core::clip(x, bound(low, x), bound(high, x), s));
+  };
+  def_op(m, "clip", clip, "a: scalar | array, a_min: scalar | array | None, a_max: scalar | array | None", "array",
+      "a"_a, nb::arg("a_min").none(), nb::arg("a_max").none());
+  def_op( // the same with the Array API's names and defaults
+      m, "clip", clip, "a: scalar | array, min: scalar | array | None = None, max: scalar | array | None = None",
+      "array", "a"_a, "min"_a = nb::none(), "max"_a = nb::none());
   def_op(
       m, "nan_to_num",
       [](ScalarOrArray a, double nan, std::optional<double> posinf, std::optional<double> neginf, StreamOrDevice s) {
@@ -110,14 +113,20 @@ void bind_ops_elementwise(nb::module_& m) {
       },
       "a: scalar | array, nan: float = 0, posinf: float | None = None, neginf: float | None = None", "array",
       nb::arg("a"), nb::arg("nan") = 0.0, nb::arg("posinf") = nb::none(), nb::arg("neginf") = nb::none());
-  def_op(
+  def_op_exactly(
       m, "round",
       [](ScalarOrArray a, int decimals, StreamOrDevice s) { return out(core::round(to_array(a), decimals, s)); },
-      "a: scalar | array, decimals: int = 0", "array", "a"_a, "decimals"_a = 0);
+      "a: scalar | array, decimals: int = 0, stream: StreamOrDevice = None", "array", "a"_a, "decimals"_a = 0,
+      "stream"_a = nb::none());
   def_op(
       m, "astype",
-      [](ScalarOrArray a, Dtype dtype, StreamOrDevice s) { return out(core::astype(to_array(a), dtype, s)); },
-      "a: scalar | array, dtype: Dtype", "array", "a"_a, "dtype"_a);
+      [](ScalarOrArray a, Dtype dtype, bool copy, StreamOrDevice device, StreamOrDevice s) {
+        StreamOrDevice on = placed("astype", device, s);
+        bool same = !copy && on.index() == 0 && is_array(a.object) && read(a.object).dtype() == dtype;
+        return same ? nb::borrow(a.object) : out(core::astype(to_array(a), dtype, on));
+      },
+      "a: scalar | array, dtype: Dtype, *, copy: bool = True, device: StreamOrDevice = None", "array", "a"_a, "dtype"_a,
+      nb::kw_only(), "copy"_a = true, "device"_a = nb::none());
   def_op(
       m, "to_fp8", [](const array& x, StreamOrDevice s) { return out(core::to_fp8(x, s)); }, "x: array", "array",
       "x"_a);
@@ -143,14 +152,14 @@ void bind_ops_elementwise(nb::module_& m) {
       "a: scalar | array, b: scalar | array, rtol: float = 1e-05, atol: float = 1e-08, *, equal_nan: bool = False",
       "array", "a"_a, "b"_a, nb::arg("rtol") = 1e-5, nb::arg("atol") = 1e-8, nb::kw_only(),
       nb::arg("equal_nan") = false);
-  def_op(
+  def_op_exactly(
       m, "array_equal",
       [](ScalarOrArray a, ScalarOrArray b, bool equal_nan, StreamOrDevice s) {
         auto [x, y] = to_arrays(a, b);
         return out(core::array_equal(x, y, equal_nan, s));
       },
-      "a: scalar | array, b: scalar | array, equal_nan: bool = False", "array", nb::arg("a"), nb::arg("b"),
-      nb::arg("equal_nan") = false);
+      "a: scalar | array, b: scalar | array, equal_nan: bool = False, stream: StreamOrDevice = None", "array",
+      nb::arg("a"), nb::arg("b"), nb::arg("equal_nan") = false, nb::arg("stream") = nb::none());
 }
 
 } // namespace mlx::python

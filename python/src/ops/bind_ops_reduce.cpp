@@ -14,8 +14,8 @@ struct Reduction {
 };
 struct Spread {
   const char* name;
-  array (*over)(const array&, const Axes&, bool, int, StreamOrDevice);
-  array (*all)(const array&, bool, int, StreamOrDevice);
+  array (*over)(const array&, const Axes&, bool, double, StreamOrDevice);
+  array (*all)(const array&, bool, double, StreamOrDevice);
 };
 struct Search {
   const char* name;
@@ -23,9 +23,12 @@ struct Search {
   array (*all)(const array&, bool, StreamOrDevice);
 };
 
-constexpr Reduction reductions[] = {
+// Sums and products may be computed in another dtype.
+constexpr Reduction typed_reductions[] = {
     {"sum", core::sum, core::sum},
     {"prod", core::prod, core::prod},
+};
+constexpr Reduction reductions[] = {
     {"min", core::min, core::min},
     {"max", core::max, core::max},
     {"all", core::all, core::all},
@@ -38,7 +41,7 @@ constexpr Search searches[] = {{"argmin", core::argmin, core::argmin}, {"argmax"
 
 } // namespace
 
-int ddof_of(const char* op, int ddof, std::optional<int> correction) {
+double ddof_of(const char* op, double ddof, std::optional<double> correction) {
   if (correction && ddof != 0 && *correction != ddof) {
     core::fail(op, "ddof is ", ddof, " and correction is ", *correction, "; they mean the same, so give one of them.");
   }
@@ -46,6 +49,20 @@ int ddof_of(const char* op, int ddof, std::optional<int> correction) {
 }
 
 void bind_ops_reduce(nb::module_& m) {
+  for (const Reduction& r : typed_reductions) {
+    def_op(
+        m, r.name,
+        [over = r.over, all = r.all](const array& a, const std::optional<Axes>& axis, bool keepdims,
+            std::optional<Dtype> dtype, StreamOrDevice s) {
+          if (!dtype) {
+            return axis ? over(a, *axis, keepdims, s) : all(a, keepdims, s);
+          }
+          array x = core::astype(a, *dtype, s); // dtype is the result's, though it be narrower than sums are
+          return core::astype(axis ? over(x, *axis, keepdims, s) : all(x, keepdims, s), *dtype, s);
+        },
+        "a: array, axis: None | int | Sequence[int] = None, keepdims: bool = False, *, dtype: Dtype | None = None",
+        "array", "a"_a, "axis"_a = nb::none(), "keepdims"_a = false, nb::kw_only(), "dtype"_a = nb::none());
+  }
   for (const Reduction& r : reductions) {
     def_op(
         m, r.name,
@@ -59,12 +76,12 @@ void bind_ops_reduce(nb::module_& m) {
     def_op(
         m, r.name,
         [over = r.over, all = r.all, name = r.name](const array& a, const std::optional<Axes>& axis, bool keepdims,
-            int ddof, std::optional<int> correction, StreamOrDevice s) {
-          int n = ddof_of(name, ddof, correction);
+            double ddof, std::optional<double> correction, StreamOrDevice s) {
+          double n = ddof_of(name, ddof, correction);
           return axis ? over(a, *axis, keepdims, n, s) : all(a, keepdims, n, s);
         },
         "a: array, axis: None | int | Sequence[int] = None, keepdims: bool = False, ddof: int = 0, *, "
-        "correction: int | None = None",
+        "correction: float | None = None",
         "array", "a"_a, "axis"_a = nb::none(), "keepdims"_a = false, "ddof"_a = 0, nb::kw_only(),
         "correction"_a = nb::none());
   }

@@ -28,6 +28,16 @@ constexpr Scan scans[] = {
     {"logcumsumexp", core::logcumsumexp, core::logcumsumexp},
 };
 
+// The Array API's scans, in the dtype of sums and products.
+struct Cumulation {
+  const char* name;
+  decltype(&core::cumulative_sum) function;
+};
+constexpr Cumulation cumulations[] = {
+    {"cumulative_sum", core::cumulative_sum},
+    {"cumulative_prod", core::cumulative_prod},
+};
+
 // NumPy hands a dtype and an out to these.
 void bind_typed_method(ArrayClass& c, const Scan& scan) {
   std::string signature = "def " + std::string(scan.name) +
@@ -54,6 +64,25 @@ void bind_method(ArrayClass& c, const Scan& scan) {
       },
       "axis"_a = nb::none(), nb::kw_only(), "reverse"_a = false, "inclusive"_a = true, "stream"_a = nb::none(),
       ("See :func:`mlx.core." + std::string(scan.name) + "`.").c_str());
+}
+
+// With further entries along the axis, before and behind; a number is one of them.
+array extended(const char* op, const array& a, int axis, std::optional<ScalarOrArray> before,
+    std::optional<ScalarOrArray> behind, StreamOrDevice s) {
+  int at = core::normalize_axis(op, axis, a.ndim());
+  std::vector<array> parts;
+  auto add = [&](std::optional<ScalarOrArray> part) {
+    if (part) {
+      array x = to_array(*part, a.dtype());
+      Shape one = a.shape();
+      one[static_cast<size_t>(at)] = 1;
+      parts.push_back(x.ndim() == 0 ? core::broadcast_to(x, one, s) : x);
+    }
+  };
+  add(before);
+  parts.push_back(a);
+  add(behind);
+  return core::concatenate(parts, at, s);
 }
 
 } // namespace
@@ -87,11 +116,26 @@ void bind_ops_scan(nb::module_& m) {
         "a: array, axis: int | None = None, *, reverse: bool = False, inclusive: bool = True", "array", "a"_a,
         "axis"_a = nb::none(), nb::kw_only(), "reverse"_a = false, "inclusive"_a = true);
   }
-  def_alias(m, "cumulative_sum", "cumsum");
-  def_alias(m, "cumulative_prod", "cumprod");
+  for (const Cumulation& scan : cumulations) {
+    def_op(
+        m, scan.name,
+        [function = scan.function](const array& a, std::optional<int> axis, bool reverse, bool inclusive,
+            std::optional<Dtype> dtype, bool include_initial,
+            StreamOrDevice s) { return function(a, axis, dtype, include_initial, reverse, inclusive, s); },
+        "a: array, axis: int | None = None, *, reverse: bool = False, inclusive: bool = True, dtype: Dtype | None = "
+        "None, include_initial: bool = False",
+        "array", "a"_a, "axis"_a = nb::none(), nb::kw_only(), "reverse"_a = false, "inclusive"_a = true,
+        "dtype"_a = nb::none(), "include_initial"_a = false);
+  }
   def_op(
-      m, "diff", [](const array& a, int n, int axis, StreamOrDevice s) { return core::diff(a, n, axis, s); },
-      "a: array, n: int = 1, axis: int = -1", "array", "a"_a, "n"_a = 1, "axis"_a = -1);
+      m, "diff",
+      [](const array& a, int n, int axis, std::optional<ScalarOrArray> prepend, std::optional<ScalarOrArray> append,
+          StreamOrDevice s) {
+        return core::diff(n > 0 && (prepend || append) ? extended("diff", a, axis, prepend, append, s) : a, n, axis, s);
+      },
+      "a: array, n: int = 1, axis: int = -1, *, prepend: scalar | array | None = None, "
+      "append: scalar | array | None = None",
+      "array", "a"_a, "n"_a = 1, "axis"_a = -1, nb::kw_only(), "prepend"_a = nb::none(), "append"_a = nb::none());
 }
 
 } // namespace mlx::python

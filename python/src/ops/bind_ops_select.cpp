@@ -1,21 +1,29 @@
 // Ops that pick elements by index: take, take_along_axis, put_along_axis, slices at computed places, views by
 // strides or of another dtype; and the matrix products.
 #include "mlx_core/error.h"
+#include "mlx_core/out_of_bounds.h"
 #include "python/src/ops/bind_ops.h"
 
 namespace mlx::python {
 
 namespace {
 
+using core::OutOfBounds;
+
 array flat(const array& a, StreamOrDevice s) { return core::flatten(a, 0, -1, s); }
 
-array put_along_axis(
-    const array& a, const array& indices, ScalarOrArray values, std::optional<int> axis, StreamOrDevice s) {
+std::optional<array> filling(const std::optional<ScalarOrArray>& fill_value, Dtype dtype) {
+  return fill_value ? std::optional<array>(to_array(*fill_value, dtype)) : std::nullopt;
+}
+
+array put_along_axis(const array& a, const array& indices, ScalarOrArray values, std::optional<int> axis,
+    const std::string& mode, StreamOrDevice s) {
   array updates = to_array(values, a.dtype());
+  OutOfBounds outside = core::out_of_bounds("put_along_axis", mode);
   if (axis) {
-    return core::put_along_axis(a, indices, updates, *axis, s);
+    return core::put_along_axis(a, indices, updates, *axis, outside, s);
   }
-  return core::reshape(core::put_along_axis(flat(a, s), indices, updates, 0, s), a.shape(), s);
+  return core::reshape(core::put_along_axis(flat(a, s), indices, updates, 0, outside, s), a.shape(), s);
 }
 
 constexpr const char* slice_doc = R"(The part of an array that starts at computed indices.
@@ -45,19 +53,33 @@ Example:
 void bind_ops_select(nb::module_& m) {
   def_op(
       m, "take",
-      [](const array& a, ScalarOrArray indices, std::optional<int> axis, StreamOrDevice s) {
+      [](const array& a, ScalarOrArray indices, std::optional<int> axis, const std::string& mode,
+          std::optional<ScalarOrArray> fill_value, StreamOrDevice s) {
         array at = to_array(indices);
-        return axis ? core::take(a, at, *axis, s) : core::take(a, at, s);
+        OutOfBounds outside = core::out_of_bounds("take", mode);
+        std::optional<array> fill = filling(fill_value, a.dtype());
+        return axis ? core::take(a, at, *axis, outside, fill, s) : core::take(flat(a, s), at, 0, outside, fill, s);
       },
-      "a: array, indices: int | array, axis: int | None = None", "array", "a"_a, "indices"_a, "axis"_a = nb::none());
+      "a: array, indices: int | array, axis: int | None = None, *, mode: str = 'raise', fill_value: bool | int | float "
+      "| complex | array | None = None",
+      "array", "a"_a, "indices"_a, "axis"_a = nb::none(), nb::kw_only(), "mode"_a = "raise",
+      "fill_value"_a = nb::none());
   def_op(
       m, "take_along_axis",
-      [](const array& a, const array& indices, std::optional<int> axis, StreamOrDevice s) {
-        return axis ? core::take_along_axis(a, indices, *axis, s) : core::take_along_axis(flat(a, s), indices, 0, s);
+      [](const array& a, const array& indices, std::optional<int> axis, const std::string& mode,
+          std::optional<ScalarOrArray> fill_value, StreamOrDevice s) {
+        OutOfBounds outside = core::out_of_bounds("take_along_axis", mode);
+        std::optional<array> fill = filling(fill_value, a.dtype());
+        return axis ? core::take_along_axis(a, indices, *axis, outside, fill, s)
+                    : core::take_along_axis(flat(a, s), indices, 0, outside, fill, s);
       },
-      "a: array, indices: array, axis: int | None = -1", "array", "a"_a, "indices"_a, "axis"_a.none() = -1);
-  def_op(m, "put_along_axis", &put_along_axis, "a: array, indices: array, values: array, axis: int | None = None",
-      "array", "a"_a, "indices"_a, "values"_a, "axis"_a = nb::none());
+      "a: array, indices: array, axis: int | None = -1, *, mode: str = 'raise', fill_value: bool | int | float | "
+      "complex | array | None = None",
+      "array", "a"_a, "indices"_a, "axis"_a.none() = -1, nb::kw_only(), "mode"_a = "raise",
+      "fill_value"_a = nb::none());
+  def_op(m, "put_along_axis", &put_along_axis,
+      "a: array, indices: array, values: array, axis: int | None = None, *, mode: str = 'raise'", "array", "a"_a,
+      "indices"_a, "values"_a, "axis"_a = nb::none(), nb::kw_only(), "mode"_a = "raise");
   m.def(
       "slice",
       [](const array& a, const array& start_indices, const Axes& axes, const Shape& slice_size, StreamOrDevice s) {
@@ -85,9 +107,10 @@ void bind_ops_select(nb::module_& m) {
       },
       "a: array, shape: Sequence[int] | None = None, strides: Sequence[int] | None = None, offset: int = 0", "array",
       "a"_a, "shape"_a = nb::none(), "strides"_a = nb::none(), "offset"_a = 0);
-  def_op(
+  def_op_exactly(
       m, "view", [](ScalarOrArray a, Dtype dtype, StreamOrDevice s) { return core::view(to_array(a), dtype, s); },
-      "a: bool | int | float | complex | array, dtype: Dtype", "array", "a"_a, "dtype"_a);
+      "a: bool | int | float | complex | array, dtype: Dtype, stream: StreamOrDevice = None", "array", "a"_a, "dtype"_a,
+      "stream"_a = nb::none());
 
   def_op(
       m, "matmul", [](const array& a, const array& b, StreamOrDevice s) { return core::matmul(a, b, s); },

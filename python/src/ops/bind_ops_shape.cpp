@@ -28,6 +28,12 @@ std::vector<array> split(const array& a, nb::handle indices_or_sections, int axi
   return core::split(a, indices, axis, s);
 }
 
+// Arrays never change, so that nobody can tell a copy from a view. What has not been computed yet is laid out as
+// needed.
+bool needs_copy(const array& a, const Shape& shape) {
+  return a.is_available() && !a.is_row_contiguous() && !(shape == a.shape());
+}
+
 // axis=None joins the flattened arrays.
 array concatenate(const std::vector<array>& arrays, std::optional<int> axis, StreamOrDevice s) {
   if (axis) {
@@ -44,8 +50,17 @@ array concatenate(const std::vector<array>& arrays, std::optional<int> axis, Str
 
 void bind_ops_shape(nb::module_& m) {
   def_op(
-      m, "reshape", [](const array& a, const Shape& shape, StreamOrDevice s) { return core::reshape(a, shape, s); },
-      "a: array, shape: Sequence[int]", "array", "a"_a, "shape"_a);
+      m, "reshape",
+      [](const array& a, const Shape& shape, std::optional<bool> copy, StreamOrDevice s) {
+        if (copy == false && needs_copy(a, shape)) {
+          fail("reshape", "copy=False, but an array of shape ", a.shape(),
+              " with other strides than row-major ones has to "
+              "be copied for another shape.");
+        }
+        return core::reshape(a, shape, s);
+      },
+      "a: array, shape: Sequence[int], *, copy: bool | None = None", "array", "a"_a, "shape"_a, nb::kw_only(),
+      "copy"_a = nb::none());
   def_op(
       m, "flatten",
       [](const array& a, int start_axis, int end_axis, StreamOrDevice s) {

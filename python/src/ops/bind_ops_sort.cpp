@@ -1,4 +1,5 @@
 // Sorting, parting, searching and counting: sort, partition, topk, searchsorted, unique, median, count_nonzero, minmax.
+#include "mlx_core/ops/shape/size_number.h"
 #include "python/src/ops/bind_ops.h"
 
 namespace mlx::python {
@@ -11,6 +12,19 @@ struct Order {
   array (*flat)(const array&, StreamOrDevice);
 };
 constexpr Order orders[] = {{"sort", core::sort, core::sort}, {"argsort", core::argsort, core::argsort}};
+
+// In descending order, equal elements in the order that they have: the reversed array's ascending order, reversed.
+array backwards(const Order& o, const array& a, std::optional<int> axis, StreamOrDevice s) {
+  core::StreamScope on(s);
+  array x = axis ? a : core::flatten(a);
+  Axes along{core::normalize_axis(o.name, axis.value_or(0), x.ndim())};
+  array sorted = core::flip(o.along(core::flip(x, along), along[0], {}), along);
+  if (o.along == orders[0].along) {
+    return sorted;
+  }
+  core::Dim last = x.shape(along[0]) - 1;
+  return core::subtract(core::size_number(last, sorted.dtype()), sorted);
+}
 
 // Partitions take the place at which to part, topk how many to take.
 struct Part {
@@ -38,10 +52,11 @@ void bind_ops_sort(nb::module_& m) {
   for (const Order& o : orders) {
     def_op(
         m, o.name,
-        [along = o.along, flat = o.flat](const array& a, std::optional<int> axis, StreamOrDevice s) {
-          return axis ? along(a, *axis, s) : flat(a, s);
+        [o](const array& a, std::optional<int> axis, bool descending, bool, StreamOrDevice s) {
+          return descending ? backwards(o, a, axis, s) : axis ? o.along(a, *axis, s) : o.flat(a, s);
         },
-        "a: array, axis: None | int = -1", "array", "a"_a, "axis"_a.none() = -1);
+        "a: array, axis: None | int = -1, *, descending: bool = False, stable: bool = True", "array", "a"_a,
+        "axis"_a.none() = -1, nb::kw_only(), "descending"_a = false, "stable"_a = true); // always stable
   }
   for (const Part& p : parts) {
     def_op(
@@ -54,11 +69,13 @@ void bind_ops_sort(nb::module_& m) {
   }
   def_op(
       m, "searchsorted",
-      [](const array& sorted_sequence, const array& values, const std::string& side, StreamOrDevice s) {
-        return core::searchsorted(sorted_sequence, values, side, s);
+      [](const array& sorted_sequence, ScalarOrArray values, const std::string& side,
+          const std::optional<array>& sorter, StreamOrDevice s) {
+        array sorted = sorter ? core::take(sorted_sequence, *sorter, 0, s) : sorted_sequence;
+        return core::searchsorted(sorted, to_array(values, sorted.dtype()), side, s);
       },
-      "sorted_sequence: array, values: array, side: str = 'left'", "array", "sorted_sequence"_a, "values"_a,
-      "side"_a = "left");
+      "sorted_sequence: array, values: scalar | array, side: str = 'left', *, sorter: array | None = None", "array",
+      "sorted_sequence"_a, "values"_a, "side"_a = "left", nb::kw_only(), "sorter"_a = nb::none());
   def_op(m, "unique", &unique,
       "a: array, size: int, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, "
       "fill_value: scalar | array | None = None",

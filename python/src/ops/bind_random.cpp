@@ -163,11 +163,15 @@ void bind_random(nb::module_& parent) {
       [](const Shape& shape, std::optional<Dtype> dtype, std::optional<ScalarOrArray> loc,
           std::optional<ScalarOrArray> scale, const Key& key, StreamOrDevice s) {
         Dtype type = dtype.value_or(core::float32);
-        return random::laplace(shape, type, parameter(loc, type), parameter(scale, type), key, s);
+        auto given = [type](std::optional<ScalarOrArray> value, double otherwise) {
+          bool plain = value && PyFloat_CheckExact(value->object) && PyFloat_AS_DOUBLE(value->object) == otherwise;
+          return plain ? std::nullopt : parameter(value, type);
+        };
+        return random::laplace(shape, type, given(loc, 0), given(scale, 1), key, s);
       },
-      "shape: Sequence[int] = [], dtype: Dtype | None = float32, loc: scalar | array | None = None, "
-      "scale: scalar | array | None = None, key: array | None = None",
-      "shape"_a = nb::make_tuple(), "dtype"_a = nb::none(), "loc"_a = nb::none(), "scale"_a = nb::none());
+      "shape: Sequence[int] = [], dtype: Dtype | None = float32, loc: scalar | array | None = 0.0, "
+      "scale: scalar | array | None = 1.0, key: array | None = None",
+      "shape"_a = nb::make_tuple(), "dtype"_a = nb::none(), "loc"_a.none() = 0.0, "scale"_a.none() = 1.0);
   def_draw(
       m, "truncated_normal",
       [](ScalarOrArray lower, ScalarOrArray upper, const std::optional<Shape>& shape, std::optional<Dtype> dtype,

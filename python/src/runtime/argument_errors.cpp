@@ -254,7 +254,7 @@ class Call {
     }
     name_ = module.starts_with("mlx.core.") ? module.substr(9) + "." + name : name;
     nb::object signatures = function.attr("__nb_signature__");
-    if (nb::len(signatures) == 1) {
+    if (nb::len(signatures) > 0) { // of several forms, the first is MLX's
       parameters_ = parameters_of(nb::cast<std::string>(nb::object(signatures[0][0])));
     }
     for (Parameter& p : parameters_) {

@@ -18,11 +18,13 @@ void bind_ops(nb::module_& m);
 void bind_random(nb::module_& m);
 void bind_fast(nb::module_& m);
 void bind_fft(nb::module_& m);
+void bind_special(nb::module_& m);
 void bind_transforms(nb::module_& m);
 void bind_memory(nb::module_& m);
 void bind_backends(nb::module_& m);
 void bind_registry(nb::module_& m);
 void bind_files(nb::module_& m);
-void bind_pickling(nb::module_& m); // pickling.cpp: needs all of the above
+void bind_pickling(nb::module_& m);   // pickling.cpp: needs all of the above
+void bind_signatures(nb::module_& m); // signatures.cpp
 
 } // namespace mlx::python

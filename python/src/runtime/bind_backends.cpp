@@ -10,7 +10,7 @@ namespace mlx::python {
 namespace {
 
 constexpr const char* older_names[] = {"get_active_memory", "get_peak_memory", "reset_peak_memory", "get_cache_memory",
-    "set_memory_limit", "set_cache_limit", "set_wired_limit", "clear_cache", "device_info"};
+    "set_memory_limit", "set_cache_limit", "set_wired_limit", "clear_cache"};
 
 void require_metal(const char* op) {
   if (!core::gpu::is_available()) {
@@ -28,6 +28,9 @@ void bind_backends(nb::module_& m) {
   for (const char* name : older_names) {
     metal.attr(name) = m.attr(name);
   }
+  metal.def(
+      "device_info", [info = nb::object(m.attr("device_info"))] { return info(); },
+      nb::sig("def device_info() -> dict[str, str | int]"), "What is known of the default device, by name.");
   metal.def(
       "start_capture",
       [](const std::string& path) {

@@ -1,8 +1,26 @@
 // The Python module mlx.core: calls one binding function per concept.
+#include <nanobind/stl/string.h>
+
 #include "mlx_core/environment.h"
 #include "python/src/ops/bind_linalg.h"
 #include "python/src/runtime/argument_errors.h"
 #include "python/src/runtime/bind.h"
+
+namespace {
+
+// What `from mlx.core import *` takes: not the standard's name of a dtype, which would hide Python's bool.
+void bind_star(nb::module_& m) {
+  nb::list names;
+  for (nb::handle name : nb::borrow<nb::list>(nb::steal(PyObject_Dir(m.ptr())))) {
+    std::string text = nb::cast<std::string>(name);
+    if (!text.starts_with("_") && text != "bool") {
+      names.append(name);
+    }
+  }
+  m.attr("__all__") = names;
+}
+
+} // namespace
 
 // nanobind keeps one table of classes per process, and threads of ours take the lock of the main interpreter: a second
 // interpreter would take both over, and leave them broken when it ends. So the import fails there before any of this.
@@ -23,6 +41,7 @@ NB_MODULE(core_of_main_interpreter, m) {
   bind_random(m);
   bind_fast(m);
   bind_fft(m);
+  bind_special(m);
   bind_transforms(m);
   bind_memory(m);
   bind_backends(m);
@@ -30,6 +49,8 @@ NB_MODULE(core_of_main_interpreter, m) {
   bind_files(m);
   bind_pickling(m);
   explain_argument_errors(m);
+  bind_star(m);
+  bind_signatures(m);
 }
 
 extern "C" NB_EXPORT PyObject* PyInit_core();

@@ -167,6 +167,7 @@ std::string left_to_the_cpu() {
   list.add(
       "convolve", [&](Dtype d) { return kernel::Convolve{two(d), two(d), {}, {}, {}, {}, 1, false, false, two(d)}; });
   list.add("linear algebra", [&](Dtype) { return kernel::MatrixWork{{}, {}, {}, ""}; });
+  list.add("special functions", [&](Dtype d) { return kernel::Special{SpecialFunction::gamma, {}, {}, two(d)}; });
   CustomKernel users;
   View view; // of the one input of a kernel of the user's
   list.add("a kernel of the user's", [&](Dtype d) {
@@ -231,6 +232,7 @@ scatter along minimum: float64 complex128
 fft: bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16 float64 complex128
 convolve: bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64 complex128
 linear algebra: bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64 complex128
+special functions: bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64 complex128
 a kernel of the user's: float64 complex128
 )";
 

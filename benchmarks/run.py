@@ -1,0 +1,116 @@
+"""Times the workloads of benchmarks/workloads/ in this library and in its peers, in turn, and writes docs/benchmarks.md.
+
+    python benchmarks/run.py [--ours WHEEL_OR_FOLDER] [--venvs DIR] [--rounds N] [--only PATTERN] [--before WHEEL_OR_FOLDER]
+    python benchmarks/run.py --quick
+
+Environments for the peers are made in DIR on the first run. A full run takes about an hour on a quiet machine with two cores, and
+nothing else should run. With --only, or --before (another build of ours, as one more column), the table is printed and nothing is
+written. --quick takes under 3 minutes: ours alone, a dozen rows, against the times in benchmarks/reference.json.
+"""
+
+import argparse
+import datetime
+import json
+import pathlib
+import re
+import time
+
+import environments
+import quick
+import report
+import rows
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ours", help="a wheel, or a folder to import from; what can be imported here by default")
+    parser.add_argument("--before", help="another build of ours to compare with")
+    parser.add_argument("--venvs", default=str(ROOT / "peers"), help="where the peers' environments are or will be (default: peers/)")
+    parser.add_argument("--peers", default="jax,torch,numpy,mlx", help="which to run beside ours; empty for none")
+    parser.add_argument("--python", action="append", default=[], metavar="PEER=PYTHON", help="an interpreter that has the peer already")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="", metavar="PATTERN", help="rows whose name or theme matches (a regular expression)")
+    parser.add_argument("--tiny", action="store_true", help="tiny sizes: does everything run and agree? The times mean nothing")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--store-reference", action="store_true", help="after a full run, or with --quick: these are the reference now")
+    parser.add_argument("--to", metavar="FOLDER", help="where the report is written (default: docs/, after a full run only)")
+    parser.add_argument("--again", metavar="RESULTS", help="write the report again from a run's results.json")
+    return parser.parse_args()
+
+
+def chosen(pattern):
+    return {name: row for name, row in rows.load().items() if re.search(pattern, name) or re.search(pattern, row.theme)}
+
+
+def one_round(workers, found, results, order, tiny):
+    """Asks every framework for every row, in turn; a framework that cannot is not asked again."""
+    themes = sorted({row.theme for row in found.values()}, key=rows.THEMES.index)
+    for theme in themes:
+        for name, row in found.items():
+            if row.theme != theme:
+                continue
+            for worker in order:
+                kept = results["rows"].setdefault(name, {}).setdefault(worker.name, {"modes": {}})
+                if worker.name in row.without or "unsupported" in kept:
+                    continue
+                said = worker.ask(name)
+                if "unsupported" in said:
+                    kept["unsupported"] = said["unsupported"]
+                    continue
+                for mode, times in said.items():
+                    one = kept["modes"].setdefault(mode, {"times": [], "digest": times.get("digest")})
+                    one["times"].append(times["median"])
+        for worker in workers.values():  # each theme has processes of its own
+            results["versions"][worker.name] = worker.version or results["versions"].get(worker.name)
+            worker.stop()
+        yield theme
+
+
+def timed(place, found, count, tiny, save=None):
+    """The results of some rounds of rows."""
+    results = {"versions": {}, "rows": {}, "date": datetime.date.today().isoformat(), "rounds": count, "machine": report.machine()}
+    workers = {name: environments.Worker(name, where, tiny) for name, where in place.items()}
+    begun = time.monotonic()
+    try:
+        for number in range(count):
+            order = list(workers.values())
+            order = order[number % len(order):] + order[:number % len(order)]
+            for theme in one_round(workers, found, results, order, tiny):
+                results["minutes"] = (time.monotonic() - begun) / 60
+                print(f"round {number + 1} of {count}: {theme} ({results['minutes']:.0f} min)", flush=True)
+                if save:
+                    save.write_text(json.dumps(results, indent=1))
+    finally:
+        for worker in workers.values():
+            worker.stop()
+    return results
+
+
+def main():
+    given = options()
+    if given.quick:
+        raise SystemExit(quick.run(given, environments.places(given)))
+    if given.again:
+        results = json.loads(pathlib.Path(given.again).read_text())
+    else:
+        place = environments.places(given)
+        save = pathlib.Path(given.venvs) / "results.json"
+        save.parent.mkdir(parents=True, exist_ok=True)
+        results = timed(place, chosen(given.only), given.rounds, given.tiny, save)
+    found = rows.load()
+    disagreements = report.disagreements(results, found)
+    if not given.to and (given.only or given.before or given.tiny):
+        print(report.table(report.summaries(results, found), found, "before" in results["versions"]))
+    else:
+        report.write(results, found, pathlib.Path(given.to) if given.to else ROOT / "docs")
+        if given.store_reference:
+            quick.store_peers(report.summaries(results, found), environments.places(given)["ours"])
+    for line in disagreements + report.complaints(results):
+        print(line)
+    raise SystemExit(bool(disagreements))
+
+
+if __name__ == "__main__":
+    main()

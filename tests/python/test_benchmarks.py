@@ -1,0 +1,39 @@
+"""The benchmarks run: at tiny sizes, where what they compute agrees with NumPy and the times mean nothing."""
+
+import pathlib
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+import pytest
+
+pytest.importorskip("scipy")
+RUN = pathlib.Path(__file__).resolve().parents[2] / "benchmarks/run.py"
+
+
+def run(pattern, folder):
+    options = ["--tiny", "--rounds", "1", "--peers", "numpy", "--python", f"numpy={sys.executable}", "--venvs", str(folder), "--to", str(folder)]
+    done = subprocess.run([sys.executable, str(RUN), *options, "--only", pattern], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout, (folder / "benchmarks.md").read_text(encoding="utf-8")
+
+
+def test_two_rows_and_their_report(tmp_path):
+    said, report = run("^(8 floats: sin|chain of 8 ops, from 1000 elements)", tmp_path)
+    rows = [line for line in report.splitlines() if line.startswith(("| 8 floats: sin", "| chain of 8 ops, from 1000"))]
+    for row in rows:
+        _, _, eager, compiled, _, ours, *_ = row.split("|")
+        assert float(eager.strip(" *")) > 0 and float(compiled.strip(" *")) > 0 and ours.strip().endswith("s"), row
+    assert len({row.split("|")[1] for row in rows}) == 2
+    xml.etree.ElementTree.parse(tmp_path / "benchmarks.svg")
+    assert "WRONG" not in said and ": ours: " not in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "theme", ["dispatch", "elementwise", "reductions", "products", "networks", "convolutions", "derivatives", "indexing", "linear_algebra"]
+)
+def test_every_row_of_a_theme(theme, tmp_path):
+    said, report = run(f"^{theme}$", tmp_path)
+    assert ": ours: " not in said, said
+    assert report.count("\n| ") > 8
