@@ -13,6 +13,9 @@ namespace mlx::core {
 namespace {
 
 constexpr int deepest = 2;
+// Nodes of a graph with another decomposition in it that are derived along a parting: each such derivative makes many
+// times as many.
+constexpr size_t most_nodes = 1200;
 thread_local int helping_frames = 0;
 
 // Each further derivative of a result needs one more term. The frames that are open tell of some; one more may come
@@ -46,6 +49,7 @@ class Downstream {
             held, outputs),
         application_(application) {}
 
+  size_t size() const { return tape_.nodes().size(); }
   // How many other decompositions it has.
   int64_t further() const {
     return std::count_if(tape_.nodes().begin(), tape_.nodes().end(),
@@ -98,7 +102,7 @@ struct Derivatives {
     }
     Downstream downstream(application, held, present);
     int64_t others = downstream.further();
-    if (others > 2) {
+    if (others > 1 || (others > 0 && downstream.size() > most_nodes)) {
       return std::nullopt;
     }
     if (further) {
@@ -180,7 +184,7 @@ array irregular_numbers(const Shape& shape, Dtype dtype) {
 
 void add_turning(const Tape& tape, const Decomposition& decomposition, std::span<const array> outputs, int depth,
     Tangents& tangents) {
-  if (depth >= deepest) {
+  if (depth >= deepest || (depth > 0 && tape.nodes().size() > most_nodes)) {
     return;
   }
   const auto& [node, in, own] = decomposition;

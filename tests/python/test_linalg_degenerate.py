@@ -429,3 +429,15 @@ def test_what_follows_may_lack_a_second_derivative():
     weights = mx.array(np.arange(9.0).reshape(3, 3), mx.float64)
     a = mx.array(np.diag([1.0, 2.0, 3.0]), mx.float64)
     near(mx.grad(lambda a: (f(by_eigh(mx.exp)(a)) * weights).sum())(a), 2 * mx.grad(lambda a: (L.expm(a) * (weights + weights.T) / 2).sum())(a), 1e-12)
+
+
+def test_long_chains_stay_small():
+    """Each decomposition takes derivatives of what follows: of ten in a row that must not be thousands of millions of nodes."""
+    root = by_eigh(mx.sqrt)
+    a = mx.array(spectrum(1, 2, 3)(mx.float64), mx.float64)
+    (weights,) = moves_to((3, 3), mx.float64, 1)
+    loss = lambda a: (functools.reduce(lambda a, _: root(a), range(10), a) * weights).sum()
+    tenth = lambda a: (by_eigh(lambda w: w ** (1 / 1024))(a) * weights).sum()
+    near(mx.grad(loss)(a), mx.grad(tenth)(a), 1e-12)
+    near(mx.jvp(loss, [a], [weights])[1][0], mx.jvp(tenth, [a], [weights])[1][0], 1e-12)
+    near(mx.jvp(mx.grad(loss), [a], [weights])[1][0], mx.jvp(mx.grad(tenth), [a], [weights])[1][0], 1e-9)
