@@ -83,19 +83,23 @@ namespace {
 // The operand to compute first: the first one, but where it has little behind it, one that has much. What is computed
 // before others waits for them in memory: each leaf of leaf + (leaf + (leaf + ...)), if the left were always first.
 uint32_t operand_to_begin_with(Node* node) {
-  constexpr uint32_t little = 32;
-  uint32_t heaviest = 0, most = 0, first = 0;
+  constexpr uint32_t little = 32, much = 16;
   const array* operands = node->operand_storage();
-  for (uint32_t i = 0; i < node->operand_count; ++i) {
+  auto behind = [&](uint32_t i) -> uint32_t {
     Node* operand = operands[i].node();
     bool lazy = operand->state.load(std::memory_order_relaxed) == Node::State::lazy;
-    uint32_t behind = lazy ? std::atomic_ref(operand->pending).load(std::memory_order_relaxed) : 0;
-    first = i == 0 ? behind : first;
-    if (behind > most) {
-      heaviest = i, most = behind;
+    return lazy ? std::atomic_ref(operand->pending).load(std::memory_order_relaxed) : 0;
+  };
+  if (node->operand_count < 2 || std::atomic_ref(node->pending).load(std::memory_order_relaxed) < much) {
+    return 0;
+  }
+  uint32_t first = behind(0), heaviest = 0, most = first;
+  for (uint32_t i = 1; i < node->operand_count && first <= little; ++i) {
+    if (uint32_t count = behind(i); count > most) {
+      heaviest = i, most = count;
     }
   }
-  return first <= little && most >= 4 * first + 16 ? heaviest : 0;
+  return most >= 4 * first + much ? heaviest : 0;
 }
 
 } // namespace

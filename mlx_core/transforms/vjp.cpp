@@ -18,7 +18,7 @@ class Pullback {
   void add(const array& target, const array& cotangent) {
     int at = tape_.index_of(target);
     if (at >= 0 && target.dtype().is_inexact()) {
-      accumulate(cotangents_[static_cast<size_t>(at)], cotangent);
+      accumulate(static_cast<size_t>(at), cotangent);
     }
   }
 
@@ -81,6 +81,10 @@ class Pullback {
     return out;
   }
   static void accumulate(Tangent& sum, const array& term) { sum = sum ? core::add(*sum, term) : term; }
+  void accumulate(size_t index, const array& term) {
+    several_[index] = cotangents_[index].has_value();
+    accumulate(cotangents_[index], term);
+  }
   void push(Node* node, const Tangents& ct, std::span<const array> outputs) {
     if (std::optional<Composite> whole = composite_of(*node)) {
       return push(whole->operands, [&](std::span<const bool> wanted) { return whole->vjp(*ct[0], wanted); });
@@ -92,7 +96,7 @@ class Pullback {
       });
     }
     int first = operands.empty() || !ct[0] ? -1 : tape_.index_of(operands[0]);
-    if (first >= 0 && cotangents_[static_cast<size_t>(first)]) {
+    if (first >= 0 && several_[static_cast<size_t>(first)]) { // a single -0 would stay what 0 + -0 is not
       Tangent& sum = cotangents_[static_cast<size_t>(first)];
       if (Tangent both = node->primitive->vjp_onto(*sum, operands, *ct[0])) {
         sum = std::move(both);
@@ -117,7 +121,7 @@ class Pullback {
     Tangents pulled = rule(wanted);
     for (size_t k = 0; k < operands.size() && k < pulled.size(); ++k) {
       if (wanted[k] && pulled[k]) {
-        accumulate(cotangents_[static_cast<size_t>(tape_.index_of(operands[k]))], *pulled[k]);
+        accumulate(static_cast<size_t>(tape_.index_of(operands[k])), *pulled[k]);
       }
     }
   }
@@ -125,6 +129,7 @@ class Pullback {
   const Tape& tape_;
   size_t first_; // the placeholders come before it, and end the walk
   std::vector<Tangent> cotangents_;
+  std::vector<bool> several_ = std::vector<bool>(cotangents_.size()); // whether it is a sum already
   const std::vector<bool> reached_ = reached();
   std::map<Node*, Tangents> application_cotangents_;
 };

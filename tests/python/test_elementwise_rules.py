@@ -414,7 +414,6 @@ def test_logic_reads_each_operand_in_its_own_dtype():
     (lambda: mx.arctan2(mx.array([1j]), mx.array([1.0])), r"\[arctan2\] a has dtype complex64"),
     (lambda: mx.remainder(mx.array([1j]), mx.array([1.0])), r"\[remainder\] a has dtype complex64"),
     (lambda: mx.divmod(mx.array([1j]), mx.array([1.0])), r"\[divmod\] a has dtype complex64"),
-    (lambda: mx.clip(mx.array([1.0]), None, None), r"\[clip\] a_min and a_max are both None"),
     (lambda: mx.add(mx.ones(2), mx.ones(3)), r"\[add\]"),
     (lambda: mx.where(mx.ones(2), mx.ones(3), 0.0), r"\[where\]"),
 ])

@@ -263,13 +263,15 @@ def test_integer_products_under_transforms(dtype):
 
 @pytest.mark.parametrize("dtype", arrays.INTEGERS)
 def test_other_products_of_integers(dtype):
-    """addmm keeps the dtype; inner, tensordot, einsum and vecdot sum in 32 bits where it is narrower, as sum() does."""
+    """addmm and tensordot keep the dtype; inner, einsum and vecdot sum in 32 bits where it is narrower, as sum() does."""
     a, b, c = integers((6, 7), dtype, 5), integers((7, 8), dtype, 6), integers((8,), dtype, 7)
     np.testing.assert_array_equal(
         np.array(mx.addmm(c, a, b, alpha=3, beta=2)), np.array(mx.array(exact(a, b, dtype)) * mx.array(3, a.dtype) + c * mx.array(2, a.dtype)))
     wide = dtype if np.dtype(dtype).itemsize >= 4 else "uint32" if dtype in arrays.UNSIGNED else "int32"
     wanted = exact(np.array(a).astype(wide), np.array(b).astype(wide), wide)
-    for y in (mx.inner(a, mx.swapaxes(b, 0, 1)), mx.tensordot(a, b, 1), mx.einsum("ij,jk->ik", a, b)):
+    assert arrays.name_of(mx.tensordot(a, b, 1).dtype) == dtype
+    np.testing.assert_array_equal(np.array(mx.tensordot(a, b, 1)), exact(a, b, dtype))
+    for y in (mx.inner(a, mx.swapaxes(b, 0, 1)), mx.einsum("ij,jk->ik", a, b)):
         assert arrays.name_of(y.dtype) == wide
         np.testing.assert_array_equal(np.array(y), wanted)
     np.testing.assert_array_equal(np.array(mx.vecdot(a[0], b[:, 0])), wanted[0, 0])

