@@ -49,7 +49,7 @@ class CallList {
     cpu::Kernel kernel;
     cpu::Spread spread;
     int64_t n, in[3], out; // elements; places
-    uint32_t detail;       // which of layouts_, folds_ or products_
+    uint32_t detail;       // which of layouts_, folds_ or general_
   };
   struct Layout { // strided, where it begins
     Sizes sizes;

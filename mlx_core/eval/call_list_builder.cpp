@@ -50,6 +50,7 @@ class CallListBuilder {
       }
       add_output(value);
     }
+    list_->bytes_ += call_padding * 16; // a part that ends the memory is read beyond its end, too
     list_->fed_back_ = uses_.fed_back;
     arrange_turns();
     return std::move(list_);
