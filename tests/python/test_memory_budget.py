@@ -105,8 +105,10 @@ def test_a_view_of_what_others_need_stays_a_view():
 
 
 @pytest.mark.slow
-def test_arrays_of_more_than_two_to_the_31_elements():
-    """large_arrays.py, where the machine has 16 GB to spare."""
+def test_arrays_of_more_than_two_to_the_31_elements(run_all):
+    """large_arrays.py, with --all, where the machine has 16 GB to spare."""
+    if not run_all:
+        pytest.skip("takes 16 GB of memory and minutes: with --all")
     with open("/proc/meminfo") as f:
         available = {line.split(":")[0]: int(line.split()[1]) for line in f}["MemAvailable"] >> 20
     if available < 16:
