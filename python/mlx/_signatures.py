@@ -31,7 +31,8 @@ def signature_of(function: Any) -> inspect.Signature:
     objects = function.__nb_signature__[0][2:]
     assert isinstance(parsed, ast.FunctionDef)
     a = parsed.args
-    kinds = [(inspect.Parameter.POSITIONAL_ONLY, arg) for arg in a.posonlyargs] + [(inspect.Parameter.POSITIONAL_OR_KEYWORD, arg) for arg in a.args]
+    kinds: list[tuple[Any, ast.arg]] = [(inspect.Parameter.POSITIONAL_ONLY, arg) for arg in a.posonlyargs]
+    kinds += [(inspect.Parameter.POSITIONAL_OR_KEYWORD, arg) for arg in a.args]
     defaults: list[ast.expr | None] = [None] * (len(kinds) - len(a.defaults)) + [*a.defaults]
     if a.vararg:
         kinds.append((inspect.Parameter.VAR_POSITIONAL, a.vararg))
