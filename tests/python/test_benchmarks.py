@@ -20,7 +20,8 @@ def run(pattern, folder):
 
 def test_two_rows_and_their_report(tmp_path):
     said, report = run("^(8 floats: sin|chain of 8 ops, from 1000 elements)", tmp_path)
-    rows = [line for line in report.splitlines() if line.startswith(("| 8 floats: sin", "| chain of 8 ops, from 1000"))]
+    names = ("| 8 floats: sin", "| chain of 8 ops, from 1000")
+    rows = [line for line in report.splitlines() if line.startswith(names) and line.count("|") > 6]  # not those of the list above 1.0
     for row in rows:
         _, _, eager, compiled, _, ours, *_ = row.split("|")
         assert float(eager.strip(" *")) > 0 and float(compiled.strip(" *")) > 0 and ours.strip().endswith("s"), row
