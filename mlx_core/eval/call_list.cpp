@@ -40,9 +40,9 @@ const CallList* KeptCalls::before(
   return list_.get();
 }
 
-bool CallList::takes(std::span<const array> inputs) const {
+bool CallList::takes(std::span<const array> inputs, size_t first) const {
   for (size_t k = 0; k < inputs.size(); ++k) {
-    if (sees_layout_[k] && !inputs[k].is_row_contiguous()) {
+    if (sees_layout_[first + k] && !inputs[k].is_row_contiguous()) {
       return false;
     }
   }

@@ -29,8 +29,8 @@ class CallList {
   // Null where a step is more than elementwise, a view, a reduction or a product, or where the values are many.
   static std::unique_ptr<const CallList> of(const Program& program, Uses uses);
 
-  // Whether such inputs may be run on: some calls see how their inputs lie in memory.
-  bool takes(std::span<const array> inputs) const;
+  // Whether such inputs, from the `first` on, may be run on: some calls see how their inputs lie in memory.
+  bool takes(std::span<const array> inputs, size_t first = 0) const;
   int64_t work() const { return work_; } // element-steps of a run
 
   struct Place {

@@ -47,24 +47,26 @@ struct Counts {
 class Repeated {
  public:
   Repeated(const Program& body, const CallList* calls, const std::vector<array>& constants)
-      : body_(body), calls_(calls), constants_(constants) {
-    if (calls) {
-      run_.emplace(*calls);
+      : body_(body),
+        calls_(calls && calls->takes(constants, first_constant(body, constants)) ? calls : nullptr),
+        constants_(constants) {
+    if (calls_) {
+      run_.emplace(*calls_);
       for (size_t k = 0; k < constants.size(); ++k) {
-        run_->give(first_constant() + k, constants[k]);
+        run_->give(first_constant(body, constants) + k, constants[k]);
       }
       run_->begin();
     }
   }
 
   std::vector<array> operator()(std::vector<array> in) {
-    in.insert(in.end(), constants_.begin(), constants_.end());
     if (!calls_ || !calls_->takes(in)) {
+      in.insert(in.end(), constants_.begin(), constants_.end());
       return core::run(body_, std::move(in));
     }
     pause_if_asked();
     poll_(calls_->work() + 1);
-    for (size_t k = 0; k < first_constant(); ++k) {
+    for (size_t k = 0; k < in.size(); ++k) {
       run_->give(k, in[k]);
     }
     run_->run();
@@ -72,18 +74,23 @@ class Repeated {
     for (const Spec& spec : body_.output_specs()) {
       out.push_back(run_->copied(run_->output(out.size()), spec));
     }
-    count_called_iterations(1);
+    ++called_;
     return out;
   }
 
+  int64_t called() const { return called_; }
+
  private:
-  size_t first_constant() const { return body_.inputs().size() - constants_.size(); }
+  static size_t first_constant(const Program& body, const std::vector<array>& constants) {
+    return body.inputs().size() - constants.size();
+  }
 
   const Program& body_;
   const CallList* calls_;
   const std::vector<array>& constants_;
   std::optional<CallRun> run_;
   InterruptPoll poll_{1 << 18};
+  int64_t called_ = 0;
 };
 
 struct Course {
@@ -222,6 +229,9 @@ SweepStates run_tracks(const SweepBodies& bodies, const std::vector<const CallLi
     collect(track.other().at(iterations), bodies.size() - 2);
   }
   collect(track.run(), bodies.size() - 1);
+  for (const Repeated& body : course.bodies) {
+    count_called_iterations(body.called());
+  }
   count_reverse_pass(course.counts.most_kept, course.counts.steps);
   return last;
 }
