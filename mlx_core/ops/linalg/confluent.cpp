@@ -59,8 +59,9 @@ array quotient(const std::vector<array>& n, const Gap& gap, const array& scale) 
   };
   array miss = abs(stop_gradient(subtract(n[0], times(*series, gap.size))));
   array digits = where(within(std::sqrt(epsilon)), array(4096 * epsilon, dtype), array(8 * epsilon, dtype));
-  array agrees =
-      logical_and(logical_and(parts(gap), within(std::pow(epsilon, 0.25))), less_equal(miss, multiply(digits, scale)));
+  // k terms leave out gap^k, the quotient loses epsilon / gap.
+  array near = within(3 * std::pow(epsilon, 1.0 / static_cast<double>(n.size())));
+  array agrees = logical_and(logical_and(parts(gap), near), less_equal(miss, multiply(digits, scale)));
   // n may consist of nothing but rounding errors, of terms whose size is unknown: hence the 1.
   array depends = logical_and(
       is_zero(gap), greater(miss, multiply(add(scale, number(1, scale)), number(std::sqrt(epsilon), scale))));
