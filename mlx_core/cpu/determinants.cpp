@@ -26,7 +26,7 @@ T determinant_of(T* m, Int n, Int* pivots) {
   if (n == 0) {
     return T(1);
   }
-  Int info = lapack::getrf(n, n, m, pivots);
+  Int info = blocked::lu(n, n, m, pivots);
   return info > 0 ? T(0) : product_of_pivots(m, pivots, n);
 }
 
@@ -57,7 +57,7 @@ void slogdet(const kernel::MatrixWork& k) {
     }
     T phase(1);
     double sum = 0;
-    if (n > 0 && lapack::getrf(n, n, m, pivots) > 0) {
+    if (n > 0 && blocked::lu(n, n, m, pivots) > 0) {
       phase = T(0), sum = -std::numeric_limits<double>::infinity();
     } else {
       for (Int j = 0; j < n; ++j) {
@@ -141,7 +141,7 @@ void cofactors(const kernel::MatrixWork& k) {
       norm = std::max(norm, sum);
     }
     Int* pivots = space.integers(n);
-    if (lapack::getrf(n, n, m, pivots) == 0) lapack::gecon(n, m, norm, reciprocal, space.work);
+    if (blocked::lu(n, n, m, pivots) == 0) lapack::gecon(n, m, norm, reciprocal, space.work);
     if (reciprocal > 1e-3) {
       W det = product_of_pivots(m, pivots, n);
       if (Int info = lapack::getri(n, m, pivots, space.work); info != 0) {

@@ -21,16 +21,15 @@ void inverse(const kernel::MatrixWork& k) {
       out.fill(i, not_a_number<T>());
       return 0;
     }
-    Int info = lapack::getrf(n, n, m, pivots);
+    Int info = blocked::lu(n, n, m, pivots);
     if (info == 0) {
-      info = lapack::getri(n, m, pivots, space.work);
+      T* found = space.matrix(1, a.elements());
+      blocked::inverse(n, m, pivots, found);
+      out.write(i, found);
+      return 0;
     }
-    if (info != 0) {
-      out.fill(i, not_a_number<T>());
-      return k.lenient ? 0 : info;
-    }
-    out.write(i, m);
-    return 0;
+    out.fill(i, not_a_number<T>());
+    return k.lenient ? 0 : info;
   };
   for_each_matrix<T>(k.op, n == 0 ? 0 : a.count(), 2 * std::pow(n, 3), one, singular);
 }
@@ -64,9 +63,7 @@ void solve_with_lu(const kernel::MatrixWork& k) {
       x.fill(i, not_a_number<T>());
       return 0;
     }
-    if (Int info = lapack::getrs(k.adjoint ? 'C' : 'N', n, columns, both, pivots, found); info != 0) {
-      return info;
-    }
+    blocked::solve(k.adjoint, n, columns, both, pivots, found);
     x.write(i, found);
     return 0;
   };

@@ -8,6 +8,8 @@
 #include <mutex>
 
 #include "mlx_core/backend/request.h"
+#include "mlx_core/cpu/blocked.h"
+#include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/lapack.h"
 #include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/error.h"
@@ -23,6 +25,22 @@ inline bool is_finite(double x) { return std::isfinite(x); }
 template <typename R>
 bool is_finite(std::complex<R> x) {
   return std::isfinite(x.real()) && std::isfinite(x.imag());
+}
+template <typename R>
+bool all_finite(const R* x, int64_t n) {
+  constexpr int64_t together = 16;
+  R sums[together] = {}; // of zeros, or NaN
+  int64_t i = 0;
+  for (; i + together <= n; i += together) {
+    for (int64_t k = 0; k < together; ++k) sums[k] += x[i + k] * R(0);
+  }
+  for (; i < n; ++i) sums[0] += x[i] * R(0);
+  for (int64_t k = 1; k < together; ++k) sums[0] += sums[k];
+  return sums[0] == R(0);
+}
+template <typename R>
+bool all_finite(const std::complex<R>* x, int64_t n) {
+  return all_finite(reinterpret_cast<const R*>(x), 2 * n);
 }
 template <typename T>
 T not_a_number() {
@@ -55,22 +73,23 @@ class Stack {
   // Copies matrix i, column by column, as another type where that is wider. Whether all of it is finite.
   template <typename To>
   bool read(int64_t i, To* to) const {
-    const T* from = at(i);
-    int64_t m = rows(), n = columns(), down = axes_ > 0 ? view_.strides[leading_] : 0;
-    int64_t across = axes_ == 2 ? view_.strides[leading_ + 1] : 0;
-    bool finite = true;
-    in_blocks(m, n, [&](int64_t row, int64_t column) {
-      T value = from[row * down + column * across];
-      if constexpr (!std::is_integral_v<T>) finite = finite && is_finite(value);
-      to[column * m + row] = static_cast<To>(value);
-    });
-    return finite;
+    return read(i, to, 1, rows());
+  }
+  // The same, row by row.
+  template <typename To>
+  bool read_rows(int64_t i, To* to) const {
+    return read(i, to, columns(), 1);
   }
   // Matrix i from columns `leading` apart. Of outputs, which are row-major.
   template <typename From>
   void write(int64_t i, const From* from, int64_t leading) const {
     T* to = at(i);
     int64_t m = rows(), n = columns();
+    if (std::is_same_v<From, T> && m * n >= large) {
+      const int64_t shape[] = {m, n}, strides[] = {1, leading}, to_strides[] = {n, 1};
+      copy_strided(from, strides, to, to_strides, shape, sizeof(T));
+      return;
+    }
     in_blocks(
         m, n, [&](int64_t row, int64_t column) { to[row * n + column] = narrowed(from[column * leading + row]); });
   }
@@ -78,6 +97,7 @@ class Stack {
   void write(int64_t i, const From* from) const {
     write(i, from, rows());
   }
+  void write_rows(int64_t i, const T* from) const { std::copy_n(from, elements(), at(i)); }
   void fill(int64_t i, T value) const { std::fill_n(at(i), elements(), value); }
   // Ones on the diagonal.
   void write_identity(int64_t i) const {
@@ -85,8 +105,6 @@ class Stack {
     T* to = at(i);
     for (int64_t k = 0, n = columns(), m = rows(); k < std::min(m, n); ++k) to[k * n + k] = T(1);
   }
-
- private:
   T* at(int64_t i) const {
     int64_t offset = 0;
     for (size_t axis = leading_; axis-- > 0;) {
@@ -94,6 +112,34 @@ class Stack {
       i /= view_.sizes[axis];
     }
     return view_.host<T>() + offset;
+  }
+
+ private:
+  static constexpr int64_t large = 1024; // elements: quicker copied as a whole
+
+  template <typename To>
+  bool read(int64_t i, To* to, int64_t to_row, int64_t to_column) const {
+    const T* from = at(i);
+    int64_t m = rows(), n = columns(), down = axes_ > 0 ? view_.strides[leading_] : 0;
+    int64_t across = axes_ == 2 ? view_.strides[leading_ + 1] : 0;
+    if constexpr (std::is_same_v<T, To>) {
+      if (m * n >= large) {
+        const int64_t shape[] = {m, n}, strides[] = {down, across}, to_strides[] = {to_row, to_column};
+        copy_strided(from, strides, to, to_strides, shape, sizeof(T));
+        if constexpr (std::is_integral_v<T>) {
+          return true;
+        } else {
+          return all_finite(to, m * n);
+        }
+      }
+    }
+    bool finite = true;
+    in_blocks(m, n, [&](int64_t row, int64_t column) {
+      T value = from[row * down + column * across];
+      if constexpr (!std::is_integral_v<T>) finite = finite && is_finite(value);
+      to[row * to_row + column * to_column] = static_cast<To>(value);
+    });
+    return finite;
   }
   template <typename From>
   static T narrowed(From value) {

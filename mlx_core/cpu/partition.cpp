@@ -1,6 +1,6 @@
-// Parting lanes at an element. Items of key and index are parted by vectors, or where only the largest are wanted, these
-// are picked as the lane is read. Of keys as wide as items, whole buckets go to either side of the one that holds the
-// element, which is parted in turn: two passes over the lane, and then over a small part of it.
+// Parting lanes at an element. Items of key and index are parted by vectors, or where only the largest are wanted,
+// these are picked as the lane is read. Of keys as wide as items, whole buckets go to either side of the one that holds
+// the element, which is parted in turn: two passes over the lane, and then over a small part of it.
 #include <bit>
 #include <limits>
 #include <memory>
@@ -136,8 +136,7 @@ class Parting {
 // The last items of the lane in the order of sorting, from kth on: a key that is below those found so far is left out
 // as it is read. Ascending.
 template <typename Read>
-void find_largest(
-    int64_t first, int64_t end, int64_t count, Read read, std::vector<int64_t>& memory, int64_t* out) {
+void find_largest(int64_t first, int64_t end, int64_t count, Read read, std::vector<int64_t>& memory, int64_t* out) {
   constexpr int64_t most = 2048;
   const int64_t room = 2 * count + 512;
   memory.resize(static_cast<size_t>(3 * (room + sort_slack)));
@@ -164,8 +163,8 @@ void find_largest(
     poll(block);
     read(at, block, keys);
     for (int64_t i = 0; i < block;) {
-      i += item_kernels().collect(keys + i, block - i, static_cast<uint32_t>(at + i), least, keys_found, indices_found,
-          &found, room - kept);
+      i += item_kernels().collect(
+          keys + i, block - i, static_cast<uint32_t>(at + i), least, keys_found, indices_found, &found, room - kept);
       if (i < block || found >= std::max<int64_t>(count, 48)) take();
     }
   }
@@ -222,7 +221,8 @@ void part_items(int64_t n, const Wanted& wanted, Read read, std::vector<int64_t>
 
 // `count` neighbouring lanes from w on: what lies side by side in memory is read together.
 template <typename T>
-void part(const Lanes<2>& lanes, int64_t o, int64_t w, int64_t count, const Wanted& wanted, const T* in, uint32_t* out) {
+void part(
+    const Lanes<2>& lanes, int64_t o, int64_t w, int64_t count, const Wanted& wanted, const T* in, uint32_t* out) {
   auto [from, to] = lanes.offsets(o, w);
   const int64_t n = lanes.length;
   InterruptPoll poll(looks_after);

@@ -217,11 +217,11 @@ template <class K>
 void sort_short(const K* from, int64_t n, K* to) {
 #if MLX_SORTS_BY_VECTORS
   constexpr int64_t L = Network<K>::lanes;
-    if (n <= L) return sort_rows<1>(from, n, to);
-    if (n <= 2 * L) return sort_rows<2>(from, n, to);
-    if (n <= 4 * L) return sort_rows<4>(from, n, to);
-    if (n <= 8 * L) return sort_rows<8>(from, n, to);
-    return sort_rows<16>(from, n, to);
+  if (n <= L) return sort_rows<1>(from, n, to);
+  if (n <= 2 * L) return sort_rows<2>(from, n, to);
+  if (n <= 4 * L) return sort_rows<4>(from, n, to);
+  if (n <= 8 * L) return sort_rows<8>(from, n, to);
+  return sort_rows<16>(from, n, to);
 #else
   if (from != to) std::copy_n(from, n, to);
   std::sort(to, to + n);

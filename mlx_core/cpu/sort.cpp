@@ -112,7 +112,8 @@ void sort_by_comparison(int64_t n, Item* items, Make make, Put put) {
 // --- by vectors ---
 
 template <typename T>
-void sort_lane(const T* in, int64_t step_in, int64_t n, T* out, int64_t step_out, Room<VectorKey<T>>& room, bool shared) {
+void sort_lane(
+    const T* in, int64_t step_in, int64_t n, T* out, int64_t step_out, Room<VectorKey<T>>& room, bool shared) {
   using K = VectorKey<T>;
   K* keys = sizeof(K) == sizeof(T) && step_out == 1 ? reinterpret_cast<K*>(out) : room(0);
   if (shared) {
@@ -214,7 +215,8 @@ class WideItems {
 };
 
 template <typename T>
-void argsort_lane(const T* in, int64_t step, int64_t n, uint32_t* out, int64_t step_out, Room<int64_t>& room, bool shared) {
+void argsort_lane(
+    const T* in, int64_t step, int64_t n, uint32_t* out, int64_t step_out, Room<int64_t>& room, bool shared) {
   int64_t* items = room(0);
   auto put = [&](int64_t first, int64_t end) {
     for (int64_t i = first; i < end; ++i) out[i * step_out] = index_of(items[i]);
@@ -231,7 +233,8 @@ void argsort_lane(const T* in, int64_t step, int64_t n, uint32_t* out, int64_t s
       wide.number(0, n, items);
       sort_kernels_64().sort(items, n, items, room(2));
     }
-    in_interruptible_pieces(n, looks_after, [&](int64_t first, int64_t end) { wide.finish(items, first, end, n, room); });
+    in_interruptible_pieces(
+        n, looks_after, [&](int64_t first, int64_t end) { wide.finish(items, first, end, n, room); });
     in_interruptible_pieces(n, looks_after, put);
   } else {
     auto number = [&](int64_t first, int64_t end, int64_t* to) {
@@ -247,8 +250,7 @@ void argsort_lane(const T* in, int64_t step, int64_t n, uint32_t* out, int64_t s
     if (shared) {
       sort_long<int64_t>(n, items, number, put);
     } else {
-      in_interruptible_pieces(
-          n, looks_after, [&](int64_t first, int64_t end) { number(first, end, items + first); });
+      in_interruptible_pieces(n, looks_after, [&](int64_t first, int64_t end) { number(first, end, items + first); });
       sort_kernels_64().sort(items, n, items, room(1));
       in_interruptible_pieces(n, looks_after, put);
     }

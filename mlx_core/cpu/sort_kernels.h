@@ -49,7 +49,8 @@ struct ItemKernels {
 };
 const ItemKernels& item_kernels();
 
-// For each set of lanes, where what moves to the front comes from: `units` numbers for each lane, those of its bytes, say.
+// For each set of lanes, where what moves to the front comes from: `units` numbers for each lane, those of its bytes,
+// say.
 template <size_t lanes, size_t units>
 inline constexpr auto places_of_kept = [] {
   std::array<std::array<uint8_t, lanes * units>, (size_t{1} << lanes)> places{};

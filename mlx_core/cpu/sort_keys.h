@@ -1,5 +1,5 @@
-// Integer keys whose order is that of the elements: unsigned ones for parting by digits, signed ones of 32 or 64 bits for
-// sorting by vectors. Complex numbers have no such key: theirs is the number, which `before` compares.
+// Integer keys whose order is that of the elements: unsigned ones for parting by digits, signed ones of 32 or 64 bits
+// for sorting by vectors. Complex numbers have no such key: theirs is the number, which `before` compares.
 #pragma once
 
 #include <cstring>

@@ -1,4 +1,5 @@
-// Sorting many integers by several threads: pieces are parted into buckets, each by itself, and then the buckets sorted.
+// Sorting many integers by several threads: pieces are parted into buckets, each by itself, and then the buckets
+// sorted.
 #pragma once
 
 #include <algorithm>

@@ -1,0 +1,159 @@
+// LU and Cholesky factors of one large matrix by all threads, and systems with them.
+#include <numeric>
+#include <vector>
+
+#include "mlx_core/cpu/blocked.h"
+#include "mlx_core/cpu/blocked_blas.h"
+
+namespace mlx::core::cpu::blocked {
+
+namespace {
+
+// A side from which on a matrix is worth several threads; columns of a panel and of a strip.
+constexpr Int large = 128, panel = 64, strip = 128;
+
+// Swaps row k with row pivots[k] (from 1), k from first to end, in one column after another.
+template <typename T>
+void swap_rows(Part<T> a, int64_t first_column, int64_t end_column, const Int* pivots, int64_t first, int64_t end) {
+  for (int64_t j = first_column; j < end_column; ++j) {
+    T* column = a.column(j);
+    for (int64_t k = first; k < end; ++k) std::swap(column[k], column[pivots[k] - 1]);
+  }
+}
+
+// b, whose rows [from, n) are to be found, becomes op(triangle)^-1 b, a block of rows after another.
+template <typename T>
+void divide_rows(bool upper, Op op, bool unit, Int n, Int from, Int columns, Part<const T> a, Part<T> b) {
+  const bool down = upper == (op == Op::adjoint);
+  const Int blocks = (n - from + panel - 1) / panel;
+  for (Int i = 0; i < blocks; ++i) {
+    const Int block = down ? i : blocks - 1 - i, first = from + block * panel, rows = std::min(panel, n - first);
+    const Int behind = first + rows;
+    divide<T>(true, upper, op, unit, rows, columns, a.at(first, first), b.at(first, 0));
+    // What was found leaves the other rows.
+    const Int other = down ? behind : from, count = down ? n - behind : first - from;
+    Part<const T> beside = op == Op::none ? a.at(other, first) : a.at(first, other);
+    multiply<T>(op, Op::none, count, columns, rows, T(-1), beside, b.at(first, 0), T(1), b.at(other, 0));
+  }
+}
+
+} // namespace
+
+template <typename T>
+Int lu(Int m, Int n, T* data, Int* pivots) {
+  const Int rank = std::min(m, n);
+  if (rank < large) return lapack::getrf(m, n, data, pivots);
+  const Part<T> a{data, m};
+  Int info = 0;
+  auto factor = [&](Int first) {
+    const Int columns = std::min(panel, rank - first);
+    Int failed = lapack::getrf(m - first, columns, a.at(first, first).data, pivots + first, m);
+    if (failed > 0 && info == 0) info = first + failed;
+    for (Int k = first; k < first + columns; ++k) pivots[k] += first;
+  };
+  factor(0);
+  for (Int first = 0; first < rank; first += panel) {
+    const Int columns = std::min(panel, rank - first), behind = first + columns;
+    // The first strip is the next panel, which its thread factors while the others are at theirs.
+    const Int next = std::min(n, behind + panel);
+    if (behind >= n) break;
+    parallel_for(1 + (n - next + strip - 1) / strip, [&](int64_t s) {
+      const Int from = s == 0 ? behind : next + static_cast<Int>(s - 1) * strip;
+      const Int to = s == 0 ? next : std::min(n, from + strip);
+      swap_rows(a, from, to, pivots, first, behind);
+      divide<T>(true, false, Op::none, true, columns, to - from, a.at(first, first), a.at(first, from));
+      multiply<T>(Op::none, Op::none, m - behind, to - from, columns, T(-1), a.at(behind, first), a.at(first, from),
+          T(1), a.at(behind, from));
+      if (s == 0 && behind < rank) factor(behind);
+    });
+  }
+  in_strips(0, rank, panel, [&](Int from, Int to) { swap_rows(a, from, to, pivots, to, rank); });
+  return info;
+}
+
+template <typename T>
+Int cholesky(bool upper, Int n, T* data) {
+  if (n < large) return lapack::potrf(upper ? 'U' : 'L', n, data);
+  const Part<T> a{data, n};
+  for (Int first = 0; first < n; first += panel) {
+    const Int size = std::min(panel, n - first), behind = first + size;
+    if (Int info = lapack::potrf(upper ? 'U' : 'L', size, a.at(first, first).data, n); info != 0) return first + info;
+    in_strips(behind, n, strip, [&](Int from, Int to) {
+      if (upper) {
+        divide<T>(true, true, Op::adjoint, false, size, to - from, a.at(first, first), a.at(first, from));
+      } else {
+        divide<T>(false, false, Op::adjoint, false, to - from, size, a.at(first, first), a.at(from, first));
+      }
+    });
+    in_strips(behind, n, panel, [&](Int from, Int to) {
+      if (upper) {
+        multiply<T>(Op::adjoint, Op::none, to - behind, to - from, size, T(-1), a.at(first, behind), a.at(first, from),
+            T(1), a.at(behind, from));
+      } else {
+        multiply<T>(Op::none, Op::adjoint, n - from, to - from, size, T(-1), a.at(from, first), a.at(from, first), T(1),
+            a.at(from, from));
+      }
+    });
+  }
+  return 0;
+}
+
+template <typename T>
+void solve(bool adjoint, Int n, Int columns, const T* lu, const Int* pivots, T* data) {
+  if (n < large) {
+    lapack::getrs(adjoint ? 'C' : 'N', n, columns, lu, pivots, data);
+    return;
+  }
+  const Part<const T> a{lu, n};
+  const Part<T> b{data, n};
+  in_strips(0, columns, strip / 2, [&](Int from, Int to) {
+    const Part<T> mine = b.at(0, from);
+    if (adjoint) {
+      divide_rows<T>(true, Op::adjoint, false, n, 0, to - from, a, mine);
+      divide_rows<T>(false, Op::adjoint, true, n, 0, to - from, a, mine);
+      for (Int j = 0; j < to - from; ++j) {
+        T* column = mine.column(j);
+        for (Int k = n; k-- > 0;) std::swap(column[k], column[pivots[k] - 1]);
+      }
+    } else {
+      swap_rows(mine, 0, to - from, pivots, 0, n);
+      divide_rows<T>(false, Op::none, true, n, 0, to - from, a, mine);
+      divide_rows<T>(true, Op::none, false, n, 0, to - from, a, mine);
+    }
+  });
+}
+
+// Small ones by LAPACK. Of a whose rows in `order` are l u, the inverse is u^-1 l^-1 with its columns in that order.
+template <typename T>
+void inverse(Int n, const T* lu, const Int* pivots, T* out) {
+  if (n < large) {
+    std::copy_n(lu, static_cast<int64_t>(n) * n, out);
+    lapack::Work<T> work;
+    lapack::getri(n, out, pivots, work);
+    return;
+  }
+  std::vector<Int> order(static_cast<size_t>(n));
+  std::iota(order.begin(), order.end(), Int(0));
+  for (Int k = 0; k < n; ++k) std::swap(order[static_cast<size_t>(k)], order[static_cast<size_t>(pivots[k] - 1)]);
+  const Part<const T> a{lu, n};
+  in_strips(0, n, panel, [&](Int from, Int to) {
+    std::vector<T> found(static_cast<size_t>(n) * static_cast<size_t>(to - from), T(0));
+    const Part<T> mine{found.data(), n};
+    for (Int j = from; j < to; ++j) mine.column(j - from)[j] = T(1);
+    divide_rows<T>(false, Op::none, true, n, from, to - from, a, mine);
+    divide_rows<T>(true, Op::none, false, n, 0, to - from, a, mine);
+    for (Int j = from; j < to; ++j) {
+      std::copy_n(mine.column(j - from), n, out + static_cast<int64_t>(order[static_cast<size_t>(j)]) * n);
+    }
+  });
+}
+
+#define MLX_DEFINE(T)                                               \
+  template Int lu<T>(Int, Int, T*, Int*);                           \
+  template Int cholesky<T>(bool, Int, T*);                          \
+  template void solve<T>(bool, Int, Int, const T*, const Int*, T*); \
+  template void inverse<T>(Int, const T*, const Int*, T*);
+MLX_FOR_MATRIX_TYPES(MLX_DEFINE)
+#undef MLX_DEFINE
+
+} // namespace mlx::core::cpu::blocked
