@@ -1,17 +1,84 @@
 // Cholesky, LU and QR factors of each matrix of a stack.
+#include <array>
 #include <numeric>
 
 #include "mlx_core/cpu/matrix_stack.h"
 #include "mlx_core/cpu/matrix_work.h"
+#include "mlx_core/cpu/small_stack.h"
 
 namespace mlx::core::cpu {
 
 namespace {
 
+std::string not_positive_definite(int64_t info) {
+  return "is not positive definite: its leading minor of order " + std::to_string(info) + " is not.";
+}
+
+// Of the upper triangle, its transpose is factored.
+template <typename T>
+void small_cholesky(const kernel::MatrixWork& k) {
+  Stack<T> a(k.inputs[0]), out(k.outputs[0]);
+  const int64_t n = a.rows();
+  auto group = [&](int64_t first, int64_t count, auto&& failed) {
+    Group<T> m(n * n), info(1);
+    m.read(a, first, count);
+    auto place = [&](int64_t row, int64_t column) { return k.upper ? column * n + row : row * n + column; };
+    std::array<bool, 64> finite;
+    for (int64_t g = 0; g < count; ++g) {
+      T sum(0);
+      for (int64_t row = 0; row < n; ++row) {
+        for (int64_t column = 0; column <= row; ++column) sum += m.at(place(row, column), g) * T(0);
+      }
+      finite[static_cast<size_t>(g)] = sum == T(0);
+    }
+    if (k.upper) m.transpose(n);
+    small_kernels<T>().cholesky(n, m.data(), info.data());
+    m.clear_above_diagonal(n);
+    if (k.upper) m.transpose(n);
+    for (int64_t g = 0; g < count; ++g) {
+      if (!finite[static_cast<size_t>(g)]) {
+        m.fill(g, not_a_number<T>());
+      } else if (info.at(0, g) != 0) {
+        failed(g, static_cast<int64_t>(info.at(0, g)));
+      }
+    }
+    m.write(out, first, count);
+  };
+  for_each_group<T>(k.op, a.count(), std::pow(n, 3) / 3, group, not_positive_definite);
+}
+
+template <typename T>
+void small_lu(const kernel::MatrixWork& k) {
+  Stack<T> a(k.inputs[0]), factors(k.outputs[0]);
+  Stack<uint32_t> swaps(k.outputs[1], 1), places(k.outputs[2], 1);
+  const int64_t n = a.rows();
+  auto group = [&](int64_t first, int64_t count, auto&&) {
+    Group<T> m(n * n), pivots(n), order(n), place(n);
+    m.read(a, first, count);
+    std::array<bool, 64> finite;
+    for (int64_t g = 0; g < count; ++g) finite[static_cast<size_t>(g)] = m.is_finite_in(g);
+    small_kernels<T>().lu(n, m.data(), pivots.data(), order.data());
+    for (int64_t g = 0; g < count; ++g) {
+      if (!finite[static_cast<size_t>(g)]) {
+        m.fill(g, not_a_number<T>());
+        for (int64_t i = 0; i < n; ++i) pivots.at(i, g) = order.at(i, g) = static_cast<T>(i);
+      }
+      for (int64_t i = 0; i < n; ++i) place.at(static_cast<int64_t>(order.at(i, g)), g) = static_cast<T>(i);
+    }
+    m.write(factors, first, count);
+    pivots.write(swaps, first, count);
+    place.write(places, first, count);
+  };
+  for_each_group<T>(k.op, a.count(), std::pow(n, 3), group, did_not_converge);
+}
+
 template <typename T>
 void cholesky(const kernel::MatrixWork& k) {
   Stack<T> a(k.inputs[0]), out(k.outputs[0]);
   Int n = a.rows();
+  if constexpr (!lapack::is_complex<T>) {
+    if (is_small<T>(n)) return small_cholesky<T>(k);
+  }
   // In the place of the result, whose rows are LAPACK's columns: of the lower triangle it sees the upper one.
   auto one = [&](int64_t i, Workspace<T>&) -> int64_t {
     T* m = out.at(i);
@@ -34,9 +101,7 @@ void cholesky(const kernel::MatrixWork& k) {
     }
     return 0;
   };
-  for_each_matrix<T>(k.op, n == 0 ? 0 : a.count(), std::pow(n, 3) / 3, one, [](int64_t info) {
-    return "is not positive definite: its leading minor of order " + std::to_string(info) + " is not.";
-  });
+  for_each_matrix<T>(k.op, n == 0 ? 0 : a.count(), std::pow(n, 3) / 3, one, not_positive_definite);
 }
 
 template <typename T>
@@ -44,6 +109,9 @@ void lu(const kernel::MatrixWork& k) {
   Stack<T> a(k.inputs[0]), factors(k.outputs[0]);
   Stack<uint32_t> swaps(k.outputs[1], 1), places(k.outputs[2], 1);
   Int m = a.rows(), n = a.columns(), rank = std::min(m, n);
+  if constexpr (!lapack::is_complex<T>) {
+    if (m == n && is_small<T>(n)) return small_lu<T>(k);
+  }
   auto one = [&](int64_t i, Workspace<T>& space) -> int64_t {
     T* both = space.matrix(0, a.elements());
     Int* pivots = space.integers(2 * static_cast<int64_t>(m) + rank);

@@ -68,6 +68,17 @@ class Stack {
     for (size_t i = 0; i < leading_; ++i) count *= view_.sizes[i];
     return count;
   }
+  int64_t down() const { return axes_ > 0 ? view_.strides[leading_] : 0; }
+  int64_t across() const { return axes_ == 2 ? view_.strides[leading_ + 1] : 0; }
+  // Whether all of it is row-major.
+  bool is_dense() const {
+    int64_t step = 1;
+    for (size_t axis = view_.sizes.size(); axis-- > 0;) {
+      if (view_.sizes[axis] != 1 && view_.strides[axis] != step) return false;
+      step *= view_.sizes[axis];
+    }
+    return true;
+  }
   int64_t elements() const { return static_cast<int64_t>(rows()) * columns(); }
 
   // Copies matrix i, column by column, as another type where that is wider. Whether all of it is finite.
@@ -120,11 +131,10 @@ class Stack {
   template <typename To>
   bool read(int64_t i, To* to, int64_t to_row, int64_t to_column) const {
     const T* from = at(i);
-    int64_t m = rows(), n = columns(), down = axes_ > 0 ? view_.strides[leading_] : 0;
-    int64_t across = axes_ == 2 ? view_.strides[leading_ + 1] : 0;
+    int64_t m = rows(), n = columns(), row_step = down(), column_step = across();
     if constexpr (std::is_same_v<T, To>) {
       if (m * n >= large) {
-        const int64_t shape[] = {m, n}, strides[] = {down, across}, to_strides[] = {to_row, to_column};
+        const int64_t shape[] = {m, n}, strides[] = {row_step, column_step}, to_strides[] = {to_row, to_column};
         copy_strided(from, strides, to, to_strides, shape, sizeof(T));
         if constexpr (std::is_integral_v<T>) {
           return true;
@@ -135,7 +145,7 @@ class Stack {
     }
     bool finite = true;
     in_blocks(m, n, [&](int64_t row, int64_t column) {
-      T value = from[row * down + column * across];
+      T value = from[row * row_step + column * column_step];
       if constexpr (!std::is_integral_v<T>) finite = finite && is_finite(value);
       to[row * to_row + column * to_column] = static_cast<To>(value);
     });
@@ -189,6 +199,27 @@ class Workspace {
   std::vector<std::vector<Int>> integers_;
 };
 
+// The first matrix of a stack that has no result, and why.
+class Failures {
+ public:
+  explicit Failures(int64_t count) : count_(count), first_(count) {}
+  void note(int64_t i, int64_t info) {
+    std::lock_guard lock(mutex_);
+    if (i < first_) first_ = i, info_ = info;
+  }
+  template <typename Explain>
+  void raise(const char* op, Explain&& explain) const {
+    if (first_ == count_) return;
+    std::string which =
+        count_ == 1 ? "The matrix" : "Matrix " + std::to_string(first_) + " of " + std::to_string(count_);
+    fail<LinalgError>(op, which, " ", explain(info_));
+  }
+
+ private:
+  std::mutex mutex_;
+  int64_t count_, first_, info_ = 0;
+};
+
 // Calls body(i, workspace), which returns LAPACK's info, for each of `count` matrices; `cost` is about the number of
 // multiplications for one of them. The first matrix, in their order, whose info is not 0 is the error that
 // explain(info) puts into words.
@@ -198,23 +229,15 @@ void for_each_matrix(const char* op, int64_t count, double cost, Body&& body, Ex
   use_one_blas_thread();
   auto together = static_cast<int64_t>(std::clamp(50000 / (cost + 50), 1.0, 1e6));
   int64_t pieces = (count + together - 1) / together;
-  std::mutex mutex;
-  int64_t first_failed = count, its_info = 0;
+  Failures failures(count);
   parallel_for(pieces, [&](int64_t piece) {
     Workspace<T> space;
     for (int64_t i = piece * together; i < std::min(count, (piece + 1) * together); ++i) {
       throw_if_interrupted();
-      if (int64_t info = body(i, space); info != 0) {
-        std::lock_guard lock(mutex);
-        if (i < first_failed) first_failed = i, its_info = info;
-      }
+      if (int64_t info = body(i, space); info != 0) failures.note(i, info);
     }
   });
-  if (first_failed < count) {
-    std::string which =
-        count == 1 ? "The matrix" : "Matrix " + std::to_string(first_failed) + " of " + std::to_string(count);
-    fail<LinalgError>(op, which, " ", explain(its_info));
-  }
+  failures.raise(op, explain);
 }
 
 inline std::string did_not_converge(int64_t) { return "has no result: the iteration did not converge."; }
