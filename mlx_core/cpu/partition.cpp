@@ -1,6 +1,7 @@
 // Parting lanes at an element. Items of key and index are parted by vectors, or where only the largest are wanted,
 // these are picked as the lane is read. Of keys as wide as items, whole buckets go to either side of the one that holds
 // the element, which is parted in turn: two passes over the lane, and then over a small part of it.
+#include <array>
 #include <bit>
 #include <limits>
 #include <memory>
@@ -8,6 +9,7 @@
 #include "mlx_core/cpu/lanes.h"
 #include "mlx_core/cpu/sort.h"
 #include "mlx_core/cpu/sort_keys.h"
+#include "mlx_core/cpu/sort_long.h"
 #include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
@@ -179,6 +181,51 @@ struct Wanted {
 
 constexpr int64_t shared_from = 1 << 18; // elements of a lane that several threads look through
 
+// The items of a long lane, parted at the kth, by all threads: two items of a sample between which the kth probably is
+// part each piece into three, and of what is between them all the kth is selected. Returns what `select` does.
+template <typename Number>
+int64_t part_long(int64_t n, int64_t kth, Number number, int64_t* items, int64_t* spare) {
+  constexpr int64_t samples = 1024, around = 40; // of the sample, on either side: about three standard deviations
+  std::array<int64_t, samples> sample;
+  std::array<int64_t, samples + sort_slack> room;
+  for (int64_t i = 0; i < samples; ++i) {
+    const int64_t step = n / samples;
+    number(i * step + i * 40503 % step, 1, &sample[static_cast<size_t>(i)]);
+  }
+  sort_kernels_64().sort(sample.data(), samples, sample.data(), room.data());
+  const auto rank = static_cast<int64_t>(static_cast<double>(kth) / static_cast<double>(n) * samples);
+  const int64_t splitters[] = {
+      rank < around ? std::numeric_limits<int64_t>::min() : sample[static_cast<size_t>(rank - around)],
+      rank + around >= samples ? std::numeric_limits<int64_t>::max() : sample[static_cast<size_t>(rank + around)]};
+  const int64_t pieces = (n + sorted_by_one - 1) / sorted_by_one;
+  std::vector<std::array<int64_t, 3>> counts(static_cast<size_t>(pieces));
+  parallel_for(pieces, [&](int64_t p) {
+    const int64_t first = p * sorted_by_one, count = std::min(sorted_by_one, n - first);
+    BufferRef scratch;
+    number(first, count, spare + first);
+    distribute(spare + first, count, spare + first, keys_in<int64_t>(scratch, count), splitters, size_t{0}, size_t{2},
+        counts[static_cast<size_t>(p)].data());
+  });
+  std::array<int64_t, 4> starts{};
+  for (size_t b = 0; b < 3; ++b) {
+    starts[b + 1] = starts[b];
+    for (const auto& of_piece : counts) starts[b + 1] += of_piece[b];
+  }
+  parallel_for(3, [&](int64_t bucket) {
+    const auto b = static_cast<size_t>(bucket);
+    int64_t* to = items + starts[b];
+    for (int64_t p = 0; p < pieces; ++p) {
+      const auto& of_piece = counts[static_cast<size_t>(p)];
+      const int64_t* from = spare + p * sorted_by_one;
+      for (size_t before = 0; before < b; ++before) from += of_piece[before];
+      to = std::copy_n(from, of_piece[b], to);
+    }
+  });
+  size_t b = 0;
+  while (kth >= starts[b + 1]) ++b;
+  return starts[b] + item_kernels().select(items + starts[b], starts[b + 1] - starts[b], kth - starts[b], spare);
+}
+
 template <typename Read>
 void part_items(int64_t n, const Wanted& wanted, Read read, std::vector<int64_t>& items, std::vector<int64_t>& spare,
     uint32_t* order) {
@@ -201,18 +248,24 @@ void part_items(int64_t n, const Wanted& wanted, Read read, std::vector<int64_t>
     for (int64_t i = 0; i < wanted.count; ++i) order[i] = index_of(last[i]);
     return;
   }
-  constexpr int64_t block = 2048;
   items.resize(static_cast<size_t>(n + sort_slack));
   spare.resize(static_cast<size_t>(n + sort_slack));
-  int32_t keys[block];
-  InterruptPoll poll(looks_after);
-  for (int64_t at = 0; at < n; at += block) {
-    const int64_t count = std::min(block, n - at);
-    poll(count);
-    read(at, count, keys);
-    item_kernels().number(keys, count, static_cast<uint32_t>(at), items.data() + at);
+  auto number = [&](int64_t at, int64_t count, int64_t* to) {
+    constexpr int64_t block = 2048;
+    int32_t keys[block];
+    for (int64_t i = 0; i < count; i += block) {
+      const int64_t some = std::min(block, count - i);
+      read(at + i, some, keys);
+      item_kernels().number(keys, some, static_cast<uint32_t>(at + i), to + i);
+    }
+  };
+  int64_t first = 0;
+  if (n < shared_from) {
+    number(0, n, items.data());
+    first = item_kernels().select(items.data(), n, wanted.kth, spare.data());
+  } else {
+    first = part_long(n, wanted.kth, number, items.data(), spare.data());
   }
-  int64_t first = item_kernels().select(items.data(), n, wanted.kth, spare.data());
   if (first == wanted.kth && first > 0) { // what comes just before kth is on the other side of an edge
     std::iter_swap(std::max_element(items.data(), items.data() + first), items.data() + first - 1);
   }

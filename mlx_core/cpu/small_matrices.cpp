@@ -1,4 +1,5 @@
-// Small matrices, one in each lane. Products and sums are rounded apart, so that all instruction sets have the same bits.
+// Small matrices, one in each lane. Products and sums are rounded apart, so that all instruction sets have the same
+// bits.
 #include "mlx_core/cpu/small_matrices.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -36,7 +37,8 @@ void small_cholesky(int64_t n, T* data, T* info) {
   for (int64_t j = 0; j < n; ++j) {
     auto pivot = a.get(j, j);
     for (int64_t k = 0; k < j; ++k) pivot = hn::Sub(pivot, hn::Mul(a.get(j, k), a.get(j, k)));
-    const auto fails = hn::And(hn::VecFromMask(d, hn::Not(hn::Gt(pivot, hn::Zero(d)))), hn::Set(d, static_cast<T>(j + 1)));
+    const auto fails =
+        hn::And(hn::VecFromMask(d, hn::Not(hn::Gt(pivot, hn::Zero(d)))), hn::Set(d, static_cast<T>(j + 1)));
     failed = hn::IfThenElse(hn::Eq(failed, hn::Zero(d)), fails, failed);
     pivot = hn::Sqrt(pivot);
     a.set(j, j, pivot);

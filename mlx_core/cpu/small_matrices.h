@@ -1,5 +1,6 @@
-// Factors and systems of many small real matrices at once, one in each lane of the vectors. What a lane computes does not
-// depend on the others. Elements lie lane by lane: (row, column) of matrix g at (row * columns + column) * lanes + g.
+// Factors and systems of many small real matrices at once, one in each lane of the vectors. What a lane computes does
+// not depend on the others. Elements lie lane by lane: (row, column) of matrix g at (row * columns + column) * lanes +
+// g.
 #pragma once
 
 #include <cstdint>

@@ -92,7 +92,8 @@ class Group {
 template <typename T, typename Body, typename Explain>
 void for_each_group(const char* op, int64_t count, double cost, Body&& body, Explain&& explain) {
   const int64_t lanes = small_kernels<T>().lanes, groups = (count + lanes - 1) / lanes;
-  const auto together = static_cast<int64_t>(std::clamp(400000 / ((cost + 200) * static_cast<double>(lanes)), 1.0, 1e6));
+  const auto together =
+      static_cast<int64_t>(std::clamp(400000 / ((cost + 200) * static_cast<double>(lanes)), 1.0, 1e6));
   Failures failures(count);
   parallel_for((groups + together - 1) / together, [&](int64_t piece) {
     for (int64_t g = piece * together; g < std::min(groups, (piece + 1) * together); ++g) {
