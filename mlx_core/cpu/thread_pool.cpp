@@ -248,7 +248,7 @@ class Pool {
       if (help()) continue;
       auto called = [&] { return opened_.load() != seen; };
       auto idle_since = std::chrono::steady_clock::now();
-      if (spin(20, called) || (soon && spin(close, called, true))) {
+      if (spin(50, called) || (soon && spin(close, called, true))) {
         soon = true;
         continue;
       }
