@@ -294,25 +294,39 @@ class ScanLoop final : public Primitive {
       run.give(k, state[k]);
     }
     run.begin();
+    struct Row { // of an x or a y: its place in the first iteration, and how far apart they are
+      char* at;
+      int64_t apart;
+      size_t bytes;
+    };
+    SmallVector<Row, 4> x_rows, y_rows;
+    for (size_t k = carries; k < own; ++k) {
+      int64_t apart = operands[k].strides()[0] * operands[k].itemsize();
+      auto* at = static_cast<char*>(const_cast<void*>(operands[k].raw_data()));
+      x_rows.push_back({state[k].is_row_contiguous() ? at : nullptr, apart, run.input_bytes(k)});
+    }
+    for (size_t k = 0; k < ys.size(); ++k) {
+      size_t bytes = run.output_bytes(carries + k);
+      y_rows.push_back({static_cast<char*>(ys[k].mutable_data()), static_cast<int64_t>(bytes), bytes});
+    }
     InterruptPoll poll(1 << 18);
     count_called_iterations(static_cast<int64_t>(layout_.length) - i);
     for (int64_t first = i, length = layout_.length; i < length; ++i) {
       pause_if_asked();
       poll(calls.work() + 1);
       int64_t t = iteration(i);
-      for (size_t k = carries; k < own && i > first; ++k) {
-        if (state[k].is_row_contiguous()) {
-          int64_t step = operands[k].strides()[0] * operands[k].itemsize();
-          std::memcpy(run.input(k), static_cast<const char*>(operands[k].raw_data()) + t * step, run.input_bytes(k));
+      for (size_t k = 0; k < x_rows.size() && i > first; ++k) {
+        const Row& row = x_rows[k];
+        if (row.at) {
+          copy_bytes(run.input(carries + k), row.at + t * row.apart, row.bytes);
         } else {
-          run.give(k, element(operands[k], t));
+          run.give(carries + k, element(operands[carries + k], t));
         }
       }
       run.run();
-      for (size_t k = 0; k < ys.size(); ++k) {
-        size_t bytes = run.output_bytes(carries + k);
-        auto* to = static_cast<char*>(ys[k].mutable_data());
-        std::memcpy(to + static_cast<size_t>(t) * bytes, run.output(carries + k), bytes);
+      for (size_t k = 0; k < y_rows.size(); ++k) {
+        const Row& row = y_rows[k];
+        copy_bytes(row.at + t * row.apart, run.output(carries + k), row.bytes);
       }
       run.feed_back();
     }
