@@ -64,6 +64,7 @@ class CallList {
   static int64_t offset_in(int64_t place) { return place & ((int64_t{1} << base_shift) - 1); }
 
  private:
+  friend class CallListPlaces;
   friend class CallListBuilder;
   friend class CallRun;
 

@@ -5,6 +5,7 @@
 #include "mlx_core/ops.h"
 #include "python/src/array/convert.h"
 #include "python/src/indexing/index_plan.h"
+#include "python/src/indexing/write_at_once.h"
 #include "python/src/runtime/exceptions.h"
 
 namespace mlx::python {
@@ -151,7 +152,9 @@ int set_item_slot(PyObject* self, PyObject* index, PyObject* value) noexcept {
         if (!value) {
           core::fail<core::TypeError>("delitem", "elements of an array cannot be deleted.");
         }
-        rebind(self, update_item(read(self), nb::handle(index), nb::handle(value)));
+        if (!write_at_once(held(self), index, value)) {
+          rebind(self, update_item(read(self), nb::handle(index), nb::handle(value)));
+        }
         return 0;
       },
       -1);
