@@ -16,6 +16,9 @@ def drawn_index(rng, shape):
         bounds = [rng.choice([None, rng.randrange(-n - 2, n + 3)]) for _ in range(2)]
         return slice(*bounds, rng.choice([None, 1, 2, -1, -2, 5]))
 
+    if rng.random() < 0.3:
+        rows = [rng.randrange(-shape[0], shape[0]) for _ in range(rng.randrange(1, 5))]
+        return rng.choice([rows, mx.array(rows), mx.array(rows, dtype=mx.int64), mx.array([r % shape[0] for r in rows], dtype=mx.uint8)])
     items = tuple(one(n) for n in shape[: rng.randrange(1, len(shape) + 1)])
     return items[0] if len(items) == 1 and rng.random() < 0.5 else items
 
@@ -40,7 +43,10 @@ def test_same_values_as_where_another_handle_is_held(seed, dtype):
     for _ in range(12):
         index = drawn_index(rng, shape)
         value = drawn_value(rng, x[index].shape, dtype)
-        mx.eval(x, *([value] if isinstance(value, mx.array) else []))
+        if rng.random() < 0.7:  # otherwise it is cheap, or part of a graph
+            mx.eval(x, *([value] if isinstance(value, mx.array) else []))
+        if rng.random() < 0.3 and dtype not in (mx.bool_, mx.int8):
+            value = value * 2
         other, before = copy.copy(x), np.array(x.astype(mx.complex64))
         y = copy.copy(x)
         y[index] = value  # as a graph: x has the same memory
@@ -114,6 +120,33 @@ def test_foreign_memory_is_not_written():
     assert source.tolist() == [0, 1, 2, 3, 4] and x.tolist() == [0, 9, 2, 3, 4]
 
 
+def test_views_are_what_slices_are():
+    rng = random.Random(0)
+    x = mx.array(np.arange(60, dtype="i4").reshape(3, 4, 5))
+    mx.eval(x)
+    y = x.swapaxes(0, 2)
+    mx.eval(y)
+    for _ in range(200):
+        for a in (x, y):
+            index = drawn_index(rng, a.shape)
+            if isinstance(index, list | mx.array):
+                continue
+            got, lazy = a[index], (a + 0)[index]
+            assert got.shape == lazy.shape == np.array(a)[index].shape and got.dtype == lazy.dtype
+            assert np.array_equal(np.array(got), np.array(a)[index])
+            assert np.array_equal(np.array(got * 2 + mx.sum(got)), np.array(lazy * 2 + mx.sum(lazy)))
+
+
+def test_a_recurrence_in_place():
+    x, v = mx.array(np.random.default_rng(0).standard_normal((50, 8)).astype("f4")), mx.ones((8,)) + 0
+    mx.eval(x, v)
+    y = np.array(x)
+    for i in range(49):
+        x[i + 1] = x[i] * 0.5 + v
+        y[i + 1] = y[i] * np.float32(0.5) + 1
+    assert np.array_equal(np.array(x), y)
+
+
 def test_overlapping_parts():
     x = mx.arange(6.0)
     mx.eval(x)
@@ -151,6 +184,14 @@ def test_what_is_wrong_is_said_as_ever():
         x[3] = 1.0
     with pytest.raises(IndexError):
         x[0, 0, 0] = 1.0
+    for index in ([0, 3], mx.array([0, -4])):
+        with pytest.raises(IndexError):
+            x[index] = mx.ones((4,))
+            mx.eval(x)
+        x = mx.zeros((3, 4)) * 1
+        mx.eval(x)
+    with pytest.raises(ValueError, match="cannot be broadcast"):
+        x[[0, 1]] = mx.zeros((3,))
     with pytest.raises(ValueError, match="cannot be broadcast"):
         x[0] = mx.zeros((3,))
     with pytest.raises(ValueError, match="zero"):
