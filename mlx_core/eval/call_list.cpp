@@ -58,17 +58,28 @@ CallRun::CallRun(const CallList& list) : list_(list), memory_(allocate_block(lis
     std::memcpy(memory_.get() + place, value.raw_data(), value.nbytes());
   }
   constant_calls_ = bound(list.constant_calls_);
+  cpu::chain(constant_calls_, {});
   calls_[0] = bound(list.turns_[0].calls);
   if (list.take_turns_) {
     calls_[1] = bound(list.turns_[1].calls);
   }
+  cpu::chain(calls_[0], calls_[1]);
+  cpu::chain(calls_[1], calls_[0]);
 }
 
 std::vector<CallRun::Bound> CallRun::bound(const std::vector<CallList::Call>& calls) {
   std::vector<Bound> all;
   all.reserve(calls.size());
   for (const CallList::Call& call : calls) {
-    Bound one{call.kind, call.item_size, call.detail, call.kernel, call.spread, call.n, {}, nullptr};
+    Bound one;
+    one.code = call.code;
+    one.kind = static_cast<uint8_t>(call.kind);
+    one.item_size = call.item_size;
+    one.detail = call.detail;
+    one.kernel = call.kernel;
+    one.spread = call.spread;
+    one.n = call.n;
+    one.count = call.count;
     auto address = [&](int64_t place, uint8_t which) -> char* {
       if (auto base = static_cast<uint32_t>(CallList::base_of(place))) {
         elsewhere_.push_back({static_cast<uint32_t>(all.size()), which, base, CallList::offset_in(place)});
@@ -162,49 +173,82 @@ void CallRun::run_on(std::span<const array> inputs, std::span<array> outputs, Ke
       pause_if_asked();
       throw_if_interrupted();
     }
-    run(all.subspan(first, std::min(piece, all.size() - first)));
+    run(all.subspan(first, std::min(piece, all.size() - first)), all.first(first));
   }
 }
 
-void CallRun::run(std::span<const Bound> calls) {
-  using Kind = CallList::Kind;
-  for (const Bound& call : calls) {
-    switch (call.kind) {
-      case Kind::map: call.kernel(call.in, call.out, call.n); break;
-      case Kind::spread: call.spread(call.out, call.in[0], call.n); break;
-      case Kind::copy:
-        copy_bytes(static_cast<char*>(call.out), static_cast<const char*>(call.in[0]), static_cast<size_t>(call.n));
-        break;
-      case Kind::gather: {
-        const CallList::Layout& layout = list_.layouts_[call.detail];
-        cpu::read_strided(call.in[0], layout.sizes, layout.strides, call.item_size, 0, call.n, call.out);
-        break;
-      }
-      case Kind::move: {
-        const CallList::Move& move = list_.moves_[call.detail];
-        cpu::copy_strided(call.in[0], move.from, call.out, move.to, move.sizes, call.item_size);
-        break;
-      }
-      case Kind::fold: {
-        const CallList::Fold& fold = list_.folds_[call.detail];
-        alignas(16) char partial[64];
-        for (int64_t row = 0; row < fold.rows; ++row) {
-          fold.reducer.block(
-              static_cast<const char*>(call.in[0]) + row * fold.length * call.item_size, fold.length, partial);
-          fold.reducer.finish(partial, 1, static_cast<char*>(call.out) + row * fold.out_size);
-        }
-        break;
-      }
-      case Kind::reduce:
-      case Kind::product: run_general(call); break;
+void CallRun::run(std::span<const Bound> calls, std::span<const Bound> before) {
+  run_loop({{calls, before}, {}, {}, nullptr, nullptr}, 0, 1);
+}
+
+void CallRun::run_loop(cpu::StepLoop loop, size_t turn, int64_t runs) {
+  loop.other = [](void* self, const Bound& call) { static_cast<CallRun*>(self)->run_other(call); };
+  loop.context = this;
+  cpu::run_steps(loop, static_cast<int>(turn), runs);
+}
+
+void CallRun::run_rows(std::span<const Row> to_inputs, std::span<const Row> from_outputs, int64_t runs) {
+  auto bound_rows = [&](std::span<const Row> rows, const std::vector<CallList::Place> CallList::Turn::* places) {
+    SmallVector<cpu::StepRow, 4> all;
+    size_t other = list_.take_turns_ ? 1 : 0;
+    for (const Row& row : rows) {
+      const CallList::Place& place = (list_.turns_[0].*places)[row.input_or_output];
+      const CallList::Place& second = (list_.turns_[other].*places)[row.input_or_output];
+      all.push_back({row.at, row.apart, {memory_.get() + place.at, memory_.get() + second.at},
+          static_cast<int64_t>(place.bytes)});
     }
+    return all;
+  };
+  auto in = bound_rows(to_inputs, &CallList::Turn::inputs), out = bound_rows(from_outputs, &CallList::Turn::outputs);
+  cpu::StepLoop loop{{calls_[0], calls_[1]}, {in.begin(), in.size()}, {out.begin(), out.size()}, nullptr, nullptr};
+  if (list_.take_turns_) {
+    run_loop(loop, turn_, runs);
+    turn_ ^= static_cast<size_t>(runs & 1);
+    return;
+  }
+  for (; runs > 0; --runs) {
+    run_loop(loop, 0, 1);
+    copy_back();
+  }
+}
+
+void CallRun::run_other(const Bound& call) {
+  using Kind = CallList::Kind;
+  switch (static_cast<Kind>(call.kind)) {
+    case Kind::map: call.kernel(call.in, call.out, call.n); break;
+    case Kind::spread: call.spread(call.out, call.in[0], call.n); break;
+    case Kind::copy:
+      copy_bytes(static_cast<char*>(call.out), static_cast<const char*>(call.in[0]), static_cast<size_t>(call.n));
+      break;
+    case Kind::gather: {
+      const CallList::Layout& layout = list_.layouts_[call.detail];
+      cpu::read_strided(call.in[0], layout.sizes, layout.strides, call.item_size, 0, call.n, call.out);
+      break;
+    }
+    case Kind::move: {
+      const CallList::Move& move = list_.moves_[call.detail];
+      cpu::copy_strided(call.in[0], move.from, call.out, move.to, move.sizes, call.item_size);
+      break;
+    }
+    case Kind::fold: {
+      const CallList::Fold& fold = list_.folds_[call.detail];
+      alignas(16) char partial[64];
+      for (int64_t row = 0; row < fold.rows; ++row) {
+        fold.reducer.block(
+            static_cast<const char*>(call.in[0]) + row * fold.length * call.item_size, fold.length, partial);
+        fold.reducer.finish(partial, 1, static_cast<char*>(call.out) + row * fold.out_size);
+      }
+      break;
+    }
+    case Kind::reduce:
+    case Kind::product: run_general(call); break;
   }
 }
 
 void CallRun::run_general(const Bound& call) {
   const CallList::General& g = list_.general_[call.detail];
   View out = at(g.out, call.out);
-  if (call.kind == CallList::Kind::product) {
+  if (static_cast<CallList::Kind>(call.kind) == CallList::Kind::product) {
     host_kernels().run(kernel::Product{at(g.in[0], call.in[0]), at(g.in[1], call.in[1]), out, g.zero_terms});
   } else {
     SmallVector<int64_t, 4> axes(g.axes.begin(), g.axes.end());

@@ -18,6 +18,7 @@
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/reduce.h"
 #include "mlx_core/cpu/spread.h"
+#include "mlx_core/cpu/steps.h"
 #include "mlx_core/program/program.h"
 
 namespace mlx::core {
@@ -71,11 +72,13 @@ class CallList {
   enum class Kind : uint8_t { map, spread, gather, copy, move, fold, reduce, product };
   struct Call {
     Kind kind;
+    uint8_t code; // of a map that may be done on the spot
     int item_size;
     cpu::Kernel kernel;
     cpu::Spread spread;
-    int64_t n, in[3], out; // elements (of a copy: bytes); places
-    uint32_t detail;       // which of layouts_, moves_, folds_ or general_
+    int64_t n, count;   // elements (of a copy: bytes), with padding and without
+    int64_t in[3], out; // places
+    uint32_t detail;    // which of layouts_, moves_, folds_ or general_
   };
   struct Layout { // strided, where it begins
     Sizes sizes;
@@ -161,8 +164,8 @@ class CallRun {
   static array copied(const char* elements, const Spec& spec);
 
   // Once the constants are there.
-  void begin() { run(constant_calls_); }
-  void run() { run(calls_[turn_]); }
+  void begin() { run(constant_calls_, {}); }
+  void run() { run(calls_[turn_], calls_[turn_ ^ 1]); }
   // The first outputs become the inputs that are fed back.
   void feed_back() {
     if (list_.take_turns_) {
@@ -172,22 +175,22 @@ class CallRun {
     }
   }
 
+  // Of each of so many runs, which are fed back, rows of memory that go to inputs before and come from outputs after
+  // it.
+  struct Row {
+    size_t input_or_output;
+    char* at;      // of the first run
+    int64_t apart; // bytes
+  };
+  void run_rows(std::span<const Row> to_inputs, std::span<const Row> from_outputs, int64_t runs);
+
   // A whole run of a list that is made for single runs, once the constants were given: from these inputs, constants
   // included, to these outputs of an evaluation.
   void run_on(std::span<const array> inputs, std::span<array> outputs, Kernels& kernels);
 
  private:
-  struct Bound { // a call with its addresses
-    CallList::Kind kind;
-    int item_size;
-    uint32_t detail;
-    cpu::Kernel kernel;
-    cpu::Spread spread;
-    int64_t n;
-    const void* in[3];
-    void* out;
-  };
-  struct Elsewhere { // an address that each run sets
+  using Bound = cpu::Step; // a call with its addresses
+  struct Elsewhere {       // an address that each run sets
     uint32_t call;
     uint8_t which; // operand, or 3: the result
     uint32_t base;
@@ -195,7 +198,9 @@ class CallRun {
   };
 
   std::vector<Bound> bound(const std::vector<CallList::Call>& calls);
-  void run(std::span<const Bound> calls);
+  void run(std::span<const Bound> calls, std::span<const Bound> before);
+  void run_loop(cpu::StepLoop loop, size_t turn, int64_t runs);
+  void run_other(const Bound& call);
   void run_general(const Bound& call);
   void copy_back();
 

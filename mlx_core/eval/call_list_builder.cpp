@@ -256,6 +256,10 @@ class CallListBuilder : private CallListPlaces {
       padding = padding && may_be_padded(call.in[k], count(out), read.view.itemsize());
     }
     call.n = padding ? padded(count(out)) : count(out);
+    call.count = count(out);
+    constexpr int64_t most_on_the_spot = 64;
+    call.code =
+        padding && call.count <= most_on_the_spot && from == out.dtype ? cpu::step_code(body, from) : uint8_t{0};
     call.out = reserve(out, varies);
     push_result(out, call.out, varies);
     emit(varies, call);
