@@ -55,6 +55,11 @@ void kernels_of(std::span<const FusedPlan::Step> steps, std::vector<Kernel>& ker
 void BoundPlan::find_kernels() {
   kernels_of(plan_->steps, kernels_);
   kernels_of(plan_->row_steps, row_kernels_);
+  constexpr int64_t worth_strips = 2048; // elements: below, looking for them costs more than they save
+  strips_.clear();
+  if (plan_->size >= worth_strips) {
+    strips_.find(*plan_);
+  }
   reducers_.clear();
   partial_bytes_ = 0;
   for (const FusedPlan::Fold& fold : plan_->folds) {

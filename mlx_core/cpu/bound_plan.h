@@ -9,6 +9,7 @@
 #include "mlx_core/backend/view.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/reduce.h"
+#include "mlx_core/cpu/strips.h"
 
 namespace mlx::core::cpu {
 
@@ -56,6 +57,7 @@ class BoundPlan {
 
   void row_values(const Working& w, size_t stage, int64_t row, int64_t rows, int64_t n) const;
   void elements(const Working& w, size_t stage, int64_t first, int64_t in_row, int64_t n) const;
+  void steps(const Working& w, uint32_t begin, uint32_t end, int64_t n) const;
 
   char* tile(const Working& w, int32_t number) const { return w.scratch + tile_bytes_ * number; }
 
@@ -66,6 +68,7 @@ class BoundPlan {
   int64_t longest_ = 0;                          // run of elements
   std::vector<Place> places_;
   std::vector<Kernel> kernels_, row_kernels_;
+  Strips strips_;
   std::vector<RowReducer> reducers_;
   std::vector<uint16_t> moving_, moving_rows_, spread_; // slots: whose run changes from unit to unit; that are spread
   std::vector<int32_t> spare_;                          // tiles

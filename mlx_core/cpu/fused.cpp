@@ -70,11 +70,13 @@ class ScratchUse {
   std::unique_ptr<char, decltype(&std::free)> own_{nullptr, &std::free};
 };
 
-void run_steps(std::span<const FusedPlan::Step> steps, const Kernel* kernels, char* const* at, int64_t n) {
+// Each step on n elements, from `offset` bytes on in every slot.
+void run_steps(
+    std::span<const FusedPlan::Step> steps, const Kernel* kernels, char* const* at, int64_t offset, int64_t n) {
   for (size_t i = 0; i < steps.size(); ++i) {
     const FusedPlan::Step& step = steps[i];
-    const void* inputs[] = {at[step.inputs[0]], at[step.inputs[1]], at[step.inputs[2]]};
-    kernels[i](inputs, at[step.output], n);
+    const void* inputs[] = {at[step.inputs[0]] + offset, at[step.inputs[1]] + offset, at[step.inputs[2]] + offset};
+    kernels[i](inputs, at[step.output] + offset, n);
   }
 }
 
@@ -151,14 +153,10 @@ void BoundPlan::row_values(const Working& w, size_t stage, int64_t row, int64_t 
     }
   }
   uint32_t from = plan_->begin_of(stage).row_steps, count = plan_->stages[stage].row_steps - from;
-  run_steps(std::span(plan_->row_steps).subspan(from, count), row_kernels_.data() + from, w.rows_at, rows);
+  run_steps(std::span(plan_->row_steps).subspan(from, count), row_kernels_.data() + from, w.rows_at, 0, rows);
   for (uint16_t slot : spread_) {
     if (places_[slot].stage == static_cast<int32_t>(stage)) {
-      int item = places_[slot].item_size;
-      Spread spread = find_spread(item);
-      for (int64_t r = 0; r < rows; ++r) {
-        spread(w.at[slot] + r * (n / rows) * item, w.rows_at[slot] + r * item, n / rows);
-      }
+      find_spread_each(places_[slot].item_size)(w.at[slot], w.rows_at[slot], rows, n / rows);
     }
   }
 }
@@ -178,8 +176,26 @@ void BoundPlan::elements(const Working& w, size_t stage, int64_t first, int64_t 
       }
     }
   }
-  uint32_t from = plan_->begin_of(stage).steps, count = plan_->stages[stage].steps - from;
-  run_steps(std::span(plan_->steps).subspan(from, count), kernels_.data() + from, w.at, n);
+  steps(w, plan_->begin_of(stage).steps, plan_->stages[stage].steps, n);
+}
+
+// Steps on n elements: runs of cheap ones in strips, which leave what is less than a strip to the kernels.
+void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t n) const {
+  std::span<const FusedPlan::Step> all(plan_->steps);
+  for (const StripRun& run : strips_.runs) {
+    if (run.begin < begin || run.begin >= end) {
+      continue;
+    }
+    run_steps(all.subspan(begin, run.begin - begin), kernels_.data() + begin, w.at, 0, n);
+    int64_t whole = n / run.table->elements * run.table->elements;
+    run.table->run(strips_.code.data() + run.code, w.at, 0, whole);
+    if (whole < n) {
+      run_steps(all.subspan(run.begin, run.end - run.begin), kernels_.data() + run.begin, w.at,
+          whole * run.table->item_size, n - whole);
+    }
+    begin = run.end;
+  }
+  run_steps(all.subspan(begin, end - begin), kernels_.data() + begin, w.at, 0, n);
 }
 
 void BoundPlan::run_short(const Working& w, int64_t first, int64_t n) const {
@@ -191,12 +207,8 @@ void BoundPlan::run_short(const Working& w, int64_t first, int64_t n) const {
     elements(w, stage, first, 0, n);
     for (uint32_t i = plan_->begin_of(stage).folds; i < plan_->stages[stage].folds; ++i) {
       const FusedPlan::Fold& fold = plan_->folds[i];
-      int64_t row_bytes = length * places_[fold.input].item_size;
-      alignas(16) char partial[64];
-      for (int64_t row = 0; row < rows; ++row) {
-        reducers_[i].block(w.at[fold.input] + row * row_bytes, length, partial);
-        reducers_[i].finish(partial, 1, w.rows_at[fold.output] + row * places_[fold.output].item_size);
-      }
+      reducers_[i].rows(
+          w.at[fold.input], length, length * places_[fold.input].item_size, rows, w.rows_at[fold.output]);
     }
   }
 }
