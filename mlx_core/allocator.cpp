@@ -2,9 +2,6 @@
 #include "mlx_core/allocator.h"
 
 #include <pthread.h>
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
 #include <unistd.h>
 #include <algorithm>
 #include <bit>
@@ -61,18 +58,6 @@ size_t physical_memory() {
 constexpr size_t header_bytes = (sizeof(Buffer) + alignment - 1) / alignment * alignment;
 
 void release_block(Buffer* buffer);
-
-// Asks for large pages where the memory holds some: less to translate, and less often a page that is not there yet.
-void prefer_large_pages([[maybe_unused]] void* memory, [[maybe_unused]] size_t bytes) {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  constexpr uintptr_t page = uintptr_t{2} << 20;
-  uintptr_t begin = (reinterpret_cast<uintptr_t>(memory) + page - 1) & -page;
-  uintptr_t end = (reinterpret_cast<uintptr_t>(memory) + bytes) & -page;
-  if (begin + page < end) {
-    madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE); // a wish: not every system knows them
-  }
-#endif
-}
 
 struct Cache {
   std::mutex mutex;
@@ -131,7 +116,6 @@ struct Cache {
       if (!raw) {
         throw OutOfMemory(bytes, active);
       }
-      prefer_large_pages(raw, header_bytes + capacity);
       block = make_block(raw);
     }
     block->references.store(1, std::memory_order_relaxed);

@@ -97,7 +97,7 @@ struct Log {
 
  private:
   template <class D, class V>
-  static HWY_NOINLINE V of_any(D d, V x) {
+  static HWY_INLINE V of_any(D d, V x) {
     const auto [exponent, fraction] = reduce_log(d, x);
     return log_edges(d, x, assemble_log(d, exponent, fraction, hn::Zero(d)));
   }

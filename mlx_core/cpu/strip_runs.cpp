@@ -9,6 +9,9 @@ namespace {
 
 constexpr int32_t nothing = -1;
 
+// Steps of a run that pays: each strip's first instructions wait for its loads, where a kernel's loop goes ahead.
+constexpr uint32_t shortest_run = 8;
+
 // What the registers hold: slots. Tells of a step which form it takes, and follows it.
 struct Registers {
   int32_t a = nothing, b = nothing;
@@ -41,8 +44,15 @@ int from_memory(const FusedPlan::Step& step, StripForm form) {
   }
 }
 
-const StripTable* table_of(const FusedPlan::Step& step) {
+// Results beyond this many bytes leave the caches: stores to them, each waiting for its line, go better in a burst of
+// their own while what is computed next does without memory. So a kernel does the step that makes them.
+constexpr int64_t most_to_store = 1 << 19;
+
+const StripTable* table_of(const FusedPlan& plan, const FusedPlan::Step& step) {
   if (step.from != step.to || step.input_count > 2) {
+    return nullptr;
+  }
+  if (plan.slots[step.output].output >= 0 && plan.size * step.to.size() > most_to_store) {
     return nullptr;
   }
   const StripTable* table = find_strips(step.to);
@@ -60,12 +70,12 @@ void Strips::find(const FusedPlan& plan) {
     while (plan.stages[stage].steps <= begin) {
       ++stage;
     }
-    const StripTable* table = table_of(plan.steps[begin]);
+    const StripTable* table = table_of(plan, plan.steps[begin]);
     end = begin + 1;
-    while (table && end < plan.stages[stage].steps && table_of(plan.steps[end]) == table) {
+    while (table && end < plan.stages[stage].steps && table_of(plan, plan.steps[end]) == table) {
       ++end;
     }
-    if (!table || end - begin < 2) {
+    if (!table || end - begin < shortest_run) {
       continue;
     }
     if (!counted) {
@@ -91,7 +101,6 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
   auto code_begin = static_cast<uint32_t>(code.size());
   // First the forms, by which reads from registers are known; then what is to be stored is, too.
   Registers registers;
-  size_t loads = 0, all = 0;
   for (uint32_t i = begin; i < end; ++i) {
     const FusedPlan::Step& step = plan.steps[i];
     bool a_is_wanted = std::any_of(plan.steps.begin() + i + 1, plan.steps.begin() + end, [&](const FusedPlan::Step& s) {
@@ -104,18 +113,12 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
     made.first = step.inputs[second ? step.input_count - 1 : 0];
     made.second = step.inputs[step.input_count - 1];
     int from = from_memory(step, form);
-    loads += static_cast<size_t>(from);
-    all += step.input_count;
     for (int k = 0; k < step.input_count; ++k) {
       uint16_t slot = step.inputs[k];
       bool in_register = slot == registers.a ? from < step.input_count : from == 0;
       reads_[slot] -= in_register;
     }
     registers.follow(step, form);
-  }
-  if (loads == all) { // each by itself
-    code.resize(code_begin);
-    return;
   }
   // Each step's code moves down behind the stores before it.
   size_t stores = 0;
@@ -124,7 +127,7 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
   }
   size_t to = code.size() + stores;
   code.resize(to + 1);
-  code[to].run = table.end;
+  code[to] = {table.end, static_cast<uint16_t>(to - code_begin), 0};
   for (uint32_t i = end; i-- > begin;) {
     if (reads_[plan.steps[i].output] > 0) {
       code[--to] = {table.store, plan.steps[i].output, 0};

@@ -20,7 +20,7 @@ struct Strip {
   using D = hn::ScalableTag<T>;
   using V = hn::Vec<D>;
   static constexpr int64_t lanes = hn::MaxLanes(D());
-  using Run = void (*)(V, V, V, V, V, V, V, V, const StripStep*, char* const*, int64_t);
+  using Run = void (*)(V, V, V, V, V, V, V, V, const StripStep*, char* const*, int64_t, int64_t);
 
   // A slot's strip
   struct Four {
@@ -31,9 +31,10 @@ struct Strip {
     return {reinterpret_cast<const T*>(at[number] + offset)};
   }
 
-#define MLX_STRIP V a0, V a1, V a2, V a3, V b0, V b1, V b2, V b3, const StripStep *step, char *const *at, int64_t offset
+#define MLX_STRIP \
+  V a0, V a1, V a2, V a3, V b0, V b1, V b2, V b3, const StripStep *step, char *const *at, int64_t offset, int64_t last
 #define MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3) \
-  return reinterpret_cast<Run>(step[1].run)(a0, a1, a2, a3, b0, b1, b2, b3, step + 1, at, offset)
+  return reinterpret_cast<Run>(step[1].run)(a0, a1, a2, a3, b0, b1, b2, b3, step + 1, at, offset, last)
 
   template <class Op, StripForm form>
   static void binary(MLX_STRIP) {
@@ -83,7 +84,14 @@ struct Strip {
     MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
   }
 
-  static void end(V, V, V, V, V, V, V, V, const StripStep*, char* const*, int64_t) {}
+  // On to the next strip: the first instruction is `first` before this one.
+  static void end(MLX_STRIP) {
+    offset += 4 * lanes * static_cast<int64_t>(sizeof(T));
+    if (offset < last) {
+      step -= step->first;
+      return reinterpret_cast<Run>(step->run)(a0, a1, a2, a3, b0, b1, b2, b3, step, at, offset, last);
+    }
+  }
 
 #undef MLX_STRIP
 #undef MLX_NEXT_STEP
@@ -91,9 +99,8 @@ struct Strip {
   static void run(const StripStep* steps, char* const* at, int64_t first, int64_t last) {
     const V none = hn::Zero(D());
     const auto size = static_cast<int64_t>(sizeof(T));
-    for (int64_t offset = first * size; offset < last * size; offset += 4 * lanes * size) {
-      reinterpret_cast<Run>(steps->run)(none, none, none, none, none, none, none, none, steps, at, offset);
-    }
+    reinterpret_cast<Run>(steps->run)(
+        none, none, none, none, none, none, none, none, steps, at, first * size, last * size);
   }
 
   static StripFunction erased(Run f) { return reinterpret_cast<StripFunction>(f); }

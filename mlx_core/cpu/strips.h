@@ -1,5 +1,5 @@
-// Runs of cheap steps of a fused plan, on a few vectors at a time that stay in registers from one step to the next. What
-// such a step computes costs less than the load and the store that it needs by itself.
+// Runs of cheap steps of a fused plan, on a few vectors at a time that stay in registers from one step to the next.
+// What such a step computes costs less than the load and the store that it needs by itself.
 //
 // A strip is four vectors of each operand. The instructions work on two registers, a and b, of a strip each, and on the
 // slots' memory; each calls the next one, with the registers as its arguments. The bits are those of the kernels.
