@@ -45,7 +45,7 @@ class CallListBuilder {
         std::find(list_->sees_layout_.begin(), list_->sees_layout_.end(), true) != list_->sees_layout_.end();
     for (int32_t slot : program_.outputs()) {
       const Value& value = values_[static_cast<size_t>(slot)];
-      if (any_sees && !is_dense(value.view)) { // fed back it would lie otherwise
+      if (any_sees && !value.view.is_row_major()) { // fed back it would lie otherwise
         return nullptr;
       }
       add_output(value);
@@ -75,24 +75,6 @@ class CallListBuilder {
   }
   static View dense(const Spec& spec, int64_t place) {
     return {nullptr, place, nullptr, spec.dtype, sizes_of(spec.shape), row_major_strides(spec.shape)};
-  }
-  static bool is_dense(const View& view) {
-    int64_t expected = 1;
-    for (size_t i = view.ndim(); i-- > 0;) {
-      if (view.sizes[i] != 1 && view.strides[i] != expected) {
-        return false;
-      }
-      expected *= view.sizes[i];
-    }
-    return true;
-  }
-  static bool is_one_element(const View& view) {
-    for (size_t i = 0; i < view.ndim(); ++i) {
-      if (view.sizes[i] != 1 && view.strides[i] != 0) {
-        return false;
-      }
-    }
-    return true;
   }
 
   // Whole vectors are quicker than their parts: kernels of elements go on into what is left of the last one.
@@ -173,7 +155,7 @@ class CallListBuilder {
   int64_t elements(const Value& value, const Shape& space) {
     const View& view = value.view;
     int64_t n = size_of(space), itemsize = view.itemsize();
-    if (is_dense(view) && view.size() == n) {
+    if (view.is_row_major() && view.size() == n) {
       return view.offset;
     }
     CallList::Call call{};
@@ -181,7 +163,7 @@ class CallListBuilder {
     call.n = n;
     call.in[0] = view.offset;
     call.out = reserve({space, view.dtype}, value.varies);
-    if (is_one_element(view)) {
+    if (view.is_one_element()) {
       call.kind = Kind::spread;
       call.n = padded(n);
       call.spread = cpu::find_spread(call.item_size);
@@ -243,7 +225,7 @@ class CallListBuilder {
     call.item_size = of.view.itemsize();
     call.in[0] = of.view.offset;
     call.out = reserve(out, of.varies);
-    if (trailing && is_dense(of.view) && length <= cpu::reduce_block) {
+    if (trailing && of.view.is_row_major() && length <= cpu::reduce_block) {
       call.kind = Kind::fold;
       call.detail = static_cast<uint32_t>(list_->folds_.size());
       list_->folds_.push_back(
