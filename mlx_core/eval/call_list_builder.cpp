@@ -107,7 +107,7 @@ class CallListBuilder : private CallListPlaces {
         std::find(list_->sees_layout_.begin(), list_->sees_layout_.end(), true) != list_->sees_layout_.end();
     for (int32_t slot : program_.outputs()) {
       const Value& value = values_[static_cast<size_t>(slot)];
-      if (any_sees && !is_dense(value.view)) { // fed back it would lie otherwise
+      if (any_sees && !value.view.is_row_major()) { // fed back it would lie otherwise
         return false;
       }
       const View& view = value.view;
@@ -145,7 +145,7 @@ class CallListBuilder : private CallListPlaces {
   bool bring_out(const Value& value, int output) {
     note_layout(value);
     Region& region = regions_[value.region];
-    if (!is_dense(value.view)) { // who reads it may see how it lies
+    if (!value.view.is_row_major()) { // who reads it may see how it lies
       return false;
     }
     int64_t bytes = bytes_in(value.view);
@@ -282,7 +282,7 @@ class CallListBuilder : private CallListPlaces {
     Shape shape(of.view.sizes.begin(), of.view.sizes.end());
     int64_t itemsize = of.view.itemsize();
     const Spec& out = step.outputs[0];
-    if (!is_dense(of.view) && count(out) > most_small && step.primitive->keeps_order()) {
+    if (!of.view.is_row_major() && count(out) > most_small && step.primitive->keeps_order()) {
       return false; // which may copy
     }
     array stand_in(stand_in_, CallList::offset_in(of.view.offset), shape, of.view.strides, of.view.dtype);
@@ -331,7 +331,7 @@ class CallListBuilder : private CallListPlaces {
     call.item_size = of.view.itemsize();
     call.in[0] = of.view.offset;
     call.out = reserve(out, of.varies);
-    if (trailing && is_dense(of.view) && length <= cpu::reduce_block) {
+    if (trailing && of.view.is_row_major() && length <= cpu::reduce_block) {
       call.kind = Kind::fold;
       call.detail = static_cast<uint32_t>(list_->folds_.size());
       list_->folds_.push_back(
@@ -376,7 +376,7 @@ class CallListBuilder : private CallListPlaces {
     const Spec& out = step.outputs[0];
     bool varies = whole.varies || update.varies;
     const Region& region = regions_[whole.region];
-    bool in_place = region.writable && region.last_use <= now_ && is_dense(whole.view);
+    bool in_place = region.writable && region.last_use <= now_ && whole.view.is_row_major();
     if (update.region == whole.region && in_place && update.view.size() > 0) { // x[1] = x[0]
       Shape shape(update.view.sizes.begin(), update.view.sizes.end());
       Spec apart{shape, update.view.dtype};
@@ -392,7 +392,7 @@ class CallListBuilder : private CallListPlaces {
     View result = dense(out, whole.view.offset);
     if (!in_place) {
       CallList::Base base{bytes_of_spec(out)};
-      if (!small && whole.input >= 0 && is_dense(whole.view) && bytes_in(whole.view) == region.bytes &&
+      if (!small && whole.input >= 0 && whole.view.is_row_major() && bytes_in(whole.view) == region.bytes &&
           CallList::base_of(region.place) > 0) {
         base.input = whole.input;
         base.begins_as_input = true;

@@ -11,26 +11,6 @@
 
 namespace mlx::core {
 
-inline bool is_dense(const View& view) {
-  int64_t expected = 1;
-  for (size_t i = view.ndim(); i-- > 0;) {
-    if (view.sizes[i] != 1 && view.strides[i] != expected) {
-      return false;
-    }
-    expected *= view.sizes[i];
-  }
-  return true;
-}
-
-inline bool is_one_element(const View& view) {
-  for (size_t i = 0; i < view.ndim(); ++i) {
-    if (view.sizes[i] != 1 && view.strides[i] != 0) {
-      return false;
-    }
-  }
-  return true;
-}
-
 inline int64_t bytes_in(const View& view) { return view.size() * view.itemsize(); }
 
 class CallListPlaces {
@@ -133,10 +113,10 @@ class CallListPlaces {
   int64_t elements(const Value& value, const Shape& space) {
     const View& view = value.view;
     int64_t n = size_of(space), itemsize = view.itemsize();
-    if (is_dense(view) && view.size() == n) {
+    if (view.is_row_major() && view.size() == n) {
       return view.offset;
     }
-    bool one = is_one_element(view);
+    bool one = view.is_one_element();
     if (one && !value.varies) { // a number that many steps use
       if (auto known = spreads_.find({view.offset, n}); known != spreads_.end()) {
         return known->second;
@@ -179,10 +159,10 @@ class CallListPlaces {
     call.in[0] = from.offset;
     call.out = to.offset;
     call.n = from.size();
-    if (is_dense(from) && is_dense(to)) {
+    if (from.is_row_major() && to.is_row_major()) {
       call.kind = Kind::copy;
       call.n *= call.item_size;
-    } else if (is_one_element(from) && is_dense(to)) {
+    } else if (from.is_one_element() && to.is_row_major()) {
       call.kind = Kind::spread;
       call.spread = cpu::find_spread(call.item_size);
     } else {
