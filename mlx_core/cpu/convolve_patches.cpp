@@ -19,7 +19,7 @@ namespace {
 
 // Terms added up before they join the sum; bits depend on it.
 constexpr int64_t block_terms = 256;
-constexpr int64_t most_rows = 96, least_rows = 24, most_columns = 512; // of a task
+constexpr int64_t most_rows = 112, least_rows = 24, most_columns = 512; // of a task
 constexpr int64_t wanted_tasks = 16, task_work = int64_t{1} << 18;
 constexpr int64_t pitch_padding = 16; // so that rows do not meet in the same lines of the cache
 
@@ -113,8 +113,8 @@ void convolve_patches(const Windows& w) {
 
   const int64_t strips = ceil_div(w.columns, most_columns);
   const int64_t strip = ceil_div(ceil_div(w.columns, strips), kernels.width) * kernels.width;
-  int64_t rows = ceil_div(ceil_div(positions * w.groups * strips, wanted_tasks), least_rows) * least_rows;
-  rows = std::clamp(rows, least_rows, most_rows);
+  int64_t rows = std::clamp(ceil_div(positions * w.groups * strips, wanted_tasks), least_rows, most_rows);
+  rows = ceil_div(rows, kernels.rows) * kernels.rows;
   const int64_t steps = ceil_div(positions, rows), jobs = w.groups * steps * strips;
   const int64_t per_task =
       std::max<int64_t>(1, task_work / std::max<int64_t>(1, rows * terms * std::min(strip, w.columns)));
@@ -141,7 +141,7 @@ void convolve_patches(const Windows& w) {
         std::optional<FlushSubnormals> mode;
         if (w.dtype.is_inexact()) mode.emplace();
         kernels.tiles(count, columns, length, lines, pitch, 1, weights(group, block) + column * length * size,
-            kernels.width, kernels.width * length, nullptr, out, out_row, 1, block > 0);
+            kernels.width, kernels.width * length, true, nullptr, out, out_row, 1, block > 0);
       }
       if (direct) continue;
       Kernel narrow = w.dtype == w.result ? nullptr : find_cast(w.dtype, w.result);
