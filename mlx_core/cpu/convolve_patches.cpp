@@ -6,6 +6,7 @@
 
 #include "mlx_core/allocator.h"
 #include "mlx_core/cpu/convolve_pieces.h"
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/gemm_pieces.h"
 #include "mlx_core/cpu/product_kernels.h"
@@ -21,7 +22,8 @@ namespace {
 constexpr int64_t most_terms = 320;
 constexpr int64_t most_rows = 112, least_rows = 24, most_columns = 512; // of a task
 constexpr int64_t wanted_tasks = 16, task_work = int64_t{1} << 18;
-constexpr int64_t pitch_padding = 16; // so that rows do not meet in the same lines of the cache
+constexpr int64_t line =
+    16; // elements that rows begin at multiples of: odd ones, so that they do not meet in the same lines of the cache
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -75,22 +77,8 @@ class Patches {
     while (low < high && first + low * step < 0) ++low;
     while (high > low && first + (high - 1) * step > last) --high;
     for (int64_t i = 0; i < low; ++i) copy_run(line, first + i * step, length, to + i * pitch);
-    copy_rows(line + (first + low * step) * size_, step * size_, high - low, length * size_, to + low * pitch, pitch);
+    copy_rows(high - low, length * size_, line + (first + low * step) * size_, step * size_, to + low * pitch, pitch);
     for (int64_t i = high; i < positions; ++i) copy_run(line, first + i * step, length, to + i * pitch);
-  }
-  // Rows of a few bytes, for which a call would take longer than the copy.
-  static void copy_rows(const char* from, int64_t step, int64_t rows, int64_t bytes, char* to, int64_t pitch) {
-    auto each = [&](auto copy) {
-      for (int64_t i = 0; i < rows; ++i, from += step, to += pitch) copy();
-    };
-    if (bytes == 4) return each([&] { std::memcpy(to, from, 4); });
-    if (bytes == 8) return each([&] { std::memcpy(to, from, 8); });
-    if (bytes == 12) return each([&] { std::memcpy(to, from, 12); });
-    if (bytes < 16 || bytes > 384) return each([&] { std::memcpy(to, from, static_cast<size_t>(bytes)); });
-    each([&] { // the last piece overlaps the one before
-      for (int64_t at = 0; at + 16 < bytes; at += 16) std::memcpy(to + at, from + at, 16);
-      std::memcpy(to + bytes - 16, from + bytes - 16, 16);
-    });
   }
   // Elements [first, first + length) of a line, zeros where it has none.
   void copy_run(const char* line, int64_t first, int64_t length, char* to) const {
@@ -160,7 +148,7 @@ void convolve_patches(const Windows& w) {
       for (int64_t i = 0; i < count; i += stretches.back().count) {
         stretches.push_back({w.place(first + i), std::min(count - i, w.out[2] - (first + i) % w.out[2])});
       }
-      const int64_t pitch = std::min(terms, block_terms) + pitch_padding, at_column = group * w.columns + column;
+      const int64_t pitch = (ceil_div(block_terms, line) | 1) * line, at_column = group * w.columns + column;
       auto* lines = static_cast<char*>(product_memory(0, count * pitch * size));
       char* out = w.y + (stretches[0].place.y + at_column) * size;
       int64_t out_row = all_columns;

@@ -207,6 +207,12 @@ void vector_piece(const Product& p, Piece at) {
       factor = packed_block({factor.data, 0, factor.row_stride}, 1, k, p.dtype, dtype, product_memory(0, k * size));
     }
     bool by_rows = block.column_stride == 1, by_columns = !by_rows && block.row_stride == 1;
+    auto* of_halves = p.dtype == bfloat16 ? kernels.bfloat16_dots : p.dtype == float16 ? kernels.float16_dots : nullptr;
+    if (of_halves && by_rows) {
+      Mode mode(dtype);
+      of_halves(rows, k, block.data, block.row_stride, factor.data, out, first > 0);
+      continue;
+    }
     bool copied = widened || !(by_rows || by_columns);
     int64_t step = copied ? std::max<int64_t>(1, 65536 / k) : rows;
     for (int64_t i = 0; i < rows; i += step) {

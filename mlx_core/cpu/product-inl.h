@@ -421,6 +421,30 @@ struct MatrixBodies {
 
 // ---- a matrix and a vector ----
 
+// Loads of 16-bit floats as float32, where there are instructions for it.
+struct Bfloat16Loader {
+  using Element = uint16_t;
+  static HWY_INLINE auto load(const Element* p) {
+    const hn::ScalableTag<uint32_t> d;
+    const auto bits = hn::PromoteTo(d, hn::LoadU(hn::Rebind<uint16_t, decltype(d)>(), p));
+    return hn::BitCast(hn::ScalableTag<float>(), hn::ShiftLeft<16>(bits));
+  }
+};
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
+struct Float16Loader {
+  using Element = uint16_t;
+  static HWY_INLINE auto load(const Element* p) {
+    const hn::ScalableTag<float> d;
+    return hn::PromoteTo(
+        d, hn::LoadU(hn::Rebind<hwy::float16_t, decltype(d)>(), reinterpret_cast<const hwy::float16_t*>(p)));
+  }
+};
+constexpr bool loads_float16 = true;
+#else
+using Float16Loader = Bfloat16Loader; // not used
+constexpr bool loads_float16 = false;
+#endif
+
 template <class P>
 struct VectorBodies {
   using T = typename P::Element;
@@ -430,9 +454,10 @@ struct VectorBodies {
   static constexpr int W = lanes / N;                             // vectors that they make
   static_assert(lanes % N == 0);
 
-  template <int R>
+  // Rows of `Loader::Element`, which the loader makes values of.
+  template <class Loader, int R, class A = typename Loader::Element>
   static HWY_INLINE void some_dots(
-      int64_t k, const T* HWY_RESTRICT a, int64_t a_stride, const T* HWY_RESTRICT x, T* out, bool add) {
+      int64_t k, const A* HWY_RESTRICT a, int64_t a_stride, const T* HWY_RESTRICT x, T* out, bool add) {
     V sum[R][W];
 #pragma GCC unroll 8
     for (int i = 0; i < R; ++i) {
@@ -444,13 +469,13 @@ struct VectorBodies {
       for (int j = 0; j < W; ++j) {
         V v = P::load(right + j * N);
 #pragma GCC unroll 8
-        for (int i = 0; i < R; ++i) sum[i][j] = P::multiply_add(P::load(left(i) + j * N), v, sum[i][j]);
+        for (int i = 0; i < R; ++i) sum[i][j] = P::multiply_add(Loader::load(left(i) + j * N), v, sum[i][j]);
       }
     };
     int64_t p = 0;
     for (; p + lanes <= k; p += lanes) step([&](int i) HWY_ATTR { return a + i * a_stride + p; }, x + p);
     if (p < k) { // zeros add nothing
-      HWY_ALIGN T left[R][lanes] = {};
+      HWY_ALIGN A left[R][lanes] = {};
       HWY_ALIGN T right[lanes] = {};
       for (int i = 0; i < R; ++i) std::copy_n(a + i * a_stride + p, k - p, left[i]);
       std::copy_n(x + p, k - p, right);
@@ -468,14 +493,15 @@ struct VectorBodies {
     }
   }
 
+  template <class Loader>
   static void dots(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add) {
-    auto* left = static_cast<const T*>(a);
+    auto* left = static_cast<const typename Loader::Element*>(a);
     auto* right = static_cast<const T*>(x);
     auto* to = static_cast<T*>(out);
     constexpr int R = std::max(1, std::min(8, (many_registers ? 16 : 8) / W));
     int64_t i = 0;
-    for (; i + R <= rows; i += R) some_dots<R>(k, left + i * a_stride, a_stride, right, to + i, add);
-    for (; i < rows; ++i) some_dots<1>(k, left + i * a_stride, a_stride, right, to + i, add);
+    for (; i + R <= rows; i += R) some_dots<Loader, R>(k, left + i * a_stride, a_stride, right, to + i, add);
+    for (; i < rows; ++i) some_dots<Loader, 1>(k, left + i * a_stride, a_stride, right, to + i, add);
   }
 
   // The partial sums of a block of rows lie side by side, lane by lane. Columns p, p + lanes, ... of one lane are added
@@ -596,7 +622,20 @@ const ProductKernels& real_or_complex_kernels() {
   using M = MatrixBodies<P>;
   using V = VectorBodies<P>;
   static constexpr ProductKernels all{static_cast<int>(sizeof(typename P::Element)), M::width, P::rows, tall_tiles,
-      has_masks<typename P::Element>, &M::tiles, &M::pack, &V::dots, &V::columns, &LaneBodies<P>::lanes};
+      has_masks<typename P::Element>, &M::tiles, &M::pack, &V::template dots<P>, &V::columns, &LaneBodies<P>::lanes,
+      nullptr, nullptr};
+  return all;
+}
+
+// Of float32, which 16-bit floats are multiplied in.
+inline const ProductKernels& float32_kernels() {
+  using V = VectorBodies<RealProduct<float>>;
+  static const ProductKernels all = [] {
+    ProductKernels kernels = real_or_complex_kernels<RealProduct<float>>();
+    kernels.bfloat16_dots = &V::template dots<Bfloat16Loader>;
+    if (loads_float16) kernels.float16_dots = &V::template dots<Float16Loader>;
+    return kernels;
+  }();
   return all;
 }
 
@@ -604,7 +643,7 @@ template <class P>
 const ProductKernels& exact_kernels() {
   using M = MatrixBodies<P>;
   static constexpr ProductKernels all{static_cast<int>(sizeof(typename P::Element)), M::width, P::rows, tall_tiles,
-      has_masks<typename P::Element>, &M::tiles, &M::pack, nullptr, nullptr, &LaneBodies<P>::lanes};
+      has_masks<typename P::Element>, &M::tiles, &M::pack, nullptr, nullptr, &LaneBodies<P>::lanes, nullptr, nullptr};
   return all;
 }
 

@@ -38,6 +38,10 @@ struct ProductKernels {
 
   // out[i] = the sum over t < count, in that order, of a[t][i] * b[t][i].
   void (*lanes)(int64_t n, int64_t count, const void* const* a, const void* const* b, void* out);
+
+  // `dots` of rows of 16-bit floats and a float32 vector, into float32; null where there is none.
+  void (*bfloat16_dots)(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add);
+  void (*float16_dots)(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add);
 };
 
 // float32, float64, complex64, complex128; all integers but the 8-bit ones, whose products are done in 16 bits; bool.
