@@ -181,10 +181,10 @@ struct Wanted {
 
 constexpr int64_t shared_from = 1 << 18; // elements of a lane that several threads look through
 
-// The items of a long lane, parted at the kth, by all threads: two items of a sample between which the kth probably is
-// part each piece into three, and of what is between them all the kth is selected. Returns what `select` does.
+// A long lane, parted at the kth, by all threads: two items of a sample between which the kth probably is part each
+// piece into three, and of what is between them all the kth is selected. False where it is not between them.
 template <typename Number>
-int64_t part_long(int64_t n, int64_t kth, Number number, int64_t* items, int64_t* spare) {
+bool part_long(int64_t n, const Wanted& wanted, Number number, uint32_t* order) {
   constexpr int64_t samples = 1024, around = 40; // of the sample, on either side: about three standard deviations
   std::array<int64_t, samples> sample;
   std::array<int64_t, samples + sort_slack> room;
@@ -193,37 +193,51 @@ int64_t part_long(int64_t n, int64_t kth, Number number, int64_t* items, int64_t
     number(i * step + i * 40503 % step, 1, &sample[static_cast<size_t>(i)]);
   }
   sort_kernels_64().sort(sample.data(), samples, sample.data(), room.data());
-  const auto rank = static_cast<int64_t>(static_cast<double>(kth) / static_cast<double>(n) * samples);
+  const auto rank = static_cast<int64_t>(static_cast<double>(wanted.kth) / static_cast<double>(n) * samples);
   const int64_t splitters[] = {
       rank < around ? std::numeric_limits<int64_t>::min() : sample[static_cast<size_t>(rank - around)],
       rank + around >= samples ? std::numeric_limits<int64_t>::max() : sample[static_cast<size_t>(rank + around)]};
   const int64_t pieces = (n + sorted_by_one - 1) / sorted_by_one;
-  std::vector<std::array<int64_t, 3>> counts(static_cast<size_t>(pieces));
+  BufferRef held, between, scratch;
+  int64_t* parted = keys_in<int64_t>(held, n);
+  std::vector<std::array<int64_t, 3>> counts(static_cast<size_t>(pieces)), starts(static_cast<size_t>(pieces));
   parallel_for(pieces, [&](int64_t p) {
     const int64_t first = p * sorted_by_one, count = std::min(sorted_by_one, n - first);
-    BufferRef scratch;
-    number(first, count, spare + first);
-    distribute(spare + first, count, spare + first, keys_in<int64_t>(scratch, count), splitters, size_t{0}, size_t{2},
+    BufferRef own;
+    number(first, count, parted + first);
+    distribute(parted + first, count, parted + first, keys_in<int64_t>(own, count), splitters, size_t{0}, size_t{2},
         counts[static_cast<size_t>(p)].data());
   });
-  std::array<int64_t, 4> starts{};
-  for (size_t b = 0; b < 3; ++b) {
-    starts[b + 1] = starts[b];
-    for (const auto& of_piece : counts) starts[b + 1] += of_piece[b];
-  }
-  parallel_for(3, [&](int64_t bucket) {
-    const auto b = static_cast<size_t>(bucket);
-    int64_t* to = items + starts[b];
-    for (int64_t p = 0; p < pieces; ++p) {
-      const auto& of_piece = counts[static_cast<size_t>(p)];
-      const int64_t* from = spare + p * sorted_by_one;
-      for (size_t before = 0; before < b; ++before) from += of_piece[before];
-      to = std::copy_n(from, of_piece[b], to);
+  int64_t at = 0, begin = 0, end = 0; // begin, end: of what is between the two
+  for (size_t bucket = 0; bucket < 3; ++bucket) {
+    begin = bucket == 1 ? at : begin;
+    for (size_t p = 0; p < static_cast<size_t>(pieces); ++p) {
+      starts[p][bucket] = at;
+      at += counts[p][bucket];
     }
+    end = bucket == 1 ? at : end;
+  }
+  // What comes just before the kth is to be there, too.
+  if (wanted.kth >= end || wanted.kth < begin || (wanted.kth == begin && begin > 0)) return false;
+  int64_t* middle = keys_in<int64_t>(between, end - begin);
+  auto put = [&](int64_t place, const int64_t* items, int64_t count) {
+    const int64_t from = std::max(place, wanted.first), to = std::min(place + count, wanted.first + wanted.count);
+    for (int64_t i = from; i < to; ++i) order[i - wanted.first] = index_of(items[i - place]);
+  };
+  parallel_for(pieces, [&](int64_t piece) {
+    const auto p = static_cast<size_t>(piece);
+    const int64_t* items = parted + piece * sorted_by_one;
+    put(starts[p][0], items, counts[p][0]);
+    items += counts[p][0];
+    std::copy_n(items, counts[p][1], middle + starts[p][1] - begin);
+    items += counts[p][1];
+    put(starts[p][2], items, counts[p][2]);
   });
-  size_t b = 0;
-  while (kth >= starts[b + 1]) ++b;
-  return starts[b] + item_kernels().select(items + starts[b], starts[b + 1] - starts[b], kth - starts[b], spare);
+  const int64_t kth = wanted.kth - begin;
+  const int64_t first = item_kernels().select(middle, end - begin, kth, keys_in<int64_t>(scratch, end - begin));
+  if (first == kth && kth > 0) std::iter_swap(std::max_element(middle, middle + kth), middle + kth - 1);
+  put(begin, middle, end - begin);
+  return true;
 }
 
 template <typename Read>
@@ -248,24 +262,22 @@ void part_items(int64_t n, const Wanted& wanted, Read read, std::vector<int64_t>
     for (int64_t i = 0; i < wanted.count; ++i) order[i] = index_of(last[i]);
     return;
   }
-  items.resize(static_cast<size_t>(n + sort_slack));
-  spare.resize(static_cast<size_t>(n + sort_slack));
   auto number = [&](int64_t at, int64_t count, int64_t* to) {
     constexpr int64_t block = 2048;
     int32_t keys[block];
+    InterruptPoll poll(looks_after);
     for (int64_t i = 0; i < count; i += block) {
+      poll(block);
       const int64_t some = std::min(block, count - i);
       read(at + i, some, keys);
       item_kernels().number(keys, some, static_cast<uint32_t>(at + i), to + i);
     }
   };
-  int64_t first = 0;
-  if (n < shared_from) {
-    number(0, n, items.data());
-    first = item_kernels().select(items.data(), n, wanted.kth, spare.data());
-  } else {
-    first = part_long(n, wanted.kth, number, items.data(), spare.data());
-  }
+  if (n >= shared_from && part_long(n, wanted, number, order)) return;
+  items.resize(static_cast<size_t>(n + sort_slack));
+  spare.resize(static_cast<size_t>(n + sort_slack));
+  number(0, n, items.data());
+  const int64_t first = item_kernels().select(items.data(), n, wanted.kth, spare.data());
   if (first == wanted.kth && first > 0) { // what comes just before kth is on the other side of an edge
     std::iter_swap(std::max_element(items.data(), items.data() + first), items.data() + first - 1);
   }
