@@ -10,7 +10,7 @@ namespace mlx::core::cpu::blocked {
 namespace {
 
 // A side from which on a matrix is worth several threads; columns of a panel and of a strip.
-constexpr Int large = 128, panel = 64, strip = 128;
+constexpr Int large = 128, panel = 64, strip = 64;
 
 template <typename T>
 T conj_of(T x) {
@@ -176,7 +176,7 @@ void solve(bool adjoint, Int n, Int columns, const T* lu, const Int* pivots, T* 
   }
   const Part<const T> a{lu, n};
   const Part<T> b{data, n};
-  in_strips(0, columns, strip / 2, [&](Int from, Int to) {
+  in_strips(0, columns, strip, [&](Int from, Int to) {
     const Part<T> mine = b.at(0, from);
     if (adjoint) {
       divide_rows<T>(true, Op::adjoint, false, n, to - from, a, mine);
