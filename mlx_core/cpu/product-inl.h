@@ -166,9 +166,10 @@ struct MatrixBodies {
     int columns; // that exist
   };
   static constexpr int64_t few_rows = 16;
-  enum Reading { whole, masked, packed };
+  enum Reading { whole, masked, packed, packed_first };
 
-  // R rows times W vectors of columns; `masked` reads no more than the columns that exist, `packed` what pack() wrote.
+  // R rows times W vectors of columns; `masked` reads no more than the columns that exist, `packed` what pack() wrote;
+  // `packed_first` that, while the rows of a below these come into the cache.
   template <int R, int W, Reading reading>
   static HWY_INLINE void tile(
       int64_t k, const T* HWY_RESTRICT a, int64_t a_row, int64_t a_column, const Panel& panel, const Target& c) {
@@ -194,33 +195,44 @@ struct MatrixBodies {
 #pragma GCC unroll 8
     for (int g = 0; g < groups; ++g) first[g] = a + 3 * g * a_row;
     [[maybe_unused]] const auto rest = static_cast<size_t>(columns - (W - 1) * N);
-    for (int64_t p = 0; p < k; ++p) {
-      V right[W];
-      if constexpr (reading == masked) {
-#pragma GCC unroll 4
-        for (int j = 0; j < W - 1; ++j) right[j] = P::load(b + j * N);
-        right[W - 1] = hn::MaskedLoad(hn::FirstN(typename P::D(), rest), typename P::D(), b + (W - 1) * N);
-      } else {
-#pragma GCC unroll 4
-        for (int j = 0; j < W; ++j) right[j] = reading == packed ? P::load_packed(b + j * N) : P::load(b + j * N);
-      }
-      if (reading == whole && ahead != 0) {
-#pragma GCC unroll 4
-        for (int j = 0; j < W; ++j) __builtin_prefetch(b + ahead + j * N, 0, 2);
-      }
-      b += b_row;
+    // The rows of the next tile come into the cache meanwhile, a line of each at a time.
+    constexpr int64_t line = 64 / static_cast<int64_t>(sizeof(T));
+    constexpr bool bring = reading == packed_first;
+    const T* next = a + R * a_row;
+    int64_t p = 0;
+    do {
+      if constexpr (bring) {
 #pragma GCC unroll 16
-      for (int i = 0; i < R; ++i) {
-        V left = P::spread(first[i / 3] + (i % 3) * a_row);
+        for (int i = 0; i < R; ++i) __builtin_prefetch(next + i * a_row + p);
+      }
+      for (const int64_t end = bring ? std::min(k, p + line) : k; p < end; ++p) {
+        V right[W];
+        if constexpr (reading == masked) {
 #pragma GCC unroll 4
-        for (int j = 0; j < W; ++j) sum[i][j] = P::multiply_add(left, right[j], sum[i][j]);
-      }
+          for (int j = 0; j < W - 1; ++j) right[j] = P::load(b + j * N);
+          right[W - 1] = hn::MaskedLoad(hn::FirstN(typename P::D(), rest), typename P::D(), b + (W - 1) * N);
+        } else {
+#pragma GCC unroll 4
+          for (int j = 0; j < W; ++j) right[j] = reading >= packed ? P::load_packed(b + j * N) : P::load(b + j * N);
+        }
+        if (reading == whole && ahead != 0) {
+#pragma GCC unroll 4
+          for (int j = 0; j < W; ++j) __builtin_prefetch(b + ahead + j * N, 0, 2);
+        }
+        b += b_row;
+#pragma GCC unroll 16
+        for (int i = 0; i < R; ++i) {
+          V left = P::spread(first[i / 3] + (i % 3) * a_row);
+#pragma GCC unroll 4
+          for (int j = 0; j < W; ++j) sum[i][j] = P::multiply_add(left, right[j], sum[i][j]);
+        }
 #pragma GCC unroll 8
-      for (int g = 0; g < groups; ++g) {
-        first[g] += a_column;
-        asm("" : "+r"(first[g])); // the compiler would have an address for each row instead
+        for (int g = 0; g < groups; ++g) {
+          first[g] += a_column;
+          asm("" : "+r"(first[g])); // the compiler would have an address for each row instead
+        }
       }
-    }
+    } while (bring && p < k);
     if (columns == W * N && c.column == 1) {
 #pragma GCC unroll 16
       for (int i = 0; i < R; ++i) {
@@ -301,6 +313,10 @@ struct MatrixBodies {
       Target to{static_cast<T*>(c) + j * c_column, c_row, c_column, add};
       auto* left = static_cast<const T*>(a);
       auto run = [&](auto body) HWY_ATTR { body(m, k, left, a_row, a_column, panel, to); };
+      if (is_packed && j == 0 && columns > N && k >= 64 && m > P::rows && a_column == 1) {
+        run(rows_of<P::vectors, packed_first>);
+        continue;
+      }
       if (is_packed || from_tail) {
         columns <= N ? run(rows_of<1, packed>) : run(rows_of<P::vectors, packed>);
         continue;
