@@ -77,17 +77,6 @@ void product(const kernel::Product& k) {
   }
 }
 
-bool is_row_major(const View& view) {
-  int64_t expected = 1;
-  for (size_t i = view.ndim(); i-- > 0;) {
-    if (view.sizes[i] != 1 && view.strides[i] != expected) {
-      return false;
-    }
-    expected *= view.sizes[i];
-  }
-  return true;
-}
-
 struct Run {
   void operator()(const kernel::Fused* k) const { cpu::run(k->plan, k->sources, k->outputs); }
   void operator()(const kernel::Copy* k) const {
@@ -95,7 +84,7 @@ struct Run {
       return;
     }
     bool constant = std::all_of(k->from.strides.begin(), k->from.strides.end(), [](int64_t s) { return s == 0; });
-    if (constant && is_row_major(k->to)) {
+    if (constant && k->to.is_row_major()) {
       return cpu::fill(k->to.host(), k->from.host(), k->to.size(), k->to.itemsize());
     }
     cpu::copy_strided(k->from.host(), k->from.strides, k->to.host(), k->to.strides, k->from.sizes, k->from.itemsize());
@@ -146,7 +135,8 @@ struct Run {
     cpu::argsort(k->in.dtype, k->in.host(), k->in.sizes, k->in.strides, k->axis, k->out.host());
   }
   void operator()(const kernel::ArgPartition* k) const {
-    cpu::argpartition(k->in.dtype, k->in.host(), k->in.sizes, k->in.strides, k->axis, k->kth, k->out.host());
+    cpu::argpartition(k->in.dtype, k->in.host(), k->in.sizes, k->in.strides, k->axis, k->kth, k->first,
+        k->out.sizes[static_cast<size_t>(k->axis)], k->out.host());
   }
   void operator()(const kernel::SearchSorted* k) const {
     cpu::search_sorted(k->values.dtype, k->sorted.host(), k->sorted.sizes.back(), k->sorted.strides.back(),
@@ -200,6 +190,16 @@ class HostKernels final : public Kernels {
 };
 
 } // namespace
+
+bool is_row_major(std::span<const int64_t> sizes, std::span<const int64_t> strides) {
+  int64_t expected = 1;
+  for (size_t i = sizes.size(); i-- > 0; expected *= sizes[i]) {
+    if (sizes[i] != 1 && strides[i] != expected) {
+      return false;
+    }
+  }
+  return true;
+}
 
 void collapse(Sizes& sizes, Strides& strides) {
   int64_t* rows[] = {strides.data()};

@@ -8,6 +8,20 @@
 
 namespace mlx::core {
 
+// Whether elements of these strides follow one another in row-major order. Those of axes of length 1 say nothing.
+bool is_row_major(std::span<const int64_t> sizes, std::span<const int64_t> strides);
+
+// Whether elements of these strides are one, in memory; none are not.
+template <typename Lengths>
+bool is_one_element(const Lengths& sizes, const Strides& strides) {
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    if (sizes[i] != 1 && (strides[i] != 0 || sizes[i] == 0)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 struct View {
   Buffer* buffer = nullptr;           // null: of a scalar whose value is its node's own
   int64_t offset = 0;                 // bytes from the start of the buffer
@@ -26,6 +40,8 @@ struct View {
     }
     return count;
   }
+  bool is_row_major() const { return core::is_row_major(sizes, strides); }
+  bool is_one_element() const { return core::is_one_element(sizes, strides); }
   // The same memory, read as another layout that starts so many elements further on.
   View laid_out(Sizes new_sizes, Strides new_strides, int64_t elements = 0) const {
     return {buffer, offset + elements * itemsize(), inline_value, dtype, std::move(new_sizes), std::move(new_strides)};

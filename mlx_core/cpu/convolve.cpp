@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "mlx_core/allocator.h"
+#include "mlx_core/backend/view.h"
 #include "mlx_core/cpu/convolve_pieces.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/gemm.h"
@@ -22,14 +23,6 @@ int64_t count_of(Ints sizes) {
   int64_t count = 1;
   for (int64_t n : sizes) count *= n;
   return count;
-}
-
-bool is_row_major(Ints sizes, Ints strides) {
-  int64_t expected = 1;
-  for (size_t i = sizes.size(); i-- > 0; expected *= sizes[i]) {
-    if (sizes[i] != 1 && strides[i] != expected) return false;
-  }
-  return true;
 }
 
 // Elements in row-major order and another dtype: where they lie, or in memory of its own.

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "mlx_core/cpu/amx.h"
 #include "mlx_core/cpu/gemm_pieces.h"
 #include "mlx_core/cpu/product_kernels.h"
 #include "mlx_core/cpu/subnormals.h"
@@ -130,6 +131,9 @@ void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
   if (k == 0) {
     std::memset(out, 0, static_cast<size_t>(batch * m * n * dtype.size()));
     return;
+  }
+  if (dtype == bfloat16 && is_tile_product(m, n, k) && has_amx()) {
+    return amx_gemm(batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out);
   }
   if (auto small = Small::of(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out)) {
     const int64_t each = m * n * k + 64, per_task = batch * each <= 2 * task_work ? batch : task_work / each;

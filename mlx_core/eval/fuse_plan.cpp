@@ -42,19 +42,6 @@ void refer_to(const Node* node, View& view) {
   view.dtype = node->dtype;
 }
 
-// Whether all its elements are one, in memory.
-bool is_one_element(const Node* node) {
-  if (node->shape.empty()) {
-    return true;
-  }
-  for (size_t i = 0; i < node->shape.size(); ++i) {
-    if (node->shape[i] != Dim(1) && node->strides[i] != 0) {
-      return false;
-    }
-  }
-  return size_of(node->shape) > 0;
-}
-
 } // namespace
 
 // References that are not edges from this group.
@@ -69,7 +56,7 @@ void Group::plan_sources(Kernels& kernels) {
     View& view = source_views_.emplace_back();
     refer_to(node, view);
     bool row_contiguous = node->row_contiguous;
-    if (is_one_element(node)) {
+    if (is_one_element(node->shape, node->strides)) {
       source.layout = FusedPlan::Layout::scalar;
     } else if (read.of_rows) {
       source.layout = FusedPlan::Layout::rows;

@@ -25,17 +25,6 @@ struct Input {
 
 Sizes of_one(const View& view, size_t batch_axes) { return Sizes(view.sizes.begin() + batch_axes, view.sizes.end()); }
 
-// The strides of row-major elements where these are that, whatever those of axes of length 1 say.
-bool is_row_major(const Sizes& sizes, const Strides& strides) {
-  Strides expected = row_major(sizes);
-  for (size_t i = 0; i < sizes.size(); ++i) {
-    if (sizes[i] != 1 && strides[i] != expected[i]) {
-      return false;
-    }
-  }
-  return true;
-}
-
 // As it is where a kernel can take it, and else a row-major copy of each place that differs.
 Input input_of(Encoder& encoder, const kernel::Custom& k, const View& view) {
   size_t axes = k.batch_axes;

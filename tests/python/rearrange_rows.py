@@ -114,9 +114,12 @@ def _outer_product(label, *args, call, **facts):
 
 def _vecdot(label, a, b, axis=-1):
     def ref(a, b):
+        kept = a.dtype
         a, b = (np.moveaxis(_as_widened(x), axis, -1) for x in (a, b))
-        return (np.conj(a) * b).sum(-1, dtype=a.dtype)
-    return row(label, Real(a), Real(b), call=lambda a, b: mx.vecdot(a, b, axis=axis), ref=ref, ulp=4, result=_widened,
+        sums = (np.conj(a) * b).sum(-1, dtype=a.dtype)
+        return sums if kept == np.dtype(bool) else sums.astype(kept)
+    return row(label, Real(a), Real(b), call=lambda a, b: mx.vecdot(a, b, axis=axis), ref=ref, ulp=4,
+               result=lambda d: "int32" if d == "bool_" else d,
                magnitude=lambda a, b: ref(np.abs(a), np.abs(b)))
 
 

@@ -32,6 +32,48 @@ def test_array_api_compat_knows_the_namespace():
     assert compat.device(x) == x.device and compat.to_device(x, compat.device(x)) is not None and compat.size(x) == 2
 
 
+def test_what_libraries_write_that_no_standard_has():
+    """NumPy's where of a condition alone (scikit-learn's roc_curve), Python's types as dtypes (SciPy's tanhsinh)."""
+    condition = mx.array([[0.0, 2.0], [mx.nan, 0.0]])
+    for got, wanted in zip(mx.where(condition), np.where(np.array(condition)), strict=True):
+        assert got.dtype == mx.int32 and got.tolist() == wanted.tolist()
+    assert mx.where(condition > 5)[0].shape == (0,)
+    for wrong in (lambda: mx.where(condition, 1.0), lambda: mx.where(condition, None, 1.0), lambda: mx.where()):
+        with pytest.raises(TypeError, match="where.*missing"):
+            wrong()
+    with pytest.raises(ValueError, match="nonzero.condition, size=n"):
+        mx.compile(lambda c: mx.where(c))(condition)
+    for kind, dtype in ((bool, mx.bool_), (int, mx.int32), (float, mx.float32), (complex, mx.complex64)):
+        for made in (mx.zeros(2, dtype=kind), mx.array([1, 0], dtype=kind), mx.ones((2,)).astype(kind),
+                     mx.asarray([1.0], dtype=kind), mx.full((1,), 1, dtype=kind)):
+            assert made.dtype is dtype
+        assert mx.Dtype(kind) == dtype and dtype != kind and not mx.isdtype(kind, dtype)
+    for wrong in (object, str, type(None), np.ndarray):
+        with pytest.raises(TypeError, match="dtype"):
+            mx.zeros(2, dtype=wrong)
+
+
+def test_scipy_and_scikit_learn_take_them():
+    pytest.importorskip("sklearn")
+    pytest.importorskip("scipy")
+    program = """
+import mlx.core as mx, numpy as np, sklearn
+from scipy.integrate import tanhsinh
+from scipy.signal import butter, sosfilt
+from sklearn.metrics import roc_auc_score
+sklearn.set_config(array_api_dispatch=True)
+truth, score = mx.array([0, 0, 1, 1, 0, 1]), mx.array([0.1, 0.4, 0.35, 0.8, 0.2, 0.9])
+assert abs(roc_auc_score(truth, score) - roc_auc_score(np.array(truth), np.array(score))) < 1e-7
+area = tanhsinh(lambda x: mx.exp(-x * x), mx.asarray(np.array(0.0)), mx.asarray(np.array([1.0, 2.0])))
+assert area.integral.dtype == mx.float64 and np.allclose(np.array(area.integral), [0.746824132812427, 0.8820813907624217], atol=1e-12)
+sos, x = butter(4, 0.3, output="sos"), mx.asarray(np.ones(20))
+assert np.allclose(sosfilt(np.array(mx.asarray(sos)), np.array(x)), sosfilt(sos, np.ones(20)))
+"""
+    run = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, env={
+        **os.environ, "SCIPY_ARRAY_API": "1", "PYTHONPATH": os.pathsep.join([str(pathlib.Path(mx.__file__).parents[1]), *sys.path])})
+    assert run.returncode == 0, run.stderr
+
+
 def test_dtypes_of_other_libraries_are_of_no_kind():
     """scikit-learn asks of `object` whether it is integral."""
     for dtype in (object, np.dtype("float32"), np.float32, float):

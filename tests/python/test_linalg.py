@@ -326,3 +326,14 @@ def test_norms_of_nothing_and_of_a_number():
     near(L.norm(mx.zeros(0)), 0.0)
     assert L.norm(mx.ones((2, 3, 4)), keepdims=True).shape == (1, 1, 1)
     assert L.norm(mx.ones((2, 3, 4)), "fro", axis=(0, 2), keepdims=True).shape == (1, 3, 1)
+
+
+def test_norms_of_nothing_are_zero():
+    assert mx.linalg.vector_norm(mx.zeros((0,)), ord=mx.inf).item() == 0 and mx.linalg.vector_norm(mx.zeros((2, 0)), axis=1, ord=mx.inf).tolist() == [0, 0]
+    for shape in ((3, 0), (0, 3), (2, 0, 0)):
+        for order in (1, 2, mx.inf, "fro", "nuc"):
+            norms = mx.linalg.matrix_norm(mx.zeros(shape), ord=order, keepdims=True)
+            assert norms.shape == (*shape[:-2], 1, 1) and not norms.any().item()
+    for wrong in (lambda: mx.linalg.vector_norm(mx.zeros((0,)), ord=-mx.inf), lambda: mx.linalg.matrix_norm(mx.zeros((3, 0)), ord=-2)):
+        with pytest.raises(ValueError):
+            wrong()

@@ -263,7 +263,7 @@ def test_integer_products_under_transforms(dtype):
 
 @pytest.mark.parametrize("dtype", arrays.INTEGERS)
 def test_other_products_of_integers(dtype):
-    """addmm and tensordot keep the dtype; inner, einsum and vecdot sum in 32 bits where it is narrower, as sum() does."""
+    """addmm, tensordot and vecdot keep the dtype; inner and einsum sum in 32 bits where it is narrower, as sum() does."""
     a, b, c = integers((6, 7), dtype, 5), integers((7, 8), dtype, 6), integers((8,), dtype, 7)
     np.testing.assert_array_equal(
         np.array(mx.addmm(c, a, b, alpha=3, beta=2)), np.array(mx.array(exact(a, b, dtype)) * mx.array(3, a.dtype) + c * mx.array(2, a.dtype)))
@@ -274,7 +274,8 @@ def test_other_products_of_integers(dtype):
     for y in (mx.inner(a, mx.swapaxes(b, 0, 1)), mx.einsum("ij,jk->ik", a, b)):
         assert arrays.name_of(y.dtype) == wide
         np.testing.assert_array_equal(np.array(y), wanted)
-    np.testing.assert_array_equal(np.array(mx.vecdot(a[0], b[:, 0])), wanted[0, 0])
+    assert arrays.name_of(mx.vecdot(a[0], b[:, 0]).dtype) == dtype
+    np.testing.assert_array_equal(np.array(mx.vecdot(a[0], b[:, 0])), exact(a, b, dtype)[0, 0])
     np.testing.assert_array_equal(np.array(mx.outer(c, c)), exact(np.array(c)[:, None], np.array(c)[None], dtype))
 
 

@@ -161,8 +161,11 @@ def test_products_of_integers_are_exact():
     narrow = mx.tensordot(mx.array(a), mx.array(a), [[1], [1]])
     assert narrow.dtype == mx.int8
     equal(narrow, (wide @ wide.T).astype(np.int8))
+    vectors = mx.vecdot(mx.array(a), mx.array(a))
+    assert vectors.dtype == mx.int8 and mx.vecdot(mx.array(wide), mx.array(a)).dtype == mx.int32
+    equal(vectors, (wide * wide).sum(1).astype(np.int8))
     for got, expected in [(mx.inner(mx.array(a), mx.array(a)), wide @ wide.T),
-                          (mx.vecdot(mx.array(a), mx.array(a)), (wide * wide).sum(1)), (mx.einsum("ij,kj", mx.array(a), mx.array(a)), wide @ wide.T),
+                          (mx.einsum("ij,kj", mx.array(a), mx.array(a)), wide @ wide.T),
                           (mx.einsum("ij->i", mx.array(a)), wide.sum(1))]:
         assert got.dtype == mx.int32
         equal(got, expected)

@@ -14,7 +14,7 @@ constexpr OpInfo where_info{.name = "where",
         "array([1, 20], dtype=int32)",
     .details =
         "The arguments broadcast. A condition that is not bool holds where it is not 0. The gradient reaches x and "
-        "y only where each is chosen.",
+        "y only where each is chosen. The condition alone gives the indices where it holds, as ``nonzero``.",
     .ternary = &where};
 
 class Select final : public Elementwise {

@@ -7,6 +7,7 @@
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/families.h"
 #include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/moves.h"
 
 namespace mlx::core {
 
@@ -151,7 +152,11 @@ class SliceUpdate final : public Primitive {
           ">>> mx.slice_update(mx.zeros((3,)), mx.array([5.0, 6.0]), mx.array([1]), (0,))\narray([0, 5, 6], "
           "dtype=float32)",
       .details =
-          "Along each of axes the part starts at an index, elsewhere at 0; it has the update's shape. Writing to known "
+          "Along each of axes the part starts at an index, elsewhere at 0; it has the update's shape. ``mode`` says "
+          "what "
+          "becomes of a part that is not inside: an IndexError with \"raise\" (default); \"clip\" moves it inside, "
+          "with "
+          "\"wrap\" its places count modulo the length, with \"fill\" nothing is written outside. Writing to known "
           "bounds, as in x[1:5:2] = v, broadcasts v and converts it to the array's dtype."};
 
   SliceUpdate(Shape start, Shape strides) : start_(std::move(start)), strides_(std::move(strides)) {}
@@ -162,6 +167,7 @@ class SliceUpdate final : public Primitive {
     v("strides", strides_);
   }
   int reusable_operand() const override { return 0; }
+  WrittenPart part() const { return {start_, strides_}; }
   Specs infer(Operands operands) const override { return {Spec{operands[0].shape(), operands[0].dtype()}}; }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
     const array &x = operands[0], &update = operands[1];
@@ -217,6 +223,11 @@ array write_part(const array& x, const array& update, Shape start, Shape strides
 }
 
 } // namespace
+
+std::optional<WrittenPart> written_part(const Primitive& primitive) {
+  const auto* update = dynamic_cast<const SliceUpdate*>(&primitive);
+  return update ? std::optional(update->part()) : std::nullopt;
+}
 
 array slice(const array& a, Shape start, Shape stop, Shape strides, StreamOrDevice s) {
   StreamScope on(s);

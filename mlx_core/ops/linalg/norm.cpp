@@ -1,4 +1,5 @@
 // Norms of vectors and matrices.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -12,6 +13,12 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
+// The largest of what is not negative; 0 of nothing, which is the norm of a vector without elements.
+array largest_of(const array& sizes, const Axes& axes, bool keepdims) {
+  bool nothing = std::any_of(axes.begin(), axes.end(), [&](int axis) { return sizes.shape(axis) == 0; });
+  return nothing ? sum(sizes, axes, keepdims) : max(sizes, axes, keepdims);
+}
+
 // The same over any axes, of a floating or complex array.
 array of_vectors(const array& x, double ord, const Axes& axes, bool keepdims) {
   if (ord == 2) {
@@ -24,7 +31,7 @@ array of_vectors(const array& x, double ord, const Axes& axes, bool keepdims) {
   }
   array sizes = abs(x);
   if (ord == infinity) {
-    return max(sizes, axes, keepdims);
+    return largest_of(sizes, axes, keepdims);
   }
   if (ord == -infinity) {
     return min(sizes, axes, keepdims);
@@ -50,7 +57,7 @@ array of_matrices(const array& x, MatrixNorm kind, int rows, int columns, bool k
   Axes both{rows, columns};
   auto sums = [&](int along, int over, bool largest) {
     array each = sum(abs(x), Axes{along}, true);
-    return largest ? max(each, Axes{over}, true) : min(each, Axes{over}, true);
+    return largest ? largest_of(each, Axes{over}, true) : min(each, Axes{over}, true);
   };
   auto spectral = [&](auto reduced) {
     array last = moveaxis(x, rows, -1); // rows last, then columns behind them
@@ -65,7 +72,9 @@ array of_matrices(const array& x, MatrixNorm kind, int rows, int columns, bool k
     case MatrixNorm::infinite: out = sums(columns, rows, true); break;
     case MatrixNorm::minus_infinite: out = sums(columns, rows, false); break;
     case MatrixNorm::nuclear: out = spectral([](const array& s) { return sum(s, -1); }); break;
-    case MatrixNorm::two: out = spectral([](const array& s) { return max(s, -1); }); break;
+    case MatrixNorm::two:
+      out = spectral([](const array& s) { return largest_of(s, Axes{s.ndim() - 1}, false); });
+      break;
     case MatrixNorm::minus_two: out = spectral([](const array& s) { return min(s, -1); }); break;
   }
   return keepdims ? *out : squeeze(*out, both);

@@ -79,9 +79,9 @@ static constexpr OpInfo vecdot_info{.name = "vecdot",
     .summary = "The sums of products along an axis of two arrays, which broadcast along the others.",
     .example = ">>> mx.vecdot(mx.array([[1, 2], [3, 4]]), mx.array([[5, 6], [7, 8]]))\narray([17, 53], dtype=int32)",
     .details =
-        "The elements of a are conjugated. axis counts in each array by itself. Integers are summed as sum() does, in "
-        "32 bits where they are narrower. Raises ValueError when the axes have different lengths or one of the arrays "
-        "is a scalar."};
+        "The elements of a are conjugated. axis counts in each array by itself. Integers keep their dtype and wrap "
+        "around, as in matmul: for a wide sum convert an operand first. Bools are counted. Raises ValueError when the "
+        "axes have different lengths or one of the arrays is a scalar."};
 array vecdot(const array& a, const array& b, int axis, StreamOrDevice s) try {
   StreamScope on(s);
   if (a.ndim() == 0 || b.ndim() == 0) {
@@ -93,7 +93,8 @@ array vecdot(const array& a, const array& b, int axis, StreamOrDevice s) try {
         " in b with shape ", b.shape(), ".");
   }
   auto [x, y] = promoted(a, b);
-  return row_products(conj_of(moveaxis(x, of_a, -1)), moveaxis(y, of_b, -1));
+  array products = row_products(conj_of(moveaxis(x, of_a, -1)), moveaxis(y, of_b, -1));
+  return x.dtype().is_bool() || products.dtype() == x.dtype() ? products : astype(products, x.dtype());
 } catch (const SizeError& error) {
   error.rethrow_in("vecdot");
 }

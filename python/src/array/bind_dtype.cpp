@@ -17,6 +17,40 @@ namespace {
 using Category = Dtype::Category;
 using Val = Dtype::Val;
 
+// One of Python's types, which stands for the dtype that its numbers get: bool, int, float, complex.
+struct NumberType {
+  Dtype dtype;
+};
+
+std::optional<Dtype> dtype_of_numbers(PyObject* type) {
+  constexpr std::pair<PyTypeObject*, Dtype::Val> types[] = {{&PyBool_Type, Val::bool_}, {&PyLong_Type, Val::int32},
+      {&PyFloat_Type, Val::float32}, {&PyComplex_Type, Val::complex64}};
+  for (auto [known, dtype] : types) {
+    if (type == reinterpret_cast<PyObject*>(known)) {
+      return dtype;
+    }
+  }
+  return {};
+}
+
+} // namespace
+
+} // namespace mlx::python
+
+template <>
+struct nanobind::detail::type_caster<mlx::python::NumberType> {
+  NB_TYPE_CASTER(mlx::python::NumberType, const_name("type"))
+  bool from_python(handle source, uint8_t, cleanup_list*) noexcept {
+    auto dtype = mlx::python::dtype_of_numbers(source.ptr());
+    value.dtype = dtype.value_or(mlx::core::bool_);
+    return dtype.has_value();
+  }
+};
+
+namespace mlx::python {
+
+namespace {
+
 // One object per dtype, so that `x.dtype is mx.float32` and no allocation is needed to say it.
 nb::object* dtype_objects = nullptr;
 
@@ -258,7 +292,7 @@ A number changes it only where its kind is higher: ``result_type(mx.int8, 1.0)``
   m.def(
       "isdtype",
       [](nb::handle dtype, nb::handle kind) {
-        if (Dtype ours; nb::try_cast(dtype, ours)) {
+        if (Dtype ours; nb::try_cast(dtype, ours, false)) {
           return is_of_kind("isdtype", ours, kind);
         }
         // Programs for several libraries ask this of NumPy's dtypes and of classes, too.
@@ -300,12 +334,16 @@ void bind_dtype(nb::module_& m) {
           "__eq__",
           [](Dtype self, nb::handle other) -> nb::object {
             Dtype o;
-            return nb::try_cast(other, o) ? nb::bool_(self == o) : nb::borrow(Py_NotImplemented);
+            return nb::try_cast(other, o, false) ? nb::bool_(self == o) : nb::borrow(Py_NotImplemented);
           },
           nb::sig("def __eq__(self, other: object, /) -> bool"))
       .def("__hash__", [](Dtype d) { return static_cast<int64_t>(d.val); })
       // Pickled by name: unpickling gives the same object.
-      .def("__reduce__", &attribute_name, nb::sig("def __reduce__(self) -> str"));
+      .def("__reduce__", &attribute_name, nb::sig("def __reduce__(self) -> str"))
+      .def(
+          "__init__", [](Dtype* self, const NumberType& type) { new (self) Dtype(type.dtype); }, nb::arg("type"),
+          nb::sig("def __init__(self, type: type) -> None"));
+  nb::implicitly_convertible<NumberType, Dtype>();
   dtype_objects = new nb::object[core::dtype_count];
   for (int i = 0; i < core::dtype_count; ++i) {
     Dtype dtype = static_cast<Val>(i);

@@ -54,6 +54,9 @@ void def_op_exactly(nb::module_& m, const char* name, Function&& function, const
 // A second name for an op that is bound already.
 inline void def_alias(nb::module_& m, const char* alias, const char* name) { m.attr(alias) = m.attr(name); }
 
+// What where(condition) is: nonzero of it.
+nb::object indices_where(const array& condition, StreamOrDevice s);
+
 inline nb::object out(array a) { return nb::steal(wrap(std::move(a))); }
 inline nb::list out_list(const std::vector<array>& arrays) {
   nb::list list;

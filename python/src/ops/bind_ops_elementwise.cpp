@@ -43,14 +43,31 @@ void def_ternary(nb::module_& m, const core::OpInfo& op) {
     signature += std::string(name) + ": scalar | array, ";
   }
   signature += "stream: StreamOrDevice = None) -> array";
-  m.def(
-      op.name,
-      [function = op.ternary](ScalarOrArray a, ScalarOrArray b, ScalarOrArray c, StreamOrDevice s) {
-        auto [x, y] = to_arrays(b, c);
-        return out(function(to_array(a), x, y, s));
-      },
-      nb::arg(names[0]), nb::arg(names[1]), nb::arg(names[2]), "stream"_a = nb::none(), nb::sig(signature.c_str()),
-      docstring_of(op).c_str());
+  auto call = [function = op.ternary](ScalarOrArray a, ScalarOrArray b, ScalarOrArray c, StreamOrDevice s) {
+    auto [x, y] = to_arrays(b, c);
+    return out(function(to_array(a), x, y, s));
+  };
+  if (std::string_view(op.name) == "where") {
+    m.def(
+        op.name,
+        [call](ScalarOrArray condition, std::optional<ScalarOrArray> x, std::optional<ScalarOrArray> y,
+            StreamOrDevice s) -> nb::object {
+          if (!x && !y) { // as NumPy has it
+            return indices_where(to_array(condition), s);
+          }
+          if (!x || !y) {
+            core::fail<core::TypeError>("where", "the argument ", x ? "y" : "x",
+                " is missing or None; give a number or an array, or the condition alone for the indices where it "
+                "holds.");
+          }
+          return nb::object(call(condition, *x, *y, s));
+        },
+        nb::arg(names[0]), nb::arg(names[1]) = nb::none(), nb::arg(names[2]) = nb::none(), "stream"_a = nb::none(),
+        nb::sig(signature.c_str()), docstring_of(op).c_str());
+    return;
+  }
+  m.def(op.name, call, nb::arg(names[0]), nb::arg(names[1]), nb::arg(names[2]), "stream"_a = nb::none(),
+      nb::sig(signature.c_str()), docstring_of(op).c_str());
 }
 
 // Second names of elementwise functions, as MLX has them.

@@ -117,6 +117,13 @@ void bind_unique(nb::module_& m) {
 
 } // namespace
 
+nb::object indices_where(const array& condition, StreamOrDevice s) {
+  core::StreamScope on(s);
+  return nb::tuple(out_list(
+      condition.ndim() == 0 ? core::nonzero(condition)
+                            : mask_positions("where", is_true(condition), "; write mx.nonzero(condition, size=n)")));
+}
+
 void bind_ops_values(nb::module_& m) {
   const char* const parameters = "a: array, *, size: int | None = None, fill_value: int = 0";
   def_op(

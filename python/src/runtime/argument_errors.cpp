@@ -103,6 +103,13 @@ bool is_number_or_array(PyObject* o) {
 
 bool every(PyObject* sequence, const std::string& type);
 
+// Types of Python's that are taken for dtypes.
+bool is_number_type(PyObject* o) {
+  PyTypeObject* const types[] = {&PyBool_Type, &PyLong_Type, &PyFloat_Type, &PyComplex_Type};
+  return std::any_of(
+      std::begin(types), std::end(types), [o](PyTypeObject* type) { return o == reinterpret_cast<PyObject*>(type); });
+}
+
 // Whether a value can be what one alternative of a type says. True for types that are not known here.
 bool fits_one(PyObject* o, const std::string& type) {
   if (type == "None") {
@@ -151,6 +158,9 @@ bool fits_one(PyObject* o, const std::string& type) {
   }
   for (const char* known : {"Dtype", "Stream", "Device", "DeviceType", "ThreadLocalStream"}) {
     if (type == known) {
+      if (type == "Dtype" && is_number_type(o)) {
+        return true;
+      }
       return type == Py_TYPE(o)->tp_name || without_modules(Py_TYPE(o)->tp_name) == type;
     }
   }
