@@ -106,6 +106,16 @@ struct Product {
   uint32_t m, n, k, batch;
 };
 
+// Along three axes, of which those in front may have length 1. Strides of b are those of flipped taps, if they are.
+struct Convolve {
+  int64_t from_a, batch_a, axis_a[3], channel_a;
+  int64_t from_b, output_b, tap_b[3], channel_b;
+  int32_t lengths[3], stride[3], low[3], kernel_dilation[3], input_dilation[3];
+  uint32_t out[3], taps[3];
+  uint32_t rows, groups, outputs, channels; // rows: windows of the batch; of a group
+  uint32_t terms, zero_terms;               // terms of a sum
+};
+
 // What a kernel found first: an index that is out of bounds. In 32-bit words, as atomics are; all 0: nothing.
 enum { error_words = 8 };
 enum { error_found, error_op, error_axis, error_slice, error_index, error_index_high, error_length, error_length_high };

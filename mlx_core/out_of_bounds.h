@@ -31,6 +31,13 @@ array put_along_axis(
 array gather(const array& a, const std::vector<array>& indices, const Axes& axes, const Shape& slice_sizes,
     OutOfBounds mode, const std::optional<array>& fill_value = {}, StreamOrDevice s = {});
 
+// The part that starts at computed places, of which elements may be outside. With clip it is moved inside as a whole;
+// with wrap and fill each element has a place of its own.
+array slice(const array& a, const array& start, const Axes& axes, const Shape& slice_size, OutOfBounds mode,
+    const std::optional<array>& fill_value = {}, StreamOrDevice s = {});
+array slice_update(const array& src, const array& update, const array& start, const Axes& axes, OutOfBounds mode,
+    StreamOrDevice s = {});
+
 // What `write` makes of an array of a's shape and indices that are inside of it; with fill, of an array that has one
 // more row, where everything outside is written. `write` changes elements at the indices, and no others.
 array write_inside(const char* op, const array& a, const std::vector<array>& indices, const Axes& axes,

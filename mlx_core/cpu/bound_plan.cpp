@@ -56,15 +56,11 @@ void BoundPlan::cut_at_lines() {
   }
 }
 
-// The elements of a unit.
+// The elements of a unit of whole rows.
 BoundPlan::Span BoundPlan::span_of(int64_t unit) const {
   if (line_ > 0) {
     int64_t in_line = unit % parts_ * per_unit_;
     return {unit / parts_ * line_ + in_line, std::min(per_unit_, line_ - in_line)};
-  }
-  if (cut_ == Cut::parts_of_rows) {
-    int64_t in_row = unit % parts_ * tile_size;
-    return {unit / parts_ * plan_->row_length + in_row, std::min(tile_size, plan_->row_length - in_row)};
   }
   int64_t first = unit * per_unit_;
   return {first, std::min(per_unit_, plan_->size - first)};

@@ -63,8 +63,8 @@ class BoundPlan {
 
   void row_values(const Working& w, size_t stage, int64_t row, int64_t rows, int64_t n) const;
   void elements(const Working& w, size_t stage, int64_t first, int64_t in_row, int64_t n) const;
-  void steps(const Working& w, uint32_t begin, uint32_t end, int64_t n) const;
-  void kernels(const Working& w, uint32_t begin, uint32_t end, int64_t from, int64_t n) const;
+  void steps(char* const* at, uint32_t begin, uint32_t end, int64_t n) const;
+  void kernels(char* const* at, uint32_t begin, uint32_t end, int64_t n) const;
 
   char* tile(const Working& w, int32_t number) const { return w.scratch + tile_bytes_ * number; }
 

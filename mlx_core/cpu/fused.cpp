@@ -19,6 +19,8 @@ namespace {
 // Below this many elements times their cost a second thread costs more than it saves.
 constexpr int64_t parallel_threshold = 256 * 1024;
 
+constexpr size_t most_slots = 320;
+
 // Scratch of one thread, kept between plans.
 struct Scratch {
   std::unique_ptr<char, decltype(&std::free)> memory{nullptr, &std::free};
@@ -70,15 +72,9 @@ class ScratchUse {
   std::unique_ptr<char, decltype(&std::free)> own_{nullptr, &std::free};
 };
 
-// A step on n elements, from `first` on.
-void run_step(const FusedPlan::Step& step, const FusedPlan::Slot* slots, Kernel kernel, char* const* at, int64_t first,
-    int64_t n) {
-  const void* inputs[3];
-  for (int k = 0; k < 3; ++k) {
-    uint16_t slot = step.inputs[k < step.input_count ? k : 0];
-    inputs[k] = at[slot] + first * slots[slot].dtype.size();
-  }
-  kernel(inputs, at[step.output] + first * slots[step.output].dtype.size(), n);
+void run_step(const FusedPlan::Step& step, Kernel kernel, char* const* at, int64_t n) {
+  const void* inputs[] = {at[step.inputs[0]], at[step.inputs[1]], at[step.inputs[2]]};
+  kernel(inputs, at[step.output], n);
 }
 
 // The memory of element `first` of a strided source, if n from there on are consecutive; else null.
@@ -127,7 +123,6 @@ void BoundPlan::run() {
 void BoundPlan::run_units(char* const* partials, int64_t begin, int64_t end) const {
   size_t partial_bytes = cut_ == Cut::long_rows ? static_cast<size_t>(partial_bytes_) : 0;
   ScratchUse use(static_cast<size_t>(scratch_bytes_) + partial_bytes);
-  constexpr size_t most_slots = 320;
   char *at[most_slots], *rows_at[most_slots];
   Working w{use.memory(), at, rows_at, use.memory() + scratch_bytes_};
   for (size_t i = 0; i < places_.size(); ++i) {
@@ -169,7 +164,7 @@ void BoundPlan::row_values(const Working& w, size_t stage, int64_t row, int64_t 
   }
   uint32_t from = plan_->begin_of(stage).row_steps, count = plan_->stages[stage].row_steps - from;
   for (uint32_t i = from; i < from + count; ++i) {
-    run_step(plan_->row_steps[i], plan_->slots.data(), row_kernels_[i], w.rows_at, 0, rows);
+    run_step(plan_->row_steps[i], row_kernels_[i], w.rows_at, rows);
   }
   for (uint16_t slot : spread_) {
     if (places_[slot].stage == static_cast<int32_t>(stage)) {
@@ -199,33 +194,35 @@ void BoundPlan::elements(const Working& w, size_t stage, int64_t first, int64_t 
       }
     }
   }
-  steps(w, plan_->begin_of(stage).steps, plan_->stages[stage].steps, n);
+  steps(w.at, plan_->begin_of(stage).steps, plan_->stages[stage].steps, n);
 }
 
 // Steps on n elements: runs of cheap ones in strips, which leave what is less than a strip to the kernels.
-void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t n) const {
+void BoundPlan::steps(char* const* at, uint32_t begin, uint32_t end, int64_t n) const {
   for (const StripRun& run : strips_.runs) {
     if (run.begin < begin || run.begin >= end) {
       continue;
     }
-    kernels(w, begin, run.begin, 0, n);
+    kernels(at, begin, run.begin, n);
     int64_t whole = n / run.table->elements * run.table->elements;
-    const StripStep* code = strips_.code.data() + run.code;
     if (whole > 0) {
-      run.table->run(code, w.at, 0, whole);
+      run.table->run(strips_.code.data() + run.code, at, 0, whole);
     }
     if (whole < n) {
-      kernels(w, run.begin, run.end, whole, n);
+      char* rest[most_slots];
+      for (size_t slot = 0; slot < places_.size(); ++slot) {
+        rest[slot] = at[slot] + whole * places_[slot].item_size;
+      }
+      kernels(rest, run.begin, run.end, n - whole);
     }
     begin = run.end;
   }
-  kernels(w, begin, end, 0, n);
+  kernels(at, begin, end, n);
 }
 
-// Elements `from` to n by the steps' kernels.
-void BoundPlan::kernels(const Working& w, uint32_t begin, uint32_t end, int64_t from, int64_t n) const {
+void BoundPlan::kernels(char* const* at, uint32_t begin, uint32_t end, int64_t n) const {
   for (uint32_t i = begin; i < end; ++i) {
-    run_step(plan_->steps[i], plan_->slots.data(), kernels_[i], w.at, from, n - from);
+    run_step(plan_->steps[i], kernels_[i], at, n);
   }
 }
 

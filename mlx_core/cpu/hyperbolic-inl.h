@@ -49,7 +49,7 @@ struct Cosh {
 };
 
 // float32: an odd polynomial near 0, else 1 - 2 / (exp(2y) + 1). float64: -t / (t + 2), t = expm1(-2y).
-// Error: 1.3 / 2.5
+// Error: 1.3, 1.0 by pieces / 2.5
 struct Tanh {
 #if HWY_TARGET == HWY_AVX3
   template <class D>

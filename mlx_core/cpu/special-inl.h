@@ -16,7 +16,7 @@ HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
 
 // Up to 1 an odd polynomial; above, 1 - exp(a polynomial fitted to log erfc), until erfc no longer counts
-// Error: 1.3 / libm, 1.0
+// Error: 1.3, 0.8 by pieces / libm, 1.0
 struct ErfFloat {
 #if HWY_TARGET == HWY_AVX3
   template <class D>

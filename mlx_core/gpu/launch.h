@@ -22,7 +22,7 @@ bool supports(const kernel::ArgReduce& k);
 bool supports(const kernel::Scan& k);
 bool supports(const kernel::Recurrence& k);
 bool supports(const kernel::Fft& k);
-inline bool supports(const kernel::Convolve&) { return false; } // the host does them
+bool supports(const kernel::Convolve& k);
 bool supports(const kernel::Sort& k);
 bool supports(const kernel::ArgSort& k);
 bool supports(const kernel::ArgPartition& k);
@@ -45,7 +45,7 @@ void launch(Encoder& encoder, const kernel::ArgReduce& k);
 void launch(Encoder& encoder, const kernel::Scan& k);
 void launch(Encoder& encoder, const kernel::Recurrence& k);
 void launch(Encoder& encoder, const kernel::Fft& k);
-inline void launch(Encoder&, const kernel::Convolve&) {}
+void launch(Encoder& encoder, const kernel::Convolve& k);
 void launch(Encoder& encoder, const kernel::Sort& k);
 void launch(Encoder& encoder, const kernel::ArgSort& k);
 void launch(Encoder& encoder, const kernel::ArgPartition& k);

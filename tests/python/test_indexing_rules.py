@@ -433,3 +433,71 @@ def test_cotangents_of_many_slices_are_not_whole_arrays():
         mx.eval(mx.grad(lambda x: mx.sum(mx.stack([x[i] * 2 for i in range(50)])))(x))
     sums = [e["result"] for e in p.events if "Add" in e["ops"]]
     assert sums and "float32 (50, 64)" not in sums
+
+
+# --- parts that may be outside ---
+
+def part_of(x, starts, axes, size, mode, fill=-7.0):
+    """What slice reads, element by element."""
+    out = np.full(size, fill, x.dtype)
+    starts = dict(zip(axes, starts))
+    for place in np.ndindex(*size):
+        at = []
+        for axis, (p, n) in enumerate(zip(place, x.shape)):
+            first = starts.get(axis, 0)
+            if mode == "clip":
+                at.append(min(max(first, 0), n - size[axis]) + p)
+            elif mode == "wrap":
+                at.append((first + p) % n)
+            else:
+                at.append((first + n if first < 0 else first) + p)
+        if all(0 <= i < n for i, n in zip(at, x.shape)):
+            out[place] = x[tuple(at)]
+    return out
+
+
+@pytest.mark.parametrize("mode", ["clip", "wrap", "fill"])
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8", "uint64"])
+def test_slices_outside(mode, dtype):
+    x = np.arange(1, 31, dtype=np.float32).reshape(5, 6)
+    more = {"fill_value": -7.0} if mode == "fill" else {}
+    cases = [((0, 1), (2, 3)), ((1,), (5, 3)), ((1, 0), (3, 6)), ((0,), (2, 4))]
+    for axes, size in cases:
+        for start in itertools.product([-9, -5, -1, 0, 3, 4, 5, 40, 2**62], repeat=len(axes)):
+            if max(start) > np.iinfo(dtype).max or min(start) < np.iinfo(dtype).min:
+                continue
+            at = mx.array(np.array(start, dtype))
+            want = part_of(x, start, axes, size, mode)
+            equal(mx.slice(mx.array(x), at, axes, size, mode=mode, **more), want)
+            # written: ones, added up where wrap writes a place twice is not asked for (sizes fit the axes)
+            equal(mx.slice_update(mx.zeros(x.shape), mx.ones(size), at, axes, mode=mode),
+                  np.isin(x, want[want != -7]).astype(np.float32))
+
+
+@pytest.mark.parametrize("mode", ["clip", "wrap", "fill"])
+def test_slices_outside_under_transforms(mode):
+    x, update = mx.array(np.random.default_rng(3).normal(size=(4, 5)).astype(np.float32)), mx.ones((2, 3)) * 2
+    more = {"fill_value": 1.5} if mode == "fill" else {}
+    read = lambda x, s: mx.slice(x, s, (1, 0), (2, 3), mode=mode, **more)
+    write = lambda x, u, s: mx.slice_update(x, u, s, (1, 0), mode=mode)
+    starts = mx.array([[4, 3], [-2, 0], [9, -9]])
+    for f, args, axes in ((read, (x,), (None, 0)), (write, (x, update), (None, None, 0))):
+        each = [f(*args, s) for s in starts]
+        equal(mx.vmap(f, in_axes=axes)(*args, starts), mx.stack(each))
+        equal(mx.compile(f)(*args, starts[0]), each[0])
+        equal(mx.compile(f, shapeless=True)(*args, starts[0]), each[0])
+        mx.check_grads(lambda *a: f(*a, starts[0]), args)
+    g = mx.grad(lambda x: read(x, starts[0]).sum())(x)
+    assert g.sum().item() == (6 if mode != "fill" else 1)
+
+
+def test_modes_of_slices_are_checked():
+    x, start = mx.arange(4), mx.array([1])
+    for wrong in (lambda: mx.slice(x, start, (0,), (2,), mode="nearest"), lambda: mx.slice_update(x, x[:2], start, (0,), mode=""),
+                  lambda: mx.slice(x, start, (0,), (2,), fill_value=3), lambda: mx.slice(x, start, (0,), (9,), mode="clip"),
+                  lambda: mx.slice(x, start, (0,), (2, 2), mode="fill"), lambda: mx.slice(x, mx.array([1.0]), (0,), (2,), mode="wrap")):
+        with pytest.raises((ValueError, TypeError), match="slice"):
+            wrong()
+    equal(mx.slice(x, mx.array([3]), (0,), (6,), mode="fill", fill_value=-1), [3, -1, -1, -1, -1, -1])
+    equal(mx.slice(x, mx.array([3]), (0,), (6,), mode="wrap"), [3, 0, 1, 2, 3, 0])
+    equal(mx.slice(mx.zeros((0,), mx.int32), mx.array([3]), (0,), (2,), mode="fill", fill_value=8), [8, 8])

@@ -23,6 +23,14 @@ void check_indices(const char* op, Operands indices, const Axes& axes, const arr
   normalize_axes(op, axes, x.ndim());
 }
 
+Axes indexed_axes(const char* op, const Axes& axes, int ndim) {
+  Axes all;
+  for (int axis : axes) {
+    all.push_back(normalize_axis(op, axis, ndim));
+  }
+  return all;
+}
+
 Dtype index_dtype(const char* op, const Shape& shape, int axis) {
   Dim length = shape[static_cast<size_t>(axis)];
   if (!length.is_symbolic() && length > (int64_t{1} << 32)) {

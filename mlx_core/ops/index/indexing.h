@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "mlx_core/backend/kernels.h"
+#include "mlx_core/out_of_bounds.h"
 #include "mlx_core/primitive.h"
 
 namespace mlx::core {
@@ -12,6 +13,8 @@ namespace mlx::core {
 void check_indices(const char* op, const array& indices);
 // Throws unless there is one integer index array for each of the axes, which are axes of x.
 void check_indices(const char* op, Operands indices, const Axes& axes, const array& x);
+// The axes, not negative, in the order given, which is that of the index arrays; check_indices has seen them.
+Axes indexed_axes(const char* op, const Axes& axes, int ndim);
 // The shape that index arrays broadcast to.
 Shape index_shape_of(const char* op, Operands indices);
 // Of the indices along an axis that an op returns: int32, or uint32 where the axis has more elements than int32 can
@@ -34,5 +37,8 @@ struct BatchedIndices {
   int rank = 0; // of the indices of one lane
   bool mapped = false;
 };
+
+// The number that is read outside of an array of this dtype: the one given, or the default (out_of_bounds.h).
+array fill_of(const char* op, const std::optional<array>& given, Dtype dtype, OutOfBounds mode);
 
 } // namespace mlx::core

@@ -21,6 +21,34 @@ OutOfBounds out_of_bounds(const char* op, const std::string& mode) {
   fail(op, "mode is \"", mode, "\"; it must be \"raise\", \"clip\", \"wrap\" or \"fill\".");
 }
 
+static int kind_of(Dtype dtype) { return dtype.is_complex() ? 2 : dtype.is_floating() ? 1 : 0; }
+
+array fill_of(const char* op, const std::optional<array>& given, Dtype dtype, OutOfBounds mode) {
+  if (given) {
+    if (mode != OutOfBounds::fill) {
+      fail(op, "fill_value is given, but only with mode=\"fill\" is anything filled.");
+    }
+    if (given->ndim() != 0) {
+      fail(op, "fill_value has shape ", given->shape(), "; it must be one number.");
+    }
+    if (kind_of(given->dtype()) > kind_of(dtype)) {
+      fail<TypeError>(op, "fill_value is of ", given->dtype(), ", which elements of ", dtype, " cannot hold.");
+    }
+    return astype(*given, dtype);
+  }
+  if (dtype.is_inexact()) {
+    return array(std::numeric_limits<double>::quiet_NaN(), dtype);
+  }
+  if (dtype == bool_) {
+    return array(true);
+  }
+  if (dtype.is_signed()) {
+    int64_t lowest = std::numeric_limits<int64_t>::min() >> (64 - 8 * dtype.size());
+    return array(lowest, dtype);
+  }
+  return astype(array(int64_t{-1}, int64), dtype);
+}
+
 namespace {
 
 // A dtype for arithmetic with indices and a length.
@@ -74,34 +102,6 @@ AllInside brought_inside(const std::vector<array>& indices, const Axes& axes, co
     }
   }
   return all;
-}
-
-int kind_of(Dtype dtype) { return dtype.is_complex() ? 2 : dtype.is_floating() ? 1 : 0; }
-
-array fill_of(const char* op, const std::optional<array>& given, Dtype dtype, OutOfBounds mode) {
-  if (given) {
-    if (mode != OutOfBounds::fill) {
-      fail(op, "fill_value is given, but only with mode=\"fill\" is anything filled.");
-    }
-    if (given->ndim() != 0) {
-      fail(op, "fill_value has shape ", given->shape(), "; it must be one number.");
-    }
-    if (kind_of(given->dtype()) > kind_of(dtype)) {
-      fail<TypeError>(op, "fill_value is of ", given->dtype(), ", which elements of ", dtype, " cannot hold.");
-    }
-    return astype(*given, dtype);
-  }
-  if (dtype.is_inexact()) {
-    return array(std::numeric_limits<double>::quiet_NaN(), dtype);
-  }
-  if (dtype == bool_) {
-    return array(true);
-  }
-  if (dtype.is_signed()) {
-    int64_t lowest = std::numeric_limits<int64_t>::min() >> (64 - 8 * dtype.size());
-    return array(lowest, dtype);
-  }
-  return astype(array(int64_t{-1}, int64), dtype);
 }
 
 // `values` whose first axes are those of `is_inside`, with the fill value where that is false; after `behind` axes.
@@ -168,7 +168,7 @@ array gather(const array& a, const std::vector<array>& indices, const Axes& axes
     return gather(a, indices, axes, slice_sizes);
   }
   check_indices("gather", indices, axes, a);
-  Axes along = normalize_axes("gather", axes, a.ndim());
+  Axes along = indexed_axes("gather", axes, a.ndim());
   AllInside inside = brought_inside(indices, along, a.shape(), slice_sizes, mode);
   if (!inside.are_inside) {
     return gather(a, inside.indices, along, slice_sizes);
@@ -184,7 +184,7 @@ array write_inside(const char* op, const array& a, const std::vector<array>& ind
     return write(a, indices);
   }
   check_indices(op, indices, axes, a);
-  Axes along = normalize_axes(op, axes, a.ndim());
+  Axes along = indexed_axes(op, axes, a.ndim());
   AllInside inside = brought_inside(indices, along, a.shape(), Shape(a.shape().size(), 1), mode);
   if (!inside.are_inside) {
     return write(a, inside.indices);

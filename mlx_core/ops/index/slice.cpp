@@ -152,7 +152,11 @@ class SliceUpdate final : public Primitive {
           ">>> mx.slice_update(mx.zeros((3,)), mx.array([5.0, 6.0]), mx.array([1]), (0,))\narray([0, 5, 6], "
           "dtype=float32)",
       .details =
-          "Along each of axes the part starts at an index, elsewhere at 0; it has the update's shape. Writing to known "
+          "Along each of axes the part starts at an index, elsewhere at 0; it has the update's shape. ``mode`` says "
+          "what "
+          "becomes of a part that is not inside: an IndexError with \"raise\" (default); \"clip\" moves it inside, "
+          "with "
+          "\"wrap\" its places count modulo the length, with \"fill\" nothing is written outside. Writing to known "
           "bounds, as in x[1:5:2] = v, broadcasts v and converts it to the array's dtype."};
 
   SliceUpdate(Shape start, Shape strides) : start_(std::move(start)), strides_(std::move(strides)) {}

@@ -34,6 +34,12 @@ Args:
         starts along it. It starts at 0 along the others.
     axes (sequence of int): The axes that ``start_indices`` belong to.
     slice_size (sequence of int): The length of the part along every axis.
+    mode (str, optional): Of a part that is not inside: ``"raise"`` (default)
+        an IndexError; ``"clip"`` moves it inside; with ``"wrap"`` its places
+        count modulo the length; with ``"fill"`` ``fill_value`` is read where
+        it is outside.
+    fill_value (scalar, optional): With ``mode="fill"``. By default NaN, or
+        the lowest (signed) or highest (unsigned) integer, or true.
     stream (Stream or Device, optional): Where to compute it.
 
 Returns:
@@ -82,21 +88,28 @@ void bind_ops_select(nb::module_& m) {
       "indices"_a, "values"_a, "axis"_a = nb::none(), nb::kw_only(), "mode"_a = "raise");
   m.def(
       "slice",
-      [](const array& a, const array& start_indices, const Axes& axes, const Shape& slice_size, StreamOrDevice s) {
-        return core::slice(a, start_indices, axes, slice_size, s);
+      [](const array& a, const array& start_indices, const Axes& axes, const Shape& slice_size, const std::string& mode,
+          std::optional<ScalarOrArray> fill_value, StreamOrDevice s) {
+        OutOfBounds outside = core::out_of_bounds("slice", mode);
+        return core::slice(a, start_indices, axes, slice_size, outside, filling(fill_value, a.dtype()), s);
       },
-      "a"_a, "start_indices"_a, "axes"_a, "slice_size"_a, nb::kw_only(), "stream"_a = nb::none(),
-      nb::sig(signature_of(
-          "slice", "a: array, start_indices: array, axes: Sequence[int], slice_size: Sequence[int]", "array")
+      "a"_a, "start_indices"_a, "axes"_a, "slice_size"_a, nb::kw_only(), "mode"_a = "raise",
+      "fill_value"_a = nb::none(), "stream"_a = nb::none(),
+      nb::sig(signature_of("slice",
+          "a: array, start_indices: array, axes: Sequence[int], slice_size: Sequence[int], *, mode: str = 'raise', "
+          "fill_value: bool | int | float | complex | array | None = None",
+          "array")
               .c_str()),
       slice_doc);
   def_op(
       m, "slice_update",
-      [](const array& a, ScalarOrArray update, const array& start_indices, const Axes& axes, StreamOrDevice s) {
-        return core::slice_update(a, to_array(update, a.dtype()), start_indices, axes, s);
+      [](const array& a, ScalarOrArray update, const array& start_indices, const Axes& axes, const std::string& mode,
+          StreamOrDevice s) {
+        OutOfBounds outside = core::out_of_bounds("slice_update", mode);
+        return core::slice_update(a, to_array(update, a.dtype()), start_indices, axes, outside, s);
       },
-      "a: array, update: array, start_indices: array, axes: Sequence[int]", "array", "a"_a, "update"_a,
-      "start_indices"_a, "axes"_a);
+      "a: array, update: array, start_indices: array, axes: Sequence[int], *, mode: str = 'raise'", "array", "a"_a,
+      "update"_a, "start_indices"_a, "axes"_a, nb::kw_only(), "mode"_a = "raise");
   def_op(
       m, "as_strided",
       [](const array& a, std::optional<Shape> shape, std::optional<Shape> strides, int64_t offset, StreamOrDevice s) {

@@ -151,7 +151,7 @@ std::string left_to_the_cpu() {
   View places = of(uint32, {3, 4});
   list.add("sort", [](Dtype d) { return kernel::Sort{two(d), 1, two(d)}; });
   list.add("argsort", [&](Dtype d) { return kernel::ArgSort{two(d), 1, places}; });
-  list.add("argpartition", [&](Dtype d) { return kernel::ArgPartition{two(d), 1, 2, places}; });
+  list.add("argpartition", [&](Dtype d) { return kernel::ArgPartition{two(d), 1, 2, 0, places}; });
   list.add("search sorted", [&](Dtype d) { return kernel::SearchSorted{two(d), two(d), of_rows, false, places}; });
   const kernel::Index rows_at{of(int32, {5}), 0};
   list.add("gather", [&](Dtype d) { return kernel::Gather{two(d), {&rows_at, 1}, five, one_row, of(d, {5, 1, 4})}; });
@@ -164,8 +164,11 @@ std::string left_to_the_cpu() {
     list.add("scatter along " + name, [&](Dtype d) { return kernel::ScatterAlong{mode, places, two(d), 0, two(d)}; });
   }
   list.add("fft", [&](Dtype d) { return kernel::Fft{two(d), 1, false, 1, two(d)}; });
-  list.add(
-      "convolve", [&](Dtype d) { return kernel::Convolve{two(d), two(d), {}, {}, {}, {}, 1, false, false, two(d)}; });
+  const int64_t ones[] = {1}, zeros[] = {0};
+  list.add("convolve", [&](Dtype d) {
+    return kernel::Convolve{
+        of(d, {1, 4, 3}), of(d, {2, 2, 3}), ones, zeros, ones, ones, 1, false, false, of(d, {1, 3, 2})};
+  });
   list.add("linear algebra", [&](Dtype) { return kernel::MatrixWork{{}, {}, {}, ""}; });
   list.add("special functions", [&](Dtype d) { return kernel::Special{SpecialFunction::gamma, {}, {}, two(d)}; });
   CustomKernel users;
@@ -230,7 +233,7 @@ scatter along maximum: float64 complex128
 scatter minimum: float64 complex128
 scatter along minimum: float64 complex128
 fft: bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16 float64 complex128
-convolve: bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64 complex128
+convolve: bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float64 complex128
 linear algebra: bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64 complex128
 special functions: bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64 complex128
 a kernel of the user's: float64 complex128
