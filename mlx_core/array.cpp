@@ -164,6 +164,7 @@ array array::make(PrimitiveRef primitive, Spec spec, std::initializer_list<array
 std::vector<array> array::make_many(PrimitiveRef primitive, Specs specs, std::span<const array> operands) {
   array application(new_application(std::move(primitive), Spec{Shape{}, bool_}, operands));
   Node::Extra& extra = application.node()->ensure_extra();
+  extra.outputs.reserve(specs.size());
   for (const Spec& spec : specs) {
     Node* storage = new_node(0);
     storage->shape = spec.shape;
@@ -171,6 +172,7 @@ std::vector<array> array::make_many(PrimitiveRef primitive, Specs specs, std::sp
     extra.outputs.push_back(array(storage));
   }
   std::vector<array> outputs;
+  outputs.reserve(specs.size());
   for (size_t i = 0; i < specs.size(); ++i) { // from the first one on the application may be computed: see pressure.h
     outputs.push_back(make(make_primitive<Project>(static_cast<int>(i), specs[i]), specs[i], {application}));
   }

@@ -135,7 +135,8 @@ struct Run {
     cpu::argsort(k->in.dtype, k->in.host(), k->in.sizes, k->in.strides, k->axis, k->out.host());
   }
   void operator()(const kernel::ArgPartition* k) const {
-    cpu::argpartition(k->in.dtype, k->in.host(), k->in.sizes, k->in.strides, k->axis, k->kth, k->out.host());
+    cpu::argpartition(k->in.dtype, k->in.host(), k->in.sizes, k->in.strides, k->axis, k->kth, k->first,
+        k->out.sizes[static_cast<size_t>(k->axis)], k->out.host());
   }
   void operator()(const kernel::SearchSorted* k) const {
     cpu::search_sorted(k->values.dtype, k->sorted.host(), k->sorted.sizes.back(), k->sorted.strides.back(),

@@ -123,11 +123,12 @@ struct ArgSort {
   View out;
 };
 
-// uint32: indices of the elements of each row, that of Sort's kth element in place kth.
+// uint32: indices of the elements of each row, that of Sort's kth element in place kth. out has as many places of the
+// axis as are wanted, from `first` on.
 struct ArgPartition {
   View in;
   int axis;
-  int64_t kth;
+  int64_t kth, first;
   View out;
 };
 

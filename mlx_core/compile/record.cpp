@@ -9,6 +9,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "mlx_core/compile/prepared.h"
 #include "mlx_core/compile/shapeless.h"
 #include "mlx_core/interrupt.h"
 #include "mlx_core/random.h"
@@ -117,6 +118,7 @@ PlannedFunction record(const RecordedFunction& fun, std::span<const Spec> argume
 void finish(PlannedFunction& function) {
   const Program& program = *function.program;
   function.simplified = simplify(program, same_inputs(program.inputs().size(), function.constants));
+  function.prepared = std::make_shared<Prepared>(function.simplified, function.constants);
   function.rules = rules_in(program);
   for (const std::shared_ptr<const CustomRules>& rules : function.rules) {
     function.unrecorded.derivatives |= !rules->recorded();
@@ -139,6 +141,12 @@ std::vector<array> replay(
   const PlannedFunction& planned = for_sizes ? *for_sizes : recording;
   keep_rules(planned.rules);
   auto run = [&](const array& key) {
+    std::span<const array> parts[] = {arguments, {&key, 1}, hidden, planned.constants};
+    if (planned.prepared) {
+      if (std::optional<std::vector<array>> outputs = (*planned.prepared)(parts)) {
+        return *std::move(outputs);
+      }
+    }
     std::vector<array> inputs;
     inputs.reserve(planned.program->slot_count());
     inputs.assign(arguments.begin(), arguments.end());

@@ -6,6 +6,7 @@
 
 namespace mlx::core {
 
+class Prepared;
 class Shapeless;
 struct CustomRules;
 
@@ -17,8 +18,9 @@ struct UnrecordedRules {
 };
 
 struct PlannedFunction {
-  SharedProgram program;    // as the function did it: what other transforms see
-  SharedProgram simplified; // what is evaluated
+  SharedProgram program;                    // as the function did it: what other transforms see
+  SharedProgram simplified;                 // what is evaluated
+  std::shared_ptr<const Prepared> prepared; // the same at once, where that can be
   // What the function used beside its arguments and without hiding it: constants.
   std::vector<array> constants;
   // It drew random numbers without a key. Then the last output is what the implicit sequence goes on from.

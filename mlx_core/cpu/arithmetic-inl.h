@@ -134,7 +134,7 @@ struct Divide {
 // 0 for equal operands, infinities too
 struct Gap {
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V a, V b) const {
+  HWY_INLINE V operator()(D, V a, V b) const {
     return hn::IfThenZeroElse(hn::Eq(a, b), hn::Sub(a, b));
   }
 };

@@ -19,6 +19,7 @@ void BoundPlan::bind(const FusedPlan& plan, std::span<const View> sources, std::
 void BoundPlan::cut() {
   const FusedPlan& plan = *plan_;
   parts_ = 1;
+  line_ = 0;
   if (plan.row_length > tile_size) {
     bool alone = plan.stages.size() == 1;
     cut_ = alone ? Cut::parts_of_rows : Cut::long_rows;
@@ -30,11 +31,60 @@ void BoundPlan::cut() {
     int64_t row = std::max<int64_t>(plan.row_length, 1);
     per_unit_ = row == 1 ? tile_size : tile_size / row * row;
     units_ = plan.size <= per_unit_ ? 1 : (plan.size + per_unit_ - 1) / per_unit_;
+    if (row == 1 && units_ > 1) {
+      cut_at_lines();
+    }
   }
   longest_ = std::min({per_unit_, plan.size, tile_size});
 }
 
+// Where a source is consecutive along the last axis only, as one that is broadcast along the others, units end where
+// that axis does: then it is read where it is.
+void BoundPlan::cut_at_lines() {
+  constexpr int64_t shortest = 512;
+  int64_t line = 0;
+  for (const FusedPlan::Source& source : plan_->sources) {
+    if (source.layout == FusedPlan::Layout::strided && !source.sizes.empty() && source.strides.back() == 1) {
+      line = line == 0 ? source.sizes.back() : std::min(line, source.sizes.back());
+    }
+  }
+  if (line >= shortest && plan_->size % line == 0) {
+    line_ = line;
+    parts_ = (line + tile_size - 1) / tile_size;
+    per_unit_ = ((line + parts_ - 1) / parts_ + 63) / 64 * 64;
+    units_ = plan_->size / line * parts_;
+  }
+}
+
+// The elements of a unit of whole rows.
+BoundPlan::Span BoundPlan::span_of(int64_t unit) const {
+  if (line_ > 0) {
+    int64_t in_line = unit % parts_ * per_unit_;
+    return {unit / parts_ * line_ + in_line, std::min(per_unit_, line_ - in_line)};
+  }
+  int64_t first = unit * per_unit_;
+  return {first, std::min(per_unit_, plan_->size - first)};
+}
+
 namespace {
+
+// Arithmetic that takes about as long as its operands' loads.
+bool is_cheap(Body body) {
+  switch (body) {
+    case Body::copy:
+    case Body::select:
+    case Body::add:
+    case Body::subtract:
+    case Body::multiply:
+    case Body::maximum:
+    case Body::minimum:
+    case Body::zero_times:
+    case Body::negative:
+    case Body::abs:
+    case Body::square: return true;
+    default: return false;
+  }
+}
 
 void kernels_of(std::span<const FusedPlan::Step> steps, std::vector<Kernel>& kernels) {
   const KernelTable& table = kernel_table();
@@ -52,9 +102,24 @@ void kernels_of(std::span<const FusedPlan::Step> steps, std::vector<Kernel>& ker
 
 } // namespace
 
+// What an element costs, in loads and stores: how much there is to share out among threads.
+int64_t BoundPlan::cost_of_element() const {
+  constexpr int64_t of_function = 6;
+  auto cost = static_cast<int64_t>(plan_->sources.size() + plan_->folds.size());
+  for (const FusedPlan::Step& step : plan_->steps) {
+    cost += is_cheap(step.body) ? 1 : of_function;
+  }
+  return std::max<int64_t>(cost, 1);
+}
+
 void BoundPlan::find_kernels() {
   kernels_of(plan_->steps, kernels_);
   kernels_of(plan_->row_steps, row_kernels_);
+  constexpr int64_t worth_strips = 2048; // elements: below, looking for them costs more than they save
+  strips_.clear();
+  if (plan_->size >= worth_strips) {
+    strips_.find(*plan_);
+  }
   reducers_.clear();
   partial_bytes_ = 0;
   for (const FusedPlan::Fold& fold : plan_->folds) {

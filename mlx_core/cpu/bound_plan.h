@@ -9,6 +9,7 @@
 #include "mlx_core/backend/view.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/reduce.h"
+#include "mlx_core/cpu/strips.h"
 
 namespace mlx::core::cpu {
 
@@ -42,9 +43,15 @@ class BoundPlan {
     char** rows_at; // for each slot, its run of one value for each row
     char* partials; // of the folds of one long row
   };
+  struct Span {
+    int64_t first, length;
+  };
 
   void cut();
+  void cut_at_lines();
+  Span span_of(int64_t unit) const;
   void find_kernels();
+  int64_t cost_of_element() const;
   void place_given(std::span<const View> outputs);
   void place_steps();
   void place_read(uint16_t slot, size_t stage);
@@ -56,6 +63,8 @@ class BoundPlan {
 
   void row_values(const Working& w, size_t stage, int64_t row, int64_t rows, int64_t n) const;
   void elements(const Working& w, size_t stage, int64_t first, int64_t in_row, int64_t n) const;
+  void steps(char* const* at, uint32_t begin, uint32_t end, int64_t n) const;
+  void kernels(char* const* at, uint32_t begin, uint32_t end, int64_t n) const;
 
   char* tile(const Working& w, int32_t number) const { return w.scratch + tile_bytes_ * number; }
 
@@ -63,9 +72,11 @@ class BoundPlan {
   std::span<const View> sources_;
   Cut cut_ = Cut::whole_rows;
   int64_t per_unit_ = 0, parts_ = 1, units_ = 0; // elements of a unit; tiles of a row; units
+  int64_t line_ = 0;                             // the space's last axis, where no unit goes beyond its end; or 0
   int64_t longest_ = 0;                          // run of elements
   std::vector<Place> places_;
   std::vector<Kernel> kernels_, row_kernels_;
+  Strips strips_;
   std::vector<RowReducer> reducers_;
   std::vector<uint16_t> moving_, moving_rows_, spread_; // slots: whose run changes from unit to unit; that are spread
   std::vector<int32_t> spare_;                          // tiles

@@ -104,7 +104,7 @@ void convolve_lines(const Windows& w) {
         std::optional<FlushSubnormals> mode;
         if (w.dtype.is_inexact()) mode.emplace();
         kernels.tiles(w.columns, count, length, w.w + (group * w.columns * terms + line * taps + tap) * size, terms, 1,
-            copied, w.dilation[2], kernels.width, nullptr, sums, count, 1, add);
+            copied, w.dilation[2], kernels.width, false, nullptr, sums, count, 1, add);
         add = true;
       }
     }

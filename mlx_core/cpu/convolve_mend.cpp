@@ -7,11 +7,14 @@
 #include "mlx_core/cpu/convolve_pieces.h"
 #include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/lanes.h"
+#include "mlx_core/cpu/nan_search.h"
 #include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
 
 namespace {
+
+constexpr int64_t task_elements = 32 << 10; // looked through at once
 
 template <typename T>
 bool is_nan(T x) {
@@ -96,7 +99,12 @@ void mend_convolution(const Convolution& c) {
     const Mend<T> mend{c, c.a_sizes.size() - 2};
     int64_t rows = 1;
     for (size_t d = 0; d + 1 < c.out_sizes.size(); ++d) rows *= c.out_sizes[d];
-    parallel_items(rows, c.out_sizes.back(), [&](int64_t i) { mend.row(i); });
+    const int64_t outputs = c.out_sizes.back(), stretch = std::max<int64_t>(1, task_elements / outputs);
+    parallel_items((rows + stretch - 1) / stretch, stretch * outputs, [&](int64_t task) {
+      const int64_t first = task * stretch, last = std::min(rows, first + stretch);
+      if (!any_nan(c.dtype, (last - first) * outputs, static_cast<const T*>(c.out) + first * outputs)) return;
+      for (int64_t i = first; i < last; ++i) mend.row(i);
+    });
   });
 }
 

@@ -6,6 +6,7 @@
 
 #include "mlx_core/allocator.h"
 #include "mlx_core/cpu/convolve_pieces.h"
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/gemm_pieces.h"
 #include "mlx_core/cpu/product_kernels.h"
@@ -17,11 +18,12 @@ namespace mlx::core::cpu {
 
 namespace {
 
-// Terms added up before they join the sum; bits depend on it.
-constexpr int64_t block_terms = 256;
-constexpr int64_t most_rows = 96, least_rows = 24, most_columns = 512; // of a task
+// Terms added up before they join the sum: at most these, and of equally many in each block. Bits depend on it.
+constexpr int64_t most_terms = 320;
+constexpr int64_t most_rows = 112, least_rows = 24, most_columns = 512; // of a task
 constexpr int64_t wanted_tasks = 16, task_work = int64_t{1} << 18;
-constexpr int64_t pitch_padding = 16; // so that rows do not meet in the same lines of the cache
+constexpr int64_t line =
+    16; // elements that rows begin at multiples of: odd ones, so that they do not meet in the same lines of the cache
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -36,33 +38,48 @@ class Patches {
         steps_{w.in[1] * w.in[2] * w.channels, w.in[2] * w.channels, w.channels},
         image_(w.in[0] * steps_[0]) {}
 
-  // Terms [from, from + count) of the windows of these places, in rows `pitch` apart.
-  void write(int64_t group, const std::vector<Windows::Place>& places, int64_t from, int64_t count, char* to,
+  // Terms [from, from + count) of the windows of these positions, in rows `pitch` apart.
+  void write(int64_t group, const std::vector<Windows::Stretch>& stretches, int64_t from, int64_t count, char* to,
       int64_t pitch) const {
     const char* x = w_.x + group * w_.batch * image_ * size_;
     for (int64_t at = from, end = from + count; at < end;) {
       const int64_t line = at / run_, begin = at % run_, length = std::min(run_ - begin, end - at);
       const int64_t k0 = line / w_.taps[1] * w_.dilation[0], k1 = line % w_.taps[1] * w_.dilation[1];
       char* row = to + (at - from) * size_;
-      for (const Windows::Place& p : places) {
+      for (const auto& [p, positions] : stretches) {
         const int64_t i0 = p.first[0] + k0, i1 = p.first[1] + k1;
         if (i0 < 0 || i0 >= w_.in[0] || i1 < 0 || i1 >= w_.in[1]) {
-          std::memset(row, 0, static_cast<size_t>(length * size_));
+          for (int64_t i = 0; i < positions; ++i) {
+            std::memset(row + i * pitch * size_, 0, static_cast<size_t>(length * size_));
+          }
         } else {
           const char* source = x + (p.image * image_ + i0 * steps_[0] + i1 * steps_[1]) * size_;
           if (adjacent_) {
-            copy_run(source, p.first[2] * w_.channels + begin, length, row);
+            copy_runs(source, p.first[2] * w_.channels + begin, positions, length, row, pitch * size_);
           } else {
-            copy_taps(source, p.first[2], begin, length, row);
+            for (int64_t i = 0; i < positions; ++i) {
+              copy_taps(source, p.first[2] + i * w_.stride[2], begin, length, row + i * pitch * size_);
+            }
           }
         }
-        row += pitch * size_;
+        row += positions * pitch * size_;
       }
       at += length;
     }
   }
 
  private:
+  // For each of some positions, elements [first, first + length) of a line, zeros where it has none. `first` grows with
+  // the position, so those whose window sticks out are at the ends.
+  void copy_runs(const char* line, int64_t first, int64_t positions, int64_t length, char* to, int64_t pitch) const {
+    const int64_t step = w_.stride[2] * w_.channels, last = steps_[1] - length;
+    int64_t low = 0, high = positions;
+    while (low < high && first + low * step < 0) ++low;
+    while (high > low && first + (high - 1) * step > last) --high;
+    for (int64_t i = 0; i < low; ++i) copy_run(line, first + i * step, length, to + i * pitch);
+    copy_rows(high - low, length * size_, line + (first + low * step) * size_, step * size_, to + low * pitch, pitch);
+    for (int64_t i = high; i < positions; ++i) copy_run(line, first + i * step, length, to + i * pitch);
+  }
   // Elements [first, first + length) of a line, zeros where it has none.
   void copy_run(const char* line, int64_t first, int64_t length, char* to) const {
     const int64_t low = std::clamp<int64_t>(-first, 0, length);
@@ -97,7 +114,7 @@ class Patches {
 void convolve_patches(const Windows& w) {
   const ProductKernels& kernels = product_kernels(w.dtype);
   const int64_t size = w.dtype.size(), terms = w.terms(), positions = w.positions(),
-                blocks = ceil_div(terms, block_terms);
+                blocks = ceil_div(terms, most_terms), block_terms = ceil_div(terms, blocks);
   const int64_t panels =
       ceil_div(w.columns, kernels.width) * kernels.width; // columns with those that fill the last one
   auto block_size = [&](int64_t block) { return std::min(block_terms, terms - block * block_terms); };
@@ -113,8 +130,8 @@ void convolve_patches(const Windows& w) {
 
   const int64_t strips = ceil_div(w.columns, most_columns);
   const int64_t strip = ceil_div(ceil_div(w.columns, strips), kernels.width) * kernels.width;
-  int64_t rows = ceil_div(ceil_div(positions * w.groups * strips, wanted_tasks), least_rows) * least_rows;
-  rows = std::clamp(rows, least_rows, most_rows);
+  int64_t rows = std::clamp(ceil_div(positions * w.groups * strips, wanted_tasks), least_rows, most_rows);
+  rows = ceil_div(rows, kernels.rows) * kernels.rows;
   const int64_t steps = ceil_div(positions, rows), jobs = w.groups * steps * strips;
   const int64_t per_task =
       std::max<int64_t>(1, task_work / std::max<int64_t>(1, rows * terms * std::min(strip, w.columns)));
@@ -122,36 +139,41 @@ void convolve_patches(const Windows& w) {
   const int64_t all_columns = w.groups * w.columns;
   const Patches patches(w);
   parallel_for(ceil_div(jobs, per_task), [&](int64_t task) {
-    std::vector<Windows::Place> places;
+    std::vector<Windows::Stretch> stretches;
     for (int64_t job = task * per_task; job < std::min(jobs, (task + 1) * per_task); ++job) {
       const int64_t group = job / (steps * strips), first = job / strips % steps * rows, column = job % strips * strip;
       const int64_t count = std::min(rows, positions - first), columns = std::min(strip, w.columns - column);
       if (columns <= 0) continue;
-      places.clear();
-      for (int64_t i = 0; i < count; ++i) places.push_back(w.place(first + i));
-      const int64_t pitch = std::min(terms, block_terms) + pitch_padding, at_column = group * w.columns + column;
+      stretches.clear();
+      for (int64_t i = 0; i < count; i += stretches.back().count) {
+        stretches.push_back({w.place(first + i), std::min(count - i, w.out[2] - (first + i) % w.out[2])});
+      }
+      const int64_t pitch = (ceil_div(block_terms, line) | 1) * line, at_column = group * w.columns + column;
       auto* lines = static_cast<char*>(product_memory(0, count * pitch * size));
-      char* out = w.y + (places[0].y + at_column) * size;
+      char* out = w.y + (stretches[0].place.y + at_column) * size;
       int64_t out_row = all_columns;
       if (!direct) out = static_cast<char*>(product_memory(2, count * columns * size)), out_row = columns;
       for (int64_t block = 0; block < blocks; ++block) {
         if (block > 0) throw_if_interrupted();
         const int64_t length = block_size(block);
-        patches.write(group, places, block * block_terms, length, lines, pitch);
+        patches.write(group, stretches, block * block_terms, length, lines, pitch);
         std::optional<FlushSubnormals> mode;
         if (w.dtype.is_inexact()) mode.emplace();
         kernels.tiles(count, columns, length, lines, pitch, 1, weights(group, block) + column * length * size,
-            kernels.width, kernels.width * length, nullptr, out, out_row, 1, block > 0);
+            kernels.width, kernels.width * length, true, nullptr, out, out_row, 1, block > 0);
       }
       if (direct) continue;
       Kernel narrow = w.dtype == w.result ? nullptr : find_cast(w.dtype, w.result);
-      for (int64_t i = 0; i < count; ++i) {
-        const void* from = out + i * columns * size;
-        char* to = w.y + (places[static_cast<size_t>(i)].y + at_column) * w.result.size();
-        if (narrow) {
-          narrow(&from, to, columns);
-        } else {
-          std::memcpy(to, from, static_cast<size_t>(columns * size));
+      const char* row = out;
+      for (const auto& [place, places] : stretches) {
+        for (int64_t i = 0; i < places; ++i, row += columns * size) {
+          const void* from = row;
+          char* to = w.y + (place.y + i * w.y_step[2] + at_column) * w.result.size();
+          if (narrow) {
+            narrow(&from, to, columns);
+          } else {
+            std::memcpy(to, from, static_cast<size_t>(columns * size));
+          }
         }
       }
     }

@@ -45,6 +45,11 @@ struct Windows {
     p.y += position * y_batch;
     return p;
   }
+  // Neighbouring positions of one line of the output: place() of the first of them, and how many they are.
+  struct Stretch {
+    Place place;
+    int64_t count;
+  };
   // Whether positions in row-major order are one after another in y.
   bool uniform() const {
     return y_step[2] == groups * columns && y_step[1] == y_step[2] * out[2] && y_step[0] == y_step[1] * out[1] &&

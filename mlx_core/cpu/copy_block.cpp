@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "mlx_core/cpu/every_other.h"
 #include "mlx_core/cpu/spread.h"
 
 namespace mlx::core::cpu {
@@ -76,6 +77,10 @@ void strided_line(const char* src, int64_t ss, char* dst, int64_t ds, int64_t n)
   if (ss == 0 && ds == size) return splat_line<T>(src, dst, n);
   int64_t i = 0;
   if (ds == size) {
+    if (constexpr int64_t worth_vectors = 32; ss == 2 * size && n >= worth_vectors) {
+      i = copy_every_other(dst, src, n, static_cast<int>(size));
+      src += i * ss, dst += i * ds;
+    }
     for (; i + 4 <= n; i += 4, src += 4 * ss, dst += 4 * size) {
       T a = load<T>(src), b = load<T>(src + ss), c = load<T>(src + 2 * ss), d = load<T>(src + 3 * ss);
       store(dst, a), store(dst + size, b), store(dst + 2 * size, c), store(dst + 3 * size, d);

@@ -1,7 +1,11 @@
 // Determinants of each matrix of a stack, and their derivatives, which exist for matrices of every rank: polynomials in
 // the elements. These are computed in float64.
+#include <array>
+#include <span>
+
 #include "mlx_core/cpu/matrix_stack.h"
 #include "mlx_core/cpu/matrix_work.h"
+#include "mlx_core/cpu/small_stack.h"
 
 namespace mlx::core::cpu {
 
@@ -26,14 +30,46 @@ T determinant_of(T* m, Int n, Int* pivots) {
   if (n == 0) {
     return T(1);
   }
-  Int info = lapack::getrf(n, n, m, pivots);
+  Int info = blocked::lu(n, n, m, pivots);
   return info > 0 ? T(0) : product_of_pivots(m, pivots, n);
+}
+
+// Calls put(i, pivots), with the pivots of each matrix of a stack, negated for a swap; none of what is not finite.
+template <typename T, typename Put>
+void each_small(const kernel::MatrixWork& k, Put&& put) {
+  Stack<T> a(k.inputs[0]);
+  const int64_t n = a.rows();
+  auto group = [&](int64_t first, int64_t count, auto&&) {
+    Group<T> m(n * n), swaps(n), order(n);
+    m.read(a, first, count);
+    std::array<bool, 64> finite;
+    for (int64_t g = 0; g < count; ++g) finite[static_cast<size_t>(g)] = m.is_finite_in(g);
+    small_kernels<T>().lu(n, m.data(), swaps.data(), order.data());
+    std::array<T, largest_small> pivots;
+    for (int64_t g = 0; g < count; ++g) {
+      for (int64_t j = 0; j < n; ++j) {
+        const T pivot = m.at(j * n + j, g);
+        pivots[static_cast<size_t>(j)] = swaps.at(j, g) == static_cast<T>(j) ? pivot : -pivot;
+      }
+      put(first + g, std::span<const T>(pivots.data(), finite[static_cast<size_t>(g)] ? static_cast<size_t>(n) : 0));
+    }
+  };
+  for_each_group<T>(k.op, a.count(), std::pow(n, 3), group, did_not_converge);
 }
 
 template <typename T>
 void determinant(const kernel::MatrixWork& k) {
   Stack<T> a(k.inputs[0]), out(k.outputs[0], 0);
   Int n = a.rows();
+  if constexpr (!lapack::is_complex<T>) {
+    if (is_small<T>(n)) {
+      return each_small<T>(k, [&](int64_t i, std::span<const T> pivots) {
+        T product = pivots.empty() ? not_a_number<T>() : T(1);
+        for (T pivot : pivots) product *= pivot;
+        out.fill(i, product);
+      });
+    }
+  }
   auto one = [&](int64_t i, Workspace<T>& space) -> int64_t {
     T* m = space.matrix(0, a.elements());
     out.fill(i, a.read(i, m) ? determinant_of(m, n, space.integers(n)) : not_a_number<T>());
@@ -47,6 +83,20 @@ void slogdet(const kernel::MatrixWork& k) {
   Stack<T> a(k.inputs[0]), sign(k.outputs[0], 0);
   Stack<Real<T>> logarithm(k.outputs[1], 0);
   Int n = a.rows();
+  if constexpr (!lapack::is_complex<T>) {
+    if (is_small<T>(n)) {
+      return each_small<T>(k, [&](int64_t i, std::span<const T> pivots) {
+        T phase = pivots.empty() ? not_a_number<T>() : T(1);
+        double sum = pivots.empty() ? not_a_number<double>() : 0;
+        for (T pivot : pivots) {
+          phase *= pivot == T(0) ? T(0) : pivot / std::abs(pivot);
+          sum += std::log(std::abs(static_cast<double>(pivot)));
+        }
+        sign.fill(i, phase);
+        logarithm.fill(i, static_cast<T>(sum));
+      });
+    }
+  }
   auto one = [&](int64_t i, Workspace<T>& space) -> int64_t {
     T* m = space.matrix(0, a.elements());
     Int* pivots = space.integers(n);
@@ -57,7 +107,7 @@ void slogdet(const kernel::MatrixWork& k) {
     }
     T phase(1);
     double sum = 0;
-    if (n > 0 && lapack::getrf(n, n, m, pivots) > 0) {
+    if (n > 0 && blocked::lu(n, n, m, pivots) > 0) {
       phase = T(0), sum = -std::numeric_limits<double>::infinity();
     } else {
       for (Int j = 0; j < n; ++j) {
@@ -141,7 +191,7 @@ void cofactors(const kernel::MatrixWork& k) {
       norm = std::max(norm, sum);
     }
     Int* pivots = space.integers(n);
-    if (lapack::getrf(n, n, m, pivots) == 0) lapack::gecon(n, m, norm, reciprocal, space.work);
+    if (blocked::lu(n, n, m, pivots) == 0) lapack::gecon(n, m, norm, reciprocal, space.work);
     if (reciprocal > 1e-3) {
       W det = product_of_pivots(m, pivots, n);
       if (Int info = lapack::getri(n, m, pivots, space.work); info != 0) {

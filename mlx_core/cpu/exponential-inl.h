@@ -50,16 +50,18 @@ HWY_INLINE V clamp_exponent(D d, V x) {
 template <int shift = 0, class D, class V>
 HWY_INLINE V scaled_exp(D d, V x) {
   const auto [n, r] = reduce_log_two(d, x);
-  const V p = hn::Add(expm1_reduced(d, r), constant(d, 1.0));
-  const auto scale = power_of_two<shift>(d, n);
-  return hn::Mul(hn::Mul(p, scale.first), scale.second);
+  return times_power_of_two<shift>(d, hn::Add(expm1_reduced(d, r), constant(d, 1.0)), n);
 }
 
 // Error: 1.0 / 1.0
 struct Exp {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
+#if HWY_TARGET == HWY_AVX3 // where these give their second operand if one is NaN, and scaling keeps that
+    return scaled_exp(d, hn::Min(constant(d, 90.0f, 712.0), hn::Max(constant(d, -105.0f, -750.0), x)));
+#else
     return keep_nan(d, x, scaled_exp(d, clamp_exponent(d, x)));
+#endif
   }
 };
 
@@ -70,9 +72,7 @@ struct Exp2 {
     const V y = hn::Min(hn::Max(x, constant(d, -151.0f, -1076.0)), constant(d, 129.0f, 1025.0));
     const V n = round_small(d, y);
     const V r = hn::Mul(hn::Sub(y, n), constant(d, 0.693147180559945309417));
-    const V p = hn::Add(expm1_reduced(d, r), constant(d, 1.0));
-    const auto scale = power_of_two(d, n);
-    return keep_nan(d, x, hn::Mul(hn::Mul(p, scale.first), scale.second));
+    return keep_nan(d, x, times_power_of_two(d, hn::Add(expm1_reduced(d, r), constant(d, 1.0)), n));
   }
 };
 

@@ -90,7 +90,7 @@ struct Transforms {
     const bool by_group = in_adjacent || out_adjacent; // lanes of one group
     const int64_t per_group = (lanes.width + most - 1) / most;
     const int64_t steps = by_group ? lanes.outer * per_group : (count + most - 1) / most;
-    parallel_items(steps, most * task.plan.n * 4, [&](int64_t step) {
+    parallel_items(steps, most * task.plan.n * 8, [&](int64_t step) {
       int64_t first = step * most, lanes_here = std::min(most, count - first);
       if (by_group) {
         first = step / per_group * lanes.width + step % per_group * most;
@@ -136,7 +136,7 @@ struct Transforms {
     if (divided) {
       for (int64_t i = 0; i < count; ++i) transform(i);
     } else {
-      parallel_items(count, task.plan.node.n * 4, transform);
+      parallel_items(count, task.plan.node.n * 8, transform);
     }
   }
 

@@ -32,6 +32,8 @@ struct FftSideBySide : Fft<T> {
   template <bool swap>
   using Output = typename Fft<T>::template Output<swap>;
   using Fft<T>::N;
+  using From = FftLanes<T, const T*>;
+  using To = FftLanes<T, T*>;
 
   // Within blocks of 16 bytes, of as many vectors as a block has elements.
 #if HWY_TARGET != HWY_SCALAR
@@ -119,30 +121,37 @@ struct FftSideBySide : Fft<T> {
 
   // What is missing in a vector is 0.
   static HWY_INLINE V load_some(const T* p, int64_t count) {
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2 // masked elements are not touched
+    return hn::MaskedLoad(hn::FirstN(D(), static_cast<size_t>(std::max<int64_t>(0, count))), D(), p);
+#else
     HWY_ALIGN T part[N] = {};
-    std::memcpy(part, p, static_cast<size_t>(count) * sizeof(T));
+    if (count > 0) std::memcpy(part, p, static_cast<size_t>(count) * sizeof(T));
     return hn::Load(D(), part);
+#endif
   }
   static HWY_INLINE void store_some(V v, T* p, int64_t count) {
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+    hn::BlendedStore(v, hn::FirstN(D(), static_cast<size_t>(std::max<int64_t>(0, count))), D(), p);
+#else
     HWY_ALIGN T part[N];
     hn::Store(v, D(), part);
-    std::memcpy(p, part, static_cast<size_t>(count) * sizeof(T));
+    if (count > 0) std::memcpy(p, part, static_cast<size_t>(count) * sizeof(T));
+#endif
   }
   static HWY_INLINE C load2_some(const T* p, int64_t count) {
-    HWY_ALIGN T part[2 * N] = {};
-    std::memcpy(part, p, static_cast<size_t>(2 * count) * sizeof(T));
+    HWY_ALIGN T part[2 * N];
+    hn::Store(load_some(p, std::min(N, 2 * count)), D(), part);
+    hn::Store(load_some(p + N, 2 * count - N), D(), part + N);
     return Fft<T>::load2(part);
   }
   static HWY_INLINE void store2_some(C c, T* p, int64_t count) {
     HWY_ALIGN T part[2 * N];
     Fft<T>::store2(c, part);
-    std::memcpy(p, part, static_cast<size_t>(2 * count) * sizeof(T));
+    store_some(hn::Load(D(), part), p, std::min(N, 2 * count));
+    store_some(hn::Load(D(), part + N), p + N, 2 * count - N);
   }
 
   // ---- lanes into vectors and back: `length` real numbers of each, number i in vector i, `apart` elements on ----
-
-  using From = FftLanes<T, const T*>;
-  using To = FftLanes<T, T*>;
 
   static void read_real(const From& from, int lanes, int64_t length, T* to, int64_t apart) {
     if (from.adjacent) {
@@ -199,10 +208,10 @@ struct FftSideBySide : Fft<T> {
 #pragma GCC unroll 16
         for (int l = 0; l < N; ++l) hn::Store(v[l], D(), to + (i + l) * apart);
       } else {
-        HWY_ALIGN T all[N * N];
 #pragma GCC unroll 16
-        for (int l = 0; l < N; ++l) hn::Store(v[l], D(), all + l * N);
-        for (int64_t l = 0; l < count; ++l) hn::Store(hn::Load(D(), all + l * N), D(), to + (i + l) * apart);
+        for (int l = 0; l < N; ++l) {
+          if (l < count) hn::Store(v[l], D(), to + (i + l) * apart);
+        }
       }
     }
   }
@@ -256,11 +265,9 @@ struct FftSideBySide : Fft<T> {
 #pragma GCC unroll 16
         for (int l = 0; l < N; ++l) hn::StoreU(v[l], D(), to.lane[l] + i);
       } else {
-        HWY_ALIGN T all[N * N];
 #pragma GCC unroll 16
-        for (int l = 0; l < N; ++l) hn::Store(v[l], D(), all + l * N);
-        for (int l = 0; l < lanes; ++l) {
-          std::memcpy(to.lane[l] + i, all + l * N, static_cast<size_t>(count) * sizeof(T));
+        for (int l = 0; l < N; ++l) {
+          if (l < lanes) store_some(v[l], to.lane[l] + i, count);
         }
       }
     }

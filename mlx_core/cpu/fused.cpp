@@ -16,8 +16,10 @@ namespace mlx::core::cpu {
 
 namespace {
 
-// Below this many element-steps a second thread costs more than it saves.
-constexpr int64_t parallel_threshold = 96 * 1024;
+// Below this many elements times their cost a second thread costs more than it saves.
+constexpr int64_t parallel_threshold = 256 * 1024;
+
+constexpr size_t most_slots = 320;
 
 // Scratch of one thread, kept between plans.
 struct Scratch {
@@ -70,12 +72,24 @@ class ScratchUse {
   std::unique_ptr<char, decltype(&std::free)> own_{nullptr, &std::free};
 };
 
-void run_steps(std::span<const FusedPlan::Step> steps, const Kernel* kernels, char* const* at, int64_t n) {
-  for (size_t i = 0; i < steps.size(); ++i) {
-    const FusedPlan::Step& step = steps[i];
-    const void* inputs[] = {at[step.inputs[0]], at[step.inputs[1]], at[step.inputs[2]]};
-    kernels[i](inputs, at[step.output], n);
+void run_step(const FusedPlan::Step& step, Kernel kernel, char* const* at, int64_t n) {
+  const void* inputs[] = {at[step.inputs[0]], at[step.inputs[1]], at[step.inputs[2]]};
+  kernel(inputs, at[step.output], n);
+}
+
+// The memory of element `first` of a strided source, if n from there on are consecutive; else null.
+const char* in_line(const FusedPlan::Source& source, const char* data, int item_size, int64_t first, int64_t n) {
+  if (source.sizes.empty() || source.strides.back() != 1) {
+    return nullptr;
   }
+  int64_t length = source.sizes.back(), line = first / length, at = first % length;
+  if (at + n > length) {
+    return nullptr;
+  }
+  for (size_t d = source.sizes.size() - 1; d-- > 0; line /= source.sizes[d]) {
+    at += line % source.sizes[d] * source.strides[d];
+  }
+  return data + at * item_size;
 }
 
 } // namespace
@@ -90,8 +104,7 @@ void BoundPlan::run() {
       partials.push_back(storage.back().get());
     }
   }
-  auto parts = static_cast<int64_t>(plan.steps.size() + plan.sources.size() + plan.folds.size());
-  if (units_ == 1 || plan.size < parallel_threshold / std::max<int64_t>(parts, 1) || thread_count() == 1) {
+  if (units_ == 1 || plan.size < parallel_threshold / cost_of_element() || thread_count() == 1) {
     run_units(partials.data(), 0, units_);
   } else {
     int64_t chunks = std::min<int64_t>(units_, 8 * thread_count());
@@ -110,7 +123,6 @@ void BoundPlan::run() {
 void BoundPlan::run_units(char* const* partials, int64_t begin, int64_t end) const {
   size_t partial_bytes = cut_ == Cut::long_rows ? static_cast<size_t>(partial_bytes_) : 0;
   ScratchUse use(static_cast<size_t>(scratch_bytes_) + partial_bytes);
-  constexpr size_t most_slots = 320;
   char *at[most_slots], *rows_at[most_slots];
   Working w{use.memory(), at, rows_at, use.memory() + scratch_bytes_};
   for (size_t i = 0; i < places_.size(); ++i) {
@@ -132,8 +144,8 @@ void BoundPlan::run_units(char* const* partials, int64_t begin, int64_t end) con
     poll(per_unit_ * static_cast<int64_t>(plan_->steps.size() + 1));
     switch (cut_) {
       case Cut::whole_rows: {
-        int64_t first = unit * per_unit_;
-        run_short(w, first, std::min(per_unit_, plan_->size - first));
+        Span span = span_of(unit);
+        run_short(w, span.first, span.length);
         break;
       }
       case Cut::parts_of_rows: run_part(w, partials, unit); break;
@@ -151,14 +163,12 @@ void BoundPlan::row_values(const Working& w, size_t stage, int64_t row, int64_t 
     }
   }
   uint32_t from = plan_->begin_of(stage).row_steps, count = plan_->stages[stage].row_steps - from;
-  run_steps(std::span(plan_->row_steps).subspan(from, count), row_kernels_.data() + from, w.rows_at, rows);
+  for (uint32_t i = from; i < from + count; ++i) {
+    run_step(plan_->row_steps[i], row_kernels_[i], w.rows_at, rows);
+  }
   for (uint16_t slot : spread_) {
     if (places_[slot].stage == static_cast<int32_t>(stage)) {
-      int item = places_[slot].item_size;
-      Spread spread = find_spread(item);
-      for (int64_t r = 0; r < rows; ++r) {
-        spread(w.at[slot] + r * (n / rows) * item, w.rows_at[slot] + r * item, n / rows);
-      }
+      find_spread_each(places_[slot].item_size)(w.at[slot], w.rows_at[slot], rows, n / rows);
     }
   }
 }
@@ -174,12 +184,46 @@ void BoundPlan::elements(const Working& w, size_t stage, int64_t first, int64_t 
         w.at[slot] = w.scratch + place.row + in_row * place.item_size;
       } else {
         const FusedPlan::Source& source = plan_->sources[slot];
-        read_strided(sources_[slot].host(), source.sizes, source.strides, place.item_size, first, n, w.at[slot]);
+        const char* data = sources_[slot].host<char>();
+        if (const char* there = in_line(source, data, place.item_size, first, n)) {
+          w.at[slot] = const_cast<char*>(there);
+        } else {
+          w.at[slot] = tile(w, place.tile);
+          read_strided(data, source.sizes, source.strides, place.item_size, first, n, w.at[slot]);
+        }
       }
     }
   }
-  uint32_t from = plan_->begin_of(stage).steps, count = plan_->stages[stage].steps - from;
-  run_steps(std::span(plan_->steps).subspan(from, count), kernels_.data() + from, w.at, n);
+  steps(w.at, plan_->begin_of(stage).steps, plan_->stages[stage].steps, n);
+}
+
+// Steps on n elements: runs of cheap ones in strips, which leave what is less than a strip to the kernels.
+void BoundPlan::steps(char* const* at, uint32_t begin, uint32_t end, int64_t n) const {
+  for (const StripRun& run : strips_.runs) {
+    if (run.begin < begin || run.begin >= end) {
+      continue;
+    }
+    kernels(at, begin, run.begin, n);
+    int64_t whole = n / run.table->elements * run.table->elements;
+    if (whole > 0) {
+      run.table->run(strips_.code.data() + run.code, at, 0, whole);
+    }
+    if (whole < n) {
+      char* rest[most_slots];
+      for (size_t slot = 0; slot < places_.size(); ++slot) {
+        rest[slot] = at[slot] + whole * places_[slot].item_size;
+      }
+      kernels(rest, run.begin, run.end, n - whole);
+    }
+    begin = run.end;
+  }
+  kernels(at, begin, end, n);
+}
+
+void BoundPlan::kernels(char* const* at, uint32_t begin, uint32_t end, int64_t n) const {
+  for (uint32_t i = begin; i < end; ++i) {
+    run_step(plan_->steps[i], kernels_[i], at, n);
+  }
 }
 
 void BoundPlan::run_short(const Working& w, int64_t first, int64_t n) const {
@@ -191,12 +235,7 @@ void BoundPlan::run_short(const Working& w, int64_t first, int64_t n) const {
     elements(w, stage, first, 0, n);
     for (uint32_t i = plan_->begin_of(stage).folds; i < plan_->stages[stage].folds; ++i) {
       const FusedPlan::Fold& fold = plan_->folds[i];
-      int64_t row_bytes = length * places_[fold.input].item_size;
-      alignas(16) char partial[64];
-      for (int64_t row = 0; row < rows; ++row) {
-        reducers_[i].block(w.at[fold.input] + row * row_bytes, length, partial);
-        reducers_[i].finish(partial, 1, w.rows_at[fold.output] + row * places_[fold.output].item_size);
-      }
+      reducers_[i].rows(w.at[fold.input], length, length * places_[fold.input].item_size, rows, w.rows_at[fold.output]);
     }
   }
 }

@@ -6,7 +6,9 @@
 #include <optional>
 #include <utility>
 
+#include "mlx_core/cpu/amx.h"
 #include "mlx_core/cpu/gemm_pieces.h"
+#include "mlx_core/cpu/product_kernels.h"
 #include "mlx_core/cpu/subnormals.h"
 #include "mlx_core/cpu/thread_pool.h"
 
@@ -17,14 +19,18 @@ constexpr int64_t task_work = int64_t{1} << 19; // a task's least number of mult
 constexpr int64_t vector_work = int64_t{1} << 18;
 constexpr int64_t side = 256;
 constexpr int64_t short_vector = 16; // terms up to which a vector is a matrix
+// Of products done by our own bodies: multiplications that are better done in more than one turn of each thread, and
+// the most elements of a piece.
+constexpr int64_t turn_work = int64_t{1} << 25, most_elements = int64_t{1} << 20;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// A function of the shape alone, as the bits are.
+// How a product is cut. Pieces for BLAS are a function of the shape alone, as bits depend on them; how those are cut
+// that our own bodies do changes none.
 struct Cut {
   void (*run)(const Product&, Piece);
-  int64_t down, across; // pieces
-  int64_t grain;        // pieces begin at multiples of it
+  int64_t down, across;         // pieces
+  int64_t row_grain, col_grain; // pieces begin at multiples of these
 };
 
 // [first, second) of piece i of `count`: their lengths differ by less than two grains.
@@ -36,26 +42,86 @@ std::pair<int64_t, int64_t> bounds(int64_t length, int64_t count, int64_t grain,
 int64_t least(int64_t length, int64_t count, int64_t grain) { return count == 1 ? length : length / count - grain; }
 
 bool is_blas_product(Dtype dtype, int64_t m, int64_t n, int64_t k) {
-  return dtype.is_inexact() && std::min({m, n, k}) >= blas_side && m * n * k >= blas_piece_work;
+  return dtype.is_inexact() && !product_kernels(multiplied_dtype(dtype)).large && std::min({m, n, k}) >= blas_side &&
+         m * n * k >= blas_piece_work;
 }
 
-Cut cut_product(Dtype dtype, int64_t m, int64_t n, int64_t k) {
+// As many pieces as keep the threads busy, of the shape that reorders the least: each one reorders its part of b, and
+// of a at times.
+Cut cut_tiles(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k) {
+  const ProductKernels& kernels = product_kernels(multiplied_dtype(dtype));
+  const int64_t threads = thread_count(), work = m * n * k, rows = 2 * kernels.rows, columns = 2 * kernels.width;
+  int64_t wanted = std::min(threads, work / task_work);
+  wanted = std::max(wanted, std::min(4 * threads, work / turn_work));
+  wanted = std::max<int64_t>({ceil_div(wanted, batch), ceil_div(m * n, most_elements), 1});
+  Cut best{tile_piece, 1, 1, kernels.rows, kernels.width};
+  // In multiplications for each term: an element that is reordered costs as much as some of these.
+  int64_t least = INT64_MAX;
+  for (int64_t down = 1; down <= std::min(wanted, std::max<int64_t>(1, m / rows)); ++down) {
+    const int64_t across = std::min(ceil_div(wanted, down), std::max<int64_t>(1, n / columns));
+    const int64_t pieces = down * across, cost = (m * n + 4 * down * n + 2 * across * m) / std::min(pieces, threads);
+    const int64_t idle = pieces < wanted ? m * n / 32 / threads : 0;
+    if (cost + idle < least) least = cost + idle, best.down = down, best.across = across;
+  }
+  return best;
+}
+
+Cut cut_product(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k) {
   if (dtype.is_inexact() && (m == 1 || n == 1) && k > short_vector) {
     int64_t rows = std::max<int64_t>(512, vector_work / k), pieces = ceil_div(m * n, rows);
-    return m == 1 ? Cut{vector_piece, 1, pieces, 64} : Cut{vector_piece, pieces, 1, 64};
+    return m == 1 ? Cut{vector_piece, 1, pieces, 64, 64} : Cut{vector_piece, pieces, 1, 64, 64};
   }
-  if (!is_blas_product(dtype, m, n, k)) {
-    return {tile_piece, ceil_div(m, side), ceil_div(n, side), 32};
-  }
+  if (!is_blas_product(dtype, m, n, k)) return cut_tiles(dtype, batch, m, n, k);
   // Where one side is short pieces are longer along the other, so that packing stays a small part of the work.
-  Cut cut{blas_piece, ceil_div(m, std::max(side, side * side / n)), ceil_div(n, std::max(side, side * side / m)), 16};
+  Cut cut{
+      blas_piece, ceil_div(m, std::max(side, side * side / n)), ceil_div(n, std::max(side, side * side / m)), 16, 16};
   while (cut.down * cut.across > 1 &&
-         (least(m, cut.down, cut.grain) < blas_side || least(n, cut.across, cut.grain) < blas_side ||
-             least(m, cut.down, cut.grain) * least(n, cut.across, cut.grain) * k < blas_piece_work)) {
+         (least(m, cut.down, cut.row_grain) < blas_side || least(n, cut.across, cut.row_grain) < blas_side ||
+             least(m, cut.down, cut.row_grain) * least(n, cut.across, cut.row_grain) * k < blas_piece_work)) {
     --(cut.down >= cut.across ? cut.down : cut.across);
   }
   return cut;
 }
+
+// Many products so small that finding out how to do each would take longer than doing it. They are done where they lie:
+// the same bodies in the same order as of a single one.
+struct Small {
+  const ProductKernels& kernels;
+  int64_t m, n, k;
+  Matrix a, b;
+  int64_t a_stride, b_stride; // bytes from one product to the next
+  char* out;
+  int64_t size;
+
+  // Null where they are not.
+  static std::optional<Small> of(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
+      int64_t a_stride, Matrix b, int64_t b_stride, void* out) {
+    if (batch < 4 || m * n * k > 4096 || k > 256 || multiplied_dtype(dtype) != dtype) return {};
+    const ProductKernels& kernels = product_kernels(dtype);
+    const int64_t size = dtype.size();
+    Small small{kernels, m, n, k, a, b, a_stride * size, b_stride * size, static_cast<char*>(out), size};
+    if (small.is_dot(dtype)) return a.column_stride == 1 && b.row_stride == 1 ? std::optional(small) : std::nullopt;
+    const bool vector = dtype.is_inexact() && (m == 1 || n == 1) && k > short_vector;
+    const bool in_place = b.column_stride == 1 && (n % kernels.width == 0 || kernels.reads_tail);
+    return !vector && in_place ? std::optional(small) : std::nullopt;
+  }
+  bool is_dot(Dtype dtype) const { return dtype.is_inexact() && m == 1 && n == 1 && k > short_vector; }
+
+  void run(int64_t first, int64_t last) const {
+    const char *left = static_cast<const char*>(a.data) + first * a_stride,
+               *right = static_cast<const char*>(b.data) + first * b_stride;
+    char* to = out + first * m * n * size;
+    const bool dot = m == 1 && n == 1 && k > short_vector && kernels.dots;
+    for (int64_t i = first; i < last; ++i, left += a_stride, right += b_stride, to += m * n * size) {
+      if (dot) {
+        kernels.dots(1, k, left, 0, right, to, false);
+      } else {
+        kernels.tiles(m, n, k, left, a.row_stride, a.column_stride, right, b.row_stride, kernels.width, false, nullptr,
+            to, n, 1, false);
+      }
+    }
+  }
+};
 
 } // namespace
 
@@ -66,7 +132,18 @@ void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
     std::memset(out, 0, static_cast<size_t>(batch * m * n * dtype.size()));
     return;
   }
-  Cut cut = cut_product(dtype, m, n, k);
+  if (dtype == bfloat16 && is_tile_product(m, n, k) && has_amx()) {
+    return amx_gemm(batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out);
+  }
+  if (auto small = Small::of(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out)) {
+    const int64_t each = m * n * k + 64, per_task = batch * each <= 2 * task_work ? batch : task_work / each;
+    return parallel_for(ceil_div(batch, per_task), [&](int64_t task) {
+      std::optional<FlushSubnormals> mode;
+      if (dtype.is_inexact()) mode.emplace();
+      small->run(task * per_task, std::min(batch, (task + 1) * per_task));
+    });
+  }
+  Cut cut = cut_product(dtype, batch, m, n, k);
   int64_t pieces = cut.down * cut.across, jobs = batch * pieces, work = ceil_div(m * n, pieces) * k;
   int64_t per_task = jobs * work <= 2 * task_work ? jobs : std::max<int64_t>(1, task_work / work);
   parallel_for(ceil_div(jobs, per_task), [&](int64_t task) {
@@ -76,8 +153,8 @@ void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
       int64_t i = pieces == 1 ? job : job / pieces;
       Piece piece{0, 0, m, n};
       if (pieces > 1) {
-        auto [row, row_end] = bounds(m, cut.down, cut.grain, job % pieces / cut.across);
-        auto [column, column_end] = bounds(n, cut.across, cut.grain, job % cut.across);
+        auto [row, row_end] = bounds(m, cut.down, cut.row_grain, job % pieces / cut.across);
+        auto [column, column_end] = bounds(n, cut.across, cut.col_grain, job % cut.across);
         piece = {row, column, row_end - row, column_end - column};
         if (piece.rows == 0 || piece.columns == 0) continue;
       }

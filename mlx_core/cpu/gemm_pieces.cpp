@@ -88,6 +88,43 @@ void narrow_rows(const Product& p, const Piece& at, Dtype wide, const char* resu
   }
 }
 
+namespace {
+
+// Rows and columns of what is multiplied at once: a block of b that stays in the second level of the cache, and one of
+// a that passes by it.
+constexpr int64_t block_bytes = 2048, block_rows = 112; // of a row of b
+
+// A block of b, in panels or where it lies.
+struct Panels {
+  const char* data;
+  int64_t row_stride, panel_stride;
+  bool packed;
+  const void* tail = nullptr;
+
+  // Few rows read b where it lies; so do more of them if it is small and without gaps.
+  Panels(const ProductKernels& kernels, const Matrix& b, int64_t rows, int64_t columns, int64_t k, char* small,
+      int64_t small_bytes)
+      : data(static_cast<const char*>(b.data)) {
+    const int64_t size = kernels.item_size, whole = columns / kernels.width * kernels.width, rest = columns - whole;
+    packed =
+        b.column_stride != 1 || (rows > 16 && (b.row_stride > 2 * columns || k * columns * size > (int64_t{40} << 10)));
+    row_stride = packed ? kernels.width : b.row_stride;
+    panel_stride = packed ? kernels.width * k : kernels.width;
+    if (packed) {
+      void* panels = product_memory(1, k * (whole + kernels.width) * size);
+      kernels.pack(k, columns, b.data, b.row_stride, b.column_stride, panels);
+      data = static_cast<const char*>(panels);
+    } else if (rest != 0 && !kernels.reads_tail) {
+      const int64_t bytes = k * kernels.width * size;
+      void* panel = bytes <= small_bytes ? small : product_memory(1, bytes);
+      kernels.pack(k, rest, data + whole * size, b.row_stride, 1, panel);
+      tail = panel;
+    }
+  }
+};
+
+} // namespace
+
 void tile_piece(const Product& p, Piece at) {
   Dtype dtype = multiplied_dtype(p.dtype);
   bool widened = dtype != p.dtype;
@@ -100,43 +137,53 @@ void tile_piece(const Product& p, Piece at) {
     out = static_cast<char*>(product_memory(2, rows * columns * size));
     out_row = columns;
   }
+  char* const results = out;
   if (b.column_stride != 1 && columns > rows && rows < kernels.width && !dtype.is_complex()) {
     // (a b)' = b' a': the few rows of a are put in order instead of the many columns of b. A product of complex numbers
     // rounds differently when its factors change places.
     std::swap(a, b), std::swap(rows, columns), std::swap(out_row, out_column);
     a = transposed(a), b = transposed(b);
   }
-  int64_t whole = columns / kernels.width * kernels.width, tail = columns - whole;
   alignas(64) char small[4096];
-  for (int64_t first = 0; first < p.k; first += tile_terms) {
-    if (first > 0) throw_if_interrupted();
-    int64_t k = std::min(tile_terms, p.k - first);
-    Matrix left = offset(a, first * a.column_stride, p.dtype), right = offset(b, first * b.row_stride, p.dtype);
-    if (widened || (columns > kernels.width && rows * k * size > (int64_t{1} << 16))) {
-      left = packed_block(left, rows, k, p.dtype, dtype, product_memory(0, rows * k * size));
+  const int64_t block_columns = block_bytes / size;
+  if (!widened && p.k > tile_terms && columns <= kernels.width && b.column_stride == 1 &&
+      (columns == kernels.width || kernels.reads_tail) && a.column_stride == 1) {
+    // One panel, read where it lies: the rows of a pass by it, each from one end to the other.
+    for (int64_t row = 0; row < rows; row += kernels.rows) {
+      const int64_t height = std::min<int64_t>(kernels.rows, rows - row);
+      if (row % block_rows == 0 && row > 0) throw_if_interrupted();
+      Mode mode(dtype);
+      for (int64_t first = 0; first < p.k; first += tile_terms) {
+        const Matrix left = offset(a, row * a.row_stride + first, dtype),
+                     right = offset(b, first * b.row_stride, dtype);
+        kernels.tiles(height, columns, std::min(tile_terms, p.k - first), left.data, left.row_stride, 1, right.data,
+            b.row_stride, kernels.width, false, nullptr, out + row * out_row * size, out_row, out_column, first > 0);
+      }
     }
-    if (widened) right = packed_block(right, k, columns, p.dtype, dtype, product_memory(3, k * columns * size));
-    // Few rows, or a small b without gaps: b is read where it lies, but for its last panel.
-    bool in_place = right.column_stride == 1 &&
-                    (rows <= 16 || (right.row_stride <= 2 * columns && k * columns * size <= (int64_t{1} << 16)));
-    int64_t row_stride = in_place ? right.row_stride : kernels.width;
-    int64_t panel_stride = in_place ? kernels.width : kernels.width * k;
-    const void* rest = nullptr;
-    if (!in_place) {
-      void* panels = product_memory(1, k * (whole + kernels.width) * size);
-      kernels.pack(k, columns, right.data, right.row_stride, right.column_stride, panels);
-      right.data = panels;
-    } else if (tail != 0 && !kernels.reads_tail) {
-      int64_t bytes = k * kernels.width * size;
-      void* panel = bytes <= static_cast<int64_t>(sizeof(small)) ? small : product_memory(1, bytes);
-      kernels.pack(k, tail, static_cast<const char*>(right.data) + whole * size, right.row_stride, 1, panel);
-      rest = panel;
-    }
-    Mode mode(dtype);
-    kernels.tiles(rows, columns, k, left.data, left.row_stride, left.column_stride, right.data, row_stride,
-        panel_stride, rest, out, out_row, out_column, first > 0);
+    return;
   }
-  if (widened) narrow_rows(p, at, dtype, out);
+  for (int64_t column = 0; column < columns; column += block_columns) {
+    const int64_t width = std::min(block_columns, columns - column);
+    for (int64_t first = 0; first < p.k; first += tile_terms) {
+      if (first > 0 || column > 0) throw_if_interrupted();
+      const int64_t k = std::min(tile_terms, p.k - first);
+      Matrix right = offset(b, first * b.row_stride + column * b.column_stride, p.dtype);
+      if (widened) right = packed_block(right, k, width, p.dtype, dtype, product_memory(3, k * width * size));
+      const Panels panels(kernels, right, rows, width, k, small, sizeof(small));
+      for (int64_t row = 0; row < rows; row += block_rows) {
+        const int64_t height = std::min(block_rows, rows - row);
+        Matrix left = offset(a, row * a.row_stride + first * a.column_stride, p.dtype);
+        if (widened || (width > kernels.width && left.column_stride != 1)) {
+          left = packed_block(left, height, k, p.dtype, dtype, product_memory(0, height * k * size));
+        }
+        Mode mode(dtype);
+        kernels.tiles(height, width, k, left.data, left.row_stride, left.column_stride, panels.data, panels.row_stride,
+            panels.panel_stride, panels.packed, panels.tail, out + (row * out_row + column * out_column) * size,
+            out_row, out_column, first > 0);
+      }
+    }
+  }
+  if (widened) narrow_rows(p, at, dtype, results);
 }
 
 void vector_piece(const Product& p, Piece at) {
@@ -160,6 +207,12 @@ void vector_piece(const Product& p, Piece at) {
       factor = packed_block({factor.data, 0, factor.row_stride}, 1, k, p.dtype, dtype, product_memory(0, k * size));
     }
     bool by_rows = block.column_stride == 1, by_columns = !by_rows && block.row_stride == 1;
+    auto* of_halves = p.dtype == bfloat16 ? kernels.bfloat16_dots : p.dtype == float16 ? kernels.float16_dots : nullptr;
+    if (of_halves && by_rows) {
+      Mode mode(dtype);
+      of_halves(rows, k, block.data, block.row_stride, factor.data, out, first > 0);
+      continue;
+    }
     bool copied = widened || !(by_rows || by_columns);
     int64_t step = copied ? std::max<int64_t>(1, 65536 / k) : rows;
     for (int64_t i = 0; i < rows; i += step) {

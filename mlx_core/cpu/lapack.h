@@ -127,15 +127,18 @@ struct Work {
   std::vector<Int> integers;
 };
 
+// `leading`: elements from column to column, in some routines; 0: no gaps.
 template <typename T>
-Int potrf(char uplo, Int n, T* a) {
+Int potrf(char uplo, Int n, T* a, Int leading = 0) {
   Int info = 0;
-  MLX_OF_TYPE(T, potrf)(&uplo, &n, a, &n, &info);
+  leading = std::max(n, leading);
+  MLX_OF_TYPE(T, potrf)(&uplo, &n, a, &leading, &info);
   return info;
 }
 template <typename T>
-Int getrf(Int m, Int n, T* a, Int* pivots) {
-  Int info = 0, leading = std::max<Int>(1, m);
+Int getrf(Int m, Int n, T* a, Int* pivots, Int leading = 0) {
+  Int info = 0;
+  leading = std::max<Int>({1, m, leading});
   MLX_OF_TYPE(T, getrf)(&m, &n, a, &leading, pivots, &info);
   return info;
 }
@@ -154,10 +157,11 @@ Int getri(Int n, T* lu, const Int* pivots, Work<T>& work) {
   });
 }
 template <typename T>
-Int geqrf(Int m, Int n, T* a, T* tau, Work<T>& work) {
+Int geqrf(Int m, Int n, T* a, T* tau, Work<T>& work, Int leading = 0) {
+  leading = std::max(m, leading);
   return with_work(work.numbers, [&](T* space, Int* size) {
     Int info = 0;
-    MLX_OF_TYPE(T, geqrf)(&m, &n, a, &m, tau, space, size, &info);
+    MLX_OF_TYPE(T, geqrf)(&m, &n, a, &leading, tau, space, size, &info);
     return info;
   });
 }

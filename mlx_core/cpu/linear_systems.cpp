@@ -1,6 +1,9 @@
 // Inverses and linear systems with each matrix of a stack.
+#include <array>
+
 #include "mlx_core/cpu/matrix_stack.h"
 #include "mlx_core/cpu/matrix_work.h"
+#include "mlx_core/cpu/small_stack.h"
 
 namespace mlx::core::cpu {
 
@@ -11,9 +14,58 @@ std::string singular(int64_t info) {
 }
 
 template <typename T>
+void small_inverse(const kernel::MatrixWork& k) {
+  Stack<T> a(k.inputs[0]), out(k.outputs[0]);
+  const int64_t n = a.rows();
+  auto group = [&](int64_t first, int64_t count, auto&& failed) {
+    Group<T> m(n * n), swaps(n), order(n), x(n * n), info(1);
+    m.read(a, first, count);
+    std::array<bool, 64> finite;
+    for (int64_t g = 0; g < count; ++g) finite[static_cast<size_t>(g)] = m.is_finite_in(g);
+    small_kernels<T>().lu(n, m.data(), swaps.data(), order.data());
+    x.write_identity(n);
+    small_kernels<T>().solve(false, n, n, m.data(), swaps.data(), x.data(), info.data());
+    for (int64_t g = 0; g < count; ++g) {
+      if (!finite[static_cast<size_t>(g)]) {
+        x.fill(g, not_a_number<T>());
+      } else if (info.at(0, g) != 0) {
+        x.fill(g, not_a_number<T>());
+        if (!k.lenient) failed(g, static_cast<int64_t>(info.at(0, g)));
+      }
+    }
+    x.write(out, first, count);
+  };
+  for_each_group<T>(k.op, a.count(), 2 * std::pow(n, 3), group, singular);
+}
+
+template <typename T>
+void small_solve_with_lu(const kernel::MatrixWork& k) {
+  Stack<T> factors(k.inputs[0]), b(k.inputs[2]), x(k.outputs[0]);
+  Stack<uint32_t> rows(k.inputs[1], 1);
+  const int64_t n = factors.rows(), columns = b.columns();
+  auto group = [&](int64_t first, int64_t count, auto&& failed) {
+    Group<T> m(n * n), swaps(n), found(n * columns), info(1);
+    m.read(factors, first, count);
+    swaps.read(rows, first, count);
+    found.read(b, first, count);
+    small_kernels<T>().solve(k.adjoint, n, columns, m.data(), swaps.data(), found.data(), info.data());
+    for (int64_t g = 0; g < count; ++g) {
+      if (info.at(0, g) == 0) continue;
+      found.fill(g, not_a_number<T>());
+      if (!k.lenient) failed(g, static_cast<int64_t>(info.at(0, g)));
+    }
+    found.write(x, first, count);
+  };
+  for_each_group<T>(k.op, factors.count(), std::pow(n, 2) * static_cast<double>(columns), group, singular);
+}
+
+template <typename T>
 void inverse(const kernel::MatrixWork& k) {
   Stack<T> a(k.inputs[0]), out(k.outputs[0]);
   Int n = a.rows();
+  if constexpr (!lapack::is_complex<T>) {
+    if (is_small<T>(n)) return small_inverse<T>(k);
+  }
   auto one = [&](int64_t i, Workspace<T>& space) -> int64_t {
     T* m = space.matrix(0, a.elements());
     Int* pivots = space.integers(n);
@@ -21,16 +73,15 @@ void inverse(const kernel::MatrixWork& k) {
       out.fill(i, not_a_number<T>());
       return 0;
     }
-    Int info = lapack::getrf(n, n, m, pivots);
+    Int info = blocked::lu(n, n, m, pivots);
     if (info == 0) {
-      info = lapack::getri(n, m, pivots, space.work);
+      T* found = space.matrix(1, a.elements());
+      blocked::inverse(n, m, pivots, found);
+      out.write(i, found);
+      return 0;
     }
-    if (info != 0) {
-      out.fill(i, not_a_number<T>());
-      return k.lenient ? 0 : info;
-    }
-    out.write(i, m);
-    return 0;
+    out.fill(i, not_a_number<T>());
+    return k.lenient ? 0 : info;
   };
   for_each_matrix<T>(k.op, n == 0 ? 0 : a.count(), 2 * std::pow(n, 3), one, singular);
 }
@@ -49,6 +100,9 @@ void solve_with_lu(const kernel::MatrixWork& k) {
   Stack<T> factors(k.inputs[0]), b(k.inputs[2]), x(k.outputs[0]);
   Stack<uint32_t> swaps(k.inputs[1], 1);
   Int n = factors.rows(), columns = b.columns();
+  if constexpr (!lapack::is_complex<T>) {
+    if (is_small<T>(n, columns)) return small_solve_with_lu<T>(k);
+  }
   auto one = [&](int64_t i, Workspace<T>& space) -> int64_t {
     T *both = space.matrix(0, factors.elements()), *found = space.matrix(1, b.elements());
     Int* pivots = space.integers(n);
@@ -64,9 +118,7 @@ void solve_with_lu(const kernel::MatrixWork& k) {
       x.fill(i, not_a_number<T>());
       return 0;
     }
-    if (Int info = lapack::getrs(k.adjoint ? 'C' : 'N', n, columns, both, pivots, found); info != 0) {
-      return info;
-    }
+    blocked::solve(k.adjoint, n, columns, both, pivots, found);
     x.write(i, found);
     return 0;
   };

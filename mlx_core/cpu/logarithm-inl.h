@@ -78,10 +78,26 @@ HWY_INLINE V log_edges(D d, V x, V result) {
   return hn::IfThenElse(hn::And(hn::Gt(x, zero), hn::Lt(x, infinity(d))), result, edge);
 }
 
+// Whether all are normal and above 0, as nearly all vectors are.
+template <class D, class V>
+HWY_INLINE bool all_normal(D d, V x) {
+  return hn::AllTrue(d, hn::And(hn::Ge(x, constant(d, 0x1p-126f, 0x1p-1022)), hn::Lt(x, infinity(d))));
+}
+
 // Error: 0.8 / 0.8
 struct Log {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
+    if (HWY_LIKELY(all_normal(d, x))) {
+      const auto [exponent, fraction] = reduce_log_normal(d, x);
+      return assemble_log(d, exponent, fraction, hn::Zero(d));
+    }
+    return of_any(d, x);
+  }
+
+ private:
+  template <class D, class V>
+  static HWY_INLINE V of_any(D d, V x) {
     const auto [exponent, fraction] = reduce_log(d, x);
     return log_edges(d, x, assemble_log(d, exponent, fraction, hn::Zero(d)));
   }

@@ -8,6 +8,8 @@
 #include <mutex>
 
 #include "mlx_core/backend/request.h"
+#include "mlx_core/cpu/blocked.h"
+#include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/lapack.h"
 #include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/error.h"
@@ -23,6 +25,22 @@ inline bool is_finite(double x) { return std::isfinite(x); }
 template <typename R>
 bool is_finite(std::complex<R> x) {
   return std::isfinite(x.real()) && std::isfinite(x.imag());
+}
+template <typename R>
+bool all_finite(const R* x, int64_t n) {
+  constexpr int64_t together = 16;
+  R sums[together] = {}; // of zeros, or NaN
+  int64_t i = 0;
+  for (; i + together <= n; i += together) {
+    for (int64_t k = 0; k < together; ++k) sums[k] += x[i + k] * R(0);
+  }
+  for (; i < n; ++i) sums[0] += x[i] * R(0);
+  for (int64_t k = 1; k < together; ++k) sums[0] += sums[k];
+  return sums[0] == R(0);
+}
+template <typename R>
+bool all_finite(const std::complex<R>* x, int64_t n) {
+  return all_finite(reinterpret_cast<const R*>(x), 2 * n);
 }
 template <typename T>
 T not_a_number() {
@@ -50,27 +68,39 @@ class Stack {
     for (size_t i = 0; i < leading_; ++i) count *= view_.sizes[i];
     return count;
   }
+  int64_t down() const { return axes_ > 0 ? view_.strides[leading_] : 0; }
+  int64_t across() const { return axes_ == 2 ? view_.strides[leading_ + 1] : 0; }
+  // Whether all of it is row-major.
+  bool is_dense() const {
+    int64_t step = 1;
+    for (size_t axis = view_.sizes.size(); axis-- > 0;) {
+      if (view_.sizes[axis] != 1 && view_.strides[axis] != step) return false;
+      step *= view_.sizes[axis];
+    }
+    return true;
+  }
   int64_t elements() const { return static_cast<int64_t>(rows()) * columns(); }
 
   // Copies matrix i, column by column, as another type where that is wider. Whether all of it is finite.
   template <typename To>
   bool read(int64_t i, To* to) const {
-    const T* from = at(i);
-    int64_t m = rows(), n = columns(), down = axes_ > 0 ? view_.strides[leading_] : 0;
-    int64_t across = axes_ == 2 ? view_.strides[leading_ + 1] : 0;
-    bool finite = true;
-    in_blocks(m, n, [&](int64_t row, int64_t column) {
-      T value = from[row * down + column * across];
-      if constexpr (!std::is_integral_v<T>) finite = finite && is_finite(value);
-      to[column * m + row] = static_cast<To>(value);
-    });
-    return finite;
+    return read(i, to, 1, rows());
+  }
+  // The same, row by row.
+  template <typename To>
+  bool read_rows(int64_t i, To* to) const {
+    return read(i, to, columns(), 1);
   }
   // Matrix i from columns `leading` apart. Of outputs, which are row-major.
   template <typename From>
   void write(int64_t i, const From* from, int64_t leading) const {
     T* to = at(i);
     int64_t m = rows(), n = columns();
+    if (std::is_same_v<From, T> && m * n >= large) {
+      const int64_t shape[] = {m, n}, strides[] = {1, leading}, to_strides[] = {n, 1};
+      copy_strided(from, strides, to, to_strides, shape, sizeof(T));
+      return;
+    }
     in_blocks(
         m, n, [&](int64_t row, int64_t column) { to[row * n + column] = narrowed(from[column * leading + row]); });
   }
@@ -78,6 +108,7 @@ class Stack {
   void write(int64_t i, const From* from) const {
     write(i, from, rows());
   }
+  void write_rows(int64_t i, const T* from) const { std::copy_n(from, elements(), at(i)); }
   void fill(int64_t i, T value) const { std::fill_n(at(i), elements(), value); }
   // Ones on the diagonal.
   void write_identity(int64_t i) const {
@@ -85,8 +116,6 @@ class Stack {
     T* to = at(i);
     for (int64_t k = 0, n = columns(), m = rows(); k < std::min(m, n); ++k) to[k * n + k] = T(1);
   }
-
- private:
   T* at(int64_t i) const {
     int64_t offset = 0;
     for (size_t axis = leading_; axis-- > 0;) {
@@ -94,6 +123,33 @@ class Stack {
       i /= view_.sizes[axis];
     }
     return view_.host<T>() + offset;
+  }
+
+ private:
+  static constexpr int64_t large = 1024; // elements: quicker copied as a whole
+
+  template <typename To>
+  bool read(int64_t i, To* to, int64_t to_row, int64_t to_column) const {
+    const T* from = at(i);
+    int64_t m = rows(), n = columns(), row_step = down(), column_step = across();
+    if constexpr (std::is_same_v<T, To>) {
+      if (m * n >= large) {
+        const int64_t shape[] = {m, n}, strides[] = {row_step, column_step}, to_strides[] = {to_row, to_column};
+        copy_strided(from, strides, to, to_strides, shape, sizeof(T));
+        if constexpr (std::is_integral_v<T>) {
+          return true;
+        } else {
+          return all_finite(to, m * n);
+        }
+      }
+    }
+    bool finite = true;
+    in_blocks(m, n, [&](int64_t row, int64_t column) {
+      T value = from[row * row_step + column * column_step];
+      if constexpr (!std::is_integral_v<T>) finite = finite && is_finite(value);
+      to[row * to_row + column * to_column] = static_cast<To>(value);
+    });
+    return finite;
   }
   template <typename From>
   static T narrowed(From value) {
@@ -143,6 +199,27 @@ class Workspace {
   std::vector<std::vector<Int>> integers_;
 };
 
+// The first matrix of a stack that has no result, and why.
+class Failures {
+ public:
+  explicit Failures(int64_t count) : count_(count), first_(count) {}
+  void note(int64_t i, int64_t info) {
+    std::lock_guard lock(mutex_);
+    if (i < first_) first_ = i, info_ = info;
+  }
+  template <typename Explain>
+  void raise(const char* op, Explain&& explain) const {
+    if (first_ == count_) return;
+    std::string which =
+        count_ == 1 ? "The matrix" : "Matrix " + std::to_string(first_) + " of " + std::to_string(count_);
+    fail<LinalgError>(op, which, " ", explain(info_));
+  }
+
+ private:
+  std::mutex mutex_;
+  int64_t count_, first_, info_ = 0;
+};
+
 // Calls body(i, workspace), which returns LAPACK's info, for each of `count` matrices; `cost` is about the number of
 // multiplications for one of them. The first matrix, in their order, whose info is not 0 is the error that
 // explain(info) puts into words.
@@ -152,23 +229,15 @@ void for_each_matrix(const char* op, int64_t count, double cost, Body&& body, Ex
   use_one_blas_thread();
   auto together = static_cast<int64_t>(std::clamp(50000 / (cost + 50), 1.0, 1e6));
   int64_t pieces = (count + together - 1) / together;
-  std::mutex mutex;
-  int64_t first_failed = count, its_info = 0;
+  Failures failures(count);
   parallel_for(pieces, [&](int64_t piece) {
     Workspace<T> space;
     for (int64_t i = piece * together; i < std::min(count, (piece + 1) * together); ++i) {
       throw_if_interrupted();
-      if (int64_t info = body(i, space); info != 0) {
-        std::lock_guard lock(mutex);
-        if (i < first_failed) first_failed = i, its_info = info;
-      }
+      if (int64_t info = body(i, space); info != 0) failures.note(i, info);
     }
   });
-  if (first_failed < count) {
-    std::string which =
-        count == 1 ? "The matrix" : "Matrix " + std::to_string(first_failed) + " of " + std::to_string(count);
-    fail<LinalgError>(op, which, " ", explain(its_info));
-  }
+  failures.raise(op, explain);
 }
 
 inline std::string did_not_converge(int64_t) { return "has no result: the iteration did not converge."; }

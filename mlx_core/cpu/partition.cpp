@@ -1,11 +1,15 @@
-// Parting lanes at an element. Whole buckets of keys go to either side of the one that holds the element, which is
-// parted in turn: two passes over the lane, and then over a small part of it.
+// Parting lanes at an element. Items of key and index are parted by vectors, or where only the largest are wanted,
+// these are picked as the lane is read. Of keys as wide as items, whole buckets go to either side of the one that holds
+// the element, which is parted in turn: two passes over the lane, and then over a small part of it.
+#include <array>
 #include <bit>
+#include <limits>
 #include <memory>
 
 #include "mlx_core/cpu/lanes.h"
 #include "mlx_core/cpu/sort.h"
 #include "mlx_core/cpu/sort_keys.h"
+#include "mlx_core/cpu/sort_long.h"
 #include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
@@ -131,44 +135,206 @@ class Parting {
   std::vector<Numbered<K>> middle_;
 };
 
-// `count` neighbouring lanes from w on: what lies side by side in memory is read together.
-template <typename T>
-void part(const Lanes<2>& lanes, int64_t o, int64_t w, int64_t count, int64_t kth, const T* in, uint32_t* out) {
-  auto [from, to] = lanes.offsets(o, w);
-  const int64_t n = lanes.length;
-  auto keys = std::make_unique_for_overwrite<Key<T>[]>(static_cast<size_t>(n * count));
+// The last items of the lane in the order of sorting, from kth on: a key that is below those found so far is left out
+// as it is read. Ascending.
+template <typename Read>
+void find_largest(int64_t first, int64_t end, int64_t count, Read read, std::vector<int64_t>& memory, int64_t* out) {
+  constexpr int64_t most = 2048;
+  const int64_t room = 2 * count + 512;
+  memory.resize(static_cast<size_t>(3 * (room + sort_slack)));
+  int64_t *items = memory.data(), *spare = items + room + sort_slack;
+  auto* keys_found = reinterpret_cast<int32_t*>(spare + room + sort_slack);
+  auto* indices_found = reinterpret_cast<uint32_t*>(keys_found) + room + sort_slack;
+  int64_t kept = 0, found = 0; // items, ascending; and what was found since
+  int32_t least = std::numeric_limits<int32_t>::min(), keys[most];
+  auto take = [&] {
+    for (int64_t i = 0; i < found; ++i) items[kept + i] = item_of(keys_found[i], indices_found[i]);
+    kept += found;
+    found = 0;
+    sort_kernels_64().sort(items, kept, items, spare);
+    if (kept > count) {
+      std::copy_n(items + kept - count, count, items);
+      kept = count;
+    }
+    if (kept == count) least = static_cast<int32_t>(items[0] >> 32);
+  };
   InterruptPoll poll(looks_after);
-  for (int64_t i = 0; i < n; ++i) {
-    poll(count);
-    for (int64_t k = 0; k < count; ++k) {
-      keys[static_cast<size_t>(k * n + i)] = key_of_equals(in[from + i * lanes.step[0] + k * lanes.pitch[0]]);
+  int64_t block = std::clamp<int64_t>(8 * count, 64, most); // short at first, when all of it is taken
+  for (int64_t at = first; at < end; at += block) {
+    block = std::min(block, end - at);
+    poll(block);
+    read(at, block, keys);
+    for (int64_t i = 0; i < block;) {
+      i += item_kernels().collect(
+          keys + i, block - i, static_cast<uint32_t>(at + i), least, keys_found, indices_found, &found, room - kept);
+      if (i < block || found >= std::max<int64_t>(count, 48)) take();
     }
   }
-  Parting<Key<T>> parting;
-  if (lanes.step[1] == 1) {
-    for (int64_t k = 0; k < count; ++k) {
-      parting.part(keys.get() + k * n, n, kth, out + to + k * lanes.pitch[1]);
+  take();
+  std::copy_n(items, count, out);
+}
+
+// What is wanted of the order of a lane, and where it goes.
+struct Wanted {
+  int64_t kth, first, count;
+};
+
+constexpr int64_t shared_from = 1 << 18; // elements of a lane that several threads look through
+
+// The items of a long lane, parted at the kth, by all threads: two items of a sample between which the kth probably is
+// part each piece into three, and of what is between them all the kth is selected. Returns what `select` does.
+template <typename Number>
+int64_t part_long(int64_t n, int64_t kth, Number number, int64_t* items, int64_t* spare) {
+  constexpr int64_t samples = 1024, around = 40; // of the sample, on either side: about three standard deviations
+  std::array<int64_t, samples> sample;
+  std::array<int64_t, samples + sort_slack> room;
+  for (int64_t i = 0; i < samples; ++i) {
+    const int64_t step = n / samples;
+    number(i * step + i * 40503 % step, 1, &sample[static_cast<size_t>(i)]);
+  }
+  sort_kernels_64().sort(sample.data(), samples, sample.data(), room.data());
+  const auto rank = static_cast<int64_t>(static_cast<double>(kth) / static_cast<double>(n) * samples);
+  const int64_t splitters[] = {
+      rank < around ? std::numeric_limits<int64_t>::min() : sample[static_cast<size_t>(rank - around)],
+      rank + around >= samples ? std::numeric_limits<int64_t>::max() : sample[static_cast<size_t>(rank + around)]};
+  const int64_t pieces = (n + sorted_by_one - 1) / sorted_by_one;
+  std::vector<std::array<int64_t, 3>> counts(static_cast<size_t>(pieces));
+  parallel_for(pieces, [&](int64_t p) {
+    const int64_t first = p * sorted_by_one, count = std::min(sorted_by_one, n - first);
+    BufferRef scratch;
+    number(first, count, spare + first);
+    distribute(spare + first, count, spare + first, keys_in<int64_t>(scratch, count), splitters, size_t{0}, size_t{2},
+        counts[static_cast<size_t>(p)].data());
+  });
+  std::array<int64_t, 4> starts{};
+  for (size_t b = 0; b < 3; ++b) {
+    starts[b + 1] = starts[b];
+    for (const auto& of_piece : counts) starts[b + 1] += of_piece[b];
+  }
+  parallel_for(3, [&](int64_t bucket) {
+    const auto b = static_cast<size_t>(bucket);
+    int64_t* to = items + starts[b];
+    for (int64_t p = 0; p < pieces; ++p) {
+      const auto& of_piece = counts[static_cast<size_t>(p)];
+      const int64_t* from = spare + p * sorted_by_one;
+      for (size_t before = 0; before < b; ++before) from += of_piece[before];
+      to = std::copy_n(from, of_piece[b], to);
     }
+  });
+  size_t b = 0;
+  while (kth >= starts[b + 1]) ++b;
+  return starts[b] + item_kernels().select(items + starts[b], starts[b + 1] - starts[b], kth - starts[b], spare);
+}
+
+template <typename Read>
+void part_items(int64_t n, const Wanted& wanted, Read read, std::vector<int64_t>& items, std::vector<int64_t>& spare,
+    uint32_t* order) {
+  const int64_t above = n - wanted.kth;
+  if (wanted.first >= wanted.kth && above <= n / 4) {
+    // Of pieces first, and then of what these have.
+    const int64_t pieces =
+        n < shared_from ? 1 : std::clamp<int64_t>(n / (shared_from / 4), 1, std::max<int64_t>(1, n / (8 * above)));
+    items.resize(static_cast<size_t>(pieces * above + sort_slack));
+    parallel_for(pieces, [&](int64_t p) {
+      std::vector<int64_t> own;
+      find_largest(
+          n * p / pieces, n * (p + 1) / pieces, above, read, pieces > 1 ? own : spare, items.data() + p * above);
+    });
+    if (pieces > 1) {
+      spare.resize(items.size());
+      sort_kernels_64().sort(items.data(), pieces * above, items.data(), spare.data());
+    }
+    const int64_t* last = items.data() + (pieces - 1) * above + (wanted.first - wanted.kth);
+    for (int64_t i = 0; i < wanted.count; ++i) order[i] = index_of(last[i]);
     return;
   }
-  auto order = std::make_unique_for_overwrite<uint32_t[]>(static_cast<size_t>(n * count));
-  for (int64_t k = 0; k < count; ++k) {
-    parting.part(keys.get() + k * n, n, kth, order.get() + k * n);
+  items.resize(static_cast<size_t>(n + sort_slack));
+  spare.resize(static_cast<size_t>(n + sort_slack));
+  auto number = [&](int64_t at, int64_t count, int64_t* to) {
+    constexpr int64_t block = 2048;
+    int32_t keys[block];
+    for (int64_t i = 0; i < count; i += block) {
+      const int64_t some = std::min(block, count - i);
+      read(at + i, some, keys);
+      item_kernels().number(keys, some, static_cast<uint32_t>(at + i), to + i);
+    }
+  };
+  int64_t first = 0;
+  if (n < shared_from) {
+    number(0, n, items.data());
+    first = item_kernels().select(items.data(), n, wanted.kth, spare.data());
+  } else {
+    first = part_long(n, wanted.kth, number, items.data(), spare.data());
   }
-  for (int64_t i = 0; i < n; ++i) {
-    poll(count);
+  if (first == wanted.kth && first > 0) { // what comes just before kth is on the other side of an edge
+    std::iter_swap(std::max_element(items.data(), items.data() + first), items.data() + first - 1);
+  }
+  for (int64_t i = 0; i < wanted.count; ++i) order[i] = index_of(items[static_cast<size_t>(wanted.first + i)]);
+}
+
+// `count` neighbouring lanes from w on: what lies side by side in memory is read together.
+template <typename T>
+void part(
+    const Lanes<2>& lanes, int64_t o, int64_t w, int64_t count, const Wanted& wanted, const T* in, uint32_t* out) {
+  auto [from, to] = lanes.offsets(o, w);
+  const int64_t n = lanes.length;
+  InterruptPoll poll(looks_after);
+  std::unique_ptr<uint32_t[]> strided;
+  if (lanes.step[1] != 1) {
+    strided = std::make_unique_for_overwrite<uint32_t[]>(static_cast<size_t>(wanted.count * count));
+  }
+  auto order_of = [&](int64_t k) { return strided ? strided.get() + k * wanted.count : out + to + k * lanes.pitch[1]; };
+  const bool together = count > 1 && lanes.pitch[0] == 1 && lanes.step[0] != 1;
+  if constexpr (is_complex<T> || sizeof(T) == 8) {
+    auto keys = std::make_unique_for_overwrite<Key<T>[]>(static_cast<size_t>(n * count));
+    for (int64_t i = 0; i < n; ++i) {
+      poll(count);
+      for (int64_t k = 0; k < count; ++k) {
+        keys[static_cast<size_t>(k * n + i)] = key_of_equals(in[from + i * lanes.step[0] + k * lanes.pitch[0]]);
+      }
+    }
+    Parting<Key<T>> parting;
+    std::vector<uint32_t> order(static_cast<size_t>(n));
     for (int64_t k = 0; k < count; ++k) {
-      out[to + i * lanes.step[1] + k * lanes.pitch[1]] = order[static_cast<size_t>(k * n + i)];
+      parting.part(keys.get() + k * n, n, wanted.kth, order.data());
+      std::copy_n(order.data() + wanted.first, wanted.count, order_of(k));
+    }
+  } else {
+    std::unique_ptr<T[]> elements;
+    if (together) {
+      elements = std::make_unique_for_overwrite<T[]>(static_cast<size_t>(n * count));
+      for (int64_t i = 0; i < n; ++i) {
+        poll(count);
+        for (int64_t k = 0; k < count; ++k) elements[static_cast<size_t>(k * n + i)] = in[from + i * lanes.step[0] + k];
+      }
+    }
+    std::vector<int64_t> items, spare;
+    for (int64_t k = 0; k < count; ++k) {
+      const T* lane = together ? elements.get() + k * n : in + from + k * lanes.pitch[0];
+      const int64_t step = together ? 1 : lanes.step[0];
+      auto read = [&](int64_t at, int64_t m, int32_t* keys) { vector_keys(lane + at * step, step, m, true, keys); };
+      part_items(n, wanted, read, items, spare, order_of(k));
+    }
+  }
+  if (strided) {
+    for (int64_t i = 0; i < wanted.count; ++i) {
+      poll(count);
+      for (int64_t k = 0; k < count; ++k) {
+        out[to + i * lanes.step[1] + k * lanes.pitch[1]] = strided[static_cast<size_t>(k * wanted.count + i)];
+      }
     }
   }
 }
 
 } // namespace
 
-void argpartition(Dtype dtype, const void* in, Ints shape, Ints strides, int axis, int64_t kth, void* out) {
-  std::vector<int64_t> out_strides = row_major(shape);
+void argpartition(Dtype dtype, const void* in, Ints shape, Ints strides, int axis, int64_t kth, int64_t first,
+    int64_t count, void* out) {
+  std::vector<int64_t> out_shape(shape.begin(), shape.end());
+  out_shape[static_cast<size_t>(axis)] = count;
+  std::vector<int64_t> out_strides = row_major(out_shape);
   Lanes<2> lanes(shape, axis, false, {strides, out_strides});
-  if (lanes.empty()) {
+  if (lanes.empty() || count == 0) {
     return;
   }
   // Together as many lanes as a cache line has elements, and a cache elements; of consecutive ones, some hundred
@@ -177,12 +343,18 @@ void argpartition(Dtype dtype, const void* in, Ints shape, Ints strides, int axi
   int64_t group =
       adjacent ? std::clamp<int64_t>((64 << 10) / lanes.length, 1, 16) : std::clamp<int64_t>(512 / lanes.length, 1, 64);
   int64_t groups = (lanes.width + group - 1) / group;
+  const Wanted wanted{kth, first, count};
   with_type(dtype, [&]<typename T>(std::type_identity<T>) {
-    parallel_items(lanes.outer * groups, 4 * group * lanes.length, [&](int64_t i) {
+    auto part_group = [&](int64_t i) {
       int64_t w = i % groups * group;
-      part(lanes, i / groups, w, std::min(group, lanes.width - w), kth, static_cast<const T*>(in),
+      part(lanes, i / groups, w, std::min(group, lanes.width - w), wanted, static_cast<const T*>(in),
           static_cast<uint32_t*>(out));
-    });
+    };
+    if (lanes.outer * lanes.width < 2 * thread_count() && lanes.length >= shared_from) {
+      for (int64_t i = 0; i < lanes.outer * groups; ++i) part_group(i); // each by several threads
+    } else {
+      parallel_items(lanes.outer * groups, 4 * group * lanes.length, part_group);
+    }
   });
 }
 

@@ -75,6 +75,23 @@ HWY_INLINE PowerOfTwo<V> power_of_two(D d, V n) {
       hn::BitCast(d, hn::ShiftLeft<mantissa_bits<D>>(exponent2))};
 }
 
+// p 2^(n + shift), rounded once, for n as above and a p near 1
+template <int shift = 0, class D, class V>
+HWY_INLINE V times_power_of_two(D d, V p, V n) {
+  const auto scale = power_of_two<shift>(d, n);
+  return hn::Mul(hn::Mul(p, scale.first), scale.second);
+}
+#if HWY_TARGET == HWY_AVX3 // has an instruction for it
+template <int shift = 0, class D>
+HWY_INLINE hn::Vec512<float> times_power_of_two(D d, hn::Vec512<float> p, hn::Vec512<float> n) {
+  return {_mm512_scalef_ps(p.raw, shift ? hn::Add(n, constant(d, shift)).raw : n.raw)};
+}
+template <int shift = 0, class D>
+HWY_INLINE hn::Vec512<double> times_power_of_two(D d, hn::Vec512<double> p, hn::Vec512<double> n) {
+  return {_mm512_scalef_pd(p.raw, shift ? hn::Add(n, constant(d, shift)).raw : n.raw)};
+}
+#endif
+
 // 2^n for integer-valued n where that is a normal number
 template <class D, class V>
 HWY_INLINE V small_power_of_two(D d, V n) {

@@ -24,6 +24,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 // x86 with AVX-512 and ARM have 32 vector registers, the others 16.
 constexpr bool many_registers = HWY_ARCH_ARM_A64 || (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3);
+// Where a multiply-add takes a factor from memory, a tile may fill all of them.
+constexpr bool tall_tiles = HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3;
 
 // Whether a vector of T can be read and written in part without touching the memory beyond.
 template <typename T>
@@ -53,10 +55,11 @@ struct RealProduct {
   using D = hn::ScalableTag<T>;
   using Value = hn::Vec<D>;
   static constexpr int lanes = hn::MaxLanes(D());
-  static constexpr int rows = many_registers ? 8 : 6, vectors = 2;
+  static constexpr int rows = tall_tiles ? 14 : many_registers ? 8 : 6, vectors = 2;
   static HWY_INLINE Value zero() { return hn::Zero(D()); }
   static HWY_INLINE Value spread(const T* p) { return hn::Set(D(), *p); }
   static HWY_INLINE Value load(const T* p) { return hn::LoadU(D(), p); }
+  static HWY_INLINE Value load_packed(const T* p) { return hn::LoadU(D(), p); }
   static HWY_INLINE void store(Value v, T* p) { hn::StoreU(v, D(), p); }
   static HWY_INLINE Value add(Value a, Value b) { return hn::Add(a, b); }
   static HWY_INLINE Value multiply_add(Value a, Value b, Value sum) { return hn::MulAdd(a, b, sum); }
@@ -74,7 +77,7 @@ struct ComplexProduct {
     hn::Vec<D> re, im;
   };
   static constexpr int lanes = hn::MaxLanes(D());
-  static constexpr int rows = many_registers ? 8 : 4, vectors = 1;
+  static constexpr int rows = tall_tiles ? 12 : many_registers ? 8 : 4, vectors = 1;
   static HWY_INLINE Value zero() { return {hn::Zero(D()), hn::Zero(D())}; }
   static HWY_INLINE Value spread(const Element* p) {
     auto* parts = reinterpret_cast<const R*>(p);
@@ -88,6 +91,11 @@ struct ComplexProduct {
     hn::LoadInterleaved2(D(), reinterpret_cast<const R*>(p), v.re, v.im);
     return v;
 #endif
+  }
+  // In a packed panel the real parts of a vector come first.
+  static HWY_INLINE Value load_packed(const Element* p) {
+    auto* parts = reinterpret_cast<const R*>(p);
+    return {hn::LoadU(D(), parts), hn::LoadU(D(), parts + lanes)};
   }
   static HWY_INLINE void store(Value v, Element* p) {
     auto* parts = reinterpret_cast<R*>(p);
@@ -150,36 +158,67 @@ struct MatrixBodies {
     int64_t row, column;
     bool add;
   };
+  // A panel of b: rows that are `row` apart. While it is read, what lies `ahead` comes into the cache, unless that is
+  // 0.
+  struct Panel {
+    const T* data;
+    int64_t row, ahead;
+    int columns; // that exist
+  };
+  static constexpr int64_t few_rows = 16;
+  enum Reading { whole, masked, packed };
 
-  // R rows times W vectors of columns, of which `columns` exist; `masked` reads no more than these.
-  template <int R, int W, bool masked>
-  static HWY_INLINE void tile(int64_t k, const T* HWY_RESTRICT a, int64_t a_row, int64_t a_column,
-      const T* HWY_RESTRICT b, int64_t b_row, const Target& c, int columns) {
+  // R rows times W vectors of columns; `masked` reads no more than the columns that exist, `packed` what pack() wrote.
+  template <int R, int W, Reading reading>
+  static HWY_INLINE void tile(
+      int64_t k, const T* HWY_RESTRICT a, int64_t a_row, int64_t a_column, const Panel& panel, const Target& c) {
+    const T* HWY_RESTRICT b = panel.data;
+    const int64_t b_row = panel.row, ahead = panel.ahead;
+    const int columns = panel.columns;
     V sum[R][W];
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
 #pragma GCC unroll 4
       for (int j = 0; j < W; ++j) sum[i][j] = P::zero();
     }
-    const T* row[R];
+    if (k >= 16 && c.column == 1) { // what is written in the end comes into the cache meanwhile
 #pragma GCC unroll 16
-    for (int i = 0; i < R; ++i) row[i] = a + i * a_row;
+      for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 4
+        for (int j = 0; j < W; ++j) __builtin_prefetch(c.data + i * c.row + j * N, 1);
+      }
+    }
+    // One address for three rows: more than these the registers cannot hold.
+    constexpr int groups = (R + 2) / 3;
+    const T* first[groups];
+#pragma GCC unroll 8
+    for (int g = 0; g < groups; ++g) first[g] = a + 3 * g * a_row;
     [[maybe_unused]] const auto rest = static_cast<size_t>(columns - (W - 1) * N);
-    for (int64_t p = 0, at = 0; p < k; ++p, at += a_column, b += b_row) {
+    for (int64_t p = 0; p < k; ++p) {
       V right[W];
-      if constexpr (masked) {
+      if constexpr (reading == masked) {
 #pragma GCC unroll 4
         for (int j = 0; j < W - 1; ++j) right[j] = P::load(b + j * N);
         right[W - 1] = hn::MaskedLoad(hn::FirstN(typename P::D(), rest), typename P::D(), b + (W - 1) * N);
       } else {
 #pragma GCC unroll 4
-        for (int j = 0; j < W; ++j) right[j] = P::load(b + j * N);
+        for (int j = 0; j < W; ++j) right[j] = reading == packed ? P::load_packed(b + j * N) : P::load(b + j * N);
       }
+      if (reading == whole && ahead != 0) {
+#pragma GCC unroll 4
+        for (int j = 0; j < W; ++j) __builtin_prefetch(b + ahead + j * N, 0, 2);
+      }
+      b += b_row;
 #pragma GCC unroll 16
       for (int i = 0; i < R; ++i) {
-        V left = P::spread(row[i] + at);
+        V left = P::spread(first[i / 3] + (i % 3) * a_row);
 #pragma GCC unroll 4
         for (int j = 0; j < W; ++j) sum[i][j] = P::multiply_add(left, right[j], sum[i][j]);
+      }
+#pragma GCC unroll 8
+      for (int g = 0; g < groups; ++g) {
+        first[g] += a_column;
+        asm("" : "+r"(first[g])); // the compiler would have an address for each row instead
       }
     }
     if (columns == W * N && c.column == 1) {
@@ -233,33 +272,46 @@ struct MatrixBodies {
   }
 
   // All rows of one panel.
-  template <int W, bool masked>
-  static HWY_NOINLINE void panel(int64_t m, int64_t k, const T* a, int64_t a_row, int64_t a_column, const T* b,
-      int64_t b_row, Target c, int columns) {
-    auto down = [&](int64_t rows) { a += rows * a_row, c.data += rows * c.row, m -= rows; };
-    for (; m >= P::rows; down(P::rows)) tile<P::rows, W, masked>(k, a, a_row, a_column, b, b_row, c, columns);
-    if (m >= 4) tile<4, W, masked>(k, a, a_row, a_column, b, b_row, c, columns), down(4);
-    if (m >= 2) tile<2, W, masked>(k, a, a_row, a_column, b, b_row, c, columns), down(2);
-    if (m >= 1) tile<1, W, masked>(k, a, a_row, a_column, b, b_row, c, columns);
+  template <int W, Reading reading>
+  static HWY_NOINLINE void rows_of(
+      int64_t m, int64_t k, const T* a, int64_t a_row, int64_t a_column, Panel panel, Target c) {
+    auto down = [&](int64_t rows) HWY_ATTR { a += rows * a_row, c.data += rows * c.row, m -= rows; };
+    for (; m >= P::rows; down(P::rows)) tile<P::rows, W, reading>(k, a, a_row, a_column, panel, c);
+    if constexpr (P::rows > 12) {
+      if (m >= 12) tile<12, W, reading>(k, a, a_row, a_column, panel, c), down(12);
+    }
+    if constexpr (P::rows > 8) {
+      if (m >= 8) tile<8, W, reading>(k, a, a_row, a_column, panel, c), down(8);
+    }
+    if (m >= 4) tile<4, W, reading>(k, a, a_row, a_column, panel, c), down(4);
+    if (m >= 2) tile<2, W, reading>(k, a, a_row, a_column, panel, c), down(2);
+    if (m >= 1) tile<1, W, reading>(k, a, a_row, a_column, panel, c);
   }
 
   static void tiles(int64_t m, int64_t n, int64_t k, const void* a, int64_t a_row, int64_t a_column, const void* b,
-      int64_t b_row, int64_t panel_stride, const void* tail, void* c, int64_t c_row, int64_t c_column, bool add) {
+      int64_t b_row, int64_t panel_stride, bool is_packed, const void* tail, void* c, int64_t c_row, int64_t c_column,
+      bool add) {
     for (int64_t j = 0; j < n; j += width) {
       int columns = static_cast<int>(std::min<int64_t>(width, n - j));
-      const T* from = static_cast<const T*>(b) + j / width * panel_stride;
-      int64_t row = b_row;
-      if (columns < width && tail) from = static_cast<const T*>(tail), row = width;
+      Panel panel{static_cast<const T*>(b) + j / width * panel_stride, b_row, 0, columns};
+      // The rows of a large b are far apart and read for the first time here: nothing else brings the next panel near.
+      if (m <= few_rows && n > 4 * width) panel.ahead = width;
+      bool from_tail = columns < width && tail;
+      if (from_tail) panel.data = static_cast<const T*>(tail), panel.row = width;
       Target to{static_cast<T*>(c) + j * c_column, c_row, c_column, add};
       auto* left = static_cast<const T*>(a);
-      auto run = [&](auto body) HWY_ATTR { body(m, k, left, a_row, a_column, from, row, to, columns); };
+      auto run = [&](auto body) HWY_ATTR { body(m, k, left, a_row, a_column, panel, to); };
+      if (is_packed || from_tail) {
+        columns <= N ? run(rows_of<1, packed>) : run(rows_of<P::vectors, packed>);
+        continue;
+      }
       if constexpr (has_masks<T>) {
-        if (columns < width && !tail) {
-          columns <= N ? run(panel<1, true>) : run(panel<P::vectors, true>);
+        if (columns < width) {
+          columns <= N ? run(rows_of<1, masked>) : run(rows_of<P::vectors, masked>);
           continue;
         }
       }
-      columns <= N ? run(panel<1, false>) : run(panel<P::vectors, false>);
+      columns <= N ? run(rows_of<1, whole>) : run(rows_of<P::vectors, whole>);
     }
   }
 
@@ -269,7 +321,9 @@ struct MatrixBodies {
     for (int64_t j = 0; j < n; j += width, from += width * b_column, to += k * width) {
       int64_t columns = std::min<int64_t>(width, n - j);
       if (columns < width) std::memset(static_cast<void*>(to), 0, static_cast<size_t>(k * width) * sizeof(T));
-      if (b_column == 1) {
+      if constexpr (!std::is_arithmetic_v<T>) {
+        pack_parts(k, columns, from, b_row, b_column, to);
+      } else if (b_column == 1) {
         for (int64_t p = 0; p < k; ++p) {
           if (columns == width)
             std::memcpy(static_cast<void*>(to + p * width), from + p * b_row, width * sizeof(T));
@@ -280,6 +334,37 @@ struct MatrixBodies {
         }
       } else {
         pack_across(k, columns, from, b_row, b_column, to);
+      }
+    }
+  }
+
+  // One panel of complex numbers, as load_packed() reads them.
+  static void pack_parts(int64_t k, int64_t columns, const T* from, int64_t b_row, int64_t b_column, T* to) {
+    using R = typename T::value_type;
+    auto* parts = reinterpret_cast<R*>(to);
+    constexpr int64_t panel = 2 * int64_t{width};
+    if (b_column == 1 && columns == width) {
+      for (int64_t p = 0; p < k; ++p) {
+        V v = P::load(from + p * b_row);
+        hn::StoreU(v.re, typename P::D(), parts + p * panel);
+        hn::StoreU(v.im, typename P::D(), parts + p * panel + N);
+      }
+      return;
+    }
+    auto write = [&](int64_t p, int64_t j) {
+      T x = from[p * b_row + j * b_column];
+      parts[p * panel + j] = x.real(), parts[p * panel + N + j] = x.imag();
+    };
+    if (b_column == 1) {
+      for (int64_t p = 0; p < k; ++p) {
+        for (int64_t j = 0; j < columns; ++j) write(p, j);
+      }
+    } else { // neighbours along b's columns, a few at a time so that what is written stays in the cache
+      constexpr int64_t stretch = 16;
+      for (int64_t start = 0; start < k; start += stretch) {
+        for (int64_t j = 0; j < columns; ++j) {
+          for (int64_t p = start; p < std::min(k, start + stretch); ++p) write(p, j);
+        }
       }
     }
   }
@@ -336,6 +421,30 @@ struct MatrixBodies {
 
 // ---- a matrix and a vector ----
 
+// Loads of 16-bit floats as float32, where there are instructions for it.
+struct Bfloat16Loader {
+  using Element = uint16_t;
+  static HWY_INLINE auto load(const Element* p) {
+    const hn::ScalableTag<uint32_t> d;
+    const auto bits = hn::PromoteTo(d, hn::LoadU(hn::Rebind<uint16_t, decltype(d)>(), p));
+    return hn::BitCast(hn::ScalableTag<float>(), hn::ShiftLeft<16>(bits));
+  }
+};
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
+struct Float16Loader {
+  using Element = uint16_t;
+  static HWY_INLINE auto load(const Element* p) {
+    const hn::ScalableTag<float> d;
+    return hn::PromoteTo(
+        d, hn::LoadU(hn::Rebind<hwy::float16_t, decltype(d)>(), reinterpret_cast<const hwy::float16_t*>(p)));
+  }
+};
+constexpr bool loads_float16 = true;
+#else
+using Float16Loader = Bfloat16Loader; // not used
+constexpr bool loads_float16 = false;
+#endif
+
 template <class P>
 struct VectorBodies {
   using T = typename P::Element;
@@ -345,9 +454,10 @@ struct VectorBodies {
   static constexpr int W = lanes / N;                             // vectors that they make
   static_assert(lanes % N == 0);
 
-  template <int R>
+  // Rows of `Loader::Element`, which the loader makes values of.
+  template <class Loader, int R, class A = typename Loader::Element>
   static HWY_INLINE void some_dots(
-      int64_t k, const T* HWY_RESTRICT a, int64_t a_stride, const T* HWY_RESTRICT x, T* out, bool add) {
+      int64_t k, const A* HWY_RESTRICT a, int64_t a_stride, const T* HWY_RESTRICT x, T* out, bool add) {
     V sum[R][W];
 #pragma GCC unroll 8
     for (int i = 0; i < R; ++i) {
@@ -359,13 +469,13 @@ struct VectorBodies {
       for (int j = 0; j < W; ++j) {
         V v = P::load(right + j * N);
 #pragma GCC unroll 8
-        for (int i = 0; i < R; ++i) sum[i][j] = P::multiply_add(P::load(left(i) + j * N), v, sum[i][j]);
+        for (int i = 0; i < R; ++i) sum[i][j] = P::multiply_add(Loader::load(left(i) + j * N), v, sum[i][j]);
       }
     };
     int64_t p = 0;
     for (; p + lanes <= k; p += lanes) step([&](int i) HWY_ATTR { return a + i * a_stride + p; }, x + p);
     if (p < k) { // zeros add nothing
-      HWY_ALIGN T left[R][lanes] = {};
+      HWY_ALIGN A left[R][lanes] = {};
       HWY_ALIGN T right[lanes] = {};
       for (int i = 0; i < R; ++i) std::copy_n(a + i * a_stride + p, k - p, left[i]);
       std::copy_n(x + p, k - p, right);
@@ -383,14 +493,15 @@ struct VectorBodies {
     }
   }
 
+  template <class Loader>
   static void dots(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add) {
-    auto* left = static_cast<const T*>(a);
+    auto* left = static_cast<const typename Loader::Element*>(a);
     auto* right = static_cast<const T*>(x);
     auto* to = static_cast<T*>(out);
     constexpr int R = std::max(1, std::min(8, (many_registers ? 16 : 8) / W));
     int64_t i = 0;
-    for (; i + R <= rows; i += R) some_dots<R>(k, left + i * a_stride, a_stride, right, to + i, add);
-    for (; i < rows; ++i) some_dots<1>(k, left + i * a_stride, a_stride, right, to + i, add);
+    for (; i + R <= rows; i += R) some_dots<Loader, R>(k, left + i * a_stride, a_stride, right, to + i, add);
+    for (; i < rows; ++i) some_dots<Loader, 1>(k, left + i * a_stride, a_stride, right, to + i, add);
   }
 
   // The partial sums of a block of rows lie side by side, lane by lane. Columns p, p + lanes, ... of one lane are added
@@ -404,6 +515,9 @@ struct VectorBodies {
     int64_t apart = lanes * a_stride;
     auto step = [&](const T* from, int64_t stride, T* to) HWY_ATTR {
       V sum = first ? P::zero() : P::load(to);
+      // Rows of b are far apart: nothing else brings those near that come next.
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c) __builtin_prefetch(from + c * stride + 2 * a_stride);
 #pragma GCC unroll 4
       for (int c = 0; c < C; ++c) sum = P::multiply_add(P::load(from + c * stride), factor[c], sum);
       P::store(sum, to);
@@ -421,7 +535,7 @@ struct VectorBodies {
   using Columns = std::integral_constant<int, C>;
 
   static void columns(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add) {
-    constexpr int64_t most = 256;
+    constexpr int64_t most = 1024; // whole pages of a row where there are as many
     auto* right = static_cast<const T*>(x);
     HWY_ALIGN T sums[lanes * most];
     for (int64_t start = 0; start < rows; start += most) {
@@ -507,16 +621,29 @@ template <class P>
 const ProductKernels& real_or_complex_kernels() {
   using M = MatrixBodies<P>;
   using V = VectorBodies<P>;
-  static constexpr ProductKernels all{static_cast<int>(sizeof(typename P::Element)), M::width,
-      has_masks<typename P::Element>, &M::tiles, &M::pack, &V::dots, &V::columns, &LaneBodies<P>::lanes};
+  static constexpr ProductKernels all{static_cast<int>(sizeof(typename P::Element)), M::width, P::rows, tall_tiles,
+      has_masks<typename P::Element>, &M::tiles, &M::pack, &V::template dots<P>, &V::columns, &LaneBodies<P>::lanes,
+      nullptr, nullptr};
+  return all;
+}
+
+// Of float32, which 16-bit floats are multiplied in.
+inline const ProductKernels& float32_kernels() {
+  using V = VectorBodies<RealProduct<float>>;
+  static const ProductKernels all = [] {
+    ProductKernels kernels = real_or_complex_kernels<RealProduct<float>>();
+    kernels.bfloat16_dots = &V::template dots<Bfloat16Loader>;
+    if (loads_float16) kernels.float16_dots = &V::template dots<Float16Loader>;
+    return kernels;
+  }();
   return all;
 }
 
 template <class P>
 const ProductKernels& exact_kernels() {
   using M = MatrixBodies<P>;
-  static constexpr ProductKernels all{static_cast<int>(sizeof(typename P::Element)), M::width,
-      has_masks<typename P::Element>, &M::tiles, &M::pack, nullptr, nullptr, &LaneBodies<P>::lanes};
+  static constexpr ProductKernels all{static_cast<int>(sizeof(typename P::Element)), M::width, P::rows, tall_tiles,
+      has_masks<typename P::Element>, &M::tiles, &M::pack, nullptr, nullptr, &LaneBodies<P>::lanes, nullptr, nullptr};
   return all;
 }
 

@@ -15,7 +15,7 @@ namespace HWY_NAMESPACE {
 
 const ProductKernels& float_products(Dtype dtype) {
   if (dtype == float64) return real_or_complex_kernels<RealProduct<double>>();
-  return real_or_complex_kernels<RealProduct<float>>();
+  return float32_kernels();
 }
 
 } // namespace HWY_NAMESPACE

@@ -13,16 +13,20 @@ namespace mlx::core::cpu {
 struct ProductKernels {
   int item_size;
   int width;       // columns of a panel of b
+  int rows;        // of a tile
+  bool large;      // whether these bodies are as quick as a BLAS on large products, too
   bool reads_tail; // whether `tiles` can read a last panel that is not full
 
   // c[i * c_row + j * c_column] = (or += where `add`) the sum over p < k, in that order, of a[i, p] * b[p, j].
-  // b lies in panels of `width` columns, panel_stride apart, whose rows are b_row apart. A last panel with fewer
-  // columns is read from `tail`, if that is given: it is full there, with rows width apart. Otherwise it is full where
-  // it lies, unless reads_tail.
+  // b lies in panels of `width` columns, panel_stride apart, whose rows are b_row apart; `packed` if pack() wrote them.
+  // A last panel with fewer columns is read from `tail`, if that is given, which pack() wrote. Otherwise it is full
+  // where it lies, unless reads_tail.
   void (*tiles)(int64_t m, int64_t n, int64_t k, const void* a, int64_t a_row, int64_t a_column, const void* b,
-      int64_t b_row, int64_t panel_stride, const void* tail, void* c, int64_t c_row, int64_t c_column, bool add);
+      int64_t b_row, int64_t panel_stride, bool packed, const void* tail, void* c, int64_t c_row, int64_t c_column,
+      bool add);
 
-  // Panels of `width` columns, one after another, of a (k, n) matrix; zeros where the last one has none.
+  // Panels of `width` columns, one after another, of a (k, n) matrix, in an order of their own; zeros where the last
+  // one has no columns.
   void (*pack)(int64_t k, int64_t n, const void* b, int64_t b_row, int64_t b_column, void* to);
 
   // Products of a (rows, k) matrix and a vector of consecutive elements; null for integers, whose sums are exact in any
@@ -34,6 +38,10 @@ struct ProductKernels {
 
   // out[i] = the sum over t < count, in that order, of a[t][i] * b[t][i].
   void (*lanes)(int64_t n, int64_t count, const void* const* a, const void* const* b, void* out);
+
+  // `dots` of rows of 16-bit floats and a float32 vector, into float32; null where there is none.
+  void (*bfloat16_dots)(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add);
+  void (*float16_dots)(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add);
 };
 
 // float32, float64, complex64, complex128; all integers but the 8-bit ones, whose products are done in 16 bits; bool.

@@ -44,6 +44,10 @@ struct Sum {
     return P(0);
   }
   template <typename P>
+  static P neutral() { // -0 + x is x to the bit, also where x is -0
+    return static_cast<P>(-P(0));
+  }
+  template <typename P>
   static HWY_INLINE P scalar(P a, P b) {
     return static_cast<P>(a + b);
   }
@@ -59,6 +63,10 @@ struct Prod {
       std::is_floating_point_v<P> || (std::is_integral_v<P> && (sizeof(P) == 2 || sizeof(P) == 4));
   template <typename P>
   static P identity() {
+    return P(1);
+  }
+  template <typename P>
+  static P neutral() {
     return P(1);
   }
   template <typename P>
@@ -99,6 +107,10 @@ struct Extremum {
     } else {
       return P(identity<typename P::value_type>(), identity<typename P::value_type>());
     }
+  }
+  template <typename P>
+  static P neutral() {
+    return identity<P>();
   }
   template <typename P>
   static HWY_INLINE bool before(P a, P b) { // lexicographic for complex
@@ -258,47 +270,85 @@ struct Bodies {
     }
   }
 
-  // The first `groups` * lane_values values, a group per step, in registers; leaves the lanes in acc, folded down to
-  // one vector's worth if `whole` (nothing more will be accumulated). Returns the number of lanes left.
-  static HWY_INLINE int64_t run_groups(const In* HWY_RESTRICT in, int64_t groups, bool whole, P* HWY_RESTRICT acc) {
+#if HWY_TARGET != HWY_SCALAR
+  // The first `count` values, and what leaves the result as it is in the lanes beyond.
+  template <class D>
+  static HWY_INLINE hn::Vec<D> load_padded(D d, const In* in, int64_t count) {
+    const auto neutral = hn::Set(d, Op::template neutral<P>());
+    const auto mask = hn::FirstN(d, static_cast<size_t>(count));
+    if constexpr (std::is_same_v<In, P> && (HWY_TARGET == HWY_AVX3 || (HWY_TARGET == HWY_AVX2 && sizeof(P) >= 4))) {
+      return hn::IfThenElse(mask, hn::MaskedLoad(mask, d, in), neutral); // touches those alone
+    } else {
+      HWY_ALIGN In part[hn::MaxLanes(D())] = {};
+      std::copy(in, in + count, part);
+      return hn::IfThenElse(mask, load_partial(d, part), neutral);
+    }
+  }
+
+  // Joins lanes as fold_lanes() does, down to one in acc; of small integers, to a few. Returns how many.
+  template <class D>
+  static HWY_INLINE int64_t fold_vector(D d, hn::Vec<D> v, P* acc) {
+    constexpr int N = hn::MaxLanes(D());
+    if constexpr (N * sizeof(P) > 16) {
+      const hn::Half<D> half;
+      return fold_vector(half, Op::vector(hn::LowerHalf(half, v), hn::UpperHalf(half, v)), acc);
+    } else {
+      if constexpr (sizeof(P) == 4) {
+        v = Op::vector(v, hn::Shuffle1032(v));
+        if constexpr (parts == 1) v = Op::vector(v, hn::Shuffle2301(v));
+      } else if constexpr (sizeof(P) == 8 && parts == 1) {
+        v = Op::vector(v, hn::Shuffle01(v));
+      }
+      hn::Store(v, d, acc);
+      return sizeof(P) >= 4 ? 1 : N / parts;
+    }
+  }
+
+  // The lanes of n values, in registers, joined into acc as far as fold_vector() does. Returns how many are left.
+  static HWY_INLINE int64_t run_lanes(const In* HWY_RESTRICT in, int64_t n, P* HWY_RESTRICT acc) {
     const hn::ScalableTag<P> d;
     constexpr int N = hn::MaxLanes(d);
     constexpr int vectors = lane_values / N;
     hn::Vec<decltype(d)> v[vectors];
+    if (n < lane_values) {
 #pragma GCC unroll 16
-    for (int k = 0; k < vectors; ++k) v[k] = load_partial(d, in + k * N);
-    for (int64_t g = 1; g < groups; ++g) {
-      in += lane_values;
+      for (int k = 0; k < vectors; ++k) v[k] = hn::Set(d, Op::template neutral<P>());
+    } else {
 #pragma GCC unroll 16
-      for (int k = 0; k < vectors; ++k) v[k] = Op::vector(v[k], load_partial(d, in + k * N));
+      for (int k = 0; k < vectors; ++k) v[k] = load_partial(d, in + k * N);
+      for (in += lane_values, n -= lane_values; n >= lane_values; in += lane_values, n -= lane_values) {
+#pragma GCC unroll 16
+        for (int k = 0; k < vectors; ++k) v[k] = Op::vector(v[k], load_partial(d, in + k * N));
+      }
     }
-    if (!whole || N < parts) {
+    if (n > 0) {
 #pragma GCC unroll 16
-      for (int k = 0; k < vectors; ++k) hn::StoreU(v[k], d, acc + k * N);
-      return lanes;
+      for (int k = 0; k < vectors; ++k) {
+        if (n >= (k + 1) * N)
+          v[k] = Op::vector(v[k], load_partial(d, in + k * N));
+        else if (n > k * N)
+          v[k] = Op::vector(v[k], load_padded(d, in + k * N, n - k * N));
+      }
     }
 #pragma GCC unroll 8
     for (int half = vectors / 2; half > 0; half /= 2) {
 #pragma GCC unroll 16
       for (int k = 0; k < half; ++k) v[k] = Op::vector(v[k], v[k + half]);
     }
-    hn::StoreU(v[0], d, acc);
-    return N / parts;
+    return fold_vector(d, v[0], acc);
   }
+#endif
 
   static HWY_INLINE void reduce_block_to(const In* in, int64_t n, P* partial) {
     HWY_ALIGN P acc[lane_values];
     int64_t left = std::min<int64_t>(n, lanes);
-    if constexpr (simd && hn::MaxLanes(hn::ScalableTag<P>()) > 1) {
-      if (n >= lanes) {
-        int64_t groups = n / lanes, rest = n % lanes;
-        left = run_groups(in, groups, rest == 0, acc);
-        if (rest) join(in + groups * lane_values, rest * parts, acc);
-        fold_lanes(acc, left);
-        for (int p = 0; p < parts; ++p) partial[p] = acc[p];
-        return;
-      }
+#if HWY_TARGET != HWY_SCALAR
+    if constexpr (simd) {
+      fold_lanes(acc, run_lanes(in, n * parts, acc));
+      for (int p = 0; p < parts; ++p) partial[p] = acc[p];
+      return;
     }
+#endif
     start(in, left, acc);
     for (int64_t done = left; done < n; done += lanes) {
       join(in + done * parts, std::min<int64_t>(lanes, n - done) * parts, acc);

@@ -22,7 +22,7 @@ const ReduceKernels& find_reduce_kernels(Reduction op, Dtype dtype) {
 
 RowReducer find_row_reducer(Reduction op, Dtype dtype) {
   const ReduceKernels& k = find_reduce_kernels(op, dtype);
-  return {k.partial_size, k.block, k.finish, k.identity};
+  return {k.partial_size, k.block, k.rows, k.finish, k.identity};
 }
 
 Dtype partial_dtype(Reduction op, Dtype dtype) {

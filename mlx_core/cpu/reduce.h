@@ -20,6 +20,8 @@ struct RowReducer {
   int partial_size; // bytes of one partial
   // Reduces 1 <= n <= reduce_block consecutive elements to one partial.
   void (*block)(const void* in, int64_t n, void* partial);
+  // out[r] = the reduction of the n elements, as many as a block has at most, at in + r * row_bytes.
+  void (*rows)(const void* in, int64_t n, int64_t row_bytes, int64_t rows, void* out);
   // Combines `count` partials (count >= 1) in the fixed tree and writes the output element. Clobbers partials.
   void (*finish)(void* partials, int64_t count, void* out);
   // Writes the identity (0, 1, -inf or lowest, ...) as an output element, for empty rows.

@@ -13,9 +13,11 @@ void sort(Dtype dtype, const void* in, Ints shape, Ints strides, int axis, void*
 // out (uint32, row-major over shape): for each place along axis, the index of the element that sort puts there.
 void argsort(Dtype dtype, const void* in, Ints shape, Ints strides, int axis, void* out);
 
-// out (uint32, row-major over shape): the indices of the elements of each row, that of sort's kth element in place kth,
-// those of elements not after it in front of it, sort's own last among them, and the others behind.
-void argpartition(Dtype dtype, const void* in, Ints shape, Ints strides, int axis, int64_t kth, void* out);
+// Of the indices of the elements of each row, that of sort's kth element in place kth, those of elements not after it
+// in front of it, sort's own last among them, and the others behind: those in `count` places from `first` on. out:
+// uint32, row-major.
+void argpartition(Dtype dtype, const void* in, Ints shape, Ints strides, int axis, int64_t kth, int64_t first,
+    int64_t count, void* out);
 
 // out (uint32, row-major over shape): how many elements of a sorted row come before each value, or with right, how many
 // do not come after it. A row has `length` elements, `step` apart; row_strides say where, for each axis of shape, a

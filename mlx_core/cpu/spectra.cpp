@@ -8,6 +8,31 @@ namespace {
 
 double cubed(Int n) { return std::pow(static_cast<double>(n), 3); }
 
+// Of a (m, n), tall: s, u (m, u_columns) and vh from its QR factors, as r's singular vectors are those of a but for a
+// rotation.
+template <typename T>
+Int svd_of_tall(Int m, Int n, T* a, Int u_columns, Real<T>* s, T* u, T* vh, Workspace<T>& space) {
+  if (Int info = blocked::qr(m, n, a, u_columns, u, space.work); info != 0) {
+    return info;
+  }
+  const int64_t rows = m, side = n;
+  T *r = space.matrix(3, side * side), *turn = space.matrix(4, side * side), *q = space.matrix(5, rows * side);
+  for (int64_t j = 0; j < side; ++j) {
+    std::copy_n(a + j * rows, j + 1, r + j * side);
+    std::fill_n(r + j * side + j + 1, side - j - 1, T(0));
+  }
+  if (Int info = lapack::gesdd('S', n, n, r, s, turn, vh, space.work); info != 0) {
+    return info;
+  }
+  std::copy_n(u, rows * side, q);
+  lapack::gemm(false, false, m, n, n, q, turn, u);
+  return 0;
+}
+// Where that is less work.
+bool is_far_from_square(Int m, Int n) {
+  return std::max(m, n) >= 1.5 * std::min(m, n) && static_cast<int64_t>(m) * n >= 1024;
+}
+
 template <typename T>
 void svd(const kernel::MatrixWork& k) {
   bool vectors = k.task == MatrixTask::svd;
@@ -24,6 +49,36 @@ void svd(const kernel::MatrixWork& k) {
     if (!a.read(i, matrix)) {
       if (vectors) u.fill(i, not_a_number<T>()), vh.fill(i, not_a_number<T>());
       s.fill(i, not_a_number<Real<T>>());
+      return 0;
+    }
+    if (vectors && is_far_from_square(m, n)) {
+      const bool tall = m > n; // else its adjoint is, whose columns are the rows, conjugated
+      const Int larger = std::max(m, n);
+      const Int kept = k.full ? larger : rank;
+      T* left = space.matrix(1, static_cast<int64_t>(larger) * kept);
+      T* right = space.matrix(2, static_cast<int64_t>(rank) * rank);
+      auto conjugate = [tall](T* x, int64_t count) {
+        if constexpr (lapack::is_complex<T>) {
+          if (!tall) {
+            for (int64_t j = 0; j < count; ++j) x[j] = std::conj(x[j]);
+          }
+        }
+      };
+      if (!tall) {
+        a.read_rows(i, matrix);
+        conjugate(matrix, a.elements());
+      }
+      Real<T>* found = space.reals(0, rank);
+      if (Int info = svd_of_tall(larger, rank, matrix, kept, found, left, right, space); info != 0) {
+        return info;
+      }
+      s.write(i, found);
+      if (tall) {
+        u.write(i, left), vh.write(i, right);
+      } else {
+        conjugate(left, vh.elements()), conjugate(right, u.elements());
+        vh.write_rows(i, left), u.write_rows(i, right);
+      }
       return 0;
     }
     T* left = space.matrix(1, vectors ? u.elements() : 1);
@@ -79,15 +134,12 @@ void eigh(const kernel::MatrixWork& k) {
     T* matrix = space.matrix(0, a.elements());
     a.read(i, matrix);
     bool finite = true;
-    for (Int column = 0; column < n; ++column) {
-      for (Int row = 0; row < n; ++row) {
-        T& element = matrix[column * static_cast<int64_t>(n) + row];
-        if (k.upper ? row > column : row < column) {
-          element = T(0);
-        } else {
-          finite = finite && is_finite(element);
-        }
-      }
+    for (int64_t column = 0; column < n; ++column) {
+      T* elements = matrix + column * n;
+      const int64_t first = k.upper ? 0 : column, end = k.upper ? column + 1 : n;
+      finite = finite && all_finite(elements + first, end - first);
+      std::fill(elements, elements + first, T(0));
+      std::fill(elements + end, elements + n, T(0));
     }
     if (!finite) {
       w.fill(i, not_a_number<Real<T>>());

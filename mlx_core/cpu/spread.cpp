@@ -13,7 +13,7 @@ namespace mlx::core::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 template <class T>
-void spread(void* to, const void* value, int64_t n) {
+HWY_INLINE void spread(void* to, const void* value, int64_t n) {
   const hn::ScalableTag<T> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   T element;
@@ -33,7 +33,7 @@ void spread(void* to, const void* value, int64_t n) {
 }
 
 // 16 bytes are a whole number of a vector's lanes, but for the one lane without vectors.
-void spread_pairs(void* to, const void* value, int64_t n) {
+HWY_INLINE void spread_pairs(void* to, const void* value, int64_t n) {
   const hn::ScalableTag<uint64_t> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   HWY_ALIGN uint64_t pair[2];
@@ -48,6 +48,23 @@ void spread_pairs(void* to, const void* value, int64_t n) {
   }
   for (; i < 2 * n; ++i) {
     out[i] = pair[i % 2];
+  }
+}
+
+template <int size, Spread one>
+void each(void* to, const void* values, int64_t count, int64_t n) {
+  for (int64_t i = 0; i < count; ++i) {
+    one(static_cast<char*>(to) + i * n * size, static_cast<const char*>(values) + i * size, n);
+  }
+}
+
+SpreadEach find_spread_each(int item_size) {
+  switch (item_size) {
+    case 1: return &each<1, &spread<uint8_t>>;
+    case 2: return &each<2, &spread<uint16_t>>;
+    case 4: return &each<4, &spread<uint32_t>>;
+    case 8: return &each<8, &spread<uint64_t>>;
+    default: return &each<16, &spread_pairs>;
   }
 }
 
@@ -68,8 +85,10 @@ HWY_AFTER_NAMESPACE();
 namespace mlx::core::cpu {
 
 HWY_EXPORT(find_spread);
+HWY_EXPORT(find_spread_each);
 
 Spread find_spread(int item_size) { return HWY_DYNAMIC_DISPATCH(find_spread)(item_size); }
+SpreadEach find_spread_each(int item_size) { return HWY_DYNAMIC_DISPATCH(find_spread_each)(item_size); }
 
 } // namespace mlx::core::cpu
 #endif

@@ -10,4 +10,8 @@ using Spread = void (*)(void* to, const void* value, int64_t n);
 // For elements of 1, 2, 4, 8 or 16 bytes.
 Spread find_spread(int item_size);
 
+// Writes each of `count` elements n times.
+using SpreadEach = void (*)(void* to, const void* values, int64_t count, int64_t n);
+SpreadEach find_spread_each(int item_size);
+
 } // namespace mlx::core::cpu

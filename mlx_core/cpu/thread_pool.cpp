@@ -2,11 +2,9 @@
 #include "mlx_core/cpu/thread_pool.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
-#ifdef __linux__
-#include <sched.h>
-#endif
 
 #include <algorithm>
 #include <atomic>
@@ -39,15 +37,17 @@ inline void pause_cpu() {
 #endif
 }
 
-// Polls for about `microseconds`, which is cheaper than the system call of falling asleep and being woken.
+// Polls for about `microseconds`, which is cheaper than the system call of falling asleep and being woken. Others may
+// have the CPU meanwhile if it `yields`.
 template <typename Done>
-bool spin(int microseconds, Done done) {
+bool spin(int microseconds, Done done, bool yields = false) {
   auto stop = std::chrono::steady_clock::now() + std::chrono::microseconds(microseconds);
   do {
     for (int i = 0; i < 16; ++i) {
       if (done()) return true;
       pause_cpu();
     }
+    if (yields) sched_yield();
   } while (std::chrono::steady_clock::now() < stop);
   return done();
 }
@@ -239,12 +239,21 @@ class Pool {
     return nullptr;
   }
 
+  // To wake a thread may take 50 us, more than many a call: while calls follow each other closely, workers stay awake.
   [[noreturn]] void work() {
+    bool soon = true; // whether the last call came within `close` of the one before
+    constexpr int close = 1000;
     for (;;) {
       uint32_t seen = opened_.load();
       if (help()) continue;
-      if (spin(20, [&] { return opened_.load() != seen; })) continue;
+      auto called = [&] { return opened_.load() != seen; };
+      auto idle_since = std::chrono::steady_clock::now();
+      if (spin(50, called) || (soon && spin(close, called, true))) {
+        soon = true;
+        continue;
+      }
       opened_.wait(seen);
+      soon = std::chrono::steady_clock::now() - idle_since < std::chrono::microseconds(close);
     }
   }
 

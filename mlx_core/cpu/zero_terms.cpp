@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "mlx_core/cpu/dispatch.h"
+#include "mlx_core/cpu/nan_search.h"
 #include "mlx_core/cpu/thread_pool.h"
 
 namespace mlx::core::cpu {
@@ -17,64 +18,9 @@ namespace {
 
 constexpr int64_t task_elements = 1 << 15;
 
-// The real numbers that an element consists of, in a form that can be compared: those of 16 bits as their bits, which
-// are above those of infinity in what is NaN.
-template <typename T>
-struct Real {
-  using Number = T;
-  using Mask = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
-  static constexpr T infinity = std::numeric_limits<T>::infinity();
-  static Number magnitude(T x) { return std::abs(x); }
-};
-template <>
-struct Real<float16_t> {
-  using Number = int16_t;
-  using Mask = int16_t;
-  static constexpr Number infinity = 0x7c00;
-  static Number magnitude(Number x) { return static_cast<Number>(x & 0x7fff); }
-};
-template <>
-struct Real<bfloat16_t> : Real<float16_t> {
-  static constexpr Number infinity = 0x7f80;
-};
-template <>
-struct Real<complex64_t> : Real<float> {};
-template <>
-struct Real<complex128_t> : Real<double> {};
-
-// Whether one of `count` adjacent elements is not below (not at most, for `and_equal`) infinity. Sixteen at a time,
-// which the compiler makes vectors of.
-template <bool and_equal, typename T>
-bool any_beyond(const T* data, int64_t count) {
-  using R = Real<T>;
-  using Number = typename R::Number;
-  using Mask = typename R::Mask;
-  auto beyond = [](Number x) {
-    Number magnitude = R::magnitude(x);
-    return static_cast<Mask>(!(and_equal ? magnitude <= R::infinity : magnitude < R::infinity));
-  };
-  constexpr int width = 16;
-  const char* at = reinterpret_cast<const char*>(data);
-  int64_t numbers = count * static_cast<int64_t>(sizeof(T) / sizeof(Number)), i = 0;
-  Mask any[width] = {};
-  for (; i + width <= numbers; i += width, at += width * sizeof(Number)) {
-    Number x[width];
-    std::memcpy(x, at, sizeof x);
-    for (int l = 0; l < width; ++l) {
-      any[l] |= beyond(x[l]);
-    }
-  }
-  for (; i < numbers; ++i, at += sizeof(Number)) {
-    Number x;
-    std::memcpy(&x, at, sizeof x);
-    any[0] |= beyond(x);
-  }
-  return std::any_of(any, any + width, [](Mask m) { return m != 0; });
-}
-
 template <typename T>
 bool has_nan(const T* data, int64_t count) {
-  return any_beyond<true>(data, count);
+  return any_nan(dtype_of<T>::val, count, data);
 }
 
 template <typename T>
@@ -90,7 +36,7 @@ bool all_finite(const Matrix& m, int64_t rows, int64_t columns) {
         for (int64_t j = 0; j < count; ++j) {
           line[j] = data[i * m.row_stride + (first + j) * m.column_stride];
         }
-        if (any_beyond<false>(line, count)) {
+        if (any_not_finite(dtype_of<T>::val, count, line)) {
           return false;
         }
       }
@@ -104,7 +50,7 @@ bool all_finite(const Matrix& m, int64_t rows, int64_t columns) {
     lines = 1;
   }
   for (int64_t i = 0; i < lines; ++i) {
-    if (any_beyond<false>(data + i * stride, length)) {
+    if (any_not_finite(dtype_of<T>::val, length, data + i * stride)) {
       return false;
     }
   }

@@ -1,10 +1,12 @@
 // Running call lists.
 #include "mlx_core/eval/call_list.h"
 
-#include <cstring>
+#include <algorithm>
 
 #include "mlx_core/cpu/copy.h"
+#include "mlx_core/eval/gate.h"
 #include "mlx_core/eval/observe.h"
+#include "mlx_core/interrupt.h"
 
 namespace mlx::core {
 
@@ -19,21 +21,23 @@ char* allocate_block(int64_t bytes) {
   return block;
 }
 
-View at(const View& view, char* memory) {
+View at(const View& view, const void* memory) {
   View placed = view;
-  placed.inline_value = memory + view.offset;
+  placed.inline_value = memory;
   placed.offset = 0;
   return placed;
 }
 
 } // namespace
 
+bool KeptCalls::possible(const Kernels& kernels) {
+  return kernels.device() == Device::cpu && !is_eval_observed() && !is_eval_op_by_op();
+}
+
 const CallList* KeptCalls::before(
     int64_t runs, const Program& body, CallList::Uses uses, const Kernels& kernels) const {
   constexpr int64_t worth_it = 16;
-  // A GPU's functions have other last bits, and observers want to see what is computed.
-  bool possible = kernels.device() == Device::cpu && !is_eval_observed() && !is_eval_op_by_op();
-  if (!possible || runs_.fetch_add(runs, std::memory_order_relaxed) + runs < worth_it) {
+  if (!possible(kernels) || runs_.fetch_add(runs, std::memory_order_relaxed) + runs < worth_it) {
     return nullptr;
   }
   std::call_once(once_, [&] { list_ = CallList::of(*simplify(body), uses); });
@@ -53,11 +57,48 @@ CallRun::CallRun(const CallList& list) : list_(list), memory_(allocate_block(lis
   for (const auto& [place, value] : list.values_) {
     std::memcpy(memory_.get() + place, value.raw_data(), value.nbytes());
   }
+  constant_calls_ = bound(list.constant_calls_);
+  cpu::chain(constant_calls_, {});
+  calls_[0] = bound(list.turns_[0].calls);
+  if (list.take_turns_) {
+    calls_[1] = bound(list.turns_[1].calls);
+  }
+  cpu::chain(calls_[0], calls_[1]);
+  cpu::chain(calls_[1], calls_[0]);
+}
+
+std::vector<CallRun::Bound> CallRun::bound(const std::vector<CallList::Call>& calls) {
+  std::vector<Bound> all;
+  all.reserve(calls.size());
+  for (const CallList::Call& call : calls) {
+    Bound one;
+    one.code = call.code;
+    one.kind = static_cast<uint8_t>(call.kind);
+    one.item_size = call.item_size;
+    one.detail = call.detail;
+    one.kernel = call.kernel;
+    one.spread = call.spread;
+    one.n = call.n;
+    one.count = call.count;
+    auto address = [&](int64_t place, uint8_t which) -> char* {
+      if (auto base = static_cast<uint32_t>(CallList::base_of(place))) {
+        elsewhere_.push_back({static_cast<uint32_t>(all.size()), which, base, CallList::offset_in(place)});
+        return nullptr;
+      }
+      return memory_.get() + place;
+    };
+    for (uint8_t k = 0; k < 3; ++k) {
+      one.in[k] = address(call.in[k], k);
+    }
+    one.out = address(call.out, 3);
+    all.push_back(one);
+  }
+  return all;
 }
 
 void CallRun::give(size_t k, const array& input) {
   if (input.is_row_contiguous()) {
-    std::memcpy(this->input(k), input.raw_data(), input_bytes(k));
+    copy_bytes(this->input(k), static_cast<const char*>(input.raw_data()), input_bytes(k));
   } else {
     int64_t count = input.size();
     cpu::read_strided(
@@ -71,62 +112,147 @@ array CallRun::copied(const char* elements, const Spec& spec) {
   return copy;
 }
 
-void CallRun::feed_back() {
-  if (list_.take_turns_) {
-    turn_ = &list_.turns_[turn_ == &list_.turns_[0] ? 1 : 0];
-    return;
-  }
+void CallRun::copy_back() {
   if (!staged_) { // an output may be an input
     staged_.reset(allocate_block(list_.bytes_));
   }
   for (size_t k = 0; k < list_.fed_back_; ++k) {
-    std::memcpy(staged_.get() + turn_->inputs[k].at, output(k), input_bytes(k));
+    std::memcpy(staged_.get() + list_.turns_[0].inputs[k].at, output(k), input_bytes(k));
   }
   for (size_t k = 0; k < list_.fed_back_; ++k) {
-    std::memcpy(input(k), staged_.get() + turn_->inputs[k].at, input_bytes(k));
+    std::memcpy(input(k), staged_.get() + list_.turns_[0].inputs[k].at, input_bytes(k));
   }
 }
 
-void CallRun::run(const std::vector<CallList::Call>& calls) {
-  using Kind = CallList::Kind;
-  char* memory = memory_.get();
-  for (const CallList::Call& call : calls) {
-    switch (call.kind) {
-      case Kind::map: {
-        const void* inputs[] = {memory + call.in[0], memory + call.in[1], memory + call.in[2]};
-        call.kernel(inputs, memory + call.out, call.n);
-        break;
-      }
-      case Kind::spread: call.spread(memory + call.out, memory + call.in[0], call.n); break;
-      case Kind::gather: {
-        const CallList::Layout& layout = list_.layouts_[call.detail];
-        cpu::read_strided(
-            memory + call.in[0], layout.sizes, layout.strides, call.item_size, 0, call.n, memory + call.out);
-        break;
-      }
-      case Kind::fold: {
-        const CallList::Fold& fold = list_.folds_[call.detail];
-        alignas(16) char partial[64];
-        for (int64_t row = 0; row < fold.rows; ++row) {
-          fold.reducer.block(memory + call.in[0] + row * fold.length * call.item_size, fold.length, partial);
-          fold.reducer.finish(partial, 1, memory + call.out + row * fold.out_size);
-        }
-        break;
-      }
-      case Kind::reduce:
-      case Kind::product: run_general(call); break;
+void CallRun::run_on(std::span<const array> inputs, std::span<array> outputs, Kernels& kernels) {
+  bases_.assign(list_.bases_.size() + 1, nullptr);
+  std::vector<BufferRef> scratch;
+  for (size_t k = 0; k < inputs.size(); ++k) {
+    if (size_t base = CallList::base_of(list_.turns_[0].inputs[k].at)) {
+      bases_[base] = static_cast<char*>(const_cast<void*>(inputs[k].raw_data()));
+    } else if (k < list_.constants_) {
+      give(k, inputs[k]);
     }
   }
+  for (size_t i = 0; i < list_.bases_.size(); ++i) {
+    const CallList::Base& base = list_.bases_[i];
+    if (bases_[i + 1]) {
+      continue;
+    }
+    if (base.output < 0) {
+      scratch.push_back(allocate(static_cast<size_t>(base.bytes)));
+      bases_[i + 1] = static_cast<char*>(scratch.back()->data);
+    } else {
+      array& output = outputs[static_cast<size_t>(base.output)];
+      if (base.takes_over && output.take_over(inputs[static_cast<size_t>(base.input)])) {
+        bases_[i + 1] = static_cast<char*>(output.mutable_data());
+        continue;
+      }
+      output.allocate();
+      bases_[i + 1] = static_cast<char*>(output.mutable_data());
+    }
+    if (base.begins_as_input) {
+      const array& from = inputs[static_cast<size_t>(base.input)];
+      View to = from.view();
+      to.buffer = nullptr;
+      to.inline_value = bases_[i + 1];
+      to.offset = 0;
+      to.strides = row_major_strides(from.shape());
+      kernels.run(kernel::Copy{from.view(), std::move(to)});
+    }
+  }
+  for (const Elsewhere& place : elsewhere_) {
+    char* address = bases_[place.base] + place.offset;
+    Bound& call = calls_[0][place.call];
+    (place.which < 3 ? const_cast<void*&>(call.in[place.which]) : call.out) = address;
+  }
+  constexpr size_t piece = 2048;
+  std::span<const Bound> all(calls_[0]);
+  for (size_t first = 0; first < all.size(); first += piece) {
+    if (first > 0) {
+      pause_if_asked();
+      throw_if_interrupted();
+    }
+    run(all.subspan(first, std::min(piece, all.size() - first)), all.first(first));
+  }
 }
 
-void CallRun::run_general(const CallList::Call& call) {
+void CallRun::run(std::span<const Bound> calls, std::span<const Bound> before) {
+  run_loop({{calls, before}, {}, {}, nullptr, nullptr}, 0, 1);
+}
+
+void CallRun::run_loop(cpu::StepLoop loop, size_t turn, int64_t runs) {
+  loop.other = [](void* self, const Bound& call) { static_cast<CallRun*>(self)->run_other(call); };
+  loop.context = this;
+  cpu::run_steps(loop, static_cast<int>(turn), runs);
+}
+
+void CallRun::run_rows(std::span<const Row> to_inputs, std::span<const Row> from_outputs, int64_t runs) {
+  auto bound_rows = [&](std::span<const Row> rows, const std::vector<CallList::Place> CallList::Turn::* places) {
+    SmallVector<cpu::StepRow, 4> all;
+    size_t other = list_.take_turns_ ? 1 : 0;
+    for (const Row& row : rows) {
+      const CallList::Place& place = (list_.turns_[0].*places)[row.input_or_output];
+      const CallList::Place& second = (list_.turns_[other].*places)[row.input_or_output];
+      all.push_back({row.at, row.apart, {memory_.get() + place.at, memory_.get() + second.at},
+          static_cast<int64_t>(place.bytes)});
+    }
+    return all;
+  };
+  auto in = bound_rows(to_inputs, &CallList::Turn::inputs), out = bound_rows(from_outputs, &CallList::Turn::outputs);
+  cpu::StepLoop loop{{calls_[0], calls_[1]}, {in.begin(), in.size()}, {out.begin(), out.size()}, nullptr, nullptr};
+  if (list_.take_turns_) {
+    run_loop(loop, turn_, runs);
+    turn_ ^= static_cast<size_t>(runs & 1);
+    return;
+  }
+  for (; runs > 0; --runs) {
+    run_loop(loop, 0, 1);
+    copy_back();
+  }
+}
+
+void CallRun::run_other(const Bound& call) {
+  using Kind = CallList::Kind;
+  switch (static_cast<Kind>(call.kind)) {
+    case Kind::map: call.kernel(call.in, call.out, call.n); break;
+    case Kind::spread: call.spread(call.out, call.in[0], call.n); break;
+    case Kind::copy:
+      copy_bytes(static_cast<char*>(call.out), static_cast<const char*>(call.in[0]), static_cast<size_t>(call.n));
+      break;
+    case Kind::gather: {
+      const CallList::Layout& layout = list_.layouts_[call.detail];
+      cpu::read_strided(call.in[0], layout.sizes, layout.strides, call.item_size, 0, call.n, call.out);
+      break;
+    }
+    case Kind::move: {
+      const CallList::Move& move = list_.moves_[call.detail];
+      cpu::copy_strided(call.in[0], move.from, call.out, move.to, move.sizes, call.item_size);
+      break;
+    }
+    case Kind::fold: {
+      const CallList::Fold& fold = list_.folds_[call.detail];
+      alignas(16) char partial[64];
+      for (int64_t row = 0; row < fold.rows; ++row) {
+        fold.reducer.block(
+            static_cast<const char*>(call.in[0]) + row * fold.length * call.item_size, fold.length, partial);
+        fold.reducer.finish(partial, 1, static_cast<char*>(call.out) + row * fold.out_size);
+      }
+      break;
+    }
+    case Kind::reduce:
+    case Kind::product: run_general(call); break;
+  }
+}
+
+void CallRun::run_general(const Bound& call) {
   const CallList::General& g = list_.general_[call.detail];
-  View out = at(g.out, memory_.get());
-  if (call.kind == CallList::Kind::product) {
-    host_kernels().run(kernel::Product{at(g.in[0], memory_.get()), at(g.in[1], memory_.get()), out, g.zero_terms});
+  View out = at(g.out, call.out);
+  if (static_cast<CallList::Kind>(call.kind) == CallList::Kind::product) {
+    host_kernels().run(kernel::Product{at(g.in[0], call.in[0]), at(g.in[1], call.in[1]), out, g.zero_terms});
   } else {
     SmallVector<int64_t, 4> axes(g.axes.begin(), g.axes.end());
-    host_kernels().run(kernel::Reduce{g.op, at(g.in[0], memory_.get()), axes, out});
+    host_kernels().run(kernel::Reduce{g.op, at(g.in[0], call.in[0]), axes, out});
   }
 }
 

@@ -1,5 +1,6 @@
 // CallList: a program as a list of calls of the host's kernels, on memory that is kept from run to run. What runs a
-// body thousands of times on few values saves nodes, claims and allocations: a step costs what its kernel does.
+// program of many steps on few values, or a body thousands of times, saves nodes, claims and allocations: a step costs
+// what its kernel does.
 //
 // The results have the bits that evaluating the program has: the kernels are the same, and see the same layouts.
 #pragma once
@@ -7,6 +8,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -16,44 +18,75 @@
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/reduce.h"
 #include "mlx_core/cpu/spread.h"
+#include "mlx_core/cpu/steps.h"
 #include "mlx_core/program/program.h"
 
 namespace mlx::core {
 
+// Of few bytes, as values in lists are: the usual sizes without a call.
+inline void copy_bytes(char* to, const char* from, size_t bytes) {
+  switch (bytes) {
+    case 4: std::memcpy(to, from, 4); break;
+    case 8: std::memcpy(to, from, 8); break;
+    case 16: std::memcpy(to, from, 16); break;
+    case 32: std::memcpy(to, from, 32); break;
+    case 64: std::memcpy(to, from, 64); break;
+    default: std::memcpy(to, from, bytes);
+  }
+}
+
 class CallList {
  public:
-  // Of the inputs the first ones are fed back, and those from `constants` on are the same in every run.
+  // Of the inputs the first ones are fed back, and those from `constants` on are the same in every run. With `once`
+  // each run has inputs and outputs of its own (CallRun::run_on): large ones stay where they lie.
   struct Uses {
     size_t fed_back, constants;
+    bool once = false;
   };
-  // Null where a step is more than elementwise, a view, a reduction or a product, or where the values are many.
+  // Null where a step is more than elementwise, a view, a reduction, a product, or moves elements, or where the values
+  // are many.
   static std::unique_ptr<const CallList> of(const Program& program, Uses uses);
 
   // Whether such inputs, from the `first` on, may be run on: some calls see how their inputs lie in memory.
   bool takes(std::span<const array> inputs, size_t first = 0) const;
   int64_t work() const { return work_; } // element-steps of a run
+  int64_t bytes() const { return bytes_; }
+  // The input whose memory an output takes over where nobody else needs it; -1: none.
+  int donor() const { return donor_; }
 
+  // Where something is: bytes from the start of the memory; row-major. What is not in the list's own memory has the
+  // number of its base above these bits.
   struct Place {
-    int64_t at = 0; // bytes from the start of the memory; row-major
+    int64_t at = 0;
     size_t bytes = 0;
   };
+  static constexpr int base_shift = 44;
+  static size_t base_of(int64_t place) { return static_cast<size_t>(place >> base_shift); }
+  static int64_t offset_in(int64_t place) { return place & ((int64_t{1} << base_shift) - 1); }
 
  private:
+  friend class CallListPlaces;
   friend class CallListBuilder;
   friend class CallRun;
 
-  enum class Kind : uint8_t { map, spread, gather, fold, reduce, product };
+  enum class Kind : uint8_t { map, spread, gather, copy, move, fold, reduce, product };
   struct Call {
     Kind kind;
+    uint8_t code; // of a map that may be done on the spot
     int item_size;
     cpu::Kernel kernel;
     cpu::Spread spread;
-    int64_t n, in[3], out; // elements; places
-    uint32_t detail;       // which of layouts_, folds_ or general_
+    int64_t n, count;   // elements (of a copy: bytes), with padding and without
+    int64_t in[3], out; // places
+    uint32_t detail;    // which of layouts_, moves_, folds_ or general_
   };
   struct Layout { // strided, where it begins
     Sizes sizes;
     Strides strides;
+  };
+  struct Move { // between strided layouts
+    Sizes sizes;
+    Strides from, to;
   };
   struct Fold { // over trailing axes of a row-major operand
     cpu::RowReducer reducer;
@@ -66,6 +99,13 @@ class CallList {
     bool zero_terms;
     View in[2], out; // without memory
   };
+  // Memory of one run: an input's, an output's, or neither's; in the last two cases it may begin as a copy of an input.
+  struct Base {
+    int64_t bytes;
+    int input = -1, output = -1;
+    bool begins_as_input = false; // then the memory is not the input's own, unless the output takes it over
+    bool takes_over = false;
+  };
 
   // Of a run. There may be two that take turns: what one gives is in place for the other.
   struct Turn {
@@ -77,10 +117,13 @@ class CallList {
   std::vector<bool> sees_layout_; // by input
   std::vector<Call> constant_calls_;
   std::vector<Layout> layouts_;
+  std::vector<Move> moves_;
   std::vector<Fold> folds_;
   std::vector<General> general_;
+  std::vector<Base> bases_;                       // from number 1 on
   std::vector<std::pair<int64_t, array>> values_; // of steps without operands, and where they go
-  size_t fed_back_ = 0;
+  size_t fed_back_ = 0, constants_ = 0;
+  int donor_ = -1;
   int64_t bytes_ = 0, work_ = 0;
 };
 
@@ -89,6 +132,8 @@ class KeptCalls {
  public:
   // Before so many runs of the body on the stream of these kernels. Null where they are to be done in the ordinary way.
   const CallList* before(int64_t runs, const Program& body, CallList::Uses uses, const Kernels& kernels) const;
+  // Whether lists may be run there: a GPU's functions have other last bits, and observers want to see what is computed.
+  static bool possible(const Kernels& kernels);
 
  private:
   mutable std::atomic<int64_t> runs_{0};
@@ -101,33 +146,73 @@ class CallRun {
  public:
   explicit CallRun(const CallList& list);
 
-  // Where the elements of an input go and those of an output are, row-major.
-  char* input(size_t k) { return memory_.get() + turn_->inputs[k].at; }
-  const char* output(size_t k) const { return memory_.get() + turn_->outputs[k].at; }
-  size_t input_bytes(size_t k) const { return turn_->inputs[k].bytes; }
-  size_t output_bytes(size_t k) const { return turn_->outputs[k].bytes; }
+  // Where the elements of an input go and those of an output are, row-major, in this turn.
+  char* input(size_t k) { return memory_.get() + list_.turns_[turn_].inputs[k].at; }
+  const char* output(size_t k) const { return memory_.get() + list_.turns_[turn_].outputs[k].at; }
+  size_t input_bytes(size_t k) const { return list_.turns_[turn_].inputs[k].bytes; }
+  size_t output_bytes(size_t k) const { return list_.turns_[turn_].outputs[k].bytes; }
   // Copies an evaluated array there.
   void give(size_t k, const array& input);
+  // The same of a constant of a list for single runs; a large one stays where it lies.
+  void give_constant(size_t k, const array& input) {
+    if (CallList::base_of(list_.turns_[0].inputs[k].at) == 0) {
+      give(k, input);
+    }
+  }
   // A new array of what is in an input's place, or elsewhere.
   array taken(size_t k, const array& like) { return copied(input(k), {like.shape(), like.dtype()}); }
   static array copied(const char* elements, const Spec& spec);
 
   // Once the constants are there.
-  void begin() { run(list_.constant_calls_); }
-  void run() { run(turn_->calls); }
+  void begin() { run(constant_calls_, {}); }
+  void run() { run(calls_[turn_], calls_[turn_ ^ 1]); }
   // The first outputs become the inputs that are fed back.
-  void feed_back();
+  void feed_back() {
+    if (list_.take_turns_) {
+      turn_ ^= 1;
+    } else {
+      copy_back();
+    }
+  }
+
+  // Of each of so many runs, which are fed back, rows of memory that go to inputs before and come from outputs after
+  // it.
+  struct Row {
+    size_t input_or_output;
+    char* at;      // of the first run
+    int64_t apart; // bytes
+  };
+  void run_rows(std::span<const Row> to_inputs, std::span<const Row> from_outputs, int64_t runs);
+
+  // A whole run of a list that is made for single runs, once the constants were given: from these inputs, constants
+  // included, to these outputs of an evaluation.
+  void run_on(std::span<const array> inputs, std::span<array> outputs, Kernels& kernels);
 
  private:
-  void run(const std::vector<CallList::Call>& calls);
-  void run_general(const CallList::Call& call);
+  using Bound = cpu::Step; // a call with its addresses
+  struct Elsewhere {       // an address that each run sets
+    uint32_t call;
+    uint8_t which; // operand, or 3: the result
+    uint32_t base;
+    int64_t offset;
+  };
+
+  std::vector<Bound> bound(const std::vector<CallList::Call>& calls);
+  void run(std::span<const Bound> calls, std::span<const Bound> before);
+  void run_loop(cpu::StepLoop loop, size_t turn, int64_t runs);
+  void run_other(const Bound& call);
+  void run_general(const Bound& call);
+  void copy_back();
 
   struct Free {
     void operator()(char* memory) const { std::free(memory); }
   };
   const CallList& list_;
-  const CallList::Turn* turn_ = &list_.turns_[0];
+  size_t turn_ = 0;
   std::unique_ptr<char, Free> memory_, staged_;
+  std::vector<Bound> constant_calls_, calls_[2];
+  std::vector<Elsewhere> elsewhere_;
+  std::vector<char*> bases_;
 };
 
 } // namespace mlx::core

@@ -1,8 +1,11 @@
 // From a program to a list of calls: a place for every value, views as strides, constants computed once.
 #include <algorithm>
+#include <limits>
 #include <map>
+#include <optional>
 
-#include "mlx_core/eval/call_list.h"
+#include "mlx_core/eval/call_list_places.h"
+#include "mlx_core/ops/moves.h"
 #include "mlx_core/ops/reduce.h"
 #include "mlx_core/trace_level.h"
 
@@ -12,106 +15,212 @@ namespace {
 
 constexpr int64_t most_small = 4096;       // elements of a value: larger ones keep both threads busy by themselves
 constexpr int64_t most_constant = 1 << 20; // of one that is the same in every run, as weights are
-constexpr int64_t call_padding = 16;       // elements
+constexpr int64_t most_given = 4096;       // bytes of an input that is copied for a single run
 constexpr int64_t most_bytes = 192 << 10;  // of all values that are not: what stays in the second-level cache
+constexpr int64_t most_once = 1 << 20;     // the same for a single run
+constexpr int64_t worth_taking = 64 << 10; // bytes of an input whose memory an output should take over
+constexpr int32_t for_ever = std::numeric_limits<int32_t>::max();
 
 } // namespace
 
-class CallListBuilder {
+class CallListBuilder : private CallListPlaces {
  public:
-  CallListBuilder(const Program& program, CallList::Uses uses) : program_(program), uses_(uses) {}
+  using CallListPlaces::CallListPlaces;
 
   std::unique_ptr<const CallList> build() {
+    note_last_uses();
     for (size_t k = 0; k < program_.inputs().size(); ++k) {
-      const Spec& spec = program_.inputs()[k];
-      bool varies = k < uses_.constants;
-      if (!fits(spec, varies ? most_small : most_constant)) {
+      if (!add_input(k)) {
         return nullptr;
       }
-      int64_t place = reserve(spec, varies);
-      values_.push_back({dense(spec, place), varies, static_cast<int>(k)});
-      first().inputs.push_back({place, bytes_of(count(spec), spec.dtype.size())});
     }
-    list_->sees_layout_.assign(program_.inputs().size(), false);
     for (const Program::Step& step : program_.steps()) {
-      bool varies = std::any_of(step.operands.begin(), step.operands.end(),
-          [&](int32_t slot) { return values_[static_cast<size_t>(slot)].varies; });
-      if (step.outputs.size() != 1 || step.stream > 0 || !fits(step.outputs[0], varies ? most_small : most_constant) ||
-          !add(step) || varying_bytes_ > most_bytes) {
+      if (step.outputs.size() != 1 || step.stream > 0 || !add(step) ||
+          varying_bytes_ > (uses_.once ? most_once : most_bytes)) {
         return nullptr;
       }
+      if (uses_.once && !finish_step(step)) {
+        return nullptr;
+      }
+      ++now_;
     }
+    if (!uses_.once && !add_outputs()) {
+      return nullptr;
+    }
+    list_->bytes_ += call_padding * 16; // a part that ends the memory is read beyond its end, too
+    if (!uses_.once) {
+      arrange_turns();
+    }
+    return choose_donor() ? std::move(list_) : nullptr;
+  }
+
+ private:
+  // --- inputs and outputs ---
+
+  void note_last_uses() {
+    last_use_.assign(program_.slot_count(), -1);
+    int32_t number = 0;
+    for (const Program::Step& step : program_.steps()) {
+      for (int32_t slot : step.operands) {
+        last_use_[static_cast<size_t>(slot)] = number;
+      }
+      ++number;
+    }
+    output_of_.assign(uses_.once ? program_.slot_count() : 0, -1);
+    int output = 0;
+    for (int32_t slot : program_.outputs()) {
+      if (uses_.once) {
+        output_of_[static_cast<size_t>(slot)] = output++;
+      } else {
+        last_use_[static_cast<size_t>(slot)] = for_ever;
+      }
+    }
+  }
+
+  bool add_input(size_t k) {
+    const Spec& spec = program_.inputs()[k];
+    bool varies = k < uses_.constants;
+    if (!is_plain(spec)) {
+      return false;
+    }
+    int64_t bytes = bytes_of_spec(spec), place = 0;
+    bool stays = uses_.once && (varies ? bytes > most_given : count(spec) > most_small);
+    if (stays) {
+      varies = true;
+      place = add_base({bytes, static_cast<int>(k)});
+      add_region(place, bytes, false);
+    } else if (count(spec) > (varies ? most_small : most_constant)) {
+      return false;
+    } else {
+      place = reserve(spec, varies);
+      regions_.back().writable = uses_.once && varies;
+    }
+    push({dense(spec, place), varies, static_cast<int>(k), regions_.size() - 1});
+    first().inputs.push_back({place, static_cast<size_t>(bytes)});
+    list_->sees_layout_.push_back(stays);
+    return !(uses_.once && output_of_[k] >= 0);
+  }
+
+  // The outputs of a body, once all steps are there.
+  bool add_outputs() {
     bool any_sees =
         std::find(list_->sees_layout_.begin(), list_->sees_layout_.end(), true) != list_->sees_layout_.end();
     for (int32_t slot : program_.outputs()) {
       const Value& value = values_[static_cast<size_t>(slot)];
       if (any_sees && !value.view.is_row_major()) { // fed back it would lie otherwise
-        return nullptr;
+        return false;
       }
-      add_output(value);
+      const View& view = value.view;
+      Shape shape(view.sizes.begin(), view.sizes.end());
+      int64_t place = elements(value, shape);
+      first().outputs.push_back({place, static_cast<size_t>(bytes_in(view))});
     }
-    list_->bytes_ += call_padding * 16; // a part that ends the memory is read beyond its end, too
-    list_->fed_back_ = uses_.fed_back;
-    arrange_turns();
-    return std::move(list_);
+    return true;
   }
 
- private:
-  using Kind = CallList::Kind;
-  struct Value {
-    View view; // its offset is from the start of the memory
-    bool varies = false;
-    int input = -1; // whose memory it is
-  };
+  // After a step of a single run: its output is brought where it goes, and memory that was read for the last time is
+  // used again.
+  bool finish_step(const Program::Step& step) {
+    if (int output = output_of_[static_cast<size_t>(step.first)]; output >= 0 && !bring_out(values_.back(), output)) {
+      return false;
+    }
+    auto release = [&](const Value& value) {
+      Region& region = regions_[value.region];
+      if (region.reusable && region.last_use <= now_) {
+        region.reusable = region.writable = false;
+        free_[region.bytes].push_back(region.place);
+      }
+    };
+    for (size_t k = 0; k < step.operands.size(); ++k) {
+      release(operand(step, k));
+    }
+    release(values_.back());
+    for (const auto& [place, bytes] : temporary_) {
+      free_[bytes].push_back(place);
+    }
+    temporary_.clear();
+    return true;
+  }
 
-  static int64_t count(const Spec& spec) { return size_of(spec.shape); }
-  static bool fits(const Spec& spec, int64_t most) {
-    for (Dim length : spec.shape) {
-      if (length.is_symbolic()) {
+  bool bring_out(const Value& value, int output) {
+    note_layout(value);
+    Region& region = regions_[value.region];
+    if (!value.view.is_row_major()) { // who reads it may see how it lies
+      return false;
+    }
+    int64_t bytes = bytes_in(value.view);
+    if (size_t number = CallList::base_of(region.place)) {
+      CallList::Base& base = list_->bases_[number - 1];
+      bool own = base.input < 0 || base.begins_as_input;
+      if (own && base.output < 0 && value.view.offset == region.place && base.bytes == bytes) {
+        base.output = output;
+        region.writable = false;
+        return true;
+      }
+      if (value.view.size() > most_small) {
         return false;
       }
     }
-    return count(spec) > 0 && count(spec) <= most;
-  }
-  static View dense(const Spec& spec, int64_t place) {
-    return {nullptr, place, nullptr, spec.dtype, sizes_of(spec.shape), row_major_strides(spec.shape)};
-  }
-
-  // Whole vectors are quicker than their parts: kernels of elements go on into what is left of the last one.
-  static int64_t padded(int64_t n) { return (n + call_padding - 1) / call_padding * call_padding; }
-  int64_t reserve(const Spec& spec, bool varies) {
-    int64_t place = list_->bytes_;
-    int64_t bytes = (padded(count(spec)) * spec.dtype.size() + 63) / 64 * 64;
-    sizes_.emplace(place, bytes);
-    list_->bytes_ += bytes;
-    varying_bytes_ += varies ? bytes : 0;
-    return place;
+    CallList::Call call{};
+    call.kind = Kind::copy;
+    call.n = bytes;
+    call.in[0] = value.view.offset;
+    call.out = add_base({bytes, -1, output});
+    emit(true, call);
+    return true;
   }
 
-  const Value& operand(const Program::Step& step, size_t k) const {
-    return values_[static_cast<size_t>(step.operands[k])];
+  // Only one operand can be taken over: where two should, it is done in the ordinary way.
+  bool choose_donor() {
+    for (const CallList::Base& base : list_->bases_) {
+      if (base.takes_over && base.output >= 0 && base.bytes >= worth_taking) {
+        if (list_->donor_ >= 0) {
+          return false;
+        }
+        list_->donor_ = base.input;
+      }
+    }
+    return true;
   }
 
-  void emit(bool varies, const CallList::Call& call) {
-    (varies ? first().calls : list_->constant_calls_).push_back(call);
-    list_->work_ += varies ? call.n : 0;
-  }
+  // --- steps ---
 
   bool add(const Program::Step& step) {
-    if (step.operands.empty()) {
-      return add_value(step);
+    const Spec& out = step.outputs[0];
+    if (!is_plain(out)) {
+      return false;
     }
     const Primitive& primitive = *step.primitive;
-    switch (primitive.eval_kind()) {
-      case EvalKind::elementwise: return add_map(step);
-      case EvalKind::identity: values_.push_back(Value(operand(step, 0))); return true;
-      case EvalKind::view: return add_view(step);
-      case EvalKind::reduction: return add_reduction(step);
+    EvalKind kind = primitive.eval_kind();
+    if (!step.operands.empty() && kind == EvalKind::identity) {
+      push(Value(operand(step, 0)));
+      return true;
+    }
+    bool varies = std::any_of(
+        step.operands.begin(), step.operands.end(), [&](int32_t s) { return values_[static_cast<size_t>(s)].varies; });
+    bool small = count(out) <= (varies ? most_small : most_constant);
+    if (step.operands.empty()) {
+      return small && add_value(step);
+    }
+    switch (kind) {
+      case EvalKind::elementwise: return small && add_map(step);
+      case EvalKind::view: return (small || uses_.once) && add_view(step);
+      case EvalKind::reduction: return small && add_reduction(step);
       case EvalKind::general: break;
+      case EvalKind::identity:
       case EvalKind::project: return false;
     }
+    if (std::optional<WrittenPart> part = written_part(primitive)) {
+      return (small || uses_.once) && add_write(step, *part, small);
+    }
+    if (std::optional<int> axis = joined_axis(primitive)) {
+      return (small || uses_.once) && add_join(step, *axis, small);
+    }
+    if (primitive.keeps_order()) { // a view wherever that can be
+      return (small || uses_.once) && add_view(step);
+    }
     bool product = primitive.role() == Role::product || primitive.role() == Role::chain_product;
-    return product && step.operands.size() == 2 && add_product(step);
+    return small && product && step.operands.size() == 2 && add_product(step);
   }
 
   // A step without operands gives the same in every run.
@@ -124,7 +233,7 @@ class CallListBuilder {
       return false;
     }
     list_->values_.emplace_back(place, value);
-    values_.push_back({dense(step.outputs[0], place), false, -1});
+    push_result(step.outputs[0], place, false);
     return true;
   }
 
@@ -134,52 +243,27 @@ class CallListBuilder {
     Dtype from = operand(step, step.operands.size() - 1).view.dtype;
     CallList::Call call{};
     call.kind = Kind::map;
-    call.n = padded(count(out));
     bool converts = body == Body::copy && from != out.dtype;
     call.kernel = converts ? cpu::find_cast(from, out.dtype) : cpu::find_kernel(body, from);
     if (!call.kernel) {
       return false;
     }
-    bool varies = false;
+    bool varies = false, padding = true;
     for (size_t k = 0; k < step.operands.size(); ++k) {
-      call.in[k] = elements(operand(step, k), out.shape);
-      varies = varies || operand(step, k).varies;
+      const Value& read = operand(step, k);
+      call.in[k] = elements(read, out.shape);
+      varies = varies || read.varies;
+      padding = padding && may_be_padded(call.in[k], count(out), read.view.itemsize());
     }
+    call.n = padding ? padded(count(out)) : count(out);
+    call.count = count(out);
+    constexpr int64_t most_on_the_spot = 64;
+    call.code =
+        padding && call.count <= most_on_the_spot && from == out.dtype ? cpu::step_code(body, from) : uint8_t{0};
     call.out = reserve(out, varies);
-    values_.push_back({dense(out, call.out), varies, -1});
+    push_result(out, call.out, varies);
     emit(varies, call);
     return true;
-  }
-
-  // Where the operand's elements are for each element of the space.
-  int64_t elements(const Value& value, const Shape& space) {
-    const View& view = value.view;
-    int64_t n = size_of(space), itemsize = view.itemsize();
-    if (view.is_row_major() && view.size() == n) {
-      return view.offset;
-    }
-    CallList::Call call{};
-    call.item_size = static_cast<int>(itemsize);
-    call.n = n;
-    call.in[0] = view.offset;
-    call.out = reserve({space, view.dtype}, value.varies);
-    if (view.is_one_element()) {
-      call.kind = Kind::spread;
-      call.n = padded(n);
-      call.spread = cpu::find_spread(call.item_size);
-    } else {
-      call.kind = Kind::gather;
-      CallList::Layout layout{sizes_of(space), Strides(space.size(), 0)};
-      size_t shift = space.size() - view.ndim();
-      for (size_t i = 0; i < view.ndim(); ++i) {
-        layout.strides[shift + i] = layout.sizes[shift + i] != view.sizes[i] ? 0 : view.strides[i];
-      }
-      collapse(layout.sizes, layout.strides);
-      call.detail = static_cast<uint32_t>(list_->layouts_.size());
-      list_->layouts_.push_back(std::move(layout));
-    }
-    emit(value.varies, call);
-    return call.out;
   }
 
   // The primitive itself arranges the strides, of an array that lies as the operand does.
@@ -189,28 +273,50 @@ class CallListBuilder {
     }
     LevelFloor outside(0);
     const Value& of = operand(step, 0);
+    size_t base = CallList::base_of(of.view.offset);
+    int64_t above = static_cast<int64_t>(base) << CallList::base_shift;
+    int64_t bytes = base ? list_->bases_[base - 1].bytes : list_->bytes_;
+    if (!stand_in_ || static_cast<int64_t>(stand_in_->size) < bytes) {
+      stand_in_ = allocate(static_cast<size_t>(2 * bytes));
+    }
     Shape shape(of.view.sizes.begin(), of.view.sizes.end());
     int64_t itemsize = of.view.itemsize();
-    array stand_in(allocate(static_cast<size_t>(list_->bytes_)), of.view.offset, shape, of.view.strides, of.view.dtype);
+    const Spec& out = step.outputs[0];
+    if (!of.view.is_row_major() && count(out) > most_small && step.primitive->keeps_order()) {
+      return false; // which may copy
+    }
+    array stand_in(stand_in_, CallList::offset_in(of.view.offset), shape, of.view.strides, of.view.dtype);
     array result = applied(step.primitive, {stand_in});
     result.eval();
-    const Spec& out = step.outputs[0];
     if (result.node()->buffer.get() == stand_in.node()->buffer.get()) {
-      View view{nullptr, result.node()->offset, nullptr, out.dtype, sizes_of(out.shape), result.strides()};
-      values_.push_back({std::move(view), of.varies, of.input});
+      View view{nullptr, result.node()->offset + above, nullptr, out.dtype, sizes_of(out.shape), result.strides()};
+      push({std::move(view), of.varies, of.input, of.region});
       return out.dtype.size() == itemsize;
     }
-    if (!step.primitive->keeps_order()) {
+    if (!step.primitive->keeps_order() || count(out) > most_small) {
       return false;
     }
-    Value copy{dense(out, elements(of, shape)), of.varies, -1};
-    values_.push_back(std::move(copy));
+    bool varies = of.varies;
+    int64_t place = elements(of, shape);
+    if (!temporary_.empty() && temporary_.back().first == place) { // it stays
+      temporary_.pop_back();
+      regions_.back().reusable = true;
+      push_result(out, place, varies);
+    } else if (place == of.view.offset) {
+      push({dense(out, place), varies, of.input, of.region});
+    } else {
+      add_region(place, 0, false);
+      push({dense(out, place), varies, -1, regions_.size() - 1});
+    }
     return true;
   }
 
   bool add_reduction(const Program::Step& step) {
     const auto& reduce = static_cast<const Reduce&>(*step.primitive);
     const Value& of = operand(step, 0);
+    if (uses_.once && of.view.size() > most_small) {
+      return false;
+    }
     note_layout(of);
     const Spec& out = step.outputs[0];
     size_t kept = of.view.ndim() - reduce.axes().size();
@@ -236,38 +342,101 @@ class CallListBuilder {
       list_->general_.push_back({reduce.op(), reduce.axes(), false, {of.view, {}}, dense(out, call.out)});
     }
     bool varies = of.varies;
-    values_.push_back({dense(out, call.out), varies, -1});
+    push_result(out, call.out, varies);
     emit(varies, call);
     return true;
   }
 
   bool add_product(const Program::Step& step) {
     const Value &a = operand(step, 0), &b = operand(step, 1);
+    if (std::max(a.view.size(), b.view.size()) > most_constant) {
+      return false;
+    }
     const Spec& out = step.outputs[0];
     CallList::Call call{};
     call.kind = Kind::product;
     call.n = count(out) * a.view.sizes.back();
+    call.in[0] = a.view.offset;
+    call.in[1] = b.view.offset;
     call.out = reserve(out, a.varies || b.varies);
     call.detail = static_cast<uint32_t>(list_->general_.size());
     bool zero_terms = step.primitive->role() == Role::chain_product;
     list_->general_.push_back({Reduction::sum, {}, zero_terms, {a.view, b.view}, dense(out, call.out)});
     bool varies = a.varies || b.varies;
-    values_.push_back({dense(out, call.out), varies, -1});
+    push_result(out, call.out, varies);
     emit(varies, call);
     return true;
   }
 
-  void note_layout(const Value& value) {
-    if (value.input >= 0) {
-      list_->sees_layout_[static_cast<size_t>(value.input)] = true;
+  // --- steps that move elements ---
+
+  // The part is written in place where nothing needs the rest as it was.
+  bool add_write(const Program::Step& step, const WrittenPart& part, bool small) {
+    Value whole = operand(step, 0), update = operand(step, 1);
+    const Spec& out = step.outputs[0];
+    bool varies = whole.varies || update.varies;
+    const Region& region = regions_[whole.region];
+    bool in_place = region.writable && region.last_use <= now_ && whole.view.is_row_major();
+    if (update.region == whole.region && in_place && update.view.size() > 0) { // x[1] = x[0]
+      Shape shape(update.view.sizes.begin(), update.view.sizes.end());
+      Spec apart{shape, update.view.dtype};
+      if (count(apart) > most_small) {
+        return false;
+      }
+      View copy = dense(apart, reserve(apart, true));
+      temporary_.emplace_back(copy.offset, regions_.back().bytes);
+      regions_.back().reusable = false;
+      emit_move(true, update.view, copy);
+      update.view = copy;
     }
+    View result = dense(out, whole.view.offset);
+    if (!in_place) {
+      CallList::Base base{bytes_of_spec(out)};
+      if (!small && whole.input >= 0 && whole.view.is_row_major() && bytes_in(whole.view) == region.bytes &&
+          CallList::base_of(region.place) > 0) {
+        base.input = whole.input;
+        base.begins_as_input = true;
+        base.takes_over = region.last_use <= now_;
+      }
+      result.offset = reserve_any(out, varies, small, base);
+      if (!base.begins_as_input) {
+        emit_move(varies, whole.view, result);
+      }
+    }
+    int64_t offset = 0;
+    View to = result;
+    to.sizes = update.view.sizes;
+    for (size_t i = 0; i < to.ndim(); ++i) {
+      offset += static_cast<int64_t>(part.start[i]) * to.strides[i];
+      to.strides[i] *= static_cast<int64_t>(part.strides[i]);
+    }
+    to.offset += offset * to.itemsize();
+    emit_move(varies, update.view, to);
+    if (in_place) {
+      push({std::move(result), varies, -1, whole.region});
+    } else {
+      push_result(out, result.offset, varies);
+    }
+    return true;
   }
 
-  void add_output(const Value& value) {
-    const View& view = value.view;
-    Shape shape(view.sizes.begin(), view.sizes.end());
-    int64_t place = elements(value, shape);
-    first().outputs.push_back({place, static_cast<size_t>(view.size() * view.itemsize())});
+  bool add_join(const Program::Step& step, int axis, bool small) {
+    bool varies = false;
+    for (size_t k = 0; k < step.operands.size(); ++k) {
+      varies = varies || operand(step, k).varies;
+    }
+    const Spec& out = step.outputs[0];
+    View result = dense(out, reserve_any(out, varies, small, {bytes_of_spec(out)}));
+    auto along = static_cast<size_t>(axis);
+    View to = result;
+    for (size_t k = 0; k < step.operands.size(); ++k) {
+      const View& from = operand(step, k).view;
+      to.sizes = from.sizes;
+      emit_move(varies, from, to);
+      to.offset += from.sizes[along] * to.strides[along] * to.itemsize();
+    }
+    push_result(out, result.offset, varies);
+    return true;
   }
 
   // The second turn is the first with the places of what is fed back exchanged. That takes a place of its own for each,
@@ -306,25 +475,8 @@ class CallListBuilder {
         exchange(place);
       }
       exchange(call.out);
-      if (call.kind == Kind::reduce || call.kind == Kind::product) {
-        CallList::General general = list_->general_[call.detail];
-        exchange(general.in[0].offset);
-        exchange(general.in[1].offset);
-        exchange(general.out.offset);
-        call.detail = static_cast<uint32_t>(list_->general_.size());
-        list_->general_.push_back(std::move(general));
-      }
     }
   }
-
-  CallList::Turn& first() { return list_->turns_[0]; }
-
-  const Program& program_;
-  CallList::Uses uses_;
-  std::unique_ptr<CallList> list_ = std::make_unique<CallList>();
-  std::vector<Value> values_; // by slot
-  int64_t varying_bytes_ = 0;
-  std::map<int64_t, int64_t> sizes_; // in bytes, by place
 };
 
 std::unique_ptr<const CallList> CallList::of(const Program& program, Uses uses) {

@@ -36,8 +36,7 @@ void run_primitive(Node* node) {
   }
 }
 
-void share_operand(Node* node) {
-  Node* operand = node->operands()[0].node();
+void share(Node* node, const Node* operand) {
   node->buffer = operand->buffer;
   node->offset = operand->offset;
   node->strides = operand->strides;
@@ -197,7 +196,14 @@ void Evaluation::compute(Node* node) {
     return;
   }
   try {
-    switch (node->primitive->eval_kind()) {
+    EvalKind kind = node->primitive->eval_kind();
+    if (kind == EvalKind::project && !is_eval_observed()) {
+      auto index = static_cast<size_t>(static_cast<const Project&>(*node->primitive).index());
+      share(node, node->operands()[0].node()->extra->outputs[index].node());
+      finish(node);
+      return;
+    }
+    switch (kind) {
       case EvalKind::elementwise: join_group(node); return;
       case EvalKind::identity: {
         const Claims::Entry* operand = claims_.find(node->operands()[0].node());
@@ -205,7 +211,7 @@ void Evaluation::compute(Node* node) {
           join_group(node);
           return;
         }
-        share_operand(node);
+        share(node, node->operands()[0].node());
         break;
       }
       case EvalKind::reduction:

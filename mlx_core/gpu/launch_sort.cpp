@@ -125,7 +125,7 @@ void sort_rows(Encoder& encoder, const SortedRows& sorted, const View* elements,
 
 bool supports(const kernel::Sort& k) { return rows_fit(k.in, k.axis, k.out); }
 bool supports(const kernel::ArgSort& k) { return rows_fit(k.in, k.axis, k.out); }
-bool supports(const kernel::ArgPartition& k) { return rows_fit(k.in, k.axis, k.out); }
+bool supports(const kernel::ArgPartition& k) { return rows_fit(k.in, k.axis, k.in); }
 
 void launch(Encoder& encoder, const kernel::Sort& k) {
   if (k.out.size() > 0) {
@@ -134,7 +134,19 @@ void launch(Encoder& encoder, const kernel::Sort& k) {
 }
 void launch(Encoder& encoder, const kernel::ArgSort& k) { argsort(encoder, k.in, k.axis, k.out); }
 // What is sorted is parted at every element.
-void launch(Encoder& encoder, const kernel::ArgPartition& k) { argsort(encoder, k.in, k.axis, k.out); }
+void launch(Encoder& encoder, const kernel::ArgPartition& k) {
+  if (k.out.sizes == k.in.sizes) {
+    return argsort(encoder, k.in, k.axis, k.out);
+  }
+  if (k.out.size() == 0) {
+    return;
+  }
+  Strides strides = row_major(k.in.sizes);
+  View all = encoder.scratch(uint32, k.in.size());
+  argsort(encoder, k.in, k.axis, all.laid_out(k.in.sizes, strides));
+  int64_t skipped = k.first * strides[static_cast<size_t>(k.axis)];
+  launch(encoder, kernel::Copy{all.laid_out(k.out.sizes, strides, skipped), k.out});
+}
 
 bool supports(const kernel::SearchSorted& k) {
   return has_shader_type(k.values.dtype) && k.sorted.sizes.back() <= most_elements && fits(k.values) &&

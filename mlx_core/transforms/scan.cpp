@@ -294,27 +294,34 @@ class ScanLoop final : public Primitive {
       run.give(k, state[k]);
     }
     run.begin();
+    int64_t length = layout_.length, first = i, sign = layout_.reverse ? -1 : 1;
+    auto rows_from = [&](int64_t from, const array& a, size_t number) { // of an array, by iteration
+      int64_t apart = a.strides()[0] * a.itemsize();
+      auto* at = static_cast<char*>(const_cast<void*>(a.raw_data()));
+      return CallRun::Row{number, at + iteration(from) * apart, sign * apart};
+    };
+    bool x_dense = true;
+    for (size_t k = carries; k < own; ++k) {
+      x_dense = x_dense && state[k].is_row_contiguous();
+    }
+    count_called_iterations(length - i);
+    const int64_t piece = x_dense ? std::clamp<int64_t>((1 << 16) / (calls.work() + 16), 1, 1024) : 1;
     InterruptPoll poll(1 << 18);
-    count_called_iterations(static_cast<int64_t>(layout_.length) - i);
-    for (int64_t first = i, length = layout_.length; i < length; ++i) {
+    for (; i < length; i += piece) {
       pause_if_asked();
-      poll(calls.work() + 1);
-      int64_t t = iteration(i);
-      for (size_t k = carries; k < own && i > first; ++k) {
-        if (state[k].is_row_contiguous()) {
-          int64_t step = operands[k].strides()[0] * operands[k].itemsize();
-          std::memcpy(run.input(k), static_cast<const char*>(operands[k].raw_data()) + t * step, run.input_bytes(k));
-        } else {
-          run.give(k, element(operands[k], t));
+      poll(piece * (calls.work() + 1));
+      SmallVector<CallRun::Row, 4> xs, out;
+      for (size_t k = carries; k < own; ++k) {
+        if (x_dense) {
+          xs.push_back(rows_from(i, operands[k], k));
+        } else if (i > first) {
+          run.give(k, element(operands[k], iteration(i)));
         }
       }
-      run.run();
       for (size_t k = 0; k < ys.size(); ++k) {
-        size_t bytes = run.output_bytes(carries + k);
-        auto* to = static_cast<char*>(ys[k].mutable_data());
-        std::memcpy(to + static_cast<size_t>(t) * bytes, run.output(carries + k), bytes);
+        out.push_back(rows_from(i, ys[k], carries + k));
       }
-      run.feed_back();
+      run.run_rows({xs.begin(), xs.size()}, {out.begin(), out.size()}, std::min(piece, length - i));
     }
     for (size_t k = 0; k < carries; ++k) {
       state[k] = run.taken(k, state[k]);

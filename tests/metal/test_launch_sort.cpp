@@ -145,7 +145,7 @@ TEST(partitions) {
     Array<T> in({70}, values);
     Array<uint32_t> out({70});
     Encoder encoder;
-    kernel::ArgPartition k{in.view, 0, 30, out.view};
+    kernel::ArgPartition k{in.view, 0, 30, 0, out.view};
     CHECK(gpu::supports(k));
     gpu::launch(encoder, k);
     auto order = out.read();

@@ -114,6 +114,17 @@ def test_counting_is_numpys():
     assert [a.tolist() for a in mx.histogram(mx.array([2.0, 2.0]), 2)] == [[0, 2], [1.5, 2, 2.5]]
 
 
+def test_edges_between_the_extremes_under_transforms():
+    x = mx.array([[1.0, 4.0, 2.5, 2.0], [7.0, -1.0, 0.0, 0.0], [3.0, 3.0, 3.0, 3.0]], mx.float64)
+    apart = [mx.histogram(row, 3) for row in x]
+    for together in (mx.vmap(lambda r: mx.histogram(r, 3))(x), mx.compile(mx.vmap(lambda r: mx.histogram(r, 3)))(x)):
+        for got, expected in zip(together, zip(*apart)):
+            assert mx.array_equal(got, mx.stack(expected))
+    weights = mx.array([1.0, 10, 100, 1000], mx.float64)
+    gradient = mx.grad(lambda r: (mx.histogram(r, 3)[1] * weights).sum())(x[0])
+    near(gradient, [1 + 20 / 3 + 100 / 3, 10 / 3 + 200 / 3 + 1000, 0, 0], 1e-12)  # all of the least and the largest element
+
+
 def test_counting_in_transforms_takes_a_length():
     rows = mx.array([[0, 1, 1], [2, 2, 2]])
     assert mx.vmap(lambda x: mx.bincount(x, length=3))(rows).tolist() == [[1, 2, 0], [0, 0, 3]]

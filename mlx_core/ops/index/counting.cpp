@@ -5,6 +5,8 @@
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/ops/families.h"
+#include "mlx_core/trace_level.h"
+#include "mlx_core/transforms.h"
 
 namespace mlx::core {
 
@@ -65,7 +67,7 @@ static constexpr OpInfo histogram_info{.name = "histogram",
         ">>> edges\narray([1, 2, 3, 4], dtype=float32)",
     .details =
         "bins is the number of intervals of equal width between the limits of range, by default the least and the "
-        "largest element (a is evaluated), or an array of the edges, ascending. The last interval holds its upper "
+        "largest element, or an array of the edges, ascending. The last interval holds its upper "
         "edge. With weights the sums of these; with density they are divided by the sum of all and by the widths."};
 std::vector<array> histogram(
     const array& a, const array& edges, const std::optional<array>& weights, bool density, StreamOrDevice s) {
@@ -93,25 +95,49 @@ std::vector<array> histogram(
   return {found, edges};
 }
 
+namespace {
+
+void check_range(double low, double high) {
+  if (!std::isfinite(low) || !std::isfinite(high) || low > high) {
+    fail("histogram", "the range is from ", low, " to ", high, "; its limits must be finite and ascend.");
+  }
+}
+
+// As linspace, with the derivatives by the least and the largest element. Where their values are not known yet, as
+// inside vmap, nobody looks whether they are finite.
+array edges_between_extremes(const array& a, int bins, Dtype dtype) {
+  array wide = astype(a, float64), low = min(wide), high = max(wide);
+  if (a.node()->level == 0 || !batched_view(a)) {
+    try {
+      check_range(low.item<double>(), high.item<double>());
+    } catch (const NoValue&) { // a recorded function
+    }
+  }
+  array half = where(equal(low, high), array(0.5, float64), array(0.0, float64));
+  low = subtract(low, half), high = add(high, half);
+  array place = arange(0, bins + 1, 1, float64);
+  array edges = add(low, divide(multiply(subtract(high, low), place), array(static_cast<double>(bins), float64)));
+  return astype(where(equal(place, array(static_cast<double>(bins), float64)), high, edges), dtype);
+}
+
+} // namespace
+
 std::vector<array> histogram(const array& a, int bins, std::optional<std::pair<double, double>> range,
     const std::optional<array>& weights, bool density, StreamOrDevice s) {
   StreamScope on(s);
   if (bins < 1) {
     fail("histogram", "bins is ", bins, "; there must be at least one interval.");
   }
+  Dtype dtype = a.dtype() == float64 ? float64 : float32;
   if (!range && !(a.size() == 0) && !a.dtype().is_complex()) {
-    array wide = astype(a, float64);
-    range = {min(wide).item<double>(), max(wide).item<double>()};
+    return histogram(a, edges_between_extremes(a, bins, dtype), weights, density, s);
   }
   auto [low, high] = range.value_or(std::pair(0.0, 1.0));
-  if (!std::isfinite(low) || !std::isfinite(high) || low > high) {
-    fail("histogram", "the range is from ", low, " to ", high, "; its limits must be finite and ascend.");
-  }
+  check_range(low, high);
   if (low == high) {
     low -= 0.5;
     high += 0.5;
   }
-  Dtype dtype = a.dtype() == float64 ? float64 : float32;
   return histogram(a, linspace(low, high, bins + 1, dtype), weights, density, s);
 }
 

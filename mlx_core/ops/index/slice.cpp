@@ -7,6 +7,7 @@
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/families.h"
 #include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/moves.h"
 
 namespace mlx::core {
 
@@ -166,6 +167,7 @@ class SliceUpdate final : public Primitive {
     v("strides", strides_);
   }
   int reusable_operand() const override { return 0; }
+  WrittenPart part() const { return {start_, strides_}; }
   Specs infer(Operands operands) const override { return {Spec{operands[0].shape(), operands[0].dtype()}}; }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
     const array &x = operands[0], &update = operands[1];
@@ -221,6 +223,11 @@ array write_part(const array& x, const array& update, Shape start, Shape strides
 }
 
 } // namespace
+
+std::optional<WrittenPart> written_part(const Primitive& primitive) {
+  const auto* update = dynamic_cast<const SliceUpdate*>(&primitive);
+  return update ? std::optional(update->part()) : std::nullopt;
+}
 
 array slice(const array& a, Shape start, Shape stop, Shape strides, StreamOrDevice s) {
   StreamScope on(s);

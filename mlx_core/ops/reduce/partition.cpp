@@ -23,31 +23,41 @@ class ArgPartition final : public Primitive {
       .details =
           "See partition for the order. A negative kth counts from the end; one outside the axis raises ValueError."};
 
-  ArgPartition(Dim kth, int axis) : kth_(kth), axis_(axis) {}
+  // Of the order along the axis, the places [first, end).
+  ArgPartition(Dim kth, int axis, Dim first, Dim end) : kth_(kth), first_(first), end_(end), axis_(axis) {}
   const char* name() const override { return info.primitive; }
   Dependence dependence() const override { return Dependence::contracts_axes; }
   void visit(ParamVisitor& v) const override {
     v("kth", kth_);
     v("axis", axis_);
+    v("first", first_);
+    v("end", end_);
   }
   Specs infer(Operands operands) const override {
-    return {Spec{operands[0].shape(), index_dtype("argpartition", operands[0].shape(), axis_)}};
+    Dtype dtype = index_dtype("argpartition", operands[0].shape(), axis_);
+    Shape shape = operands[0].shape();
+    shape[static_cast<size_t>(axis_)] = end_ - first_;
+    return {Spec{std::move(shape), dtype}};
   }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
     const array& x = operands[0];
     outputs[0].allocate();
-    kernels.run(kernel::ArgPartition{x.view(), axis_, kth_, outputs[0].view()});
+    kernels.run(kernel::ArgPartition{x.view(), axis_, kth_, first_, outputs[0].view()});
   }
   MLX_ZERO_DERIVATIVES
   Mapped vmap(Operands operands, const MapAxes& axes) const override {
     int axis = axis_ + (axis_ >= *axes[0] ? 1 : 0);
-    return {{applied(make_primitive<ArgPartition>(kth_, axis), {operands[0]})}, {*axes[0]}};
+    return {{applied(make_primitive<ArgPartition>(kth_, axis, first_, end_), {operands[0]})}, {*axes[0]}};
   }
 
  private:
-  Dim kth_;
+  Dim kth_, first_, end_;
   int axis_;
 };
+
+array partition_order(const array& a, Dim kth, int axis, Dim first, Dim end) {
+  return applied(make_primitive<ArgPartition>(kth, axis, first, end), {a});
+}
 
 namespace {
 
@@ -58,7 +68,7 @@ array parting(const char* op, const array& a, Dim kth, int axis) {
     fail(op, "kth is ", kth, " but axis ", axis, " of shape ", a.shape(), " has ", length,
         " elements; give a kth from ", 0 - length, " to ", length - 1, ".");
   }
-  return applied(make_primitive<ArgPartition>(kth < 0 ? kth + length : kth, at), {a});
+  return partition_order(a, kth < 0 ? kth + length : kth, at, 0, length);
 }
 
 // Entries [from, to) along an axis.
@@ -114,7 +124,7 @@ array topk(const array& a, int k, int axis, StreamOrDevice s) {
   if (k == 0) {
     return range(a, at, 0, 0);
   }
-  return take_along_axis(a, range(parting("topk", a, length - k, at), at, length - k, length), at);
+  return take_along_axis(a, partition_order(a, length - k, at, length - k, length), at);
 }
 array topk(const array& a, int k, StreamOrDevice s) { return topk(flatten(a), k, 0, s); }
 
@@ -153,8 +163,9 @@ array median(const array& a, const Axes& axes, bool keepdims, StreamOrDevice s) 
   Dim half = length / 2;
   bool two = 2 * half == length;
   Dtype out = inexact_of(a.dtype());
-  array x = reshape(transpose(a, order), lane), places = parting("median", x, half, -1);
-  array middle = astype(take_along_axis(x, range(places, x.ndim() - 1, two ? half - 1 : half, half + 1), -1), out);
+  array x = reshape(transpose(a, order), lane);
+  array places = partition_order(x, half, x.ndim() - 1, two ? half - 1 : half, half + 1);
+  array middle = astype(take_along_axis(x, places, -1), out);
   if (two) {
     middle = sum(multiply(middle, array(0.5, out)), {-1}, true);
   }
@@ -165,6 +176,19 @@ array median(const array& a, const Axes& axes, bool keepdims, StreamOrDevice s) 
   return keepdims ? expand_dims(y, over) : y;
 }
 array median(const array& a, bool keepdims, StreamOrDevice s) { return median(a, all_axes(a.ndim()), keepdims, s); }
+
+std::vector<array> partition_remade(const Parts& p) {
+  const array& a = p[0];
+  int axis = normalize_axis("argpartition", p.integer("axis"), a.ndim());
+  Dim length = a.shape(axis), kth = p.size("kth"), first = 0, end = length;
+  if (p.is_integer("first")) { // files had the whole order alone
+    first = p.size("first");
+    end = p.size("end");
+  }
+  Parts::require(!(kth < 0) && kth < length && !(first < 0) && !(end < first) && !(length < end),
+      "a partition's places are not on its axis.");
+  return {partition_order(a, kth, axis, first, end)};
+}
 
 std::span<const OpInfo* const> partition_ops() {
   static constexpr const OpInfo* ops[] = {&ArgPartition::info, &partition_info, &topk_info, &median_info};

@@ -112,7 +112,7 @@ std::span<const Remake> sort_remakes() {
   static constexpr Remake rows[] = {
       {"Sort", [](const Parts& p) { return A{sort(p[0], p.integer("axis"))}; }},
       {"ArgSort", [](const Parts& p) { return A{argsort(p[0], p.integer("axis"))}; }},
-      {"ArgPartition", [](const Parts& p) { return A{argpartition(p[0], p.integer("kth"), p.integer("axis"))}; }},
+      {"ArgPartition", &partition_remade},
       {"SearchSorted",
           [](const Parts& p) {
             std::string side = p.flag("right") ? "right" : "left";

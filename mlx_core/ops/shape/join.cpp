@@ -3,6 +3,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/moves.h"
 #include "mlx_core/ops/shape/shape.h"
 
 namespace mlx::core {
@@ -32,6 +33,7 @@ class Concatenate final : public Primitive {
   const char* name() const override { return info.primitive; }
   Dependence dependence() const override { return Dependence::moves_data; }
   void visit(ParamVisitor& v) const override { v("axis", axis_); }
+  int axis() const { return axis_; }
   Specs infer(Operands operands) const override {
     Shape shape = operands[0].shape();
     size_t at = static_cast<size_t>(axis_);
@@ -133,6 +135,11 @@ void check_parts(const char* op, int64_t parts, const Shape& shape) {
 }
 
 } // namespace
+
+std::optional<int> joined_axis(const Primitive& primitive) {
+  const auto* joined = dynamic_cast<const Concatenate*>(&primitive);
+  return joined ? std::optional(joined->axis()) : std::nullopt;
+}
 
 array concatenate(const std::vector<array>& arrays, int axis, StreamOrDevice s) {
   StreamScope on(s);

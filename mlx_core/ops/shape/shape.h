@@ -5,6 +5,7 @@
 #include <span>
 
 #include "mlx_core/primitive.h"
+#include "mlx_core/remake.h"
 
 namespace mlx::core {
 
@@ -18,6 +19,7 @@ std::span<const OpInfo* const> along_axis_ops();
 std::span<const OpInfo* const> strided_ops();
 std::span<const OpInfo* const> view_ops();
 std::span<const OpInfo* const> partition_ops();
+std::vector<array> partition_remade(const Parts& parts);
 std::span<const OpInfo* const> search_ops();
 
 // All of several lists, in order.

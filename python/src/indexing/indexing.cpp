@@ -4,6 +4,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
 #include "python/src/array/convert.h"
+#include "python/src/indexing/at_once.h"
 #include "python/src/indexing/index_plan.h"
 #include "python/src/runtime/exceptions.h"
 
@@ -142,7 +143,14 @@ array get_item(const array& a, nb::handle index, core::OutOfBounds mode, const s
 }
 
 PyObject* get_item_slot(PyObject* self, PyObject* index) noexcept {
-  return guarded([&] { return wrap(get_item(read(self), nb::handle(index))); }, static_cast<PyObject*>(nullptr));
+  return guarded(
+      [&] {
+        if (std::optional<array> view = view_at_once(held(self), index)) {
+          return wrap(*std::move(view));
+        }
+        return wrap(get_item(read(self), nb::handle(index)));
+      },
+      static_cast<PyObject*>(nullptr));
 }
 
 int set_item_slot(PyObject* self, PyObject* index, PyObject* value) noexcept {
@@ -151,7 +159,10 @@ int set_item_slot(PyObject* self, PyObject* index, PyObject* value) noexcept {
         if (!value) {
           core::fail<core::TypeError>("delitem", "elements of an array cannot be deleted.");
         }
-        rebind(self, update_item(read(self), nb::handle(index), nb::handle(value)));
+        compute_for_write(self, value);
+        if (!write_at_once(held(self), index, value)) {
+          rebind(self, update_item(read(self), nb::handle(index), nb::handle(value)));
+        }
         return 0;
       },
       -1);

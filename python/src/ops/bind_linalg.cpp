@@ -37,7 +37,7 @@ struct Order {
       name = nb::cast<std::string>(ord);
     } else if (PyFloat_Check(ord.ptr()) || PyLong_Check(ord.ptr()) || PyIndex_Check(ord.ptr()) ||
                nb::hasattr(ord, "__float__")) {
-      number = nb::cast<double>(nb::steal(PyNumber_Float(ord.ptr())));
+      number = nb::cast<double>(nb::float_(ord));
     } else {
       core::fail<core::TypeError>(op, "ord is ", shown(ord), "; it should be a number, 'fro', 'nuc' or None.");
     }

@@ -151,7 +151,7 @@ std::string left_to_the_cpu() {
   View places = of(uint32, {3, 4});
   list.add("sort", [](Dtype d) { return kernel::Sort{two(d), 1, two(d)}; });
   list.add("argsort", [&](Dtype d) { return kernel::ArgSort{two(d), 1, places}; });
-  list.add("argpartition", [&](Dtype d) { return kernel::ArgPartition{two(d), 1, 2, places}; });
+  list.add("argpartition", [&](Dtype d) { return kernel::ArgPartition{two(d), 1, 2, 0, places}; });
   list.add("search sorted", [&](Dtype d) { return kernel::SearchSorted{two(d), two(d), of_rows, false, places}; });
   const kernel::Index rows_at{of(int32, {5}), 0};
   list.add("gather", [&](Dtype d) { return kernel::Gather{two(d), {&rows_at, 1}, five, one_row, of(d, {5, 1, 4})}; });

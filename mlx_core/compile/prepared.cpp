@@ -1,0 +1,148 @@
+// Programs as lists of calls, kept from call to call.
+#include "mlx_core/compile/prepared.h"
+
+#include <algorithm>
+#include <map>
+
+#include "mlx_core/eval/call_list.h"
+#include "mlx_core/trace_level.h"
+#include "mlx_core/transforms/function.h"
+
+namespace mlx::core {
+
+namespace {
+
+// A function whose evaluation is a list of calls. Its last operands are the same each time.
+class PreparedCalls final : public Function {
+ public:
+  PreparedCalls(SharedProgram body, std::unique_ptr<const CallList> list, size_t first_constant)
+      : Function(std::move(body)), list_(std::move(list)), first_constant_(first_constant) {}
+  ~PreparedCalls() override { delete kept_.load(); }
+
+  int reusable_operand() const override { return list_->donor(); }
+  void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
+    if (!KeptCalls::possible(kernels) || !list_->takes(operands)) {
+      Function::eval(operands, outputs, kernels);
+      return;
+    }
+    std::unique_ptr<CallRun> run(kept_.exchange(nullptr));
+    if (!run) {
+      run = std::make_unique<CallRun>(*list_);
+      for (size_t k = first_constant_; k < operands.size(); ++k) {
+        run->give_constant(k, operands[k]);
+      }
+      run->begin();
+    }
+    run->run_on(operands, outputs, kernels);
+    constexpr int64_t most_kept = 1 << 20;
+    CallRun* none = nullptr; // two threads may have run it
+    if (list_->bytes() <= most_kept && kept_.compare_exchange_strong(none, run.get())) {
+      run.release();
+    }
+  }
+
+ private:
+  std::unique_ptr<const CallList> list_;
+  size_t first_constant_;
+  mutable std::atomic<CallRun*> kept_{nullptr};
+};
+
+constexpr size_t most_steps = 1 << 17, most_operands = 4096;
+
+} // namespace
+
+Prepared::Prepared(SharedProgram program, std::span<const array> constants)
+    : program_(std::move(program)), constants_(constants.size()) {
+  may_be_ = !program_->steps().empty() && program_->steps().size() <= most_steps &&
+            std::all_of(constants.begin(), constants.end(), [](const array& a) { return a.node()->level == 0; });
+}
+
+void Prepared::make() const {
+  const Program& whole = *program_;
+  size_t inputs = whole.inputs().size();
+  std::vector<int32_t> to(inputs, -1);
+  std::vector<Spec> specs;
+  size_t first_constant = 0;
+  std::vector<bool> used(inputs, false);
+  for (const Program::Step& step : whole.steps()) {
+    for (int32_t slot : step.operands) {
+      if (static_cast<size_t>(slot) < inputs) {
+        used[static_cast<size_t>(slot)] = true;
+      }
+    }
+  }
+  for (size_t k = 0; k < inputs; ++k) {
+    if (used[k]) {
+      to[k] = static_cast<int32_t>(read_.size());
+      specs.push_back(whole.inputs()[k]);
+      read_.push_back(k);
+      first_constant += k < inputs - constants_;
+    }
+  }
+  std::map<int32_t, int> known;
+  std::vector<int32_t> results;
+  for (int32_t slot : whole.outputs()) {
+    if (static_cast<size_t>(slot) < inputs) {
+      outputs_.push_back(~slot);
+    } else {
+      auto [at, is_new] = known.emplace(slot, static_cast<int>(results.size()));
+      if (is_new) {
+        results.push_back(slot);
+      }
+      outputs_.push_back(at->second);
+    }
+  }
+  if (results.empty() || std::max(read_.size(), results.size()) > most_operands) {
+    return;
+  }
+  SharedProgram body = rewired(whole, std::move(specs), to, results);
+  if (auto list = CallList::of(*body, {0, first_constant, true})) {
+    calls_ = make_primitive<PreparedCalls>(std::move(body), std::move(list), first_constant);
+  }
+}
+
+std::optional<std::vector<array>> Prepared::operator()(Inputs inputs) const {
+  if (!may_be_ || !was_run_.exchange(true, std::memory_order_relaxed) ||
+      detail::oldest_open_frame.load(std::memory_order_acquire) != UINT64_MAX ||
+      !KeptCalls::possible(kernels_on(current_stream()))) {
+    return std::nullopt;
+  }
+  std::call_once(once_, [&] { make(); });
+  if (!calls_) {
+    return std::nullopt;
+  }
+  auto input = [&](size_t k) -> const array& {
+    for (std::span<const array> part : inputs) {
+      if (k < part.size()) {
+        return part[k];
+      }
+      k -= part.size();
+    }
+    fail<std::logic_error>("compile", "a recording was given too few inputs.");
+  };
+  SmallVector<array, 8> operands;
+  for (size_t k : read_) {
+    operands.push_back(input(k));
+  }
+  std::span<const array> given(operands.begin(), operands.size());
+  const Program& body = static_cast<const PreparedCalls&>(*calls_).body();
+  std::span<const Spec> specs = body.output_specs();
+  std::vector<array> results;
+  if (specs.size() == 1) {
+    results.push_back(array::make(calls_, specs[0], given));
+  } else {
+    results = array::make_many(calls_, Specs(specs.begin(), specs.end()), given);
+  }
+  if (outputs_.size() == results.size() &&
+      std::all_of(outputs_.begin(), outputs_.end(), [i = 0](int k) mutable { return k == i++; })) {
+    return results;
+  }
+  std::vector<array> outputs;
+  outputs.reserve(outputs_.size());
+  for (int k : outputs_) {
+    outputs.push_back(k < 0 ? input(static_cast<size_t>(~k)) : results[static_cast<size_t>(k)]);
+  }
+  return outputs;
+}
+
+} // namespace mlx::core

@@ -1,0 +1,114 @@
+// AMX: asking for it, its instructions, and products shared out over the pool.
+#include "mlx_core/cpu/amx.h"
+
+#include "mlx_core/cpu/instruction_set.h"
+
+#if defined(__x86_64__) && defined(__linux__)
+#define MLX_HAS_AMX_INSTRUCTIONS 1
+#include <cpuid.h>
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define MLX_TILE_TARGET __attribute__((target("amx-tile,amx-bf16")))
+#include "mlx_core/cpu/tile_gemm.h"
+#endif
+
+namespace mlx::core::cpu {
+
+bool is_tile_product(int64_t m, int64_t n, int64_t k) {
+  return m >= 16 && n >= 16 && k >= 32 && m * n * k >= int64_t{1} << 16;
+}
+
+#ifdef MLX_HAS_AMX_INSTRUCTIONS
+
+namespace {
+
+bool ask_for_amx() {
+  constexpr unsigned amx_bf16 = 1u << 22, amx_tile = 1u << 24; // of leaf 7, edx
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & amx_bf16) == 0 || (d & amx_tile) == 0) return false;
+  if (instruction_set() != "AVX3") return false;
+  constexpr long request_permission = 0x1023, tile_data = 18; // Linux saves the tiles of who has asked for them
+  return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+}
+
+// Tiles 0 to 3 are sums, 4 and 5 left, 6 and 7 right.
+struct AmxTiles {
+  struct alignas(64) Configuration {
+    uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+  };
+  // Compilers do not know how much memory the instructions read: what they read is written before, and is not a local.
+  static void settle_memory() { asm volatile("" ::: "memory"); }
+  MLX_TILE_TARGET void start() {
+    static constexpr Configuration configuration;
+    settle_memory();
+    _tile_loadconfig(&configuration);
+  }
+  MLX_TILE_TARGET void stop() { _tile_release(); }
+  MLX_TILE_TARGET void clear() {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+  }
+  template <int i>
+  MLX_TILE_TARGET void left(const uint16_t* p) {
+    if constexpr (i == 0) {
+      _tile_loadd(4, p, 64);
+    } else {
+      _tile_loadd(5, p, 64);
+    }
+  }
+  template <int j>
+  MLX_TILE_TARGET void right(const uint16_t* p) {
+    if constexpr (j == 0) {
+      _tile_loadd(6, p, 64);
+    } else {
+      _tile_loadd(7, p, 64);
+    }
+  }
+  MLX_TILE_TARGET void multiply() {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  template <int i, int j>
+  MLX_TILE_TARGET void sums(float* to, int64_t row) {
+    const int64_t bytes = row * static_cast<int64_t>(sizeof(float));
+    if constexpr (i == 0 && j == 0) {
+      _tile_stored(0, to, bytes);
+    } else if constexpr (i == 0) {
+      _tile_stored(1, to, bytes);
+    } else if constexpr (j == 0) {
+      _tile_stored(2, to, bytes);
+    } else {
+      _tile_stored(3, to, bytes);
+    }
+    settle_memory();
+  }
+};
+
+} // namespace
+
+bool has_amx() {
+  static const bool may = ask_for_amx();
+  return may;
+}
+
+void amx_gemm(int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride, Matrix b,
+    int64_t b_batch_stride, void* out) {
+  tile_gemm<AmxTiles>(batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out);
+}
+
+#else
+
+bool has_amx() { return false; }
+void amx_gemm(int64_t, int64_t, int64_t, int64_t, Matrix, int64_t, Matrix, int64_t, void*) {}
+
+#endif
+
+} // namespace mlx::core::cpu

@@ -1,0 +1,66 @@
+// Runs of a few bytes, for which a call of memcpy would take longer than the copy: in whole vectors, of which the last
+// one overlaps the one before, or in one vector of which a part is written.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "mlx_core/cpu/copy_rows.cpp"
+#include "mlx_core/cpu/copy_rows.h"
+
+#include <cstring>
+
+#include "mlx_core/cpu/targets.h"
+
+#include <hwy/foreach_target.h>
+
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace mlx::core::cpu {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+void short_rows(int64_t rows, int64_t bytes, const uint8_t* HWY_RESTRICT from, int64_t step, uint8_t* HWY_RESTRICT to,
+    int64_t pitch) {
+  auto each = [&](auto copy) HWY_ATTR {
+    for (int64_t i = 0; i < rows; ++i, from += step, to += pitch) copy();
+  };
+  constexpr int64_t longest = 1024; // from there on memcpy is as quick
+  if (bytes > longest) return each([&] { std::memcpy(to, from, static_cast<size_t>(bytes)); });
+  auto vectors = [&](auto d) HWY_ATTR {
+    constexpr int64_t N = hn::MaxLanes(d);
+    each([&]() HWY_ATTR {
+      for (int64_t at = 0; at + N < bytes; at += N) {
+        asm("" : "+r"(at)); // or the compiler sees a memcpy in it
+        hn::StoreU(hn::LoadU(d, from + at), d, to + at);
+      }
+      hn::StoreU(hn::LoadU(d, from + bytes - N), d, to + bytes - N);
+    });
+  };
+  const hn::ScalableTag<uint8_t> d;
+  constexpr int64_t N = hn::MaxLanes(d);
+  if (bytes >= N) return vectors(d);
+#if HWY_TARGET == HWY_AVX3
+  const auto mask = hn::FirstN(d, static_cast<size_t>(bytes));
+  each([&]() HWY_ATTR { hn::BlendedStore(hn::MaskedLoad(mask, d, from), mask, d, to); });
+#else
+#if HWY_TARGET != HWY_SCALAR
+  if (bytes >= 16) return vectors(hn::FixedTag<uint8_t, 16>());
+#endif
+  if (bytes == 4) return each([&] { std::memcpy(to, from, 4); });
+  if (bytes == 8) return each([&] { std::memcpy(to, from, 8); });
+  if (bytes == 12) return each([&] { std::memcpy(to, from, 12); });
+  each([&] { std::memcpy(to, from, static_cast<size_t>(bytes)); });
+#endif
+}
+
+} // namespace HWY_NAMESPACE
+} // namespace mlx::core::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace mlx::core::cpu {
+HWY_EXPORT(short_rows);
+void copy_rows(int64_t rows, int64_t bytes, const void* from, int64_t step, void* to, int64_t pitch) {
+  HWY_DYNAMIC_DISPATCH(short_rows)(
+      rows, bytes, static_cast<const uint8_t*>(from), step, static_cast<uint8_t*>(to), pitch);
+}
+} // namespace mlx::core::cpu
+#endif

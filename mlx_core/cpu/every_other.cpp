@@ -1,0 +1,74 @@
+// Every other element of a line: pairs are read, and their first halves kept.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "mlx_core/cpu/every_other.cpp"
+#include "mlx_core/cpu/simd.h"
+
+#include "mlx_core/cpu/every_other.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace mlx::core::cpu::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+#if HWY_TARGET == HWY_SCALAR
+
+int64_t copy_every_other(void*, const void*, int64_t, int) { return 0; }
+
+#else
+
+template <class T>
+int64_t copy_first_of_pairs(void* to, const void* from, int64_t n) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const T* in = static_cast<const T*>(from);
+  T* out = static_cast<T*>(to);
+  int64_t i = 0;
+  for (; i + lanes < n; i += lanes) {
+    const auto low = hn::LoadU(d, in + 2 * i), high = hn::LoadU(d, in + 2 * i + lanes);
+    hn::StoreU(hn::ConcatEven(d, high, low), d, out + i);
+  }
+  return i;
+}
+
+// Pairs of 16-bit elements are integers of 32 bits, whose low halves are the first ones: all targets are little-endian.
+int64_t copy_low_halves(void* to, const void* from, int64_t n) {
+  const hn::ScalableTag<int32_t> d;
+  const hn::Rebind<uint16_t, decltype(d)> halves;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto* in = static_cast<const uint16_t*>(from);
+  auto* out = static_cast<uint16_t*>(to);
+  const auto low = hn::Set(d, 0xffff);
+  int64_t i = 0;
+  for (; i + lanes < n; i += lanes) {
+    const hn::Repartition<uint16_t, decltype(d)> pairs;
+    const auto both = hn::BitCast(d, hn::LoadU(pairs, in + 2 * i));
+    hn::StoreU(hn::DemoteTo(halves, hn::And(both, low)), halves, out + i);
+  }
+  return i;
+}
+
+int64_t copy_every_other(void* to, const void* from, int64_t n, int item_size) {
+  switch (item_size) {
+    case 2: return copy_low_halves(to, from, n);
+    case 4: return copy_first_of_pairs<uint32_t>(to, from, n);
+    case 8: return copy_first_of_pairs<uint64_t>(to, from, n);
+    default: return 0;
+  }
+}
+
+#endif
+
+} // namespace mlx::core::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace mlx::core::cpu {
+
+HWY_EXPORT(copy_every_other);
+
+int64_t copy_every_other(void* to, const void* from, int64_t n, int item_size) {
+  return HWY_DYNAMIC_DISPATCH(copy_every_other)(to, from, n, item_size);
+}
+
+} // namespace mlx::core::cpu
+#endif

@@ -1,0 +1,52 @@
+// Steps: short lists of kernel calls on few elements, run again and again. The commonest arithmetic is done on the
+// spot, one vector at a time, and a result that the next step reads stays in a register, too.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "mlx_core/cpu/elementwise.h"
+#include "mlx_core/cpu/spread.h"
+
+namespace mlx::core::cpu {
+
+// One call. Memory goes on for 16 elements, rounded up.
+struct Step {
+  uint8_t code = 0; // of arithmetic that is done on the spot: see step_code; 0: another call
+  uint8_t op = 0;   // code, or code + 1, + 2: operand 0, 1 is the result of the step before, which is on the spot, too
+  uint8_t kind = 0; // the caller's, with what follows; 0: `kernel`
+  int item_size = 0;
+  uint32_t detail = 0;
+  Kernel kernel = nullptr;
+  Spread spread = nullptr;
+  int64_t n = 0;     // elements
+  int64_t count = 0; // of these, what matters
+  const void* in[3] = {};
+  void* out = nullptr;
+};
+
+// What a body of operands of that type is as a code.
+uint8_t step_code(Body body, Dtype dtype);
+// How many elements a step with that code may have for its result to stay in a register.
+int64_t step_lanes(uint8_t code);
+// Sets `op`: which steps follow upon one another. What a list begins with follows upon the end of `before`.
+void chain(std::span<Step> steps, std::span<const Step> before);
+
+// A row of each iteration, which is copied to a place before it, or from there after it.
+struct StepRow {
+  char* at;
+  int64_t apart; // bytes from an iteration to the next
+  char* place[2];
+  int64_t bytes;
+  size_t words = 0; // of four bytes, if they are copied as a vector: run_steps sets that
+};
+struct StepLoop {
+  std::span<const Step> turns[2]; // that take turns; equal where there is one
+  std::span<StepRow> rows_in, rows_out;
+  void (*other)(void* context, const Step& step); // does a step of another kind
+  void* context;
+};
+// So many iterations, the first with turn `turn`. Rows move on.
+void run_steps(const StepLoop& loop, int turn, int64_t iterations);
+
+} // namespace mlx::core::cpu

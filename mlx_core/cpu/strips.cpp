@@ -1,0 +1,176 @@
+// The instructions of strips, for each instruction set that has vectors.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "mlx_core/cpu/strips.cpp"
+#include "mlx_core/cpu/simd.h"
+
+#include "mlx_core/cpu/arithmetic-inl.h"
+#include "mlx_core/cpu/strips.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
+
+#if HWY_TARGET == HWY_SCALAR
+
+const StripTable* strips_of(Dtype) { return nullptr; }
+
+#else
+
+template <class T>
+struct Strip {
+  using D = hn::ScalableTag<T>;
+  using V = hn::Vec<D>;
+  static constexpr int64_t lanes = hn::MaxLanes(D());
+  using Run = void (*)(V, V, V, V, V, V, V, V, const StripStep*, char* const*, int64_t, int64_t);
+
+  // A slot's strip
+  struct Four {
+    const T* from;
+    HWY_INLINE V operator[](int k) const { return hn::LoadU(D(), from + k * lanes); }
+  };
+  static HWY_INLINE Four slot(char* const* at, uint16_t number, int64_t offset) {
+    return {reinterpret_cast<const T*>(at[number] + offset)};
+  }
+
+#define MLX_STRIP \
+  V a0, V a1, V a2, V a3, V b0, V b1, V b2, V b3, const StripStep *step, char *const *at, int64_t offset, int64_t last
+#define MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3) \
+  return reinterpret_cast<Run>(step[1].run)(a0, a1, a2, a3, b0, b1, b2, b3, step + 1, at, offset, last)
+
+  template <class Op, StripForm form>
+  static void binary(MLX_STRIP) {
+    const Op f;
+    const D d;
+    const Four x = slot(at, step->first, offset);
+    if constexpr (form == StripForm::memory) {
+      const Four y = slot(at, step->second, offset);
+      MLX_NEXT_STEP(f(d, x[0], y[0]), f(d, x[1], y[1]), f(d, x[2], y[2]), f(d, x[3], y[3]), b0, b1, b2, b3);
+    } else if constexpr (form == StripForm::memory_kept) {
+      const Four y = slot(at, step->second, offset);
+      MLX_NEXT_STEP(f(d, x[0], y[0]), f(d, x[1], y[1]), f(d, x[2], y[2]), f(d, x[3], y[3]), a0, a1, a2, a3);
+    } else if constexpr (form == StripForm::a_memory) {
+      MLX_NEXT_STEP(f(d, a0, x[0]), f(d, a1, x[1]), f(d, a2, x[2]), f(d, a3, x[3]), b0, b1, b2, b3);
+    } else if constexpr (form == StripForm::memory_a) {
+      MLX_NEXT_STEP(f(d, x[0], a0), f(d, x[1], a1), f(d, x[2], a2), f(d, x[3], a3), b0, b1, b2, b3);
+    } else if constexpr (form == StripForm::a_b) {
+      MLX_NEXT_STEP(f(d, a0, b0), f(d, a1, b1), f(d, a2, b2), f(d, a3, b3), b0, b1, b2, b3);
+    } else if constexpr (form == StripForm::b_a) {
+      MLX_NEXT_STEP(f(d, b0, a0), f(d, b1, a1), f(d, b2, a2), f(d, b3, a3), b0, b1, b2, b3);
+    } else {
+      MLX_NEXT_STEP(f(d, a0, a0), f(d, a1, a1), f(d, a2, a2), f(d, a3, a3), b0, b1, b2, b3);
+    }
+  }
+
+  template <class Op, StripForm form>
+  static void unary(MLX_STRIP) {
+    const Op f;
+    const D d;
+    const Four x = slot(at, step->first, offset);
+    if constexpr (form == StripForm::memory) {
+      MLX_NEXT_STEP(f(d, x[0]), f(d, x[1]), f(d, x[2]), f(d, x[3]), b0, b1, b2, b3);
+    } else if constexpr (form == StripForm::memory_kept) {
+      MLX_NEXT_STEP(f(d, x[0]), f(d, x[1]), f(d, x[2]), f(d, x[3]), a0, a1, a2, a3);
+    } else {
+      MLX_NEXT_STEP(f(d, a0), f(d, a1), f(d, a2), f(d, a3), b0, b1, b2, b3);
+    }
+  }
+
+  static void store(MLX_STRIP) {
+    const D d;
+    T* to = reinterpret_cast<T*>(at[step->first] + offset);
+    hn::StoreU(a0, d, to);
+    hn::StoreU(a1, d, to + lanes);
+    hn::StoreU(a2, d, to + 2 * lanes);
+    hn::StoreU(a3, d, to + 3 * lanes);
+    MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
+  }
+
+  // On to the next strip: the first instruction is `first` before this one.
+  static void end(MLX_STRIP) {
+    offset += 4 * lanes * static_cast<int64_t>(sizeof(T));
+    if (offset < last) {
+      step -= step->first;
+      return reinterpret_cast<Run>(step->run)(a0, a1, a2, a3, b0, b1, b2, b3, step, at, offset, last);
+    }
+  }
+
+#undef MLX_STRIP
+#undef MLX_NEXT_STEP
+
+  static void run(const StripStep* steps, char* const* at, int64_t first, int64_t last) {
+    const V none = hn::Zero(D());
+    const auto size = static_cast<int64_t>(sizeof(T));
+    reinterpret_cast<Run>(steps->run)(
+        none, none, none, none, none, none, none, none, steps, at, first * size, last * size);
+  }
+
+  static StripFunction erased(Run f) { return reinterpret_cast<StripFunction>(f); }
+
+  template <class Op>
+  static StripFunction of_two(StripForm form) {
+    switch (form) {
+      case StripForm::memory: return erased(&binary<Op, StripForm::memory>);
+      case StripForm::memory_kept: return erased(&binary<Op, StripForm::memory_kept>);
+      case StripForm::a_memory: return erased(&binary<Op, StripForm::a_memory>);
+      case StripForm::memory_a: return erased(&binary<Op, StripForm::memory_a>);
+      case StripForm::a_b: return erased(&binary<Op, StripForm::a_b>);
+      case StripForm::b_a: return erased(&binary<Op, StripForm::b_a>);
+      case StripForm::a_a: return erased(&binary<Op, StripForm::a_a>);
+    }
+    return nullptr;
+  }
+  template <class Op>
+  static StripFunction of_one(StripForm form) {
+    switch (form) {
+      case StripForm::memory: return erased(&unary<Op, StripForm::memory>);
+      case StripForm::memory_kept: return erased(&unary<Op, StripForm::memory_kept>);
+      case StripForm::a_a: return erased(&unary<Op, StripForm::a_a>);
+      default: return nullptr;
+    }
+  }
+
+  static StripFunction find(Body body, StripForm form) {
+    switch (body) {
+      case Body::add: return of_two<Add>(form);
+      case Body::subtract: return of_two<Subtract>(form);
+      case Body::multiply: return of_two<Multiply>(form);
+      case Body::divide: return of_two<Divide>(form);
+      case Body::maximum: return of_two<Maximum>(form);
+      case Body::minimum: return of_two<Minimum>(form);
+      case Body::zero_times: return of_two<ZeroTimes>(form);
+      case Body::negative: return of_one<Negative>(form);
+      case Body::abs: return of_one<Abs>(form);
+      case Body::square: return of_one<Square>(form);
+      case Body::sqrt: return of_one<Sqrt>(form);
+      default: return nullptr;
+    }
+  }
+
+  static const StripTable* table() {
+    static const StripTable all{4 * lanes, sizeof(T), &find, erased(&store), erased(&end), &run};
+    return &all;
+  }
+};
+
+const StripTable* strips_of(Dtype dtype) {
+  return dtype == float32 ? Strip<float>::table() : dtype == float64 ? Strip<double>::table() : nullptr;
+}
+
+#endif
+
+} // namespace mlx::core::cpu::bodies::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace mlx::core::cpu {
+
+namespace bodies {
+HWY_EXPORT(strips_of);
+}
+
+const StripTable* find_strips(Dtype dtype) {
+  using namespace bodies;
+  return HWY_DYNAMIC_DISPATCH(strips_of)(dtype);
+}
+
+} // namespace mlx::core::cpu
+#endif

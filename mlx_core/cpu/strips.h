@@ -1,0 +1,68 @@
+// Runs of cheap steps of a fused plan, on a few vectors at a time that stay in registers from one step to the next.
+// What such a step computes costs less than the load and the store that it needs by itself.
+//
+// A strip is four vectors of each operand. The instructions work on two registers, a and b, of a strip each, and on the
+// slots' memory; each calls the next one, with the registers as its arguments. The bits are those of the kernels.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "mlx_core/backend/fused_plan.h"
+
+namespace mlx::core::cpu {
+
+// What becomes a, and what becomes of b. `kept`: b is a as it was.
+enum class StripForm : uint8_t {
+  memory,      // a = f(first, second)
+  memory_kept, // the same; kept
+  a_memory,    // a = f(a, first)
+  memory_a,    // a = f(first, a)
+  a_b,         // a = f(a, b)
+  b_a,         // a = f(b, a)
+  a_a,         // a = f(a, a); or f(a), of one operand
+};
+
+using StripFunction = void (*)(); // of a type that only strips.cpp knows
+
+struct StripStep {
+  StripFunction run;
+  uint16_t first, second; // slots
+};
+
+// What this machine has for a dtype.
+struct StripTable {
+  int64_t elements; // of a strip
+  int64_t item_size;
+  // Null where there is none.
+  StripFunction (*find)(Body body, StripForm form);
+  StripFunction store; // first = a
+  StripFunction end;
+  // On the elements from `first` to `last` of the slots' memory, a whole number of strips.
+  void (*run)(const StripStep* steps, char* const* at, int64_t first, int64_t last);
+};
+// Null where strips do not pay.
+const StripTable* find_strips(Dtype dtype);
+
+// A run of neighbouring steps, and where its instructions begin.
+struct StripRun {
+  uint32_t begin, end; // steps of the plan
+  uint32_t code;
+  const StripTable* table;
+};
+
+// The runs of a plan's elements' steps, in order, and their instructions.
+struct Strips {
+  std::vector<StripRun> runs;
+  std::vector<StripStep> code;
+
+  void clear() { runs.clear(), code.clear(); }
+  void find(const FusedPlan& plan);
+
+ private:
+  void add_run(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end);
+  std::vector<uint16_t> reads_; // of each slot, that are still to come from memory
+};
+
+} // namespace mlx::core::cpu

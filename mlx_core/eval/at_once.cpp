@@ -1,0 +1,90 @@
+// Views and small writes at once.
+#include "mlx_core/eval/at_once.h"
+
+#include <cstring>
+
+#include "mlx_core/cpu/copy.h"
+#include "mlx_core/eval/call_list.h"
+#include "mlx_core/eval/donate.h"
+#include "mlx_core/primitive.h"
+#include "mlx_core/trace_level.h"
+
+namespace mlx::core {
+
+namespace {
+
+// Nobody may come and ask how the result was made.
+bool is_plain(const Node& node) {
+  return node.operand_count == 0 && node.buffer && node.buffer->writer.load(std::memory_order_acquire) == 0 &&
+         detail::oldest_open_frame.load(std::memory_order_acquire) == UINT64_MAX && !RecordingScope::op() &&
+         KeptCalls::possible(kernels_on(node.stream)) && KeptCalls::possible(kernels_on(current_stream()));
+}
+
+} // namespace
+
+bool may_view_now(const array& x) {
+  constexpr size_t worth_freeing = 1 << 16; // of more, a small view may get memory of its own: see memory.cpp
+  const Node& node = *x.node();
+  return node.available() && is_plain(node) &&
+         (node.buffer->size < worth_freeing || !memory_is_tight(detail::bytes_in_use.load(std::memory_order_relaxed)));
+}
+
+array view_now(const array& x, int64_t offset, Shape shape, Strides strides) {
+  const Node& node = *x.node();
+  return array(node.buffer, node.offset + offset * x.itemsize(), std::move(shape), std::move(strides), x.dtype());
+}
+
+bool is_cheap(const array& x) {
+  constexpr size_t most_steps = 6;
+  constexpr int64_t most_elements = 1024;
+  const Node* steps[most_steps] = {x.node()};
+  size_t count = 1;
+  for (size_t i = 0; i < count; ++i) {
+    Node* node = const_cast<Node*>(steps[i]);
+    if (node->state.load(std::memory_order_acquire) != Node::State::lazy || !node->primitive ||
+        node->stream != current_stream() || size_of(node->shape) > most_elements) {
+      return false;
+    }
+    EvalKind kind = node->primitive->eval_kind();
+    if (kind != EvalKind::elementwise && kind != EvalKind::view && kind != EvalKind::identity) {
+      return false;
+    }
+    for (const array& operand : node->operands()) {
+      if (!operand.is_available()) {
+        if (count == most_steps) {
+          return false;
+        }
+        steps[count++] = operand.node();
+      }
+    }
+  }
+  return true;
+}
+
+bool may_soon_be_written(const array& x) {
+  const Node& node = *x.node();
+  return node.references.load(std::memory_order_acquire) == 1 && node.available() && node.row_contiguous &&
+         is_plain(node) && !node.buffer->pinned;
+}
+
+bool may_write_now(const array& x) { return can_donate(*x.node()) && is_plain(*x.node()); }
+
+void write_now(
+    const array& x, int64_t offset, const Sizes& sizes, const Strides& strides, const void* elements, bool one) {
+  auto itemsize = static_cast<size_t>(x.itemsize());
+  char* to = static_cast<char*>(x.node()->data()) + offset * x.itemsize();
+  int64_t count = 1;
+  bool dense = true;
+  for (size_t i = sizes.size(); i-- > 0;) {
+    dense = dense && (sizes[i] == 1 || strides[i] == count);
+    count *= sizes[i];
+  }
+  if (dense && (!one || count == 1)) {
+    copy_bytes(to, static_cast<const char*>(elements), static_cast<size_t>(count) * itemsize);
+  } else {
+    Strides from = one ? Strides(sizes.size(), 0) : row_major_strides(Shape(sizes.begin(), sizes.end()));
+    cpu::copy_strided(elements, from, to, strides, sizes, x.itemsize());
+  }
+}
+
+} // namespace mlx::core

@@ -1,0 +1,28 @@
+// What is done with evaluated arrays without a graph, where nobody can tell it from one that is evaluated: x[5] is a
+// view, and x[5] = v writes a few elements in place.
+#pragma once
+
+#include "mlx_core/array.h"
+
+namespace mlx::core {
+
+// Whether a view of x may be made now: x is evaluated by the host, memory is not scarce, and no transform, recording or
+// observer is open.
+bool may_view_now(const array& x);
+// Such a view; offset and strides in elements of x's memory.
+array view_now(const array& x, int64_t offset, Shape shape, Strides strides);
+
+// Whether what x is computed from takes as little as going on without it: a few elementwise steps and views of few
+// elements.
+bool is_cheap(const array& x);
+
+// Whether x's memory may be changed now: as above, and only this one reference leads to it.
+bool may_write_now(const array& x);
+// The same as far as x's node goes: views of its memory may still be held.
+bool may_soon_be_written(const array& x);
+// A part of such an array's memory gets these elements, row-major, or one element again and again. It is serial, and
+// cannot be interrupted: for few elements.
+void write_now(
+    const array& x, int64_t offset, const Sizes& sizes, const Strides& strides, const void* elements, bool one);
+
+} // namespace mlx::core

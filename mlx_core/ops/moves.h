@@ -1,0 +1,21 @@
+// What a primitive that only moves elements does, for those who lay out the work of whole programs.
+#pragma once
+
+#include <optional>
+
+#include "mlx_core/primitive.h"
+
+namespace mlx::core {
+
+// Operand 1 in place of a part of operand 0: along each axis, element i of the part is element start + i * stride of
+// the whole. Nothing of other primitives.
+struct WrittenPart {
+  const Shape& start;
+  const Shape& strides;
+};
+std::optional<WrittenPart> written_part(const Primitive& primitive);
+
+// The operands one after another along an axis. Nothing of other primitives.
+std::optional<int> joined_axis(const Primitive& primitive);
+
+} // namespace mlx::core

@@ -1,0 +1,152 @@
+"""Factors, systems and singular vectors at the sizes at which the way changes: small matrices in the lanes of vectors, LAPACK, large
+matrices cut into strips, matrices that are far from square. The bits do not depend on the batch or on the number of threads."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+DTYPES = ["float32", "float64", "complex64", "complex128"]
+
+
+def tolerance(dtype):
+    return 2e-3 if dtype in ("float32", "complex64") else 1e-9
+
+
+def values(shape, dtype, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal(shape)
+    return (x + 1j * rng.standard_normal(shape) if "complex" in dtype else x).astype(dtype)
+
+
+def positive(shape, dtype):
+    x = values(shape, dtype)
+    return (x @ np.swapaxes(x.conj(), -1, -2) + shape[-1] * np.eye(shape[-1])).astype(dtype)
+
+
+def array(x):
+    return mx.array(x, dtype=getattr(mx, str(x.dtype)))
+
+
+def close(a, b, dtype):
+    np.testing.assert_allclose(np.array(a), b, rtol=0, atol=tolerance(dtype) * max(1.0, float(np.abs(b).max())))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 15, 16, 17])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_small(n, dtype):
+    for batch in (1, 2, 7, 33):
+        p, b = positive((batch, n, n), dtype), values((batch, n, 3), dtype, seed=1)
+        wide, i = array(p), batch // 2
+        low = mx.linalg.cholesky(wide)
+        close(low, np.linalg.cholesky(p), dtype)
+        close(mx.linalg.cholesky(wide, upper=True), np.swapaxes(np.linalg.cholesky(p).conj(), -1, -2), dtype)
+        inverse = mx.linalg.inv(wide)
+        close(inverse, np.linalg.inv(p), dtype)
+        close(mx.linalg.inv(mx.swapaxes(wide, -1, -2)), np.linalg.inv(np.swapaxes(p, -1, -2)), dtype)
+        x = mx.linalg.solve(wide, array(b))
+        close(x, np.linalg.solve(p, b), dtype)
+        assert mx.array_equal(mx.linalg.cholesky(wide[i]), low[i])
+        assert mx.array_equal(mx.linalg.inv(wide[i]), inverse[i])
+        assert mx.array_equal(mx.linalg.solve(wide[i], array(b[i])), x[i])
+        m = values((batch, n, n), dtype, seed=2)
+        places, l, u = (np.array(part) for part in mx.linalg.lu(array(m)))
+        close(np.take_along_axis(l, places[..., None].astype(int), -2) @ u, m, dtype)
+        close(mx.linalg.det(array(m)), np.linalg.det(m), dtype)
+        sign, size = mx.linalg.slogdet(array(m))
+        close(sign * mx.exp(size), np.linalg.det(m), dtype)
+
+
+def test_small_without_a_result():
+    good, nan = np.eye(3, dtype=np.float32) * 2, np.full((3, 3), np.nan, np.float32)
+    bad, singular = np.diag([1.0, -1.0, 1.0]).astype(np.float32), np.diag([1.0, 0.0, 1.0]).astype(np.float32)
+    with pytest.raises(mx.linalg.LinAlgError, match="Matrix 1 of 3 .* order 2"):
+        mx.eval(mx.linalg.cholesky(mx.array(np.stack([good, bad, bad]))))
+    with pytest.raises(mx.linalg.LinAlgError, match="Matrix 20 of 40 .*pivot 1"):
+        mx.eval(mx.linalg.inv(mx.array(np.stack([good] * 20 + [singular] * 20))))
+    with pytest.raises(mx.linalg.LinAlgError, match="The matrix .*pivot 1"):
+        mx.eval(mx.linalg.solve(mx.array(singular), mx.ones((3,))))
+    for f in (mx.linalg.cholesky, mx.linalg.inv, mx.linalg.det):
+        y = np.array(f(mx.array(np.stack([good, nan, good]))))
+        assert np.isnan(y[1]).all() and np.isfinite(y[[0, 2]]).all()
+    assert mx.linalg.det(mx.array(singular)).item() == 0
+    assert [part.item() for part in mx.linalg.slogdet(mx.array(singular))] == [0, -np.inf]
+
+
+@pytest.mark.parametrize("n", [127, 128, 129, 200, 321])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_large(n, dtype):
+    a, b = values((n, n), dtype), values((n, 70), dtype, seed=1)
+    a = (a + n * np.eye(n)).astype(dtype)
+    close(mx.linalg.inv(array(a)) @ array(a), np.eye(n), dtype)
+    close(array(a) @ mx.linalg.solve(array(a), array(b)), b, dtype)
+    _, (pulled,) = mx.vjp(lambda b: mx.linalg.solve(array(a), b), [array(b)], [array(b)])
+    close(array(np.swapaxes(a.conj(), 0, 1)) @ pulled, b, dtype)
+    p = positive((n, n), dtype)
+    low, up = mx.linalg.cholesky(array(p)), mx.linalg.cholesky(array(p), upper=True)
+    close(low @ mx.conj(low).T, p, dtype)
+    close(mx.conj(up).T @ up, p, dtype)
+    assert mx.array_equal(low, mx.tril(low)) and mx.array_equal(up, mx.triu(up))
+    p[n - 2, n - 2] = -1
+    with pytest.raises(mx.linalg.LinAlgError, match=f"order {n - 1}"):
+        mx.eval(mx.linalg.cholesky(array(p)))
+    a[:, n - 2] = 0
+    with pytest.raises(mx.linalg.LinAlgError, match=f"pivot {n - 2}"):
+        mx.eval(mx.linalg.inv(array(a)))
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (200, 300), (400, 50), (50, 400), (40, 30), (200, 1), (1, 2000), (2, 130, 150)])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_shapes(shape, dtype):
+    a = values(shape, dtype)
+    x, k = array(a), min(shape[-2:])
+    for mode in ("reduced", "complete"):
+        q, r = mx.linalg.qr(x, mode=mode)
+        close(q @ r, a, dtype)
+        close(mx.swapaxes(mx.conj(q), -1, -2) @ q, np.broadcast_to(np.eye(q.shape[-1]), (*a.shape[:-2], q.shape[-1], q.shape[-1])), dtype)
+        assert mx.array_equal(r, mx.triu(r))
+    for full in (False, True):
+        u, s, vh = mx.linalg.svd(x, full_matrices=full)
+        close((u[..., :k] * s[..., None, :]) @ vh[..., :k, :], a, dtype)
+        close(s, np.linalg.svd(a, compute_uv=False), dtype)
+        for y in (mx.swapaxes(mx.conj(u), -1, -2) @ u, vh @ mx.swapaxes(mx.conj(vh), -1, -2)):
+            close(y, np.broadcast_to(np.eye(y.shape[-1]), y.shape), dtype)
+    places, l, u = (np.array(part) for part in mx.linalg.lu(x))
+    close(np.take_along_axis(l, places[..., None].astype(int), -2) @ u, a, dtype)
+
+
+def fingerprints():
+    found = {}
+    for n, batch in ((8, 50), (200, 1), (200, 3), (300, 1)):
+        a = array(positive((batch, n, n), "float32"))
+        tall = array(values((batch, 2 * n, n), "float32"))
+        for name, y in (("cholesky", mx.linalg.cholesky(a)), ("inv", mx.linalg.inv(a)), ("solve", mx.linalg.solve(a, tall[:, :n])),
+                        ("qr", mx.linalg.qr(tall)[0]), ("svd", mx.linalg.svd(tall)[0]), ("lu", mx.linalg.lu_factor(a)[0])):
+            found[f"{name} {n} {batch}"] = hashlib.sha256(np.array(y).tobytes()).hexdigest()
+    print(json.dumps(found))
+
+
+def run_with(**environment):
+    paths = [os.path.dirname(__file__), *[p for p in sys.path if p]]
+    done = subprocess.run([sys.executable, "-c", "import test_linalg_sizes; test_linalg_sizes.fingerprints()"], capture_output=True,
+                          text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment})
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_bits_do_not_depend_on_the_threads():
+    one = run_with(MLX_NUM_THREADS="1")
+    assert run_with(MLX_NUM_THREADS="2") == one
+    assert run_with(MLX_NUM_THREADS="5") == one
+
+
+def test_bits_do_not_depend_on_the_batch():
+    for n in (8, 100, 200):
+        a = array(positive((3, n, n), "float32"))
+        for f in (mx.linalg.cholesky, mx.linalg.inv, lambda x: mx.linalg.qr(x)[0], lambda x: mx.linalg.svd(x)[0]):
+            assert mx.array_equal(f(a)[1], f(a[1]))
