@@ -90,7 +90,9 @@ VALUES = {
                           (np.full(24, 50.0), evenly(25, 80)), (np.full(24, 1e5), 1e5 + evenly(-900, 900))], CONDITIONED),
     "betainc": (beta, [(evenly(0.05, 8), evenly(0.05, 9), evenly(0, 1)),
                        (by_size(1e-4, 300), by_size(1e-3, 90)[::-1], evenly(0, 1)),
-                       (np.full(24, 70.0), np.full(24, 40.0), evenly(0.5, 0.8))], CONDITIONED),
+                       (np.full(24, 70.0), np.full(24, 40.0), evenly(0.5, 0.8)),
+                       (by_size(1e-4, 0.3), by_size(3e-3, 9), evenly(0, 0.9)), (np.full(24, 0.0039), np.full(24, 1.137), evenly(0.1, 0.3))],
+                CONDITIONED),
 }
 
 

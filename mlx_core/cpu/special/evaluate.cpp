@@ -30,7 +30,8 @@ void each(int64_t n, double* y, F&& f) {
   }
 }
 
-void evaluate(SpecialFunction function, Orders o, const double (&in)[most_inputs][piece], int64_t n, double* y) {
+void evaluate(
+    SpecialFunction function, Orders o, double enough, const double (&in)[most_inputs][piece], int64_t n, double* y) {
   const double *a = in[0], *b = in[1], *c = in[2];
   auto one = [&](double (*f)(double)) { each(n, y, [&](int64_t i) { return f(a[i]); }); };
   auto one_of_order = [&](double (*f)(int, double)) { each(n, y, [&](int64_t i) { return f(o[0], a[i]); }); };
@@ -38,16 +39,13 @@ void evaluate(SpecialFunction function, Orders o, const double (&in)[most_inputs
   auto two_of_order = [&](double (*f)(int, double, double)) {
     each(n, y, [&](int64_t i) { return f(o[0], a[i], b[i]); });
   };
-  auto three_of_orders = [&](double (*f)(int, int, double, double, double)) {
-    each(n, y, [&](int64_t i) { return f(o[0], o[1], a[i], b[i], c[i]); });
-  };
   switch (function) {
     case SpecialFunction::gamma: return one(gamma);
     case SpecialFunction::lgamma: return one(lgamma);
     case SpecialFunction::digamma: return one(digamma);
     case SpecialFunction::polygamma: return one_of_order(polygamma);
     case SpecialFunction::betaln: return two(betaln);
-    case SpecialFunction::zeta: return two_of_order(zeta);
+    case SpecialFunction::zeta: return each(n, y, [&](int64_t i) { return zeta(o[0], a[i], b[i], enough); });
     case SpecialFunction::riemann_zeta: return one_of_order(riemann_zeta);
     case SpecialFunction::erfc: return one(erfc);
     case SpecialFunction::erfcx: return one_of_order(erfcx);
@@ -64,11 +62,13 @@ void evaluate(SpecialFunction function, Orders o, const double (&in)[most_inputs
     case SpecialFunction::bessel_j: return one_of_order(bessel_j);
     case SpecialFunction::bessel_i: return one_of_order(bessel_i);
     case SpecialFunction::bessel_ie: return one_of_order(bessel_ie);
-    case SpecialFunction::gammainc: return two_of_order(gammainc);
-    case SpecialFunction::gammaincc: return two(gammaincc);
+    case SpecialFunction::gammainc: return each(n, y, [&](int64_t i) { return gammainc(o[0], a[i], b[i], enough); });
+    case SpecialFunction::gammaincc: return each(n, y, [&](int64_t i) { return gammaincc(a[i], b[i], enough); });
     case SpecialFunction::gamma_density: return two_of_order(gamma_density);
-    case SpecialFunction::betainc: return three_of_orders(betainc);
-    case SpecialFunction::beta_density: return three_of_orders(beta_density);
+    case SpecialFunction::betainc:
+      return each(n, y, [&](int64_t i) { return betainc(o[0], o[1], a[i], b[i], c[i], enough); });
+    case SpecialFunction::beta_density:
+      return each(n, y, [&](int64_t i) { return beta_density(o[0], o[1], a[i], b[i], c[i]); });
   }
 }
 
@@ -92,7 +92,7 @@ void run_typed(const kernel::Special& k) {
       read_strided(view.host(), shape, Ints(strides[i].data(), axes), view.itemsize(), first, n, narrow);
       for (int64_t j = 0; j < n; ++j) in[i][j] = static_cast<double>(static_cast<Wide<T>>(narrow[j]));
     }
-    evaluate(k.function, k.orders, in, n, y);
+    evaluate(k.function, k.orders, sizeof(T) < 8 ? narrowly_enough : exactly_enough, in, n, y);
     T* out = k.out.host<T>() + first;
     for (int64_t j = 0; j < n; ++j) out[j] = static_cast<T>(static_cast<Wide<T>>(y[j]));
   });

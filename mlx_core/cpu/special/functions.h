@@ -9,6 +9,9 @@ namespace mlx::core::cpu::special {
 inline constexpr double infinity = __builtin_huge_val();
 inline constexpr double not_a_number = __builtin_nan("");
 
+// How small terms are, beside their sum, that are left out of what is rounded to float64; to narrower dtypes.
+inline constexpr double exactly_enough = 1e-16, narrowly_enough = 1e-10;
+
 // gamma.cpp. sin(pi x) and cos(pi x), exact zeros at whole and half numbers.
 double sin_pi(double x);
 double cos_pi(double x);
@@ -27,7 +30,7 @@ double reciprocal_gamma(double x);
 Series reciprocal_gamma(const Series& x);
 
 // zeta.cpp
-double zeta(int n, double s, double q);
+double zeta(int n, double s, double q, double enough = exactly_enough);
 double riemann_zeta(int n, double s);
 
 // normal.cpp
@@ -52,10 +55,10 @@ double bessel_i(int n, double x);
 double bessel_ie(int n, double x);
 
 // incomplete.cpp
-double gammainc(int n, double a, double x);
-double gammaincc(double a, double x);
+double gammainc(int n, double a, double x, double enough = exactly_enough);
+double gammaincc(double a, double x, double enough = exactly_enough);
 double gamma_density(int n, double a, double x);
-double betainc(int i, int j, double a, double b, double x);
+double betainc(int i, int j, double a, double b, double x, double enough = exactly_enough);
 double beta_density(int i, int j, double a, double b, double x);
 
 } // namespace mlx::core::cpu::special

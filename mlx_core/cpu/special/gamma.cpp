@@ -121,6 +121,9 @@ double reciprocal_gamma(double x) {
   if (x <= 0 && x == std::floor(x)) {
     return 0;
   }
+  if (x > 1e-300 && x < 1) { // one rounding less
+    return x / gamma_table(x + 1);
+  }
   return x > 170 ? std::exp(-lgamma(x)) : std::fabs(x) < 1e-300 ? x : 1 / gamma(x);
 }
 
@@ -257,9 +260,9 @@ double polygamma(int n, double x) {
 
 double log_gamma_step(double a, double b) {
   if (a < 10) {
-    double sum = 0;
-    for (; a < 10; a += 1) sum -= std::log1p(b / a);
-    return log_gamma_step(a, b) + sum;
+    double product = 0; // of 1 + b / a, less 1
+    for (; a < 10; a += 1) product += (1 + product) * (b / a);
+    return log_gamma_step(a, b) - std::log1p(product);
   }
   double log_ratio = std::log1p(b / a), z = 1 / a, power = z, rest = 0;
   for (int k = 0; k < stirling_terms; ++k, power *= z * z) {

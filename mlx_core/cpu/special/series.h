@@ -111,9 +111,11 @@ inline double largest_of(const Series& s) {
   for (int i = 0; i < s.size(); ++i) most = std::fmax(most, std::fabs(s.c[static_cast<size_t>(i)]));
   return most;
 }
-// Whether adding a changes b no more, in any coefficient.
-inline bool negligible(double a, double b) { return std::fabs(a) <= 1e-17 * std::fabs(b); }
-inline bool negligible(const Series& a, const Series& b) {
+// Whether adding a changes b no more, in any coefficient; a number's, if it is to be right to `enough`.
+inline bool negligible(double a, double b, double enough = 1e-16) {
+  return std::fabs(a) <= 0.1 * enough * std::fabs(b);
+}
+inline bool negligible(const Series& a, const Series& b, double = 0) {
   for (int i = 0; i < a.size(); ++i) {
     if (!(std::fabs(a.c[static_cast<size_t>(i)]) <= 1e-17 * std::fabs(b.c[static_cast<size_t>(i)]))) return false;
   }

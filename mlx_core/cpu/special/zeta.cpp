@@ -40,15 +40,16 @@ struct Sum {
 
 // DLMF 25.11.28 is this for q = 1: the sum of (q + k)^-s up to some k, then an integral and its corrections.
 template <typename T>
-T hurwitz(const T& s, double q) {
+T hurwitz(const T& s, double q, double enough = exactly_enough) {
   double at = value_of(s);
   Sum<T> sum{constant_like(s, 0)};
-  double m = q, enough = std::fmax(10, 10 + 0.5 * at);
-  for (int k = 0; m < enough; ++k) {
-    T term = power_of(m, -s);
+  // 12 corrections from there on: they fall by (2 pi m)^-2
+  double m = q, far = (enough > 1e-12 ? 4 : 10) + 0.5 * std::fmax(0, at);
+  for (int k = 0; m < far; ++k) {
+    T term = enough > 1e-12 ? exp_of(-s * std::log(m)) : power_of(m, -s);
     sum.add(term);
     m = q + (k + 1);
-    if (at > 1 && negligible(term * (1 + m / (at - 1)), sum.total)) {
+    if (at > 1 && negligible(term * (1 + m / (at - 1)), sum.total, enough)) {
       return sum.result();
     }
   }
@@ -59,7 +60,7 @@ T hurwitz(const T& s, double q) {
   for (int j = 0; j < 12; ++j) {
     T term = factor * bernoulli[j];
     sum.add(term);
-    if (negligible(term, sum.total)) break;
+    if (negligible(term, sum.total, enough)) break;
     factor = factor * (s + (2 * j + 1.0)) * (s + (2 * j + 2.0)) / (m * m);
   }
   return sum.result();
@@ -96,7 +97,7 @@ Series sin_of_half_pi(const Series& s) {
 
 } // namespace
 
-double zeta(int n, double s, double q) {
+double zeta(int n, double s, double q, double enough) {
   if (std::isnan(s) || std::isnan(q) || s < 1) {
     return not_a_number;
   }
@@ -119,7 +120,7 @@ double zeta(int n, double s, double q) {
     }
     double sum = 0;
     for (; q < 0 && q >= -1e6; q += 1) sum += std::pow(q, -s);
-    return q < 0 ? not_a_number : sum + zeta(0, s, q);
+    return q < 0 ? not_a_number : sum + zeta(0, s, q, enough);
   }
   if (s == infinity) {
     return n > 0 ? (q >= 1 ? 0 : not_a_number) : q > 1 ? 0 : q == 1 ? 1 : infinity;
@@ -128,7 +129,7 @@ double zeta(int n, double s, double q) {
     return 0;
   }
   if (n == 0) {
-    return hurwitz(s, q);
+    return hurwitz(s, q, enough);
   }
   return hurwitz(Series::first(n + 1, 1, s), q).derivative();
 }
