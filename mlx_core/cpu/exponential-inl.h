@@ -91,6 +91,14 @@ HWY_INLINE V expm1_clamped(D d, V x) {
   return hn::CopySign(y, x); // expm1(-0) is -0
 }
 
+// The same where 2^n is a normal number
+template <class D, class V>
+HWY_INLINE V expm1_small(D d, V x) {
+  const auto [n, r] = reduce_log_two(d, x);
+  const V scale = small_power_of_two(d, n);
+  return hn::CopySign(hn::MulAdd(expm1_reduced(d, r), scale, hn::Sub(scale, constant(d, 1.0))), x);
+}
+
 // Error: 1.4 / 1.9
 struct Expm1 {
   template <class D, class V>

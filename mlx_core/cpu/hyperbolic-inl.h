@@ -72,7 +72,7 @@ struct Tanh {
       return keep_nan(d, x, hn::CopySign(hn::IfThenElse(hn::Lt(y, constant(d, 0.625)), small, large), x));
     } else {
       const V y = hn::Min(hn::Abs(x), constant(d, 22.0));
-      const V t = expm1_clamped(d, hn::Mul(y, constant(d, -2.0)));
+      const V t = expm1_small(d, hn::Mul(y, constant(d, -2.0)));
       return keep_nan(d, x, hn::CopySign(hn::Div(t, hn::Add(t, constant(d, 2.0))), x));
     }
   }

@@ -15,135 +15,13 @@
 #include <cstring>
 #include <type_traits>
 
+#include "mlx_core/cpu/product_arithmetic-inl.h"
 #include "mlx_core/cpu/product_kernels.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
-
-// x86 with AVX-512 and ARM have 32 vector registers, the others 16.
-constexpr bool many_registers = HWY_ARCH_ARM_A64 || (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3);
-// Where a multiply-add takes a factor from memory, a tile may fill all of them.
-constexpr bool tall_tiles = HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3;
-
-// Whether a vector of T can be read and written in part without touching the memory beyond.
-template <typename T>
-constexpr bool has_masks =
-    std::is_arithmetic_v<T> && sizeof(T) >= 4 && (HWY_ARCH_X86 && (HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3));
-
-// ---- arithmetic: how elements are loaded, multiplied and added ----
-// Element: in memory. Value: a vector of them in registers. `rows` and `vectors`: the shape of a tile that fits into
-// the registers. A value times one of another row is multiply_add(spread(a), load(b), sum).
-
-// The upper half of the lanes added to the lower half, until one is left.
-template <class D, class V>
-HWY_INLINE hn::TFromD<D> fold_halves(D d, V v) {
-  if constexpr (hn::MaxLanes(d) == 1) {
-    return hn::GetLane(v);
-  } else {
-#if HWY_TARGET != HWY_SCALAR
-    const hn::Half<D> half;
-    return fold_halves(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
-#endif
-  }
-}
-
-template <typename T>
-struct RealProduct {
-  using Element = T;
-  using D = hn::ScalableTag<T>;
-  using Value = hn::Vec<D>;
-  static constexpr int lanes = hn::MaxLanes(D());
-  static constexpr int rows = tall_tiles ? 14 : many_registers ? 8 : 6, vectors = 2;
-  static HWY_INLINE Value zero() { return hn::Zero(D()); }
-  static HWY_INLINE Value spread(const T* p) { return hn::Set(D(), *p); }
-  static HWY_INLINE Value load(const T* p) { return hn::LoadU(D(), p); }
-  static HWY_INLINE Value load_packed(const T* p) { return hn::LoadU(D(), p); }
-  static HWY_INLINE void store(Value v, T* p) { hn::StoreU(v, D(), p); }
-  static HWY_INLINE Value add(Value a, Value b) { return hn::Add(a, b); }
-  static HWY_INLINE Value multiply_add(Value a, Value b, Value sum) { return hn::MulAdd(a, b, sum); }
-  static HWY_INLINE T folded(Value v) { return fold_halves(D(), v); }
-};
-
-// Real and imaginary parts in vectors of their own.
-template <typename R>
-struct ComplexProduct {
-  using Element = std::complex<R>;
-  using D = hn::ScalableTag<R>;
-  struct Value { // with constructors, as those that the compiler adds are not of this instruction set
-    HWY_INLINE Value() {}
-    HWY_INLINE Value(hn::Vec<D> real, hn::Vec<D> imag) : re(real), im(imag) {}
-    hn::Vec<D> re, im;
-  };
-  static constexpr int lanes = hn::MaxLanes(D());
-  static constexpr int rows = tall_tiles ? 12 : many_registers ? 8 : 4, vectors = 1;
-  static HWY_INLINE Value zero() { return {hn::Zero(D()), hn::Zero(D())}; }
-  static HWY_INLINE Value spread(const Element* p) {
-    auto* parts = reinterpret_cast<const R*>(p);
-    return {hn::Set(D(), parts[0]), hn::Set(D(), parts[1])};
-  }
-  static HWY_INLINE Value load(const Element* p) {
-#if HWY_TARGET == HWY_SCALAR
-    return spread(p);
-#else
-    Value v;
-    hn::LoadInterleaved2(D(), reinterpret_cast<const R*>(p), v.re, v.im);
-    return v;
-#endif
-  }
-  // In a packed panel the real parts of a vector come first.
-  static HWY_INLINE Value load_packed(const Element* p) {
-    auto* parts = reinterpret_cast<const R*>(p);
-    return {hn::LoadU(D(), parts), hn::LoadU(D(), parts + lanes)};
-  }
-  static HWY_INLINE void store(Value v, Element* p) {
-    auto* parts = reinterpret_cast<R*>(p);
-#if HWY_TARGET != HWY_SCALAR
-    hn::StoreInterleaved2(v.re, v.im, D(), parts);
-#else
-    parts[0] = hn::GetLane(v.re), parts[1] = hn::GetLane(v.im);
-#endif
-  }
-  static HWY_INLINE Value add(Value a, Value b) { return {hn::Add(a.re, b.re), hn::Add(a.im, b.im)}; }
-  static HWY_INLINE Element folded(Value v) { return {fold_halves(D(), v.re), fold_halves(D(), v.im)}; }
-  static HWY_INLINE Value multiply_add(Value a, Value b, Value sum) {
-    return {hn::NegMulAdd(a.im, b.im, hn::MulAdd(a.re, b.re, sum.re)),
-        hn::MulAdd(a.im, b.re, hn::MulAdd(a.re, b.im, sum.im))};
-  }
-};
-
-// Modulo 2^n, signed or not.
-template <typename T>
-struct ModularProduct : RealProduct<T> {
-  using typename RealProduct<T>::D;
-  using typename RealProduct<T>::Value;
-  static constexpr int rows = many_registers ? 8 : 4;
-  static HWY_INLINE Value multiply_add(Value a, Value b, Value sum) {
-    if constexpr (sizeof(T) < 8) {
-      return hn::Add(hn::Mul(a, b), sum);
-    } else {
-#if HWY_ARCH_X86 && HWY_TARGET == HWY_AVX3
-      return hn::Add(Value{_mm512_mullo_epi64(a.raw, b.raw)}, sum);
-#elif HWY_TARGET == HWY_SCALAR
-      return hn::Add(hn::Set(D(), hn::GetLane(a) * hn::GetLane(b)), sum);
-#else // halves of 32 bits: the product of the upper ones is beyond 2^64
-      const hn::Repartition<uint32_t, D> d;
-      auto lower = [&](Value v) { return hn::BitCast(d, v); };
-      auto upper = [&](Value v) { return hn::BitCast(d, hn::ShiftRight<32>(v)); };
-      Value cross = hn::Add(hn::MulEven(upper(a), lower(b)), hn::MulEven(lower(a), upper(b)));
-      return hn::Add(hn::Add(hn::MulEven(lower(a), lower(b)), hn::ShiftLeft<32>(cross)), sum);
-#endif
-    }
-  }
-};
-
-// Bools: whether any pair is true in both.
-struct AnyProduct : RealProduct<uint8_t> {
-  static constexpr int rows = many_registers ? 8 : 4;
-  static HWY_INLINE Value add(Value a, Value b) { return hn::Or(a, b); }
-  static HWY_INLINE Value multiply_add(Value a, Value b, Value sum) { return hn::Or(hn::And(a, b), sum); }
-};
 
 // ---- matrices ----
 
@@ -166,9 +44,10 @@ struct MatrixBodies {
     int columns; // that exist
   };
   static constexpr int64_t few_rows = 16;
-  enum Reading { whole, masked, packed };
+  enum Reading { whole, masked, packed, packed_first };
 
-  // R rows times W vectors of columns; `masked` reads no more than the columns that exist, `packed` what pack() wrote.
+  // R rows times W vectors of columns; `masked` reads no more than the columns that exist, `packed` what pack() wrote;
+  // `packed_first` that, while the rows of a below these come into the cache.
   template <int R, int W, Reading reading>
   static HWY_INLINE void tile(
       int64_t k, const T* HWY_RESTRICT a, int64_t a_row, int64_t a_column, const Panel& panel, const Target& c) {
@@ -194,33 +73,44 @@ struct MatrixBodies {
 #pragma GCC unroll 8
     for (int g = 0; g < groups; ++g) first[g] = a + 3 * g * a_row;
     [[maybe_unused]] const auto rest = static_cast<size_t>(columns - (W - 1) * N);
-    for (int64_t p = 0; p < k; ++p) {
-      V right[W];
-      if constexpr (reading == masked) {
-#pragma GCC unroll 4
-        for (int j = 0; j < W - 1; ++j) right[j] = P::load(b + j * N);
-        right[W - 1] = hn::MaskedLoad(hn::FirstN(typename P::D(), rest), typename P::D(), b + (W - 1) * N);
-      } else {
-#pragma GCC unroll 4
-        for (int j = 0; j < W; ++j) right[j] = reading == packed ? P::load_packed(b + j * N) : P::load(b + j * N);
-      }
-      if (reading == whole && ahead != 0) {
-#pragma GCC unroll 4
-        for (int j = 0; j < W; ++j) __builtin_prefetch(b + ahead + j * N, 0, 2);
-      }
-      b += b_row;
+    // The rows of the next tile come into the cache meanwhile, a line of each at a time.
+    constexpr int64_t line = 64 / static_cast<int64_t>(sizeof(T));
+    constexpr bool bring = reading == packed_first;
+    const T* next = a + R * a_row;
+    int64_t p = 0;
+    do {
+      if constexpr (bring) {
 #pragma GCC unroll 16
-      for (int i = 0; i < R; ++i) {
-        V left = P::spread(first[i / 3] + (i % 3) * a_row);
+        for (int i = 0; i < R; ++i) __builtin_prefetch(next + i * a_row + p);
+      }
+      for (const int64_t end = bring ? std::min(k, p + line) : k; p < end; ++p) {
+        V right[W];
+        if constexpr (reading == masked) {
 #pragma GCC unroll 4
-        for (int j = 0; j < W; ++j) sum[i][j] = P::multiply_add(left, right[j], sum[i][j]);
-      }
+          for (int j = 0; j < W - 1; ++j) right[j] = P::load(b + j * N);
+          right[W - 1] = hn::MaskedLoad(hn::FirstN(typename P::D(), rest), typename P::D(), b + (W - 1) * N);
+        } else {
+#pragma GCC unroll 4
+          for (int j = 0; j < W; ++j) right[j] = reading >= packed ? P::load_packed(b + j * N) : P::load(b + j * N);
+        }
+        if (reading == whole && ahead != 0) {
+#pragma GCC unroll 4
+          for (int j = 0; j < W; ++j) __builtin_prefetch(b + ahead + j * N, 0, 2);
+        }
+        b += b_row;
+#pragma GCC unroll 16
+        for (int i = 0; i < R; ++i) {
+          V left = P::spread(first[i / 3] + (i % 3) * a_row);
+#pragma GCC unroll 4
+          for (int j = 0; j < W; ++j) sum[i][j] = P::multiply_add(left, right[j], sum[i][j]);
+        }
 #pragma GCC unroll 8
-      for (int g = 0; g < groups; ++g) {
-        first[g] += a_column;
-        asm("" : "+r"(first[g])); // the compiler would have an address for each row instead
+        for (int g = 0; g < groups; ++g) {
+          first[g] += a_column;
+          asm("" : "+r"(first[g])); // the compiler would have an address for each row instead
+        }
       }
-    }
+    } while (bring && p < k);
     if (columns == W * N && c.column == 1) {
 #pragma GCC unroll 16
       for (int i = 0; i < R; ++i) {
@@ -301,6 +191,10 @@ struct MatrixBodies {
       Target to{static_cast<T*>(c) + j * c_column, c_row, c_column, add};
       auto* left = static_cast<const T*>(a);
       auto run = [&](auto body) HWY_ATTR { body(m, k, left, a_row, a_column, panel, to); };
+      if (is_packed && j == 0 && columns > N && k >= 64 && m > P::rows && a_column == 1) {
+        run(rows_of<P::vectors, packed_first>);
+        continue;
+      }
       if (is_packed || from_tail) {
         columns <= N ? run(rows_of<1, packed>) : run(rows_of<P::vectors, packed>);
         continue;

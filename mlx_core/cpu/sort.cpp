@@ -34,7 +34,7 @@ class Room {
 
 // A lane is shared out among threads where there are too few of them for each thread to have its own.
 bool has_long_lanes(const Lanes<2>& lanes) {
-  return lanes.length >= 2 * sorted_by_one && lanes.outer * lanes.width < 4 * thread_count();
+  return thread_count() > 1 && lanes.length >= 2 * sorted_by_one && lanes.outer * lanes.width < 4 * thread_count();
 }
 
 // Calls body(task) for each lane (o, w) as (in offset, out offset, room), where a room holds `slots` lanes at once.

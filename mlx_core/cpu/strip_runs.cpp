@@ -127,7 +127,7 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
   }
   size_t to = code.size() + stores;
   code.resize(to + 1);
-  code[to] = {table.end, static_cast<uint16_t>(to - code_begin), 0};
+  code[to] = {table.end, 0, 0};
   for (uint32_t i = end; i-- > begin;) {
     if (reads_[plan.steps[i].output] > 0) {
       code[--to] = {table.store, plan.steps[i].output, 0};

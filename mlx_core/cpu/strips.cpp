@@ -20,7 +20,7 @@ struct Strip {
   using D = hn::ScalableTag<T>;
   using V = hn::Vec<D>;
   static constexpr int64_t lanes = hn::MaxLanes(D());
-  using Run = void (*)(V, V, V, V, V, V, V, V, const StripStep*, char* const*, int64_t, int64_t);
+  using Run = void (*)(V, V, V, V, V, V, V, V, const StripStep*, char* const*, int64_t);
 
   // A slot's strip
   struct Four {
@@ -31,10 +31,9 @@ struct Strip {
     return {reinterpret_cast<const T*>(at[number] + offset)};
   }
 
-#define MLX_STRIP \
-  V a0, V a1, V a2, V a3, V b0, V b1, V b2, V b3, const StripStep *step, char *const *at, int64_t offset, int64_t last
+#define MLX_STRIP V a0, V a1, V a2, V a3, V b0, V b1, V b2, V b3, const StripStep *step, char *const *at, int64_t offset
 #define MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3) \
-  return reinterpret_cast<Run>(step[1].run)(a0, a1, a2, a3, b0, b1, b2, b3, step + 1, at, offset, last)
+  return reinterpret_cast<Run>(step[1].run)(a0, a1, a2, a3, b0, b1, b2, b3, step + 1, at, offset)
 
   template <class Op, StripForm form>
   static void binary(MLX_STRIP) {
@@ -84,23 +83,19 @@ struct Strip {
     MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
   }
 
-  // On to the next strip: the first instruction is `first` before this one.
-  static void end(MLX_STRIP) {
-    offset += 4 * lanes * static_cast<int64_t>(sizeof(T));
-    if (offset < last) {
-      step -= step->first;
-      return reinterpret_cast<Run>(step->run)(a0, a1, a2, a3, b0, b1, b2, b3, step, at, offset, last);
-    }
-  }
+  static void end(V, V, V, V, V, V, V, V, const StripStep*, char* const*, int64_t) {}
 
 #undef MLX_STRIP
 #undef MLX_NEXT_STEP
 
+  // Strip by strip from here, so that the stack holds no more than one strip's calls where the compiler makes no jumps
+  // of them.
   static void run(const StripStep* steps, char* const* at, int64_t first, int64_t last) {
     const V none = hn::Zero(D());
     const auto size = static_cast<int64_t>(sizeof(T));
-    reinterpret_cast<Run>(steps->run)(
-        none, none, none, none, none, none, none, none, steps, at, first * size, last * size);
+    for (int64_t offset = first * size; offset < last * size; offset += 4 * lanes * size) {
+      reinterpret_cast<Run>(steps->run)(none, none, none, none, none, none, none, none, steps, at, offset);
+    }
   }
 
   static StripFunction erased(Run f) { return reinterpret_cast<StripFunction>(f); }
@@ -165,12 +160,10 @@ namespace mlx::core::cpu {
 
 namespace bodies {
 HWY_EXPORT(strips_of);
-}
+static const StripTable* best_strips(Dtype dtype) { return HWY_DYNAMIC_DISPATCH(strips_of)(dtype); }
+} // namespace bodies
 
-const StripTable* find_strips(Dtype dtype) {
-  using namespace bodies;
-  return HWY_DYNAMIC_DISPATCH(strips_of)(dtype);
-}
+const StripTable* find_strips(Dtype dtype) { return bodies::best_strips(dtype); }
 
 } // namespace mlx::core::cpu
 #endif

@@ -15,9 +15,11 @@ namespace {
 
 // Nobody may come and ask how the result was made.
 bool is_plain(const Node& node) {
+  StreamNumber here = current_stream();
   return node.operand_count == 0 && node.buffer && node.buffer->writer.load(std::memory_order_acquire) == 0 &&
          detail::oldest_open_frame.load(std::memory_order_acquire) == UINT64_MAX && !RecordingScope::op() &&
-         KeptCalls::possible(kernels_on(node.stream)) && KeptCalls::possible(kernels_on(current_stream()));
+         KeptCalls::possible(kernels_on(here)) &&
+         (node.stream == here || kernels_on(node.stream).device() == Device::cpu);
 }
 
 } // namespace

@@ -83,10 +83,13 @@ class Group {
 
   uint16_t slot_of(int32_t edge) const;
 
+  // The same for few elements. False where a plan is needed, with nothing done.
+  bool run_small(Kernels& kernels);
   void plan_sources(Kernels& kernels);
   void plan_members();
   void add_step(Member& member);
   void order_steps();
+  void find_donors();
   BufferRef take_donation(const Member& member);
   void plan_outputs();
   void run_plan(Kernels& kernels);
@@ -106,6 +109,7 @@ class Group {
   // While running:
   FusedPlan plan_;
   int stages_ = 1;
+  std::vector<int32_t> donors_; // numbers of sources
   std::vector<View> source_views_, output_views_;
   std::vector<BufferRef> copies_; // of sources that are slow to read in the group's order
 };

@@ -165,17 +165,34 @@ void Group::order_steps() {
   }
 }
 
-// A source that nobody else holds and no later step reads gives its memory to a result of the same size.
+// The sources that nobody else holds, and whose memory is that of a result. Of views by the hundred there is none.
+void Group::find_donors() {
+  donors_.clear();
+  for (const Member& member : members_) {
+    if (is_traced(*member.node)) {
+      return;
+    }
+  }
+  for (size_t i = 0; i < sources_.size(); ++i) {
+    const Node* source = sources_[i].node;
+    bool needed_elsewhere =
+        source->references.load(std::memory_order_acquire) > static_cast<uint32_t>(sources_[i].uses);
+    if (!needed_elsewhere && source->buffer.unique() && !source->buffer->pinned && source->row_contiguous &&
+        source->offset == 0 && size_of(source->shape) == size_) {
+      donors_.push_back(static_cast<int32_t>(i));
+    }
+  }
+}
+
+// A donor that no later step reads gives its memory to a result of the same size.
 BufferRef Group::take_donation(const Member& member) {
-  for (const Source& read : sources_) {
-    Node* source = read.node;
-    bool needed_elsewhere = source->references.load(std::memory_order_acquire) > static_cast<uint32_t>(read.uses);
-    if (read.last_step <= member.step && !needed_elsewhere && source->buffer.unique() && !source->buffer->pinned &&
-        source->row_contiguous && source->offset == 0 && source->dtype.size() == member.node->dtype.size() &&
-        size_of(source->shape) == size_) {
+  for (size_t i = 0; i < donors_.size(); ++i) {
+    const Source& read = sources_[static_cast<size_t>(donors_[i])];
+    if (read.last_step <= member.step && read.node->dtype.size() == member.node->dtype.size()) {
+      donors_.erase(donors_.begin() + static_cast<ptrdiff_t>(i));
       // The request has the memory already; the node, which dies with this group, lets go of it.
       has_donated_ = true;
-      return std::move(source->buffer);
+      return std::move(read.node->buffer);
     }
   }
   return BufferRef();
@@ -183,17 +200,14 @@ BufferRef Group::take_donation(const Member& member) {
 
 // Memory for the members that are kept.
 void Group::plan_outputs() {
-  bool may_donate = true;
-  for (const Member& member : members_) {
-    may_donate = may_donate && !is_traced(*member.node);
-  }
+  find_donors();
   for (const Member& member : members_) {
     if (!member.kept || member.role == Role::alias || member.role == Role::spread_alias) {
       continue;
     }
     Node* node = member.node;
     bool of_space = member.role == Role::space;
-    BufferRef donated = of_space && may_donate ? take_donation(member) : BufferRef();
+    BufferRef donated = of_space ? take_donation(member) : BufferRef();
     int64_t count = of_space ? size_ : plan_.rows();
     node->buffer = donated ? std::move(donated) : allocate(bytes_of(count, node->dtype.size()));
     node->offset = 0;
@@ -229,6 +243,9 @@ void Group::run_plan(Kernels& kernels) {
 }
 
 void Group::run(Kernels& kernels) {
+  if (run_small(kernels)) {
+    return;
+  }
   struct Release { // also when something below throws
     Group& group;
     ~Release() {

@@ -226,7 +226,7 @@ void check_sorts(Dtype dtype) {
     fail_once(what, std::memcmp(sorted.data(), truth.data(), truth.size() * sizeof(truth[0])) == 0);
     fail_once("arg" + what, order == places);
     std::vector<uint32_t> parted(in.size());
-    cpu::argpartition(dtype, in.data(), shape, strides, 0, n / 2, parted.data());
+    cpu::argpartition(dtype, in.data(), shape, strides, 0, n / 2, 0, n, parted.data());
     Stored<T> middle = in[parted[static_cast<size_t>(n / 2)]], right = in[places[static_cast<size_t>(n / 2)]];
     fail_once("argpartition, " + what, !first_before(middle, right) && !first_before(right, middle));
     std::vector<uint32_t> found(in.size());
