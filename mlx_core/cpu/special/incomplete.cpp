@@ -82,23 +82,26 @@ T lower_series(const T& a, double x, double enough) {
 
 // Q by its continued fraction, DLMF 8.9.2: as many terms as the value's takes, and more for derivatives, from behind,
 // which is the more accurate way; narrow dtypes take what the other way gives.
-// The fraction's values A_k / B_k are compared without a division, by the recurrences of both, DLMF 1.12.5.
+// The fraction's values A_k / B_k are compared without a division: of both recurrences, DLMF 1.12.5, the cross product
+// is that of the numerators. It is to be well below `enough`, as the differences to come are many where they fall
+// slowly.
 int terms_of_upper(double a, double x, double enough, double* value = nullptr) {
   if (x > 1e60) { // of which the recurrences overflow, and the second term is nothing
     return 3;
   }
-  double b = x + 1 - a, p = 1, q = b, last_p = 0, last_q = 1;
+  double b = x + 1 - a, p = 1, q = b, last_p = 0, last_q = 1, cross = 1;
   for (int k = 1; k < most_terms; ++k) {
     double numerator = -k * (k - a);
     b += 2;
     double next_p = b * p + numerator * last_p, next_q = b * q + numerator * last_q;
     last_p = p, last_q = q, p = next_p, q = next_q;
-    if (std::fabs(p * last_q - last_p * q) < enough * std::fabs(last_p * q)) {
+    cross *= numerator;
+    if (std::fabs(cross) <= 0.01 * enough * std::fabs(last_p * q)) {
       if (value) *value = p / q;
       return k;
     }
     if (std::fabs(q) > 1e100 || std::fabs(p) > 1e100) {
-      last_p *= 1e-100, last_q *= 1e-100, p *= 1e-100, q *= 1e-100;
+      last_p *= 1e-100, last_q *= 1e-100, p *= 1e-100, q *= 1e-100, cross *= 1e-200;
     }
   }
   return most_terms;
@@ -167,7 +170,7 @@ T gamma_part(const T& a, double x, bool& upper, double enough) {
     upper = x > at;
     return uniform(a, x, upper, enough);
   }
-  if (x <= 1.1 && at < 1) {
+  if (x <= 1 && at < 1) {
     if (at * std::log(x) < -1) { // P is below 0.4
       upper = false;
       return lower_series(a, x, enough);
@@ -175,7 +178,7 @@ T gamma_part(const T& a, double x, bool& upper, double enough) {
     upper = true;
     return upper_of_small(a, x, enough);
   }
-  upper = x > at + 1;
+  upper = x > at + 1 || at < 1; // where Q is the smaller one
   return upper ? upper_fraction(a, x, enough) : lower_series(a, x, enough);
 }
 
@@ -253,7 +256,7 @@ int terms_of_beta(double a, double b, double x, double enough) {
 double short_beta_fraction(double a, double b, double x, double enough) {
   constexpr int most = 64;
   double numerators[most + 1];
-  double p = 1, q = 1, last_p = 1, last_q = 0;
+  double p = 1, q = 1, last_p = 1, last_q = 0, cross = 1;
   if (a + b > 1e60) {
     return 0;
   }
@@ -264,7 +267,8 @@ double short_beta_fraction(double a, double b, double x, double enough) {
     numerators[k] = numerator;
     double next_p = p + numerator * last_p, next_q = q + numerator * last_q;
     last_p = p, last_q = q, p = next_p, q = next_q;
-    if (std::fabs(p * last_q - last_p * q) < enough * std::fabs(last_p * q)) {
+    cross *= numerator;
+    if (std::fabs(cross) <= 0.01 * enough * std::fabs(last_p * q)) {
       if (enough > 1e-12) return p / q;
       double f = 1;
       for (; k >= 1; --k) f = 1 + numerators[k] / f;
