@@ -195,8 +195,8 @@ Z logaddexp(Z a, Z b) {
 
 // exp(w log z), which is 0 where the modulus is, whatever the angle
 Z power_by_logarithm(Z base, Z exponent) {
-  const Z w = exponent * std::log(base);
-  return w.real() < -800 ? Z{0} : std::exp(w);
+  const Z w = exponent * std::log(base), power = std::exp(w);
+  return w.real() < -800 && std::isnan(power.real()) ? Z{0} : power;
 }
 
 // Small integer exponents by repeated multiplication, exact where the parts are; 0^w is 0 for Re w > 0.
