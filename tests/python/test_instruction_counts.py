@@ -38,8 +38,8 @@ for f in (lambda: mx.eval(x + scalar), additions, lambda: mx.eval(gradient(x)), 
     os.getloadavg()
 """
 # A call of each, and the part by which it may exceed that: compilers differ.
-COUNTS = {"an addition": 3876, "100 additions": 183208, "a small gradient": 28580, "a compiled call": 5913, "a small sum": 4907,
-          "a row": 1641, "an update of a row": 1734}  # fmt: skip
+COUNTS = {"an addition": 3664, "100 additions": 178870, "a small gradient": 27295, "a compiled call": 5445, "a small sum": 4754,
+          "a row": 1464, "an update of a row": 1585}  # fmt: skip
 ALLOWANCE = 1.1
 
 
@@ -71,6 +71,5 @@ def test_instructions_of_a_call(tmp_path):
     run = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     counts = {name: own_instructions(tmp_path / f"profile.{2 * (i + 1)}") / 100 for i, name in enumerate(COUNTS)}
-    print({name: round(count) for name, count in counts.items()})
     assert all(count > 100 for count in counts.values()), counts
-    assert all(counts[name] <= ALLOWANCE * most for name, most in COUNTS.items()), counts
+    assert not {name: (round(counts[name]), most) for name, most in COUNTS.items() if counts[name] > ALLOWANCE * most}
