@@ -28,47 +28,45 @@ struct Part {
   }
 };
 
+// The function for T of BLAS' four, and a number as it takes it: of complex ones the address.
+template <typename T, typename S, typename D, typename C, typename Z>
+auto of_type(S single, D real, C complex, Z wide) {
+  if constexpr (std::is_same_v<T, float>) {
+    return single;
+  } else if constexpr (std::is_same_v<T, double>) {
+    return real;
+  } else if constexpr (std::is_same_v<T, std::complex<float>>) {
+    return complex;
+  } else {
+    return wide;
+  }
+}
+template <typename T>
+auto scalar(const T& x) {
+  if constexpr (lapack::is_complex<T>) {
+    return static_cast<const void*>(&x);
+  } else {
+    return x;
+  }
+}
+
 // c = beta c + alpha op(a) op(b), (m, k) times (k, n).
 template <typename T>
 void multiply(Op op_a, Op op_b, Int m, Int n, Int k, T alpha, Part<const T> a, Part<const T> b, T beta, Part<T> c) {
   if (m == 0 || n == 0) return;
-  auto call = [&](auto gemm, auto scalar) {
-    gemm(CblasColMajor, cblas(op_a), cblas(op_b), m, n, k, scalar(alpha), a.data, a.leading, b.data, b.leading,
-        scalar(beta), c.data, c.leading);
-  };
-  auto value = [](auto& x) { return x; };
-  auto address = [](auto& x) -> const void* { return &x; };
-  if constexpr (std::is_same_v<T, float>) {
-    call(MLX_CBLAS(sgemm), value);
-  } else if constexpr (std::is_same_v<T, double>) {
-    call(MLX_CBLAS(dgemm), value);
-  } else if constexpr (std::is_same_v<T, std::complex<float>>) {
-    call(MLX_CBLAS(cgemm), address);
-  } else {
-    call(MLX_CBLAS(zgemm), address);
-  }
+  auto gemm = of_type<T>(MLX_CBLAS(sgemm), MLX_CBLAS(dgemm), MLX_CBLAS(cgemm), MLX_CBLAS(zgemm));
+  gemm(CblasColMajor, cblas(op_a), cblas(op_b), m, n, k, scalar(alpha), a.data, a.leading, b.data, b.leading,
+      scalar(beta), c.data, c.leading);
 }
 
 // b (m, n) becomes op(a)^-1 b for the triangle of a, or from the right b op(a)^-1.
 template <typename T>
 void divide(bool left, bool upper, Op op, bool unit, Int m, Int n, Part<const T> a, Part<T> b) {
   if (m == 0 || n == 0) return;
-  T one(1);
-  auto call = [&](auto trsm, auto scalar) {
-    trsm(CblasColMajor, left ? CblasLeft : CblasRight, upper ? CblasUpper : CblasLower, cblas(op),
-        unit ? CblasUnit : CblasNonUnit, m, n, scalar(one), a.data, a.leading, b.data, b.leading);
-  };
-  auto value = [](auto& x) { return x; };
-  auto address = [](auto& x) -> const void* { return &x; };
-  if constexpr (std::is_same_v<T, float>) {
-    call(MLX_CBLAS(strsm), value);
-  } else if constexpr (std::is_same_v<T, double>) {
-    call(MLX_CBLAS(dtrsm), value);
-  } else if constexpr (std::is_same_v<T, std::complex<float>>) {
-    call(MLX_CBLAS(ctrsm), address);
-  } else {
-    call(MLX_CBLAS(ztrsm), address);
-  }
+  const T one(1);
+  auto trsm = of_type<T>(MLX_CBLAS(strsm), MLX_CBLAS(dtrsm), MLX_CBLAS(ctrsm), MLX_CBLAS(ztrsm));
+  trsm(CblasColMajor, left ? CblasLeft : CblasRight, upper ? CblasUpper : CblasLower, cblas(op),
+      unit ? CblasUnit : CblasNonUnit, m, n, scalar(one), a.data, a.leading, b.data, b.leading);
 }
 
 // Calls body(first, end) for strips of the columns [from, to), by several threads.

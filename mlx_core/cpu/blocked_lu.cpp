@@ -12,15 +12,6 @@ namespace {
 // A side from which on a matrix is worth several threads; columns of a panel and of a strip.
 constexpr Int large = 128, panel = 64, strip = 64;
 
-template <typename T>
-T conj_of(T x) {
-  if constexpr (lapack::is_complex<T>) {
-    return std::conj(x);
-  } else {
-    return x;
-  }
-}
-
 // Swaps row k with row pivots[k] (from 1), k from first to end, in one column after another.
 template <typename T>
 void swap_rows(Part<T> a, int64_t first_column, int64_t end_column, const Int* pivots, int64_t first, int64_t end) {
@@ -61,7 +52,9 @@ class BlockInverses {
   // Column by column, by substitution.
   static void invert(bool upper, Op op, bool unit, Int n, Part<const T> a, T* out) {
     const bool down = upper == (op == Op::adjoint);
-    auto element = [&](int64_t i, int64_t j) { return op == Op::none ? a.column(j)[i] : conj_of(a.column(i)[j]); };
+    auto element = [&](int64_t i, int64_t j) {
+      return op == Op::none ? a.column(j)[i] : lapack::conj_of(a.column(i)[j]);
+    };
     for (int64_t step = 0; step < n; ++step) {
       const int64_t j = down ? step : n - 1 - step; // the column; above it, or below, all is 0
       T* x = out + j * side;

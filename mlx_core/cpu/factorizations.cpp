@@ -86,7 +86,7 @@ void cholesky(const kernel::MatrixWork& k) {
     bool finite = true;
     for (int64_t row = 0; row < n; ++row) {
       const int64_t first = k.upper ? row : 0, end = k.upper ? n : row + 1;
-      finite = finite && all_finite(m + row * n + first, end - first);
+      finite = finite && !any_not_finite(k.outputs[0].dtype, end - first, m + row * n + first);
     }
     if (!finite) {
       out.fill(i, not_a_number<T>());

@@ -26,6 +26,15 @@ using Real = typename Parts<T>::Real;
 template <typename T>
 inline constexpr bool is_complex = Parts<T>::complex;
 
+template <typename T>
+T conj_of(T x) {
+  if constexpr (is_complex<T>) {
+    return std::conj(x);
+  } else {
+    return x;
+  }
+}
+
 } // namespace mlx::core::cpu::lapack
 
 #define MLX_INT const mlx::core::cpu::blas_int*

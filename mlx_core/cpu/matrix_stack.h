@@ -11,6 +11,7 @@
 #include "mlx_core/cpu/blocked.h"
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/lapack.h"
+#include "mlx_core/cpu/nan_search.h"
 #include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/error.h"
 #include "mlx_core/interrupt.h"
@@ -26,34 +27,11 @@ template <typename R>
 bool is_finite(std::complex<R> x) {
   return std::isfinite(x.real()) && std::isfinite(x.imag());
 }
-template <typename R>
-bool all_finite(const R* x, int64_t n) {
-  constexpr int64_t together = 16;
-  R sums[together] = {}; // of zeros, or NaN
-  int64_t i = 0;
-  for (; i + together <= n; i += together) {
-    for (int64_t k = 0; k < together; ++k) sums[k] += x[i + k] * R(0);
-  }
-  for (; i < n; ++i) sums[0] += x[i] * R(0);
-  for (int64_t k = 1; k < together; ++k) sums[0] += sums[k];
-  return sums[0] == R(0);
-}
-template <typename R>
-bool all_finite(const std::complex<R>* x, int64_t n) {
-  return all_finite(reinterpret_cast<const R*>(x), 2 * n);
-}
 template <typename T>
 T not_a_number() {
   return T(std::numeric_limits<Real<T>>::quiet_NaN());
 }
-template <typename T>
-T conj_of(T x) {
-  if constexpr (lapack::is_complex<T>) {
-    return std::conj(x);
-  } else {
-    return x;
-  }
-}
+using lapack::conj_of;
 
 // The matrices, or with one axis the vectors, with none the numbers, that the last axes of a view hold.
 template <typename T>
@@ -70,15 +48,7 @@ class Stack {
   }
   int64_t down() const { return axes_ > 0 ? view_.strides[leading_] : 0; }
   int64_t across() const { return axes_ == 2 ? view_.strides[leading_ + 1] : 0; }
-  // Whether all of it is row-major.
-  bool is_dense() const {
-    int64_t step = 1;
-    for (size_t axis = view_.sizes.size(); axis-- > 0;) {
-      if (view_.sizes[axis] != 1 && view_.strides[axis] != step) return false;
-      step *= view_.sizes[axis];
-    }
-    return true;
-  }
+  bool is_dense() const { return view_.is_row_major(); }
   int64_t elements() const { return static_cast<int64_t>(rows()) * columns(); }
 
   // Copies matrix i, column by column, as another type where that is wider. Whether all of it is finite.
@@ -139,7 +109,7 @@ class Stack {
         if constexpr (std::is_integral_v<T>) {
           return true;
         } else {
-          return all_finite(to, m * n);
+          return !any_not_finite(view_.dtype, m * n, to);
         }
       }
     }

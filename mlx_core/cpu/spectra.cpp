@@ -137,7 +137,7 @@ void eigh(const kernel::MatrixWork& k) {
     for (int64_t column = 0; column < n; ++column) {
       T* elements = matrix + column * n;
       const int64_t first = k.upper ? 0 : column, end = k.upper ? column + 1 : n;
-      finite = finite && all_finite(elements + first, end - first);
+      finite = finite && !any_not_finite(k.inputs[0].dtype, end - first, elements + first);
       std::fill(elements, elements + first, T(0));
       std::fill(elements + end, elements + n, T(0));
     }

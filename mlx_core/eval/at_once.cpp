@@ -75,13 +75,8 @@ void write_now(
     const array& x, int64_t offset, const Sizes& sizes, const Strides& strides, const void* elements, bool one) {
   auto itemsize = static_cast<size_t>(x.itemsize());
   char* to = static_cast<char*>(x.node()->data()) + offset * x.itemsize();
-  int64_t count = 1;
-  bool dense = true;
-  for (size_t i = sizes.size(); i-- > 0;) {
-    dense = dense && (sizes[i] == 1 || strides[i] == count);
-    count *= sizes[i];
-  }
-  if (dense && (!one || count == 1)) {
+  int64_t count = View::size_of({sizes.begin(), sizes.size()});
+  if (is_row_major(sizes, strides) && (!one || count == 1)) {
     copy_bytes(to, static_cast<const char*>(elements), static_cast<size_t>(count) * itemsize);
   } else {
     Strides from = one ? Strides(sizes.size(), 0) : row_major_strides(Shape(sizes.begin(), sizes.end()));

@@ -2,7 +2,6 @@
 #include "python/src/indexing/at_once.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "mlx_core/eval/at_once.h"
 #include "python/src/array/convert.h"
@@ -10,8 +9,6 @@
 namespace mlx::python {
 
 namespace {
-
-using core::Dim;
 
 constexpr int64_t most_elements = 1 << 14; // more are worth a second thread, and looking out for interrupts
 
