@@ -107,6 +107,20 @@ struct Transforms {
     });
   }
 
+  void rows(int64_t at_once) const {
+    const int64_t count = lanes.outer * lanes.width;
+    parallel_items((count + at_once - 1) / at_once, at_once * task.plan.n * 8, [&](int64_t step) {
+      const int64_t first = step * at_once, here = std::min(at_once, count - first);
+      std::array<const T*, 16> from;
+      std::array<T*, 16> to;
+      for (int64_t i = 0; i < here; ++i) {
+        from[static_cast<size_t>(i)] = input(first + i), to[static_cast<size_t>(i)] = output(first + i);
+      }
+      Scratch<T> scratch(kernels.scratch(task.plan, 1));
+      kernels.rows(task, static_cast<int>(here), from.data(), to.data(), scratch.get());
+    });
+  }
+
   void one_by_one() const {
     const int64_t count = lanes.outer * lanes.width;
     const bool divided = task.plan.node.n >= divided_length && count < thread_count();
@@ -143,7 +157,10 @@ struct Transforms {
   void run() const {
     const bool neighbours = lanes.step[0] == 1 && lanes.step[1] == 1;
     const bool adjacent = lanes.pitch[0] == 1 && lanes.pitch[1] == 1 && 2 * lanes.width >= kernels.lanes;
-    if (task.plan.convolves() || (!task.plan.node.is_leaf() && (neighbours || !adjacent))) {
+    const int64_t at_once = neighbours ? kernels.rows_at_once(task) : 0;
+    if (at_once > 0) {
+      rows(at_once);
+    } else if (task.plan.convolves() || (!task.plan.node.is_leaf() && (neighbours || !adjacent))) {
       one_by_one();
     } else {
       side_by_side();

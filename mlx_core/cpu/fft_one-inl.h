@@ -12,6 +12,7 @@
 #include <hwy/highway.h>
 
 #include "mlx_core/cpu/fft_lanes-inl.h"
+#include "mlx_core/cpu/fft_rows-inl.h"
 #include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/interrupt.h"
 
@@ -284,11 +285,15 @@ const FftKernels<T>& kernels_of_fft() {
   static constexpr FftKernels<T> all{
       static_cast<int>(Fft<T>::N),
       [](const FftPlan<T>& plan, int threads) {
-        return std::max(
-            plan.convolves() ? 0 : FftSideBySide<T>::scratch_of(plan), FftOne<T>::scratch_of(plan, threads));
+        return std::max({plan.convolves() ? 0 : FftSideBySide<T>::scratch_of(plan),
+            FftOne<T>::scratch_of(plan, threads), FftRows<T>::scratch_of(plan)});
       },
       [](const FftTask<T>& task, int count, const FftLanes<T, const T*>& in, const FftLanes<T, T*>& out, T* scratch) {
         FftSideBySide<T>::run(task, count, in, out, scratch);
+      },
+      [](const FftTask<T>& task) { return FftRows<T>::rows_of(task); },
+      [](const FftTask<T>& task, int count, const T* const* in, T* const* out, T* scratch) {
+        FftRows<T>::run(task, count, in, out, scratch);
       },
       [](const FftTask<T>& task, const T* in, T* out, T* scratch, int threads) {
         FftOne<T>::run(task, in, out, scratch, threads);
