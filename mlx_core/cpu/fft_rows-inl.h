@@ -117,19 +117,20 @@ struct FftRows : FftSideBySide<T> {
 #pragma GCC unroll 16
       for (int k = 0; k < R1; ++k) hn::Store(a[k].re, d, to + k * N), hn::Store(a[k].im, d, to + N * N + k * N);
     }
-    V re[N], im[N];
-    Lanes::read_transposed(scratch, N, re);
-    Lanes::read_transposed(scratch + N * N, N, im);
+    asm("" : "+r"(scratch) : : "memory"); // from registers, it would take more shuffles
     const auto turns = hn::Ne(hn::And(hn::Iota(hn::RebindToSigned<D>(), 0), hn::Set(hn::RebindToSigned<D>(), R1 - 1)),
         hn::Zero(hn::RebindToSigned<D>()));
     const auto mask = hn::RebindMask(d, turns);
     const V factor = hn::Set(d, scale);
-#pragma GCC unroll 4
+#pragma GCC unroll 1
     for (int g = 0; g < G; ++g) {
+      V re[R2], im[R2];
+      Lanes::template read_transposed<R2>(scratch + g * R2, N, re);
+      Lanes::template read_transposed<R2>(scratch + N * N + g * R2, N, im);
       C b[R2];
 #pragma GCC unroll 16
       for (int p = 0; p < R2; ++p) {
-        C c(re[g * R2 + p], im[g * R2 + p]);
+        C c(re[p], im[p]);
         if (product || p > 0) {
           C turned = Fft<T>::mul(c, hn::LoadU(d, node.cosines.data() + p * table_slack),
               hn::LoadU(d, node.sines.data() + p * table_slack));
