@@ -15,6 +15,7 @@ struct FftTask {
   FftKind kind;
   bool inverse; // of complex ones
   T scale;
+  int64_t next_in = 0, next_out = 0; // T's from a transform to the one that will be done next; of those one by one
 };
 
 // Where transforms that are done side by side lie.

@@ -132,22 +132,28 @@ struct Fft {
   struct Input {
     const T* p;
     int64_t step;
+    int64_t ahead = 0; // from here to what will be read next, which comes into the cache meanwhile; or 0
     HWY_INLINE C load(int64_t j) const {
-      C c = load2(p + j * step);
+      const T* at = p + j * step;
+      C c = load2(at);
+      if (ahead != 0) __builtin_prefetch(at + ahead), __builtin_prefetch(at + ahead + N);
       return swap ? C(c.im, c.re) : c;
     }
-    Input every(int64_t first, int64_t stride) const { return {p + first * step, step * stride}; }
+    Input every(int64_t first, int64_t stride) const { return {p + first * step, step * stride, ahead}; }
   };
   template <bool swap>
   struct Output {
     T* p;
     int64_t step;
     T scale;
+    int64_t ahead = 0;
     HWY_INLINE void store(int64_t j, C c) const {
+      T* at = p + j * step;
       c = times(c, scale);
-      store2(swap ? C(c.im, c.re) : c, p + j * step);
+      store2(swap ? C(c.im, c.re) : c, at);
+      if (ahead != 0) __builtin_prefetch(at + ahead, 1), __builtin_prefetch(at + ahead + N, 1);
     }
-    Output every(int64_t first, int64_t stride) const { return {p + first * step, step * stride, scale}; }
+    Output every(int64_t first, int64_t stride) const { return {p + first * step, step * stride, scale, ahead}; }
   };
 
   // ---- transforms of a few elements, in place ----
