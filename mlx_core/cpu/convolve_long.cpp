@@ -21,7 +21,8 @@ namespace {
 constexpr int64_t most_terms = 128;
 constexpr int64_t most_columns = 128; // of a task
 constexpr int64_t wanted_tasks = 16, task_work = int64_t{1} << 18;
-constexpr int64_t most_sums = int64_t{1} << 18; // elements of all partial results
+constexpr int64_t long_line = 48, near_sums = 32 << 10; // terms; bytes
+constexpr int64_t most_sums = int64_t{1} << 18;         // elements of all partial results
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -109,8 +110,13 @@ void add_up(const T* rows, int64_t count, int64_t apart, int64_t length, T* out)
 } // namespace
 
 bool is_long(const Windows& w) {
-  return w.dtype.is_inexact() && w.taps[2] >= 8 && w.all_taps() >= 4 * w.out[0] * w.out[1] * w.out[2] &&
-         rows_at_once(w) >= 8 && w.columns >= 4 && reach_of(w) <= 2 * w.in[2] + 64;
+  const int64_t rows = rows_at_once(w);
+  if (!w.dtype.is_inexact() || w.taps[2] < 8 || rows < 8 || w.columns < 4 || reach_of(w) > 2 * w.in[2] + 64 ||
+      w.all_taps() < 4 * w.out[0] * w.out[1] * w.out[2]) {
+    return false;
+  }
+  // Sums are read and written once for each line: they should be near, or lines long.
+  return w.taps[2] >= long_line || rows * std::min(w.columns, most_columns) * w.dtype.size() <= near_sums;
 }
 
 void convolve_long(const Windows& w) {

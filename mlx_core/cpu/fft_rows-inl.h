@@ -35,8 +35,11 @@ struct FftRows : FftSideBySide<T> {
     const FftPlan<T>& plan = task.plan;
     const int64_t n = plan.n;
     if (plan.convolves() || (task.kind != FftKind::complex && (!plan.packed || n < 2 * N))) return 0;
-    const bool fits = (n == 16 && N >= 4) || ((n == 32 || n == 64) && N >= 8) || (n == 128 && N >= 16) ||
-                      (n == 256 && N >= 16 && !plan.node.is_leaf() && plan.node.first->n == 16);
+    bool fits = (n == 16 && N >= 4) || (n == 32 && N >= 8);
+#if HWY_TARGET != HWY_AVX2 // which has registers for less than eight numbers and what is computed of them
+    fits = fits || (n == 64 && N >= 8) || (n == 128 && N >= 16) ||
+           (n == 256 && N >= 16 && !plan.node.is_leaf() && plan.node.first->n == 16);
+#endif
     return fits ? N * N / n : 0;
 #endif
   }
