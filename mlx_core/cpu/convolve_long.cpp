@@ -2,7 +2,6 @@
 // line of the input is read as the matrix whose rows are the places that a tap has in the windows.
 #include <algorithm>
 #include <cstring>
-#include <optional>
 
 #include "mlx_core/allocator.h"
 #include "mlx_core/cpu/convolve_pieces.h"
@@ -64,38 +63,35 @@ class InputLines {
 };
 
 // Lines of taps as the right operand of products.
-class TapLines {
- public:
+struct TapLines {
   TapLines(const Windows& w, const ProductKernels& kernels)
-      : data_(w.w), size_(w.dtype.size()), row(w.columns), panel_stride(kernels.width), width_(kernels.width) {
-    packed = w.columns % width_ != 0 || w.dtype.is_complex();
-    pitch_ = w.taps[2] * w.columns;
+      : data(w.w),
+        size(w.dtype.size()),
+        width(kernels.width),
+        row(w.columns),
+        pitch(w.taps[2] * w.columns),
+        panel_stride(kernels.width),
+        packed(w.columns % kernels.width != 0 || w.dtype.is_complex()) {
     if (!packed) return;
-    const int64_t columns = ceil_div(w.columns, width_) * width_;
-    const int64_t lines = w.groups * w.channels * w.taps[0] * w.taps[1], from = pitch_;
-    pitch_ = w.taps[2] * columns, row = width_, panel_stride = width_ * w.taps[2];
-    order_ = allocate(static_cast<size_t>(lines * pitch_ * size_));
-    data_ = static_cast<const char*>(order_->data);
-    parallel_items(lines, pitch_, [&](int64_t i) {
-      kernels.pack(w.taps[2], w.columns, w.w + i * from * size_, w.columns, 1,
-          static_cast<char*>(order_->data) + i * pitch_ * size_);
+    const int64_t columns = ceil_div(w.columns, width) * width, from = pitch;
+    const int64_t lines = w.groups * w.channels * w.taps[0] * w.taps[1];
+    pitch = w.taps[2] * columns, row = width, panel_stride = width * w.taps[2];
+    order = allocate(static_cast<size_t>(lines * pitch * size));
+    data = static_cast<const char*>(order->data);
+    parallel_items(lines, pitch, [&](int64_t i) {
+      kernels.pack(w.taps[2], w.columns, w.w + i * from * size, w.columns, 1,
+          static_cast<char*>(order->data) + i * pitch * size);
     });
   }
   const char* at(int64_t line, int64_t tap, int64_t column) const {
-    return data_ + (line * pitch_ + column / width_ * panel_stride + tap * row) * size_;
+    return data + (line * pitch + column / width * panel_stride + tap * row) * size;
   }
 
- private:
-  BufferRef order_;
-  const char* data_;
-  int64_t size_, pitch_;
-
- public:
+  BufferRef order;
+  const char* data;
+  int64_t size, width;
+  int64_t row, pitch, panel_stride; // elements between taps, lines and panels
   bool packed;
-  int64_t row, panel_stride;
-
- private:
-  int64_t width_;
 };
 
 // The sums of `count` rows of numbers that are `apart`, in order.
@@ -144,8 +140,7 @@ void convolve_long(const Windows& w) {
     }
     const int64_t o0 = place / w.out[1] * w.stride[0] - w.low[0], o1 = place % w.out[1] * w.stride[1] - w.low[1];
     const int64_t at_once = rows_at_once(w);
-    std::optional<FlushSubnormals> mode;
-    mode.emplace();
+    FlushSubnormals mode;
     for (int64_t line = part * lines / parts, end = (part + 1) * lines / parts; line < end; ++line) {
       const int64_t channel = line / (w.taps[0] * w.taps[1]);
       const int64_t i0 = o0 + line / w.taps[1] % w.taps[0] * w.dilation[0], i1 = o1 + line % w.taps[1] * w.dilation[1];
