@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "mlx_core/eval/at_once.h"
 #include "mlx_core/eval/call_list.h"
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/function.h"
@@ -13,13 +14,22 @@ namespace mlx::core {
 namespace {
 
 // A function whose evaluation is a list of calls. Its last operands are the same each time.
-class PreparedCalls final : public Function {
+class PreparedCalls final : public Function, public CheapWork {
  public:
   PreparedCalls(SharedProgram body, std::unique_ptr<const CallList> list, size_t first_constant)
       : Function(std::move(body)), list_(std::move(list)), first_constant_(first_constant) {}
   ~PreparedCalls() override { delete kept_.load(); }
 
   int reusable_operand() const override { return list_->donor(); }
+  bool is_cheap(const Node& node) const override {
+    constexpr int64_t most_work = 1 << 14;
+    constexpr size_t most_steps = 512; // none of which looks out
+    Operands operands = const_cast<Node&>(node).operands();
+    return list_->work() <= most_work && list_->bytes() <= most_work && list_->donor() < 0 &&
+           body().steps().size() <= most_steps &&
+           std::all_of(operands.begin(), operands.end(), [](const array& a) { return a.is_available(); }) &&
+           list_->takes(operands);
+  }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
     if (!KeptCalls::possible(kernels) || !list_->takes(operands)) {
       Function::eval(operands, outputs, kernels);

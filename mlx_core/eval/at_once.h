@@ -16,6 +16,21 @@ array view_now(const array& x, int64_t offset, Shape shape, Strides strides);
 // elements.
 bool is_cheap(const array& x);
 
+// Evaluates arrays where that is cheap, too, and needs nobody else: it waits for no other thread, asks no interrupt check
+// and calls nothing of the user's, so that the caller may hold a lock that others need. False where it is not, with
+// nothing done.
+bool eval_if_cheap(std::span<const array> arrays);
+// The first part of that: whether they look cheap, as long as nobody else evaluates them.
+bool may_be_evaluated_at_once(std::span<const array> arrays);
+// An operation that may be part of it, other than elementwise ones and views.
+class CheapWork {
+ public:
+  virtual bool is_cheap(const Node& node) const = 0;
+
+ protected:
+  ~CheapWork() = default;
+};
+
 // Whether x's memory may be changed now: as above, and only this one reference leads to it.
 bool may_write_now(const array& x);
 // The same as far as x's node goes: views of its memory may still be held.

@@ -41,7 +41,6 @@ class SmallValues {
     bool is_scratch;
   };
   std::vector<Place> places; // of sources, then of members
-  std::vector<cpu::Kernel> kernels;
 
  private:
   struct Free {
@@ -53,21 +52,23 @@ class SmallValues {
   int64_t bytes_ = 0;
 };
 
-thread_local SmallValues small_values;
+[[gnu::tls_model("initial-exec")]] thread_local SmallValues small_values;
 
-// Null where there is none; `copies` of what only passes its operand on.
-cpu::Kernel kernel_of(const Node* node, bool& copies) {
-  auto operands = const_cast<Node*>(node)->operands();
-  Dtype from = operands.back().dtype();
+// What computes a member; null where there is nothing.
+struct Way {
+  cpu::Kernel kernel;
+  bool copies; // what only passes its operand on
+};
+Way way_of(const cpu::KernelTable& table, Node* node) {
+  Dtype from = node->operands().back().dtype();
   bool elementwise = node->primitive->eval_kind() == EvalKind::elementwise;
   Body body = elementwise ? static_cast<const Elementwise&>(*node->primitive).body() : Body::copy;
-  copies = body == Body::copy && from == node->dtype;
-  return copies ? nullptr : body == Body::copy ? cpu::find_cast(from, node->dtype) : cpu::find_kernel(body, from);
+  if (body != Body::copy) {
+    return {table.body(body, from), false};
+  }
+  bool copies = from == node->dtype;
+  return {copies ? nullptr : table.cast(from, node->dtype), copies};
 }
-
-} // namespace
-
-namespace {
 
 // Where a source's elements are for each element of the space: its own memory, or scratch.
 SmallValues::Place place_of(const Node* node, const Shape& space, int64_t size, int64_t padded, char* scratch) {
@@ -98,12 +99,11 @@ bool Group::run_small(Kernels& kernels) {
   if (row_length_ || size_ == 0 || size_ > most_small || kernels.device() != Device::cpu) {
     return false;
   }
-  SmallValues& values = small_values;
-  values.kernels.clear();
-  for (const Member& member : members_) {
-    bool copies = false;
-    values.kernels.push_back(kernel_of(member.node, copies));
-    if (!values.kernels.back() && !copies) {
+  const cpu::KernelTable& table = cpu::kernel_table();
+  Way ways[most_members];
+  for (size_t i = 0; i < members_.size(); ++i) {
+    ways[i] = way_of(table, members_[i].node);
+    if (!ways[i].kernel && !ways[i].copies) {
       return false;
     }
   }
@@ -114,36 +114,44 @@ bool Group::run_small(Kernels& kernels) {
   }
   constexpr int64_t widest = 16;
   int64_t padded = (size_ + vector_elements - 1) / vector_elements * vector_elements;
-  values.begin(sources_.size() + members_.size(), padded * widest);
-  values.places.clear();
-  for (const Source& read : sources_) {
-    values.places.push_back(place_of(read.node, shape, size_, padded, values.take()));
+  size_t source_count = sources_.size();
+  SmallValues& values = small_values;
+  values.begin(source_count + members_.size(), padded * widest);
+  if (values.places.size() < source_count + members_.size()) {
+    values.places.resize(source_count + members_.size());
   }
+  SmallValues::Place* places = values.places.data();
+  for (size_t i = 0; i < source_count; ++i) {
+    places[i] = place_of(sources_[i].node, shape, size_, padded, values.take());
+  }
+  Strides strides = row_major_strides(shape);
   for (size_t i = 0; i < members_.size(); ++i) {
     Member& member = members_[i];
     Node* node = member.node;
     member.kept = needed_outside(node);
+    char* out;
     if (member.kept) {
-      node->buffer = allocate(bytes_of(size_, node->dtype.size()));
+      node->buffer = allocate(static_cast<size_t>(size_ * node->dtype.size()));
       node->offset = 0;
-      node->strides = row_major_strides(node->shape);
+      node->strides = strides;
+      out = static_cast<char*>(node->buffer->data);
+    } else {
+      out = values.take();
     }
-    char* out = member.kept ? static_cast<char*>(node->buffer->data) : values.take();
     bool whole = !member.kept;
-    const void* in[3] = {};
+    const void* in[3];
     for (size_t k = 0; k < node->operand_count; ++k) {
       int32_t edge = edges_[member.edges + k];
-      const SmallValues::Place& place =
-          values.places[edge < 0 ? sources_.size() + static_cast<size_t>(~edge) : static_cast<size_t>(edge)];
+      const SmallValues::Place& place = places[edge < 0 ? source_count + static_cast<size_t>(~edge) : static_cast<size_t>(edge)];
       in[k] = place.at;
       whole = whole && place.is_scratch;
     }
-    if (cpu::Kernel kernel = values.kernels[i]) {
+    if (cpu::Kernel kernel = ways[i].kernel) {
       kernel(in, out, whole ? padded : size_);
     } else {
       std::memcpy(out, in[0], static_cast<size_t>(size_ * node->dtype.size()));
     }
-    values.places.push_back({out, !member.kept});
+    places[source_count + i] = {out, !member.kept};
   }
   return true;
 }

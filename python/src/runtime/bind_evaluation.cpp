@@ -4,35 +4,51 @@
 #include <unordered_set>
 
 #include "mlx_core/error.h"
+#include "mlx_core/eval/at_once.h"
 #include "mlx_core/eval/background.h"
 #include "mlx_core/eval/fork.h"
 #include "mlx_core/interrupt.h"
 #include "mlx_core/primitive.h"
 #include "python/src/array/convert.h"
+#include "python/src/runtime/exceptions.h"
 #include "python/src/runtime/gil.h"
+#include "python/src/runtime/short_calls.h"
 #include "python/src/transforms/bind_transforms.h"
 
 namespace mlx::python {
 
 namespace {
 
-// The arrays in all of the arguments; other leaves are ignored.
+// The arrays of a tree; other leaves are ignored.
+template <typename Arrays>
+void add_arrays(nb::handle tree, Arrays& arrays) {
+  if (is_array(tree)) {
+    arrays.push_back(read(tree));
+    return;
+  }
+  Leaves leaves;
+  Tree::collect(tree, leaves);
+  for (const nb::object& leaf : leaves) {
+    if (is_array(leaf)) {
+      arrays.push_back(read(leaf));
+    }
+  }
+}
+
+// Those in all of the arguments.
 std::vector<array> arrays_in(nb::args trees) {
   std::vector<array> arrays;
   for (nb::handle tree : trees) {
-    if (is_array(tree)) {
-      arrays.push_back(read(tree));
-      continue;
-    }
-    Leaves leaves;
-    Tree::collect(tree, leaves);
-    for (const nb::object& leaf : leaves) {
-      if (is_array(leaf)) {
-        arrays.push_back(read(leaf));
-      }
-    }
+    add_arrays(tree, arrays);
   }
   return arrays;
+}
+
+// A value that is there, and that nothing is to be let go for.
+bool is_done(const array& a) {
+  const core::Node& node = *a.node();
+  return node.available() && node.operand_count == 0 &&
+         !(node.buffer && node.buffer->writer.load(std::memory_order_acquire));
 }
 
 // How many nodes of each primitive computing the arrays would visit. What only passes a value on is no work, and not
@@ -89,6 +105,33 @@ void translate_interruption(const std::exception_ptr& p, void*) {
 }
 
 } // namespace
+
+PyObject* eval_shortly(PyObject* const* args, Py_ssize_t count) noexcept {
+#ifdef Py_GIL_DISABLED
+  return nullptr; // another thread may bind the handles
+#endif
+  bool done = !open_handle_log;
+  for (Py_ssize_t i = 0; done && i < count; ++i) {
+    done = Py_TYPE(args[i]) == array_type && is_done(held(args[i]));
+  }
+  if (done) {
+    return Py_NewRef(Py_None);
+  }
+  return guarded(
+      [&] {
+        core::SmallVector<array, 4> arrays;
+        for (Py_ssize_t i = 0; i < count; ++i) {
+          add_arrays(args[i], arrays);
+        }
+        std::span<const array> all(arrays.begin(), arrays.size());
+        if (!core::eval_if_cheap(all)) {
+          WithoutGil released;
+          core::eval(all);
+        }
+        return Py_NewRef(Py_None);
+      },
+      static_cast<PyObject*>(nullptr));
+}
 
 void bind_evaluation(nb::module_& m) {
   main_thread = nb::cast<unsigned long>(nb::module_::import_("threading").attr("main_thread")().attr("ident"));
