@@ -3,6 +3,7 @@
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/steps.cpp"
 #include "mlx_core/cpu/simd.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "mlx_core/cpu/arithmetic-inl.h"
@@ -80,27 +81,27 @@ HWY_INLINE hn::Vec<hn::ScalableTag<T>> result_of(const Step* step, bool is_doubl
 // --- loops whose steps are all on the spot ---
 
 // A step of such a loop, of one vector, or what stands for a row's copy. A row that one step reads is that step's
-// operand, and a result that goes to a row is stored there from the register.
+// operand, and a result that goes to a row is stored there from the register. Each goes on with the one behind it, with
+// the last result in a register: what the compiler makes jumps of, and no deep recursion where it does not.
 enum class From : uint8_t { memory, last, row };
 struct Lean {
-  uint8_t op = 0;       // lean_code, or one of the following
-  uint32_t count = 0;   // elements of a row
-  int64_t apart = 0;    // bytes between this row and the one after the next
+  void (*handler)() = nullptr; // a LeanHandler
   const char *a = nullptr, *b = nullptr;
   char* out = nullptr;
+  int64_t apart = 0;  // bytes between this row and the one after the next
+  uint32_t count = 0; // elements of a row
 };
-constexpr int lean_ways = 7; // of reading two operands, for each body
-constexpr uint8_t lean_doubles = 5 * lean_ways, lean_copy = 2 * lean_doubles, lean_store = lean_copy + 1,
-                  lean_store_double = lean_copy + 2;
-constexpr uint8_t lean_code(int number, bool is_double, From a, From b) {
-  int way = a == From::memory ? static_cast<int>(b) : a == From::last ? (b == From::memory ? 3 : 4)
-                                                                     : (b == From::memory ? 5 : 6);
-  return static_cast<uint8_t>((is_double ? lean_doubles : 0) + number * lean_ways + way);
+template <class D>
+using LeanHandler = hn::Vec<D> (*)(Lean* step, hn::Vec<D> last);
+constexpr size_t most_lean_steps = 256;
+
+template <class D>
+HWY_INLINE hn::Vec<D> go_on(Lean* step, hn::Vec<D> last) {
+  return reinterpret_cast<LeanHandler<D>>(step[1].handler)(step + 1, last);
 }
 
-template <class T, From from, class V>
-HWY_INLINE V operand(const char* at, const V& last, uint32_t count) {
-  const hn::ScalableTag<T> d;
+template <From from, class D, class V, class T = hn::TFromD<D>>
+HWY_INLINE V operand(D d, const char* at, V last, uint32_t count) {
   if constexpr (from == From::last) {
     return last;
   } else if constexpr (from == From::row) {
@@ -110,23 +111,74 @@ HWY_INLINE V operand(const char* at, const V& last, uint32_t count) {
   }
 }
 
-template <class Op, class T, From a, From b, class V>
-HWY_INLINE void lean_step(Lean& step, V& last) {
-  const hn::ScalableTag<T> d;
-  last = Op()(d, operand<T, a>(step.a, last, step.count), operand<T, b>(step.b, last, step.count));
-  hn::StoreU(last, d, reinterpret_cast<T*>(step.out));
+template <class D, class Op, From a, From b>
+hn::Vec<D> lean_step(Lean* step, hn::Vec<D> last) {
+  const D d;
+  last = Op()(d, operand<a>(d, step->a, last, step->count), operand<b>(d, step->b, last, step->count));
+  hn::StoreU(last, d, reinterpret_cast<hn::TFromD<D>*>(step->out));
   if constexpr (a == From::row) {
-    step.a += step.apart;
+    step->a += step->apart;
   } else if constexpr (b == From::row) {
-    step.b += step.apart;
+    step->b += step->apart;
   }
+  return go_on<D>(step, last);
 }
 
-template <class T, class V>
-HWY_INLINE void lean_store_row(Lean& step, const V& last) {
-  const hn::ScalableTag<T> d;
-  hn::BlendedStore(last, hn::FirstN(d, step.count), d, reinterpret_cast<T*>(step.out));
-  step.out += step.apart;
+// The last result, to a row.
+template <class D>
+hn::Vec<D> lean_store(Lean* step, hn::Vec<D> last) {
+  const D d;
+  hn::BlendedStore(last, hn::FirstN(d, step->count), d, reinterpret_cast<hn::TFromD<D>*>(step->out));
+  step->out += step->apart;
+  return go_on<D>(step, last);
+}
+
+template <class D>
+hn::Vec<D> lean_copy_in(Lean* step, hn::Vec<D> last) {
+  const D d;
+  using T = hn::TFromD<D>;
+  hn::StoreU(hn::MaskedLoad(hn::FirstN(d, step->count), d, reinterpret_cast<const T*>(step->a)), d,
+      reinterpret_cast<T*>(step->out));
+  step->a += step->apart;
+  return go_on<D>(step, last);
+}
+
+template <class D>
+hn::Vec<D> lean_copy_out(Lean* step, hn::Vec<D> last) {
+  const D d;
+  using T = hn::TFromD<D>;
+  hn::BlendedStore(hn::LoadU(d, reinterpret_cast<const T*>(step->a)), hn::FirstN(d, step->count), d,
+      reinterpret_cast<T*>(step->out));
+  step->out += step->apart;
+  return go_on<D>(step, last);
+}
+
+template <class D>
+hn::Vec<D> lean_end(Lean*, hn::Vec<D> last) {
+  return last;
+}
+
+template <class D, class Op>
+LeanHandler<D> lean_step_of(From a, From b) {
+  using enum From;
+  switch (a) {
+    case memory: return b == memory ? lean_step<D, Op, memory, memory>
+                        : b == last ? lean_step<D, Op, memory, last>
+                                    : lean_step<D, Op, memory, row>;
+    case last: return b == memory ? lean_step<D, Op, last, memory> : lean_step<D, Op, last, row>;
+    case row: return b == memory ? lean_step<D, Op, row, memory> : lean_step<D, Op, row, last>;
+  }
+  return nullptr;
+}
+
+template <class D>
+LeanHandler<D> lean_step_of(int number, From a, From b) {
+  switch (number) {
+#define MLX_LEAN_CASE(number, Op) \
+  case number: return lean_step_of<D, Op>(a, b);
+    MLX_STEP_BODIES(MLX_LEAN_CASE)
+    default: return nullptr;
+  }
 }
 
 using LeanList = SmallVector<Lean, 24>;
@@ -174,23 +226,25 @@ int writer(const StepLoop& loop, const StepRow& row, int turn) {
   return -1;
 }
 
-bool is_lean(const StepLoop& loop) {
-  if (!has_masks || loop.turns[0].empty() || loop.turns[1].empty()) {
+// Whether all steps are of T and on the spot, on one vector each, and rows are vectors of T. *most: the longest of them.
+template <class T>
+bool is_lean(const StepLoop& loop, int64_t* most) {
+  size_t steps = std::max(loop.turns[0].size(), loop.turns[1].size());
+  if (!has_masks || loop.turns[0].empty() || loop.turns[1].empty() || steps > most_lean_steps) {
     return false;
   }
   for (std::span<StepRow> rows : {loop.rows_in, loop.rows_out}) {
     for (const StepRow& row : rows) {
-      if (!row.words) {
+      if (!row.words || row.bytes % static_cast<int64_t>(sizeof(T)) != 0) {
         return false;
       }
     }
   }
   for (const std::span<const Step>& steps : loop.turns) {
     for (const Step& step : steps) {
-      bool is_double = step.op > 15;
-      auto vector = static_cast<int64_t>(
-          is_double ? hn::Lanes(hn::ScalableTag<double>()) : hn::Lanes(hn::ScalableTag<float>()));
-      if (!step.op || step.count > vector) {
+      *most = std::max(*most, step.count);
+      if (!step.op || (step.op > 15) != (sizeof(T) == 8) ||
+          step.count > static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()))) {
         return false;
       }
     }
@@ -199,94 +253,59 @@ bool is_lean(const StepLoop& loop) {
 }
 
 // `ahead`: iterations until the first that this turn does.
+template <class D>
 void make_lean(const StepLoop& loop, int turn, int64_t ahead, LeanList& list) {
+  constexpr int64_t item = sizeof(hn::TFromD<D>);
   std::span<const Step> steps = loop.turns[turn];
   SmallVector<const StepRow*, 24> reads(steps.size(), nullptr);
-  auto copy = [&](const StepRow& row, const char* from, char* to) {
-    list.push_back({lean_copy, static_cast<uint32_t>(row.words), 2 * row.apart, from, nullptr, to});
+  auto add = [&](LeanHandler<D> handler, const char* a, const char* b, void* out, const StepRow* row) {
+    list.push_back({reinterpret_cast<void (*)()>(handler), a, b, static_cast<char*>(out), row ? 2 * row->apart : 0,
+        row ? static_cast<uint32_t>(row->bytes / item) : 0});
   };
   for (const StepRow& row : loop.rows_in) {
     int reader = only_reader(loop, row, turn);
-    size_t item = reader >= 0 && steps[static_cast<size_t>(reader)].op > 15 ? 8 : 4;
-    if (reader >= 0 && row.bytes % static_cast<int64_t>(item) == 0 && !reads[static_cast<size_t>(reader)]) {
+    if (reader >= 0 && !reads[static_cast<size_t>(reader)]) {
       reads[static_cast<size_t>(reader)] = &row;
     } else {
-      copy(row, row.at + ahead * row.apart, row.place[turn]);
+      add(lean_copy_in<D>, row.at + ahead * row.apart, nullptr, row.place[turn], &row);
     }
   }
   for (size_t i = 0; i < steps.size(); ++i) {
     const Step& step = steps[i];
-    bool is_double = step.op > 15;
-    int number = (step.op - (is_double ? 16 : 1)) / 3, which = (step.op - (is_double ? 16 : 1)) % 3;
-    uint32_t item = is_double ? 8 : 4;
-    Lean lean{0, 0, 0, static_cast<const char*>(step.in[0]), static_cast<const char*>(step.in[1]),
-        static_cast<char*>(step.out)};
+    int op = step.op - (item == 8 ? 16 : 1), which = op % 3;
     From from[2] = {which == 1 ? From::last : From::memory, which == 2 ? From::last : From::memory};
+    const char* in[2] = {static_cast<const char*>(step.in[0]), static_cast<const char*>(step.in[1])};
     if (const StepRow* row = reads[i]) {
-      int k = step.in[0] == row->place[turn] ? 0 : 1;
+      size_t k = in[0] == row->place[turn] ? 0 : 1;
       from[k] = From::row;
-      (k == 0 ? lean.a : lean.b) = row->at + ahead * row->apart;
-      lean.count = static_cast<uint32_t>(row->bytes) / item;
-      lean.apart = 2 * row->apart;
+      in[k] = row->at + ahead * row->apart;
     }
-    lean.op = lean_code(number, is_double, from[0], from[1]);
-    list.push_back(lean);
+    add(lean_step_of<D>(op / 3, from[0], from[1]), in[0], in[1], step.out, reads[i]);
     for (const StepRow& row : loop.rows_out) {
-      if (writer(loop, row, turn) == static_cast<int>(i) && row.bytes % item == 0) {
-        list.push_back({is_double ? lean_store_double : lean_store, static_cast<uint32_t>(row.bytes) / item,
-            2 * row.apart, nullptr, nullptr, row.at + ahead * row.apart});
+      if (writer(loop, row, turn) == static_cast<int>(i)) {
+        add(lean_store<D>, nullptr, nullptr, row.at + ahead * row.apart, &row);
       }
     }
   }
   for (const StepRow& row : loop.rows_out) {
-    int from = writer(loop, row, turn);
-    if (from < 0 || row.bytes % (steps[static_cast<size_t>(from)].op > 15 ? 8 : 4) != 0) {
-      copy(row, row.place[turn], row.at + ahead * row.apart);
-      list.back().a = row.place[turn];
-      list.back().b = row.place[turn]; // a row of results: `out` moves
+    if (writer(loop, row, turn) < 0) {
+      add(lean_copy_out<D>, row.place[turn], nullptr, row.at + ahead * row.apart, &row);
     }
   }
+  add(lean_end<D>, nullptr, nullptr, nullptr, nullptr);
 }
 
-template <class V32, class V64>
-void run_lean(const StepLoop& loop, int turn, int64_t iterations, V32 last32, V64 last64) {
+// With vectors no longer than needed, so that rows seldom lie across cache lines.
+template <class D>
+HWY_NOINLINE void run_lean(D d, const StepLoop& loop, int turn, int64_t iterations) {
   LeanList lists[2];
-  make_lean(loop, turn, 0, lists[0]);
-  make_lean(loop, turn ^ 1, 1, lists[1]);
+  make_lean<D>(loop, turn, 0, lists[0]);
+  make_lean<D>(loop, turn ^ 1, 1, lists[1]);
+  const std::span<const Step>& before = loop.turns[turn ^ 1];
+  auto last = hn::LoadU(d, static_cast<const hn::TFromD<D>*>(before.back().out));
   for (int64_t i = 0; i < iterations; ++i) {
-    LeanList& list = lists[i & 1];
-    for (Lean *step = list.begin(), *end = list.end(); step != end; ++step) {
-      switch (step->op) {
-#define MLX_LEAN_CASE(number, Op, a, b)                                                                   \
-  case lean_code(number, false, From::a, From::b):                                                        \
-    lean_step<Op, float, From::a, From::b>(*step, last32);                                                \
-    break;                                                                                                \
-  case lean_code(number, true, From::a, From::b): lean_step<Op, double, From::a, From::b>(*step, last64); break;
-#define MLX_LEAN_CASES(number, Op)            \
-  MLX_LEAN_CASE(number, Op, memory, memory)   \
-  MLX_LEAN_CASE(number, Op, memory, last)     \
-  MLX_LEAN_CASE(number, Op, memory, row)      \
-  MLX_LEAN_CASE(number, Op, last, memory)     \
-  MLX_LEAN_CASE(number, Op, last, row)        \
-  MLX_LEAN_CASE(number, Op, row, memory)      \
-  MLX_LEAN_CASE(number, Op, row, last)
-        MLX_STEP_BODIES(MLX_LEAN_CASES)
-        case lean_store: lean_store_row<float>(*step, last32); break;
-        case lean_store_double: lean_store_row<double>(*step, last64); break;
-        default: {
-          const hn::ScalableTag<uint32_t> d;
-          const auto mask = hn::FirstN(d, step->count);
-          const auto* from = reinterpret_cast<const uint32_t*>(step->a);
-          if (step->b) { // a result
-            hn::BlendedStore(hn::LoadU(d, from), mask, d, reinterpret_cast<uint32_t*>(step->out));
-            step->out += step->apart;
-          } else {
-            hn::StoreU(hn::MaskedLoad(mask, d, from), d, reinterpret_cast<uint32_t*>(step->out));
-            step->a += step->apart;
-          }
-        }
-      }
-    }
+    Lean* first = lists[i & 1].begin();
+    last = reinterpret_cast<LeanHandler<D>>(first->handler)(first, last);
   }
   for (std::span<StepRow> rows : {loop.rows_in, loop.rows_out}) {
     for (StepRow& row : rows) {
@@ -295,18 +314,41 @@ void run_lean(const StepLoop& loop, int turn, int64_t iterations, V32 last32, V6
   }
 }
 
+template <class T>
+bool run_if_lean(const StepLoop& loop, int turn, int64_t iterations) {
+  int64_t most = 0;
+  for (const std::span<StepRow>& rows : {loop.rows_in, loop.rows_out}) {
+    for (const StepRow& row : rows) {
+      most = std::max(most, row.bytes / static_cast<int64_t>(sizeof(T)));
+    }
+  }
+  constexpr size_t shortest = 16 / sizeof(T);
+  if (!is_lean<T>(loop, &most)) {
+    return false;
+  }
+  if (most <= static_cast<int64_t>(shortest)) {
+    run_lean(hn::CappedTag<T, shortest>(), loop, turn, iterations);
+  } else if (most <= static_cast<int64_t>(2 * shortest)) {
+    run_lean(hn::CappedTag<T, 2 * shortest>(), loop, turn, iterations);
+  } else {
+    run_lean(hn::ScalableTag<T>(), loop, turn, iterations);
+  }
+  return true;
+}
+
 void run(const StepLoop& loop, int turn, int64_t iterations) {
   count_words(loop.rows_in);
   count_words(loop.rows_out);
+  constexpr int64_t worth_it = 16; // iterations
+  if (iterations >= worth_it) {
+    if (run_if_lean<float>(loop, turn, iterations) || run_if_lean<double>(loop, turn, iterations)) {
+      return;
+    }
+  }
   const std::span<const Step>& before = loop.turns[turn ^ 1];
   const Step* end = before.empty() ? nullptr : &before.back();
   auto last32 = result_of<float>(end, false);
   auto last64 = result_of<double>(end, true);
-  constexpr int64_t worth_it = 16; // iterations
-  if (iterations >= worth_it && is_lean(loop)) {
-    run_lean(loop, turn, iterations, last32, last64);
-    return;
-  }
   for (int64_t i = 0; i < iterations; ++i, turn ^= 1) {
     for (StepRow& row : loop.rows_in) {
       copy_in(row, turn);
