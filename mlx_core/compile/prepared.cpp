@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <map>
 
-#include "mlx_core/eval/at_once.h"
 #include "mlx_core/eval/call_list.h"
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/function.h"
@@ -14,20 +13,21 @@ namespace mlx::core {
 namespace {
 
 // A function whose evaluation is a list of calls. Its last operands are the same each time.
-class PreparedCalls final : public Function, public CheapWork {
+class PreparedCalls final : public Function {
  public:
   PreparedCalls(SharedProgram body, std::unique_ptr<const CallList> list, size_t first_constant)
       : Function(std::move(body)), list_(std::move(list)), first_constant_(first_constant) {}
   ~PreparedCalls() override { delete kept_.load(); }
 
   int reusable_operand() const override { return list_->donor(); }
-  bool is_cheap(const Node& node) const override {
-    constexpr int64_t most_work = 1 << 14;
-    constexpr size_t most_steps = 512; // none of which looks out
-    Operands operands = const_cast<Node&>(node).operands();
+  // Whether computing the results takes no longer than making nodes for them and evaluating these.
+  bool is_cheap(Operands operands) const {
+    constexpr int64_t most_work = 1 << 12;
+    constexpr size_t most_steps = 64;
     return list_->work() <= most_work && list_->bytes() <= most_work && list_->donor() < 0 &&
            body().steps().size() <= most_steps &&
-           std::all_of(operands.begin(), operands.end(), [](const array& a) { return a.is_available(); }) &&
+           std::all_of(operands.begin(), operands.end(),
+               [](const array& a) { return a.is_available() && a.node()->operand_count == 0; }) &&
            list_->takes(operands);
   }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
@@ -138,7 +138,13 @@ std::optional<std::vector<array>> Prepared::operator()(Inputs inputs) const {
   const Program& body = static_cast<const PreparedCalls&>(*calls_).body();
   std::span<const Spec> specs = body.output_specs();
   std::vector<array> results;
-  if (specs.size() == 1) {
+  if (const auto& calls = static_cast<const PreparedCalls&>(*calls_); !has_several_streams() && calls.is_cheap(given)) {
+    results.reserve(specs.size());
+    for (const Spec& spec : specs) {
+      results.push_back(array(BufferRef(), 0, spec.shape, {}, spec.dtype));
+    }
+    calls.eval(given, results, kernels_on(current_stream()));
+  } else if (specs.size() == 1) {
     results.push_back(array::make(calls_, specs[0], given));
   } else {
     results = array::make_many(calls_, Specs(specs.begin(), specs.end()), given);

@@ -65,12 +65,8 @@ bool are_cheap(std::span<const array> arrays) {
       return false;
     }
     EvalKind kind = node->primitive->eval_kind();
-    if (kind == EvalKind::general) {
-      const auto* work = dynamic_cast<const CheapWork*>(node->primitive.get());
-      if (!work || !work->is_cheap(*node)) {
-        return false;
-      }
-    } else if (kind == EvalKind::reduction || size_of(node->shape) > most_elements) {
+    if ((kind != EvalKind::elementwise && kind != EvalKind::view && kind != EvalKind::identity) ||
+        size_of(node->shape) > most_elements) {
       return false;
     }
     for (const array& operand : node->operands()) {

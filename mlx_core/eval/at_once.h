@@ -22,14 +22,6 @@ bool is_cheap(const array& x);
 bool eval_if_cheap(std::span<const array> arrays);
 // The first part of that: whether they look cheap, as long as nobody else evaluates them.
 bool may_be_evaluated_at_once(std::span<const array> arrays);
-// An operation that may be part of it, other than elementwise ones and views.
-class CheapWork {
- public:
-  virtual bool is_cheap(const Node& node) const = 0;
-
- protected:
-  ~CheapWork() = default;
-};
 
 // Whether x's memory may be changed now: as above, and only this one reference leads to it.
 bool may_write_now(const array& x);
