@@ -19,6 +19,37 @@ namespace mlx::python {
 
 namespace {
 
+// The arrays in lists, tuples and dicts that hold nothing else than these and plain values, so that no code of the
+// user's runs on the way. False where there is something else: some of the arrays may have been added.
+template <typename Arrays>
+bool add_plainly(PyObject* o, Arrays& arrays, int depth = 0) {
+  constexpr int deepest = 64;
+  PyTypeObject* type = Py_TYPE(o);
+  if (type == array_type) {
+    arrays.push_back(read(o));
+    return true;
+  }
+  if (depth == deepest) {
+    return false;
+  }
+  if (type == &PyList_Type || type == &PyTuple_Type) {
+    bool plain = true;
+    for (Py_ssize_t i = 0; plain && i < PySequence_Fast_GET_SIZE(o); ++i) {
+      plain = add_plainly(PySequence_Fast_GET_ITEM(o, i), arrays, depth + 1);
+    }
+    return plain;
+  }
+  if (type == &PyDict_Type) {
+    bool plain = true;
+    Py_ssize_t position = 0;
+    for (PyObject *key, *value; plain && PyDict_Next(o, &position, &key, &value);) {
+      plain = add_plainly(value, arrays, depth + 1);
+    }
+    return plain;
+  }
+  return o == Py_None || type == &PyFloat_Type || type == &PyLong_Type || type == &PyBool_Type || type == &PyUnicode_Type;
+}
+
 // The arrays of a tree; other leaves are ignored.
 template <typename Arrays>
 void add_arrays(nb::handle tree, Arrays& arrays) {
@@ -26,6 +57,15 @@ void add_arrays(nb::handle tree, Arrays& arrays) {
     arrays.push_back(read(tree));
     return;
   }
+#ifndef Py_GIL_DISABLED
+  size_t before = arrays.size();
+  if (add_plainly(tree.ptr(), arrays)) {
+    return;
+  }
+  while (arrays.size() > before) {
+    arrays.pop_back();
+  }
+#endif
   Leaves leaves;
   Tree::collect(tree, leaves);
   for (const nb::object& leaf : leaves) {
@@ -124,7 +164,7 @@ PyObject* eval_shortly(PyObject* const* args, Py_ssize_t count) noexcept {
           add_arrays(args[i], arrays);
         }
         std::span<const array> all(arrays.begin(), arrays.size());
-        if (!core::eval_if_cheap(all)) {
+        if (!std::all_of(all.begin(), all.end(), is_done) && !core::eval_if_cheap(all)) {
           WithoutGil released;
           core::eval(all);
         }
