@@ -141,7 +141,7 @@ std::optional<std::vector<array>> Prepared::operator()(Inputs inputs) const {
   if (const auto& calls = static_cast<const PreparedCalls&>(*calls_); !has_several_streams() && calls.is_cheap(given)) {
     results.reserve(specs.size());
     for (const Spec& spec : specs) {
-      results.push_back(array(BufferRef(), 0, spec.shape, {}, spec.dtype));
+      results.push_back(array::uninitialized(spec.shape, spec.dtype));
     }
     calls.eval(given, results, kernels_on(current_stream()));
   } else if (specs.size() == 1) {

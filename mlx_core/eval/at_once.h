@@ -16,6 +16,12 @@ array view_now(const array& x, int64_t offset, Shape shape, Strides strides);
 // elements.
 bool is_cheap(const array& x);
 
+// Evaluates arrays where that is a few elementwise steps on few elements, of which no other thread can know: each node
+// is referred to by the others, by one more array for each root (a handle of the caller's), and for each of the roots by
+// `held` arrays, which are the span's own where that has copies. The caller makes sure that nobody copies one of these
+// meanwhile. False where it is more, with nothing done.
+bool eval_own_steps(std::span<const array> roots, uint32_t held);
+
 // Evaluates arrays where that is cheap, too, and needs nobody else: it waits for no other thread, asks no interrupt check
 // and calls nothing of the user's, so that the caller may hold a lock that others need. False where it is not, with
 // nothing done.

@@ -32,6 +32,11 @@ PyObject* wrap(array value) {
 void evaluate(const array& a) {
   if (!a.is_available()) {
     array kept = a; // another thread may rebind the handle meanwhile
+#ifndef Py_GIL_DISABLED
+    if (core::eval_own_steps({&kept, 1}, 1)) {
+      return;
+    }
+#endif
     if (core::eval_if_cheap({&kept, 1})) {
       return;
     }

@@ -164,7 +164,8 @@ PyObject* eval_shortly(PyObject* const* args, Py_ssize_t count) noexcept {
           add_arrays(args[i], arrays);
         }
         std::span<const array> all(arrays.begin(), arrays.size());
-        if (!std::all_of(all.begin(), all.end(), is_done) && !core::eval_if_cheap(all)) {
+        if (!std::all_of(all.begin(), all.end(), is_done) && !core::eval_own_steps(all, 1) &&
+            !core::eval_if_cheap(all)) {
           WithoutGil released;
           core::eval(all);
         }
