@@ -16,7 +16,7 @@ array view_now(const array& x, int64_t offset, Shape shape, Strides strides);
 // elements.
 bool is_cheap(const array& x);
 
-// Evaluates arrays where that is a few elementwise steps on few elements, of which no other thread can know: each node
+// Evaluates arrays where that is some hundred steps on few elements (elementwise ones, views, reductions), of which no other thread can know: each node
 // is referred to by the others, by one more array for each root (a handle of the caller's), and for each of the roots by
 // `held` arrays, which are the span's own where that has copies. The caller makes sure that nobody copies one of these
 // meanwhile. False where it is more, with nothing done.

@@ -27,13 +27,14 @@ bool Group::run_small(Kernels& kernels) {
   int64_t padded = SmallValues::padded(size_);
   size_t source_count = sources_.size();
   SmallValues& values = small_values();
-  values.begin(source_count + members_.size(), size_);
+  constexpr int widest = 16;
+  values.begin(static_cast<int64_t>(source_count + members_.size()) * SmallValues::bytes_of(size_, widest));
   if (values.places.size() < source_count + members_.size()) {
     values.places.resize(source_count + members_.size());
   }
   SmallValues::Place* places = values.places.data();
   for (size_t i = 0; i < source_count; ++i) {
-    places[i] = place_of(sources_[i].node, shape, size_, values.take());
+    places[i] = place_of(sources_[i].node, shape, size_, values.take(size_, widest));
   }
   Strides strides = row_major_strides(shape);
   for (size_t i = 0; i < members_.size(); ++i) {
@@ -47,7 +48,7 @@ bool Group::run_small(Kernels& kernels) {
       node->strides = strides;
       out = static_cast<char*>(node->buffer->data);
     } else {
-      out = values.take();
+      out = values.take(size_, node->dtype.size());
     }
     bool whole = !member.kept;
     const void* in[3];

@@ -23,11 +23,12 @@ class SmallValues {
     return (elements + vector_elements - 1) / vector_elements * vector_elements;
   }
 
-  // For so many values of up to so many elements.
-  void begin(size_t values, int64_t elements) {
-    constexpr int64_t widest = 16;
-    int64_t bytes = padded(elements) * widest;
-    auto needed = values * static_cast<size_t>(bytes);
+  // Of a value of so many elements.
+  static int64_t bytes_of(int64_t elements, int item_size) { return (padded(elements) * item_size + 63) / 64 * 64; }
+
+  // For values of so many bytes together.
+  void begin(int64_t bytes) {
+    auto needed = static_cast<size_t>(bytes);
     if (needed > size_) {
       memory_.reset(static_cast<char*>(std::aligned_alloc(64, needed)));
       size_ = memory_ ? needed : 0;
@@ -37,9 +38,8 @@ class SmallValues {
       std::memset(memory_.get(), 0, needed);
     }
     next_ = memory_.get();
-    bytes_ = bytes;
   }
-  char* take() { return std::exchange(next_, next_ + bytes_); }
+  char* take(int64_t elements, int item_size) { return std::exchange(next_, next_ + bytes_of(elements, item_size)); }
 
   struct Place {
     const char* at;
@@ -54,7 +54,6 @@ class SmallValues {
   std::unique_ptr<char, Free> memory_;
   size_t size_ = 0;
   char* next_ = nullptr;
-  int64_t bytes_ = 0;
 };
 
 SmallValues& small_values(); // of this thread

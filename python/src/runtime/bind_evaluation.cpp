@@ -84,6 +84,22 @@ std::vector<array> arrays_in(nb::args trees) {
   return arrays;
 }
 
+// core::eval_own_steps of some arrays at a time. False where some are left.
+bool eval_own_parts(std::span<const array> all) {
+  constexpr size_t part = 128, most = 4096; // more are worth letting other threads run
+  if (all.size() > most) {
+    return false;
+  }
+  while (!all.empty()) {
+    std::span<const array> some = all.first(std::min(part, all.size()));
+    if (!core::eval_own_steps(some, 1)) {
+      return false;
+    }
+    all = all.subspan(some.size());
+  }
+  return true;
+}
+
 // A value that is there, and that nothing is to be let go for.
 bool is_done(const array& a) {
   const core::Node& node = *a.node();
@@ -164,8 +180,7 @@ PyObject* eval_shortly(PyObject* const* args, Py_ssize_t count) noexcept {
           add_arrays(args[i], arrays);
         }
         std::span<const array> all(arrays.begin(), arrays.size());
-        if (!std::all_of(all.begin(), all.end(), is_done) && !core::eval_own_steps(all, 1) &&
-            !core::eval_if_cheap(all)) {
+        if (!std::all_of(all.begin(), all.end(), is_done) && !eval_own_parts(all) && !core::eval_if_cheap(all)) {
           WithoutGil released;
           core::eval(all);
         }
