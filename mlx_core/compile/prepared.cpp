@@ -26,7 +26,8 @@ class PreparedCalls final : public Function {
     constexpr size_t most_steps = 64;
     return list_->work() <= most_work && list_->bytes() <= most_work && list_->donor() < 0 &&
            body().steps().size() <= most_steps &&
-           std::all_of(operands.begin(), operands.end(),
+           std::all_of(
+               operands.begin(), operands.end(),
                [](const array& a) { return a.is_available() && a.node()->operand_count == 0; }) &&
            list_->takes(operands);
   }

@@ -291,8 +291,8 @@ void combine_by_place(Half* dst, Slices& slices, Dtype dtype) {
 
 // Elements [begin, end) of n slices, which are consecutive in dst.
 template <ScatterMode mode, typename T>
-void apply_part(T* dst, const int64_t* offsets, int64_t n, int64_t begin, int64_t end, int64_t size, const T* updates,
-    Kernel add) {
+void apply_part(
+    T* dst, const int64_t* offsets, int64_t n, int64_t begin, int64_t end, int64_t size, const T* updates, Kernel add) {
   constexpr int64_t ahead = 8, line = 64 / static_cast<int64_t>(sizeof(T)), most_lines = 8;
   for (int64_t i = 0; i < n; ++i) {
     if (i + ahead < n) { // places far apart

@@ -162,9 +162,10 @@ template <class D, class Op>
 LeanHandler<D> lean_step_of(From a, From b) {
   using enum From;
   switch (a) {
-    case memory: return b == memory ? lean_step<D, Op, memory, memory>
-                        : b == last ? lean_step<D, Op, memory, last>
-                                    : lean_step<D, Op, memory, row>;
+    case memory:
+      return b == memory ? lean_step<D, Op, memory, memory>
+             : b == last ? lean_step<D, Op, memory, last>
+                         : lean_step<D, Op, memory, row>;
     case last: return b == memory ? lean_step<D, Op, last, memory> : lean_step<D, Op, last, row>;
     case row: return b == memory ? lean_step<D, Op, row, memory> : lean_step<D, Op, row, last>;
   }
@@ -226,7 +227,8 @@ int writer(const StepLoop& loop, const StepRow& row, int turn) {
   return -1;
 }
 
-// Whether all steps are of T and on the spot, on one vector each, and rows are vectors of T. *most: the longest of them.
+// Whether all steps are of T and on the spot, on one vector each, and rows are vectors of T. *most: the longest of
+// them.
 template <class T>
 bool is_lean(const StepLoop& loop, int64_t* most) {
   size_t steps = std::max(loop.turns[0].size(), loop.turns[1].size());

@@ -54,7 +54,8 @@ bool Group::run_small(Kernels& kernels) {
     const void* in[3];
     for (size_t k = 0; k < node->operand_count; ++k) {
       int32_t edge = edges_[member.edges + k];
-      const SmallValues::Place& place = places[edge < 0 ? source_count + static_cast<size_t>(~edge) : static_cast<size_t>(edge)];
+      const SmallValues::Place& place =
+          places[edge < 0 ? source_count + static_cast<size_t>(~edge) : static_cast<size_t>(edge)];
       in[k] = place.at;
       whole = whole && place.is_scratch;
     }

@@ -48,9 +48,8 @@ class OwnSteps {
       step.references += held + (step.is_root ? 0 : 1); // a handle's
       step.is_root = step.is_kept = true;
     }
-    return std::all_of(steps_.begin(), steps_.end(), [](const Step& step) {
-      return step.node->references.load(std::memory_order_acquire) <= step.references;
-    });
+    return std::all_of(steps_.begin(), steps_.end(),
+        [](const Step& step) { return step.node->references.load(std::memory_order_acquire) <= step.references; });
   }
 
   void compute(Kernels& kernels) {
@@ -200,9 +199,9 @@ class OwnSteps {
     std::span<array> operands = node->operands();
     for (size_t k = 0; k < operands.size(); ++k) {
       const Node* from = operands[k].node();
-      SmallValues::Place place = from->available()
-                                     ? place_of(from, node->shape, step.size, values.take(step.size, from->dtype.size()))
-                                     : steps_[find(from)].place;
+      SmallValues::Place place =
+          from->available() ? place_of(from, node->shape, step.size, values.take(step.size, from->dtype.size()))
+                            : steps_[find(from)].place;
       in[k] = place.at;
       whole = whole && place.is_scratch;
     }

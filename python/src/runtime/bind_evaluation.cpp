@@ -47,7 +47,8 @@ bool add_plainly(PyObject* o, Arrays& arrays, int depth = 0) {
     }
     return plain;
   }
-  return o == Py_None || type == &PyFloat_Type || type == &PyLong_Type || type == &PyBool_Type || type == &PyUnicode_Type;
+  return o == Py_None || type == &PyFloat_Type || type == &PyLong_Type || type == &PyBool_Type ||
+         type == &PyUnicode_Type;
 }
 
 // The arrays of a tree; other leaves are ignored.
