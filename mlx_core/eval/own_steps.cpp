@@ -88,6 +88,7 @@ class OwnSteps {
   }
 
  private:
+  static constexpr uint32_t none = UINT32_MAX, cells = 4096;
   struct Step {
     Node* node;
     uint32_t references; // that are known: edges from steps, and those of roots
@@ -96,12 +97,12 @@ class OwnSteps {
     int64_t size;
     bool is_root = false;
     bool is_kept = false; // in memory of its own
+    uint32_t operands[3] = {none, none, none}; // of an elementwise step: which steps these are
     SmallValues::Place place = {};
   };
   struct Open {
     uint32_t step, next; // operand
   };
-  static constexpr uint32_t none = UINT32_MAX, cells = 4096;
 
   static array as_array(Node* node) {
     node->references.fetch_add(1, std::memory_order_relaxed);
@@ -168,23 +169,27 @@ class OwnSteps {
         open_.pop_back();
         continue;
       }
-      Node* from = node->operands()[top.next++].node();
-      bool is_map = steps_[top.step].way.kernel != nullptr;
+      uint32_t operand = top.next++, step = top.step; // discovering others moves `top`
+      Node* from = node->operands()[operand].node();
+      bool is_map = steps_[step].way.kernel != nullptr;
       if (from->available()) {
         if (is_outstanding(from)) {
           return false;
         }
-        bytes_ += is_map ? SmallValues::bytes_of(steps_[top.step].size, from->dtype.size()) : 0;
+        bytes_ += is_map ? SmallValues::bytes_of(steps_[step].size, from->dtype.size()) : 0;
         continue;
       }
       bool as_it_is = is_map && from->shape == node->shape;
-      bytes_ += is_map ? SmallValues::bytes_of(steps_[top.step].size, from->dtype.size()) : 0;
+      bytes_ += is_map ? SmallValues::bytes_of(steps_[step].size, from->dtype.size()) : 0;
       uint32_t number = find(from);
       if (number == none) {
         number = static_cast<uint32_t>(steps_.size());
         if (!discover(from)) {
           return false;
         }
+      }
+      if (is_map) {
+        steps_[step].operands[operand] = number;
       }
       ++steps_[number].references;
       steps_[number].is_kept |= !as_it_is;
@@ -199,9 +204,10 @@ class OwnSteps {
     std::span<array> operands = node->operands();
     for (size_t k = 0; k < operands.size(); ++k) {
       const Node* from = operands[k].node();
-      SmallValues::Place place =
-          from->available() ? place_of(from, node->shape, step.size, values.take(step.size, from->dtype.size()))
-                            : steps_[find(from)].place;
+      uint32_t made = step.operands[k];
+      SmallValues::Place place = made == none || steps_[made].is_kept
+                                     ? place_of(from, node->shape, step.size, values.take(step.size, from->dtype.size()))
+                                     : steps_[made].place;
       in[k] = place.at;
       whole = whole && place.is_scratch;
     }
