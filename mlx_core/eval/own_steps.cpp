@@ -96,7 +96,7 @@ class OwnSteps {
     Way way;             // of an elementwise step
     int64_t size;
     bool is_root = false;
-    bool is_kept = false; // in memory of its own
+    bool is_kept = false;                      // in memory of its own
     uint32_t operands[3] = {none, none, none}; // of an elementwise step: which steps these are
     SmallValues::Place place = {};
   };
@@ -205,9 +205,9 @@ class OwnSteps {
     for (size_t k = 0; k < operands.size(); ++k) {
       const Node* from = operands[k].node();
       uint32_t made = step.operands[k];
-      SmallValues::Place place = made == none || steps_[made].is_kept
-                                     ? place_of(from, node->shape, step.size, values.take(step.size, from->dtype.size()))
-                                     : steps_[made].place;
+      SmallValues::Place place = made == none || steps_[made].is_kept ? place_of(from, node->shape, step.size,
+                                                                            values.take(step.size, from->dtype.size()))
+                                                                      : steps_[made].place;
       in[k] = place.at;
       whole = whole && place.is_scratch;
     }
