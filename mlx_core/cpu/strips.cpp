@@ -4,6 +4,10 @@
 #include "mlx_core/cpu/simd.h"
 
 #include "mlx_core/cpu/arithmetic-inl.h"
+#include "mlx_core/cpu/exponential-inl.h"
+#include "mlx_core/cpu/hyperbolic-inl.h"
+#include "mlx_core/cpu/logarithm-inl.h"
+#include "mlx_core/cpu/special-inl.h"
 #include "mlx_core/cpu/strips.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -14,6 +18,13 @@ namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
 const StripTable* strips_of(Dtype) { return nullptr; }
 
 #else
+
+struct Same {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V x) const {
+    return x;
+  }
+};
 
 template <class T>
 struct Strip {
@@ -136,6 +147,29 @@ struct Strip {
       case Body::abs: return of_one<Abs>(form);
       case Body::square: return of_one<Square>(form);
       case Body::sqrt: return of_one<Sqrt>(form);
+      case Body::sign: return of_one<Sign>(form);
+      case Body::rsqrt: return of_one<Rsqrt>(form);
+      case Body::reciprocal: return of_one<Reciprocal>(form);
+      case Body::copy: return of_one<Same>(form);
+      default: return form == StripForm::a_a ? function(body) : nullptr;
+    }
+  }
+
+  // Longer bodies work on what is in a alone.
+  static StripFunction function(Body body) {
+    constexpr StripForm a = StripForm::a_a;
+    switch (body) {
+      case Body::exp: return erased(&unary<Exp, a>);
+      case Body::expm1: return erased(&unary<Expm1, a>);
+      case Body::sigmoid: return erased(&unary<Sigmoid, a>);
+      case Body::log: return erased(&unary<Log, a>);
+      case Body::log1p: return erased(&unary<Log1p, a>);
+      case Body::tanh: return erased(&unary<Tanh, a>);
+      case Body::erf:
+        if constexpr (std::is_same_v<T, float>) {
+          return erased(&unary<ErfFloat, a>);
+        }
+        return nullptr;
       default: return nullptr;
     }
   }
