@@ -49,14 +49,14 @@ HWY_INLINE void count_words(std::span<StepRow> rows) {
   }
 }
 
-HWY_INLINE void copy_in(const StepRow& row, int turn) {
+HWY_INLINE void copy_in(const StepRow& row, int turn, const char* at) {
   const hn::ScalableTag<uint32_t> d;
   if (row.words) {
     auto* to = reinterpret_cast<uint32_t*>(row.place[turn]);
-    const auto* from = reinterpret_cast<const uint32_t*>(row.at);
+    const auto* from = reinterpret_cast<const uint32_t*>(at);
     hn::StoreU(hn::MaskedLoad(hn::FirstN(d, row.words), d, from), d, to);
   } else {
-    std::memcpy(row.place[turn], row.at, static_cast<size_t>(row.bytes));
+    std::memcpy(row.place[turn], at, static_cast<size_t>(row.bytes));
   }
 }
 HWY_INLINE void copy_out(const StepRow& row, int turn) {
@@ -206,6 +206,11 @@ int only_reader(const StepLoop& loop, const StepRow& row, int turn) {
       return -1;
     }
   }
+  for (const StepRow& out : loop.rows_out) { // which may be this row itself
+    if (overlaps(out.place[turn], row, turn)) {
+      return -1;
+    }
+  }
   if (row.place[turn] != row.place[turn ^ 1]) {
     for (const Step& step : loop.turns[turn ^ 1]) {
       if (overlaps(step.in[0], row, turn) || overlaps(step.in[1], row, turn) || overlaps(step.out, row, turn)) {
@@ -309,6 +314,15 @@ HWY_NOINLINE void run_lean(D d, const StepLoop& loop, int turn, int64_t iteratio
     Lean* first = lists[i & 1].begin();
     last = reinterpret_cast<LeanHandler<D>>(first->handler)(first, last);
   }
+  // A row may be what a loop carries: the last of each turn is in its place when the loop is over.
+  for (int64_t i = iterations - 2; i < iterations; ++i) {
+    int its = turn ^ static_cast<int>(i & 1);
+    for (const StepRow& row : loop.rows_in) {
+      if (only_reader(loop, row, its) >= 0) {
+        copy_in(row, its, row.at + i * row.apart);
+      }
+    }
+  }
   for (std::span<StepRow> rows : {loop.rows_in, loop.rows_out}) {
     for (StepRow& row : rows) {
       row.at += iterations * row.apart;
@@ -353,7 +367,7 @@ void run(const StepLoop& loop, int turn, int64_t iterations) {
   auto last64 = result_of<double>(end, true);
   for (int64_t i = 0; i < iterations; ++i, turn ^= 1) {
     for (StepRow& row : loop.rows_in) {
-      copy_in(row, turn);
+      copy_in(row, turn, row.at);
       row.at += row.apart;
     }
     for (const Step& step : loop.turns[turn]) {

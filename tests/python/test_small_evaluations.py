@@ -230,6 +230,20 @@ def test_loops_of_short_rows(dtype, n, reverse):
         same(got, numpy.stack([row[k] for row in rows]))
 
 
+@pytest.mark.parametrize("step", [lambda c, x: (x, x * 2), lambda c, x: (x, x), lambda c, x: (x * 2, x), lambda c, x: (x, c + c),
+                                  lambda c, x: (x, c * x), lambda c, x: (c, c * x), lambda c, x: (x * c, c), lambda c, x: (c + x, c)])  # fmt: skip
+@pytest.mark.parametrize("length", [17, 18, 40])
+def test_loops_that_carry_rows(step, length):
+    xs, c = floats(length, 4), floats(4, seed=1)
+    carry, ys = mx.scan(step, mx.array(c), mx.array(xs))
+    rows = []
+    for x in xs:
+        c, y = step(c, x)
+        rows.append(y)
+    same(carry, c)
+    same(ys, numpy.stack(rows))
+
+
 @pytest.mark.parametrize("mode", ["add", "set", "maximum", "multiply"])
 @pytest.mark.parametrize("width", [16, 64, 65, 1000])
 def test_scatters_of_rows(mode, width):
