@@ -16,7 +16,7 @@ namespace mlx::core {
 
 namespace {
 
-constexpr uint32_t most_steps = 1024;
+constexpr uint32_t most_steps = 4096;
 constexpr int64_t most_reduced = 1024; // elements
 
 class OwnSteps {
@@ -88,7 +88,7 @@ class OwnSteps {
   }
 
  private:
-  static constexpr uint32_t none = UINT32_MAX, cells = 4096;
+  static constexpr uint32_t none = UINT32_MAX, cells = 8192;
   struct Step {
     Node* node;
     uint32_t references; // that are known: edges from steps, and those of roots
@@ -120,7 +120,7 @@ class OwnSteps {
   }
 
   uint32_t& cell_of(const Node* node) {
-    uint32_t cell = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(node) * 0x9e3779b97f4a7c15u >> 52);
+    uint32_t cell = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(node) * 0x9e3779b97f4a7c15u >> 51);
     while (table_[cell] != none && steps_[table_[cell]].node != node) {
       cell = (cell + 1) % cells;
     }
