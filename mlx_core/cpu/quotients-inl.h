@@ -1,9 +1,10 @@
-// Quotients of four vectors, quicker where one divisor is that of all: a row's elements by its sum, anything by a number.
+// Quotients of four vectors, quicker where one divisor is that of all: a row's elements by its sum, anything by a
+// number.
 //
-// With r = 1 / d correctly rounded, each q + (x - d q) r is nearer to x / d; from a q that is off by at most one unit in
-// the last place it is x / d correctly rounded (Markstein 1990), as long as nothing overflows or loses bits below the
-// normal numbers. x r is off by at most two, so it takes two of these. So the bits are those of a division, which is
-// four times slower on vectors of 512 bits.
+// With r = 1 / d correctly rounded, each q + (x - d q) r is nearer to x / d; from a q that is off by at most one unit
+// in the last place it is x / d correctly rounded (Markstein 1990), as long as nothing overflows or loses bits below
+// the normal numbers. x r is off by at most two, so it takes two of these. So the bits are those of a division, which
+// is four times slower on vectors of 512 bits.
 #if defined(MLX_CPU_QUOTIENTS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MLX_CPU_QUOTIENTS_INL_H_
 #undef MLX_CPU_QUOTIENTS_INL_H_
