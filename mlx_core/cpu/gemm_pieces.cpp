@@ -173,7 +173,9 @@ void tile_piece(const Product& p, Piece at) {
       for (int64_t row = 0; row < rows; row += block_rows) {
         const int64_t height = std::min(block_rows, rows - row);
         Matrix left = offset(a, row * a.row_stride + first * a.column_stride, p.dtype);
-        if (widened || (width > kernels.width && left.column_stride != 1)) {
+        // Rows a multiple of a page apart share few sets of the first cache, which then cannot hold those of a tile.
+        const bool clash = k >= 64 && height > 8 && left.row_stride * size % 4096 == 0;
+        if (widened || (width > kernels.width && (left.column_stride != 1 || clash))) {
           left = packed_block(left, height, k, p.dtype, dtype, product_memory(0, height * k * size));
         }
         Mode mode(dtype);
