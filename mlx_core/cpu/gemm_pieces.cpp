@@ -107,7 +107,7 @@ struct Panels {
       : data(static_cast<const char*>(b.data)) {
     const int64_t size = kernels.item_size, whole = columns / kernels.width * kernels.width, rest = columns - whole;
     packed =
-        b.column_stride != 1 || (rows > 16 && (b.row_stride > 2 * columns || k * columns * size > (int64_t{40} << 10)));
+        b.column_stride != 1 || (rows > 16 && (b.row_stride > 2 * columns || k * columns * size > (int64_t{rows <= 64 ? 128 : 40} << 10)));
     row_stride = packed ? kernels.width : b.row_stride;
     panel_stride = packed ? kernels.width * k : kernels.width;
     if (packed) {
@@ -173,9 +173,7 @@ void tile_piece(const Product& p, Piece at) {
       for (int64_t row = 0; row < rows; row += block_rows) {
         const int64_t height = std::min(block_rows, rows - row);
         Matrix left = offset(a, row * a.row_stride + first * a.column_stride, p.dtype);
-        // Rows a multiple of a page apart share few sets of the first cache, which then cannot hold those of a tile.
-        const bool clash = k >= 64 && height > 8 && left.row_stride * size % 4096 == 0;
-        if (widened || (width > kernels.width && (left.column_stride != 1 || clash))) {
+        if (widened || (width > kernels.width && left.column_stride != 1)) {
           left = packed_block(left, height, k, p.dtype, dtype, product_memory(0, height * k * size));
         }
         Mode mode(dtype);
