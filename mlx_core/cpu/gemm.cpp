@@ -25,6 +25,9 @@ constexpr int64_t turn_work = int64_t{1} << 25, turn_elements = int64_t{1} << 17
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+// Of a multiplication, in those of float32.
+int64_t cost(Dtype dtype) { return dtype == float64 ? 2 : dtype == complex64 ? 4 : dtype == complex128 ? 8 : 1; }
+
 // How a product is cut. Pieces for BLAS are a function of the shape alone, as bits depend on them; how those are cut
 // that our own bodies do changes none.
 struct Cut {
@@ -50,7 +53,8 @@ bool is_blas_product(Dtype dtype, int64_t m, int64_t n, int64_t k) {
 // of a at times.
 Cut cut_tiles(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k) {
   const ProductKernels& kernels = product_kernels(multiplied_dtype(dtype));
-  const int64_t threads = thread_count(), work = m * n * k, rows = 2 * kernels.rows, columns = 2 * kernels.width;
+  const int64_t threads = thread_count(), work = m * n * k * cost(dtype), rows = 2 * kernels.rows,
+                columns = 2 * kernels.width;
   int64_t wanted = std::min(threads, work / task_work);
   wanted = std::max(wanted, std::min(4 * threads, work / turn_work));
   // Bound by memory, which the threads do not get equal shares of.
@@ -62,9 +66,9 @@ Cut cut_tiles(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k) {
   int64_t least = INT64_MAX;
   for (int64_t down = 1; down <= std::min(wanted, std::max<int64_t>(1, m / rows)); ++down) {
     const int64_t across = std::min(ceil_div(wanted, down), std::max<int64_t>(1, n / columns));
-    const int64_t pieces = down * across, cost = (m * n + 4 * down * n + 2 * across * m) / std::min(pieces, threads);
+    const int64_t pieces = down * across, time = (m * n + 4 * down * n + 2 * across * m) / std::min(pieces, threads);
     const int64_t idle = pieces < wanted ? m * n / 32 / threads : 0;
-    if (cost + idle < least) least = cost + idle, best.down = down, best.across = across;
+    if (time + idle < least) least = time + idle, best.down = down, best.across = across;
   }
   return best;
 }

@@ -44,10 +44,10 @@ struct MatrixBodies {
     int columns; // that exist
   };
   static constexpr int64_t few_rows = 16;
-  enum Reading { whole, masked, packed, packed_first };
+  enum Reading { whole, whole_first, masked, packed, packed_first };
 
   // R rows times W vectors of columns; `masked` reads no more than the columns that exist, `packed` what pack() wrote;
-  // `packed_first` that, while the rows of a below these come into the cache.
+  // `..._first` that, while the rows of a below these come into the cache.
   template <int R, int W, Reading reading>
   static HWY_INLINE void tile(
       int64_t k, const T* HWY_RESTRICT a, int64_t a_row, int64_t a_column, const Panel& panel, const Target& c) {
@@ -75,7 +75,7 @@ struct MatrixBodies {
     [[maybe_unused]] const auto rest = static_cast<size_t>(columns - (W - 1) * N);
     // The rows of the next tile come into the cache meanwhile, a line of each at a time.
     constexpr int64_t line = 64 / static_cast<int64_t>(sizeof(T));
-    constexpr bool bring = reading == packed_first;
+    constexpr bool bring = reading == packed_first || reading == whole_first;
     const T* next = a + R * a_row;
     int64_t p = 0;
     do {
@@ -93,7 +93,7 @@ struct MatrixBodies {
 #pragma GCC unroll 4
           for (int j = 0; j < W; ++j) right[j] = reading >= packed ? P::load_packed(b + j * N) : P::load(b + j * N);
         }
-        if (reading == whole && ahead != 0) {
+        if (reading <= whole_first && ahead != 0) {
 #pragma GCC unroll 4
           for (int j = 0; j < W; ++j) __builtin_prefetch(b + ahead + j * N, 0, 2);
         }
@@ -165,7 +165,10 @@ struct MatrixBodies {
   template <int W, Reading reading>
   static HWY_NOINLINE void rows_of(
       int64_t m, int64_t k, const T* a, int64_t a_row, int64_t a_column, Panel panel, Target c) {
-    auto down = [&](int64_t rows) HWY_ATTR { a += rows * a_row, c.data += rows * c.row, m -= rows; };
+    auto down = [&](int64_t rows) HWY_ATTR {
+      a += rows * a_row, c.data += rows * c.row, m -= rows;
+      panel.ahead = 0; // the rows above brought it
+    };
     for (; m >= P::rows; down(P::rows)) tile<P::rows, W, reading>(k, a, a_row, a_column, panel, c);
     if constexpr (P::rows > 12) {
       if (m >= 12) tile<12, W, reading>(k, a, a_row, a_column, panel, c), down(12);
@@ -185,7 +188,7 @@ struct MatrixBodies {
       int columns = static_cast<int>(std::min<int64_t>(width, n - j));
       Panel panel{static_cast<const T*>(b) + j / width * panel_stride, b_row, 0, columns};
       // The rows of a large b are far apart and read for the first time here: nothing else brings the next panel near.
-      if (m <= few_rows && n > 4 * width) panel.ahead = width;
+      if (m <= few_rows ? n > 4 * width : !is_packed && j + 2 * width <= n) panel.ahead = width;
       bool from_tail = columns < width && tail;
       if (from_tail) panel.data = static_cast<const T*>(tail), panel.row = width;
       Target to{static_cast<T*>(c) + j * c_column, c_row, c_column, add};
@@ -204,6 +207,10 @@ struct MatrixBodies {
           columns <= N ? run(rows_of<1, masked>) : run(rows_of<P::vectors, masked>);
           continue;
         }
+      }
+      if (j == 0 && columns > N && k >= 64 && m > P::rows && a_column == 1) {
+        run(rows_of<P::vectors, whole_first>);
+        continue;
       }
       columns <= N ? run(rows_of<1, whole>) : run(rows_of<P::vectors, whole>);
     }
