@@ -152,7 +152,7 @@ void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
     });
   }
   Cut cut = cut_product(dtype, batch, m, n, k);
-  int64_t pieces = cut.down * cut.across, jobs = batch * pieces, work = ceil_div(m * n, pieces) * k;
+  int64_t pieces = cut.down * cut.across, jobs = batch * pieces, work = ceil_div(m * n, pieces) * k * cost(dtype);
   // A vector's product reads as much as it multiplies.
   const int64_t least_work = cut.run == vector_piece ? vector_task_work : task_work;
   int64_t per_task = jobs * work < 2 * least_work ? jobs : std::max<int64_t>(1, least_work / work);
