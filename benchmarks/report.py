@@ -1,5 +1,6 @@
 """What a run found, as tables: ratios to the best peer, rows above 1.0, disagreements; and docs/benchmarks.md."""
 
+import json
 import os
 import pathlib
 import platform
@@ -11,6 +12,7 @@ from measure import agree
 
 PEERS = ("jax", "torch", "numpy")  # the best of them is what a ratio is to; Apple's wheel has a column of its own
 TITLES = {"ours": "ours", "before": "before", "jax": "JAX `jit`", "torch": "PyTorch", "numpy": "NumPy/SciPy", "mlx": "Apple's MLX"}
+BOUNDS = pathlib.Path(__file__).with_name("bounds.json")
 SETS = ("sse4_2", "avx2", "fma", "avx512f", "avx512_bf16", "avx512_fp16", "avx512_vnni", "amx_tile", "amx_bf16", "amx_int8", "neon", "asimd", "sve")
 
 
@@ -151,7 +153,20 @@ def above(summary, found):
     lines = [f"\n## Above 1.0\n\n{len(rows)} of {len(summary)} rows, by the better of eager and compiled:\n",
              "| workload | ratio | best peer |", "|---|---|---|"]
     lines += [f"| {name} | {value:.2f} | {TITLES[row['which']]} |" for value, name, row in rows]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + bounds([name for _, name, _ in rows])
+
+
+def bounds(names):
+    """What is known of these rows, from bounds.json: an entry is written where one of them matches its pattern."""
+    left, lines = set(names), []
+    for entry in json.loads(BOUNDS.read_text(encoding="utf-8")):
+        matching = {name for name in left if re.search(entry["rows"], name)}
+        if matching:
+            left -= matching
+            lines.append(f"- {entry['of']} ({len(matching)}): {entry['bound']}")
+    if left:
+        lines.append(f"- Not looked into: {'; '.join(name for name in names if name in left)}.")
+    return "\n## What bounds them\n\n" + "\n".join(lines) + "\n" if lines else ""
 
 
 def write(results, found, folder):

@@ -43,6 +43,9 @@ if(MLX_BUILD_STUBS AND NOT CMAKE_CROSSCOMPILING)
     PATTERN_FILE "${PROJECT_SOURCE_DIR}/python/stubs.pattern"
     OUTPUT_PATH "${PROJECT_BINARY_DIR}/stubs" MARKER_FILE "${PROJECT_BINARY_DIR}/stubs/py.typed"
     DEPENDS core mlx_core)
+  add_custom_command(TARGET core_stubs POST_BUILD
+    COMMAND "${Python_EXECUTABLE}" "${PROJECT_SOURCE_DIR}/python/stub_bool.py"
+      "${PROJECT_BINARY_DIR}/stubs/core/__init__.pyi")
   if(SKBUILD)
     install(DIRECTORY "${PROJECT_BINARY_DIR}/stubs/" DESTINATION mlx FILES_MATCHING PATTERN "*.pyi")
   endif()

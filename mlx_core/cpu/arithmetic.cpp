@@ -6,9 +6,43 @@
 #include "mlx_core/cpu/arithmetic-inl.h"
 #include "mlx_core/cpu/families.h"
 #include "mlx_core/cpu/half-inl.h"
+#include "mlx_core/cpu/quotients-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
+
+#if HWY_TARGET == HWY_AVX3
+
+template <class T>
+HWY_INLINE void divide_run(const T* a, const T* b, T* out, int64_t n) {
+  const hn::ScalableTag<T> d;
+  constexpr int64_t lanes = hn::MaxLanes(hn::ScalableTag<T>());
+  int64_t i = 0;
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    const auto x = [&](int k) { return hn::LoadU(d, a + i + k * lanes); };
+    const auto y = [&](int k) { return hn::LoadU(d, b + i + k * lanes); };
+    auto x0 = x(0), x1 = x(1), x2 = x(2), x3 = x(3);
+    divide_four(d, x0, x1, x2, x3, y(0), y(1), y(2), y(3));
+    hn::StoreU(x0, d, out + i);
+    hn::StoreU(x1, d, out + i + lanes);
+    hn::StoreU(x2, d, out + i + 2 * lanes);
+    hn::StoreU(x3, d, out + i + 3 * lanes);
+  }
+  for (; i < n; i += lanes) {
+    hn::StoreU(hn::Div(hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, out + i);
+  }
+}
+
+template <>
+HWY_NOINLINE void vectors2<Divide, float>(const float* a, const float* b, float* out, int64_t n) {
+  divide_run(a, b, out, n);
+}
+template <>
+HWY_NOINLINE void vectors2<Divide, double>(const double* a, const double* b, double* out, int64_t n) {
+  divide_run(a, b, out, n);
+}
+
+#endif
 
 template <class Op, class BitsOp>
 Kernel sign_map1(Dtype dtype) {

@@ -6,6 +6,7 @@
 #define MLX_CPU_EXPONENTIAL_INL_H_
 #endif
 
+#include "mlx_core/cpu/pieces-inl.h"
 #include "mlx_core/cpu/polynomial-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -49,6 +50,11 @@ HWY_INLINE V clamp_exponent(D d, V x) {
 // exp(x) for clamped x, times 2^shift
 template <int shift = 0, class D, class V>
 HWY_INLINE V scaled_exp(D d, V x) {
+#if HWY_TARGET == HWY_AVX3
+  if constexpr (is_f32<D>) {
+    return exp_by_pieces<shift>(d, x);
+  }
+#endif
   const auto [n, r] = reduce_log_two(d, x);
   return times_power_of_two<shift>(d, hn::Add(expm1_reduced(d, r), constant(d, 1.0)), n);
 }

@@ -6,6 +6,7 @@
 #define MLX_CPU_LOGARITHM_INL_H_
 #endif
 
+#include "mlx_core/cpu/pieces-inl.h"
 #include "mlx_core/cpu/polynomial-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -84,8 +85,14 @@ HWY_INLINE bool all_normal(D d, V x) {
   return hn::AllTrue(d, hn::And(hn::Ge(x, constant(d, 0x1p-126f, 0x1p-1022)), hn::Lt(x, infinity(d))));
 }
 
-// Error: 0.8 / 0.8
+// Error: 0.8, 1.0 by pieces / 0.8
 struct Log {
+#if HWY_TARGET == HWY_AVX3
+  template <class D>
+  HWY_INLINE hn::Vec512<float> operator()(D d, hn::Vec512<float> x) const {
+    return log_by_pieces(d, x);
+  }
+#endif
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     if (HWY_LIKELY(all_normal(d, x))) {

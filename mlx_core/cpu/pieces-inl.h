@@ -1,4 +1,4 @@
-// Functions of a float32 magnitude in 32 pieces: vectors of 16 lanes look each coefficient up in two registers, which
+// Functions of a float32 in 32 pieces: vectors of 16 lanes look each coefficient up in two registers, which
 // is quicker than the formulas in which other instruction sets evaluate them. AVX-512 only.
 //
 // Written by tools/fit_pieces.py. A piece is f(m + t) = c0 + t (c1 + t (c2 + ...)), with the coefficients of a
@@ -91,6 +91,24 @@ alignas(64) inline constexpr Pieces tanh_pieces = {
         2.9291274e-04f, 6.859002e-05f, 9.318969e-06f, 1.2618606e-06f, 2.390567e-07f, 2.3285469e-07f, 0.0f, 0.0f, 0.0f},
 };
 
+// 2^(j / 32)
+alignas(64) inline constexpr float powers_of_two[32] = {1.0f, 1.0218972f, 1.0442737f, 1.0671405f, 1.0905077f,
+    1.1143868f, 1.1387886f, 1.1637249f, 1.1892071f, 1.2152474f, 1.2418578f, 1.269051f, 1.2968396f, 1.3252367f,
+    1.3542556f, 1.38391f, 1.4142135f, 1.4451808f, 1.4768262f, 1.5091645f, 1.5422108f, 1.5759809f, 1.6104903f,
+    1.6457555f, 1.6817929f, 1.7186193f, 1.7562522f, 1.7947091f, 1.8340081f, 1.8741677f, 1.9152066f, 1.9571441f};
+
+// Of [3/4, 3/2), numbered by the first five bits of the fraction: 1 / c for a c near the middle, and log(c). Those that
+// meet at 1 have c = 1.
+alignas(64) inline constexpr float log_pieces[2][32] = {
+    {1.0f, 0.9546178f, 0.9281467f, 0.9015071f, 0.87743896f, 0.8537763f, 0.83142495f, 0.8100589f, 0.7897216f,
+        0.77118164f, 0.7538069f, 0.73519397f, 0.7200946f, 0.70387787f, 0.68860406f, 0.6743972f, 1.3179741f, 1.2913318f,
+        1.2670481f, 1.240959f, 1.2171711f, 1.1978965f, 1.1753304f, 1.1547143f, 1.1334252f, 1.1145039f, 1.0921493f,
+        1.0736839f, 1.0597413f, 1.0415998f, 1.0228274f, 1.0f},
+    {0.0f, 0.04644423f, 0.074565455f, 0.10368738f, 0.13074788f, 0.15808609f, 0.18461424f, 0.21064833f, 0.23607479f,
+        0.25983134f, 0.28261906f, 0.3076209f, 0.32837266f, 0.35115042f, 0.37308884f, 0.39393607f, -0.27609578f,
+        -0.25567406f, -0.23668988f, -0.2158845f, -0.19652937f, -0.18056709f, -0.1615493f, -0.143853f, -0.12524423f,
+        -0.10840934f, -0.08814755f, -0.07109559f, -0.058024783f, -0.040757753f, -0.02257074f, 0.0f}};
+
 // The coefficient of each lane's piece, whose number is in the low five bits.
 HWY_INLINE hn::Vec512<float> look_up(const float* row, __m512i pieces) {
   return {_mm512_permutex2var_ps(_mm512_load_ps(row), pieces, _mm512_load_ps(row + 16))};
@@ -109,6 +127,36 @@ HWY_INLINE hn::Vec512<float> slope_of_piece(const Pieces& f, __m512i pieces, hn:
 template <class D>
 HWY_INLINE hn::Vec512<float> magnitude_up_to(D d, float most, hn::Vec512<float> x) {
   return hn::Min(constant(d, most), hn::Abs(x));
+}
+
+// exp(x), |x| < 2^12, times 2^shift: x = n ln 2 + r with n a multiple of 1/32. The integer part of n is the exponent,
+// the rest chooses a piece; the instruction that scales takes the integer part by itself.
+template <int shift, class D>
+HWY_INLINE hn::Vec512<float> exp_by_pieces(D d, hn::Vec512<float> x) {
+  const auto last_is_one_32nd = constant(d, 0x1.8p18f);
+  const auto sum = hn::MulAdd(x, constant(d, 0x1.715476p+0f), last_is_one_32nd);
+  const auto n = hn::Sub(sum, last_is_one_32nd);
+  const auto r = hn::NegMulAdd(n, constant(d, 0x1.7f7d1cp-20f), hn::NegMulAdd(n, constant(d, 0x1.62e4p-1f), x));
+  const auto half_and_sixth = hn::MulAdd(r, constant(d, 0.16666667f), constant(d, 0.5f));
+  const auto power = look_up(powers_of_two, _mm512_castps_si512(sum.raw));
+  const auto e = hn::MulAdd(power, hn::MulAdd(half_and_sixth, hn::Mul(r, r), r), power);
+  return {_mm512_scalef_ps(e.raw, shift ? hn::Add(n, constant(d, shift)).raw : n.raw)};
+}
+
+// log(x) = e ln 2 + log(c) + log(1 + r), x = 2^e m. The instructions that part x know subnormals, 0, infinity, NaN and
+// what is negative: what comes out is right for them.
+template <class D>
+HWY_INLINE hn::Vec512<float> log_by_pieces(D d, hn::Vec512<float> x) {
+  const hn::Vec512<float> m{_mm512_getmant_ps(x.raw, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_nan)};
+  const auto one = constant(d, 1.0f);
+  const __mmask16 below = _mm512_cmp_ps_mask(m.raw, one.raw, _CMP_LT_OQ);
+  const __m512 exponent = _mm512_getexp_ps(x.raw); // of m in [1, 2)
+  const hn::Vec512<float> e{_mm512_mask_add_ps(exponent, below, exponent, one.raw)};
+  const __m512i pieces = _mm512_srli_epi32(_mm512_castps_si512(m.raw), 18);
+  const auto r = hn::MulSub(m, look_up(log_pieces[0], pieces), one);
+  const auto q = polynomial(d, r, -0.5f, 0.3333348f, -0.25002816f, 0.1944361f);
+  const auto rest = hn::MulAdd(q, hn::Mul(r, r), r);
+  return hn::MulAdd(e, constant(d, 0.6931472f), hn::Add(look_up(log_pieces[1], pieces), rest));
 }
 
 template <class D>

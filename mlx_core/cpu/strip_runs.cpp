@@ -9,8 +9,7 @@ namespace {
 
 constexpr int32_t nothing = -1;
 
-// Steps of a run that pays: each strip's first instructions wait for its loads, where a kernel's loop goes ahead.
-constexpr uint32_t shortest_run = 8;
+constexpr uint32_t shortest_run = 2;
 
 // What the registers hold: slots. Tells of a step which form it takes, and follows it.
 struct Registers {
@@ -44,19 +43,12 @@ int from_memory(const FusedPlan::Step& step, StripForm form) {
   }
 }
 
-// Results beyond this many bytes leave the caches: stores to them, each waiting for its line, go better in a burst of
-// their own while what is computed next does without memory. So a kernel does the step that makes them.
-constexpr int64_t most_to_store = 1 << 19;
-
-const StripTable* table_of(const FusedPlan& plan, const FusedPlan::Step& step) {
+const StripTable* table_of(const FusedPlan::Step& step) {
   if (step.from != step.to || step.input_count > 2) {
     return nullptr;
   }
-  if (plan.slots[step.output].output >= 0 && plan.size * step.to.size() > most_to_store) {
-    return nullptr;
-  }
   const StripTable* table = find_strips(step.to);
-  return table && table->find(step.body, StripForm::memory) ? table : nullptr;
+  return table && table->find(step.body, StripForm::a_a) ? table : nullptr;
 }
 
 } // namespace
@@ -70,9 +62,9 @@ void Strips::find(const FusedPlan& plan) {
     while (plan.stages[stage].steps <= begin) {
       ++stage;
     }
-    const StripTable* table = table_of(plan, plan.steps[begin]);
+    const StripTable* table = table_of(plan.steps[begin]);
     end = begin + 1;
-    while (table && end < plan.stages[stage].steps && table_of(plan, plan.steps[end]) == table) {
+    while (table && end < plan.stages[stage].steps && table_of(plan.steps[end]) == table) {
       ++end;
     }
     if (!table || end - begin < shortest_run) {
@@ -101,17 +93,13 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
   auto code_begin = static_cast<uint32_t>(code.size());
   // First the forms, by which reads from registers are known; then what is to be stored is, too.
   Registers registers;
+  forms_.clear();
   for (uint32_t i = begin; i < end; ++i) {
     const FusedPlan::Step& step = plan.steps[i];
     bool a_is_wanted = std::any_of(plan.steps.begin() + i + 1, plan.steps.begin() + end, [&](const FusedPlan::Step& s) {
       return std::any_of(s.inputs, s.inputs + s.input_count, [&](uint16_t slot) { return slot == registers.a; });
     });
-    StripForm form = registers.form_of(step, a_is_wanted);
-    StripStep& made = code.emplace_back();
-    made.run = table.find(step.body, form);
-    bool second = form == StripForm::a_memory;
-    made.first = step.inputs[second ? step.input_count - 1 : 0];
-    made.second = step.inputs[step.input_count - 1];
+    StripForm form = forms_.emplace_back(registers.form_of(step, a_is_wanted));
     int from = from_memory(step, form);
     for (int k = 0; k < step.input_count; ++k) {
       uint16_t slot = step.inputs[k];
@@ -120,20 +108,22 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
     }
     registers.follow(step, form);
   }
-  // Each step's code moves down behind the stores before it.
-  size_t stores = 0;
   for (uint32_t i = begin; i < end; ++i) {
-    stores += reads_[plan.steps[i].output] > 0;
-  }
-  size_t to = code.size() + stores;
-  code.resize(to + 1);
-  code[to] = {table.end, 0, 0};
-  for (uint32_t i = end; i-- > begin;) {
-    if (reads_[plan.steps[i].output] > 0) {
-      code[--to] = {table.store, plan.steps[i].output, 0};
+    const FusedPlan::Step& step = plan.steps[i];
+    StripForm form = forms_[i - begin];
+    uint16_t first = step.inputs[form == StripForm::a_memory ? step.input_count - 1 : 0];
+    uint16_t second = step.inputs[step.input_count - 1];
+    StripFunction run = table.find(step.body, form);
+    if (!run) { // a body that works on a alone
+      code.push_back({table.find(Body::copy, form), first, second});
+      run = table.find(step.body, StripForm::a_a);
     }
-    code[--to] = code[code_begin + (i - begin)];
+    code.push_back({run, first, second});
+    if (reads_[step.output] > 0) {
+      code.push_back({table.store, step.output, 0});
+    }
   }
+  code.push_back({table.end, 0, 0});
   runs.push_back({begin, end, code_begin, &table});
 }
 

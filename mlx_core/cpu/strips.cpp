@@ -3,7 +3,11 @@
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/strips.cpp"
 #include "mlx_core/cpu/simd.h"
 
-#include "mlx_core/cpu/arithmetic-inl.h"
+#include "mlx_core/cpu/exponential-inl.h"
+#include "mlx_core/cpu/hyperbolic-inl.h"
+#include "mlx_core/cpu/logarithm-inl.h"
+#include "mlx_core/cpu/quotients-inl.h"
+#include "mlx_core/cpu/special-inl.h"
 #include "mlx_core/cpu/strips.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -14,6 +18,13 @@ namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
 const StripTable* strips_of(Dtype) { return nullptr; }
 
 #else
+
+struct Same {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V x) const {
+    return x;
+  }
+};
 
 template <class T>
 struct Strip {
@@ -35,27 +46,46 @@ struct Strip {
 #define MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3) \
   return reinterpret_cast<Run>(step[1].run)(a0, a1, a2, a3, b0, b1, b2, b3, step + 1, at, offset)
 
+  template <class Op>
+  static HWY_INLINE void all_four(V& x0, V& x1, V& x2, V& x3, V y0, V y1, V y2, V y3) {
+    const D d;
+    if constexpr (std::is_same_v<Op, Divide>) {
+      divide_four(d, x0, x1, x2, x3, y0, y1, y2, y3);
+    } else {
+      const Op f;
+      x0 = f(d, x0, y0), x1 = f(d, x1, y1), x2 = f(d, x2, y2), x3 = f(d, x3, y3);
+    }
+  }
+
   template <class Op, StripForm form>
   static void binary(MLX_STRIP) {
-    const Op f;
-    const D d;
     const Four x = slot(at, step->first, offset);
-    if constexpr (form == StripForm::memory) {
+    if constexpr (form == StripForm::memory || form == StripForm::memory_kept) {
       const Four y = slot(at, step->second, offset);
-      MLX_NEXT_STEP(f(d, x[0], y[0]), f(d, x[1], y[1]), f(d, x[2], y[2]), f(d, x[3], y[3]), b0, b1, b2, b3);
-    } else if constexpr (form == StripForm::memory_kept) {
-      const Four y = slot(at, step->second, offset);
-      MLX_NEXT_STEP(f(d, x[0], y[0]), f(d, x[1], y[1]), f(d, x[2], y[2]), f(d, x[3], y[3]), a0, a1, a2, a3);
-    } else if constexpr (form == StripForm::a_memory) {
-      MLX_NEXT_STEP(f(d, a0, x[0]), f(d, a1, x[1]), f(d, a2, x[2]), f(d, a3, x[3]), b0, b1, b2, b3);
+      V x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
+      all_four<Op>(x0, x1, x2, x3, y[0], y[1], y[2], y[3]);
+      if constexpr (form == StripForm::memory) {
+        MLX_NEXT_STEP(x0, x1, x2, x3, b0, b1, b2, b3);
+      } else {
+        MLX_NEXT_STEP(x0, x1, x2, x3, a0, a1, a2, a3);
+      }
     } else if constexpr (form == StripForm::memory_a) {
-      MLX_NEXT_STEP(f(d, x[0], a0), f(d, x[1], a1), f(d, x[2], a2), f(d, x[3], a3), b0, b1, b2, b3);
-    } else if constexpr (form == StripForm::a_b) {
-      MLX_NEXT_STEP(f(d, a0, b0), f(d, a1, b1), f(d, a2, b2), f(d, a3, b3), b0, b1, b2, b3);
+      V x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
+      all_four<Op>(x0, x1, x2, x3, a0, a1, a2, a3);
+      MLX_NEXT_STEP(x0, x1, x2, x3, b0, b1, b2, b3);
     } else if constexpr (form == StripForm::b_a) {
-      MLX_NEXT_STEP(f(d, b0, a0), f(d, b1, a1), f(d, b2, a2), f(d, b3, a3), b0, b1, b2, b3);
+      V x0 = b0, x1 = b1, x2 = b2, x3 = b3;
+      all_four<Op>(x0, x1, x2, x3, a0, a1, a2, a3);
+      MLX_NEXT_STEP(x0, x1, x2, x3, b0, b1, b2, b3);
     } else {
-      MLX_NEXT_STEP(f(d, a0, a0), f(d, a1, a1), f(d, a2, a2), f(d, a3, a3), b0, b1, b2, b3);
+      if constexpr (form == StripForm::a_memory) {
+        all_four<Op>(a0, a1, a2, a3, x[0], x[1], x[2], x[3]);
+      } else if constexpr (form == StripForm::a_b) {
+        all_four<Op>(a0, a1, a2, a3, b0, b1, b2, b3);
+      } else {
+        all_four<Op>(a0, a1, a2, a3, a0, a1, a2, a3);
+      }
+      MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
     }
   }
 
@@ -136,6 +166,29 @@ struct Strip {
       case Body::abs: return of_one<Abs>(form);
       case Body::square: return of_one<Square>(form);
       case Body::sqrt: return of_one<Sqrt>(form);
+      case Body::sign: return of_one<Sign>(form);
+      case Body::rsqrt: return of_one<Rsqrt>(form);
+      case Body::reciprocal: return of_one<Reciprocal>(form);
+      case Body::copy: return of_one<Same>(form);
+      default: return form == StripForm::a_a ? function(body) : nullptr;
+    }
+  }
+
+  // Longer bodies work on what is in a alone.
+  static StripFunction function(Body body) {
+    constexpr StripForm a = StripForm::a_a;
+    switch (body) {
+      case Body::exp: return erased(&unary<Exp, a>);
+      case Body::expm1: return erased(&unary<Expm1, a>);
+      case Body::sigmoid: return erased(&unary<Sigmoid, a>);
+      case Body::log: return erased(&unary<Log, a>);
+      case Body::log1p: return erased(&unary<Log1p, a>);
+      case Body::tanh: return erased(&unary<Tanh, a>);
+      case Body::erf:
+        if constexpr (std::is_same_v<T, float>) {
+          return erased(&unary<ErfFloat, a>);
+        }
+        return nullptr;
       default: return nullptr;
     }
   }

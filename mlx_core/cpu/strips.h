@@ -1,5 +1,6 @@
-// Runs of cheap steps of a fused plan, on a few vectors at a time that stay in registers from one step to the next.
-// What such a step computes costs less than the load and the store that it needs by itself.
+// Runs of steps of a fused plan, on a few vectors at a time that stay in registers from one step to the next. What a
+// cheap step computes costs less than the load and the store that it needs by itself; and where a run begins and ends
+// in memory, one strip's waiting for it goes on beside another's arithmetic.
 //
 // A strip is four vectors of each operand. The instructions work on two registers, a and b, of a strip each, and on the
 // slots' memory; each calls the next one, with the registers as its arguments. The bits are those of the kernels.
@@ -35,7 +36,7 @@ struct StripStep {
 struct StripTable {
   int64_t elements; // of a strip
   int64_t item_size;
-  // Null where there is none.
+  // Null where there is none. Every body that has a form has a_a; copy has all of one operand.
   StripFunction (*find)(Body body, StripForm form);
   StripFunction store; // first = a
   StripFunction end;
@@ -62,7 +63,8 @@ struct Strips {
 
  private:
   void add_run(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end);
-  std::vector<uint16_t> reads_; // of each slot, that are still to come from memory
+  std::vector<uint16_t> reads_;  // of each slot, that are still to come from memory
+  std::vector<StripForm> forms_; // of the run's steps
 };
 
 } // namespace mlx::core::cpu

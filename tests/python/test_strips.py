@@ -1,0 +1,61 @@
+"""Chains long enough to run in registers: drawn programs over every body that has a strip, on special values, have the bits of one
+operation at a time."""
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+UNARY = (mx.negative, mx.abs, mx.square, mx.sqrt, mx.rsqrt, mx.reciprocal, mx.sign, mx.exp, mx.expm1, mx.sigmoid, mx.log, mx.log1p, mx.tanh, mx.erf)
+BINARY = (mx.add, mx.subtract, mx.multiply, mx.divide, mx.maximum, mx.minimum)
+SPECIAL = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, -1e-40, 1.0, -1.0, 88.8, -104.0, 3e38, 1e-30]
+
+
+def operands(generator, dtype, size):
+    """Three arrays, with special values in every place of a strip."""
+    for _ in range(3):
+        values = generator.standard_normal(size) * 3
+        at = generator.integers(0, size, size // 4)
+        values[at] = generator.choice(SPECIAL, len(at))
+        yield mx.array(values.astype(np.float32)).astype(dtype)
+
+
+def drawn(generator):
+    """A program as a list of (op, places of its operands among the values before)."""
+    steps = []
+    for values in range(3, 3 + int(generator.integers(2, 14))):
+        recent = [max(0, values - int(generator.integers(1, 4))) for _ in range(2)]
+        if generator.random() < 0.45:
+            steps.append((UNARY[generator.integers(len(UNARY))], recent[:1]))
+        else:
+            steps.append((BINARY[generator.integers(len(BINARY))], recent))
+    return steps
+
+
+def run(program, xs, each):
+    values = list(xs)
+    for op, places in program:
+        values.append(each(op(*(values[p] for p in places))))
+    return values[-2:]
+
+
+def evaluated(x):
+    mx.eval(x)
+    return x
+
+
+def bits(x):
+    """NaNs all alike: which of two operands' goes on is not promised."""
+    x = np.array(x.astype(mx.float32)) if x.dtype in (mx.float16, mx.bfloat16) else np.array(x)
+    return np.where(np.isnan(x), np.array(np.nan, x.dtype), x).tobytes()
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float64, mx.float16, mx.bfloat16], ids=str)
+@pytest.mark.parametrize("seed", range(60))
+def test_the_bits_of_one_operation_at_a_time(seed, dtype):
+    generator = np.random.default_rng(seed)
+    size = int(generator.choice([2048, 2049, 3000, 5017]))
+    xs = list(operands(generator, dtype, size))
+    program = drawn(generator)
+    stepwise = [bits(x) for x in run(program, xs, evaluated)]
+    assert [bits(x) for x in run(program, xs, lambda x: x)] == stepwise, program
+    assert [bits(x) for x in mx.compile(lambda *xs: run(program, xs, lambda x: x))(*xs)] == stepwise, program
