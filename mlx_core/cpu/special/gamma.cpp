@@ -43,11 +43,12 @@ double lgamma_positive(double x) {
   return main.high - x + (main.low + half_log_two_pi + stirling_rest(x));
 }
 
-// stirling_rest(a + b) - stirling_rest(a) without cancellation: as a divided difference of z H(z^2) times the difference
-// of 1 / (a + b) and 1 / a.
+// stirling_rest(a + b) - stirling_rest(a) without cancellation: as a divided difference of z H(z^2) times the
+// difference of 1 / (a + b) and 1 / a.
 double stirling_step(double a, double b) {
   double from = 1 / a, to = 1 / (a + b), step = -b / a * to;
-  double u = from * from, v = to * to, value = stirling[stirling_terms - 1], slope = 0; // of H at u, and between u and v
+  double u = from * from, v = to * to, value = stirling[stirling_terms - 1],
+         slope = 0; // of H at u, and between u and v
   for (int k = stirling_terms - 2; k >= 0; --k) {
     slope = slope * v + value;
     value = value * u + stirling[k];
