@@ -337,3 +337,24 @@ def test_norms_of_nothing_are_zero():
     for wrong in (lambda: mx.linalg.vector_norm(mx.zeros((0,)), ord=-mx.inf), lambda: mx.linalg.matrix_norm(mx.zeros((3, 0)), ord=-2)):
         with pytest.raises(ValueError):
             wrong()
+
+
+@pytest.mark.parametrize("size", [1e-3, 0.3, 3, 30])
+@pytest.mark.parametrize("levels", [0, 1, 2, 3])
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_exponentials_of_nested_blocks(rows, levels, size):
+    """[[a, e], [0, a]] of such blocks, as derivatives of exponentials make them, is not multiplied out."""
+    rng = np.random.default_rng(levels)
+
+    def nested(level):
+        if level == 0:
+            return rng.normal(size=(rows, rows)) + 1j * rng.normal(size=(rows, rows)) * (rows == 2)
+        a, e = nested(level - 1), nested(level - 1)
+        return np.block([[a, e], [0 * a, a]])
+
+    a = size * nested(levels)
+    t = scipy.linalg.expm(a)
+    batch = np.stack([a, size * rng.normal(size=a.shape), a.T])  # one of them has the form
+    got = np.array(mx.linalg.expm(mx.array(batch, mx.complex128)))
+    for g, e in zip(got, [t, scipy.linalg.expm(batch[1]), t.T]):
+        assert np.abs(g - e).max() <= 1e-12 * max(1, size) * np.abs(e).max()

@@ -68,9 +68,9 @@ X4 = mx.arange(4)
     (lambda: mx.repeat(X4, [1, -1, 2, 0]), ValueError, "count of -1"), (lambda: mx.repeat(X4, [1.0] * 4), TypeError, "dtype float32"),
     (lambda: mx.repeat(X4, "a"), TypeError, "str"), (lambda: mx.repeat(X4, [[1] * 4]), ValueError, r"shape \(1,4\)"),
     (lambda: mx.repeat(X4, [1, 2], axis=1), ValueError, "1"), (lambda: mx.repeat(X4, [2**62, 2**62, 2**62, 0]), ValueError, "repeat"),
-    (lambda: mx.compile(mx.repeat)(X4, X4), ValueError, "not known inside vmap or a recorded function"),
-    (lambda: mx.vmap(mx.repeat)(X4[None], X4[None]), ValueError, "not known inside vmap"),
-    (lambda: mx.vmap(mx.repeat, in_axes=(None, 0))(X4, X4), ValueError, "not known inside vmap"),
+    (lambda: mx.compile(mx.repeat)(X4, X4), ValueError, "not known while the function is recorded, but they decide the shape"),
+    (lambda: mx.vmap(mx.repeat)(X4[None], X4[None]), ValueError, "differ from lane to lane, but they decide the shape"),
+    (lambda: mx.vmap(mx.repeat, in_axes=(None, 0))(X4, X4), ValueError, "differ from lane to lane, but they decide the shape"),
     (lambda: mx.scan(lambda c, x: (c, mx.repeat(c, x)), X4, X4), ValueError, "not known"),
 ])
 def test_repeat_errors(call, error, said):

@@ -72,6 +72,9 @@ UNSIZED = {
     "nonzero": lambda x: mx.nonzero(x > 1)[0], "flatnonzero": lambda x: mx.flatnonzero(x > 1), "argwhere": lambda x: mx.argwhere(x > 1),
     "compress": lambda x: mx.compress(mx.flatten(x) > 1, x), "extract": lambda x: mx.extract(x > 1, x), "getitem": lambda x: x[x > 1],
     **{name: getattr(mx, name) for name in ("unique_all", "unique_counts", "unique_inverse", "unique_values")},
+    "where": lambda x: mx.where(x > 1)[0], "repeat": lambda x: mx.repeat(mx.flatten(x), mx.flatten(x).astype(mx.int32)),
+    "bincount": lambda x: mx.bincount(x.astype(mx.int32)), "bincount weights": lambda x: mx.bincount(x.astype(mx.int32), x, minlength=5),
+    "argwhere of a scalar": lambda x: mx.argwhere(x.sum()), "getitem rows": lambda x: mx.flatten(x)[mx.flatten(x) > 1, None],
 }
 WAYS = {"vmap": mx.vmap, "compile": mx.compile, "shapeless": lambda f: mx.compile(f, shapeless=True), "compile vmap": lambda f: mx.compile(mx.vmap(f))}
 
@@ -89,12 +92,46 @@ def test_with_a_size_every_transform_serves(name, way):
             assert again(x).tolist() == function(x).tolist()
 
 
-@pytest.mark.parametrize("way", WAYS)
+def first(function):
+    def one(x):
+        found = function(x)
+        return found if isinstance(found, mx.array) else found[0]
+    return one
+
+
+ROWS = mx.array([[1.0, 2.0], [3.0, 1.0]])
+# Where values are not known: in a function that is recorded, or in one lane of many.
+RECORDED = {
+    "compile": lambda f: mx.compile(f)(ROWS), "shapeless": lambda f: mx.compile(f, shapeless=True)(ROWS),
+    "compiled gradient": lambda f: mx.compile(mx.grad(lambda x: f(x).astype(mx.float32).sum()))(ROWS),
+    "scan": lambda f: mx.scan(lambda c, row: (c, f(row)), mx.array(0), ROWS),
+    "while_loop": lambda f: mx.while_loop(lambda s: s.sum() < 9, lambda s: s + f(s).sum(), ROWS),
+    "fori_loop": lambda f: mx.fori_loop(0, 2, lambda i, s: s + f(s).sum(), ROWS), "cond": lambda f: mx.cond(ROWS.sum() > 0, f, f, ROWS),
+}
+LANES = {
+    "vmap": lambda f: mx.vmap(f)(ROWS), "compile vmap": lambda f: mx.compile(mx.vmap(f))(ROWS),
+    "vmap grad": lambda f: mx.vmap(mx.grad(lambda x: f(x).astype(mx.float32).sum()))(ROWS),
+    "grad vmap": lambda f: mx.grad(lambda x: mx.vmap(lambda row: f(row).astype(mx.float32).sum())(x).sum())(ROWS),
+    "jvp vmap": lambda f: mx.jvp(mx.vmap(f), [ROWS], [ROWS]), "vmap scan": lambda f: mx.vmap(lambda x: mx.scan(lambda c, e: (c, f(x * e)), x, x))(ROWS),
+}
+VALUES = {"eager": lambda f: f(ROWS), "grad": lambda f: mx.grad(lambda x: f(x).astype(mx.float32).sum())(ROWS),
+          "jvp": lambda f: mx.jvp(f, [ROWS], [ROWS]), "checkpoint": lambda f: mx.checkpoint(f)(ROWS)}
+
+
+@pytest.mark.parametrize("way", [*RECORDED, *LANES])
 @pytest.mark.parametrize("name", UNSIZED)
-def test_without_one_they_name_the_way_out(name, way):
-    with pytest.raises(ValueError, match=r"size|mx\.where") as error:
-        WAYS[way](UNSIZED[name])(mx.array([[1.0, 2.0], [3.0, 1.0]]))
-    assert name in str(error.value)
+def test_without_one_they_say_what_is_wrong_and_name_the_way_out(name, way):
+    with pytest.raises(ValueError, match=r"size|length=|mx\.where|list of ints") as error:
+        {**RECORDED, **LANES}[way](first(UNSIZED[name]))
+    text = str(error.value)
+    assert text.startswith(f"[{name.split()[0]}] ") and "the shape of the result; " in text
+    assert ("not known while the function is recorded" if way in RECORDED else "differ from lane to lane") in text
+
+
+@pytest.mark.parametrize("way", VALUES)
+@pytest.mark.parametrize("name", UNSIZED)
+def test_where_values_are_known_they_run(name, way):
+    VALUES[way](first(UNSIZED[name]))
 
 
 NUMBERS = st.lists(st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.5, math.inf, -math.inf, math.nan]), max_size=12)

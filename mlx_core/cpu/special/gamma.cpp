@@ -43,6 +43,20 @@ double lgamma_positive(double x) {
   return main.high - x + (main.low + half_log_two_pi + stirling_rest(x));
 }
 
+// stirling_rest(a + b) - stirling_rest(a) without cancellation: as a divided difference of z H(z^2) times the
+// difference of 1 / (a + b) and 1 / a.
+double stirling_step(double a, double b) {
+  double from = 1 / a, to = 1 / (a + b), step = -b / a * to;
+  double u = from * from, v = to * to, value = stirling[stirling_terms - 1],
+         slope = 0; // of H at u, and between u and v
+  for (int k = stirling_terms - 2; k >= 0; --k) {
+    slope = slope * v + value;
+    value = value * u + stirling[k];
+  }
+  // H(v) is value + slope (v - u)
+  return step * (value + slope * (to + from) * to);
+}
+
 // Stirling's formula for 10 <= x <= 172, its power in two halves where it would overflow.
 double gamma_large(double x) {
   double rest = 2.50662827463100050242 * std::exp(stirling_rest(x));
@@ -260,14 +274,11 @@ double polygamma(int n, double x) {
 
 double log_gamma_step(double a, double b) {
   if (a < 10) {
-    double product = 0; // of 1 + b / a, less 1
-    for (; a < 10; a += 1) product += (1 + product) * (b / a);
-    return log_gamma_step(a, b) - std::log1p(product);
+    double low = 1, more = 0; // the products of a, a + 1, ..., and what those of a + b, a + b + 1, ... are more
+    for (; a < 10; low *= a, a += 1) more = more * (a + b) + low * b;
+    return log_gamma_step(a, b) - std::log1p(more / low);
   }
-  double log_ratio = std::log1p(b / a), z = 1 / a, power = z, rest = 0;
-  for (int k = 0; k < stirling_terms; ++k, power *= z * z) {
-    rest += stirling[k] * power * std::expm1(-(2 * k + 1) * log_ratio);
-  }
+  double log_ratio = std::log1p(b / a), rest = stirling_step(a, b);
   // (a - 1/2) log(1 + b/a) + b log(a + b) - b
   double t = b / a;
   double bent = t < 1e-4 ? a * (t * t * (-0.5 + t * (1.0 / 3 - t * (0.25 - 0.2 * t)))) : a * log_ratio - b;

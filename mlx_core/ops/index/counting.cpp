@@ -5,8 +5,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/ops/families.h"
-#include "mlx_core/trace_level.h"
-#include "mlx_core/transforms.h"
+#include "mlx_core/ops/index/deciding_values.h"
 
 namespace mlx::core {
 
@@ -51,7 +50,9 @@ array bincount(const array& x, const std::optional<array>& weights, int64_t minl
   array numbers = astype(x, int64);
   int64_t bins = length.value_or(minlength);
   if (!length && !(x.size() == 0)) {
-    int64_t least = min(numbers).item<int64_t>(), most = max(numbers).item<int64_t>();
+    auto [least, most] =
+        deciding("bincount", "x", x, "give length= (the number of entries that the result shall have).",
+            [&] { return std::pair(min(numbers).item<int64_t>(), max(numbers).item<int64_t>()); });
     if (least < 0 || most >= most_bins) {
       fail("bincount", "x holds ", least < 0 ? least : most, "; numbers must be from 0 to 2147483647.");
     }

@@ -4,6 +4,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/families.h"
+#include "mlx_core/ops/index/deciding_values.h"
 #include "mlx_core/ops/index/indexing.h"
 #include "mlx_core/ops/linear.h"
 #include "mlx_core/ops/shape/shape.h"
@@ -175,8 +176,9 @@ Distinct distinct(const array& a, StreamOrDevice s) {
 
 std::vector<array> unique_all(const Distinct& of, StreamOrDevice s) {
   StreamScope on(s);
-  array count = of.count;
-  array entries = arange(0, count.item<int32_t>(), 1, int32);
+  int32_t different = deciding("unique_all", "a", of.x, "unique(a, size) has as many entries as it is told.",
+      [&] { return of.count.item<int32_t>(); });
+  array entries = arange(0, different, 1, int32);
   array first = searchsorted(of.rank, entries, "left"), behind = searchsorted(of.rank, entries, "right");
   array index = take(of.order, first, 0);
   array inverse = put_along_axis(zeros(of.x.shape(), int32), of.order, of.rank, 0);

@@ -6,6 +6,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/ops/families.h"
+#include "mlx_core/ops/index/deciding_values.h"
 #include "mlx_core/ops/shape/shape.h"
 #include "mlx_core/ops/shape/size_number.h"
 
@@ -26,7 +27,11 @@ Dtype place_dtype(Dim length) { return !length.is_symbolic() && length >= most_f
 
 array is_true(const array& a) { return a.dtype().is_bool() ? a : not_equal(a, array(0, a.dtype())); }
 
-int64_t count_of(const array& mask) { return sum(astype(mask, int64)).item<int64_t>(); }
+int64_t count_of(const char* op, const char* name, const array& mask) {
+  return deciding(op, name, mask,
+      "give size= (the number of entries that the result shall have, and fill_value= for those not found).",
+      [&] { return sum(astype(mask, int64)).item<int64_t>(); });
+}
 
 // In the flattened mask, the places of its first `size` true elements, and the mask's size behind the last of them.
 array places_of(const array& mask, int64_t size) {
@@ -60,7 +65,7 @@ std::vector<array> nonzero(const array& a, std::optional<int64_t> size, int64_t 
     fail("nonzero", "a has no axes, so that its element has no index; ask for it with a != 0.");
   }
   array mask = is_true(a);
-  int64_t count = size ? *size : count_of(mask);
+  int64_t count = size ? *size : count_of("nonzero", "a", mask);
   check_size("nonzero", count);
   array places = places_of(mask, count), found = is_found(places, mask), fill(fill_value, places.dtype());
   std::vector<array> indices;
@@ -94,7 +99,7 @@ array argwhere(const array& a, std::optional<int64_t> size, int64_t fill_value, 
   StreamScope on(s);
   if (a.ndim() == 0) { // as NumPy has it: one row without indices, or none
     array mask = flatten(is_true(a));
-    int64_t count = size ? *size : count_of(mask);
+    int64_t count = size ? *size : count_of("argwhere", "a", mask);
     check_size("argwhere", count);
     return zeros({count, 0}, int32);
   }
@@ -127,7 +132,7 @@ array compress(const array& condition, const array& a, std::optional<int> axis, 
         "; it must not have more.");
   }
   array mask = is_true(condition);
-  int64_t count = size ? *size : count_of(mask);
+  int64_t count = size ? *size : count_of("compress", "condition", mask);
   check_size("compress", count);
   array fill = fill_value ? astype(*fill_value, x.dtype()) : array(0, x.dtype());
   if (length == 0) {

@@ -198,7 +198,7 @@ array Writer::masked_values(const array& mask, const array& value, const Shape& 
   array entries = core::broadcast_to(aligned(value, shape), shape);
   array count = core::cumsum(core::astype(core::flatten(mask), core::int32));
   if (mask.is_available() || value.shape()[0] == 0) {
-    int64_t needed = static_cast<int64_t>(mask_positions(op, mask)[0].size()), given = value.shape()[0];
+    int64_t needed = static_cast<int64_t>(mask_positions(op, "the mask", mask)[0].size()), given = value.shape()[0];
     if (needed > given) {
       core::fail(op, "a value of shape ", value.shape(), " has ", given, " entries for the ", needed,
           " true elements of the mask; give one for each, or one for all.");

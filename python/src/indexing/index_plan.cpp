@@ -259,7 +259,7 @@ class Reader {
       plan_.mask = std::move(mask);
       return;
     }
-    for (array& indices : mask_positions(op_, mask)) {
+    for (array& indices : mask_positions(op_, "the mask", mask)) {
       gather(std::move(indices));
     }
   }

@@ -1,10 +1,8 @@
 // Where a boolean mask is true.
 #include "python/src/indexing/mask_positions.h"
 
-#include "mlx_core/error.h"
 #include "mlx_core/ops.h"
-#include "mlx_core/trace_level.h"
-#include "mlx_core/transforms.h"
+#include "mlx_core/ops/index/deciding_values.h"
 #include "python/src/array/convert.h"
 
 namespace mlx::python {
@@ -42,26 +40,14 @@ std::vector<array> places_of(const uint8_t* values, int64_t size, int64_t step, 
 
 } // namespace
 
-std::vector<array> mask_positions(const char* op, const array& mask, const char* way_out) {
+std::vector<array> mask_positions(const char* op, const char* name, const array& mask, const char* way_out) {
   if (!way_out) {
     way_out =
-        "; use mx.where(mask, x, other), which keeps the shape, or mx.extract(mask, x, size=n), which takes the first "
+        "use mx.where(mask, x, other), which keeps the shape, or mx.extract(mask, x, size=n), which takes the first "
         "n. Assigning x[mask] = value works.";
   }
-  if (mask.node()->level != 0 && core::batched_view(mask)) {
-    core::fail(op,
-        "inside vmap this boolean mask has other values in each lane, so that the lanes would select different numbers "
-        "of elements",
-        way_out);
-  }
   array flat = core::astype(core::flatten(core::contiguous(mask)), core::uint8);
-  try {
-    evaluate(flat);
-  } catch (const core::NoValue&) {
-    core::fail<core::NoValue>(op,
-        "the mask has no values while the function is recorded, but their number decides the shape of the result",
-        way_out);
-  }
+  core::deciding(op, name, mask, way_out, [&] { evaluate(flat); });
   const auto* values = static_cast<const uint8_t*>(flat.raw_data());
   int64_t size = flat.size(), step = flat.strides().empty() ? 1 : flat.strides()[0];
   int64_t count = 0;

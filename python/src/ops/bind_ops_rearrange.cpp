@@ -3,9 +3,8 @@
 #include <limits>
 
 #include "mlx_core/error.h"
+#include "mlx_core/ops/index/deciding_values.h"
 #include "mlx_core/ops/shape/rearrange.h"
-#include "mlx_core/trace_level.h"
-#include "mlx_core/transforms.h"
 #include "python/src/ops/bind_ops.h"
 #include "python/src/runtime/argument_errors.h"
 #include "python/src/runtime/shown.h"
@@ -83,18 +82,10 @@ std::vector<int64_t> counts_of(nb::handle repeats, const array& a, int axis) {
     fail(op, "repeats has shape ", given->shape(), "; it should be a number or have one axis.");
   }
   array counts = core::contiguous(core::astype(*given, core::int64));
-  const char* const unknown =
-      "repeats is an array whose values are not known inside vmap or a recorded function, but they decide the shape of "
-      "the result. Give a list of ints or a NumPy array, or choose the entries with mx.take and as many indices as "
-      "the result should have.";
-  if (given->node()->level != 0 && core::batched_view(*given)) {
-    fail(op, unknown);
-  }
-  try {
-    evaluate(counts);
-  } catch (const core::NoValue&) {
-    fail<core::NoValue>(op, unknown);
-  }
+  core::deciding(op, "repeats", *given,
+      "give a list of ints or a NumPy array, or choose the entries with mx.take and as many indices as the result "
+      "should have.",
+      [&] { evaluate(counts); });
   const auto* values = reinterpret_cast<const int64_t*>(counts.raw_data());
   std::vector<int64_t> all(values, values + static_cast<size_t>(counts.size()));
   if (all.size() == 1) {

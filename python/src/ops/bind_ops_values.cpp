@@ -2,9 +2,7 @@
 // Array API standard. With size= they need no values, and run under every transform.
 #include "mlx_core/value_shapes.h"
 
-#include "mlx_core/error.h"
-#include "mlx_core/trace_level.h"
-#include "mlx_core/transforms.h"
+#include "mlx_core/ops/index/deciding_values.h"
 #include "python/src/indexing/mask_positions.h"
 #include "python/src/ops/bind_ops.h"
 
@@ -13,7 +11,7 @@ namespace mlx::python {
 namespace {
 
 constexpr const char* sized =
-    "; give size= (the number of entries that the result shall have, and fill_value= for those not found)";
+    "give size= (the number of entries that the result shall have, and fill_value= for those not found).";
 
 array is_true(const array& a) { return a.dtype().is_bool() ? a : core::not_equal(a, array(0, a.dtype())); }
 
@@ -23,7 +21,7 @@ std::vector<array> nonzero(
     return core::nonzero(a, size, fill_value, s);
   }
   core::StreamScope on(s);
-  return mask_positions(op, is_true(a), sized);
+  return mask_positions(op, "a", is_true(a), sized);
 }
 
 array compress(const char* op, const array& condition, const array& a, std::optional<int> axis,
@@ -32,7 +30,7 @@ array compress(const char* op, const array& condition, const array& a, std::opti
   core::StreamScope on(s);
   array where = condition, along = axis ? a : core::flatten(a);
   if (!size && condition.ndim() == 1) { // which is then known, with the lock released
-    array places = mask_positions(op, is_true(condition), sized)[0];
+    array places = mask_positions(op, "condition", is_true(condition), sized)[0];
     size = static_cast<int64_t>(places.size());
     if (core::Dim length = along.shape(core::normalize_axis(op, axis.value_or(0), along.ndim()));
         condition.size() <= length || length.is_symbolic()) {
@@ -44,18 +42,8 @@ array compress(const char* op, const array& condition, const array& a, std::opti
 
 // The different elements of a, once their number is known.
 std::vector<array> unique(const char* op, const array& a, StreamOrDevice s) {
-  const char* const unknown =
-      "the number of different elements is not known inside vmap or a recorded function, but it decides the shape of "
-      "the result. mx.unique(x, size) has as many entries as it is told.";
   core::Distinct all = core::distinct(a, s);
-  if (a.node()->level != 0 && core::batched_view(a)) {
-    core::fail(op, unknown);
-  }
-  try {
-    evaluate(all.count);
-  } catch (const core::NoValue&) {
-    core::fail<core::NoValue>(op, unknown);
-  }
+  core::deciding(op, "x", a, "mx.unique(x, size) has as many entries as it is told.", [&] { evaluate(all.count); });
   return core::unique_all(all, s);
 }
 
@@ -119,9 +107,9 @@ void bind_unique(nb::module_& m) {
 
 nb::object indices_where(const array& condition, StreamOrDevice s) {
   core::StreamScope on(s);
-  return nb::tuple(out_list(
-      condition.ndim() == 0 ? core::nonzero(condition)
-                            : mask_positions("where", is_true(condition), "; write mx.nonzero(condition, size=n)")));
+  return nb::tuple(out_list(condition.ndim() == 0 ? core::nonzero(condition)
+                                                  : mask_positions("where", "condition", is_true(condition),
+                                                        "write mx.nonzero(condition, size=n).")));
 }
 
 void bind_ops_values(nb::module_& m) {
