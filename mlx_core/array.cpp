@@ -115,28 +115,29 @@ Node::Detached Node::take_operands() {
 
 namespace {
 
-Node* new_application(PrimitiveRef primitive, Spec spec, std::span<const array> operands) {
+inline Node* new_application(PrimitiveRef&& primitive, Spec&& spec, std::span<const array> operands) {
   if (++nodes_made % 256 == 0) { // transforms and recordings build graphs for as long as these are large
     throw_if_interrupted();
   }
   Node* node = new_node(operands.size());
   array* slot = node->operand_storage();
-  node->level = level_floor;
   // Of what is pending behind the operands, the longest counts in full and the others up to a limit: a sum over all
   // would count shared parts again and again, and double at each step of h = h + f(h).
   constexpr uint32_t most_of_another = 16;
   uint32_t longest = 0, others = 0;
   const Node* last = nullptr;
+  uint64_t level = level_floor;
   for (const array& operand : operands) {
     const Node* from = operand.node();
     new (slot++) array(operand);
-    node->level = std::max(node->level, from->level);
+    level = std::max(level, from->level);
     if (from != last && !from->available()) {
       others += std::min(std::min<uint32_t>(from->pending, longest), most_of_another);
       longest = std::max<uint32_t>(longest, from->pending);
     }
     last = from;
   }
+  node->level = level;
   node->pending = static_cast<uint16_t>(std::min<uint32_t>(1 + longest + others, UINT16_MAX));
   node->dtype = spec.dtype;
   node->shape = std::move(spec.shape);
@@ -158,7 +159,10 @@ array array::make(PrimitiveRef primitive, Spec spec, std::span<const array> oper
 }
 
 array array::make(PrimitiveRef primitive, Spec spec, std::initializer_list<array> operands) {
-  return make(std::move(primitive), std::move(spec), std::span<const array>(operands.begin(), operands.size()));
+  std::span<const array> all(operands.begin(), operands.size());
+  array made(new_application(std::move(primitive), std::move(spec), all));
+  relieve_pressure(made);
+  return made;
 }
 
 std::vector<array> array::make_many(PrimitiveRef primitive, Specs specs, std::span<const array> operands) {

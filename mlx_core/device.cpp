@@ -40,6 +40,9 @@ thread_local Defaults defaults;
 [[gnu::tls_model("initial-exec")]]
 #endif
 thread_local constinit StreamNumber current = gpu_first ? not_chosen : 0;
+#ifdef __linux__
+[[gnu::tls_model("initial-exec")]]
+#endif
 thread_local constinit bool in_scope = false;
 
 Stream& default_on(Device device) { return defaults.streams[device.type == Device::cpu ? 0 : 1]; }

@@ -18,9 +18,9 @@ struct ThisThread {
   bool asks = true;
   bool ends_process = false;
   int holds = 0;
-  Clock::time_point next_check = Clock::now();
+  Clock::time_point next_check{}; // long ago
 };
-thread_local ThisThread this_thread;
+[[gnu::tls_model("initial-exec")]] constinit thread_local ThisThread this_thread;
 
 } // namespace
 

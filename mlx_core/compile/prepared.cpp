@@ -20,6 +20,18 @@ class PreparedCalls final : public Function {
   ~PreparedCalls() override { delete kept_.load(); }
 
   int reusable_operand() const override { return list_->donor(); }
+  // Whether computing the results takes no longer than making nodes for them and evaluating these.
+  bool is_cheap(Operands operands) const {
+    constexpr int64_t some = 1 << 12, for_each = 256;
+    constexpr size_t most_steps = 512; // none of which looks out
+    int64_t most_work = some + for_each * static_cast<int64_t>(body().outputs().size());
+    return list_->work() <= most_work && list_->bytes() <= most_work && list_->donor() < 0 &&
+           body().steps().size() <= most_steps &&
+           std::all_of(
+               operands.begin(), operands.end(),
+               [](const array& a) { return a.is_available() && a.node()->operand_count == 0; }) &&
+           list_->takes(operands);
+  }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
     if (!KeptCalls::possible(kernels) || !list_->takes(operands)) {
       Function::eval(operands, outputs, kernels);
@@ -128,7 +140,13 @@ std::optional<std::vector<array>> Prepared::operator()(Inputs inputs) const {
   const Program& body = static_cast<const PreparedCalls&>(*calls_).body();
   std::span<const Spec> specs = body.output_specs();
   std::vector<array> results;
-  if (specs.size() == 1) {
+  if (const auto& calls = static_cast<const PreparedCalls&>(*calls_); !has_several_streams() && calls.is_cheap(given)) {
+    results.reserve(specs.size());
+    for (const Spec& spec : specs) {
+      results.push_back(array::uninitialized(spec.shape, spec.dtype));
+    }
+    calls.eval(given, results, kernels_on(current_stream()));
+  } else if (specs.size() == 1) {
     results.push_back(array::make(calls_, specs[0], given));
   } else {
     results = array::make_many(calls_, Specs(specs.begin(), specs.end()), given);

@@ -7,6 +7,13 @@
 
 namespace mlx::core::cpu {
 
+namespace {
+
+// Scratch ends where a strip may.
+int64_t whole_strips(int64_t bytes) { return (bytes + strip_bytes - 1) / strip_bytes * strip_bytes; }
+
+} // namespace
+
 void BoundPlan::bind(const FusedPlan& plan, std::span<const View> sources, std::span<const View> outputs) {
   plan_ = &plan;
   sources_ = sources;
@@ -164,7 +171,7 @@ void BoundPlan::place_given(std::span<const View> outputs) {
       (slot.of_rows ? moving_rows_ : moving_).push_back(static_cast<uint16_t>(i));
     }
   }
-  tile_bytes_ = (longest_ * widest + 63) / 64 * 64;
+  tile_bytes_ = whole_strips(longest_ * widest);
 }
 
 int32_t BoundPlan::take_tile() {
@@ -217,7 +224,8 @@ void BoundPlan::place_steps() {
       place.row += place.row >= 0 ? tiles : 0;
     }
   }
-  scratch_bytes_ = tiles + row_bytes_;
+  pads_ = tiles + row_bytes_;
+  scratch_bytes_ = pads_ + static_cast<int64_t>(moving_.size()) * strip_bytes;
 }
 
 void BoundPlan::place_read(uint16_t slot, size_t stage) {
@@ -233,7 +241,7 @@ void BoundPlan::place_read(uint16_t slot, size_t stage) {
   place.settled = true;
   if (cut_ == Cut::long_rows && static_cast<int32_t>(stage) > place.stage) {
     place.row = row_bytes_;
-    row_bytes_ += (plan_->row_length * place.item_size + 63) / 64 * 64;
+    row_bytes_ += whole_strips(plan_->row_length * place.item_size);
     moving_.push_back(slot);
   } else {
     place.tile = take_tile();

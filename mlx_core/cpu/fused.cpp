@@ -194,30 +194,62 @@ void BoundPlan::elements(const Working& w, size_t stage, int64_t first, int64_t 
       }
     }
   }
-  steps(w.at, plan_->begin_of(stage).steps, plan_->stages[stage].steps, n);
+  steps(w, plan_->begin_of(stage).steps, plan_->stages[stage].steps, n);
 }
 
-// Steps on n elements: runs of cheap ones in strips, which leave what is less than a strip to the kernels.
-void BoundPlan::steps(char* const* at, uint32_t begin, uint32_t end, int64_t n) const {
+// Steps on n elements, runs of them in strips.
+void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t n) const {
   for (const StripRun& run : strips_.runs) {
     if (run.begin < begin || run.begin >= end) {
       continue;
     }
-    kernels(at, begin, run.begin, n);
+    kernels(w.at, begin, run.begin, n);
     int64_t whole = n / run.table->elements * run.table->elements;
     if (whole > 0) {
-      run.table->run(strips_.code.data() + run.code, at, 0, whole);
+      run.table->run(strips_.code.data() + run.code, w.at, 0, whole);
     }
     if (whole < n) {
-      char* rest[most_slots];
-      for (size_t slot = 0; slot < places_.size(); ++slot) {
-        rest[slot] = at[slot] + whole * places_[slot].item_size;
-      }
-      kernels(rest, run.begin, run.end, n - whole);
+      part_of_strip(w, run, whole, n - whole);
     }
     begin = run.end;
   }
-  kernels(at, begin, end, n);
+  kernels(w.at, begin, end, n);
+}
+
+// A strip of which only n elements are asked for. Scratch has room for all of it; what has memory takes its part from
+// and to a pad.
+void BoundPlan::part_of_strip(const Working& w, const StripRun& run, int64_t first, int64_t n) const {
+  struct Moved {
+    uint16_t slot;
+    char *at, *pad;
+  };
+  Moved moved[most_slots];
+  size_t count = 0;
+  auto item_size = [&](uint16_t slot) { return places_[slot].item_size; };
+  for (uint32_t i = run.slots; i < run.slots_end; ++i) {
+    uint16_t slot = strips_.slots[i];
+    char* at = w.at[slot];
+    bool is_scratch = at >= w.scratch && at < w.scratch + pads_;
+    if (is_scratch || std::any_of(moved, moved + count, [=](const Moved& m) { return m.slot == slot; })) {
+      continue;
+    }
+    char* pad = w.scratch + pads_ + static_cast<int64_t>(count) * strip_bytes;
+    if (i < run.stored) {
+      run.table->fill_pad(pad, at + first * item_size(slot), n);
+    }
+    moved[count++] = {slot, at, pad};
+  }
+  for (const Moved& m : std::span(moved, count)) {
+    w.at[m.slot] = m.pad - first * item_size(m.slot);
+  }
+  run.table->run(strips_.code.data() + run.code, w.at, first, first + run.table->elements);
+  for (const Moved& m : std::span(moved, count)) {
+    w.at[m.slot] = m.at;
+    auto stored = strips_.slots.begin() + run.stored, end = strips_.slots.begin() + run.slots_end;
+    if (std::find(stored, end, m.slot) != end) {
+      run.table->empty_pad(m.pad, m.at + first * item_size(m.slot), n);
+    }
+  }
 }
 
 void BoundPlan::kernels(char* const* at, uint32_t begin, uint32_t end, int64_t n) const {

@@ -112,26 +112,77 @@ void gather(const void* src_data, Ints src_shape, Ints src_strides, int item_siz
   });
 }
 
+namespace {
+
+// What gather_along_axis reads and writes, apart from the walk.
+struct Along {
+  const void *src, *index;
+  void* out;
+  Dtype index_dtype;
+  Bounds bounds;
+  int64_t axis_stride, src_step, index_step;
+};
+
+// A run of n positions: many are short, so that types are known outside of them.
+template <typename Index, typename T>
+void gather_run(const Along& along, int64_t flat, int64_t src_at, int64_t index_at, int64_t n) {
+  const auto* index = static_cast<const Index*>(along.index) + index_at;
+  const T* src = static_cast<const T*>(along.src) + src_at;
+  T* out = static_cast<T*>(along.out) + flat;
+  const int64_t length = along.bounds.length, index_step = along.index_step, src_step = along.src_step,
+                axis_stride = along.axis_stride;
+  auto element = [&](int64_t i, int64_t at, int64_t step, int64_t stride) {
+    int64_t from = at < 0 ? at + length : at;
+    if (static_cast<uint64_t>(from) >= static_cast<uint64_t>(length)) [[unlikely]] {
+      throw_index(along.bounds, at);
+    }
+    out[i] = src[i * step + from * stride];
+  };
+  if (index_step == 1 && src_step == 0 && axis_stride == 1) { // along the last axis
+    for (int64_t i = 0; i < n; ++i) element(i, static_cast<int64_t>(index[i]), 0, 1);
+  } else {
+    for (int64_t i = 0; i < n; ++i) element(i, static_cast<int64_t>(index[i * index_step]), src_step, axis_stride);
+  }
+}
+
+// The same with indices of any type.
+template <typename T>
+void gather_any_run(const Along& along, int64_t flat, int64_t src_at, int64_t index_at, int64_t n) {
+  int64_t values[index_chunk];
+  Along read = along;
+  const char* index = static_cast<const char*>(along.index) + index_at * along.index_dtype.size();
+  read_indices(index, along.index_dtype, along.index_step, n, values);
+  read.index = values;
+  read.index_step = 1;
+  gather_run<int64_t, T>(read, flat, src_at, 0, n);
+}
+
+} // namespace
+
 void gather_along_axis(const void* src, Ints src_strides, int64_t src_length, int item_size, const void* index,
     Dtype index_dtype, Ints index_strides, Ints shape, int axis, void* out) {
   int64_t total = product(shape);
   if (total == 0) return;
   AxisWalk walk(shape, axis, src_strides, index_strides, {});
-  Bounds bounds{"take_along_axis", axis, src_length, 1};
-  int64_t axis_stride = src_strides[static_cast<size_t>(axis)], src_step = walk.step(0), index_step = walk.step(1);
+  Along along{src, index, out, index_dtype, {"take_along_axis", axis, src_length, 1},
+      src_strides[static_cast<size_t>(axis)], walk.step(0), walk.step(1)};
   constexpr int64_t per_task = 16 * index_chunk;
-  parallel_for((total + per_task - 1) / per_task, [&](int64_t task) {
-    int64_t values[index_chunk];
-    auto run = [&](int64_t flat, int64_t src_at, int64_t index_at, int64_t, int64_t n) {
-      read_indices(static_cast<const char*>(index) + index_at * index_dtype.size(), index_dtype, index_step, n, values);
-      for (int64_t i = 0; i < n; ++i)
-        values[i] = src_at + i * src_step + checked_index(bounds, values[i]) * axis_stride;
-      with_item(item_size, [&](auto item) {
-        using T = decltype(item);
-        for (int64_t i = 0; i < n; ++i) static_cast<T*>(out)[flat + i] = static_cast<const T*>(src)[values[i]];
+  with_item(item_size, [&](auto item) {
+    using T = decltype(item);
+    auto in_tasks = [&](auto run) {
+      parallel_for((total + per_task - 1) / per_task, [&](int64_t task) {
+        walk.runs(task * per_task, std::min(total, (task + 1) * per_task),
+            [&](int64_t flat, int64_t src_at, int64_t index_at, int64_t, int64_t n) {
+              run(along, flat, src_at, index_at, n);
+            });
       });
     };
-    walk.runs(task * per_task, std::min(total, (task + 1) * per_task), run);
+    switch (index_dtype.val) {
+      case Dtype::Val::int32: return in_tasks([](auto&... a) { gather_run<int32_t, T>(a...); });
+      case Dtype::Val::uint32: return in_tasks([](auto&... a) { gather_run<uint32_t, T>(a...); });
+      case Dtype::Val::int64: return in_tasks([](auto&... a) { gather_run<int64_t, T>(a...); });
+      default: return in_tasks([](auto&... a) { gather_any_run<T>(a...); });
+    }
   });
 }
 

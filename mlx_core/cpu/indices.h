@@ -64,15 +64,19 @@ class AxisWalk {
       at[e] = flat % shape_[e], flat /= shape_[e];
       for (size_t k = 0; k < 3; ++k) offset[k] += at[e] * strides_[k][e];
     }
+    int64_t length = shape_.back(), done = at.back(), steps[3];
+    for (size_t k = 0; k < 3; ++k) steps[k] = strides_[k][ndim - 1];
     while (first < last) {
-      int64_t n = std::min({last - first, shape_.back() - at.back(), index_chunk});
+      int64_t n = std::min({last - first, length - done, index_chunk});
       f(first, offset[0], offset[1], offset[2], n);
-      first += n;
-      int64_t steps = n;
-      for (size_t d = ndim; d-- > 0; steps = 1) {
-        at[d] += steps;
-        bool wraps = at[d] == shape_[d];
-        for (size_t k = 0; k < 3; ++k) offset[k] += (steps - (wraps ? shape_[d] : 0)) * strides_[k][d];
+      first += n, done += n;
+      for (size_t k = 0; k < 3; ++k) offset[k] += n * steps[k];
+      if (done < length) continue;
+      for (size_t k = 0; k < 3; ++k) offset[k] -= length * steps[k];
+      done = 0;
+      for (size_t d = ndim - 1; d-- > 0;) { // the next line
+        bool wraps = ++at[d] == shape_[d];
+        for (size_t k = 0; k < 3; ++k) offset[k] += (1 - (wraps ? shape_[d] : 0)) * strides_[k][d];
         if (!wraps) break;
         at[d] = 0;
       }

@@ -2,6 +2,7 @@
 // products of 16-bit floats are carried in float32, and rounded once; so are sums of many float32 numbers in float64.
 #include <algorithm>
 #include <complex>
+#include <cstring>
 #include <memory>
 #include <numeric>
 #include <type_traits>
@@ -11,6 +12,7 @@
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/gather.h"
 #include "mlx_core/cpu/indices.h"
+#include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
@@ -153,7 +155,7 @@ class Slices {
 
   // body(offsets in dst of n slices, n, their updates), a few at a time.
   template <typename Body>
-  void each_run(Body body) {
+  void each_run(Body body) const {
     int64_t at_once = std::clamp<int64_t>((16 << 10) / size, 1, index_chunk);
     auto buffer =
         std::make_unique_for_overwrite<char[]>(consecutive_ ? 0 : static_cast<size_t>(at_once * size * dtype_.size()));
@@ -193,6 +195,8 @@ class Slices {
     }
     return true;
   }
+
+  bool are_consecutive() const { return consecutive_; } // updates
 
   const int64_t positions, size; // of the slices, and of one
 
@@ -285,6 +289,53 @@ void combine_by_place(Half* dst, Slices& slices, Dtype dtype) {
   }
 }
 
+// Elements [begin, end) of n slices, which are consecutive in dst.
+template <ScatterMode mode, typename T>
+void apply_part(
+    T* dst, const int64_t* offsets, int64_t n, int64_t begin, int64_t end, int64_t size, const T* updates, Kernel add) {
+  constexpr int64_t ahead = 8, line = 64 / static_cast<int64_t>(sizeof(T)), most_lines = 8;
+  for (int64_t i = 0; i < n; ++i) {
+    if (i + ahead < n) { // places far apart
+      const T* later = dst + offsets[i + ahead] + begin;
+      for (int64_t k = 0; k < std::min(end - begin, most_lines * line); k += line) __builtin_prefetch(later + k, 1);
+    }
+    T* row = dst + offsets[i] + begin;
+    const T* update = updates + i * size + begin;
+    if constexpr (mode == ScatterMode::set) {
+      std::memcpy(row, update, static_cast<size_t>(end - begin) * sizeof(T));
+    } else if (add) {
+      const void* in[] = {row, update};
+      add(in, row, end - begin);
+    } else {
+      for (int64_t j = 0; j < end - begin; ++j) row[j] = combine<mode>(row[j], update[j]);
+    }
+  }
+}
+
+// Slices that are rows of some length: each thread does a part of every row, in order, so that an element gets what it
+// gets from one thread. False where the slices are not of that kind.
+bool scatter_rows(ScatterMode mode, Dtype dtype, void* dst, Slices& slices) {
+  constexpr int64_t shortest = 64, part_bytes = 128, most_parts = 16, worth_threads = 1 << 16;
+  int64_t row_bytes = slices.size * dtype.size();
+  if (slices.shape.size() != 1 || slices.strides[0] != 1 || row_bytes < shortest || !slices.are_consecutive()) {
+    return false;
+  }
+  bool apart = slices.disjoint() && slices.positions * slices.size >= worth_threads;
+  int64_t parts = apart ? std::clamp<int64_t>(row_bytes / part_bytes, 1, most_parts) : 1;
+  Kernel add = mode == ScatterMode::add && dtype != bool_ ? find_kernel(Body::add, dtype) : nullptr;
+  with_mode(mode, dtype, [&](auto constant, auto t) {
+    using T = decltype(t);
+    parallel_for(parts, [&](int64_t part) {
+      int64_t begin = slices.size * part / parts, end = slices.size * (part + 1) / parts;
+      slices.each_run([&](const int64_t* offsets, int64_t n, const void* from) {
+        apply_part<constant.value>(
+            static_cast<T*>(dst), offsets, n, begin, end, slices.size, static_cast<const T*>(from), add);
+      });
+    });
+  });
+  return true;
+}
+
 } // namespace
 
 void scatter(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape, std::span<const IndexOperand> indices,
@@ -318,6 +369,7 @@ void scatter(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape, std::span
       });
     });
   }
+  if (scatter_rows(mode, dtype, dst, slices)) return;
   slices.each_run([&](const int64_t* offsets, int64_t n, const void* from) {
     with_mode(mode, dtype, [&](auto constant, auto t) {
       using T = decltype(t);

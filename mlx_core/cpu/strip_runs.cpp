@@ -90,7 +90,7 @@ void Strips::find(const FusedPlan& plan) {
 }
 
 void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end) {
-  auto code_begin = static_cast<uint32_t>(code.size());
+  auto code_begin = static_cast<uint32_t>(code.size()), slots_begin = static_cast<uint32_t>(slots.size());
   // First the forms, by which reads from registers are known; then what is to be stored is, too.
   Registers registers;
   forms_.clear();
@@ -105,9 +105,13 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
       uint16_t slot = step.inputs[k];
       bool in_register = slot == registers.a ? from < step.input_count : from == 0;
       reads_[slot] -= in_register;
+      if (!in_register && std::find(slots.begin() + slots_begin, slots.end(), slot) == slots.end()) {
+        slots.push_back(slot);
+      }
     }
     registers.follow(step, form);
   }
+  auto stored = static_cast<uint32_t>(slots.size());
   for (uint32_t i = begin; i < end; ++i) {
     const FusedPlan::Step& step = plan.steps[i];
     StripForm form = forms_[i - begin];
@@ -121,10 +125,11 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
     code.push_back({run, first, second});
     if (reads_[step.output] > 0) {
       code.push_back({table.store, step.output, 0});
+      slots.push_back(step.output);
     }
   }
   code.push_back({table.end, 0, 0});
-  runs.push_back({begin, end, code_begin, &table});
+  runs.push_back({begin, end, code_begin, slots_begin, stored, static_cast<uint32_t>(slots.size()), &table});
 }
 
 } // namespace mlx::core::cpu

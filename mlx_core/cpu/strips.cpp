@@ -3,9 +3,13 @@
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/strips.cpp"
 #include "mlx_core/cpu/simd.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "mlx_core/cpu/exponential-inl.h"
 #include "mlx_core/cpu/hyperbolic-inl.h"
 #include "mlx_core/cpu/logarithm-inl.h"
+#include "mlx_core/cpu/map-inl.h"
 #include "mlx_core/cpu/quotients-inl.h"
 #include "mlx_core/cpu/special-inl.h"
 #include "mlx_core/cpu/strips.h"
@@ -128,6 +132,31 @@ struct Strip {
     }
   }
 
+  // The n elements there are of a strip, to and from a whole one. Whole vectors in the pad: loads of it wait for
+  // nothing.
+  static void fill_pad(void* pad, const void* from, int64_t n) {
+    if constexpr (has_masked_memory<T>) {
+      const D d;
+      for (int64_t i = 0; i < 4 * lanes; i += lanes) {
+        const auto there = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(n - i, 0, lanes)));
+        hn::StoreU(hn::MaskedLoad(there, d, static_cast<const T*>(from) + i), d, static_cast<T*>(pad) + i);
+      }
+    } else {
+      std::memcpy(pad, from, static_cast<size_t>(n) * sizeof(T));
+    }
+  }
+  static void empty_pad(const void* pad, void* to, int64_t n) {
+    if constexpr (has_masked_memory<T>) {
+      const D d;
+      for (int64_t i = 0; i < 4 * lanes; i += lanes) {
+        const auto there = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(n - i, 0, lanes)));
+        hn::BlendedStore(hn::LoadU(d, static_cast<const T*>(pad) + i), there, d, static_cast<T*>(to) + i);
+      }
+    } else {
+      std::memcpy(to, pad, static_cast<size_t>(n) * sizeof(T));
+    }
+  }
+
   static StripFunction erased(Run f) { return reinterpret_cast<StripFunction>(f); }
 
   template <class Op>
@@ -194,7 +223,7 @@ struct Strip {
   }
 
   static const StripTable* table() {
-    static const StripTable all{4 * lanes, sizeof(T), &find, erased(&store), erased(&end), &run};
+    static const StripTable all{4 * lanes, &find, erased(&store), erased(&end), &run, &fill_pad, &empty_pad};
     return &all;
   }
 };

@@ -25,6 +25,9 @@ enum class StripForm : uint8_t {
   a_a,         // a = f(a, a); or f(a), of one operand
 };
 
+// The longest strip there is: items are at most eight bytes long, and a strip of shorter items is no longer.
+inline constexpr int64_t strip_bytes = 4 * 64;
+
 using StripFunction = void (*)(); // of a type that only strips.cpp knows
 
 struct StripStep {
@@ -35,13 +38,15 @@ struct StripStep {
 // What this machine has for a dtype.
 struct StripTable {
   int64_t elements; // of a strip
-  int64_t item_size;
   // Null where there is none. Every body that has a form has a_a; copy has all of one operand.
   StripFunction (*find)(Body body, StripForm form);
   StripFunction store; // first = a
   StripFunction end;
   // On the elements from `first` to `last` of the slots' memory, a whole number of strips.
   void (*run)(const StripStep* steps, char* const* at, int64_t first, int64_t last);
+  // The n elements there are of a strip, to and from memory that has room for a whole one.
+  void (*fill_pad)(void* pad, const void* from, int64_t n);
+  void (*empty_pad)(const void* pad, void* to, int64_t n);
 };
 // Null where strips do not pay.
 const StripTable* find_strips(Dtype dtype);
@@ -50,6 +55,7 @@ const StripTable* find_strips(Dtype dtype);
 struct StripRun {
   uint32_t begin, end; // steps of the plan
   uint32_t code;
+  uint32_t slots, stored, slots_end; // in Strips::slots: those that are read from memory, and from `stored` on written
   const StripTable* table;
 };
 
@@ -57,8 +63,9 @@ struct StripRun {
 struct Strips {
   std::vector<StripRun> runs;
   std::vector<StripStep> code;
+  std::vector<uint16_t> slots;
 
-  void clear() { runs.clear(), code.clear(); }
+  void clear() { runs.clear(), code.clear(), slots.clear(); }
   void find(const FusedPlan& plan);
 
  private:

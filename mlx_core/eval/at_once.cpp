@@ -36,31 +36,60 @@ array view_now(const array& x, int64_t offset, Shape shape, Strides strides) {
   return array(node.buffer, node.offset + offset * x.itemsize(), std::move(shape), std::move(strides), x.dtype());
 }
 
-bool is_cheap(const array& x) {
-  constexpr size_t most_steps = 6;
+namespace {
+
+// Whether computing these takes no more than so many cheap steps on this thread's stream.
+template <size_t most_steps>
+bool are_cheap(std::span<const array> arrays) {
   constexpr int64_t most_elements = 1024;
-  const Node* steps[most_steps] = {x.node()};
-  size_t count = 1;
+  StreamNumber here = current_stream();
+  const Node* steps[most_steps];
+  size_t count = 0;
+  auto add = [&](const array& x) {
+    if (!x.is_available()) {
+      if (count == most_steps) {
+        return false;
+      }
+      steps[count++] = x.node();
+    }
+    return true;
+  };
+  for (const array& x : arrays) {
+    if (!add(x)) {
+      return false;
+    }
+  }
   for (size_t i = 0; i < count; ++i) {
     Node* node = const_cast<Node*>(steps[i]);
-    if (node->state.load(std::memory_order_acquire) != Node::State::lazy || !node->primitive ||
-        node->stream != current_stream() || size_of(node->shape) > most_elements) {
+    if (node->state.load(std::memory_order_acquire) != Node::State::lazy || !node->primitive || node->stream != here) {
       return false;
     }
     EvalKind kind = node->primitive->eval_kind();
-    if (kind != EvalKind::elementwise && kind != EvalKind::view && kind != EvalKind::identity) {
+    if ((kind != EvalKind::elementwise && kind != EvalKind::view && kind != EvalKind::identity) ||
+        size_of(node->shape) > most_elements) {
       return false;
     }
     for (const array& operand : node->operands()) {
-      if (!operand.is_available()) {
-        if (count == most_steps) {
-          return false;
-        }
-        steps[count++] = operand.node();
+      if (!add(operand)) {
+        return false;
       }
     }
   }
   return true;
+}
+
+} // namespace
+
+bool is_cheap(const array& x) { return !x.is_available() && are_cheap<6>({&x, 1}); }
+
+bool may_be_evaluated_at_once(std::span<const array> arrays) {
+  for (const array& a : arrays) {
+    const Node& node = *a.node();
+    if (node.available() && (node.operand_count != 0 || (node.buffer && node.buffer->writer.load()))) {
+      return false;
+    }
+  }
+  return !has_several_streams() && KeptCalls::possible(kernels_on(current_stream())) && are_cheap<16>(arrays);
 }
 
 bool may_soon_be_written(const array& x) {

@@ -16,6 +16,19 @@ array view_now(const array& x, int64_t offset, Shape shape, Strides strides);
 // elements.
 bool is_cheap(const array& x);
 
+// Evaluates arrays where that is some hundred steps on few elements (elementwise ones, views, reductions), of which no
+// other thread can know: each node is referred to by the others, by one more array for each root (a handle of the
+// caller's), and for each of the roots by `held` arrays, which are the span's own where that has copies. The caller
+// makes sure that nobody copies one of these meanwhile. False where it is more, with nothing done.
+bool eval_own_steps(std::span<const array> roots, uint32_t held);
+
+// Evaluates arrays where that is cheap, too, and needs nobody else: it waits for no other thread, asks no interrupt
+// check and calls nothing of the user's, so that the caller may hold a lock that others need. False where it is not,
+// with nothing done.
+bool eval_if_cheap(std::span<const array> arrays);
+// The first part of that: whether they look cheap, as long as nobody else evaluates them.
+bool may_be_evaluated_at_once(std::span<const array> arrays);
+
 // Whether x's memory may be changed now: as above, and only this one reference leads to it.
 bool may_write_now(const array& x);
 // The same as far as x's node goes: views of its memory may still be held.

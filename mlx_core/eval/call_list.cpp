@@ -148,7 +148,9 @@ void CallRun::run_on(std::span<const array> inputs, std::span<array> outputs, Ke
         bases_[i + 1] = static_cast<char*>(output.mutable_data());
         continue;
       }
-      output.allocate();
+      if (!output.node()->buffer) {
+        output.allocate();
+      }
       bases_[i + 1] = static_cast<char*>(output.mutable_data());
     }
     if (base.begins_as_input) {

@@ -6,7 +6,7 @@
 namespace mlx::core {
 
 namespace {
-thread_local Donation* innermost = nullptr;
+[[gnu::tls_model("initial-exec")]] constinit thread_local Donation* innermost = nullptr;
 }
 
 bool can_donate(const Node& node) {

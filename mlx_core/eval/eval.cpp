@@ -2,9 +2,11 @@
 #include <memory>
 #include <vector>
 
+#include "mlx_core/eval/at_once.h"
 #include "mlx_core/eval/evaluation.h"
 #include "mlx_core/eval/gate.h"
 #include "mlx_core/eval/streams.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/trace_level.h"
 
 namespace mlx::core {
@@ -21,23 +23,25 @@ struct Depth {
   std::vector<std::unique_ptr<Evaluation>> evaluations;
   size_t depth = 0;
 };
-thread_local Depth nesting;
+[[gnu::tls_model("initial-exec")]] thread_local Depth nesting;
 
 // The evaluation object of the next depth, for as long as this lives.
 class Nested {
  public:
-  Nested() {
-    if (nesting.depth == nesting.evaluations.size()) {
-      nesting.evaluations.push_back(std::make_unique<Evaluation>());
+  Nested() : nesting_(nesting) {
+    if (nesting_.depth == nesting_.evaluations.size()) {
+      nesting_.evaluations.push_back(std::make_unique<Evaluation>());
     }
-    evaluation_ = nesting.evaluations[nesting.depth++].get();
+    evaluation_ = nesting_.evaluations[nesting_.depth++].get();
   }
-  ~Nested() { --nesting.depth; }
+  ~Nested() { --nesting_.depth; }
   Nested(const Nested&) = delete;
   Nested& operator=(const Nested&) = delete;
   Evaluation& operator*() const { return *evaluation_; }
+  bool is_outermost() const { return nesting_.depth == 1; }
 
  private:
+  Depth& nesting_;
   Evaluation* evaluation_;
 };
 
@@ -98,9 +102,32 @@ void eval(std::span<const array> arrays) {
     evaluation.abandon();
   }
   evaluation.execute();
-  if (nesting.depth == 1) { // what a body computes is read through raw_data, which waits by itself
+  if (nested.is_outermost()) { // what a body computes is read through raw_data, which waits by itself
     wait_for_devices(arrays);
   }
+}
+
+bool eval_if_cheap(std::span<const array> arrays) {
+  if (is_evaluating() || !may_be_evaluated_at_once(arrays)) {
+    return false;
+  }
+  Nested nested;
+  Evaluation& evaluation = *nested;
+  Evaluating here(evaluation, std::try_to_lock);
+  if (!here.has_begun()) {
+    return false;
+  }
+  {
+    PlanningLock lock;
+    evaluation.plan(arrays);
+  }
+  if (!evaluation.awaited().empty()) { // another thread came first
+    evaluation.abandon();
+    return false;
+  }
+  InterruptHold to_its_end;
+  evaluation.execute(false);
+  return true;
 }
 
 } // namespace mlx::core

@@ -20,8 +20,8 @@ class Evaluation {
   // Nodes that were found claimed by others: to be waited for before execute().
   const std::vector<Node*>& awaited() const { return awaited_; }
   // Computes what was claimed, without the lock. Throws the first error met, after everything that could be computed
-  // is; Interrupted at once, with what is not computed lazy again.
-  void execute();
+  // is; Interrupted at once, with what is not computed lazy again. With `pauses` a fork may come between two steps.
+  void execute(bool pauses = true);
   // Gives back what is claimed and not computed, as lazy.
   void abandon();
 

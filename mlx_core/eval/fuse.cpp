@@ -10,9 +10,6 @@ namespace mlx::core {
 
 namespace {
 
-// Together these bound the slots of a plan, which executors keep on their stack.
-constexpr size_t most_members = 96;
-constexpr size_t most_outside_edges = 128;
 constexpr size_t table_cells = 512; // more than twice the number of sources
 
 // Long rows are gone through once for each stage by one thread, which keeps what it needs of them: that pays where they
@@ -50,8 +47,6 @@ void Group::close() {
   has_donated_ = false;
   members_.clear();
 }
-
-bool Group::is_full() const { return members_.size() >= most_members || outside_edges_ >= most_outside_edges; }
 
 const Group::Member* Group::member_of(const Node* node) const {
   const Claims::Entry* entry = claims_.find(node);

@@ -24,7 +24,7 @@ class Group {
 
   void open(int32_t new_id, const Shape& space, StreamNumber on);
   bool is_open() const { return id >= 0; }
-  bool is_full() const;
+  bool is_full() const { return members_.size() >= most_members || outside_edges_ >= most_outside_edges; }
   // Whether a node can be a member, once operands that are not are computed; and making it one.
   bool takes(const Node* node) const { return role_of(node) != Role::none; }
   bool add(Node* node);
@@ -94,6 +94,10 @@ class Group {
   void plan_outputs();
   void run_plan(Kernels& kernels);
   void arrange_aliases(Kernels& kernels);
+
+  // Together these bound the slots of a plan, which executors keep on their stack.
+  static constexpr size_t most_members = 96;
+  static constexpr size_t most_outside_edges = 128;
 
   Claims& claims_;
   int64_t size_ = 0;

@@ -179,13 +179,28 @@ Evaluating::Evaluating(Evaluation& evaluation) : evaluation_(evaluation), outer_
   std::unique_lock lock(g.mutex);
   if (!outer_) {
     wait(lock, [&] { return !g.is_held_by_another(); }, true);
-    ++g.threads;
   }
-  g.add(this);
+  begin();
+}
+
+Evaluating::Evaluating(Evaluation& evaluation, std::try_to_lock_t) : evaluation_(evaluation), outer_(own) {
+  std::lock_guard lock(gate().mutex);
+  if (!gate().is_held_by_another()) {
+    begin();
+  }
+}
+
+// Under the lock.
+void Evaluating::begin() {
+  gate().threads += outer_ ? 0 : 1;
+  gate().add(this);
   own = this;
 }
 
 Evaluating::~Evaluating() {
+  if (!has_begun()) {
+    return;
+  }
   Gate& g = gate();
   std::lock_guard lock(g.mutex);
   own = outer_;

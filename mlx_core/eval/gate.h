@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <mutex>
 
 #include "mlx_core/array.h"
 
@@ -14,15 +15,19 @@ class Evaluation;
 class Evaluating {
  public:
   explicit Evaluating(Evaluation& evaluation);
+  // Does not wait: it may not have begun.
+  Evaluating(Evaluation& evaluation, std::try_to_lock_t);
   ~Evaluating();
   Evaluating(const Evaluating&) = delete;
   Evaluating& operator=(const Evaluating&) = delete;
 
   Evaluation& evaluation() const { return evaluation_; }
   const Evaluating* outer() const { return outer_; }
+  bool has_begun() const { return link_ != nullptr; }
 
  private:
   friend struct Gate;
+  void begin();
   Evaluation& evaluation_;
   Evaluating* outer_;                             // of this thread
   Evaluating *next_ = nullptr, **link_ = nullptr; // all of the process

@@ -91,7 +91,7 @@ def prepared(f, *args):
     compiled = mx.compile(f)
     for _ in range(3):
         mx.eval(compiled(*args))
-    return operations([compiled(*args)]) == 1
+    return operations([compiled(*args)]) <= 1  # none where the call has computed it
 
 
 def test_what_is_prepared():

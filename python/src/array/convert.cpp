@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "mlx_core/error.h"
+#include "mlx_core/eval/at_once.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/ops/shape/size_number.h"
 #include "python/src/compile/dim_object.h"
@@ -31,6 +32,14 @@ PyObject* wrap(array value) {
 void evaluate(const array& a) {
   if (!a.is_available()) {
     array kept = a; // another thread may rebind the handle meanwhile
+#ifndef Py_GIL_DISABLED
+    if (core::eval_own_steps({&kept, 1}, 1)) {
+      return;
+    }
+#endif
+    if (core::eval_if_cheap({&kept, 1})) {
+      return;
+    }
     WithoutGil unlocked;
     kept.eval();
   }

@@ -29,7 +29,8 @@ class CallKey {
   const std::string& bytes() const { return bytes_; }
   // Array handles in the order of the leaves; those of the state begin at state_begin(). Owned, because the function
   // may take apart what holds them.
-  const std::vector<nb::object>& arrays() const { return arrays_; }
+  using Handles = core::SmallVector<nb::object, 8>;
+  const Handles& arrays() const { return arrays_; }
   size_t state_begin() const { return state_begin_; }
   // An array of another library, among the arguments: arrays()[place] is what mx.array makes of it.
   struct Foreign {
@@ -75,7 +76,7 @@ class CallKey {
   bool with_sizes_;
   std::string bytes_;
   bool in_state_ = false;
-  std::vector<nb::object> arrays_;
+  Handles arrays_;
   std::vector<Foreign> foreign_;
   size_t state_begin_ = 0;
   std::vector<Number> numbers_;

@@ -4,35 +4,108 @@
 #include <unordered_set>
 
 #include "mlx_core/error.h"
+#include "mlx_core/eval/at_once.h"
 #include "mlx_core/eval/background.h"
 #include "mlx_core/eval/fork.h"
 #include "mlx_core/interrupt.h"
 #include "mlx_core/primitive.h"
 #include "python/src/array/convert.h"
+#include "python/src/runtime/exceptions.h"
 #include "python/src/runtime/gil.h"
+#include "python/src/runtime/short_calls.h"
 #include "python/src/transforms/bind_transforms.h"
 
 namespace mlx::python {
 
 namespace {
 
-// The arrays in all of the arguments; other leaves are ignored.
+// The arrays in lists, tuples and dicts that hold nothing else than these and plain values, so that no code of the
+// user's runs on the way. False where there is something else: some of the arrays may have been added.
+template <typename Arrays>
+bool add_plainly(PyObject* o, Arrays& arrays, int depth = 0) {
+  constexpr int deepest = 64;
+  PyTypeObject* type = Py_TYPE(o);
+  if (type == array_type) {
+    arrays.push_back(read(o));
+    return true;
+  }
+  if (depth == deepest) {
+    return false;
+  }
+  if (type == &PyList_Type || type == &PyTuple_Type) {
+    bool plain = true;
+    for (Py_ssize_t i = 0; plain && i < PySequence_Fast_GET_SIZE(o); ++i) {
+      plain = add_plainly(PySequence_Fast_GET_ITEM(o, i), arrays, depth + 1);
+    }
+    return plain;
+  }
+  if (type == &PyDict_Type) {
+    bool plain = true;
+    Py_ssize_t position = 0;
+    for (PyObject *key, *value; plain && PyDict_Next(o, &position, &key, &value);) {
+      plain = add_plainly(value, arrays, depth + 1);
+    }
+    return plain;
+  }
+  return o == Py_None || type == &PyFloat_Type || type == &PyLong_Type || type == &PyBool_Type ||
+         type == &PyUnicode_Type;
+}
+
+// The arrays of a tree; other leaves are ignored.
+template <typename Arrays>
+void add_arrays(nb::handle tree, Arrays& arrays) {
+  if (is_array(tree)) {
+    arrays.push_back(read(tree));
+    return;
+  }
+#ifndef Py_GIL_DISABLED
+  size_t before = arrays.size();
+  if (add_plainly(tree.ptr(), arrays)) {
+    return;
+  }
+  while (arrays.size() > before) {
+    arrays.pop_back();
+  }
+#endif
+  Leaves leaves;
+  Tree::collect(tree, leaves);
+  for (const nb::object& leaf : leaves) {
+    if (is_array(leaf)) {
+      arrays.push_back(read(leaf));
+    }
+  }
+}
+
+// Those in all of the arguments.
 std::vector<array> arrays_in(nb::args trees) {
   std::vector<array> arrays;
   for (nb::handle tree : trees) {
-    if (is_array(tree)) {
-      arrays.push_back(read(tree));
-      continue;
-    }
-    Leaves leaves;
-    Tree::collect(tree, leaves);
-    for (const nb::object& leaf : leaves) {
-      if (is_array(leaf)) {
-        arrays.push_back(read(leaf));
-      }
-    }
+    add_arrays(tree, arrays);
   }
   return arrays;
+}
+
+// core::eval_own_steps of some arrays at a time. False where some are left.
+bool eval_own_parts(std::span<const array> all) {
+  constexpr size_t part = 128, most = 4096; // more are worth letting other threads run
+  if (all.size() > most) {
+    return false;
+  }
+  while (!all.empty()) {
+    std::span<const array> some = all.first(std::min(part, all.size()));
+    if (!core::eval_own_steps(some, 1)) {
+      return false;
+    }
+    all = all.subspan(some.size());
+  }
+  return true;
+}
+
+// A value that is there, and that nothing is to be let go for.
+bool is_done(const array& a) {
+  const core::Node& node = *a.node();
+  return node.available() && node.operand_count == 0 &&
+         !(node.buffer && node.buffer->writer.load(std::memory_order_acquire));
 }
 
 // How many nodes of each primitive computing the arrays would visit. What only passes a value on is no work, and not
@@ -89,6 +162,33 @@ void translate_interruption(const std::exception_ptr& p, void*) {
 }
 
 } // namespace
+
+PyObject* eval_shortly(PyObject* const* args, Py_ssize_t count) noexcept {
+#ifdef Py_GIL_DISABLED
+  return nullptr; // another thread may bind the handles
+#endif
+  bool done = !open_handle_log;
+  for (Py_ssize_t i = 0; done && i < count; ++i) {
+    done = Py_TYPE(args[i]) == array_type && is_done(held(args[i]));
+  }
+  if (done) {
+    return Py_NewRef(Py_None);
+  }
+  return guarded(
+      [&] {
+        core::SmallVector<array, 4> arrays;
+        for (Py_ssize_t i = 0; i < count; ++i) {
+          add_arrays(args[i], arrays);
+        }
+        std::span<const array> all(arrays.begin(), arrays.size());
+        if (!std::all_of(all.begin(), all.end(), is_done) && !eval_own_parts(all) && !core::eval_if_cheap(all)) {
+          WithoutGil released;
+          core::eval(all);
+        }
+        return Py_NewRef(Py_None);
+      },
+      static_cast<PyObject*>(nullptr));
+}
 
 void bind_evaluation(nb::module_& m) {
   main_thread = nb::cast<unsigned long>(nb::module_::import_("threading").attr("main_thread")().attr("ident"));

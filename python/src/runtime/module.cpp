@@ -5,6 +5,7 @@
 #include "python/src/ops/bind_linalg.h"
 #include "python/src/runtime/argument_errors.h"
 #include "python/src/runtime/bind.h"
+#include "python/src/runtime/short_calls.h"
 
 namespace {
 
@@ -49,6 +50,7 @@ NB_MODULE(core_of_main_interpreter, m) {
   bind_files(m);
   bind_pickling(m);
   explain_argument_errors(m);
+  install_short_calls(m);
   bind_star(m);
   bind_signatures(m);
 }

@@ -20,14 +20,16 @@ nb::object ArrayTree::build(std::span<const array> arrays) const { return build(
 
 nb::object ArrayTree::build(std::span<const array> arrays, const Replaced& others) const {
   check_count(arrays.size());
-  Leaves leaves(leaves_);
+  core::SmallVector<nb::object, 8> leaves;
+  leaves.reserve(leaves_.size());
+  for (size_t i = 0, next = 0; i < leaves_.size(); ++i) {
+    bool is_array = next < positions_.size() && positions_[next] == i;
+    leaves.push_back(is_array ? nb::steal(wrap(arrays[next++])) : leaves_[i]);
+  }
   for (const auto& [at, leaf] : others) {
     leaves[at] = leaf;
   }
-  for (size_t i = 0; i < positions_.size(); ++i) {
-    leaves[positions_[i]] = nb::steal(wrap(arrays[i]));
-  }
-  return tree_.build(leaves);
+  return tree_.build({leaves.begin(), leaves.size()});
 }
 
 void ArrayTree::check_count(size_t given) const {
