@@ -177,11 +177,21 @@ class Run {
     w.y = static_cast<char*>(c_.out) + first * c_.dtype.size();
     const bool product = is_product(w);
     w.dtype = product ? c_.dtype : wide_;
+    if (!product && !by_lanes_ && is_long(w)) {
+      const int64_t output = c_.b_strides.front(), channel = c_.b_strides.back();
+      const int64_t sizes[] = {c_.groups, channels_, w.taps[0], w.taps[1], w.taps[2], columns_};
+      const int64_t steps[] = {columns_ * output, channel, b_strides[0], b_strides[1], b_strides[2], output};
+      Ordered weights(b, sizes, steps, c_.dtype, w.dtype);
+      w.w = weights.data();
+      w.x = input(w.dtype, true);
+      convolve_long(w);
+      return leaves_out_terms(w);
+    }
     const int64_t b_sizes[] = {outputs_, w.taps[0], w.taps[1], w.taps[2], channels_};
     const int64_t b_steps[] = {c_.b_strides.front(), b_strides[0], b_strides[1], b_strides[2], c_.b_strides.back()};
     Ordered weights(b, b_sizes, b_steps, c_.dtype, w.dtype);
     w.w = weights.data();
-    w.x = input(w.dtype);
+    w.x = input(w.dtype, false);
     if (product) {
       gemm(c_.dtype, 1, w.positions(), columns_, channels_, {w.x, channels_, 1}, 0, {w.w, 1, channels_}, 0, w.y);
     } else if (by_lanes_) {
@@ -194,10 +204,14 @@ class Run {
     return leaves_out_terms(w);
   }
 
-  const char* input(Dtype dtype) {
-    if (!x_ || x_dtype_ != dtype) {
+  const char* input(Dtype dtype, bool batch_last) {
+    if (!x_ || x_dtype_ != dtype || x_batch_last_ != batch_last) {
       const int64_t n = c_.a_strides.front(), channel = c_.a_strides.back(), all = c_.a_sizes.back();
-      if (by_lanes_ || c_.groups == 1) {
+      if (batch_last) {
+        const int64_t sizes[] = {c_.groups, channels_, in_[0], in_[1], in_[2], batch_};
+        const int64_t steps[] = {channels_ * channel, channel, a_strides_[0], a_strides_[1], a_strides_[2], n};
+        x_.emplace(c_.a, sizes, steps, c_.dtype, dtype);
+      } else if (by_lanes_ || c_.groups == 1) {
         const int64_t sizes[] = {batch_, in_[0], in_[1], in_[2], all};
         const int64_t steps[] = {n, a_strides_[0], a_strides_[1], a_strides_[2], channel};
         x_.emplace(c_.a, sizes, steps, c_.dtype, dtype);
@@ -206,7 +220,7 @@ class Run {
         const int64_t steps[] = {channels_ * channel, n, a_strides_[0], a_strides_[1], a_strides_[2], channel};
         x_.emplace(c_.a, sizes, steps, c_.dtype, dtype);
       }
-      x_dtype_ = dtype;
+      x_dtype_ = dtype, x_batch_last_ = batch_last;
     }
     return x_->data();
   }
@@ -215,7 +229,7 @@ class Run {
   size_t axes_;
   int64_t batch_, outputs_, channels_, columns_;
   Dtype wide_ = float32, x_dtype_ = float32;
-  bool by_lanes_;
+  bool by_lanes_, x_batch_last_ = false;
   PerAxis in_, taps_, out_, stride_, low_, kernel_dilation_, input_dilation_, a_strides_, b_strides_;
   const char* b_first_;
   std::optional<Ordered> x_;

@@ -15,9 +15,10 @@ struct Windows {
   int64_t batch, groups;
   int64_t channels, columns; // of a group: summed, and of the output
   PerAxis in, out, taps, stride, low, dilation;
-  // x lies (groups, batch, axes..., channels) row-major; `by_lanes`: (batch, axes..., groups), of one channel each.
+  // x lies (groups, batch, axes..., channels) row-major; `by_lanes`: (batch, axes..., groups), of one channel each;
+  // is_long(): (groups, channels, axes..., batch).
   const char* x;
-  const char* w; // (groups, columns, taps..., channels) row-major
+  const char* w; // (groups, columns, taps..., channels) row-major; is_long(): (groups, channels, taps..., columns)
   Dtype result;
   char* y; // (batch, axes..., groups, columns), positions y_step apart
   int64_t y_batch;
@@ -63,6 +64,9 @@ void convolve_patches(const Windows& windows);
 void convolve_lanes(const Windows& windows);
 // One channel a group, stride 1, few outputs: neighbouring positions side by side.
 void convolve_lines(const Windows& windows);
+// Few outputs, of many taps each: lines of the input times lines of the taps.
+bool is_long(const Windows& windows);
+void convolve_long(const Windows& windows);
 
 // The NaN of a convolution, computed again without terms that are not there, and with c.zero_terms those of a factor 0.
 void mend_convolution(const Convolution& c);

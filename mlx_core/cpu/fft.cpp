@@ -17,6 +17,7 @@ namespace {
 // A transform of at least this many elements is worth several threads.
 constexpr int64_t divided_length = 1 << 14;
 constexpr size_t most_kept_bytes = 4 << 20;
+constexpr int64_t most_line_bytes = 4608, most_near_bytes = 1 << 20; // of results
 
 // Aligned memory of a thread: what is not too much is kept for the next call, the rest is the allocator's.
 template <typename T>
@@ -107,11 +108,32 @@ struct Transforms {
     });
   }
 
+  void rows(int64_t at_once) const {
+    const int64_t count = lanes.outer * lanes.width, stretch = 4 * at_once;
+    parallel_items((count + stretch - 1) / stretch, stretch * task.plan.n * 8, [&](int64_t step) {
+      Scratch<T> scratch(kernels.scratch(task.plan, 1));
+      std::array<const T*, 16> from;
+      std::array<T*, 16> to;
+      for (int64_t first = step * stretch, end = std::min(count, first + stretch); first < end; first += at_once) {
+        const int64_t here = std::min(at_once, end - first);
+        for (int64_t i = 0; i < here; ++i) {
+          from[static_cast<size_t>(i)] = input(first + i), to[static_cast<size_t>(i)] = output(first + i);
+        }
+        kernels.rows(task, static_cast<int>(here), from.data(), to.data(), scratch.get());
+      }
+    });
+  }
+
   void one_by_one() const {
     const int64_t count = lanes.outer * lanes.width;
     const bool divided = task.plan.node.n >= divided_length && count < thread_count();
     const int threads = divided ? thread_count() : 1;
     const int64_t row = (in_length * in_parts + 15) / 16 * 16, out_row = (out_length * out_parts + 15) / 16 * 16;
+    // Where what is read and written is in no near cache and the first-level one has room for two transforms, the next
+    // one's lines come in as this one's are used.
+    const int64_t out_bytes = out_row * static_cast<int64_t>(sizeof(T));
+    const bool by_lines = lanes.step[0] == 1 && lanes.step[1] == 1 && out_bytes <= most_line_bytes &&
+                          count * out_bytes >= most_near_bytes && !task.plan.convolves();
     auto transform = [&](int64_t i) {
       const int64_t own = kernels.scratch(task.plan, threads);
       Scratch<T> scratch(own + row + out_row + 32);
@@ -123,11 +145,14 @@ struct Transforms {
             in_parts * static_cast<int>(sizeof(T)));
         from = copied;
       }
-      if (i + 1 < count && lanes.step[0] == 1 && row <= 4096) { // the next one comes from memory meanwhile
+      FftTask<T> own_task = task;
+      if (i + 1 < count && by_lines) {
+        own_task.next_in = input(i + 1) - from, own_task.next_out = output(i + 1) - to;
+      } else if (i + 1 < count && lanes.step[0] == 1 && row <= 4096) { // the next one comes from memory meanwhile
         const T* next = input(i + 1);
         for (int64_t at = 0; at < row; at += 64 / static_cast<int64_t>(sizeof(T))) __builtin_prefetch(next + at, 0, 2);
       }
-      kernels.one(task, from, lanes.step[1] == 1 ? to : result, scratch.get(), threads);
+      kernels.one(own_task, from, lanes.step[1] == 1 ? to : result, scratch.get(), threads);
       if (lanes.step[1] != 1) {
         copy_strided(result, Strides1{1}.ints(), to, Strides1{lanes.step[1]}.ints(), Strides1{out_length}.ints(),
             out_parts * static_cast<int>(sizeof(T)));
@@ -143,7 +168,10 @@ struct Transforms {
   void run() const {
     const bool neighbours = lanes.step[0] == 1 && lanes.step[1] == 1;
     const bool adjacent = lanes.pitch[0] == 1 && lanes.pitch[1] == 1 && 2 * lanes.width >= kernels.lanes;
-    if (task.plan.convolves() || (!task.plan.node.is_leaf() && (neighbours || !adjacent))) {
+    const int64_t at_once = neighbours ? kernels.rows_at_once(task) : 0;
+    if (at_once > 0) {
+      rows(at_once);
+    } else if (task.plan.convolves() || (!task.plan.node.is_leaf() && (neighbours || !adjacent))) {
       one_by_one();
     } else {
       side_by_side();

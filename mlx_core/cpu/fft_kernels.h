@@ -15,6 +15,7 @@ struct FftTask {
   FftKind kind;
   bool inverse; // of complex ones
   T scale;
+  int64_t next_in = 0, next_out = 0; // T's from a transform to the one that will be done next; of those one by one
 };
 
 // Where transforms that are done side by side lie.
@@ -33,6 +34,10 @@ struct FftKernels {
   // Of a plan that does not convolve; up to `lanes` of them.
   void (*side_by_side)(
       const FftTask<T>& task, int count, const FftLanes<T, const T*>& in, const FftLanes<T, T*>& out, T* scratch);
+  // How many rows of neighbouring elements `rows` does at once: 0 where it does not do them, else at most 16. In and
+  // out may be the same.
+  int64_t (*rows_at_once)(const FftTask<T>& task);
+  void (*rows)(const FftTask<T>& task, int count, const T* const* in, T* const* out, T* scratch);
   // Of a plan that is no leaf; elements are neighbours. in and out may be the same.
   void (*one)(const FftTask<T>& task, const T* in, T* out, T* scratch, int threads);
   // Of the plan's node alone, forwards.

@@ -85,12 +85,13 @@ struct FftSideBySide : Fft<T> {
   }
 
   // Rows of N numbers, `apart` from each other, as columns. Where blocks of 16 bytes can be read into a vector's parts,
-  // that spares the shuffles which would move them.
+  // that spares the shuffles which would move them. Only the first `columns`, where they can be told apart.
+  template <int64_t columns = N>
   static HWY_INLINE void read_transposed(const T* p, int64_t apart, V* v) {
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
     constexpr int64_t per_block = 16 / sizeof(T);
 #pragma GCC unroll 4
-    for (int64_t c = 0; c < N; c += per_block) {
+    for (int64_t c = 0; c < columns; c += per_block) {
 #pragma GCC unroll 4
       for (int64_t i = 0; i < per_block; ++i) {
         const T* at = p + c + i * apart;
@@ -99,6 +100,7 @@ struct FftSideBySide : Fft<T> {
       transpose_blocks(v + c);
     }
 #else
+    static_assert(columns == N);
     for (int64_t l = 0; l < N; ++l) v[l] = hn::LoadU(D(), p + l * apart);
     transpose(v);
 #endif

@@ -12,6 +12,7 @@
 #include <hwy/highway.h>
 
 #include "mlx_core/cpu/fft_lanes-inl.h"
+#include "mlx_core/cpu/fft_rows-inl.h"
 #include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/interrupt.h"
 
@@ -56,11 +57,11 @@ struct FftOne : FftSideBySide<T> {
   // Columns j0 and those behind it, up to `end`: their transforms, times roots of unity, as rows of the transposed
   // matrix.
   template <bool swap>
-  static void columns(const FftNode<T>& node, const T* in, int64_t j0, int64_t end, T* matrix, T* part) {
+  static void columns(const FftNode<T>& node, const T* in, int64_t next, int64_t j0, int64_t end, T* matrix, T* part) {
     const int64_t n1 = node.first->n, n2 = node.second->n, most = std::max(n1, n2);
     Blocks to{part};
     T *some = part + 2 * N * vectors(n1) * N, *rest = some + 2 * N * group_of(node) * most;
-    Input<swap> from{in + 2 * j0, 2 * n2};
+    Input<swap> from{in + 2 * j0, 2 * n2, next};
     if (end - j0 == N) {
       Fft<T>::run(*node.first, from, to, rest);
       return turn(node, to, j0, N, matrix);
@@ -109,11 +110,12 @@ struct FftOne : FftSideBySide<T> {
   }
   // Rows k0 and those behind it, up to `end`.
   template <bool swap>
-  static void rows(const FftNode<T>& node, const T* matrix, int64_t k0, int64_t end, T* out, T scale, T* part) {
+  static void rows(
+      const FftNode<T>& node, const T* matrix, int64_t k0, int64_t end, T* out, int64_t next, T scale, T* part) {
     const int64_t n1 = node.first->n, n2 = node.second->n, most = std::max(n1, n2);
     T *some = part + 2 * N * vectors(n1) * N, *rest = some + 2 * N * group_of(node) * most;
     Blocks from{const_cast<T*>(matrix) + 2 * k0, row_of(node)};
-    Output<swap> to{out + 2 * k0, 2 * n1, scale};
+    Output<swap> to{out + 2 * k0, 2 * n1, scale, next};
     if (end - k0 == N) {
       return Fft<T>::run(*node.second, from, to, rest);
     }
@@ -129,8 +131,8 @@ struct FftOne : FftSideBySide<T> {
       }
     }
   }
-  static void node(
-      const FftNode<T>& node, const T* in, bool swap_in, T* out, bool swap_out, T scale, T* scratch, int threads) {
+  static void node(const FftNode<T>& node, const T* in, bool swap_in, T* out, bool swap_out, T scale, T* scratch,
+      int threads, int64_t next_in = 0, int64_t next_out = 0) {
     const int64_t n1 = node.first->n, n2 = node.second->n, part = part_of(node);
     T* parts = scratch + matrix_of(node);
     const int64_t group = group_of(node) * N;
@@ -150,11 +152,12 @@ struct FftOne : FftSideBySide<T> {
       }
     };
     each(n2, n1, [&](int64_t j0, int64_t end, T* own) {
-      swap_in ? columns<true>(node, in, j0, end, scratch, own) : columns<false>(node, in, j0, end, scratch, own);
+      swap_in ? columns<true>(node, in, next_in, j0, end, scratch, own)
+              : columns<false>(node, in, next_in, j0, end, scratch, own);
     });
     each(n1, n2, [&](int64_t k0, int64_t end, T* own) {
-      swap_out ? rows<true>(node, scratch, k0, end, out, scale, own)
-               : rows<false>(node, scratch, k0, end, out, scale, own);
+      swap_out ? rows<true>(node, scratch, k0, end, out, next_out, scale, own)
+               : rows<false>(node, scratch, k0, end, out, next_out, scale, own);
     });
   }
 
@@ -222,10 +225,10 @@ struct FftOne : FftSideBySide<T> {
   }
 
   // What any length's transform is made of.
-  static void complex(
-      const FftPlan<T>& plan, const T* in, bool swap_in, T* out, bool swap_out, T scale, T* scratch, int threads) {
+  static void complex(const FftPlan<T>& plan, const T* in, bool swap_in, T* out, bool swap_out, T scale, T* scratch,
+      int threads, int64_t next_in = 0, int64_t next_out = 0) {
     if (!plan.convolves()) {
-      return node(plan.node, in, swap_in, out, swap_out, scale, scratch, threads);
+      return node(plan.node, in, swap_in, out, swap_out, scale, scratch, threads, next_in, next_out);
     }
     const int64_t m = plan.node.n;
     T *row = scratch, *rest = scratch + (2 * m + 15) / 16 * 16;
@@ -241,7 +244,8 @@ struct FftOne : FftSideBySide<T> {
     const FftPlan<T>& plan = task.plan;
     const int64_t n = plan.n, half = plan.length / 2;
     if (task.kind == FftKind::complex) {
-      return complex(plan, in, task.inverse, out, task.inverse, task.scale, scratch, threads);
+      return complex(
+          plan, in, task.inverse, out, task.inverse, task.scale, scratch, threads, task.next_in, task.next_out);
     }
     T *row = scratch, *rest = scratch + (2 * n + 15) / 16 * 16;
     if (task.kind == FftKind::from_real) {
@@ -253,7 +257,7 @@ struct FftOne : FftSideBySide<T> {
         out[1] = 0; // which a convolution only comes near to
         return;
       }
-      complex(plan, in, false, out, false, T(1), rest, threads);
+      complex(plan, in, false, out, false, T(1), rest, threads, task.next_in, task.next_out);
       const T re = out[0], im = out[1], scale = task.scale / 2;
       out[0] = 2 * (re + im) * scale, out[1] = 0;
       out[2 * n] = 2 * (re - im) * scale, out[2 * n + 1] = 0;
@@ -273,7 +277,7 @@ struct FftOne : FftSideBySide<T> {
     }
     row[0] = in[0] + in[2 * n], row[1] = in[0] - in[2 * n];
     pairs(plan, in, row, T(1), [](C& a, C& b, V cosine, V sine) HWY_ATTR { Lanes::joined(a, b, cosine, sine); });
-    complex(plan, row, true, out, true, task.scale, rest, threads);
+    complex(plan, row, true, out, true, task.scale, rest, threads, 0, task.next_out);
   }
 };
 
@@ -284,11 +288,15 @@ const FftKernels<T>& kernels_of_fft() {
   static constexpr FftKernels<T> all{
       static_cast<int>(Fft<T>::N),
       [](const FftPlan<T>& plan, int threads) {
-        return std::max(
-            plan.convolves() ? 0 : FftSideBySide<T>::scratch_of(plan), FftOne<T>::scratch_of(plan, threads));
+        return std::max({plan.convolves() ? 0 : FftSideBySide<T>::scratch_of(plan),
+            FftOne<T>::scratch_of(plan, threads), FftRows<T>::scratch_of(plan)});
       },
       [](const FftTask<T>& task, int count, const FftLanes<T, const T*>& in, const FftLanes<T, T*>& out, T* scratch) {
         FftSideBySide<T>::run(task, count, in, out, scratch);
+      },
+      [](const FftTask<T>& task) { return FftRows<T>::rows_of(task); },
+      [](const FftTask<T>& task, int count, const T* const* in, T* const* out, T* scratch) {
+        FftRows<T>::run(task, count, in, out, scratch);
       },
       [](const FftTask<T>& task, const T* in, T* out, T* scratch, int threads) {
         FftOne<T>::run(task, in, out, scratch, threads);

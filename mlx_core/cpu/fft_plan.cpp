@@ -179,6 +179,19 @@ void FftNode<T>::make_leaf() {
     rest /= radix;
     stride *= radix;
   }
+  if (n == 16 || n == 32 || n == 64 || n == 128) { // for rows in a square of vectors
+    const int64_t n1 = passes[0].radix, n2 = n / n1;
+    pitch = table_slack;
+    cosines.resize(static_cast<size_t>(n2 * pitch));
+    sines.resize(static_cast<size_t>(n2 * pitch));
+    Roots<T> roots(n);
+    for (int64_t j = 0; j < n2; ++j) {
+      for (int64_t k = 0; k < pitch; ++k) {
+        auto at = static_cast<size_t>(j * pitch + k);
+        roots.write(j * (k % n1), &cosines[at], &sines[at]);
+      }
+    }
+  }
 }
 
 template <typename T>

@@ -33,7 +33,8 @@ struct FftNode {
 
   int64_t n;
   std::vector<FftPass<T>> passes; // of a leaf
-  // n = first->n * second->n. roots: cos and sin of -2 pi k j / n in rows j < n2 of `pitch` elements, k < n1.
+  // n = first->n * second->n. roots: cos and sin of -2 pi k j / n in rows j < n2 of `pitch` elements, k < n1. Also of
+  // leaves of 16 to 128, whose n1 is the first radix; there they are repeated up to the pitch.
   std::unique_ptr<FftNode> first, second;
   int64_t pitch = 0;
   std::vector<T> cosines, sines;

@@ -57,25 +57,41 @@ struct Fft {
 #endif
     return c;
   }
-  static HWY_INLINE void store2(C c, T* p) {
-#if HWY_TARGET == HWY_SCALAR
-    p[0] = hn::GetLane(c.re), p[1] = hn::GetLane(c.im);
-#else
+#if HWY_TARGET != HWY_SCALAR
+  // The numbers of the first half of the lanes, and of the second.
+  static HWY_INLINE void interleave(C c, V& low_half, V& high_half) {
 #if HWY_TARGET == HWY_AVX3
     if constexpr (sizeof(T) == 4) {
       const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
       const __m512i high = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-      _mm512_storeu_ps(p, _mm512_permutex2var_ps(c.re.raw, low, c.im.raw));
-      _mm512_storeu_ps(p + N, _mm512_permutex2var_ps(c.re.raw, high, c.im.raw));
+      low_half = V{_mm512_permutex2var_ps(c.re.raw, low, c.im.raw)};
+      high_half = V{_mm512_permutex2var_ps(c.re.raw, high, c.im.raw)};
     } else {
       const __m512i low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11),
                     high = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
-      _mm512_storeu_pd(p, _mm512_permutex2var_pd(c.re.raw, low, c.im.raw));
-      _mm512_storeu_pd(p + N, _mm512_permutex2var_pd(c.re.raw, high, c.im.raw));
+      low_half = V{_mm512_permutex2var_pd(c.re.raw, low, c.im.raw)};
+      high_half = V{_mm512_permutex2var_pd(c.re.raw, high, c.im.raw)};
     }
 #else
-    hn::StoreInterleaved2(c.re, c.im, D(), p);
+    const V low = hn::InterleaveLower(D(), c.re, c.im), high = hn::InterleaveUpper(D(), c.re, c.im);
+#if HWY_MAX_BYTES > 16
+    low_half = hn::ConcatLowerLower(D(), high, low), high_half = hn::ConcatUpperUpper(D(), high, low);
+#else
+    low_half = low, high_half = high;
 #endif
+#endif
+  }
+#endif
+  static HWY_INLINE void store2(C c, T* p) {
+#if HWY_TARGET == HWY_SCALAR
+    p[0] = hn::GetLane(c.re), p[1] = hn::GetLane(c.im);
+#elif HWY_TARGET == HWY_AVX3
+    V low, high;
+    interleave(c, low, high);
+    hn::StoreU(low, D(), p);
+    hn::StoreU(high, D(), p + N);
+#else
+    hn::StoreInterleaved2(c.re, c.im, D(), p);
 #endif
   }
 
@@ -116,22 +132,28 @@ struct Fft {
   struct Input {
     const T* p;
     int64_t step;
+    int64_t ahead = 0; // from here to what will be read next, which comes into the cache meanwhile; or 0
     HWY_INLINE C load(int64_t j) const {
-      C c = load2(p + j * step);
+      const T* at = p + j * step;
+      C c = load2(at);
+      if (ahead != 0) __builtin_prefetch(at + ahead), __builtin_prefetch(at + ahead + N);
       return swap ? C(c.im, c.re) : c;
     }
-    Input every(int64_t first, int64_t stride) const { return {p + first * step, step * stride}; }
+    Input every(int64_t first, int64_t stride) const { return {p + first * step, step * stride, ahead}; }
   };
   template <bool swap>
   struct Output {
     T* p;
     int64_t step;
     T scale;
+    int64_t ahead = 0;
     HWY_INLINE void store(int64_t j, C c) const {
+      T* at = p + j * step;
       c = times(c, scale);
-      store2(swap ? C(c.im, c.re) : c, p + j * step);
+      store2(swap ? C(c.im, c.re) : c, at);
+      if (ahead != 0) __builtin_prefetch(at + ahead, 1), __builtin_prefetch(at + ahead + N, 1);
     }
-    Output every(int64_t first, int64_t stride) const { return {p + first * step, step * stride, scale}; }
+    Output every(int64_t first, int64_t stride) const { return {p + first * step, step * stride, scale, ahead}; }
   };
 
   // ---- transforms of a few elements, in place ----
@@ -160,6 +182,26 @@ struct Fft {
     a[1] = add(e1, o1), a[5] = sub(e1, o1);
     a[2] = {hn::Add(e2.re, o2.im), hn::Sub(e2.im, o2.re)}, a[6] = {hn::Sub(e2.re, o2.im), hn::Add(e2.im, o2.re)};
     a[3] = {hn::Add(e3.re, o3.re), hn::Sub(e3.im, o3.im)}, a[7] = {hn::Sub(e3.re, o3.re), hn::Add(e3.im, o3.im)};
+  }
+  // As passes of four and four, whose roots are those of the first.
+  static HWY_INLINE void sixteen(C* a, const T* roots) {
+    C b[16];
+#pragma GCC unroll 4
+    for (int p = 0; p < 4; ++p) {
+      four(a[p], a[p + 4], a[p + 8], a[p + 12]);
+      b[4 * p] = a[p];
+#pragma GCC unroll 4
+      for (int k = 1; k < 4; ++k) {
+        const T* root = roots + 2 * (3 * (p - 1) + k - 1);
+        b[4 * p + k] = p == 0 ? a[p + 4 * k] : mul(a[p + 4 * k], hn::Set(D(), root[0]), hn::Set(D(), root[1]));
+      }
+    }
+#pragma GCC unroll 4
+    for (int q = 0; q < 4; ++q) {
+      four(b[q], b[q + 4], b[q + 8], b[q + 12]);
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) a[q + 4 * k] = b[q + 4 * k];
+    }
   }
   // r is odd. Output j is A - iB, r - j is A + iB, where A has the cosines, B the sines.
   static HWY_INLINE void odd(int r, C* a, const T* kernel) {

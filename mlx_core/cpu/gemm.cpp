@@ -16,14 +16,17 @@ namespace mlx::core::cpu {
 namespace {
 
 constexpr int64_t task_work = int64_t{1} << 19; // a task's least number of multiplications
-constexpr int64_t vector_work = int64_t{1} << 18;
+constexpr int64_t vector_work = int64_t{1} << 18, vector_task_work = int64_t{1} << 17;
 constexpr int64_t side = 256;
 constexpr int64_t short_vector = 16; // terms up to which a vector is a matrix
 // Of products done by our own bodies: multiplications that are better done in more than one turn of each thread, and
 // the most elements of a piece.
-constexpr int64_t turn_work = int64_t{1} << 25, most_elements = int64_t{1} << 20;
+constexpr int64_t turn_work = int64_t{1} << 25, turn_elements = int64_t{1} << 17, most_elements = int64_t{1} << 20;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Of a multiplication, in those of float32.
+int64_t cost(Dtype dtype) { return dtype == float64 ? 2 : dtype == complex64 ? 4 : dtype == complex128 ? 8 : 1; }
 
 // How a product is cut. Pieces for BLAS are a function of the shape alone, as bits depend on them; how those are cut
 // that our own bodies do changes none.
@@ -50,18 +53,22 @@ bool is_blas_product(Dtype dtype, int64_t m, int64_t n, int64_t k) {
 // of a at times.
 Cut cut_tiles(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k) {
   const ProductKernels& kernels = product_kernels(multiplied_dtype(dtype));
-  const int64_t threads = thread_count(), work = m * n * k, rows = 2 * kernels.rows, columns = 2 * kernels.width;
+  const int64_t threads = thread_count(), work = m * n * k * cost(dtype), rows = 2 * kernels.rows,
+                columns = 2 * kernels.width;
   int64_t wanted = std::min(threads, work / task_work);
   wanted = std::max(wanted, std::min(4 * threads, work / turn_work));
+  // Bound by memory, which the threads do not get equal shares of.
+  const int64_t elements = m * n + m * k + k * n;
+  if (wanted > 1 && work < 48 * elements) wanted = std::max(wanted, std::min(4 * threads, elements / turn_elements));
   wanted = std::max<int64_t>({ceil_div(wanted, batch), ceil_div(m * n, most_elements), 1});
   Cut best{tile_piece, 1, 1, kernels.rows, kernels.width};
   // In multiplications for each term: an element that is reordered costs as much as some of these.
   int64_t least = INT64_MAX;
   for (int64_t down = 1; down <= std::min(wanted, std::max<int64_t>(1, m / rows)); ++down) {
     const int64_t across = std::min(ceil_div(wanted, down), std::max<int64_t>(1, n / columns));
-    const int64_t pieces = down * across, cost = (m * n + 4 * down * n + 2 * across * m) / std::min(pieces, threads);
+    const int64_t pieces = down * across, time = (m * n + 4 * down * n + 2 * across * m) / std::min(pieces, threads);
     const int64_t idle = pieces < wanted ? m * n / 32 / threads : 0;
-    if (cost + idle < least) least = cost + idle, best.down = down, best.across = across;
+    if (time + idle < least) least = time + idle, best.down = down, best.across = across;
   }
   return best;
 }
@@ -69,6 +76,7 @@ Cut cut_tiles(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k) {
 Cut cut_product(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k) {
   if (dtype.is_inexact() && (m == 1 || n == 1) && k > short_vector) {
     int64_t rows = std::max<int64_t>(512, vector_work / k), pieces = ceil_div(m * n, rows);
+    if (pieces == 1 && batch == 1 && m * n >= 256 && m * n * k >= 2 * vector_task_work) pieces = 2;
     return m == 1 ? Cut{vector_piece, 1, pieces, 64, 64} : Cut{vector_piece, pieces, 1, 64, 64};
   }
   if (!is_blas_product(dtype, m, n, k)) return cut_tiles(dtype, batch, m, n, k);
@@ -144,8 +152,10 @@ void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
     });
   }
   Cut cut = cut_product(dtype, batch, m, n, k);
-  int64_t pieces = cut.down * cut.across, jobs = batch * pieces, work = ceil_div(m * n, pieces) * k;
-  int64_t per_task = jobs * work <= 2 * task_work ? jobs : std::max<int64_t>(1, task_work / work);
+  int64_t pieces = cut.down * cut.across, jobs = batch * pieces, work = ceil_div(m * n, pieces) * k * cost(dtype);
+  // A vector's product reads as much as it multiplies.
+  const int64_t least_work = cut.run == vector_piece ? vector_task_work : task_work;
+  int64_t per_task = jobs * work < 2 * least_work ? jobs : std::max<int64_t>(1, least_work / work);
   parallel_for(ceil_div(jobs, per_task), [&](int64_t task) {
     std::optional<FlushSubnormals> mode; // once for many small products; conversions of 16-bit floats are outside of it
     if (dtype.is_inexact() && dtype.size() != 2) mode.emplace();

@@ -106,8 +106,8 @@ struct Panels {
       int64_t small_bytes)
       : data(static_cast<const char*>(b.data)) {
     const int64_t size = kernels.item_size, whole = columns / kernels.width * kernels.width, rest = columns - whole;
-    packed =
-        b.column_stride != 1 || (rows > 16 && (b.row_stride > 2 * columns || k * columns * size > (int64_t{40} << 10)));
+    packed = b.column_stride != 1 ||
+             (rows > 16 && (b.row_stride > 2 * columns || k * columns * size > (int64_t{rows <= 64 ? 128 : 40} << 10)));
     row_stride = packed ? kernels.width : b.row_stride;
     panel_stride = packed ? kernels.width * k : kernels.width;
     if (packed) {

@@ -44,10 +44,10 @@ struct MatrixBodies {
     int columns; // that exist
   };
   static constexpr int64_t few_rows = 16;
-  enum Reading { whole, masked, packed, packed_first };
+  enum Reading { whole, whole_first, masked, packed, packed_first };
 
   // R rows times W vectors of columns; `masked` reads no more than the columns that exist, `packed` what pack() wrote;
-  // `packed_first` that, while the rows of a below these come into the cache.
+  // `..._first` that, while the rows of a below these come into the cache.
   template <int R, int W, Reading reading>
   static HWY_INLINE void tile(
       int64_t k, const T* HWY_RESTRICT a, int64_t a_row, int64_t a_column, const Panel& panel, const Target& c) {
@@ -75,7 +75,7 @@ struct MatrixBodies {
     [[maybe_unused]] const auto rest = static_cast<size_t>(columns - (W - 1) * N);
     // The rows of the next tile come into the cache meanwhile, a line of each at a time.
     constexpr int64_t line = 64 / static_cast<int64_t>(sizeof(T));
-    constexpr bool bring = reading == packed_first;
+    constexpr bool bring = reading == packed_first || reading == whole_first;
     const T* next = a + R * a_row;
     int64_t p = 0;
     do {
@@ -93,7 +93,7 @@ struct MatrixBodies {
 #pragma GCC unroll 4
           for (int j = 0; j < W; ++j) right[j] = reading >= packed ? P::load_packed(b + j * N) : P::load(b + j * N);
         }
-        if (reading == whole && ahead != 0) {
+        if (reading <= whole_first && ahead != 0) {
 #pragma GCC unroll 4
           for (int j = 0; j < W; ++j) __builtin_prefetch(b + ahead + j * N, 0, 2);
         }
@@ -165,7 +165,10 @@ struct MatrixBodies {
   template <int W, Reading reading>
   static HWY_NOINLINE void rows_of(
       int64_t m, int64_t k, const T* a, int64_t a_row, int64_t a_column, Panel panel, Target c) {
-    auto down = [&](int64_t rows) HWY_ATTR { a += rows * a_row, c.data += rows * c.row, m -= rows; };
+    auto down = [&](int64_t rows) HWY_ATTR {
+      a += rows * a_row, c.data += rows * c.row, m -= rows;
+      panel.ahead = 0; // the rows above brought it
+    };
     for (; m >= P::rows; down(P::rows)) tile<P::rows, W, reading>(k, a, a_row, a_column, panel, c);
     if constexpr (P::rows > 12) {
       if (m >= 12) tile<12, W, reading>(k, a, a_row, a_column, panel, c), down(12);
@@ -185,7 +188,7 @@ struct MatrixBodies {
       int columns = static_cast<int>(std::min<int64_t>(width, n - j));
       Panel panel{static_cast<const T*>(b) + j / width * panel_stride, b_row, 0, columns};
       // The rows of a large b are far apart and read for the first time here: nothing else brings the next panel near.
-      if (m <= few_rows && n > 4 * width) panel.ahead = width;
+      if (m <= few_rows ? n > 4 * width : !is_packed && j + 2 * width <= n) panel.ahead = width;
       bool from_tail = columns < width && tail;
       if (from_tail) panel.data = static_cast<const T*>(tail), panel.row = width;
       Target to{static_cast<T*>(c) + j * c_column, c_row, c_column, add};
@@ -204,6 +207,10 @@ struct MatrixBodies {
           columns <= N ? run(rows_of<1, masked>) : run(rows_of<P::vectors, masked>);
           continue;
         }
+      }
+      if (j == 0 && columns > N && k >= 64 && m > P::rows && a_column == 1) {
+        run(rows_of<P::vectors, whole_first>);
+        continue;
       }
       columns <= N ? run(rows_of<1, whole>) : run(rows_of<P::vectors, whole>);
     }
@@ -404,15 +411,15 @@ struct VectorBodies {
   static HWY_INLINE void some_columns(
       int64_t rows, const T* HWY_RESTRICT a, int64_t a_stride, const T* HWY_RESTRICT x, T* HWY_RESTRICT sums) {
     V factor[C];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int c = 0; c < C; ++c) factor[c] = P::spread(x + c * lanes);
     int64_t apart = lanes * a_stride;
     auto step = [&](const T* from, int64_t stride, T* to) HWY_ATTR {
       V sum = first ? P::zero() : P::load(to);
       // Rows of b are far apart: nothing else brings those near that come next.
-#pragma GCC unroll 4
-      for (int c = 0; c < C; ++c) __builtin_prefetch(from + c * stride + 2 * a_stride);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
+      for (int c = 0; c < C; ++c) __builtin_prefetch(from + c * stride + a_stride);
+#pragma GCC unroll 8
       for (int c = 0; c < C; ++c) sum = P::multiply_add(P::load(from + c * stride), factor[c], sum);
       P::store(sum, to);
     };
@@ -425,36 +432,89 @@ struct VectorBodies {
     }
   }
 
+  // All terms of L neighbouring lanes for W vectors of rows, in registers: where a is near, no sum goes to memory.
+  template <int W, int L>
+  static HWY_INLINE void lane_sums(
+      int64_t k, const T* HWY_RESTRICT a, int64_t a_stride, const T* HWY_RESTRICT x, T* HWY_RESTRICT sums) {
+    V sum[L][W];
+    auto term = [&](int l, const T* from, const T* factor) HWY_ATTR {
+      V right = P::spread(factor);
+#pragma GCC unroll 4
+      for (int j = 0; j < W; ++j) sum[l][j] = P::multiply_add(P::load(from + j * N), right, sum[l][j]);
+    };
+#pragma GCC unroll 4
+    for (int l = 0; l < L; ++l) {
+#pragma GCC unroll 4
+      for (int j = 0; j < W; ++j) sum[l][j] = P::zero();
+    }
+    int64_t p = 0;
+    for (; p + L <= k; p += lanes) {
+#pragma GCC unroll 4
+      for (int l = 0; l < L; ++l) term(l, a + (p + l) * a_stride, x + p + l);
+    }
+#pragma GCC unroll 4
+    for (int l = 0; l < L; ++l) {
+      if (p + l < k) term(l, a + (p + l) * a_stride, x + p + l);
+#pragma GCC unroll 4
+      for (int j = 0; j < W; ++j) P::store(sum[l][j], sums + (l * W + j) * N);
+    }
+  }
+
+  template <int W>
+  static HWY_NOINLINE void near_lanes(int64_t k, const T* a, int64_t a_stride, const T* x, T* sums) {
+    constexpr int L = 2;
+    static_assert(lanes % L == 0);
+    for (int64_t l = 0; l < lanes; l += L) {
+      lane_sums<W, L>(k - l, a + l * a_stride, a_stride, x + l, sums + l * W * N);
+    }
+  }
+
   template <int C>
   using Columns = std::integral_constant<int, C>;
 
+  static HWY_NOINLINE void far_lanes(
+      int64_t count, int64_t pitch, int64_t k, const T* left, int64_t a_stride, const T* right, T* sums) {
+    auto lane_by_lane = [&]<int C, bool first>(
+                            Columns<C>, std::bool_constant<first>, int64_t p, int64_t length) HWY_ATTR {
+      for (int64_t l = 0; l < length; ++l) {
+        some_columns<C, first>(count, left + (p + l) * a_stride, a_stride, right + p + l, sums + l * pitch);
+      }
+    };
+    int64_t p = std::min<int64_t>(k, lanes);
+    if (k >= 8 * lanes) {
+      lane_by_lane(Columns<8>(), std::true_type(), 0, lanes);
+      p = 8 * lanes;
+    } else if (k >= 2 * lanes) {
+      lane_by_lane(Columns<2>(), std::true_type(), 0, lanes);
+      p = 2 * lanes;
+    } else {
+      lane_by_lane(Columns<1>(), std::true_type(), 0, p);
+      std::fill_n(sums + p * pitch, (lanes - p) * pitch, T(0));
+    }
+    for (; p + 8 * lanes <= k; p += 8 * lanes) lane_by_lane(Columns<8>(), std::false_type(), p, lanes);
+    for (; p + 2 * lanes <= k; p += 2 * lanes) lane_by_lane(Columns<2>(), std::false_type(), p, lanes);
+    for (; p < k; p += lanes) lane_by_lane(Columns<1>(), std::false_type(), p, std::min<int64_t>(lanes, k - p));
+  }
+
   static void columns(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add) {
-    constexpr int64_t most = 1024; // whole pages of a row where there are as many
+    // Rows whose partial sums are in memory at once: where a comes from afar, as many as make few look-ups of pages.
+    constexpr int64_t size = sizeof(T), most = 4096 / size;
+    constexpr int wide = many_registers ? 4 : 2;
+    const bool near = rows * k * size <= int64_t{1} << 20;
     auto* right = static_cast<const T*>(x);
     HWY_ALIGN T sums[lanes * most];
-    for (int64_t start = 0; start < rows; start += most) {
-      int64_t count = std::min(most, rows - start), pitch = (count + N - 1) / N * N;
+    for (int64_t start = 0, count = 0; start < rows; start += count) {
       auto* left = static_cast<const T*>(a) + start;
-      auto lane_by_lane = [&]<int C, bool first>(
-                              Columns<C>, std::bool_constant<first>, int64_t p, int64_t length) HWY_ATTR {
-        for (int64_t l = 0; l < length; ++l) {
-          some_columns<C, first>(count, left + (p + l) * a_stride, a_stride, right + p + l, sums + l * pitch);
-        }
-      };
-      int64_t p = std::min<int64_t>(k, lanes);
-      if (k >= 4 * lanes) {
-        lane_by_lane(Columns<4>(), std::true_type(), 0, lanes);
-        p = 4 * lanes;
-      } else if (k >= 2 * lanes) {
-        lane_by_lane(Columns<2>(), std::true_type(), 0, lanes);
-        p = 2 * lanes;
+      count = std::min(most, rows - start);
+      int64_t pitch = (count + N - 1) / N * N;
+      if (near && count >= N) {
+        const int vectors = count >= wide * N ? wide : count >= 2 * N ? 2 : 1;
+        count = pitch = vectors * N;
+        auto run = [&](auto body) HWY_ATTR { body(k, left, a_stride, right, sums); };
+        vectors == wide ? run(near_lanes<wide>) : vectors == 2 ? run(near_lanes<2>) : run(near_lanes<1>);
       } else {
-        lane_by_lane(Columns<1>(), std::true_type(), 0, p);
-        std::fill_n(sums + p * pitch, (lanes - p) * pitch, T(0));
+        far_lanes(count, pitch, k, left, a_stride, right, sums);
       }
-      for (; p + 4 * lanes <= k; p += 4 * lanes) lane_by_lane(Columns<4>(), std::false_type(), p, lanes);
-      for (; p + 2 * lanes <= k; p += 2 * lanes) lane_by_lane(Columns<2>(), std::false_type(), p, lanes);
-      for (; p < k; p += lanes) lane_by_lane(Columns<1>(), std::false_type(), p, std::min<int64_t>(lanes, k - p));
       for (int half = lanes / 2; half > 0; half /= 2) {
         for (int64_t i = 0; i < half * pitch; i += N) {
           P::store(P::add(P::load(sums + i), P::load(sums + i + half * pitch)), sums + i);

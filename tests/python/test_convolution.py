@@ -244,3 +244,59 @@ def test_wrong_types():
                  lambda: mx.conv_general(X, W, padding=[[1], [1], [1]]), lambda: mx.conv1d(X, None)):
         with pytest.raises(TypeError):
             call()
+
+
+# Few outputs of long windows: what derivatives by weights are.
+LONG = [
+    dict(n=(40,), k=(32,), batch=4, channels=3, outputs=37, padding=1),
+    dict(n=(300,), k=(290,), batch=3, channels=2, outputs=130, padding=3),
+    dict(n=(23, 18), k=(20, 16), batch=5, channels=2, outputs=6, padding=2, groups=2),
+    dict(n=(9, 7, 12), k=(8, 6, 10), batch=3, channels=2, outputs=32, padding=(0, 2)),
+    dict(n=(50,), k=(20,), batch=9, channels=2, outputs=5, stride=2, kernel_dilation=2, padding=1),
+    dict(n=(24, 40), k=(16, 16), batch=8, channels=1, outputs=64, kernel_dilation=(1, 2), stride=(3, 1), padding=(-1, 2)),
+    dict(n=(12,), k=(16,), batch=8, channels=2, outputs=4, padding=4, flip=True),
+    dict(n=(20,), k=(16,), batch=8, channels=2, outputs=8, input_dilation=2, padding=(3, 0)),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128", "float16"])
+@pytest.mark.parametrize("case", LONG, ids=str)
+def test_long_windows(case, dtype):
+    args = {"stride": 1, "groups": 1, **case}
+    n, k, batch, channels, outputs = (args.pop(name) for name in ("n", "k", "batch", "channels", "outputs"))
+    pair = args["padding"] if isinstance(args["padding"], tuple) else (args["padding"],) * 2
+    args["padding"] = ([pair[0]] * len(n), [pair[1]] * len(n))
+    x, w = draw((batch, *n, channels * args["groups"]), dtype), draw((outputs, *k, channels), dtype)
+    wide = "complex128" if dtype.startswith("complex") else "float64"
+    expected = conv_rows.general(x.astype(wide), w.astype(wide), **args)
+    by = {"float32": 2e-6, "complex64": 2e-6, "float16": 1e-3}.get(dtype, 1e-12)
+    close(mx.conv_general(given(x), given(w), **args).astype(getattr(mx, wide)), expected, by)
+
+
+@pytest.mark.parametrize("stride, dilation, groups, padding", [(1, 1, 1, 1), (2, 1, 1, 0), (1, 2, 1, 2), (1, 1, 2, 1)])
+def test_gradients_by_weights_of_images(stride, dilation, groups, padding):
+    """Against the product of what differentiation along one weight after another gives."""
+    x, w = draw((3, 19, 17, 6)), draw((8, 3, 3, 6 // groups))
+    f = lambda w: mx.conv2d(given(x), w, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    ct = draw(f(given(w)).shape)
+    (got,) = mx.vjp(f, [given(w)], [given(ct)])[1]
+    expected = np.zeros_like(w)
+    for at in itertools.product(range(8), range(3), range(3), range(6 // groups)):
+        one = np.zeros_like(w)
+        one[at] = 1
+        expected[at] = np.sum(np.array(f(given(one))) * ct)
+    close(got, expected)
+
+
+def test_long_windows_leave_out_what_is_not_there():
+    """Padding meets no infinity, and in a derivative a zero none either."""
+    x, w = draw((8, 20, 2)), draw((4, 16, 2))
+    w[1, 0, 0], w[2, 15, 1] = np.inf, np.nan
+    with np.errstate(all="ignore"):
+        expected = conv_rows.general(x, w, padding=3)
+    np.testing.assert_allclose(np.array(mx.conv1d(given(x), given(w), padding=3)), expected, rtol=1e-12, atol=1e-12)
+    x[0], ct = 0, draw((8, 20, 4))
+    ct[0, 5, 1] = np.inf
+    f = lambda w: mx.conv1d(given(x), w, padding=1)
+    (got,) = mx.vjp(f, [given(draw((4, 3, 2)))], [given(ct)])[1]
+    assert np.isfinite(np.array(got)).all()

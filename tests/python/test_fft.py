@@ -338,3 +338,25 @@ print("good")
 def test_other_instruction_sets(best):
     ended = subprocess.run([sys.executable, "-c", EACH_WAY], env={**os.environ, "MLX_CPU_TARGETS": best}, capture_output=True, text=True)
     assert ended.stdout == "good\n", ended.stderr
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+@pytest.mark.parametrize("n", [16, 32, 64, 128, 256, 512])
+def test_rows_are_as_columns_to_the_bit(n, dtype):
+    """However many rows are done at once, with numbers that are none and zeros of both signs among them."""
+    for count in (1, 2, 5, 16, 35):
+        x = draw((count, n), dtype)
+        x[0, ::3] = -0.0
+        x[-1, n // 2] = np.inf
+        x[count // 2, 3] = complex(1, np.nan)
+        real = x.real.copy()
+        for name, values in (("fft", x), ("ifft", x), ("rfft", real), ("irfft", x[:, :n // 2 + 1].copy())):
+            f = getattr(mx.fft, name)
+            a = mx.array(values, dtype=getattr(mx, values.dtype.name))
+            rows = np.array(f(a))
+            columns = np.array(mx.contiguous(f(mx.contiguous(a.T), axis=0).T))
+            kind = f"u{rows.dtype.type(0).real.itemsize}"
+            part = rows.real.dtype
+            nan = np.isnan(rows.view(part))
+            assert np.array_equal(nan, np.isnan(columns.view(part))), (name, count)
+            assert np.array_equal(rows.view(kind)[~nan], columns.view(kind)[~nan]), (name, count)
