@@ -359,7 +359,7 @@ def test_values_cannot_be_read():
     for read in (lambda x: x if x > 0 else -x, lambda x: x * x.item()):
         with pytest.raises(ValueError, match=r"\[compile\] the function reads the value.*mx.where"):
             mx.compile(read)(mx.array([1.0]))
-    with pytest.raises(ValueError, match=r"\[getitem\] the mask.*recorded.*mx.where"):
+    with pytest.raises(ValueError, match=r"\[getitem\] the values of the mask.*recorded.*mx.where"):
         mx.compile(lambda x: x[x > 0])(mx.array([1.0]))
 
 

@@ -1,0 +1,230 @@
+// Bodies of products of a matrix and a vector, compiled once per instruction set.
+
+// Per-target include guard
+#if defined(MLX_CPU_PRODUCT_VECTOR_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef MLX_CPU_PRODUCT_VECTOR_INL_H
+#undef MLX_CPU_PRODUCT_VECTOR_INL_H
+#else
+#define MLX_CPU_PRODUCT_VECTOR_INL_H
+#endif
+
+#include <hwy/highway.h>
+
+#include <algorithm>
+
+#include "mlx_core/cpu/product_arithmetic-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace mlx::core::cpu {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Loads of 16-bit floats as float32, where there are instructions for it.
+struct Bfloat16Loader {
+  using Element = uint16_t;
+  static HWY_INLINE auto load(const Element* p) {
+    const hn::ScalableTag<uint32_t> d;
+    const auto bits = hn::PromoteTo(d, hn::LoadU(hn::Rebind<uint16_t, decltype(d)>(), p));
+    return hn::BitCast(hn::ScalableTag<float>(), hn::ShiftLeft<16>(bits));
+  }
+};
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
+struct Float16Loader {
+  using Element = uint16_t;
+  static HWY_INLINE auto load(const Element* p) {
+    const hn::ScalableTag<float> d;
+    return hn::PromoteTo(
+        d, hn::LoadU(hn::Rebind<hwy::float16_t, decltype(d)>(), reinterpret_cast<const hwy::float16_t*>(p)));
+  }
+};
+constexpr bool loads_float16 = true;
+#else
+using Float16Loader = Bfloat16Loader; // not used
+constexpr bool loads_float16 = false;
+#endif
+
+template <class P>
+struct VectorBodies {
+  using T = typename P::Element;
+  using V = typename P::Value;
+  static constexpr int N = P::lanes;
+  static constexpr int lanes = 128 / static_cast<int>(sizeof(T)); // partial sums of an element
+  static constexpr int W = lanes / N;                             // vectors that they make
+  static_assert(lanes % N == 0);
+
+  // Rows of `Loader::Element`, which the loader makes values of.
+  template <class Loader, int R, class A = typename Loader::Element>
+  static HWY_INLINE void some_dots(
+      int64_t k, const A* HWY_RESTRICT a, int64_t a_stride, const T* HWY_RESTRICT x, T* out, bool add) {
+    V sum[R][W];
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 32
+      for (int j = 0; j < W; ++j) sum[i][j] = P::zero();
+    }
+    auto step = [&](auto left, const T* right) HWY_ATTR {
+#pragma GCC unroll 32
+      for (int j = 0; j < W; ++j) {
+        V v = P::load(right + j * N);
+#pragma GCC unroll 8
+        for (int i = 0; i < R; ++i) sum[i][j] = P::multiply_add(Loader::load(left(i) + j * N), v, sum[i][j]);
+      }
+    };
+    int64_t p = 0;
+    for (; p + lanes <= k; p += lanes) step([&](int i) HWY_ATTR { return a + i * a_stride + p; }, x + p);
+    if (p < k) { // zeros add nothing
+      HWY_ALIGN A left[R][lanes] = {};
+      HWY_ALIGN T right[lanes] = {};
+      for (int i = 0; i < R; ++i) std::copy_n(a + i * a_stride + p, k - p, left[i]);
+      std::copy_n(x + p, k - p, right);
+      step([&](int i) HWY_ATTR { return left[i]; }, right);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 8
+      for (int half = W / 2; half > 0; half /= 2) {
+#pragma GCC unroll 16
+        for (int j = 0; j < half; ++j) sum[i][j] = P::add(sum[i][j], sum[i][j + half]);
+      }
+      T result = P::folded(sum[i][0]);
+      out[i] = add ? result + out[i] : result;
+    }
+  }
+
+  template <class Loader>
+  static void dots(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add) {
+    auto* left = static_cast<const typename Loader::Element*>(a);
+    auto* right = static_cast<const T*>(x);
+    auto* to = static_cast<T*>(out);
+    constexpr int R = std::max(1, std::min(8, (many_registers ? 16 : 8) / W));
+    int64_t i = 0;
+    for (; i + R <= rows; i += R) some_dots<Loader, R>(k, left + i * a_stride, a_stride, right, to + i, add);
+    for (; i < rows; ++i) some_dots<Loader, 1>(k, left + i * a_stride, a_stride, right, to + i, add);
+  }
+
+  // The partial sums of a block of rows lie side by side, lane by lane. Columns p, p + lanes, ... of one lane are added
+  // C at a time, so that their sums are read and written once.
+  template <int C, bool first>
+  static HWY_INLINE void some_columns(
+      int64_t rows, const T* HWY_RESTRICT a, int64_t a_stride, const T* HWY_RESTRICT x, T* HWY_RESTRICT sums) {
+    V factor[C];
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c) factor[c] = P::spread(x + c * lanes);
+    int64_t apart = lanes * a_stride;
+    auto step = [&](const T* from, int64_t stride, T* to) HWY_ATTR {
+      V sum = first ? P::zero() : P::load(to);
+      // Rows of b are far apart: nothing else brings those near that come next.
+#pragma GCC unroll 8
+      for (int c = 0; c < C; ++c) __builtin_prefetch(from + c * stride + a_stride);
+#pragma GCC unroll 8
+      for (int c = 0; c < C; ++c) sum = P::multiply_add(P::load(from + c * stride), factor[c], sum);
+      P::store(sum, to);
+    };
+    int64_t i = 0;
+    for (; i + N <= rows; i += N) step(a + i, apart, sums + i);
+    if (i < rows) {
+      HWY_ALIGN T part[C * N] = {};
+      for (int c = 0; c < C; ++c) std::copy_n(a + i + c * apart, rows - i, part + c * N);
+      step(part, N, sums + i);
+    }
+  }
+
+  // All terms of L neighbouring lanes for W vectors of rows, in registers: where a is near, no sum goes to memory.
+  template <int W, int L>
+  static HWY_INLINE void lane_sums(
+      int64_t k, const T* HWY_RESTRICT a, int64_t a_stride, const T* HWY_RESTRICT x, T* HWY_RESTRICT sums) {
+    V sum[L][W];
+    auto term = [&](int l, const T* from, const T* factor) HWY_ATTR {
+      V right = P::spread(factor);
+#pragma GCC unroll 4
+      for (int j = 0; j < W; ++j) sum[l][j] = P::multiply_add(P::load(from + j * N), right, sum[l][j]);
+    };
+#pragma GCC unroll 4
+    for (int l = 0; l < L; ++l) {
+#pragma GCC unroll 4
+      for (int j = 0; j < W; ++j) sum[l][j] = P::zero();
+    }
+    int64_t p = 0;
+    for (; p + L <= k; p += lanes) {
+#pragma GCC unroll 4
+      for (int l = 0; l < L; ++l) term(l, a + (p + l) * a_stride, x + p + l);
+    }
+#pragma GCC unroll 4
+    for (int l = 0; l < L; ++l) {
+      if (p + l < k) term(l, a + (p + l) * a_stride, x + p + l);
+#pragma GCC unroll 4
+      for (int j = 0; j < W; ++j) P::store(sum[l][j], sums + (l * W + j) * N);
+    }
+  }
+
+  template <int W>
+  static HWY_NOINLINE void near_lanes(int64_t k, const T* a, int64_t a_stride, const T* x, T* sums) {
+    constexpr int L = 2;
+    static_assert(lanes % L == 0);
+    for (int64_t l = 0; l < lanes; l += L) {
+      lane_sums<W, L>(k - l, a + l * a_stride, a_stride, x + l, sums + l * W * N);
+    }
+  }
+
+  template <int C>
+  using Columns = std::integral_constant<int, C>;
+
+  static HWY_NOINLINE void far_lanes(
+      int64_t count, int64_t pitch, int64_t k, const T* left, int64_t a_stride, const T* right, T* sums) {
+    auto lane_by_lane = [&]<int C, bool first>(
+                            Columns<C>, std::bool_constant<first>, int64_t p, int64_t length) HWY_ATTR {
+      for (int64_t l = 0; l < length; ++l) {
+        some_columns<C, first>(count, left + (p + l) * a_stride, a_stride, right + p + l, sums + l * pitch);
+      }
+    };
+    int64_t p = std::min<int64_t>(k, lanes);
+    if (k >= 8 * lanes) {
+      lane_by_lane(Columns<8>(), std::true_type(), 0, lanes);
+      p = 8 * lanes;
+    } else if (k >= 2 * lanes) {
+      lane_by_lane(Columns<2>(), std::true_type(), 0, lanes);
+      p = 2 * lanes;
+    } else {
+      lane_by_lane(Columns<1>(), std::true_type(), 0, p);
+      std::fill_n(sums + p * pitch, (lanes - p) * pitch, T(0));
+    }
+    for (; p + 8 * lanes <= k; p += 8 * lanes) lane_by_lane(Columns<8>(), std::false_type(), p, lanes);
+    for (; p + 2 * lanes <= k; p += 2 * lanes) lane_by_lane(Columns<2>(), std::false_type(), p, lanes);
+    for (; p < k; p += lanes) lane_by_lane(Columns<1>(), std::false_type(), p, std::min<int64_t>(lanes, k - p));
+  }
+
+  static void columns(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add) {
+    // Rows whose partial sums are in memory at once: where a comes from afar, as many as make few look-ups of pages.
+    constexpr int64_t size = sizeof(T), most = 4096 / size;
+    constexpr int wide = many_registers ? 4 : 2;
+    const bool near = rows * k * size <= int64_t{1} << 20;
+    auto* right = static_cast<const T*>(x);
+    HWY_ALIGN T sums[lanes * most];
+    for (int64_t start = 0, count = 0; start < rows; start += count) {
+      auto* left = static_cast<const T*>(a) + start;
+      count = std::min(most, rows - start);
+      int64_t pitch = (count + N - 1) / N * N;
+      if (near && count >= N) {
+        const int vectors = count >= wide * N ? wide : count >= 2 * N ? 2 : 1;
+        count = pitch = vectors * N;
+        auto run = [&](auto body) HWY_ATTR { body(k, left, a_stride, right, sums); };
+        vectors == wide ? run(near_lanes<wide>) : vectors == 2 ? run(near_lanes<2>) : run(near_lanes<1>);
+      } else {
+        far_lanes(count, pitch, k, left, a_stride, right, sums);
+      }
+      for (int half = lanes / 2; half > 0; half /= 2) {
+        for (int64_t i = 0; i < half * pitch; i += N) {
+          P::store(P::add(P::load(sums + i), P::load(sums + i + half * pitch)), sums + i);
+        }
+      }
+      auto* to = static_cast<T*>(out) + start;
+      for (int64_t i = 0; i < count; ++i) to[i] = add ? sums[i] + to[i] : sums[i];
+    }
+  }
+};
+
+} // namespace HWY_NAMESPACE
+} // namespace mlx::core::cpu
+HWY_AFTER_NAMESPACE();
+
+#endif // per-target include guard
