@@ -11,6 +11,7 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <type_traits>
 
 #include "mlx_core/cpu/product_arithmetic-inl.h"
 

@@ -106,8 +106,13 @@ def test_a_reduction_alone(name, dtype):
 
 
 def test_float64_is_computed_by_the_host():
-    x = np.linspace(0, 1, 20)
-    assert_equal(lambda x: mx.exp(x) * 2 + x.sum(), x)
+    def f(x):
+        x = mx.array(x, dtype=mx.float64)
+        return mx.exp(x) * 2 + x.sum()
+
+    x = np.linspace(0, 1, 20).tolist()
+    assert_equal(f, x)
+    assert both(f, x)[0][0].dtype == np.float64
 
 
 def test_gradients_and_compile():
