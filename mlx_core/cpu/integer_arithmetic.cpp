@@ -3,6 +3,7 @@
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/integer_arithmetic.cpp"
 #include "mlx_core/cpu/simd.h"
 
+#include <cstring>
 #include <type_traits>
 
 #include "mlx_core/cpu/families.h"
@@ -116,6 +117,43 @@ struct IntegerRemainder {
   }
 };
 
+// Floor division and remainder of n numbers of 32 bits by one divisor, without dividing. The products' error is below
+// what a quotient that is not whole is away from a whole number; one that is whole may be cut to the number before it.
+template <class T, bool remainder>
+HWY_INLINE void divide_all(const T* a, T divisor, T* out, int64_t n) {
+  const double inverse = 1 / static_cast<double>(divisor);
+  const bool negative = divisor < 0;
+  MLX_INDEPENDENT_ITERATIONS
+  for (int64_t i = 0; i < n; ++i) {
+    const T q = static_cast<T>(static_cast<double>(a[i]) * inverse);
+    const T r = less_product(a[i], q, divisor);
+    // What is left of a has the divisor's sign, and is smaller: else q is one too large, or too small.
+    bool large = false;
+    if constexpr (std::is_signed_v<T>) {
+      large = negative ? r > 0 : r < 0;
+    }
+    const bool small = negative ? r <= divisor : r >= divisor;
+    const uint32_t step = static_cast<uint32_t>(small) - static_cast<uint32_t>(large);
+    if constexpr (remainder) {
+      out[i] = static_cast<T>(static_cast<uint32_t>(r) - step * static_cast<uint32_t>(divisor));
+    } else {
+      out[i] = static_cast<T>(static_cast<uint32_t>(q) + step);
+    }
+  }
+}
+
+template <template <class> class Op, class T, bool remainder>
+void divide_loop(const void* const* inputs, void* output, int64_t n) {
+  constexpr int64_t worth_looking = 16;
+  const T* b = static_cast<const T*>(inputs[1]);
+  const bool special = b[0] == 0 || b[0] == static_cast<T>(-1); // -1: the negation of the least number wraps
+  if (n >= worth_looking && !special && std::memcmp(b, b + 1, static_cast<size_t>(n - 1) * sizeof(T)) == 0) {
+    divide_all<T, remainder>(static_cast<const T*>(inputs[0]), b[0], static_cast<T*>(output), n);
+  } else {
+    loop2<Op<T>, T, T>(inputs, output, n);
+  }
+}
+
 // By squaring. A negative exponent gives the exact power cut to an integer: 1 of 1, 1 or -1 of -1, else 0
 template <class T>
 struct IntegerPower {
@@ -195,6 +233,13 @@ Kernel by_type2(Dtype dtype) {
   }
 }
 
+template <template <class> class Op, bool remainder>
+Kernel division_loop(Dtype dtype) {
+  return dtype == int32    ? &divide_loop<Op, int32_t, remainder>
+         : dtype == uint32 ? &divide_loop<Op, uint32_t, remainder>
+                           : by_type2<Op>(dtype);
+}
+
 template <class Op>
 constexpr Kernel bool_loop = &loop2<Op, uint8_t, uint8_t>;
 
@@ -231,8 +276,8 @@ Kernel find_integer(Body body, Dtype dtype) {
     case Body::zero_times: return by_width2<IntegerMultiply>(dtype);
     case Body::maximum: return by_type2<IntegerMaximum>(dtype);
     case Body::minimum: return by_type2<IntegerMinimum>(dtype);
-    case Body::floor_divide: return by_type2<IntegerFloorDivide>(dtype);
-    case Body::remainder: return by_type2<IntegerRemainder>(dtype);
+    case Body::floor_divide: return division_loop<IntegerFloorDivide, false>(dtype);
+    case Body::remainder: return division_loop<IntegerRemainder, true>(dtype);
     case Body::power: return by_type2<IntegerPower>(dtype);
     default: return nullptr;
   }

@@ -37,21 +37,114 @@ struct PowerForFloat {
   }
 };
 
-// The exponents that are met most, 2 and 1 (its derivative's), take no logarithm. Each lane by itself, so that the bits
-// of a power do not depend on its neighbours.
+// Exponents up to this one that are whole, or whole and a half, take products and no logarithm.
+inline constexpr double most_products = 64;
+
+// x^(twice / 2) for whole numbers `twice`, of float32 numbers in float64 lanes, by squaring: what is left of float64's
+// digits after these products is more than float32 has.
+struct PowerByProducts {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x, V twice) const {
+    const V zero = hn::Zero(d);
+    const V one = constant(d, 1.0);
+    const V half = constant(d, 0.5);
+    const V halves = hn::Abs(twice);
+    const V whole = hn::Mul(halves, half);
+    const auto root = hn::Ne(hn::Trunc(whole), whole);
+    V base = x;
+    V count = whole;
+    if (!hn::AllFalse(d, root)) {
+      const auto no_root = hn::And(hn::Lt(x, zero), hn::Gt(x, hn::Neg(infinity(d))));
+      base = hn::IfThenElse(root, hn::IfThenElse(no_root, quiet_nan(d), hn::Sqrt(hn::Abs(x))), x);
+      count = hn::IfThenElse(root, halves, whole);
+    }
+    V result = one;
+    for (;;) {
+      const V rest = hn::Trunc(hn::Mul(count, half));
+      result = hn::IfThenElse(hn::Ne(hn::Add(rest, rest), count), hn::Mul(result, base), result);
+      count = rest;
+      if (hn::AllTrue(d, hn::Eq(count, zero))) {
+        break;
+      }
+      base = hn::Mul(base, base);
+    }
+    return hn::IfThenElse(hn::Lt(twice, zero), hn::Div(one, result), result);
+  }
+};
+
+// x^3, rounded once but for the last product, where nothing overflows or loses bits below the normal numbers. Only with
+// fused products.
+template <class D, class V>
+HWY_INLINE V cube(V x) {
+  const V square = hn::Mul(x, x);
+  return hn::MulAdd(square, x, hn::Mul(hn::MulSub(x, x, square), x));
+}
+
+// Each lane by itself, so that the bits of a power do not depend on its neighbours: the shortcuts for vectors of one
+// exponent, which all round once, give those of PowerByProducts.
 struct PowerFloat {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x, V y) const {
+    const V zero = hn::Zero(d);
     const auto square = hn::Eq(y, constant(d, 2.0));
-    const auto itself = hn::Eq(y, constant(d, 1.0));
-    const V quick = hn::IfThenElse(square, hn::Mul(x, x), x);
-    const auto is_quick = hn::Or(square, itself);
-    return hn::AllTrue(d, is_quick) ? quick : hn::IfThenElse(is_quick, quick, in_double(d, PowerForFloat(), x, y));
+    const auto itself = hn::Eq(y, constant(d, 1.0)); // of the derivative of squares
+    if (hn::AllTrue(d, hn::Or(square, itself))) {
+      return hn::IfThenElse(square, hn::Mul(x, x), x);
+    }
+    if (hn::AllTrue(d, hn::Eq(y, constant(d, -1.0)))) {
+      return hn::Div(constant(d, 1.0), x);
+    }
+    if (hn::AllTrue(d, hn::Eq(y, constant(d, 0.5)))) {
+      const auto no_root = hn::And(hn::Lt(x, zero), hn::Gt(x, hn::Neg(infinity(d))));
+      return hn::IfThenElse(no_root, quiet_nan(d), hn::Sqrt(hn::Abs(x)));
+    }
+#if HWY_NATIVE_FMA
+    const V size = hn::Abs(x);
+    const auto cubed = hn::And(hn::Eq(y, constant(d, 3.0)),
+        hn::And(hn::Gt(size, constant(d, 0x1p-30)), hn::Lt(size, constant(d, 0x1p40))));
+    return hn::AllTrue(d, cubed) ? cube<D>(x) : hn::IfThenElse(cubed, cube<D>(x), any_power(d, x, y));
+#else
+    return any_power(d, x, y);
+#endif
+  }
+
+ private:
+  template <class D, class V>
+  static HWY_INLINE V any_power(D d, V x, V y) {
+    const V twice = hn::Add(y, y);
+    const auto few = hn::And(hn::Eq(hn::Trunc(twice), twice), hn::Le(hn::Abs(y), constant(d, most_products)));
+    if (hn::AllTrue(d, few)) {
+      return in_double(d, PowerByProducts(), x, twice);
+    }
+    const V power = in_double(d, PowerForFloat(), x, y);
+    return hn::AllFalse(d, few)
+        ? power
+        : hn::IfThenElse(few, in_double(d, PowerByProducts(), x, hn::IfThenElseZero(few, twice)), power);
   }
 };
 
 struct PowerDouble {
-  static double apply(double x, double y) { return y == 2 ? x * x : y == 1 ? x : std::pow(x, y); }
+  static double apply(double x, double y) {
+    if (y == 2) {
+      return x * x;
+    }
+    if (y == 1) {
+      return x;
+    }
+    if (y == -1) {
+      return 1 / x;
+    }
+    if (y == 0.5 && x > 0) {
+      return std::sqrt(x);
+    }
+#if HWY_NATIVE_FMA
+    if (y == 3 && std::abs(x) > 0x1p-300 && std::abs(x) < 0x1p300) { // with what the first product is rounded by
+      const double square = x * x;
+      return std::fma(square, x, std::fma(x, x, -square) * x);
+    }
+#endif
+    return std::pow(x, y);
+  }
 };
 
 // max + log1p(exp(-|a - b|)), equal infinities included
