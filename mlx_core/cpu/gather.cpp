@@ -76,45 +76,7 @@ struct Slice {
   }
 };
 
-} // namespace
-
-void gather(const void* src_data, Ints src_shape, Ints src_strides, int item_size,
-    std::span<const IndexOperand> indices, Ints index_shape, Ints slice_shape, void* out_data) {
-  auto* src = static_cast<const char*>(src_data);
-  auto* out = static_cast<char*>(out_data);
-  Slice slice(slice_shape, src_strides, item_size);
-  int64_t positions = product(index_shape), bytes = slice.size * item_size;
-  if (positions == 0 || bytes == 0) return;
-  if ((positions < 8 && bytes > serial_bytes) || bytes > large_bytes) { // large slices: each is copied by all threads
-    std::vector<int64_t> dense(slice.shape.size());
-    for (int64_t d = static_cast<int64_t>(dense.size()) - 1, stride = 1; d >= 0; --d) {
-      dense[static_cast<size_t>(d)] = stride;
-      stride *= slice.shape[static_cast<size_t>(d)];
-    }
-    for (int64_t i = 0; i < positions; ++i) {
-      int64_t from;
-      read_offsets("gather", indices, index_shape, src_shape, src_strides, slice_shape, i, 1, &from);
-      copy_strided(src + from * item_size, slice.strides, out + i * bytes, dense, slice.shape, item_size);
-    }
-    return;
-  }
-  int64_t per_task = positions * bytes <= serial_bytes && positions <= 16 * index_chunk
-                         ? positions
-                         : std::max<int64_t>(1, std::min(task_bytes / bytes, 16 * index_chunk));
-  parallel_for((positions + per_task - 1) / per_task, [&](int64_t task) {
-    int64_t offsets[index_chunk];
-    int64_t end = std::min(positions, (task + 1) * per_task);
-    for (int64_t first = task * per_task; first < end; first += index_chunk) {
-      int64_t n = std::min(index_chunk, end - first);
-      read_offsets("gather", indices, index_shape, src_shape, src_strides, slice_shape, first, n, offsets);
-      slice.copy_all(src, offsets, n, out + first * bytes);
-    }
-  });
-}
-
-namespace {
-
-// What gather_along_axis reads and writes, apart from the walk.
+// What gather_along_axis reads and writes, apart from the walk; or a gather of single elements.
 struct Along {
   const void *src, *index;
   void* out;
@@ -157,7 +119,73 @@ void gather_any_run(const Along& along, int64_t flat, int64_t src_at, int64_t in
   gather_run<int64_t, T>(read, flat, src_at, 0, n);
 }
 
+// f with a run of indices of that type.
+template <typename T, typename F>
+void with_run(Dtype index_dtype, F f) {
+  switch (index_dtype.val) {
+    case Dtype::Val::int32: return f([](const auto&... a) { gather_run<int32_t, T>(a...); });
+    case Dtype::Val::uint32: return f([](const auto&... a) { gather_run<uint32_t, T>(a...); });
+    case Dtype::Val::int64: return f([](const auto&... a) { gather_run<int64_t, T>(a...); });
+    default: return f([](const auto&... a) { gather_any_run<T>(a...); });
+  }
+}
+
+// Single elements at indices that lie one after the other.
+void gather_elements(const Along& along, int64_t positions, int item_size) {
+  constexpr int64_t per_task = 16 * index_chunk;
+  with_item(item_size, [&](auto item) {
+    with_run<decltype(item)>(along.index_dtype, [&](auto run) {
+      parallel_for((positions + per_task - 1) / per_task, [&](int64_t task) {
+        for (int64_t first = task * per_task, end = std::min(positions, first + per_task); first < end;
+            first += index_chunk) {
+          run(along, first, int64_t{0}, first, std::min(index_chunk, end - first));
+        }
+      });
+    });
+  });
+}
+
 } // namespace
+
+void gather(const void* src_data, Ints src_shape, Ints src_strides, int item_size,
+    std::span<const IndexOperand> indices, Ints index_shape, Ints slice_shape, void* out_data) {
+  auto* src = static_cast<const char*>(src_data);
+  auto* out = static_cast<char*>(out_data);
+  Slice slice(slice_shape, src_strides, item_size);
+  int64_t positions = product(index_shape), bytes = slice.size * item_size;
+  if (positions == 0 || bytes == 0) return;
+  if (slice.shape.empty() && indices.size() == 1 && is_in_line(indices[0], index_shape)) {
+    auto axis = static_cast<size_t>(indices[0].axis);
+    return gather_elements({src, indices[0].data, out, indices[0].dtype,
+                               {"gather", indices[0].axis, src_shape[axis], 1}, src_strides[axis], 0, 1},
+        positions, item_size);
+  }
+  if ((positions < 8 && bytes > serial_bytes) || bytes > large_bytes) { // large slices: each is copied by all threads
+    std::vector<int64_t> dense(slice.shape.size());
+    for (int64_t d = static_cast<int64_t>(dense.size()) - 1, stride = 1; d >= 0; --d) {
+      dense[static_cast<size_t>(d)] = stride;
+      stride *= slice.shape[static_cast<size_t>(d)];
+    }
+    for (int64_t i = 0; i < positions; ++i) {
+      int64_t from;
+      read_offsets("gather", indices, index_shape, src_shape, src_strides, slice_shape, i, 1, &from);
+      copy_strided(src + from * item_size, slice.strides, out + i * bytes, dense, slice.shape, item_size);
+    }
+    return;
+  }
+  int64_t per_task = positions * bytes <= serial_bytes && positions <= 16 * index_chunk
+                         ? positions
+                         : std::max<int64_t>(1, std::min(task_bytes / bytes, 16 * index_chunk));
+  parallel_for((positions + per_task - 1) / per_task, [&](int64_t task) {
+    int64_t offsets[index_chunk];
+    int64_t end = std::min(positions, (task + 1) * per_task);
+    for (int64_t first = task * per_task; first < end; first += index_chunk) {
+      int64_t n = std::min(index_chunk, end - first);
+      read_offsets("gather", indices, index_shape, src_shape, src_strides, slice_shape, first, n, offsets);
+      slice.copy_all(src, offsets, n, out + first * bytes);
+    }
+  });
+}
 
 void gather_along_axis(const void* src, Ints src_strides, int64_t src_length, int item_size, const void* index,
     Dtype index_dtype, Ints index_strides, Ints shape, int axis, void* out) {
@@ -177,12 +205,7 @@ void gather_along_axis(const void* src, Ints src_strides, int64_t src_length, in
             });
       });
     };
-    switch (index_dtype.val) {
-      case Dtype::Val::int32: return in_tasks([](auto&... a) { gather_run<int32_t, T>(a...); });
-      case Dtype::Val::uint32: return in_tasks([](auto&... a) { gather_run<uint32_t, T>(a...); });
-      case Dtype::Val::int64: return in_tasks([](auto&... a) { gather_run<int64_t, T>(a...); });
-      default: return in_tasks([](auto&... a) { gather_any_run<T>(a...); });
-    }
+    with_run<T>(index_dtype, in_tasks);
   });
 }
 

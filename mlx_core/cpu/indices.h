@@ -29,6 +29,9 @@ inline int64_t checked_index(const Bounds& bounds, int64_t index) {
   return start;
 }
 
+// Whether the indices lie one after the other.
+bool is_in_line(const IndexOperand& operand, Ints index_shape);
+
 // offsets[i] = sum over operands of index * strides[axis], for positions [first, first + n) of index_shape.
 void read_offsets(const char* op, std::span<const IndexOperand> indices, Ints index_shape, Ints shape, Ints strides,
     Ints slice_shape, int64_t first, int64_t n, int64_t* offsets);

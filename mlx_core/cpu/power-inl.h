@@ -100,8 +100,8 @@ struct PowerFloat {
     }
 #if HWY_NATIVE_FMA
     const V size = hn::Abs(x);
-    const auto cubed = hn::And(hn::Eq(y, constant(d, 3.0)),
-        hn::And(hn::Gt(size, constant(d, 0x1p-30)), hn::Lt(size, constant(d, 0x1p40))));
+    const auto cubed = hn::And(
+        hn::Eq(y, constant(d, 3.0)), hn::And(hn::Gt(size, constant(d, 0x1p-30)), hn::Lt(size, constant(d, 0x1p40))));
     return hn::AllTrue(d, cubed) ? cube<D>(x) : hn::IfThenElse(cubed, cube<D>(x), any_power(d, x, y));
 #else
     return any_power(d, x, y);
@@ -118,8 +118,8 @@ struct PowerFloat {
     }
     const V power = in_double(d, PowerForFloat(), x, y);
     return hn::AllFalse(d, few)
-        ? power
-        : hn::IfThenElse(few, in_double(d, PowerByProducts(), x, hn::IfThenElseZero(few, twice)), power);
+               ? power
+               : hn::IfThenElse(few, in_double(d, PowerByProducts(), x, hn::IfThenElseZero(few, twice)), power);
   }
 };
 
