@@ -9,6 +9,7 @@
 
 #include "mlx_core/cpu/arithmetic-inl.h"
 #include "mlx_core/cpu/families.h"
+#include "mlx_core/cpu/power-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
@@ -75,6 +76,22 @@ struct ComplexZeroTimes {
     return hn::IfThenZeroElse(hn::Or(is_zero(d, a), is_zero(d, b)), ComplexMultiply()(d, a, b));
   }
 };
+// The moduli of float parts, whole vectors at a time: as hypot() of the parts.
+template <class Rest>
+void float_moduli(const void* const* inputs, void* output, int64_t n) {
+  const hn::ScalableTag<float> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const float* parts = static_cast<const float*>(inputs[0]);
+  float* out = static_cast<float*>(output);
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    hn::Vec<decltype(d)> re, im;
+    hn::LoadInterleaved2(d, parts + 2 * i, re, im);
+    hn::StoreU(HypotFloat()(d, re, im), d, out + i);
+  }
+  const void* rest[] = {parts + 2 * i};
+  loop1<Rest, float, std::complex<float>>(rest, out + i, n - i);
+}
 template <class Op, class T>
 constexpr Kernel complex_map1 = &on_parts<&map1<Op, T>>;
 template <class Op, class T>
@@ -146,7 +163,15 @@ struct ComplexArithmetic {
       case Body::zero_times: return complex_map2<ComplexZeroTimes, T>;
       case Body::maximum: return &loop2<Maximum, Z, Z>;
       case Body::minimum: return &loop2<Minimum, Z, Z>;
+#if HWY_TARGET != HWY_SCALAR
+      case Body::abs:
+        if constexpr (sizeof(T) == 4) {
+          return &float_moduli<Abs>;
+        }
+        return &loop1<Abs, T, Z>;
+#else
       case Body::abs: return &loop1<Abs, T, Z>;
+#endif
       case Body::sign: return &loop1<Sign, Z, Z>;
       default: return nullptr;
     }
