@@ -109,18 +109,16 @@ struct Transforms {
   }
 
   void rows(int64_t at_once) const {
-    const int64_t count = lanes.outer * lanes.width, stretch = 4 * at_once;
-    parallel_items((count + stretch - 1) / stretch, stretch * task.plan.n * 8, [&](int64_t step) {
+    const int64_t count = lanes.outer * lanes.width;
+    parallel_items((count + at_once - 1) / at_once, at_once * task.plan.n * 8, [&](int64_t step) {
       Scratch<T> scratch(kernels.scratch(task.plan, 1));
       std::array<const T*, 16> from;
       std::array<T*, 16> to;
-      for (int64_t first = step * stretch, end = std::min(count, first + stretch); first < end; first += at_once) {
-        const int64_t here = std::min(at_once, end - first);
-        for (int64_t i = 0; i < here; ++i) {
-          from[static_cast<size_t>(i)] = input(first + i), to[static_cast<size_t>(i)] = output(first + i);
-        }
-        kernels.rows(task, static_cast<int>(here), from.data(), to.data(), scratch.get());
+      const int64_t first = step * at_once, here = std::min(at_once, count - first);
+      for (int64_t i = 0; i < here; ++i) {
+        from[static_cast<size_t>(i)] = input(first + i), to[static_cast<size_t>(i)] = output(first + i);
       }
+      kernels.rows(task, static_cast<int>(here), from.data(), to.data(), scratch.get());
     });
   }
 

@@ -179,16 +179,22 @@ void FftNode<T>::make_leaf() {
     rest /= radix;
     stride *= radix;
   }
-  if (n == 16 || n == 32 || n == 64 || n == 128) { // for rows in a square of vectors
-    const int64_t n1 = passes[0].radix, n2 = n / n1;
-    pitch = table_slack;
-    cosines.resize(static_cast<size_t>(n2 * pitch));
-    sines.resize(static_cast<size_t>(n2 * pitch));
-    Roots<T> roots(n);
-    for (int64_t j = 0; j < n2; ++j) {
-      for (int64_t k = 0; k < pitch; ++k) {
-        auto at = static_cast<size_t>(j * pitch + k);
-        roots.write(j * (k % n1), &cosines[at], &sines[at]);
+  if (n == 16 || n == 32 || n == 64 || n == 128) make_turned(passes[0].radix);
+}
+
+template <typename T>
+void FftNode<T>::make_turned(int64_t n1) {
+  constexpr int64_t block = 16 / sizeof(T);
+  const int64_t n2 = n / n1, together = n1 % (2 * block) == 0 && n2 % (2 * block) == 0 ? 2 * block : block;
+  turned_cosines.resize(static_cast<size_t>(n1 / together * n2 * table_slack));
+  turned_sines.resize(turned_cosines.size());
+  Roots<T> roots(n);
+  for (int64_t first_k = 0, at = 0; first_k < n1; first_k += together) {
+    for (int64_t j = 0; j < n2; ++j, at += table_slack) {
+      for (int64_t i = 0; i < 4 * block; ++i) {
+        const int64_t k = first_k + i % block + (together > block && i >= 2 * block ? block : 0);
+        auto to = static_cast<size_t>(at + i);
+        roots.write(j * k, &turned_cosines[to], &turned_sines[to]);
       }
     }
   }
@@ -211,11 +217,12 @@ void FftNode<T>::make_product(int64_t n1) {
       roots.write(k * j, &cosines[at], &sines[at]);
     }
   }
+  if (n == 256 && n1 == 16) make_turned(n1);
 }
 
 template <typename T>
 int64_t FftNode<T>::bytes() const {
-  int64_t total = bytes_of(cosines) + bytes_of(sines);
+  int64_t total = bytes_of(cosines) + bytes_of(sines) + bytes_of(turned_cosines) + bytes_of(turned_sines);
   for (const std::vector<T>& table : tables_) total += bytes_of(table);
   return total + (first ? first->bytes() + second->bytes() : 0);
 }

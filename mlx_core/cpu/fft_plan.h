@@ -33,15 +33,19 @@ struct FftNode {
 
   int64_t n;
   std::vector<FftPass<T>> passes; // of a leaf
-  // n = first->n * second->n. roots: cos and sin of -2 pi k j / n in rows j < n2 of `pitch` elements, k < n1. Also of
-  // leaves of 16 to 128, whose n1 is the first radix; there they are repeated up to the pitch.
+  // n = first->n * second->n. roots: cos and sin of -2 pi k j / n in rows j < n2 of `pitch` elements, k < n1.
   std::unique_ptr<FftNode> first, second;
   int64_t pitch = 0;
   std::vector<T> cosines, sines;
+  // The same of n = n1 n2 of 16 to 256, n1 being a leaf's first radix, as rows lie that are turned between the two: for
+  // each few k, all j, and for each of these four blocks of 16 bytes. Where two blocks hold these k, the first two are
+  // the one and the last two the other.
+  std::vector<T> turned_cosines, turned_sines;
 
  private:
   void make_leaf();
   void make_product(int64_t n1);
+  void make_turned(int64_t n1);
   std::vector<std::vector<T>> tables_;
 };
 

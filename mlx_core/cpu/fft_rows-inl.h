@@ -1,5 +1,6 @@
-// Short Fourier transforms of rows whose elements are neighbours: as many rows as fill a square of vectors are read
-// into it, transformed across it, turned, and transformed across again. Compiled once per instruction set.
+// Short Fourier transforms of rows whose elements are neighbours, a product R1 R2 each: a few rows lie side by side in
+// vectors, are transformed across these, turned in blocks of B x B, and transformed across again. Compiled once per
+// instruction set.
 
 // Per-target include guard
 #if defined(MLX_CPU_FFT_ROWS_INL_H) == defined(HWY_TARGET_TOGGLE)
@@ -27,6 +28,8 @@ struct FftRows : FftSideBySide<T> {
   using Fft<T>::N;
   static constexpr int most_rows = 16;
 
+  static constexpr int64_t per_block = 16 / sizeof(T);
+
   // Rows that are done at once; 0 where this way is not for that length.
   static int64_t rows_of([[maybe_unused]] const FftTask<T>& task) {
 #if HWY_TARGET == HWY_SCALAR
@@ -37,56 +40,104 @@ struct FftRows : FftSideBySide<T> {
     if (plan.convolves() || (task.kind != FftKind::complex && (!plan.packed || n < 2 * N))) return 0;
     bool fits = (n == 16 && N >= 4) || (n == 32 && N >= 8);
 #if HWY_TARGET != HWY_AVX2 // which has registers for less than eight numbers and what is computed of them
-    fits = fits || (n == 64 && N >= 8) || (n == 128 && N >= 16) ||
-           (n == 256 && N >= 16 && !plan.node.is_leaf() && plan.node.first->n == 16);
+    fits = fits || (N >= 8 && (n == 64 || n == 128 || n == 256));
 #endif
-    return fits ? N * N / n : 0;
+    return fits && plan.node.turned_cosines.size() > 0 ? most_rows : 0;
 #endif
   }
   static int64_t scratch_of(const FftPlan<T>& plan) {
-    return 2 * N * N + (plan.n <= 256 ? most_rows * 2 * plan.n : 0) + 2 * plan.n;
+    return plan.n <= 256 ? between_of(plan.n) + (most_rows + 1) * 2 * plan.n : 0;
   }
+  static int64_t between_of(int64_t n) { return std::max<int64_t>(4 * n, 2 * N); }
 
 #if HWY_TARGET != HWY_SCALAR
-  // R complex numbers of each of N / R rows, `at` elements from their starts.
-  template <int R>
+  // B complex numbers of each of N / B rows: blocks of 16 bytes, a row's after the other row's where B fills two and
+  // there are two rows, so that turn() finds what belongs together in halves.
+  template <int B>
   static HWY_INLINE C load_parts(const T* const* row, int64_t at) {
     const D d;
-    if constexpr (R == N) {
+    V low, high;
+    if constexpr (B == N) {
       return Fft<T>::load2(row[0] + at);
-    } else {
-      V low, high;
-      if constexpr (2 * R == N) {
-        low = hn::LoadU(d, row[0] + at), high = hn::LoadU(d, row[1] + at);
-      } else {
-        static_assert(4 * R == N);
-        const hn::Half<D> half;
-        low = hn::Combine(d, hn::LoadU(half, row[1] + at), hn::LoadU(half, row[0] + at));
-        high = hn::Combine(d, hn::LoadU(half, row[3] + at), hn::LoadU(half, row[2] + at));
+    } else if constexpr (2 * B == N) {
+      low = hn::LoadU(d, row[0] + at), high = hn::LoadU(d, row[1] + at);
+#if HWY_TARGET == HWY_AVX3
+      if constexpr (B == 2 * per_block) {
+        C c;
+        if constexpr (sizeof(T) == 4) {
+          const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 16, 18, 20, 22, 8, 10, 12, 14, 24, 26, 28, 30);
+          const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 17, 19, 21, 23, 9, 11, 13, 15, 25, 27, 29, 31);
+          c.re = V{_mm512_permutex2var_ps(low.raw, even, high.raw)};
+          c.im = V{_mm512_permutex2var_ps(low.raw, odd, high.raw)};
+        } else {
+          const __m512i even = _mm512_setr_epi64(0, 2, 8, 10, 4, 6, 12, 14),
+                        odd = _mm512_setr_epi64(1, 3, 9, 11, 5, 7, 13, 15);
+          c.re = V{_mm512_permutex2var_pd(low.raw, even, high.raw)};
+          c.im = V{_mm512_permutex2var_pd(low.raw, odd, high.raw)};
+        }
+        return c;
       }
-      return {hn::ConcatEven(d, high, low), hn::ConcatOdd(d, high, low)};
+#endif
+    } else {
+      static_assert(4 * B == N);
+      const hn::Half<D> half;
+      low = hn::Combine(d, hn::LoadU(half, row[1] + at), hn::LoadU(half, row[0] + at));
+      high = hn::Combine(d, hn::LoadU(half, row[3] + at), hn::LoadU(half, row[2] + at));
+    }
+    return {hn::ConcatEven(d, high, low), hn::ConcatOdd(d, high, low)};
+  }
+  template <int B>
+  static HWY_INLINE void store_parts(C c, T* const* row, int64_t at) {
+    const D d;
+    V low, high;
+    if constexpr (B == N) {
+      return Fft<T>::store2(c, row[0] + at);
+    } else if constexpr (2 * B == N) {
+#if HWY_TARGET == HWY_AVX3
+      if constexpr (B == 2 * per_block) {
+        if constexpr (sizeof(T) == 4) {
+          const __m512i first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 8, 24, 9, 25, 10, 26, 11, 27);
+          const __m512i second = _mm512_setr_epi32(4, 20, 5, 21, 6, 22, 7, 23, 12, 28, 13, 29, 14, 30, 15, 31);
+          low = V{_mm512_permutex2var_ps(c.re.raw, first, c.im.raw)};
+          high = V{_mm512_permutex2var_ps(c.re.raw, second, c.im.raw)};
+        } else {
+          const __m512i first = _mm512_setr_epi64(0, 8, 1, 9, 4, 12, 5, 13),
+                        second = _mm512_setr_epi64(2, 10, 3, 11, 6, 14, 7, 15);
+          low = V{_mm512_permutex2var_pd(c.re.raw, first, c.im.raw)};
+          high = V{_mm512_permutex2var_pd(c.re.raw, second, c.im.raw)};
+        }
+        hn::StoreU(low, d, row[0] + at), hn::StoreU(high, d, row[1] + at);
+        return;
+      }
+#endif
+      Fft<T>::interleave(c, low, high);
+      hn::StoreU(low, d, row[0] + at), hn::StoreU(high, d, row[1] + at);
+    } else {
+      static_assert(4 * B == N);
+      const hn::Half<D> half;
+      Fft<T>::interleave(c, low, high);
+      hn::StoreU(hn::LowerHalf(half, low), half, row[0] + at);
+      hn::StoreU(hn::UpperHalf(half, low), half, row[1] + at);
+      hn::StoreU(hn::LowerHalf(half, high), half, row[2] + at);
+      hn::StoreU(hn::UpperHalf(half, high), half, row[3] + at);
     }
   }
-  // To every `apart`-th row.
-  template <int R>
-  static HWY_INLINE void store_parts(C c, T* const* row, int64_t apart, int64_t at) {
-    const D d;
-    if constexpr (R == N) {
-      Fft<T>::store2(c, row[0] + at);
-    } else {
-      V low, high;
-      Fft<T>::interleave(c, low, high);
-      if constexpr (2 * R == N) {
-        hn::StoreU(low, d, row[0] + at), hn::StoreU(high, d, row[apart] + at);
-      } else {
-        static_assert(4 * R == N);
-        const hn::Half<D> half;
-        hn::StoreU(hn::LowerHalf(half, low), half, row[0] + at);
-        hn::StoreU(hn::UpperHalf(half, low), half, row[apart] + at);
-        hn::StoreU(hn::LowerHalf(half, high), half, row[2 * apart] + at);
-        hn::StoreU(hn::UpperHalf(half, high), half, row[3 * apart] + at);
+  // Vector k's number of column p of each row becomes vector p's of place k.
+  template <int B>
+  static HWY_INLINE void turn(V* v) {
+#pragma GCC unroll 4
+    for (int i = 0; i < B; i += per_block) Lanes::transpose_blocks(v + i);
+#if HWY_MAX_BYTES > 16
+    if constexpr (B == 2 * per_block) {
+#pragma GCC unroll 4
+      for (int i = 0; i < per_block; ++i) {
+        V a = v[i], b = v[i + per_block];
+        v[i] = hn::ConcatLowerLower(D(), b, a), v[i + per_block] = hn::ConcatUpperUpper(D(), b, a);
       }
     }
+#else
+    static_assert(B == per_block);
+#endif
   }
 
   template <int R>
@@ -97,70 +148,99 @@ struct FftRows : FftSideBySide<T> {
       Fft<T>::template butterfly<R>(a, nullptr);
     }
   }
-
-  // N N / n rows of n = R1 R2 numbers. In the square, vector s R1 + k has output k of the first transforms of the rows
-  // s G and on, whose R2 places lie side by side. `product`: of a node that is a product, whose roots all multiply; the
-  // others skip those that are 1, as its passes do.
+  // Rows of R1 R2 numbers, N / B of them at once; there are as many as a multiple of that. Between the transforms, column p of block h of the first ones' outputs
+  // is h R2 + p. `product`: of a node that is a product, whose roots all multiply; the others skip those that are 1, as
+  // its passes do.
   template <int R1, int R2, bool product, bool swap>
-  static HWY_NOINLINE void square(const FftNode<T>& node, const T* const* in, T* const* out, T scale, T* scratch) {
-    constexpr int G = N / R2, S = N / R1;
+  static HWY_NOINLINE void turned(
+      const FftNode<T>& node, int64_t rows, const T* const* in, T* const* out, T scale, T* scratch) {
+    constexpr int B = N > per_block && R1 % (2 * per_block) == 0 && R2 % (2 * per_block) == 0 ? 2 * per_block
+                                                                                             : per_block;
+    constexpr int G = N / B, blocks = R1 / B;
     const D d;
     const T* roots1 = product ? node.first->passes[0].roots : nullptr;
     const T* roots2 = product ? node.second->passes[0].roots : R2 == 16 ? node.passes[1].roots : nullptr;
-#pragma GCC unroll 1
-    for (int s = 0; s < S; ++s) {
-      C a[R1];
-#pragma GCC unroll 16
-      for (int k = 0; k < R1; ++k) {
-        C c = load_parts<R2>(in + s * G, 2 * k * R2);
-        a[k] = swap ? C(c.im, c.re) : c;
-      }
-      across<R1>(a, roots1);
-      T* to = scratch + s * R1 * N;
-#pragma GCC unroll 16
-      for (int k = 0; k < R1; ++k) hn::Store(a[k].re, d, to + k * N), hn::Store(a[k].im, d, to + N * N + k * N);
-    }
-    asm("" : "+r"(scratch) : : "memory"); // from registers, it would take more shuffles
-    const auto turns = hn::Ne(hn::And(hn::Iota(hn::RebindToSigned<D>(), 0), hn::Set(hn::RebindToSigned<D>(), R1 - 1)),
-        hn::Zero(hn::RebindToSigned<D>()));
-    const auto mask = hn::RebindMask(d, turns);
+    // Lanes of place 0 in the first block.
+    const hn::RebindToSigned<D> integers;
+    const auto lane = hn::Iota(integers, 0);
+    const auto ones = hn::RebindMask(
+        d, hn::And(hn::Eq(hn::And(lane, hn::Set(integers, per_block - 1)), hn::Zero(integers)),
+               hn::Lt(lane, hn::Set(integers, B == per_block ? N : G * per_block))));
+    const int64_t shift = B == N && B > per_block ? per_block : 0; // of one row
+    const T *cosines = node.turned_cosines.data() + shift, *sines = node.turned_sines.data() + shift;
     const V factor = hn::Set(d, scale);
-#pragma GCC unroll 1
-    for (int g = 0; g < G; ++g) {
-      V re[R2], im[R2];
-      Lanes::template read_transposed<R2>(scratch + g * R2, N, re);
-      Lanes::template read_transposed<R2>(scratch + N * N + g * R2, N, im);
-      C b[R2];
-#pragma GCC unroll 16
-      for (int p = 0; p < R2; ++p) {
-        C c(re[p], im[p]);
-        if (product || p > 0) {
-          C turned = Fft<T>::mul(c, hn::LoadU(d, node.cosines.data() + p * table_slack),
-              hn::LoadU(d, node.sines.data() + p * table_slack));
-          c = product ? turned : C(hn::IfThenElse(mask, turned.re, c.re), hn::IfThenElse(mask, turned.im, c.im));
-        }
-        b[p] = c;
-      }
-      across<R2>(b, roots2);
+    const bool scaled = scale != T(1);
+    auto last = [&](C* a, int h, T* const* to) HWY_ATTR {
+      across<R2>(a, roots2);
 #pragma GCC unroll 16
       for (int q = 0; q < R2; ++q) {
-        C c(hn::Mul(b[q].re, factor), hn::Mul(b[q].im, factor));
-        store_parts<R1>(swap ? C(c.im, c.re) : c, out + g, G, 2 * q * R1);
+        C c = scaled ? C(hn::Mul(a[q].re, factor), hn::Mul(a[q].im, factor)) : a[q];
+        store_parts<B>(swap ? C(c.im, c.re) : c, to, 2 * (h * B + q * R1));
+      }
+    };
+    for (; rows > 0; rows -= G, in += G, out += G) {
+#pragma GCC unroll 1
+      for (int column = 0; column < R2; column += B) {
+        C a[R1];
+#pragma GCC unroll 16
+        for (int k = 0; k < R1; ++k) {
+          C c = load_parts<B>(in, 2 * (k * R2 + column));
+          a[k] = swap ? C(c.im, c.re) : c;
+        }
+        across<R1>(a, roots1);
+#pragma GCC unroll 4
+        for (int h = 0; h < blocks; ++h) {
+          V re[B], im[B];
+#pragma GCC unroll 8
+          for (int i = 0; i < B; ++i) re[i] = a[h * B + i].re, im[i] = a[h * B + i].im;
+          turn<B>(re), turn<B>(im);
+          C b[B];
+#pragma GCC unroll 8
+          for (int i = 0; i < B; ++i) {
+            const int64_t at = (h * R2 + column + i) * table_slack;
+            C c(re[i], im[i]);
+            C times = Fft<T>::mul(c, hn::LoadU(d, cosines + at), hn::LoadU(d, sines + at));
+            if (product || (h > 0 && column + i > 0)) {
+              c = times;
+            } else if (column + i > 0) {
+              c = C(hn::IfThenElse(ones, c.re, times.re), hn::IfThenElse(ones, c.im, times.im));
+            }
+            if constexpr (R2 == B) {
+              b[i] = c;
+            } else {
+              T* to = scratch + (h * R2 + column + i) * 2 * N;
+              hn::Store(c.re, d, to), hn::Store(c.im, d, to + N);
+            }
+          }
+          if constexpr (R2 == B) last(b, h, out);
+        }
+      }
+      if constexpr (R2 != B) {
+        asm("" : "+r"(scratch) : : "memory");
+#pragma GCC unroll 1
+        for (int h = 0; h < blocks; ++h) {
+          C b[R2];
+#pragma GCC unroll 16
+          for (int p = 0; p < R2; ++p) {
+            const T* from = scratch + (h * R2 + p) * 2 * N;
+            b[p] = {hn::Load(d, from), hn::Load(d, from + N)};
+          }
+          last(b, h, out);
+        }
       }
     }
   }
   template <bool swap>
-  static void complex(const FftNode<T>& node, const T* const* in, T* const* out, T scale, T* scratch) {
+  static void complex(
+      const FftNode<T>& node, int64_t rows, const T* const* in, T* const* out, T scale, T* scratch) {
     if constexpr (N >= 4) {
-      if (node.n == 16) return square<4, 4, false, swap>(node, in, out, scale, scratch);
+      if (node.n == 16) return turned<4, 4, false, swap>(node, rows, in, out, scale, scratch);
     }
     if constexpr (N >= 8) {
-      if (node.n == 32) return square<8, 4, false, swap>(node, in, out, scale, scratch);
-      if (node.n == 64) return square<8, 8, false, swap>(node, in, out, scale, scratch);
-    }
-    if constexpr (N >= 16) {
-      if (node.n == 128) return square<8, 16, false, swap>(node, in, out, scale, scratch);
-      square<16, 16, true, swap>(node, in, out, scale, scratch);
+      if (node.n == 32) return turned<8, 4, false, swap>(node, rows, in, out, scale, scratch);
+      if (node.n == 64) return turned<8, 8, false, swap>(node, rows, in, out, scale, scratch);
+      if (node.n == 128) return turned<8, 16, false, swap>(node, rows, in, out, scale, scratch);
+      turned<16, 16, true, swap>(node, rows, in, out, scale, scratch);
     }
   }
 
@@ -181,13 +261,15 @@ struct FftRows : FftSideBySide<T> {
   }
 #endif
 
-  // `count` rows, at most rows_of(). What fills the square up is computed and dropped.
+  // `count` rows, at most most_rows. What fills the last vectors up is computed and dropped.
   static void run([[maybe_unused]] const FftTask<T>& task, [[maybe_unused]] int count,
       [[maybe_unused]] const T* const* in, [[maybe_unused]] T* const* out, [[maybe_unused]] T* scratch) {
 #if HWY_TARGET != HWY_SCALAR
     const FftPlan<T>& plan = task.plan;
-    const int64_t n = plan.n, rows = rows_of(task);
-    T* between = scratch + 2 * N * N;
+    const int64_t n = plan.n;
+    constexpr int together = std::max<int>(1, N / 4); // or a multiple of those that are
+    const int rows = (count + together - 1) / together * together;
+    T* between = scratch + between_of(n);
     T* dropped = between + most_rows * 2 * n;
     const T* from[most_rows];
     T* to[most_rows];
@@ -196,12 +278,12 @@ struct FftRows : FftSideBySide<T> {
       to[i] = i < count ? out[i] : dropped;
     }
     if (task.kind == FftKind::complex) {
-      return task.inverse ? complex<true>(plan.node, from, to, task.scale, scratch)
-                          : complex<false>(plan.node, from, to, task.scale, scratch);
+      return task.inverse ? complex<true>(plan.node, rows, from, to, task.scale, scratch)
+                          : complex<false>(plan.node, rows, from, to, task.scale, scratch);
     }
     if (task.kind == FftKind::from_real) {
       for (int i = 0; i < rows; ++i) to[i] = between + i * 2 * n;
-      complex<false>(plan.node, from, to, T(1), scratch);
+      complex<false>(plan.node, rows, from, to, T(1), scratch);
       for (int i = 0; i < count; ++i) {
         T* z = to[i];
         const T re = z[0], im = z[1], scale = task.scale / 2;
@@ -217,7 +299,7 @@ struct FftRows : FftSideBySide<T> {
       pairs(plan, in[i], z, T(1), [](C& a, C& b, V cosine, V sine) HWY_ATTR { Lanes::joined(a, b, cosine, sine); });
     }
     for (int i = 0; i < rows; ++i) from[i] = between + std::min(i, count - 1) * 2 * n;
-    complex<true>(plan.node, from, to, task.scale, scratch);
+    complex<true>(plan.node, rows, from, to, task.scale, scratch);
 #endif
   }
 };
