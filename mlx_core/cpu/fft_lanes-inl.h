@@ -84,42 +84,46 @@ struct FftSideBySide : Fft<T> {
 #endif
   }
 
-  // Rows of N numbers, `apart` from each other, as columns. Where blocks of 16 bytes can be read into a vector's parts,
-  // that spares the shuffles which would move them. Only the first `columns`, where they can be told apart.
-  template <int64_t columns = N>
+  // Rows of N numbers, `apart` from each other, as columns. Where parts of them can be read into a vector's parts, that
+  // spares shuffles which would move them.
   static HWY_INLINE void read_transposed(const T* p, int64_t apart, V* v) {
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+#if HWY_TARGET == HWY_AVX3
     constexpr int64_t per_block = 16 / sizeof(T);
+    const hn::Half<D> half;
+    auto halves = [&](const T* at, int64_t row) HWY_ATTR {
+      return hn::Combine(D(), hn::LoadU(half, at + (row + per_block) * apart), hn::LoadU(half, at + row * apart)).raw;
+    };
 #pragma GCC unroll 4
-    for (int64_t c = 0; c < columns; c += per_block) {
+    for (int64_t c = 0; c < N; c += 2 * per_block) {
 #pragma GCC unroll 4
       for (int64_t i = 0; i < per_block; ++i) {
-        const T* at = p + c + i * apart;
-        v[c + i] = blocks(at, apart * per_block);
+        const auto a = halves(p + c, i), b = halves(p + c, i + 2 * per_block);
+        if constexpr (sizeof(T) == 4) {
+          v[c + i] = V{_mm512_shuffle_f32x4(a, b, 0x88)}, v[c + per_block + i] = V{_mm512_shuffle_f32x4(a, b, 0xdd)};
+        } else {
+          v[c + i] = V{_mm512_shuffle_f64x2(a, b, 0x88)}, v[c + per_block + i] = V{_mm512_shuffle_f64x2(a, b, 0xdd)};
+        }
+      }
+      transpose_blocks(v + c), transpose_blocks(v + c + per_block);
+    }
+#elif HWY_TARGET == HWY_AVX2
+    constexpr int64_t per_block = 16 / sizeof(T);
+#pragma GCC unroll 4
+    for (int64_t c = 0; c < N; c += per_block) {
+#pragma GCC unroll 4
+      for (int64_t i = 0; i < per_block; ++i) {
+        auto block = [&](int64_t row)
+                         HWY_ATTR { return _mm_loadu_ps(reinterpret_cast<const float*>(p + c + (i + row) * apart)); };
+        const __m256 both = _mm256_insertf128_ps(_mm256_castps128_ps256(block(0)), block(per_block), 1);
+        v[c + i] = hn::BitCast(D(), hn::Vec<hn::ScalableTag<float>>{both});
       }
       transpose_blocks(v + c);
     }
 #else
-    static_assert(columns == N);
     for (int64_t l = 0; l < N; ++l) v[l] = hn::LoadU(D(), p + l * apart);
     transpose(v);
 #endif
   }
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
-  // Blocks at p, p + apart, ...
-  static HWY_INLINE V blocks(const T* p, int64_t apart) {
-    auto block = [&](int64_t i) HWY_ATTR { return _mm_loadu_ps(reinterpret_cast<const float*>(p + i * apart)); };
-#if HWY_TARGET == HWY_AVX3
-    __m512 v = _mm512_castps128_ps512(block(0));
-    v = _mm512_insertf32x4(v, block(1), 1);
-    v = _mm512_insertf32x4(v, block(2), 2);
-    v = _mm512_insertf32x4(v, block(3), 3);
-#else
-    __m256 v = _mm256_insertf128_ps(_mm256_castps128_ps256(block(0)), block(1), 1);
-#endif
-    return hn::BitCast(D(), hn::Vec<hn::ScalableTag<float>>{v});
-  }
-#endif
 
   // What is missing in a vector is 0.
   static HWY_INLINE V load_some(const T* p, int64_t count) {

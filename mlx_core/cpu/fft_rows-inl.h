@@ -38,11 +38,11 @@ struct FftRows : FftSideBySide<T> {
     const FftPlan<T>& plan = task.plan;
     const int64_t n = plan.n;
     if (plan.convolves() || (task.kind != FftKind::complex && (!plan.packed || n < 2 * N))) return 0;
-    bool fits = (n == 16 && N >= 4) || (n == 32 && N >= 8);
+    bool fits = (n == 4 && N >= 4) || (n == 16 && N >= 4) || (n == 32 && N >= 8);
 #if HWY_TARGET != HWY_AVX2 // which has registers for less than eight numbers and what is computed of them
-    fits = fits || (N >= 8 && (n == 64 || n == 128 || n == 256));
+    fits = fits || (N >= 8 && ((n == 8 && sizeof(T) == 4) || n == 64 || n == 128 || n == 256));
 #endif
-    return fits && plan.node.turned_cosines.size() > 0 ? most_rows : 0;
+    return fits ? most_rows : 0;
 #endif
   }
   static int64_t scratch_of(const FftPlan<T>& plan) {
@@ -148,14 +148,14 @@ struct FftRows : FftSideBySide<T> {
       Fft<T>::template butterfly<R>(a, nullptr);
     }
   }
-  // Rows of R1 R2 numbers, N / B of them at once; there are as many as a multiple of that. Between the transforms, column p of block h of the first ones' outputs
-  // is h R2 + p. `product`: of a node that is a product, whose roots all multiply; the others skip those that are 1, as
-  // its passes do.
+  // Rows of R1 R2 numbers, N / B of them at once; there are as many as a multiple of that. Between the transforms,
+  // column p of block h of the first ones' outputs is h R2 + p. `product`: of a node that is a product, whose roots all
+  // multiply; the others skip those that are 1, as its passes do.
   template <int R1, int R2, bool product, bool swap>
   static HWY_NOINLINE void turned(
       const FftNode<T>& node, int64_t rows, const T* const* in, T* const* out, T scale, T* scratch) {
-    constexpr int B = N > per_block && R1 % (2 * per_block) == 0 && R2 % (2 * per_block) == 0 ? 2 * per_block
-                                                                                             : per_block;
+    constexpr int B =
+        N > per_block && R1 % (2 * per_block) == 0 && R2 % (2 * per_block) == 0 ? 2 * per_block : per_block;
     constexpr int G = N / B, blocks = R1 / B;
     const D d;
     const T* roots1 = product ? node.first->passes[0].roots : nullptr;
@@ -163,9 +163,9 @@ struct FftRows : FftSideBySide<T> {
     // Lanes of place 0 in the first block.
     const hn::RebindToSigned<D> integers;
     const auto lane = hn::Iota(integers, 0);
-    const auto ones = hn::RebindMask(
-        d, hn::And(hn::Eq(hn::And(lane, hn::Set(integers, per_block - 1)), hn::Zero(integers)),
-               hn::Lt(lane, hn::Set(integers, B == per_block ? N : G * per_block))));
+    const auto ones =
+        hn::RebindMask(d, hn::And(hn::Eq(hn::And(lane, hn::Set(integers, per_block - 1)), hn::Zero(integers)),
+                              hn::Lt(lane, hn::Set(integers, B == per_block ? N : G * per_block))));
     const int64_t shift = B == N && B > per_block ? per_block : 0; // of one row
     const T *cosines = node.turned_cosines.data() + shift, *sines = node.turned_sines.data() + shift;
     const V factor = hn::Set(d, scale);
@@ -230,13 +230,40 @@ struct FftRows : FftSideBySide<T> {
       }
     }
   }
+  // Rows of R numbers, as many as a vector's lanes at once: what is turned is rows and places.
+  template <int R, bool swap>
+  static HWY_NOINLINE void whole(int64_t rows, const T* const* in, T* const* out, T scale) {
+    constexpr int G = N / R;
+    const V factor = hn::Set(D(), scale);
+    for (; rows > 0; rows -= N, in += N, out += N) {
+      V re[R], im[R];
+#pragma GCC unroll 8
+      for (int i = 0; i < R; ++i) {
+        C c = load_parts<R>(in + i * G, 0);
+        re[i] = swap ? c.im : c.re, im[i] = swap ? c.re : c.im;
+      }
+      turn<R>(re), turn<R>(im);
+      C a[R];
+#pragma GCC unroll 8
+      for (int i = 0; i < R; ++i) a[i] = C(re[i], im[i]);
+      across<R>(a, nullptr);
+#pragma GCC unroll 8
+      for (int i = 0; i < R; ++i) re[i] = hn::Mul(a[i].re, factor), im[i] = hn::Mul(a[i].im, factor);
+      turn<R>(re), turn<R>(im);
+#pragma GCC unroll 8
+      for (int i = 0; i < R; ++i) store_parts<R>(swap ? C(im[i], re[i]) : C(re[i], im[i]), out + i * G, 0);
+    }
+  }
   template <bool swap>
-  static void complex(
-      const FftNode<T>& node, int64_t rows, const T* const* in, T* const* out, T scale, T* scratch) {
+  static void complex(const FftNode<T>& node, int64_t rows, const T* const* in, T* const* out, T scale, T* scratch) {
     if constexpr (N >= 4) {
+      if (node.n == 4) return whole<4, swap>(rows, in, out, scale);
       if (node.n == 16) return turned<4, 4, false, swap>(node, rows, in, out, scale, scratch);
     }
     if constexpr (N >= 8) {
+      if constexpr (sizeof(T) == 4) {
+        if (node.n == 8) return whole<8, swap>(rows, in, out, scale);
+      }
       if (node.n == 32) return turned<8, 4, false, swap>(node, rows, in, out, scale, scratch);
       if (node.n == 64) return turned<8, 8, false, swap>(node, rows, in, out, scale, scratch);
       if (node.n == 128) return turned<8, 16, false, swap>(node, rows, in, out, scale, scratch);
@@ -267,8 +294,8 @@ struct FftRows : FftSideBySide<T> {
 #if HWY_TARGET != HWY_SCALAR
     const FftPlan<T>& plan = task.plan;
     const int64_t n = plan.n;
-    constexpr int together = std::max<int>(1, N / 4); // or a multiple of those that are
-    const int rows = (count + together - 1) / together * together;
+    const int64_t together = n <= 8 ? N : std::max<int64_t>(1, N / 4); // or a multiple of those that are
+    const int64_t rows = (count + together - 1) / together * together;
     T* between = scratch + between_of(n);
     T* dropped = between + most_rows * 2 * n;
     const T* from[most_rows];
