@@ -187,6 +187,15 @@ class Run {
       convolve_long(w);
       return leaves_out_terms(w);
     }
+    if (by_lanes_) {
+      const int64_t sizes[] = {w.taps[0], w.taps[1], w.taps[2], outputs_};
+      const int64_t steps[] = {b_strides[0], b_strides[1], b_strides[2], c_.b_strides.front()};
+      Ordered weights(b, sizes, steps, c_.dtype, w.dtype);
+      w.w = weights.data();
+      w.x = input(w.dtype, false);
+      convolve_lanes(w);
+      return leaves_out_terms(w);
+    }
     const int64_t b_sizes[] = {outputs_, w.taps[0], w.taps[1], w.taps[2], channels_};
     const int64_t b_steps[] = {c_.b_strides.front(), b_strides[0], b_strides[1], b_strides[2], c_.b_strides.back()};
     Ordered weights(b, b_sizes, b_steps, c_.dtype, w.dtype);
@@ -194,10 +203,10 @@ class Run {
     w.x = input(w.dtype, false);
     if (product) {
       gemm(c_.dtype, 1, w.positions(), columns_, channels_, {w.x, channels_, 1}, 0, {w.w, 1, channels_}, 0, w.y);
-    } else if (by_lanes_) {
-      convolve_lanes(w);
     } else if (channels_ == 1 && columns_ <= 4 && w.stride[2] == 1 && w.out[2] >= 64) {
       convolve_lines(w);
+    } else if (reads_windows(w)) {
+      convolve_windows(w);
     } else {
       convolve_patches(w);
     }
@@ -236,6 +245,21 @@ class Run {
 };
 
 } // namespace
+
+void add_rows(Dtype dtype, const void* rows, int64_t count, int64_t apart, int64_t length, void* out) {
+  const int64_t numbers = dtype.is_complex() ? 2 : 1;
+  auto add = [&]<typename T>(const T* from, T* to) {
+    std::copy_n(from, length * numbers, to);
+    for (int64_t i = 1; i < count; ++i) {
+      for (int64_t j = 0; j < length * numbers; ++j) to[j] += from[i * apart * numbers + j];
+    }
+  };
+  if (real_of(dtype) == float64) {
+    add(static_cast<const double*>(rows), static_cast<double*>(out));
+  } else {
+    add(static_cast<const float*>(rows), static_cast<float*>(out));
+  }
+}
 
 void convolve(const Convolution& c) {
   if (count_of(c.out_sizes) == 0) {

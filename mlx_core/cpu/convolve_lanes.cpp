@@ -17,56 +17,74 @@ namespace mlx::core::cpu {
 
 namespace {
 
+constexpr int64_t most_lane_taps = 128; // of a block
+
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 } // namespace
 
 void convolve_lanes(const Windows& w) {
   const ProductKernels& kernels = product_kernels(w.dtype);
-  const int64_t size = w.dtype.size(), lanes = w.groups, taps = w.all_taps();
-  // A tap's weights side by side.
-  BufferRef turned = allocate(static_cast<size_t>(taps * lanes * size));
-  const int64_t shape[] = {taps, lanes}, from[] = {1, taps}, to[] = {lanes, 1};
-  copy_strided(w.w, from, turned->data, to, shape, w.dtype.size());
-  const auto* weights = static_cast<const char*>(turned->data);
+  const int64_t size = w.dtype.size(), lanes = w.groups, taps = w.all_taps(), positions = w.positions();
   const PerAxis steps{w.in[1] * w.in[2] * lanes, w.in[2] * lanes, lanes};
   const int64_t image = w.in[0] * steps[0];
-  const bool widened = w.dtype != w.result;
-  Kernel narrow = widened ? find_cast(w.dtype, w.result) : nullptr;
-  constexpr int64_t strip = 64; // positions
-  const int64_t positions = w.positions();
-  parallel_items(ceil_div(positions, strip), strip * lanes * taps, [&](int64_t task) {
-    std::vector<const void*> left(static_cast<size_t>(taps)), right(static_cast<size_t>(taps));
-    auto* wide = widened ? static_cast<char*>(product_memory(2, lanes * size)) : nullptr;
-    for (int64_t position = task * strip; position < std::min(positions, (task + 1) * strip); ++position) {
+  const bool direct = w.dtype == w.result;
+  Kernel narrow = direct ? nullptr : find_cast(w.dtype, w.result);
+  // Long windows, which derivatives by weights have, are added up in blocks of equally many taps: what all positions
+  // read of one is near. Bits depend on how many those are.
+  const int64_t blocks = w.dtype.is_inexact() ? ceil_div(taps, most_lane_taps) : 1;
+  const int64_t strip = blocks == 1 ? 64 : positions; // positions of a task
+  const int64_t strips = ceil_div(positions, strip);
+  BufferRef partial;
+  if (blocks > 1) partial = allocate(static_cast<size_t>(blocks * positions * lanes * size));
+  parallel_items(blocks * strips, strip * lanes * ceil_div(taps, blocks), [&](int64_t task) {
+    const int64_t block = task / strips, first_tap = block * taps / blocks, end_tap = (block + 1) * taps / blocks;
+    const int64_t first_line = first_tap / w.taps[2], end_line = ceil_div(end_tap, w.taps[2]);
+    std::vector<const void*> left(static_cast<size_t>(end_tap - first_tap)), right(left.size());
+    auto* wide = direct ? nullptr : static_cast<char*>(product_memory(2, lanes * size));
+    const int64_t first = task % strips * strip, end = std::min(positions, first + strip);
+    for (int64_t position = first; position < end; ++position) {
+      if (blocks > 1) throw_if_interrupted();
       const Windows::Place p = w.place(position);
-      int64_t count = 0;
-      for (int64_t k0 = 0; k0 < w.taps[0]; ++k0) {
-        const int64_t i0 = p.first[0] + k0 * w.dilation[0];
-        if (i0 < 0 || i0 >= w.in[0]) continue;
-        for (int64_t k1 = 0; k1 < w.taps[1]; ++k1) {
-          const int64_t i1 = p.first[1] + k1 * w.dilation[1];
-          if (i1 < 0 || i1 >= w.in[1]) continue;
-          const char* line = w.x + (p.image * image + i0 * steps[0] + i1 * steps[1]) * size;
-          for (int64_t k2 = 0; k2 < w.taps[2]; ++k2) {
-            const int64_t i2 = p.first[2] + k2 * w.dilation[2];
-            if (i2 < 0 || i2 >= w.in[2]) continue;
-            left[static_cast<size_t>(count)] = line + i2 * lanes * size;
-            right[static_cast<size_t>(count)] = weights + ((k0 * w.taps[1] + k1) * w.taps[2] + k2) * lanes * size;
-            ++count;
-          }
+      size_t count = 0;
+      for (int64_t line = first_line; line < end_line; ++line) {
+        const int64_t i0 = p.first[0] + line / w.taps[1] * w.dilation[0],
+                      i1 = p.first[1] + line % w.taps[1] * w.dilation[1];
+        if (i0 < 0 || i0 >= w.in[0] || i1 < 0 || i1 >= w.in[1]) continue;
+        const char* x = w.x + (p.image * image + i0 * steps[0] + i1 * steps[1] + p.first[2] * lanes) * size;
+        // The taps along it whose places are there.
+        const int64_t at = line * w.taps[2], step = w.dilation[2];
+        const int64_t low = std::max(first_tap - at, p.first[2] < 0 ? ceil_div(-p.first[2], step) : 0);
+        const int64_t high =
+            std::min({end_tap - at, w.taps[2], p.first[2] < w.in[2] ? ceil_div(w.in[2] - p.first[2], step) : 0});
+        for (int64_t k = low; k < high; ++k, ++count) {
+          left[count] = x + k * step * lanes * size;
+          right[count] = w.w + (at + k) * lanes * size;
         }
       }
-      char* out = w.y + p.y * w.result.size();
+      char* out = blocks > 1 ? static_cast<char*>(partial->data) + (block * positions + position) * lanes * size
+                  : direct   ? w.y + p.y * size
+                             : wide;
       {
         std::optional<FlushSubnormals> mode;
         if (w.dtype.is_inexact()) mode.emplace();
-        kernels.lanes(lanes, count, left.data(), right.data(), widened ? wide : out);
+        kernels.lanes(lanes, static_cast<int64_t>(count), left.data(), right.data(), out);
       }
-      if (widened) {
+      if (blocks == 1 && !direct) {
         const void* source = wide;
-        narrow(&source, out, lanes);
+        narrow(&source, w.y + p.y * w.result.size(), lanes);
       }
+    }
+  });
+  if (blocks == 1) return;
+  parallel_items(positions, lanes * blocks, [&](int64_t position) {
+    char* to = w.y + w.place(position).y * w.result.size();
+    char* out = direct ? to : static_cast<char*>(product_memory(2, lanes * size));
+    add_rows(w.dtype, static_cast<const char*>(partial->data) + position * lanes * size, blocks, positions * lanes,
+        lanes, out);
+    if (!direct) {
+      const void* source = out;
+      narrow(&source, to, lanes);
     }
   });
 }

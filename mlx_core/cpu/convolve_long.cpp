@@ -94,15 +94,6 @@ struct TapLines {
   bool packed;
 };
 
-// The sums of `count` rows of numbers that are `apart`, in order.
-template <typename T>
-void add_up(const T* rows, int64_t count, int64_t apart, int64_t length, T* out) {
-  std::copy_n(rows, length, out);
-  for (int64_t i = 1; i < count; ++i) {
-    for (int64_t j = 0; j < length; ++j) out[j] += rows[i * apart + j];
-  }
-}
-
 } // namespace
 
 bool is_long(const Windows& w) {
@@ -169,14 +160,7 @@ void convolve_long(const Windows& w) {
                          w.result.size();
     char* out = direct ? to : static_cast<char*>(product_memory(2, columns * size));
     const char* from = partial + i * columns * size;
-    const int64_t numbers = w.dtype.is_complex() ? 2 : 1;
-    if (real_of(w.dtype) == float64) {
-      add_up(reinterpret_cast<const double*>(from), parts, sums * numbers, columns * numbers,
-          reinterpret_cast<double*>(out));
-    } else {
-      add_up(reinterpret_cast<const float*>(from), parts, sums * numbers, columns * numbers,
-          reinterpret_cast<float*>(out));
-    }
+    add_rows(w.dtype, from, parts, sums, columns, out);
     if (!direct) {
       const void* source = out;
       narrow(&source, to, columns);

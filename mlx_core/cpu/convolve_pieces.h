@@ -18,7 +18,9 @@ struct Windows {
   // x lies (groups, batch, axes..., channels) row-major; `by_lanes`: (batch, axes..., groups), of one channel each;
   // is_long(): (groups, channels, axes..., batch).
   const char* x;
-  const char* w; // (groups, columns, taps..., channels) row-major; is_long(): (groups, channels, taps..., columns)
+  // (groups, columns, taps..., channels) row-major; `by_lanes`: (taps..., groups);
+  // is_long(): (groups, channels, taps..., columns)
+  const char* w;
   Dtype result;
   char* y; // (batch, axes..., groups, columns), positions y_step apart
   int64_t y_batch;
@@ -58,6 +60,12 @@ struct Windows {
   }
 };
 
+// The sums of `count` rows of `length` numbers that are `apart`, in order. Of float32, float64 and complex numbers.
+void add_rows(Dtype dtype, const void* rows, int64_t count, int64_t apart, int64_t length, void* out);
+
+// Windows read where they lie times the weights: of floats, where a line has some positions.
+bool reads_windows(const Windows& windows);
+void convolve_windows(const Windows& windows);
 // Rows of patches times the weights.
 void convolve_patches(const Windows& windows);
 // One channel a group, and one output: neighbouring groups side by side.

@@ -351,7 +351,16 @@ struct LaneBodies {
     int64_t at = 0;
     for (; at + 4 * N <= n; at += 4 * N) some<4>(at, count, a, b, out);
     for (; at + N <= n; at += N) some<1>(at, count, a, b, out);
-    if (at < n) {
+    if constexpr (has_masks<T>) {
+      if (at == n) return;
+      const typename P::D d;
+      const auto mask = hn::FirstN(d, static_cast<size_t>(n - at));
+      V sum = P::zero();
+      for (int64_t t = 0; t < count; ++t) {
+        sum = P::multiply_add(hn::MaskedLoad(mask, d, a[t] + at), hn::MaskedLoad(mask, d, b[t] + at), sum);
+      }
+      hn::BlendedStore(sum, mask, d, out + at);
+    } else if (at < n) {
       HWY_ALIGN T left[N] = {};
       HWY_ALIGN T right[N] = {};
       V sum = P::zero();

@@ -11,6 +11,8 @@ namespace mlx::core {
 
 namespace {
 
+constexpr int64_t least_lanes = 16; // groups that are worth lying side by side in vectors
+
 // Each group's outputs and channels change places: (groups * C, taps..., outputs / groups).
 array exchanged(const array& w, Dim groups) {
   if (surely_equal(groups, 1)) {
@@ -141,6 +143,19 @@ class Convolution final : public Primitive {
     back.flip = false, back.zero_terms = true;
     for (size_t d = 0; d < back.size.size(); ++d) {
       back.size[d] = w.shape()[d + 1];
+    }
+    const Dim groups = window_.groups;
+    if (surely_equal(w.shape(0), groups) && surely_equal(w.shape(-1), 1) && !groups.is_symbolic() &&
+        groups >= least_lanes && back.size.size() < 3) {
+      // One channel and one output a group: the batch is a further axis of the windows, and nothing changes places.
+      for (Shape* list : {&back.stride, &back.kernel_dilation, &back.input_dilation, &back.size}) {
+        list->insert(list->begin(), 1);
+      }
+      back.low.insert(back.low.begin(), 0);
+      array y = applied(
+          make_primitive<Convolution>(std::move(back)), {expand_dims(x, 0), expand_dims(moveaxis(ct, -1, 0), -1)});
+      y = swapaxes(squeeze(y, 1), 0, -1);
+      return window_.flip ? reversed(y) : y;
     }
     array y = applied(make_primitive<Convolution>(std::move(back)), {turned(x, window_.groups), swapaxes(ct, 0, -1)});
     y = swapaxes(y, 0, -1);
