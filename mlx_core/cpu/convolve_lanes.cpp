@@ -41,11 +41,17 @@ void convolve_lanes(const Windows& w) {
     const int64_t block = task / strips, first_tap = block * taps / blocks, end_tap = (block + 1) * taps / blocks;
     const int64_t first_line = first_tap / w.taps[2], end_line = ceil_div(end_tap, w.taps[2]);
     std::vector<const void*> left(static_cast<size_t>(end_tap - first_tap)), right(left.size());
-    auto* wide = direct ? nullptr : static_cast<char*>(product_memory(2, lanes * size));
+    auto* wide = direct || blocks > 1 ? nullptr : static_cast<char*>(product_memory(2, strip * lanes * size));
     const int64_t first = task % strips * strip, end = std::min(positions, first + strip);
-    for (int64_t position = first; position < end; ++position) {
+    for (int64_t position = first, places; position < end; position += places) {
       if (blocks > 1) throw_if_interrupted();
       const Windows::Place p = w.place(position);
+      // Those behind it along the line whose windows stick out no more than this one does, which is not at all.
+      places = 1;
+      if (const int64_t room = w.in[2] - 1 - (w.taps[2] - 1) * w.dilation[2] - p.first[2];
+          p.first[2] >= 0 && room >= 0) {
+        places = std::min({end - position, w.out[2] - position % w.out[2], room / w.stride[2] + 1});
+      }
       size_t count = 0;
       for (int64_t line = first_line; line < end_line; ++line) {
         const int64_t i0 = p.first[0] + line / w.taps[1] * w.dilation[0],
@@ -68,11 +74,12 @@ void convolve_lanes(const Windows& w) {
       {
         std::optional<FlushSubnormals> mode;
         if (w.dtype.is_inexact()) mode.emplace();
-        kernels.lanes(lanes, static_cast<int64_t>(count), left.data(), right.data(), out);
+        kernels.lanes(lanes, static_cast<int64_t>(count), left.data(), right.data(), places, w.stride[2] * lanes, out,
+            blocks == 1 && direct ? w.y_step[2] : lanes);
       }
-      if (blocks == 1 && !direct) {
-        const void* source = wide;
-        narrow(&source, w.y + p.y * w.result.size(), lanes);
+      for (int64_t i = 0; blocks == 1 && !direct && i < places; ++i) {
+        const void* source = wide + i * lanes * size;
+        narrow(&source, w.y + (p.y + i * w.y_step[2]) * w.result.size(), lanes);
       }
     }
   });

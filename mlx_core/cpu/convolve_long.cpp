@@ -1,7 +1,9 @@
 // Convolutions of few outputs whose windows are long: what derivatives by weights are. No windows are written out: a
-// line of the input is read as the matrix whose rows are the places that a tap has in the windows.
+// line of the input is read as the matrix whose rows are the places that a tap has in the windows, and several lines
+// are added up in registers.
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "mlx_core/allocator.h"
 #include "mlx_core/cpu/convolve_pieces.h"
@@ -10,6 +12,7 @@
 #include "mlx_core/cpu/lanes.h"
 #include "mlx_core/cpu/product_kernels.h"
 #include "mlx_core/cpu/subnormals.h"
+#include "mlx_core/cpu/window_tiles.h"
 #include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
@@ -20,7 +23,7 @@ namespace {
 constexpr int64_t most_terms = 128;
 constexpr int64_t most_columns = 128; // of a task
 constexpr int64_t wanted_tasks = 16, task_work = int64_t{1} << 18;
-constexpr int64_t long_line = 48, near_sums = 32 << 10; // terms; bytes
+constexpr int64_t long_line = 48, near_sums = 32 << 10, near_lines = 8 << 10; // terms; bytes
 constexpr int64_t most_sums = int64_t{1} << 18;         // elements of all partial results
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -83,9 +86,8 @@ struct TapLines {
           static_cast<char*>(order->data) + i * pitch * size);
     });
   }
-  const char* at(int64_t line, int64_t tap, int64_t column) const {
-    return data + (line * pitch + column / width * panel_stride + tap * row) * size;
-  }
+  const char* at(int64_t column) const { return data + column / width * panel_stride * size; }
+  int64_t row_of(int64_t line, int64_t tap) const { return line * (pitch / row) + tap; }
 
   BufferRef order;
   const char* data;
@@ -108,6 +110,7 @@ bool is_long(const Windows& w) {
 
 void convolve_long(const Windows& w) {
   const ProductKernels& kernels = product_kernels(w.dtype);
+  const WindowTiles& tiles = window_tiles(w.dtype);
   const InputLines input(w);
   const TapLines taps(w, kernels);
   const int64_t size = w.dtype.size(), rows = w.out[2] * w.batch, columns = w.columns;
@@ -131,24 +134,36 @@ void convolve_long(const Windows& w) {
     }
     const int64_t o0 = place / w.out[1] * w.stride[0] - w.low[0], o1 = place % w.out[1] * w.stride[1] - w.low[1];
     const int64_t at_once = rows_at_once(w);
+    // Lines are joined as long as what is read of the input stays near.
+    const int64_t most_joined = std::clamp(near_lines / (w.batch * size), std::min(w.taps[2], most_terms), most_terms);
+    std::vector<WindowPart> parts_here;
+    int64_t terms_here = 0;
     FlushSubnormals mode;
+    auto add_up = [&] {
+      for (int64_t row = 0; row < rows; row += at_once) {
+        const char* x = input.data() + row * w.stride[2] * size;
+        for (int64_t j = 0; j < width; j += kernels.width) {
+          tiles.tiles(at_once, std::min<int64_t>(kernels.width, width - j), static_cast<int64_t>(parts_here.size()),
+              parts_here.data(), x, 1, w.dilation[2] * w.batch, taps.at(column + j), taps.row,
+              out + (row * columns + j) * size, columns, true);
+        }
+      }
+      parts_here.clear(), terms_here = 0;
+    };
     for (int64_t line = part * lines / parts, end = (part + 1) * lines / parts; line < end; ++line) {
       const int64_t channel = line / (w.taps[0] * w.taps[1]);
       const int64_t i0 = o0 + line / w.taps[1] % w.taps[0] * w.dilation[0], i1 = o1 + line % w.taps[1] * w.dilation[1];
       if (i0 < 0 || i0 >= w.in[0] || i1 < 0 || i1 >= w.in[1]) continue;
       throw_if_interrupted();
-      const char* x =
-          input.data() + (((group * w.channels + channel) * w.in[0] + i0) * w.in[1] + i1) * input.pitch() * size;
+      const int64_t from = (((group * w.channels + channel) * w.in[0] + i0) * w.in[1] + i1) * input.pitch();
       for (int64_t tap = 0; tap < w.taps[2]; tap += most_terms) {
         const int64_t terms = std::min(most_terms, w.taps[2] - tap);
-        for (int64_t row = 0; row < rows; row += at_once) {
-          const int64_t from = row / w.batch * w.stride[2] + tap * w.dilation[2];
-          kernels.tiles(at_once, width, terms, x + from * w.batch * size, 1, w.dilation[2] * w.batch,
-              taps.at(group * lines + line, tap, column), taps.row, taps.panel_stride, taps.packed, nullptr,
-              out + row * columns * size, columns, 1, true);
-        }
+        if (terms_here + terms > most_joined) add_up();
+        parts_here.push_back({from + tap * w.dilation[2] * w.batch, taps.row_of(group * lines + line, tap), terms});
+        terms_here += terms;
       }
     }
+    if (terms_here > 0) add_up();
   });
 
   const bool direct = w.dtype == w.result;

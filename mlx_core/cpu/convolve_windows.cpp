@@ -156,7 +156,7 @@ class Reading {
 } // namespace
 
 bool reads_windows(const Windows& w) {
-  return (w.dtype == float32 || w.dtype == float64) && w.out[2] >= few_positions &&
+  return w.dtype.is_inexact() && w.out[2] >= few_positions &&
          (w.dilation[2] == 1 || w.taps[2] == 1 || w.channels >= few_channels);
 }
 
@@ -207,8 +207,8 @@ void convolve_windows(const Windows& w) {
           const auto at = static_cast<size_t>(line);
           const size_t first = line == 0 ? 0 : ends[at - 1];
           tiles.tiles(r2.count, std::min(width, w.columns - column), static_cast<int64_t>(ends[at] - first),
-              parts.data() + first, box.x(), w.stride[2] * w.channels, panel, sums_of(line) + column * size, row,
-              block > 0);
+              parts.data() + first, box.x(), w.stride[2] * w.channels, 1, panel, width, sums_of(line) + column * size,
+              row, block > 0);
         }
       }
     }

@@ -329,48 +329,84 @@ struct LaneBodies {
   using V = typename P::Value;
   static constexpr int N = P::lanes;
 
-  template <int W>
-  static HWY_INLINE void some(int64_t at, int64_t count, const T* const* a, const T* const* b, T* out) {
-    V sum[W];
+  struct Terms {
+    int64_t count;
+    const T* const* a;
+    const T* const* b;
+    int64_t a_step;
+    T* out;
+    int64_t out_step;
+  };
+  // W vectors at Q places.
+  template <int W, int Q>
+  static HWY_INLINE void some(int64_t at, int64_t place, const Terms& terms) {
+    V sum[Q][W];
 #pragma GCC unroll 4
-    for (int j = 0; j < W; ++j) sum[j] = P::zero();
-    for (int64_t t = 0; t < count; ++t) {
+    for (int q = 0; q < Q; ++q) {
 #pragma GCC unroll 4
-      for (int j = 0; j < W; ++j) {
-        sum[j] = P::multiply_add(P::load(a[t] + at + j * N), P::load(b[t] + at + j * N), sum[j]);
+      for (int j = 0; j < W; ++j) sum[q][j] = P::zero();
+    }
+    for (int64_t t = 0; t < terms.count; ++t) {
+      const T *a = terms.a[t] + place * terms.a_step + at, *b = terms.b[t] + at;
+      V right[W];
+#pragma GCC unroll 4
+      for (int j = 0; j < W; ++j) right[j] = P::load(b + j * N);
+#pragma GCC unroll 4
+      for (int q = 0; q < Q; ++q) {
+#pragma GCC unroll 4
+        for (int j = 0; j < W; ++j) {
+          sum[q][j] = P::multiply_add(P::load(a + q * terms.a_step + j * N), right[j], sum[q][j]);
+        }
       }
     }
 #pragma GCC unroll 4
-    for (int j = 0; j < W; ++j) P::store(sum[j], out + at + j * N);
+    for (int q = 0; q < Q; ++q) {
+#pragma GCC unroll 4
+      for (int j = 0; j < W; ++j) P::store(sum[q][j], terms.out + (place + q) * terms.out_step + at + j * N);
+    }
   }
-
-  static void lanes(int64_t n, int64_t count, const void* const* a_data, const void* const* b_data, void* out_data) {
-    auto* a = reinterpret_cast<const T* const*>(a_data);
-    auto* b = reinterpret_cast<const T* const*>(b_data);
-    auto* out = static_cast<T*>(out_data);
-    int64_t at = 0;
-    for (; at + 4 * N <= n; at += 4 * N) some<4>(at, count, a, b, out);
-    for (; at + N <= n; at += N) some<1>(at, count, a, b, out);
+  // The last lanes, which fill no vector.
+  static HWY_INLINE void rest(int64_t at, int64_t n, int64_t place, const Terms& terms) {
+    const int64_t offset = place * terms.a_step + at;
+    T* out = terms.out + place * terms.out_step + at;
+    V sum = P::zero();
     if constexpr (has_masks<T>) {
-      if (at == n) return;
       const typename P::D d;
       const auto mask = hn::FirstN(d, static_cast<size_t>(n - at));
-      V sum = P::zero();
-      for (int64_t t = 0; t < count; ++t) {
-        sum = P::multiply_add(hn::MaskedLoad(mask, d, a[t] + at), hn::MaskedLoad(mask, d, b[t] + at), sum);
+      for (int64_t t = 0; t < terms.count; ++t) {
+        V left = hn::MaskedLoad(mask, d, terms.a[t] + offset), right = hn::MaskedLoad(mask, d, terms.b[t] + at);
+        sum = P::multiply_add(left, right, sum);
       }
-      hn::BlendedStore(sum, mask, d, out + at);
-    } else if (at < n) {
+      hn::BlendedStore(sum, mask, d, out);
+    } else {
       HWY_ALIGN T left[N] = {};
       HWY_ALIGN T right[N] = {};
-      V sum = P::zero();
-      for (int64_t t = 0; t < count; ++t) {
-        std::copy_n(a[t] + at, n - at, left);
-        std::copy_n(b[t] + at, n - at, right);
+      for (int64_t t = 0; t < terms.count; ++t) {
+        std::copy_n(terms.a[t] + offset, n - at, left);
+        std::copy_n(terms.b[t] + at, n - at, right);
         sum = P::multiply_add(P::load(left), P::load(right), sum);
       }
       P::store(sum, left);
-      std::copy_n(left, n - at, out + at);
+      std::copy_n(left, n - at, out);
+    }
+  }
+
+  static void lanes(int64_t n, int64_t count, const void* const* a, const void* const* b, int64_t places,
+      int64_t a_step, void* out, int64_t out_step) {
+    const Terms terms{count, reinterpret_cast<const T* const*>(a), reinterpret_cast<const T* const*>(b), a_step,
+        static_cast<T*>(out), out_step};
+    int64_t place = 0;
+    for (; place + 4 <= places; place += 4) { // which share what is loaded of b
+      int64_t at = 0;
+      for (; at + 2 * N <= n; at += 2 * N) some<2, 4>(at, place, terms);
+      for (; at + N <= n; at += N) some<1, 4>(at, place, terms);
+      for (int q = 0; at < n && q < 4; ++q) rest(at, n, place + q, terms);
+    }
+    for (; place < places; ++place) {
+      int64_t at = 0;
+      for (; at + 4 * N <= n; at += 4 * N) some<4, 1>(at, place, terms);
+      for (; at + N <= n; at += N) some<1, 1>(at, place, terms);
+      if (at < n) rest(at, n, place, terms);
     }
   }
 };

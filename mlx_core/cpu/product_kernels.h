@@ -36,8 +36,10 @@ struct ProductKernels {
   void (*dots)(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add);
   void (*columns)(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add);
 
-  // out[i] = the sum over t < count, in that order, of a[t][i] * b[t][i].
-  void (*lanes)(int64_t n, int64_t count, const void* const* a, const void* const* b, void* out);
+  // out[q * out_step + i] = the sum over t < count, in that order, of a[t][q * a_step + i] * b[t][i], for q < places
+  // and i < n.
+  void (*lanes)(int64_t n, int64_t count, const void* const* a, const void* const* b, int64_t places, int64_t a_step,
+      void* out, int64_t out_step);
 
   // `dots` of rows of 16-bit floats and a float32 vector, into float32; null where there is none.
   void (*bfloat16_dots)(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add);

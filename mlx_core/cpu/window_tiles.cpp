@@ -24,15 +24,15 @@ template <class P>
 struct WindowBodies {
   using T = typename P::Element;
   using V = typename P::Value;
-  using D = typename P::D;
-  static constexpr int N = P::lanes, width = N * P::vectors;
+  static constexpr int N = P::lanes;
 
   struct Task {
     int64_t count;
     const WindowPart* parts;
     const T* x;
-    int64_t x_row;
+    int64_t x_row, x_step;
     const T* weights;
+    int64_t row_step;
     T* y;
     int64_t y_row;
     int columns;
@@ -42,7 +42,7 @@ struct WindowBodies {
   // R windows times W vectors of columns.
   template <int R, int W>
   static HWY_NOINLINE void tile(const Task& task) {
-    const int64_t x_row = task.x_row;
+    const int64_t x_row = task.x_row, x_step = task.x_step, row_step = task.row_step;
     V sum[R][W];
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
@@ -55,11 +55,11 @@ struct WindowBodies {
       const T* first[groups];
 #pragma GCC unroll 8
       for (int g = 0; g < groups; ++g) first[g] = task.x + part->from + 3 * g * x_row;
-      const T* HWY_RESTRICT b = task.weights + part->row * width;
-      for (int64_t p = part->length; p > 0; --p, b += width) {
+      const T* HWY_RESTRICT b = task.weights + part->row * row_step;
+      for (int64_t p = part->length; p > 0; --p, b += row_step) {
         V right[W];
 #pragma GCC unroll 2
-        for (int j = 0; j < W; ++j) right[j] = P::load(b + j * N);
+        for (int j = 0; j < W; ++j) right[j] = P::load_packed(b + j * N);
 #pragma GCC unroll 16
         for (int i = 0; i < R; ++i) {
           V left = P::spread(first[i / 3] + (i % 3) * x_row);
@@ -68,7 +68,7 @@ struct WindowBodies {
         }
 #pragma GCC unroll 8
         for (int g = 0; g < groups; ++g) {
-          ++first[g];
+          first[g] += x_step;
           asm("" : "+r"(first[g])); // the compiler would have an address for each row instead
         }
       }
@@ -89,11 +89,12 @@ struct WindowBodies {
   }
   static HWY_INLINE void store_some(V v, T* to, int count, bool add) {
     if constexpr (has_masks<T>) {
-      const auto mask = hn::FirstN(D(), static_cast<size_t>(count));
-      hn::BlendedStore(add ? P::add(v, hn::MaskedLoad(mask, D(), to)) : v, mask, D(), to);
+      const typename P::D d;
+      const auto mask = hn::FirstN(d, static_cast<size_t>(count));
+      hn::BlendedStore(add ? P::add(v, hn::MaskedLoad(mask, d, to)) : v, mask, d, to);
     } else {
       HWY_ALIGN T part[N];
-      hn::Store(v, D(), part);
+      P::store(v, part);
       for (int j = 0; j < count; ++j) to[j] = add ? part[j] + to[j] : part[j];
     }
   }
@@ -106,11 +107,11 @@ struct WindowBodies {
 
   // Tiles of rows as equal as can be: a last one of few rows would wait for its sums.
   static void tiles(int64_t m, int64_t n, int64_t count, const WindowPart* parts, const void* x, int64_t x_row,
-      const void* weights, void* y, int64_t y_row, bool add) {
+      int64_t x_step, const void* weights, int64_t row_step, void* y, int64_t y_row, bool add) {
     static constexpr auto narrow = of_rows<1>(std::make_integer_sequence<int, P::rows>());
     static constexpr auto whole = of_rows<P::vectors>(std::make_integer_sequence<int, P::rows>());
-    Task task{count, parts, static_cast<const T*>(x), x_row, static_cast<const T*>(weights), static_cast<T*>(y), y_row,
-        static_cast<int>(n), add};
+    Task task{count, parts, static_cast<const T*>(x), x_row, x_step, static_cast<const T*>(weights), row_step,
+        static_cast<T*>(y), y_row, static_cast<int>(n), add};
     for (int64_t left = (m + P::rows - 1) / P::rows; left > 0; --left) {
       const int64_t rows = (m + left - 1) / left;
       (n <= N ? narrow : whole)[static_cast<size_t>(rows - 1)](task);
@@ -124,8 +125,11 @@ const WindowTiles& window_tiles_of() {
   static constexpr WindowTiles all{P::rows, &WindowBodies<P>::tiles};
   return all;
 }
-const WindowTiles& float_window_tiles(Dtype dtype) {
-  return dtype == float64 ? window_tiles_of<RealProduct<double>>() : window_tiles_of<RealProduct<float>>();
+const WindowTiles& window_tiles_by_dtype(Dtype dtype) {
+  return dtype == float64      ? window_tiles_of<RealProduct<double>>()
+         : dtype == complex64  ? window_tiles_of<ComplexProduct<float>>()
+         : dtype == complex128 ? window_tiles_of<ComplexProduct<double>>()
+                               : window_tiles_of<RealProduct<float>>();
 }
 
 } // namespace HWY_NAMESPACE
@@ -134,7 +138,7 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace mlx::core::cpu {
-HWY_EXPORT(float_window_tiles);
-const WindowTiles& window_tiles(Dtype dtype) { return HWY_DYNAMIC_DISPATCH(float_window_tiles)(dtype); }
+HWY_EXPORT(window_tiles_by_dtype);
+const WindowTiles& window_tiles(Dtype dtype) { return HWY_DYNAMIC_DISPATCH(window_tiles_by_dtype)(dtype); }
 } // namespace mlx::core::cpu
 #endif

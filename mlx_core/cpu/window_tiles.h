@@ -7,8 +7,8 @@
 
 namespace mlx::core::cpu {
 
-// Terms that lie side by side in each window: `length` of them, `from` elements behind a window's first, which meet the
-// weights from row `row` on.
+// Terms of each window that lie evenly: `length` of them, the first `from` elements behind the window's own beginning,
+// which meet the weights from row `row` on.
 struct WindowPart {
   int64_t from, row, length;
 };
@@ -16,13 +16,13 @@ struct WindowPart {
 struct WindowTiles {
   int rows; // of a tile
   // y[i * y_row + j] = (or += where `add`) the sum over parts, and terms p of each, in that order, of
-  // x[i * x_row + from + p] * weights[row + p, j], for i < m and j < n. The weights lie as pack() of the same dtype's
-  // ProductKernels wrote them, at most a panel of columns.
+  // x[i * x_row + from + p * x_step] * weights[row + p, j], for i < m and j < n, at most a panel of columns. Of complex
+  // numbers, the weights lie as pack() of the dtype's ProductKernels wrote them; `row_step` elements are between rows.
   void (*tiles)(int64_t m, int64_t n, int64_t count, const WindowPart* parts, const void* x, int64_t x_row,
-      const void* weights, void* y, int64_t y_row, bool add);
+      int64_t x_step, const void* weights, int64_t row_step, void* y, int64_t y_row, bool add);
 };
 
-// float32 and float64.
+// Floating and complex ones.
 const WindowTiles& window_tiles(Dtype dtype);
 
 } // namespace mlx::core::cpu
