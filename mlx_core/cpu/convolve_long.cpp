@@ -24,7 +24,7 @@ constexpr int64_t most_terms = 128;
 constexpr int64_t most_columns = 128; // of a task
 constexpr int64_t wanted_tasks = 16, task_work = int64_t{1} << 18;
 constexpr int64_t long_line = 48, near_sums = 32 << 10, near_lines = 8 << 10; // terms; bytes
-constexpr int64_t most_sums = int64_t{1} << 18;         // elements of all partial results
+constexpr int64_t most_sums = int64_t{1} << 18;                               // elements of all partial results
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 

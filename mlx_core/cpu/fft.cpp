@@ -103,6 +103,14 @@ struct Transforms {
         from.lane[static_cast<size_t>(l)] = input(first + l);
         to.lane[static_cast<size_t>(l)] = output(first + l);
       }
+      if (lanes.step[0] == 1 && !by_group && first + lanes_here < count) { // the next ones come from memory meanwhile
+        for (int64_t l = 0, next = first + lanes_here; l < most && next + l < count; ++l) {
+          const T* row = input(next + l);
+          for (int64_t at = 0; at < in_length * in_parts; at += 64 / static_cast<int64_t>(sizeof(T))) {
+            __builtin_prefetch(row + at, 0, 2);
+          }
+        }
+      }
       Scratch<T> scratch(kernels.scratch(task.plan, 1));
       kernels.side_by_side(task, static_cast<int>(lanes_here), from, to, scratch.get());
     });

@@ -262,11 +262,15 @@ struct FftSideBySide : Fft<T> {
     for (int64_t i = 0; i < length; i += N) {
       const int64_t count = std::min<int64_t>(N, length - i);
       V v[N];
+      if (count == N) {
+        read_transposed(from + i * apart, apart, v);
+      } else {
 #pragma GCC unroll 16
-      for (int64_t l = 0; l < N; ++l) {
-        v[l] = l < count ? hn::Mul(hn::Load(D(), from + (i + l) * apart), factor) : hn::Zero(D());
+        for (int64_t l = 0; l < N; ++l) v[l] = l < count ? hn::Load(D(), from + (i + l) * apart) : hn::Zero(D());
+        transpose(v);
       }
-      transpose(v);
+#pragma GCC unroll 16
+      for (int64_t l = 0; l < N; ++l) v[l] = hn::Mul(v[l], factor);
       if (count == N && lanes == N) {
 #pragma GCC unroll 16
         for (int l = 0; l < N; ++l) hn::StoreU(v[l], D(), to.lane[l] + i);
@@ -296,15 +300,13 @@ struct FftSideBySide : Fft<T> {
     b = {hn::Add(even.re, odd.im), hn::Sub(odd.re, even.im)};
   }
 
-  static int64_t scratch_of(const FftPlan<T>& plan) {
-    return 2 * N * (2 * (plan.n + 1) + Fft<T>::scratch_of(plan.node));
-  }
+  static int64_t scratch_of(const FftPlan<T>& plan) { return 2 * N * (plan.n + 1 + Fft<T>::scratch_of(plan.node)); }
 
   template <bool inverse>
   static void complex(const FftTask<T>& task, int lanes, const From& in, const To& out, T* scratch) {
     const FftNode<T>& node = task.plan.node;
-    Blocks a{scratch}, b{scratch + 2 * N * node.n};
-    T* rest = b.p + 2 * N * node.n;
+    Blocks a{scratch}, b = a; // which a node that has begun to write does not read
+    T* rest = a.p + 2 * N * node.n;
     const bool whole = lanes == N, direct_in = in.adjacent && whole, direct_out = out.adjacent && whole;
     Input<inverse> from{in.lane[0], in.step};
     Output<inverse> to{out.lane[0], out.step, task.scale};
@@ -328,8 +330,8 @@ struct FftSideBySide : Fft<T> {
   static void run(const FftTask<T>& task, int lanes, const From& in, const To& out, T* scratch) {
     const FftPlan<T>& plan = task.plan;
     const int64_t n = plan.n;
-    Blocks a{scratch}, b{scratch + 2 * N * (n + 1)};
-    T* rest = b.p + 2 * N * (n + 1);
+    Blocks a{scratch}, b = a;
+    T* rest = a.p + 2 * N * (n + 1);
     if (task.kind == FftKind::complex) {
       return task.inverse ? complex<true>(task, lanes, in, out, scratch)
                           : complex<false>(task, lanes, in, out, scratch);

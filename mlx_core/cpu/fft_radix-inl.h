@@ -11,6 +11,7 @@
 
 #include <hwy/highway.h>
 
+#include <type_traits>
 #include <utility>
 
 #include "mlx_core/cpu/fft_kernels.h"
@@ -364,6 +365,9 @@ struct Fft {
       if (node.n == 32) return two_passes<8, 4>(first, in, out, scratch);
       if (node.n == 64) return two_passes<8, 8>(first, in, out, scratch);
       Dense a{scratch}, b{scratch + 2 * N * node.n};
+      if constexpr (std::is_same_v<Out, Blocks>) { // the last pass reads and writes the same places
+        if (out.step == 2 * N) b.p = out.p;
+      }
       any_pass(first, in, a);
       for (size_t i = 1; i + 1 < passes; ++i) {
         any_pass(node.passes[i], a, b);

@@ -1,0 +1,132 @@
+"""Convolutions of drawn shapes: every way they are computed against the definition, for each instruction set; the same bits wherever the
+operands lie, for each image alone and for any number of threads."""
+
+import itertools
+import os
+import subprocess
+import sys
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+import conv_rows
+
+EPS = {"float32": 2.0**-24, "float64": 2.0**-53, "complex64": 2.0**-24, "complex128": 2.0**-53, "float16": 2.0**-11, "bfloat16": 2.0**-8}
+
+
+def cases(seed, count):
+    """(dtype, shape of x, shape of w, arguments): lines of a few positions to many, few channels to several panels, depthwise and grouped ones."""
+    rng = np.random.default_rng(seed)
+    pick = lambda *values: values[rng.integers(len(values))]
+    while count > 0:
+        axes = pick(1, 2, 2, 3)
+        longest = (70, 30, 14)[axes - 1]
+        n = [int(rng.integers(3, longest)) for _ in range(axes)]
+        k = [int(min(rng.integers(1, 6), ni)) for ni in n]
+        groups = pick(1, 1, 1, 2, 17, 40)
+        channels, outputs = (1, pick(1, 1, 2)) if groups > 2 else (pick(1, 3, 5, 16, 40), pick(1, 5, 16, 33, 70))
+        args = dict(stride=[pick(1, 1, 2) for _ in n], kernel_dilation=[pick(1, 1, 2) for _ in n],
+                    input_dilation=[pick(1, 1, 1, 2) for _ in n], groups=groups, flip=bool(pick(0, 1)),
+                    padding=([int(rng.integers(-1, ki + 1)) for ki in k], [int(rng.integers(-1, ki + 1)) for ki in k]))
+        reach = [d * (ni - 1) + 1 + lo + hi - kd * (ki - 1) for d, ni, lo, hi, kd, ki in
+                 zip(args["input_dilation"], n, *args["padding"], args["kernel_dilation"], k)]
+        if min(reach) >= 1:
+            count -= 1
+            yield pick(*EPS), (pick(1, 2, 5), *n, groups * channels), (groups * outputs, *k, channels), args
+
+
+def draw(rng, shape, name):
+    x = rng.standard_normal(shape)
+    return mx.array(x + 1j * rng.standard_normal(shape) if name.startswith("complex") else x, dtype=getattr(mx, name))
+
+
+def laid_out_otherwise(x):
+    order = tuple(reversed(range(x.ndim)))
+    return mx.contiguous(x.transpose(order)).transpose(order)
+
+
+def numbers(x):
+    return np.array(x.astype(mx.complex128 if "complex" in str(x.dtype) else mx.float64))
+
+
+def check(seed, count):
+    rng = np.random.default_rng(seed)
+    for name, x_shape, w_shape, args in cases(seed, count):
+        x, w = draw(rng, x_shape, name), draw(rng, w_shape, name)
+        f = lambda x, w: mx.conv_general(x, w, **args)
+        y = f(x, w)
+        wide = [numbers(v) for v in (x, w)]
+        what = f"{name} {x_shape} {w_shape} {args}"
+        close(y, conv_rows.general(*wide, **args), conv_rows.general(*map(np.abs, wide), **args), name, what)
+        assert mx.array_equal(y, f(laid_out_otherwise(x), laid_out_otherwise(w))), what
+        assert mx.array_equal(y[:1], f(x[:1], w)), what
+        # <ct, dy> is linear in each operand: the derivatives' products with them are what y's with ct is.
+        ct = draw(rng, y.shape, name)
+        by_x, by_w = mx.vjp(f, [x, w], [ct])[1]
+        size = np.sum(np.abs(numbers(ct)) * conv_rows.general(*map(np.abs, wide), **args))
+        whole = np.sum(numbers(ct) * numbers(y) if "complex" not in name else numbers(ct).conj() * numbers(y))
+        for gradient, operand in ((by_x, x), (by_w, w)):
+            g = numbers(gradient)
+            product = np.sum((g.conj() if "complex" in name else g) * numbers(operand))
+            assert abs(product - whole) <= 4 * EPS[name] * size, what
+        by_x2, by_w2 = mx.vjp(f, [laid_out_otherwise(x), laid_out_otherwise(w)], [laid_out_otherwise(ct)])[1]
+        assert mx.array_equal(by_x, by_x2) and mx.array_equal(by_w, by_w2), what
+
+
+def close(got, expected, size, name, what):
+    error = np.abs(numbers(got) - expected)
+    eps = EPS[name]
+    # Halves: one rounding of the result, which may be subnormal, and sums as exact as those of float32.
+    bound = eps * np.abs(expected) + 2.0**-21 * size + 2.0**-25 if name in ("float16", "bfloat16") else 12 * eps * size
+    assert (error <= bound).all(), what
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_drawn_ones(seed):
+    check(seed, 25)
+
+
+@pytest.mark.parametrize("target", mx._cpu_targets()[:-1])
+def test_other_instruction_sets(target):
+    ended = subprocess.run([sys.executable, __file__], env={**os.environ, "MLX_CPU_TARGETS": target}, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_bits_do_not_depend_on_the_number_of_threads():
+    def bits(threads):
+        return subprocess.run([sys.executable, __file__, "bits"], env={**os.environ, "MLX_NUM_THREADS": threads}, capture_output=True,
+                              text=True, check=True).stdout
+
+    assert len({bits(threads) for threads in ("1", "2", "5")}) == 1
+
+
+@pytest.mark.parametrize("n, k, groups", [((40,), (3,), 17), ((13, 20), (3, 2), 16), ((9, 9), (1, 4), 48), ((6, 5, 9), (2, 3, 2), 20)])
+def test_gradients_of_depthwise_ones_by_weights(n, k, groups):
+    """Against the sum over places of the product of what meets there."""
+    rng = np.random.default_rng(len(n))
+    x, w = draw(rng, (3, *n, groups), "float64"), draw(rng, (groups, *k, 1), "float64")
+    for stride, dilation, flip in ((1, 1, False), (2, 1, True), (1, 2, False)):
+        f = lambda w: mx.conv_general(x, w, stride=stride, padding=1, kernel_dilation=dilation, groups=groups, flip=flip)
+        ct = draw(rng, f(w).shape, "float64")
+        got, padded, expected = np.array(mx.vjp(f, [w], [ct])[1][0]), np.pad(np.array(x), [(0, 0), *[(1, 1)] * len(n), (0, 0)]), np.zeros(w.shape)
+        for tap in itertools.product(*map(range, k)):
+            at = tuple(slice(t * dilation, t * dilation + stride * (m - 1) + 1, stride) for t, m in zip(tap, ct.shape[1:-1]))
+            to = tuple(ki - 1 - t for ki, t in zip(k, tap)) if flip else tap
+            expected[(slice(None), *to, 0)] = np.sum(padded[(slice(None), *at)] * np.array(ct), axis=tuple(range(len(n) + 1)))
+        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["bits"]:
+        import hashlib
+
+        digest, rng = hashlib.sha256(), np.random.default_rng(0)
+        for name, x_shape, w_shape, args in cases(0, 20):
+            x, w = draw(rng, x_shape, name), draw(rng, w_shape, name)
+            y = mx.conv_general(x, w, **args)
+            for part in (y, *mx.vjp(lambda x, w: mx.conv_general(x, w, **args), [x, w], [draw(rng, y.shape, name)])[1]):
+                digest.update(numbers(part).tobytes())
+        print(digest.hexdigest())
+    else:
+        check(1, 60)
