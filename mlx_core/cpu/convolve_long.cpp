@@ -74,7 +74,7 @@ struct TapLines {
         row(w.columns),
         pitch(w.taps[2] * w.columns),
         panel_stride(kernels.width),
-        packed(w.columns % kernels.width != 0 || w.dtype.is_complex()) {
+        packed(w.dtype.is_complex() || w.columns % width > (kernels.reads_tail ? width / 2 : 0)) {
     if (!packed) return;
     const int64_t columns = ceil_div(w.columns, width) * width, from = pitch;
     const int64_t lines = w.groups * w.channels * w.taps[0] * w.taps[1];

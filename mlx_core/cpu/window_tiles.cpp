@@ -49,6 +49,8 @@ struct WindowBodies {
 #pragma GCC unroll 2
       for (int j = 0; j < W; ++j) sum[i][j] = P::zero();
     }
+    const typename P::D d;
+    [[maybe_unused]] const auto mask = hn::FirstN(d, static_cast<size_t>(task.columns));
     // One address for three rows: more than these the registers cannot hold.
     constexpr int groups = (R + 2) / 3;
     for (const WindowPart *part = task.parts, *end = part + task.count; part < end; ++part) {
@@ -58,8 +60,12 @@ struct WindowBodies {
       const T* HWY_RESTRICT b = task.weights + part->row * row_step;
       for (int64_t p = part->length; p > 0; --p, b += row_step) {
         V right[W];
+        if constexpr (W == 1 && has_masks<T>) {
+          right[0] = hn::MaskedLoad(mask, d, b);
+        } else {
 #pragma GCC unroll 2
-        for (int j = 0; j < W; ++j) right[j] = P::load_packed(b + j * N);
+          for (int j = 0; j < W; ++j) right[j] = P::load_packed(b + j * N);
+        }
 #pragma GCC unroll 16
         for (int i = 0; i < R; ++i) {
           V left = P::spread(first[i / 3] + (i % 3) * x_row);

@@ -16,8 +16,9 @@ struct WindowPart {
 struct WindowTiles {
   int rows; // of a tile
   // y[i * y_row + j] = (or += where `add`) the sum over parts, and terms p of each, in that order, of
-  // x[i * x_row + from + p * x_step] * weights[row + p, j], for i < m and j < n, at most a panel of columns. Of complex
-  // numbers, the weights lie as pack() of the dtype's ProductKernels wrote them; `row_step` elements are between rows.
+  // x[i * x_row + from + p * x_step] * weights[row + p, j], for i < m and j < n, at most a panel of columns. `row_step`
+  // elements are between the rows of weights. They lie as pack() of the dtype's ProductKernels wrote them, or where
+  // they are: real ones that fill a panel, or half of one at most where the ProductKernels read tails.
   void (*tiles)(int64_t m, int64_t n, int64_t count, const WindowPart* parts, const void* x, int64_t x_row,
       int64_t x_step, const void* weights, int64_t row_step, void* y, int64_t y_row, bool add);
 };
