@@ -40,7 +40,7 @@ struct FftKernels {
   void (*rows)(const FftTask<T>& task, int count, const T* const* in, T* const* out, T* scratch);
   // Of a plan that is no leaf; elements are neighbours. in and out may be the same.
   void (*one)(const FftTask<T>& task, const T* in, T* out, T* scratch, int threads);
-  // Of the plan's node alone, forwards.
+  // Of the plan's node alone, forwards, in the order that the convolution reads it.
   void (*node)(const FftPlan<T>& plan, const T* in, T* out, T scale, T* scratch);
 };
 

@@ -161,6 +161,65 @@ struct FftOne : FftSideBySide<T> {
     });
   }
 
+  // ---- a convolution by the spectrum of a plan, in vectors whose real and imaginary parts lie apart ----
+
+  // Whether whole vectors are all there is, and one thread does it.
+  static bool in_blocks(const FftNode<T>& node) {
+    return node.first->n % N == 0 && node.second->n % N == 0 && group_of(node) == 1 && node.n < 1 << 14;
+  }
+  static void separate(T* row, int64_t n) {
+    for (int64_t j = 0; j < n; j += N) {
+      const C c = Fft<T>::load2(row + 2 * j);
+      hn::StoreU(c.re, D(), row + 2 * j), hn::StoreU(c.im, D(), row + 2 * j + N);
+    }
+  }
+  struct Multiplied {
+    T* p;
+    int64_t step;
+    const T* factor;
+    HWY_INLINE void store(int64_t j, C c) const {
+      const T* f = factor + j * step;
+      Blocks{p, step}.store(j, Fft<T>::mul(c, hn::LoadU(D(), f), hn::LoadU(D(), f + N)));
+    }
+    Multiplied every(int64_t first, int64_t stride) const {
+      return {p + first * step, step * stride, factor + first * step};
+    }
+  };
+  template <class Out>
+  static void node_in_blocks(const FftNode<T>& node, Blocks in, Out out, T* scratch) {
+    const int64_t n1 = node.first->n, n2 = node.second->n;
+    T *part = scratch + matrix_of(node), *rest = part + 2 * N * n1;
+    for (int64_t j0 = 0; j0 < n2; j0 += N) {
+      Fft<T>::run(*node.first, in.every(j0 / N, n2 / N), Blocks{part}, rest);
+      turn(node, Blocks{part}, j0, N, scratch);
+    }
+    for (int64_t k0 = 0; k0 < n1; k0 += N) {
+      Fft<T>::run(*node.second, Blocks{scratch + 2 * k0, row_of(node)}, out.every(k0 / N, n1 / N), rest);
+    }
+  }
+  static void convolve(
+      const FftPlan<T>& plan, const T* in, bool swap_in, T* out, bool swap_out, T scale, T* row, T* scratch) {
+    const int64_t n = plan.n, m = plan.node.n;
+    const T* chirp = plan.chirp.data();
+    const Blocks blocks{row};
+    auto some = [&](const T* p, int64_t j)
+                    HWY_ATTR { return j + N <= n ? Fft<T>::load2(p + 2 * j) : Lanes::load2_some(p + 2 * j, n - j); };
+    int64_t j = 0;
+    for (; j < n; j += N) {
+      const C x = some(in, j), root = some(chirp, j);
+      blocks.store(j / N, Fft<T>::mul(swap_in ? C(x.im, x.re) : x, root.re, root.im));
+    }
+    std::fill(row + 2 * j, row + 2 * m, T(0));
+    node_in_blocks(plan.node, blocks, Multiplied{row, 2 * N, plan.spectrum.data()}, scratch);
+    node_in_blocks(plan.node, blocks.swapped(true), blocks.swapped(true), scratch);
+    for (j = 0; j < n; j += N) {
+      const C root = some(chirp, j);
+      C c = Fft<T>::times(Fft<T>::mul(blocks.load(j / N), root.re, root.im), scale);
+      if (swap_out) c = C(c.im, c.re);
+      j + N <= n ? Fft<T>::store2(c, out + 2 * j) : Lanes::store2_some(c, out + 2 * j, n - j);
+    }
+  }
+
   // ---- interleaved rows ----
 
   // out = a b, where a's parts change places if `swap`, those of the product if `swap_out`; then times scale.
@@ -232,6 +291,7 @@ struct FftOne : FftSideBySide<T> {
     }
     const int64_t m = plan.node.n;
     T *row = scratch, *rest = scratch + (2 * m + 15) / 16 * 16;
+    if (in_blocks(plan.node)) return convolve(plan, in, swap_in, out, swap_out, scale, row, rest);
     product(in, swap_in, plan.chirp.data(), plan.n, row, false, T(1));
     std::fill(row + 2 * plan.n, row + 2 * m, T(0));
     node(plan.node, row, false, row, false, T(1), rest, threads);
@@ -303,6 +363,7 @@ const FftKernels<T>& kernels_of_fft() {
       },
       [](const FftPlan<T>& plan, const T* in, T* out, T scale, T* scratch) {
         FftOne<T>::node(plan.node, in, false, out, false, scale, scratch, 1);
+        if (FftOne<T>::in_blocks(plan.node)) FftOne<T>::separate(out, plan.node.n);
       },
   };
   return all;
