@@ -25,6 +25,8 @@ constexpr int64_t most_terms = 320;
 constexpr int64_t wanted_tasks = 16, task_work = int64_t{1} << 18;
 constexpr int64_t most_copied = 256 << 10, most_sums = 1 << 20; // bytes of a task
 constexpr int64_t few_positions = 8, few_channels = 8;
+constexpr int64_t least_rows = 28; // of a task: all weights of its columns are read for them
+constexpr int64_t few_terms = 64;  // worth copying into tiles of several lines where these are short
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -46,7 +48,7 @@ class Reading {
     auto sums = [&] { return count_[0] * count_[1] * count_[2] * w.columns; };
     const int64_t rows = window_tiles(w.dtype).rows;
     while (copied_bytes() > most_copied || sums() * size_ > most_sums ||
-           (tasks() < wanted_tasks && sums() * w.terms() > 2 * task_work)) {
+           (tasks() < wanted_tasks && sums() * w.terms() > 2 * task_work && sums() >= 2 * least_rows * w.columns)) {
       if (count_[0] > 1) {
         count_[0] = ceil_div(count_[0], 2);
       } else if (count_[1] > 1) {
@@ -59,6 +61,7 @@ class Reading {
     }
   }
 
+  int64_t work() const { return count_[0] * count_[1] * count_[2] * w_.terms() * w_.columns; }
   int64_t tasks() const { return w_.groups * w_.batch * boxes(0) * boxes(1) * boxes(2); }
 
   // The lines of the box of this task.
@@ -156,7 +159,7 @@ class Reading {
 } // namespace
 
 bool reads_windows(const Windows& w) {
-  return w.dtype.is_inexact() && w.out[2] >= few_positions &&
+  return w.dtype.is_inexact() && w.out[2] >= few_positions && (w.terms() >= few_terms || w.out[2] >= least_rows) &&
          (w.dilation[2] == 1 || w.taps[2] == 1 || w.channels >= few_channels);
 }
 
@@ -180,8 +183,13 @@ void convolve_windows(const Windows& w) {
   const bool direct = w.dtype == w.result;
   Kernel narrow = direct ? nullptr : find_cast(w.dtype, w.result);
   const Reading reading(w);
-  parallel_for(reading.tasks(), [&](int64_t task) {
-    const Reading::Box box(reading, task);
+  // Columns are divided where boxes are too few.
+  const int64_t wanted = std::min(ceil_div(wanted_tasks, reading.tasks()), reading.work() / task_work);
+  const int64_t strip = ceil_div(panels / width, std::max<int64_t>(1, wanted)) * width,
+                strips = ceil_div(panels, strip);
+  parallel_for(reading.tasks() * strips, [&](int64_t task) {
+    const Reading::Box box(reading, task / strips);
+    const int64_t first_column = task % strips * strip, end_column = std::min(w.columns, first_column + strip);
     const auto [r0, r1, r2] = box.range;
     const int64_t lines = r0.count * r1.count, row = direct ? w.y_step[2] : w.columns;
     char* sums = direct ? w.y : static_cast<char*>(product_memory(2, lines * r2.count * w.columns * size));
@@ -201,7 +209,7 @@ void convolve_windows(const Windows& w) {
         ends.push_back(parts.size());
       }
       FlushSubnormals mode;
-      for (int64_t column = 0; column < w.columns; column += width) {
+      for (int64_t column = first_column; column < end_column; column += width) {
         const char* panel = weights(box.group, block) + column * block_size(block) * size;
         for (int64_t line = 0; line < lines; ++line) {
           const auto at = static_cast<size_t>(line);
@@ -216,8 +224,8 @@ void convolve_windows(const Windows& w) {
     for (int64_t line = 0; line < lines; ++line) {
       char* to = w.y + box.y(r0.first + line / r1.count, r1.first + line % r1.count) * w.result.size();
       for (int64_t i = 0; i < r2.count; ++i) {
-        const void* from = sums_of(line) + i * w.columns * size;
-        narrow(&from, to + i * w.y_step[2] * w.result.size(), w.columns);
+        const void* from = sums_of(line) + (i * w.columns + first_column) * size;
+        narrow(&from, to + (i * w.y_step[2] + first_column) * w.result.size(), end_column - first_column);
       }
     }
   });
