@@ -6,6 +6,8 @@
 // each row (`of_rows`), which counts for all elements of the row. Stages come one after another: softmax is
 //   stage 0: fold max of x; stage 1: steps x - max, exp of it, fold sum; stage 2: step exp / sum.
 // Every device computes a stage for some rows, then the next; values between steps round to their dtype.
+//
+// Or what is reduced are other axes than the last: then there are no rows and one stage, and nobody reads the folds.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +37,7 @@ struct FusedPlan {
     uint8_t input_count;
     uint16_t output;
   };
-  // One value for each row, with the tree of the unfused reduction.
+  // One value for each row, or for each element of the axes that are kept, with the tree of the unfused reduction.
   struct Fold {
     Reduction op;
     Dtype from; // the input's
@@ -43,8 +45,25 @@ struct FusedPlan {
   };
   struct Slot {
     Dtype dtype;
-    bool of_rows = false;
-    int16_t output = -1; // which output of the request it fills; -1: none, it is scratch
+    bool of_rows = false; // or what a fold over other axes gives
+    int16_t output = -1;  // which output of the request it fills; -1: none, it is scratch
+  };
+  // The space's axes where others than the last ones are reduced: every second one, of those that are longer than 1,
+  // with neighbours merged that both are reduced or both are not.
+  struct Columns {
+    Sizes lengths; // empty: there is no such thing
+    bool first_is_reduced = false;
+
+    bool any() const { return !lengths.empty(); }
+    bool is_reduced(size_t axis) const { return (axis % 2 == 0) == first_is_reduced; }
+    int64_t kept() const {
+      int64_t count = 1;
+      for (size_t i = 0; i < lengths.size(); ++i) {
+        count *= is_reduced(i) ? 1 : lengths[i];
+      }
+      return count;
+    }
+    bool operator==(const Columns&) const = default;
   };
   // Where its parts of the lists end; they begin where those of the stage before end.
   struct Stage {
@@ -52,7 +71,8 @@ struct FusedPlan {
   };
 
   int64_t size = 0;
-  int64_t row_length = 0;  // 0: nothing concerns rows
+  int64_t row_length = 0; // 0: nothing concerns rows
+  Columns columns;
   std::vector<Slot> slots; // those of the sources first, in their order
   std::vector<Source> sources;
   std::vector<Step> row_steps; // on slots of_rows and scalars
@@ -65,6 +85,7 @@ struct FusedPlan {
   int64_t rows() const { return row_length ? size / row_length : 0; }
   void clear() {
     size = row_length = 0;
+    columns.lengths.clear();
     slots.clear();
     sources.clear();
     row_steps.clear();

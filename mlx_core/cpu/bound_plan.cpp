@@ -27,7 +27,9 @@ void BoundPlan::cut() {
   const FusedPlan& plan = *plan_;
   parts_ = 1;
   line_ = 0;
-  if (plan.row_length > tile_size) {
+  if (plan.columns.any()) {
+    cut_columns();
+  } else if (plan.row_length > tile_size) {
     bool alone = plan.stages.size() == 1;
     cut_ = alone ? Cut::parts_of_rows : Cut::long_rows;
     parts_ = (plan.row_length + tile_size - 1) / tile_size;
@@ -42,7 +44,7 @@ void BoundPlan::cut() {
       cut_at_lines();
     }
   }
-  longest_ = std::min({per_unit_, plan.size, tile_size});
+  longest_ = cut_ == Cut::columns ? tile_size : std::min({per_unit_, plan.size, tile_size});
 }
 
 // Where a source is consecutive along the last axis only, as one that is broadcast along the others, units end where
@@ -128,6 +130,9 @@ void BoundPlan::find_kernels() {
     strips_.find(*plan_);
   }
   reducers_.clear();
+  if (cut_ == Cut::columns) {
+    return;
+  }
   partial_bytes_ = 0;
   for (const FusedPlan::Fold& fold : plan_->folds) {
     reducers_.push_back(find_row_reducer(fold.op, fold.from));

@@ -7,6 +7,7 @@
 
 #include "mlx_core/backend/fused_plan.h"
 #include "mlx_core/backend/view.h"
+#include "mlx_core/cpu/column_cut.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/reduce.h"
 #include "mlx_core/cpu/strips.h"
@@ -18,7 +19,7 @@ inline constexpr int64_t tile_size = reduce_block;
 
 // The space is cut into units: of whole rows that
 // together are at most a tile; or where rows are longer, of a tile within a row, or of one row that is gone through for
-// each stage. It is bound to one plan after another, and keeps its lists.
+// each stage; or of columns, where other axes are reduced. It is bound to one plan after another, and keeps its lists.
 class BoundPlan {
  public:
   void bind(const FusedPlan& plan, std::span<const View> sources, std::span<const View> outputs);
@@ -27,7 +28,7 @@ class BoundPlan {
   bool busy = false; // between binding and the end of the run
 
  private:
-  enum class Cut : uint8_t { whole_rows, parts_of_rows, long_rows };
+  enum class Cut : uint8_t { whole_rows, parts_of_rows, long_rows, columns };
   struct Place {
     char* memory = nullptr; // of all elements; null: scratch
     int64_t row = -1;       // offset in scratch of a whole long row
@@ -41,7 +42,7 @@ class BoundPlan {
     char* scratch;
     char** at;      // for each slot, its run of elements
     char** rows_at; // for each slot, its run of one value for each row
-    char* partials; // of the folds of one long row
+    char* partials; // of the folds of one long row; accumulators of columns
   };
   struct Span {
     int64_t first, length;
@@ -67,6 +68,17 @@ class BoundPlan {
   void part_of_strip(const Working& w, const StripRun& run, int64_t first, int64_t n) const;
   void kernels(char* const* at, uint32_t begin, uint32_t end, int64_t n) const;
 
+  // Columns: see fused_columns.cpp.
+  void cut_columns();
+  int64_t elements_of_partials() const;
+  void run_columns(const Working& w, char* const* partials, int64_t unit) const;
+  void joined_columns(const Working& w, int64_t base, int64_t first_row, int64_t n) const;
+  void lanes_of_columns(const Working& w, std::span<const int64_t> firsts, int64_t width, int64_t offset, int64_t apart,
+      int64_t depth) const;
+  void finish_columns(char* const* partials) const;
+  void finish_columns(size_t fold, int64_t strip, char* partials) const;
+  char* accumulator(const Working& w, size_t fold, int64_t number) const;
+
   char* tile(const Working& w, int32_t number) const { return w.scratch + tile_bytes_ * number; }
 
   const FusedPlan* plan_ = nullptr;
@@ -79,6 +91,8 @@ class BoundPlan {
   std::vector<Kernel> kernels_, row_kernels_;
   Strips strips_;
   std::vector<RowReducer> reducers_;
+  ColumnCut columns_;
+  std::vector<const ReduceKernels*> folds_;             // of columns
   std::vector<uint16_t> moving_, moving_rows_, spread_; // slots: whose run changes from unit to unit; that are spread
   std::vector<int32_t> spare_;                          // tiles
   int32_t tiles_ = 0;

@@ -8,6 +8,7 @@
 
 #include "mlx_core/cpu/bound_plan.h"
 #include "mlx_core/cpu/copy.h"
+#include "mlx_core/cpu/reduce_kernels.h"
 #include "mlx_core/cpu/spread.h"
 #include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/interrupt.h"
@@ -103,6 +104,11 @@ void BoundPlan::run() {
       storage.emplace_back(new char[static_cast<size_t>(units_ * reducer.partial_size)]);
       partials.push_back(storage.back().get());
     }
+  } else if (cut_ == Cut::columns) {
+    for (const ReduceKernels* fold : folds_) {
+      storage.emplace_back(new char[static_cast<size_t>(elements_of_partials() * fold->partial_size)]);
+      partials.push_back(storage.back().get());
+    }
   }
   if (units_ == 1 || plan.size < parallel_threshold / cost_of_element() || thread_count() == 1) {
     run_units(partials.data(), 0, units_);
@@ -110,6 +116,12 @@ void BoundPlan::run() {
     int64_t chunks = std::min<int64_t>(units_, 8 * thread_count());
     parallel_for(
         chunks, [&](int64_t c) { run_units(partials.data(), units_ * c / chunks, units_ * (c + 1) / chunks); });
+  }
+  if (cut_ == Cut::columns) {
+    if (!columns_.is_whole()) {
+      finish_columns(partials.data());
+    }
+    return;
   }
   for (size_t k = 0; k < partials.size(); ++k) {
     const Place& to = places_[plan.folds[k].output];
@@ -121,7 +133,7 @@ void BoundPlan::run() {
 }
 
 void BoundPlan::run_units(char* const* partials, int64_t begin, int64_t end) const {
-  size_t partial_bytes = cut_ == Cut::long_rows ? static_cast<size_t>(partial_bytes_) : 0;
+  size_t partial_bytes = cut_ == Cut::long_rows || cut_ == Cut::columns ? static_cast<size_t>(partial_bytes_) : 0;
   ScratchUse use(static_cast<size_t>(scratch_bytes_) + partial_bytes);
   char *at[most_slots], *rows_at[most_slots];
   Working w{use.memory(), at, rows_at, use.memory() + scratch_bytes_};
@@ -150,6 +162,7 @@ void BoundPlan::run_units(char* const* partials, int64_t begin, int64_t end) con
       }
       case Cut::parts_of_rows: run_part(w, partials, unit); break;
       case Cut::long_rows: run_long(w, unit); break;
+      case Cut::columns: run_columns(w, partials, unit); break;
     }
   }
 }

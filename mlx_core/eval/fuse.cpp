@@ -33,6 +33,7 @@ void Group::open(int32_t new_id, const Shape& space, StreamNumber on) {
   stream = on;
   size_ = size_of(space);
   row_length_ = 0;
+  columns_.lengths.clear();
   id = new_id;
 }
 
@@ -87,8 +88,8 @@ Group::Role Group::role_of(const Node* node) const {
   if (kind == EvalKind::elementwise || kind == EvalKind::identity) {
     if (node->shape == shape) {
       for (const array& operand : operands) {
-        const Member* member = row_length_ ? member_of(operand.node()) : nullptr;
-        if (member && member->role != Role::space && !(spreads(*member) && may_read_rows())) {
+        const Member* member = row_length_ || columns_.any() ? member_of(operand.node()) : nullptr;
+        if (member && member->role != Role::space && !(row_length_ && spreads(*member) && may_read_rows())) {
           return Role::none;
         }
       }
@@ -120,8 +121,7 @@ Group::Role Group::role_of(const Node* node) const {
   return Role::none;
 }
 
-// The number of elements in a row, if the reduced axes are the trailing ones; else 0.
-static int64_t row_length_of(const Node* node) {
+int64_t row_length_of(const Node* node) {
   const auto& reduce = static_cast<const Reduce&>(*node->primitive);
   const array& operand = const_cast<Node*>(node)->operands()[0];
   int ndim = operand.ndim();
@@ -145,6 +145,9 @@ Group::Role Group::role_of_reduction(const Node* node) const {
     return Role::none;
   }
   int64_t length = row_length_of(node);
+  if (length == 0 || columns_.any()) {
+    return takes_columns(node) ? Role::fold : Role::none;
+  }
   auto axes = static_cast<int>(static_cast<const Reduce&>(*node->primitive).axes().size());
   bool fits = size_ > 0 && length > 0 && (row_length_ == 0 || (row_length_ == length && reduced_axes_ == axes));
   return fits ? Role::fold : Role::none;
@@ -164,8 +167,10 @@ bool Group::add(Node* node) {
   if (role == Role::none) {
     return false;
   }
-  if (role == Role::fold && row_length_ == 0) {
+  if (role == Role::fold && row_length_ == 0 && !columns_.any()) {
     row_length_ = row_length_of(node);
+    columns_ = row_length_ ? FusedPlan::Columns() : columns_of(node);
+    first_fold_ = node;
     reduced_axes_ = static_cast<int>(static_cast<const Reduce&>(*node->primitive).axes().size());
   }
   Claims::Entry& entry = *claims_.find(node);

@@ -1,5 +1,6 @@
 // Groups: runs of nodes over one iteration space that are computed in one pass. Elementwise nodes join, reductions of
-// the space's rows do, and what is made of their results: softmax is one group.
+// the space's rows do, and what is made of their results: softmax is one group. Reductions over other axes join members
+// of the space, and what is made of them is another group's.
 #pragma once
 
 #include <vector>
@@ -50,7 +51,7 @@ class Group {
     none,
     space,        // elementwise, an element for each of the space
     rows,         // elementwise, an element for each row
-    fold,         // a reduction of rows
+    fold,         // a reduction of rows, or over other axes
     alias,        // a value of rows under another shape
     spread_alias, // a value of rows, broadcast to the space
   };
@@ -74,6 +75,7 @@ class Group {
 
   Role role_of(const Node* node) const;
   Role role_of_reduction(const Node* node) const;
+  bool takes_columns(const Node* reduction) const;
   const Member* member_of(const Node* node) const;
   bool has_rows_shape(const Shape& s, bool kept) const;
   bool spreads(const Member& member) const;
@@ -103,6 +105,8 @@ class Group {
   int64_t size_ = 0;
   int64_t row_length_ = 0; // of the reductions; 0 when there are none
   int reduced_axes_ = 0;
+  FusedPlan::Columns columns_; // of reductions over other axes
+  Node* first_fold_ = nullptr;
   std::vector<Member> members_;
   size_t outside_edges_ = 0; // operands that are not members: at least as many as sources
   bool has_donated_ = false;
@@ -117,5 +121,10 @@ class Group {
   std::vector<View> source_views_, output_views_;
   std::vector<BufferRef> copies_; // of sources that are slow to read in the group's order
 };
+
+// The number of elements in a row, if a reduction is over trailing axes; else 0.
+int64_t row_length_of(const Node* reduction);
+// The axes of a reduction's operand, if it is over others and of a kind that groups take; else none.
+FusedPlan::Columns columns_of(const Node* reduction);
 
 } // namespace mlx::core

@@ -208,7 +208,7 @@ void Group::plan_outputs() {
     Node* node = member.node;
     bool of_space = member.role == Role::space;
     BufferRef donated = of_space ? take_donation(member) : BufferRef();
-    int64_t count = of_space ? size_ : plan_.rows();
+    int64_t count = of_space ? size_ : columns_.any() ? columns_.kept() : plan_.rows();
     node->buffer = donated ? std::move(donated) : allocate(bytes_of(count, node->dtype.size()));
     node->offset = 0;
     node->strides = row_major_strides(node->shape);
@@ -257,6 +257,7 @@ void Group::run(Kernels& kernels) {
   plan_.clear();
   plan_.size = size_;
   plan_.row_length = row_length_;
+  plan_.columns = columns_;
   plan_sources(kernels);
   plan_members();
   order_steps();

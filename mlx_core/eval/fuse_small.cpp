@@ -8,7 +8,7 @@
 namespace mlx::core {
 
 bool Group::run_small(Kernels& kernels) {
-  if (row_length_ || size_ == 0 || size_ > most_small || kernels.device() != Device::cpu) {
+  if (row_length_ || columns_.any() || size_ == 0 || size_ > most_small || kernels.device() != Device::cpu) {
     return false;
   }
   const cpu::KernelTable& table = cpu::kernel_table();

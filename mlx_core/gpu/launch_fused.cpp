@@ -19,6 +19,9 @@ constexpr size_t most_buffers = 28, most_folds = 16;
 
 bool supports(const kernel::Fused& k) {
   const FusedPlan& plan = k.plan;
+  if (plan.columns.any()) {
+    return false;
+  }
   size_t buffers = k.outputs.size();
   for (size_t i = 0; i < plan.sources.size(); ++i) {
     buffers += k.sources[i].buffer ? 1 : 0;

@@ -1,0 +1,211 @@
+// Fused plans that reduce other axes than the last: a run of elements goes through the steps, and from there, in cache,
+// into the accumulators of its columns. The tree is that of reduce.cpp, whatever the cut.
+#include <algorithm>
+#include <bit>
+
+#include "mlx_core/cpu/bound_plan.h"
+#include "mlx_core/cpu/copy_block.h"
+#include "mlx_core/cpu/reduce_kernels.h"
+#include "mlx_core/cpu/thread_pool.h"
+
+namespace mlx::core::cpu {
+
+namespace {
+
+constexpr int64_t most_joined = 256; // elements of a row: those of all lanes stay in the second-level cache
+
+int64_t offset_of(const Sizes& lengths, const Sizes& apart, int64_t index) {
+  int64_t offset = 0;
+  for (size_t i = lengths.size(); i-- > 0; index /= lengths[i]) {
+    offset += index % lengths[i] * apart[i];
+  }
+  return offset;
+}
+
+} // namespace
+
+void ColumnCut::cut(const FusedPlan::Columns& columns, int64_t lanes_of_fold) {
+  *this = ColumnCut();
+  size_t rank = columns.lengths.size();
+  if (columns.is_reduced(rank - 1)) {
+    adjacent = columns.lengths[--rank];
+  }
+  row = columns.lengths[--rank] * adjacent;
+  following = columns.lengths[rank - 1];
+  int64_t apart = row;
+  for (size_t i = rank; i-- > 0; apart *= columns.lengths[i]) {
+    bool is_reduced = columns.is_reduced(i);
+    (is_reduced ? rows : outer) *= columns.lengths[i];
+    Sizes& lengths = is_reduced ? reduced : kept;
+    Sizes& distances = is_reduced ? reduced_apart : kept_apart;
+    lengths.insert(lengths.begin(), columns.lengths[i]);
+    distances.insert(distances.begin(), apart);
+  }
+  lanes = lanes_of_fold / adjacent;
+  block_rows = reduce_block / adjacent;
+  blocks = (rows + block_rows - 1) / block_rows;
+  joined = row <= most_joined;
+  strips = (row + tile_size - 1) / tile_size;
+  width = std::min(row, ((row + strips - 1) / strips + 63) / 64 * 64);
+  if (!joined) {
+    constexpr int64_t least_rows = 16; // of a unit
+    while (units() < 2 * thread_count() && 2 * parts <= lanes && rows >= 2 * parts * least_rows) {
+      parts *= 2;
+    }
+  }
+}
+
+// Where lanes are done one after another: as many runs as the tree is deep.
+int64_t ColumnCut::accumulators() const {
+  return width * (joined ? lanes : std::bit_width(static_cast<uint64_t>(lanes)) + 1);
+}
+
+void BoundPlan::cut_columns() {
+  cut_ = Cut::columns;
+  folds_.clear();
+  partial_bytes_ = 0;
+  for (const FusedPlan::Fold& fold : plan_->folds) {
+    folds_.push_back(&find_reduce_kernels(fold.op, fold.from));
+  }
+  columns_.cut(plan_->columns, folds_[0]->lanes);
+  units_ = columns_.units();
+  per_unit_ = std::max<int64_t>(plan_->size / units_, 1);
+  for (const ReduceKernels* fold : folds_) {
+    partial_bytes_ += columns_.accumulators() * fold->partial_size;
+  }
+}
+
+// Results of units, where they are not yet those of the plan.
+int64_t BoundPlan::elements_of_partials() const {
+  return columns_.is_whole() ? 0 : columns_.outer * columns_.row * columns_.blocks * columns_.parts;
+}
+
+char* BoundPlan::accumulator(const Working& w, size_t fold, int64_t number) const {
+  char* first = w.partials;
+  for (size_t k = 0; k < fold; ++k) {
+    first += columns_.accumulators() * folds_[k]->partial_size;
+  }
+  return first + number * columns_.width * folds_[fold]->partial_size;
+}
+
+void BoundPlan::run_columns(const Working& w, char* const* partials, int64_t unit) const {
+  const ColumnCut& cut = columns_;
+  int64_t part = unit % cut.parts, block = unit / cut.parts % cut.blocks, strip = unit / cut.parts / cut.blocks;
+  int64_t in_row = strip % cut.strips * cut.width, width = cut.width_of(strip % cut.strips);
+  int64_t base = offset_of(cut.kept, cut.kept_apart, strip / cut.strips) + in_row;
+  int64_t first_row = block * cut.block_rows, n = cut.rows_of(block);
+  if (cut.joined) {
+    joined_columns(w, base, first_row, n);
+  } else {
+    int64_t firsts[reduce_block];
+    for (int64_t r = 0; r < n; ++r) {
+      bool follows = r > 0 && (first_row + r) % cut.following != 0;
+      firsts[r] = follows ? firsts[r - 1] + cut.row : base + offset_of(cut.reduced, cut.reduced_apart, first_row + r);
+    }
+    if (part < n) {
+      lanes_of_columns(w, std::span(firsts, static_cast<size_t>(n)), width, part, cut.parts, 0);
+    }
+  }
+  for (size_t k = 0; k < folds_.size(); ++k) {
+    char* result = accumulator(w, k, 0);
+    if (cut.is_whole()) {
+      finish_columns(k, strip, result);
+    } else {
+      int64_t size = folds_[k]->partial_size;
+      int64_t to =
+          (strip / cut.strips * cut.row + in_row) * cut.blocks * cut.parts + (unit % (cut.blocks * cut.parts)) * width;
+      std::copy_n(result, width * size, partials[k] + to * size);
+    }
+  }
+}
+
+// Rows that follow one another are one long run of elements, and so are the accumulators of their lanes.
+void BoundPlan::joined_columns(const Working& w, int64_t base, int64_t first_row, int64_t n) const {
+  const ColumnCut& cut = columns_;
+  int64_t at_once = std::max<int64_t>(tile_size / cut.row, 1);
+  at_once = at_once > cut.lanes ? at_once / cut.lanes * cut.lanes : at_once;
+  for (int64_t r = 0, count; r < n; r += count) {
+    count = std::min({at_once, n - r, cut.following - (first_row + r) % cut.following});
+    elements(w, 0, base + offset_of(cut.reduced, cut.reduced_apart, first_row + r), 0, count * cut.row);
+    for (size_t k = 0; k < folds_.size(); ++k) {
+      const ReduceKernels& fold = *folds_[k];
+      uint16_t input = plan_->folds[k].input;
+      for (int64_t i = r, run; i < r + count; i += run) {
+        int64_t lane = i % cut.lanes;
+        run = std::min(r + count - i, cut.lanes - lane);
+        (i < cut.lanes ? fold.start : fold.accumulate)(
+            w.at[input] + (i - r) * cut.row * places_[input].item_size, run * cut.row, accumulator(w, k, lane));
+      }
+    }
+  }
+  for (size_t k = 0; k < folds_.size(); ++k) {
+    fold(folds_[k]->combine, accumulator(w, k, 0), std::min(n, cut.lanes), cut.row, folds_[k]->partial_size);
+  }
+}
+
+// Lanes offset, offset + apart, ... of the rows that begin at `firsts`, joined into the accumulators number `depth` in
+// the order of column_lanes() in reduce.cpp.
+void BoundPlan::lanes_of_columns(const Working& w, std::span<const int64_t> firsts, int64_t width, int64_t offset,
+    int64_t apart, int64_t depth) const {
+  auto n = static_cast<int64_t>(firsts.size()), lanes = columns_.lanes, used = std::min(n, lanes);
+  auto add_row = [&](int64_t r, bool is_first) {
+    elements(w, 0, firsts[static_cast<size_t>(r)], 0, width);
+    for (size_t k = 0; k < folds_.size(); ++k) {
+      (is_first ? folds_[k]->start : folds_[k]->accumulate)(
+          w.at[plan_->folds[k].input], width, accumulator(w, k, depth));
+    }
+  };
+  int64_t right = offset + apart;
+  if (right >= used) {
+    for (int64_t r = offset; r < n; r += lanes) {
+      add_row(r, r == offset);
+    }
+    return;
+  }
+  lanes_of_columns(w, firsts, width, offset, 2 * apart, depth);
+  if (right + 2 * apart >= used && right + lanes >= n) { // a single row
+    return add_row(right, false);
+  }
+  lanes_of_columns(w, firsts, width, right, 2 * apart, depth + 1);
+  for (size_t k = 0; k < folds_.size(); ++k) {
+    folds_[k]->combine(accumulator(w, k, depth + 1), width, accumulator(w, k, depth));
+  }
+}
+
+// Joins the partials of a strip, those of its parts and blocks one after another, and writes the results.
+void BoundPlan::finish_columns(size_t k, int64_t strip, char* partials) const {
+  const ColumnCut& cut = columns_;
+  const ReduceKernels& kernels = *folds_[k];
+  int64_t size = kernels.partial_size, width = cut.width_of(strip % cut.strips), columns = width / cut.adjacent;
+  alignas(64) char turned[tile_size * 16];
+  for (int64_t b = 0; b < cut.blocks; ++b) {
+    char* block = partials + b * cut.parts * width * size;
+    fold(kernels.combine, block, std::min(cut.rows_of(b), cut.parts), width, kernels.partial_size);
+    if (cut.adjacent > 1) { // neighbours are the last lanes to be joined
+      copy_block(
+          block, size, cut.adjacent * size, turned, columns * size, size, cut.adjacent, columns, kernels.partial_size);
+      fold(kernels.combine, turned, cut.adjacent, columns, kernels.partial_size);
+      block = turned;
+    }
+    if (b > 0 || cut.adjacent > 1) {
+      std::copy_n(block, columns * size, partials + b * columns * size);
+    }
+  }
+  fold(kernels.combine, partials, cut.blocks, columns, kernels.partial_size);
+  const Place& to = places_[plan_->folds[k].output];
+  int64_t first = (strip / cut.strips * cut.row + strip % cut.strips * cut.width) / cut.adjacent;
+  kernels.store(partials, columns, to.memory + first * to.item_size);
+}
+
+// Joins the partials of all strips.
+void BoundPlan::finish_columns(char* const* partials) const {
+  const ColumnCut& cut = columns_;
+  for (int64_t strip = 0; strip < cut.outer * cut.strips; ++strip) {
+    int64_t first = strip / cut.strips * cut.row + strip % cut.strips * cut.width;
+    for (size_t k = 0; k < folds_.size(); ++k) {
+      finish_columns(k, strip, partials[k] + first * cut.blocks * cut.parts * folds_[k]->partial_size);
+    }
+  }
+}
+
+} // namespace mlx::core::cpu
