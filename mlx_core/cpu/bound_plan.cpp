@@ -48,9 +48,10 @@ void BoundPlan::cut() {
 }
 
 // Where a source is consecutive along the last axis only, as one that is broadcast along the others, units end where
-// that axis does: then it is read where it is.
+// that axis does: then it is read where it is. Of short lines they are a whole number, so that what is broadcast is the
+// same for all.
 void BoundPlan::cut_at_lines() {
-  constexpr int64_t shortest = 512;
+  constexpr int64_t shortest = 512, aligned = 64;
   int64_t line = 0;
   for (const FusedPlan::Source& source : plan_->sources) {
     if (source.layout == FusedPlan::Layout::strided && !source.sizes.empty() && source.strides.back() == 1) {
@@ -62,6 +63,13 @@ void BoundPlan::cut_at_lines() {
     parts_ = (line + tile_size - 1) / tile_size;
     per_unit_ = ((line + parts_ - 1) / parts_ + 63) / 64 * 64;
     units_ = plan_->size / line * parts_;
+  } else if (line > 0 && line < shortest) {
+    int64_t whole = line;
+    while (whole % aligned != 0 && 2 * whole <= tile_size) {
+      whole *= 2;
+    }
+    per_unit_ = tile_size / whole * whole;
+    units_ = (plan_->size + per_unit_ - 1) / per_unit_;
   }
 }
 
@@ -165,6 +173,9 @@ void BoundPlan::place_given(std::span<const View> outputs) {
         place.memory = sources_[i].host<char>();
       } else {
         place.tile = tiles_++;
+      }
+      if (layout == FusedPlan::Layout::strided) {
+        place.repeat.find(plan_->sources[i], tile_size / 2);
       }
     } else if (slot.of_rows) {
       place.tile = tiles_++;

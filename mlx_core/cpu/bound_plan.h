@@ -10,6 +10,7 @@
 #include "mlx_core/cpu/column_cut.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/reduce.h"
+#include "mlx_core/cpu/repeat.h"
 #include "mlx_core/cpu/strips.h"
 
 namespace mlx::core::cpu {
@@ -37,12 +38,14 @@ class BoundPlan {
     int32_t stage = 0;      // the first that reads the spread tile; of long rows' elements, the one that gives them
     int item_size = 0;
     bool settled = false; // elements that have their place
+    Repeat repeat;        // of a source
   };
   struct Working { // of one thread
     char* scratch;
-    char** at;      // for each slot, its run of elements
-    char** rows_at; // for each slot, its run of one value for each row
-    char* partials; // of the folds of one long row; accumulators of columns
+    char** at;          // for each slot, its run of elements
+    char** rows_at;     // for each slot, its run of one value for each row
+    Repeated* repeated; // for each source, what is in its tile
+    char* partials;     // of the folds of one long row; accumulators of columns
   };
   struct Span {
     int64_t first, length;
@@ -92,7 +95,7 @@ class BoundPlan {
   Strips strips_;
   std::vector<RowReducer> reducers_;
   ColumnCut columns_;
-  std::vector<const ReduceKernels*> folds_;             // of columns
+  std::vector<const ReduceKernels*> column_folds_;      // of columns
   std::vector<uint16_t> moving_, moving_rows_, spread_; // slots: whose run changes from unit to unit; that are spread
   std::vector<int32_t> spare_;                          // tiles
   int32_t tiles_ = 0;

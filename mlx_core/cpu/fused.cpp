@@ -105,7 +105,7 @@ void BoundPlan::run() {
       partials.push_back(storage.back().get());
     }
   } else if (cut_ == Cut::columns) {
-    for (const ReduceKernels* fold : folds_) {
+    for (const ReduceKernels* fold : column_folds_) {
       storage.emplace_back(new char[static_cast<size_t>(elements_of_partials() * fold->partial_size)]);
       partials.push_back(storage.back().get());
     }
@@ -136,7 +136,8 @@ void BoundPlan::run_units(char* const* partials, int64_t begin, int64_t end) con
   size_t partial_bytes = cut_ == Cut::long_rows || cut_ == Cut::columns ? static_cast<size_t>(partial_bytes_) : 0;
   ScratchUse use(static_cast<size_t>(scratch_bytes_) + partial_bytes);
   char *at[most_slots], *rows_at[most_slots];
-  Working w{use.memory(), at, rows_at, use.memory() + scratch_bytes_};
+  SmallVector<Repeated, 16> repeated(sources_.size());
+  Working w{use.memory(), at, rows_at, repeated.data(), use.memory() + scratch_bytes_};
   for (size_t i = 0; i < places_.size(); ++i) {
     at[i] = tile(w, places_[i].tile);
   }
@@ -202,6 +203,9 @@ void BoundPlan::elements(const Working& w, size_t stage, int64_t first, int64_t 
           w.at[slot] = const_cast<char*>(there);
         } else {
           w.at[slot] = tile(w, place.tile);
+          if (place.repeat.period && w.repeated[slot].has(place.repeat, source, first, n)) {
+            continue;
+          }
           read_strided(data, source.sizes, source.strides, place.item_size, first, n, w.at[slot]);
         }
       }

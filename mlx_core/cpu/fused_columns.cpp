@@ -62,15 +62,15 @@ int64_t ColumnCut::accumulators() const {
 
 void BoundPlan::cut_columns() {
   cut_ = Cut::columns;
-  folds_.clear();
+  column_folds_.clear();
   partial_bytes_ = 0;
   for (const FusedPlan::Fold& fold : plan_->folds) {
-    folds_.push_back(&find_reduce_kernels(fold.op, fold.from));
+    column_folds_.push_back(&find_reduce_kernels(fold.op, fold.from));
   }
-  columns_.cut(plan_->columns, folds_[0]->lanes);
+  columns_.cut(plan_->columns, column_folds_[0]->lanes);
   units_ = columns_.units();
   per_unit_ = std::max<int64_t>(plan_->size / units_, 1);
-  for (const ReduceKernels* fold : folds_) {
+  for (const ReduceKernels* fold : column_folds_) {
     partial_bytes_ += columns_.accumulators() * fold->partial_size;
   }
 }
@@ -83,9 +83,9 @@ int64_t BoundPlan::elements_of_partials() const {
 char* BoundPlan::accumulator(const Working& w, size_t fold, int64_t number) const {
   char* first = w.partials;
   for (size_t k = 0; k < fold; ++k) {
-    first += columns_.accumulators() * folds_[k]->partial_size;
+    first += columns_.accumulators() * column_folds_[k]->partial_size;
   }
-  return first + number * columns_.width * folds_[fold]->partial_size;
+  return first + number * columns_.width * column_folds_[fold]->partial_size;
 }
 
 void BoundPlan::run_columns(const Working& w, char* const* partials, int64_t unit) const {
@@ -106,12 +106,12 @@ void BoundPlan::run_columns(const Working& w, char* const* partials, int64_t uni
       lanes_of_columns(w, std::span(firsts, static_cast<size_t>(n)), width, part, cut.parts, 0);
     }
   }
-  for (size_t k = 0; k < folds_.size(); ++k) {
+  for (size_t k = 0; k < column_folds_.size(); ++k) {
     char* result = accumulator(w, k, 0);
     if (cut.is_whole()) {
       finish_columns(k, strip, result);
     } else {
-      int64_t size = folds_[k]->partial_size;
+      int64_t size = column_folds_[k]->partial_size;
       int64_t to =
           (strip / cut.strips * cut.row + in_row) * cut.blocks * cut.parts + (unit % (cut.blocks * cut.parts)) * width;
       std::copy_n(result, width * size, partials[k] + to * size);
@@ -127,8 +127,8 @@ void BoundPlan::joined_columns(const Working& w, int64_t base, int64_t first_row
   for (int64_t r = 0, count; r < n; r += count) {
     count = std::min({at_once, n - r, cut.following - (first_row + r) % cut.following});
     elements(w, 0, base + offset_of(cut.reduced, cut.reduced_apart, first_row + r), 0, count * cut.row);
-    for (size_t k = 0; k < folds_.size(); ++k) {
-      const ReduceKernels& fold = *folds_[k];
+    for (size_t k = 0; k < column_folds_.size(); ++k) {
+      const ReduceKernels& fold = *column_folds_[k];
       uint16_t input = plan_->folds[k].input;
       for (int64_t i = r, run; i < r + count; i += run) {
         int64_t lane = i % cut.lanes;
@@ -138,8 +138,9 @@ void BoundPlan::joined_columns(const Working& w, int64_t base, int64_t first_row
       }
     }
   }
-  for (size_t k = 0; k < folds_.size(); ++k) {
-    fold(folds_[k]->combine, accumulator(w, k, 0), std::min(n, cut.lanes), cut.row, folds_[k]->partial_size);
+  for (size_t k = 0; k < column_folds_.size(); ++k) {
+    fold(column_folds_[k]->combine, accumulator(w, k, 0), std::min(n, cut.lanes), cut.row,
+        column_folds_[k]->partial_size);
   }
 }
 
@@ -150,8 +151,8 @@ void BoundPlan::lanes_of_columns(const Working& w, std::span<const int64_t> firs
   auto n = static_cast<int64_t>(firsts.size()), lanes = columns_.lanes, used = std::min(n, lanes);
   auto add_row = [&](int64_t r, bool is_first) {
     elements(w, 0, firsts[static_cast<size_t>(r)], 0, width);
-    for (size_t k = 0; k < folds_.size(); ++k) {
-      (is_first ? folds_[k]->start : folds_[k]->accumulate)(
+    for (size_t k = 0; k < column_folds_.size(); ++k) {
+      (is_first ? column_folds_[k]->start : column_folds_[k]->accumulate)(
           w.at[plan_->folds[k].input], width, accumulator(w, k, depth));
     }
   };
@@ -167,15 +168,15 @@ void BoundPlan::lanes_of_columns(const Working& w, std::span<const int64_t> firs
     return add_row(right, false);
   }
   lanes_of_columns(w, firsts, width, right, 2 * apart, depth + 1);
-  for (size_t k = 0; k < folds_.size(); ++k) {
-    folds_[k]->combine(accumulator(w, k, depth + 1), width, accumulator(w, k, depth));
+  for (size_t k = 0; k < column_folds_.size(); ++k) {
+    column_folds_[k]->combine(accumulator(w, k, depth + 1), width, accumulator(w, k, depth));
   }
 }
 
 // Joins the partials of a strip, those of its parts and blocks one after another, and writes the results.
 void BoundPlan::finish_columns(size_t k, int64_t strip, char* partials) const {
   const ColumnCut& cut = columns_;
-  const ReduceKernels& kernels = *folds_[k];
+  const ReduceKernels& kernels = *column_folds_[k];
   int64_t size = kernels.partial_size, width = cut.width_of(strip % cut.strips), columns = width / cut.adjacent;
   alignas(64) char turned[tile_size * 16];
   for (int64_t b = 0; b < cut.blocks; ++b) {
@@ -202,8 +203,8 @@ void BoundPlan::finish_columns(char* const* partials) const {
   const ColumnCut& cut = columns_;
   for (int64_t strip = 0; strip < cut.outer * cut.strips; ++strip) {
     int64_t first = strip / cut.strips * cut.row + strip % cut.strips * cut.width;
-    for (size_t k = 0; k < folds_.size(); ++k) {
-      finish_columns(k, strip, partials[k] + first * cut.blocks * cut.parts * folds_[k]->partial_size);
+    for (size_t k = 0; k < column_folds_.size(); ++k) {
+      finish_columns(k, strip, partials[k] + first * cut.blocks * cut.parts * column_folds_[k]->partial_size);
     }
   }
 }
