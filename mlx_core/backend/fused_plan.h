@@ -56,6 +56,12 @@ struct FusedPlan {
 
     bool any() const { return !lengths.empty(); }
     bool is_reduced(size_t axis) const { return (axis % 2 == 0) == first_is_reduced; }
+    // Whether the last axis is reduced and not of a few elements that a vector has side by side.
+    bool are_gathered() const {
+      constexpr int64_t most_adjacent = 16;
+      int64_t last = lengths.back();
+      return is_reduced(lengths.size() - 1) && (last > most_adjacent || (last & (last - 1)) != 0);
+    }
     int64_t kept() const {
       int64_t count = 1;
       for (size_t i = 0; i < lengths.size(); ++i) {

@@ -78,8 +78,10 @@ class BoundPlan {
   void joined_columns(const Working& w, int64_t base, int64_t first_row, int64_t n) const;
   void lanes_of_columns(const Working& w, std::span<const int64_t> firsts, int64_t width, int64_t offset, int64_t apart,
       int64_t depth) const;
+  void gathered_block(const Working& w, char* const* partials, int64_t unit) const;
   void finish_columns(char* const* partials) const;
   void finish_columns(size_t fold, int64_t strip, char* partials) const;
+  int64_t accumulator_bytes(size_t fold) const;
   char* accumulator(const Working& w, size_t fold, int64_t number) const;
 
   char* tile(const Working& w, int32_t number) const { return w.scratch + tile_bytes_ * number; }

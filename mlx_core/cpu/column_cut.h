@@ -11,6 +11,9 @@ namespace mlx::core::cpu {
 struct ReduceKernels;
 
 struct ColumnCut {
+  // The last axis is reduced, and no such neighbours: its elements are brought together with those that come after them
+  // in the reduction, a block at a time. Then `row` is that axis, and `outer` the number of results.
+  bool gathered = false;
   int64_t row = 1;                    // elements: columns, each of `adjacent` reduced elements side by side
   int64_t adjacent = 1;               // a power of two that divides the lanes
   int64_t lanes = 1;                  // that rows go to in turn
@@ -28,7 +31,8 @@ struct ColumnCut {
   void cut(const FusedPlan::Columns& columns, int64_t lanes_of_fold);
   int64_t units() const { return outer * strips * blocks * parts; }
   bool is_whole() const { return blocks * parts == 1; } // a unit gives results
-  int64_t accumulators() const;                         // elements of a thread's, for each fold
+  int64_t columns_of_row() const { return gathered ? 1 : row; }
+  int64_t accumulators() const; // elements of a thread's, for each fold
   int64_t width_of(int64_t strip) const { return strip + 1 < strips ? width : row - strip * width; }
   int64_t rows_of(int64_t block) const { return block + 1 < blocks ? block_rows : rows - block * block_rows; }
 };

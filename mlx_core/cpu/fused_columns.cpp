@@ -27,7 +27,8 @@ int64_t offset_of(const Sizes& lengths, const Sizes& apart, int64_t index) {
 void ColumnCut::cut(const FusedPlan::Columns& columns, int64_t lanes_of_fold) {
   *this = ColumnCut();
   size_t rank = columns.lengths.size();
-  if (columns.is_reduced(rank - 1)) {
+  gathered = columns.are_gathered();
+  if (columns.is_reduced(rank - 1) && !gathered) {
     adjacent = columns.lengths[--rank];
   }
   row = columns.lengths[--rank] * adjacent;
@@ -40,6 +41,10 @@ void ColumnCut::cut(const FusedPlan::Columns& columns, int64_t lanes_of_fold) {
     Sizes& distances = is_reduced ? reduced_apart : kept_apart;
     lengths.insert(lengths.begin(), columns.lengths[i]);
     distances.insert(distances.begin(), apart);
+  }
+  if (gathered) {
+    blocks = (rows * row + reduce_block - 1) / reduce_block;
+    return;
   }
   lanes = lanes_of_fold / adjacent;
   block_rows = reduce_block / adjacent;
@@ -70,26 +75,34 @@ void BoundPlan::cut_columns() {
   columns_.cut(plan_->columns, column_folds_[0]->lanes);
   units_ = columns_.units();
   per_unit_ = std::max<int64_t>(plan_->size / units_, 1);
-  for (const ReduceKernels* fold : column_folds_) {
-    partial_bytes_ += columns_.accumulators() * fold->partial_size;
+  for (size_t k = 0; k < column_folds_.size(); ++k) {
+    partial_bytes_ += accumulator_bytes(k);
   }
 }
 
 // Results of units, where they are not yet those of the plan.
 int64_t BoundPlan::elements_of_partials() const {
-  return columns_.is_whole() ? 0 : columns_.outer * columns_.row * columns_.blocks * columns_.parts;
+  return columns_.is_whole() ? 0 : columns_.outer * columns_.columns_of_row() * columns_.blocks * columns_.parts;
+}
+
+int64_t BoundPlan::accumulator_bytes(size_t fold) const {
+  return columns_.gathered ? reduce_block * plan_->folds[fold].from.size()
+                           : columns_.accumulators() * column_folds_[fold]->partial_size;
 }
 
 char* BoundPlan::accumulator(const Working& w, size_t fold, int64_t number) const {
   char* first = w.partials;
   for (size_t k = 0; k < fold; ++k) {
-    first += columns_.accumulators() * column_folds_[k]->partial_size;
+    first += accumulator_bytes(k);
   }
   return first + number * columns_.width * column_folds_[fold]->partial_size;
 }
 
 void BoundPlan::run_columns(const Working& w, char* const* partials, int64_t unit) const {
   const ColumnCut& cut = columns_;
+  if (cut.gathered) {
+    return gathered_block(w, partials, unit);
+  }
   int64_t part = unit % cut.parts, block = unit / cut.parts % cut.blocks, strip = unit / cut.parts / cut.blocks;
   int64_t in_row = strip % cut.strips * cut.width, width = cut.width_of(strip % cut.strips);
   int64_t base = offset_of(cut.kept, cut.kept_apart, strip / cut.strips) + in_row;
@@ -115,6 +128,34 @@ void BoundPlan::run_columns(const Working& w, char* const* partials, int64_t uni
       int64_t to =
           (strip / cut.strips * cut.row + in_row) * cut.blocks * cut.parts + (unit % (cut.blocks * cut.parts)) * width;
       std::copy_n(result, width * size, partials[k] + to * size);
+    }
+  }
+}
+
+// A block of elements that lie in several runs.
+void BoundPlan::gathered_block(const Working& w, char* const* partials, int64_t unit) const {
+  const ColumnCut& cut = columns_;
+  int64_t result = unit / cut.blocks, first = unit % cut.blocks * reduce_block;
+  int64_t base = offset_of(cut.kept, cut.kept_apart, result), n = std::min(reduce_block, cut.rows * cut.row - first);
+  for (int64_t i = 0, run; i < n; i += run) {
+    int64_t in_row = (first + i) % cut.row;
+    run = std::min(n - i, cut.row - in_row);
+    elements(w, 0, base + offset_of(cut.reduced, cut.reduced_apart, (first + i) / cut.row) + in_row, 0, run);
+    for (size_t k = 0; k < column_folds_.size(); ++k) {
+      uint16_t input = plan_->folds[k].input;
+      int64_t size = places_[input].item_size;
+      std::copy_n(w.at[input], run * size, accumulator(w, k, 0) + i * size);
+    }
+  }
+  for (size_t k = 0; k < column_folds_.size(); ++k) {
+    const ReduceKernels& kernels = *column_folds_[k];
+    const Place& to = places_[plan_->folds[k].output];
+    alignas(16) char partial[16];
+    kernels.block(accumulator(w, k, 0), n, partial);
+    if (cut.is_whole()) {
+      kernels.finish(partial, 1, to.memory + result * to.item_size);
+    } else {
+      std::copy_n(partial, kernels.partial_size, partials[k] + unit * kernels.partial_size);
     }
   }
 }
@@ -145,7 +186,7 @@ void BoundPlan::joined_columns(const Working& w, int64_t base, int64_t first_row
 }
 
 // Lanes offset, offset + apart, ... of the rows that begin at `firsts`, joined into the accumulators number `depth` in
-// the order of column_lanes() in reduce.cpp.
+// the order of fold(): a multiple of twice `apart` belongs to the left.
 void BoundPlan::lanes_of_columns(const Working& w, std::span<const int64_t> firsts, int64_t width, int64_t offset,
     int64_t apart, int64_t depth) const {
   auto n = static_cast<int64_t>(firsts.size()), lanes = columns_.lanes, used = std::min(n, lanes);
@@ -201,7 +242,14 @@ void BoundPlan::finish_columns(size_t k, int64_t strip, char* partials) const {
 // Joins the partials of all strips.
 void BoundPlan::finish_columns(char* const* partials) const {
   const ColumnCut& cut = columns_;
-  for (int64_t strip = 0; strip < cut.outer * cut.strips; ++strip) {
+  for (size_t k = 0; cut.gathered && k < column_folds_.size(); ++k) {
+    const Place& to = places_[plan_->folds[k].output];
+    int64_t size = cut.blocks * column_folds_[k]->partial_size;
+    for (int64_t i = 0; i < cut.outer; ++i) {
+      column_folds_[k]->finish(partials[k] + i * size, cut.blocks, to.memory + i * to.item_size);
+    }
+  }
+  for (int64_t strip = 0; !cut.gathered && strip < cut.outer * cut.strips; ++strip) {
     int64_t first = strip / cut.strips * cut.row + strip % cut.strips * cut.width;
     for (size_t k = 0; k < column_folds_.size(); ++k) {
       finish_columns(k, strip, partials[k] + first * cut.blocks * cut.parts * column_folds_[k]->partial_size);

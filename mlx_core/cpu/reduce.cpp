@@ -111,7 +111,8 @@ void split_axes(Plan& plan, Ints shape, Ints strides, Ints axes) {
   plan.reduced_shape.resize(n), plan.reduced_in.resize(n);
 }
 
-// Columns when memory runs faster along some kept axis than along every reduced one. Both ways give the same bits.
+// Columns when memory runs faster along some kept axis than along every reduced one, or where what is reduced is a few
+// elements here and there. Both ways give the same bits.
 void choose_way(Plan& plan) {
   auto steps = [](int64_t stride) { return stride == 0 ? INT64_MAX : std::abs(stride); };
   int64_t reduced_step = INT64_MAX, kept_step = INT64_MAX;
@@ -120,7 +121,9 @@ void choose_way(Plan& plan) {
   for (size_t d = 0; d < plan.kept_in.size(); ++d) {
     if (steps(plan.kept_in[d]) < kept_step) kept_step = steps(plan.kept_in[d]), column = d;
   }
-  plan.by_columns = kept_step < reduced_step;
+  constexpr int64_t few = 64;
+  bool scattered = plan.reduced <= few && plan.reduced_in.size() > 1 && kept_step != INT64_MAX;
+  plan.by_columns = kept_step < reduced_step || (scattered && plan.kept_shape[column] >= short_row);
   plan.blocks = (plan.reduced + reduce_block - 1) / reduce_block;
   plan.units = plan.kept;
   if (!plan.by_columns) return;

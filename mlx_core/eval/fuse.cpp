@@ -159,7 +159,7 @@ bool Group::begins_with(const Node* node) {
     return false;
   }
   int64_t size = size_of(operand.shape()), length = size > 0 ? row_length_of(node) : 0;
-  return length > 1 && rows_pay(size, length);
+  return length > 0 ? length > 1 && rows_pay(size, length) : begins_with_columns(node);
 }
 
 bool Group::add(Node* node) {

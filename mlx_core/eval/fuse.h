@@ -32,6 +32,7 @@ class Group {
   // Whether a reduction of an array that is computed may begin a group over that array's shape, for the sake of what
   // may follow.
   static bool begins_with(const Node* reduction);
+  static bool begins_with_columns(const Node* reduction);
 
   size_t member_count() const { return members_.size(); }
   Node* member(size_t i) const { return members_[i].node; }

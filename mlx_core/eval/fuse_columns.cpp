@@ -1,6 +1,4 @@
 // Reductions over other axes than the last, in groups.
-#include <bit>
-
 #include "mlx_core/eval/fuse.h"
 #include "mlx_core/ops/reduce.h"
 #include "mlx_core/primitive.h"
@@ -13,17 +11,22 @@ namespace {
 // of them, calls cost more than a pass over memory. The host's way of going through them is in cpu/fused_columns.cpp.
 bool columns_pay(const FusedPlan::Columns& columns) {
   constexpr int64_t least_run = 256, most_joined = 256;
-  constexpr uint64_t most_adjacent = 16;
   size_t rank = columns.lengths.size();
   int64_t row = columns.lengths[rank - 1];
-  if (columns.is_reduced(rank - 1)) { // neighbours that lie in one vector
-    if (rank < 3 || !std::has_single_bit(static_cast<uint64_t>(row)) || static_cast<uint64_t>(row) > most_adjacent) {
-      return false;
-    }
+  if (columns.are_gathered()) {
+    return row >= least_run;
+  }
+  if (columns.is_reduced(rank - 1)) {
     row *= columns.lengths[--rank - 1];
   }
   int64_t rows = columns.lengths[rank - 2];
   return row >= least_run || (row <= most_joined && row * rows >= least_run);
+}
+
+bool are_worth_a_plan(const Node* reduction) {
+  constexpr int64_t enough = 4096; // elements
+  return size_of(const_cast<Node*>(reduction)->operands()[0].shape()) >= enough &&
+         kernels_on(reduction->stream).device() == Device::cpu;
 }
 
 bool is_logical(Reduction op) { return op == Reduction::all || op == Reduction::any; }
@@ -51,17 +54,23 @@ FusedPlan::Columns columns_of(const Node* reduction) {
       columns.lengths.push_back(length);
     }
   }
-  return columns.lengths.size() >= 2 && columns_pay(columns) ? columns : FusedPlan::Columns();
+  bool trailing = columns.lengths.size() == 2 && !columns.first_is_reduced; // or all of them
+  return columns.lengths.size() >= 2 && !trailing && columns_pay(columns) ? columns : FusedPlan::Columns();
 }
 
-// Whether a reduction of a member joins. All of a group go down the same columns, in the same order.
+// Neighbours are reduced quicker this way than by the kernel for any layout; otherwise that is as quick.
+bool Group::begins_with_columns(const Node* node) {
+  FusedPlan::Columns columns = are_worth_a_plan(node) ? columns_of(node) : FusedPlan::Columns();
+  return columns.any() && columns.is_reduced(columns.lengths.size() - 1) && !columns.are_gathered();
+}
+
+// Whether a reduction joins, of a member or a source. All of a group go down the same columns, in the same order.
 bool Group::takes_columns(const Node* node) const {
-  constexpr int64_t worth_a_plan = 4096;
-  if (row_length_ || size_ < worth_a_plan || kernels_on(stream).device() != Device::cpu) {
+  if (row_length_ || !are_worth_a_plan(node)) {
     return false;
   }
   const array& operand = const_cast<Node*>(node)->operands()[0];
-  FusedPlan::Columns columns = member_of(operand.node()) ? columns_of(node) : FusedPlan::Columns();
+  FusedPlan::Columns columns = columns_of(node);
   if (!columns_.any() || !columns.any()) {
     return columns.any();
   }

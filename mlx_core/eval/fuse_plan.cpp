@@ -229,7 +229,7 @@ void Group::arrange_aliases(Kernels& kernels) {
 }
 
 void Group::run_plan(Kernels& kernels) {
-  if (plan_.steps.empty() && plan_.row_steps.empty() && plan_.folds.size() == 1) { // nothing came of it
+  if (plan_.steps.empty() && plan_.row_steps.empty() && plan_.folds.size() == 1 && row_length_) { // nothing came of it
     View in = source_views_[0].laid_out(sizes_of(shape), row_major_strides(shape));
     Sizes axes;
     for (auto i = static_cast<int64_t>(shape.size()) - reduced_axes_; i < static_cast<int64_t>(shape.size()); ++i) {

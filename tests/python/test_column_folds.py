@@ -15,7 +15,8 @@ SPACES = [((1000, 7), (0,)), ((5000, 64), (0,)), ((33, 129), (0,)), ((2500, 256)
           ((2, 3000), (0,)), ((130, 1025), (0,)), ((3, 40_000), (0,)), ((2049, 2), (0,)), ((9, 28, 28, 16), (0, 1, 2)),
           ((5, 200, 30), (1,)), ((7, 3, 9, 300), (0, 2)), ((40, 5, 30, 20), (0, 2)), ((11, 1, 500), (0,)), ((3, 4, 5, 6, 70), (0, 2, 3)),
           ((2, 784, 8, 8), (1, 3)), ((64, 2, 40, 2), (1, 3)), ((300, 60, 16), (0, 2)), ((1100, 30, 4), (0, 2)), ((5, 2500, 3, 2), (1, 3)),
-          ((90, 600, 2), (0, 2)), ((50, 3, 49), (0, 2)), ((40, 3, 32, 8), (0, 2, 3))]
+          ((90, 600, 2), (0, 2)), ((50, 3, 49), (0, 2)), ((40, 3, 32, 8), (0, 2, 3)),
+          ((9, 5, 28, 28), (0, 2, 3)), ((3, 70, 500), (0, 2)), ((2, 3, 5, 7, 300), (0, 2, 4)), ((70, 2, 1025), (0, 2))]
 
 
 def values(generator, shape, dtype):
@@ -51,7 +52,7 @@ def drawn(generator, axes):
         recent = [elements[-1], elements[generator.integers(len(elements))]]
         at = 3 + len(steps)
         kind = generator.integers(3)
-        if kind == 0 and at > 3:
+        if kind == 0:
             reduce, keep = REDUCTIONS[generator.integers(len(REDUCTIONS))], bool(generator.integers(2))
             steps.append((lambda x, reduce=reduce, keep=keep: reduce(x, axis=axes, keepdims=keep), recent[:1]))
         else:
