@@ -97,6 +97,7 @@ class BoundPlan {
   Strips strips_;
   std::vector<RowReducer> reducers_;
   ColumnCut columns_;
+  bool folds_only_ = false;                             // of columns: no other slot has memory
   std::vector<const ReduceKernels*> column_folds_;      // of columns
   std::vector<uint16_t> moving_, moving_rows_, spread_; // slots: whose run changes from unit to unit; that are spread
   std::vector<int32_t> spare_;                          // tiles

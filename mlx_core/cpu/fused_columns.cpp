@@ -12,6 +12,7 @@ namespace mlx::core::cpu {
 
 namespace {
 
+constexpr int64_t whole_strips = 64; // elements
 constexpr int64_t most_joined = 256; // elements of a row: those of all lanes stay in the second-level cache
 
 int64_t offset_of(const Sizes& lengths, const Sizes& apart, int64_t index) {
@@ -73,6 +74,8 @@ void BoundPlan::cut_columns() {
     column_folds_.push_back(&find_reduce_kernels(fold.op, fold.from));
   }
   columns_.cut(plan_->columns, column_folds_[0]->lanes);
+  folds_only_ = std::none_of(plan_->slots.begin(), plan_->slots.end(),
+      [](const FusedPlan::Slot& slot) { return slot.output >= 0 && !slot.of_rows; });
   units_ = columns_.units();
   per_unit_ = std::max<int64_t>(plan_->size / units_, 1);
   for (size_t k = 0; k < column_folds_.size(); ++k) {
@@ -132,7 +135,8 @@ void BoundPlan::run_columns(const Working& w, char* const* partials, int64_t uni
   }
 }
 
-// A block of elements that lie in several runs.
+// A block of elements that lie in several runs. Where nothing is written but scratch, a run goes on to the end of a
+// strip: a part of one costs more.
 void BoundPlan::gathered_block(const Working& w, char* const* partials, int64_t unit) const {
   const ColumnCut& cut = columns_;
   int64_t result = unit / cut.blocks, first = unit % cut.blocks * reduce_block;
@@ -140,7 +144,9 @@ void BoundPlan::gathered_block(const Working& w, char* const* partials, int64_t 
   for (int64_t i = 0, run; i < n; i += run) {
     int64_t in_row = (first + i) % cut.row;
     run = std::min(n - i, cut.row - in_row);
-    elements(w, 0, base + offset_of(cut.reduced, cut.reduced_apart, (first + i) / cut.row) + in_row, 0, run);
+    int64_t at = base + offset_of(cut.reduced, cut.reduced_apart, (first + i) / cut.row) + in_row;
+    int64_t whole = (run + whole_strips - 1) / whole_strips * whole_strips;
+    elements(w, 0, at, 0, folds_only_ && at + whole <= plan_->size ? whole : run);
     for (size_t k = 0; k < column_folds_.size(); ++k) {
       uint16_t input = plan_->folds[k].input;
       int64_t size = places_[input].item_size;
