@@ -241,7 +241,8 @@ void BoundPlan::place_steps() {
     }
   }
   pads_ = tiles + row_bytes_;
-  scratch_bytes_ = pads_ + static_cast<int64_t>(moving_.size()) * strip_bytes;
+  folds_ = pads_ + static_cast<int64_t>(moving_.size()) * strip_bytes;
+  scratch_bytes_ = folds_ + static_cast<int64_t>(strips_.folds.size() * sizeof(StripFold));
 }
 
 void BoundPlan::place_read(uint16_t slot, size_t stage) {

@@ -67,6 +67,7 @@ class BoundPlan {
 
   void row_values(const Working& w, size_t stage, int64_t row, int64_t rows, int64_t n) const;
   void elements(const Working& w, size_t stage, int64_t first, int64_t in_row, int64_t n) const;
+  void begin_fold(const Working& w, size_t fold, char* out, int64_t length) const;
   void steps(const Working& w, uint32_t begin, uint32_t end, int64_t n) const;
   void part_of_strip(const Working& w, const StripRun& run, int64_t first, int64_t n) const;
   void kernels(char* const* at, uint32_t begin, uint32_t end, int64_t n) const;
@@ -103,7 +104,8 @@ class BoundPlan {
   std::vector<int32_t> spare_;                          // tiles
   int32_t tiles_ = 0;
   int64_t tile_bytes_ = 0, scratch_bytes_ = 0, row_bytes_ = 0, partial_bytes_ = 0;
-  int64_t pads_ = 0; // offset in scratch: a strip for each that is moving
+  int64_t pads_ = 0;  // offset in scratch: a strip for each that is moving
+  int64_t folds_ = 0; // offset in scratch: a StripFold for each that strips do
 };
 
 } // namespace mlx::core::cpu

@@ -146,6 +146,14 @@ void BoundPlan::run_units(char* const* partials, int64_t begin, int64_t end) con
       find_spread(places_[i].item_size)(at[i], sources_[i].host(), longest_);
     }
   }
+  for (size_t i = 0; i < strips_.folds.size(); ++i) {
+    if (!strips_.folds[i]) {
+      continue;
+    }
+    auto* fold = reinterpret_cast<StripFold*>(w.scratch + folds_) + i;
+    find_strips(plan_->folds[i].from)->clear_fold(plan_->folds[i].op, *fold);
+    at[places_.size() + i] = reinterpret_cast<char*>(fold);
+  }
   if (plan_->row_length) {
     std::copy_n(at, places_.size(), rows_at);
     for (uint16_t slot : spread_) {
@@ -212,6 +220,16 @@ void BoundPlan::elements(const Working& w, size_t stage, int64_t first, int64_t 
     }
   }
   steps(w, plan_->begin_of(stage).steps, plan_->stages[stage].steps, n);
+}
+
+// Before steps that begin where a row or a block of one does: where the results go of rows that are so long.
+void BoundPlan::begin_fold(const Working& w, size_t fold, char* out, int64_t length) const {
+  if (!strips_.has_fold(fold)) {
+    return;
+  }
+  auto* to = reinterpret_cast<StripFold*>(w.at[places_.size() + fold]);
+  to->end = to->length = length;
+  to->out = out;
 }
 
 // Steps on n elements, runs of them in strips.
@@ -281,10 +299,17 @@ void BoundPlan::run_short(const Working& w, int64_t first, int64_t n) const {
     if (length) {
       row_values(w, stage, first / length, rows, n);
     }
+    uint32_t first_fold = plan_->begin_of(stage).folds, end_fold = plan_->stages[stage].folds;
+    for (uint32_t i = first_fold; i < end_fold; ++i) {
+      begin_fold(w, i, w.rows_at[plan_->folds[i].output], length);
+    }
     elements(w, stage, first, 0, n);
-    for (uint32_t i = plan_->begin_of(stage).folds; i < plan_->stages[stage].folds; ++i) {
+    for (uint32_t i = first_fold; i < end_fold; ++i) {
       const FusedPlan::Fold& fold = plan_->folds[i];
-      reducers_[i].rows(w.at[fold.input], length, length * places_[fold.input].item_size, rows, w.rows_at[fold.output]);
+      if (!strips_.has_fold(i)) {
+        reducers_[i].rows(
+            w.at[fold.input], length, length * places_[fold.input].item_size, rows, w.rows_at[fold.output]);
+      }
     }
   }
 }
@@ -293,9 +318,14 @@ void BoundPlan::run_part(const Working& w, char* const* partials, int64_t unit) 
   int64_t row = unit / parts_, in_row = unit % parts_ * tile_size;
   int64_t n = std::min(tile_size, plan_->row_length - in_row);
   row_values(w, 0, row, 1, n);
+  for (size_t i = 0; i < plan_->folds.size(); ++i) {
+    begin_fold(w, i, partials[i] + unit * reducers_[i].partial_size, n);
+  }
   elements(w, 0, row * plan_->row_length + in_row, in_row, n);
   for (size_t i = 0; i < plan_->folds.size(); ++i) {
-    reducers_[i].block(w.at[plan_->folds[i].input], n, partials[i] + unit * reducers_[i].partial_size);
+    if (!strips_.has_fold(i)) {
+      reducers_[i].block(w.at[plan_->folds[i].input], n, partials[i] + unit * reducers_[i].partial_size);
+    }
   }
 }
 
@@ -305,10 +335,17 @@ void BoundPlan::run_long(const Working& w, int64_t row) const {
     row_values(w, stage, row, 1, std::min(tile_size, plan_->row_length));
     for (int64_t part = 0; part < parts_; ++part) {
       int64_t in_row = part * tile_size, n = std::min(tile_size, plan_->row_length - in_row);
-      elements(w, stage, row * plan_->row_length + in_row, in_row, n);
       char* partials = w.partials;
       for (uint32_t i = first_fold; i < end_fold; ++i) {
-        reducers_[i].block(w.at[plan_->folds[i].input], n, partials + part * reducers_[i].partial_size);
+        begin_fold(w, i, partials + part * reducers_[i].partial_size, n);
+        partials += parts_ * reducers_[i].partial_size;
+      }
+      elements(w, stage, row * plan_->row_length + in_row, in_row, n);
+      partials = w.partials;
+      for (uint32_t i = first_fold; i < end_fold; ++i) {
+        if (!strips_.has_fold(i)) {
+          reducers_[i].block(w.at[plan_->folds[i].input], n, partials + part * reducers_[i].partial_size);
+        }
         partials += parts_ * reducers_[i].partial_size;
       }
     }

@@ -1,6 +1,7 @@
 // Which steps of a plan run as strips, and what stays in which register.
 #include <algorithm>
 
+#include "mlx_core/cpu/reduce.h"
 #include "mlx_core/cpu/strips.h"
 
 namespace mlx::core::cpu {
@@ -51,6 +52,11 @@ const StripTable* table_of(const FusedPlan::Step& step) {
   return table && table->find(step.body, StripForm::a_a) ? table : nullptr;
 }
 
+// Whether rows end where the lanes of a reduction do. A block of a longer row may end anywhere: it is alone.
+bool ends_with_lanes(const FusedPlan& plan, Dtype dtype) {
+  return plan.row_length > reduce_block || plan.row_length * dtype.size() % StripFold::bytes == 0;
+}
+
 } // namespace
 
 void Strips::find(const FusedPlan& plan) {
@@ -67,26 +73,48 @@ void Strips::find(const FusedPlan& plan) {
     while (table && end < plan.stages[stage].steps && table_of(plan.steps[end]) == table) {
       ++end;
     }
-    if (!table || end - begin < shortest_run) {
+    if (!table) {
       continue;
     }
     if (!counted) {
       counted = true;
-      reads_.assign(plan.slots.size(), 0);
-      for (size_t i = 0; i < plan.slots.size(); ++i) {
-        reads_[i] = plan.slots[i].output >= 0;
-      }
-      for (const auto* steps : {&plan.steps, &plan.row_steps}) {
-        for (const FusedPlan::Step& step : *steps) {
-          std::for_each(step.inputs, step.inputs + step.input_count, [&](uint16_t slot) { ++reads_[slot]; });
-        }
-      }
-      for (const FusedPlan::Fold& fold : plan.folds) {
-        ++reads_[fold.input];
-      }
+      count_reads(plan);
     }
-    add_run(plan, *table, begin, end);
+    if (take_folds(plan, stage, begin, end, *table) || end - begin >= shortest_run) {
+      add_run(plan, *table, begin, end);
+    }
   }
+}
+
+void Strips::count_reads(const FusedPlan& plan) {
+  folds.assign(plan.folds.size(), false);
+  reads_.assign(plan.slots.size(), 0);
+  for (size_t i = 0; i < plan.slots.size(); ++i) {
+    reads_[i] = plan.slots[i].output >= 0;
+  }
+  for (const auto* steps : {&plan.steps, &plan.row_steps}) {
+    for (const FusedPlan::Step& step : *steps) {
+      std::for_each(step.inputs, step.inputs + step.input_count, [&](uint16_t slot) { ++reads_[slot]; });
+    }
+  }
+  for (const FusedPlan::Fold& fold : plan.folds) {
+    ++reads_[fold.input];
+  }
+}
+
+// The stage's reductions of what the run gives become part of it.
+bool Strips::take_folds(const FusedPlan& plan, size_t stage, uint32_t begin, uint32_t end, const StripTable& table) {
+  bool any = false;
+  for (uint32_t i = plan.begin_of(stage).folds; i < plan.stages[stage].folds; ++i) {
+    const FusedPlan::Fold& fold = plan.folds[i];
+    bool given = std::any_of(plan.steps.begin() + begin, plan.steps.begin() + end,
+        [&](const FusedPlan::Step& step) { return step.output == fold.input; });
+    if (given && table.find_fold(fold.op) && ends_with_lanes(plan, fold.from)) {
+      folds[i] = any = true;
+      --reads_[fold.input];
+    }
+  }
+  return any;
 }
 
 void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end) {
@@ -126,6 +154,11 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
     if (reads_[step.output] > 0) {
       code.push_back({table.store, step.output, 0});
       slots.push_back(step.output);
+    }
+    for (size_t k = 0; k < folds.size(); ++k) {
+      if (folds[k] && plan.folds[k].input == step.output) {
+        code.push_back({table.find_fold(plan.folds[k].op), static_cast<uint16_t>(plan.slots.size() + k), 0});
+      }
     }
   }
   code.push_back({table.end, 0, 0});

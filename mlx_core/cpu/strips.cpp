@@ -11,6 +11,7 @@
 #include "mlx_core/cpu/logarithm-inl.h"
 #include "mlx_core/cpu/map-inl.h"
 #include "mlx_core/cpu/quotients-inl.h"
+#include "mlx_core/cpu/reduce-inl.h"
 #include "mlx_core/cpu/special-inl.h"
 #include "mlx_core/cpu/strips.h"
 
@@ -30,6 +31,11 @@ struct Same {
   }
 };
 
+using cpu::HWY_NAMESPACE::Prod;
+using cpu::HWY_NAMESPACE::Sum;
+using Max = cpu::HWY_NAMESPACE::Extremum<true>;
+using Min = cpu::HWY_NAMESPACE::Extremum<false>;
+
 template <class T>
 struct Strip {
   using D = hn::ScalableTag<T>;
@@ -43,7 +49,7 @@ struct Strip {
     HWY_INLINE V operator[](int k) const { return hn::LoadU(D(), from + k * lanes); }
   };
   static HWY_INLINE Four slot(char* const* at, uint16_t number, int64_t offset) {
-    return {reinterpret_cast<const T*>(at[number] + offset)};
+    return {reinterpret_cast<const T*>(at[number]) + offset};
   }
 
 #define MLX_STRIP V a0, V a1, V a2, V a3, V b0, V b1, V b2, V b3, const StripStep *step, char *const *at, int64_t offset
@@ -109,7 +115,7 @@ struct Strip {
 
   static void store(MLX_STRIP) {
     const D d;
-    T* to = reinterpret_cast<T*>(at[step->first] + offset);
+    T* to = reinterpret_cast<T*>(at[step->first]) + offset;
     hn::StoreU(a0, d, to);
     hn::StoreU(a1, d, to + lanes);
     hn::StoreU(a2, d, to + 2 * lanes);
@@ -119,6 +125,64 @@ struct Strip {
 
   static void end(V, V, V, V, V, V, V, V, const StripStep*, char* const*, int64_t) {}
 
+  static constexpr int64_t tree = StripFold::bytes / static_cast<int64_t>(sizeof(T)); // lanes of a reduction
+
+  template <class Op>
+  static void fold(MLX_STRIP) {
+    const D d;
+    StripFold& to = *reinterpret_cast<StripFold*>(at[step->first]);
+    if (to.end - offset <= 4 * lanes) {
+      return end_fold<Op>(a0, a1, a2, a3, b0, b1, b2, b3, step, at, offset);
+    }
+    T* sums = lanes_at(to, offset);
+    hn::Store(Op::vector(hn::Load(d, sums), a0), d, sums);
+    hn::Store(Op::vector(hn::Load(d, sums + lanes), a1), d, sums + lanes);
+    hn::Store(Op::vector(hn::Load(d, sums + 2 * lanes), a2), d, sums + 2 * lanes);
+    hn::Store(Op::vector(hn::Load(d, sums + 3 * lanes), a3), d, sums + 3 * lanes);
+    MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
+  }
+
+  static HWY_INLINE T* lanes_at(StripFold& fold, int64_t offset) {
+    return reinterpret_cast<T*>(fold.lanes) + (offset & (tree - 1));
+  }
+
+  // The row's last elements; then its lanes are joined.
+  template <class Op>
+  static HWY_NOINLINE void end_fold(MLX_STRIP) {
+    const D d;
+    StripFold& to = *reinterpret_cast<StripFold*>(at[step->first]);
+    T* sums = lanes_at(to, offset);
+    const int64_t left = to.end - offset;
+    const V neutral = hn::Set(d, Op::template neutral<T>());
+    auto join = [&](int k, V a) {
+      const auto there = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(left - k * lanes, 0, lanes)));
+      hn::Store(Op::vector(hn::Load(d, sums + k * lanes), hn::IfThenElse(there, a, neutral)), d, sums + k * lanes);
+    };
+    join(0, a0), join(1, a1), join(2, a2), join(3, a3);
+    constexpr int vectors = static_cast<int>(tree / lanes);
+    T* all = reinterpret_cast<T*>(to.lanes);
+    V v[vectors];
+    for (int k = 0; k < vectors; ++k) {
+      v[k] = hn::Load(d, all + k * lanes);
+      hn::Store(neutral, d, all + k * lanes);
+    }
+    for (int half = vectors / 2; half > 0; half /= 2) {
+      for (int k = 0; k < half; ++k) {
+        v[k] = Op::vector(v[k], v[k + half]);
+      }
+    }
+    HWY_ALIGN T first[lanes];
+    cpu::HWY_NAMESPACE::Bodies<Op, T>::fold_vector(d, v[0], first);
+    *reinterpret_cast<T*>(to.out) = first[0];
+    to.out += sizeof(T);
+    to.end += to.length;
+    MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
+  }
+  template <class Op>
+  static void clear_fold(StripFold& fold) {
+    std::fill_n(reinterpret_cast<T*>(fold.lanes), tree, Op::template neutral<T>());
+  }
+
 #undef MLX_STRIP
 #undef MLX_NEXT_STEP
 
@@ -126,10 +190,13 @@ struct Strip {
   // of them.
   static void run(const StripStep* steps, char* const* at, int64_t first, int64_t last) {
     const V none = hn::Zero(D());
-    const auto size = static_cast<int64_t>(sizeof(T));
-    for (int64_t offset = first * size; offset < last * size; offset += 4 * lanes * size) {
+    for (int64_t offset = first; offset < last; offset += 4 * lanes) {
       reinterpret_cast<Run>(steps->run)(none, none, none, none, none, none, none, none, steps, at, offset);
     }
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+    // The compiler leaves it out; whoever writes a narrow register after this would wait for what the strips compute.
+    asm volatile("vzeroupper" ::: "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7");
+#endif
   }
 
   // The n elements there are of a strip, to and from a whole one. Whole vectors in the pad: loads of it wait for
@@ -222,8 +289,28 @@ struct Strip {
     }
   }
 
+  static StripFunction find_fold(Reduction op) {
+    switch (op) {
+      case Reduction::sum: return erased(&fold<Sum>);
+      case Reduction::prod: return erased(&fold<Prod>);
+      case Reduction::min: return erased(&fold<Min>);
+      case Reduction::max: return erased(&fold<Max>);
+      default: return nullptr;
+    }
+  }
+  static void clear(Reduction op, StripFold& to) {
+    switch (op) {
+      case Reduction::sum: return clear_fold<Sum>(to);
+      case Reduction::prod: return clear_fold<Prod>(to);
+      case Reduction::min: return clear_fold<Min>(to);
+      case Reduction::max: return clear_fold<Max>(to);
+      default: return;
+    }
+  }
+
   static const StripTable* table() {
-    static const StripTable all{4 * lanes, &find, erased(&store), erased(&end), &run, &fill_pad, &empty_pad};
+    static const StripTable all{
+        4 * lanes, &find, erased(&store), erased(&end), &find_fold, &clear, &run, &fill_pad, &empty_pad};
     return &all;
   }
 };

@@ -30,6 +30,15 @@ inline constexpr int64_t strip_bytes = 4 * 64;
 
 using StripFunction = void (*)(); // of a type that only strips.cpp knows
 
+// A reduction of what is in a, with the tree of the unfused one: its lanes, and where the result of a row goes, or that
+// of a block of a longer one.
+struct alignas(64) StripFold {
+  static constexpr int64_t bytes = 256; // of all lanes
+  char lanes[bytes];
+  int64_t end, length; // elements: where the row ends, counted as the strips are; of a row, a whole number of lanes
+  char* out;           // of the first row that is not done
+};
+
 struct StripStep {
   StripFunction run;
   uint16_t first, second; // slots
@@ -42,6 +51,8 @@ struct StripTable {
   StripFunction (*find)(Body body, StripForm form);
   StripFunction store; // first = a
   StripFunction end;
+  StripFunction (*find_fold)(Reduction op); // into the StripFold that is `first`; null where there is none
+  void (*clear_fold)(Reduction op, StripFold& fold);
   // On the elements from `first` to `last` of the slots' memory, a whole number of strips.
   void (*run)(const StripStep* steps, char* const* at, int64_t first, int64_t last);
   // The n elements there are of a strip, to and from memory that has room for a whole one.
@@ -64,11 +75,16 @@ struct Strips {
   std::vector<StripRun> runs;
   std::vector<StripStep> code;
   std::vector<uint16_t> slots;
+  std::vector<uint8_t> folds; // whether each of the plan's folds is done by a run
 
-  void clear() { runs.clear(), code.clear(), slots.clear(); }
+  void clear() { runs.clear(), code.clear(), slots.clear(), folds.clear(); }
+  bool has_fold(size_t i) const { return !folds.empty() && folds[i]; }
+  // To the instructions, the StripFold of fold i is slot `slots.size() + i` of the plan's.
   void find(const FusedPlan& plan);
 
  private:
+  void count_reads(const FusedPlan& plan);
+  bool take_folds(const FusedPlan& plan, size_t stage, uint32_t begin, uint32_t end, const StripTable& table);
   void add_run(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end);
   std::vector<uint16_t> reads_;  // of each slot, that are still to come from memory
   std::vector<StripForm> forms_; // of the run's steps

@@ -59,3 +59,31 @@ def test_the_bits_of_one_operation_at_a_time(seed, dtype):
     stepwise = [bits(x) for x in run(program, xs, evaluated)]
     assert [bits(x) for x in run(program, xs, lambda x: x)] == stepwise, program
     assert [bits(x) for x in mx.compile(lambda *xs: run(program, xs, lambda x: x))(*xs)] == stepwise, program
+
+
+FOLDS = (mx.sum, mx.max, mx.min, mx.prod)
+ROWS = [(70, 64), (33, 96), (9, 256), (5, 1000), (4, 1024), (3, 1025), (2, 1100), (2, 4096), (1, 10_007), (40, 320)]
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float64, mx.float16, mx.bfloat16], ids=str)
+@pytest.mark.parametrize("seed", range(60))
+def test_rows_of_what_a_run_gives_are_reduced_to_the_bits_of_one_operation_at_a_time(seed, dtype):
+    generator = np.random.default_rng(seed)
+    n, m = ROWS[generator.integers(len(ROWS))]
+    xs = [x.reshape(n, m) for x in operands(generator, dtype, n * m)]
+    if seed % 3:  # special values only where they do not spread everywhere
+        xs = [mx.where(mx.abs(x) < 80, x, 0.5) for x in xs]
+    program = drawn(generator)
+    folds = [FOLDS[generator.integers(4)] for _ in range(3)]
+    axis = None if seed % 7 == 0 else -1
+
+    def all_of(xs, each):
+        values = run(program, xs, each)
+        row = each(folds[0](values[1], axis=axis, keepdims=True))
+        scaled = each(each(mx.subtract(values[0], row)) * xs[0])
+        return [row, each(folds[1](each(mx.square(scaled)), axis=axis)), each(folds[2](values[1], axis=axis)), scaled][: int(seed % 4) + 1]
+
+    mx.eval(xs)
+    stepwise = [bits(x) for x in all_of(xs, evaluated)]
+    assert [bits(x) for x in all_of(xs, lambda x: x)] == stepwise, program
+    assert [bits(x) for x in mx.compile(lambda *xs: all_of(xs, lambda x: x))(*xs)] == stepwise, program
