@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "mlx_core/cpu/bound_plan.h"
+#include "mlx_core/cpu/recompute.h"
 #include "mlx_core/error.h"
 
 namespace mlx::core::cpu {
@@ -18,6 +19,10 @@ void BoundPlan::bind(const FusedPlan& plan, std::span<const View> sources, std::
   plan_ = &plan;
   sources_ = sources;
   cut();
+  if (cut_ == Cut::long_rows) {
+    recomputed_ = recomputed(plan, sources, outputs);
+    plan_ = &recomputed_;
+  }
   find_kernels();
   place_given(outputs);
   place_steps();

@@ -88,6 +88,7 @@ class BoundPlan {
   char* tile(const Working& w, int32_t number) const { return w.scratch + tile_bytes_ * number; }
 
   const FusedPlan* plan_ = nullptr;
+  FusedPlan recomputed_;
   std::span<const View> sources_;
   Cut cut_ = Cut::whole_rows;
   int64_t per_unit_ = 0, parts_ = 1, units_ = 0; // elements of a unit; tiles of a row; units

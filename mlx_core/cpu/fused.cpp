@@ -20,7 +20,7 @@ namespace {
 // Below this many elements times their cost a second thread costs more than it saves.
 constexpr int64_t parallel_threshold = 256 * 1024;
 
-constexpr size_t most_slots = 320;
+constexpr size_t most_slots = 416;
 
 // Scratch of one thread, kept between plans.
 struct Scratch {

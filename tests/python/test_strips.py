@@ -87,3 +87,36 @@ def test_rows_of_what_a_run_gives_are_reduced_to_the_bits_of_one_operation_at_a_
     stepwise = [bits(x) for x in all_of(xs, evaluated)]
     assert [bits(x) for x in all_of(xs, lambda x: x)] == stepwise, program
     assert [bits(x) for x in mx.compile(lambda *xs: all_of(xs, lambda x: x))(*xs)] == stepwise, program
+
+
+def normalized(x, y, weight, each, fold, donated):
+    """Rows in stages, where later ones need what earlier ones gave, and results may lie where operands did."""
+    x = evaluated(x * 1.0) if donated else x
+    mean = each(mx.mean(x, axis=-1, keepdims=True))
+    d = each(x - mean)
+    spread = each(fold(each(mx.square(d)), axis=-1, keepdims=True))
+    doubled = each(each(2.0 * d) + y)
+    scaled = each(each(d * each(mx.rsqrt(each(spread + 1.0)))) * weight)
+    top = each(mx.max(scaled, axis=-1, keepdims=True))
+    last = each(each(d + top) * d)
+    return [each(mx.exp(each(scaled - top))), last, doubled, each(mx.sum(last, axis=-1))]
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float64, mx.bfloat16], ids=str)
+@pytest.mark.parametrize("wanted", range(1, 16))
+@pytest.mark.parametrize("donated", [False, True])
+def test_what_later_stages_of_long_rows_compute_again(wanted, donated, dtype):
+    generator = np.random.default_rng(wanted)
+    n, m = [(17, 1500), (9, 4096), (3, 5001), (20, 1000)][wanted % 4]
+    x, y = (mx.array(generator.standard_normal((n, m)).astype(np.float32)).astype(dtype) for _ in range(2))
+    weight = mx.array(generator.standard_normal(m).astype(np.float32)).astype(dtype)
+    mx.eval(x, y, weight)
+
+    def some(*xs, each=lambda x: x):
+        results = normalized(*xs, each, mx.sum if wanted % 2 else mx.max, donated)
+        return [result for i, result in enumerate(results) if wanted >> i & 1]
+
+    stepwise = [bits(r) for r in some(x, y, weight, each=evaluated)]
+    assert [bits(r) for r in evaluated(some(x, y, weight))] == stepwise
+    if not donated:
+        assert [bits(r) for r in evaluated(mx.compile(some)(x, y, weight))] == stepwise
