@@ -160,8 +160,12 @@ struct ZeroTimes {
 };
 struct ZeroDivide {
   template <class D, class V>
+  static HWY_INLINE hn::Mask<D> gives_zero(D d, V a, V b) {
+    return hn::Or(hn::Eq(a, hn::Zero(d)), hn::IsInf(b));
+  }
+  template <class D, class V>
   HWY_INLINE V operator()(D d, V a, V b) const {
-    return hn::IfThenZeroElse(hn::Or(hn::Eq(a, hn::Zero(d)), hn::IsInf(b)), hn::Div(a, b));
+    return hn::IfThenZeroElse(gives_zero(d, a, b), hn::Div(a, b));
   }
 };
 struct Copysign {

@@ -52,9 +52,19 @@ const StripTable* table_of(const FusedPlan::Step& step) {
   return table && table->find(step.body, StripForm::a_a) ? table : nullptr;
 }
 
-// Whether rows end where the lanes of a reduction do. A block of a longer row may end anywhere: it is alone.
-bool ends_with_lanes(const FusedPlan& plan, Dtype dtype) {
-  return plan.row_length > reduce_block || plan.row_length * dtype.size() % StripFold::bytes == 0;
+// A quotient that strips have without dividing.
+bool divides_by_one(const FusedPlan& plan, const FusedPlan::Step& step) {
+  uint16_t divisor = step.inputs[1];
+  return step.body == Body::divide &&
+         (plan.slots[divisor].of_rows ||
+             (divisor < plan.sources.size() && plan.sources[divisor].layout == FusedPlan::Layout::scalar));
+}
+
+// Whether rows end where the lanes of a reduction do: a block of a longer row may end anywhere, it is alone. Of rows of
+// few lanes, joining those takes long: next to each other, for all rows of a tile, less.
+bool suits_fold(const FusedPlan& plan, Dtype dtype) {
+  int64_t bytes = plan.row_length * dtype.size();
+  return plan.row_length > reduce_block || (bytes % StripFold::bytes == 0 && bytes >= 4 * StripFold::bytes);
 }
 
 } // namespace
@@ -80,7 +90,8 @@ void Strips::find(const FusedPlan& plan) {
       counted = true;
       count_reads(plan);
     }
-    if (take_folds(plan, stage, begin, end, *table) || end - begin >= shortest_run) {
+    bool takes_folds = take_folds(plan, stage, begin, end, *table);
+    if (takes_folds || end - begin >= shortest_run || divides_by_one(plan, plan.steps[begin])) {
       add_run(plan, *table, begin, end);
     }
   }
@@ -109,7 +120,7 @@ bool Strips::take_folds(const FusedPlan& plan, size_t stage, uint32_t begin, uin
     const FusedPlan::Fold& fold = plan.folds[i];
     bool given = std::any_of(plan.steps.begin() + begin, plan.steps.begin() + end,
         [&](const FusedPlan::Step& step) { return step.output == fold.input; });
-    if (given && table.find_fold(fold.op) && ends_with_lanes(plan, fold.from)) {
+    if (given && table.find_fold(fold.op) && suits_fold(plan, fold.from)) {
       folds[i] = any = true;
       --reads_[fold.input];
     }

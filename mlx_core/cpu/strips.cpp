@@ -61,6 +61,12 @@ struct Strip {
     const D d;
     if constexpr (std::is_same_v<Op, Divide>) {
       divide_four(d, x0, x1, x2, x3, y0, y1, y2, y3);
+    } else if constexpr (std::is_same_v<Op, ZeroDivide>) {
+      const auto zero0 = ZeroDivide::gives_zero(d, x0, y0), zero1 = ZeroDivide::gives_zero(d, x1, y1);
+      const auto zero2 = ZeroDivide::gives_zero(d, x2, y2), zero3 = ZeroDivide::gives_zero(d, x3, y3);
+      divide_four(d, x0, x1, x2, x3, y0, y1, y2, y3);
+      x0 = hn::IfThenZeroElse(zero0, x0), x1 = hn::IfThenZeroElse(zero1, x1);
+      x2 = hn::IfThenZeroElse(zero2, x2), x3 = hn::IfThenZeroElse(zero3, x3);
     } else {
       const Op f;
       x0 = f(d, x0, y0), x1 = f(d, x1, y1), x2 = f(d, x2, y2), x3 = f(d, x3, y3);
@@ -154,17 +160,25 @@ struct Strip {
     T* sums = lanes_at(to, offset);
     const int64_t left = to.end - offset;
     const V neutral = hn::Set(d, Op::template neutral<T>());
-    auto join = [&](int k, V a) {
-      const auto there = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(left - k * lanes, 0, lanes)));
-      hn::Store(Op::vector(hn::Load(d, sums + k * lanes), hn::IfThenElse(there, a, neutral)), d, sums + k * lanes);
-    };
-    join(0, a0), join(1, a1), join(2, a2), join(3, a3);
+    V last[] = {a0, a1, a2, a3};
+    if (left < 4 * lanes) {
+      for (int k = 0; k < 4; ++k) {
+        const auto there = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(left - k * lanes, 0, lanes)));
+        last[k] = hn::IfThenElse(there, last[k], neutral);
+      }
+    }
     constexpr int vectors = static_cast<int>(tree / lanes);
     T* all = reinterpret_cast<T*>(to.lanes);
     V v[vectors];
-    for (int k = 0; k < vectors; ++k) {
-      v[k] = hn::Load(d, all + k * lanes);
-      hn::Store(neutral, d, all + k * lanes);
+    for (int k = 0; k < 4; ++k) {
+      v[k] = Op::vector(hn::Load(d, sums + k * lanes), last[k]);
+      hn::Store(vectors == 4 ? neutral : v[k], d, sums + k * lanes);
+    }
+    if constexpr (vectors > 4) {
+      for (int k = 0; k < vectors; ++k) {
+        v[k] = hn::Load(d, all + k * lanes);
+        hn::Store(neutral, d, all + k * lanes);
+      }
     }
     for (int half = vectors / 2; half > 0; half /= 2) {
       for (int k = 0; k < half; ++k) {
@@ -258,6 +272,7 @@ struct Strip {
       case Body::maximum: return of_two<Maximum>(form);
       case Body::minimum: return of_two<Minimum>(form);
       case Body::zero_times: return of_two<ZeroTimes>(form);
+      case Body::zero_divide: return of_two<ZeroDivide>(form);
       case Body::negative: return of_one<Negative>(form);
       case Body::abs: return of_one<Abs>(form);
       case Body::square: return of_one<Square>(form);
