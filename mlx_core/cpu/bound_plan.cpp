@@ -1,6 +1,7 @@
 // Binding a fused plan: how its space is cut, kernels, and places. Scratch is given out again as soon as nobody reads
 // it.
 #include <algorithm>
+#include <optional>
 
 #include "mlx_core/cpu/bound_plan.h"
 #include "mlx_core/cpu/recompute.h"
@@ -9,6 +10,15 @@
 namespace mlx::core::cpu {
 
 namespace {
+
+std::optional<StripOrder> order_of(int64_t stride) {
+  switch (stride) {
+    case 1: return StripOrder::consecutive;
+    case 2: return StripOrder::every_other;
+    case -1: return StripOrder::reversed;
+    default: return std::nullopt;
+  }
+}
 
 // Scratch ends where a strip may.
 int64_t whole_strips(int64_t bytes) { return (bytes + strip_bytes - 1) / strip_bytes * strip_bytes; }
@@ -53,13 +63,13 @@ void BoundPlan::cut() {
 }
 
 // Where a source is consecutive along the last axis only, as one that is broadcast along the others, units end where
-// that axis does: then it is read where it is. Of short lines they are a whole number, so that what is broadcast is the
-// same for all.
+// that axis does: then it is read where it is, as are those with steps that strips have. Of short lines they are a whole
+// number, so that what is broadcast is the same for all.
 void BoundPlan::cut_at_lines() {
   constexpr int64_t shortest = 512, aligned = 64;
   int64_t line = 0;
   for (const FusedPlan::Source& source : plan_->sources) {
-    if (source.layout == FusedPlan::Layout::strided && !source.sizes.empty() && source.strides.back() == 1) {
+    if (source.layout == FusedPlan::Layout::strided && !source.sizes.empty() && order_of(source.strides.back())) {
       line = line == 0 ? source.sizes.back() : std::min(line, source.sizes.back());
     }
   }
@@ -75,6 +85,18 @@ void BoundPlan::cut_at_lines() {
     }
     per_unit_ = tile_size / whole * whole;
     units_ = (plan_->size + per_unit_ - 1) / per_unit_;
+  }
+}
+
+// Sources that have another order along each unit.
+void BoundPlan::find_orders() {
+  orders_.assign(sources_.size(), StripOrder::consecutive);
+  int64_t line = cut_ == Cut::whole_rows ? line_ : cut_ == Cut::parts_of_rows ? plan_->row_length : 0;
+  for (size_t i = 0; i < sources_.size() && line > 0; ++i) {
+    const FusedPlan::Source& source = plan_->sources[i];
+    if (source.layout == FusedPlan::Layout::strided && !source.sizes.empty() && source.sizes.back() % line == 0) {
+      orders_[i] = order_of(source.strides.back()).value_or(StripOrder::consecutive);
+    }
   }
 }
 
@@ -140,7 +162,8 @@ void BoundPlan::find_kernels() {
   constexpr int64_t worth_strips = 2048; // elements: below, looking for them costs more than they save
   strips_.clear();
   if (plan_->size >= worth_strips) {
-    strips_.find(*plan_);
+    find_orders();
+    strips_.find(*plan_, orders_);
   }
   reducers_.clear();
   if (cut_ == Cut::columns) {
@@ -247,7 +270,8 @@ void BoundPlan::place_steps() {
   }
   pads_ = tiles + row_bytes_;
   folds_ = pads_ + static_cast<int64_t>(moving_.size()) * strip_bytes;
-  scratch_bytes_ = folds_ + static_cast<int64_t>(strips_.folds.size() * sizeof(StripFold));
+  ordered_pads_ = folds_ + static_cast<int64_t>(strips_.folds.size() * sizeof(StripFold));
+  scratch_bytes_ = ordered_pads_ + static_cast<int64_t>(strips_.ordered.size()) * 2 * strip_bytes;
 }
 
 void BoundPlan::place_read(uint16_t slot, size_t stage) {

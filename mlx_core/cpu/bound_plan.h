@@ -53,6 +53,7 @@ class BoundPlan {
 
   void cut();
   void cut_at_lines();
+  void find_orders();
   Span span_of(int64_t unit) const;
   void find_kernels();
   int64_t cost_of_element() const;
@@ -69,6 +70,7 @@ class BoundPlan {
   void elements(const Working& w, size_t stage, int64_t first, int64_t in_row, int64_t n) const;
   void begin_fold(const Working& w, size_t fold, char* out, int64_t length) const;
   void steps(const Working& w, uint32_t begin, uint32_t end, int64_t n) const;
+  void fill_ordered(const Working& w, const StripRun& run, uint32_t number, int64_t first, int64_t n) const;
   void part_of_strip(const Working& w, const StripRun& run, int64_t first, int64_t n) const;
   void kernels(char* const* at, uint32_t begin, uint32_t end, int64_t n) const;
 
@@ -85,6 +87,8 @@ class BoundPlan {
   int64_t accumulator_bytes(size_t fold) const;
   char* accumulator(const Working& w, size_t fold, int64_t number) const;
 
+  // Where the strips look for the memory of a source in another order.
+  size_t memory_of(uint16_t source) const { return places_.size() + plan_->folds.size() + source; }
   char* tile(const Working& w, int32_t number) const { return w.scratch + tile_bytes_ * number; }
 
   const FusedPlan* plan_ = nullptr;
@@ -97,6 +101,7 @@ class BoundPlan {
   std::vector<Place> places_;
   std::vector<Kernel> kernels_, row_kernels_;
   Strips strips_;
+  std::vector<StripOrder> orders_; // of the sources
   std::vector<RowReducer> reducers_;
   ColumnCut columns_;
   bool folds_only_ = false;                             // of columns: no other slot has memory
@@ -105,8 +110,9 @@ class BoundPlan {
   std::vector<int32_t> spare_;                          // tiles
   int32_t tiles_ = 0;
   int64_t tile_bytes_ = 0, scratch_bytes_ = 0, row_bytes_ = 0, partial_bytes_ = 0;
-  int64_t pads_ = 0;  // offset in scratch: a strip for each that is moving
-  int64_t folds_ = 0; // offset in scratch: a StripFold for each that strips do
+  int64_t pads_ = 0;         // offset in scratch: a strip for each that is moving
+  int64_t ordered_pads_ = 0; // offset in scratch: two strips for each source in another order
+  int64_t folds_ = 0;        // offset in scratch: a StripFold for each that strips do
 };
 
 } // namespace mlx::core::cpu

@@ -8,6 +8,7 @@
 
 #include "mlx_core/cpu/bound_plan.h"
 #include "mlx_core/cpu/copy.h"
+#include "mlx_core/cpu/copy_block.h"
 #include "mlx_core/cpu/reduce_kernels.h"
 #include "mlx_core/cpu/spread.h"
 #include "mlx_core/cpu/thread_pool.h"
@@ -20,7 +21,7 @@ namespace {
 // Below this many elements times their cost a second thread costs more than it saves.
 constexpr int64_t parallel_threshold = 256 * 1024;
 
-constexpr size_t most_slots = 416;
+constexpr size_t most_slots = 544;
 
 // Scratch of one thread, kept between plans.
 struct Scratch {
@@ -78,15 +79,16 @@ void run_step(const FusedPlan::Step& step, Kernel kernel, char* const* at, int64
   kernel(inputs, at[step.output], n);
 }
 
-// The memory of element `first` of a strided source, if n from there on are consecutive; else null.
+// The memory of element `first` of a strided source, if n from there on are of one line; else null.
 const char* in_line(const FusedPlan::Source& source, const char* data, int item_size, int64_t first, int64_t n) {
-  if (source.sizes.empty() || source.strides.back() != 1) {
+  if (source.sizes.empty()) {
     return nullptr;
   }
   int64_t length = source.sizes.back(), line = first / length, at = first % length;
   if (at + n > length) {
     return nullptr;
   }
+  at *= source.strides.back();
   for (size_t d = source.sizes.size() - 1; d-- > 0; line /= source.sizes[d]) {
     at += line % source.sizes[d] * source.strides[d];
   }
@@ -207,7 +209,11 @@ void BoundPlan::elements(const Working& w, size_t stage, int64_t first, int64_t 
       } else {
         const FusedPlan::Source& source = plan_->sources[slot];
         const char* data = sources_[slot].host<char>();
-        if (const char* there = in_line(source, data, place.item_size, first, n)) {
+        const char* there = in_line(source, data, place.item_size, first, n);
+        if (there && strips_.lays_out(slot)) {
+          w.at[slot] = tile(w, place.tile);
+          w.at[memory_of(slot)] = const_cast<char*>(there);
+        } else if (there && source.strides.back() == 1) {
           w.at[slot] = const_cast<char*>(there);
         } else {
           w.at[slot] = tile(w, place.tile);
@@ -251,6 +257,20 @@ void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t n)
   kernels(w.at, begin, end, n);
 }
 
+// The n elements from `first` on of a source in another order, in a pad that has room for a whole strip.
+void BoundPlan::fill_ordered(const Working& w, const StripRun& run, uint32_t number, int64_t first, int64_t n) const {
+  uint16_t source = strips_.ordered[number];
+  int64_t size = places_[source].item_size, strip = run.table->elements;
+  char *pad = w.scratch + ordered_pads_ + number * 2 * strip_bytes, *&at = w.at[memory_of(source)];
+  if (orders_[source] == StripOrder::every_other) {
+    copy_line(at + 2 * first * size, 2 * size, pad, 2 * size, n, static_cast<int>(size));
+    at = pad - 2 * first * size;
+  } else {
+    std::copy_n(at - (first + n - 1) * size, n * size, pad + (strip - n) * size);
+    at = pad + (strip - 1 + first) * size;
+  }
+}
+
 // A strip of which only n elements are asked for. Scratch has room for all of it; what has memory takes its part from
 // and to a pad.
 void BoundPlan::part_of_strip(const Working& w, const StripRun& run, int64_t first, int64_t n) const {
@@ -273,6 +293,9 @@ void BoundPlan::part_of_strip(const Working& w, const StripRun& run, int64_t fir
       run.table->fill_pad(pad, at + first * item_size(slot), n);
     }
     moved[count++] = {slot, at, pad};
+  }
+  for (uint32_t i = run.ordered; i < run.ordered_end; ++i) {
+    fill_ordered(w, run, i, first, n);
   }
   for (const Moved& m : std::span(moved, count)) {
     w.at[m.slot] = m.pad - first * item_size(m.slot);

@@ -69,8 +69,9 @@ bool suits_fold(const FusedPlan& plan, Dtype dtype) {
 
 } // namespace
 
-void Strips::find(const FusedPlan& plan) {
+void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders) {
   clear();
+  orders_ = orders;
   size_t stage = 0;
   auto count = static_cast<uint32_t>(plan.steps.size());
   bool counted = false;
@@ -128,6 +129,27 @@ bool Strips::take_folds(const FusedPlan& plan, size_t stage, uint32_t begin, uin
   return any;
 }
 
+// Sources that no step before this run's reads.
+void Strips::lay_out(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end) {
+  for (uint16_t source = 0; source < orders_.size(); ++source) {
+    if (orders_[source] == StripOrder::consecutive) {
+      continue;
+    }
+    auto reads = [=](const FusedPlan::Step& step) {
+      return std::find(step.inputs, step.inputs + step.input_count, source) != step.inputs + step.input_count;
+    };
+    auto first = std::find_if(plan.steps.begin(), plan.steps.end(), reads) - plan.steps.begin();
+    bool is_folded = std::any_of(
+        plan.folds.begin(), plan.folds.end(), [=](const FusedPlan::Fold& fold) { return fold.input == source; });
+    if (first >= begin && first < end && !is_folded) {
+      bool other = orders_[source] == StripOrder::every_other;
+      auto memory = static_cast<uint16_t>(plan.slots.size() + plan.folds.size() + source);
+      code.push_back({other ? table.every_other : table.reversed, memory, source});
+      ordered.push_back(source);
+    }
+  }
+}
+
 void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end) {
   auto code_begin = static_cast<uint32_t>(code.size()), slots_begin = static_cast<uint32_t>(slots.size());
   // First the forms, by which reads from registers are known; then what is to be stored is, too.
@@ -150,7 +172,8 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
     }
     registers.follow(step, form);
   }
-  auto stored = static_cast<uint32_t>(slots.size());
+  auto stored = static_cast<uint32_t>(slots.size()), ordered_begin = static_cast<uint32_t>(ordered.size());
+  lay_out(plan, table, begin, end);
   for (uint32_t i = begin; i < end; ++i) {
     const FusedPlan::Step& step = plan.steps[i];
     StripForm form = forms_[i - begin];
@@ -173,7 +196,8 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
     }
   }
   code.push_back({table.end, 0, 0});
-  runs.push_back({begin, end, code_begin, slots_begin, stored, static_cast<uint32_t>(slots.size()), &table});
+  runs.push_back({begin, end, code_begin, slots_begin, stored, static_cast<uint32_t>(slots.size()), ordered_begin,
+      static_cast<uint32_t>(ordered.size()), &table});
 }
 
 } // namespace mlx::core::cpu

@@ -129,6 +129,29 @@ struct Strip {
     MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
   }
 
+  // Reads no further than the last element that it takes.
+  static void every_other(MLX_STRIP) {
+    const D d;
+    const T* from = reinterpret_cast<const T*>(at[step->first]) + 2 * offset;
+    T* to = reinterpret_cast<T*>(at[step->second]) + offset;
+    for (int64_t i = 0; i < 3 * lanes; i += lanes) {
+      hn::StoreU(hn::ConcatEven(d, hn::LoadU(d, from + 2 * i + lanes), hn::LoadU(d, from + 2 * i)), d, to + i);
+    }
+    from += 6 * lanes;
+    const V low = hn::LoadU(d, from), high = hn::LoadU(d, from + lanes - 1);
+    hn::StoreU(hn::ConcatUpperLower(d, hn::ConcatOdd(d, high, high), hn::ConcatEven(d, low, low)), d, to + 3 * lanes);
+    MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
+  }
+  static void reversed(MLX_STRIP) {
+    const D d;
+    const T* from = reinterpret_cast<const T*>(at[step->first]) - offset - (lanes - 1);
+    T* to = reinterpret_cast<T*>(at[step->second]) + offset;
+    for (int64_t i = 0; i < 4 * lanes; i += lanes) {
+      hn::StoreU(hn::Reverse(d, hn::LoadU(d, from - i)), d, to + i);
+    }
+    MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
+  }
+
   static void end(V, V, V, V, V, V, V, V, const StripStep*, char* const*, int64_t) {}
 
   static constexpr int64_t tree = StripFold::bytes / static_cast<int64_t>(sizeof(T)); // lanes of a reduction
@@ -324,8 +347,8 @@ struct Strip {
   }
 
   static const StripTable* table() {
-    static const StripTable all{
-        4 * lanes, &find, erased(&store), erased(&end), &find_fold, &clear, &run, &fill_pad, &empty_pad};
+    static const StripTable all{4 * lanes, &find, erased(&store), erased(&end), &find_fold, &clear,
+        erased(&every_other), erased(&reversed), &run, &fill_pad, &empty_pad};
     return &all;
   }
 };

@@ -6,6 +6,7 @@
 // slots' memory; each calls the next one, with the registers as its arguments. The bits are those of the kernels.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -44,6 +45,9 @@ struct StripStep {
   uint16_t first, second; // slots
 };
 
+// How the elements of a source lie in memory.
+enum class StripOrder : uint8_t { consecutive, every_other, reversed };
+
 // What this machine has for a dtype.
 struct StripTable {
   int64_t elements; // of a strip
@@ -53,6 +57,7 @@ struct StripTable {
   StripFunction end;
   StripFunction (*find_fold)(Reduction op); // into the StripFold that is `first`; null where there is none
   void (*clear_fold)(Reduction op, StripFold& fold);
+  StripFunction every_other, reversed; // `second`, consecutive, = `first` in that order
   // On the elements from `first` to `last` of the slots' memory, a whole number of strips.
   void (*run)(const StripStep* steps, char* const* at, int64_t first, int64_t last);
   // The n elements there are of a strip, to and from memory that has room for a whole one.
@@ -67,6 +72,7 @@ struct StripRun {
   uint32_t begin, end; // steps of the plan
   uint32_t code;
   uint32_t slots, stored, slots_end; // in Strips::slots: those that are read from memory, and from `stored` on written
+  uint32_t ordered, ordered_end; // in Strips::ordered: sources that the run lays out in scratch before it reads them
   const StripTable* table;
 };
 
@@ -76,16 +82,21 @@ struct Strips {
   std::vector<StripStep> code;
   std::vector<uint16_t> slots;
   std::vector<uint8_t> folds; // whether each of the plan's folds is done by a run
+  std::vector<uint16_t> ordered;
 
-  void clear() { runs.clear(), code.clear(), slots.clear(), folds.clear(); }
+  void clear() { runs.clear(), code.clear(), slots.clear(), folds.clear(), ordered.clear(); }
   bool has_fold(size_t i) const { return !folds.empty() && folds[i]; }
-  // To the instructions, the StripFold of fold i is slot `slots.size() + i` of the plan's.
-  void find(const FusedPlan& plan);
+  bool lays_out(uint16_t source) const { return std::find(ordered.begin(), ordered.end(), source) != ordered.end(); }
+  // To the instructions, the StripFold of fold i is slot `slots.size() + i` of the plan's; and the memory of a source
+  // in another order than consecutive is slot `slots.size() + folds.size() + source`.
+  void find(const FusedPlan& plan, std::span<const StripOrder> orders);
 
  private:
   void count_reads(const FusedPlan& plan);
   bool take_folds(const FusedPlan& plan, size_t stage, uint32_t begin, uint32_t end, const StripTable& table);
   void add_run(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end);
+  void lay_out(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end);
+  std::span<const StripOrder> orders_;
   std::vector<uint16_t> reads_;  // of each slot, that are still to come from memory
   std::vector<StripForm> forms_; // of the run's steps
 };

@@ -120,3 +120,39 @@ def test_what_later_stages_of_long_rows_compute_again(wanted, donated, dtype):
     assert [bits(r) for r in evaluated(some(x, y, weight))] == stepwise
     if not donated:
         assert [bits(r) for r in evaluated(mx.compile(some)(x, y, weight))] == stepwise
+
+
+VIEWS = {
+    "every other": lambda x: x[:, ::2],
+    "every other, from the second": lambda x: x[:, 1::2],
+    "reversed": lambda x: x[:, ::-1][:, : x.shape[1] // 2],
+    "reversed rows": lambda x: x[::-1, : x.shape[1] // 2],
+    "a row": lambda x: x[1, : x.shape[1] // 2],
+    "every other of a row": lambda x: x[2, ::2],
+    "a reversed row": lambda x: x[0, ::-1][: x.shape[1] // 2],
+    "a column": lambda x: x[:, :1],
+    "plain": lambda x: x[:, : x.shape[1] // 2] + 0,
+}
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float64, mx.bfloat16], ids=str)
+@pytest.mark.parametrize("seed", range(60))
+def test_sources_in_other_orders(seed, dtype):
+    """Units end with lines; the last element of memory is the last that is read."""
+    generator = np.random.default_rng(seed)
+    n, m = [(5, 512), (4, 700), (3, 1448), (9, 333), (3, 2048), (1, 5000)][generator.integers(6)]
+    n = max(n, 3)
+    names = [list(VIEWS)[generator.integers(len(VIEWS))] for _ in range(3)]
+    names[0] = ["every other", "every other, from the second", "reversed", "reversed rows"][seed % 4]
+    xs = [VIEWS[name](x.reshape(n, 2 * m)) for name, x in zip(names, operands(generator, dtype, 2 * n * m), strict=True)]
+    plain = [evaluated(mx.contiguous(mx.broadcast_to(x, (n, m)))) for x in xs]
+    program = drawn(generator)
+    fold = FOLDS[generator.integers(4)]
+
+    def all_of(xs, each):
+        values = [each(value + xs[0]) for value in run(program, xs, each)]
+        return [*values, each(fold(values[1], axis=-1))] if seed % 2 else values
+
+    stepwise = [bits(x) for x in all_of(plain, evaluated)]
+    assert [bits(x) for x in all_of(xs, lambda x: x)] == stepwise, (names, program)
+    assert [bits(x) for x in mx.compile(lambda *xs: all_of(xs, lambda x: x))(*xs)] == stepwise, (names, program)
