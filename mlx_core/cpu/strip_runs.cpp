@@ -52,14 +52,6 @@ const StripTable* table_of(const FusedPlan::Step& step) {
   return table && table->find(step.body, StripForm::a_a) ? table : nullptr;
 }
 
-// A quotient that strips have without dividing.
-bool divides_by_one(const FusedPlan& plan, const FusedPlan::Step& step) {
-  uint16_t divisor = step.inputs[1];
-  return step.body == Body::divide &&
-         (plan.slots[divisor].of_rows ||
-             (divisor < plan.sources.size() && plan.sources[divisor].layout == FusedPlan::Layout::scalar));
-}
-
 // Whether rows end where the lanes of a reduction do: a block of a longer row may end anywhere, it is alone. Of rows of
 // few lanes, joining those takes long: next to each other, for all rows of a tile, less.
 bool suits_fold(const FusedPlan& plan, Dtype dtype) {
@@ -91,8 +83,7 @@ void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders) {
       counted = true;
       count_reads(plan);
     }
-    bool takes_folds = take_folds(plan, stage, begin, end, *table);
-    if (takes_folds || end - begin >= shortest_run || divides_by_one(plan, plan.steps[begin])) {
+    if (take_folds(plan, stage, begin, end, *table) || end - begin >= shortest_run) {
       add_run(plan, *table, begin, end);
     }
   }

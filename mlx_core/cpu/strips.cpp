@@ -14,6 +14,7 @@
 #include "mlx_core/cpu/reduce-inl.h"
 #include "mlx_core/cpu/special-inl.h"
 #include "mlx_core/cpu/strips.h"
+#include "mlx_core/cpu/trigonometric-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
@@ -318,6 +319,15 @@ struct Strip {
       case Body::log: return erased(&unary<Log, a>);
       case Body::log1p: return erased(&unary<Log1p, a>);
       case Body::tanh: return erased(&unary<Tanh, a>);
+      case Body::exp2: return erased(&unary<Exp2, a>);
+      case Body::log2: return erased(&unary<Log2, a>);
+      case Body::log10: return erased(&unary<Log10, a>);
+      case Body::sin: return erased(&unary<Sin, a>);
+      case Body::cos: return erased(&unary<Cos, a>);
+      case Body::floor: return erased(&unary<Floor, a>);
+      case Body::ceil: return erased(&unary<Ceil, a>);
+      case Body::trunc: return erased(&unary<Trunc, a>);
+      case Body::rint: return erased(&unary<Rint, a>);
       case Body::erf:
         if constexpr (std::is_same_v<T, float>) {
           return erased(&unary<ErfFloat, a>);

@@ -5,7 +5,10 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-UNARY = (mx.negative, mx.abs, mx.square, mx.sqrt, mx.rsqrt, mx.reciprocal, mx.sign, mx.exp, mx.expm1, mx.sigmoid, mx.log, mx.log1p, mx.tanh, mx.erf)
+UNARY = (
+    mx.negative, mx.abs, mx.square, mx.sqrt, mx.rsqrt, mx.reciprocal, mx.sign, mx.exp, mx.expm1, mx.sigmoid, mx.log, mx.log1p, mx.tanh, mx.erf,
+    mx.exp2, mx.log2, mx.log10, mx.sin, mx.cos, mx.floor, mx.ceil, mx.round
+)
 BINARY = (mx.add, mx.subtract, mx.multiply, mx.divide, mx.maximum, mx.minimum)
 SPECIAL = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, -1e-40, 1.0, -1.0, 88.8, -104.0, 3e38, 1e-30]
 
