@@ -1,4 +1,4 @@
-"""Chains long enough to run in registers: drawn programs over every body that has a strip, on special values, have the bits of one
+"""Chains and reductions that run in registers: drawn programs over every body that has a strip, on special values, have the bits of one
 operation at a time."""
 
 import mlx.core as mx
