@@ -112,7 +112,7 @@ bool Strips::take_folds(const FusedPlan& plan, size_t stage, uint32_t begin, uin
     const FusedPlan::Fold& fold = plan.folds[i];
     bool given = std::any_of(plan.steps.begin() + begin, plan.steps.begin() + end,
         [&](const FusedPlan::Step& step) { return step.output == fold.input; });
-    if (given && table.find_fold(fold.op) && suits_fold(plan, fold.from)) {
+    if (given && table.find_fold(fold.op) && !plan.columns.any() && suits_fold(plan, fold.from)) {
       folds[i] = any = true;
       --reads_[fold.input];
     }
