@@ -9,6 +9,14 @@
 
 namespace mlx::core {
 
+namespace detail {
+// Gives up one of so many references; whether it was the last one. Nobody can add to the only one, so that it is enough
+// to read it.
+inline bool is_last(std::atomic<uint32_t>& references) {
+  return references.load(std::memory_order_acquire) == 1 || references.fetch_sub(1, std::memory_order_acq_rel) == 1;
+}
+} // namespace detail
+
 // A piece of memory with a reference count. `data` may be read when host_ready() has returned.
 struct Buffer {
   void* data = nullptr;
@@ -38,7 +46,7 @@ class BufferRef {
     return *this;
   }
   ~BufferRef() {
-    if (buffer_ && buffer_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    if (buffer_ && detail::is_last(buffer_->references)) {
       buffer_->release(buffer_);
     }
   }

@@ -19,15 +19,21 @@ namespace {
 // Read on every operation: placed in the static TLS block, which needs no call to find.
 #define MLX_FAST_THREAD_LOCAL [[gnu::tls_model("initial-exec")]] thread_local
 
-Node* new_node(size_t operand_count) {
+template <typename Fill>
+inline Node* new_node(size_t operand_count, Fill&& fill) {
   if (operand_count > std::numeric_limits<uint16_t>::max()) {
     fail("array", "an operation cannot take ", operand_count, " operands; the most is 65535.");
   }
   static_assert(alignof(Node) <= alignof(std::max_align_t));
   void* raw = detail::node_pool.take(operand_count, sizeof(Node) + operand_count * sizeof(array));
+  fill(static_cast<Node*>(raw)->operand_storage());
   Node* node = new (raw) Node;
   node->operand_count = node->operand_capacity = static_cast<uint16_t>(operand_count);
   return node;
+}
+
+Node* new_leaf() {
+  return new_node(0, [](array*) {});
 }
 
 void free_node(Node* node) {
@@ -93,10 +99,9 @@ void Node::keep_error(std::exception_ptr error) noexcept {
 }
 
 void Node::detach() {
-  for (array& operand : operands()) {
-    array released(std::move(operand)); // the slot keeps nothing
-  }
-  operand_count = 0;
+  std::span<array> held = operands();
+  operand_count = 0; // the slots are not looked at again
+  std::destroy(held.begin(), held.end());
   primitive = PrimitiveRef();
 }
 
@@ -115,21 +120,25 @@ Node::Detached Node::take_operands() {
 
 namespace {
 
-inline Node* new_application(PrimitiveRef&& primitive, Spec&& spec, std::span<const array> operands) {
+// operand(k) is the k-th one. Shape and dtype are the caller's to set.
+template <typename Operand>
+inline Node* new_application(PrimitiveRef&& primitive, size_t count, Operand&& operand) {
   if (++nodes_made % 256 == 0) { // transforms and recordings build graphs for as long as these are large
     throw_if_interrupted();
   }
-  Node* node = new_node(operands.size());
-  array* slot = node->operand_storage();
+  Node* node = new_node(count, [&](array* slot) { // before the node is written to: counting waits for that
+    for (size_t k = 0; k < count; ++k) {
+      new (slot++) array(operand(k));
+    }
+  });
   // Of what is pending behind the operands, the longest counts in full and the others up to a limit: a sum over all
   // would count shared parts again and again, and double at each step of h = h + f(h).
   constexpr uint32_t most_of_another = 16;
   uint32_t longest = 0, others = 0;
   const Node* last = nullptr;
   uint64_t level = level_floor;
-  for (const array& operand : operands) {
-    const Node* from = operand.node();
-    new (slot++) array(operand);
+  for (size_t k = 0; k < count; ++k) {
+    const Node* from = operand(k).node();
     level = std::max(level, from->level);
     if (from != last && !from->available()) {
       others += std::min(std::min<uint32_t>(from->pending, longest), most_of_another);
@@ -139,14 +148,30 @@ inline Node* new_application(PrimitiveRef&& primitive, Spec&& spec, std::span<co
   }
   node->level = level;
   node->pending = static_cast<uint16_t>(std::min<uint32_t>(1 + longest + others, UINT16_MAX));
-  node->dtype = spec.dtype;
-  node->shape = std::move(spec.shape);
   node->primitive = std::move(primitive);
   node->stream = current_stream();
   node->origin = current_origin;
   if (OriginHook hook = origin_hook.load(std::memory_order_relaxed); hook && !current_origin) [[unlikely]] {
     node->origin = hook();
   }
+  return node;
+}
+
+inline Node* new_application(PrimitiveRef&& primitive, Spec&& spec, std::span<const array> operands) {
+  Node* node =
+      new_application(std::move(primitive), operands.size(), [&](size_t k) -> const array& { return operands[k]; });
+  node->dtype = spec.dtype;
+  node->shape = std::move(spec.shape);
+  return node;
+}
+
+template <typename... Arrays>
+inline Node* application_to(const PrimitiveRef& primitive, const Shape& shape, Dtype dtype, const Arrays&... operands) {
+  const array* all[] = {&operands...};
+  Node* node =
+      new_application(PrimitiveRef(primitive), sizeof...(Arrays), [&](size_t k) -> const array& { return *all[k]; });
+  node->dtype = dtype;
+  node->shape = shape;
   return node;
 }
 
@@ -159,8 +184,17 @@ array array::make(PrimitiveRef primitive, Spec spec, std::span<const array> oper
 }
 
 array array::make(PrimitiveRef primitive, Spec spec, std::initializer_list<array> operands) {
-  std::span<const array> all(operands.begin(), operands.size());
-  array made(new_application(std::move(primitive), std::move(spec), all));
+  return make(std::move(primitive), std::move(spec), std::span<const array>(operands.begin(), operands.size()));
+}
+
+array array::make(const PrimitiveRef& primitive, const Shape& shape, Dtype dtype, const array& a) {
+  array made(application_to(primitive, shape, dtype, a));
+  relieve_pressure(made);
+  return made;
+}
+
+array array::make(const PrimitiveRef& primitive, const Shape& shape, Dtype dtype, const array& a, const array& b) {
+  array made(application_to(primitive, shape, dtype, a, b));
   relieve_pressure(made);
   return made;
 }
@@ -170,7 +204,7 @@ std::vector<array> array::make_many(PrimitiveRef primitive, Specs specs, std::sp
   Node::Extra& extra = application.node()->ensure_extra();
   extra.outputs.reserve(specs.size());
   for (const Spec& spec : specs) {
-    Node* storage = new_node(0);
+    Node* storage = new_leaf();
     storage->shape = spec.shape;
     storage->dtype = spec.dtype;
     extra.outputs.push_back(array(storage));
@@ -183,7 +217,7 @@ std::vector<array> array::make_many(PrimitiveRef primitive, Specs specs, std::sp
   return outputs;
 }
 
-array::array(BufferRef buffer, int64_t offset, Shape shape, Strides strides, Dtype dtype) : node_(new_node(0)) {
+array::array(BufferRef buffer, int64_t offset, Shape shape, Strides strides, Dtype dtype) : node_(new_leaf()) {
   node_->dtype = dtype;
   node_->shape = std::move(shape);
   set_storage(std::move(buffer), offset, std::move(strides));
@@ -192,7 +226,7 @@ array::array(BufferRef buffer, int64_t offset, Shape shape, Strides strides, Dty
 
 array array::uninitialized(Shape shape, Dtype dtype) {
   check_shape("array", shape);
-  array out(new_node(0));
+  array out(new_leaf());
   out.node_->dtype = dtype;
   out.node_->shape = std::move(shape);
   out.allocate();
@@ -201,7 +235,7 @@ array array::uninitialized(Shape shape, Dtype dtype) {
 }
 
 array array::scalar_from_bytes(const void* element, Dtype dtype) {
-  array out(new_node(0));
+  array out(new_leaf());
   out.node_->dtype = dtype;
   std::memcpy(out.node_->inline_value, element, static_cast<size_t>(dtype.size()));
   out.node_->state.store(Node::State::available, std::memory_order_release);

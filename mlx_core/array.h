@@ -28,6 +28,7 @@ struct Node;
 namespace detail {
 void add_primitive_reference(const Primitive* p);
 void drop_primitive_reference(const Primitive* p);
+void keep_primitive(const Primitive* p);
 void destroy(Node* node);
 } // namespace detail
 
@@ -50,6 +51,11 @@ class PrimitiveRef {
     if (p_) {
       detail::drop_primitive_reference(p_);
     }
+  }
+  // The same, of a primitive that is never let go: its references are not counted any more.
+  PrimitiveRef&& kept_for_ever() && {
+    detail::keep_primitive(p_);
+    return std::move(*this);
   }
   const Primitive* get() const { return p_; }
   const Primitive* operator->() const { return p_; }
@@ -129,6 +135,9 @@ class array {
   // A node for `primitive` applied to operands. Shape and dtype are what its infer() says.
   static array make(PrimitiveRef primitive, Spec spec, std::initializer_list<array> operands);
   static array make(PrimitiveRef primitive, Spec spec, std::span<const array> operands);
+  // The same for the ops of which most graphs are made: nothing is copied on the way to the node.
+  static array make(const PrimitiveRef& primitive, const Shape& shape, Dtype dtype, const array& a);
+  static array make(const PrimitiveRef& primitive, const Shape& shape, Dtype dtype, const array& a, const array& b);
   // The outputs of a primitive that has several.
   static std::vector<array> make_many(PrimitiveRef primitive, Specs specs, std::span<const array> operands);
 
@@ -158,6 +167,14 @@ class array {
   static void write_element(void* to, T value, Dtype dtype);
 
   Node* node_;
+};
+
+// A node as an array for the time of a call, without a reference of its own.
+union Uncounted {
+  explicit Uncounted(Node* node) : value(array::from_node(node)) {}
+  ~Uncounted() {}
+  Uncounted(const Uncounted&) = delete;
+  array value;
 };
 
 using Operands = std::span<const array>;
@@ -204,6 +221,7 @@ struct Node {
   StreamNumber stream = 0; // on which it is computed
   // About how many nodes are to be computed for this one, itself included; at most 65535. See eval/pressure.h.
   uint16_t pending = 0;
+  uint32_t note = 0; // eval/own_steps.cpp's, under the interpreter's lock
 
   array* operand_storage() { return reinterpret_cast<array*>(this + 1); }
   std::span<array> operands() { return {operand_storage(), operand_count}; }
@@ -243,7 +261,7 @@ inline array::array(const array& other) noexcept : node_(other.node_) {
   node_->references.fetch_add(1, std::memory_order_relaxed);
 }
 inline array::~array() {
-  if (node_ && node_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+  if (node_ && detail::is_last(node_->references)) {
     detail::destroy(node_);
   }
 }

@@ -13,7 +13,7 @@ namespace mlx::core::detail {
 struct NodePool {
   static constexpr size_t pooled_operands = 3; // nodes with more are rare and come from malloc
   static constexpr uint32_t batch = 64;        // how many go through the shared list at a time
-  static constexpr uint32_t most_own = 3 * batch;
+  static constexpr uint32_t most_own = 16 * batch;
   static constexpr uint32_t most_shared = 1024; // batches, of each operand count
 
   // Free nodes of this thread, by operand count, linked through their first word.

@@ -10,12 +10,20 @@
 
 namespace mlx::core {
 
-void detail::add_primitive_reference(const Primitive* p) { p->references_.fetch_add(1, std::memory_order_relaxed); }
+namespace {
+constexpr uint32_t not_counted = UINT32_MAX; // of a primitive that is kept for ever
+}
+void detail::add_primitive_reference(const Primitive* p) {
+  if (p->references_.load(std::memory_order_relaxed) != not_counted) {
+    p->references_.fetch_add(1, std::memory_order_relaxed);
+  }
+}
 void detail::drop_primitive_reference(const Primitive* p) {
-  if (p->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+  if (p->references_.load(std::memory_order_relaxed) != not_counted && is_last(p->references_)) {
     delete p;
   }
 }
+void detail::keep_primitive(const Primitive* p) { p->references_.store(not_counted, std::memory_order_relaxed); }
 
 PrimitiveRef self(const Primitive& p) {
   detail::add_primitive_reference(&p);

@@ -161,6 +161,7 @@ class Primitive {
  private:
   friend void detail::add_primitive_reference(const Primitive*);
   friend void detail::drop_primitive_reference(const Primitive*);
+  friend void detail::keep_primitive(const Primitive*);
   mutable std::atomic<uint32_t> references_{1};
 };
 

@@ -39,17 +39,17 @@ class SmallVector {
   template <typename U>
     requires std::is_convertible_v<const U&, T>
   SmallVector(const std::vector<U>& values) : SmallVector(values.begin(), values.end()) {}
-  SmallVector(const SmallVector& other) : SmallVector() {
-    reserve(other.size_);
-    std::uninitialized_copy_n(other.data_, other.size_, data_);
-    size_ = other.size_;
-  }
+  SmallVector(const SmallVector& other) : SmallVector() { copy(other); }
   SmallVector(SmallVector&& other) noexcept : SmallVector() { take(std::move(other)); }
   SmallVector& operator=(const SmallVector& other) {
     if (this != &other) {
-      SmallVector copy(other);
-      clear();
-      take(std::move(copy));
+      if constexpr (fits_whole) {
+        copy(other);
+      } else {
+        SmallVector copied(other);
+        clear();
+        take(std::move(copied));
+      }
     }
     return *this;
   }
@@ -148,6 +148,9 @@ class SmallVector {
   }
 
  private:
+  // Few bytes are copied whole, without asking how many of them are in use.
+  static constexpr bool fits_whole = std::is_trivially_copyable_v<T> && sizeof(T) * N <= 64;
+
   T* inline_data() noexcept { return reinterpret_cast<T*>(storage_); }
   bool is_inline() const noexcept { return data_ == reinterpret_cast<const T*>(storage_); }
   void grow(uint32_t capacity) {
@@ -165,8 +168,28 @@ class SmallVector {
       capacity_ = N;
     }
   }
+  // *this is empty, or T is nothing to destroy.
+  void copy(const SmallVector& other) {
+    if constexpr (fits_whole) {
+      if (other.size_ <= N) { // there is memory for N at least
+        std::memcpy(static_cast<void*>(data_), static_cast<const void*>(other.data_), sizeof(T) * N);
+        size_ = other.size_;
+        return;
+      }
+    }
+    reserve(other.size_);
+    std::uninitialized_copy_n(other.data_, other.size_, data_);
+    size_ = other.size_;
+  }
   // *this is empty.
   void take(SmallVector&& other) noexcept {
+    if constexpr (fits_whole) {
+      if (other.is_inline()) {
+        std::memcpy(static_cast<void*>(data_), static_cast<const void*>(other.data_), sizeof(T) * N);
+        size_ = std::exchange(other.size_, 0);
+        return;
+      }
+    }
     if (other.is_inline()) {
       std::uninitialized_move_n(other.data_, other.size_, data_);
       size_ = other.size_;

@@ -18,13 +18,18 @@ void append_bytes(std::string& key, const T& value) {
 
 // with_sizes: false leaves only the dtype and the number of axes.
 inline void append_spec(std::string& key, const array& a, bool with_sizes = true) {
-  key.push_back(static_cast<char>(a.dtype().val));
-  key.push_back(static_cast<char>(a.ndim()));
+  const Shape& shape = a.shape();
+  SmallVector<char, 64> bytes(2); // appended once: a call has many of these
+  bytes[0] = static_cast<char>(a.dtype().val);
+  bytes[1] = static_cast<char>(shape.size());
   if (with_sizes) {
-    for (Dim length : a.shape()) {
-      append_bytes(key, static_cast<int64_t>(length));
+    bytes.resize(2 + shape.size() * sizeof(int64_t));
+    for (size_t i = 0; i < shape.size(); ++i) {
+      int64_t length = shape[i];
+      std::memcpy(&bytes[2 + i * sizeof(length)], &length, sizeof(length));
     }
   }
+  key.append(bytes.data(), bytes.size());
 }
 
 } // namespace mlx::core

@@ -26,6 +26,7 @@ class OwnSteps {
   // Whether all that is to be computed for the roots is of this kind; puts it in order, operands first.
   bool collect(std::span<const array> roots, uint32_t held) {
     here_ = current_stream();
+    traced_ = detail::oldest_open_frame.load(std::memory_order_acquire);
     for (const array& root : roots) {
       Node* node = root.node();
       if (node->available()) {
@@ -39,12 +40,15 @@ class OwnSteps {
       }
       uint32_t number = find(node);
       if (number == none) {
+        number = static_cast<uint32_t>(steps_.size());
         if (!discover(node) || !walk()) {
           return false;
         }
-        number = find(node);
       }
       Step& step = steps_[number];
+      if (!step.is_root) {
+        roots_.push_back(number);
+      }
       step.references += held + (step.is_root ? 0 : 1); // a handle's
       step.is_root = step.is_kept = true;
     }
@@ -58,56 +62,46 @@ class OwnSteps {
     values.begin(bytes_);
     for (uint32_t number : order_) {
       Step& step = steps_[number];
-      if (step.node->primitive->eval_kind() == EvalKind::identity) {
-        share(step.node, step.node->operands()[0].node());
-      } else if (!step.way.kernel) {
-        array self(as_array(step.node));
-        step.node->primitive->eval(step.node->operands(), std::span<array>(&self, 1), kernels);
-      } else {
+      if (step.kernel) {
         run(step, values);
+      } else if (step.node->primitive->eval_kind() == EvalKind::identity) {
+        share(step.node, step.node->operands()[0].node());
+      } else {
+        Uncounted self(step.node);
+        step.node->primitive->eval(step.node->operands(), std::span<array>(&self.value, 1), kernels);
       }
       if (step.is_kept) {
         step.node->state.store(Node::State::available, std::memory_order_release);
       }
     }
-    for (size_t i = order_.size(); i-- > 0;) { // steps between go with the last that reads them
-      if (Step& step = steps_[order_[i]]; step.is_root) {
-        step.node->detach();
-      }
+    for (size_t i = roots_.size(); i-- > 0;) { // steps between go with the last that reads them
+      steps_[roots_[i]].node->detach();
     }
   }
 
   void clear() {
-    for (const Step& step : steps_) {
-      table_[step.cell] = none;
-    }
     steps_.clear();
     order_.clear();
     open_.clear();
+    roots_.clear();
     bytes_ = 0;
   }
 
  private:
-  static constexpr uint32_t none = UINT32_MAX, cells = 8192;
+  static constexpr uint32_t none = UINT32_MAX;
   struct Step {
     Node* node;
+    cpu::Kernel kernel;  // of an elementwise step
+    const char* at;      // in scratch, once it is computed there
     uint32_t references; // that are known: edges from steps, and those of roots
-    uint32_t cell;       // in the table
-    Way way;             // of an elementwise step
-    int64_t size;
-    bool is_root = false;
-    bool is_kept = false;                      // in memory of its own
-    uint32_t operands[3] = {none, none, none}; // of an elementwise step: which steps these are
-    SmallValues::Place place = {};
+    int32_t size;
+    uint32_t operands[3];  // of an elementwise step: which steps these are
+    bool is_root, is_kept; // kept: in memory of its own
   };
   struct Open {
     uint32_t step, next; // operand
   };
 
-  static array as_array(Node* node) {
-    node->references.fetch_add(1, std::memory_order_relaxed);
-    return array::from_node(node);
-  }
   static void share(Node* node, const Node* operand) {
     node->buffer = operand->buffer;
     node->offset = operand->offset;
@@ -119,42 +113,43 @@ class OwnSteps {
     return node->buffer && node->buffer->writer.load(std::memory_order_acquire);
   }
 
-  uint32_t& cell_of(const Node* node) {
-    uint32_t cell = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(node) * 0x9e3779b97f4a7c15u >> 51);
-    while (table_[cell] != none && steps_[table_[cell]].node != node) {
-      cell = (cell + 1) % cells;
-    }
-    return table_[cell];
+  // A node's note says which step it is, if it is one: those of earlier evaluations are never erased.
+  uint32_t find(const Node* node) const {
+    return node->note < steps_.size() && steps_[node->note].node == node ? node->note : none;
   }
-  uint32_t find(const Node* node) { return cell_of(node); }
 
   bool discover(Node* node) {
-    if (node->state.load(std::memory_order_acquire) != Node::State::lazy || !node->primitive || is_traced(*node) ||
-        node->stream != here_ || node->operand_count == 0 || node->extra || steps_.size() == most_steps) {
+    if (node->state.load(std::memory_order_acquire) != Node::State::lazy || !node->primitive ||
+        node->level >= traced_ || node->stream != here_ || node->operand_count == 0 || node->extra ||
+        steps_.size() == most_steps) {
       return false;
     }
     int64_t size = size_of(node->shape);
     if (size == 0 || size > most_small) {
       return false;
     }
-    Way way{nullptr, false};
-    EvalKind kind = node->primitive->eval_kind();
-    if (kind == EvalKind::elementwise) {
-      way = way_of(kernels_, node);
-      if (!way.kernel) {
-        return false;
-      }
-    } else if (kind == EvalKind::reduction) {
-      if (size_of(node->operands()[0].shape()) > most_reduced) {
-        return false;
-      }
-    } else if (kind != EvalKind::view && kind != EvalKind::identity) {
-      return false;
+    cpu::Kernel kernel = nullptr;
+    switch (node->primitive->eval_kind()) {
+      case EvalKind::elementwise:
+        kernel = way_of(kernels_, node).kernel;
+        if (!kernel) {
+          return false;
+        }
+        break;
+      case EvalKind::reduction:
+        if (size_of(node->operands()[0].shape()) > most_reduced) {
+          return false;
+        }
+        break;
+      case EvalKind::view:
+      case EvalKind::identity: break;
+      default: return false;
     }
-    uint32_t& cell = cell_of(node);
-    cell = static_cast<uint32_t>(steps_.size());
-    open_.push_back({cell, 0});
-    steps_.push_back({node, 0, static_cast<uint32_t>(&cell - table_.data()), way, size, false, !way.kernel});
+    auto number = static_cast<uint32_t>(steps_.size());
+    node->note = number;
+    open_.push_back({number, 0});
+    bytes_ += SmallValues::bytes_of(size, node->dtype.size());
+    steps_.push_back({node, kernel, nullptr, 0, static_cast<int32_t>(size), {none, none, none}, false, !kernel});
     return true;
   }
 
@@ -162,37 +157,38 @@ class OwnSteps {
   bool walk() {
     while (!open_.empty()) {
       Open& top = open_.back();
-      Node* node = steps_[top.step].node;
+      uint32_t number = top.step;
+      Node* node = steps_[number].node;
       if (top.next == node->operand_count) {
-        order_.push_back(top.step);
-        bytes_ += SmallValues::bytes_of(steps_[top.step].size, node->dtype.size());
+        order_.push_back(number);
         open_.pop_back();
         continue;
       }
-      uint32_t operand = top.next++, step = top.step; // discovering others moves `top`
+      uint32_t operand = top.next++; // discovering others moves `top`, and steps
       Node* from = node->operands()[operand].node();
-      bool is_map = steps_[step].way.kernel != nullptr;
+      bool is_map = steps_[number].kernel;
+      int32_t size = steps_[number].size;
       if (from->available()) {
         if (is_outstanding(from)) {
           return false;
         }
-        bytes_ += is_map ? SmallValues::bytes_of(steps_[step].size, from->dtype.size()) : 0;
+        bytes_ += SmallValues::bytes_of(size, from->dtype.size()); // where it is not read as it lies
         continue;
       }
-      bool as_it_is = is_map && from->shape == node->shape;
-      bytes_ += is_map ? SmallValues::bytes_of(steps_[step].size, from->dtype.size()) : 0;
-      uint32_t number = find(from);
-      if (number == none) {
-        number = static_cast<uint32_t>(steps_.size());
+      uint32_t made = find(from);
+      if (made == none) {
+        made = static_cast<uint32_t>(steps_.size());
         if (!discover(from)) {
           return false;
         }
       }
+      Step& step = steps_[made];
+      ++step.references;
+      step.is_kept |= !is_map || step.size != size; // as many elements lie as they are read
       if (is_map) {
-        steps_[step].operands[operand] = number;
+        steps_[number].operands[operand] = made;
+        bytes_ += SmallValues::bytes_of(size, from->dtype.size()); // if it is kept
       }
-      ++steps_[number].references;
-      steps_[number].is_kept |= !as_it_is;
     }
     return true;
   }
@@ -201,35 +197,37 @@ class OwnSteps {
     Node* node = step.node;
     const void* in[3];
     bool whole = !step.is_kept;
-    std::span<array> operands = node->operands();
-    for (size_t k = 0; k < operands.size(); ++k) {
-      const Node* from = operands[k].node();
-      uint32_t made = step.operands[k];
-      SmallValues::Place place = made == none || steps_[made].is_kept ? place_of(from, node->shape, step.size,
-                                                                            values.take(step.size, from->dtype.size()))
-                                                                      : steps_[made].place;
+    for (size_t k = 0; k < node->operand_count; ++k) {
+      if (uint32_t made = step.operands[k]; made != none && !steps_[made].is_kept) {
+        in[k] = steps_[made].at;
+        continue;
+      }
+      const Node* from = node->operand_storage()[k].node();
+      SmallValues::Place place = place_of(from, node->shape, step.size, values.next());
+      if (place.is_scratch) {
+        values.take(step.size, from->dtype.size());
+      }
       in[k] = place.at;
       whole = whole && place.is_scratch;
     }
-    char* out;
     if (step.is_kept) {
       node->buffer = allocate(static_cast<size_t>(step.size * node->dtype.size()));
       node->offset = 0;
       node->strides = row_major_strides(node->shape);
-      out = static_cast<char*>(node->buffer->data);
+      step.kernel(in, node->buffer->data, step.size);
     } else {
-      out = values.take(step.size, node->dtype.size());
+      char* out = values.take(step.size, node->dtype.size());
+      step.kernel(in, out, whole ? SmallValues::padded(step.size) : step.size);
+      step.at = out;
     }
-    step.way.kernel(in, out, whole ? SmallValues::padded(step.size) : step.size);
-    step.place = {out, !step.is_kept};
   }
 
   std::vector<Step> steps_;
-  std::vector<uint32_t> order_;
+  std::vector<uint32_t> order_, roots_;
   std::vector<Open> open_;
-  std::vector<uint32_t> table_ = std::vector<uint32_t>(cells, none); // open addressing: numbers of steps by node
-  int64_t bytes_ = 0;                                                // of scratch
+  int64_t bytes_ = 0; // of scratch
   StreamNumber here_ = 0;
+  uint64_t traced_ = 0; // the level from which on nodes belong to a transform
   const cpu::KernelTable& kernels_ = cpu::kernel_table();
 };
 

@@ -19,12 +19,10 @@ constexpr int64_t most_small = 128; // elements
 class SmallValues {
  public:
   static constexpr int64_t vector_elements = 16; // scratch is computed in whole vectors, up to a multiple of that
-  static int64_t padded(int64_t elements) {
-    return (elements + vector_elements - 1) / vector_elements * vector_elements;
-  }
+  static int64_t padded(int64_t elements) { return (elements + vector_elements - 1) & -vector_elements; }
 
   // Of a value of so many elements.
-  static int64_t bytes_of(int64_t elements, int item_size) { return (padded(elements) * item_size + 63) / 64 * 64; }
+  static int64_t bytes_of(int64_t elements, int item_size) { return (padded(elements) * item_size + 63) & -64; }
 
   // For values of so many bytes together.
   void begin(int64_t bytes) {
@@ -39,6 +37,7 @@ class SmallValues {
     }
     next_ = memory_.get();
   }
+  char* next() const { return next_; } // what take() gives
   char* take(int64_t elements, int item_size) { return std::exchange(next_, next_ + bytes_of(elements, item_size)); }
 
   struct Place {

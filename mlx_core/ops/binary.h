@@ -57,13 +57,15 @@ class Binary final : public Elementwise {
       return out;
     }
     // ct * conj(d) = conj(conj(ct) * d)
-    array shared = common(conj_of(*cotangents[0]), primals, outputs[0]);
+    const array& ct = *cotangents[0];
+    Tangent conjugated = ct.dtype().is_complex() ? Tangent(conjugate(ct)) : std::nullopt;
+    const array& shared = common(conjugated ? *conjugated : ct, primals, outputs[0]);
     for (int k = 0; k < 2; ++k) {
       size_t i = static_cast<size_t>(k);
       Tangent g = wanted[i] ? chain(k, shared, primals, outputs[0]) : std::nullopt;
       if (g) {
-        array whole = conj_of(*g);
-        out[i] = whole.shape() == primals[i].shape() ? whole : sum_to(whole, primals[i].shape());
+        array whole = conj_of(*std::move(g));
+        out[i] = whole.shape() == primals[i].shape() ? std::move(whole) : sum_to(whole, primals[i].shape());
       }
     }
     return out;
@@ -71,21 +73,21 @@ class Binary final : public Elementwise {
 
  private:
   static const PrimitiveRef& instance() {
-    static const PrimitiveRef& one = *new PrimitiveRef(make_primitive<Binary>());
+    static const PrimitiveRef& one = *new PrimitiveRef(make_primitive<Binary>().kept_for_ever());
     return one;
   }
   static array node(const array& a, const array& b) {
     Dtype out = output_dtype(Op::body, b.dtype());
     if (b.ndim() == 0 || surely_equal(a.shape(), b.shape())) {
-      return array::make(instance(), Spec{a.shape(), out}, {a, b});
+      return array::make(instance(), a.shape(), out, a, b);
     }
-    return array::make(instance(), Spec{broadcast_shapes(Op::info.name, a.shape(), b.shape()), out}, {a, b});
+    return array::make(instance(), broadcast_shapes(Op::info.name, a.shape(), b.shape()), out, a, b);
   }
-  static array common(const array& g, Operands primals, const array& y) {
+  static decltype(auto) common(const array& g, Operands primals, const array& y) {
     if constexpr (requires { &Op::common; }) {
       return Op::common(g, primals[0], primals[1], y);
     } else {
-      return g;
+      return (g);
     }
   }
   static Tangent chain(int k, const array& g, Operands primals, const array& y) {

@@ -21,6 +21,7 @@ namespace mlx::core {
 array to_accepted(const OpInfo& info, const array& a);
 // g or its conjugate: conj is the identity on real arrays, without a node.
 inline array conj_of(const array& g) { return g.dtype().is_complex() ? conjugate(g) : g; }
+inline array conj_of(array&& g) { return g.dtype().is_complex() ? conjugate(g) : std::move(g); }
 
 // Derivatives meet tangents g through zero_times (ops.h): 0 where either is 0, elsewhere the product. The quotient
 // likewise: 0 where g or 1 / divisor is.
@@ -34,9 +35,7 @@ class Unary final : public Elementwise {
  public:
   static array apply(const array& a, const StreamOrDevice& s) {
     StreamScope on(s);
-    array x = to_accepted(Op::info, a);
-    Dtype out = output_dtype(Op::body, x.dtype());
-    return array::make(instance(), Spec{x.shape(), out}, {x});
+    return accepts(Op::info.accepts, a.dtype()) ? node(a) : node(to_accepted(Op::info, a));
   }
 
   const char* name() const override { return Op::info.primitive; }
@@ -58,20 +57,24 @@ class Unary final : public Elementwise {
       return {std::nullopt};
     }
     const array& ct = *cotangents[0];
+    Tangents out;
     if constexpr (requires { &Op::vjp; }) {
-      return {Op::vjp(ct, primals[0], outputs[0])};
-    } else {
-      // ct * conj(d) = conj(conj(ct) * d)
-      Tangent g = chain(conj_of(ct), primals[0], outputs[0]);
-      return {g ? Tangent(conj_of(*g)) : g};
+      out.emplace_back(Op::vjp(ct, primals[0], outputs[0]));
+    } else if (!ct.dtype().is_complex()) {
+      out.emplace_back(chain(ct, primals[0], outputs[0]));
+    } else { // ct * conj(d) = conj(conj(ct) * d)
+      Tangent g = chain(conjugate(ct), primals[0], outputs[0]);
+      out.emplace_back(g ? Tangent(conj_of(*g)) : g);
     }
+    return out;
   }
 
  private:
   static const PrimitiveRef& instance() {
-    static const PrimitiveRef& one = *new PrimitiveRef(make_primitive<Unary>());
+    static const PrimitiveRef& one = *new PrimitiveRef(make_primitive<Unary>().kept_for_ever());
     return one;
   }
+  static array node(const array& x) { return array::make(instance(), x.shape(), output_dtype(Op::body, x.dtype()), x); }
   static Tangent chain(const array& g, const array& x, const array& y) {
     if constexpr (requires { &Op::chain; }) {
       return Op::chain(g, x, y);

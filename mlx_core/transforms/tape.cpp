@@ -1,6 +1,8 @@
 // Building a tape: an iterative walk that stays within the frame's levels.
 #include "mlx_core/transforms/tape.h"
 
+#include <bit>
+
 #include "mlx_core/interrupt.h"
 #include "mlx_core/remake.h"
 
@@ -56,7 +58,14 @@ void Tape::set(const Node* node, int32_t value) {
   }
 }
 
-Tape::Tape(const Frame& frame, std::span<const array> outputs, Reach reach) : table_(256) {
+// Room for what the outputs say is behind them.
+size_t Tape::first_size(std::span<const array> outputs) {
+  size_t pending = outputs.empty() ? 0 : outputs[0].node()->pending;
+  return std::bit_ceil(2 * pending + 256);
+}
+
+Tape::Tape(const Frame& frame, std::span<const array> outputs, Reach reach) : table_(first_size(outputs)) {
+  nodes_.reserve(table_.size() / 2);
   for (const array& placeholder : frame.placeholders()) {
     set(placeholder.node(), static_cast<int32_t>(nodes_.size()));
     nodes_.push_back(placeholder.node());

@@ -45,6 +45,7 @@ class Tape {
     const Node* node = nullptr;
     int32_t value = 0;
   };
+  static size_t first_size(std::span<const array> outputs);
   Entry& entry(const Node* node);
   void set(const Node* node, int32_t value);
   void grow();

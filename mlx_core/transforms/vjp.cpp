@@ -51,11 +51,10 @@ class Pullback {
           push(node, found->second, outputs_of(node));
         }
       } else if (cotangents_[i]) {
-        node->references.fetch_add(1, std::memory_order_relaxed);
-        array self = array::from_node(node);
-        Tangents ct{std::move(cotangents_[i])};
-        cotangents_[i].reset();
-        push(node, ct, std::span<const array>(&self, 1));
+        Uncounted self(node);
+        Tangents ct;
+        ct.emplace_back(*std::exchange(cotangents_[i], std::nullopt));
+        push(node, ct, std::span<const array>(&self.value, 1));
       }
     }
   }
@@ -80,10 +79,10 @@ class Pullback {
     }
     return out;
   }
-  static void accumulate(Tangent& sum, const array& term) { sum = sum ? core::add(*sum, term) : term; }
-  void accumulate(size_t index, const array& term) {
+  static void accumulate(Tangent& sum, array term) { sum = sum ? core::add(*sum, term) : std::move(term); }
+  void accumulate(size_t index, array term) {
     several_[index] = cotangents_[index].has_value();
-    accumulate(cotangents_[index], term);
+    accumulate(cotangents_[index], std::move(term));
   }
   void push(Node* node, const Tangents& ct, std::span<const array> outputs) {
     if (std::optional<Composite> whole = composite_of(*node)) {
@@ -108,9 +107,11 @@ class Pullback {
   template <typename Rule>
   void push(std::span<const array> operands, Rule&& rule) {
     SmallVector<bool, 4> wanted(operands.size());
+    SmallVector<int, 4> indices(operands.size());
     bool any = false, behind_barrier = false;
     for (size_t k = 0; k < operands.size(); ++k) {
       int index = operands[k].dtype().is_inexact() ? tape_.index_of(operands[k]) : -1;
+      indices[k] = index;
       wanted[k] = index >= 0 && reached_[static_cast<size_t>(index)];
       any = any || wanted[k];
       behind_barrier = behind_barrier || (index >= 0 && !wanted[k]);
@@ -121,7 +122,7 @@ class Pullback {
     Tangents pulled = rule(wanted);
     for (size_t k = 0; k < operands.size() && k < pulled.size(); ++k) {
       if (wanted[k] && pulled[k]) {
-        accumulate(static_cast<size_t>(tape_.index_of(operands[k])), *pulled[k]);
+        accumulate(static_cast<size_t>(indices[k]), *std::move(pulled[k]));
       }
     }
   }

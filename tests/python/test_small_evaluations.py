@@ -68,6 +68,40 @@ def test_long_chains(steps):
     same(z, y)
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_drawn_graphs(seed):
+    """Steps, views, reductions and broadcasts in any order; some are held, and roots are evaluated a few at a time."""
+    rng = numpy.random.default_rng(seed)
+    dtype = [numpy.float32, numpy.float64, numpy.int32][seed % 3]
+    arrays = [numpy.asarray(rng.integers(-4, 5, shape)).astype(dtype) for shape in [(), (6,), (1, 6), (4, 1), (4, 6), (6,)]]
+    nodes = [mx.array(a, dtype=getattr(mx, a.dtype.name)) for a in arrays]
+    for _ in range(rng.integers(5, 120)):
+        i, j = (int(k) for k in rng.integers(max(0, len(nodes) - 12), len(nodes), 2))
+        if arrays[i].shape[::-1] != arrays[i].shape and rng.random() < 0.2:
+            step = lambda m, x, y: x.T
+        elif arrays[i].size == 0 or rng.random() < 0.1:
+            step = lambda m, x, y: m.sum(x, axis=-1).astype(y.dtype) if len(x.shape) else x * x
+        elif len(arrays[i].shape) and rng.random() < 0.2:
+            step = lambda m, x, y: x[-1]
+        else:
+            step = [lambda m, x, y: x + y, lambda m, x, y: x - y, lambda m, x, y: m.maximum(x, y), lambda m, x, y: m.minimum(y, x) - x,
+                    lambda m, x, y: -x, lambda m, x, y: m.minimum(m.maximum(x * y, x - x - 9), y - y + 9)][rng.integers(6)]  # fmt: skip
+        try:
+            expected = step(numpy, arrays[i], arrays[j])
+        except ValueError:  # shapes that do not go together
+            continue
+        arrays.append(numpy.asarray(expected))
+        nodes.append(step(mx, nodes[i], nodes[j]))
+    held = rng.permutation(len(nodes))[: rng.integers(1, len(nodes))]
+    kept = {int(k): nodes[k] for k in held}
+    del nodes
+    for part in numpy.array_split(held, rng.integers(1, 6)):
+        mx.eval([kept[int(k)] for k in part])
+    for k, node in kept.items():
+        assert node.shape == arrays[k].shape
+        same(node, arrays[k])
+
+
 def test_many_roots():
     a, b = floats(600, 8), floats(8, 600, seed=1)
     x, y = mx.array(a), mx.array(b)
