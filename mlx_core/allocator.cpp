@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <new>
+#include <thread>
 
 #include "mlx_core/gpu/gpu.h"
 
@@ -59,8 +60,24 @@ constexpr size_t header_bytes = (sizeof(Buffer) + alignment - 1) / alignment * a
 
 void release_block(Buffer* buffer);
 
+// Held for a few instructions, thousands of times in a graph of small arrays: unlike a mutex, left by a plain store.
+class Spin {
+ public:
+  void lock() {
+    while (held_.exchange(true, std::memory_order_acquire)) {
+      while (held_.load(std::memory_order_relaxed)) {
+        std::this_thread::yield();
+      }
+    }
+  }
+  void unlock() { held_.store(false, std::memory_order_release); }
+
+ private:
+  std::atomic<bool> held_{false};
+};
+
 struct Cache {
-  std::mutex mutex;
+  Spin mutex;
   Buffer* free[class_count] = {};                     // linked through `owner`
   std::atomic<size_t>& active = detail::bytes_in_use; // written under the mutex
   size_t peak = 0, cached = 0;

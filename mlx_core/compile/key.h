@@ -18,18 +18,14 @@ void append_bytes(std::string& key, const T& value) {
 
 // with_sizes: false leaves only the dtype and the number of axes.
 inline void append_spec(std::string& key, const array& a, bool with_sizes = true) {
-  const Shape& shape = a.shape();
-  SmallVector<char, 64> bytes(2); // appended once: a call has many of these
-  bytes[0] = static_cast<char>(a.dtype().val);
-  bytes[1] = static_cast<char>(shape.size());
-  if (with_sizes) {
-    bytes.resize(2 + shape.size() * sizeof(int64_t));
-    for (size_t i = 0; i < shape.size(); ++i) {
-      int64_t length = shape[i];
-      std::memcpy(&bytes[2 + i * sizeof(length)], &length, sizeof(length));
-    }
+  size_t axes = a.shape().size(), at = key.size();
+  key.resize(at + 2 + (with_sizes ? axes * sizeof(int64_t) : 0)); // at once: a call has many of these
+  key[at++] = static_cast<char>(a.dtype().val);
+  key[at++] = static_cast<char>(axes);
+  for (size_t i = 0; with_sizes && i < axes; ++i, at += sizeof(int64_t)) {
+    int64_t length = a.shape()[i];
+    std::memcpy(&key[at], &length, sizeof(length));
   }
-  key.append(bytes.data(), bytes.size());
 }
 
 } // namespace mlx::core

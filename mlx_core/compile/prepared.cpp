@@ -102,6 +102,7 @@ void Prepared::make() const {
         results.push_back(slot);
       }
       outputs_.push_back(at->second);
+      repeat_ = repeat_ || !is_new;
     }
   }
   if (results.empty() || std::max(read_.size(), results.size()) > most_operands) {
@@ -133,6 +134,7 @@ std::optional<std::vector<array>> Prepared::operator()(Inputs inputs) const {
     fail<std::logic_error>("compile", "a recording was given too few inputs.");
   };
   SmallVector<array, 8> operands;
+  operands.reserve(read_.size());
   for (size_t k : read_) {
     operands.push_back(input(k));
   }
@@ -158,7 +160,12 @@ std::optional<std::vector<array>> Prepared::operator()(Inputs inputs) const {
   std::vector<array> outputs;
   outputs.reserve(outputs_.size());
   for (int k : outputs_) {
-    outputs.push_back(k < 0 ? input(static_cast<size_t>(~k)) : results[static_cast<size_t>(k)]);
+    if (k < 0) {
+      outputs.push_back(input(static_cast<size_t>(~k)));
+    } else {
+      array& result = results[static_cast<size_t>(k)];
+      outputs.push_back(repeat_ ? result : std::move(result));
+    }
   }
   return outputs;
 }

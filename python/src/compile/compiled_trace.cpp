@@ -416,6 +416,7 @@ void CompiledTrace::traverse(Traversal& owned) const {
 
 nb::object CompiledTrace::run(const CallKey& key, const Surroundings::Found& found) const {
   core::SmallVector<array, 8> arguments;
+  arguments.reserve(key.arrays().size());
   for (const nb::object& handle : key.arrays()) {
     arguments.push_back(read(handle));
   }
@@ -454,7 +455,7 @@ nb::object CompiledTrace::run(const CallKey& key, const Surroundings::Found& fou
     place.assign(root, nb::steal(wrap(*next++)));
   }
   if (returned_sizes_.empty()) {
-    return output_->build(std::span<const array>(outputs).first(returned));
+    return output_->build_of(std::span<array>(outputs).first(returned));
   }
   ArrayTree::Replaced sizes;
   for (size_t i : returned_sizes_) {
@@ -462,7 +463,7 @@ nb::object CompiledTrace::run(const CallKey& key, const Surroundings::Found& fou
     evaluate(size);
     sizes.emplace_back(i, nb::int_(*size.data<int64_t>()));
   }
-  return output_->build(std::span<const array>(outputs).first(returned), sizes);
+  return output_->build_of(std::span<array>(outputs).first(returned), sizes);
 }
 
 } // namespace mlx::python

@@ -16,15 +16,18 @@ ArrayTree::ArrayTree(nb::handle root, std::vector<array>& arrays) : tree_(root, 
   }
 }
 
-nb::object ArrayTree::build(std::span<const array> arrays) const { return build(arrays, Replaced()); }
+nb::object ArrayTree::build(std::span<const array> arrays) const {
+  std::vector<array> copies(arrays.begin(), arrays.end());
+  return build_of(copies);
+}
 
-nb::object ArrayTree::build(std::span<const array> arrays, const Replaced& others) const {
+nb::object ArrayTree::build_of(std::span<array> arrays, const Replaced& others) const {
   check_count(arrays.size());
   core::SmallVector<nb::object, 8> leaves;
   leaves.reserve(leaves_.size());
   for (size_t i = 0, next = 0; i < leaves_.size(); ++i) {
     bool is_array = next < positions_.size() && positions_[next] == i;
-    leaves.push_back(is_array ? nb::steal(wrap(arrays[next++])) : leaves_[i]);
+    leaves.push_back(is_array ? nb::steal(wrap(std::move(arrays[next++]))) : leaves_[i]);
   }
   for (const auto& [at, leaf] : others) {
     leaves[at] = leaf;

@@ -29,9 +29,9 @@ class ArrayTree {
   // The tree around other arrays, of which there are array_count(); nullopt becomes None.
   nb::object build(std::span<const array> arrays) const;
   nb::object build(std::span<const std::optional<array>> arrays) const;
-  // With other leaves, by their numbers.
+  // The same of arrays that are needed no more, with other leaves, by their numbers.
   using Replaced = std::vector<std::pair<size_t, nb::object>>;
-  nb::object build(std::span<const array> arrays, const Replaced& others) const;
+  nb::object build_of(std::span<array> arrays, const Replaced& others = {}) const;
   // The leaves that are no arrays.
   const Leaves& others() const { return leaves_; }
   // The same tree with, at each array, what `value(i)` gives, and None at other leaves.
