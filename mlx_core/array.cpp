@@ -227,10 +227,12 @@ array::array(BufferRef buffer, int64_t offset, Shape shape, Strides strides, Dty
 array array::uninitialized(Shape shape, Dtype dtype) {
   check_shape("array", shape);
   array out(new_leaf());
-  out.node_->dtype = dtype;
-  out.node_->shape = std::move(shape);
-  out.allocate();
-  out.node_->state.store(Node::State::available, std::memory_order_release);
+  Node* node = out.node_;
+  node->dtype = dtype;
+  node->buffer = core::allocate(bytes_of(size_of(shape), dtype.size()));
+  node->strides = row_major_strides(shape);
+  node->shape = std::move(shape);
+  node->state.store(Node::State::available, std::memory_order_release);
   return out;
 }
 

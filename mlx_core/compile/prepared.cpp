@@ -91,6 +91,7 @@ void Prepared::make() const {
       first_constant += k < inputs - constants_;
     }
   }
+  reads_first_ = read_.empty() || read_.back() + 1 == read_.size();
   std::map<int32_t, int> known;
   std::vector<int32_t> results;
   for (int32_t slot : whole.outputs()) {
@@ -134,11 +135,14 @@ std::optional<std::vector<array>> Prepared::operator()(Inputs inputs) const {
     fail<std::logic_error>("compile", "a recording was given too few inputs.");
   };
   SmallVector<array, 8> operands;
-  operands.reserve(read_.size());
-  for (size_t k : read_) {
-    operands.push_back(input(k));
+  std::span<const array> given = inputs[0].first(std::min(read_.size(), inputs[0].size()));
+  if (!reads_first_ || given.size() < read_.size()) {
+    operands.reserve(read_.size());
+    for (size_t k : read_) {
+      operands.push_back(input(k));
+    }
+    given = {operands.begin(), operands.size()};
   }
-  std::span<const array> given(operands.begin(), operands.size());
   const Program& body = static_cast<const PreparedCalls&>(*calls_).body();
   std::span<const Spec> specs = body.output_specs();
   std::vector<array> results;

@@ -29,7 +29,8 @@ class Prepared {
   mutable std::once_flag once_;
   mutable PrimitiveRef calls_;       // null: step by step
   mutable std::vector<size_t> read_; // the inputs that are its operands
-  mutable bool repeat_ = false; // some result is several outputs
+  mutable bool reads_first_ = false; // the inputs that are read are the first ones
+  mutable bool repeat_ = false;      // some result is several outputs
   mutable std::vector<int> outputs_; // by output: which result; ~k: input k
 };
 

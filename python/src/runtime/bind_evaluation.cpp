@@ -19,15 +19,14 @@ namespace mlx::python {
 
 namespace {
 
-// The arrays in lists, tuples and dicts that hold nothing else than these and plain values, so that no code of the
-// user's runs on the way. False where there is something else: some of the arrays may have been added.
-template <typename Arrays>
-bool add_plainly(PyObject* o, Arrays& arrays, int depth = 0) {
+// Visits the arrays in lists, tuples and dicts that hold nothing else than these and plain values, so that no code of
+// the user's runs on the way. False where there is something else, or a visit says so: some may have been visited.
+template <typename Visit>
+bool visit_plainly(PyObject* o, Visit&& visit, int depth = 0) {
   constexpr int deepest = 64;
   PyTypeObject* type = Py_TYPE(o);
   if (type == array_type) {
-    arrays.push_back(read(o));
-    return true;
+    return visit(read(o));
   }
   if (depth == deepest) {
     return false;
@@ -35,7 +34,7 @@ bool add_plainly(PyObject* o, Arrays& arrays, int depth = 0) {
   if (type == &PyList_Type || type == &PyTuple_Type) {
     bool plain = true;
     for (Py_ssize_t i = 0; plain && i < PySequence_Fast_GET_SIZE(o); ++i) {
-      plain = add_plainly(PySequence_Fast_GET_ITEM(o, i), arrays, depth + 1);
+      plain = visit_plainly(PySequence_Fast_GET_ITEM(o, i), visit, depth + 1);
     }
     return plain;
   }
@@ -43,7 +42,7 @@ bool add_plainly(PyObject* o, Arrays& arrays, int depth = 0) {
     bool plain = true;
     Py_ssize_t position = 0;
     for (PyObject *key, *value; plain && PyDict_Next(o, &position, &key, &value);) {
-      plain = add_plainly(value, arrays, depth + 1);
+      plain = visit_plainly(value, visit, depth + 1);
     }
     return plain;
   }
@@ -60,7 +59,11 @@ void add_arrays(nb::handle tree, Arrays& arrays) {
   }
 #ifndef Py_GIL_DISABLED
   size_t before = arrays.size();
-  if (add_plainly(tree.ptr(), arrays)) {
+  auto add = [&](const array& a) {
+    arrays.push_back(a);
+    return true;
+  };
+  if (visit_plainly(tree.ptr(), add)) {
     return;
   }
   while (arrays.size() > before) {
@@ -169,7 +172,7 @@ PyObject* eval_shortly(PyObject* const* args, Py_ssize_t count) noexcept {
 #endif
   bool done = !open_handle_log;
   for (Py_ssize_t i = 0; done && i < count; ++i) {
-    done = Py_TYPE(args[i]) == array_type && is_done(held(args[i]));
+    done = visit_plainly(args[i], is_done);
   }
   if (done) {
     return Py_NewRef(Py_None);
