@@ -2,6 +2,8 @@
 
 import collections
 import gc
+import random
+import types
 import warnings
 import weakref
 
@@ -90,3 +92,34 @@ def test_finalizers_do_not_change_what_is_being_looked_at():
     finally:
         gc.set_threshold(*threshold)
     assert gc.isenabled()
+
+
+@pytest.mark.filterwarnings("ignore:.compile.")
+def test_entries_that_change_between_many_calls():
+    """Globals, entries of classes and of modules are looked up once as long as nothing is put into their dict."""
+    module = types.ModuleType("entries_that_change")
+
+    class Scaled:
+        def factor(self):
+            return 2
+
+    other = lambda self: 5
+    names = {"mx": mx, "module": module, "scaled": Scaled(), "factor": 3}
+    module.factor = 4
+    exec("f = lambda x: x * factor + x * module.factor + x * scaled.factor()", names)
+    f = mx.compile(names["f"])
+    rng = random.Random(0)
+    for _ in range(300):
+        change = rng.randrange(8)
+        if change == 0:
+            names["factor"] = rng.randrange(3)
+        elif change == 1:
+            module.factor = rng.randrange(3)
+        elif change == 2:
+            Scaled.factor, other = other, Scaled.factor
+        elif change == 3:
+            names[f"unrelated{rng.randrange(4)}"] = module.unrelated = Scaled.unrelated = object()
+        elif change == 4:
+            del names["factor"], module.factor
+            names["factor"], module.factor = rng.randrange(3), rng.randrange(3)
+        assert f(mx.array(1.0)).item() == names["f"](mx.array(1.0)).item()

@@ -301,6 +301,22 @@ class Surroundings::Look {
     return true;
   }
 
+  // A global, or an entry of a class or module, is where it was as long as nothing is put into that dict.
+  bool found_in_dict(uint32_t& child, Node& next, PyObject* now) {
+    PyObject* dict = hurried && next.kind != Kind::mapping ? dict_behind(next, now) : nullptr;
+    uint64_t version = dict ? dict_version(dict) : 0;
+    bool same = version != 0 && version == next.version;
+    PyObject* value = same ? next.address : follow(next, now);
+    if (!visit_child(child, value, now)) {
+      return false;
+    }
+    if (!same && version != 0 && (next.kind != Kind::identity || value == next.address)) {
+      next.address = value;
+      next.version = version;
+    }
+    return true;
+  }
+
   bool collected(uint32_t& child, PyObject* now) {
     for (PyObject* item : items_of(now)) {
       if (!visit_child(child, item, now)) {
@@ -327,7 +343,7 @@ class Surroundings::Look {
       return false;
     }
     while (child < node.next) {
-      const Node& next = nodes_[child];
+      Node& next = nodes_[child];
       if (next.step == Step::attributes) {
         PyObject* dict = attributes_of(now);
         bool plain = dict && next.mark < 0 && next.type.ptr() == reinterpret_cast<PyObject*>(&PyDict_Type);
@@ -340,7 +356,8 @@ class Surroundings::Look {
         } else if (!visit_child(child, dict, now)) {
           return false;
         }
-      } else if (!visit_child(child, next.step == Step::slot ? slot_of(next.index, now) : follow(next, now), now)) {
+      } else if (next.step == Step::slot ? !visit_child(child, slot_of(next.index, now), now)
+                                         : !found_in_dict(child, next, now)) {
         return false;
       }
     }

@@ -171,12 +171,13 @@ class Surroundings {
     nb::object expected;         // of `read_array`, `value`, `bytes`, `function`; of `identity` the object, if it is
                                  // kept; of an OrderedDict its keys
     PyObject* address = nullptr; // of `identity`; of others the object at the last look, as an entry of a dict
-    uint64_t version = 0;        // of `mapping`: see dict_version
+    uint64_t version = 0;        // of `mapping`, and of the dict that it is found in: see dict_version
   };
   class Walk;
   class Look;
 
-  static PyObject* follow(const Node& node, PyObject* parent); // borrowed; null when there is nothing
+  static PyObject* follow(const Node& node, PyObject* parent);      // borrowed; null when there is nothing
+  static PyObject* dict_behind(const Node& node, PyObject* parent); // where a global, or a class' or module's entry, is
   static bool is_attributes(Step step) {
     return step == Step::attributes || step == Step::function_attributes || step == Step::thread_attributes;
   }

@@ -4,6 +4,15 @@
 
 namespace mlx::python {
 
+PyObject* Surroundings::dict_behind(const Node& node, PyObject* parent) {
+  switch (node.step) {
+    case Step::global: return PyFunction_GET_GLOBALS(parent);
+    case Step::class_entry: return reinterpret_cast<PyTypeObject*>(parent)->tp_dict;
+    case Step::module_entry: return PyModule_GetDict(parent);
+    default: return nullptr;
+  }
+}
+
 namespace {
 
 // Whether functions with these codes only leave something in this variable or attribute.
