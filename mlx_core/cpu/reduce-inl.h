@@ -230,31 +230,128 @@ struct Bodies {
     join(static_cast<const P*>(more), n * parts, static_cast<P*>(acc));
   }
 
-  // Four rows per pass over the accumulators; more would contend for the same cache sets.
-  static void lane(const char* base, const int64_t* offsets, int64_t every, int64_t count, int64_t n, void* acc_data) {
-    auto row = [&](int64_t k) { return reinterpret_cast<const In*>(base + offsets[k * every]); };
-    auto* HWY_RESTRICT acc = static_cast<P*>(acc_data);
-    start(row(0), n, acc);
-    int64_t k = 1;
-    for (; simd && k + 4 <= count; k += 4) join_four(row(k), row(k + 1), row(k + 2), row(k + 3), n * parts, acc);
-    for (; k < count; ++k) join(row(k), n * parts, acc);
-  }
+  // ---- columns ----
 
-  static HWY_INLINE void join_four(const In* a, const In* b, const In* c, const In* e, int64_t n, P* HWY_RESTRICT acc) {
-    int64_t i = 0;
-    if constexpr (simd) {
-      const hn::ScalableTag<P> d;
-      constexpr int64_t N = hn::MaxLanes(d);
-      for (; i + N <= n; i += N) {
-        auto v = Op::vector(hn::LoadU(d, acc + i), load_partial(d, a + i));
-        v = Op::vector(v, load_partial(d, b + i));
-        v = Op::vector(v, load_partial(d, c + i));
-        hn::StoreU(Op::vector(v, load_partial(d, e + i)), d, acc + i);
+  struct Vectors {
+    static constexpr int64_t step() { return hn::MaxLanes(hn::ScalableTag<P>()); }
+    static HWY_INLINE auto load_in(const In* p) { return load_partial(hn::ScalableTag<P>(), p); }
+    static HWY_INLINE auto load(const P* p) { return hn::LoadU(hn::ScalableTag<P>(), p); }
+    template <typename V>
+    static HWY_INLINE V join(V a, V b) {
+      return Op::vector(a, b);
+    }
+    template <typename V>
+    static HWY_INLINE void store(V v, P* p) {
+      hn::StoreU(v, hn::ScalableTag<P>(), p);
+    }
+  };
+  struct Scalars {
+    static constexpr int64_t step() { return 1; }
+    static HWY_INLINE P load_in(const In* p) { return convert(*p); }
+    static HWY_INLINE P load(const P* p) { return *p; }
+    static HWY_INLINE P join(P a, P b) { return Op::scalar(a, b); }
+    static HWY_INLINE void store(P v, P* p) { *p = v; }
+  };
+
+  // Up to four lanes, the leaves of a small tree, and what it is then joined to: all in one pass over the columns.
+  struct Leaves {
+    static constexpr int64_t usual_rows = 16;           // of all lanes: as many streams as the processor follows
+    const In* rows[reduce_block / std::min(lanes, 64)]; // those of the first lane, then of the next
+    int64_t counts[4] = {};
+    const P* left[16]; // accumulators to join from the left, in this order
+    int lefts = 0;
+    P* to;
+  };
+
+  template <typename Word, int words>
+  struct Columns {
+    decltype(Word::load(nullptr)) v[words];
+
+    HWY_INLINE Columns(const In* const* rows, int64_t count, int64_t i) {
+#pragma GCC unroll 4
+      for (int k = 0; k < words; ++k) v[k] = Word::load_in(rows[0] + i + k * Word::step());
+      for (int64_t r = 1; r < count; ++r) {
+#pragma GCC unroll 4
+        for (int k = 0; k < words; ++k) v[k] = Word::join(v[k], Word::load_in(rows[r] + i + k * Word::step()));
       }
     }
-    for (; i < n; ++i) {
-      P v = Op::scalar(Op::scalar(acc[i], convert(a[i])), convert(b[i]));
-      acc[i] = Op::scalar(Op::scalar(v, convert(c[i])), convert(e[i]));
+    HWY_INLINE void join(const Columns& right) {
+#pragma GCC unroll 4
+      for (int k = 0; k < words; ++k) v[k] = Word::join(v[k], right.v[k]);
+    }
+    HWY_INLINE void finish(const Leaves& leaves, int64_t i) {
+      for (int l = 0; l < leaves.lefts; ++l) {
+#pragma GCC unroll 4
+        for (int k = 0; k < words; ++k) v[k] = Word::join(Word::load(leaves.left[l] + i + k * Word::step()), v[k]);
+      }
+#pragma GCC unroll 4
+      for (int k = 0; k < words; ++k) Word::store(v[k], leaves.to + i + k * Word::step());
+    }
+  };
+
+  template <typename Word, int words>
+  static HWY_INLINE void join_leaves(const Leaves& leaves, int64_t i) {
+    using C = Columns<Word, words>;
+    const In* const* rows = leaves.rows;
+    const int64_t* counts = leaves.counts;
+    C all(rows, counts[0], i);
+    rows += counts[0];
+    if (counts[1] > 0) all.join(C(rows, counts[1], i));
+    rows += counts[1];
+    if (counts[2] > 0) {
+      C right(rows, counts[2], i);
+      if (counts[3] > 0) right.join(C(rows + counts[2], counts[3], i));
+      all.join(right);
+    }
+    all.finish(leaves, i);
+  }
+
+  static HWY_INLINE void pass(const Leaves& leaves, int64_t n) {
+    int64_t i = 0;
+    if constexpr (simd) {
+      constexpr int64_t N = Vectors::step();
+      for (; i + 4 * N <= n; i += 4 * N) join_leaves<Vectors, 4>(leaves, i);
+      for (; i + N <= n; i += N) join_leaves<Vectors, 1>(leaves, i);
+      if (i < n && n >= N) return join_leaves<Vectors, 1>(leaves, n - N); // some again: nothing is read and written
+    }
+    for (; i < n; ++i) join_leaves<Scalars, 1>(leaves, i);
+  }
+
+  // The tree over `tree_lanes` lanes, depth first: there lane i and i + half come first, so a lane belongs to the
+  // right where its bit `half` is set. A left side waits in the buffer of its level, behind the n results.
+  static void columns(
+      const char* base, const int64_t* offsets, int64_t count, int64_t tree_lanes, int64_t n, void* acc_data) {
+    auto* acc = static_cast<P*>(acc_data);
+    n *= parts;
+    tree_lanes = std::min(tree_lanes, static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(count))));
+    int64_t in_lane = (count + tree_lanes - 1) / tree_lanes, used = std::min(count, tree_lanes), leaf_lanes = 1;
+    while (leaf_lanes < std::min<int64_t>(tree_lanes, 4) && 2 * leaf_lanes * in_lane <= Leaves::usual_rows)
+      leaf_lanes *= 2;
+    const int64_t leaves_used = tree_lanes / leaf_lanes;
+    for (int64_t leaf = 0, done = 0; done < leaves_used; ++done) {
+      if (leaf < used) {
+        Leaves leaves;
+        const In** row = leaves.rows;
+        for (int64_t k = 0; k < leaf_lanes; ++k) { // 0, 2, 1, 3
+          int64_t lane = leaf + leaves_used * (leaf_lanes == 4 ? k / 2 + k % 2 * 2 : k);
+          for (int64_t r = lane; r < count; r += tree_lanes, ++leaves.counts[k])
+            *row++ = reinterpret_cast<const In*>(base + offsets[r]);
+        }
+        leaves.to = acc;
+        P* buffer = acc + n;
+        for (int64_t node = leaf, half = leaves_used / 2; half > 0; node &= ~half, half /= 2, buffer += n) {
+          if (node & half) {
+            leaves.left[leaves.lefts++] = buffer;
+          } else if (node + half < used) { // there is a right side
+            leaves.to = buffer;
+            break;
+          }
+        }
+        pass(leaves, n);
+      }
+      int64_t bit = leaves_used / 2;
+      for (; leaf & bit; bit /= 2) leaf &= ~bit; // counts with its bits reversed
+      leaf |= bit;
     }
   }
 
@@ -390,7 +487,7 @@ struct Bodies {
 
   static const ReduceKernels& kernels() {
     static constexpr ReduceKernels all{lanes, parts * static_cast<int>(sizeof(P)), &block, &finish, &identity, &rows,
-        &start, &accumulate, &combine, &store, &lane};
+        &start, &accumulate, &combine, &store, &columns};
     return all;
   }
 };

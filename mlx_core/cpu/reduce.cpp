@@ -37,6 +37,8 @@ constexpr int64_t serial_elements = 64 << 10; // below this, one thread is quick
 constexpr int64_t strip_bytes = 4 << 10;      // a strip of columns: its few accumulators stay in the first-level cache
 constexpr int64_t short_row = 16;             // rows this short are taken many at a time, transposed
 constexpr int64_t joined_columns = 64;        // rows this narrow, one after another, are taken many at a time
+constexpr int64_t few_in_lane = 4;            // rows
+constexpr int64_t run_columns = 256;          // as wide if lanes have few rows, which are run through side by side
 constexpr int64_t gathered_columns = 64;      // a strip of columns that are apart in memory
 
 using List = std::vector<int64_t>;
@@ -78,7 +80,7 @@ struct Plan {
   List kept_shape, kept_in, kept_out;
   List reduced_shape, reduced_in;
   int64_t kept = 1, reduced = 1, blocks = 1;
-  bool by_columns = false, joined = false;
+  bool by_columns = false, joined = false, in_runs = false;
   int64_t columns = 1, column_in = 1, column_out = 1; // extent and strides of the column axis
   int64_t width = 1, strips = 1, units = 1;
   List no_list;
@@ -138,6 +140,9 @@ void choose_way(Plan& plan) {
                    ? std::clamp(plan.columns / 8 / 64 * 64, strip_bytes / 4 / plan.in_size, strip_bytes / plan.in_size)
                    : gathered_columns;
   plan.width = std::min(plan.columns, plan.width);
+  plan.in_runs = plan.column_in == 1 && step == plan.columns && plan.width == plan.columns &&
+                 plan.columns <= run_columns && plan.reduced_in.size() == 1 &&
+                 plan.reduced <= few_in_lane * plan.k->lanes;
   plan.strips = (plan.columns + plan.width - 1) / plan.width;
   plan.units = plan.kept / plan.columns * plan.strips;
 }
@@ -151,7 +156,8 @@ struct Workspace {
                                                               : std::max(plan.width, reduce_block);
     gathered = allocate(elements * plan.in_size);
     // The tree's depth in buffers when lanes come one by one.
-    int64_t buffers = plan.joined ? plan.k->lanes : std::bit_width(static_cast<uint64_t>(plan.k->lanes)) + 1;
+    int64_t depth = std::bit_width(static_cast<uint64_t>(plan.k->lanes)) + 1;
+    int64_t buffers = plan.in_runs ? std::max<int64_t>(plan.k->lanes / 4, 1) : plan.joined ? plan.k->lanes : depth;
     if (plan.by_columns) lanes = allocate(buffers * plan.width * plan.k->partial_size);
   }
   struct alignas(64) Wide {
@@ -174,25 +180,6 @@ void row_block(const Plan& plan, const char* in, int64_t b, Workspace& space, vo
   plan.k->block(space.row(), n, partial);
 }
 
-// Lanes offset, offset + apart, ... below `used`, joined in fold()'s order: there i and i + half come first, so a lane
-// that is a multiple of twice `apart` belongs to the left. Depth first, a few buffers suffice, and each lane's rows are
-// read a long stretch at a time.
-void column_lanes(const Plan& plan, const char* in, const int64_t* offsets, int64_t n, int64_t used, int64_t offset,
-    int64_t apart, int64_t width, char* acc, char* buffers) {
-  const ReduceKernels& k = *plan.k;
-  if (offset + apart >= used) { // no right side, at this or any deeper level
-    return k.lane(in, offsets + offset, k.lanes, (n - offset + k.lanes - 1) / k.lanes, width, acc);
-  }
-  int64_t right = offset + apart;
-  column_lanes(plan, in, offsets, n, used, offset, 2 * apart, width, acc, buffers);
-  if (right + 2 * apart >= used && right + k.lanes >= n) { // a single row: join it where it is
-    return k.accumulate(in + offsets[right], width, acc);
-  }
-  char* next = buffers + width * k.partial_size;
-  column_lanes(plan, in, offsets, n, used, right, 2 * apart, width, buffers, next);
-  k.combine(buffers, width, acc);
-}
-
 // Narrow rows that follow one another in memory: all lanes side by side are one long row.
 void joined_block(const Plan& plan, const char* in, int64_t width, int64_t b, Workspace& space) {
   const ReduceKernels& k = *plan.k;
@@ -208,8 +195,24 @@ void joined_block(const Plan& plan, const char* in, int64_t width, int64_t b, Wo
   fold(k.combine, space.acc(), std::min<int64_t>(n, k.lanes), width, k.partial_size);
 }
 
+// Narrow rows that follow one another, few to a lane: the rows of a quarter of the lanes, side by side, are one long
+// row of a tree of four lanes.
+void run_block(const Plan& plan, const char* in, int64_t width, Workspace& space) {
+  const ReduceKernels& k = *plan.k;
+  int64_t n = plan.reduced, quarter = std::max(k.lanes / 4, 1), tree_lanes = k.lanes / quarter;
+  int64_t runs = (n + quarter - 1) / quarter, last = n - (runs - 1) * quarter, offsets[4 * few_in_lane];
+  for (int64_t r = 0; r < runs; ++r) offsets[r] = r * quarter * width * plan.in_size;
+  k.columns(in, offsets, runs, tree_lanes, last * width, space.acc());
+  if (runs > 1 && last < quarter) { // the last run is shorter
+    k.columns(in + last * width * plan.in_size, offsets, runs - 1, tree_lanes, (quarter - last) * width,
+        space.acc() + last * width * k.partial_size);
+  }
+  fold(k.combine, space.acc(), std::min(n, quarter), width, k.partial_size);
+}
+
 // Reduces rows [b * reduce_block, ...) of `width` columns starting at in to `width` partials at space.acc().
 void column_block(const Plan& plan, const char* in, int64_t width, int64_t b, Workspace& space) {
+  if (plan.in_runs) return run_block(plan, in, width, space);
   if (plan.joined) return joined_block(plan, in, width, b, space);
   int64_t n = plan.block_length(b), offsets[reduce_block];
   Walk at(plan.reduced_shape, plan.reduced_in, plan.no_list, b * reduce_block);
@@ -223,8 +226,7 @@ void column_block(const Plan& plan, const char* in, int64_t width, int64_t b, Wo
     }
     in = space.row();
   }
-  int64_t used = std::min<int64_t>(n, plan.k->lanes);
-  column_lanes(plan, in, offsets, n, used, 0, 1, width, space.acc(), space.acc() + width * plan.k->partial_size);
+  plan.k->columns(in, offsets, n, plan.k->lanes, width, space.acc());
 }
 
 // ---- units ----

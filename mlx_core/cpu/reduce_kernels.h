@@ -25,8 +25,9 @@ struct ReduceKernels {
   void (*accumulate)(const void* in, int64_t n, void* acc);
   void (*combine)(const void* more, int64_t n, void* acc);
   void (*store)(const void* acc, int64_t n, void* out);
-  // One lane over n columns: acc = the rows at in + offsets[0], in + offsets[every], ... (count of them), in order.
-  void (*lane)(const char* in, const int64_t* offsets, int64_t every, int64_t count, int64_t n, void* acc);
+  // acc = the rows of n columns at in + offsets[0], in + offsets[1], ... (count of them) in a tree of `tree_lanes`
+  // lanes, a power of two. Behind the n results acc has room for as many once for each level.
+  void (*columns)(const char* in, const int64_t* offsets, int64_t count, int64_t tree_lanes, int64_t n, void* acc);
 };
 
 const ReduceKernels& find_sum_kernels(Reduction op, Dtype dtype);      // sum, prod

@@ -54,9 +54,9 @@ struct Logic {
     }
     for (; i < n; ++i) acc[i] = join(acc[i], in[i] != 0);
   }
-  static void lane(const char* base, const int64_t* offsets, int64_t every, int64_t count, int64_t n, void* acc) {
+  static void columns(const char* base, const int64_t* offsets, int64_t count, int64_t, int64_t n, void* acc) {
     start(base + offsets[0], n, acc);
-    for (int64_t k = 1; k < count; ++k) accumulate(base + offsets[k * every], n, acc);
+    for (int64_t r = 1; r < count; ++r) accumulate(base + offsets[r], n, acc); // any order gives the same
   }
   static void store(const void* acc, int64_t n, void* out) { std::memcpy(out, acc, static_cast<size_t>(n)); }
 
@@ -102,7 +102,7 @@ struct Logic {
   }
   static const ReduceKernels& kernels() {
     static constexpr ReduceKernels table{
-        lanes, 1, &block, &finish, &identity, &rows, &start, &accumulate, &combine, &store, &lane};
+        lanes, 1, &block, &finish, &identity, &rows, &start, &accumulate, &combine, &store, &columns};
     return table;
   }
 };
