@@ -63,8 +63,8 @@ void BoundPlan::cut() {
 }
 
 // Where a source is consecutive along the last axis only, as one that is broadcast along the others, units end where
-// that axis does: then it is read where it is, as are those with steps that strips have. Of short lines they are a whole
-// number, so that what is broadcast is the same for all.
+// that axis does: then it is read where it is, as are those with steps that strips have. Of short lines they are a
+// whole number, so that what is broadcast is the same for all.
 void BoundPlan::cut_at_lines() {
   constexpr int64_t shortest = 512, aligned = 64;
   int64_t line = 0;
