@@ -380,14 +380,18 @@ void BoundPlan::run_long(const Working& w, int64_t row) const {
   }
 }
 
-thread_local BoundPlan kept;
+// A pointer, for the loader has little room for what all threads have.
+static thread_local std::unique_ptr<BoundPlan> kept;
 
 void run(const FusedPlan& plan, std::span<const View> sources, std::span<const View> outputs) {
   if (plan.size == 0) {
     return;
   }
   std::unique_ptr<BoundPlan> own; // while this thread waits for others it may run another plan
-  BoundPlan& threads = kept;
+  if (!kept) {
+    kept = std::make_unique<BoundPlan>();
+  }
+  BoundPlan& threads = *kept;
   BoundPlan& bound = threads.busy ? *(own = std::make_unique<BoundPlan>()) : threads;
   struct Busy {
     bool& flag;
