@@ -36,6 +36,10 @@ void BoundPlan::bind(const FusedPlan& plan, std::span<const View> sources, std::
   find_kernels();
   place_given(outputs);
   place_steps();
+  repeatable_.clear();
+  for (const StripRun& run : strips_.runs) {
+    repeatable_.push_back(may_repeat(run));
+  }
 }
 
 void BoundPlan::cut() {
@@ -69,7 +73,8 @@ void BoundPlan::cut_at_lines() {
   constexpr int64_t shortest = 512, aligned = 64;
   int64_t line = 0;
   for (const FusedPlan::Source& source : plan_->sources) {
-    if (source.layout == FusedPlan::Layout::strided && !source.sizes.empty() && order_of(source.strides.back())) {
+    bool in_lines = source.layout == FusedPlan::Layout::strided && !source.sizes.empty();
+    if (in_lines && (source.strides.back() == 0 || order_of(source.strides.back()))) {
       line = line == 0 ? source.sizes.back() : std::min(line, source.sizes.back());
     }
   }
@@ -292,6 +297,20 @@ void BoundPlan::place_read(uint16_t slot, size_t stage) {
   } else {
     place.tile = take_tile();
   }
+}
+
+// Whether what a run reads is still there once it has written its results, and it only writes them: then elements that
+// it does again come out the same.
+bool BoundPlan::may_repeat(const StripRun& run) const {
+  auto slots = strips_.slots.begin();
+  return plan_->folds.empty() && std::none_of(slots + run.slots, slots + run.stored, [&](uint16_t read) {
+    const Place& from = places_[read];
+    return std::any_of(slots + run.stored, slots + run.slots_end, [&](uint16_t written) {
+      const Place& to = places_[written];
+      bool same = to.memory || from.memory ? to.memory == from.memory : to.tile == from.tile;
+      return same && written != read;
+    });
+  });
 }
 
 } // namespace mlx::core::cpu

@@ -72,6 +72,7 @@ class BoundPlan {
   void steps(const Working& w, uint32_t begin, uint32_t end, int64_t n) const;
   void fill_ordered(const Working& w, const StripRun& run, uint32_t number, int64_t first, int64_t n) const;
   void part_of_strip(const Working& w, const StripRun& run, int64_t first, int64_t n) const;
+  bool may_repeat(const StripRun& run) const;
   void kernels(char* const* at, uint32_t begin, uint32_t end, int64_t n) const;
 
   // Columns: see fused_columns.cpp.
@@ -101,7 +102,8 @@ class BoundPlan {
   std::vector<Place> places_;
   std::vector<Kernel> kernels_, row_kernels_;
   Strips strips_;
-  std::vector<StripOrder> orders_; // of the sources
+  std::vector<uint8_t> repeatable_; // whether a run of strips may do elements twice
+  std::vector<StripOrder> orders_;  // of the sources
   std::vector<RowReducer> reducers_;
   ColumnCut columns_;
   bool folds_only_ = false;                             // of columns: no other slot has memory

@@ -220,7 +220,11 @@ void BoundPlan::elements(const Working& w, size_t stage, int64_t first, int64_t 
           if (place.repeat.period && w.repeated[slot].has(place.repeat, source, first, n)) {
             continue;
           }
-          read_strided(data, source.sizes, source.strides, place.item_size, first, n, w.at[slot]);
+          if (there && source.strides.back() == 0) { // one element for all of the line
+            find_spread(place.item_size)(w.at[slot], there, n);
+          } else {
+            read_strided(data, source.sizes, source.strides, place.item_size, first, n, w.at[slot]);
+          }
         }
       }
     }
@@ -249,7 +253,9 @@ void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t n)
     if (whole > 0) {
       run.table->run(strips_.code.data() + run.code, w.at, 0, whole);
     }
-    if (whole < n) {
+    if (whole > 0 && whole < n && repeatable_[static_cast<size_t>(&run - strips_.runs.data())]) {
+      run.table->run(strips_.code.data() + run.code, w.at, n - run.table->elements, n); // the last ones again
+    } else if (whole < n) {
       part_of_strip(w, run, whole, n - whole);
     }
     begin = run.end;

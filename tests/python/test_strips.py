@@ -159,3 +159,31 @@ def test_sources_in_other_orders(seed, dtype):
     stepwise = [bits(x) for x in all_of(plain, evaluated)]
     assert [bits(x) for x in all_of(xs, lambda x: x)] == stepwise, (names, program)
     assert [bits(x) for x in mx.compile(lambda *xs: all_of(xs, lambda x: x))(*xs)] == stepwise, (names, program)
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float64], ids=str)
+@pytest.mark.parametrize("seed", range(40))
+def test_lines_that_end_within_a_strip(seed, dtype):
+    """Slices, rows, columns and a temporary whose memory the result takes over: a line's last elements may be done twice."""
+    generator = np.random.default_rng(seed)
+    rows, length = int(generator.integers(2, 9)), int(generator.choice([513, 600, 1022, 1025, 1100, 2047, 90, 300]))
+    wide, row, column = (next(operands(generator, dtype, size)) for size in ((rows + 2) * (length + 2), length, rows))
+    wide = wide.reshape(rows + 2, length + 2)
+    at = generator.integers(0, 3, (3, 2))
+    slices = [wide[i : i + rows, j : j + length] for i, j in at]
+    program = [(op, [min(p, 4 + k) for p in places]) for k, (op, places) in enumerate(drawn(generator))]
+
+    def results(each):
+        temporary = each(slices[2] * 2)  # by itself: its memory is the result's, where nobody else needs it
+        mx.eval(temporary)
+        xs = [slices[0], temporary, row[None], column[:, None], slices[1]]
+        del temporary
+        values = list(xs)
+        for op, places in program:
+            values.append(each(op(*(values[p] for p in places))))
+        last = each(values[-1] + xs[1] * xs[3])
+        del values, xs
+        mx.eval(last)
+        return bits(last)
+
+    assert results(lambda x: x) == results(evaluated)
