@@ -70,11 +70,12 @@ struct AmxTiles {
       _tile_loadd(7, p, 64);
     }
   }
+  template <int R, int C>
   MLX_TILE_TARGET void multiply() {
     _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
+    if constexpr (C == 2) _tile_dpbf16ps(1, 4, 7);
+    if constexpr (R == 2) _tile_dpbf16ps(2, 5, 6);
+    if constexpr (R == 2 && C == 2) _tile_dpbf16ps(3, 5, 7);
   }
   template <int i, int j>
   MLX_TILE_TARGET void sums(float* to, int64_t row) {

@@ -29,9 +29,10 @@ struct PlainTiles {
     b[j] = p;
   }
   static float wide(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+  template <int R, int C>
   void multiply() {
-    for (int i = 0; i < 2; ++i) {
-      for (int j = 0; j < 2; ++j) {
+    for (int i = 0; i < R; ++i) {
+      for (int j = 0; j < C; ++j) {
         for (int r = 0; r < 16; ++r) {
           for (int c = 0; c < 16; ++c) {
             for (int p = 0; p < 32; ++p) {
