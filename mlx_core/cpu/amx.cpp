@@ -17,7 +17,7 @@
 namespace mlx::core::cpu {
 
 bool is_tile_product(int64_t m, int64_t n, int64_t k) {
-  return m >= 16 && n >= 16 && k >= 32 && m * n * k >= int64_t{1} << 16;
+  return m >= 4 && n >= 4 && k >= 32 && m * n * k >= int64_t{1} << 16;
 }
 
 #ifdef MLX_HAS_AMX_INSTRUCTIONS
