@@ -1,6 +1,7 @@
 // Products of bfloat16 matrices by tiles, on tiles made of plain loops, and on the processor's where it has them:
 // against sums in double precision, over shapes that fill no tile, orders in memory, batches and numbers of threads.
 #include <cmath>
+#include <cstring>
 #include <random>
 #include <vector>
 
