@@ -47,7 +47,7 @@ MLX_TILE_TARGET void tile_block(
   if constexpr (R == 2 && C == 2) tiles.template sums<1, 1>(sums + side * row + side, row);
 }
 
-inline constexpr int64_t most_tile_rows = 256, most_tile_columns = 256; // of a piece
+inline constexpr int64_t most_tile_rows = 512, most_tile_columns = 256; // of a piece, about
 
 template <class Tiles>
 struct TileProduct {

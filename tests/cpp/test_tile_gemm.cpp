@@ -116,7 +116,7 @@ TEST(shapes_and_orders) {
         }
       }
     }
-    compare(gemm, 1, 300, 600, 64, {true, 0}, {true, 0}, false);
+    compare(gemm, 1, 600, 600, 64, {true, 0}, {true, 0}, false);
     compare(gemm, 1, 40, 40, 5000, {true, 0}, {false, 0}, false);
     CHECK_EQ(started, 0);
   }
