@@ -61,11 +61,13 @@ struct MatrixBodies {
 #pragma GCC unroll 4
       for (int j = 0; j < W; ++j) sum[i][j] = P::zero();
     }
-    if (k >= 16 && c.column == 1) { // what is written in the end comes into the cache meanwhile
+    // What is written in the end comes near meanwhile: into the second level, as the few lines that may be on their way
+    // to the first at once are those of a and b.
+    if (k >= 16 && c.column == 1) {
 #pragma GCC unroll 16
       for (int i = 0; i < R; ++i) {
 #pragma GCC unroll 4
-        for (int j = 0; j < W; ++j) __builtin_prefetch(c.data + i * c.row + j * N, 1);
+        for (int j = 0; j < W; ++j) __builtin_prefetch(c.data + i * c.row + j * N, 0, 2);
       }
     }
     // One address for three rows: more than these the registers cannot hold.
