@@ -1,4 +1,6 @@
-// The pool: lazily started, detached workers that claim indices of the calls that are open, which may be several.
+// The pool: lazily started, detached workers that claim indices of the calls that are open, which may be several. Each
+// thread begins with a range of its own, the same one for the same worker in call after call: what it wrote in one is in
+// its cache in the next. Who has none left takes from the others' ranges.
 #include "mlx_core/cpu/thread_pool.h"
 
 #include <pthread.h>
@@ -70,17 +72,24 @@ int default_thread_count() {
 
 std::atomic<int> configured{0}; // 0: not read yet
 
+// The indices that a thread begins with, and others go on with, on a cache line of their own.
+struct alignas(64) Range {
+  std::atomic<int64_t> next{0};
+  int64_t end = 0;
+};
+
 // One parallel call: what is to be done, and who is at it. A slot is reused for one call after another.
 struct Job {
   enum State : int { vacant, taken, open, drained };
+  static constexpr int most_ranges = 64; // more threads share them
 
   // Written by the caller before it opens the job, read by workers that have entered it.
   void (*body)(void*, int64_t) = nullptr;
   void* context = nullptr;
-  int64_t count = 0;
+  int parts = 0; // ranges in use
 
-  // Each on its own cache line: claimed by all; looked at by idle workers; counted by those who enter and leave.
-  alignas(64) std::atomic<int64_t> next{0};
+  Range ranges[most_ranges];
+  // Each on its own cache line: looked at by idle workers; counted by those who enter and leave.
   alignas(64) std::atomic<int> state{vacant};
   std::atomic<int> limit{0}; // of workers inside
   std::atomic<int64_t> failed{none_failed};
@@ -91,6 +100,16 @@ struct Job {
   std::exception_ptr error;
   std::mutex mutex; // with `left`, for a caller that sleeps until the workers are gone
   std::condition_variable left;
+
+  void divide(int64_t count, int threads) {
+    parts = std::min(threads, most_ranges);
+    const int64_t each = count / parts, more = count % parts;
+    for (int64_t k = 0, at = 0; k < parts; ++k) {
+      Range& range = ranges[k];
+      range.next.store(at, std::memory_order_relaxed);
+      range.end = at += each + (k < more);
+    }
+  }
 
   // Keeps the exception of the lowest index, which is the one a serial run throws.
   void fail(int64_t i, std::exception_ptr caught) {
@@ -108,21 +127,24 @@ struct Job {
     stop.store(true, std::memory_order_relaxed);
   }
 
-  // Runs unclaimed indices until `enough()`.
+  // Runs unclaimed indices, those of a thread's own range first, until `enough()`.
   template <typename Enough>
-  void claim(Enough enough) {
-    while (!stop.load(std::memory_order_relaxed)) {
-      int64_t i = next.fetch_add(1, std::memory_order_relaxed);
-      if (i >= count) break;
-      if (i > failed.load(std::memory_order_relaxed)) continue;
-      try {
-        body(context, i);
-      } catch (const Interrupted&) {
-        interrupt();
-      } catch (...) {
-        fail(i, std::current_exception());
+  void claim(int thread, Enough enough) {
+    for (int k = 0; k < parts; ++k) {
+      Range& range = ranges[(thread + k) % parts];
+      while (range.next.load(std::memory_order_relaxed) < range.end && !stop.load(std::memory_order_relaxed)) {
+        int64_t i = range.next.fetch_add(1, std::memory_order_relaxed);
+        if (i >= range.end) break;
+        if (i > failed.load(std::memory_order_relaxed)) continue;
+        try {
+          body(context, i);
+        } catch (const Interrupted&) {
+          interrupt();
+        } catch (...) {
+          fail(i, std::current_exception());
+        }
+        if (enough()) return;
       }
-      if (enough()) return;
     }
     int still = open; // no worker needs to look in here any more
     state.compare_exchange_strong(still, drained);
@@ -142,8 +164,7 @@ class Pool {
     if (!job) return false;
     job->body = body;
     job->context = context;
-    job->count = count;
-    job->next.store(0, std::memory_order_relaxed);
+    job->divide(count, wanted + 1);
     job->limit.store(wanted, std::memory_order_relaxed);
     job->failed.store(none_failed, std::memory_order_relaxed);
     job->stop.store(false, std::memory_order_relaxed);
@@ -154,7 +175,7 @@ class Pool {
     opened_.notify_all(); // all: which sleepers a smaller count would wake is not ours to say
 
     inside_run = true;
-    job->claim([&] {
+    job->claim(0, [&] {
       look_out(*job);
       return false;
     });
@@ -235,17 +256,18 @@ class Pool {
 
   static void* worker_main(void* pool) {
     inside_run = true;
-    static_cast<Pool*>(pool)->work();
+    auto* own = static_cast<Pool*>(pool);
+    own->work(1 + own->numbered_.fetch_add(1, std::memory_order_relaxed));
     return nullptr;
   }
 
   // To wake a thread may take 50 us, more than many a call: while calls follow each other closely, workers stay awake.
-  [[noreturn]] void work() {
+  [[noreturn]] void work(int thread) {
     bool soon = true; // whether the last call came within `close` of the one before
     constexpr int close = 1000;
     for (;;) {
       uint32_t seen = opened_.load();
-      if (help()) continue;
+      if (help(thread)) continue;
       auto called = [&] { return opened_.load() != seen; };
       auto idle_since = std::chrono::steady_clock::now();
       if (spin(50, called) || (soon && spin(close, called, true))) {
@@ -258,7 +280,7 @@ class Pool {
   }
 
   // Works for the open job that has the fewest workers. False when no job wants any.
-  bool help() {
+  bool help(int thread) {
     Job* chosen = nullptr;
     int fewest = 0;
     for (Job& job : jobs_) {
@@ -275,7 +297,7 @@ class Pool {
     bool enters = job.inside.fetch_add(1) < job.limit.load(std::memory_order_relaxed) && job.state.load() == Job::open;
     if (enters) {
       StopFlagScope stops(job.stop, false);
-      job.claim([&] { return has_too_many(job); });
+      job.claim(thread, [&] { return has_too_many(job); });
     }
     if (job.inside.fetch_sub(1) == 1 && job.awaited.load()) {
       std::lock_guard lock(job.mutex);
@@ -294,7 +316,7 @@ class Pool {
   Job jobs_[most_jobs];
   alignas(64) std::atomic<uint32_t> opened_{0}; // counts jobs; idle workers watch it
   alignas(64) std::atomic<int> open_jobs_{0};
-  std::atomic<int> started_{0};
+  std::atomic<int> started_{0}, numbered_{0};
   std::atomic_flag starting_ = ATOMIC_FLAG_INIT;
   std::chrono::steady_clock::time_point start_again_{};
 };

@@ -37,10 +37,13 @@ double seconds_of(const std::function<void()>& body) {
 void sleep_ms(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
 
 // Four threads at once, whatever the machine has.
-struct FourThreads {
+struct Threads {
   int before = cpu::thread_count();
-  FourThreads() { cpu::set_thread_count(4); }
-  ~FourThreads() { cpu::set_thread_count(before); }
+  explicit Threads(int count) { cpu::set_thread_count(count); }
+  ~Threads() { cpu::set_thread_count(before); }
+};
+struct FourThreads : Threads {
+  FourThreads() : Threads(4) {}
 };
 
 bool every_index_once(int64_t count) {
@@ -58,6 +61,24 @@ TEST(every_index_runs_once) {
   FourThreads four;
   for (int round = 0; round < 2000; ++round) {
     CHECK(every_index_once(round % 37));
+  }
+}
+
+TEST(more_threads_than_ranges) {
+  Threads many(100);
+  for (int64_t count : {2, 63, 64, 65, 99, 100, 101, 1000}) {
+    CHECK(every_index_once(count));
+  }
+}
+
+TEST(who_is_done_goes_on_with_what_others_began) {
+  FourThreads four;
+  for (int round = 0; round < 50; ++round) {
+    std::atomic<bool> second{false};
+    parallel_for(16, [&](int64_t i) {
+      if (i == 1) second = true;
+      while (i == 0 && !second) std::this_thread::yield(); // would not end if index 1 were for this thread alone
+    });
   }
 }
 
