@@ -18,7 +18,6 @@ import report
 from measure import timed
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-SECONDS = 0.1  # that one figure is measured for
 CLIFF = 2.0  # a cost this much above that of a smaller size is set in bold
 
 
@@ -104,7 +103,7 @@ def powers(first, last):
     return [10**p for p in range(first, last + 1)]
 
 
-def measure(sizes, graphs):
+def measure(sizes, graphs, seconds):
     """{name: {number: seconds}} of operations over sizes and graphs over nodes, in this process."""
     import mlx.core as mx
 
@@ -112,17 +111,17 @@ def measure(sizes, graphs):
     for name, (build, _, largest) in OPERATIONS.items():
         for n in (n for n in sizes if n <= 10**largest):
             call = build(mx, n)
-            found.setdefault(name, {})[n] = timed(lambda: mx.eval(call()), SECONDS)[1]
+            found.setdefault(name, {})[n] = timed(lambda: mx.eval(call()), seconds)[1]
     x = mx.random.normal((16,))
     for name, (function, largest) in GRAPHS.items():
         for n in (n for n in graphs if n <= 10**largest):
-            found.setdefault(name, {})[n] = timed(lambda: mx.eval(function(mx, x, n)), SECONDS)[1]
+            found.setdefault(name, {})[n] = timed(lambda: mx.eval(function(mx, x, n)), seconds)[1]
     return found
 
 
-def measured(threads, sizes, graphs):
+def measured(threads, sizes, graphs, seconds):
     """The same with a number of threads, in a process of its own."""
-    command = [sys.executable, __file__, "--measure", json.dumps([sizes, graphs])]
+    command = [sys.executable, __file__, "--measure", json.dumps([sizes, graphs, seconds])]
     done = subprocess.run(command, env=os.environ | {"MLX_NUM_THREADS": str(threads)}, check=True, stdout=subprocess.PIPE, text=True)
     return {name: {int(n): t for n, t in times.items()} for name, times in json.loads(done.stdout).items()}
 
@@ -185,6 +184,7 @@ def main():
     parser.add_argument("--threads", default=",".join(str(t) for t in (1, 2, 4, 8, 16, 32) if t <= (os.cpu_count() or 1)))
     parser.add_argument("--largest", type=int, default=8, help="power of ten of the largest arrays")
     parser.add_argument("--nodes", type=int, default=6, help="power of ten of the largest graphs")
+    parser.add_argument("--seconds", type=float, default=0.1, help="that each figure is measured for")
     parser.add_argument("--to", default=str(ROOT / "docs"), help="where scaling.md is written")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -194,8 +194,8 @@ def main():
     machine, threads = report.machine(), [int(t) for t in given.threads.split(",")]
     by_threads = {}
     for t in threads:
-        whole = t in (min(threads), max(threads))
-        by_threads[t] = measured(t, powers(2 if whole else 5, given.largest), powers(0, given.nodes) if t == min(threads) else [])
+        whole, graphs = t in (min(threads), max(threads)), powers(0, given.nodes) if t == min(threads) else []
+        by_threads[t] = measured(t, powers(2 if whole else 5, given.largest), graphs, given.seconds)
         print(f"{t} threads", flush=True)
     pathlib.Path(given.to, "scaling.md").write_text(page(by_threads, machine), encoding="utf-8")
 

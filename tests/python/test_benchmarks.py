@@ -30,6 +30,21 @@ def test_two_rows_and_their_report(tmp_path):
     assert "WRONG" not in said and ": ours: " not in said
 
 
+def test_costs_against_size_and_threads(tmp_path):
+    options = ["--threads", "1,2", "--largest", "5", "--nodes", "2", "--seconds", "0", "--to", str(tmp_path)]
+    done = subprocess.run([sys.executable, str(RUN.with_name("scaling.py")), *options], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    report = (tmp_path / "scaling.md").read_text(encoding="utf-8")
+    sections = {part.partition("\n")[0]: part for part in report.split("\n## ")[1:]}
+    assert list(sections) == ["Elements, 1 thread", "Elements, 2 threads", "Nodes", "Threads"]
+    for title, part in sections.items():
+        table = [line.split("|")[1:-1] for line in part.splitlines() if line.startswith("| ")]
+        assert len(table) == (6 if title == "Nodes" else 13)
+        for row in table[1:]:
+            numbers = [float(cell.strip(" *ms")) for cell in row[1:] if cell.strip()]
+            assert len(numbers) >= 2 and all(n > 0 for n in numbers), row
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "theme", ["dispatch", "elementwise", "reductions", "products", "networks", "convolutions", "derivatives", "indexing", "linear_algebra"]
