@@ -4,12 +4,11 @@
 #include <optional>
 #include <vector>
 
-#include "mlx_core/allocator.h"
 #include "mlx_core/cpu/convolve_pieces.h"
 #include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/gemm_pieces.h"
-#include "mlx_core/cpu/product_kernels.h"
+#include "mlx_core/cpu/packed_weights.h"
 #include "mlx_core/cpu/subnormals.h"
 #include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/interrupt.h"
@@ -18,8 +17,6 @@ namespace mlx::core::cpu {
 
 namespace {
 
-// Terms added up before they join the sum: at most these, and of equally many in each block. Bits depend on it.
-constexpr int64_t most_terms = 320;
 constexpr int64_t most_rows = 112, least_rows = 24, most_columns = 512; // of a task
 constexpr int64_t wanted_tasks = 16, task_work = int64_t{1} << 18;
 constexpr int64_t line =
@@ -113,20 +110,8 @@ class Patches {
 
 void convolve_patches(const Windows& w) {
   const ProductKernels& kernels = product_kernels(w.dtype);
-  const int64_t size = w.dtype.size(), terms = w.terms(), positions = w.positions(),
-                blocks = ceil_div(terms, most_terms), block_terms = ceil_div(terms, blocks);
-  const int64_t panels =
-      ceil_div(w.columns, kernels.width) * kernels.width; // columns with those that fill the last one
-  auto block_size = [&](int64_t block) { return std::min(block_terms, terms - block * block_terms); };
-  BufferRef packed = allocate(static_cast<size_t>(w.groups * panels * terms * size));
-  auto weights = [&](int64_t group, int64_t block) {
-    return static_cast<char*>(packed->data) + (group * terms + block * block_terms) * panels * size;
-  };
-  parallel_for(w.groups * blocks, [&](int64_t i) {
-    const int64_t group = i / blocks, block = i % blocks;
-    kernels.pack(block_size(block), w.columns, w.w + (group * w.columns * terms + block * block_terms) * size, 1, terms,
-        weights(group, block));
-  });
+  const PackedWeights weights(w, kernels);
+  const int64_t size = w.dtype.size(), terms = w.terms(), positions = w.positions();
 
   const int64_t strips = ceil_div(w.columns, most_columns);
   const int64_t strip = ceil_div(ceil_div(w.columns, strips), kernels.width) * kernels.width;
@@ -148,19 +133,19 @@ void convolve_patches(const Windows& w) {
       for (int64_t i = 0; i < count; i += stretches.back().count) {
         stretches.push_back({w.place(first + i), std::min(count - i, w.out[2] - (first + i) % w.out[2])});
       }
-      const int64_t pitch = (ceil_div(block_terms, line) | 1) * line, at_column = group * w.columns + column;
+      const int64_t pitch = (ceil_div(weights.longest(), line) | 1) * line, at_column = group * w.columns + column;
       auto* lines = static_cast<char*>(product_memory(0, count * pitch * size));
       char* out = w.y + (stretches[0].place.y + at_column) * size;
       int64_t out_row = all_columns;
       if (!direct) out = static_cast<char*>(product_memory(2, count * columns * size)), out_row = columns;
-      for (int64_t block = 0; block < blocks; ++block) {
+      for (int64_t block = 0; block < weights.blocks(); ++block) {
         if (block > 0) throw_if_interrupted();
-        const int64_t length = block_size(block);
-        patches.write(group, stretches, block * block_terms, length, lines, pitch);
+        const int64_t length = weights.length(block);
+        patches.write(group, stretches, weights.first(block), length, lines, pitch);
         std::optional<FlushSubnormals> mode;
         if (w.dtype.is_inexact()) mode.emplace();
-        kernels.tiles(count, columns, length, lines, pitch, 1, weights(group, block) + column * length * size,
-            kernels.width, kernels.width * length, true, nullptr, out, out_row, 1, block > 0);
+        kernels.tiles(count, columns, length, lines, pitch, 1, weights.panel(group, block, column), kernels.width,
+            kernels.width * length, true, nullptr, out, out_row, 1, block > 0);
       }
       if (direct) continue;
       Kernel narrow = w.dtype == w.result ? nullptr : find_cast(w.dtype, w.result);

@@ -6,11 +6,10 @@
 #include <optional>
 #include <vector>
 
-#include "mlx_core/allocator.h"
 #include "mlx_core/cpu/convolve_pieces.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/gemm_pieces.h"
-#include "mlx_core/cpu/product_kernels.h"
+#include "mlx_core/cpu/packed_weights.h"
 #include "mlx_core/cpu/subnormals.h"
 #include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/cpu/window_tiles.h"
@@ -20,8 +19,6 @@ namespace mlx::core::cpu {
 
 namespace {
 
-// Terms added up before they join the sum: at most these, and of equally many in each block. Bits depend on it.
-constexpr int64_t most_terms = 320;
 constexpr int64_t wanted_tasks = 16, task_work = int64_t{1} << 18;
 constexpr int64_t most_copied = 256 << 10, most_sums = 1 << 20; // bytes of a task
 constexpr int64_t few_positions = 8, few_channels = 8;
@@ -166,27 +163,16 @@ bool reads_windows(const Windows& w) {
 void convolve_windows(const Windows& w) {
   const ProductKernels& kernels = product_kernels(w.dtype);
   const WindowTiles& tiles = window_tiles(w.dtype);
-  const int64_t size = w.dtype.size(), terms = w.terms(), blocks = ceil_div(terms, most_terms),
-                block_terms = ceil_div(terms, blocks), width = kernels.width;
-  const int64_t panels = ceil_div(w.columns, width) * width; // columns with those that fill the last one
-  auto block_size = [&](int64_t block) { return std::min(block_terms, terms - block * block_terms); };
-  BufferRef packed = allocate(static_cast<size_t>(w.groups * panels * terms * size));
-  auto weights = [&](int64_t group, int64_t block) {
-    return static_cast<char*>(packed->data) + (group * terms + block * block_terms) * panels * size;
-  };
-  parallel_for(w.groups * blocks, [&](int64_t i) {
-    const int64_t group = i / blocks, block = i % blocks;
-    kernels.pack(block_size(block), w.columns, w.w + (group * w.columns * terms + block * block_terms) * size, 1, terms,
-        weights(group, block));
-  });
+  const PackedWeights weights(w, kernels);
+  const int64_t size = w.dtype.size(), width = kernels.width;
 
   const bool direct = w.dtype == w.result;
   Kernel narrow = direct ? nullptr : find_cast(w.dtype, w.result);
   const Reading reading(w);
   // Columns are divided where boxes are too few.
   const int64_t wanted = std::min(ceil_div(wanted_tasks, reading.tasks()), reading.work() / task_work);
-  const int64_t strip = ceil_div(panels / width, std::max<int64_t>(1, wanted)) * width,
-                strips = ceil_div(panels, strip);
+  const int64_t strip = ceil_div(weights.columns() / width, std::max<int64_t>(1, wanted)) * width,
+                strips = ceil_div(weights.columns(), strip);
   parallel_for(reading.tasks() * strips, [&](int64_t task) {
     const Reading::Box box(reading, task / strips);
     const int64_t first_column = task % strips * strip, end_column = std::min(w.columns, first_column + strip);
@@ -200,17 +186,17 @@ void convolve_windows(const Windows& w) {
     };
     std::vector<WindowPart> parts;
     std::vector<size_t> ends;
-    for (int64_t block = 0; block < blocks; ++block) {
+    for (int64_t block = 0; block < weights.blocks(); ++block) {
       throw_if_interrupted();
       parts.clear(), ends.clear();
       for (int64_t line = 0; line < lines; ++line) {
         box.parts(
-            r0.first + line / r1.count, r1.first + line % r1.count, block * block_terms, block_size(block), parts);
+            r0.first + line / r1.count, r1.first + line % r1.count, weights.first(block), weights.length(block), parts);
         ends.push_back(parts.size());
       }
       FlushSubnormals mode;
       for (int64_t column = first_column; column < end_column; column += width) {
-        const char* panel = weights(box.group, block) + column * block_size(block) * size;
+        const char* panel = weights.panel(box.group, block, column);
         for (int64_t line = 0; line < lines; ++line) {
           const auto at = static_cast<size_t>(line);
           const size_t first = line == 0 ? 0 : ends[at - 1];

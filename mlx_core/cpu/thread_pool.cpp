@@ -1,6 +1,6 @@
 // The pool: lazily started, detached workers that claim indices of the calls that are open, which may be several. Each
-// thread begins with a range of its own, the same one for the same worker in call after call: what it wrote in one is in
-// its cache in the next. Who has none left takes from the others' ranges.
+// thread begins with a range of its own, the same one for the same worker in call after call: what it wrote in one is
+// in its cache in the next. Who has none left takes from the others' ranges.
 #include "mlx_core/cpu/thread_pool.h"
 
 #include <pthread.h>
