@@ -23,6 +23,9 @@ add_library(mlx_core::mlx_core ALIAS mlx_core)
 target_compile_features(mlx_core PUBLIC cxx_std_20)
 target_include_directories(mlx_core PUBLIC
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${MLX_INSTALL_INCLUDEDIR}>)
+if(MLX_GUARD_PAGES)
+  set_source_files_properties("${PROJECT_SOURCE_DIR}/mlx_core/allocator.cpp" PROPERTIES COMPILE_DEFINITIONS MLX_GUARD_PAGES)
+endif()
 target_compile_definitions(mlx_core PRIVATE
   MLX_CORE_VERSION="${PROJECT_VERSION}" MLX_API_VERSION="${MLX_API_VERSION}")
 target_link_libraries(mlx_core

@@ -12,6 +12,9 @@
 #include <thread>
 
 #include "mlx_core/gpu/gpu.h"
+#ifdef MLX_GUARD_PAGES
+#include "mlx_core/guard_pages.h"
+#endif
 
 namespace mlx::core {
 
@@ -193,7 +196,11 @@ BufferRef allocate(size_t bytes) {
   if (on_gpu()) {
     return gpu::allocate(bytes);
   }
+#ifdef MLX_GUARD_PAGES
+  return GuardedBuffer::make(bytes);
+#else
   return BufferRef(cache().take(bytes));
+#endif
 }
 
 namespace {
