@@ -42,7 +42,7 @@ Scanned scan(const ScanBody& f, const std::vector<array>& init, const std::vecto
 
 // What tests of the promises above count.
 struct ControlFlowStatistics {
-  int64_t true_branches = 0; // evaluated in this process
+  int64_t true_branches = 0; // evaluated in this process, by themselves
   int64_t false_branches = 0;
   int64_t called_iterations = 0; // of loops whose bodies were run as lists of kernel calls
   int64_t stored_carries = 0;    // of the last reverse pass through a while_loop: the most it kept at a time

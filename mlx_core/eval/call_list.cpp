@@ -7,6 +7,7 @@
 #include "mlx_core/eval/gate.h"
 #include "mlx_core/eval/observe.h"
 #include "mlx_core/interrupt.h"
+#include "mlx_core/transforms/flattened.h"
 
 namespace mlx::core {
 
@@ -40,7 +41,7 @@ const CallList* KeptCalls::before(
   if (!possible(kernels) || runs_.fetch_add(runs, std::memory_order_relaxed) + runs < worth_it) {
     return nullptr;
   }
-  std::call_once(once_, [&] { list_ = CallList::of(*simplify(body), uses); });
+  std::call_once(once_, [&] { list_ = CallList::of(*simplify(*flattened(body)), uses); });
   return list_.get();
 }
 
@@ -60,9 +61,7 @@ CallRun::CallRun(const CallList& list) : list_(list), memory_(allocate_block(lis
   constant_calls_ = bound(list.constant_calls_);
   cpu::chain(constant_calls_, {});
   calls_[0] = bound(list.turns_[0].calls);
-  if (list.take_turns_) {
-    calls_[1] = bound(list.turns_[1].calls);
-  }
+  calls_[1] = bound(list.turns_[1].calls);
   cpu::chain(calls_[0], calls_[1]);
   cpu::chain(calls_[1], calls_[0]);
 }
@@ -110,18 +109,6 @@ array CallRun::copied(const char* elements, const Spec& spec) {
   array copy = array::uninitialized(spec.shape, spec.dtype);
   std::memcpy(copy.mutable_data(), elements, copy.nbytes());
   return copy;
-}
-
-void CallRun::copy_back() {
-  if (!staged_) { // an output may be an input
-    staged_.reset(allocate_block(list_.bytes_));
-  }
-  for (size_t k = 0; k < list_.fed_back_; ++k) {
-    std::memcpy(staged_.get() + list_.turns_[0].inputs[k].at, output(k), input_bytes(k));
-  }
-  for (size_t k = 0; k < list_.fed_back_; ++k) {
-    std::memcpy(input(k), staged_.get() + list_.turns_[0].inputs[k].at, input_bytes(k));
-  }
 }
 
 void CallRun::run_on(std::span<const array> inputs, std::span<array> outputs, Kernels& kernels) {
@@ -192,10 +179,9 @@ void CallRun::run_loop(cpu::StepLoop loop, size_t turn, int64_t runs) {
 void CallRun::run_rows(std::span<const Row> to_inputs, std::span<const Row> from_outputs, int64_t runs) {
   auto bound_rows = [&](std::span<const Row> rows, const std::vector<CallList::Place> CallList::Turn::* places) {
     SmallVector<cpu::StepRow, 4> all;
-    size_t other = list_.take_turns_ ? 1 : 0;
     for (const Row& row : rows) {
       const CallList::Place& place = (list_.turns_[0].*places)[row.input_or_output];
-      const CallList::Place& second = (list_.turns_[other].*places)[row.input_or_output];
+      const CallList::Place& second = (list_.turns_[1].*places)[row.input_or_output];
       all.push_back({row.at, row.apart, {memory_.get() + place.at, memory_.get() + second.at},
           static_cast<int64_t>(place.bytes)});
     }
@@ -203,15 +189,8 @@ void CallRun::run_rows(std::span<const Row> to_inputs, std::span<const Row> from
   };
   auto in = bound_rows(to_inputs, &CallList::Turn::inputs), out = bound_rows(from_outputs, &CallList::Turn::outputs);
   cpu::StepLoop loop{{calls_[0], calls_[1]}, {in.begin(), in.size()}, {out.begin(), out.size()}, nullptr, nullptr};
-  if (list_.take_turns_) {
-    run_loop(loop, turn_, runs);
-    turn_ ^= static_cast<size_t>(runs & 1);
-    return;
-  }
-  for (; runs > 0; --runs) {
-    run_loop(loop, 0, 1);
-    copy_back();
-  }
+  run_loop(loop, turn_, runs);
+  turn_ ^= static_cast<size_t>(runs & 1);
 }
 
 void CallRun::run_other(const Bound& call) {

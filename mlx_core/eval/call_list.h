@@ -107,13 +107,12 @@ class CallList {
     bool takes_over = false;
   };
 
-  // Of a run. There may be two that take turns: what one gives is in place for the other.
+  // Of a run. Two take turns, unless it is a list for single runs: what one gives is in place for the other.
   struct Turn {
     std::vector<Call> calls;
     std::vector<Place> inputs, outputs;
   };
   Turn turns_[2];
-  bool take_turns_ = false;
   std::vector<bool> sees_layout_; // by input
   std::vector<Call> constant_calls_;
   std::vector<Layout> layouts_;
@@ -167,13 +166,7 @@ class CallRun {
   void begin() { run(constant_calls_, {}); }
   void run() { run(calls_[turn_], calls_[turn_ ^ 1]); }
   // The first outputs become the inputs that are fed back.
-  void feed_back() {
-    if (list_.take_turns_) {
-      turn_ ^= 1;
-    } else {
-      copy_back();
-    }
-  }
+  void feed_back() { turn_ ^= 1; }
 
   // Of each of so many runs, which are fed back, rows of memory that go to inputs before and come from outputs after
   // it.
@@ -202,14 +195,13 @@ class CallRun {
   void run_loop(cpu::StepLoop loop, size_t turn, int64_t runs);
   void run_other(const Bound& call);
   void run_general(const Bound& call);
-  void copy_back();
 
   struct Free {
     void operator()(char* memory) const { std::free(memory); }
   };
   const CallList& list_;
   size_t turn_ = 0;
-  std::unique_ptr<char, Free> memory_, staged_;
+  std::unique_ptr<char, Free> memory_;
   std::vector<Bound> constant_calls_, calls_[2];
   std::vector<Elsewhere> elsewhere_;
   std::vector<char*> bases_;

@@ -439,20 +439,33 @@ class CallListBuilder : private CallListPlaces {
     return true;
   }
 
+  int64_t copied(int64_t place, const Spec& spec) {
+    CallList::Call call{};
+    call.kind = Kind::copy;
+    call.n = bytes_of_spec(spec);
+    call.in[0] = place;
+    call.out = reserve(spec, true);
+    emit(true, call);
+    return call.out;
+  }
+
   // The second turn is the first with the places of what is fed back exchanged. That takes a place of its own for each,
   // which a step fills anew in every run.
   void arrange_turns() {
-    const CallList::Turn& turn = first();
     std::map<int64_t, int64_t> other; // by place
     for (size_t k = 0; k < uses_.fed_back; ++k) {
-      int64_t in = turn.inputs[k].at, out = turn.outputs[k].at;
-      bool filled = std::any_of(
-          turn.calls.begin(), turn.calls.end(), [&](const CallList::Call& call) { return call.out == out; });
-      if (!filled || !other.emplace(in, out).second || !other.emplace(out, in).second) {
-        return;
+      int64_t in = first().inputs[k].at, out = first().outputs[k].at;
+      const std::vector<CallList::Call>& calls = first().calls;
+      bool filled =
+          std::any_of(calls.begin(), calls.end(), [&](const CallList::Call& call) { return call.out == out; });
+      if (!filled || other.count(out)) {
+        out = copied(out, program_.inputs()[k]);
+        first().outputs[k].at = out;
       }
+      other.emplace(in, out);
+      other.emplace(out, in);
     }
-    list_->take_turns_ = true;
+    const CallList::Turn& turn = first();
     CallList::Turn& second = list_->turns_[1] = turn;
     auto exchange = [&](int64_t& place) {
       auto after = other.upper_bound(place);

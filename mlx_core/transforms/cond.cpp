@@ -1,7 +1,11 @@
 // The primitive Cond with its rules, each of which is again a cond, and cond itself.
 #include "mlx_core/control_flow.h"
+
+#include <typeinfo>
+
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/transforms/closed_body.h"
+#include "mlx_core/transforms/flattened.h"
 #include "mlx_core/transforms/loop.h"
 #include "mlx_core/transforms/loop_statistics.h"
 #include "mlx_core/transforms/program_primitives.h"
@@ -101,6 +105,8 @@ class Cond final : public Primitive {
     return out;
   }
 
+  Branches branches() const { return {true_.get(), false_.get()}; }
+
   Mapped vmap(Operands operands, const MapAxes& axes) const override {
     return axes[0] ? per_lane(operands, axes) : together(operands, axes);
   }
@@ -181,6 +187,10 @@ class Cond final : public Primitive {
 
   SharedProgram true_, false_;
 };
+
+Branches branches_of(const Primitive& primitive) {
+  return typeid(primitive) == typeid(Cond) ? static_cast<const Cond&>(primitive).branches() : Branches();
+}
 
 std::vector<array> cond(const array& pred, const VectorFunction& true_fun, const VectorFunction& false_fun,
     const std::vector<array>& operands) {

@@ -5,6 +5,7 @@
 
 #include "mlx_core/backend/kernels.h"
 #include "mlx_core/control_flow.h"
+#include "mlx_core/cpu/copy.h"
 #include "mlx_core/eval/call_list.h"
 #include "mlx_core/eval/gate.h"
 #include "mlx_core/interrupt.h"
@@ -294,38 +295,56 @@ class ScanLoop final : public Primitive {
       run.give(k, state[k]);
     }
     run.begin();
-    int64_t length = layout_.length, first = i, sign = layout_.reverse ? -1 : 1;
+    int64_t length = layout_.length, sign = layout_.reverse ? -1 : 1;
     auto rows_from = [&](int64_t from, const array& a, size_t number) { // of an array, by iteration
       int64_t apart = a.strides()[0] * a.itemsize();
       auto* at = static_cast<char*>(const_cast<void*>(a.raw_data()));
       return CallRun::Row{number, at + iteration(from) * apart, sign * apart};
     };
-    bool x_dense = true;
-    for (size_t k = carries; k < own; ++k) {
-      x_dense = x_dense && state[k].is_row_contiguous();
-    }
+    // Elements that do not lie in order are brought together, a piece of the iterations at a time; what is the same in
+    // all of them is there already.
+    std::vector<std::unique_ptr<char[]>> dense(layout_.inputs);
     count_called_iterations(length - i);
-    const int64_t piece = x_dense ? std::clamp<int64_t>((1 << 16) / (calls.work() + 16), 1, 1024) : 1;
+    const int64_t piece = std::clamp<int64_t>((1 << 16) / (calls.work() + 16), 1, 1024);
     InterruptPoll poll(1 << 18);
     for (; i < length; i += piece) {
       pause_if_asked();
       poll(piece * (calls.work() + 1));
+      const int64_t runs = std::min(piece, length - i);
       SmallVector<CallRun::Row, 4> xs, out;
       for (size_t k = carries; k < own; ++k) {
-        if (x_dense) {
+        if (state[k].is_row_contiguous()) {
           xs.push_back(rows_from(i, operands[k], k));
-        } else if (i > first) {
-          run.give(k, element(operands[k], iteration(i)));
+        } else if (operands[k].strides()[0] != 0) {
+          xs.push_back(brought_together(operands[k], i, runs, piece, k, dense[k - carries]));
         }
       }
       for (size_t k = 0; k < ys.size(); ++k) {
         out.push_back(rows_from(i, ys[k], carries + k));
       }
-      run.run_rows({xs.begin(), xs.size()}, {out.begin(), out.size()}, std::min(piece, length - i));
+      run.run_rows({xs.begin(), xs.size()}, {out.begin(), out.size()}, runs);
     }
     for (size_t k = 0; k < carries; ++k) {
       state[k] = run.taken(k, state[k]);
     }
+  }
+
+  // Of so many iterations from the i-th on, row-major, in memory for `piece` of them.
+  CallRun::Row brought_together(
+      const array& a, int64_t i, int64_t runs, int64_t piece, size_t number, std::unique_ptr<char[]>& memory) const {
+    Sizes sizes = sizes_of(a.shape());
+    sizes[0] = runs;
+    int64_t count = 1;
+    for (int64_t size : sizes) {
+      count *= size;
+    }
+    int64_t bytes = count / runs * a.itemsize(), lowest = std::min(iteration(i), iteration(i + runs - 1));
+    if (!memory) {
+      memory.reset(new char[static_cast<size_t>(piece * bytes)]);
+    }
+    const char* from = static_cast<const char*>(a.raw_data()) + lowest * a.strides()[0] * a.itemsize();
+    cpu::read_strided(from, sizes, a.strides(), a.itemsize(), 0, count, memory.get());
+    return {number, memory.get() + (iteration(i) - lowest) * bytes, layout_.reverse ? -bytes : bytes};
   }
 
   static void record(

@@ -16,14 +16,16 @@ def draw(rng, shape, dtype):
 
 
 def laid_out(rng, a):
-    """The same values, lying otherwise."""
+    """The same values, lying otherwise; or the first of them again and again."""
+    if a.ndim and rng.random() < 0.2:
+        return mx.broadcast_to(a[:1], a.shape)
     if a.ndim < 2 or rng.random() < 0.5:
         return a
     return mx.contiguous(a.swapaxes(-1, -2)).swapaxes(-1, -2) if rng.random() < 0.5 else mx.repeat(a, 2, axis=-1)[..., ::2]
 
 
 def unary(rng, a):
-    k = rng.randrange(9)
+    k = rng.randrange(10)
     if k < 4:
         return [mx.sin, mx.tanh, mx.abs, lambda a: a * 0.75][k](a)
     if k == 4 and a.ndim:
@@ -34,6 +36,8 @@ def unary(rng, a):
         return a.swapaxes(-1, -2)
     if k == 7:
         return a.reshape(-1)
+    if k == 9:  # branches on few values are both computed
+        return mx.cond(mx.sum(a.real) > 0.1, lambda a: mx.tanh(a) * 0.5, lambda a: mx.zeros_like(a) + mx.mean(a), a)
     return mx.broadcast_to(a, (2, *a.shape)) if a.ndim < 3 else mx.where(mx.abs(a) > 0.5, a, a * 0.1)
 
 
@@ -120,6 +124,55 @@ def called(f):
 def test_most_bodies_of_the_programs_above_are_lists_of_calls():
     runs = [called(lambda: run(*args)) for run, *args in (loop(seed, mx.float32) for seed in range(60))]
     assert sum(n == LENGTH for n in runs) > 45, runs
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_many_iterations_over_what_lies_otherwise(reverse):
+    rng = np.random.default_rng(1)
+    for n in (16, 1023, 1024, 1025, 3000):
+        xs = mx.array(rng.standard_normal((n, 3, 5)).astype("f4"))
+        for x in (xs, mx.contiguous(xs.swapaxes(0, 1)).swapaxes(0, 1), mx.repeat(xs, 2, axis=2)[..., ::2], xs[::-1],
+                  mx.broadcast_to(xs[:1, :, :1], xs.shape), mx.contiguous(xs.T).T):
+            f = lambda x: mx.scan(lambda c, x: (c * 0.5 + x, (c, mx.sum(x, axis=0))), xs[0], x, reverse=reverse)
+            got, dense = bits(leaves(f(x))), bits(leaves(f(mx.array(np.array(x)))))
+            assert got == dense
+            with mx.profile():
+                assert bits(leaves(f(x))) == got
+
+
+def test_carries_that_move_on():
+    x = tuple(mx.array([float(i), -0.5 * i]) for i in range(4))
+    f = lambda x: mx.scan(lambda c, _: ((c[1], c[2], c[3], c[0] * 0.9 + c[1]), (c[0], c[3])), x, None, length=50)
+    g = lambda x: mx.scan(lambda c, _: ((c[1], c[0], c[0], c[3][::-1]), c[2]), x, None, length=51)
+    h = mx.grad(lambda x: sum(mx.sum(a * a) for a in leaves(f(x)) + leaves(g(x))))
+    for k in (f, g, h):
+        with mx.profile():
+            expected = bits(leaves(k(x)))
+        assert bits(leaves(k(x))) == expected
+    assert called(lambda: leaves(f(x))) == 50
+
+
+def test_branches_in_bodies():
+    rng = np.random.default_rng(2)
+    xs, h = mx.array(rng.standard_normal((200, 4)).astype("f4")), mx.array(rng.standard_normal(4).astype("f4"))
+
+    def body(c, x):
+        inner = lambda c, x: mx.cond(c[0] > 0, lambda a, b: a - b, lambda a, b: b * 0.1, c, x)
+        new, flag = mx.cond(mx.sum(x) > 0, lambda c, x: (mx.tanh(c * x), mx.array(1)), lambda c, x: (inner(c, x), mx.array(0)), c, x)
+        return new, (mx.where(flag == 1, mx.sqrt(x), x), flag)
+
+    f = lambda h, xs: mx.scan(body, h, xs)
+    g = mx.grad(lambda h, xs: mx.sum(f(h, xs)[0]), argnums=(0, 1))
+    for k in (f, g, mx.compile(f), mx.compile(g)):
+        with mx.profile():
+            expected = bits(leaves(k(h, xs)))
+        assert bits(leaves(k(h, xs))) == expected
+        assert called(lambda: leaves(k(h, xs))) >= 199
+    # where a branch computes much, or may fail, only the one that is taken is computed
+    many = mx.zeros((60, 60))
+    sweep = lambda c: mx.fori_loop(0, 30, lambda i, c: mx.cond(i > 20, lambda c: mx.sin(c) + i, lambda c: c, c), c)
+    assert called(lambda: sweep(many)) == 0
+    assert called(lambda: sweep(many[0])) == 30
 
 
 def test_while_loop():

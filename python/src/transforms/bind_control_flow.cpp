@@ -531,7 +531,7 @@ Example:
         return out;
       },
       nb::sig("def _control_flow_stats() -> dict[str, int]"),
-      "Counts: branches of cond evaluated so far; iterations that were run as lists of kernel calls; of the last "
+      "Counts: branches of cond evaluated by themselves so far; iterations that were run as lists of kernel calls; of the last "
       "reverse pass through a while_loop, the most carries\n"
       "it stored at a time beside the first, and how often it ran the body.");
 }
