@@ -18,4 +18,7 @@ std::optional<WrittenPart> written_part(const Primitive& primitive);
 // The operands one after another along an axis. Nothing of other primitives.
 std::optional<int> joined_axis(const Primitive& primitive);
 
+// Whether it is a view that exchanges the axes of a matrix.
+bool exchanges_matrix_axes(const Primitive& primitive);
+
 } // namespace mlx::core

@@ -13,6 +13,7 @@
 #include "mlx_core/transforms/loop.h"
 #include "mlx_core/transforms/loop_statistics.h"
 #include "mlx_core/transforms/program_primitives.h"
+#include "mlx_core/transforms/summed_products.h"
 
 namespace mlx::core {
 
@@ -197,6 +198,7 @@ class ScanLoop final : public Primitive {
     }
     layout.carries = carry.size();
     layout.inputs = xs.size();
+    std::vector<std::optional<SummedProducts>> products(constants.size()); // instead of sums in the carry
     auto step = [&](const std::vector<array>& in) {
       size_t next = layout.carries;
       std::vector<array> all(primals.begin(), primals.end());
@@ -218,20 +220,40 @@ class ScanLoop final : public Primitive {
       Tangents pulled = pull_through(*body_, all, incoming, pulled_flags);
       std::vector<array> out;
       for (size_t i = 0; i < constants.size(); ++i) {
-        out.push_back(add(in[i], *pulled[constants[i]]));
+        const array& summand = *pulled[constants[i]];
+        products[i] = SummedProducts::of(summand, in, layout.carries);
+        out.push_back(products[i] ? in[i] : add(in[i], summand));
       }
       for (size_t i = 0; i < own; ++i) {
         if (pulled_flags[i]) {
           out.push_back(*pulled[i]);
         }
       }
+      for (std::optional<SummedProducts>& sum : products) {
+        if (sum) {
+          sum->append_factors(out, layout.carries);
+        }
+      }
       return out;
     };
-    std::vector<array> results = run(layout, step, carry, xs);
+    Recorder recorder("scan");
+    record(recorder, step, carry, xs);
+    std::vector<array> left_out;
+    for (size_t i = constants.size(); i-- > 0;) {
+      if (products[i]) {
+        recorder.drop_state(i);
+        left_out.push_back(carry[i]);
+        carry.erase(carry.begin() + static_cast<ptrdiff_t>(i));
+        layout.additive.erase(layout.additive.begin() + static_cast<ptrdiff_t>(i));
+      }
+    }
+    layout.carries = carry.size();
+    std::vector<array> results = run(layout, recorder, carry, xs);
+    results.insert(results.begin(), left_out.begin(), left_out.end()); // so that the outputs have their numbers
     Tangents out(primals.size());
-    size_t next = 0;
-    for (size_t i : constants) {
-      out[i] = results[next++];
+    size_t next = left_out.size();
+    for (size_t i = 0; i < constants.size(); ++i) {
+      out[constants[i]] = products[i] ? products[i]->total(results, xs) : results[next++];
     }
     for (size_t i = 0; i < own; ++i) {
       if (i < carries ? active[i] : wanted[i]) {
@@ -359,6 +381,10 @@ class ScanLoop final : public Primitive {
       const std::vector<array>& xs) {
     Recorder recorder("scan");
     record(recorder, step, carry, xs);
+    return run(layout, recorder, carry, xs);
+  }
+  static std::vector<array> run(
+      const ScanLayout& layout, Recorder& recorder, const std::vector<array>& carry, const std::vector<array>& xs) {
     ClosedBodies closed = recorder.close();
     std::vector<array> operands(carry);
     operands.insert(operands.end(), xs.begin(), xs.end());

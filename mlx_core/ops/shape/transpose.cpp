@@ -50,7 +50,13 @@ class Transpose final : public ViewOp {
     return out;
   }
   Axes axes_;
+  friend bool exchanges_matrix_axes(const Primitive& primitive);
 };
+
+bool exchanges_matrix_axes(const Primitive& primitive) {
+  const auto* transpose = dynamic_cast<const Transpose*>(&primitive);
+  return transpose && transpose->axes_ == Axes{1, 0};
+}
 
 namespace {
 
