@@ -13,7 +13,9 @@ namespace mlx::core {
 
 namespace {
 
-constexpr int64_t most_small = 4096;       // elements of a value: larger ones keep both threads busy by themselves
+constexpr int64_t most_small = 4096;       // elements of a value: larger ones keep both threads busy by themselves,
+constexpr int64_t most_in_loops = 1 << 14; // where nodes for each of them do not cost more, as in loops,
+constexpr int64_t most_larger = 1 << 16;   // that compute so many elements of larger ones
 constexpr int64_t most_constant = 1 << 20; // of one that is the same in every run, as weights are
 constexpr int64_t most_given = 4096;       // bytes of an input that is copied for a single run
 constexpr int64_t most_bytes = 192 << 10;  // of all values that are not: what stays in the second-level cache
@@ -39,7 +41,7 @@ class CallListBuilder : private CallListPlaces {
           varying_bytes_ > (uses_.once ? most_once : most_bytes)) {
         return nullptr;
       }
-      if (uses_.once && !finish_step(step)) {
+      if (!finish_step(step)) {
         return nullptr;
       }
       ++now_;
@@ -55,6 +57,8 @@ class CallListBuilder : private CallListPlaces {
   }
 
  private:
+  int64_t largest() const { return uses_.once ? most_small : most_in_loops; }
+
   // --- inputs and outputs ---
 
   void note_last_uses() {
@@ -66,7 +70,7 @@ class CallListBuilder : private CallListPlaces {
       }
       ++number;
     }
-    output_of_.assign(uses_.once ? program_.slot_count() : 0, -1);
+    output_of_.assign(program_.slot_count(), -1);
     int output = 0;
     for (int32_t slot : program_.outputs()) {
       if (uses_.once) {
@@ -89,11 +93,12 @@ class CallListBuilder : private CallListPlaces {
       varies = true;
       place = add_base({bytes, static_cast<int>(k)});
       add_region(place, bytes, false);
-    } else if (count(spec) > (varies ? most_small : most_constant)) {
+    } else if (count(spec) > (varies ? largest() : most_constant)) {
       return false;
     } else {
       place = reserve(spec, varies);
       regions_.back().writable = uses_.once && varies;
+      regions_.back().reusable = uses_.once && varies;
     }
     push({dense(spec, place), varies, static_cast<int>(k), regions_.size() - 1});
     first().inputs.push_back({place, static_cast<size_t>(bytes)});
@@ -118,8 +123,8 @@ class CallListBuilder : private CallListPlaces {
     return true;
   }
 
-  // After a step of a single run: its output is brought where it goes, and memory that was read for the last time is
-  // used again.
+  // After a step: an output of a single run is brought where it goes, and memory that was read for the last time is used
+  // again.
   bool finish_step(const Program::Step& step) {
     if (int output = output_of_[static_cast<size_t>(step.first)]; output >= 0 && !bring_out(values_.back(), output)) {
       return false;
@@ -198,7 +203,11 @@ class CallListBuilder : private CallListPlaces {
     }
     bool varies = std::any_of(
         step.operands.begin(), step.operands.end(), [&](int32_t s) { return values_[static_cast<size_t>(s)].varies; });
-    bool small = count(out) <= (varies ? most_small : most_constant);
+    bool small = count(out) <= (varies ? largest() : most_constant);
+    if (varies && !uses_.once && count(out) > most_small && kind != EvalKind::view) {
+      larger_ += count(out);
+      small = small && larger_ <= most_larger;
+    }
     if (step.operands.empty()) {
       return small && add_value(step);
     }
@@ -282,7 +291,7 @@ class CallListBuilder : private CallListPlaces {
     Shape shape(of.view.sizes.begin(), of.view.sizes.end());
     int64_t itemsize = of.view.itemsize();
     const Spec& out = step.outputs[0];
-    if (!of.view.is_row_major() && count(out) > most_small && step.primitive->keeps_order()) {
+    if (!of.view.is_row_major() && count(out) > largest() && step.primitive->keeps_order()) {
       return false; // which may copy
     }
     array stand_in(stand_in_, CallList::offset_in(of.view.offset), shape, of.view.strides, of.view.dtype);
@@ -293,7 +302,7 @@ class CallListBuilder : private CallListPlaces {
       push({std::move(view), of.varies, of.input, of.region});
       return out.dtype.size() == itemsize;
     }
-    if (!step.primitive->keeps_order() || count(out) > most_small) {
+    if (!step.primitive->keeps_order() || count(out) > largest()) {
       return false;
     }
     bool varies = of.varies;
@@ -380,7 +389,7 @@ class CallListBuilder : private CallListPlaces {
     if (update.region == whole.region && in_place && update.view.size() > 0) { // x[1] = x[0]
       Shape shape(update.view.sizes.begin(), update.view.sizes.end());
       Spec apart{shape, update.view.dtype};
-      if (count(apart) > most_small) {
+      if (count(apart) > largest()) {
         return false;
       }
       View copy = dense(apart, reserve(apart, true));
@@ -458,7 +467,8 @@ class CallListBuilder : private CallListPlaces {
       const std::vector<CallList::Call>& calls = first().calls;
       bool filled =
           std::any_of(calls.begin(), calls.end(), [&](const CallList::Call& call) { return call.out == out; });
-      if (!filled || other.count(out)) {
+      bool whole = filled && sizes_.at(out) == sizes_.at(in); // not the beginning of something larger
+      if (!whole || other.count(out)) {
         out = copied(out, program_.inputs()[k]);
         first().outputs[k].at = out;
       }

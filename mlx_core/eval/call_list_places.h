@@ -60,7 +60,7 @@ class CallListPlaces {
   static int64_t padded(int64_t n) { return (n + call_padding - 1) / call_padding * call_padding; }
   int64_t reserve(const Spec& spec, bool varies) {
     int64_t bytes = (padded(count(spec)) * spec.dtype.size() + 63) / 64 * 64;
-    bool reusable = uses_.once && varies;
+    bool reusable = varies;
     if (reusable && !free_[bytes].empty()) {
       int64_t place = free_[bytes].back();
       free_[bytes].pop_back();
@@ -203,7 +203,7 @@ class CallListPlaces {
   std::vector<std::pair<int64_t, int64_t>> temporary_;     // of this step: places and bytes
   std::map<std::pair<int64_t, int64_t>, int64_t> spreads_; // of constants, by place and number
   BufferRef stand_in_;
-  int64_t varying_bytes_ = 0;
+  int64_t varying_bytes_ = 0, larger_ = 0;
   std::map<int64_t, int64_t> sizes_; // in bytes, by place
 };
 

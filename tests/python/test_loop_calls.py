@@ -152,6 +152,22 @@ def test_carries_that_move_on():
     assert called(lambda: leaves(f(x))) == 50
 
 
+def test_carries_that_are_parts_of_something_larger():
+    def body(i, s):
+        a, b = s
+        t = mx.broadcast_to(a, (1000, 2)) * 0.5 + b[0]
+        return t[0], b * 0.9 + t[999, 0] * 0.01
+
+    def parts(i, s):
+        t = mx.concatenate([s[1], s[0]]) * 0.5
+        return t[:3], t[3:]
+
+    for f, x in ((body, (mx.array([1.0, 2.0]), mx.full((40,), 0.3))), (parts, (mx.arange(3.0), mx.arange(300.0)))):
+        with mx.profile():
+            expected = bits(leaves(mx.fori_loop(0, 41, f, x)))
+        assert bits(leaves(mx.fori_loop(0, 41, f, x))) == expected
+
+
 def test_branches_in_bodies():
     rng = np.random.default_rng(2)
     xs, h = mx.array(rng.standard_normal((200, 4)).astype("f4")), mx.array(rng.standard_normal(4).astype("f4"))
