@@ -123,8 +123,8 @@ class CallListBuilder : private CallListPlaces {
     return true;
   }
 
-  // After a step: an output of a single run is brought where it goes, and memory that was read for the last time is used
-  // again.
+  // After a step: an output of a single run is brought where it goes, and memory that was read for the last time is
+  // used again.
   bool finish_step(const Program::Step& step) {
     if (int output = output_of_[static_cast<size_t>(step.first)]; output >= 0 && !bring_out(values_.back(), output)) {
       return false;
