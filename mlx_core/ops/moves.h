@@ -14,6 +14,8 @@ struct WrittenPart {
   const Shape& strides;
 };
 std::optional<WrittenPart> written_part(const Primitive& primitive);
+// The same of a part of operand 0 that is all of the result.
+std::optional<WrittenPart> read_part(const Primitive& primitive);
 
 // The operands one after another along an axis. Nothing of other primitives.
 std::optional<int> joined_axis(const Primitive& primitive);

@@ -4,6 +4,7 @@
 
 #include "mlx_core/ops.h"
 #include "mlx_core/ops/elementwise/composites.h"
+#include "mlx_core/ops/moves.h"
 #include "mlx_core/transforms/confluence.h"
 #include "mlx_core/transforms/recording.h"
 
@@ -79,6 +80,25 @@ class Pullback {
     }
     return out;
   }
+  // Where all there is so far is the cotangent of an array whose part, which `reader` reads, was written to next, as in
+  // x[i] += v: the cotangent of what was written, with the reader's in that part.
+  Tangent restored(int index, const Node& reader, const array& cotangent) const {
+    auto found = writers_.find(index);
+    if (found == writers_.end()) {
+      return std::nullopt;
+    }
+    const auto& [writer, whole] = found->second;
+    std::optional<WrittenPart> written = written_part(*writer->primitive), read = read_part(*reader.primitive);
+    if (!read || written->start != read->start || written->strides != read->strides ||
+        writer->operands()[1].shape() != reader.shape) {
+      return std::nullopt;
+    }
+    Node* part = cotangent.node();
+    std::optional<WrittenPart> own = part->primitive ? read_part(*part->primitive) : std::nullopt;
+    bool is_there = own && own->start == read->start && own->strides == read->strides && part->operand_count == 1 &&
+                    part->operands()[0].node() == whole.node();
+    return is_there ? whole : applied(writer->primitive, {whole, cotangent});
+  }
   static void accumulate(Tangent& sum, array term) { sum = sum ? core::add(*sum, term) : std::move(term); }
   void accumulate(size_t index, array term) {
     several_[index] = cotangents_[index].has_value();
@@ -95,11 +115,17 @@ class Pullback {
       });
     }
     int first = operands.empty() || !ct[0] ? -1 : tape_.index_of(operands[0]);
-    if (first >= 0 && several_[static_cast<size_t>(first)]) { // a single -0 would stay what 0 + -0 is not
+    if (first >= 0) {
       Tangent& sum = cotangents_[static_cast<size_t>(first)];
-      if (Tangent both = node->primitive->vjp_onto(*sum, operands, *ct[0])) {
+      bool several = several_[static_cast<size_t>(first)]; // a single -0 would stay what 0 + -0 is not
+      Tangent both = several ? node->primitive->vjp_onto(*sum, operands, *ct[0]) : restored(first, *node, *ct[0]);
+      if (both) {
         sum = std::move(both);
+        several_[static_cast<size_t>(first)] = true;
         return;
+      }
+      if (!sum && written_part(*node->primitive)) {
+        writers_.emplace(first, std::pair(node, *ct[0]));
       }
     }
     push(operands, [&](std::span<const bool> wanted) { return node->primitive->vjp(operands, ct, outputs, wanted); });
@@ -132,6 +158,8 @@ class Pullback {
   std::vector<Tangent> cotangents_;
   std::vector<bool> several_ = std::vector<bool>(cotangents_.size()); // whether it is a sum already
   const std::vector<bool> reached_ = reached();
+  std::map<int, std::pair<Node*, array>>
+      writers_; // and their cotangents, of arrays with a cotangent from an update of a part only
   std::map<Node*, Tangents> application_cotangents_;
 };
 

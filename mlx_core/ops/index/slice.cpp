@@ -116,6 +116,7 @@ class Slice final : public ViewOp {
     v("shape", shape_);
     v("strides", strides_);
   }
+  WrittenPart part() const { return {start_, strides_}; }
   Specs infer(Operands operands) const override { return {Spec{shape_, operands[0].dtype()}}; }
   void eval(Operands operands, std::span<array> outputs, Kernels&) const override {
     const Strides& strides = operands[0].strides();
@@ -227,6 +228,11 @@ array write_part(const array& x, const array& update, Shape start, Shape strides
 std::optional<WrittenPart> written_part(const Primitive& primitive) {
   const auto* update = dynamic_cast<const SliceUpdate*>(&primitive);
   return update ? std::optional(update->part()) : std::nullopt;
+}
+
+std::optional<WrittenPart> read_part(const Primitive& primitive) {
+  const auto* slice = dynamic_cast<const Slice*>(&primitive);
+  return slice ? std::optional(slice->part()) : std::nullopt;
 }
 
 array slice(const array& a, Shape start, Shape stop, Shape strides, StreamOrDevice s) {
