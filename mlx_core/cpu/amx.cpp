@@ -16,8 +16,11 @@
 
 namespace mlx::core::cpu {
 
-bool is_tile_product(int64_t m, int64_t n, int64_t k) {
-  return m >= 4 && n >= 4 && k >= 32 && m * n * k >= int64_t{1} << 16;
+bool is_tile_product(Dtype dtype, int64_t m, int64_t n, int64_t k) {
+  const int64_t work = m * n * k;
+  // Of b, three digits are packed for each number: few rows are not worth that.
+  if (dtype == float16) return m >= 32 && n >= 8 && k >= 32 && work >= int64_t{1} << 18;
+  return dtype == bfloat16 && m >= 4 && n >= 4 && k >= 32 && work >= int64_t{1} << 16;
 }
 
 #ifdef MLX_HAS_AMX_INSTRUCTIONS
@@ -100,15 +103,16 @@ bool has_amx() {
   return may;
 }
 
-void amx_gemm(int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride, Matrix b,
+void amx_gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride, Matrix b,
     int64_t b_batch_stride, void* out) {
-  tile_gemm<AmxTiles>(batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out);
+  auto* gemm = dtype == bfloat16 ? &tile_gemm<AmxTiles, bfloat16_t> : &tile_gemm<AmxTiles, float16_t>;
+  gemm(batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out);
 }
 
 #else
 
 bool has_amx() { return false; }
-void amx_gemm(int64_t, int64_t, int64_t, int64_t, Matrix, int64_t, Matrix, int64_t, void*) {}
+void amx_gemm(Dtype, int64_t, int64_t, int64_t, int64_t, Matrix, int64_t, Matrix, int64_t, void*) {}
 
 #endif
 

@@ -1,4 +1,4 @@
-// Products of bfloat16 matrices by AMX, the tiles of some x86 processors.
+// Products of bfloat16 and float16 matrices by AMX, the tiles of some x86 processors.
 #pragma once
 
 #include "mlx_core/cpu/gemm.h"
@@ -9,11 +9,12 @@ namespace mlx::core::cpu {
 // instruction set.
 bool has_amx();
 
-// Whether a product of this shape is worth packing into tiles.
-bool is_tile_product(int64_t m, int64_t n, int64_t k);
+// Whether a product of this dtype and shape is worth packing into tiles.
+bool is_tile_product(Dtype dtype, int64_t m, int64_t n, int64_t k);
 
-// As gemm() of bfloat16. Sums are of float32, where subnormals count as zeros; a pair of terms is added in one step.
-void amx_gemm(int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride, Matrix b,
+// As gemm() of bfloat16 or float16. Sums are of float32, where subnormals count as zeros; a pair of terms is added in
+// one step.
+void amx_gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride, Matrix b,
     int64_t b_batch_stride, void* out);
 
 } // namespace mlx::core::cpu

@@ -140,8 +140,8 @@ void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
     std::memset(out, 0, static_cast<size_t>(batch * m * n * dtype.size()));
     return;
   }
-  if (dtype == bfloat16 && is_tile_product(m, n, k) && has_amx()) {
-    return amx_gemm(batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out);
+  if (is_tile_product(dtype, m, n, k) && has_amx()) {
+    return amx_gemm(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out);
   }
   if (auto small = Small::of(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out)) {
     const int64_t each = m * n * k + 64, per_task = batch * each <= 2 * task_work ? batch : task_work / each;

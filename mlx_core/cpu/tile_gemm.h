@@ -1,9 +1,12 @@
-// Products of bfloat16 matrices by instructions on tiles: 16 x 16 sums of float32 to which 16 x 32 numbers times 32 x
-// 16 are added. What the instructions are is up to `Tiles`, so that the blocking runs on machines without them, too.
+// Products of bfloat16 and float16 matrices by instructions on tiles: 16 x 16 sums of float32 to which 16 x 32 numbers
+// of bfloat16 times 32 x 16 are added. What the instructions are is up to `Tiles`, so that the blocking runs on
+// machines without them, too.
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <vector>
 
 #include "mlx_core/cpu/gemm_pieces.h"
 #include "mlx_core/cpu/subnormals.h"
@@ -49,63 +52,95 @@ MLX_TILE_TARGET void tile_block(
 
 inline constexpr int64_t most_tile_rows = 512, most_tile_columns = 256; // of a piece, about
 
-template <class Tiles>
+template <class Tiles, class T>
 struct TileProduct {
+  static constexpr int digits = tile_digits<T>;
+  static constexpr Dtype dtype = digits == 1 ? bfloat16 : float16;
   int64_t m, n, k;
   Matrix a, b;
-  bfloat16_t* out;
+  T* out;
 
   // Rows and columns from (row, column) on. Every element is the sum of the sums of 512 terms in turn, so that how the
   // product is cut changes no bit.
-  MLX_TILE_TARGET void piece(int64_t row, int64_t rows, int64_t column, int64_t columns) const {
+  void piece(int64_t row, int64_t rows, int64_t column, int64_t columns) const {
+    if (!multiply(row, rows, column, columns)) mend(row, rows, column, columns);
+  }
+
+ private:
+  // False if a number was not finite and none of bfloat16: what it meets is NaN now.
+  MLX_TILE_TARGET bool multiply(int64_t row, int64_t rows, int64_t column, int64_t columns) const {
     constexpr int64_t block = TileShape::block, side = TileShape::side;
+    const TileBodies<T>& bodies = tile_bodies<T>();
     const int64_t most = std::min(k, tile_sum_terms), pitch = (columns + block - 1) / block * block;
-    auto* left = static_cast<uint16_t*>(product_memory(0, packed_tiles(block, most) * int64_t{sizeof(uint16_t)}));
-    auto* right = static_cast<uint16_t*>(product_memory(1, packed_tiles(columns, most) * int64_t{sizeof(uint16_t)}));
-    float* all = nullptr;
-    if (k > most)
-      all = static_cast<float*>(product_memory(2, (rows + block - 1) / block * block * pitch * int64_t{sizeof(float)}));
+    auto memory = [](int slot, int64_t bytes) { return product_memory(slot, bytes); };
+    auto* left = static_cast<uint16_t*>(memory(0, digits * packed_tiles(block, most) * int64_t{sizeof(uint16_t)}));
+    auto* right = static_cast<uint16_t*>(memory(1, digits * packed_tiles(columns, most) * int64_t{sizeof(uint16_t)}));
+    // Sums of all terms, of all rows or, if they are all of the terms, of those at hand.
+    const int64_t sum_rows = k > most ? (rows + block - 1) / block * block : digits > 1 ? block : 0;
+    auto* all = sum_rows ? static_cast<float*>(memory(2, sum_rows * pitch * int64_t{sizeof(float)})) : nullptr;
     alignas(64) float part[block * block];
     FlushSubnormals mode;
     Tiles tiles;
+    bool odd = false;
     for (int64_t first = 0; first < k; first += most) {
       if (first > 0) throw_if_interrupted();
       const int64_t count = std::min(most, k - first), steps = (count + TileShape::terms - 1) / TileShape::terms;
       const bool last = first + count == k;
-      pack_right_tiles(columns, count, element(b, first, column), b.column_stride, b.row_stride, right);
+      bodies.pack_right(columns, count, element(b, first, column), b.column_stride, b.row_stride, right);
       for (int64_t i = 0; i < rows; i += block) {
         const int64_t height = std::min(block, rows - i);
-        pack_left_tiles(height, count, element(a, row + i, first), a.row_stride, a.column_stride, left);
+        bodies.pack_left(height, count, element(a, row + i, first), a.row_stride, a.column_stride, left);
         tiles.start();
-        for (int64_t j = 0; j < columns; j += block) {
-          const int64_t width = std::min(block, columns - j);
-          const uint16_t* panel = right + j * steps * TileShape::terms;
-          float* sums = all ? all + i * pitch + j : part;
-          float* to = first == 0 ? sums : part;
-          const int64_t to_row = first == 0 && all ? pitch : block;
-          if (height > side) {
-            width > side ? tile_block<2, 2>(tiles, steps, left, panel, to, to_row)
-                         : tile_block<2, 1>(tiles, steps, left, panel, to, to_row);
-          } else {
-            width > side ? tile_block<1, 2>(tiles, steps, left, panel, to, to_row)
-                         : tile_block<1, 1>(tiles, steps, left, panel, to, to_row);
+        for (int digit = 0; digit < digits; ++digit) {
+          const uint16_t* rows_of = left + digit * packed_tiles(height, count);
+          const uint16_t* columns_of = right + digit * packed_tiles(columns, count);
+          const bool once = first == 0 && digit == 0, direct = once && digits == 1, done = last && digit == digits - 1;
+          for (int64_t j = 0; j < columns; j += block) {
+            const int64_t width = std::min(block, columns - j);
+            const uint16_t* panel = columns_of + j * steps * TileShape::terms;
+            float* sums = all ? all + (k > most ? i * pitch : 0) + j : part;
+            float* to = direct ? sums : part;
+            const int64_t to_row = direct && all ? pitch : block;
+            if (height > side) {
+              width > side ? tile_block<2, 2>(tiles, steps, rows_of, panel, to, to_row)
+                           : tile_block<2, 1>(tiles, steps, rows_of, panel, to, to_row);
+            } else {
+              width > side ? tile_block<1, 2>(tiles, steps, rows_of, panel, to, to_row)
+                           : tile_block<1, 1>(tiles, steps, rows_of, panel, to, to_row);
+            }
+            if (!direct) add_sums(height, width > side ? block : side, part, digit_weight<T>(digit), once, sums, pitch);
+            if (done) {
+              T* at = out + (row + i) * n + column + j;
+              if (bodies.round(height, width, sums, all ? pitch : block, at, n)) odd = true;
+            }
           }
-          if (first > 0) add_sums(height, width > side ? block : side, part, sums, pitch);
-          if (last) round_sums(height, width, sums, all ? pitch : block, out + (row + i) * n + column + j, n);
         }
         tiles.stop();
       }
     }
+    return !odd;
   }
 
- private:
-  static const uint16_t* element(const Matrix& of, int64_t i, int64_t j) {
-    return static_cast<const uint16_t*>(of.data) + i * of.row_stride + j * of.column_stride;
+  void mend(int64_t row, int64_t rows, int64_t column, int64_t columns) const {
+    std::vector<T> exact(static_cast<size_t>(rows * columns));
+    const Product same{dtype, rows, columns, k, offset(a, row * a.row_stride, dtype),
+        offset(b, column * b.column_stride, dtype), reinterpret_cast<char*>(exact.data())};
+    tile_piece(same, {0, 0, rows, columns});
+    for (int64_t i = 0; i < rows; ++i) {
+      T* to = out + (row + i) * n + column;
+      for (int64_t j = 0; j < columns; ++j) {
+        if (std::isnan(static_cast<float>(to[j]))) to[j] = exact[static_cast<size_t>(i * columns + j)];
+      }
+    }
+  }
+
+  static const T* element(const Matrix& of, int64_t i, int64_t j) {
+    return static_cast<const T*>(of.data) + i * of.row_stride + j * of.column_stride;
   }
 };
 
 // As gemm().
-template <class Tiles>
+template <class Tiles, class T>
 void tile_gemm(int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride, Matrix b,
     int64_t b_batch_stride, void* out) {
   auto ceil_div = [](int64_t x, int64_t y) { return (x + y - 1) / y; };
@@ -129,8 +164,9 @@ void tile_gemm(int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t
   parallel_for(tasks, [&](int64_t task) {
     for (int64_t job = jobs * task / tasks, end = jobs * (task + 1) / tasks; job < end; ++job) {
       const int64_t i = job / pieces, y = job % pieces / across, x = job % across;
-      const TileProduct<Tiles> one{m, n, k, offset(a, i * a_batch_stride, bfloat16),
-          offset(b, i * b_batch_stride, bfloat16), static_cast<bfloat16_t*>(out) + i * m * n};
+      constexpr Dtype dtype = TileProduct<Tiles, T>::dtype;
+      const TileProduct<Tiles, T> one{m, n, k, offset(a, i * a_batch_stride, dtype),
+          offset(b, i * b_batch_stride, dtype), static_cast<T*>(out) + i * m * n};
       const int64_t row = bound(m, down, y), column = bound(n, across, x);
       one.piece(row, bound(m, down, y + 1) - row, column, bound(n, across, x + 1) - column);
     }

@@ -21,13 +21,42 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 constexpr int64_t side = TileShape::side, terms = TileShape::terms, numbers = TileShape::numbers;
 
-// A row of pairs: element c of two lines side by side, for 16 elements.
-HWY_INLINE void interleave(const uint16_t* first, const uint16_t* second, uint16_t* to) {
+// How many terms after a number of type T the other one of its pair is: what is quickest to put beside it.
+template <class T>
+constexpr int64_t partner = tile_digits<T> == 1 ? 1 : side;
+template <class T>
+constexpr int64_t term_of_pair(int64_t pair) {
+  return tile_digits<T> == 1 ? 2 * pair : pair;
+}
+
+// A row of pairs: element c of two lines side by side, for 16 elements; of each digit one, `plane` numbers apart.
+template <class T>
+HWY_INLINE void interleave(const uint16_t* first, const uint16_t* second, uint16_t* to, int64_t plane) {
   const hn::CappedTag<uint32_t, side> d;
-  const hn::Rebind<uint16_t, decltype(d)> half;
+  const hn::RebindToFloat<decltype(d)> df;
+  using Bits = hn::Vec<decltype(d)>;
+  auto store = [&](Bits low, Bits high, uint16_t* at)
+                   HWY_ATTR { hn::StoreU(hn::Or(low, high), d, reinterpret_cast<uint32_t*>(at)); };
   for (int64_t c = 0; c < side; c += static_cast<int64_t>(hn::Lanes(d))) {
-    const auto low = hn::PromoteTo(d, hn::LoadU(half, first + c)), high = hn::PromoteTo(d, hn::LoadU(half, second + c));
-    hn::StoreU(hn::Or(low, hn::ShiftLeft<16>(high)), d, reinterpret_cast<uint32_t*>(to + 2 * c));
+    if constexpr (tile_digits<T> == 1) {
+      auto load = [&](const uint16_t* from)
+                      HWY_ATTR { return hn::PromoteTo(d, hn::LoadU(hn::Rebind<uint16_t, decltype(d)>(), from + c)); };
+      store(load(first), hn::ShiftLeft<16>(load(second)), to + 2 * c);
+    } else {
+      Bits digit[2][tile_digits<T>]; // float32 whose lower halves are 0
+      for (int i = 0; i < 2; ++i) {
+        HWY_ALIGN float wide[hn::MaxLanes(df)];
+        bodies::HWY_NAMESPACE::widen(
+            reinterpret_cast<const T*>(i == 0 ? first : second) + c, wide, static_cast<int64_t>(hn::Lanes(df)));
+        const auto x = hn::Load(df, wide);
+        digit[i][0] = hn::And(hn::Add(hn::BitCast(d, x), hn::Set(d, 0x20000u)), hn::Set(d, 0xfffc0000u));
+        const auto high = hn::BitCast(df, digit[i][0]), low = hn::Sub(x, high);
+        digit[i][1] = hn::BitCast(d, low);
+        digit[i][2] = hn::BitCast(d, hn::Sub(hn::Mul(high, hn::Set(df, 1.0f / 32)), low));
+      }
+      for (int i = 0; i < tile_digits<T>; ++i)
+        store(hn::ShiftRight<16>(digit[0][i]), digit[1][i], to + i * plane + 2 * c);
+    }
   }
 }
 
@@ -61,18 +90,30 @@ HWY_INLINE void transpose(const uint16_t* from, int64_t line, uint16_t* to) {
 }
 
 // One tile of 16 lines of 32 consecutive terms, `line` apart.
-template <bool right>
-HWY_INLINE void pack_lines(const uint16_t* from, int64_t line, uint16_t* to) {
-  if constexpr (right) {
+template <bool right, class T>
+HWY_INLINE void pack_lines(const uint16_t* from, int64_t line, uint16_t* to, int64_t plane) {
+  if constexpr (tile_digits<T> > 1 && right) {
+    alignas(64) uint16_t squares[tile_digits<T> * numbers];
+    pack_lines<false, T>(from, line, squares, numbers);
+    for (int digit = 0; digit < tile_digits<T>; ++digit)
+      transpose(squares + digit * numbers, terms, to + digit * plane);
+  } else if constexpr (right) {
     transpose(from, line, to);
   } else {
-    for (int64_t i = 0; i < side; ++i) std::memcpy(to + i * terms, from + i * line, terms * sizeof(uint16_t));
+    for (int64_t i = 0; i < side; ++i, from += line, to += terms) {
+      if constexpr (tile_digits<T> > 1) {
+        interleave<T>(from, from + partner<T>, to, plane);
+      } else {
+        std::memcpy(to, from, terms * sizeof(uint16_t));
+      }
+    }
   }
 }
 
 // A tile that is not full, or of elements none of which are neighbours.
-template <bool right>
-HWY_NOINLINE void pack_part(int64_t lines, int64_t k, const uint16_t* from, int64_t line, int64_t term, uint16_t* to) {
+template <bool right, class T>
+HWY_NOINLINE void pack_part(
+    int64_t lines, int64_t k, const uint16_t* from, int64_t line, int64_t term, uint16_t* to, int64_t plane) {
   alignas(64) uint16_t whole[numbers] = {};
   for (int64_t i = 0; i < lines; ++i) {
     if (term == 1) {
@@ -81,67 +122,88 @@ HWY_NOINLINE void pack_part(int64_t lines, int64_t k, const uint16_t* from, int6
       for (int64_t p = 0; p < k; ++p) whole[i * terms + p] = from[i * line + p * term];
     }
   }
-  pack_lines<right>(whole, terms, to);
+  pack_lines<right, T>(whole, terms, to, plane);
 }
 
-template <bool right>
-void pack(int64_t lines, int64_t k, const uint16_t* from, int64_t line, int64_t term, uint16_t* to) {
+template <bool right, class T>
+void pack(int64_t lines, int64_t k, const T* from_lines, int64_t line, int64_t term, uint16_t* to) {
+  auto* from = reinterpret_cast<const uint16_t*>(from_lines);
   const int64_t steps = (k + terms - 1) / terms, pitch = steps * numbers, whole_steps = k / terms;
+  const int64_t plane = packed_tiles(lines, k);
   const int64_t whole_lines = line == 1 || term == 1 ? lines / side * side : 0,
                 whole_end = whole_lines ? whole_steps : 0;
   auto tile = [&](int64_t i, int64_t s) { return to + i / side * pitch + s * numbers; };
   if (line == 1 && term != 1) { // the rows of memory from one end to the other
-    alignas(64) uint16_t square[numbers];
+    alignas(64) uint16_t squares[tile_digits<T> * numbers];
     for (int64_t s = 0; s < whole_end; ++s) {
       const uint16_t* rows = from + s * terms * term;
+      auto pair = [&](int64_t i, int64_t p, uint16_t* at, int64_t apart) HWY_ATTR {
+        const uint16_t* first = rows + term_of_pair<T>(p) * term + i;
+        interleave<T>(first, first + partner<T> * term, at + p * terms, apart);
+      };
       if constexpr (right) {
-        for (int64_t p = 0; p < terms; p += 2) {
-          const uint16_t *first = rows + p * term, *second = first + term;
-          for (int64_t i = 0; i < whole_lines; i += side) interleave(first + i, second + i, tile(i, s) + p * side);
+        for (int64_t p = 0; p < side; ++p) {
+          for (int64_t i = 0; i < whole_lines; i += side) pair(i, p, tile(i, s), plane);
         }
       } else {
         for (int64_t i = 0; i < whole_lines; i += side) {
-          for (int64_t p = 0; p < terms; p += 2) {
-            interleave(rows + p * term + i, rows + (p + 1) * term + i, square + p * side);
+          for (int64_t p = 0; p < side; ++p) pair(i, p, squares, numbers);
+          for (int digit = 0; digit < tile_digits<T>; ++digit) {
+            transpose(squares + digit * numbers, terms, tile(i, s) + digit * plane);
           }
-          transpose(square, terms, tile(i, s));
         }
       }
     }
   } else {
     for (int64_t i = 0; i < whole_lines; i += side) {
-      for (int64_t s = 0; s < whole_end; ++s) pack_lines<right>(from + i * line + s * terms, line, tile(i, s));
+      for (int64_t s = 0; s < whole_end; ++s) {
+        pack_lines<right, T>(from + i * line + s * terms, line, tile(i, s), plane);
+      }
     }
   }
   for (int64_t i = 0; i < lines; i += side) {
     for (int64_t s = i < whole_lines ? whole_end : 0; s < steps; ++s) {
-      pack_part<right>(std::min(side, lines - i), std::min(terms, k - s * terms), from + i * line + s * terms * term,
-          line, term, tile(i, s));
+      pack_part<right, T>(std::min(side, lines - i), std::min(terms, k - s * terms), from + i * line + s * terms * term,
+          line, term, tile(i, s), plane);
     }
   }
 }
 
-void left_tiles(int64_t lines, int64_t k, const uint16_t* from, int64_t line, int64_t term, uint16_t* to) {
-  pack<false>(lines, k, from, line, term, to);
-}
-void right_tiles(int64_t lines, int64_t k, const uint16_t* from, int64_t line, int64_t term, uint16_t* to) {
-  pack<true>(lines, k, from, line, term, to);
-}
-
-void add_sums(int64_t rows, int64_t columns, const float* part, float* sums, int64_t row) {
+template <class T>
+bool rounded(int64_t rows, int64_t columns, const float* sums, int64_t row, T* out, int64_t out_row) {
   const hn::CappedTag<float, side> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  bool odd = false;
+  for (int64_t i = 0; i < rows; ++i) {
+    const float* from = sums + i * row;
+    bodies::HWY_NAMESPACE::narrow(from, out + i * out_row, columns);
+    if constexpr (tile_digits<T> > 1) {
+      for (int64_t j = 0; j < columns; j += lanes) odd |= !hn::AllFalse(d, hn::IsNaN(hn::LoadU(d, from + j)));
+    }
+  }
+  return odd;
+}
+
+template <class T>
+const TileBodies<T>& tile_bodies() {
+  static constexpr TileBodies<T> all{&pack<false, T>, &pack<true, T>, &rounded<T>};
+  return all;
+}
+const TileBodies<bfloat16_t>& bfloat16_bodies() { return tile_bodies<bfloat16_t>(); }
+const TileBodies<float16_t>& float16_bodies() { return tile_bodies<float16_t>(); }
+
+void add_sums(int64_t rows, int64_t columns, const float* part, float weight, bool first, float* sums, int64_t row) {
+  const hn::CappedTag<float, side> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto factor = hn::Set(d, weight);
   for (int64_t i = 0; i < rows; ++i) {
     const float* from = part + i * TileShape::block;
     float* to = sums + i * row;
     for (int64_t j = 0; j < columns; j += lanes) {
-      hn::StoreU(hn::Add(hn::LoadU(d, to + j), hn::LoadU(d, from + j)), d, to + j);
+      const auto x = hn::LoadU(d, from + j);
+      hn::StoreU(first ? hn::Mul(x, factor) : hn::MulAdd(x, factor, hn::LoadU(d, to + j)), d, to + j);
     }
   }
-}
-
-void round_sums(int64_t rows, int64_t columns, const float* sums, int64_t row, bfloat16_t* out, int64_t out_row) {
-  for (int64_t i = 0; i < rows; ++i) bodies::HWY_NAMESPACE::narrow(sums + i * row, out + i * out_row, columns);
 }
 
 } // namespace HWY_NAMESPACE
@@ -150,21 +212,20 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace mlx::core::cpu {
-HWY_EXPORT(left_tiles);
-HWY_EXPORT(right_tiles);
+HWY_EXPORT(bfloat16_bodies);
+HWY_EXPORT(float16_bodies);
 HWY_EXPORT(add_sums);
-HWY_EXPORT(round_sums);
-void pack_left_tiles(int64_t lines, int64_t k, const uint16_t* from, int64_t line, int64_t term, uint16_t* to) {
-  HWY_DYNAMIC_DISPATCH(left_tiles)(lines, k, from, line, term, to);
+
+template <>
+const TileBodies<bfloat16_t>& tile_bodies() {
+  return HWY_DYNAMIC_DISPATCH(bfloat16_bodies)();
 }
-void pack_right_tiles(int64_t lines, int64_t k, const uint16_t* from, int64_t line, int64_t term, uint16_t* to) {
-  HWY_DYNAMIC_DISPATCH(right_tiles)(lines, k, from, line, term, to);
+template <>
+const TileBodies<float16_t>& tile_bodies() {
+  return HWY_DYNAMIC_DISPATCH(float16_bodies)();
 }
-void add_sums(int64_t rows, int64_t columns, const float* part, float* sums, int64_t row) {
-  HWY_DYNAMIC_DISPATCH(add_sums)(rows, columns, part, sums, row);
-}
-void round_sums(int64_t rows, int64_t columns, const float* sums, int64_t row, bfloat16_t* out, int64_t out_row) {
-  HWY_DYNAMIC_DISPATCH(round_sums)(rows, columns, sums, row, out, out_row);
+void add_sums(int64_t rows, int64_t columns, const float* part, float weight, bool first, float* sums, int64_t row) {
+  HWY_DYNAMIC_DISPATCH(add_sums)(rows, columns, part, weight, first, sums, row);
 }
 } // namespace mlx::core::cpu
 #endif
