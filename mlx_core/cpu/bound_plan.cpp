@@ -223,12 +223,13 @@ void BoundPlan::place_given(std::span<const View> outputs) {
   tile_bytes_ = whole_strips(longest_ * widest);
 }
 
-int32_t BoundPlan::take_tile() {
-  if (spare_.empty()) {
+int32_t BoundPlan::take_tile(int item_size) {
+  std::vector<int32_t>& spare = spare_of(item_size);
+  if (spare.empty()) {
     return tiles_++;
   }
-  int32_t number = spare_.back();
-  spare_.pop_back();
+  int32_t number = spare.back();
+  spare.pop_back();
   return number;
 }
 
@@ -243,7 +244,9 @@ void BoundPlan::place_steps() {
       }
     }
   }
-  spare_.clear();
+  for (std::vector<int32_t>& tiles : spare_) {
+    tiles.clear();
+  }
   const FusedPlan::Step* steps = plan.steps.data();
   Place* places = places_.data();
   for (size_t stage = plan.stages.size(); stage-- > 0;) {
@@ -262,8 +265,8 @@ void BoundPlan::place_steps() {
       }
       Place& out = places[step.output];
       if (!out.memory && out.row < 0) {
-        out.tile = out.tile < 0 ? take_tile() : out.tile;
-        spare_.push_back(out.tile);
+        out.tile = out.tile < 0 ? take_tile(out.item_size) : out.tile;
+        spare_of(out.item_size).push_back(out.tile);
       }
     }
   }
@@ -295,7 +298,7 @@ void BoundPlan::place_read(uint16_t slot, size_t stage) {
     row_bytes_ += whole_strips(plan_->row_length * place.item_size);
     moving_.push_back(slot);
   } else {
-    place.tile = take_tile();
+    place.tile = take_tile(place.item_size);
   }
 }
 

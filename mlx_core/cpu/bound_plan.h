@@ -1,6 +1,8 @@
 // A fused plan bound to this machine: kernels for its steps, and a place for each slot.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -17,6 +19,12 @@ namespace mlx::core::cpu {
 
 // Elements that a step processes at once: one block of a reduction.
 inline constexpr int64_t tile_size = reduce_block;
+
+// A line of the space, its last axis, of a source that is strided: from which element to which, and the first's memory.
+struct Line {
+  int64_t begin = 0, end = 0;
+  const char* data = nullptr;
+};
 
 // The space is cut into units: of whole rows that
 // together are at most a tile; or where rows are longer, of a tile within a row, or of one row that is gone through for
@@ -45,6 +53,7 @@ class BoundPlan {
     char** at;          // for each slot, its run of elements
     char** rows_at;     // for each slot, its run of one value for each row
     Repeated* repeated; // for each source, what is in its tile
+    Line* lines;        // for each source
     char* partials;     // of the folds of one long row; accumulators of columns
   };
   struct Span {
@@ -60,7 +69,8 @@ class BoundPlan {
   void place_given(std::span<const View> outputs);
   void place_steps();
   void place_read(uint16_t slot, size_t stage);
-  int32_t take_tile();
+  int32_t take_tile(int item_size);
+  std::vector<int32_t>& spare_of(int item_size) { return spare_[std::countr_zero(static_cast<unsigned>(item_size))]; }
   void run_units(char* const* partials, int64_t begin, int64_t end) const;
   void run_short(const Working& w, int64_t first, int64_t n) const;
   void run_part(const Working& w, char* const* partials, int64_t unit) const;
@@ -68,7 +78,7 @@ class BoundPlan {
 
   void row_values(const Working& w, size_t stage, int64_t row, int64_t rows, int64_t n) const;
   void elements(const Working& w, size_t stage, int64_t first, int64_t in_row, int64_t n) const;
-  void begin_fold(const Working& w, size_t fold, char* out, int64_t length) const;
+  void begin_fold(const Working& w, size_t fold, char* out, int64_t out_bytes, int64_t length) const;
   void steps(const Working& w, uint32_t begin, uint32_t end, int64_t n) const;
   void fill_ordered(const Working& w, const StripRun& run, uint32_t number, int64_t first, int64_t n) const;
   void part_of_strip(const Working& w, const StripRun& run, int64_t first, int64_t n) const;
@@ -109,7 +119,7 @@ class BoundPlan {
   bool folds_only_ = false;                             // of columns: no other slot has memory
   std::vector<const ReduceKernels*> column_folds_;      // of columns
   std::vector<uint16_t> moving_, moving_rows_, spread_; // slots: whose run changes from unit to unit; that are spread
-  std::vector<int32_t> spare_;                          // tiles
+  std::array<std::vector<int32_t>, 5> spare_; // tiles, by items' sizes: strips go on in one while others are behind
   int32_t tiles_ = 0;
   int64_t tile_bytes_ = 0, scratch_bytes_ = 0, row_bytes_ = 0, partial_bytes_ = 0;
   int64_t pads_ = 0;         // offset in scratch: a strip for each that is moving

@@ -79,20 +79,28 @@ void run_step(const FusedPlan::Step& step, Kernel kernel, char* const* at, int64
   kernel(inputs, at[step.output], n);
 }
 
-// The memory of element `first` of a strided source, if n from there on are of one line; else null.
-const char* in_line(const FusedPlan::Source& source, const char* data, int item_size, int64_t first, int64_t n) {
+// The memory of element `first` of a strided source, if n from there on are of one line; else null. `line` is the one
+// that was asked for last: to find any other but the next takes divisions.
+const char* in_line(
+    const FusedPlan::Source& source, const char* data, int item_size, int64_t first, int64_t n, Line& line) {
   if (source.sizes.empty()) {
     return nullptr;
   }
-  int64_t length = source.sizes.back(), line = first / length, at = first % length;
-  if (at + n > length) {
-    return nullptr;
+  int64_t length = source.sizes.back();
+  if (first >= line.end && first - line.end < length && line.end > 0 && source.sizes.size() == 2) { // the next one
+    line.begin += length;
+    line.end += length;
+    line.data += source.strides[0] * item_size;
+  } else if (first < line.begin || first >= line.end) {
+    int64_t number = first / length, offset = 0;
+    line.begin = number * length;
+    line.end = line.begin + length;
+    for (size_t d = source.sizes.size() - 1; d-- > 0; number /= source.sizes[d]) {
+      offset += number % source.sizes[d] * source.strides[d];
+    }
+    line.data = data + offset * item_size;
   }
-  at *= source.strides.back();
-  for (size_t d = source.sizes.size() - 1; d-- > 0; line /= source.sizes[d]) {
-    at += line % source.sizes[d] * source.strides[d];
-  }
-  return data + at * item_size;
+  return first + n <= line.end ? line.data + (first - line.begin) * source.strides.back() * item_size : nullptr;
 }
 
 } // namespace
@@ -139,7 +147,8 @@ void BoundPlan::run_units(char* const* partials, int64_t begin, int64_t end) con
   ScratchUse use(static_cast<size_t>(scratch_bytes_) + partial_bytes);
   char *at[most_slots], *rows_at[most_slots];
   SmallVector<Repeated, 16> repeated(sources_.size());
-  Working w{use.memory(), at, rows_at, repeated.data(), use.memory() + scratch_bytes_};
+  SmallVector<Line, 16> lines(sources_.size());
+  Working w{use.memory(), at, rows_at, repeated.data(), lines.data(), use.memory() + scratch_bytes_};
   for (size_t i = 0; i < places_.size(); ++i) {
     at[i] = tile(w, places_[i].tile);
   }
@@ -209,7 +218,7 @@ void BoundPlan::elements(const Working& w, size_t stage, int64_t first, int64_t 
       } else {
         const FusedPlan::Source& source = plan_->sources[slot];
         const char* data = sources_[slot].host<char>();
-        const char* there = in_line(source, data, place.item_size, first, n);
+        const char* there = in_line(source, data, place.item_size, first, n, w.lines[slot]);
         if (there && strips_.lays_out(slot)) {
           w.at[slot] = tile(w, place.tile);
           w.at[memory_of(slot)] = const_cast<char*>(there);
@@ -233,13 +242,14 @@ void BoundPlan::elements(const Working& w, size_t stage, int64_t first, int64_t 
 }
 
 // Before steps that begin where a row or a block of one does: where the results go of rows that are so long.
-void BoundPlan::begin_fold(const Working& w, size_t fold, char* out, int64_t length) const {
+void BoundPlan::begin_fold(const Working& w, size_t fold, char* out, int64_t out_bytes, int64_t length) const {
   if (!strips_.has_fold(fold)) {
     return;
   }
   auto* to = reinterpret_cast<StripFold*>(w.at[places_.size() + fold]);
   to->end = to->length = length;
   to->out = out;
+  to->out_bytes = out_bytes;
 }
 
 // Steps on n elements, runs of them in strips.
@@ -287,6 +297,7 @@ void BoundPlan::part_of_strip(const Working& w, const StripRun& run, int64_t fir
   Moved moved[most_slots];
   size_t count = 0;
   auto item_size = [&](uint16_t slot) { return places_[slot].item_size; };
+  auto table_of = [&](uint16_t slot) { return find_strips(plan_->slots[slot].dtype); };
   for (uint32_t i = run.slots; i < run.slots_end; ++i) {
     uint16_t slot = strips_.slots[i];
     char* at = w.at[slot];
@@ -296,7 +307,7 @@ void BoundPlan::part_of_strip(const Working& w, const StripRun& run, int64_t fir
     }
     char* pad = w.scratch + pads_ + static_cast<int64_t>(count) * strip_bytes;
     if (i < run.stored) {
-      run.table->fill_pad(pad, at + first * item_size(slot), n);
+      table_of(slot)->fill_pad(pad, at + first * item_size(slot), n);
     }
     moved[count++] = {slot, at, pad};
   }
@@ -311,7 +322,7 @@ void BoundPlan::part_of_strip(const Working& w, const StripRun& run, int64_t fir
     w.at[m.slot] = m.at;
     auto stored = strips_.slots.begin() + run.stored, end = strips_.slots.begin() + run.slots_end;
     if (std::find(stored, end, m.slot) != end) {
-      run.table->empty_pad(m.pad, m.at + first * item_size(m.slot), n);
+      table_of(m.slot)->empty_pad(m.pad, m.at + first * item_size(m.slot), n);
     }
   }
 }
@@ -330,7 +341,8 @@ void BoundPlan::run_short(const Working& w, int64_t first, int64_t n) const {
     }
     uint32_t first_fold = plan_->begin_of(stage).folds, end_fold = plan_->stages[stage].folds;
     for (uint32_t i = first_fold; i < end_fold; ++i) {
-      begin_fold(w, i, w.rows_at[plan_->folds[i].output], length);
+      uint16_t output = plan_->folds[i].output;
+      begin_fold(w, i, w.rows_at[output], places_[output].item_size, length);
     }
     elements(w, stage, first, 0, n);
     for (uint32_t i = first_fold; i < end_fold; ++i) {
@@ -348,7 +360,8 @@ void BoundPlan::run_part(const Working& w, char* const* partials, int64_t unit) 
   int64_t n = std::min(tile_size, plan_->row_length - in_row);
   row_values(w, 0, row, 1, n);
   for (size_t i = 0; i < plan_->folds.size(); ++i) {
-    begin_fold(w, i, partials[i] + unit * reducers_[i].partial_size, n);
+    int64_t size = reducers_[i].partial_size;
+    begin_fold(w, i, partials[i] + unit * size, size, n);
   }
   elements(w, 0, row * plan_->row_length + in_row, in_row, n);
   for (size_t i = 0; i < plan_->folds.size(); ++i) {
@@ -366,8 +379,9 @@ void BoundPlan::run_long(const Working& w, int64_t row) const {
       int64_t in_row = part * tile_size, n = std::min(tile_size, plan_->row_length - in_row);
       char* partials = w.partials;
       for (uint32_t i = first_fold; i < end_fold; ++i) {
-        begin_fold(w, i, partials + part * reducers_[i].partial_size, n);
-        partials += parts_ * reducers_[i].partial_size;
+        int64_t size = reducers_[i].partial_size;
+        begin_fold(w, i, partials + part * size, size, n);
+        partials += parts_ * size;
       }
       elements(w, stage, row * plan_->row_length + in_row, in_row, n);
       partials = w.partials;

@@ -29,12 +29,19 @@ HWY_INLINE V quotient(V x, V divisor, V inverse) {
   return hn::CopySign(third, first); // of a zero
 }
 
-// Dividends for which quotients by what is_moderate and their remainders are normal numbers; or 0
+// Whether all are dividends for which quotients by what is_moderate and their remainders are normal numbers; or 0. By
+// their bits: of a zero those less one are the largest there are.
 template <class D, class V>
-HWY_INLINE hn::Mask<D> is_in_reach(D d, V x) {
-  const V y = hn::Abs(x);
-  const auto within = hn::And(hn::Ge(y, constant(d, 0x1p-80f, 0x1p-600)), hn::Le(y, constant(d, 0x1p80f, 0x1p600)));
-  return hn::Or(within, hn::Eq(y, hn::Zero(d)));
+HWY_INLINE bool are_in_reach(D d, V x0, V x1, V x2, V x3) {
+  const hn::RebindToUnsigned<D> du;
+  const auto bits = [=](V x) { return hn::BitCast(du, hn::Abs(x)); };
+  const auto y0 = bits(x0), y1 = bits(x1), y2 = bits(x2), y3 = bits(x3), one = hn::Set(du, 1);
+  const auto most = hn::Max(hn::Max(y0, y1), hn::Max(y2, y3));
+  const auto least = hn::Min(
+      hn::Min(hn::Sub(y0, one), hn::Sub(y1, one)), hn::Min(hn::Sub(y2, one), hn::Sub(y3, one)));
+  const auto low = hn::BitCast(du, constant(d, 0x1p-80f, 0x1p-600));
+  const auto high = hn::BitCast(du, constant(d, 0x1p80f, 0x1p600));
+  return hn::AllFalse(du, hn::Or(hn::Lt(least, hn::Sub(low, one)), hn::Gt(most, high)));
 }
 template <class T>
 HWY_INLINE bool is_moderate(T divisor) {
@@ -48,9 +55,7 @@ HWY_INLINE void divide_four(D d, V& x0, V& x1, V& x2, V& x3, V y0, V y1, V y2, V
   const V y = hn::Set(d, divisor);
   const auto one_divisor = hn::And(hn::And(hn::Eq(y0, y), hn::Eq(y1, y)), hn::And(hn::Eq(y2, y), hn::Eq(y3, y)));
   if (hn::AllTrue(d, one_divisor) && is_moderate(divisor)) {
-    const auto reached =
-        hn::And(hn::And(is_in_reach(d, x0), is_in_reach(d, x1)), hn::And(is_in_reach(d, x2), is_in_reach(d, x3)));
-    if (hn::AllTrue(d, reached)) {
+    if (are_in_reach(d, x0, x1, x2, x3)) {
       const V r = hn::Set(d, 1 / divisor);
       x0 = quotient<D>(x0, y, r);
       x1 = quotient<D>(x1, y, r);

@@ -45,17 +45,17 @@ int from_memory(const FusedPlan::Step& step, StripForm form) {
 }
 
 const StripTable* table_of(const FusedPlan::Step& step) {
-  if (step.from != step.to || step.input_count > 2) {
-    return nullptr;
+  const StripTable* table = step.input_count <= 2 ? find_strips(step.from) : nullptr;
+  if (table && step.from != step.to) {
+    return step.body == Body::copy && table->suits(find_strips(step.to)) ? table : nullptr;
   }
-  const StripTable* table = find_strips(step.to);
-  return table && table->find(step.body, StripForm::a_a) ? table : nullptr;
+  return table && (table->find(step.body, StripForm::a_a) || table->function(step.body)) ? table : nullptr;
 }
 
 // Whether rows end where the lanes of a reduction do: a block of a longer row may end anywhere, it is alone. Of rows of
 // few lanes, joining those takes long: next to each other, for all rows of a tile, less.
 bool suits_fold(const FusedPlan& plan, Dtype dtype) {
-  int64_t bytes = plan.row_length * dtype.size();
+  int64_t bytes = plan.row_length * std::max(dtype.size(), 4); // of lanes
   return plan.row_length > reduce_block || (bytes % StripFold::bytes == 0 && bytes >= 4 * StripFold::bytes);
 }
 
@@ -73,7 +73,7 @@ void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders) {
     }
     const StripTable* table = table_of(plan.steps[begin]);
     end = begin + 1;
-    while (table && end < plan.stages[stage].steps && table_of(plan.steps[end]) == table) {
+    while (table && end < plan.stages[stage].steps && table->suits(table_of(plan.steps[end]))) {
       ++end;
     }
     if (!table) {
@@ -83,7 +83,7 @@ void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders) {
       counted = true;
       count_reads(plan);
     }
-    if (take_folds(plan, stage, begin, end, *table) || end - begin >= shortest_run) {
+    if (take_folds(plan, stage, begin, end) || end - begin >= shortest_run) {
       add_run(plan, *table, begin, end);
     }
   }
@@ -106,13 +106,13 @@ void Strips::count_reads(const FusedPlan& plan) {
 }
 
 // The stage's reductions of what the run gives become part of it.
-bool Strips::take_folds(const FusedPlan& plan, size_t stage, uint32_t begin, uint32_t end, const StripTable& table) {
+bool Strips::take_folds(const FusedPlan& plan, size_t stage, uint32_t begin, uint32_t end) {
   bool any = false;
   for (uint32_t i = plan.begin_of(stage).folds; i < plan.stages[stage].folds; ++i) {
     const FusedPlan::Fold& fold = plan.folds[i];
     bool given = std::any_of(plan.steps.begin() + begin, plan.steps.begin() + end,
         [&](const FusedPlan::Step& step) { return step.output == fold.input; });
-    if (given && table.find_fold(fold.op) && !plan.columns.any() && suits_fold(plan, fold.from)) {
+    if (given && find_strips(fold.from)->find_fold(fold.op) && !plan.columns.any() && suits_fold(plan, fold.from)) {
       folds[i] = any = true;
       --reads_[fold.input];
     }
@@ -121,7 +121,7 @@ bool Strips::take_folds(const FusedPlan& plan, size_t stage, uint32_t begin, uin
 }
 
 // Sources that no step before this run's reads.
-void Strips::lay_out(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end) {
+void Strips::lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end) {
   for (uint16_t source = 0; source < orders_.size(); ++source) {
     if (orders_[source] == StripOrder::consecutive) {
       continue;
@@ -132,7 +132,8 @@ void Strips::lay_out(const FusedPlan& plan, const StripTable& table, uint32_t be
     auto first = std::find_if(plan.steps.begin(), plan.steps.end(), reads) - plan.steps.begin();
     bool is_folded = std::any_of(
         plan.folds.begin(), plan.folds.end(), [=](const FusedPlan::Fold& fold) { return fold.input == source; });
-    if (first >= begin && first < end && !is_folded) {
+    if (first >= begin && first < end && !is_folded && find_strips(plan.slots[source].dtype)->every_other) {
+      const StripTable& table = *find_strips(plan.slots[source].dtype);
       bool other = orders_[source] == StripOrder::every_other;
       auto memory = static_cast<uint16_t>(plan.slots.size() + plan.folds.size() + source);
       code.push_back({other ? table.every_other : table.reversed, memory, source});
@@ -164,25 +165,34 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
     registers.follow(step, form);
   }
   auto stored = static_cast<uint32_t>(slots.size()), ordered_begin = static_cast<uint32_t>(ordered.size());
-  lay_out(plan, table, begin, end);
+  lay_out(plan, begin, end);
   for (uint32_t i = begin; i < end; ++i) {
     const FusedPlan::Step& step = plan.steps[i];
     StripForm form = forms_[i - begin];
     uint16_t first = step.inputs[form == StripForm::a_memory ? step.input_count - 1 : 0];
     uint16_t second = step.inputs[step.input_count - 1];
-    StripFunction run = table.find(step.body, form);
-    if (!run) { // a body that works on a alone
-      code.push_back({table.find(Body::copy, form), first, second});
-      run = table.find(step.body, StripForm::a_a);
+    const StripTable &from = *find_strips(step.from), &to = *find_strips(step.to);
+    bool is_cast = step.from != step.to;
+    if (StripFunction run = is_cast ? nullptr : from.find(step.body, form)) {
+      code.push_back({run, first, second});
+    } else { // what works on a alone
+      if (form != StripForm::a_a) {
+        code.push_back({from.find(Body::copy, form), first, second});
+      }
+      if (!is_cast) {
+        code.push_back({from.function(step.body), 0, 0});
+      }
+      if (to.round) {
+        code.push_back({to.round, 0, 0});
+      }
     }
-    code.push_back({run, first, second});
     if (reads_[step.output] > 0) {
-      code.push_back({table.store, step.output, 0});
+      code.push_back({to.store, step.output, 0});
       slots.push_back(step.output);
     }
     for (size_t k = 0; k < folds.size(); ++k) {
       if (folds[k] && plan.folds[k].input == step.output) {
-        code.push_back({table.find_fold(plan.folds[k].op), static_cast<uint16_t>(plan.slots.size() + k), 0});
+        code.push_back({to.find_fold(plan.folds[k].op), static_cast<uint16_t>(plan.slots.size() + k), 0});
       }
     }
   }

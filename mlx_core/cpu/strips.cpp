@@ -12,6 +12,7 @@
 #include "mlx_core/cpu/map-inl.h"
 #include "mlx_core/cpu/quotients-inl.h"
 #include "mlx_core/cpu/reduce-inl.h"
+#include "mlx_core/cpu/rounding-inl.h"
 #include "mlx_core/cpu/special-inl.h"
 #include "mlx_core/cpu/strips.h"
 #include "mlx_core/cpu/trigonometric-inl.h"
@@ -37,7 +38,14 @@ using cpu::HWY_NAMESPACE::Sum;
 using Max = cpu::HWY_NAMESPACE::Extremum<true>;
 using Min = cpu::HWY_NAMESPACE::Extremum<false>;
 
-template <class T>
+// Bodies whose results are of the operands' dtype as they are.
+template <class Op>
+inline constexpr bool is_exact =
+    std::is_same_v<Op, Same> || std::is_same_v<Op, Negative> || std::is_same_v<Op, Abs> || std::is_same_v<Op, Sign> ||
+    std::is_same_v<Op, Maximum> || std::is_same_v<Op, Minimum>;
+
+// Registers of T, memory of M.
+template <class T, class M = T>
 struct Strip {
   using D = hn::ScalableTag<T>;
   using V = hn::Vec<D>;
@@ -46,11 +54,11 @@ struct Strip {
 
   // A slot's strip
   struct Four {
-    const T* from;
-    HWY_INLINE V operator[](int k) const { return hn::LoadU(D(), from + k * lanes); }
+    const M* from;
+    HWY_INLINE V operator[](int k) const { return cpu::HWY_NAMESPACE::load_partial(D(), from + k * lanes); }
   };
   static HWY_INLINE Four slot(char* const* at, uint16_t number, int64_t offset) {
-    return {reinterpret_cast<const T*>(at[number]) + offset};
+    return {reinterpret_cast<const M*>(at[number]) + offset};
   }
 
 #define MLX_STRIP V a0, V a1, V a2, V a3, V b0, V b1, V b2, V b3, const StripStep *step, char *const *at, int64_t offset
@@ -72,6 +80,13 @@ struct Strip {
       const Op f;
       x0 = f(d, x0, y0), x1 = f(d, x1, y1), x2 = f(d, x2, y2), x3 = f(d, x3, y3);
     }
+    if constexpr (!is_exact<Op>) {
+      x0 = round_result<M>(x0), x1 = round_result<M>(x1), x2 = round_result<M>(x2), x3 = round_result<M>(x3);
+    }
+  }
+  template <class Op>
+  static HWY_INLINE V one(V x) {
+    return is_exact<Op> ? Op()(D(), x) : round_result<M>(Op()(D(), x));
   }
 
   template <class Op, StripForm form>
@@ -108,25 +123,25 @@ struct Strip {
 
   template <class Op, StripForm form>
   static void unary(MLX_STRIP) {
-    const Op f;
-    const D d;
     const Four x = slot(at, step->first, offset);
     if constexpr (form == StripForm::memory) {
-      MLX_NEXT_STEP(f(d, x[0]), f(d, x[1]), f(d, x[2]), f(d, x[3]), b0, b1, b2, b3);
+      MLX_NEXT_STEP(one<Op>(x[0]), one<Op>(x[1]), one<Op>(x[2]), one<Op>(x[3]), b0, b1, b2, b3);
     } else if constexpr (form == StripForm::memory_kept) {
-      MLX_NEXT_STEP(f(d, x[0]), f(d, x[1]), f(d, x[2]), f(d, x[3]), a0, a1, a2, a3);
+      MLX_NEXT_STEP(one<Op>(x[0]), one<Op>(x[1]), one<Op>(x[2]), one<Op>(x[3]), a0, a1, a2, a3);
     } else {
-      MLX_NEXT_STEP(f(d, a0), f(d, a1), f(d, a2), f(d, a3), b0, b1, b2, b3);
+      MLX_NEXT_STEP(one<Op>(a0), one<Op>(a1), one<Op>(a2), one<Op>(a3), b0, b1, b2, b3);
     }
+  }
+  static void round(MLX_STRIP) {
+    MLX_NEXT_STEP(round_any<M>(a0), round_any<M>(a1), round_any<M>(a2), round_any<M>(a3), b0, b1, b2, b3);
   }
 
   static void store(MLX_STRIP) {
-    const D d;
-    T* to = reinterpret_cast<T*>(at[step->first]) + offset;
-    hn::StoreU(a0, d, to);
-    hn::StoreU(a1, d, to + lanes);
-    hn::StoreU(a2, d, to + 2 * lanes);
-    hn::StoreU(a3, d, to + 3 * lanes);
+    M* to = reinterpret_cast<M*>(at[step->first]) + offset;
+    store_rounded(a0, to);
+    store_rounded(a1, to + lanes);
+    store_rounded(a2, to + 2 * lanes);
+    store_rounded(a3, to + 3 * lanes);
     MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
   }
 
@@ -211,8 +226,12 @@ struct Strip {
     }
     HWY_ALIGN T first[lanes];
     cpu::HWY_NAMESPACE::Bodies<Op, T>::fold_vector(d, v[0], first);
-    *reinterpret_cast<T*>(to.out) = first[0];
-    to.out += sizeof(T);
+    if (to.out_bytes == sizeof(M)) {
+      *reinterpret_cast<M*>(to.out) = static_cast<M>(first[0]);
+    } else {
+      *reinterpret_cast<T*>(to.out) = first[0];
+    }
+    to.out += to.out_bytes;
     to.end += to.length;
     MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
   }
@@ -239,26 +258,29 @@ struct Strip {
 
   // The n elements there are of a strip, to and from a whole one. Whole vectors in the pad: loads of it wait for
   // nothing.
+  using Bits = hwy::UnsignedFromSize<sizeof(M)>;
   static void fill_pad(void* pad, const void* from, int64_t n) {
-    if constexpr (has_masked_memory<T>) {
-      const D d;
-      for (int64_t i = 0; i < 4 * lanes; i += lanes) {
-        const auto there = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(n - i, 0, lanes)));
-        hn::StoreU(hn::MaskedLoad(there, d, static_cast<const T*>(from) + i), d, static_cast<T*>(pad) + i);
+    if constexpr (has_masked_memory<Bits>) {
+      const hn::ScalableTag<Bits> d;
+      constexpr int64_t step = hn::MaxLanes(d);
+      for (int64_t i = 0; i < 4 * lanes; i += step) {
+        const auto there = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(n - i, 0, step)));
+        hn::StoreU(hn::MaskedLoad(there, d, static_cast<const Bits*>(from) + i), d, static_cast<Bits*>(pad) + i);
       }
     } else {
-      std::memcpy(pad, from, static_cast<size_t>(n) * sizeof(T));
+      std::memcpy(pad, from, static_cast<size_t>(n) * sizeof(M));
     }
   }
   static void empty_pad(const void* pad, void* to, int64_t n) {
-    if constexpr (has_masked_memory<T>) {
-      const D d;
-      for (int64_t i = 0; i < 4 * lanes; i += lanes) {
-        const auto there = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(n - i, 0, lanes)));
-        hn::BlendedStore(hn::LoadU(d, static_cast<const T*>(pad) + i), there, d, static_cast<T*>(to) + i);
+    if constexpr (has_masked_memory<Bits>) {
+      const hn::ScalableTag<Bits> d;
+      constexpr int64_t step = hn::MaxLanes(d);
+      for (int64_t i = 0; i < 4 * lanes; i += step) {
+        const auto there = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(n - i, 0, step)));
+        hn::BlendedStore(hn::LoadU(d, static_cast<const Bits*>(pad) + i), there, d, static_cast<Bits*>(to) + i);
       }
     } else {
-      std::memcpy(to, pad, static_cast<size_t>(n) * sizeof(T));
+      std::memcpy(to, pad, static_cast<size_t>(n) * sizeof(M));
     }
   }
 
@@ -305,11 +327,10 @@ struct Strip {
       case Body::rsqrt: return of_one<Rsqrt>(form);
       case Body::reciprocal: return of_one<Reciprocal>(form);
       case Body::copy: return of_one<Same>(form);
-      default: return form == StripForm::a_a ? function(body) : nullptr;
+      default: return nullptr;
     }
   }
 
-  // Longer bodies work on what is in a alone.
   static StripFunction function(Body body) {
     constexpr StripForm a = StripForm::a_a;
     switch (body) {
@@ -357,14 +378,26 @@ struct Strip {
   }
 
   static const StripTable* table() {
-    static const StripTable all{4 * lanes, &find, erased(&store), erased(&end), &find_fold, &clear,
-        erased(&every_other), erased(&reversed), &run, &fill_pad, &empty_pad};
+    constexpr bool is_wide = std::is_same_v<T, M>;
+    static const StripTable all{4 * lanes, &find, &Strip<T>::function, is_wide ? nullptr : erased(&round),
+        erased(&store), erased(&end), &find_fold, &clear, is_wide ? erased(&every_other) : nullptr,
+        is_wide ? erased(&reversed) : nullptr, &Strip<T>::run, &fill_pad, &empty_pad};
     return &all;
   }
 };
 
 const StripTable* strips_of(Dtype dtype) {
-  return dtype == float32 ? Strip<float>::table() : dtype == float64 ? Strip<double>::table() : nullptr;
+  switch (dtype.val) {
+    case Dtype::Val::float32: return Strip<float>::table();
+    case Dtype::Val::float64: return Strip<double>::table();
+    case Dtype::Val::bfloat16: return Strip<float, bfloat16_t>::table();
+    case Dtype::Val::float16:
+      if constexpr (has_float16) {
+        return Strip<float, float16_t>::table();
+      }
+      return nullptr;
+    default: return nullptr;
+  }
 }
 
 #endif

@@ -3,7 +3,8 @@
 // in memory, one strip's waiting for it goes on beside another's arithmetic.
 //
 // A strip is four vectors of each operand. The instructions work on two registers, a and b, of a strip each, and on the
-// slots' memory; each calls the next one, with the registers as its arguments. The bits are those of the kernels.
+// slots' memory; each calls the next one, with the registers as its arguments. The bits are those of the kernels. 16-bit
+// floats are float32 in registers, rounded after each step; a run has steps of them and of float32, and casts.
 #pragma once
 
 #include <algorithm>
@@ -26,7 +27,7 @@ enum class StripForm : uint8_t {
   a_a,         // a = f(a, a); or f(a), of one operand
 };
 
-// The longest strip there is: items are at most eight bytes long, and a strip of shorter items is no longer.
+// The longest strip there is, in memory.
 inline constexpr int64_t strip_bytes = 4 * 64;
 
 using StripFunction = void (*)(); // of a type that only strips.cpp knows
@@ -38,6 +39,7 @@ struct alignas(64) StripFold {
   char lanes[bytes];
   int64_t end, length; // elements: where the row ends, counted as the strips are; of a row, a whole number of lanes
   char* out;           // of the first row that is not done
+  int64_t out_bytes;   // of one result: a partial of a block, or one rounded to the dtype
 };
 
 struct StripStep {
@@ -53,16 +55,21 @@ struct StripTable {
   int64_t elements; // of a strip
   // Null where there is none. Every body that has a form has a_a; copy has all of one operand.
   StripFunction (*find)(Body body, StripForm form);
-  StripFunction store; // first = a
+  StripFunction (*function)(Body body); // longer bodies, on a alone: before they are rounded
+  StripFunction round;                  // a, to the dtype; null where registers are of it
+  StripFunction store;                  // first = a
   StripFunction end;
   StripFunction (*find_fold)(Reduction op); // into the StripFold that is `first`; null where there is none
   void (*clear_fold)(Reduction op, StripFold& fold);
-  StripFunction every_other, reversed; // `second`, consecutive, = `first` in that order
+  StripFunction every_other, reversed; // `second`, consecutive, = `first` in that order; or null
   // On the elements from `first` to `last` of the slots' memory, a whole number of strips.
   void (*run)(const StripStep* steps, char* const* at, int64_t first, int64_t last);
   // The n elements there are of a strip, to and from memory that has room for a whole one.
   void (*fill_pad)(void* pad, const void* from, int64_t n);
   void (*empty_pad)(const void* pad, void* to, int64_t n);
+
+  // Whether both have the same registers: then a run may have steps of both.
+  bool suits(const StripTable* other) const { return other && other->run == run; }
 };
 // Null where strips do not pay.
 const StripTable* find_strips(Dtype dtype);
@@ -93,9 +100,9 @@ struct Strips {
 
  private:
   void count_reads(const FusedPlan& plan);
-  bool take_folds(const FusedPlan& plan, size_t stage, uint32_t begin, uint32_t end, const StripTable& table);
+  bool take_folds(const FusedPlan& plan, size_t stage, uint32_t begin, uint32_t end);
   void add_run(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end);
-  void lay_out(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end);
+  void lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end);
   std::span<const StripOrder> orders_;
   std::vector<uint16_t> reads_;  // of each slot, that are still to come from memory
   std::vector<StripForm> forms_; // of the run's steps
