@@ -56,14 +56,16 @@ void BoundPlan::cut() {
     units_ = plan.rows() * (alone ? parts_ : 1);
   } else {
     cut_ = Cut::whole_rows;
+    constexpr int64_t rows_at_once = 4 * tile_size; // elements: what is done for values of rows is done for several
     int64_t row = std::max<int64_t>(plan.row_length, 1);
-    per_unit_ = row == 1 ? tile_size : tile_size / row * row;
+    per_unit_ = row == 1 ? tile_size : (row % 64 == 0 && row >= 256 ? rows_at_once : tile_size) / row * row;
     units_ = plan.size <= per_unit_ ? 1 : (plan.size + per_unit_ - 1) / per_unit_;
     if (row == 1 && units_ > 1) {
       cut_at_lines();
     }
   }
-  longest_ = cut_ == Cut::columns ? tile_size : std::min({per_unit_, plan.size, tile_size});
+  bool whole = cut_ == Cut::whole_rows;
+  longest_ = cut_ == Cut::columns ? tile_size : std::min({per_unit_, plan.size, whole ? per_unit_ : tile_size});
 }
 
 // Where a source is consecutive along the last axis only, as one that is broadcast along the others, units end where
@@ -161,6 +163,14 @@ int64_t BoundPlan::cost_of_element() const {
   return std::max<int64_t>(cost, 1);
 }
 
+// Whether strips can go row by row: there is but one at a time, or each is a whole number of strips and not so short
+// that calls cost more than spreading the values of rows.
+bool BoundPlan::is_by_rows() const {
+  constexpr int64_t shortest = 256, aligned = 64;
+  int64_t row = plan_->row_length;
+  return row && (cut_ != Cut::whole_rows || per_unit_ == row || (row >= shortest && row % aligned == 0));
+}
+
 void BoundPlan::find_kernels() {
   kernels_of(plan_->steps, kernels_);
   kernels_of(plan_->row_steps, row_kernels_);
@@ -168,7 +178,7 @@ void BoundPlan::find_kernels() {
   strips_.clear();
   if (plan_->size >= worth_strips) {
     find_orders();
-    strips_.find(*plan_, orders_);
+    strips_.find(*plan_, orders_, is_by_rows());
   }
   reducers_.clear();
   if (cut_ == Cut::columns) {
@@ -259,7 +269,7 @@ void BoundPlan::place_steps() {
     for (uint32_t i = to.steps; i-- > from.steps;) {
       const FusedPlan::Step& step = steps[i];
       for (int k = 0; k < step.input_count; ++k) {
-        if (!places[step.inputs[k]].settled) {
+        if (!places[step.inputs[k]].settled && !strips_.reads_row(i, step.inputs[k])) {
           place_read(step.inputs[k], stage);
         }
       }
@@ -303,10 +313,18 @@ void BoundPlan::place_read(uint16_t slot, size_t stage) {
 }
 
 // Whether what a run reads is still there once it has written its results, and it only writes them: then elements that
-// it does again come out the same.
+// it does again come out the same. What it folds would count twice.
 bool BoundPlan::may_repeat(const StripRun& run) const {
   auto slots = strips_.slots.begin();
-  return plan_->folds.empty() && std::none_of(slots + run.slots, slots + run.stored, [&](uint16_t read) {
+  auto steps = plan_->steps.begin();
+  for (size_t i = 0; i < strips_.folds.size(); ++i) {
+    bool folds = strips_.folds[i] && std::any_of(steps + run.begin, steps + run.end,
+                                         [&](const auto& step) { return step.output == plan_->folds[i].input; });
+    if (folds) {
+      return false;
+    }
+  }
+  return std::none_of(slots + run.slots, slots + run.stored, [&](uint16_t read) {
     const Place& from = places_[read];
     return std::any_of(slots + run.stored, slots + run.slots_end, [&](uint16_t written) {
       const Place& to = places_[written];

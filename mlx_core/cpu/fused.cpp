@@ -21,7 +21,7 @@ namespace {
 // Below this many elements times their cost a second thread costs more than it saves.
 constexpr int64_t parallel_threshold = 256 * 1024;
 
-constexpr size_t most_slots = 544;
+constexpr size_t most_slots = 896;
 
 // Scratch of one thread, kept between plans.
 struct Scratch {
@@ -259,18 +259,35 @@ void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t n)
       continue;
     }
     kernels(w.at, begin, run.begin, n);
-    int64_t whole = n / run.table->elements * run.table->elements;
-    if (whole > 0) {
-      run.table->run(strips_.code.data() + run.code, w.at, 0, whole);
-    }
-    if (whole > 0 && whole < n && repeatable_[static_cast<size_t>(&run - strips_.runs.data())]) {
-      run.table->run(strips_.code.data() + run.code, w.at, n - run.table->elements, n); // the last ones again
-    } else if (whole < n) {
-      part_of_strip(w, run, whole, n - whole);
-    }
     begin = run.end;
+    if (run.rows == run.rows_end) {
+      strips(w, run, 0, n);
+      continue;
+    }
+    int64_t each = cut_ == Cut::whole_rows ? plan_->row_length : n;
+    for (int64_t first = 0, row = 0; first < n; first += each, ++row) {
+      for (uint32_t i = run.rows; i < run.rows_end; ++i) {
+        uint16_t slot = strips_.rows[i];
+        w.at[Strips::place_of_row(*plan_, slot)] = w.rows_at[slot] + row * places_[slot].item_size;
+      }
+      strips(w, run, first, first + each);
+    }
   }
   kernels(w.at, begin, end, n);
+}
+
+// A run of steps on elements from a whole number of strips on.
+void BoundPlan::strips(const Working& w, const StripRun& run, int64_t first, int64_t last) const {
+  int64_t strip = run.table->elements, whole = first + (last - first) / strip * strip;
+  const StripStep* code = strips_.code.data() + run.code;
+  if (whole > first) {
+    run.table->run(code, w.at, first, whole);
+  }
+  if (whole > first && whole < last && repeatable_[static_cast<size_t>(&run - strips_.runs.data())]) {
+    run.table->run(code, w.at, last - strip, last); // the last ones again
+  } else if (whole < last) {
+    part_of_strip(w, run, whole, last - whole);
+  }
 }
 
 // The n elements from `first` on of a source in another order, in a pad that has room for a whole strip.

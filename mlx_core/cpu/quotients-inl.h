@@ -50,19 +50,28 @@ HWY_INLINE bool is_moderate(T divisor) {
 }
 
 template <class D, class V>
+HWY_INLINE void divide_four_by(D d, V& x0, V& x1, V& x2, V& x3, V y) {
+  const auto divisor = hn::GetLane(y);
+  if (is_moderate(divisor) && are_in_reach(d, x0, x1, x2, x3)) {
+    const V r = hn::Set(d, 1 / divisor);
+    x0 = quotient<D>(x0, y, r);
+    x1 = quotient<D>(x1, y, r);
+    x2 = quotient<D>(x2, y, r);
+    x3 = quotient<D>(x3, y, r);
+    return;
+  }
+  x0 = hn::Div(x0, y);
+  x1 = hn::Div(x1, y);
+  x2 = hn::Div(x2, y);
+  x3 = hn::Div(x3, y);
+}
+
+template <class D, class V>
 HWY_INLINE void divide_four(D d, V& x0, V& x1, V& x2, V& x3, V y0, V y1, V y2, V y3) {
-  const auto divisor = hn::GetLane(y0);
-  const V y = hn::Set(d, divisor);
+  const V y = hn::Set(d, hn::GetLane(y0));
   const auto one_divisor = hn::And(hn::And(hn::Eq(y0, y), hn::Eq(y1, y)), hn::And(hn::Eq(y2, y), hn::Eq(y3, y)));
-  if (hn::AllTrue(d, one_divisor) && is_moderate(divisor)) {
-    if (are_in_reach(d, x0, x1, x2, x3)) {
-      const V r = hn::Set(d, 1 / divisor);
-      x0 = quotient<D>(x0, y, r);
-      x1 = quotient<D>(x1, y, r);
-      x2 = quotient<D>(x2, y, r);
-      x3 = quotient<D>(x3, y, r);
-      return;
-    }
+  if (hn::AllTrue(d, one_divisor)) {
+    return divide_four_by(d, x0, x1, x2, x3, y);
   }
   x0 = hn::Div(x0, y0);
   x1 = hn::Div(x1, y1);
@@ -78,6 +87,10 @@ HWY_INLINE void divide_four(D d, V& x0, V& x1, V& x2, V& x3, V y0, V y1, V y2, V
   x1 = hn::Div(x1, y1);
   x2 = hn::Div(x2, y2);
   x3 = hn::Div(x3, y3);
+}
+template <class D, class V>
+HWY_INLINE void divide_four_by(D d, V& x0, V& x1, V& x2, V& x3, V y) {
+  divide_four(d, x0, x1, x2, x3, y, y, y, y);
 }
 
 #endif

@@ -52,6 +52,15 @@ const StripTable* table_of(const FusedPlan::Step& step) {
   return table && (table->find(step.body, StripForm::a_a) || table->function(step.body)) ? table : nullptr;
 }
 
+// The operand that is a value of rows, where the other one is not and strips have the body with one of it.
+int32_t row_of(const FusedPlan& plan, const FusedPlan::Step& step) {
+  bool first = plan.slots[step.inputs[0]].of_rows;
+  if (step.input_count != 2 || first == plan.slots[step.inputs[1]].of_rows) {
+    return nothing;
+  }
+  return find_strips(step.from)->find_row(step.body, first) ? step.inputs[first ? 0 : 1] : nothing;
+}
+
 // Whether rows end where the lanes of a reduction do: a block of a longer row may end anywhere, it is alone. Of rows of
 // few lanes, joining those takes long: next to each other, for all rows of a tile, less.
 bool suits_fold(const FusedPlan& plan, Dtype dtype) {
@@ -61,9 +70,11 @@ bool suits_fold(const FusedPlan& plan, Dtype dtype) {
 
 } // namespace
 
-void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders) {
+void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders, bool by_rows) {
   clear();
   orders_ = orders;
+  by_rows_ = by_rows;
+  row_of_step.assign(by_rows ? plan.steps.size() : 0, nothing);
   size_t stage = 0;
   auto count = static_cast<uint32_t>(plan.steps.size());
   bool counted = false;
@@ -83,7 +94,9 @@ void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders) {
       counted = true;
       count_reads(plan);
     }
-    if (take_folds(plan, stage, begin, end) || end - begin >= shortest_run) {
+    bool has_row = by_rows && std::any_of(plan.steps.begin() + begin, plan.steps.begin() + end,
+                                 [&](const FusedPlan::Step& step) { return row_of(plan, step) != nothing; });
+    if (take_folds(plan, stage, begin, end) || has_row || end - begin >= shortest_run) {
       add_run(plan, *table, begin, end);
     }
   }
@@ -142,14 +155,31 @@ void Strips::lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end) {
   }
 }
 
+// The steps of a run, and which of them read the value of a row where it is.
+void Strips::find_rows(const FusedPlan& plan, uint32_t begin, uint32_t end) {
+  steps_.assign(plan.steps.begin() + begin, plan.steps.begin() + end);
+  for (uint32_t i = begin; i < end && by_rows_; ++i) {
+    FusedPlan::Step& step = steps_[i - begin];
+    if (int32_t slot = row_of(plan, step); slot != nothing) {
+      row_of_step[i] = slot;
+      rows.push_back(static_cast<uint16_t>(slot));
+      --reads_[static_cast<size_t>(slot)];
+      step.inputs[0] = step.inputs[step.inputs[0] == slot ? 1 : 0];
+      step.input_count = 1;
+    }
+  }
+}
+
 void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end) {
   auto code_begin = static_cast<uint32_t>(code.size()), slots_begin = static_cast<uint32_t>(slots.size());
+  auto rows_begin = static_cast<uint32_t>(rows.size());
+  find_rows(plan, begin, end);
   // First the forms, by which reads from registers are known; then what is to be stored is, too.
   Registers registers;
   forms_.clear();
-  for (uint32_t i = begin; i < end; ++i) {
-    const FusedPlan::Step& step = plan.steps[i];
-    bool a_is_wanted = std::any_of(plan.steps.begin() + i + 1, plan.steps.begin() + end, [&](const FusedPlan::Step& s) {
+  for (auto at = steps_.begin(); at != steps_.end(); ++at) {
+    const FusedPlan::Step& step = *at;
+    bool a_is_wanted = std::any_of(at + 1, steps_.end(), [&](const FusedPlan::Step& s) {
       return std::any_of(s.inputs, s.inputs + s.input_count, [&](uint16_t slot) { return slot == registers.a; });
     });
     StripForm form = forms_.emplace_back(registers.form_of(step, a_is_wanted));
@@ -167,18 +197,24 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
   auto stored = static_cast<uint32_t>(slots.size()), ordered_begin = static_cast<uint32_t>(ordered.size());
   lay_out(plan, begin, end);
   for (uint32_t i = begin; i < end; ++i) {
-    const FusedPlan::Step& step = plan.steps[i];
+    const FusedPlan::Step& step = steps_[i - begin];
     StripForm form = forms_[i - begin];
     uint16_t first = step.inputs[form == StripForm::a_memory ? step.input_count - 1 : 0];
     uint16_t second = step.inputs[step.input_count - 1];
     const StripTable &from = *find_strips(step.from), &to = *find_strips(step.to);
-    bool is_cast = step.from != step.to;
-    if (StripFunction run = is_cast ? nullptr : from.find(step.body, form)) {
+    bool is_cast = step.from != step.to, by_row = by_rows_ && row_of_step[i] >= 0;
+    StripFunction run = is_cast || by_row ? nullptr : from.find(step.body, form);
+    if (!run && form != StripForm::a_a) { // what works on a alone
+      code.push_back({from.find(Body::copy, form), first, second});
+    }
+    if (run) {
       code.push_back({run, first, second});
-    } else { // what works on a alone
-      if (form != StripForm::a_a) {
-        code.push_back({from.find(Body::copy, form), first, second});
-      }
+    } else if (by_row) {
+      auto slot = static_cast<uint16_t>(row_of_step[i]);
+      bool comes_first = plan.steps[i].inputs[0] == slot;
+      code.push_back(
+          {from.find_row(step.body, comes_first), static_cast<uint16_t>(place_of_row(plan, slot)), 0});
+    } else {
       if (!is_cast) {
         code.push_back({from.function(step.body), 0, 0});
       }
@@ -198,7 +234,7 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
   }
   code.push_back({table.end, 0, 0});
   runs.push_back({begin, end, code_begin, slots_begin, stored, static_cast<uint32_t>(slots.size()), ordered_begin,
-      static_cast<uint32_t>(ordered.size()), &table});
+      static_cast<uint32_t>(ordered.size()), rows_begin, static_cast<uint32_t>(rows.size()), &table});
 }
 
 } // namespace mlx::core::cpu

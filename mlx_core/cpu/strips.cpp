@@ -121,6 +121,33 @@ struct Strip {
     }
   }
 
+  static HWY_INLINE V value_of_row(char* const* at, uint16_t number) {
+    const auto* from = reinterpret_cast<const M*>(at[number]);
+    if constexpr (std::is_same_v<T, M>) {
+      return hn::Set(D(), *from);
+    } else {
+      HWY_ALIGN M all[lanes];
+      std::fill_n(all, lanes, *from);
+      return cpu::HWY_NAMESPACE::load_partial(D(), all);
+    }
+  }
+  template <class Op, bool comes_first>
+  static void with_row(MLX_STRIP) {
+    const D d;
+    const V y = value_of_row(at, step->first);
+    if constexpr (comes_first) {
+      V x0 = y, x1 = y, x2 = y, x3 = y;
+      all_four<Op>(x0, x1, x2, x3, a0, a1, a2, a3);
+      MLX_NEXT_STEP(x0, x1, x2, x3, b0, b1, b2, b3);
+    } else if constexpr (std::is_same_v<Op, Divide>) {
+      divide_four_by(d, a0, a1, a2, a3, y);
+      MLX_NEXT_STEP(round_result<M>(a0), round_result<M>(a1), round_result<M>(a2), round_result<M>(a3), b0, b1, b2, b3);
+    } else {
+      all_four<Op>(a0, a1, a2, a3, y, y, y, y);
+      MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
+    }
+  }
+
   template <class Op, StripForm form>
   static void unary(MLX_STRIP) {
     const Four x = slot(at, step->first, offset);
@@ -331,6 +358,24 @@ struct Strip {
     }
   }
 
+  template <class Op>
+  static StripFunction of_row(bool comes_first) {
+    return comes_first ? erased(&with_row<Op, true>) : erased(&with_row<Op, false>);
+  }
+  static StripFunction find_row(Body body, bool comes_first) {
+    switch (body) {
+      case Body::add: return of_row<Add>(comes_first);
+      case Body::subtract: return of_row<Subtract>(comes_first);
+      case Body::multiply: return of_row<Multiply>(comes_first);
+      case Body::divide: return of_row<Divide>(comes_first);
+      case Body::maximum: return of_row<Maximum>(comes_first);
+      case Body::minimum: return of_row<Minimum>(comes_first);
+      case Body::zero_times: return of_row<ZeroTimes>(comes_first);
+      case Body::zero_divide: return of_row<ZeroDivide>(comes_first);
+      default: return nullptr;
+    }
+  }
+
   static StripFunction function(Body body) {
     constexpr StripForm a = StripForm::a_a;
     switch (body) {
@@ -379,7 +424,7 @@ struct Strip {
 
   static const StripTable* table() {
     constexpr bool is_wide = std::is_same_v<T, M>;
-    static const StripTable all{4 * lanes, &find, &Strip<T>::function, is_wide ? nullptr : erased(&round),
+    static const StripTable all{4 * lanes, &find, &find_row, &Strip<T>::function, is_wide ? nullptr : erased(&round),
         erased(&store), erased(&end), &find_fold, &clear, is_wide ? erased(&every_other) : nullptr,
         is_wide ? erased(&reversed) : nullptr, &Strip<T>::run, &fill_pad, &empty_pad};
     return &all;

@@ -55,6 +55,8 @@ struct StripTable {
   int64_t elements; // of a strip
   // Null where there is none. Every body that has a form has a_a; copy has all of one operand.
   StripFunction (*find)(Body body, StripForm form);
+  // With one value of `first`, at its row, for all: a = f(a, value), or where that comes first f(value, a); or null.
+  StripFunction (*find_row)(Body body, bool comes_first);
   StripFunction (*function)(Body body); // longer bodies, on a alone: before they are rounded
   StripFunction round;                  // a, to the dtype; null where registers are of it
   StripFunction store;                  // first = a
@@ -80,6 +82,7 @@ struct StripRun {
   uint32_t code;
   uint32_t slots, stored, slots_end; // in Strips::slots: those that are read from memory, and from `stored` on written
   uint32_t ordered, ordered_end; // in Strips::ordered: sources that the run lays out in scratch before it reads them
+  uint32_t rows, rows_end;       // in Strips::rows: values of rows that it reads where they are, a row at a time
   const StripTable* table;
 };
 
@@ -89,23 +92,32 @@ struct Strips {
   std::vector<StripStep> code;
   std::vector<uint16_t> slots;
   std::vector<uint8_t> folds; // whether each of the plan's folds is done by a run
-  std::vector<uint16_t> ordered;
+  std::vector<uint16_t> ordered, rows;
+  std::vector<int32_t> row_of_step; // the slot of rows that a step reads where it is; or -1
 
-  void clear() { runs.clear(), code.clear(), slots.clear(), folds.clear(), ordered.clear(); }
+  void clear() { runs.clear(), code.clear(), slots.clear(), folds.clear(), ordered.clear(), rows.clear(), row_of_step.clear(); }
   bool has_fold(size_t i) const { return !folds.empty() && folds[i]; }
   bool lays_out(uint16_t source) const { return std::find(ordered.begin(), ordered.end(), source) != ordered.end(); }
-  // To the instructions, the StripFold of fold i is slot `slots.size() + i` of the plan's; and the memory of a source
-  // in another order than consecutive is slot `slots.size() + folds.size() + source`.
-  void find(const FusedPlan& plan, std::span<const StripOrder> orders);
+  // To the instructions, the StripFold of fold i is slot `slots.size() + i` of the plan's; the memory of a source in
+  // another order than consecutive is slot `slots.size() + folds.size() + source`; and the value of a row has a place
+  // behind those. `by_rows`: runs are of one row each.
+  void find(const FusedPlan& plan, std::span<const StripOrder> orders, bool by_rows);
+  static size_t place_of_row(const FusedPlan& plan, uint16_t slot) {
+    return plan.slots.size() + plan.folds.size() + plan.sources.size() + slot;
+  }
+  bool reads_row(size_t step, uint16_t slot) const { return !row_of_step.empty() && row_of_step[step] == slot; }
 
  private:
   void count_reads(const FusedPlan& plan);
+  void find_rows(const FusedPlan& plan, uint32_t begin, uint32_t end);
   bool take_folds(const FusedPlan& plan, size_t stage, uint32_t begin, uint32_t end);
   void add_run(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end);
   void lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end);
   std::span<const StripOrder> orders_;
+  bool by_rows_ = false;
   std::vector<uint16_t> reads_;  // of each slot, that are still to come from memory
   std::vector<StripForm> forms_; // of the run's steps
+  std::vector<FusedPlan::Step> steps_; // the run's, without the values of rows
 };
 
 } // namespace mlx::core::cpu
