@@ -24,11 +24,19 @@ struct FusedPlan {
     scalar,  // one element
     rows,    // an element for each row, consecutive
     strided, // at `strides`, over `sizes`: the space with neighbouring axes merged
+    pieces,  // put together of several arrays, over `sizes`; the host only
+  };
+  // A box of such a source: along each axis of `sizes`, element i is its element first + i * step.
+  struct Piece {
+    uint16_t view; // of the request's sources: those of the slots first
+    Sizes first, count;
+    Strides steps, strides; // apart in the space; in memory
   };
   struct Source {
     Layout layout;
-    Sizes sizes; // strided only
-    Strides strides;
+    Sizes sizes;               // strided and pieces only
+    Strides strides;           // strided only
+    std::vector<Piece> pieces; // each lies over those before it, which together are all there is
   };
   struct Step {
     Body body;

@@ -75,8 +75,9 @@ void BoundPlan::cut_at_lines() {
   constexpr int64_t shortest = 512, aligned = 64;
   int64_t line = 0;
   for (const FusedPlan::Source& source : plan_->sources) {
-    bool in_lines = source.layout == FusedPlan::Layout::strided && !source.sizes.empty();
-    if (in_lines && (source.strides.back() == 0 || order_of(source.strides.back()))) {
+    bool strided = source.layout == FusedPlan::Layout::strided && !source.sizes.empty();
+    bool in_lines = strided && (source.strides.back() == 0 || order_of(source.strides.back()));
+    if (in_lines || source.layout == FusedPlan::Layout::pieces) {
       line = line == 0 ? source.sizes.back() : std::min(line, source.sizes.back());
     }
   }
@@ -97,9 +98,9 @@ void BoundPlan::cut_at_lines() {
 
 // Sources that have another order along each unit.
 void BoundPlan::find_orders() {
-  orders_.assign(sources_.size(), StripOrder::consecutive);
+  orders_.assign(plan_->sources.size(), StripOrder::consecutive);
   int64_t line = cut_ == Cut::whole_rows ? line_ : cut_ == Cut::parts_of_rows ? plan_->row_length : 0;
-  for (size_t i = 0; i < sources_.size() && line > 0; ++i) {
+  for (size_t i = 0; i < orders_.size() && line > 0; ++i) {
     const FusedPlan::Source& source = plan_->sources[i];
     if (source.layout == FusedPlan::Layout::strided && !source.sizes.empty() && source.sizes.back() % line == 0) {
       orders_[i] = order_of(source.strides.back()).value_or(StripOrder::consecutive);
@@ -209,7 +210,7 @@ void BoundPlan::place_given(std::span<const View> outputs) {
     bool moves = slot.output >= 0;
     if (moves) {
       place.memory = outputs[static_cast<size_t>(slot.output)].host<char>();
-    } else if (i < sources_.size()) {
+    } else if (i < plan_->sources.size()) {
       FusedPlan::Layout layout = plan_->sources[i].layout;
       moves = layout != FusedPlan::Layout::scalar;
       if (layout == FusedPlan::Layout::flat || layout == FusedPlan::Layout::rows) {

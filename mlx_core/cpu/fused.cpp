@@ -10,6 +10,7 @@
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/copy_block.h"
 #include "mlx_core/cpu/reduce_kernels.h"
+#include "mlx_core/cpu/source_pieces.h"
 #include "mlx_core/cpu/spread.h"
 #include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/interrupt.h"
@@ -146,13 +147,13 @@ void BoundPlan::run_units(char* const* partials, int64_t begin, int64_t end) con
   size_t partial_bytes = cut_ == Cut::long_rows || cut_ == Cut::columns ? static_cast<size_t>(partial_bytes_) : 0;
   ScratchUse use(static_cast<size_t>(scratch_bytes_) + partial_bytes);
   char *at[most_slots], *rows_at[most_slots];
-  SmallVector<Repeated, 16> repeated(sources_.size());
-  SmallVector<Line, 16> lines(sources_.size());
+  SmallVector<Repeated, 16> repeated(plan_->sources.size());
+  SmallVector<Line, 16> lines(plan_->sources.size());
   Working w{use.memory(), at, rows_at, repeated.data(), lines.data(), use.memory() + scratch_bytes_};
   for (size_t i = 0; i < places_.size(); ++i) {
     at[i] = tile(w, places_[i].tile);
   }
-  for (size_t i = 0; i < sources_.size(); ++i) {
+  for (size_t i = 0; i < plan_->sources.size(); ++i) {
     if (plan_->sources[i].layout == FusedPlan::Layout::scalar) {
       find_spread(places_[i].item_size)(at[i], sources_[i].host(), longest_);
     }
@@ -217,6 +218,10 @@ void BoundPlan::elements(const Working& w, size_t stage, int64_t first, int64_t 
         w.at[slot] = w.scratch + place.row + in_row * place.item_size;
       } else {
         const FusedPlan::Source& source = plan_->sources[slot];
+        if (source.layout == FusedPlan::Layout::pieces) {
+          w.at[slot] = const_cast<char*>(read_pieces(source, sources_, place.item_size, first, n, tile(w, place.tile)));
+          continue;
+        }
         const char* data = sources_[slot].host<char>();
         const char* there = in_line(source, data, place.item_size, first, n, w.lines[slot]);
         if (there && strips_.lays_out(slot)) {

@@ -229,6 +229,9 @@ void Evaluation::compute(Node* node) {
           compute(node);
           return;
         }
+        if (kind == EvalKind::general && join_as_pieces(node)) {
+          return;
+        }
         throw_if_interrupted();
         if (!apply(node)) {
           return;
@@ -338,6 +341,26 @@ bool Evaluation::join_as_fold(Node* node) {
 bool Evaluation::join_as_alias(Node* node) {
   Group* group = open_group_of(node->operands()[0].node());
   return group && group->add(node);
+}
+
+// Where those that come next, and nobody else, read it as members of a group do.
+bool Evaluation::join_as_pieces(Node* node) {
+  constexpr size_t looked_at = 64;
+  if (is_eval_op_by_op() || !Group::has_pieces(node)) {
+    return false;
+  }
+  const std::vector<Claims::Entry>& entries = claims_.entries();
+  size_t begin = node->eval_index + 1, end = std::min(entries.size(), begin + looked_at);
+  uint32_t reads = 0, references = node->references.load(std::memory_order_acquire);
+  for (size_t i = begin; i < end && reads < references; ++i) {
+    if (!entries[i].node) {
+      continue;
+    }
+    for (const array& operand : entries[i].node->operands()) {
+      reads += operand.node() == node && Group::may_read(entries[i].node, operand);
+    }
+  }
+  return reads == references && group_for(node->shape, node->stream)->add(node);
 }
 
 Group* Evaluation::group_for(const Shape& shape, StreamNumber stream) {

@@ -49,6 +49,7 @@ class Evaluation {
   void join_group(Node* node);
   bool join_as_fold(Node* node);
   bool join_as_alias(Node* node);
+  bool join_as_pieces(Node* node);
   Group* group_for(const Shape& shape, StreamNumber stream);
   bool flush_operands(Node* node);
   void flush_all();

@@ -82,6 +82,9 @@ Group::Role Group::role_of(const Node* node) const {
   const Primitive& primitive = *node->primitive;
   EvalKind kind = primitive.eval_kind();
   auto operands = const_cast<Node*>(node)->operands();
+  if (kind == EvalKind::general && node->shape == shape && has_pieces(node)) {
+    return Role::pieces;
+  }
   if (kind == EvalKind::reduction) {
     return role_of_reduction(node);
   }
@@ -89,7 +92,7 @@ Group::Role Group::role_of(const Node* node) const {
     if (node->shape == shape) {
       for (const array& operand : operands) {
         const Member* member = row_length_ || columns_.any() ? member_of(operand.node()) : nullptr;
-        if (member && member->role != Role::space && !(row_length_ && spreads(*member) && may_read_rows())) {
+        if (member && !is_of_space(*member) && !(row_length_ && spreads(*member) && may_read_rows())) {
           return Role::none;
         }
       }
@@ -101,7 +104,7 @@ Group::Role Group::role_of(const Node* node) const {
     }
     for (const array& operand : operands) {
       const Member* member = member_of(operand.node());
-      bool fits = member ? member->role != Role::space && member->role != Role::spread_alias
+      bool fits = member ? !is_of_space(*member) && member->role != Role::spread_alias
                          : operand.node()->row_contiguous || size_of(operand.shape()) == 1;
       if (!fits || (operand.shape() != node->shape && (member || size_of(operand.shape()) != 1))) {
         return Role::none;
@@ -111,7 +114,7 @@ Group::Role Group::role_of(const Node* node) const {
   }
   if (row_length_ && primitive.keeps_order() && may_read_rows()) {
     const Member* member = member_of(operands[0].node());
-    if (member && member->role != Role::space && member->role != Role::spread_alias) {
+    if (member && !is_of_space(*member) && member->role != Role::spread_alias) {
       if (node->shape == shape && size_ != size_ / row_length_) {
         return spreads(*member) ? Role::spread_alias : Role::none;
       }
@@ -138,7 +141,7 @@ int64_t row_length_of(const Node* node) {
 Group::Role Group::role_of_reduction(const Node* node) const {
   const array& operand = const_cast<Node*>(node)->operands()[0];
   const Member* member = member_of(operand.node());
-  if (operand.shape() != shape || (member && member->role != Role::space)) {
+  if (operand.shape() != shape || (member && !is_of_space(*member))) {
     return Role::none;
   }
   if (!member && (!operand.node()->row_contiguous || (row_length_ && !may_read_rows()))) {
@@ -162,6 +165,14 @@ bool Group::begins_with(const Node* node) {
   return length > 0 ? length > 1 && rows_pay(size, length) : begins_with_columns(node);
 }
 
+bool Group::may_read(const Node* node, const array& operand) {
+  switch (node->primitive->eval_kind()) {
+    case EvalKind::elementwise: return node->shape == operand.shape();
+    case EvalKind::reduction: return row_length_of(node) > 0;
+    default: return false;
+  }
+}
+
 bool Group::add(Node* node) {
   Role role = role_of(node);
   if (role == Role::none) {
@@ -175,7 +186,8 @@ bool Group::add(Node* node) {
   }
   Claims::Entry& entry = *claims_.find(node);
   Member added{node, role, 0, false, -1, static_cast<uint32_t>(edges_.size()), 0};
-  for (const array& operand : node->operands()) {
+  outside_edges_ += role == Role::pieces ? node->operand_count : 0;
+  for (const array& operand : role == Role::pieces ? std::span<array>() : node->operands()) {
     Claims::Entry* member = claims_.find(operand.node());
     if (member && member->group == id) {
       const Member& read = members_[static_cast<size_t>(member->slot)];

@@ -33,6 +33,10 @@ class Group {
   // may follow.
   static bool begins_with(const Node* reduction);
   static bool begins_with_columns(const Node* reduction);
+  // Whether a node, whose operands are computed, can be read piece by piece by members over its shape.
+  static bool has_pieces(const Node* node);
+  // Whether a node reads all elements of an operand as a member of a group over that operand's shape does.
+  static bool may_read(const Node* node, const array& operand);
 
   size_t member_count() const { return members_.size(); }
   Node* member(size_t i) const { return members_[i].node; }
@@ -51,6 +55,7 @@ class Group {
   enum class Role : uint8_t {
     none,
     space,        // elementwise, an element for each of the space
+    pieces,       // elements of other arrays, an element for each of the space
     rows,         // elementwise, an element for each row
     fold,         // a reduction of rows, or over other axes
     alias,        // a value of rows under another shape
@@ -77,6 +82,7 @@ class Group {
   Role role_of(const Node* node) const;
   Role role_of_reduction(const Node* node) const;
   bool takes_columns(const Node* reduction) const;
+  static bool is_of_space(const Member& member) { return member.role == Role::space || member.role == Role::pieces; }
   const Member* member_of(const Node* node) const;
   bool has_rows_shape(const Shape& s, bool kept) const;
   bool spreads(const Member& member) const;
@@ -89,6 +95,8 @@ class Group {
   // The same for few elements. False where a plan is needed, with nothing done.
   bool run_small(Kernels& kernels);
   void plan_sources(Kernels& kernels);
+  void plan_pieces(Kernels& kernels);
+  static void refer_to(const Node* node, View& view);
   void plan_members();
   void add_step(Member& member);
   void order_steps();

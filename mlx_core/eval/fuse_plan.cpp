@@ -35,14 +35,14 @@ bool is_slow_to_read(const Node* node, int64_t size) {
   return false;
 }
 
-void refer_to(const Node* node, View& view) {
+} // namespace
+
+void Group::refer_to(const Node* node, View& view) {
   view.buffer = node->buffer.get();
   view.offset = node->offset;
   view.inline_value = node->inline_value;
   view.dtype = node->dtype;
 }
-
-} // namespace
 
 // References that are not edges from this group.
 bool Group::needed_outside(const Node* member) const {
@@ -101,7 +101,7 @@ void Group::plan_members() {
     bool alias = member.role == Role::alias || member.role == Role::spread_alias;
     if (alias) {
       member.slot = slot_of(edges_[member.edges]);
-    } else {
+    } else if (member.role != Role::pieces) {
       member.slot = static_cast<int32_t>(plan_.slots.size());
       plan_.slots.push_back({member.node->dtype, member.role != Role::space, -1});
       last = std::max(last, member.stage);
@@ -151,7 +151,8 @@ void Group::add_step(Member& member) {
 void Group::order_steps() {
   for (int stage = 0; stage < stages_; ++stage) {
     for (Member& member : members_) {
-      if (member.stage == stage && member.role != Role::alias && member.role != Role::spread_alias) {
+      bool computed = member.role == Role::space || member.role == Role::rows || member.role == Role::fold;
+      if (member.stage == stage && computed) {
         add_step(member);
       }
     }
@@ -202,7 +203,8 @@ BufferRef Group::take_donation(const Member& member) {
 void Group::plan_outputs() {
   find_donors();
   for (const Member& member : members_) {
-    if (!member.kept || member.role == Role::alias || member.role == Role::spread_alias) {
+    bool computed = member.role == Role::space || member.role == Role::rows || member.role == Role::fold;
+    if (!member.kept || !computed) {
       continue;
     }
     Node* node = member.node;
@@ -229,7 +231,9 @@ void Group::arrange_aliases(Kernels& kernels) {
 }
 
 void Group::run_plan(Kernels& kernels) {
-  if (plan_.steps.empty() && plan_.row_steps.empty() && plan_.folds.size() == 1 && row_length_) { // nothing came of it
+  bool no_steps = plan_.steps.empty() && plan_.row_steps.empty();
+  bool flat = plan_.sources[0].layout == FusedPlan::Layout::flat;
+  if (no_steps && plan_.folds.size() == 1 && flat && row_length_) { // nothing came of it
     View in = source_views_[0].laid_out(sizes_of(shape), row_major_strides(shape));
     Sizes axes;
     for (auto i = static_cast<int64_t>(shape.size()) - reduced_axes_; i < static_cast<int64_t>(shape.size()); ++i) {
@@ -237,7 +241,7 @@ void Group::run_plan(Kernels& kernels) {
     }
     View out = output_views_[0].laid_out({plan_.rows()}, {1});
     kernels.run(kernel::Reduce{plan_.folds[0].op, std::move(in), axes, std::move(out)});
-  } else {
+  } else if (!no_steps || !plan_.folds.empty()) {
     kernels.run(kernel::Fused{plan_, source_views_, output_views_});
   }
 }
@@ -259,6 +263,7 @@ void Group::run(Kernels& kernels) {
   plan_.row_length = row_length_;
   plan_.columns = columns_;
   plan_sources(kernels);
+  plan_pieces(kernels);
   plan_members();
   order_steps();
   plan_outputs();

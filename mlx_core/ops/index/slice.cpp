@@ -127,6 +127,9 @@ class Slice final : public ViewOp {
     return write_part(zeros(x.shape(), cotangent.dtype()), cotangent, start_, strides_);
   }
   Tangent vjp_onto(const array& sum, Operands, const array& cotangent) const override {
+    if (is_most_of(sum.shape())) {
+      return std::nullopt;
+    }
     array part = read_part(sum, start_, shape_, strides_);
     return write_part(sum, add(part, cotangent), start_, strides_);
   }
@@ -141,6 +144,18 @@ class Slice final : public ViewOp {
   }
 
  private:
+  // Cotangents of large parts in long lines, as of stencils, are added up in one pass, with zeros around each: in place
+  // each of them would be a pass.
+  bool is_most_of(const Shape& whole) const {
+    constexpr int64_t shortest_line = 512;
+    for (size_t i = 0; i < whole.size(); ++i) {
+      if (whole[i].is_symbolic() || shape_[i].is_symbolic() || !(strides_[i] == 1)) {
+        return false;
+      }
+    }
+    return !whole.empty() && whole.back() >= shortest_line && 2 * size_of(shape_) >= size_of(whole);
+  }
+
   Shape start_, shape_, strides_;
 };
 

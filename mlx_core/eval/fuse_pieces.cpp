@@ -1,0 +1,135 @@
+// Members of a group that only put other arrays together: joined arrays, and what is padded with one element. Where the
+// group alone reads them they get no memory, and are read piece by piece.
+#include <algorithm>
+#include <cstdlib>
+
+#include "mlx_core/eval/fuse.h"
+#include "mlx_core/ops/moves.h"
+#include "mlx_core/primitive.h"
+
+namespace mlx::core {
+
+namespace {
+
+using Piece = FusedPlan::Piece;
+
+// The boxes of the space that the operands fill; none where it is not such a node.
+std::vector<Piece> pieces_of(const Node* node) {
+  std::vector<Piece> pieces;
+  auto operands = const_cast<Node*>(node)->operands();
+  size_t rank = node->shape.size();
+  auto add = [&](const array& operand) -> Piece& {
+    return pieces.emplace_back(
+        Piece{0, Sizes(rank, 0), sizes_of(operand.shape()), Strides(rank, 1), operand.node()->strides});
+  };
+  if (std::optional<int> axis = joined_axis(*node->primitive)) {
+    int64_t first = 0;
+    for (const array& operand : operands) {
+      Piece& piece = add(operand);
+      piece.first[static_cast<size_t>(*axis)] = first;
+      first += piece.count[static_cast<size_t>(*axis)];
+    }
+  } else if (std::optional<WrittenPart> part = written_part(*node->primitive)) {
+    add(operands[0]);
+    Piece& piece = add(operands[1]);
+    for (size_t d = 0; d < rank; ++d) {
+      piece.first[d] = part->start[d];
+      piece.steps[d] = part->strides[d];
+    }
+  }
+  return pieces;
+}
+
+// Merges neighbouring axes of the space where all pieces have the whole of the inner one.
+void collapse(Sizes& sizes, std::vector<Piece>& pieces) {
+  for (size_t d = sizes.size() - 1; d-- > 0;) {
+    int64_t inner = sizes[d + 1];
+    bool merge = std::all_of(pieces.begin(), pieces.end(), [&](const Piece& p) {
+      bool follow = p.count[d] == 1 || p.strides[d] == p.strides[d + 1] * inner;
+      return p.count[d + 1] == inner && p.steps[d + 1] == 1 && p.steps[d] == 1 && follow;
+    });
+    if (!merge) {
+      continue;
+    }
+    auto drop = [&](auto& values, size_t axis) { values.erase(values.begin() + static_cast<ptrdiff_t>(axis)); };
+    for (Piece& p : pieces) {
+      p.first[d] *= inner, p.count[d] *= inner;
+      drop(p.first, d + 1), drop(p.count, d + 1), drop(p.steps, d + 1), drop(p.strides, d);
+    }
+    sizes[d] *= inner;
+    drop(sizes, d + 1);
+  }
+}
+
+} // namespace
+
+bool Group::has_pieces(const Node* node) {
+  constexpr int64_t fewest = 4096, shortest_line = 512; // elements: shorter lines are brought together more quickly
+                                                        // all at once
+  constexpr size_t most_pieces = 8;
+  const Primitive& primitive = *node->primitive;
+  bool writes = written_part(primitive).has_value();
+  if ((!writes && !joined_axis(primitive)) || node->operand_count > most_pieces || size_of(node->shape) < fewest ||
+      kernels_on(node->stream).device() != Device::cpu) {
+    return false;
+  }
+  auto operands = const_cast<Node*>(node)->operands();
+  if (writes && !is_one_element(operands[0].shape(), operands[0].node()->strides)) {
+    return false;
+  }
+  bool quick = std::all_of(operands.begin(), operands.end(), [](const array& operand) {
+    return size_of(operand.shape()) > 0 && std::abs(operand.node()->strides.back()) <= 2;
+  });
+  if (!quick) {
+    return false;
+  }
+  Sizes sizes = sizes_of(node->shape);
+  std::vector<Piece> pieces = pieces_of(node);
+  collapse(sizes, pieces);
+  return sizes.back() >= shortest_line;
+}
+
+// Sources of the plan for the members that are pieces. Such a member that others need, too, is computed, and read as
+// any source.
+void Group::plan_pieces(Kernels& kernels) {
+  for (Member& member : members_) {
+    if (member.role != Role::pieces) {
+      continue;
+    }
+    Node* node = member.node;
+    member.slot = static_cast<int32_t>(plan_.slots.size());
+    plan_.slots.push_back({node->dtype, false, -1});
+    FusedPlan::Source& source = plan_.sources.emplace_back();
+    source_views_.emplace_back();
+    if (needed_outside(node)) {
+      node->references.fetch_add(1, std::memory_order_relaxed);
+      array self = array::from_node(node);
+      node->primitive->eval(node->operands(), std::span<array>(&self, 1), kernels);
+      source.layout = FusedPlan::Layout::flat;
+    } else {
+      source.layout = FusedPlan::Layout::pieces;
+      source.sizes = sizes_of(shape);
+      source.pieces = pieces_of(node);
+      collapse(source.sizes, source.pieces);
+    }
+  }
+  for (const Member& member : members_) {
+    if (member.role != Role::pieces) {
+      continue;
+    }
+    auto slot = static_cast<size_t>(member.slot);
+    if (plan_.sources[slot].layout == FusedPlan::Layout::flat) {
+      refer_to(member.node, source_views_[slot]);
+      continue;
+    }
+    std::span<array> operands = member.node->operands();
+    refer_to(operands[0].node(), source_views_[slot]);
+    plan_.sources[slot].pieces[0].view = static_cast<uint16_t>(slot);
+    for (size_t k = 1; k < operands.size(); ++k) {
+      plan_.sources[slot].pieces[k].view = static_cast<uint16_t>(source_views_.size());
+      refer_to(operands[k].node(), source_views_.emplace_back());
+    }
+  }
+}
+
+} // namespace mlx::core

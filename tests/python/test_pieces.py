@@ -1,0 +1,128 @@
+"""Joined, padded and rolled arrays that elementwise work or a sum of rows reads: the bits of computing them first."""
+
+import numpy as np
+import pytest
+
+import mlx.core as mx
+
+
+def drawn_source(generator, shape, draw):
+    """A function that makes an array of the shape out of others, and NumPy's array of it."""
+    rows, columns = shape
+    kind = generator.choice(["join", "pad", "spread", "roll"])
+    axis = int(generator.integers(2))
+    if kind == "join":
+        cuts = np.sort(generator.integers(1, shape[axis], int(generator.integers(1, 5))))
+        lengths = [n for n in np.diff([0, *cuts, shape[axis]]) if n]
+        parts = [draw((n, columns) if axis == 0 else (rows, n)) for n in lengths]
+        return (lambda: mx.concatenate([a for a, _ in parts], axis)), np.concatenate([b for _, b in parts], axis)
+    if kind == "roll":
+        a, b = draw(shape)
+        shift = int(generator.integers(-5, 6))
+        return (lambda: mx.roll(a, shift, axis)), np.roll(b, shift, axis)
+    low, high = generator.integers(0, 3, (2, 2))
+    steps = [1, 1] if kind == "pad" else [int(s) for s in generator.integers(1, 4, 2)]
+    part = tuple(slice(int(l), int(n - h), s) for l, h, n, s in zip(low, high, shape, steps))
+    value = float(generator.choice([0.0, -0.0, 2.5, np.nan]))
+    whole = np.full(shape, value, "float32")
+    a, b = draw(whole[part].shape)
+    whole = whole.astype(b.dtype)
+    whole[part] = b
+
+    def write():
+        out = mx.full(shape, value, a.dtype)
+        out[part] = a
+        return out
+
+    return write, whole
+
+
+def drawing(generator, dtype):
+    def draw(shape):
+        """A whole array, or a part of a larger one: in lines, reversed, or one row for all."""
+        rows, columns = (int(n) for n in shape)
+        values = generator.standard_normal((rows + 1, columns + 3)).astype("float32")
+        values[generator.random(values.shape) < 0.05] = -0.0
+        large = mx.array(values).astype(dtype)
+        host = np.array(large.astype(mx.float32)).astype("float64" if dtype == mx.float64 else "float32")
+        which = generator.integers(4)
+        if which == 0:
+            a, b = mx.contiguous(large[:rows, :columns]), host[:rows, :columns]
+        elif which == 1:
+            a, b = large[1:, 2 : columns + 2], host[1:, 2 : columns + 2]
+        elif which == 2:
+            a, b = large[:rows, columns - 1 :: -1], host[:rows, columns - 1 :: -1]
+        else:
+            row, values = large[1, 1 : columns + 1], host[1, 1 : columns + 1]
+            a, b = mx.broadcast_to(row, (rows, columns)), np.broadcast_to(values, (rows, columns))
+        mx.eval(a)
+        return a, b
+
+    return draw
+
+
+def bits(x):
+    return np.array(x.astype(mx.float32)).view("uint32")
+
+
+def same(a, b):
+    return np.array_equal(bits(a), np.asarray(b, "float32").view("uint32"))
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float64, mx.bfloat16, mx.float16], ids=str)
+@pytest.mark.parametrize("seed", range(40))
+def test_pieces_have_the_bits_of_the_whole(seed, dtype):
+    generator = np.random.default_rng([seed, 7])
+    shape = (int(generator.integers(5, 12)), int(generator.choice([512, 700, 1023, 1024, 1030, 2500])))
+    draw = drawing(generator, dtype)
+    (first, one), (second, other) = drawn_source(generator, shape, draw), drawn_source(generator, shape, draw)
+    plain, _ = draw(shape)
+
+    def results(first, second):
+        a, b = first(), second()
+        return [-mx.abs(a), (plain - a) * b + a, mx.sum(a, axis=1), mx.max(a - b, axis=1)]
+
+    wholes = [first(), second()]
+    mx.eval(wholes)
+    assert same(-wholes[0], -one) and same(-wholes[1], -other)
+    expected = [bits(x) for x in results(lambda: wholes[0], lambda: wholes[1])]
+    for number, whole in enumerate(expected):  # each by itself, so that nobody else reads the pieces
+        assert np.array_equal(bits(results(first, second)[number]), whole), number
+    compiled = mx.compile(lambda: results(first, second))()
+    together = results(first, second)
+    mx.eval(together)
+    for values in (compiled, together):
+        assert all(np.array_equal(bits(x), whole) for x, whole in zip(values, expected))
+
+
+def test_pieces_that_others_read_are_kept():
+    a, b = mx.random.normal((20, 600)), mx.random.normal((20, 600))
+    mx.eval(a, b)
+    whole = mx.concatenate([a, b], 1)
+    doubled = whole * 2
+    product = whole @ mx.ones((1200, 3))
+    mx.eval(doubled, product)
+    expected = np.concatenate([np.array(a), np.array(b)], 1)
+    assert np.array_equal(np.array(whole), expected) and np.array_equal(np.array(doubled), expected * 2)
+    assert np.allclose(np.array(product), expected.sum(1)[:, None], atol=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_gradients_of_large_slices(seed):
+    """A weighted sum of slices of small integers: its gradient is exact, in any order."""
+    generator = np.random.default_rng([seed, 8])
+    shape = (int(generator.integers(6, 20)), int(generator.choice([512, 600, 1025])))
+    expected = np.zeros(shape, "float32")
+    terms = []
+    for _ in range(int(generator.integers(1, 7))):
+        low, high = generator.integers(0, 4, (2, 2))
+        part = tuple(slice(int(l), int(n - h)) for l, h, n in zip(low, high, shape))
+        weights = generator.integers(-9, 10, expected[part].shape).astype("float32")
+        expected[part] += weights
+        terms.append((part, mx.array(weights)))
+    loss = lambda x: sum((x[part] * weights).sum() for part, weights in terms)
+    x = mx.array(generator.standard_normal(shape).astype("float32"))
+    assert np.array_equal(np.array(mx.grad(loss)(x)), expected)
+    assert np.array_equal(np.array(mx.compile(mx.grad(loss))(x)), expected)
+    batch = mx.vmap(mx.grad(loss))(mx.stack([x, x + 1]))
+    assert np.array_equal(np.array(batch), np.stack([expected, expected]))
