@@ -202,7 +202,10 @@ class Run {
     w.w = weights.data();
     w.x = input(w.dtype, false);
     if (product) {
-      gemm(c_.dtype, 1, w.positions(), columns_, channels_, {w.x, channels_, 1}, 0, {w.w, 1, channels_}, 0, w.y);
+      // Image by image where the size of a product decides on its way, so that each has the bits it has alone.
+      const int64_t images = c_.dtype.size() == 2 ? w.batch : 1, rows = w.positions() / std::max<int64_t>(1, images);
+      gemm(c_.dtype, images, rows, columns_, channels_, {w.x, channels_, 1}, rows * channels_, {w.w, 1, channels_}, 0,
+          w.y);
     } else if (channels_ == 1 && columns_ <= 4 && w.stride[2] == 1 && w.out[2] >= 64) {
       convolve_lines(w);
     } else if (reads_windows(w)) {
