@@ -352,13 +352,13 @@ bool run_if_lean(const StepLoop& loop, int turn, int64_t iterations) {
   return true;
 }
 
-void run(const StepLoop& loop, int turn, int64_t iterations) {
+int64_t run(const StepLoop& loop, int turn, int64_t iterations) {
   count_words(loop.rows_in);
   count_words(loop.rows_out);
   constexpr int64_t worth_it = 16; // iterations
-  if (iterations >= worth_it) {
+  if (iterations >= worth_it && !loop.proceeds[0]) {
     if (run_if_lean<float>(loop, turn, iterations) || run_if_lean<double>(loop, turn, iterations)) {
-      return;
+      return iterations;
     }
   }
   const std::span<const Step>& before = loop.turns[turn ^ 1];
@@ -392,7 +392,11 @@ void run(const StepLoop& loop, int turn, int64_t iterations) {
       copy_out(row, turn);
       row.at += row.apart;
     }
+    if (loop.proceeds[turn] && *loop.proceeds[turn] == 0) {
+      return i + 1;
+    }
   }
+  return iterations;
 }
 
 int64_t lanes(bool is_double) {
@@ -410,9 +414,9 @@ HWY_EXPORT(run);
 HWY_EXPORT(lanes);
 } // namespace bodies
 
-void run_steps(const StepLoop& loop, int turn, int64_t iterations) {
+int64_t run_steps(const StepLoop& loop, int turn, int64_t iterations) {
   using namespace bodies;
-  HWY_DYNAMIC_DISPATCH(run)(loop, turn, iterations);
+  return HWY_DYNAMIC_DISPATCH(run)(loop, turn, iterations);
 }
 
 uint8_t step_code(Body body, Dtype dtype) {

@@ -45,8 +45,9 @@ struct StepLoop {
   std::span<StepRow> rows_in, rows_out;
   void (*other)(void* context, const Step& step); // does a step of another kind
   void* context;
+  const char* proceeds[2] = {}; // of each turn, where it leaves whether there is one more iteration, if it decides that
 };
-// So many iterations, the first with turn `turn`. Rows move on.
-void run_steps(const StepLoop& loop, int turn, int64_t iterations);
+// At most so many iterations, the first with turn `turn`; returns how many. Rows move on.
+int64_t run_steps(const StepLoop& loop, int turn, int64_t iterations);
 
 } // namespace mlx::core::cpu

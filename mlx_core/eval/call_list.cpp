@@ -170,10 +170,21 @@ void CallRun::run(std::span<const Bound> calls, std::span<const Bound> before) {
   run_loop({{calls, before}, {}, {}, nullptr, nullptr}, 0, 1);
 }
 
-void CallRun::run_loop(cpu::StepLoop loop, size_t turn, int64_t runs) {
+int64_t CallRun::run_loop(cpu::StepLoop loop, size_t turn, int64_t runs) {
   loop.other = [](void* self, const Bound& call) { static_cast<CallRun*>(self)->run_other(call); };
   loop.context = this;
-  cpu::run_steps(loop, static_cast<int>(turn), runs);
+  return cpu::run_steps(loop, static_cast<int>(turn), runs);
+}
+
+bool CallRun::run_while(int64_t most, int64_t& runs) {
+  cpu::StepLoop loop{{calls_[0], calls_[1]}, {}, {}, nullptr, nullptr};
+  for (size_t turn : {0, 1}) {
+    loop.proceeds[turn] = memory_.get() + list_.turns_[turn].outputs.back().at;
+  }
+  int64_t done = run_loop(loop, turn_, most);
+  turn_ ^= static_cast<size_t>(done & 1);
+  runs += done;
+  return *loop.proceeds[turn_ ^ 1] != 0;
 }
 
 void CallRun::run_rows(std::span<const Row> to_inputs, std::span<const Row> from_outputs, int64_t runs) {

@@ -165,8 +165,6 @@ class CallRun {
   // Once the constants are there.
   void begin() { run(constant_calls_, {}); }
   void run() { run(calls_[turn_], calls_[turn_ ^ 1]); }
-  // The first outputs become the inputs that are fed back.
-  void feed_back() { turn_ ^= 1; }
 
   // Of each of so many runs, which are fed back, rows of memory that go to inputs before and come from outputs after
   // it.
@@ -176,6 +174,9 @@ class CallRun {
     int64_t apart; // bytes
   };
   void run_rows(std::span<const Row> to_inputs, std::span<const Row> from_outputs, int64_t runs);
+  // Runs that are fed back, at most so many, until one leaves 0 in its last output, which is of one byte. Whether there
+  // are more; adds their number to `runs`.
+  bool run_while(int64_t most, int64_t& runs);
 
   // A whole run of a list that is made for single runs, once the constants were given: from these inputs, constants
   // included, to these outputs of an evaluation.
@@ -192,7 +193,7 @@ class CallRun {
 
   std::vector<Bound> bound(const std::vector<CallList::Call>& calls);
   void run(std::span<const Bound> calls, std::span<const Bound> before);
-  void run_loop(cpu::StepLoop loop, size_t turn, int64_t runs);
+  int64_t run_loop(cpu::StepLoop loop, size_t turn, int64_t runs);
   void run_other(const Bound& call);
   void run_general(const Bound& call);
 

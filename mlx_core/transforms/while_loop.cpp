@@ -69,14 +69,12 @@ class WhileLoop final : public Primitive {
     }
     run.begin();
     int64_t iterations = 0;
+    const int64_t piece = std::clamp<int64_t>((1 << 16) / (calls.work() + 16), 1, 1024);
     InterruptPoll poll(1 << 18);
-    for (bool proceeds = true; proceeds; ++iterations) {
+    do {
       pause_if_asked();
-      poll(calls.work() + 1);
-      run.run();
-      proceeds = *run.output(states_) != 0;
-      run.feed_back();
-    }
+      poll(piece * (calls.work() + 1));
+    } while (run.run_while(piece, iterations));
     for (size_t k = 0; k < states_; ++k) {
       state[k] = run.taken(k, state[k]);
     }
