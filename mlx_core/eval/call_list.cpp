@@ -7,6 +7,7 @@
 #include "mlx_core/eval/gate.h"
 #include "mlx_core/eval/observe.h"
 #include "mlx_core/interrupt.h"
+#include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/flattened.h"
 
 namespace mlx::core {
@@ -45,28 +46,29 @@ const CallList* KeptCalls::before(
   return list_.get();
 }
 
-bool CallList::takes(std::span<const array> inputs, size_t first) const {
+bool CallList::takes(std::span<const array> inputs) const {
   for (size_t k = 0; k < inputs.size(); ++k) {
-    if (sees_layout_[first + k] && !inputs[k].is_row_contiguous()) {
+    if (sees_layout_[k] && !inputs[k].is_row_contiguous()) {
       return false;
     }
   }
   return true;
 }
 
-CallRun::CallRun(const CallList& list) : list_(list), memory_(allocate_block(list.bytes_)) {
+CallRun::CallRun(const CallList& list)
+    : list_(list), memory_(allocate_block(list.bytes_)), bases_(list.bases_.size() + 1, nullptr) {
   for (const auto& [place, value] : list.values_) {
     std::memcpy(memory_.get() + place, value.raw_data(), value.nbytes());
   }
-  constant_calls_ = bound(list.constant_calls_);
+  constant_calls_ = bound(list.constant_calls_, 2);
   cpu::chain(constant_calls_, {});
-  calls_[0] = bound(list.turns_[0].calls);
-  calls_[1] = bound(list.turns_[1].calls);
+  calls_[0] = bound(list.turns_[0].calls, 0);
+  calls_[1] = bound(list.turns_[1].calls, 1);
   cpu::chain(calls_[0], calls_[1]);
   cpu::chain(calls_[1], calls_[0]);
 }
 
-std::vector<CallRun::Bound> CallRun::bound(const std::vector<CallList::Call>& calls) {
+std::vector<CallRun::Bound> CallRun::bound(const std::vector<CallList::Call>& calls, uint8_t list) {
   std::vector<Bound> all;
   all.reserve(calls.size());
   for (const CallList::Call& call : calls) {
@@ -81,7 +83,7 @@ std::vector<CallRun::Bound> CallRun::bound(const std::vector<CallList::Call>& ca
     one.count = call.count;
     auto address = [&](int64_t place, uint8_t which) -> char* {
       if (auto base = static_cast<uint32_t>(CallList::base_of(place))) {
-        elsewhere_.push_back({static_cast<uint32_t>(all.size()), which, base, CallList::offset_in(place)});
+        elsewhere_.push_back({static_cast<uint32_t>(all.size()), list, which, base, CallList::offset_in(place)});
         return nullptr;
       }
       return memory_.get() + place;
@@ -95,8 +97,24 @@ std::vector<CallRun::Bound> CallRun::bound(const std::vector<CallList::Call>& ca
   return all;
 }
 
+void CallRun::place_bases() {
+  for (const Elsewhere& place : elsewhere_) {
+    char* address = bases_[place.base] + place.offset;
+    Bound& call = (place.list == 2 ? constant_calls_ : calls_[place.list])[place.call];
+    (place.which < 3 ? const_cast<void*&>(call.in[place.which]) : call.out) = address;
+  }
+}
+
 void CallRun::give(size_t k, const array& input) {
-  if (input.is_row_contiguous()) {
+  if (size_t base = CallList::base_of(list_.turns_[0].inputs[k].at)) {
+    array whole = input.is_row_contiguous() ? input : array::uninitialized(input.shape(), input.dtype());
+    if (!input.is_row_contiguous()) {
+      cpu::read_strided(input.raw_data(), sizes_of(input.shape()), input.strides(), input.itemsize(), 0, input.size(),
+          whole.mutable_data());
+    }
+    bases_[base] = static_cast<char*>(const_cast<void*>(whole.raw_data()));
+    constants_.push_back(std::move(whole));
+  } else if (input.is_row_contiguous()) {
     copy_bytes(this->input(k), static_cast<const char*>(input.raw_data()), input_bytes(k));
   } else {
     int64_t count = input.size();
@@ -150,11 +168,7 @@ void CallRun::run_on(std::span<const array> inputs, std::span<array> outputs, Ke
       kernels.run(kernel::Copy{from.view(), std::move(to)});
     }
   }
-  for (const Elsewhere& place : elsewhere_) {
-    char* address = bases_[place.base] + place.offset;
-    Bound& call = calls_[0][place.call];
-    (place.which < 3 ? const_cast<void*&>(call.in[place.which]) : call.out) = address;
-  }
+  place_bases();
   constexpr size_t piece = 2048;
   std::span<const Bound> all(calls_[0]);
   for (size_t first = 0; first < all.size(); first += piece) {
@@ -234,6 +248,7 @@ void CallRun::run_other(const Bound& call) {
     }
     case Kind::reduce:
     case Kind::product: run_general(call); break;
+    case Kind::apply: run_applied(call); break;
   }
 }
 
@@ -245,6 +260,27 @@ void CallRun::run_general(const Bound& call) {
   } else {
     SmallVector<int64_t, 4> axes(g.axes.begin(), g.axes.end());
     host_kernels().run(kernel::Reduce{g.op, at(g.in[0], call.in[0]), axes, out});
+  }
+}
+
+void CallRun::run_applied(const Bound& call) {
+  const CallList::Applied& applied = list_.applied_[call.detail];
+  operands_.resize(list_.applied_.size());
+  std::vector<array>& operands = operands_[call.detail];
+  for (size_t k = operands.size(); k < applied.in.size(); ++k) {
+    const View& view = applied.in[k];
+    Shape shape(view.sizes.begin(), view.sizes.end());
+    BufferRef memory = adopt(const_cast<void*>(call.in[k]), 0, nullptr, [](void*) {}); // nobody takes it over
+    operands.emplace_back(std::move(memory), 0, std::move(shape), view.strides, view.dtype);
+  }
+  LevelFloor outside(0);
+  array result = array::make(applied.primitive, applied.out, operands);
+  applied.primitive->eval(operands, std::span<array>(&result, 1), host_kernels());
+  if (result.is_row_contiguous()) {
+    copy_bytes(static_cast<char*>(call.out), static_cast<const char*>(result.node()->data()), result.nbytes());
+  } else {
+    cpu::read_strided(result.node()->data(), sizes_of(applied.out.shape), result.node()->strides, result.itemsize(), 0,
+        result.size(), call.out);
   }
 }
 

@@ -43,12 +43,12 @@ class CallList {
     size_t fed_back, constants;
     bool once = false;
   };
-  // Null where a step is more than elementwise, a view, a reduction, a product, or moves elements, or where the values
-  // are many.
+  // Null where a step of a single run is more than elementwise, a view, a reduction, a product, or moves elements,
+  // where one holds functions, or where the values are many.
   static std::unique_ptr<const CallList> of(const Program& program, Uses uses);
 
-  // Whether such inputs, from the `first` on, may be run on: some calls see how their inputs lie in memory.
-  bool takes(std::span<const array> inputs, size_t first = 0) const;
+  // Whether a single run takes such inputs: some calls see how they lie in memory.
+  bool takes(std::span<const array> inputs) const;
   int64_t work() const { return work_; } // element-steps of a run
   int64_t bytes() const { return bytes_; }
   // The input whose memory an output takes over where nobody else needs it; -1: none.
@@ -69,7 +69,7 @@ class CallList {
   friend class CallListBuilder;
   friend class CallRun;
 
-  enum class Kind : uint8_t { map, spread, gather, copy, move, fold, reduce, product };
+  enum class Kind : uint8_t { map, spread, gather, copy, move, fold, reduce, product, apply };
   struct Call {
     Kind kind;
     uint8_t code; // of a map that may be done on the spot
@@ -78,7 +78,7 @@ class CallList {
     cpu::Spread spread;
     int64_t n, count;   // elements (of a copy: bytes), with padding and without
     int64_t in[3], out; // places
-    uint32_t detail;    // which of layouts_, moves_, folds_ or general_
+    uint32_t detail;    // which of layouts_, moves_, folds_, general_ or applied_
   };
   struct Layout { // strided, where it begins
     Sizes sizes;
@@ -98,6 +98,11 @@ class CallList {
     Axes axes;
     bool zero_terms;
     View in[2], out; // without memory
+  };
+  struct Applied { // any other primitive, asked to evaluate arrays; one for each turn
+    PrimitiveRef primitive;
+    SmallVector<View, 3> in; // without memory
+    Spec out;
   };
   // Memory of one run: an input's, an output's, or neither's; in the last two cases it may begin as a copy of an input.
   struct Base {
@@ -119,6 +124,7 @@ class CallList {
   std::vector<Move> moves_;
   std::vector<Fold> folds_;
   std::vector<General> general_;
+  std::vector<Applied> applied_;
   std::vector<Base> bases_;                       // from number 1 on
   std::vector<std::pair<int64_t, array>> values_; // of steps without operands, and where they go
   size_t fed_back_ = 0, constants_ = 0;
@@ -150,7 +156,7 @@ class CallRun {
   const char* output(size_t k) const { return memory_.get() + list_.turns_[turn_].outputs[k].at; }
   size_t input_bytes(size_t k) const { return list_.turns_[turn_].inputs[k].bytes; }
   size_t output_bytes(size_t k) const { return list_.turns_[turn_].outputs[k].bytes; }
-  // Copies an evaluated array there.
+  // Copies an evaluated array there. A large constant of a loop stays where it lies, if it lies in order.
   void give(size_t k, const array& input);
   // The same of a constant of a list for single runs; a large one stays where it lies.
   void give_constant(size_t k, const array& input) {
@@ -163,7 +169,10 @@ class CallRun {
   static array copied(const char* elements, const Spec& spec);
 
   // Once the constants are there.
-  void begin() { run(constant_calls_, {}); }
+  void begin() {
+    place_bases();
+    run(constant_calls_, {});
+  }
   void run() { run(calls_[turn_], calls_[turn_ ^ 1]); }
 
   // Of each of so many runs, which are fed back, rows of memory that go to inputs before and come from outputs after
@@ -186,16 +195,19 @@ class CallRun {
   using Bound = cpu::Step; // a call with its addresses
   struct Elsewhere {       // an address that each run sets
     uint32_t call;
+    uint8_t list;  // of calls: a turn, or 2: the constant ones
     uint8_t which; // operand, or 3: the result
     uint32_t base;
     int64_t offset;
   };
 
-  std::vector<Bound> bound(const std::vector<CallList::Call>& calls);
+  std::vector<Bound> bound(const std::vector<CallList::Call>& calls, uint8_t list);
+  void place_bases();
   void run(std::span<const Bound> calls, std::span<const Bound> before);
   int64_t run_loop(cpu::StepLoop loop, size_t turn, int64_t runs);
   void run_other(const Bound& call);
   void run_general(const Bound& call);
+  void run_applied(const Bound& call);
 
   struct Free {
     void operator()(char* memory) const { std::free(memory); }
@@ -206,6 +218,8 @@ class CallRun {
   std::vector<Bound> constant_calls_, calls_[2];
   std::vector<Elsewhere> elsewhere_;
   std::vector<char*> bases_;
+  std::vector<array> constants_;             // those that stay where they lie
+  std::vector<std::vector<array>> operands_; // of primitives that are applied, once they were
 };
 
 } // namespace mlx::core

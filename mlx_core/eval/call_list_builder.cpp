@@ -23,6 +23,26 @@ constexpr int64_t most_once = 1 << 20;     // the same for a single run
 constexpr int64_t worth_taking = 64 << 10; // bytes of an input whose memory an output should take over
 constexpr int32_t for_ever = std::numeric_limits<int32_t>::max();
 
+// Whether it runs programs: their steps are not for a list to do.
+bool holds_programs(const Primitive& primitive) {
+  struct Search : ParamVisitor {
+    using ParamVisitor::operator();
+    void operator()(const char*, bool) override {}
+    void operator()(const char*, int64_t) override {}
+    void operator()(const char*, Dim) override {}
+    void operator()(const char*, double) override {}
+    void operator()(const char*, std::string_view) override {}
+    void operator()(const char*, Dtype) override {}
+    void operator()(const char*, const Shape&) override {}
+    void operator()(const char*, std::span<const int64_t>) override {}
+    void operator()(const char*, std::span<const int>) override {}
+    void operator()(const char*, const SharedProgram&) override { found = true; }
+    bool found = false;
+  } search;
+  primitive.visit(search);
+  return search.found;
+}
+
 } // namespace
 
 class CallListBuilder : private CallListPlaces {
@@ -88,9 +108,9 @@ class CallListBuilder : private CallListPlaces {
       return false;
     }
     int64_t bytes = bytes_of_spec(spec), place = 0;
-    bool stays = uses_.once && (varies ? bytes > most_given : count(spec) > most_small);
+    bool stays = varies ? uses_.once && bytes > most_given : count(spec) > most_small;
     if (stays) {
-      varies = true;
+      varies = varies || uses_.once;
       place = add_base({bytes, static_cast<int>(k)});
       add_region(place, bytes, false);
     } else if (count(spec) > (varies ? largest() : most_constant)) {
@@ -102,19 +122,14 @@ class CallListBuilder : private CallListPlaces {
     }
     push({dense(spec, place), varies, static_cast<int>(k), regions_.size() - 1});
     first().inputs.push_back({place, static_cast<size_t>(bytes)});
-    list_->sees_layout_.push_back(stays);
+    list_->sees_layout_.push_back(stays && uses_.once);
     return !(uses_.once && output_of_[k] >= 0);
   }
 
   // The outputs of a body, once all steps are there.
   bool add_outputs() {
-    bool any_sees =
-        std::find(list_->sees_layout_.begin(), list_->sees_layout_.end(), true) != list_->sees_layout_.end();
     for (int32_t slot : program_.outputs()) {
       const Value& value = values_[static_cast<size_t>(slot)];
-      if (any_sees && !value.view.is_row_major()) { // fed back it would lie otherwise
-        return false;
-      }
       const View& view = value.view;
       Shape shape(view.sizes.begin(), view.sizes.end());
       int64_t place = elements(value, shape);
@@ -229,7 +244,10 @@ class CallListBuilder : private CallListPlaces {
       return (small || uses_.once) && add_view(step);
     }
     bool product = primitive.role() == Role::product || primitive.role() == Role::chain_product;
-    return small && product && step.operands.size() == 2 && add_product(step);
+    if (product && step.operands.size() == 2) {
+      return small && add_product(step);
+    }
+    return small && !uses_.once && add_applied(step);
   }
 
   // A step without operands gives the same in every run.
@@ -326,7 +344,9 @@ class CallListBuilder : private CallListPlaces {
     if (uses_.once && of.view.size() > most_small) {
       return false;
     }
-    note_layout(of);
+    if (uses_.once) {
+      note_layout(of);
+    }
     const Spec& out = step.outputs[0];
     size_t kept = of.view.ndim() - reduce.axes().size();
     int64_t length = 1;
@@ -372,6 +392,31 @@ class CallListBuilder : private CallListPlaces {
     bool zero_terms = step.primitive->role() == Role::chain_product;
     list_->general_.push_back({Reduction::sum, {}, zero_terms, {a.view, b.view}, dense(out, call.out)});
     bool varies = a.varies || b.varies;
+    push_result(out, call.out, varies);
+    emit(varies, call);
+    return true;
+  }
+
+  bool add_applied(const Program::Step& step) {
+    if (step.operands.size() > 3 || step.primitive->identity() != 0 || holds_programs(*step.primitive)) {
+      return false;
+    }
+    const Spec& out = step.outputs[0];
+    CallList::Call call{};
+    call.kind = Kind::apply;
+    call.n = count(out);
+    CallList::Applied applied{step.primitive, {}, out};
+    bool varies = false;
+    for (size_t k = 0; k < step.operands.size(); ++k) {
+      const Value& read = operand(step, k);
+      call.in[k] = read.view.offset;
+      call.n += read.varies ? read.view.size() : 0;
+      varies = varies || read.varies;
+      applied.in.push_back(read.view);
+    }
+    call.out = reserve(out, varies);
+    call.detail = static_cast<uint32_t>(list_->applied_.size());
+    list_->applied_.push_back(std::move(applied));
     push_result(out, call.out, varies);
     emit(varies, call);
     return true;
@@ -498,6 +543,11 @@ class CallListBuilder : private CallListPlaces {
         exchange(place);
       }
       exchange(call.out);
+      if (call.kind == Kind::apply) {
+        CallList::Applied same = list_->applied_[call.detail];
+        call.detail = static_cast<uint32_t>(list_->applied_.size());
+        list_->applied_.push_back(std::move(same));
+      }
     }
   }
 };

@@ -88,30 +88,14 @@ class ScanLoop final : public Primitive {
       in.push_back(as_leaf(operand));
     }
     size_t carries = layout_.carries, own = carries + layout_.inputs;
-    const array nothing(0);
     std::span<array> ys = outputs.subspan(carries);
     for (array& y : ys) {
       y.allocate();
     }
-    const CallList* calls = calls_.before(layout_.length, *body_, {carries, own}, kernels);
-    for (int64_t i = 0, length = layout_.length; i < length; ++i) {
-      int64_t t = iteration(i);
-      for (size_t k = carries; k < own; ++k) {
-        in[k] = element(operands[k], t);
-      }
-      if (calls && i < 2 && calls->takes(in)) { // what the first iteration gives lies in order
-        run_calls(*calls, i, operands, in, ys);
-        break;
-      }
-      std::vector<array> arguments(in);
-      for (size_t k = 0; k < carries; ++k) {
-        in[k] = nothing; // so that the body may change it in place
-      }
-      std::vector<array> results = core::run(*body_, std::move(arguments));
-      for (size_t k = carries; k < results.size(); ++k) {
-        store_element(outputs[k], t, results[k], kernels);
-      }
-      std::move(results.begin(), results.begin() + static_cast<ptrdiff_t>(carries), in.begin());
+    if (const CallList* calls = calls_.before(layout_.length, *body_, {carries, own}, kernels)) {
+      run_calls(*calls, operands, in, ys);
+    } else {
+      run_bodies(operands, in, outputs, kernels);
     }
     for (size_t k = 0; k < carries; ++k) {
       outputs[k].share(in[k], in[k].strides());
@@ -308,10 +292,36 @@ class ScanLoop final : public Primitive {
     return layout_.reverse ? length - 1 - i : i;
   }
 
-  // The iterations from the i-th on, without nodes. `state` is what the body is given, and then what is left.
-  void run_calls(
-      const CallList& calls, int64_t i, Operands operands, std::vector<array>& state, std::span<array> ys) const {
+  // The iterations one by one. `state` is the operands, and then the last carry.
+  void run_bodies(Operands operands, std::vector<array>& state, std::span<array> outputs, Kernels& kernels) const {
     size_t carries = layout_.carries, own = carries + layout_.inputs;
+    const array nothing(0);
+    for (int64_t i = 0, length = layout_.length; i < length; ++i) {
+      int64_t t = iteration(i);
+      for (size_t k = carries; k < own; ++k) {
+        state[k] = element(operands[k], t);
+      }
+      std::vector<array> arguments(state);
+      for (size_t k = 0; k < carries; ++k) {
+        state[k] = nothing; // so that the body may change it in place
+      }
+      std::vector<array> results = core::run(*body_, std::move(arguments));
+      for (size_t k = carries; k < results.size(); ++k) {
+        store_element(outputs[k], t, results[k], kernels);
+      }
+      std::move(results.begin(), results.begin() + static_cast<ptrdiff_t>(carries), state.begin());
+    }
+  }
+
+  // The same without nodes.
+  void run_calls(const CallList& calls, Operands operands, std::vector<array>& state, std::span<array> ys) const {
+    size_t carries = layout_.carries, own = carries + layout_.inputs;
+    if (layout_.length == 0) {
+      return;
+    }
+    for (size_t k = carries; k < own; ++k) {
+      state[k] = element(operands[k], 0);
+    }
     CallRun run(calls);
     for (size_t k = 0; k < state.size(); ++k) {
       run.give(k, state[k]);
@@ -326,10 +336,10 @@ class ScanLoop final : public Primitive {
     // Elements that do not lie in order are brought together, a piece of the iterations at a time; what is the same in
     // all of them is there already.
     std::vector<std::unique_ptr<char[]>> dense(layout_.inputs);
-    count_called_iterations(length - i);
+    count_called_iterations(length);
     const int64_t piece = std::clamp<int64_t>((1 << 16) / (calls.work() + 16), 1, 1024);
     InterruptPoll poll(1 << 18);
-    for (; i < length; i += piece) {
+    for (int64_t i = 0; i < length; i += piece) {
       pause_if_asked();
       poll(piece * (calls.work() + 1));
       const int64_t runs = std::min(piece, length - i);

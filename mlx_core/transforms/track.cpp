@@ -47,9 +47,7 @@ struct Counts {
 class Repeated {
  public:
   Repeated(const Program& body, const CallList* calls, const std::vector<array>& constants)
-      : body_(body),
-        calls_(calls && calls->takes(constants, first_constant(body, constants)) ? calls : nullptr),
-        constants_(constants) {
+      : body_(body), calls_(calls), constants_(constants) {
     if (calls_) {
       run_.emplace(*calls_);
       for (size_t k = 0; k < constants.size(); ++k) {
@@ -60,7 +58,7 @@ class Repeated {
   }
 
   std::vector<array> operator()(std::vector<array> in) {
-    if (!calls_ || !calls_->takes(in)) {
+    if (!calls_) {
       in.insert(in.end(), constants_.begin(), constants_.end());
       return core::run(body_, std::move(in));
     }

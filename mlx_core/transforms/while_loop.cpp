@@ -43,8 +43,7 @@ class WhileLoop final : public Primitive {
     const array nothing(0);
     bool proceeds = *core::run(*condition_, in)[0].data<bool>();
     for (; proceeds; ++iterations) {
-      const CallList* calls = calls_.before(1, *iteration_, {states_, states_}, kernels);
-      if (calls && calls->takes(in)) {
+      if (const CallList* calls = calls_.before(1, *iteration_, {states_, states_}, kernels)) {
         iterations += run_calls(*calls, in);
         break;
       }
