@@ -221,7 +221,8 @@ class CallListBuilder : private CallListPlaces {
     bool small = count(out) <= (varies ? largest() : most_constant);
     if (varies && !uses_.once && count(out) > most_small && kind != EvalKind::view) {
       larger_ += count(out);
-      small = small && larger_ <= most_larger;
+      bool changes_part = primitive.reusable_operand() >= 0; // of an operand that would be copied first
+      small = small && larger_ <= most_larger && !changes_part;
     }
     if (step.operands.empty()) {
       return small && add_value(step);
