@@ -2,6 +2,7 @@
 #include "mlx_core/transforms/scan.h"
 
 #include <cstring>
+#include <typeinfo>
 
 #include "mlx_core/backend/kernels.h"
 #include "mlx_core/control_flow.h"
@@ -10,6 +11,7 @@
 #include "mlx_core/eval/gate.h"
 #include "mlx_core/interrupt.h"
 #include "mlx_core/ops/batching.h"
+#include "mlx_core/transforms/flattened.h"
 #include "mlx_core/transforms/loop.h"
 #include "mlx_core/transforms/loop_statistics.h"
 #include "mlx_core/transforms/program_primitives.h"
@@ -247,6 +249,10 @@ class ScanLoop final : public Primitive {
     return out;
   }
 
+  Iterations iterations() const {
+    return {body_.get(), layout_.carries, layout_.inputs, layout_.length, layout_.reverse};
+  }
+
   Mapped vmap(Operands operands, const MapAxes& axes) const override {
     size_t carries = layout_.carries, own = carries + layout_.inputs;
     Dim lanes = lanes_of(operands, axes);
@@ -426,6 +432,10 @@ PrimitiveRef saving_scan(const ScanLayout& layout, const SharedProgram& body) {
 }
 
 } // namespace
+
+Iterations iterations_of(const Primitive& primitive) {
+  return typeid(primitive) == typeid(ScanLoop) ? static_cast<const ScanLoop&>(primitive).iterations() : Iterations();
+}
 
 std::vector<array> ScanLoop::saved_carries(Operands primals, Operands outputs) const {
   auto kept = static_cast<size_t>(std::count(layout_.additive.begin(), layout_.additive.end(), false));

@@ -257,6 +257,28 @@ def test_any_primitive_in_a_list_of_calls(name):
         assert bits([d(x)]) == expected
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("inner", [1, 3, 60])
+def test_scans_in_bodies(inner, reverse):
+    rng = np.random.default_rng(4)
+    xs, h, b = mx.array(rng.standard_normal((30, inner, 4)).astype("f4")), mx.array([0.1, 0.2, -0.3, 0.4]), mx.array([1, 2, 3])
+
+    def body(c, x):
+        step = lambda d, y: ((mx.sin(d[0]) * 0.9 + y, d[1] * 2 + b), (d[0], d[1], mx.sum(y), mx.array(5)))
+        (c, k), ys = mx.scan(step, (c, b), x, reverse=reverse)
+        c = mx.fori_loop(0, 3, lambda i, c: c * 0.5 + i, c)
+        return c, (ys, k)
+
+    f = lambda h, xs: mx.scan(body, h, xs)
+    g = mx.grad(lambda h, xs: sum(mx.sum(mx.sin(a * 1.0)) for a in leaves(f(h, xs))), argnums=(0, 1))
+    for k in (f, g, mx.compile(f), mx.grad(lambda h, xs: mx.sum(g(h, xs)[1] ** 2)), lambda h, xs: mx.vmap(f, (0, None))(mx.stack([h, h * 2]), xs)):
+        with mx.profile():
+            expected = bits(leaves(k(h, xs)))
+        assert bits(leaves(k(h, xs))) == expected
+    if inner < 60:
+        assert called(lambda: leaves(f(h, xs))) == 30
+
+
 def test_errors_in_lists_of_calls():
     table = mx.arange(8.0)
     bad = lambda n: mx.fori_loop(0, n, lambda i, c: c + mx.take(table, i), mx.array(0.0))
