@@ -338,8 +338,9 @@ void bind_control_flow(nb::module_& m) {
               "false_fun: collections.abc.Callable[..., typing.Any], *operands: typing.Any) -> typing.Any"),
       R"(One of two functions, chosen when the result is evaluated.
 
-Only the branch that is taken is evaluated. Where ``pred`` is known while
-Python runs, an ``if`` does as well.
+Only the branch that is taken is evaluated; in the body of a loop, of short
+branches that only compute a few elements, both are, and one is chosen, which
+is quicker. Where ``pred`` is known while Python runs, an ``if`` does as well.
 
 Both functions are called once, to be recorded, with arrays that have no values
 yet. Arrays that they use from around them are differentiated and batched like
@@ -531,7 +532,8 @@ Example:
         return out;
       },
       nb::sig("def _control_flow_stats() -> dict[str, int]"),
-      "Counts: branches of cond evaluated by themselves so far; iterations that were run as lists of kernel calls; of the last "
+      "Counts: branches of cond evaluated by themselves so far; iterations that were run as lists of kernel calls; of "
+      "the last "
       "reverse pass through a while_loop, the most carries\n"
       "it stored at a time beside the first, and how often it ran the body.");
 }
