@@ -1,6 +1,8 @@
 // AMX: asking for it, its instructions, and products shared out over the pool.
 #include "mlx_core/cpu/amx.h"
 
+#include <bit>
+
 #include "mlx_core/cpu/instruction_set.h"
 
 #if defined(__x86_64__) && defined(__linux__)
@@ -10,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define MLX_TILE_TARGET __attribute__((target("amx-tile,amx-bf16")))
+#define MLX_TILE_TARGET __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bf16")))
 #include "mlx_core/cpu/tile_gemm.h"
 #endif
 
@@ -29,9 +31,10 @@ namespace {
 
 bool ask_for_amx() {
   constexpr unsigned amx_bf16 = 1u << 22, amx_tile = 1u << 24; // of leaf 7, edx
+  constexpr unsigned avx512_bf16 = 1u << 5;                    // of its second part, eax
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & amx_bf16) == 0 || (d & amx_tile) == 0) return false;
-  if (instruction_set() != "AVX3") return false;
+  if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || (a & avx512_bf16) == 0 || instruction_set() != "AVX3") return false;
   constexpr long request_permission = 0x1023, tile_data = 18; // Linux saves the tiles of who has asked for them
   return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
 }
@@ -93,6 +96,10 @@ struct AmxTiles {
       _tile_stored(3, to, bytes);
     }
     settle_memory();
+  }
+  MLX_TILE_TARGET static void round(const float* from, bfloat16_t* to) {
+    _mm512_storeu_si512(
+        to, std::bit_cast<__m512i>(_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + 16), _mm512_loadu_ps(from))));
   }
 };
 

@@ -207,10 +207,11 @@ void vector_piece(const Product& p, Piece at) {
       factor = packed_block({factor.data, 0, factor.row_stride}, 1, k, p.dtype, dtype, product_memory(0, k * size));
     }
     bool by_rows = block.column_stride == 1, by_columns = !by_rows && block.row_stride == 1;
-    auto* of_halves = p.dtype == bfloat16 ? kernels.bfloat16_dots : p.dtype == float16 ? kernels.float16_dots : nullptr;
-    if (of_halves && by_rows) {
+    const ProductKernels::OfHalves& halves = p.dtype == bfloat16 ? kernels.bfloat16 : kernels.float16;
+    if (widened && halves.dots && (by_rows || by_columns)) {
       Mode mode(dtype);
-      of_halves(rows, k, block.data, block.row_stride, factor.data, out, first > 0);
+      auto* body = by_rows ? halves.dots : halves.columns;
+      body(rows, k, block.data, by_rows ? block.row_stride : block.column_stride, factor.data, out, first > 0);
       continue;
     }
     bool copied = widened || !(by_rows || by_columns);

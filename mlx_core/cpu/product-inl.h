@@ -418,8 +418,8 @@ const ProductKernels& real_or_complex_kernels() {
   using M = MatrixBodies<P>;
   using V = VectorBodies<P>;
   static constexpr ProductKernels all{static_cast<int>(sizeof(typename P::Element)), M::width, P::rows, tall_tiles,
-      has_masks<typename P::Element>, &M::tiles, &M::pack, &V::template dots<P>, &V::columns, &LaneBodies<P>::lanes,
-      nullptr, nullptr};
+      has_masks<typename P::Element>, &M::tiles, &M::pack, &V::template dots<P>, &V::template columns<P>,
+      &LaneBodies<P>::lanes, {}, {}};
   return all;
 }
 
@@ -428,8 +428,8 @@ inline const ProductKernels& float32_kernels() {
   using V = VectorBodies<RealProduct<float>>;
   static const ProductKernels all = [] {
     ProductKernels kernels = real_or_complex_kernels<RealProduct<float>>();
-    kernels.bfloat16_dots = &V::template dots<Bfloat16Loader>;
-    if (loads_float16) kernels.float16_dots = &V::template dots<Float16Loader>;
+    kernels.bfloat16 = {&V::template dots<Bfloat16Loader>, &V::template columns<Bfloat16Loader>};
+    if (loads_float16) kernels.float16 = {&V::template dots<Float16Loader>, &V::template columns<Float16Loader>};
     return kernels;
   }();
   return all;
@@ -439,7 +439,7 @@ template <class P>
 const ProductKernels& exact_kernels() {
   using M = MatrixBodies<P>;
   static constexpr ProductKernels all{static_cast<int>(sizeof(typename P::Element)), M::width, P::rows, tall_tiles,
-      has_masks<typename P::Element>, &M::tiles, &M::pack, nullptr, nullptr, &LaneBodies<P>::lanes, nullptr, nullptr};
+      has_masks<typename P::Element>, &M::tiles, &M::pack, nullptr, nullptr, &LaneBodies<P>::lanes, {}, {}};
   return all;
 }
 

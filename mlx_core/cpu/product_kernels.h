@@ -41,9 +41,11 @@ struct ProductKernels {
   void (*lanes)(int64_t n, int64_t count, const void* const* a, const void* const* b, int64_t places, int64_t a_step,
       void* out, int64_t out_step);
 
-  // `dots` of rows of 16-bit floats and a float32 vector, into float32; null where there is none.
-  void (*bfloat16_dots)(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add);
-  void (*float16_dots)(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add);
+  // `dots` and `columns` of 16-bit floats and a float32 vector, into float32; null where there are none.
+  struct OfHalves {
+    void (*dots)(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add);
+    void (*columns)(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add);
+  } bfloat16, float16;
 };
 
 // float32, float64, complex64, complex128; all integers but the 8-bit ones, whose products are done in 16 bits; bool.

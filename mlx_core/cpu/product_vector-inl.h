@@ -105,40 +105,40 @@ struct VectorBodies {
 
   // The partial sums of a block of rows lie side by side, lane by lane. Columns p, p + lanes, ... of one lane are added
   // C at a time, so that their sums are read and written once.
-  template <int C, bool first>
+  template <class Loader, int C, bool first, class A = typename Loader::Element>
   static HWY_INLINE void some_columns(
-      int64_t rows, const T* HWY_RESTRICT a, int64_t a_stride, const T* HWY_RESTRICT x, T* HWY_RESTRICT sums) {
+      int64_t rows, const A* HWY_RESTRICT a, int64_t a_stride, const T* HWY_RESTRICT x, T* HWY_RESTRICT sums) {
     V factor[C];
 #pragma GCC unroll 8
     for (int c = 0; c < C; ++c) factor[c] = P::spread(x + c * lanes);
     int64_t apart = lanes * a_stride;
-    auto step = [&](const T* from, int64_t stride, T* to) HWY_ATTR {
+    auto step = [&](const A* from, int64_t stride, T* to) HWY_ATTR {
       V sum = first ? P::zero() : P::load(to);
       // Rows of b are far apart: nothing else brings those near that come next.
 #pragma GCC unroll 8
       for (int c = 0; c < C; ++c) __builtin_prefetch(from + c * stride + a_stride);
 #pragma GCC unroll 8
-      for (int c = 0; c < C; ++c) sum = P::multiply_add(P::load(from + c * stride), factor[c], sum);
+      for (int c = 0; c < C; ++c) sum = P::multiply_add(Loader::load(from + c * stride), factor[c], sum);
       P::store(sum, to);
     };
     int64_t i = 0;
     for (; i + N <= rows; i += N) step(a + i, apart, sums + i);
     if (i < rows) {
-      HWY_ALIGN T part[C * N] = {};
+      HWY_ALIGN A part[C * N] = {};
       for (int c = 0; c < C; ++c) std::copy_n(a + i + c * apart, rows - i, part + c * N);
       step(part, N, sums + i);
     }
   }
 
   // All terms of L neighbouring lanes for W vectors of rows, in registers: where a is near, no sum goes to memory.
-  template <int W, int L>
+  template <class Loader, int W, int L, class A = typename Loader::Element>
   static HWY_INLINE void lane_sums(
-      int64_t k, const T* HWY_RESTRICT a, int64_t a_stride, const T* HWY_RESTRICT x, T* HWY_RESTRICT sums) {
+      int64_t k, const A* HWY_RESTRICT a, int64_t a_stride, const T* HWY_RESTRICT x, T* HWY_RESTRICT sums) {
     V sum[L][W];
-    auto term = [&](int l, const T* from, const T* factor) HWY_ATTR {
+    auto term = [&](int l, const A* from, const T* factor) HWY_ATTR {
       V right = P::spread(factor);
 #pragma GCC unroll 4
-      for (int j = 0; j < W; ++j) sum[l][j] = P::multiply_add(P::load(from + j * N), right, sum[l][j]);
+      for (int j = 0; j < W; ++j) sum[l][j] = P::multiply_add(Loader::load(from + j * N), right, sum[l][j]);
     };
 #pragma GCC unroll 4
     for (int l = 0; l < L; ++l) {
@@ -158,24 +158,25 @@ struct VectorBodies {
     }
   }
 
-  template <int W>
-  static HWY_NOINLINE void near_lanes(int64_t k, const T* a, int64_t a_stride, const T* x, T* sums) {
+  template <class Loader, int W, class A = typename Loader::Element>
+  static HWY_NOINLINE void near_lanes(int64_t k, const A* a, int64_t a_stride, const T* x, T* sums) {
     constexpr int L = 2;
     static_assert(lanes % L == 0);
     for (int64_t l = 0; l < lanes; l += L) {
-      lane_sums<W, L>(k - l, a + l * a_stride, a_stride, x + l, sums + l * W * N);
+      lane_sums<Loader, W, L>(k - l, a + l * a_stride, a_stride, x + l, sums + l * W * N);
     }
   }
 
   template <int C>
   using Columns = std::integral_constant<int, C>;
 
+  template <class Loader, class A = typename Loader::Element>
   static HWY_NOINLINE void far_lanes(
-      int64_t count, int64_t pitch, int64_t k, const T* left, int64_t a_stride, const T* right, T* sums) {
+      int64_t count, int64_t pitch, int64_t k, const A* left, int64_t a_stride, const T* right, T* sums) {
     auto lane_by_lane = [&]<int C, bool first>(
                             Columns<C>, std::bool_constant<first>, int64_t p, int64_t length) HWY_ATTR {
       for (int64_t l = 0; l < length; ++l) {
-        some_columns<C, first>(count, left + (p + l) * a_stride, a_stride, right + p + l, sums + l * pitch);
+        some_columns<Loader, C, first>(count, left + (p + l) * a_stride, a_stride, right + p + l, sums + l * pitch);
       }
     };
     int64_t p = std::min<int64_t>(k, lanes);
@@ -194,24 +195,29 @@ struct VectorBodies {
     for (; p < k; p += lanes) lane_by_lane(Columns<1>(), std::false_type(), p, std::min<int64_t>(lanes, k - p));
   }
 
+  template <class Loader>
   static void columns(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add) {
     // Rows whose partial sums are in memory at once: where a comes from afar, as many as make few look-ups of pages.
     constexpr int64_t size = sizeof(T), most = 4096 / size;
     constexpr int wide = many_registers ? 4 : 2;
-    const bool near = rows * k * size <= int64_t{1} << 20;
+    // Of 16-bit floats this is a block of a longer matrix.
+    using A = typename Loader::Element;
+    const bool near = rows * k * static_cast<int64_t>(sizeof(A)) <= int64_t{1} << (sizeof(A) == sizeof(T) ? 20 : 17);
     auto* right = static_cast<const T*>(x);
     HWY_ALIGN T sums[lanes * most];
     for (int64_t start = 0, count = 0; start < rows; start += count) {
-      auto* left = static_cast<const T*>(a) + start;
+      auto* left = static_cast<const A*>(a) + start;
       count = std::min(most, rows - start);
       int64_t pitch = (count + N - 1) / N * N;
       if (near && count >= N) {
         const int vectors = count >= wide * N ? wide : count >= 2 * N ? 2 : 1;
         count = pitch = vectors * N;
         auto run = [&](auto body) HWY_ATTR { body(k, left, a_stride, right, sums); };
-        vectors == wide ? run(near_lanes<wide>) : vectors == 2 ? run(near_lanes<2>) : run(near_lanes<1>);
+        vectors == wide ? run(near_lanes<Loader, wide>)
+        : vectors == 2  ? run(near_lanes<Loader, 2>)
+                        : run(near_lanes<Loader, 1>);
       } else {
-        far_lanes(count, pitch, k, left, a_stride, right, sums);
+        far_lanes<Loader>(count, pitch, k, left, a_stride, right, sums);
       }
       for (int half = lanes / 2; half > 0; half /= 2) {
         for (int64_t i = 0; i < half * pitch; i += N) {

@@ -24,7 +24,7 @@ namespace mlx::core::cpu {
 
 // Of a Tiles: start(), stop(): around all other calls of a thread; clear(): the sums are 0; left<i>(p), right<j>(p):
 // tile i and j, i, j < 2, from 64-byte rows; multiply<R, C>(): sums(i, j) += left(i) right(j) for i < R, j < C;
-// sums<i, j>(to): as rows of 16 floats, `row` apart.
+// sums<i, j>(to): as rows of 16 floats, `row` apart; round(from, to): 32 of them, to the nearest bfloat16.
 
 // Terms added up before they join the sum: what is packed of 32 lines stays in the first level of the cache. Bits
 // depend on this number.
@@ -111,7 +111,7 @@ struct TileProduct {
             if (!direct) add_sums(height, width > side ? block : side, part, digit_weight<T>(digit), once, sums, pitch);
             if (done) {
               T* at = out + (row + i) * n + column + j;
-              if (bodies.round(height, width, sums, all ? pitch : block, at, n)) odd = true;
+              if (round(height, width, sums, all ? pitch : block, at)) odd = true;
             }
           }
         }
@@ -119,6 +119,17 @@ struct TileProduct {
       }
     }
     return !odd;
+  }
+
+  // As TileBodies::round, into `out`.
+  MLX_TILE_TARGET bool round(int64_t rows, int64_t columns, const float* sums, int64_t row, T* to) const {
+    if constexpr (digits == 1) {
+      if (columns == TileShape::block) {
+        for (int64_t i = 0; i < rows; ++i) Tiles::round(sums + i * row, to + i * n);
+        return false;
+      }
+    }
+    return tile_bodies<T>().round(rows, columns, sums, row, to, n);
   }
 
   void mend(int64_t row, int64_t rows, int64_t column, int64_t columns) const {

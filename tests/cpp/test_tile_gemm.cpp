@@ -31,6 +31,9 @@ struct PlainTiles {
   void right(const uint16_t* p) {
     b[j] = p;
   }
+  static void round(const float* from, bfloat16_t* to) {
+    for (int i = 0; i < 32; ++i) to[i] = bfloat16_t(from[i]);
+  }
   static float wide(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
   template <int R, int C>
   void multiply() {

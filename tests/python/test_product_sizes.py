@@ -60,9 +60,10 @@ def test_a_batch_of_small_products_has_the_bits_of_each(size, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-@pytest.mark.parametrize("terms", [17, 64, 100, 1000])
-def test_rows_of_halves_by_a_vector_are_widened_exactly(dtype, terms):
-    a, x = operand((37, terms), dtype, 1), operand((terms, 1), dtype, 2)
+@pytest.mark.parametrize("rows", [1, 15, 37, 129, 1100])
+@pytest.mark.parametrize("terms", [17, 64, 100, 300, 1000])
+def test_rows_of_halves_by_a_vector_are_widened_exactly(dtype, terms, rows):
+    a, x = operand((rows, terms), dtype, 1), operand((terms, 1), dtype, 2)
     widened = (a.astype(mx.float32) @ x.astype(mx.float32)).astype(a.dtype)
     assert same_bits(a @ x, widened)
     assert same_bits(mx.contiguous(a.T).T @ x, widened)
