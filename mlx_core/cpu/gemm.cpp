@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -91,6 +92,42 @@ Cut cut_product(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k) {
   return cut;
 }
 
+// Of how many threads each multiplies some of the terms, where there are too few rows and columns to share: 1 if none
+// should. A small tile waits for its own sums, however few they are.
+int64_t threads_for_terms(Dtype dtype, int64_t m, int64_t n, int64_t k) {
+  constexpr int64_t most_results = 2048, least_results = 128, least_blocks = 4;
+  if (!dtype.is_inexact() || multiplied_dtype(dtype) != dtype || m * n > most_results) return 1;
+  const int64_t work = k * std::max(m * n, least_results) * cost(dtype);
+  return std::max<int64_t>(1, std::min({int64_t{thread_count()}, k / tile_terms / least_blocks, work / task_work / 2}));
+}
+
+// As one piece, which adds the sums of tile_terms up in turn, too.
+void share_terms(const Product& p, int64_t threads) {
+  const int64_t blocks = ceil_div(p.k, tile_terms), results = p.m * p.n, bytes = results * p.dtype.size();
+  std::unique_ptr<char[]> sums(new char[static_cast<size_t>(blocks * bytes)]);
+  parallel_for(threads, [&](int64_t t) {
+    for (int64_t i = blocks * t / threads; i < blocks * (t + 1) / threads; ++i) {
+      const int64_t first = i * tile_terms;
+      tile_piece({p.dtype, p.m, p.n, std::min(tile_terms, p.k - first), offset(p.a, first * p.a.column_stride, p.dtype),
+                     offset(p.b, first * p.b.row_stride, p.dtype), sums.get() + i * bytes},
+          {0, 0, p.m, p.n});
+    }
+  });
+  FlushSubnormals mode;
+  auto add_up = [&]<class T>(T* out, const T* of_blocks, int64_t count) {
+    std::copy_n(of_blocks, count, out);
+    for (int64_t i = 1; i < blocks; ++i) {
+      for (int64_t j = 0; j < count; ++j) out[j] = of_blocks[i * count + j] + out[j];
+    }
+  };
+  const int64_t parts = p.dtype.is_complex() ? 2 * results : results;
+  if (bytes / parts == 8) {
+    add_up(reinterpret_cast<double*>(p.out), reinterpret_cast<const double*>(sums.get()), parts);
+  } else {
+    add_up(reinterpret_cast<float*>(p.out), reinterpret_cast<const float*>(sums.get()), parts);
+  }
+}
+
 // Many products so small that finding out how to do each would take longer than doing it. They are done where they lie:
 // the same bodies in the same order as of a single one.
 struct Small {
@@ -153,6 +190,11 @@ void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
   }
   Cut cut = cut_product(dtype, batch, m, n, k);
   int64_t pieces = cut.down * cut.across, jobs = batch * pieces, work = ceil_div(m * n, pieces) * k * cost(dtype);
+  if (jobs == 1 && cut.run == tile_piece) {
+    if (const int64_t threads = threads_for_terms(dtype, m, n, k); threads > 1) {
+      return share_terms({dtype, m, n, k, a, b, static_cast<char*>(out)}, threads);
+    }
+  }
   // A vector's product reads as much as it multiplies.
   const int64_t least_work = cut.run == vector_piece ? vector_task_work : task_work;
   int64_t per_task = jobs * work < 2 * least_work ? jobs : std::max<int64_t>(1, least_work / work);

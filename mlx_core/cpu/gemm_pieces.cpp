@@ -63,9 +63,7 @@ Matrix packed_block(const Matrix& from, int64_t rows, int64_t columns, Dtype dty
 
 namespace {
 
-// Terms added up before they join the sum: fewer roundings on a way, and blocks that fit into the cache. Bits depend
-// on these numbers.
-constexpr int64_t tile_terms = 256;
+// As tile_terms, of products with a vector.
 constexpr int64_t vector_terms = 16384, half_vector_terms = 1024;
 
 Matrix transposed(const Matrix& m) { return {m.data, m.column_stride, m.row_stride}; }

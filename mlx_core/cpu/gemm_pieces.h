@@ -24,6 +24,10 @@ inline Dtype multiplied_dtype(Dtype dtype) {
   return dtype == int8 ? int16 : dtype == uint8 ? uint16 : dtype;
 }
 
+// Terms added up before they join the sum: fewer roundings on a way, and blocks that fit into the cache. Bits depend on
+// this number.
+inline constexpr int64_t tile_terms = 256;
+
 void tile_piece(const Product& product, Piece piece);
 void vector_piece(const Product& product, Piece piece); // m or n is 1; floating or complex
 void blas_piece(const Product& product, Piece piece);   // floating or complex, not small
