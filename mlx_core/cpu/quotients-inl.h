@@ -49,11 +49,18 @@ HWY_INLINE bool is_moderate(T divisor) {
   return std::abs(divisor) <= most && std::abs(divisor) >= 1 / most;
 }
 
-template <class D, class V>
+// `short_ones`: all are numbers of eight bits, as bfloat16 has, and the quotient is rounded to as many. It is no nearer to
+// a number halfway between two of those than 2^-17 of itself (a multiple of 1 / divisor, and of nine bits, which
+// no such quotient is), so that x r is rounded as it is.
+template <bool short_ones, class D, class V>
 HWY_INLINE void divide_four_by(D d, V& x0, V& x1, V& x2, V& x3, V y) {
   const auto divisor = hn::GetLane(y);
   if (is_moderate(divisor) && are_in_reach(d, x0, x1, x2, x3)) {
     const V r = hn::Set(d, 1 / divisor);
+    if constexpr (short_ones) {
+      x0 = hn::Mul(x0, r), x1 = hn::Mul(x1, r), x2 = hn::Mul(x2, r), x3 = hn::Mul(x3, r);
+      return;
+    }
     x0 = quotient<D>(x0, y, r);
     x1 = quotient<D>(x1, y, r);
     x2 = quotient<D>(x2, y, r);
@@ -66,13 +73,13 @@ HWY_INLINE void divide_four_by(D d, V& x0, V& x1, V& x2, V& x3, V y) {
   x3 = hn::Div(x3, y);
 }
 
-template <class D, class V>
+template <bool short_ones = false, class D, class V>
 HWY_INLINE void divide_four(D d, V& x0, V& x1, V& x2, V& x3, V y0, V y1, V y2, V y3) {
   const auto divisor = hn::GetLane(y0);
   const V y = hn::Set(d, divisor);
   const auto one_divisor = hn::And(hn::And(hn::Eq(y0, y), hn::Eq(y1, y)), hn::And(hn::Eq(y2, y), hn::Eq(y3, y)));
   if (hn::AllTrue(d, one_divisor) && is_moderate(divisor)) { // zeros of both signs are equal, and no one divisor
-    return divide_four_by(d, x0, x1, x2, x3, y);
+    return divide_four_by<short_ones>(d, x0, x1, x2, x3, y);
   }
   x0 = hn::Div(x0, y0);
   x1 = hn::Div(x1, y1);
@@ -82,14 +89,14 @@ HWY_INLINE void divide_four(D d, V& x0, V& x1, V& x2, V& x3, V y0, V y1, V y2, V
 
 #else
 
-template <class D, class V>
+template <bool short_ones = false, class D, class V>
 HWY_INLINE void divide_four(D d, V& x0, V& x1, V& x2, V& x3, V y0, V y1, V y2, V y3) {
   x0 = hn::Div(x0, y0);
   x1 = hn::Div(x1, y1);
   x2 = hn::Div(x2, y2);
   x3 = hn::Div(x3, y3);
 }
-template <class D, class V>
+template <bool, class D, class V>
 HWY_INLINE void divide_four_by(D d, V& x0, V& x1, V& x2, V& x3, V y) {
   divide_four(d, x0, x1, x2, x3, y, y, y, y);
 }

@@ -50,6 +50,7 @@ struct Strip {
   using D = hn::ScalableTag<T>;
   using V = hn::Vec<D>;
   static constexpr int64_t lanes = hn::MaxLanes(D());
+  static constexpr bool are_short = std::is_same_v<M, bfloat16_t>; // quotients
   using Run = void (*)(V, V, V, V, V, V, V, V, const StripStep*, char* const*, int64_t);
 
   // A slot's strip
@@ -69,11 +70,11 @@ struct Strip {
   static HWY_INLINE void all_four(V& x0, V& x1, V& x2, V& x3, V y0, V y1, V y2, V y3) {
     const D d;
     if constexpr (std::is_same_v<Op, Divide>) {
-      divide_four(d, x0, x1, x2, x3, y0, y1, y2, y3);
+      divide_four<are_short>(d, x0, x1, x2, x3, y0, y1, y2, y3);
     } else if constexpr (std::is_same_v<Op, ZeroDivide>) {
       const auto zero0 = ZeroDivide::gives_zero(d, x0, y0), zero1 = ZeroDivide::gives_zero(d, x1, y1);
       const auto zero2 = ZeroDivide::gives_zero(d, x2, y2), zero3 = ZeroDivide::gives_zero(d, x3, y3);
-      divide_four(d, x0, x1, x2, x3, y0, y1, y2, y3);
+      divide_four<are_short>(d, x0, x1, x2, x3, y0, y1, y2, y3);
       x0 = hn::IfThenZeroElse(zero0, x0), x1 = hn::IfThenZeroElse(zero1, x1);
       x2 = hn::IfThenZeroElse(zero2, x2), x3 = hn::IfThenZeroElse(zero3, x3);
     } else {
@@ -140,7 +141,7 @@ struct Strip {
       all_four<Op>(x0, x1, x2, x3, a0, a1, a2, a3);
       MLX_NEXT_STEP(x0, x1, x2, x3, b0, b1, b2, b3);
     } else if constexpr (std::is_same_v<Op, Divide>) {
-      divide_four_by(d, a0, a1, a2, a3, y);
+      divide_four_by<are_short>(d, a0, a1, a2, a3, y);
       MLX_NEXT_STEP(round_result<M>(a0), round_result<M>(a1), round_result<M>(a2), round_result<M>(a3), b0, b1, b2, b3);
     } else {
       all_four<Op>(a0, a1, a2, a3, y, y, y, y);

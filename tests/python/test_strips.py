@@ -187,3 +187,16 @@ def test_lines_that_end_within_a_strip(seed, dtype):
         return bits(last)
 
     assert results(lambda x: x) == results(evaluated)
+
+
+@pytest.mark.parametrize("exponent", [-130, -41, -39, 0, 5, 40, 41, 126])
+def test_all_quotients_of_bfloat16(exponent):
+    """By one divisor for all, of each mantissa: the quotient in float32, rounded."""
+    dividends = mx.view(mx.arange(1 << 16).astype(mx.uint16), mx.bfloat16)
+    wide = np.array(dividends.astype(mx.float32))
+    for mantissa in range(128, 256):
+        divisor = mx.array(np.float32((-1) ** mantissa * mantissa * 2.0 ** (exponent - 7))).astype(mx.bfloat16)
+        with np.errstate(all="ignore"):
+            expected = mx.array(wide / np.array(divisor.astype(mx.float32))).astype(mx.bfloat16)
+        assert bits(mx.abs(dividends / divisor)) == bits(mx.abs(evaluated(expected))), divisor
+        assert bits(-(dividends / divisor)) == bits(-evaluated(expected)), divisor
