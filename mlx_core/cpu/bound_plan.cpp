@@ -35,6 +35,7 @@ void BoundPlan::bind(const FusedPlan& plan, std::span<const View> sources, std::
   }
   find_kernels();
   place_given(outputs);
+  find_lines_of_rows();
   place_steps();
   repeatable_.clear();
   for (const StripRun& run : strips_.runs) {
@@ -170,6 +171,38 @@ bool BoundPlan::is_by_rows() const {
   constexpr int64_t shortest = 256, aligned = 64;
   int64_t row = plan_->row_length;
   return row && (cut_ != Cut::whole_rows || per_unit_ == row || (row >= shortest && row % aligned == 0));
+}
+
+// Where strips go row by row through several: the sources whose rows are lines of memory, and that nothing else reads.
+void BoundPlan::find_lines_of_rows() {
+  int64_t row = plan_->row_length;
+  if (cut_ != Cut::whole_rows || per_unit_ <= row || !is_by_rows()) {
+    return;
+  }
+  auto reads = [](const FusedPlan::Step& step, uint16_t slot) {
+    return std::find(step.inputs, step.inputs + step.input_count, slot) != step.inputs + step.input_count;
+  };
+  for (uint16_t slot = 0; slot < sources_.size(); ++slot) {
+    const FusedPlan::Source& source = plan_->sources[slot];
+    bool in_lines = source.layout == FusedPlan::Layout::strided && !source.sizes.empty() &&
+                    source.sizes.back() % row == 0 && source.strides.back() == 1;
+    size_t others = 0;
+    for (size_t i = 0, run = 0; i < plan_->steps.size() && in_lines; ++i) {
+      while (run < strips_.runs.size() && strips_.runs[run].end <= i) {
+        ++run;
+      }
+      others += reads(plan_->steps[i], slot) && (run == strips_.runs.size() || strips_.runs[run].begin > i);
+    }
+    bool is_folded = std::any_of(plan_->folds.begin(), plan_->folds.end(),
+        [=](const FusedPlan::Fold& fold) { return fold.input == slot; });
+    places_[slot].of_lines = in_lines && others == 0 && !is_folded;
+  }
+  for (StripRun& run : strips_.runs) {
+    run.lines = static_cast<uint32_t>(strips_.lines.size());
+    std::copy_if(strips_.slots.begin() + run.slots, strips_.slots.begin() + run.stored, std::back_inserter(strips_.lines),
+        [&](uint16_t slot) { return slot < sources_.size() && places_[slot].of_lines; });
+    run.lines_end = static_cast<uint32_t>(strips_.lines.size());
+  }
 }
 
 void BoundPlan::find_kernels() {

@@ -46,6 +46,7 @@ class BoundPlan {
     int32_t stage = 0;      // the first that reads the spread tile; of long rows' elements, the one that gives them
     int item_size = 0;
     bool settled = false; // elements that have their place
+    bool of_lines = false; // a source that strips read line by line, a row each
     Repeat repeat;        // of a source
   };
   struct Working { // of one thread
@@ -70,6 +71,7 @@ class BoundPlan {
   void place_steps();
   void place_read(uint16_t slot, size_t stage);
   bool is_by_rows() const;
+  void find_lines_of_rows();
   int32_t take_tile(int item_size);
   std::vector<int32_t>& spare_of(int item_size) { return spare_[std::countr_zero(static_cast<unsigned>(item_size))]; }
   void run_units(char* const* partials, int64_t begin, int64_t end) const;
@@ -80,7 +82,7 @@ class BoundPlan {
   void row_values(const Working& w, size_t stage, int64_t row, int64_t rows, int64_t n) const;
   void elements(const Working& w, size_t stage, int64_t first, int64_t in_row, int64_t n) const;
   void begin_fold(const Working& w, size_t fold, char* out, int64_t out_bytes, int64_t length) const;
-  void steps(const Working& w, uint32_t begin, uint32_t end, int64_t n) const;
+  void steps(const Working& w, uint32_t begin, uint32_t end, int64_t first, int64_t n) const;
   void strips(const Working& w, const StripRun& run, int64_t first, int64_t last) const;
   void fill_ordered(const Working& w, const StripRun& run, uint32_t number, int64_t first, int64_t n) const;
   void part_of_strip(const Working& w, const StripRun& run, int64_t first, int64_t n) const;

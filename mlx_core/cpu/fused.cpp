@@ -216,7 +216,7 @@ void BoundPlan::elements(const Working& w, size_t stage, int64_t first, int64_t 
         w.at[slot] = place.memory + first * place.item_size;
       } else if (place.row >= 0) {
         w.at[slot] = w.scratch + place.row + in_row * place.item_size;
-      } else {
+      } else if (!place.of_lines) {
         const FusedPlan::Source& source = plan_->sources[slot];
         if (source.layout == FusedPlan::Layout::pieces) {
           w.at[slot] = const_cast<char*>(read_pieces(source, sources_, place.item_size, first, n, tile(w, place.tile)));
@@ -243,7 +243,7 @@ void BoundPlan::elements(const Working& w, size_t stage, int64_t first, int64_t 
       }
     }
   }
-  steps(w, plan_->begin_of(stage).steps, plan_->stages[stage].steps, n);
+  steps(w, plan_->begin_of(stage).steps, plan_->stages[stage].steps, first, n);
 }
 
 // Before steps that begin where a row or a block of one does: where the results go of rows that are so long.
@@ -257,25 +257,32 @@ void BoundPlan::begin_fold(const Working& w, size_t fold, char* out, int64_t out
   to->out_bytes = out_bytes;
 }
 
-// Steps on n elements, runs of them in strips.
-void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t n) const {
+// Steps on the n elements from `first` on, runs of them in strips.
+void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t first, int64_t n) const {
   for (const StripRun& run : strips_.runs) {
     if (run.begin < begin || run.begin >= end) {
       continue;
     }
     kernels(w.at, begin, run.begin, n);
     begin = run.end;
-    if (run.rows == run.rows_end) {
+    if (run.rows == run.rows_end && run.lines == run.lines_end) {
       strips(w, run, 0, n);
       continue;
     }
     int64_t each = cut_ == Cut::whole_rows ? plan_->row_length : n;
-    for (int64_t first = 0, row = 0; first < n; first += each, ++row) {
+    for (int64_t done = 0, row = 0; done < n; done += each, ++row) {
       for (uint32_t i = run.rows; i < run.rows_end; ++i) {
         uint16_t slot = strips_.rows[i];
         w.at[Strips::place_of_row(*plan_, slot)] = w.rows_at[slot] + row * places_[slot].item_size;
       }
-      strips(w, run, first, first + each);
+      for (uint32_t i = run.lines; i < run.lines_end; ++i) {
+        uint16_t slot = strips_.lines[i];
+        int size = places_[slot].item_size;
+        const FusedPlan::Source& source = plan_->sources[slot];
+        const char* line = in_line(source, sources_[slot].host<char>(), size, first + done, each, w.lines[slot]);
+        w.at[slot] = const_cast<char*>(line) - done * size;
+      }
+      strips(w, run, done, done + each);
     }
   }
   kernels(w.at, begin, end, n);

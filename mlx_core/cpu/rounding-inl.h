@@ -54,6 +54,18 @@ HWY_INLINE V round_any(V x) {
   }
 }
 
+// A number of M in each lane.
+template <class D, class M>
+HWY_INLINE hn::Vec<D> set_wide(D d, M x) {
+  if constexpr (std::is_same_v<M, float16_t>) {
+    const hn::Rebind<uint16_t, D> bits;
+    const hn::Rebind<hwy::float16_t, D> half;
+    return hn::PromoteTo(d, hn::BitCast(half, hn::Set(bits, x.bits)));
+  } else {
+    return hn::Set(d, static_cast<hn::TFromD<D>>(x));
+  }
+}
+
 // What is a number of M.
 template <class M, class V>
 HWY_INLINE void store_rounded(V x, M* to) {

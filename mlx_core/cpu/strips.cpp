@@ -123,14 +123,7 @@ struct Strip {
   }
 
   static HWY_INLINE V value_of_row(char* const* at, uint16_t number) {
-    const auto* from = reinterpret_cast<const M*>(at[number]);
-    if constexpr (std::is_same_v<T, M>) {
-      return hn::Set(D(), *from);
-    } else {
-      HWY_ALIGN M all[lanes];
-      std::fill_n(all, lanes, *from);
-      return cpu::HWY_NAMESPACE::load_partial(D(), all);
-    }
+    return set_wide(D(), *reinterpret_cast<const M*>(at[number]));
   }
   template <class Op, bool comes_first>
   static void with_row(MLX_STRIP) {

@@ -84,6 +84,7 @@ struct StripRun {
   uint32_t ordered, ordered_end; // in Strips::ordered: sources that the run lays out in scratch before it reads them
   uint32_t rows, rows_end;       // in Strips::rows: values of rows that it reads where they are, a row at a time
   const StripTable* table;
+  uint32_t lines = 0, lines_end = 0; // in Strips::lines: sources of which each row is a line of memory, so as well
 };
 
 // The runs of a plan's elements' steps, in order, and their instructions.
@@ -92,10 +93,13 @@ struct Strips {
   std::vector<StripStep> code;
   std::vector<uint16_t> slots;
   std::vector<uint8_t> folds; // whether each of the plan's folds is done by a run
-  std::vector<uint16_t> ordered, rows;
+  std::vector<uint16_t> ordered, rows, lines;
   std::vector<int32_t> row_of_step; // the slot of rows that a step reads where it is; or -1
 
-  void clear() { runs.clear(), code.clear(), slots.clear(), folds.clear(), ordered.clear(), rows.clear(), row_of_step.clear(); }
+  void clear() {
+    runs.clear(), code.clear(), slots.clear(), folds.clear(), ordered.clear();
+    rows.clear(), lines.clear(), row_of_step.clear();
+  }
   bool has_fold(size_t i) const { return !folds.empty() && folds[i]; }
   bool lays_out(uint16_t source) const { return std::find(ordered.begin(), ordered.end(), source) != ordered.end(); }
   // To the instructions, the StripFold of fold i is slot `slots.size() + i` of the plan's; the memory of a source in
