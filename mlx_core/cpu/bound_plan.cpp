@@ -45,6 +45,10 @@ void BoundPlan::bind(const FusedPlan& plan, std::span<const View> sources, std::
 
 void BoundPlan::cut() {
   const FusedPlan& plan = *plan_;
+  // What is done once for a span is done less often for long ones; but all that is kept of one stays in the first-level
+  // cache.
+  constexpr size_t few_slots = 20;
+  span_ = plan.slots.size() <= few_slots ? 4 * tile_size : tile_size;
   parts_ = 1;
   line_ = 0;
   if (plan.columns.any()) {
@@ -53,20 +57,20 @@ void BoundPlan::cut() {
     bool alone = plan.stages.size() == 1;
     cut_ = alone ? Cut::parts_of_rows : Cut::long_rows;
     parts_ = (plan.row_length + tile_size - 1) / tile_size;
-    per_unit_ = alone ? tile_size : plan.row_length;
-    units_ = plan.rows() * (alone ? parts_ : 1);
+    per_unit_ = alone ? span_ : plan.row_length;
+    units_ = plan.rows() * (alone ? (plan.row_length + span_ - 1) / span_ : 1);
   } else {
     cut_ = Cut::whole_rows;
-    constexpr int64_t rows_at_once = 4 * tile_size; // elements: what is done for values of rows is done for several
     int64_t row = std::max<int64_t>(plan.row_length, 1);
-    per_unit_ = row == 1 ? tile_size : (row % 64 == 0 && row >= 256 ? rows_at_once : tile_size) / row * row;
+    per_unit_ = row == 1 ? tile_size : (row % 64 == 0 && row >= 256 ? span_ : tile_size) / row * row;
     units_ = plan.size <= per_unit_ ? 1 : (plan.size + per_unit_ - 1) / per_unit_;
     if (row == 1 && units_ > 1) {
       cut_at_lines();
     }
   }
-  bool whole = cut_ == Cut::whole_rows;
-  longest_ = cut_ == Cut::columns ? tile_size : std::min({per_unit_, plan.size, whole ? per_unit_ : tile_size});
+  longest_ = cut_ == Cut::columns      ? tile_size
+             : cut_ == Cut::whole_rows ? std::min(per_unit_, plan.size)
+                                       : std::min(span_, plan.row_length);
 }
 
 // Where a source is consecutive along the last axis only, as one that is broadcast along the others, units end where

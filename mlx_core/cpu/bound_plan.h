@@ -27,7 +27,7 @@ struct Line {
 };
 
 // The space is cut into units: of whole rows that
-// together are at most a tile; or where rows are longer, of a tile within a row, or of one row that is gone through for
+// together are at most a tile; or where rows are longer, of a span within a row, or of one row that is gone through for
 // each stage; or of columns, where other axes are reduced. It is bound to one plan after another, and keeps its lists.
 class BoundPlan {
  public:
@@ -78,10 +78,13 @@ class BoundPlan {
   void run_short(const Working& w, int64_t first, int64_t n) const;
   void run_part(const Working& w, char* const* partials, int64_t unit) const;
   void run_long(const Working& w, int64_t row) const;
+  void run_span(
+      const Working& w, size_t stage, int64_t row, int64_t in_row, int64_t n, char* const* partials) const;
 
   void row_values(const Working& w, size_t stage, int64_t row, int64_t rows, int64_t n) const;
   void elements(const Working& w, size_t stage, int64_t first, int64_t in_row, int64_t n) const;
-  void begin_fold(const Working& w, size_t fold, char* out, int64_t out_bytes, int64_t length) const;
+  void begin_fold(
+      const Working& w, size_t fold, char* out, int64_t out_bytes, int64_t length, int64_t last) const;
   void steps(const Working& w, uint32_t begin, uint32_t end, int64_t first, int64_t n) const;
   void strips(const Working& w, const StripRun& run, int64_t first, int64_t last) const;
   void fill_ordered(const Working& w, const StripRun& run, uint32_t number, int64_t first, int64_t n) const;
@@ -111,6 +114,7 @@ class BoundPlan {
   std::span<const View> sources_;
   Cut cut_ = Cut::whole_rows;
   int64_t per_unit_ = 0, parts_ = 1, units_ = 0; // elements of a unit; tiles of a row; units
+  int64_t span_ = tile_size;                     // elements of long rows, or of several short ones, that go together
   int64_t line_ = 0;                             // the space's last axis, where no unit goes beyond its end; or 0
   int64_t longest_ = 0;                          // run of elements
   std::vector<Place> places_;

@@ -112,7 +112,7 @@ void BoundPlan::run() {
   std::vector<char*> partials;
   if (cut_ == Cut::parts_of_rows) {
     for (const RowReducer& reducer : reducers_) {
-      storage.emplace_back(new char[static_cast<size_t>(units_ * reducer.partial_size)]);
+      storage.emplace_back(new char[static_cast<size_t>(plan.rows() * parts_ * reducer.partial_size)]);
       partials.push_back(storage.back().get());
     }
   } else if (cut_ == Cut::columns) {
@@ -246,13 +246,17 @@ void BoundPlan::elements(const Working& w, size_t stage, int64_t first, int64_t 
   steps(w, plan_->begin_of(stage).steps, plan_->stages[stage].steps, first, n);
 }
 
-// Before steps that begin where a row or a block of one does: where the results go of rows that are so long.
-void BoundPlan::begin_fold(const Working& w, size_t fold, char* out, int64_t out_bytes, int64_t length) const {
+// Before steps that begin where a row or a block of one does: where the results go of rows that are so long, up to the
+// last element.
+void BoundPlan::begin_fold(
+    const Working& w, size_t fold, char* out, int64_t out_bytes, int64_t length, int64_t last) const {
   if (!strips_.has_fold(fold)) {
     return;
   }
   auto* to = reinterpret_cast<StripFold*>(w.at[places_.size() + fold]);
-  to->end = to->length = length;
+  to->end = std::min(length, last);
+  to->length = length;
+  to->last = last;
   to->out = out;
   to->out_bytes = out_bytes;
 }
@@ -371,7 +375,7 @@ void BoundPlan::run_short(const Working& w, int64_t first, int64_t n) const {
     uint32_t first_fold = plan_->begin_of(stage).folds, end_fold = plan_->stages[stage].folds;
     for (uint32_t i = first_fold; i < end_fold; ++i) {
       uint16_t output = plan_->folds[i].output;
-      begin_fold(w, i, w.rows_at[output], places_[output].item_size, length);
+      begin_fold(w, i, w.rows_at[output], places_[output].item_size, length, n);
     }
     elements(w, stage, first, 0, n);
     for (uint32_t i = first_fold; i < end_fold; ++i) {
@@ -384,47 +388,53 @@ void BoundPlan::run_short(const Working& w, int64_t first, int64_t n) const {
   }
 }
 
-void BoundPlan::run_part(const Working& w, char* const* partials, int64_t unit) const {
-  int64_t row = unit / parts_, in_row = unit % parts_ * tile_size;
-  int64_t n = std::min(tile_size, plan_->row_length - in_row);
-  row_values(w, 0, row, 1, n);
-  for (size_t i = 0; i < plan_->folds.size(); ++i) {
-    int64_t size = reducers_[i].partial_size;
-    begin_fold(w, i, partials[i] + unit * size, size, n);
+// The stage's steps and reductions on n elements of a long row, from a block's first on; `partials`: the row's, of each
+// of the stage's reductions.
+void BoundPlan::run_span(
+    const Working& w, size_t stage, int64_t row, int64_t in_row, int64_t n, char* const* partials) const {
+  uint32_t first_fold = plan_->begin_of(stage).folds, end_fold = plan_->stages[stage].folds;
+  auto partial = [&](uint32_t i, int64_t at) { // of the block that begins there
+    return partials[i - first_fold] + at / tile_size * reducers_[i].partial_size;
+  };
+  for (uint32_t i = first_fold; i < end_fold; ++i) {
+    begin_fold(w, i, partial(i, in_row), reducers_[i].partial_size, tile_size, n);
   }
-  elements(w, 0, row * plan_->row_length + in_row, in_row, n);
-  for (size_t i = 0; i < plan_->folds.size(); ++i) {
-    if (!strips_.has_fold(i)) {
-      reducers_[i].block(w.at[plan_->folds[i].input], n, partials[i] + unit * reducers_[i].partial_size);
+  elements(w, stage, row * plan_->row_length + in_row, in_row, n);
+  for (uint32_t i = first_fold; i < end_fold; ++i) {
+    uint16_t input = plan_->folds[i].input;
+    for (int64_t at = 0; at < n && !strips_.has_fold(i); at += tile_size) {
+      const char* block = w.at[input] + at * places_[input].item_size;
+      reducers_[i].block(block, std::min(tile_size, n - at), partial(i, in_row + at));
     }
   }
 }
 
+void BoundPlan::run_part(const Working& w, char* const* partials, int64_t unit) const {
+  int64_t spans = (plan_->row_length + span_ - 1) / span_, row = unit / spans, in_row = unit % spans * span_;
+  int64_t n = std::min(span_, plan_->row_length - in_row);
+  row_values(w, 0, row, 1, n);
+  SmallVector<char*, 8> of_row(reducers_.size());
+  for (size_t i = 0; i < reducers_.size(); ++i) {
+    of_row[i] = partials[i] + row * parts_ * reducers_[i].partial_size;
+  }
+  run_span(w, 0, row, in_row, n, of_row.data());
+}
+
 void BoundPlan::run_long(const Working& w, int64_t row) const {
+  SmallVector<char*, 8> partials(reducers_.size());
   for (size_t stage = 0; stage < plan_->stages.size(); ++stage) {
     uint32_t first_fold = plan_->begin_of(stage).folds, end_fold = plan_->stages[stage].folds;
-    row_values(w, stage, row, 1, std::min(tile_size, plan_->row_length));
-    for (int64_t part = 0; part < parts_; ++part) {
-      int64_t in_row = part * tile_size, n = std::min(tile_size, plan_->row_length - in_row);
-      char* partials = w.partials;
-      for (uint32_t i = first_fold; i < end_fold; ++i) {
-        int64_t size = reducers_[i].partial_size;
-        begin_fold(w, i, partials + part * size, size, n);
-        partials += parts_ * size;
-      }
-      elements(w, stage, row * plan_->row_length + in_row, in_row, n);
-      partials = w.partials;
-      for (uint32_t i = first_fold; i < end_fold; ++i) {
-        if (!strips_.has_fold(i)) {
-          reducers_[i].block(w.at[plan_->folds[i].input], n, partials + part * reducers_[i].partial_size);
-        }
-        partials += parts_ * reducers_[i].partial_size;
-      }
-    }
-    char* partials = w.partials;
+    row_values(w, stage, row, 1, std::min(span_, plan_->row_length));
+    char* next = w.partials;
     for (uint32_t i = first_fold; i < end_fold; ++i) {
-      reducers_[i].finish(partials, parts_, w.rows_at[plan_->folds[i].output]);
-      partials += parts_ * reducers_[i].partial_size;
+      partials[i - first_fold] = next;
+      next += parts_ * reducers_[i].partial_size;
+    }
+    for (int64_t in_row = 0; in_row < plan_->row_length; in_row += span_) {
+      run_span(w, stage, row, in_row, std::min(span_, plan_->row_length - in_row), partials.data());
+    }
+    for (uint32_t i = first_fold; i < end_fold; ++i) {
+      reducers_[i].finish(partials[i - first_fold], parts_, w.rows_at[plan_->folds[i].output]);
     }
   }
 }

@@ -253,7 +253,7 @@ struct Strip {
       *reinterpret_cast<T*>(to.out) = first[0];
     }
     to.out += to.out_bytes;
-    to.end += to.length;
+    to.end = std::min(to.end + to.length, to.last);
     MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
   }
   template <class Op>

@@ -38,6 +38,7 @@ struct alignas(64) StripFold {
   static constexpr int64_t bytes = 256; // of all lanes
   char lanes[bytes];
   int64_t end, length; // elements: where the row ends, counted as the strips are; of a row, a whole number of lanes
+  int64_t last;        // where the last row ends, which may be shorter
   char* out;           // of the first row that is not done
   int64_t out_bytes;   // of one result: a partial of a block, or one rounded to the dtype
 };
