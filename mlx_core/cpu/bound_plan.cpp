@@ -13,6 +13,7 @@ namespace {
 
 std::optional<StripOrder> order_of(int64_t stride) {
   switch (stride) {
+    case 0: return StripOrder::same;
     case 1: return StripOrder::consecutive;
     case 2: return StripOrder::every_other;
     case -1: return StripOrder::reversed;
@@ -81,8 +82,7 @@ void BoundPlan::cut_at_lines() {
   int64_t line = 0;
   for (const FusedPlan::Source& source : plan_->sources) {
     bool strided = source.layout == FusedPlan::Layout::strided && !source.sizes.empty();
-    bool in_lines = strided && (source.strides.back() == 0 || order_of(source.strides.back()));
-    if (in_lines || source.layout == FusedPlan::Layout::pieces) {
+    if ((strided && order_of(source.strides.back())) || source.layout == FusedPlan::Layout::pieces) {
       line = line == 0 ? source.sizes.back() : std::min(line, source.sizes.back());
     }
   }
@@ -104,11 +104,14 @@ void BoundPlan::cut_at_lines() {
 // Sources that have another order along each unit.
 void BoundPlan::find_orders() {
   orders_.assign(plan_->sources.size(), StripOrder::consecutive);
-  int64_t line = cut_ == Cut::whole_rows ? line_ : cut_ == Cut::parts_of_rows ? plan_->row_length : 0;
+  bool by_columns = cut_ == Cut::columns && !columns_.gathered && !columns_.joined;
+  int64_t line = by_columns ? columns_.row : is_by_rows() ? plan_->row_length : line_;
   for (size_t i = 0; i < orders_.size() && line > 0; ++i) {
     const FusedPlan::Source& source = plan_->sources[i];
     if (source.layout == FusedPlan::Layout::strided && !source.sizes.empty() && source.sizes.back() % line == 0) {
-      orders_[i] = order_of(source.strides.back()).value_or(StripOrder::consecutive);
+      StripOrder order = order_of(source.strides.back()).value_or(StripOrder::consecutive);
+      bool alone = cut_ == Cut::parts_of_rows || line_ > 0; // lines, which are laid out in another order
+      orders_[i] = alone || order == StripOrder::same ? order : StripOrder::consecutive;
     }
   }
 }
@@ -180,6 +183,16 @@ bool BoundPlan::is_by_rows() const {
 // Where strips go row by row through several: the sources whose rows are lines of memory, and that nothing else reads.
 void BoundPlan::find_lines_of_rows() {
   int64_t row = plan_->row_length;
+  for (uint16_t slot = 0; slot < orders_.size() && !strips_.row_of_step.empty(); ++slot) {
+    bool elsewhere = std::any_of(plan_->folds.begin(), plan_->folds.end(),
+        [=](const FusedPlan::Fold& fold) { return fold.input == slot; });
+    for (size_t i = 0; i < plan_->steps.size(); ++i) {
+      const FusedPlan::Step& step = plan_->steps[i];
+      bool reads = std::find(step.inputs, step.inputs + step.input_count, slot) != step.inputs + step.input_count;
+      elsewhere = elsewhere || (reads && !strips_.reads_row(i, slot));
+    }
+    places_[slot].of_lines = orders_[slot] == StripOrder::same && !elsewhere;
+  }
   if (cut_ != Cut::whole_rows || per_unit_ <= row || !is_by_rows()) {
     return;
   }
@@ -199,7 +212,7 @@ void BoundPlan::find_lines_of_rows() {
     }
     bool is_folded = std::any_of(plan_->folds.begin(), plan_->folds.end(),
         [=](const FusedPlan::Fold& fold) { return fold.input == slot; });
-    places_[slot].of_lines = in_lines && others == 0 && !is_folded;
+    places_[slot].of_lines |= in_lines && others == 0 && !is_folded;
   }
   for (StripRun& run : strips_.runs) {
     run.lines = static_cast<uint32_t>(strips_.lines.size());

@@ -273,18 +273,22 @@ void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t fi
       strips(w, run, 0, n);
       continue;
     }
-    int64_t each = cut_ == Cut::whole_rows ? plan_->row_length : n;
+    int64_t each = cut_ == Cut::whole_rows && plan_->row_length ? plan_->row_length : n;
     for (int64_t done = 0, row = 0; done < n; done += each, ++row) {
+      auto line = [&](uint16_t slot) {
+        const FusedPlan::Source& source = plan_->sources[slot];
+        int size = places_[slot].item_size;
+        const char* there = in_line(source, sources_[slot].host<char>(), size, first + done, each, w.lines[slot]);
+        return const_cast<char*>(there);
+      };
       for (uint32_t i = run.rows; i < run.rows_end; ++i) {
         uint16_t slot = strips_.rows[i];
-        w.at[Strips::place_of_row(*plan_, slot)] = w.rows_at[slot] + row * places_[slot].item_size;
+        w.at[Strips::place_of_row(*plan_, slot)] =
+            plan_->slots[slot].of_rows ? w.rows_at[slot] + row * places_[slot].item_size : line(slot);
       }
       for (uint32_t i = run.lines; i < run.lines_end; ++i) {
         uint16_t slot = strips_.lines[i];
-        int size = places_[slot].item_size;
-        const FusedPlan::Source& source = plan_->sources[slot];
-        const char* line = in_line(source, sources_[slot].host<char>(), size, first + done, each, w.lines[slot]);
-        w.at[slot] = const_cast<char*>(line) - done * size;
+        w.at[slot] = line(slot) - done * places_[slot].item_size;
       }
       strips(w, run, done, done + each);
     }

@@ -52,15 +52,6 @@ const StripTable* table_of(const FusedPlan::Step& step) {
   return table && (table->find(step.body, StripForm::a_a) || table->function(step.body)) ? table : nullptr;
 }
 
-// The operand that is a value of rows, where the other one is not and strips have the body with one of it.
-int32_t row_of(const FusedPlan& plan, const FusedPlan::Step& step) {
-  bool first = plan.slots[step.inputs[0]].of_rows;
-  if (step.input_count != 2 || first == plan.slots[step.inputs[1]].of_rows) {
-    return nothing;
-  }
-  return find_strips(step.from)->find_row(step.body, first) ? step.inputs[first ? 0 : 1] : nothing;
-}
-
 // Whether rows end where the lanes of a reduction do: a block of a longer row may end anywhere, it is alone. Of rows of
 // few lanes, joining those takes long: next to each other, for all rows of a tile, less.
 bool suits_fold(const FusedPlan& plan, Dtype dtype) {
@@ -74,7 +65,7 @@ void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders, boo
   clear();
   orders_ = orders;
   by_rows_ = by_rows;
-  row_of_step.assign(by_rows ? plan.steps.size() : 0, nothing);
+  row_of_step.assign(plan.steps.size(), nothing);
   size_t stage = 0;
   auto count = static_cast<uint32_t>(plan.steps.size());
   bool counted = false;
@@ -94,8 +85,8 @@ void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders, boo
       counted = true;
       count_reads(plan);
     }
-    bool has_row = by_rows && std::any_of(plan.steps.begin() + begin, plan.steps.begin() + end,
-                                 [&](const FusedPlan::Step& step) { return row_of(plan, step) != nothing; });
+    bool has_row = std::any_of(plan.steps.begin() + begin, plan.steps.begin() + end,
+        [&](const FusedPlan::Step& step) { return row_of(plan, step) != nothing; });
     if (take_folds(plan, stage, begin, end) || has_row || end - begin >= shortest_run) {
       add_run(plan, *table, begin, end);
     }
@@ -136,7 +127,7 @@ bool Strips::take_folds(const FusedPlan& plan, size_t stage, uint32_t begin, uin
 // Sources that no step before this run's reads.
 void Strips::lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end) {
   for (uint16_t source = 0; source < orders_.size(); ++source) {
-    if (orders_[source] == StripOrder::consecutive) {
+    if (orders_[source] == StripOrder::consecutive || orders_[source] == StripOrder::same) {
       continue;
     }
     auto reads = [=](const FusedPlan::Step& step) {
@@ -155,10 +146,23 @@ void Strips::lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end) {
   }
 }
 
+// The operand that is one value for a row or a line, where the other one is not and strips have the body with one of it.
+int32_t Strips::row_of(const FusedPlan& plan, const FusedPlan::Step& step) const {
+  auto is_one = [&](uint16_t slot) {
+    return slot < orders_.size() && !plan.slots[slot].of_rows ? orders_[slot] == StripOrder::same
+                                                              : by_rows_ && plan.slots[slot].of_rows;
+  };
+  bool first = is_one(step.inputs[0]);
+  if (step.input_count != 2 || first == is_one(step.inputs[1])) {
+    return nothing;
+  }
+  return find_strips(step.from)->find_row(step.body, first) ? step.inputs[first ? 0 : 1] : nothing;
+}
+
 // The steps of a run, and which of them read the value of a row where it is.
 void Strips::find_rows(const FusedPlan& plan, uint32_t begin, uint32_t end) {
   steps_.assign(plan.steps.begin() + begin, plan.steps.begin() + end);
-  for (uint32_t i = begin; i < end && by_rows_; ++i) {
+  for (uint32_t i = begin; i < end; ++i) {
     FusedPlan::Step& step = steps_[i - begin];
     if (int32_t slot = row_of(plan, step); slot != nothing) {
       row_of_step[i] = slot;
@@ -202,7 +206,7 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
     uint16_t first = step.inputs[form == StripForm::a_memory ? step.input_count - 1 : 0];
     uint16_t second = step.inputs[step.input_count - 1];
     const StripTable &from = *find_strips(step.from), &to = *find_strips(step.to);
-    bool is_cast = step.from != step.to, by_row = by_rows_ && row_of_step[i] >= 0;
+    bool is_cast = step.from != step.to, by_row = row_of_step[i] != nothing;
     StripFunction run = is_cast || by_row ? nullptr : from.find(step.body, form);
     if (!run && form != StripForm::a_a) { // what works on a alone
       code.push_back({from.find(Body::copy, form), first, second});

@@ -48,8 +48,8 @@ struct StripStep {
   uint16_t first, second; // slots
 };
 
-// How the elements of a source lie in memory.
-enum class StripOrder : uint8_t { consecutive, every_other, reversed };
+// How the elements of a source lie in memory. `same`: one for all of a line.
+enum class StripOrder : uint8_t { consecutive, every_other, reversed, same };
 
 // What this machine has for a dtype.
 struct StripTable {
@@ -83,7 +83,7 @@ struct StripRun {
   uint32_t code;
   uint32_t slots, stored, slots_end; // in Strips::slots: those that are read from memory, and from `stored` on written
   uint32_t ordered, ordered_end; // in Strips::ordered: sources that the run lays out in scratch before it reads them
-  uint32_t rows, rows_end;       // in Strips::rows: values of rows that it reads where they are, a row at a time
+  uint32_t rows, rows_end;       // in Strips::rows: values of rows, or of lines, that it reads where they are
   const StripTable* table;
   uint32_t lines = 0, lines_end = 0; // in Strips::lines: sources of which each row is a line of memory, so as well
 };
@@ -114,6 +114,7 @@ struct Strips {
 
  private:
   void count_reads(const FusedPlan& plan);
+  int32_t row_of(const FusedPlan& plan, const FusedPlan::Step& step) const;
   void find_rows(const FusedPlan& plan, uint32_t begin, uint32_t end);
   bool take_folds(const FusedPlan& plan, size_t stage, uint32_t begin, uint32_t end);
   void add_run(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end);
