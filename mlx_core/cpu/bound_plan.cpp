@@ -184,8 +184,8 @@ bool BoundPlan::is_by_rows() const {
 void BoundPlan::find_lines_of_rows() {
   int64_t row = plan_->row_length;
   for (uint16_t slot = 0; slot < orders_.size() && !strips_.row_of_step.empty(); ++slot) {
-    bool elsewhere = std::any_of(plan_->folds.begin(), plan_->folds.end(),
-        [=](const FusedPlan::Fold& fold) { return fold.input == slot; });
+    bool elsewhere = std::any_of(
+        plan_->folds.begin(), plan_->folds.end(), [=](const FusedPlan::Fold& fold) { return fold.input == slot; });
     for (size_t i = 0; i < plan_->steps.size(); ++i) {
       const FusedPlan::Step& step = plan_->steps[i];
       bool reads = std::find(step.inputs, step.inputs + step.input_count, slot) != step.inputs + step.input_count;
@@ -210,13 +210,14 @@ void BoundPlan::find_lines_of_rows() {
       }
       others += reads(plan_->steps[i], slot) && (run == strips_.runs.size() || strips_.runs[run].begin > i);
     }
-    bool is_folded = std::any_of(plan_->folds.begin(), plan_->folds.end(),
-        [=](const FusedPlan::Fold& fold) { return fold.input == slot; });
+    bool is_folded = std::any_of(
+        plan_->folds.begin(), plan_->folds.end(), [=](const FusedPlan::Fold& fold) { return fold.input == slot; });
     places_[slot].of_lines |= in_lines && others == 0 && !is_folded;
   }
   for (StripRun& run : strips_.runs) {
     run.lines = static_cast<uint32_t>(strips_.lines.size());
-    std::copy_if(strips_.slots.begin() + run.slots, strips_.slots.begin() + run.stored, std::back_inserter(strips_.lines),
+    std::copy_if(strips_.slots.begin() + run.slots, strips_.slots.begin() + run.stored,
+        std::back_inserter(strips_.lines),
         [&](uint16_t slot) { return slot < sources_.size() && places_[slot].of_lines; });
     run.lines_end = static_cast<uint32_t>(strips_.lines.size());
   }

@@ -45,9 +45,9 @@ class BoundPlan {
     int32_t spread = -1;    // of one value for each row: the tile that has it for each element
     int32_t stage = 0;      // the first that reads the spread tile; of long rows' elements, the one that gives them
     int item_size = 0;
-    bool settled = false; // elements that have their place
+    bool settled = false;  // elements that have their place
     bool of_lines = false; // a source that strips read line by line, a row each
-    Repeat repeat;        // of a source
+    Repeat repeat;         // of a source
   };
   struct Working { // of one thread
     char* scratch;
@@ -78,13 +78,11 @@ class BoundPlan {
   void run_short(const Working& w, int64_t first, int64_t n) const;
   void run_part(const Working& w, char* const* partials, int64_t unit) const;
   void run_long(const Working& w, int64_t row) const;
-  void run_span(
-      const Working& w, size_t stage, int64_t row, int64_t in_row, int64_t n, char* const* partials) const;
+  void run_span(const Working& w, size_t stage, int64_t row, int64_t in_row, int64_t n, char* const* partials) const;
 
   void row_values(const Working& w, size_t stage, int64_t row, int64_t rows, int64_t n) const;
   void elements(const Working& w, size_t stage, int64_t first, int64_t in_row, int64_t n) const;
-  void begin_fold(
-      const Working& w, size_t fold, char* out, int64_t out_bytes, int64_t length, int64_t last) const;
+  void begin_fold(const Working& w, size_t fold, char* out, int64_t out_bytes, int64_t length, int64_t last) const;
   void steps(const Working& w, uint32_t begin, uint32_t end, int64_t first, int64_t n) const;
   void strips(const Working& w, const StripRun& run, int64_t first, int64_t last) const;
   void fill_ordered(const Working& w, const StripRun& run, uint32_t number, int64_t first, int64_t n) const;

@@ -37,8 +37,7 @@ HWY_INLINE bool are_in_reach(D d, V x0, V x1, V x2, V x3) {
   const auto bits = [=](V x) { return hn::BitCast(du, hn::Abs(x)); };
   const auto y0 = bits(x0), y1 = bits(x1), y2 = bits(x2), y3 = bits(x3), one = hn::Set(du, 1);
   const auto most = hn::Max(hn::Max(y0, y1), hn::Max(y2, y3));
-  const auto least = hn::Min(
-      hn::Min(hn::Sub(y0, one), hn::Sub(y1, one)), hn::Min(hn::Sub(y2, one), hn::Sub(y3, one)));
+  const auto least = hn::Min(hn::Min(hn::Sub(y0, one), hn::Sub(y1, one)), hn::Min(hn::Sub(y2, one), hn::Sub(y3, one)));
   const auto low = hn::BitCast(du, constant(d, 0x1p-80f, 0x1p-600));
   const auto high = hn::BitCast(du, constant(d, 0x1p80f, 0x1p600));
   return hn::AllFalse(du, hn::Or(hn::Lt(least, hn::Sub(low, one)), hn::Gt(most, high)));
@@ -49,9 +48,9 @@ HWY_INLINE bool is_moderate(T divisor) {
   return std::abs(divisor) <= most && std::abs(divisor) >= 1 / most;
 }
 
-// `short_ones`: all are numbers of eight bits, as bfloat16 has, and the quotient is rounded to as many. It is no nearer to
-// a number halfway between two of those than 2^-17 of itself (a multiple of 1 / divisor, and of nine bits, which
-// no such quotient is), so that x r is rounded as it is.
+// `short_ones`: all are numbers of eight bits, as bfloat16 has, and the quotient is rounded to as many. It is no nearer
+// to a number halfway between two of those than 2^-17 of itself (a multiple of 1 / divisor, and of nine bits, which no
+// such quotient is), so that x r is rounded as it is.
 template <bool short_ones, class D, class V>
 HWY_INLINE void divide_four_by(D d, V& x0, V& x1, V& x2, V& x3, V y) {
   const auto divisor = hn::GetLane(y);

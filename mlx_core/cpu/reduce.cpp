@@ -136,10 +136,9 @@ void choose_way(Plan& plan) {
     list->erase(list->begin() + static_cast<int64_t>(column));
   int64_t step = plan.reduced_in.empty() ? 0 : plan.reduced_in.back();
   plan.joined = plan.column_in == 1 && step == plan.columns && plan.columns <= joined_columns;
-  plan.width = plan.column_in == 1
-                   ? std::clamp(plan.columns / (2 * thread_count()) / 64 * 64, strip_bytes / 4 / plan.in_size,
-                         strip_bytes / plan.in_size)
-                   : gathered_columns;
+  plan.width = plan.column_in == 1 ? std::clamp(plan.columns / (2 * thread_count()) / 64 * 64,
+                                         strip_bytes / 4 / plan.in_size, strip_bytes / plan.in_size)
+                                   : gathered_columns;
   plan.width = std::min(plan.columns, plan.width);
   plan.in_runs = plan.column_in == 1 && step == plan.columns && plan.width == plan.columns &&
                  plan.columns <= run_columns && plan.reduced_in.size() == 1 &&

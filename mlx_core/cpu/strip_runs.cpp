@@ -146,7 +146,8 @@ void Strips::lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end) {
   }
 }
 
-// The operand that is one value for a row or a line, where the other one is not and strips have the body with one of it.
+// The operand that is one value for a row or a line, where the other one is not and strips have the body with one of
+// it.
 int32_t Strips::row_of(const FusedPlan& plan, const FusedPlan::Step& step) const {
   auto is_one = [&](uint16_t slot) {
     return slot < orders_.size() && !plan.slots[slot].of_rows ? orders_[slot] == StripOrder::same
@@ -216,8 +217,7 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
     } else if (by_row) {
       auto slot = static_cast<uint16_t>(row_of_step[i]);
       bool comes_first = plan.steps[i].inputs[0] == slot;
-      code.push_back(
-          {from.find_row(step.body, comes_first), static_cast<uint16_t>(place_of_row(plan, slot)), 0});
+      code.push_back({from.find_row(step.body, comes_first), static_cast<uint16_t>(place_of_row(plan, slot)), 0});
     } else {
       if (!is_cast) {
         code.push_back({from.function(step.body), 0, 0});

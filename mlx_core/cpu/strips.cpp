@@ -40,9 +40,8 @@ using Min = cpu::HWY_NAMESPACE::Extremum<false>;
 
 // Bodies whose results are of the operands' dtype as they are.
 template <class Op>
-inline constexpr bool is_exact =
-    std::is_same_v<Op, Same> || std::is_same_v<Op, Negative> || std::is_same_v<Op, Abs> || std::is_same_v<Op, Sign> ||
-    std::is_same_v<Op, Maximum> || std::is_same_v<Op, Minimum>;
+inline constexpr bool is_exact = std::is_same_v<Op, Same> || std::is_same_v<Op, Negative> || std::is_same_v<Op, Abs> ||
+                                 std::is_same_v<Op, Sign> || std::is_same_v<Op, Maximum> || std::is_same_v<Op, Minimum>;
 
 // Registers of T, memory of M.
 template <class T, class M = T>

@@ -3,8 +3,8 @@
 // in memory, one strip's waiting for it goes on beside another's arithmetic.
 //
 // A strip is four vectors of each operand. The instructions work on two registers, a and b, of a strip each, and on the
-// slots' memory; each calls the next one, with the registers as its arguments. The bits are those of the kernels. 16-bit
-// floats are float32 in registers, rounded after each step; a run has steps of them and of float32, and casts.
+// slots' memory; each calls the next one, with the registers as its arguments. The bits are those of the kernels.
+// 16-bit floats are float32 in registers, rounded after each step; a run has steps of them and of float32, and casts.
 #pragma once
 
 #include <algorithm>
@@ -121,8 +121,8 @@ struct Strips {
   void lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end);
   std::span<const StripOrder> orders_;
   bool by_rows_ = false;
-  std::vector<uint16_t> reads_;  // of each slot, that are still to come from memory
-  std::vector<StripForm> forms_; // of the run's steps
+  std::vector<uint16_t> reads_;        // of each slot, that are still to come from memory
+  std::vector<StripForm> forms_;       // of the run's steps
   std::vector<FusedPlan::Step> steps_; // the run's, without the values of rows
 };
 

@@ -200,3 +200,52 @@ def test_all_quotients_of_bfloat16(exponent):
             expected = mx.array(wide / np.array(divisor.astype(mx.float32))).astype(mx.bfloat16)
         assert bits(mx.abs(dividends / divisor)) == bits(mx.abs(evaluated(expected))), divisor
         assert bits(-(dividends / divisor)) == bits(-evaluated(expected)), divisor
+
+
+DTYPES = (mx.float32, mx.bfloat16, mx.float16)
+SPACES = [(40, 256), (9, 320), (8, 768), (5, 1000), (3, 1024), (3, 4096), (2, 5003), (33, 96), (6, 2304)]
+
+
+@pytest.mark.parametrize("seed", range(90))
+def test_steps_of_several_dtypes_with_values_of_rows_columns_and_lines(seed):
+    """Casts within a run, operands that are one element for a row or the same line for all, and reductions in between."""
+    generator = np.random.default_rng(seed)
+    n, m = SPACES[generator.integers(len(SPACES))]
+    x, y, z = (v.reshape(n, m) for v in operands(generator, mx.float32, n * m))
+    if seed % 3:
+        x, y, z = (mx.where(mx.abs(v) < 80, v, 0.5) for v in (x, y, z))
+    given = [x, y.astype(mx.bfloat16), z.astype(mx.float16), x[0], y[:, :1].astype(mx.bfloat16), z[:, 1:2], y[1].astype(mx.float16)]
+    mx.eval(given)
+    steps = []
+    for count in range(len(given), len(given) + int(generator.integers(4, 16))):
+        kind = generator.random()
+        dtype = DTYPES[generator.integers(3)]
+        places = [int(generator.integers(max(0, count - 5), count)), int(generator.integers(0, count))]
+        op = FOLDS[generator.integers(4)] if kind < 0.15 else UNARY[generator.integers(len(UNARY))] if kind < 0.35 else None
+        steps.append((op or BINARY[generator.integers(len(BINARY))], kind, dtype, places))
+
+    def results(each, kept):
+        values = list(given)
+        for op, kind, dtype, places in steps:
+            a, b = (each(values[p].astype(dtype)) for p in places)
+            values.append(each(op(a, axis=-1, keepdims=True) if kind < 0.15 else op(a) if kind < 0.35 else op(a, b)))
+        values.append(each(values[-1].astype(mx.float32) + x))
+        return [values[i] for i in kept]
+
+    kept = sorted({len(given) + len(steps), *map(int, generator.integers(len(given), len(given) + len(steps), int(seed % 3)))})
+    stepwise = [bits(v) for v in results(evaluated, kept)]
+    assert [bits(v) for v in results(lambda v: v, kept)] == stepwise, steps
+    assert [bits(v) for v in mx.compile(lambda: results(lambda v: v, kept))()] == stepwise, steps
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float64, mx.bfloat16], ids=str)
+@pytest.mark.parametrize("shape", [(300, 700), (64, 2500), (5, 7, 640)], ids=str)
+def test_columns_of_one_element_for_a_line(shape, dtype):
+    generator = np.random.default_rng(len(shape))
+    x, y = (mx.array(generator.standard_normal(shape).astype(np.float32)).astype(dtype) for _ in range(2))
+    column = mx.contiguous(y[..., :1])
+    mx.eval(x, y, column)
+    for each in (evaluated, lambda v: v):
+        got = [each(mx.sum(each(x * column), axis=0)), each(mx.max(each(each(column - x) * y), axis=0)), each(each(x * column) + y)]
+        expected = got if each is evaluated else expected
+    assert [bits(v) for v in got] == [bits(v) for v in expected]
