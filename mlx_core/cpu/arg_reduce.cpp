@@ -71,19 +71,25 @@ uint32_t scan(const T* p, int64_t n) {
   return static_cast<uint32_t>(index);
 }
 
-// The first of n elements equal to `value`, or NaN if that is NaN. There is one.
-template <typename T, typename P>
-int64_t find(const T* p, int64_t n, P value) {
+// The first of n elements that matches. There is one.
+template <typename T, typename Matches>
+int64_t find_match(const T* p, int64_t n, Matches matches) {
   constexpr int64_t group = 32;
-  auto matches = [&](T x) { return (value_of(x) == value) | (is_nan(value_of(x)) & is_nan(value)); };
   int64_t i = 0;
   for (; i + group <= n; i += group) { // no early exit inside a group, so that it vectorises
     int found = 0;
-    for (int64_t j = 0; j < group; ++j) found |= matches(p[i + j]);
+    for (int64_t j = 0; j < group; ++j) found |= matches(value_of(p[i + j]));
     if (found) break;
   }
-  while (i + 1 < n && !matches(p[i])) ++i;
+  while (i + 1 < n && !matches(value_of(p[i]))) ++i;
   return i;
+}
+
+// The first equal to `value`, or NaN if that is NaN.
+template <typename T, typename P>
+int64_t find(const T* p, int64_t n, P value) {
+  if (is_nan(value)) return find_match(p, n, [](P x) { return is_nan(x); });
+  return find_match(p, n, [value](P x) { return x == value; });
 }
 
 template <bool max, typename T>
