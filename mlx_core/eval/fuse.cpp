@@ -34,6 +34,7 @@ void Group::open(int32_t new_id, const Shape& space, StreamNumber on) {
   size_ = size_of(space);
   row_length_ = 0;
   columns_.lengths.clear();
+  has_space_aliases_ = false;
   id = new_id;
 }
 
@@ -56,12 +57,12 @@ const Group::Member* Group::member_of(const Node* node) const {
 
 // Whether a shape is that of one value for each row: with the reduced axes as 1 (kept), or without them.
 bool Group::has_rows_shape(const Shape& s, bool kept) const {
-  size_t outer = shape.size() - static_cast<size_t>(reduced_axes_);
-  if (s.size() != (kept ? shape.size() : outer)) {
+  size_t outer = reduced_shape_.size() - static_cast<size_t>(reduced_axes_);
+  if (s.size() != (kept ? reduced_shape_.size() : outer)) {
     return false;
   }
   for (size_t i = 0; i < s.size(); ++i) {
-    if (s[i] != (i < outer ? shape[i] : Dim(1))) {
+    if (s[i] != (i < outer ? reduced_shape_[i] : Dim(1))) {
       return false;
     }
   }
@@ -74,6 +75,35 @@ bool Group::spreads(const Member& member) const {
 }
 
 bool Group::may_read_rows() const { return rows_pay(size_, row_length_); }
+
+// Whether an elementwise node has an element for each of the space: of its shape, or of that of a member under another
+// shape that it reads.
+bool Group::may_join_space(const Node* node) const {
+  bool joins = node->shape == shape;
+  if (joins && !row_length_ && !columns_.any() && !has_space_aliases_) {
+    return true;
+  }
+  if (!joins && !has_space_aliases_) {
+    return false;
+  }
+  for (const array& operand : const_cast<Node*>(node)->operands()) {
+    const Member* member = member_of(operand.node());
+    if (member && is_of_space(*member)) {
+      if (operand.shape() != node->shape) {
+        return false;
+      }
+      joins = true;
+    } else if (member && !(row_length_ && node->shape == reduced_shape_ && spreads(*member) && may_read_rows())) {
+      return false;
+    }
+  }
+  return joins;
+}
+
+bool Group::may_be_space_alias(const Node* node) const {
+  constexpr int64_t enough = 4096; // elements: fewer are quicker done one member after another
+  return size_ >= enough && size_of(node->shape) == size_ && kernels_on(stream).device() == Device::cpu;
+}
 
 Group::Role Group::role_of(const Node* node) const {
   if (is_full() || node->stream != stream) {
@@ -89,16 +119,10 @@ Group::Role Group::role_of(const Node* node) const {
     return role_of_reduction(node);
   }
   if (kind == EvalKind::elementwise || kind == EvalKind::identity) {
-    if (node->shape == shape) {
-      for (const array& operand : operands) {
-        const Member* member = row_length_ || columns_.any() ? member_of(operand.node()) : nullptr;
-        if (member && !is_of_space(*member) && !(row_length_ && spreads(*member) && may_read_rows())) {
-          return Role::none;
-        }
-      }
+    if (may_join_space(node)) {
       return Role::space;
     }
-    if (!row_length_ || !may_read_rows() ||
+    if (node->shape == shape || !row_length_ || !may_read_rows() ||
         !(has_rows_shape(node->shape, true) || has_rows_shape(node->shape, false))) {
       return Role::none;
     }
@@ -112,10 +136,13 @@ Group::Role Group::role_of(const Node* node) const {
     }
     return Role::rows;
   }
-  if (row_length_ && primitive.keeps_order() && may_read_rows()) {
-    const Member* member = member_of(operands[0].node());
-    if (member && !is_of_space(*member) && member->role != Role::spread_alias) {
-      if (node->shape == shape && size_ != size_ / row_length_) {
+  const Member* member = primitive.keeps_order() ? member_of(operands[0].node()) : nullptr;
+  if (member && (member->role == Role::space || member->role == Role::space_alias)) {
+    return may_be_space_alias(node) ? Role::space_alias : Role::none;
+  }
+  if (member && row_length_ && may_read_rows()) {
+    if (!is_of_space(*member) && member->role != Role::spread_alias) {
+      if (node->shape == reduced_shape_ && size_ != size_ / row_length_) {
         return spreads(*member) ? Role::spread_alias : Role::none;
       }
       return has_rows_shape(node->shape, true) || has_rows_shape(node->shape, false) ? Role::alias : Role::none;
@@ -141,7 +168,7 @@ int64_t row_length_of(const Node* node) {
 Group::Role Group::role_of_reduction(const Node* node) const {
   const array& operand = const_cast<Node*>(node)->operands()[0];
   const Member* member = member_of(operand.node());
-  if (operand.shape() != shape || (member && !is_of_space(*member))) {
+  if (member ? !is_of_space(*member) : operand.shape() != shape) {
     return Role::none;
   }
   if (!member && (!operand.node()->row_contiguous || (row_length_ && !may_read_rows()))) {
@@ -152,8 +179,8 @@ Group::Role Group::role_of_reduction(const Node* node) const {
     return takes_columns(node) ? Role::fold : Role::none;
   }
   auto axes = static_cast<int>(static_cast<const Reduce&>(*node->primitive).axes().size());
-  bool fits = size_ > 0 && length > 0 && (row_length_ == 0 || (row_length_ == length && reduced_axes_ == axes));
-  return fits ? Role::fold : Role::none;
+  bool fits = row_length_ == length && reduced_axes_ == axes && operand.shape() == reduced_shape_;
+  return size_ > 0 && length > 0 && (row_length_ == 0 || fits) ? Role::fold : Role::none;
 }
 
 bool Group::begins_with(const Node* node) {
@@ -183,7 +210,9 @@ bool Group::add(Node* node) {
     columns_ = row_length_ ? FusedPlan::Columns() : columns_of(node);
     first_fold_ = node;
     reduced_axes_ = static_cast<int>(static_cast<const Reduce&>(*node->primitive).axes().size());
+    reduced_shape_ = node->operands()[0].shape();
   }
+  has_space_aliases_ = has_space_aliases_ || role == Role::space_alias;
   Claims::Entry& entry = *claims_.find(node);
   Member added{node, role, 0, false, -1, static_cast<uint32_t>(edges_.size()), 0};
   outside_edges_ += role == Role::pieces ? node->operand_count : 0;
@@ -198,7 +227,7 @@ bool Group::add(Node* node) {
       added.stage = std::max(added.stage, ready);
     } else {
       ++outside_edges_;
-      int32_t number = source_number(operand.node(), role == Role::rows);
+      int32_t number = source_number(operand.node(), node, role == Role::rows);
       edges_.push_back(number);
       ++sources_[static_cast<size_t>(number)].uses;
     }
@@ -209,14 +238,15 @@ bool Group::add(Node* node) {
   return true;
 }
 
-int32_t Group::source_number(Node* node, bool of_rows) {
+int32_t Group::source_number(Node* node, const Node* reader, bool of_rows) {
   for (size_t cell = reinterpret_cast<uintptr_t>(node) * 0x9e3779b97f4a7c15u >> 55;; cell = (cell + 1) % table_cells) {
     if (table_[cell] < 0) {
-      sources_.push_back({node, 0, static_cast<int32_t>(cell), of_rows});
+      sources_.push_back({node, reader, 0, static_cast<int32_t>(cell), of_rows});
       table_[cell] = static_cast<int32_t>(sources_.size() - 1);
     }
     const Source& found = sources_[static_cast<size_t>(table_[cell])];
-    if (found.node == node && found.of_rows == of_rows) {
+    bool same = found.node == node && found.of_rows == of_rows;
+    if (same && (!has_space_aliases_ || found.reader->shape == reader->shape)) {
       return table_[cell];
     }
   }

@@ -58,6 +58,7 @@ class Group {
     pieces,       // elements of other arrays, an element for each of the space
     rows,         // elementwise, an element for each row
     fold,         // a reduction of rows, or over other axes
+    space_alias,  // elements of the space, in the same order under another shape
     alias,        // a value of rows under another shape
     spread_alias, // a value of rows, broadcast to the space
   };
@@ -73,6 +74,7 @@ class Group {
   // A computed operand of members.
   struct Source {
     Node* node;
+    const Node* reader;     // its shape is what the source is broadcast to
     int32_t uses;           // by members
     int32_t cell;           // in the table
     bool of_rows;           // read by members whose values are of rows
@@ -82,12 +84,20 @@ class Group {
   Role role_of(const Node* node) const;
   Role role_of_reduction(const Node* node) const;
   bool takes_columns(const Node* reduction) const;
-  static bool is_of_space(const Member& member) { return member.role == Role::space || member.role == Role::pieces; }
+  static bool is_of_space(const Member& member) {
+    return member.role == Role::space || member.role == Role::pieces || member.role == Role::space_alias;
+  }
+  static bool is_alias(const Member& member) {
+    return member.role == Role::space_alias || member.role == Role::alias || member.role == Role::spread_alias;
+  }
+  static bool is_computed(const Member& member) { return !is_alias(member) && member.role != Role::pieces; }
+  bool may_join_space(const Node* node) const;
+  bool may_be_space_alias(const Node* node) const;
   const Member* member_of(const Node* node) const;
   bool has_rows_shape(const Shape& s, bool kept) const;
   bool spreads(const Member& member) const;
   bool may_read_rows() const;
-  int32_t source_number(Node* node, bool of_rows);
+  int32_t source_number(Node* node, const Node* reader, bool of_rows);
   bool needed_outside(const Node* member) const;
 
   uint16_t slot_of(int32_t edge) const;
@@ -114,6 +124,8 @@ class Group {
   int64_t size_ = 0;
   int64_t row_length_ = 0; // of the reductions; 0 when there are none
   int reduced_axes_ = 0;
+  Shape reduced_shape_; // what the reductions of rows reduce
+  bool has_space_aliases_ = false;
   FusedPlan::Columns columns_; // of reductions over other axes
   Node* first_fold_ = nullptr;
   std::vector<Member> members_;

@@ -61,6 +61,24 @@ void collapse(Sizes& sizes, std::vector<Piece>& pieces) {
   }
 }
 
+constexpr int64_t steps_in_line = 2; // between neighbours in memory, where reading is quick
+
+// Whether the operand's elements, in order, have no strides over the node's shape, and are quick to read: those of
+// tiled and repeated arrays.
+bool reads_under_another_shape(const Node* node) {
+  const Node& operand = *const_cast<Node*>(node)->operands()[0].node();
+  if (!operand.buffer || operand.row_contiguous) {
+    return false;
+  }
+  Sizes sizes = sizes_of(operand.shape);
+  Strides strides = operand.strides;
+  if (reshaped_strides(sizes, strides, sizes_of(node->shape))) {
+    return false;
+  }
+  collapse(sizes, strides);
+  return !sizes.empty() && std::abs(strides.back()) <= steps_in_line;
+}
+
 } // namespace
 
 bool Group::has_pieces(const Node* node) {
@@ -68,17 +86,20 @@ bool Group::has_pieces(const Node* node) {
                                                         // all at once
   constexpr size_t most_pieces = 8;
   const Primitive& primitive = *node->primitive;
-  bool writes = written_part(primitive).has_value();
-  if ((!writes && !joined_axis(primitive)) || node->operand_count > most_pieces || size_of(node->shape) < fewest ||
-      kernels_on(node->stream).device() != Device::cpu) {
+  bool writes = written_part(primitive).has_value(), keeps_order = primitive.keeps_order();
+  if ((!writes && !keeps_order && !joined_axis(primitive)) || node->operand_count > most_pieces ||
+      size_of(node->shape) < fewest || kernels_on(node->stream).device() != Device::cpu) {
     return false;
+  }
+  if (keeps_order) {
+    return reads_under_another_shape(node);
   }
   auto operands = const_cast<Node*>(node)->operands();
   if (writes && !is_one_element(operands[0].shape(), operands[0].node()->strides)) {
     return false;
   }
   bool quick = std::all_of(operands.begin(), operands.end(), [](const array& operand) {
-    return size_of(operand.shape()) > 0 && std::abs(operand.node()->strides.back()) <= 2;
+    return size_of(operand.shape()) > 0 && std::abs(operand.node()->strides.back()) <= steps_in_line;
   });
   if (!quick) {
     return false;
@@ -106,6 +127,12 @@ void Group::plan_pieces(Kernels& kernels) {
       array self = array::from_node(node);
       node->primitive->eval(node->operands(), std::span<array>(&self, 1), kernels);
       source.layout = FusedPlan::Layout::flat;
+    } else if (node->primitive->keeps_order()) {
+      const Node& operand = *node->operands()[0].node();
+      source.layout = FusedPlan::Layout::strided;
+      source.sizes = sizes_of(operand.shape);
+      source.strides = operand.strides;
+      mlx::core::collapse(source.sizes, source.strides);
     } else {
       source.layout = FusedPlan::Layout::pieces;
       source.sizes = sizes_of(shape);
@@ -124,6 +151,9 @@ void Group::plan_pieces(Kernels& kernels) {
     }
     std::span<array> operands = member.node->operands();
     refer_to(operands[0].node(), source_views_[slot]);
+    if (plan_.sources[slot].layout == FusedPlan::Layout::strided) {
+      continue;
+    }
     plan_.sources[slot].pieces[0].view = static_cast<uint16_t>(slot);
     for (size_t k = 1; k < operands.size(); ++k) {
       plan_.sources[slot].pieces[k].view = static_cast<uint16_t>(source_views_.size());

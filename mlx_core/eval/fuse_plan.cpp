@@ -79,10 +79,11 @@ void Group::plan_sources(Kernels& kernels) {
       if (row_contiguous && count == size_) {
         source.layout = FusedPlan::Layout::flat;
       } else {
+        const Shape& to = read.reader->shape;
         source.layout = FusedPlan::Layout::strided;
-        source.sizes = sizes_of(shape);
-        source.strides = Strides(shape.size(), 0);
-        size_t shift = shape.size() - node->shape.size();
+        source.sizes = sizes_of(to);
+        source.strides = Strides(to.size(), 0);
+        size_t shift = to.size() - node->shape.size();
         for (size_t i = 0; i < node->shape.size(); ++i) {
           bool stretched = source.sizes[shift + i] != static_cast<int64_t>(node->shape[i]);
           source.strides[shift + i] = stretched ? 0 : (*strides)[i];
@@ -98,10 +99,9 @@ void Group::plan_sources(Kernels& kernels) {
 void Group::plan_members() {
   uint8_t last = 0;
   for (Member& member : members_) {
-    bool alias = member.role == Role::alias || member.role == Role::spread_alias;
-    if (alias) {
+    if (is_alias(member)) {
       member.slot = slot_of(edges_[member.edges]);
-    } else if (member.role != Role::pieces) {
+    } else if (is_computed(member)) {
       member.slot = static_cast<int32_t>(plan_.slots.size());
       plan_.slots.push_back({member.node->dtype, member.role != Role::space, -1});
       last = std::max(last, member.stage);
@@ -110,9 +110,8 @@ void Group::plan_members() {
   stages_ = last + 1;
   for (size_t i = members_.size(); i-- > 0;) { // an alias needs what it stands for
     Member& member = members_[i];
-    bool alias = member.role == Role::alias || member.role == Role::spread_alias;
     member.kept = member.kept || needed_outside(member.node) || (member.role == Role::fold && stages_ == 1);
-    if (alias && member.kept) {
+    if (is_alias(member) && member.kept) {
       members_[static_cast<size_t>(~edges_[member.edges])].kept = true;
     }
   }
@@ -151,8 +150,7 @@ void Group::add_step(Member& member) {
 void Group::order_steps() {
   for (int stage = 0; stage < stages_; ++stage) {
     for (Member& member : members_) {
-      bool computed = member.role == Role::space || member.role == Role::rows || member.role == Role::fold;
-      if (member.stage == stage && computed) {
+      if (member.stage == stage && is_computed(member)) {
         add_step(member);
       }
     }
@@ -203,8 +201,7 @@ BufferRef Group::take_donation(const Member& member) {
 void Group::plan_outputs() {
   find_donors();
   for (const Member& member : members_) {
-    bool computed = member.role == Role::space || member.role == Role::rows || member.role == Role::fold;
-    if (!member.kept || !computed) {
+    if (!member.kept || !is_computed(member)) {
       continue;
     }
     Node* node = member.node;
@@ -219,10 +216,10 @@ void Group::plan_outputs() {
   }
 }
 
-// Values of rows that are known under another shape, too, as views.
+// Values that are known under another shape, too, as views.
 void Group::arrange_aliases(Kernels& kernels) {
   for (const Member& member : members_) {
-    if (member.kept && (member.role == Role::alias || member.role == Role::spread_alias)) {
+    if (member.kept && is_alias(member)) {
       member.node->references.fetch_add(1, std::memory_order_relaxed);
       array self = array::from_node(member.node);
       member.node->primitive->eval(member.node->operands(), std::span<array>(&self, 1), kernels);
@@ -234,9 +231,10 @@ void Group::run_plan(Kernels& kernels) {
   bool no_steps = plan_.steps.empty() && plan_.row_steps.empty();
   bool flat = plan_.sources[0].layout == FusedPlan::Layout::flat;
   if (no_steps && plan_.folds.size() == 1 && flat && row_length_) { // nothing came of it
-    View in = source_views_[0].laid_out(sizes_of(shape), row_major_strides(shape));
+    View in = source_views_[0].laid_out(sizes_of(reduced_shape_), row_major_strides(reduced_shape_));
+    auto rank = static_cast<int64_t>(reduced_shape_.size());
     Sizes axes;
-    for (auto i = static_cast<int64_t>(shape.size()) - reduced_axes_; i < static_cast<int64_t>(shape.size()); ++i) {
+    for (int64_t i = rank - reduced_axes_; i < rank; ++i) {
       axes.push_back(i);
     }
     View out = output_views_[0].laid_out({plan_.rows()}, {1});

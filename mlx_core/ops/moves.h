@@ -23,4 +23,7 @@ std::optional<int> joined_axis(const Primitive& primitive);
 // Whether it is a view that exchanges the axes of a matrix.
 bool exchanges_matrix_axes(const Primitive& primitive);
 
+// Strides that give `to` over memory laid out as (sizes, strides) in row-major reading order, if there are any.
+std::optional<Strides> reshaped_strides(const Sizes& sizes, const Strides& strides, const Sizes& to);
+
 } // namespace mlx::core

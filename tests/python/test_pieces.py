@@ -1,4 +1,5 @@
-"""Joined, padded and rolled arrays that elementwise work or a sum of rows reads: the bits of computing them first."""
+"""Joined, padded, rolled, tiled and reshaped arrays that elementwise work or a sum reads: the bits of computing them
+first."""
 
 import numpy as np
 import pytest
@@ -126,3 +127,93 @@ def test_gradients_of_large_slices(seed):
     assert np.array_equal(np.array(mx.compile(mx.grad(loss))(x)), expected)
     batch = mx.vmap(mx.grad(loss))(mx.stack([x, x + 1]))
     assert np.array_equal(np.array(batch), np.stack([expected, expected]))
+
+
+def drawn_shape(generator, size):
+    """A shape of so many elements."""
+    shape = []
+    for prime in (2, 3, 5, 7):
+        while size % prime == 0:
+            size //= prime
+            if shape and generator.random() < 0.6:
+                shape[int(generator.integers(len(shape)))] *= prime
+            else:
+                shape.insert(int(generator.integers(len(shape) + 1)), prime)
+    if generator.random() < 0.3:
+        shape.insert(int(generator.integers(len(shape) + 1)), 1)
+    return tuple(shape)
+
+
+def broadcastable(generator, shape):
+    """The shape of an array that is broadcast to this one."""
+    kept = [n if generator.random() < 0.6 else 1 for n in shape]
+    return tuple(kept[int(generator.integers(len(kept))) :])
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_work_goes_on_under_other_shapes(seed):
+    """Elementwise work, reshapes and reductions in turn: the bits of evaluating each by itself."""
+    generator = np.random.default_rng([seed, 9])
+    size = int(generator.choice([4096, 6720, 20160, 1 << 15]))
+    dtype = generator.choice([mx.float32, mx.float32, mx.float64, mx.bfloat16])
+    draw = lambda shape: mx.array(generator.standard_normal(shape).astype("float32")).astype(dtype)
+    shape = drawn_shape(generator, size)
+    start = draw(shape)
+    plans = []
+    for _ in range(int(generator.integers(3, 9))):
+        kind = generator.choice(["reshape", "reshape", "unary", "binary", "twice", "rows", "reduce"])
+        if kind == "reshape":
+            shape = drawn_shape(generator, size)
+        axes = tuple(i for i in range(len(shape)) if generator.random() < 0.5)
+        operand = draw(broadcastable(generator, shape)) if kind == "binary" else None
+        plans.append((kind, shape, operand, axes, int(generator.integers(1, len(shape) + 1))))
+
+    def steps(x, look):
+        kept = []
+        for kind, shape, operand, axes, trailing in plans:
+            if kind == "reshape":
+                x = x.reshape(shape)
+            elif kind == "unary":
+                x = mx.abs(x) - 0.5
+            elif kind == "binary":
+                x = x * operand + operand
+            elif kind == "twice":
+                x = x * x.reshape(-1).reshape(shape) - x
+            elif kind == "rows":
+                x = x - mx.max(x, axis=tuple(range(len(shape) - trailing, len(shape))), keepdims=True)
+            else:
+                kept.append(mx.sum(x, axis=axes) if axes else x)
+            look(x)
+        return [*kept, x]
+
+    expected = [bits(x) for x in steps(start, mx.eval)]
+    for function in (lambda x: steps(x, lambda _: None), mx.compile(lambda x: steps(x, lambda _: None))):
+        found = function(start)
+        mx.eval(found)
+        assert all(np.array_equal(bits(x), whole) for x, whole in zip(found, expected))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_tiled_and_repeated_arrays(seed):
+    generator = np.random.default_rng([seed, 10])
+    shape = tuple(int(n) for n in generator.integers(20, 60, 2))
+    x = generator.integers(-9, 10, shape).astype("float32")
+    if seed % 2:
+        reps = tuple(int(n) for n in generator.integers(1, 4, 2))
+        f, whole = (lambda a: mx.tile(a, reps)), np.tile(x, reps)
+    else:
+        count, axis = int(generator.integers(2, 6)), int(generator.integers(2))
+        f, whole = (lambda a: mx.repeat(a, count, axis)), np.repeat(x, count, axis)
+    weights = generator.integers(-9, 10, whole.shape).astype("float32")
+    a, w = mx.array(x), mx.array(weights)
+    assert same(f(a) * w, whole * weights) and same(mx.sum(f(a) * 2, axis=-1), (whole * 2).sum(-1))
+    both = f(a)
+    doubled = both + both
+    mx.eval(doubled, both)
+    assert same(both, whole) and same(doubled, 2 * whole)
+    gradient = mx.grad(lambda a: (f(a) * w * f(a)).sum())(a)
+    _, pulled = mx.vjp(f, [a], [w])
+    assert np.array_equal(np.array(gradient), 2 * x * np.array(pulled[0]))
+    if seed % 2:
+        apart = weights.reshape(reps[0], shape[0], reps[1], shape[1])
+        assert np.array_equal(np.array(pulled[0]), apart.sum((0, 2)))

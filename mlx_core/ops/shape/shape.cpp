@@ -6,15 +6,14 @@
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/families.h"
 #include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/moves.h"
 
 namespace mlx::core {
 
 // --- reshape ---
 
-namespace {
-
-// Strides that give `to` over memory laid out as (shape, strides) in row-major reading order, if there are any. Groups
-// of axes that hold the same elements are matched; inside a group the old axes must follow each other without gaps.
+// Groups of axes that hold the same elements are matched; inside a group the old axes must follow each other without
+// gaps.
 std::optional<Strides> reshaped_strides(const Sizes& old_shape, const Strides& old_strides, const Sizes& to) {
   Sizes shape;
   Strides strides;
@@ -51,8 +50,6 @@ std::optional<Strides> reshaped_strides(const Sizes& old_shape, const Strides& o
   }
   return out; // what is left of `to` has length 1
 }
-
-} // namespace
 
 class Reshape final : public Linear {
  public:
