@@ -12,7 +12,7 @@ namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
 
 Kernel find_special(Body body, Dtype dtype) {
   switch (body) {
-    case Body::erf: return mixed_map1<ErfFloat, ErfDouble>(dtype);
+    case Body::erf: return float_map1<Erf>(dtype);
     case Body::erfinv: return mixed_map1<ErfinvFloat, ErfinvDouble>(dtype);
     default: return nullptr;
   }

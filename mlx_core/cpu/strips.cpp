@@ -387,11 +387,7 @@ struct Strip {
       case Body::ceil: return erased(&unary<Ceil, a>);
       case Body::trunc: return erased(&unary<Trunc, a>);
       case Body::rint: return erased(&unary<Rint, a>);
-      case Body::erf:
-        if constexpr (std::is_same_v<T, float>) {
-          return erased(&unary<ErfFloat, a>);
-        }
-        return nullptr;
+      case Body::erf: return erased(&unary<Erf, a>);
       default: return nullptr;
     }
   }

@@ -11,7 +11,7 @@ struct Erf {
       .primitive = "Erf",
       .summary = "Error function of each element: 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to a.",
       .accepts = Dtypes::floating,
-      .max_ulp = 1.5, // 1.27 where there is no fused multiply-add, 0.75 with AVX-512
+      .max_ulp = 1.5, // 1.27 where there is no fused multiply-add, 0.75 with AVX-512; in float64 1.1 and 0.94
       .example = ">>> mx.erf(mx.array([0.5, 1.0]))\narray([0.5205, 0.842701], dtype=float32)",
       .unary = &erf};
   static constexpr Body body = Body::erf;
