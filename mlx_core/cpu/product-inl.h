@@ -173,15 +173,23 @@ struct MatrixBodies {
       panel.ahead = 0; // the rows above brought it
     };
     for (; m >= P::rows; down(P::rows)) tile<P::rows, W, reading>(k, a, a_row, a_column, panel, c);
+    // The rest: a tile of few rows waits for its own sums, so that one of 5 rows is quicker than 4 and 1.
+    auto rest = [&]<int R>(std::integral_constant<int, R>)
+                    HWY_ATTR { tile<R, W, reading>(k, a, a_row, a_column, panel, c), down(R); };
     if constexpr (P::rows > 12) {
-      if (m >= 12) tile<12, W, reading>(k, a, a_row, a_column, panel, c), down(12);
+      if (m >= 12 && m != 13) rest(std::integral_constant<int, 12>());
     }
     if constexpr (P::rows > 8) {
-      if (m >= 8) tile<8, W, reading>(k, a, a_row, a_column, panel, c), down(8);
+      if (m == 8 || m == 13) rest(std::integral_constant<int, 8>());
+      if (m == 6 || m >= 10) rest(std::integral_constant<int, 6>());
+      if (m == 5 || m == 9) rest(std::integral_constant<int, 5>());
     }
-    if (m >= 4) tile<4, W, reading>(k, a, a_row, a_column, panel, c), down(4);
-    if (m >= 2) tile<2, W, reading>(k, a, a_row, a_column, panel, c), down(2);
-    if (m >= 1) tile<1, W, reading>(k, a, a_row, a_column, panel, c);
+    if (m >= 4) rest(std::integral_constant<int, 4>());
+    if constexpr (P::rows > 3) {
+      if (m == 3) rest(std::integral_constant<int, 3>());
+    }
+    if (m >= 2) rest(std::integral_constant<int, 2>());
+    if (m >= 1) rest(std::integral_constant<int, 1>());
   }
 
   static void tiles(int64_t m, int64_t n, int64_t k, const void* a, int64_t a_row, int64_t a_column, const void* b,
