@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstdlib>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "mlx_core/cpu/copy_block.h"
@@ -40,6 +41,7 @@ constexpr int64_t joined_columns = 64;        // rows this narrow, one after ano
 constexpr int64_t few_in_lane = 4;            // rows
 constexpr int64_t run_columns = 256;          // as wide if lanes have few rows, which are run through side by side
 constexpr int64_t gathered_columns = 64;      // a strip of columns that are apart in memory
+constexpr int64_t together = 8;               // units of pieces, which are next to each other in memory
 
 using List = std::vector<int64_t>;
 
@@ -176,6 +178,11 @@ void row_block(const Plan& plan, const char* in, int64_t b, Workspace& space, vo
   if (plan.reduced_in.size() <= 1 && (plan.reduced == 1 || plan.reduced_in[0] == 1)) {
     return plan.k->block(in + first * plan.in_size, n, partial);
   }
+  int64_t piece = plan.reduced_shape.back();
+  if (plan.reduced_in.back() == 1 && first % piece + n <= piece) { // where it lies
+    Walk at(plan.reduced_shape, plan.reduced_in, plan.no_list, first);
+    return plan.k->block(in + at.a_at * plan.in_size, n, partial);
+  }
   read_strided(in, plan.reduced_shape, plan.reduced_in, plan.in_size, first, n, space.row());
   plan.k->block(space.row(), n, partial);
 }
@@ -287,6 +294,11 @@ void short_rows(const Plan& plan, const char* in, int64_t row_bytes, int64_t row
   }
 }
 
+// Rows that are gathered from pieces, several blocks of them.
+bool in_pieces(const Plan& plan) {
+  return !plan.by_columns && plan.blocks > 1 && (plan.reduced_in.size() != 1 || plan.reduced_in[0] != 1);
+}
+
 // Units [first, last), each whole.
 void run_units(const Plan& plan, int64_t first, int64_t last) {
   Workspace space(plan);
@@ -307,8 +319,27 @@ void run_units(const Plan& plan, int64_t first, int64_t last) {
     }
     return;
   }
-  std::unique_ptr<char[]> partials(new char[static_cast<size_t>(plan.blocks * plan.width * plan.k->partial_size)]);
   InterruptPoll poll(1 << 18); // elements
+  if (in_pieces(plan)) {
+    int64_t size = plan.blocks * plan.k->partial_size;
+    std::unique_ptr<char[]> partials(new char[static_cast<size_t>(together * size)]);
+    std::vector<Unit> units;
+    each_unit(plan, first, last, [&](int64_t u, const Unit& unit) {
+      units.push_back(unit);
+      if (units.size() < together && u + 1 < last) return;
+      for (int64_t b = 0; b < plan.blocks; ++b) {
+        poll(reduce_block * static_cast<int64_t>(units.size()));
+        char* partial = partials.get() + b * plan.k->partial_size;
+        for (const Unit& each : units) row_block(plan, each.in, b, space, std::exchange(partial, partial + size));
+      }
+      for (size_t i = 0; i < units.size(); ++i) {
+        plan.k->finish(partials.get() + static_cast<int64_t>(i) * size, plan.blocks, units[i].out);
+      }
+      units.clear();
+    });
+    return;
+  }
+  std::unique_ptr<char[]> partials(new char[static_cast<size_t>(plan.blocks * plan.width * plan.k->partial_size)]);
   each_unit(plan, first, last, [&](int64_t, const Unit& unit) {
     if (plan.by_columns && plan.blocks == 1) {
       column_block(plan, unit.in, unit.width, 0, space);
@@ -363,7 +394,8 @@ void reduce(Reduction op, Dtype dtype, const void* in, Ints shape, Ints strides,
   choose_way(plan);
   if (plan.kept * plan.reduced < serial_elements) return run_units(plan, 0, plan.units);
   if (plan.units < 32 && plan.blocks > 1) return run_blocks(plan);
-  int64_t per_task = std::max<int64_t>(1, task_elements / (plan.reduced * plan.width));
+  int64_t least = in_pieces(plan) ? std::clamp<int64_t>(plan.units / (4 * thread_count()), 1, together) : 1;
+  int64_t per_task = std::max(least, task_elements / (plan.reduced * plan.width));
   parallel_for((plan.units + per_task - 1) / per_task,
       [&](int64_t task) { run_units(plan, task * per_task, std::min(plan.units, (task + 1) * per_task)); });
 }

@@ -69,3 +69,14 @@ def test_tree(seed):
 def test_tree_on_every_instruction_set(target):
     environment = {**os.environ, "MLX_CPU_TARGETS": target, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
     subprocess.run([sys.executable, "-c", "import test_column_tree; test_column_tree.check(9)"], check=True, env=environment)
+
+
+@pytest.mark.parametrize("shape", [(9, 21, 160), (3, 40, 1024), (5, 18, 2048), (7, 3, 1000), (40, 9, 33)], ids=str)
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float64, mx.bfloat16, mx.int32], ids=str)
+def test_results_of_pieces_are_those_of_one_at_a_time(shape, dtype):
+    """Neighbours that are reduced together have the bits that each has alone, from memory where it is one run."""
+    x = mx.array(np.random.default_rng(0).standard_normal(shape) * 9).astype(dtype)
+    mx.eval(x)
+    for op in (mx.sum, mx.max, mx.prod):
+        alone = [op(mx.contiguous(x[:, j]).reshape(-1)).astype(mx.float64) for j in range(shape[1])]
+        assert np.array(op(x, axis=(0, 2)).astype(mx.float64)).tobytes() == np.array(mx.stack(alone)).tobytes()
