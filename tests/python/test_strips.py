@@ -245,7 +245,8 @@ def test_columns_of_one_element_for_a_line(shape, dtype):
     x, y = (mx.array(generator.standard_normal(shape).astype(np.float32)).astype(dtype) for _ in range(2))
     column = mx.contiguous(y[..., :1])
     mx.eval(x, y, column)
-    for each in (evaluated, lambda v: v):
-        got = [each(mx.sum(each(x * column), axis=0)), each(mx.max(each(each(column - x) * y), axis=0)), each(each(x * column) + y)]
-        expected = got if each is evaluated else expected
-    assert [bits(v) for v in got] == [bits(v) for v in expected]
+
+    def values(each):
+        return [each(mx.sum(each(x * column), axis=0)), each(mx.max(each(each(column - x) * y), axis=0)), each(each(x * column) + y)]
+
+    assert [bits(v) for v in values(lambda v: v)] == [bits(v) for v in values(evaluated)]
