@@ -256,7 +256,7 @@ void BoundPlan::place_given(std::span<const View> outputs) {
   for (size_t i = 0; i < places_.size(); ++i) {
     const FusedPlan::Slot& slot = slots[i];
     Place& place = places_[i] = Place();
-    place.item_size = slot.dtype.size();
+    place.item_size = strips_.item_size(*plan_, i);
     widest = std::max(widest, place.item_size);
     bool moves = slot.output >= 0;
     if (moves) {

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int32_t nothing = -1;
 
-constexpr uint32_t shortest_run = 2;
+constexpr int shortest_run = 2; // steps, but for selections by bytes: alone with another one they gain nothing
 
 // What the registers hold: slots. Tells of a step which form it takes, and follows it.
 struct Registers {
@@ -44,12 +44,27 @@ int from_memory(const FusedPlan::Step& step, StripForm form) {
   }
 }
 
-const StripTable* table_of(const FusedPlan::Step& step) {
-  const StripTable* table = step.input_count <= 2 ? find_strips(step.from) : nullptr;
-  if (table && step.from != step.to) {
-    return step.body == Body::copy && table->suits(find_strips(step.to)) ? table : nullptr;
+bool is_comparison(Body body) {
+  switch (body) {
+    case Body::equal:
+    case Body::not_equal:
+    case Body::less:
+    case Body::less_equal:
+    case Body::greater:
+    case Body::greater_equal: return true;
+    default: return false;
   }
-  return table && (table->find(step.body, StripForm::a_a) || table->function(step.body)) ? table : nullptr;
+}
+
+bool gives_bools(const FusedPlan::Step& step) { return step.to == bool_; }
+
+// Connectives, and numbers of bools.
+bool is_of_bools(const FusedPlan::Step& step) {
+  return step.from == bool_ && (step.body != Body::copy || step.to != bool_) && !is_comparison(step.body);
+}
+
+bool reads(const FusedPlan::Step& step, uint16_t slot) {
+  return std::find(step.inputs, step.inputs + step.input_count, slot) != step.inputs + step.input_count;
 }
 
 // Whether rows end where the lanes of a reduction do: a block of a longer row may end anywhere, it is alone. Of rows of
@@ -69,16 +84,23 @@ void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders, boo
   size_t stage = 0;
   auto count = static_cast<uint32_t>(plan.steps.size());
   bool counted = false;
+  masks_.assign(plan.slots.size(), 0);
   for (uint32_t begin = 0, end; begin < count; begin = end) {
     while (plan.stages[stage].steps <= begin) {
       ++stage;
     }
-    const StripTable* table = table_of(plan.steps[begin]);
-    end = begin + 1;
-    while (table && end < plan.stages[stage].steps && table->suits(table_of(plan.steps[end]))) {
-      ++end;
+    const StripTable* table = table_of(plan.steps[begin], nullptr);
+    for (end = begin; table && end < plan.stages[stage].steps && table->suits(table_of(plan.steps[end], table));
+        ++end) {
+      masks_[plan.steps[end].output] = bytes_of_mask(plan.steps[end]);
     }
-    if (!table) {
+    uint32_t looked_at = end;
+    end = end_of_private(plan, begin, end);
+    for (uint32_t i = end; i < looked_at; ++i) {
+      masks_[plan.steps[i].output] = 0;
+    }
+    if (end == begin) {
+      end = begin + 1;
       continue;
     }
     if (!counted) {
@@ -87,10 +109,57 @@ void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders, boo
     }
     bool has_row = std::any_of(plan.steps.begin() + begin, plan.steps.begin() + end,
         [&](const FusedPlan::Step& step) { return row_of(plan, step) != nothing; });
-    if (take_folds(plan, stage, begin, end) || has_row || end - begin >= shortest_run) {
+    auto counts = std::count_if(plan.steps.begin() + begin, plan.steps.begin() + end,
+        [&](const FusedPlan::Step& step) { return step.body != Body::select || is_mask(step.inputs[0]); });
+    if (counts > 0 && (take_folds(plan, stage, begin, end) || has_row || counts >= shortest_run)) {
       add_run(plan, *table, begin, end);
     }
   }
+}
+
+// The table that has a step, in a run of that one's registers.
+const StripTable* Strips::table_of(const FusedPlan::Step& step, const StripTable* run) const {
+  if (is_of_bools(step)) {
+    bool of_masks = std::all_of(step.inputs, step.inputs + step.input_count, [this](uint16_t i) { return is_mask(i); });
+    bool fits = run && of_masks && (gives_bools(step) || run->suits(find_strips(step.to)));
+    return fits && run->find_of_masks(step.body, StripForm::a_a) ? run : nullptr;
+  }
+  const StripTable* table = find_strips(step.from);
+  if (!table || step.body == Body::select) {
+    return table;
+  }
+  if (step.from != step.to && !(is_comparison(step.body) && gives_bools(step))) {
+    return step.body == Body::copy && table->suits(find_strips(step.to)) ? table : nullptr;
+  }
+  bool any = step.input_count <= 2 && (table->find(step.body, StripForm::a_a) || table->function(step.body));
+  return any ? table : nullptr;
+}
+
+// What an element of the bools takes that a step of a run gives.
+uint8_t Strips::bytes_of_mask(const FusedPlan::Step& step) const {
+  constexpr int least = 4; // 16-bit floats are wider in registers
+  return !gives_bools(step)  ? 0
+         : is_of_bools(step) ? masks_[step.inputs[0]]
+                             : static_cast<uint8_t>(std::max(step.from.size(), least));
+}
+
+// Where a run ends at the latest, so that the bools that it gives are read within it and nowhere else. Those of the
+// steps after it are none of its lanes.
+uint32_t Strips::end_of_private(const FusedPlan& plan, uint32_t begin, uint32_t end) const {
+  auto is_private = [&](uint32_t i) {
+    uint16_t slot = plan.steps[i].output;
+    auto is_read = [slot](const FusedPlan::Step& step) { return reads(step, slot); };
+    return plan.slots[slot].output < 0 && std::none_of(plan.steps.begin() + end, plan.steps.end(), is_read) &&
+           std::none_of(
+               plan.folds.begin(), plan.folds.end(),
+               [slot](const FusedPlan::Fold& fold) { return fold.input == slot; });
+  };
+  for (uint32_t i = begin; i < end; ++i) {
+    if (gives_bools(plan.steps[i]) && !is_private(i)) {
+      return end_of_private(plan, begin, i);
+    }
+  }
+  return end;
 }
 
 void Strips::count_reads(const FusedPlan& plan) {
@@ -127,13 +196,12 @@ bool Strips::take_folds(const FusedPlan& plan, size_t stage, uint32_t begin, uin
 // Sources that no step before this run's reads.
 void Strips::lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end) {
   for (uint16_t source = 0; source < orders_.size(); ++source) {
-    if (orders_[source] == StripOrder::consecutive || orders_[source] == StripOrder::same) {
+    bool in_order = orders_[source] == StripOrder::consecutive || orders_[source] == StripOrder::same;
+    if (in_order || plan.slots[source].dtype == bool_) {
       continue;
     }
-    auto reads = [=](const FusedPlan::Step& step) {
-      return std::find(step.inputs, step.inputs + step.input_count, source) != step.inputs + step.input_count;
-    };
-    auto first = std::find_if(plan.steps.begin(), plan.steps.end(), reads) - plan.steps.begin();
+    auto is_read = [=](const FusedPlan::Step& step) { return reads(step, source); };
+    auto first = std::find_if(plan.steps.begin(), plan.steps.end(), is_read) - plan.steps.begin();
     bool is_folded = std::any_of(
         plan.folds.begin(), plan.folds.end(), [=](const FusedPlan::Fold& fold) { return fold.input == source; });
     if (first >= begin && first < end && !is_folded && find_strips(plan.slots[source].dtype)->every_other) {
@@ -175,6 +243,24 @@ void Strips::find_rows(const FusedPlan& plan, uint32_t begin, uint32_t end) {
   }
 }
 
+// Which operand is in a; it becomes the result.
+SelectForm Strips::add_select(const FusedPlan::Step& step, int32_t& a, uint32_t slots_begin) {
+  const uint16_t* in = step.inputs;
+  SelectForm form = in[0] == a   ? SelectForm::condition_in_a
+                    : in[1] == a ? SelectForm::first_in_a
+                    : in[2] == a ? SelectForm::second_in_a
+                                 : SelectForm::memory;
+  for (int k = 0; k < 3; ++k) {
+    if (k + 1 == static_cast<int>(form)) {
+      --reads_[in[k]];
+    } else if (std::find(slots.begin() + slots_begin, slots.end(), in[k]) == slots.end()) {
+      slots.push_back(in[k]);
+    }
+  }
+  a = step.output;
+  return form;
+}
+
 void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end) {
   auto code_begin = static_cast<uint32_t>(code.size()), slots_begin = static_cast<uint32_t>(slots.size());
   auto rows_begin = static_cast<uint32_t>(rows.size());
@@ -182,8 +268,15 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
   // First the forms, by which reads from registers are known; then what is to be stored is, too.
   Registers registers;
   forms_.clear();
+  selects_.clear();
   for (auto at = steps_.begin(); at != steps_.end(); ++at) {
     const FusedPlan::Step& step = *at;
+    selects_.push_back(SelectForm::memory);
+    if (step.body == Body::select) {
+      selects_.back() = add_select(step, registers.a, slots_begin);
+      forms_.push_back(StripForm::memory);
+      continue;
+    }
     bool a_is_wanted = std::any_of(at + 1, steps_.end(), [&](const FusedPlan::Step& s) {
       return std::any_of(s.inputs, s.inputs + s.input_count, [&](uint16_t slot) { return slot == registers.a; });
     });
@@ -206,14 +299,21 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
     StripForm form = forms_[i - begin];
     uint16_t first = step.inputs[form == StripForm::a_memory ? step.input_count - 1 : 0];
     uint16_t second = step.inputs[step.input_count - 1];
-    const StripTable &from = *find_strips(step.from), &to = *find_strips(step.to);
-    bool is_cast = step.from != step.to, by_row = row_of_step[i] != nothing;
-    StripFunction run = is_cast || by_row ? nullptr : from.find(step.body, form);
-    if (!run && form != StripForm::a_a) { // what works on a alone
+    bool is_cast = step.body == Body::copy && step.from != step.to && !is_of_bools(step);
+    bool by_row = row_of_step[i] != nothing, selects = step.body == Body::select;
+    const StripTable& from = is_of_bools(step) ? table : *find_strips(step.from);
+    const StripTable& to = gives_bools(step) ? table : *find_strips(step.to);
+    StripFunction run = is_cast || by_row || selects ? nullptr
+                        : is_of_bools(step)          ? table.find_of_masks(step.body, form)
+                                                     : from.find(step.body, form);
+    if (!run && !selects && form != StripForm::a_a) { // what works on a alone
       code.push_back({from.find(Body::copy, form), first, second});
     }
     if (run) {
       code.push_back({run, first, second});
+    } else if (selects) {
+      code.push_back({from.find_select(selects_[i - begin], !is_mask(step.inputs[0])), step.inputs[0], step.inputs[1]});
+      code.push_back({nullptr, step.inputs[2], 0});
     } else if (by_row) {
       auto slot = static_cast<uint16_t>(row_of_step[i]);
       bool comes_first = plan.steps[i].inputs[0] == slot;
@@ -227,7 +327,7 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
       }
     }
     if (reads_[step.output] > 0) {
-      code.push_back({to.store, step.output, 0});
+      code.push_back({gives_bools(step) ? table.store_mask : to.store, step.output, 0});
       slots.push_back(step.output);
     }
     for (size_t k = 0; k < folds.size(); ++k) {

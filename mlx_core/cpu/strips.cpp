@@ -10,6 +10,7 @@
 #include "mlx_core/cpu/hyperbolic-inl.h"
 #include "mlx_core/cpu/logarithm-inl.h"
 #include "mlx_core/cpu/map-inl.h"
+#include "mlx_core/cpu/masks-inl.h"
 #include "mlx_core/cpu/quotients-inl.h"
 #include "mlx_core/cpu/reduce-inl.h"
 #include "mlx_core/cpu/rounding-inl.h"
@@ -42,6 +43,8 @@ using Min = cpu::HWY_NAMESPACE::Extremum<false>;
 template <class Op>
 inline constexpr bool is_exact = std::is_same_v<Op, Same> || std::is_same_v<Op, Negative> || std::is_same_v<Op, Abs> ||
                                  std::is_same_v<Op, Sign> || std::is_same_v<Op, Maximum> || std::is_same_v<Op, Minimum>;
+template <Body comparison>
+inline constexpr bool is_exact<MaskOf<comparison>> = true;
 
 // Registers of T, memory of M.
 template <class T, class M = T>
@@ -154,6 +157,61 @@ struct Strip {
   }
   static void round(MLX_STRIP) {
     MLX_NEXT_STEP(round_any<M>(a0), round_any<M>(a1), round_any<M>(a2), round_any<M>(a3), b0, b1, b2, b3);
+  }
+
+  // A strip of a condition.
+  struct Bytes {
+    const uint8_t* from;
+    HWY_INLINE hn::Mask<D> operator[](int k) const {
+      const hn::Rebind<uint8_t, D> narrow;
+      const auto bytes = hn::LoadU(narrow, from + k * lanes);
+#if HWY_TARGET <= HWY_AVX3
+      return hn::Mask<D>{static_cast<decltype(hn::Mask<D>::raw)>(hn::Ne(bytes, hn::Zero(narrow)).raw)}; // a bit a lane
+#else
+      const hn::Rebind<uint32_t, D> wide;
+      const auto v = hn::PromoteTo(wide, bytes);
+      if constexpr (sizeof(T) == sizeof(uint32_t)) {
+        return hn::RebindMask(D(), hn::Ne(v, hn::Zero(wide)));
+      } else {
+        const hn::Rebind<uint64_t, D> whole;
+        return hn::RebindMask(D(), hn::Ne(hn::PromoteTo(whole, v), hn::Zero(whole)));
+      }
+#endif
+    }
+  };
+  struct Lanes {
+    const T* from;
+    HWY_INLINE hn::Mask<D> operator[](int k) const { return hn::MaskFromVec(hn::LoadU(D(), from + k * lanes)); }
+  };
+
+  template <bool of_bytes>
+  static HWY_INLINE auto conditions(const char* memory, int64_t offset) {
+    if constexpr (of_bytes) {
+      return Bytes{reinterpret_cast<const uint8_t*>(memory) + offset};
+    } else {
+      return Lanes{reinterpret_cast<const T*>(memory) + offset};
+    }
+  }
+
+  template <SelectForm form, bool of_bytes>
+  static void select(MLX_STRIP) {
+    const auto condition = conditions<of_bytes>(at[step->first], offset);
+    const Four x = slot(at, step->second, offset), y = slot(at, step[1].first, offset);
+    ++step;
+    if constexpr (form == SelectForm::condition_in_a) {
+      a0 = hn::IfThenElse(hn::MaskFromVec(a0), x[0], y[0]), a1 = hn::IfThenElse(hn::MaskFromVec(a1), x[1], y[1]);
+      a2 = hn::IfThenElse(hn::MaskFromVec(a2), x[2], y[2]), a3 = hn::IfThenElse(hn::MaskFromVec(a3), x[3], y[3]);
+    } else if constexpr (form == SelectForm::first_in_a) {
+      a0 = hn::IfThenElse(condition[0], a0, y[0]), a1 = hn::IfThenElse(condition[1], a1, y[1]);
+      a2 = hn::IfThenElse(condition[2], a2, y[2]), a3 = hn::IfThenElse(condition[3], a3, y[3]);
+    } else if constexpr (form == SelectForm::second_in_a) {
+      a0 = hn::IfThenElse(condition[0], x[0], a0), a1 = hn::IfThenElse(condition[1], x[1], a1);
+      a2 = hn::IfThenElse(condition[2], x[2], a2), a3 = hn::IfThenElse(condition[3], x[3], a3);
+    } else {
+      a0 = hn::IfThenElse(condition[0], x[0], y[0]), a1 = hn::IfThenElse(condition[1], x[1], y[1]);
+      a2 = hn::IfThenElse(condition[2], x[2], y[2]), a3 = hn::IfThenElse(condition[3], x[3], y[3]);
+    }
+    MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
   }
 
   static void store(MLX_STRIP) {
@@ -347,6 +405,12 @@ struct Strip {
       case Body::rsqrt: return of_one<Rsqrt>(form);
       case Body::reciprocal: return of_one<Reciprocal>(form);
       case Body::copy: return of_one<Same>(form);
+      case Body::equal: return of_two<MaskOf<Body::equal>>(form);
+      case Body::not_equal: return of_two<MaskOf<Body::not_equal>>(form);
+      case Body::less: return of_two<MaskOf<Body::less>>(form);
+      case Body::less_equal: return of_two<MaskOf<Body::less_equal>>(form);
+      case Body::greater: return of_two<MaskOf<Body::greater>>(form);
+      case Body::greater_equal: return of_two<MaskOf<Body::greater_equal>>(form);
       default: return nullptr;
     }
   }
@@ -365,8 +429,42 @@ struct Strip {
       case Body::minimum: return of_row<Minimum>(comes_first);
       case Body::zero_times: return of_row<ZeroTimes>(comes_first);
       case Body::zero_divide: return of_row<ZeroDivide>(comes_first);
+      case Body::equal: return of_row<MaskOf<Body::equal>>(comes_first);
+      case Body::not_equal: return of_row<MaskOf<Body::not_equal>>(comes_first);
+      case Body::less: return of_row<MaskOf<Body::less>>(comes_first);
+      case Body::less_equal: return of_row<MaskOf<Body::less_equal>>(comes_first);
+      case Body::greater: return of_row<MaskOf<Body::greater>>(comes_first);
+      case Body::greater_equal: return of_row<MaskOf<Body::greater_equal>>(comes_first);
       default: return nullptr;
     }
+  }
+
+  static StripFunction find_of_masks(Body body, StripForm form) {
+    switch (body) {
+      case Body::bitwise_and:
+      case Body::logical_and: return of_two<BothMasks>(form);
+      case Body::bitwise_or:
+      case Body::logical_or: return of_two<EitherMask>(form);
+      case Body::bitwise_xor:
+      case Body::logical_xor: return of_two<OneMask>(form);
+      case Body::bitwise_invert:
+      case Body::logical_not: return of_one<NoMask>(form);
+      case Body::copy: return of_one<OneOrZero>(form);
+      default: return nullptr;
+    }
+  }
+
+  static StripFunction find_select(SelectForm form, bool of_bytes) {
+    switch (form) {
+      case SelectForm::condition_in_a: return erased(&select<SelectForm::condition_in_a, false>);
+      case SelectForm::first_in_a: return by_condition<SelectForm::first_in_a>(of_bytes);
+      case SelectForm::second_in_a: return by_condition<SelectForm::second_in_a>(of_bytes);
+      default: return by_condition<SelectForm::memory>(of_bytes);
+    }
+  }
+  template <SelectForm form>
+  static StripFunction by_condition(bool of_bytes) {
+    return of_bytes ? erased(&select<form, true>) : erased(&select<form, false>);
   }
 
   static StripFunction function(Body body) {
@@ -413,9 +511,11 @@ struct Strip {
 
   static const StripTable* table() {
     constexpr bool is_wide = std::is_same_v<T, M>;
-    static const StripTable all{4 * lanes, &find, &find_row, &Strip<T>::function, is_wide ? nullptr : erased(&round),
-        erased(&store), erased(&end), &find_fold, &clear, is_wide ? erased(&every_other) : nullptr,
-        is_wide ? erased(&reversed) : nullptr, &Strip<T>::run, &fill_pad, &empty_pad};
+    using Wide = Strip<T>;
+    static const StripTable all{4 * lanes, &find, &find_row, &Wide::function, &Wide::find_of_masks, &find_select,
+        is_wide ? nullptr : erased(&round), erased(&store), erased(&Wide::store), erased(&end), &find_fold, &clear,
+        is_wide ? erased(&every_other) : nullptr, is_wide ? erased(&reversed) : nullptr, &Wide::run, &fill_pad,
+        &empty_pad};
     return &all;
   }
 };

@@ -27,6 +27,9 @@ enum class StripForm : uint8_t {
   a_a,         // a = f(a, a); or f(a), of one operand
 };
 
+// Which operand of a selection is in a; the others are in memory.
+enum class SelectForm : uint8_t { memory, condition_in_a, first_in_a, second_in_a };
+
 // The longest strip there is, in memory.
 inline constexpr int64_t strip_bytes = 4 * 64;
 
@@ -59,8 +62,13 @@ struct StripTable {
   // With one value of `first`, at its row, for all: a = f(a, value), or where that comes first f(value, a); or null.
   StripFunction (*find_row)(Body body, bool comes_first);
   StripFunction (*function)(Body body); // longer bodies, on a alone: before they are rounded
-  StripFunction round;                  // a, to the dtype; null where registers are of it
-  StripFunction store;                  // first = a
+  // Bools that a run gives and nobody else reads are masks: lanes, as wide as the registers', of all ones or none. Of
+  // connectives of them, and the copy that makes numbers of them.
+  StripFunction (*find_of_masks)(Body body, StripForm form);
+  // Of the condition `first`, a mask or in bytes, `second`, and the `first` of the next entry, which is no instruction.
+  StripFunction (*find_select)(SelectForm form, bool of_bytes);
+  StripFunction round;             // a, to the dtype; null where registers are of it
+  StripFunction store, store_mask; // first = a
   StripFunction end;
   StripFunction (*find_fold)(Reduction op); // into the StripFold that is `first`; null where there is none
   void (*clear_fold)(Reduction op, StripFold& fold);
@@ -99,9 +107,13 @@ struct Strips {
 
   void clear() {
     runs.clear(), code.clear(), slots.clear(), folds.clear(), ordered.clear();
-    rows.clear(), lines.clear(), row_of_step.clear();
+    rows.clear(), lines.clear(), row_of_step.clear(), masks_.clear();
   }
   bool has_fold(size_t i) const { return !folds.empty() && folds[i]; }
+  // Masks are as wide as the registers' lanes.
+  int item_size(const FusedPlan& plan, size_t slot) const {
+    return is_mask(slot) ? masks_[slot] : plan.slots[slot].dtype.size();
+  }
   bool lays_out(uint16_t source) const { return std::find(ordered.begin(), ordered.end(), source) != ordered.end(); }
   // To the instructions, the StripFold of fold i is slot `slots.size() + i` of the plan's; the memory of a source in
   // another order than consecutive is slot `slots.size() + folds.size() + source`; and the value of a row has a place
@@ -118,12 +130,19 @@ struct Strips {
   void find_rows(const FusedPlan& plan, uint32_t begin, uint32_t end);
   bool take_folds(const FusedPlan& plan, size_t stage, uint32_t begin, uint32_t end);
   void add_run(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end);
+  bool is_mask(size_t slot) const { return !masks_.empty() && masks_[slot] > 0; }
+  const StripTable* table_of(const FusedPlan::Step& step, const StripTable* run) const;
+  uint8_t bytes_of_mask(const FusedPlan::Step& step) const;
+  uint32_t end_of_private(const FusedPlan& plan, uint32_t begin, uint32_t end) const;
+  SelectForm add_select(const FusedPlan::Step& step, int32_t& a, uint32_t slots_begin);
   void lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end);
   std::span<const StripOrder> orders_;
   bool by_rows_ = false;
   std::vector<uint16_t> reads_;        // of each slot, that are still to come from memory
   std::vector<StripForm> forms_;       // of the run's steps
+  std::vector<SelectForm> selects_;    // the same, of selections
   std::vector<FusedPlan::Step> steps_; // the run's, without the values of rows
+  std::vector<uint8_t> masks_;         // of each slot: bytes of an element, where it is a mask; else 0
 };
 
 } // namespace mlx::core::cpu

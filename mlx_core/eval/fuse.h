@@ -109,6 +109,7 @@ class Group {
   static void refer_to(const Node* node, View& view);
   void plan_members();
   void add_step(Member& member);
+  void simplify_power(FusedPlan::Step& step) const;
   void order_steps();
   void find_donors();
   BufferRef take_donation(const Member& member);

@@ -145,6 +145,23 @@ void Group::add_step(Member& member) {
     }
   }
   step.output = static_cast<uint16_t>(member.slot);
+  simplify_power(step);
+}
+
+// Powers by what is known to be 1 or 2, of squares and their derivatives, are no functions: strips have them.
+void Group::simplify_power(FusedPlan::Step& step) const {
+  if (step.body != Body::power || (step.to != float32 && step.to != float64) || step.inputs[1] >= sources_.size()) {
+    return;
+  }
+  const View& exponent = source_views_[step.inputs[1]];
+  bool known = plan_.sources[step.inputs[1]].layout == FusedPlan::Layout::scalar &&
+               kernels_on(stream).device() == Device::cpu &&
+               !(exponent.buffer && exponent.buffer->writer.load(std::memory_order_acquire));
+  double value = !known ? 0 : step.to == float32 ? *exponent.host<float>() : *exponent.host<double>();
+  if (value == 1 || value == 2) {
+    step.body = value == 1 ? Body::copy : Body::square;
+    step.input_count = 1;
+  }
 }
 
 void Group::order_steps() {

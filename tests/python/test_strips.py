@@ -250,3 +250,138 @@ def test_columns_of_one_element_for_a_line(shape, dtype):
         return [each(mx.sum(each(x * column), axis=0)), each(mx.max(each(each(column - x) * y), axis=0)), each(each(x * column) + y)]
 
     assert [bits(v) for v in values(lambda v: v)] == [bits(v) for v in values(evaluated)]
+
+
+COMPARISONS = (mx.equal, mx.not_equal, mx.less, mx.less_equal, mx.greater, mx.greater_equal)
+CONNECTIVES = (mx.logical_and, mx.logical_or, mx.bitwise_and, mx.bitwise_xor)
+
+
+def conditional(generator, dtype):
+    """A program of numbers and bools: steps as (op, places among the numbers, places among the bools, whether it gives a bool)."""
+    numbers, bools, steps = 5, 2, []
+    recent = lambda count: max(0, count - int(generator.integers(1, 5)))
+    for _ in range(int(generator.integers(3, 16))):
+        kind = generator.choice(["compare", "compare", "connect", "not", "select", "select", "count", "number", "square"])
+        if kind == "compare":
+            steps.append((COMPARISONS[generator.integers(6)], [recent(numbers), recent(numbers)], [], True))
+        elif kind == "connect":
+            steps.append((CONNECTIVES[generator.integers(len(CONNECTIVES))], [], [recent(bools), recent(bools)], True))
+        elif kind == "not":
+            steps.append(((mx.logical_not, mx.bitwise_invert)[generator.integers(2)], [], [recent(bools)], True))
+        elif kind == "select":
+            steps.append((mx.where, [recent(numbers), recent(numbers)], [recent(bools)], False))
+        elif kind == "count":
+            steps.append((lambda c: c.astype(dtype), [], [recent(bools)], False))
+        elif kind == "square":
+            steps.append((lambda x, e=int(generator.integers(1, 3)): x**e, [recent(numbers)], [], False))
+        else:
+            op = generator.choice([*BINARY, mx.arctan2])  # that strips have not: what it parts is read from scratch
+            steps.append((op, [recent(numbers), recent(numbers)], [], False))
+        bools, numbers = bools + steps[-1][3], numbers + (not steps[-1][3])
+    kept = [(bool(generator.integers(2)), int(generator.integers(2, bools) if bools > 2 else 0)) for _ in range(2)]
+    return steps, kept
+
+
+@pytest.mark.parametrize("seed", range(250))
+def test_bools_of_several_dtypes_with_values_of_rows_columns_and_lines(seed):
+    """What is compared, selected and counted in a run of 16-bit floats, float32 and casts, beside reductions."""
+    generator = np.random.default_rng([seed, 2])
+    n, m = SPACES[generator.integers(len(SPACES))]
+    x, y, z = (v.reshape(n, m) for v in operands(generator, mx.float32, n * m))
+    if seed % 3:
+        x, y, z = (mx.where(mx.abs(v) < 80, v, 0.5) for v in (x, y, z))
+    numbers = [x, y.astype(mx.bfloat16), z.astype(mx.float16), x[0], y[:, :1].astype(mx.bfloat16), z[:, 1:2], y[1].astype(mx.float16)]
+    bools = [x > y, x[1] > 0, y[:, :1] > z[:, :1]]
+    mx.eval(numbers, bools)
+    steps, counts = [], [len(numbers), len(bools)]
+    for _ in range(int(generator.integers(4, 16))):
+        kind = generator.choice(["compare", "compare", "connect", "not", "select", "select", "count", "binary", "unary", "fold"])
+        gives_bool = kind in ("compare", "connect", "not")
+        places = [[max(0, c - int(generator.integers(1, 6))) if generator.random() < 0.7 else int(generator.integers(c)) for _ in range(2)] for c in counts]
+        ops = {"compare": COMPARISONS, "connect": CONNECTIVES, "binary": BINARY, "unary": UNARY, "fold": FOLDS}.get(kind, (mx.where,))
+        steps.append((kind, ops[generator.integers(len(ops))], DTYPES[generator.integers(3)], places))
+        counts[gives_bool] += 1
+    kept = [(int(generator.integers(2)), int(generator.integers(3, 19))) for _ in range(int(seed % 3))]
+
+    def results(each):
+        values, masks = list(numbers), list(bools)
+        for kind, op, dtype, places in steps:
+            a, b = (each(values[p].astype(dtype)) for p in places[0])
+            c, d = (masks[p] for p in places[1])
+            if kind == "select":
+                values.append(each(op(c, a, b)))
+            elif kind == "count":
+                values.append(each(c.astype(dtype)))
+            elif kind == "fold":
+                values.append(each(op(a, axis=-1, keepdims=True)))
+            elif kind in ("binary", "unary"):
+                values.append(each(op(a, b) if kind == "binary" else op(a)))
+            else:
+                masks.append(each(op(a, b) if kind == "compare" else op(c, d) if kind == "connect" else mx.logical_not(c)))
+        last = each(values[-1].astype(mx.float32) + x)
+        wanted = [(masks if of_bools else values)[p % len(masks if of_bools else values)] for of_bools, p in kept]
+        return [*wanted, each(mx.where(masks[-1], last, x)), each(mx.sum(last, axis=-1))]
+
+    as_bytes = lambda v: np.array(v).tobytes() if v.dtype == mx.bool_ else bits(v)
+    stepwise = [as_bytes(v) for v in results(evaluated)]
+    assert [as_bytes(v) for v in results(lambda v: v)] == stepwise, steps
+    assert [as_bytes(v) for v in mx.compile(lambda: results(lambda v: v))()] == stepwise, steps
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float64, mx.bfloat16], ids=str)
+@pytest.mark.parametrize("seed", range(250))
+def test_bools_that_stay_in_a_run(seed, dtype):
+    """Bools that steps of a run give and read, that come from memory, whole or by rows and every other one, or are wanted."""
+    generator = np.random.default_rng([seed, 1])
+    rows, columns = int(generator.integers(2, 7)), int(generator.choice([64, 600, 1024, 1030, 1111]))
+    shape = (rows, columns)
+    xs = [x.reshape(shape) for x in operands(generator, dtype, rows * columns)]
+    constants = [mx.array(float(v), dtype) for v in generator.choice([0.0, -0.0, 1.0, 0.5, np.nan], 2)]
+    wide = mx.array(generator.random((rows, 2 * columns)) < 0.5)
+    masks = [wide[:, ::2] if generator.integers(2) else wide[:, :columns], wide[:, 1] if rows == columns else wide[:1, :columns]]
+    mx.eval(xs, constants, masks)
+    steps, kept = conditional(generator, dtype)
+
+    def results(xs, masks, each):
+        numbers, bools = [*xs, *constants], list(masks)
+        for op, some, others, gives_bool in steps:
+            value = each(op(*(bools[p] for p in others), *(numbers[p] for p in some)))
+            (bools if gives_bool else numbers).append(value)
+        return [*(bools[p] for wanted, p in kept if wanted), numbers[-1], each(mx.max(numbers[-1] + xs[0], axis=-1))]
+
+    as_bytes = lambda x: np.array(x).tobytes() if x.dtype == mx.bool_ else bits(x)
+    stepwise = [as_bytes(x) for x in results(xs, masks, evaluated)]
+    assert [as_bytes(x) for x in results(xs, masks, lambda x: x)] == stepwise
+    assert [as_bytes(x) for x in mx.compile(lambda *a: results(a[:3], a[3:], lambda x: x))(*xs, *masks)] == stepwise
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_selections_and_counts_are_numpys(dtype):
+    generator = np.random.default_rng(5)
+    x, y = (generator.standard_normal(5017).astype(dtype) for _ in range(2))
+    x[::7], y[::5] = np.nan, x[::5]
+    mask = generator.random(5017) < 0.3
+    a, b, m = (mx.array(v, getattr(mx, str(v.dtype) if v.dtype != bool else "bool_")) for v in (x, y, mask))
+    d = np.abs(x - y)
+    assert np.array_equal(np.array(mx.where(mx.abs(a - b) < 1, (a - b) * (a - b), mx.abs(a - b))), np.where(d < 1, d * d, d), equal_nan=True)
+    both = ((x > y) & (x <= 1)) | (y == x)
+    got = (mx.logical_or(mx.logical_and(a > b, a <= 1), a == b)).astype(a.dtype) * 2 - 1
+    assert np.array_equal(np.array(got), both.astype(dtype) * 2 - 1)
+    assert np.array_equal(np.array(mx.where(m, a + b, a - b) * 2), np.where(mask, x + y, x - y) * 2, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float64], ids=str)
+@pytest.mark.parametrize("size", [4096, 5017, 20_000])
+def test_bools_in_bytes_are_there_until_a_run_has_read_them(size, dtype):
+    """What a run keeps of its own after its last look at them lies elsewhere."""
+    x, y, _ = operands(np.random.default_rng(size), dtype, size)
+
+    def results(each):
+        condition = each(x > y)
+        angle = each(mx.arctan2(each(each(mx.where(condition, x, y)) * 2), y))
+        chosen = each(mx.where(condition, angle, x))
+        tripled = each(chosen * 3)
+        total = each(tripled + chosen)
+        return bits(each(each(total * tripled) - each(chosen * total)))
+
+    assert results(lambda x: x) == results(evaluated)
