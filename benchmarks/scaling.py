@@ -167,7 +167,7 @@ def page(by_threads, machine):
     for t in dict.fromkeys((first, last)):
         text += [f"## Elements, {t} thread{'s' * (t > 1)}", "",
                  "Nanoseconds for an element; of a sort for an element and a power of two, of a product for a multiplication and addition. "
-                 f"Bold: above {CLIFF:g} times what a smaller size costs.", ""]
+                 f"Bold: above {CLIFF:g} times what a smaller size costs, as where arrays leave a level of the cache.", ""]
         text += growth(by_threads[t], OPERATIONS, lambda name: OPERATIONS[name][1]) + [""]
     text += ["## Nodes", "", f"Nanoseconds for a node, of a scan for a step of two; 16 floats, {first} thread{'s' * (first > 1)}.", ""]
     text += growth(by_threads[first], GRAPHS, lambda name: linear) + [""]
