@@ -38,20 +38,13 @@ def square(mx, n):
     return mx.random.normal((side, side))
 
 
-def of_one(function, make=lambda mx, n: mx.random.normal((n,))):
+def of(count, function, make=lambda mx, n: mx.random.normal((n,))):
+    """A function of so many arrays."""
+
     def build(mx, n):
-        x = make(mx, n)
-        mx.eval(x)
-        return lambda: function(mx, x)
-
-    return build
-
-
-def of_two(function, make=lambda mx, n: mx.random.normal((n,))):
-    def build(mx, n):
-        x, y = make(mx, n), make(mx, n)
-        mx.eval(x, y)
-        return lambda: function(mx, x, y)
+        operands = [make(mx, n) for _ in range(count)]
+        mx.eval(operands)
+        return lambda: function(mx, *operands)
 
     return build
 
@@ -64,18 +57,18 @@ def gather(mx, n):
 
 # name: (what is built from a number of elements, the work it does, the largest power of ten it is built for)
 OPERATIONS = {
-    "x + y": (of_two(lambda mx, x, y: x + y), linear, 9),
-    "tanh(x) * y + exp(-x * x)": (of_two(lambda mx, x, y: mx.tanh(x) * y + mx.exp(-x * x)), linear, 9),
-    "sum": (of_one(lambda mx, x: x.sum()), linear, 9),
-    "sum over axis 0, square": (of_one(lambda mx, x: x.sum(axis=0), square), linear, 9),
-    "softmax over rows, square": (of_one(lambda mx, x: mx.softmax(x, axis=-1), square), linear, 9),
-    "transposed copy, square": (of_one(lambda mx, x: mx.contiguous(x.T), square), linear, 9),
-    "cumsum": (of_one(lambda mx, x: mx.cumsum(x)), linear, 9),
+    "x + y": (of(2, lambda mx, x, y: x + y), linear, 9),
+    "tanh(x) * y + exp(-x * x)": (of(2, lambda mx, x, y: mx.tanh(x) * y + mx.exp(-x * x)), linear, 9),
+    "sum": (of(1, lambda mx, x: x.sum()), linear, 9),
+    "sum over axis 0, square": (of(1, lambda mx, x: x.sum(axis=0), square), linear, 9),
+    "softmax over rows, square": (of(1, lambda mx, x: mx.softmax(x, axis=-1), square), linear, 9),
+    "transposed copy, square": (of(1, lambda mx, x: mx.contiguous(x.T), square), linear, 9),
+    "cumsum": (of(1, lambda mx, x: mx.cumsum(x)), linear, 9),
     "gather, at random": (gather, linear, 8),
     "normal numbers": (lambda mx, n: lambda: mx.random.normal((n,)), linear, 9),
-    "gradient of sum(sin(x) ** 2)": (of_one(lambda mx, x: mx.grad(lambda x: (mx.sin(x) ** 2).sum())(x)), linear, 9),
-    "sort": (of_one(lambda mx, x: mx.sort(x)), sorting, 8),
-    "matrix product, square": (of_two(lambda mx, x, y: x @ y, square), cube, 7),
+    "gradient of sum(sin(x) ** 2)": (of(1, lambda mx, x: mx.grad(lambda x: (mx.sin(x) ** 2).sum())(x)), linear, 9),
+    "sort": (of(1, lambda mx, x: mx.sort(x)), sorting, 8),
+    "matrix product, square": (of(2, lambda mx, x, y: x @ y, square), cube, 7),
 }
 
 
