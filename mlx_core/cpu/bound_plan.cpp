@@ -188,18 +188,14 @@ void BoundPlan::find_lines_of_rows() {
         plan_->folds.begin(), plan_->folds.end(), [=](const FusedPlan::Fold& fold) { return fold.input == slot; });
     for (size_t i = 0; i < plan_->steps.size(); ++i) {
       const FusedPlan::Step& step = plan_->steps[i];
-      bool reads = std::find(step.inputs, step.inputs + step.input_count, slot) != step.inputs + step.input_count;
-      elsewhere = elsewhere || (reads && !strips_.reads_row(i, slot));
+      elsewhere = elsewhere || (reads(step, slot) && !strips_.reads_row(i, slot));
     }
     places_[slot].of_lines = orders_[slot] == StripOrder::same && !elsewhere;
   }
   if (cut_ != Cut::whole_rows || per_unit_ <= row || !is_by_rows()) {
     return;
   }
-  auto reads = [](const FusedPlan::Step& step, uint16_t slot) {
-    return std::find(step.inputs, step.inputs + step.input_count, slot) != step.inputs + step.input_count;
-  };
-  for (uint16_t slot = 0; slot < sources_.size(); ++slot) {
+  for (uint16_t slot = 0; slot < plan_->sources.size(); ++slot) {
     const FusedPlan::Source& source = plan_->sources[slot];
     bool in_lines = source.layout == FusedPlan::Layout::strided && !source.sizes.empty() &&
                     source.sizes.back() % row == 0 && source.strides.back() == 1;
@@ -218,7 +214,7 @@ void BoundPlan::find_lines_of_rows() {
     run.lines = static_cast<uint32_t>(strips_.lines.size());
     std::copy_if(strips_.slots.begin() + run.slots, strips_.slots.begin() + run.stored,
         std::back_inserter(strips_.lines),
-        [&](uint16_t slot) { return slot < sources_.size() && places_[slot].of_lines; });
+        [&](uint16_t slot) { return slot < plan_->sources.size() && places_[slot].of_lines; });
     run.lines_end = static_cast<uint32_t>(strips_.lines.size());
   }
 }

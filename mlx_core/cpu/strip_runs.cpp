@@ -63,10 +63,6 @@ bool is_of_bools(const FusedPlan::Step& step) {
   return step.from == bool_ && (step.body != Body::copy || step.to != bool_) && !is_comparison(step.body);
 }
 
-bool reads(const FusedPlan::Step& step, uint16_t slot) {
-  return std::find(step.inputs, step.inputs + step.input_count, slot) != step.inputs + step.input_count;
-}
-
 // Whether rows end where the lanes of a reduction do: a block of a longer row may end anywhere, it is alone. Of rows of
 // few lanes, joining those takes long: next to each other, for all rows of a tile, less.
 bool suits_fold(const FusedPlan& plan, Dtype dtype) {

@@ -96,6 +96,10 @@ struct StripRun {
   uint32_t lines = 0, lines_end = 0; // in Strips::lines: sources of which each row is a line of memory, so as well
 };
 
+inline bool reads(const FusedPlan::Step& step, uint16_t slot) {
+  return std::find(step.inputs, step.inputs + step.input_count, slot) != step.inputs + step.input_count;
+}
+
 // The runs of a plan's elements' steps, in order, and their instructions.
 struct Strips {
   std::vector<StripRun> runs;

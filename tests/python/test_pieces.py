@@ -217,3 +217,24 @@ def test_tiled_and_repeated_arrays(seed):
     if seed % 2:
         apart = weights.reshape(reps[0], shape[0], reps[1], shape[1])
         assert np.array_equal(np.array(pulled[0]), apart.sum((0, 2)))
+
+
+@pytest.mark.parametrize("row", [256, 512, 1024])
+def test_pieces_beside_rows_that_are_read_where_they_lie(row):
+    """Sources of several arrays, a vector for all rows, and values of rows, in units of several rows."""
+    generator = np.random.default_rng(row)
+    parts = [mx.array(generator.standard_normal((n, row)).astype(np.float32)) for n in (40, 56, 8, 24)]
+    weight = mx.array(generator.standard_normal(row).astype(np.float32))
+    mx.eval(parts, weight)
+
+    def values(each):
+        x = each(mx.concatenate(parts))
+        y = each(each(x * weight) + each(mx.concatenate(parts[::-1])))
+        return [each(y - each(mx.mean(y, axis=1, keepdims=True))), each(mx.sum(each(y * y), axis=1))]
+
+    def evaluated(v):
+        mx.eval(v)
+        return v
+
+    for fused, alone in zip(values(lambda v: v), values(evaluated)):
+        assert np.array_equal(np.array(fused).view(np.uint32), np.array(alone).view(np.uint32))
