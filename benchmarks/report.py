@@ -40,7 +40,7 @@ def summaries(results, found):
                 columns |= {f"{framework} {mode}": t for mode, t in times.items()}
             elif times:
                 columns[framework] = min(times.values())
-        peers = {p: columns[p] for p in PEERS if p in columns}
+        peers = {p: columns[p] for p in PEERS if p in columns and not found[name].control}
         if peers:
             columns["peer"] = min(peers.values())
             columns["which"] = min(peers, key=peers.get)

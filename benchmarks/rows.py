@@ -25,6 +25,7 @@ class Row:
     unit: str = "s"  # or "MB": the computation measures itself
     compilable: bool = True  # False: no computation with arrays, so that even JAX runs it as it is
     quick: bool = False
+    control: bool = False  # no work of the frameworks: what another row is seen beside, without a ratio
 
     def tiny(self):
         """The same row at sizes that take no time."""

@@ -22,8 +22,13 @@ elseif(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
 endif()
 
 if(MLX_SANITIZE)
-  add_compile_options(-fsanitize=${MLX_SANITIZE} -fno-omit-frame-pointer)
+  set(MLX_SANITIZE_OPTIONS -fsanitize=${MLX_SANITIZE} -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS)
   add_link_options(-fsanitize=${MLX_SANITIZE})
+  if(MLX_SANITIZE_KERNELS)
+    add_compile_options(${MLX_SANITIZE_OPTIONS})
+  else() # library.cmake adds them: kernels stay as in a release
+    list(APPEND MLX_SANITIZE_OPTIONS -O1 -g1 -UNDEBUG)
+  endif()
 endif()
 
 if(MLX_USE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)

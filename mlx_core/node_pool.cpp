@@ -14,6 +14,13 @@ constinit thread_local NodePool node_pool{};
 
 namespace {
 
+// The address sanitizer is to see each node come and go.
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool keeps_nodes = false;
+#else
+constexpr bool keeps_nodes = true;
+#endif
+
 void*& next_of(void* node) { return *static_cast<void**>(node); }
 
 void free_list(void* head) {
@@ -24,6 +31,18 @@ void free_list(void* head) {
 
 // Batches are linked through the second word of their first node.
 void*& next_batch(void* batch) { return static_cast<void**>(batch)[1]; }
+
+// Takes the pool out of the shared ones when the thread exits. Apart from the pool, so that reading that needs no
+// guard.
+struct PoolOwner {
+  bool exists = false;
+  ~PoolOwner() {
+    if (exists) {
+      node_pool.leave();
+    }
+  }
+};
+thread_local PoolOwner pool_owner;
 
 struct Shared {
   std::mutex mutex;
@@ -39,9 +58,8 @@ struct Shared {
         departed += pool->balance.load();
       }
     }
-    bool known = own->limit != 0;
     own->previous = own->next = nullptr;
-    pools = known ? own : nullptr;
+    pools = pool_owner.exists ? own : nullptr;
   }
 };
 
@@ -58,18 +76,6 @@ Shared& shared() {
   return instance;
 }
 
-// Takes the pool out of the shared ones when the thread exits. Apart from the pool, so that reading that needs no
-// guard.
-struct PoolOwner {
-  bool exists = false;
-  ~PoolOwner() {
-    if (exists) {
-      node_pool.leave();
-    }
-  }
-};
-thread_local PoolOwner pool_owner;
-
 } // namespace
 
 void NodePool::join() {
@@ -82,7 +88,7 @@ void NodePool::join() {
       next->previous = this;
     }
     s.pools = this;
-    limit = most_own;
+    limit = keeps_nodes ? most_own : 0;
   }
   pool_owner.exists = true;
 }
@@ -106,7 +112,7 @@ void NodePool::leave() {
 }
 
 void* NodePool::refill(size_t operands, size_t bytes) {
-  if (limit == 0 && !is_gone) {
+  if (!is_gone && !pool_owner.exists) {
     join();
   }
   Shared& s = shared();
@@ -131,15 +137,17 @@ void* NodePool::refill(size_t operands, size_t bytes) {
 }
 
 void NodePool::overflow(void* node, size_t operands) {
-  if (is_gone || operands > pooled_operands) {
+  if (!is_gone && !pool_owner.exists) {
+    join();
+  }
+  if (is_gone || operands > pooled_operands || !keeps_nodes) {
     if (is_gone) {
       --shared().departed;
     }
     std::free(node);
     return;
   }
-  if (limit == 0) {
-    join();
+  if (count[operands] < limit) { // it was not known until now
     next_of(node) = free[operands];
     free[operands] = node;
     ++count[operands];

@@ -19,7 +19,7 @@ struct NodePool {
   // Free nodes of this thread, by operand count, linked through their first word.
   void* free[pooled_operands + 1];
   uint32_t count[pooled_operands + 1];
-  uint32_t limit;               // most_own; 0 before the pool is known to the others, and once the thread exits
+  uint32_t limit;               // most_own; 0 before the pool is known to others, once the thread exits, under ASan
   bool is_gone;                 // nodes may outlive the pool while a thread exits
   std::atomic<int64_t> balance; // nodes made minus nodes freed by this thread, which alone writes it
   NodePool *previous, *next;
