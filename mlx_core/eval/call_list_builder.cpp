@@ -431,8 +431,11 @@ class CallListBuilder : private CallListPlaces {
     const Spec& out = step.outputs[0];
     bool varies = whole.varies || update.varies;
     const Region& region = regions_[whole.region];
-    bool in_place = region.writable && region.last_use <= now_ && whole.view.is_row_major();
-    if (update.region == whole.region && in_place && update.view.size() > 0) { // x[1] = x[0]
+    bool alone = region.last_use <= now_ && whole.view.is_row_major(), in_place = region.writable && alone;
+    bool begins_as_input = !in_place && !small && whole.input >= 0 && whole.view.is_row_major() &&
+                           bytes_in(whole.view) == region.bytes && CallList::base_of(region.place) > 0;
+    bool takes_over = begins_as_input && alone;
+    if (update.region == whole.region && (in_place || takes_over) && update.view.size() > 0) { // x[1] = x[0]
       Shape shape(update.view.sizes.begin(), update.view.sizes.end());
       Spec apart{shape, update.view.dtype};
       if (count(apart) > largest()) {
@@ -447,11 +450,10 @@ class CallListBuilder : private CallListPlaces {
     View result = dense(out, whole.view.offset);
     if (!in_place) {
       CallList::Base base{bytes_of_spec(out)};
-      if (!small && whole.input >= 0 && whole.view.is_row_major() && bytes_in(whole.view) == region.bytes &&
-          CallList::base_of(region.place) > 0) {
+      if (begins_as_input) {
         base.input = whole.input;
         base.begins_as_input = true;
-        base.takes_over = region.last_use <= now_;
+        base.takes_over = takes_over;
       }
       result.offset = reserve_any(out, varies, small, base);
       if (!base.begins_as_input) {

@@ -149,6 +149,44 @@ def test_an_update_of_what_nobody_else_holds_takes_its_memory():
     assert mx.get_peak_memory() - before < x.nbytes / 2
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_parts_of_an_array_written_over_other_parts_of_it(seed):
+    """They may overlap and lie in another order; the array may be held, or given away so that its memory is taken over."""
+    rng = random.Random(seed)
+    n = rng.choice([12, 70, 210])  # less than what a list keeps, and more
+
+    def part(rows, columns):
+        """Rows and columns from somewhere on, some of them every other one, in either direction."""
+        slices = []
+        for length in (rows, columns):
+            step = rng.choice([1, 1, -1]) if 2 * length > n else rng.choice([1, 2, -1, -2])
+            first = rng.randrange(n - (length - 1) * abs(step))
+            last = first + (length - 1) * abs(step)
+            slices.append(slice(first, last + 1, step) if step > 0 else slice(last, first - 1 if first else None, step))
+        return tuple(slices)
+
+    moves = []
+    for _ in range(rng.randrange(1, 4)):
+        rows, columns = rng.randrange(1, n + 1), rng.randrange(1, n + 1)
+        turned = rng.random() < 0.5
+        moves.append((part(rows, columns), part(columns, rows) if turned else part(rows, columns), turned))
+
+    def f(x):
+        for to, of, turned in moves:
+            x[to] = x[of].T if turned else x[of]
+        return x
+
+    values = np.random.default_rng(seed).standard_normal((n, n)).astype("f4")
+    expected = values.copy()
+    for to, of, turned in moves:
+        expected[to] = (expected[of].T if turned else expected[of]).copy()
+    compiled, held = mx.compile(f), mx.array(values)
+    for g in (f, compiled, compiled, compiled):
+        assert np.array_equal(np.array(g(mx.array(values) * 1)), expected)
+        assert np.array_equal(np.array(g(mx.stop_gradient(held))), expected)
+        assert np.array_equal(np.array(held), values)
+
+
 def test_two_large_updates_take_both_memories():
     def step(k, v, x):
         k[3], v[5] = x, x * 2
