@@ -30,7 +30,8 @@ struct FusedPlan {
   struct Piece {
     uint16_t view; // of the request's sources: those of the slots first
     Sizes first, count;
-    Strides steps, strides; // apart in the space; in memory
+    Strides steps, strides; // apart in the space, at least 1; in memory
+    int64_t offset;         // where its first element is: so many elements behind the view's
   };
   struct Source {
     Layout layout;

@@ -20,7 +20,7 @@ struct Line {
 
   // Whether the piece has elements in it; sets where in memory element `first` of its last axis is.
   bool meets(const Piece& piece, const char*& memory) const {
-    int64_t offset = 0, rest = number;
+    int64_t offset = piece.offset, rest = number;
     for (size_t d = source.sizes.size() - 1; d-- > 0;) {
       int64_t at = (d == 0 ? rest : rest % source.sizes[d]) - piece.first[d], step = piece.steps[d];
       if (at < 0 || at > (piece.count[d] - 1) * step || (step != 1 && at % step != 0)) {

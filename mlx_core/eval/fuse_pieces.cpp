@@ -20,7 +20,7 @@ std::vector<Piece> pieces_of(const Node* node) {
   size_t rank = node->shape.size();
   auto add = [&](const array& operand) -> Piece& {
     return pieces.emplace_back(
-        Piece{0, Sizes(rank, 0), sizes_of(operand.shape()), Strides(rank, 1), operand.node()->strides});
+        Piece{0, Sizes(rank, 0), sizes_of(operand.shape()), Strides(rank, 1), operand.node()->strides, 0});
   };
   if (std::optional<int> axis = joined_axis(*node->primitive)) {
     int64_t first = 0;
@@ -35,6 +35,12 @@ std::vector<Piece> pieces_of(const Node* node) {
     for (size_t d = 0; d < rank; ++d) {
       piece.first[d] = part->start[d];
       piece.steps[d] = part->strides[d];
+      if (piece.steps[d] < 0) { // the same box from its other end
+        int64_t last = piece.count[d] - 1;
+        piece.first[d] += last * piece.steps[d];
+        piece.offset += last * piece.strides[d];
+        piece.steps[d] = -piece.steps[d], piece.strides[d] = -piece.strides[d];
+      }
     }
   }
   return pieces;

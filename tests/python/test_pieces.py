@@ -7,6 +7,11 @@ import pytest
 import mlx.core as mx
 
 
+def between(low, high, step):
+    """The slice of every step-th element from low on, or down from high - 1."""
+    return slice(low, high, step) if step > 0 else slice(high - 1, low - 1 if low else None, step)
+
+
 def drawn_source(generator, shape, draw):
     """A function that makes an array of the shape out of others, and NumPy's array of it."""
     rows, columns = shape
@@ -22,8 +27,8 @@ def drawn_source(generator, shape, draw):
         shift = int(generator.integers(-5, 6))
         return (lambda: mx.roll(a, shift, axis)), np.roll(b, shift, axis)
     low, high = generator.integers(0, 3, (2, 2))
-    steps = [1, 1] if kind == "pad" else [int(s) for s in generator.integers(1, 4, 2)]
-    part = tuple(slice(int(l), int(n - h), s) for l, h, n, s in zip(low, high, shape, steps))
+    steps = [1, 1] if kind == "pad" else [int(s) for s in generator.choice([1, 2, 3, -1, -2, -3], 2)]
+    part = tuple(between(int(l), int(n - h), s) for l, h, n, s in zip(low, high, shape, steps))
     value = float(generator.choice([0.0, -0.0, 2.5, np.nan]))
     whole = np.full(shape, value, "float32")
     a, b = draw(whole[part].shape)
@@ -117,7 +122,8 @@ def test_gradients_of_large_slices(seed):
     terms = []
     for _ in range(int(generator.integers(1, 7))):
         low, high = generator.integers(0, 4, (2, 2))
-        part = tuple(slice(int(l), int(n - h)) for l, h, n in zip(low, high, shape))
+        steps = [int(s) for s in generator.choice([1, 1, 1, -1, 2], 2)]
+        part = tuple(between(int(l), int(n - h), s) for l, h, n, s in zip(low, high, shape, steps))
         weights = generator.integers(-9, 10, expected[part].shape).astype("float32")
         expected[part] += weights
         terms.append((part, mx.array(weights)))
