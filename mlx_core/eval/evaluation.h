@@ -2,6 +2,7 @@
 // groups, and computes everything else in order.
 #pragma once
 
+#include <algorithm>
 #include <exception>
 #include <span>
 #include <vector>
@@ -42,7 +43,10 @@ class Evaluation {
   void compute_what_frees(const Node* next, size_t bytes);
   bool frees_memory(Node* node);
   void compute_readers_of(Node* donor, const Node* overwriter);
-  bool compute_before(Node* reader, const Node* overwriter);
+  bool compute_now(Node* reader);
+  bool is_applying(const Node* node) const {
+    return std::find(applying_.begin(), applying_.end(), node) != applying_.end();
+  }
 
   Group* group_of(const Claims::Entry* entry);
   Group* open_group_of(const Node* node) { return group_of(claims_.find(node)); }
@@ -65,8 +69,9 @@ class Evaluation {
   Group groups_[4]{Group(claims_), Group(claims_), Group(claims_), Group(claims_)};
   int32_t last_group_ = 0;
   size_t next_victim_ = 0;
-  bool is_freeing_ = false;    // in compute_what_frees
-  size_t next_freeing_at_ = 0; // the entry from which on looking for more may be worth it
+  std::vector<const Node*> applying_; // nodes whose turn it is, which later steps may have to come before
+  bool is_freeing_ = false;           // in compute_what_frees
+  size_t next_freeing_at_ = 0;        // the entry from which on looking for more may be worth it
   std::exception_ptr first_error_;
 };
 

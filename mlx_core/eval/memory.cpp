@@ -40,7 +40,7 @@ void Evaluation::compute_what_frees(const Node* next, size_t bytes) {
     for (size_t round = 0; round < rounds && any && memory_is_tight(bytes); ++round) {
       any = false;
       for (size_t i = begin; i < end; ++i) {
-        if (entries[i].node && entries[i].group < 0 && frees_memory(entries[i].node)) {
+        if (entries[i].node && entries[i].group < 0 && !is_applying(entries[i].node) && frees_memory(entries[i].node)) {
           compute(entries[i].node);
           any = true;
         }
@@ -130,7 +130,8 @@ void Evaluation::keep_what_is_seen(Node* view) {
 void Evaluation::compute_readers_of(Node* donor, const Node* overwriter) {
   constexpr size_t worth_looking = 1 << 14; // bytes; below, a copy is as quick
   constexpr size_t looked_at = 512;
-  if (!donor->buffer || donor->buffer->pinned || donor->buffer->size < worth_looking) {
+  constexpr size_t deepest = 16; // of such steps one within the other
+  if (!donor->buffer || donor->buffer->pinned || donor->buffer->size < worth_looking || applying_.size() > deepest) {
     return;
   }
   flush_all();
@@ -144,7 +145,7 @@ void Evaluation::compute_readers_of(Node* donor, const Node* overwriter) {
     }
     for (const array& operand : reader->operands()) {
       if (operand.node() == donor || operand.node()->buffer.get() == memory) {
-        if (!compute_before(reader, overwriter)) {
+        if (!compute_now(reader)) {
           return;
         }
         break;
@@ -154,16 +155,16 @@ void Evaluation::compute_readers_of(Node* donor, const Node* overwriter) {
   flush_all();
 }
 
-// Computes a node that comes later, with what it needs. False when that includes `overwriter`, or is much.
-bool Evaluation::compute_before(Node* reader, const Node* overwriter) {
+// Computes a node that comes later, with what it needs. False when that includes a node whose turn it is, or is much.
+bool Evaluation::compute_now(Node* reader) {
   constexpr size_t most = 64;
   std::vector<Node*> needed{reader};
   for (size_t i = 0; i < needed.size(); ++i) {
+    if (is_applying(needed[i]) || needed.size() > most) {
+      return false;
+    }
     for (const array& operand : needed[i]->operands()) {
       Node* node = operand.node();
-      if (node == overwriter || needed.size() > most) {
-        return false;
-      }
       if (claims_.find(node) && std::find(needed.begin(), needed.end(), node) == needed.end()) {
         needed.push_back(node);
       }
