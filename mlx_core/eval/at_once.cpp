@@ -6,6 +6,7 @@
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/eval/call_list.h"
 #include "mlx_core/eval/donate.h"
+#include "mlx_core/eval/gate.h"
 #include "mlx_core/primitive.h"
 #include "mlx_core/trace_level.h"
 
@@ -45,6 +46,10 @@ bool are_cheap(std::span<const array> arrays) {
   StreamNumber here = current_stream();
   const Node* steps[most_steps];
   size_t count = 0;
+  PlanningLock lock(std::try_to_lock); // another thread may be about to evaluate them
+  if (!lock) {
+    return false;
+  }
   auto add = [&](const array& x) {
     if (!x.is_available()) {
       if (count == most_steps) {

@@ -211,8 +211,13 @@ Evaluating::~Evaluating() {
   }
 }
 
-PlanningLock::PlanningLock() { gate().planning.lock(); }
-PlanningLock::~PlanningLock() { gate().planning.unlock(); }
+PlanningLock::PlanningLock() : holds_(true) { gate().planning.lock(); }
+PlanningLock::PlanningLock(std::try_to_lock_t) : holds_(gate().planning.try_lock()) {}
+PlanningLock::~PlanningLock() {
+  if (holds_) {
+    gate().planning.unlock();
+  }
+}
 
 bool is_evaluating() { return own != nullptr; }
 

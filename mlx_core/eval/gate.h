@@ -37,9 +37,14 @@ class Evaluating {
 class PlanningLock {
  public:
   PlanningLock();
+  explicit PlanningLock(std::try_to_lock_t);
   ~PlanningLock();
+  explicit operator bool() const { return holds_; }
   PlanningLock(const PlanningLock&) = delete;
   PlanningLock& operator=(const PlanningLock&) = delete;
+
+ private:
+  bool holds_;
 };
 
 namespace detail {

@@ -249,8 +249,11 @@ bool eval_own_steps(std::span<const array> roots, uint32_t held) {
     OwnSteps& steps;
     ~Clear() { steps.clear(); }
   } clear{steps};
-  if (!steps.collect(roots, held)) {
-    return false;
+  {
+    PlanningLock lock(std::try_to_lock); // another thread may be about to evaluate some of them
+    if (!lock || !steps.collect(roots, held)) {
+      return false;
+    }
   }
   steps.compute(kernels);
   return true;

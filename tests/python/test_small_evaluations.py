@@ -2,6 +2,7 @@
 functions that are called without the binding's dispatch."""
 
 import gc
+import sys
 import threading
 
 import mlx.core as mx
@@ -161,6 +162,39 @@ def test_threads_that_share_steps():
         [t.start() for t in threads]
         [t.join() for t in threads]
     assert not failures
+
+
+def test_threads_that_walk_through_what_others_evaluate():
+    """One looks for the steps of an array, while others compute them without the interpreter's lock and let them go."""
+
+    def chain(steps):
+        a = mx.arange(5.0)
+        for _ in range(steps):
+            a = mx.sin(a) * 1.5
+        return a
+
+    def work(k):
+        barrier.wait()
+        mx.eval(roots[k])
+        if not numpy.array_equal(numpy.array(roots[k])[:5], expected):
+            wrong.append(k)
+
+    expected, wrong, barrier = numpy.array(chain(1500)), [], threading.Barrier(4)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(150):
+            shared = chain(1500)
+            roots = [mx.concatenate([shared, mx.zeros(2000)]), shared * 1, mx.concatenate([shared, mx.ones(3000)]), shared + 0]
+            del shared
+            threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+            for t in threads:
+                t.start()
+            for t in threads:
+                t.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not wrong
 
 
 def test_writes_of_what_is_computed_at_once():
