@@ -106,9 +106,11 @@ void BoundPlan::find_orders() {
   orders_.assign(plan_->sources.size(), StripOrder::consecutive);
   bool by_columns = cut_ == Cut::columns && !columns_.gathered && !columns_.joined;
   int64_t line = by_columns ? columns_.row : is_by_rows() ? plan_->row_length : line_;
-  for (size_t i = 0; i < orders_.size() && line > 0; ++i) {
+  for (size_t i = 0; i < orders_.size(); ++i) {
     const FusedPlan::Source& source = plan_->sources[i];
-    if (source.layout == FusedPlan::Layout::strided && !source.sizes.empty() && source.sizes.back() % line == 0) {
+    if (source.layout == FusedPlan::Layout::scalar) {
+      orders_[i] = StripOrder::same;
+    } else if (line > 0 && source.layout == FusedPlan::Layout::strided && !source.sizes.empty() && source.sizes.back() % line == 0) {
       StripOrder order = order_of(source.strides.back()).value_or(StripOrder::consecutive);
       bool alone = cut_ == Cut::parts_of_rows || line_ > 0; // lines, which are laid out in another order
       orders_[i] = alone || order == StripOrder::same ? order : StripOrder::consecutive;
@@ -186,6 +188,9 @@ void BoundPlan::find_lines_of_rows() {
   for (uint16_t slot = 0; slot < orders_.size() && !strips_.row_of_step.empty(); ++slot) {
     bool elsewhere = std::any_of(
         plan_->folds.begin(), plan_->folds.end(), [=](const FusedPlan::Fold& fold) { return fold.input == slot; });
+    for (const FusedPlan::Step& step : plan_->row_steps) {
+      elsewhere = elsewhere || reads(step, slot);
+    }
     for (size_t i = 0; i < plan_->steps.size(); ++i) {
       const FusedPlan::Step& step = plan_->steps[i];
       elsewhere = elsewhere || (reads(step, slot) && !strips_.reads_row(i, slot));
@@ -336,7 +341,9 @@ void BoundPlan::place_steps() {
   }
   pads_ = tiles + row_bytes_;
   folds_ = pads_ + static_cast<int64_t>(moving_.size()) * strip_bytes;
-  ordered_pads_ = folds_ + static_cast<int64_t>(strips_.folds.size() * sizeof(StripFold));
+  divisors_ = folds_ + static_cast<int64_t>(strips_.folds.size() * sizeof(StripFold));
+  size_t divisors = strips_.rows.size() + strips_.scalars.size();
+  ordered_pads_ = divisors_ + static_cast<int64_t>(divisors * sizeof(StripDivisor));
   scratch_bytes_ = ordered_pads_ + static_cast<int64_t>(strips_.ordered.size()) * 2 * strip_bytes;
 }
 

@@ -46,7 +46,7 @@ class BoundPlan {
     int32_t stage = 0;      // the first that reads the spread tile; of long rows' elements, the one that gives them
     int item_size = 0;
     bool settled = false;  // elements that have their place
-    bool of_lines = false; // a source that strips read line by line, a row each
+    bool of_lines = false; // a source that strips read line by line, a row each, or one element where it is
     Repeat repeat;         // of a source
   };
   struct Working { // of one thread
@@ -83,6 +83,7 @@ class BoundPlan {
   void row_values(const Working& w, size_t stage, int64_t row, int64_t rows, int64_t n) const;
   void elements(const Working& w, size_t stage, int64_t first, int64_t in_row, int64_t n) const;
   void begin_fold(const Working& w, size_t fold, char* out, int64_t out_bytes, int64_t length, int64_t last) const;
+  void give_row(const Working& w, const StripRow& row, size_t number, char* value) const;
   void steps(const Working& w, uint32_t begin, uint32_t end, int64_t first, int64_t n) const;
   void strips(const Working& w, const StripRun& run, int64_t first, int64_t last) const;
   void fill_ordered(const Working& w, const StripRun& run, uint32_t number, int64_t first, int64_t n) const;
@@ -131,6 +132,7 @@ class BoundPlan {
   int64_t pads_ = 0;         // offset in scratch: a strip for each that is moving
   int64_t ordered_pads_ = 0; // offset in scratch: two strips for each source in another order
   int64_t folds_ = 0;        // offset in scratch: a StripFold for each that strips do
+  int64_t divisors_ = 0;     // offset in scratch: a StripDivisor for each value of rows or for all
 };
 
 } // namespace mlx::core::cpu

@@ -154,9 +154,13 @@ void BoundPlan::run_units(char* const* partials, int64_t begin, int64_t end) con
     at[i] = tile(w, places_[i].tile);
   }
   for (size_t i = 0; i < plan_->sources.size(); ++i) {
-    if (plan_->sources[i].layout == FusedPlan::Layout::scalar) {
+    if (plan_->sources[i].layout == FusedPlan::Layout::scalar && !places_[i].of_lines) {
       find_spread(places_[i].item_size)(at[i], sources_[i].host(), longest_);
     }
+  }
+  for (size_t i = 0; i < strips_.scalars.size(); ++i) {
+    const StripRow& scalar = strips_.scalars[i];
+    give_row(w, scalar, strips_.rows.size() + i, const_cast<char*>(sources_[scalar.slot].host<char>()));
   }
   for (size_t i = 0; i < strips_.folds.size(); ++i) {
     if (!strips_.folds[i]) {
@@ -261,6 +265,17 @@ void BoundPlan::begin_fold(
   to->out_bytes = out_bytes;
 }
 
+// To the strips, the value of a row, which is `number` of those.
+void BoundPlan::give_row(const Working& w, const StripRow& row, size_t number, char* value) const {
+  char*& at = w.at[Strips::place_of_row(*plan_, row.slot)];
+  at = value;
+  if (row.divides) {
+    auto* divisor = reinterpret_cast<StripDivisor*>(w.scratch + divisors_) + number;
+    find_strips(plan_->slots[row.slot].dtype)->prepare_divisor(value, *divisor);
+    at = divisor->bytes;
+  }
+}
+
 // Steps on the n elements from `first` on, runs of them in strips.
 void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t first, int64_t n) const {
   for (const StripRun& run : strips_.runs) {
@@ -282,9 +297,9 @@ void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t fi
         return const_cast<char*>(there);
       };
       for (uint32_t i = run.rows; i < run.rows_end; ++i) {
-        uint16_t slot = strips_.rows[i];
-        w.at[Strips::place_of_row(*plan_, slot)] =
-            plan_->slots[slot].of_rows ? w.rows_at[slot] + row * places_[slot].item_size : line(slot);
+        uint16_t slot = strips_.rows[i].slot;
+        bool of_rows = plan_->slots[slot].of_rows;
+        give_row(w, strips_.rows[i], i, of_rows ? w.rows_at[slot] + row * places_[slot].item_size : line(slot));
       }
       for (uint32_t i = run.lines; i < run.lines_end; ++i) {
         uint16_t slot = strips_.lines[i];

@@ -56,6 +56,11 @@ bool is_comparison(Body body) {
   }
 }
 
+bool is_scalar(const FusedPlan& plan, int32_t slot) {
+  auto source = static_cast<size_t>(slot);
+  return source < plan.sources.size() && plan.sources[source].layout == FusedPlan::Layout::scalar;
+}
+
 bool gives_bools(const FusedPlan::Step& step) { return step.to == bool_; }
 
 // Connectives, and numbers of bools.
@@ -103,8 +108,11 @@ void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders, boo
       counted = true;
       count_reads(plan);
     }
-    bool has_row = std::any_of(plan.steps.begin() + begin, plan.steps.begin() + end,
-        [&](const FusedPlan::Step& step) { return row_of(plan, step) != nothing; });
+    bool has_row =
+        std::any_of(plan.steps.begin() + begin, plan.steps.begin() + end, [&](const FusedPlan::Step& step) {
+          int32_t slot = row_of(plan, step);
+          return slot != nothing && (step.body == Body::divide || !is_scalar(plan, slot)); // other kernels are as quick
+        });
     auto counts = std::count_if(plan.steps.begin() + begin, plan.steps.begin() + end,
         [&](const FusedPlan::Step& step) { return step.body != Body::select || is_mask(step.inputs[0]); });
     if (counts > 0 && (take_folds(plan, stage, begin, end) || has_row || counts >= shortest_run)) {
@@ -227,11 +235,16 @@ int32_t Strips::row_of(const FusedPlan& plan, const FusedPlan::Step& step) const
 // The steps of a run, and which of them read the value of a row where it is.
 void Strips::find_rows(const FusedPlan& plan, uint32_t begin, uint32_t end) {
   steps_.assign(plan.steps.begin() + begin, plan.steps.begin() + end);
+  size_t rows_begin = rows.size();
   for (uint32_t i = begin; i < end; ++i) {
     FusedPlan::Step& step = steps_[i - begin];
     if (int32_t slot = row_of(plan, step); slot != nothing) {
       row_of_step[i] = slot;
-      rows.push_back(static_cast<uint16_t>(slot));
+      std::vector<StripRow>& list = is_scalar(plan, slot) ? scalars : rows;
+      auto known = std::find_if(list.begin() + static_cast<int64_t>(&list == &rows ? rows_begin : 0), list.end(),
+          [=](const StripRow& row) { return row.slot == slot; });
+      StripRow& row = known != list.end() ? *known : list.emplace_back(static_cast<uint16_t>(slot), false);
+      row.divides |= step.body == Body::divide && slot == step.inputs[1];
       --reads_[static_cast<size_t>(slot)];
       step.inputs[0] = step.inputs[step.inputs[0] == slot ? 1 : 0];
       step.input_count = 1;

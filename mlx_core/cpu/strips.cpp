@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "mlx_core/cpu/exponential-inl.h"
 #include "mlx_core/cpu/hyperbolic-inl.h"
@@ -127,16 +128,25 @@ struct Strip {
   static HWY_INLINE V value_of_row(char* const* at, uint16_t number) {
     return set_wide(D(), *reinterpret_cast<const M*>(at[number]));
   }
+  struct RowDivisor {
+    M value;
+    Divisor<T> divisor;
+  };
+  static void prepare_divisor(const void* value, StripDivisor& to) {
+    static_assert(sizeof(RowDivisor) <= sizeof(StripDivisor));
+    const M row = *static_cast<const M*>(value);
+    new (&to) RowDivisor{row, divisor_of<are_short>(static_cast<T>(row))};
+  }
   template <class Op, bool comes_first>
   static void with_row(MLX_STRIP) {
-    const D d;
     const V y = value_of_row(at, step->first);
     if constexpr (comes_first) {
       V x0 = y, x1 = y, x2 = y, x3 = y;
       all_four<Op>(x0, x1, x2, x3, a0, a1, a2, a3);
       MLX_NEXT_STEP(x0, x1, x2, x3, b0, b1, b2, b3);
     } else if constexpr (std::is_same_v<Op, Divide>) {
-      divide_four_by<are_short>(d, a0, a1, a2, a3, y);
+      const auto& by = *reinterpret_cast<const RowDivisor*>(at[step->first]);
+      divide_four_by<are_short>(D(), a0, a1, a2, a3, by.divisor);
       MLX_NEXT_STEP(round_result<M>(a0), round_result<M>(a1), round_result<M>(a2), round_result<M>(a3), b0, b1, b2, b3);
     } else {
       all_four<Op>(a0, a1, a2, a3, y, y, y, y);
@@ -512,7 +522,7 @@ struct Strip {
   static const StripTable* table() {
     constexpr bool is_wide = std::is_same_v<T, M>;
     using Wide = Strip<T>;
-    static const StripTable all{4 * lanes, &find, &find_row, &Wide::function, &Wide::find_of_masks, &find_select,
+    static const StripTable all{4 * lanes, &find, &find_row, &prepare_divisor, &Wide::function, &Wide::find_of_masks, &find_select,
         is_wide ? nullptr : erased(&round), erased(&store), erased(&Wide::store), erased(&end), &find_fold, &clear,
         is_wide ? erased(&every_other) : nullptr, is_wide ? erased(&reversed) : nullptr, &Wide::run, &fill_pad,
         &empty_pad};

@@ -51,6 +51,11 @@ struct StripStep {
   uint16_t first, second; // slots
 };
 
+// What strips keep of a value that they divide by; the value itself comes first.
+struct alignas(64) StripDivisor {
+  char bytes[64];
+};
+
 // How the elements of a source lie in memory. `same`: one for all of a line.
 enum class StripOrder : uint8_t { consecutive, every_other, reversed, same };
 
@@ -61,6 +66,7 @@ struct StripTable {
   StripFunction (*find)(Body body, StripForm form);
   // With one value of `first`, at its row, for all: a = f(a, value), or where that comes first f(value, a); or null.
   StripFunction (*find_row)(Body body, bool comes_first);
+  void (*prepare_divisor)(const void* value, StripDivisor& to); // divide of find_row reads that, not the value
   StripFunction (*function)(Body body); // longer bodies, on a alone: before they are rounded
   // Bools that a run gives and nobody else reads are masks: lanes, as wide as the registers', of all ones or none. Of
   // connectives of them, and the copy that makes numbers of them.
@@ -85,6 +91,12 @@ struct StripTable {
 // Null where strips do not pay.
 const StripTable* find_strips(Dtype dtype);
 
+// A slot that is one value of a row, or for all, and whether it divides.
+struct StripRow {
+  uint16_t slot;
+  bool divides;
+};
+
 // A run of neighbouring steps, and where its instructions begin.
 struct StripRun {
   uint32_t begin, end; // steps of the plan
@@ -106,12 +118,14 @@ struct Strips {
   std::vector<StripStep> code;
   std::vector<uint16_t> slots;
   std::vector<uint8_t> folds; // whether each of the plan's folds is done by a run
-  std::vector<uint16_t> ordered, rows, lines;
+  std::vector<uint16_t> ordered, lines;
+  std::vector<StripRow> rows;
+  std::vector<StripRow> scalars;    // the same of sources of one element, of all runs
   std::vector<int32_t> row_of_step; // the slot of rows that a step reads where it is; or -1
 
   void clear() {
     runs.clear(), code.clear(), slots.clear(), folds.clear(), ordered.clear();
-    rows.clear(), lines.clear(), row_of_step.clear(), masks_.clear();
+    rows.clear(), scalars.clear(), lines.clear(), row_of_step.clear(), masks_.clear();
   }
   bool has_fold(size_t i) const { return !folds.empty() && folds[i]; }
   // Masks are as wide as the registers' lanes.
