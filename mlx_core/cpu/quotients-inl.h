@@ -123,7 +123,9 @@ template <bool short_ones, class T>
 HWY_INLINE Divisor<T> divisor_of(T value) {
   const T inverse = 1 / value, rest = std::fma(-value, inverse, T{1}) / value;
   const T least = value * static_cast<T>(sizeof(T) == 4 ? 0x1p-76 : 0x1p-600); // rest is at least 2^-2p of inverse
-  const bool is_easy = value > 0 && is_moderate(value) && (short_ones || hard_dividends_come_out(value, inverse, rest));
+  constexpr T smallest = std::numeric_limits<T>::epsilon(); // then rest is 1 at most, and no product with it overflows
+  const bool is_easy =
+      value >= smallest && is_moderate(value) && (short_ones || hard_dividends_come_out(value, inverse, rest));
   return {value, inverse, rest, least, is_easy};
 }
 
