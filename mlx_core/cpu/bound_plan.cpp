@@ -42,6 +42,7 @@ void BoundPlan::bind(const FusedPlan& plan, std::span<const View> sources, std::
   for (const StripRun& run : strips_.runs) {
     repeatable_.push_back(may_repeat(run));
   }
+  give_up_lines();
 }
 
 void BoundPlan::cut() {
@@ -51,7 +52,7 @@ void BoundPlan::cut() {
   constexpr size_t few_slots = 20;
   span_ = plan.slots.size() <= few_slots ? 4 * tile_size : tile_size;
   parts_ = 1;
-  line_ = 0;
+  line_ = short_line_ = 0;
   if (plan.columns.any()) {
     cut_columns();
   } else if (plan.row_length > tile_size) {
@@ -98,7 +99,21 @@ void BoundPlan::cut_at_lines() {
     }
     per_unit_ = tile_size / whole * whole;
     units_ = (plan_->size + per_unit_ - 1) / per_unit_;
+    short_line_ = pays_line_by_line(line) ? line : 0;
   }
+}
+
+// Whether strips that go line by line, which begin anew for each and do some elements twice, are quicker than bringing
+// the lines together: those of boxes in larger arrays, the neighbours of a stencil.
+bool BoundPlan::pays_line_by_line(int64_t line) const {
+  constexpr int64_t shortest = 64, long_enough = 128;
+  auto boxes = std::count_if(
+      plan_->sources.begin(), plan_->sources.end(), [=](const FusedPlan::Source& source) {
+        return source.layout == FusedPlan::Layout::strided && source.sizes.back() % line == 0 &&
+               source.strides.back() == 1 &&
+               std::find(source.strides.begin(), source.strides.end(), 0) == source.strides.end();
+      });
+  return plan_->size % line == 0 && line >= shortest && boxes > (line < long_enough ? 1 : 0);
 }
 
 // Sources that have another order along each unit.
@@ -197,7 +212,9 @@ void BoundPlan::find_lines_of_rows() {
     }
     places_[slot].of_lines = orders_[slot] == StripOrder::same && !elsewhere;
   }
-  if (cut_ != Cut::whole_rows || per_unit_ <= row || !is_by_rows()) {
+  if (short_line_) {
+    row = short_line_;
+  } else if (cut_ != Cut::whole_rows || per_unit_ <= row || !is_by_rows()) {
     return;
   }
   for (uint16_t slot = 0; slot < plan_->sources.size(); ++slot) {
@@ -221,6 +238,23 @@ void BoundPlan::find_lines_of_rows() {
         std::back_inserter(strips_.lines),
         [&](uint16_t slot) { return slot < plan_->sources.size() && places_[slot].of_lines; });
     run.lines_end = static_cast<uint32_t>(strips_.lines.size());
+  }
+}
+
+// Where a line is no whole number of strips, and its last elements cannot be done twice: then they are brought together.
+void BoundPlan::give_up_lines() {
+  bool fits = true;
+  for (size_t i = 0; i < strips_.runs.size(); ++i) {
+    const StripRun& run = strips_.runs[i];
+    fits = fits && (run.lines == run.lines_end || repeatable_[i] || short_line_ % run.table->elements == 0);
+  }
+  if (fits || !short_line_) {
+    return;
+  }
+  for (StripRun& run : strips_.runs) {
+    std::for_each(strips_.lines.begin() + run.lines, strips_.lines.begin() + run.lines_end,
+        [this](uint16_t slot) { places_[slot].of_lines = false; });
+    run.lines_end = run.lines;
   }
 }
 

@@ -23,7 +23,17 @@ inline constexpr int64_t tile_size = reduce_block;
 // A line of the space, its last axis, of a source that is strided: from which element to which, and the first's memory.
 struct Line {
   int64_t begin = 0, end = 0;
+  int64_t following = 0, apart = 0; // lines along the axis before the last, and bytes from one to the next
   const char* data = nullptr;
+
+  bool has_next() const { return following > 0; }
+  void go_on() {
+    int64_t length = end - begin;
+    begin = end;
+    end += length;
+    data += apart;
+    --following;
+  }
 };
 
 // The space is cut into units: of whole rows that
@@ -63,6 +73,8 @@ class BoundPlan {
 
   void cut();
   void cut_at_lines();
+  bool pays_line_by_line(int64_t line) const;
+  void give_up_lines();
   void find_orders();
   Span span_of(int64_t unit) const;
   void find_kernels();
@@ -115,6 +127,7 @@ class BoundPlan {
   int64_t per_unit_ = 0, parts_ = 1, units_ = 0; // elements of a unit; tiles of a row; units
   int64_t span_ = tile_size;                     // elements of long rows, or of several short ones, that go together
   int64_t line_ = 0;                             // the space's last axis, where no unit goes beyond its end; or 0
+  int64_t short_line_ = 0;                       // the same, where units are several and strips go line by line
   int64_t longest_ = 0;                          // run of elements
   std::vector<Place> places_;
   std::vector<Kernel> kernels_, row_kernels_;

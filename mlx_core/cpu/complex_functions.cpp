@@ -1,10 +1,13 @@
-// Kernels of complex functions, by libm, one element at a time. complex64 computes in complex128 and rounds once.
+// Kernels of complex functions, by libm, one element at a time; complex64 computes in complex128 and rounds once. Of it
+// products of functions of the parts are computed by the kernels of those, which are vectors.
+#include <algorithm>
 #include <cmath>
 #include <complex>
 #include <limits>
 #include <numbers>
 #include <optional>
 
+#include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/families.h"
 
 namespace mlx::core::cpu::bodies {
@@ -255,6 +258,61 @@ void binary(const void* const* inputs, void* output, int64_t n) {
   }
 }
 
+// f(x) g(y) + i h(x) k(y), of parts that are no larger than `most`: others are left to `function`.
+struct Product {
+  Body real[2], imaginary[2]; // f and g, h and k
+  double sign = 1;            // of the imaginary part
+};
+constexpr double most = 700; // and no exponential of them is infinite
+
+template <auto function, Product product>
+void by_parts(const void* const* inputs, void* output, int64_t n) {
+  constexpr int64_t chunk = 128;
+  const auto* a = static_cast<const complex64_t*>(inputs[0]);
+  auto* out = static_cast<complex64_t*>(output);
+  for (int64_t begin = 0; begin < n; begin += chunk, a += chunk, out += chunk) {
+    const int64_t count = std::min(chunk, n - begin);
+    alignas(64) double parts[2][chunk], factors[2][2][chunk];
+    const auto is_small = [&](int64_t i) {
+      return (std::fabs(parts[0][i]) <= most) & (std::fabs(parts[1][i]) <= most);
+    };
+    bool are_small = true;
+    for (int64_t i = 0; i < count; ++i) {
+      parts[0][i] = a[i].real(), parts[1][i] = a[i].imag();
+      are_small &= is_small(i);
+    }
+    for (int part = 0; part < 2; ++part) {
+      const void* in = parts[part];
+      find_kernel(product.real[part], float64)(&in, factors[0][part], count);
+      if (product.imaginary[part] == product.real[part]) {
+        std::copy_n(factors[0][part], count, factors[1][part]);
+      } else {
+        find_kernel(product.imaginary[part], float64)(&in, factors[1][part], count);
+      }
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      const double imaginary = product.sign * factors[1][0][i] * factors[1][1][i];
+      const Z z(parts[0][i], parts[1][i]);
+      out[i] = {static_cast<float>(factors[0][0][i] * factors[0][1][i]), static_cast<float>(imaginary)};
+      if (!are_small && !is_small(i)) [[unlikely]] {
+        out[i] = complex64_t(function(z));
+      }
+    }
+  }
+}
+
+Kernel find_products(Body body) {
+  using enum Body;
+  switch (body) {
+    case exp: return &by_parts<[](Z z) { return std::exp(z); }, Product{{exp, cos}, {exp, sin}}>;
+    case sin: return &by_parts<[](Z z) { return std::sin(z); }, Product{{sin, cosh}, {cos, sinh}}>;
+    case cos: return &by_parts<[](Z z) { return std::cos(z); }, Product{{cos, cosh}, {sin, sinh}, -1}>;
+    case sinh: return &by_parts<[](Z z) { return std::sinh(z); }, Product{{sinh, cos}, {cosh, sin}}>;
+    case cosh: return &by_parts<[](Z z) { return std::cosh(z); }, Product{{cosh, cos}, {sinh, sin}}>;
+    default: return nullptr;
+  }
+}
+
 template <class T>
 Kernel find(Body body) {
   switch (body) {
@@ -293,7 +351,10 @@ Kernel find(Body body) {
 
 Kernel complex_function_kernel(Body body, Dtype dtype) {
   switch (dtype) {
-    case Dtype::Val::complex64: return find<float>(body);
+    case Dtype::Val::complex64: {
+      const Kernel products = find_products(body);
+      return products ? products : find<float>(body);
+    }
     case Dtype::Val::complex128: return find<double>(body);
     default: return nullptr;
   }

@@ -88,15 +88,16 @@ const char* in_line(
     return nullptr;
   }
   int64_t length = source.sizes.back();
-  if (first >= line.end && first - line.end < length && line.end > 0 && source.sizes.size() == 2) { // the next one
-    line.begin += length;
-    line.end += length;
-    line.data += source.strides[0] * item_size;
+  size_t rank = source.sizes.size();
+  if (first >= line.end && first - line.end < length && line.has_next()) {
+    line.go_on();
   } else if (first < line.begin || first >= line.end) {
     int64_t number = first / length, offset = 0;
     line.begin = number * length;
     line.end = line.begin + length;
-    for (size_t d = source.sizes.size() - 1; d-- > 0; number /= source.sizes[d]) {
+    line.following = rank > 1 ? source.sizes[rank - 2] - 1 - number % source.sizes[rank - 2] : 0;
+    line.apart = rank > 1 ? source.strides[rank - 2] * item_size : 0;
+    for (size_t d = rank - 1; d-- > 0; number /= source.sizes[d]) {
       offset += number % source.sizes[d] * source.strides[d];
     }
     line.data = data + offset * item_size;
@@ -288,9 +289,14 @@ void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t fi
       strips(w, run, 0, n);
       continue;
     }
-    int64_t each = cut_ == Cut::whole_rows && plan_->row_length ? plan_->row_length : n;
+    int64_t each = cut_ != Cut::whole_rows ? n : plan_->row_length ? plan_->row_length : short_line_ ? short_line_ : n;
     for (int64_t done = 0, row = 0; done < n; done += each, ++row) {
       auto line = [&](uint16_t slot) {
+        Line& last = w.lines[slot];
+        if (last.has_next() && last.end == first + done && last.end - last.begin == each) {
+          last.go_on();
+          return const_cast<char*>(last.data);
+        }
         const FusedPlan::Source& source = plan_->sources[slot];
         int size = places_[slot].item_size;
         const char* there = in_line(source, sources_[slot].host<char>(), size, first + done, each, w.lines[slot]);

@@ -1,0 +1,83 @@
+"""Boxes of larger arrays, the neighbours of a stencil, have lines of their own that strips read where they lie: drawn sums of them have
+the bits that copies of the boxes have."""
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+DTYPES = [mx.float32, mx.float64, mx.float16, mx.bfloat16]
+
+
+def bits(x):
+    return bytes(memoryview(mx.view(mx.contiguous(x).reshape(-1), mx.uint8)))
+
+
+def drawn_boxes(rng, shape, margin, count):
+    """Boxes of `shape` in an array that is larger by `margin` along each axis."""
+    for _ in range(count):
+        starts = [int(rng.integers(0, m + 1)) for m in margin]
+        yield tuple(slice(start, start + n) for start, n in zip(starts, shape))
+
+
+def combined(rng, parts, others):
+    """A drawn program over the parts, with numbers, values of lines and whole arrays between."""
+    y = parts[0] * 0.5
+    for part in parts[1:]:
+        op = int(rng.integers(7))
+        y = [
+            lambda: y + part,
+            lambda: y - part * part,
+            lambda: mx.maximum(y, part) / 3,
+            lambda: mx.where(part > y, part, y * 0.25),
+            lambda: y * others[0] + part,
+            lambda: (y + others[1]) - part,
+            lambda: mx.abs(y) + mx.sqrt(mx.abs(part)) * others[2],
+        ][op]()
+    return y
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("seed", range(40))
+def test_drawn_boxes(seed, dtype):
+    rng = np.random.default_rng(seed)
+    line = int(rng.choice([64, 65, 100, 126, 127, 128, 192, 200, 254, 300, 511]))
+    outer = [(40,), (6, 9), (3, 4, 5), (2, 3, 2, 4), (31, 70)][rng.integers(5)]
+    shape = (*outer, line)
+    margin = [int(rng.integers(0, 3)) for _ in outer] + [int(rng.integers(1, 70))]
+    whole = mx.array(rng.standard_normal([n + m for n, m in zip(shape, margin)]).astype(np.float32)).astype(dtype)
+    boxes = list(drawn_boxes(rng, shape, margin, int(rng.integers(1, 8))))
+    others = [
+        mx.array(rng.standard_normal(s).astype(np.float32)).astype(dtype) for s in (shape, (*outer, 1), (line,))
+    ]
+    mx.eval(whole, others)
+    copies = [mx.contiguous(whole[box]) for box in boxes]
+    spread = [mx.contiguous(mx.broadcast_to(other, shape)) for other in others]
+    mx.eval(copies, spread)
+    state = rng.bit_generator.state
+
+    def once(parts, others):
+        rng.bit_generator.state = state
+        return combined(rng, parts, others)
+
+    expected = bits(once(copies, spread))
+    assert bits(once([whole[box] for box in boxes], others)) == expected
+    compiled = mx.compile(lambda whole, *others: once([whole[box] for box in boxes], others))
+    assert bits(compiled(whole, *others)) == expected
+    # Into the memory of an operand that nobody else reads
+    fresh = spread[0] + 0
+    mx.eval(fresh)
+    given = fresh + whole[boxes[0]] * 2 + whole[boxes[-1]]
+    del fresh
+    assert bits(given) == bits(spread[0] + 0 + copies[0] * 2 + copies[-1])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_sums_of_boxes(seed):
+    rng = np.random.default_rng(seed)
+    shape = (int(rng.integers(20, 60)), int(rng.choice([64, 126, 190, 256, 320])))
+    whole = mx.array(rng.standard_normal((shape[0] + 2, shape[1] + 2)).astype(np.float32))
+    boxes = [whole[1:-1, 1:-1], whole[:-2, 1:-1], whole[1:-1, 2:]]
+    copies = [mx.contiguous(box) for box in boxes]
+    mx.eval(copies)
+    for axis in (None, 0, 1):
+        assert bits(mx.sum(boxes[0] * boxes[1] - boxes[2], axis=axis)) == bits(mx.sum(copies[0] * copies[1] - copies[2], axis=axis))
