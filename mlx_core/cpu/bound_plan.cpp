@@ -109,7 +109,7 @@ bool BoundPlan::pays_line_by_line(int64_t line) const {
   constexpr int64_t shortest = 64, long_enough = 128;
   auto boxes = std::count_if(
       plan_->sources.begin(), plan_->sources.end(), [=](const FusedPlan::Source& source) {
-        return source.layout == FusedPlan::Layout::strided && source.sizes.back() % line == 0 &&
+        return source.layout == FusedPlan::Layout::strided && !source.sizes.empty() && source.sizes.back() % line == 0 &&
                source.strides.back() == 1 &&
                std::find(source.strides.begin(), source.strides.end(), 0) == source.strides.end();
       });
@@ -208,7 +208,7 @@ void BoundPlan::find_lines_of_rows() {
     }
     for (size_t i = 0; i < plan_->steps.size(); ++i) {
       const FusedPlan::Step& step = plan_->steps[i];
-      elsewhere = elsewhere || (reads(step, slot) && !strips_.reads_row(i, slot));
+      elsewhere = elsewhere || (reads(step, slot) && !strips_.reads_one(*plan_, i, slot));
     }
     places_[slot].of_lines = orders_[slot] == StripOrder::same && !elsewhere;
   }
@@ -236,7 +236,9 @@ void BoundPlan::find_lines_of_rows() {
     run.lines = static_cast<uint32_t>(strips_.lines.size());
     std::copy_if(strips_.slots.begin() + run.slots, strips_.slots.begin() + run.stored,
         std::back_inserter(strips_.lines),
-        [&](uint16_t slot) { return slot < plan_->sources.size() && places_[slot].of_lines; });
+        [&](uint16_t slot) {
+          return slot < plan_->sources.size() && places_[slot].of_lines && orders_[slot] != StripOrder::same;
+        });
     run.lines_end = static_cast<uint32_t>(strips_.lines.size());
   }
 }
@@ -356,7 +358,7 @@ void BoundPlan::place_steps() {
     for (uint32_t i = to.steps; i-- > from.steps;) {
       const FusedPlan::Step& step = steps[i];
       for (int k = 0; k < step.input_count; ++k) {
-        if (!places[step.inputs[k]].settled && !strips_.reads_row(i, step.inputs[k])) {
+        if (!places[step.inputs[k]].settled && !strips_.reads_one(plan, i, step.inputs[k])) {
           place_read(step.inputs[k], stage);
         }
       }

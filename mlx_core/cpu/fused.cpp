@@ -155,8 +155,9 @@ void BoundPlan::run_units(char* const* partials, int64_t begin, int64_t end) con
     at[i] = tile(w, places_[i].tile);
   }
   for (size_t i = 0; i < plan_->sources.size(); ++i) {
-    if (plan_->sources[i].layout == FusedPlan::Layout::scalar && !places_[i].of_lines) {
-      find_spread(places_[i].item_size)(at[i], sources_[i].host(), longest_);
+    if (plan_->sources[i].layout == FusedPlan::Layout::scalar) {
+      int64_t strip = strip_bytes / std::max(places_[i].item_size, 4);
+      find_spread(places_[i].item_size)(at[i], sources_[i].host(), places_[i].of_lines ? strip : longest_);
     }
   }
   for (size_t i = 0; i < strips_.scalars.size(); ++i) {

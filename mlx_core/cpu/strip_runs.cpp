@@ -82,6 +82,7 @@ void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders, boo
   orders_ = orders;
   by_rows_ = by_rows;
   row_of_step.assign(plan.steps.size(), nothing);
+  one_strip.assign(plan.steps.size(), 0);
   size_t stage = 0;
   auto count = static_cast<uint32_t>(plan.steps.size());
   bool counted = false;
@@ -252,6 +253,19 @@ void Strips::find_rows(const FusedPlan& plan, uint32_t begin, uint32_t end) {
   }
 }
 
+bool Strips::reads_one(const FusedPlan& plan, size_t step, uint16_t slot) const {
+  if (row_of_step.empty() || row_of_step[step] == slot) {
+    return !row_of_step.empty();
+  }
+  const FusedPlan::Step& s = plan.steps[step];
+  for (int k = 0; k < s.input_count; ++k) {
+    if (s.inputs[k] == slot && !(one_strip[step] & (1 << k >> 1))) {
+      return false;
+    }
+  }
+  return true;
+}
+
 // Which operand is in a; it becomes the result.
 SelectForm Strips::add_select(const FusedPlan::Step& step, int32_t& a, uint32_t slots_begin) {
   const uint16_t* in = step.inputs;
@@ -282,7 +296,11 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
     const FusedPlan::Step& step = *at;
     selects_.push_back(SelectForm::memory);
     if (step.body == Body::select) {
-      selects_.back() = add_select(step, registers.a, slots_begin);
+      SelectForm form = selects_.back() = add_select(step, registers.a, slots_begin);
+      for (int k = 1; k < 3; ++k) {
+        bool is_one = k + 1 != static_cast<int>(form) && is_scalar(plan, step.inputs[k]);
+        one_strip[begin + selects_.size() - 1] |= is_one ? k : 0;
+      }
       forms_.push_back(StripForm::memory);
       continue;
     }
@@ -322,7 +340,7 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
       code.push_back({run, first, second});
     } else if (selects) {
       code.push_back({from.find_select(selects_[i - begin], !is_mask(step.inputs[0])), step.inputs[0], step.inputs[1]});
-      code.push_back({nullptr, step.inputs[2], 0});
+      code.push_back({nullptr, step.inputs[2], one_strip[i]});
     } else if (by_row) {
       auto slot = static_cast<uint16_t>(row_of_step[i]);
       bool comes_first = plan.steps[i].inputs[0] == slot;

@@ -206,7 +206,9 @@ struct Strip {
   template <SelectForm form, bool of_bytes>
   static void select(MLX_STRIP) {
     const auto condition = conditions<of_bytes>(at[step->first], offset);
-    const Four x = slot(at, step->second, offset), y = slot(at, step[1].first, offset);
+    const uint16_t one_strip = step[1].second;
+    const Four x = slot(at, step->second, one_strip & 1 ? 0 : offset);
+    const Four y = slot(at, step[1].first, one_strip & 2 ? 0 : offset);
     ++step;
     if constexpr (form == SelectForm::condition_in_a) {
       a0 = hn::IfThenElse(hn::MaskFromVec(a0), x[0], y[0]), a1 = hn::IfThenElse(hn::MaskFromVec(a1), x[1], y[1]);

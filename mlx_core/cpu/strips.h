@@ -71,7 +71,8 @@ struct StripTable {
   // Bools that a run gives and nobody else reads are masks: lanes, as wide as the registers', of all ones or none. Of
   // connectives of them, and the copy that makes numbers of them.
   StripFunction (*find_of_masks)(Body body, StripForm form);
-  // Of the condition `first`, a mask or in bytes, `second`, and the `first` of the next entry, which is no instruction.
+  // Of the condition `first`, a mask or in bytes, `second`, and the `first` of the next entry, which is no instruction;
+  // its `second`: 1, 2 for the operands of which there is one strip for all, 3 for both.
   StripFunction (*find_select)(SelectForm form, bool of_bytes);
   StripFunction round;             // a, to the dtype; null where registers are of it
   StripFunction store, store_mask; // first = a
@@ -122,10 +123,11 @@ struct Strips {
   std::vector<StripRow> rows;
   std::vector<StripRow> scalars;    // the same of sources of one element, of all runs
   std::vector<int32_t> row_of_step; // the slot of rows that a step reads where it is; or -1
+  std::vector<uint8_t> one_strip;   // which operands of a step are numbers, of which it reads one strip: 1, 2 or 3
 
   void clear() {
     runs.clear(), code.clear(), slots.clear(), folds.clear(), ordered.clear();
-    rows.clear(), scalars.clear(), lines.clear(), row_of_step.clear(), masks_.clear();
+    rows.clear(), scalars.clear(), lines.clear(), row_of_step.clear(), one_strip.clear(), masks_.clear();
   }
   bool has_fold(size_t i) const { return !folds.empty() && folds[i]; }
   // Masks are as wide as the registers' lanes.
@@ -140,7 +142,8 @@ struct Strips {
   static size_t place_of_row(const FusedPlan& plan, uint16_t slot) {
     return plan.slots.size() + plan.folds.size() + plan.sources.size() + slot;
   }
-  bool reads_row(size_t step, uint16_t slot) const { return !row_of_step.empty() && row_of_step[step] == slot; }
+  // Whether a step reads no more of a slot than one element or strip.
+  bool reads_one(const FusedPlan& plan, size_t step, uint16_t slot) const;
 
  private:
   void count_reads(const FusedPlan& plan);
