@@ -107,12 +107,11 @@ void BoundPlan::cut_at_lines() {
 // the lines together: those of boxes in larger arrays, the neighbours of a stencil.
 bool BoundPlan::pays_line_by_line(int64_t line) const {
   constexpr int64_t shortest = 64, long_enough = 128;
-  auto boxes = std::count_if(
-      plan_->sources.begin(), plan_->sources.end(), [=](const FusedPlan::Source& source) {
-        return source.layout == FusedPlan::Layout::strided && !source.sizes.empty() && source.sizes.back() % line == 0 &&
-               source.strides.back() == 1 &&
-               std::find(source.strides.begin(), source.strides.end(), 0) == source.strides.end();
-      });
+  auto boxes = std::count_if(plan_->sources.begin(), plan_->sources.end(), [=](const FusedPlan::Source& source) {
+    return source.layout == FusedPlan::Layout::strided && !source.sizes.empty() && source.sizes.back() % line == 0 &&
+           source.strides.back() == 1 &&
+           std::find(source.strides.begin(), source.strides.end(), 0) == source.strides.end();
+  });
   return plan_->size % line == 0 && line >= shortest && boxes > (line < long_enough ? 1 : 0);
 }
 
@@ -125,7 +124,8 @@ void BoundPlan::find_orders() {
     const FusedPlan::Source& source = plan_->sources[i];
     if (source.layout == FusedPlan::Layout::scalar) {
       orders_[i] = StripOrder::same;
-    } else if (line > 0 && source.layout == FusedPlan::Layout::strided && !source.sizes.empty() && source.sizes.back() % line == 0) {
+    } else if (line > 0 && source.layout == FusedPlan::Layout::strided && !source.sizes.empty() &&
+               source.sizes.back() % line == 0) {
       StripOrder order = order_of(source.strides.back()).value_or(StripOrder::consecutive);
       bool alone = cut_ == Cut::parts_of_rows || line_ > 0; // lines, which are laid out in another order
       orders_[i] = alone || order == StripOrder::same ? order : StripOrder::consecutive;
@@ -235,15 +235,15 @@ void BoundPlan::find_lines_of_rows() {
   for (StripRun& run : strips_.runs) {
     run.lines = static_cast<uint32_t>(strips_.lines.size());
     std::copy_if(strips_.slots.begin() + run.slots, strips_.slots.begin() + run.stored,
-        std::back_inserter(strips_.lines),
-        [&](uint16_t slot) {
+        std::back_inserter(strips_.lines), [&](uint16_t slot) {
           return slot < plan_->sources.size() && places_[slot].of_lines && orders_[slot] != StripOrder::same;
         });
     run.lines_end = static_cast<uint32_t>(strips_.lines.size());
   }
 }
 
-// Where a line is no whole number of strips, and its last elements cannot be done twice: then they are brought together.
+// Where a line is no whole number of strips, and its last elements cannot be done twice: then they are brought
+// together.
 void BoundPlan::give_up_lines() {
   bool fits = true;
   for (size_t i = 0; i < strips_.runs.size(); ++i) {

@@ -156,7 +156,7 @@ void BoundPlan::run_units(char* const* partials, int64_t begin, int64_t end) con
   }
   for (size_t i = 0; i < plan_->sources.size(); ++i) {
     if (plan_->sources[i].layout == FusedPlan::Layout::scalar) {
-      int64_t strip = strip_bytes / std::max(places_[i].item_size, 4);
+      int64_t strip = strip_bytes / places_[i].item_size;
       find_spread(places_[i].item_size)(at[i], sources_[i].host(), places_[i].of_lines ? strip : longest_);
     }
   }
@@ -273,7 +273,7 @@ void BoundPlan::give_row(const Working& w, const StripRow& row, size_t number, c
   at = value;
   if (row.divides) {
     auto* divisor = reinterpret_cast<StripDivisor*>(w.scratch + divisors_) + number;
-    find_strips(plan_->slots[row.slot].dtype)->prepare_divisor(value, *divisor);
+    strips_.table_of(plan_->slots[row.slot].dtype)->prepare_divisor(value, *divisor);
     at = divisor->bytes;
   }
 }
@@ -356,7 +356,7 @@ void BoundPlan::part_of_strip(const Working& w, const StripRun& run, int64_t fir
   Moved moved[most_slots];
   size_t count = 0;
   auto item_size = [&](uint16_t slot) { return places_[slot].item_size; };
-  auto table_of = [&](uint16_t slot) { return find_strips(plan_->slots[slot].dtype); };
+  auto table_of = [&](uint16_t slot) { return strips_.table_of(plan_->slots[slot].dtype); };
   for (uint32_t i = run.slots; i < run.slots_end; ++i) {
     uint16_t slot = strips_.slots[i];
     char* at = w.at[slot];

@@ -73,7 +73,8 @@ HWY_INLINE void divide_four(D d, V& x0, V& x1, V& x2, V& x3, V y0, V y1, V y2, V
   const auto divisor = hn::GetLane(y0);
   const V y = hn::Set(d, divisor);
   const auto one_divisor = hn::And(hn::And(hn::Eq(y0, y), hn::Eq(y1, y)), hn::And(hn::Eq(y2, y), hn::Eq(y3, y)));
-  bool is_one = hn::AllTrue(d, one_divisor) && is_moderate(divisor); // zeros of both signs are equal, and no one divisor
+  bool is_one =
+      hn::AllTrue(d, one_divisor) && is_moderate(divisor); // zeros of both signs are equal, and no one divisor
   if (is_one && are_in_reach(d, x0, x1, x2, x3)) {
     return divide_four_by<short_ones>(d, x0, x1, x2, x3, y);
   }
@@ -84,10 +85,11 @@ HWY_INLINE void divide_four(D d, V& x0, V& x1, V& x2, V& x3, V y0, V y1, V y2, V
 }
 
 // A divisor that many vectors are divided by. With h = 1 / d rounded and l = 1 / d - h rounded, x / d is x h + (x l
-// rounded), rounded once: Brisebarre, Muller and Raina 2004. Of p digits, with x and d in [1, 2), the sum is off by less
-// than 2^-2p before it is rounded. A quotient is off a number halfway between two by k 2^(1-2p) / d where x >= d, k a
-// whole number and not 0, and by half of that where x < d: too near only there, with k = 1 or -1, and with the digits
-// X, D of x and d as integers this is X 2^(p+1) = k modulo D. So D is odd, X one of two numbers, and these are tried.
+// rounded), rounded once: Brisebarre, Muller and Raina 2004. Of p digits, with x and d in [1, 2), the sum is off by
+// less than 2^-2p before it is rounded. A quotient is off a number halfway between two by k 2^(1-2p) / d where x >= d,
+// k a whole number and not 0, and by half of that where x < d: too near only there, with k = 1 or -1, and with the
+// digits X, D of x and d as integers this is X 2^(p+1) = k modulo D. So D is odd, X one of two numbers, and these are
+// tried.
 template <class T>
 struct Divisor {
   T value, inverse, rest;

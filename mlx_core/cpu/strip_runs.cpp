@@ -68,6 +68,24 @@ bool is_of_bools(const FusedPlan::Step& step) {
   return step.from == bool_ && (step.body != Body::copy || step.to != bool_) && !is_comparison(step.body);
 }
 
+// Strips of float16 as it is, if all steps that have to do with it are there, and nothing reduces it.
+const StripTable* float16_strips_of(const FusedPlan& plan) {
+  const StripTable* table = find_float16_strips();
+  auto suits = [table](const FusedPlan::Step& step) {
+    bool casts = step.body == Body::copy && step.from != step.to && step.from != bool_;
+    bool concerned = step.from == float16 || step.to == float16;
+    return !concerned ||
+           (!casts && (step.from == bool_ || step.body == Body::select || table->find(step.body, StripForm::a_a)));
+  };
+  bool any = table && std::any_of(plan.steps.begin(), plan.steps.end(),
+                          [](const FusedPlan::Step& step) { return step.to == float16; });
+  return any && std::all_of(plan.steps.begin(), plan.steps.end(), suits) &&
+                 std::none_of(plan.folds.begin(), plan.folds.end(),
+                     [](const FusedPlan::Fold& fold) { return fold.from == float16; })
+             ? table
+             : nullptr;
+}
+
 // Whether rows end where the lanes of a reduction do: a block of a longer row may end anywhere, it is alone. Of rows of
 // few lanes, joining those takes long: next to each other, for all rows of a tile, less.
 bool suits_fold(const FusedPlan& plan, Dtype dtype) {
@@ -81,6 +99,7 @@ void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders, boo
   clear();
   orders_ = orders;
   by_rows_ = by_rows;
+  float16_ = float16_strips_of(plan);
   row_of_step.assign(plan.steps.size(), nothing);
   one_strip.assign(plan.steps.size(), 0);
   size_t stage = 0;
@@ -109,11 +128,10 @@ void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders, boo
       counted = true;
       count_reads(plan);
     }
-    bool has_row =
-        std::any_of(plan.steps.begin() + begin, plan.steps.begin() + end, [&](const FusedPlan::Step& step) {
-          int32_t slot = row_of(plan, step);
-          return slot != nothing && (step.body == Body::divide || !is_scalar(plan, slot)); // other kernels are as quick
-        });
+    bool has_row = std::any_of(plan.steps.begin() + begin, plan.steps.begin() + end, [&](const FusedPlan::Step& step) {
+      int32_t slot = row_of(plan, step);
+      return slot != nothing && (step.body == Body::divide || !is_scalar(plan, slot)); // other kernels are as quick
+    });
     auto counts = std::count_if(plan.steps.begin() + begin, plan.steps.begin() + end,
         [&](const FusedPlan::Step& step) { return step.body != Body::select || is_mask(step.inputs[0]); });
     if (counts > 0 && (take_folds(plan, stage, begin, end) || has_row || counts >= shortest_run)) {
@@ -126,15 +144,15 @@ void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders, boo
 const StripTable* Strips::table_of(const FusedPlan::Step& step, const StripTable* run) const {
   if (is_of_bools(step)) {
     bool of_masks = std::all_of(step.inputs, step.inputs + step.input_count, [this](uint16_t i) { return is_mask(i); });
-    bool fits = run && of_masks && (gives_bools(step) || run->suits(find_strips(step.to)));
+    bool fits = run && of_masks && (gives_bools(step) || run->suits(table_of(step.to)));
     return fits && run->find_of_masks(step.body, StripForm::a_a) ? run : nullptr;
   }
-  const StripTable* table = find_strips(step.from);
+  const StripTable* table = table_of(step.from);
   if (!table || step.body == Body::select) {
     return table;
   }
   if (step.from != step.to && !(is_comparison(step.body) && gives_bools(step))) {
-    return step.body == Body::copy && table->suits(find_strips(step.to)) ? table : nullptr;
+    return step.body == Body::copy && table->suits(table_of(step.to)) ? table : nullptr;
   }
   bool any = step.input_count <= 2 && (table->find(step.body, StripForm::a_a) || table->function(step.body));
   return any ? table : nullptr;
@@ -142,7 +160,7 @@ const StripTable* Strips::table_of(const FusedPlan::Step& step, const StripTable
 
 // What an element of the bools takes that a step of a run gives.
 uint8_t Strips::bytes_of_mask(const FusedPlan::Step& step) const {
-  constexpr int least = 4; // 16-bit floats are wider in registers
+  const int least = float16_ && step.from == float16 ? 2 : 4; // others of 16 bits are wider in registers
   return !gives_bools(step)  ? 0
          : is_of_bools(step) ? masks_[step.inputs[0]]
                              : static_cast<uint8_t>(std::max(step.from.size(), least));
@@ -190,7 +208,7 @@ bool Strips::take_folds(const FusedPlan& plan, size_t stage, uint32_t begin, uin
     const FusedPlan::Fold& fold = plan.folds[i];
     bool given = std::any_of(plan.steps.begin() + begin, plan.steps.begin() + end,
         [&](const FusedPlan::Step& step) { return step.output == fold.input; });
-    if (given && find_strips(fold.from)->find_fold(fold.op) && !plan.columns.any() && suits_fold(plan, fold.from)) {
+    if (given && table_of(fold.from)->find_fold(fold.op) && !plan.columns.any() && suits_fold(plan, fold.from)) {
       folds[i] = any = true;
       --reads_[fold.input];
     }
@@ -209,8 +227,8 @@ void Strips::lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end) {
     auto first = std::find_if(plan.steps.begin(), plan.steps.end(), is_read) - plan.steps.begin();
     bool is_folded = std::any_of(
         plan.folds.begin(), plan.folds.end(), [=](const FusedPlan::Fold& fold) { return fold.input == source; });
-    if (first >= begin && first < end && !is_folded && find_strips(plan.slots[source].dtype)->every_other) {
-      const StripTable& table = *find_strips(plan.slots[source].dtype);
+    if (first >= begin && first < end && !is_folded && table_of(plan.slots[source].dtype)->every_other) {
+      const StripTable& table = *table_of(plan.slots[source].dtype);
       bool other = orders_[source] == StripOrder::every_other;
       auto memory = static_cast<uint16_t>(plan.slots.size() + plan.folds.size() + source);
       code.push_back({other ? table.every_other : table.reversed, memory, source});
@@ -230,7 +248,7 @@ int32_t Strips::row_of(const FusedPlan& plan, const FusedPlan::Step& step) const
   if (step.input_count != 2 || first == is_one(step.inputs[1])) {
     return nothing;
   }
-  return find_strips(step.from)->find_row(step.body, first) ? step.inputs[first ? 0 : 1] : nothing;
+  return table_of(step.from)->find_row(step.body, first) ? step.inputs[first ? 0 : 1] : nothing;
 }
 
 // The steps of a run, and which of them read the value of a row where it is.
@@ -328,8 +346,8 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
     uint16_t second = step.inputs[step.input_count - 1];
     bool is_cast = step.body == Body::copy && step.from != step.to && !is_of_bools(step);
     bool by_row = row_of_step[i] != nothing, selects = step.body == Body::select;
-    const StripTable& from = is_of_bools(step) ? table : *find_strips(step.from);
-    const StripTable& to = gives_bools(step) ? table : *find_strips(step.to);
+    const StripTable& from = is_of_bools(step) ? table : *table_of(step.from);
+    const StripTable& to = gives_bools(step) ? table : *table_of(step.to);
     StripFunction run = is_cast || by_row || selects ? nullptr
                         : is_of_bools(step)          ? table.find_of_masks(step.body, form)
                                                      : from.find(step.body, form);

@@ -524,10 +524,10 @@ struct Strip {
   static const StripTable* table() {
     constexpr bool is_wide = std::is_same_v<T, M>;
     using Wide = Strip<T>;
-    static const StripTable all{4 * lanes, &find, &find_row, &prepare_divisor, &Wide::function, &Wide::find_of_masks, &find_select,
-        is_wide ? nullptr : erased(&round), erased(&store), erased(&Wide::store), erased(&end), &find_fold, &clear,
-        is_wide ? erased(&every_other) : nullptr, is_wide ? erased(&reversed) : nullptr, &Wide::run, &fill_pad,
-        &empty_pad};
+    static const StripTable all{4 * lanes, &find, &find_row, &prepare_divisor, &Wide::function, &Wide::find_of_masks,
+        &find_select, is_wide ? nullptr : erased(&round), erased(&store), erased(&Wide::store), erased(&end),
+        &find_fold, &clear, is_wide ? erased(&every_other) : nullptr, is_wide ? erased(&reversed) : nullptr, &Wide::run,
+        &fill_pad, &empty_pad};
     return &all;
   }
 };

@@ -67,7 +67,7 @@ struct StripTable {
   // With one value of `first`, at its row, for all: a = f(a, value), or where that comes first f(value, a); or null.
   StripFunction (*find_row)(Body body, bool comes_first);
   void (*prepare_divisor)(const void* value, StripDivisor& to); // divide of find_row reads that, not the value
-  StripFunction (*function)(Body body); // longer bodies, on a alone: before they are rounded
+  StripFunction (*function)(Body body);                         // longer bodies, on a alone: before they are rounded
   // Bools that a run gives and nobody else reads are masks: lanes, as wide as the registers', of all ones or none. Of
   // connectives of them, and the copy that makes numbers of them.
   StripFunction (*find_of_masks)(Body body, StripForm form);
@@ -91,6 +91,8 @@ struct StripTable {
 };
 // Null where strips do not pay.
 const StripTable* find_strips(Dtype dtype);
+// Of float16 that is not widened, for arithmetic and comparisons without reductions; or null.
+const StripTable* find_float16_strips();
 
 // A slot that is one value of a row, or for all, and whether it divides.
 struct StripRow {
@@ -129,6 +131,8 @@ struct Strips {
     runs.clear(), code.clear(), slots.clear(), folds.clear(), ordered.clear();
     rows.clear(), scalars.clear(), lines.clear(), row_of_step.clear(), one_strip.clear(), masks_.clear();
   }
+  // The plan's: null where it has no strips.
+  const StripTable* table_of(Dtype dtype) const { return float16_ && dtype == float16 ? float16_ : find_strips(dtype); }
   bool has_fold(size_t i) const { return !folds.empty() && folds[i]; }
   // Masks are as wide as the registers' lanes.
   int item_size(const FusedPlan& plan, size_t slot) const {
@@ -159,11 +163,12 @@ struct Strips {
   void lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end);
   std::span<const StripOrder> orders_;
   bool by_rows_ = false;
-  std::vector<uint16_t> reads_;        // of each slot, that are still to come from memory
-  std::vector<StripForm> forms_;       // of the run's steps
-  std::vector<SelectForm> selects_;    // the same, of selections
-  std::vector<FusedPlan::Step> steps_; // the run's, without the values of rows
-  std::vector<uint8_t> masks_;         // of each slot: bytes of an element, where it is a mask; else 0
+  const StripTable* float16_ = nullptr; // where it need not be widened
+  std::vector<uint16_t> reads_;         // of each slot, that are still to come from memory
+  std::vector<StripForm> forms_;        // of the run's steps
+  std::vector<SelectForm> selects_;     // the same, of selections
+  std::vector<FusedPlan::Step> steps_;  // the run's, without the values of rows
+  std::vector<uint8_t> masks_;          // of each slot: bytes of an element, where it is a mask; else 0
 };
 
 } // namespace mlx::core::cpu

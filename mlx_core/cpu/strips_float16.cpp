@@ -1,0 +1,349 @@
+// Strips of float16 that is float16 in registers, too, where vectors compute with it (AVX512-FP16). A sum, product,
+// quotient or root of numbers of 11 digits that is rounded to 24 digits and then to 11 is what is rounded once: the
+// bits are those of the other strips, which compute in float32.
+#include <hwy/highway.h>
+
+#include <cstring>
+
+#include "mlx_core/cpu/instruction_set.h"
+#include "mlx_core/cpu/strips.h"
+
+#if defined(__x86_64__) && ((defined(__clang__) && __clang_major__ >= 14) || (!defined(__clang__) && __GNUC__ >= 12))
+#define MLX_HAS_FLOAT16_VECTORS 1
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
+
+namespace mlx::core::cpu {
+
+#ifdef MLX_HAS_FLOAT16_VECTORS
+
+namespace {
+
+bool ask_for_float16_vectors() {
+  constexpr unsigned avx512_fp16 = 1u << 23; // of leaf 7, edx
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & avx512_fp16) != 0 && instruction_set() == "AVX3";
+}
+
+HWY_PUSH_ATTRIBUTES("avx512f,avx512bw,avx512dq,avx512vl,avx512fp16")
+
+using V = __m512h;
+using Mask = __mmask32;
+constexpr int64_t lanes = 32;
+
+HWY_INLINE V load(const void* from) { return _mm512_loadu_ph(from); }
+HWY_INLINE V lanes_of(Mask mask) { return _mm512_castsi512_ph(_mm512_movm_epi16(mask)); }
+HWY_INLINE Mask mask_of(V v) { return _mm512_movepi16_mask(_mm512_castph_si512(v)); }
+HWY_INLINE V all(uint16_t bits) { return _mm512_castsi512_ph(_mm512_set1_epi16(static_cast<int16_t>(bits))); }
+HWY_INLINE Mask is_zero(V v) { return _mm512_cmp_ph_mask(v, _mm512_setzero_ph(), _CMP_EQ_OQ); }
+HWY_INLINE Mask is_nan(V v) { return _mm512_cmp_ph_mask(v, v, _CMP_UNORD_Q); }
+HWY_INLINE Mask is_infinite(V v) { return _mm512_fpclass_ph_mask(v, 0x18); }
+
+struct Add {
+  static HWY_INLINE V of(V x, V y) { return _mm512_add_ph(x, y); }
+};
+struct Subtract {
+  static HWY_INLINE V of(V x, V y) { return _mm512_sub_ph(x, y); }
+};
+struct Multiply {
+  static HWY_INLINE V of(V x, V y) { return _mm512_mul_ph(x, y); }
+};
+struct Divide {
+  static HWY_INLINE V of(V x, V y) { return _mm512_div_ph(x, y); }
+};
+struct Maximum { // the second of the two if one is NaN or both are zeros
+  static HWY_INLINE V of(V x, V y) { return _mm512_mask_blend_ph(is_nan(x), _mm512_max_ph(x, y), x); }
+};
+struct Minimum {
+  static HWY_INLINE V of(V x, V y) { return _mm512_mask_blend_ph(is_nan(x), _mm512_min_ph(x, y), x); }
+};
+struct ZeroTimes {
+  static HWY_INLINE V of(V x, V y) {
+    return _mm512_maskz_mul_ph(_knot_mask32(_kor_mask32(is_zero(x), is_zero(y))), x, y);
+  }
+};
+struct ZeroDivide {
+  static HWY_INLINE V of(V x, V y) {
+    return _mm512_maskz_div_ph(_knot_mask32(_kor_mask32(is_zero(x), is_infinite(y))), x, y);
+  }
+};
+template <int predicate>
+struct Compare {
+  static HWY_INLINE V of(V x, V y) { return lanes_of(_mm512_cmp_ph_mask(x, y, predicate)); }
+};
+struct And {
+  static HWY_INLINE V of(V x, V y) {
+    return _mm512_castsi512_ph(_mm512_and_si512(_mm512_castph_si512(x), _mm512_castph_si512(y)));
+  }
+};
+struct Or {
+  static HWY_INLINE V of(V x, V y) {
+    return _mm512_castsi512_ph(_mm512_or_si512(_mm512_castph_si512(x), _mm512_castph_si512(y)));
+  }
+};
+struct Xor {
+  static HWY_INLINE V of(V x, V y) {
+    return _mm512_castsi512_ph(_mm512_xor_si512(_mm512_castph_si512(x), _mm512_castph_si512(y)));
+  }
+};
+
+struct Same {
+  static HWY_INLINE V of(V x) { return x; }
+};
+struct Negative {
+  static HWY_INLINE V of(V x) { return Xor::of(x, all(0x8000)); }
+};
+struct Abs {
+  static HWY_INLINE V of(V x) { return And::of(x, all(0x7fff)); }
+};
+struct Square {
+  static HWY_INLINE V of(V x) { return _mm512_mul_ph(x, x); }
+};
+struct Sqrt {
+  static HWY_INLINE V of(V x) { return _mm512_sqrt_ph(x); }
+};
+struct Reciprocal {
+  static HWY_INLINE V of(V x) { return _mm512_div_ph(all(0x3c00), x); }
+};
+struct Not {
+  static HWY_INLINE V of(V x) { return Xor::of(x, all(0xffff)); }
+};
+struct OneOrZero {
+  static HWY_INLINE V of(V x) { return And::of(x, all(0x3c00)); }
+};
+
+using Run = void (*)(V, V, V, V, V, V, V, V, const StripStep*, char* const*, int64_t);
+
+#define MLX_STRIP V a0, V a1, V a2, V a3, V b0, V b1, V b2, V b3, const StripStep *step, char *const *at, int64_t offset
+#define MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3) \
+  return reinterpret_cast<Run>(step[1].run)(a0, a1, a2, a3, b0, b1, b2, b3, step + 1, at, offset)
+
+struct Four {
+  const char* from;
+  HWY_INLINE V operator[](int k) const { return load(from + 64 * k); }
+};
+HWY_INLINE Four slot(char* const* at, uint16_t number, int64_t offset) { return {at[number] + 2 * offset}; }
+
+template <class Op, StripForm form>
+void binary(MLX_STRIP) {
+  const Four x = slot(at, step->first, offset);
+  if constexpr (form == StripForm::memory || form == StripForm::memory_kept) {
+    const Four y = slot(at, step->second, offset);
+    const V x0 = Op::of(x[0], y[0]), x1 = Op::of(x[1], y[1]), x2 = Op::of(x[2], y[2]), x3 = Op::of(x[3], y[3]);
+    if constexpr (form == StripForm::memory) {
+      MLX_NEXT_STEP(x0, x1, x2, x3, b0, b1, b2, b3);
+    } else {
+      MLX_NEXT_STEP(x0, x1, x2, x3, a0, a1, a2, a3);
+    }
+  } else if constexpr (form == StripForm::memory_a) {
+    a0 = Op::of(x[0], a0), a1 = Op::of(x[1], a1), a2 = Op::of(x[2], a2), a3 = Op::of(x[3], a3);
+  } else if constexpr (form == StripForm::b_a) {
+    a0 = Op::of(b0, a0), a1 = Op::of(b1, a1), a2 = Op::of(b2, a2), a3 = Op::of(b3, a3);
+  } else if constexpr (form == StripForm::a_memory) {
+    a0 = Op::of(a0, x[0]), a1 = Op::of(a1, x[1]), a2 = Op::of(a2, x[2]), a3 = Op::of(a3, x[3]);
+  } else if constexpr (form == StripForm::a_b) {
+    a0 = Op::of(a0, b0), a1 = Op::of(a1, b1), a2 = Op::of(a2, b2), a3 = Op::of(a3, b3);
+  } else {
+    a0 = Op::of(a0, a0), a1 = Op::of(a1, a1), a2 = Op::of(a2, a2), a3 = Op::of(a3, a3);
+  }
+  MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
+}
+
+template <class Op, bool comes_first>
+void with_row(MLX_STRIP) {
+  uint16_t bits;
+  std::memcpy(&bits, at[step->first], sizeof bits);
+  const V y = all(bits);
+  if constexpr (comes_first) {
+    a0 = Op::of(y, a0), a1 = Op::of(y, a1), a2 = Op::of(y, a2), a3 = Op::of(y, a3);
+  } else {
+    a0 = Op::of(a0, y), a1 = Op::of(a1, y), a2 = Op::of(a2, y), a3 = Op::of(a3, y);
+  }
+  MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
+}
+
+template <class Op, StripForm form>
+void unary(MLX_STRIP) {
+  const Four x = slot(at, step->first, offset);
+  if constexpr (form == StripForm::memory) {
+    MLX_NEXT_STEP(Op::of(x[0]), Op::of(x[1]), Op::of(x[2]), Op::of(x[3]), b0, b1, b2, b3);
+  } else if constexpr (form == StripForm::memory_kept) {
+    MLX_NEXT_STEP(Op::of(x[0]), Op::of(x[1]), Op::of(x[2]), Op::of(x[3]), a0, a1, a2, a3);
+  } else {
+    MLX_NEXT_STEP(Op::of(a0), Op::of(a1), Op::of(a2), Op::of(a3), b0, b1, b2, b3);
+  }
+}
+
+template <bool of_bytes>
+HWY_INLINE Mask condition(const char* memory, int64_t first) {
+  if constexpr (of_bytes) {
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(memory + first));
+    return _mm256_test_epi8_mask(bytes, bytes);
+  } else {
+    return mask_of(load(memory + 2 * first));
+  }
+}
+
+template <SelectForm form, bool of_bytes>
+void select(MLX_STRIP) {
+  const char* memory = at[step->first];
+  const uint16_t one_strip = step[1].second;
+  const Four x = slot(at, step->second, one_strip & 1 ? 0 : offset);
+  const Four y = slot(at, step[1].first, one_strip & 2 ? 0 : offset);
+  ++step;
+  const auto one = [&](V a, int k) {
+    const Mask mask = form == SelectForm::condition_in_a ? mask_of(a) : condition<of_bytes>(memory, offset + k * lanes);
+    const V first = form == SelectForm::first_in_a ? a : x[k], second = form == SelectForm::second_in_a ? a : y[k];
+    return _mm512_mask_blend_ph(mask, second, first);
+  };
+  MLX_NEXT_STEP(one(a0, 0), one(a1, 1), one(a2, 2), one(a3, 3), b0, b1, b2, b3);
+}
+
+void store(MLX_STRIP) {
+  char* to = at[step->first] + 2 * offset;
+  _mm512_storeu_ph(to, a0);
+  _mm512_storeu_ph(to + 64, a1);
+  _mm512_storeu_ph(to + 128, a2);
+  _mm512_storeu_ph(to + 192, a3);
+  MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
+}
+
+void end(V, V, V, V, V, V, V, V, const StripStep*, char* const*, int64_t) {}
+
+#undef MLX_STRIP
+#undef MLX_NEXT_STEP
+
+void run(const StripStep* steps, char* const* at, int64_t first, int64_t last) {
+  const V none = _mm512_setzero_ph();
+  for (int64_t offset = first; offset < last; offset += 4 * lanes) {
+    reinterpret_cast<Run>(steps->run)(none, none, none, none, none, none, none, none, steps, at, offset);
+  }
+  _mm256_zeroupper();
+}
+
+StripFunction erased(Run f) { return reinterpret_cast<StripFunction>(f); }
+
+template <class Op>
+StripFunction of_two(StripForm form) {
+  switch (form) {
+    case StripForm::memory: return erased(&binary<Op, StripForm::memory>);
+    case StripForm::memory_kept: return erased(&binary<Op, StripForm::memory_kept>);
+    case StripForm::a_memory: return erased(&binary<Op, StripForm::a_memory>);
+    case StripForm::memory_a: return erased(&binary<Op, StripForm::memory_a>);
+    case StripForm::a_b: return erased(&binary<Op, StripForm::a_b>);
+    case StripForm::b_a: return erased(&binary<Op, StripForm::b_a>);
+    case StripForm::a_a: return erased(&binary<Op, StripForm::a_a>);
+  }
+  return nullptr;
+}
+template <class Op>
+StripFunction of_one(StripForm form) {
+  switch (form) {
+    case StripForm::memory: return erased(&unary<Op, StripForm::memory>);
+    case StripForm::memory_kept: return erased(&unary<Op, StripForm::memory_kept>);
+    case StripForm::a_a: return erased(&unary<Op, StripForm::a_a>);
+    default: return nullptr;
+  }
+}
+template <class Op>
+StripFunction of_row(bool comes_first) {
+  return comes_first ? erased(&with_row<Op, true>) : erased(&with_row<Op, false>);
+}
+
+// Calls f with an operation of two operands; else gives nothing.
+template <class F>
+StripFunction with_binary(Body body, F f) {
+  switch (body) {
+    case Body::add: return f(Add());
+    case Body::subtract: return f(Subtract());
+    case Body::multiply: return f(Multiply());
+    case Body::divide: return f(Divide());
+    case Body::maximum: return f(Maximum());
+    case Body::minimum: return f(Minimum());
+    case Body::zero_times: return f(ZeroTimes());
+    case Body::zero_divide: return f(ZeroDivide());
+    case Body::equal: return f(Compare<_CMP_EQ_OQ>());
+    case Body::not_equal: return f(Compare<_CMP_NEQ_UQ>());
+    case Body::less: return f(Compare<_CMP_LT_OQ>());
+    case Body::less_equal: return f(Compare<_CMP_LE_OQ>());
+    case Body::greater: return f(Compare<_CMP_GT_OQ>());
+    case Body::greater_equal: return f(Compare<_CMP_GE_OQ>());
+    default: return nullptr;
+  }
+}
+
+StripFunction find(Body body, StripForm form) {
+  switch (body) {
+    case Body::copy: return of_one<Same>(form);
+    case Body::negative: return of_one<Negative>(form);
+    case Body::abs: return of_one<Abs>(form);
+    case Body::square: return of_one<Square>(form);
+    case Body::sqrt: return of_one<Sqrt>(form);
+    case Body::reciprocal: return of_one<Reciprocal>(form);
+    default: return with_binary(body, [=]<class Op>(Op) { return of_two<Op>(form); });
+  }
+}
+StripFunction find_row(Body body, bool comes_first) {
+  return with_binary(body, [=]<class Op>(Op) { return of_row<Op>(comes_first); });
+}
+StripFunction find_of_masks(Body body, StripForm form) {
+  switch (body) {
+    case Body::bitwise_and:
+    case Body::logical_and: return of_two<And>(form);
+    case Body::bitwise_or:
+    case Body::logical_or: return of_two<Or>(form);
+    case Body::bitwise_xor:
+    case Body::logical_xor: return of_two<Xor>(form);
+    case Body::bitwise_invert:
+    case Body::logical_not: return of_one<Not>(form);
+    case Body::copy: return of_one<OneOrZero>(form);
+    default: return nullptr;
+  }
+}
+template <SelectForm form>
+StripFunction by_condition(bool of_bytes) {
+  return of_bytes ? erased(&select<form, true>) : erased(&select<form, false>);
+}
+StripFunction find_select(SelectForm form, bool of_bytes) {
+  switch (form) {
+    case SelectForm::condition_in_a: return erased(&select<SelectForm::condition_in_a, false>);
+    case SelectForm::first_in_a: return by_condition<SelectForm::first_in_a>(of_bytes);
+    case SelectForm::second_in_a: return by_condition<SelectForm::second_in_a>(of_bytes);
+    default: return by_condition<SelectForm::memory>(of_bytes);
+  }
+}
+
+HWY_POP_ATTRIBUTES
+
+void prepare_divisor(const void* value, StripDivisor& to) { std::memcpy(&to, value, sizeof(uint16_t)); }
+void copy_pad(void* to, const void* from, int64_t n) {
+  std::memcpy(to, from, static_cast<size_t>(n) * sizeof(uint16_t));
+}
+void empty_pad(const void* pad, void* to, int64_t n) { copy_pad(to, pad, n); }
+
+constexpr StripTable table{4 * lanes, &find, &find_row, &prepare_divisor, [](Body) -> StripFunction { return nullptr; },
+    &find_of_masks, &find_select, nullptr, nullptr, nullptr, nullptr,
+    [](Reduction) -> StripFunction { return nullptr; }, nullptr, nullptr, nullptr, &run, &copy_pad, &empty_pad};
+
+const StripTable* find_table() {
+  static StripTable found = table;
+  found.store = found.store_mask = erased(&store);
+  found.end = erased(&end);
+  return ask_for_float16_vectors() ? &found : nullptr;
+}
+
+} // namespace
+
+const StripTable* find_float16_strips() {
+  static const StripTable* found = find_table();
+  return found;
+}
+
+#else
+
+const StripTable* find_float16_strips() { return nullptr; }
+
+#endif
+
+} // namespace mlx::core::cpu
