@@ -22,7 +22,7 @@ constexpr int64_t side = 256;
 constexpr int64_t short_vector = 16; // terms up to which a vector is a matrix
 // Of products done by our own bodies: multiplications that are better done in more than one turn of each thread, and
 // the most elements of a piece.
-constexpr int64_t turn_work = int64_t{1} << 22, turn_elements = int64_t{1} << 17, most_elements = int64_t{1} << 20;
+constexpr int64_t turn_work = int64_t{1} << 24, turn_elements = int64_t{1} << 17, most_elements = int64_t{1} << 20;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 

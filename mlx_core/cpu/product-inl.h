@@ -176,6 +176,13 @@ struct MatrixBodies {
     // The rest: a tile of few rows waits for its own sums, so that one of 5 rows is quicker than 4 and 1.
     auto rest = [&]<int R>(std::integral_constant<int, R>)
                     HWY_ATTR { tile<R, W, reading>(k, a, a_row, a_column, panel, c), down(R); };
+    if constexpr (P::rows > 12 && reading == whole && W == P::vectors) { // b comes from afar: once
+      if (m == 13) rest(std::integral_constant<int, 13>());
+      if (m == 11) rest(std::integral_constant<int, 11>());
+      if (m == 10) rest(std::integral_constant<int, 10>());
+      if (m == 9) rest(std::integral_constant<int, 9>());
+      if (m == 7) rest(std::integral_constant<int, 7>());
+    }
     if constexpr (P::rows > 12) {
       if (m >= 12 && m != 13) rest(std::integral_constant<int, 12>());
     }
