@@ -121,23 +121,6 @@ struct Panels {
   }
 };
 
-// Whether rows so many bytes from each other fall on the same lines of a cache, which has few places for them.
-bool collide(int64_t bytes) { return bytes % (1 << 16) == 0; }
-
-// Such rows, copied, each a line further on than the one before. Of the terms behind these, which will be next, as many
-// come near meanwhile.
-Matrix apart(const Matrix& from, int64_t rows, int64_t k, int64_t behind, int64_t size) {
-  constexpr int64_t line = 64;
-  const int64_t pitch = k * size + line, next = std::min(k, behind) * size;
-  auto* to = static_cast<char*>(product_memory(0, rows * pitch));
-  for (int64_t i = 0; i < rows; ++i) {
-    const char* row = static_cast<const char*>(from.data) + i * from.row_stride * size;
-    std::memcpy(to + i * pitch, row, static_cast<size_t>(k * size));
-    for (int64_t at = 0; at < next; at += line) __builtin_prefetch(row + k * size + at, 0, 2);
-  }
-  return {to, pitch / size, 1};
-}
-
 } // namespace
 
 void tile_piece(const Product& p, Piece at) {
@@ -190,8 +173,6 @@ void tile_piece(const Product& p, Piece at) {
         Matrix left = offset(a, row * a.row_stride + first * a.column_stride, p.dtype);
         if (widened || (width > kernels.width && left.column_stride != 1)) {
           left = packed_block(left, height, k, p.dtype, dtype, product_memory(0, height * k * size));
-        } else if (width > kernels.width && collide(left.row_stride * size)) {
-          left = apart(left, height, k, p.k - first - k, size);
         }
         Mode mode(dtype);
         kernels.tiles(height, width, k, left.data, left.row_stride, left.column_stride, panels.data, panels.row_stride,

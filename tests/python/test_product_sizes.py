@@ -8,8 +8,8 @@ import mlx.core as mx
 SIZES = [  # rows, columns, terms
     (13, 31, 255), (14, 32, 256), (15, 33, 257), (28, 64, 64), (113, 513, 300), (225, 1030, 20), (29, 12, 700), (300, 7, 600), (5, 1000, 513),
     (17, 16, 2000), (96, 96, 96), (130, 130, 130), (64, 64, 512), (70, 96, 256),
-    (7, 600, 300), (9, 96, 513), (10, 2048, 64), (11, 70, 300), (13, 200, 260),  # rows that one tile has, by a matrix that is read once
-    (40, 70, 16384), (33, 40, 8192),  # rows that fall on the same lines of a cache
+    (7, 600, 300), (9, 96, 513), (10, 2048, 64), (11, 70, 300), (13, 200, 260),  # few rows: one tile of them, by a matrix that is read once
+    (40, 70, 16384),  # rows that fall on the same lines of a cache
     (1, 77, 130), (1, 300, 513), (1, 1100, 300), (1, 1037, 530), (513, 1, 600),  # of vectors: matrices that are near, and that are not
 ]
 SMALL = [(4, 4, 4), (3, 5, 7), (16, 16, 16), (1, 1, 64), (1, 1, 16), (1, 1, 17), (2, 20, 100), (1, 9, 40), (9, 1, 40), (7, 35, 12)]
