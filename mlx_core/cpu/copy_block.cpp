@@ -77,8 +77,9 @@ void strided_line(const char* src, int64_t ss, char* dst, int64_t ds, int64_t n)
   if (ss == 0 && ds == size) return splat_line<T>(src, dst, n);
   int64_t i = 0;
   if (ds == size) {
-    if (constexpr int64_t worth_vectors = 32; ss == 2 * size && n >= worth_vectors) {
-      i = copy_every_other(dst, src, n, static_cast<int>(size));
+    constexpr int64_t worth_vectors = 32;
+    if (int64_t step = ss / size; ss == step * size && step >= 2 && step <= 4 && n >= worth_vectors) {
+      i = copy_every(step, dst, src, n, static_cast<int>(size));
       src += i * ss, dst += i * ds;
     }
     for (; i + 4 <= n; i += 4, src += 4 * ss, dst += 4 * size) {

@@ -1,4 +1,4 @@
-// Every other element of a line: pairs are read, and their first halves kept.
+// Every other element of a line, or each third or fourth: all are read, and the first of each pair, three or four kept.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/every_other.cpp"
 #include "mlx_core/cpu/simd.h"
@@ -12,7 +12,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 #if HWY_TARGET == HWY_SCALAR
 
-int64_t copy_every_other(void*, const void*, int64_t, int) { return 0; }
+int64_t copy_every(int64_t, void*, const void*, int64_t, int) { return 0; }
 
 #else
 
@@ -47,11 +47,58 @@ int64_t copy_low_halves(void* to, const void* from, int64_t n) {
   return i;
 }
 
-int64_t copy_every_other(void* to, const void* from, int64_t n, int item_size) {
+template <class T>
+int64_t copy_first_of_fours(void* to, const void* from, int64_t n) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const T* in = static_cast<const T*>(from);
+  T* out = static_cast<T*>(to);
+  int64_t i = 0;
+  for (; i + lanes < n; i += lanes) {
+    const auto v = [=](int k) { return hn::LoadU(d, in + 4 * i + k * lanes); };
+    const auto low = hn::ConcatEven(d, v(1), v(0)), high = hn::ConcatEven(d, v(3), v(2));
+    hn::StoreU(hn::ConcatEven(d, high, low), d, out + i);
+  }
+  return i;
+}
+
+// Lane i is lane 3 i of three vectors side by side.
+template <class T>
+int64_t copy_first_of_threes(void* to, const void* from, int64_t n) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  HWY_ALIGN T places[hn::MaxLanes(d)], vectors[hn::MaxLanes(d)];
+  for (int64_t i = 0; i < lanes; ++i) {
+    places[i] = static_cast<T>(3 * i % lanes), vectors[i] = static_cast<T>(3 * i / lanes);
+  }
+  const auto place = hn::IndicesFromVec(d, hn::Load(d, places));
+  const auto in_second = hn::Eq(hn::Load(d, vectors), hn::Set(d, T{1}));
+  const auto in_third = hn::Eq(hn::Load(d, vectors), hn::Set(d, T{2}));
+  const T* in = static_cast<const T*>(from);
+  T* out = static_cast<T*>(to);
+  int64_t i = 0;
+  for (; i + lanes < n; i += lanes) {
+    const auto v = [=](int k) { return hn::TableLookupLanes(hn::LoadU(d, in + 3 * i + k * lanes), place); };
+    hn::StoreU(hn::IfThenElse(in_third, v(2), hn::IfThenElse(in_second, v(1), v(0))), d, out + i);
+  }
+  return i;
+}
+
+template <class T>
+int64_t copy_first_of(int64_t step, void* to, const void* from, int64_t n) {
+  switch (step) {
+    case 2: return copy_first_of_pairs<T>(to, from, n);
+    case 3: return copy_first_of_threes<T>(to, from, n);
+    case 4: return copy_first_of_fours<T>(to, from, n);
+    default: return 0;
+  }
+}
+
+int64_t copy_every(int64_t step, void* to, const void* from, int64_t n, int item_size) {
   switch (item_size) {
-    case 2: return copy_low_halves(to, from, n);
-    case 4: return copy_first_of_pairs<uint32_t>(to, from, n);
-    case 8: return copy_first_of_pairs<uint64_t>(to, from, n);
+    case 2: return step == 2 ? copy_low_halves(to, from, n) : 0;
+    case 4: return copy_first_of<uint32_t>(step, to, from, n);
+    case 8: return copy_first_of<uint64_t>(step, to, from, n);
     default: return 0;
   }
 }
@@ -64,10 +111,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace mlx::core::cpu {
 
-HWY_EXPORT(copy_every_other);
+HWY_EXPORT(copy_every);
 
-int64_t copy_every_other(void* to, const void* from, int64_t n, int item_size) {
-  return HWY_DYNAMIC_DISPATCH(copy_every_other)(to, from, n, item_size);
+int64_t copy_every(int64_t step, void* to, const void* from, int64_t n, int item_size) {
+  return HWY_DYNAMIC_DISPATCH(copy_every)(step, to, from, n, item_size);
 }
 
 } // namespace mlx::core::cpu

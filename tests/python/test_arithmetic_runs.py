@@ -93,13 +93,17 @@ def test_rows_that_are_broadcast_are_read_where_they_lie(columns):
     assert np.array_equal(np.array(mx.array(cube) * mx.array(plane) + 1), cube * plane + np.float32(1))
 
 
+@pytest.mark.parametrize("step", [2, 3, 4, 5])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.uint16, np.int32, np.float64, np.complex64])
-def test_every_other_element(dtype):
+def test_every_second_to_fifth_element(dtype, step):
     for n in (1, 2, 31, 32, 33, 64, 65, 100, 1000, 5001):
-        for more in (0, 1):
-            x = np.arange(2 * n + more).astype(dtype)
-            assert np.array_equal(np.array(mx.contiguous(mx.array(x)[::2])), x[::2])
-            assert np.array_equal(np.array(mx.contiguous(mx.array(x)[1::2])), x[1::2])
+        for more in range(step):
+            x = np.arange(step * n + more).astype(dtype)
+            for first in range(step):
+                assert np.array_equal(np.array(mx.contiguous(mx.array(x)[first::step])), x[first::step])
+    x = np.arange(40 * 50 * step).reshape(40, 50, step).astype(dtype)
+    channels = [mx.array(x)[:, :, k] for k in range(step)]
+    assert np.array_equal(np.array(channels[0] + channels[-1]), x[:, :, 0] + x[:, :, -1])
 
 
 @pytest.mark.parametrize("target", ["baseline", "SSE4", "AVX2"])
