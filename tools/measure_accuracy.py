@@ -67,7 +67,7 @@ it runs on, and with `--all` as many points as here.
   every exponent beside every other, quotients of 1, whole quotients, powers within the range and at its ends, and special ones.
 - Complex numbers: by modulus. Parts of every exponent, about the unit circle, the branch points, the multiples of pi/2 and the
   ends of the range.
-- float16 and bfloat16 are computed in float32, and so is complex64 in float64 where the function is not a sum or product.
+- float16 and bfloat16 are computed as in float32, and complex64 is in float64 where the function is not a sum or product.
 
 | held to | |
 | --- | --- |

@@ -5,6 +5,7 @@
 // A strip is four vectors of each operand. The instructions work on two registers, a and b, of a strip each, and on the
 // slots' memory; each calls the next one, with the registers as its arguments. The bits are those of the kernels.
 // 16-bit floats are float32 in registers, rounded after each step; a run has steps of them and of float32, and casts.
+// Or float16 is float16 in registers: see strips_float16.cpp.
 #pragma once
 
 #include <algorithm>
