@@ -365,8 +365,8 @@ void BoundPlan::part_of_strip(const Working& w, const StripRun& run, int64_t fir
       continue;
     }
     char* pad = w.scratch + pads_ + static_cast<int64_t>(count) * strip_bytes;
-    if (i < run.stored && plan_->slots[slot].dtype == bool_) {
-      std::copy_n(at + first, n, pad);
+    if (i < run.stored && !table_of(slot)) {
+      std::copy_n(at + first * item_size(slot), n * item_size(slot), pad);
     } else if (i < run.stored) {
       table_of(slot)->fill_pad(pad, at + first * item_size(slot), n);
     }

@@ -140,8 +140,17 @@ void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders, boo
   }
 }
 
+// Whether a step makes numbers of integers, or of bools that are no masks: they are in memory.
+bool Strips::loads(const FusedPlan::Step& step) const {
+  const StripTable* to = step.body == Body::copy && !step.from.is_inexact() ? table_of(step.to) : nullptr;
+  return to && !is_mask(step.inputs[0]) && to->find_load(step.from, StripForm::memory);
+}
+
 // The table that has a step, in a run of that one's registers.
 const StripTable* Strips::table_of(const FusedPlan::Step& step, const StripTable* run) const {
+  if (loads(step)) {
+    return table_of(step.to);
+  }
   if (is_of_bools(step)) {
     bool of_masks = std::all_of(step.inputs, step.inputs + step.input_count, [this](uint16_t i) { return is_mask(i); });
     bool fits = run && of_masks && (gives_bools(step) || run->suits(table_of(step.to)));
@@ -220,7 +229,7 @@ bool Strips::take_folds(const FusedPlan& plan, size_t stage, uint32_t begin, uin
 void Strips::lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end) {
   for (uint16_t source = 0; source < orders_.size(); ++source) {
     bool in_order = orders_[source] == StripOrder::consecutive || orders_[source] == StripOrder::same;
-    if (in_order || plan.slots[source].dtype == bool_) {
+    if (in_order || !table_of(plan.slots[source].dtype)) {
       continue;
     }
     auto is_read = [=](const FusedPlan::Step& step) { return reads(step, source); };
@@ -346,16 +355,21 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
     uint16_t second = step.inputs[step.input_count - 1];
     bool is_cast = step.body == Body::copy && step.from != step.to && !is_of_bools(step);
     bool by_row = row_of_step[i] != nothing, selects = step.body == Body::select;
-    const StripTable& from = is_of_bools(step) ? table : *table_of(step.from);
+    bool is_load = loads(step);
+    const StripTable& from = is_load || is_of_bools(step) ? table : *table_of(step.from);
     const StripTable& to = gives_bools(step) ? table : *table_of(step.to);
-    StripFunction run = is_cast || by_row || selects ? nullptr
-                        : is_of_bools(step)          ? table.find_of_masks(step.body, form)
-                                                     : from.find(step.body, form);
+    StripFunction run = is_load                        ? to.find_load(step.from, form)
+                        : is_cast || by_row || selects ? nullptr
+                        : is_of_bools(step)            ? table.find_of_masks(step.body, form)
+                                                       : from.find(step.body, form);
     if (!run && !selects && form != StripForm::a_a) { // what works on a alone
       code.push_back({from.find(Body::copy, form), first, second});
     }
     if (run) {
       code.push_back({run, first, second});
+      if (is_load && to.round) {
+        code.push_back({to.round, 0, 0});
+      }
     } else if (selects) {
       code.push_back({from.find_select(selects_[i - begin], !is_mask(step.inputs[0])), step.inputs[0], step.inputs[1]});
       code.push_back({nullptr, step.inputs[2], one_strip[i]});

@@ -9,6 +9,7 @@
 
 #include "mlx_core/cpu/exponential-inl.h"
 #include "mlx_core/cpu/hyperbolic-inl.h"
+#include "mlx_core/cpu/integers-inl.h"
 #include "mlx_core/cpu/logarithm-inl.h"
 #include "mlx_core/cpu/map-inl.h"
 #include "mlx_core/cpu/masks-inl.h"
@@ -224,6 +225,19 @@ struct Strip {
       a2 = hn::IfThenElse(condition[2], x[2], y[2]), a3 = hn::IfThenElse(condition[3], x[3], y[3]);
     }
     MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
+  }
+
+  template <class I, StripForm form>
+  static void load(MLX_STRIP) {
+    const I* from = reinterpret_cast<const I*>(at[step->first]) + offset;
+    const D d;
+    const V x0 = numbers_of(d, from), x1 = numbers_of(d, from + lanes);
+    const V x2 = numbers_of(d, from + 2 * lanes), x3 = numbers_of(d, from + 3 * lanes);
+    if constexpr (form == StripForm::memory) {
+      MLX_NEXT_STEP(x0, x1, x2, x3, b0, b1, b2, b3);
+    } else {
+      MLX_NEXT_STEP(x0, x1, x2, x3, a0, a1, a2, a3);
+    }
   }
 
   static void store(MLX_STRIP) {
@@ -502,6 +516,25 @@ struct Strip {
     }
   }
 
+  template <class I>
+  static StripFunction load_of(StripForm form) {
+    return form == StripForm::memory ? erased(&load<I, StripForm::memory>) : erased(&load<I, StripForm::memory_kept>);
+  }
+  static StripFunction find_load(Dtype from, StripForm form) {
+    if constexpr (sizeof(T) == 4) {
+      switch (from.val) {
+        case Dtype::Val::bool_: return load_of<bool>(form);
+        case Dtype::Val::uint8: return load_of<uint8_t>(form);
+        case Dtype::Val::int8: return load_of<int8_t>(form);
+        case Dtype::Val::uint16: return load_of<uint16_t>(form);
+        case Dtype::Val::int16: return load_of<int16_t>(form);
+        case Dtype::Val::int32: return sizeof(M) == 4 ? load_of<int32_t>(form) : nullptr; // rounded once
+        default: return nullptr;
+      }
+    }
+    return nullptr;
+  }
+
   static StripFunction find_fold(Reduction op) {
     switch (op) {
       case Reduction::sum: return erased(&fold<Sum>);
@@ -525,9 +558,9 @@ struct Strip {
     constexpr bool is_wide = std::is_same_v<T, M>;
     using Wide = Strip<T>;
     static const StripTable all{4 * lanes, &find, &find_row, &prepare_divisor, &Wide::function, &Wide::find_of_masks,
-        &find_select, is_wide ? nullptr : erased(&round), erased(&store), erased(&Wide::store), erased(&end),
-        &find_fold, &clear, is_wide ? erased(&every_other) : nullptr, is_wide ? erased(&reversed) : nullptr, &Wide::run,
-        &fill_pad, &empty_pad};
+        &find_select, &find_load, is_wide ? nullptr : erased(&round), erased(&store), erased(&Wide::store),
+        erased(&end), &find_fold, &clear, is_wide ? erased(&every_other) : nullptr,
+        is_wide ? erased(&reversed) : nullptr, &Wide::run, &fill_pad, &empty_pad};
     return &all;
   }
 };

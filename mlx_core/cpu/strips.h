@@ -75,6 +75,8 @@ struct StripTable {
   // Of the condition `first`, a mask or in bytes, `second`, and the `first` of the next entry, which is no instruction;
   // its `second`: 1, 2 for the operands of which there is one strip for all, 3 for both.
   StripFunction (*find_select)(SelectForm form, bool of_bytes);
+  // Integers or bytes of bools from memory, which become registers' numbers exactly, but for int32; or null.
+  StripFunction (*find_load)(Dtype from, StripForm form);
   StripFunction round;             // a, to the dtype; null where registers are of it
   StripFunction store, store_mask; // first = a
   StripFunction end;
@@ -158,6 +160,7 @@ struct Strips {
   void add_run(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end);
   bool is_mask(size_t slot) const { return !masks_.empty() && masks_[slot] > 0; }
   const StripTable* table_of(const FusedPlan::Step& step, const StripTable* run) const;
+  bool loads(const FusedPlan::Step& step) const;
   uint8_t bytes_of_mask(const FusedPlan::Step& step) const;
   uint32_t end_of_private(const FusedPlan& plan, uint32_t begin, uint32_t end) const;
   SelectForm add_select(const FusedPlan::Step& step, int32_t& a, uint32_t slots_begin);

@@ -323,8 +323,9 @@ void copy_pad(void* to, const void* from, int64_t n) {
 void empty_pad(const void* pad, void* to, int64_t n) { copy_pad(to, pad, n); }
 
 constexpr StripTable table{4 * lanes, &find, &find_row, &prepare_divisor, [](Body) -> StripFunction { return nullptr; },
-    &find_of_masks, &find_select, nullptr, nullptr, nullptr, nullptr,
-    [](Reduction) -> StripFunction { return nullptr; }, nullptr, nullptr, nullptr, &run, &copy_pad, &empty_pad};
+    &find_of_masks, &find_select, [](Dtype, StripForm) -> StripFunction { return nullptr; }, nullptr, nullptr, nullptr,
+    nullptr, [](Reduction) -> StripFunction { return nullptr; }, nullptr, nullptr, nullptr, &run, &copy_pad,
+    &empty_pad};
 
 const StripTable* find_table() {
   static StripTable found = table;
