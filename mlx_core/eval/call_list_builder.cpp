@@ -133,6 +133,12 @@ class CallListBuilder : private CallListPlaces {
       const View& view = value.view;
       Shape shape(view.sizes.begin(), view.sizes.end());
       int64_t place = elements(value, shape);
+      if (CallList::base_of(place) > 0) { // of a large constant; an output is in the list's own memory
+        if (view.size() > most_small) {
+          return false;
+        }
+        place = copied(place, {std::move(shape), view.dtype}, false);
+      }
       first().outputs.push_back({place, static_cast<size_t>(bytes_in(view))});
     }
     return true;
@@ -496,13 +502,13 @@ class CallListBuilder : private CallListPlaces {
     return true;
   }
 
-  int64_t copied(int64_t place, const Spec& spec) {
+  int64_t copied(int64_t place, const Spec& spec, bool varies) {
     CallList::Call call{};
     call.kind = Kind::copy;
     call.n = bytes_of_spec(spec);
     call.in[0] = place;
-    call.out = reserve(spec, true);
-    emit(true, call);
+    call.out = reserve(spec, varies);
+    emit(varies, call);
     return call.out;
   }
 
@@ -517,7 +523,7 @@ class CallListBuilder : private CallListPlaces {
           std::any_of(calls.begin(), calls.end(), [&](const CallList::Call& call) { return call.out == out; });
       bool whole = filled && sizes_.at(out) == sizes_.at(in); // not the beginning of something larger
       if (!whole || other.count(out)) {
-        out = copied(out, program_.inputs()[k]);
+        out = copied(out, program_.inputs()[k], true);
         first().outputs[k].at = out;
       }
       other.emplace(in, out);

@@ -332,3 +332,28 @@ def test_large_constants():
         expected = bits([*f(h, w, xs), *g(h, w, xs)])
     assert bits([*f(h, w, xs), *g(h, w, xs)]) == expected
     assert called(lambda: f(h, w, xs)) == 30
+
+
+@pytest.mark.parametrize("size", [40, 4096, 4097, 12000, 70000])
+@pytest.mark.parametrize("kind", ["carried", "captured"])
+@pytest.mark.parametrize("whole", [False, True])
+def test_parts_of_what_stays_as_it_is_are_outputs(size, kind, whole):
+    """However large it is, and whether the body is given it or finds it."""
+    values = np.arange(size, dtype="f4")
+    x, matrix = mx.array(values), values[: size // 8 * 8].reshape(-1, 8)
+    parts = [lambda a: a[3], lambda a: a[1:5], lambda a: a[-2:][::-1], lambda a: a[: size // 8 * 8].reshape(-1, 8)[:3, 2:7].T]
+    expected = [values[3], values[1:5], values[-2:][::-1], matrix[:3, 2:7].T]
+    if whole:
+        parts, expected = [*parts, lambda a: a], [*expected, values]
+
+    def body(carry, i):
+        a, s = carry if kind == "carried" else (x, carry)
+        s = mx.tanh(s * 0.5 + a[i])
+        return (a, s) if kind == "carried" else s, [s, *(part(a) for part in parts)]
+
+    carry, outputs = mx.scan(body, (x, mx.zeros(4)) if kind == "carried" else mx.zeros(4), mx.arange(30))
+    for made, part in zip(outputs[1:], expected):
+        assert np.array_equal(np.array(made), np.broadcast_to(part, made.shape))
+    if kind == "carried":
+        assert np.array_equal(np.array(carry[0]), values)
+    assert np.array_equal(np.array(outputs[0][-1]), np.array(carry[1] if kind == "carried" else carry))
