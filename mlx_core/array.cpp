@@ -62,6 +62,10 @@ Node::Extra& out_of_memory();
 }
 
 void detail::destroy(Node* node) {
+  if (node->operand_count == 0 && !node->primitive && !node->extra) { // nothing goes with it
+    free_node(node);
+    return;
+  }
   node->level = reinterpret_cast<uintptr_t>(doomed);
   doomed = node;
   if (destroying) {

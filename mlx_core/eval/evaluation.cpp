@@ -8,6 +8,7 @@
 #include "mlx_core/eval/donate.h"
 #include "mlx_core/eval/gate.h"
 #include "mlx_core/eval/observe.h"
+#include "mlx_core/eval/share.h"
 #include "mlx_core/interrupt.h"
 #include "mlx_core/primitive.h"
 #include "mlx_core/trace_level.h"
@@ -34,14 +35,6 @@ void run_primitive(Node* node) {
   } else {
     node->primitive->eval(node->operands(), std::span<array>(&self, 1), kernels_on(node->stream));
   }
-}
-
-void share(Node* node, const Node* operand) {
-  node->buffer = operand->buffer;
-  node->offset = operand->offset;
-  node->strides = operand->strides;
-  node->row_contiguous = operand->row_contiguous;
-  std::copy(std::begin(operand->inline_value), std::end(operand->inline_value), node->inline_value);
 }
 
 // What an array says for ever whose computation was stopped too late to begin again.
@@ -201,7 +194,7 @@ void Evaluation::compute(Node* node) {
     EvalKind kind = node->primitive->eval_kind();
     if (kind == EvalKind::project && !is_eval_observed()) {
       auto index = static_cast<size_t>(static_cast<const Project&>(*node->primitive).index());
-      share(node, node->operands()[0].node()->extra->outputs[index].node());
+      share_value(*node, *node->operands()[0].node()->extra->outputs[index].node());
       finish(node);
       return;
     }
@@ -213,7 +206,7 @@ void Evaluation::compute(Node* node) {
           join_group(node);
           return;
         }
-        share(node, node->operands()[0].node());
+        share_value(*node, *node->operands()[0].node());
         break;
       }
       case EvalKind::reduction:

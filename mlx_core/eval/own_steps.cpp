@@ -7,6 +7,7 @@
 #include "mlx_core/eval/at_once.h"
 #include "mlx_core/eval/call_list.h"
 #include "mlx_core/eval/gate.h"
+#include "mlx_core/eval/share.h"
 #include "mlx_core/eval/small_values.h"
 #include "mlx_core/interrupt.h"
 #include "mlx_core/primitive.h"
@@ -65,7 +66,7 @@ class OwnSteps {
       if (step.kernel) {
         run(step, values);
       } else if (step.node->primitive->eval_kind() == EvalKind::identity) {
-        share(step.node, step.node->operands()[0].node());
+        share_value(*step.node, *step.node->operands()[0].node());
       } else {
         Uncounted self(step.node);
         step.node->primitive->eval(step.node->operands(), std::span<array>(&self.value, 1), kernels);
@@ -102,13 +103,6 @@ class OwnSteps {
     uint32_t step, next; // operand
   };
 
-  static void share(Node* node, const Node* operand) {
-    node->buffer = operand->buffer;
-    node->offset = operand->offset;
-    node->strides = operand->strides;
-    node->row_contiguous = operand->row_contiguous;
-    std::copy(std::begin(operand->inline_value), std::end(operand->inline_value), node->inline_value);
-  }
   static bool is_outstanding(const Node* node) {
     return node->buffer && node->buffer->writer.load(std::memory_order_acquire);
   }

@@ -241,12 +241,14 @@ array write_part(const array& x, const array& update, Shape start, Shape strides
 } // namespace
 
 std::optional<WrittenPart> written_part(const Primitive& primitive) {
-  const auto* update = dynamic_cast<const SliceUpdate*>(&primitive);
+  bool may_be = primitive.eval_kind() == EvalKind::general; // asked first: of each node that is differentiated
+  const auto* update = may_be ? dynamic_cast<const SliceUpdate*>(&primitive) : nullptr;
   return update ? std::optional(update->part()) : std::nullopt;
 }
 
 std::optional<WrittenPart> read_part(const Primitive& primitive) {
-  const auto* slice = dynamic_cast<const Slice*>(&primitive);
+  bool may_be = primitive.eval_kind() == EvalKind::view;
+  const auto* slice = may_be ? dynamic_cast<const Slice*>(&primitive) : nullptr;
   return slice ? std::optional(slice->part()) : std::nullopt;
 }
 
