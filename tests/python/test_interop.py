@@ -293,6 +293,25 @@ def test_bad_pickles_are_errors():
     assert (dtype, shape, data) == ("int32", (2,), b"\1\0\0\0\2\0\0\0")
 
 
+def test_bad_states_leave_arrays_as_they_were():
+    x, blank = mx.array([1, 2]), mx.array.__new__(mx.array)
+    state, refused = x.__getstate__(), [("int32", (3,), b"\0"), ("float32", (1, 2), b""), ("int8", (2,), b"\0" * 8)]
+    for bad in refused:
+        for a in (x, blank):
+            with pytest.raises(ValueError, match="bytes"):
+                a.__setstate__(bad)
+    with pytest.raises(ValueError):
+        blank.__init__([1, [2]])
+    others = [mx.array([k, k]) for k in range(100)]  # in memory that was let go, if some was
+    assert x.tolist() == [1, 2] and [a.tolist() for a in others] == [[k, k] for k in range(100)]
+    blank.__setstate__(state)
+    assert (blank + x).tolist() == [2, 4]
+    live = mx._live_nodes()
+    for _ in range(10):
+        x.__setstate__(state)
+    assert mx._live_nodes() == live and x.tolist() == [1, 2]
+
+
 def test_copies_are_new_handles():
     x = mx.array([1, 2])
     for y in (copy.copy(x), copy.deepcopy(x), mx.array(x), copy.deepcopy({"x": x})["x"]):

@@ -236,7 +236,10 @@ void bind_array(nb::module_& m) {
   new_instance = std::exchange(array_type->tp_new, &new_unset);
   c.def(
       "__init__",
-      [](array* self, nb::handle val, std::optional<Dtype> dtype) { new (self) array(array_from_python(val, dtype)); },
+      [](array* self, nb::handle val, std::optional<Dtype> dtype) {
+        array made = array_from_python(val, dtype); // or an error, and an unset handle holds what it did
+        new (self) array(std::move(made));
+      },
       nb::arg("val"), nb::arg("dtype") = nb::none(),
       nb::sig("def __init__(self, val: array | numpy.typing.ArrayLike | collections.abc.Sequence[typing.Any], "
               "dtype: Dtype | None = None) -> None"));

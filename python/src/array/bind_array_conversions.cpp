@@ -111,7 +111,12 @@ void restore(nb::pointer_and_handle<array> self, nb::tuple state) {
     core::fail("array", "the state of an array is (dtype name, shape, bytes).");
   }
   Dtype dtype = dtype_named(nb::cast<std::string>(state[0]));
-  new (self.p) array(from_bytes(nb::cast<nb::bytes>(state[2]), shape, dtype));
+  array restored = from_bytes(nb::cast<nb::bytes>(state[2]), shape, dtype); // or an error, and self is as it was
+  if (nb::inst_ready(self.h)) {
+    *self.p = std::move(restored);
+  } else {
+    new (self.p) array(std::move(restored));
+  }
   if (parts == 4) {
     nb::getattr(self.h, "__dict__").attr("update")(state[3]);
   }
