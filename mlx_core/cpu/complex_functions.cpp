@@ -1,6 +1,7 @@
 // Kernels of complex functions, by libm, one element at a time; complex64 computes in complex128 and rounds once. Of it
 // products of functions of the parts are computed by the kernels of those, which are vectors.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <complex>
 #include <limits>
@@ -270,6 +271,10 @@ void by_parts(const void* const* inputs, void* output, int64_t n) {
   constexpr int64_t chunk = 128;
   const auto* a = static_cast<const complex64_t*>(inputs[0]);
   auto* out = static_cast<complex64_t*>(output);
+  const auto kernels = [](const Body* bodies) {
+    return std::array{find_kernel(bodies[0], float64), find_kernel(bodies[1], float64)};
+  };
+  const auto real = kernels(product.real), imaginary = kernels(product.imaginary);
   for (int64_t begin = 0; begin < n; begin += chunk, a += chunk, out += chunk) {
     const int64_t count = std::min(chunk, n - begin);
     alignas(64) double parts[2][chunk], factors[2][2][chunk];
@@ -283,19 +288,18 @@ void by_parts(const void* const* inputs, void* output, int64_t n) {
     }
     for (int part = 0; part < 2; ++part) {
       const void* in = parts[part];
-      find_kernel(product.real[part], float64)(&in, factors[0][part], count);
+      real[part](&in, factors[0][part], count);
       if (product.imaginary[part] == product.real[part]) {
         std::copy_n(factors[0][part], count, factors[1][part]);
       } else {
-        find_kernel(product.imaginary[part], float64)(&in, factors[1][part], count);
+        imaginary[part](&in, factors[1][part], count);
       }
     }
     for (int64_t i = 0; i < count; ++i) {
-      const double imaginary = product.sign * factors[1][0][i] * factors[1][1][i];
-      const Z z(parts[0][i], parts[1][i]);
-      out[i] = {static_cast<float>(factors[0][0][i] * factors[0][1][i]), static_cast<float>(imaginary)};
+      const double x = factors[0][0][i] * factors[0][1][i], y = product.sign * factors[1][0][i] * factors[1][1][i];
+      out[i] = {static_cast<float>(x), static_cast<float>(y)};
       if (!are_small && !is_small(i)) [[unlikely]] {
-        out[i] = complex64_t(function(z));
+        out[i] = complex64_t(function(Z(parts[0][i], parts[1][i])));
       }
     }
   }

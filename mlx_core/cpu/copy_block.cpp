@@ -5,7 +5,7 @@
 #include <cstring>
 #include <utility>
 
-#include "mlx_core/cpu/every_other.h"
+#include "mlx_core/cpu/copy_every.h"
 #include "mlx_core/cpu/spread.h"
 
 namespace mlx::core::cpu {

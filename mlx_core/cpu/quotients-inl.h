@@ -73,9 +73,8 @@ HWY_INLINE void divide_four(D d, V& x0, V& x1, V& x2, V& x3, V y0, V y1, V y2, V
   const auto divisor = hn::GetLane(y0);
   const V y = hn::Set(d, divisor);
   const auto one_divisor = hn::And(hn::And(hn::Eq(y0, y), hn::Eq(y1, y)), hn::And(hn::Eq(y2, y), hn::Eq(y3, y)));
-  bool is_one =
-      hn::AllTrue(d, one_divisor) && is_moderate(divisor); // zeros of both signs are equal, and no one divisor
-  if (is_one && are_in_reach(d, x0, x1, x2, x3)) {
+  // Zeros of both signs are equal, and no one divisor.
+  if (hn::AllTrue(d, one_divisor) && is_moderate(divisor) && are_in_reach(d, x0, x1, x2, x3)) {
     return divide_four_by<short_ones>(d, x0, x1, x2, x3, y);
   }
   x0 = hn::Div(x0, y0);

@@ -17,7 +17,7 @@
 #include "mlx_core/cpu/reduce-inl.h"
 #include "mlx_core/cpu/rounding-inl.h"
 #include "mlx_core/cpu/special-inl.h"
-#include "mlx_core/cpu/strips.h"
+#include "mlx_core/cpu/strip_forms.h"
 #include "mlx_core/cpu/trigonometric-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -392,37 +392,37 @@ struct Strip {
 
   template <class Op>
   static StripFunction of_two(StripForm form) {
-    switch (form) {
-      case StripForm::memory: return erased(&binary<Op, StripForm::memory>);
-      case StripForm::memory_kept: return erased(&binary<Op, StripForm::memory_kept>);
-      case StripForm::a_memory: return erased(&binary<Op, StripForm::a_memory>);
-      case StripForm::memory_a: return erased(&binary<Op, StripForm::memory_a>);
-      case StripForm::a_b: return erased(&binary<Op, StripForm::a_b>);
-      case StripForm::b_a: return erased(&binary<Op, StripForm::b_a>);
-      case StripForm::a_a: return erased(&binary<Op, StripForm::a_a>);
-    }
-    return nullptr;
+    return with_form_of_two(form, [](auto form) { return erased(&binary<Op, form()>); });
   }
   template <class Op>
   static StripFunction of_one(StripForm form) {
-    switch (form) {
-      case StripForm::memory: return erased(&unary<Op, StripForm::memory>);
-      case StripForm::memory_kept: return erased(&unary<Op, StripForm::memory_kept>);
-      case StripForm::a_a: return erased(&unary<Op, StripForm::a_a>);
+    return with_form_of_one(form, [](auto form) { return erased(&unary<Op, form()>); });
+  }
+
+  // f of an operation of two operands; of other bodies none.
+  template <class F>
+  static StripFunction with_two_operands(Body body, F f) {
+    switch (body) {
+      case Body::add: return f(Add());
+      case Body::subtract: return f(Subtract());
+      case Body::multiply: return f(Multiply());
+      case Body::divide: return f(Divide());
+      case Body::maximum: return f(Maximum());
+      case Body::minimum: return f(Minimum());
+      case Body::zero_times: return f(ZeroTimes());
+      case Body::zero_divide: return f(ZeroDivide());
+      case Body::equal: return f(MaskOf<Body::equal>());
+      case Body::not_equal: return f(MaskOf<Body::not_equal>());
+      case Body::less: return f(MaskOf<Body::less>());
+      case Body::less_equal: return f(MaskOf<Body::less_equal>());
+      case Body::greater: return f(MaskOf<Body::greater>());
+      case Body::greater_equal: return f(MaskOf<Body::greater_equal>());
       default: return nullptr;
     }
   }
 
   static StripFunction find(Body body, StripForm form) {
     switch (body) {
-      case Body::add: return of_two<Add>(form);
-      case Body::subtract: return of_two<Subtract>(form);
-      case Body::multiply: return of_two<Multiply>(form);
-      case Body::divide: return of_two<Divide>(form);
-      case Body::maximum: return of_two<Maximum>(form);
-      case Body::minimum: return of_two<Minimum>(form);
-      case Body::zero_times: return of_two<ZeroTimes>(form);
-      case Body::zero_divide: return of_two<ZeroDivide>(form);
       case Body::negative: return of_one<Negative>(form);
       case Body::abs: return of_one<Abs>(form);
       case Body::square: return of_one<Square>(form);
@@ -431,38 +431,12 @@ struct Strip {
       case Body::rsqrt: return of_one<Rsqrt>(form);
       case Body::reciprocal: return of_one<Reciprocal>(form);
       case Body::copy: return of_one<Same>(form);
-      case Body::equal: return of_two<MaskOf<Body::equal>>(form);
-      case Body::not_equal: return of_two<MaskOf<Body::not_equal>>(form);
-      case Body::less: return of_two<MaskOf<Body::less>>(form);
-      case Body::less_equal: return of_two<MaskOf<Body::less_equal>>(form);
-      case Body::greater: return of_two<MaskOf<Body::greater>>(form);
-      case Body::greater_equal: return of_two<MaskOf<Body::greater_equal>>(form);
-      default: return nullptr;
+      default: return with_two_operands(body, [=]<class Op>(Op) { return of_two<Op>(form); });
     }
-  }
-
-  template <class Op>
-  static StripFunction of_row(bool comes_first) {
-    return comes_first ? erased(&with_row<Op, true>) : erased(&with_row<Op, false>);
   }
   static StripFunction find_row(Body body, bool comes_first) {
-    switch (body) {
-      case Body::add: return of_row<Add>(comes_first);
-      case Body::subtract: return of_row<Subtract>(comes_first);
-      case Body::multiply: return of_row<Multiply>(comes_first);
-      case Body::divide: return of_row<Divide>(comes_first);
-      case Body::maximum: return of_row<Maximum>(comes_first);
-      case Body::minimum: return of_row<Minimum>(comes_first);
-      case Body::zero_times: return of_row<ZeroTimes>(comes_first);
-      case Body::zero_divide: return of_row<ZeroDivide>(comes_first);
-      case Body::equal: return of_row<MaskOf<Body::equal>>(comes_first);
-      case Body::not_equal: return of_row<MaskOf<Body::not_equal>>(comes_first);
-      case Body::less: return of_row<MaskOf<Body::less>>(comes_first);
-      case Body::less_equal: return of_row<MaskOf<Body::less_equal>>(comes_first);
-      case Body::greater: return of_row<MaskOf<Body::greater>>(comes_first);
-      case Body::greater_equal: return of_row<MaskOf<Body::greater_equal>>(comes_first);
-      default: return nullptr;
-    }
+    return with_two_operands(
+        body, [=]<class Op>(Op) { return comes_first ? erased(&with_row<Op, true>) : erased(&with_row<Op, false>); });
   }
 
   static StripFunction find_of_masks(Body body, StripForm form) {
@@ -481,16 +455,8 @@ struct Strip {
   }
 
   static StripFunction find_select(SelectForm form, bool of_bytes) {
-    switch (form) {
-      case SelectForm::condition_in_a: return erased(&select<SelectForm::condition_in_a, false>);
-      case SelectForm::first_in_a: return by_condition<SelectForm::first_in_a>(of_bytes);
-      case SelectForm::second_in_a: return by_condition<SelectForm::second_in_a>(of_bytes);
-      default: return by_condition<SelectForm::memory>(of_bytes);
-    }
-  }
-  template <SelectForm form>
-  static StripFunction by_condition(bool of_bytes) {
-    return of_bytes ? erased(&select<form, true>) : erased(&select<form, false>);
+    return with_form_of_select(
+        form, of_bytes, [](auto form, auto of_bytes) { return erased(&select<form(), of_bytes()>); });
   }
 
   static StripFunction function(Body body) {

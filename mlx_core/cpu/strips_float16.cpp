@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "mlx_core/cpu/instruction_set.h"
-#include "mlx_core/cpu/strips.h"
+#include "mlx_core/cpu/strip_forms.h"
 
 #if defined(__x86_64__) && ((defined(__clang__) && __clang_major__ >= 14) || (!defined(__clang__) && __GNUC__ >= 12))
 #define MLX_HAS_FLOAT16_VECTORS 1
@@ -226,34 +226,16 @@ StripFunction erased(Run f) { return reinterpret_cast<StripFunction>(f); }
 
 template <class Op>
 StripFunction of_two(StripForm form) {
-  switch (form) {
-    case StripForm::memory: return erased(&binary<Op, StripForm::memory>);
-    case StripForm::memory_kept: return erased(&binary<Op, StripForm::memory_kept>);
-    case StripForm::a_memory: return erased(&binary<Op, StripForm::a_memory>);
-    case StripForm::memory_a: return erased(&binary<Op, StripForm::memory_a>);
-    case StripForm::a_b: return erased(&binary<Op, StripForm::a_b>);
-    case StripForm::b_a: return erased(&binary<Op, StripForm::b_a>);
-    case StripForm::a_a: return erased(&binary<Op, StripForm::a_a>);
-  }
-  return nullptr;
+  return with_form_of_two(form, [](auto form) { return erased(&binary<Op, form()>); });
 }
 template <class Op>
 StripFunction of_one(StripForm form) {
-  switch (form) {
-    case StripForm::memory: return erased(&unary<Op, StripForm::memory>);
-    case StripForm::memory_kept: return erased(&unary<Op, StripForm::memory_kept>);
-    case StripForm::a_a: return erased(&unary<Op, StripForm::a_a>);
-    default: return nullptr;
-  }
-}
-template <class Op>
-StripFunction of_row(bool comes_first) {
-  return comes_first ? erased(&with_row<Op, true>) : erased(&with_row<Op, false>);
+  return with_form_of_one(form, [](auto form) { return erased(&unary<Op, form()>); });
 }
 
-// Calls f with an operation of two operands; else gives nothing.
+// f of an operation of two operands; of other bodies none.
 template <class F>
-StripFunction with_binary(Body body, F f) {
+StripFunction with_two_operands(Body body, F f) {
   switch (body) {
     case Body::add: return f(Add());
     case Body::subtract: return f(Subtract());
@@ -281,11 +263,12 @@ StripFunction find(Body body, StripForm form) {
     case Body::square: return of_one<Square>(form);
     case Body::sqrt: return of_one<Sqrt>(form);
     case Body::reciprocal: return of_one<Reciprocal>(form);
-    default: return with_binary(body, [=]<class Op>(Op) { return of_two<Op>(form); });
+    default: return with_two_operands(body, [=]<class Op>(Op) { return of_two<Op>(form); });
   }
 }
 StripFunction find_row(Body body, bool comes_first) {
-  return with_binary(body, [=]<class Op>(Op) { return of_row<Op>(comes_first); });
+  return with_two_operands(
+      body, [=]<class Op>(Op) { return comes_first ? erased(&with_row<Op, true>) : erased(&with_row<Op, false>); });
 }
 StripFunction find_of_masks(Body body, StripForm form) {
   switch (body) {
@@ -301,17 +284,9 @@ StripFunction find_of_masks(Body body, StripForm form) {
     default: return nullptr;
   }
 }
-template <SelectForm form>
-StripFunction by_condition(bool of_bytes) {
-  return of_bytes ? erased(&select<form, true>) : erased(&select<form, false>);
-}
 StripFunction find_select(SelectForm form, bool of_bytes) {
-  switch (form) {
-    case SelectForm::condition_in_a: return erased(&select<SelectForm::condition_in_a, false>);
-    case SelectForm::first_in_a: return by_condition<SelectForm::first_in_a>(of_bytes);
-    case SelectForm::second_in_a: return by_condition<SelectForm::second_in_a>(of_bytes);
-    default: return by_condition<SelectForm::memory>(of_bytes);
-  }
+  return with_form_of_select(
+      form, of_bytes, [](auto form, auto of_bytes) { return erased(&select<form(), of_bytes()>); });
 }
 
 HWY_POP_ATTRIBUTES
@@ -322,23 +297,18 @@ void copy_pad(void* to, const void* from, int64_t n) {
 }
 void empty_pad(const void* pad, void* to, int64_t n) { copy_pad(to, pad, n); }
 
-constexpr StripTable table{4 * lanes, &find, &find_row, &prepare_divisor, [](Body) -> StripFunction { return nullptr; },
-    &find_of_masks, &find_select, [](Dtype, StripForm) -> StripFunction { return nullptr; }, nullptr, nullptr, nullptr,
-    nullptr, [](Reduction) -> StripFunction { return nullptr; }, nullptr, nullptr, nullptr, &run, &copy_pad,
-    &empty_pad};
-
-const StripTable* find_table() {
-  static StripTable found = table;
-  found.store = found.store_mask = erased(&store);
-  found.end = erased(&end);
-  return ask_for_float16_vectors() ? &found : nullptr;
-}
+StripFunction none(Body) { return nullptr; }
+StripFunction no_load(Dtype, StripForm) { return nullptr; }
+StripFunction no_fold(Reduction) { return nullptr; }
 
 } // namespace
 
 const StripTable* find_float16_strips() {
-  static const StripTable* found = find_table();
-  return found;
+  static const StripTable table{4 * lanes, &find, &find_row, &prepare_divisor, &none, &find_of_masks, &find_select,
+      &no_load, nullptr, erased(&store), erased(&store), erased(&end), &no_fold, nullptr, nullptr, nullptr, &run,
+      &copy_pad, &empty_pad};
+  static const bool is_there = ask_for_float16_vectors();
+  return is_there ? &table : nullptr;
 }
 
 #else

@@ -241,10 +241,10 @@ void Evaluation::compute(Node* node) {
 // Runs the primitive itself, which may take over an operand's memory. False when it failed after that.
 bool Evaluation::apply(Node* node) {
   struct Turn {
-    std::vector<const Node*>& nodes;
-    Turn(std::vector<const Node*>& applying, const Node* node) : nodes(applying) { nodes.push_back(node); }
+    SmallVector<const Node*, 8>& nodes;
     ~Turn() { nodes.pop_back(); }
-  } turn(applying_, node);
+  } turn{applying_};
+  applying_.push_back(node);
   size_t elements = static_cast<size_t>(static_cast<int64_t>(size_of(node->shape)));
   size_t bytes = elements * static_cast<size_t>(node->dtype.size());
   if (memory_is_tight(bytes)) {

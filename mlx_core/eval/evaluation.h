@@ -69,9 +69,9 @@ class Evaluation {
   Group groups_[4]{Group(claims_), Group(claims_), Group(claims_), Group(claims_)};
   int32_t last_group_ = 0;
   size_t next_victim_ = 0;
-  std::vector<const Node*> applying_; // nodes whose turn it is, which later steps may have to come before
-  bool is_freeing_ = false;           // in compute_what_frees
-  size_t next_freeing_at_ = 0;        // the entry from which on looking for more may be worth it
+  SmallVector<const Node*, 8> applying_; // nodes whose turn it is, which later steps may have to come before
+  bool is_freeing_ = false;              // in compute_what_frees
+  size_t next_freeing_at_ = 0;           // the entry from which on looking for more may be worth it
   std::exception_ptr first_error_;
 };
 

@@ -1,9 +1,9 @@
 // Every other element of a line, or each third or fourth: all are read, and the first of each pair, three or four kept.
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "mlx_core/cpu/every_other.cpp"
+#define HWY_TARGET_INCLUDE "mlx_core/cpu/copy_every.cpp"
 #include "mlx_core/cpu/simd.h"
 
-#include "mlx_core/cpu/every_other.h"
+#include "mlx_core/cpu/copy_every.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu::HWY_NAMESPACE {

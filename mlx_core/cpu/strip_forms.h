@@ -1,0 +1,44 @@
+// The instructions of strips are templates over where operands are: their arguments, from values.
+#pragma once
+
+#include <type_traits>
+
+#include "mlx_core/cpu/strips.h"
+
+namespace mlx::core::cpu {
+
+// f(form), of one or two operands; for other forms of one operand none.
+template <class F>
+StripFunction with_form_of_one(StripForm form, F f) {
+  switch (form) {
+    case StripForm::memory: return f(std::integral_constant<StripForm, StripForm::memory>());
+    case StripForm::memory_kept: return f(std::integral_constant<StripForm, StripForm::memory_kept>());
+    case StripForm::a_a: return f(std::integral_constant<StripForm, StripForm::a_a>());
+    default: return nullptr;
+  }
+}
+template <class F>
+StripFunction with_form_of_two(StripForm form, F f) {
+  switch (form) {
+    case StripForm::a_memory: return f(std::integral_constant<StripForm, StripForm::a_memory>());
+    case StripForm::memory_a: return f(std::integral_constant<StripForm, StripForm::memory_a>());
+    case StripForm::a_b: return f(std::integral_constant<StripForm, StripForm::a_b>());
+    case StripForm::b_a: return f(std::integral_constant<StripForm, StripForm::b_a>());
+    default: return with_form_of_one(form, f);
+  }
+}
+
+// f(form, whether the condition is in bytes), which one in a register is not.
+template <class F>
+StripFunction with_form_of_select(SelectForm form, bool of_bytes, F f) {
+  auto by_condition = [=](auto form) { return of_bytes ? f(form, std::true_type()) : f(form, std::false_type()); };
+  switch (form) {
+    case SelectForm::condition_in_a:
+      return f(std::integral_constant<SelectForm, SelectForm::condition_in_a>(), std::false_type());
+    case SelectForm::first_in_a: return by_condition(std::integral_constant<SelectForm, SelectForm::first_in_a>());
+    case SelectForm::second_in_a: return by_condition(std::integral_constant<SelectForm, SelectForm::second_in_a>());
+    default: return by_condition(std::integral_constant<SelectForm, SelectForm::memory>());
+  }
+}
+
+} // namespace mlx::core::cpu
