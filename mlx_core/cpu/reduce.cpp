@@ -41,6 +41,7 @@ constexpr int64_t joined_columns = 64;        // rows this narrow, one after ano
 constexpr int64_t few_in_lane = 4;            // rows
 constexpr int64_t run_columns = 256;          // as wide if lanes have few rows, which are run through side by side
 constexpr int64_t gathered_columns = 64;      // a strip of columns that are apart in memory
+constexpr int64_t short_run = 256;            // elements; longer ones are reduced where they lie
 constexpr int64_t together = 8;               // units of pieces, which are next to each other in memory
 
 using List = std::vector<int64_t>;
@@ -82,7 +83,7 @@ struct Plan {
   List kept_shape, kept_in, kept_out;
   List reduced_shape, reduced_in;
   int64_t kept = 1, reduced = 1, blocks = 1;
-  bool by_columns = false, joined = false, in_runs = false;
+  bool by_columns = false, joined = false, in_runs = false, brought_together = false;
   int64_t columns = 1, column_in = 1, column_out = 1; // extent and strides of the column axis
   int64_t width = 1, strips = 1, units = 1;
   List no_list;
@@ -125,11 +126,16 @@ void choose_way(Plan& plan) {
   for (size_t d = 0; d < plan.kept_in.size(); ++d) {
     if (steps(plan.kept_in[d]) < kept_step) kept_step = steps(plan.kept_in[d]), column = d;
   }
+  plan.blocks = (plan.reduced + reduce_block - 1) / reduce_block;
+  plan.units = plan.kept;
+  bool in_order = !plan.kept_in.empty() && column + 1 == plan.kept_in.size();
+  bool rows = plan.reduced_in.size() == 1 && reduced_step == 1;
+  plan.brought_together =
+      in_order && !rows && plan.reduced <= short_row && (kept_step > 1 || plan.kept_shape.back() < short_run);
+  if (plan.brought_together) return;
   constexpr int64_t few = 64;
   bool scattered = plan.reduced <= few && plan.reduced_in.size() > 1 && kept_step != INT64_MAX;
   plan.by_columns = kept_step < reduced_step || (scattered && plan.kept_shape[column] >= short_row);
-  plan.blocks = (plan.reduced + reduce_block - 1) / reduce_block;
-  plan.units = plan.kept;
   if (!plan.by_columns) return;
   plan.columns = plan.kept_shape[column];
   plan.column_in = plan.kept_in[column];
@@ -294,6 +300,36 @@ void short_rows(const Plan& plan, const char* in, int64_t row_bytes, int64_t row
   }
 }
 
+// Few elements for each result, in short runs or apart: the first ones of many results are brought together, then the
+// second ones, and so on, for vectors to run across results. Where the last few lie side by side, and results' next to
+// each other, whole runs are brought first, and picked apart in the cache.
+void bring_together(const Plan& plan, int64_t first, int64_t last) {
+  int64_t size = plan.in_size, bytes = strip_bytes * 4, at_once = bytes / (plan.reduced * size), offsets[short_row];
+  int64_t levels = std::bit_width(static_cast<uint64_t>(plan.k->lanes)) + 1;
+  std::unique_ptr<Workspace::Wide[]> rows = Workspace::allocate(2 * bytes);
+  std::unique_ptr<Workspace::Wide[]> acc = Workspace::allocate(levels * at_once * plan.k->partial_size);
+  List shape = plan.kept_shape, strides = plan.kept_in;
+  int64_t side_by_side = 1;
+  if (plan.reduced_in.size() > 1 && plan.reduced_in.back() == 1 && strides.back() == plan.reduced_shape.back()) {
+    side_by_side = plan.reduced_shape.back();
+    shape.push_back(side_by_side), strides.push_back(1);
+  }
+  for (int64_t u = first; u < last; u += at_once) {
+    int64_t n = std::min(at_once, last - u);
+    for (int64_t r = 0; r < plan.reduced; ++r) offsets[r] = r * n * size;
+    Walk at(plan.reduced_shape, plan.reduced_in, plan.no_list, 0);
+    for (int64_t r = 0; r < plan.reduced; r += side_by_side, at.advance(side_by_side)) {
+      char* to = rows[0].bytes + (side_by_side > 1 ? bytes : offsets[r]);
+      read_strided(plan.in + at.a_at * size, shape, strides, plan.in_size, u * side_by_side, n * side_by_side, to);
+      for (int64_t i = 0; i < side_by_side && side_by_side > 1; ++i) {
+        copy_line(to + i * size, side_by_side * size, rows[0].bytes + offsets[r + i], size, n, plan.in_size);
+      }
+    }
+    plan.k->columns(rows[0].bytes, offsets, plan.reduced, plan.k->lanes, n, acc[0].bytes);
+    plan.k->store(acc[0].bytes, n, plan.out + u * plan.out_size);
+  }
+}
+
 // Rows that are gathered from pieces, several blocks of them.
 bool in_pieces(const Plan& plan) {
   return !plan.by_columns && plan.blocks > 1 && (plan.reduced_in.size() != 1 || plan.reduced_in[0] != 1);
@@ -301,6 +337,7 @@ bool in_pieces(const Plan& plan) {
 
 // Units [first, last), each whole.
 void run_units(const Plan& plan, int64_t first, int64_t last) {
+  if (plan.brought_together) return bring_together(plan, first, last);
   Workspace space(plan);
   bool consecutive = plan.reduced == 1 || (plan.reduced_in.size() == 1 && plan.reduced_in[0] == 1);
   if (!plan.by_columns && plan.blocks == 1 && consecutive) {

@@ -80,3 +80,36 @@ def test_results_of_pieces_are_those_of_one_at_a_time(shape, dtype):
     for op in (mx.sum, mx.max, mx.prod):
         alone = [op(mx.contiguous(x[:, j]).reshape(-1)).astype(mx.float64) for j in range(shape[1])]
         assert np.array(op(x, axis=(0, 2)).astype(mx.float64)).tobytes() == np.array(mx.stack(alone)).tobytes()
+
+
+def check_few(seed):
+    """A few elements for each result, as in pooling by reshape: drawn windows, steps and orders in memory, against NumPy's tree."""
+    generator = np.random.default_rng(seed)
+    for dtype, (name, join) in itertools.product(("float32", "float64", "bfloat16", "int32"), (("sum", np.add), ("max", np.maximum), ("prod", np.multiply))):
+        for _ in range(12):
+            shape = [int(generator.choice(sizes)) for sizes in ((1, 3), (5, 16, 33), (1, 2, 3), (7, 32, 70), (1, 2, 4), (1, 3, 32))]
+            twice = [2 * n for n in shape[:2]] + shape[2:]
+            whole = generator.uniform(0.9, 1.1, twice) * generator.choice((-1, 1), twice)
+            x = mx.array(whole.astype("float32") * (3 if dtype == "int32" else 1)).astype(getattr(mx, dtype))
+            order = generator.permutation(6) if generator.integers(2) else np.arange(6)
+            x = mx.contiguous(x.transpose(*order.tolist())).transpose(*np.argsort(order).tolist())
+            step = int(generator.choice((1, 2, -1)))
+            x = x[:shape[0], ::step][:, :shape[1]]
+            axes = ((2, 4), (2, 5), (4, 5), (2, 4))[generator.integers(4)]
+            kept = [axis for axis in range(6) if axis not in axes]
+            exact = np.array(x.astype(mx.float32) if dtype == "bfloat16" else x)
+            rows = exact.transpose(*axes, *kept).reshape(-1, *(exact.shape[axis] for axis in kept))
+            expected = mx.array(by_tree(join, rows, 256 // exact.itemsize), dtype=x.dtype)
+            bits = [np.array(a.view(mx.uint16) if dtype == "bfloat16" else a).tobytes() for a in (getattr(mx, name)(x, axis=axes), expected)]
+            assert bits[0] == bits[1], (dtype, name, x.shape, axes, order, step)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_few(seed):
+    check_few(seed)
+
+
+@pytest.mark.parametrize("target", mx._cpu_targets())
+def test_few_on_every_instruction_set(target):
+    environment = {**os.environ, "MLX_CPU_TARGETS": target, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
+    subprocess.run([sys.executable, "-c", "import test_column_tree; test_column_tree.check_few(9)"], check=True, env=environment)
