@@ -252,6 +252,24 @@ def test_einsum_path_is_that_of_mlx(text, shapes, path, scaling, cost):
     assert f"Optimized scaling:  {scaling}\n" in info and f"Optimized FLOP count:  {cost}\n" in info
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_einsum_of_few_operands_takes_at_most_twice_the_least_operations(seed):
+    """Drawn subscripts: the path against NumPy's optimal one under the same limit, and the value."""
+    draw = np.random.default_rng(seed)
+    sizes = dict(zip("abcdef", draw.integers(2, 9, 6) * draw.choice((1, 4), 6), strict=True))
+    terms = ["".join(draw.choice(list(sizes), draw.integers(1, 4), replace=False)) for _ in range(draw.integers(3, 6))]
+    used = sorted(set("".join(terms)))
+    text = ",".join(terms) + "->" + "".join(draw.permutation(used)[: draw.integers(0, 3)])
+    operands = [draw.standard_normal([sizes[c] for c in term]) for term in terms]
+    largest = max(int(np.prod([sizes[c] for c in term])) for term in [*terms, text.partition("->")[2]])
+    flops = [float(info.partition("Optimized FLOP count:")[2].split()[0]) for info in (
+        mx.einsum_path(text, *map(mx.array, operands))[1], np.einsum_path(text, *operands, optimize=("optimal", largest))[1])]
+    assert flops[0] <= max(2.001 * flops[1], 1e5), text
+    expected = np.einsum(text, *operands, optimize=True)
+    got = np.array(mx.einsum(text, *[mx.array(a, mx.float64) for a in operands]))
+    np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
+
+
 def test_einsum_halves_are_summed_in_float32():
     a = mx.full((4096,), 1 + 2**-10, mx.float16)
     expected = np.einsum("i,i", *[np.array(a, np.float64)] * 2)

@@ -1,8 +1,10 @@
-// Reading einsum's subscripts, and the greedy search for the order of contractions.
+// Reading einsum's subscripts, and the search for the order of contractions.
 #include "mlx_core/ops/linalg/einsum_path.h"
 
 #include <algorithm>
+#include <bit>
 #include <cctype>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <tuple>
@@ -227,7 +229,71 @@ class Search {
     return std::move(path_);
   }
 
+  // The order of the least cost, over all ways of splitting each set of operands in two.
+  ContractionPath cheapest() {
+    size_t sets = size_t{1} << terms_.size();
+    best_.resize(sets);
+    for (size_t set = 1; set < sets; ++set) {
+      split(set);
+    }
+    std::vector<size_t> left; // the sets of operands that the list's members are made of
+    for (size_t i = 0; i < terms_.size(); ++i) {
+      left.push_back(size_t{1} << i);
+    }
+    contract(sets - 1, left);
+    return std::move(path_);
+  }
+
  private:
+  // The cheapest way to contract a set of operands (bits): one part of it first, which is 0 for a single one.
+  struct Split {
+    LabelSet result;
+    double cost = 0;
+    size_t part = 0;
+  };
+
+  void split(size_t set) {
+    Split& best = best_[set];
+    LabelSet over, kept = output_;
+    for (size_t i = 0; i < terms_.size(); ++i) {
+      (set >> i & 1 ? over : kept) |= terms_[i];
+    }
+    bool is_single = std::has_single_bit(set);
+    best.result = is_single ? over : over & kept;
+    best.cost = is_single ? 0 : std::numeric_limits<double>::infinity();
+    if (elements(best.result) > limit_) {
+      return;
+    }
+    for (size_t part = set & (set - 1); part > 0; part = (part - 1) & set) {
+      const Split &a = best_[part], &b = best_[set ^ part];
+      LabelSet both = a.result | b.result;
+      double whole = a.cost + b.cost + cost(both, both != best.result, 2);
+      if (part > (set ^ part) && whole < best.cost) {
+        best.cost = whole, best.part = part;
+      }
+    }
+  }
+
+  void contract(size_t set, std::vector<size_t>& left) {
+    if (best_[set].part == 0) {
+      return;
+    }
+    size_t parts[] = {best_[set].part, set ^ best_[set].part};
+    std::vector<int> positions;
+    for (size_t part : parts) {
+      contract(part, left);
+    }
+    for (size_t part : parts) {
+      positions.push_back(static_cast<int>(std::find(left.begin(), left.end(), part) - left.begin()));
+    }
+    std::sort(positions.begin(), positions.end());
+    take(positions);
+    for (size_t i = positions.size(); i-- > 0;) {
+      left.erase(left.begin() + positions[i]);
+    }
+    left.push_back(set);
+  }
+
   struct Pair {
     int left, right;
     double freed, cost;
@@ -300,7 +366,8 @@ class Search {
 
   std::vector<double> sizes_;
   std::vector<LabelSet> terms_;
-  std::vector<Pair> pairs_; // that could be next
+  std::vector<Pair> pairs_;  // that could be next
+  std::vector<Split> best_; // by set of operands
   LabelSet output_;
   double limit_ = 0;
   ContractionPath path_;
@@ -309,7 +376,14 @@ class Search {
 } // namespace
 
 ContractionPath find_path(const Subscripts& subscripts, double most_elements) {
-  return Search(subscripts, most_elements).run();
+  constexpr size_t few = 6;
+  constexpr double worth_a_search = 1e5;
+  ContractionPath greedy = Search(subscripts, most_elements).run();
+  if (subscripts.inputs.size() < 3 || subscripts.inputs.size() > few || greedy.cost < worth_a_search) {
+    return greedy;
+  }
+  ContractionPath cheapest = Search(subscripts, most_elements).cheapest();
+  return 2 * cheapest.cost < greedy.cost ? cheapest : greedy;
 }
 
 } // namespace mlx::core

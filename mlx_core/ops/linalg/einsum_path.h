@@ -37,7 +37,8 @@ struct ContractionPath {
 
 // Pairs, the one first whose result frees the most memory (then, the cheapest), and outer products only where nothing
 // else is left. Results larger than `most_elements`, or than the largest of operands and output, are not made: what
-// cannot go on in pairs under this limit is contracted in one step.
+// cannot go on in pairs under this limit is contracted in one step. Where few operands would take less than half of
+// that in another order of pairs, the cheapest one.
 ContractionPath find_path(const Subscripts& subscripts, double most_elements);
 
 } // namespace mlx::core
