@@ -201,16 +201,26 @@ bool BoundPlan::is_by_rows() const {
 void BoundPlan::find_lines_of_rows() {
   int64_t row = plan_->row_length;
   for (uint16_t slot = 0; slot < orders_.size() && !strips_.row_of_step.empty(); ++slot) {
-    bool elsewhere = std::any_of(
-        plan_->folds.begin(), plan_->folds.end(), [=](const FusedPlan::Fold& fold) { return fold.input == slot; });
-    for (const FusedPlan::Step& step : plan_->row_steps) {
-      elsewhere = elsewhere || reads(step, slot);
+    places_[slot].of_lines = orders_[slot] == StripOrder::same;
+  }
+  auto is_needed_whole = [&](uint16_t slot) {
+    if (slot < orders_.size()) {
+      places_[slot].of_lines = false;
     }
-    for (size_t i = 0; i < plan_->steps.size(); ++i) {
-      const FusedPlan::Step& step = plan_->steps[i];
-      elsewhere = elsewhere || (reads(step, slot) && !strips_.reads_one(*plan_, i, slot));
-    }
-    places_[slot].of_lines = orders_[slot] == StripOrder::same && !elsewhere;
+  };
+  for (const FusedPlan::Fold& fold : plan_->folds) {
+    is_needed_whole(fold.input);
+  }
+  for (const FusedPlan::Step& step : plan_->row_steps) {
+    std::for_each_n(step.inputs, step.input_count, is_needed_whole);
+  }
+  for (size_t i = 0; i < plan_->steps.size(); ++i) {
+    const FusedPlan::Step& step = plan_->steps[i];
+    std::for_each_n(step.inputs, step.input_count, [&](uint16_t slot) {
+      if (slot < orders_.size() && places_[slot].of_lines && !strips_.reads_one(*plan_, i, slot)) {
+        is_needed_whole(slot);
+      }
+    });
   }
   if (short_line_) {
     row = short_line_;

@@ -1,5 +1,6 @@
 // Which steps of a plan run as strips, and what stays in which register.
 #include <algorithm>
+#include <utility>
 
 #include "mlx_core/cpu/reduce.h"
 #include "mlx_core/cpu/strips.h"
@@ -293,8 +294,14 @@ bool Strips::reads_one(const FusedPlan& plan, size_t step, uint16_t slot) const 
   return true;
 }
 
+void Strips::read_slot(uint16_t slot) {
+  if (!std::exchange(is_listed_[slot], true)) {
+    slots.push_back(slot);
+  }
+}
+
 // Which operand is in a; it becomes the result.
-SelectForm Strips::add_select(const FusedPlan::Step& step, int32_t& a, uint32_t slots_begin) {
+SelectForm Strips::add_select(const FusedPlan::Step& step, int32_t& a) {
   const uint16_t* in = step.inputs;
   SelectForm form = in[0] == a   ? SelectForm::condition_in_a
                     : in[1] == a ? SelectForm::first_in_a
@@ -303,8 +310,8 @@ SelectForm Strips::add_select(const FusedPlan::Step& step, int32_t& a, uint32_t 
   for (int k = 0; k < 3; ++k) {
     if (k + 1 == static_cast<int>(form)) {
       --reads_[in[k]];
-    } else if (std::find(slots.begin() + slots_begin, slots.end(), in[k]) == slots.end()) {
-      slots.push_back(in[k]);
+    } else {
+      read_slot(in[k]);
     }
   }
   a = step.output;
@@ -315,6 +322,12 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
   auto code_begin = static_cast<uint32_t>(code.size()), slots_begin = static_cast<uint32_t>(slots.size());
   auto rows_begin = static_cast<uint32_t>(rows.size());
   find_rows(plan, begin, end);
+  is_listed_.assign(plan.slots.size(), false);
+  last_read_.assign(plan.slots.size(), nothing);
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    std::for_each_n(
+        steps_[i].inputs, steps_[i].input_count, [&](uint16_t slot) { last_read_[slot] = static_cast<int32_t>(i); });
+  }
   // First the forms, by which reads from registers are known; then what is to be stored is, too.
   Registers registers;
   forms_.clear();
@@ -323,7 +336,7 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
     const FusedPlan::Step& step = *at;
     selects_.push_back(SelectForm::memory);
     if (step.body == Body::select) {
-      SelectForm form = selects_.back() = add_select(step, registers.a, slots_begin);
+      SelectForm form = selects_.back() = add_select(step, registers.a);
       for (int k = 1; k < 3; ++k) {
         bool is_one = k + 1 != static_cast<int>(form) && is_scalar(plan, step.inputs[k]);
         one_strip[begin + selects_.size() - 1] |= is_one ? k : 0;
@@ -331,17 +344,15 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
       forms_.push_back(StripForm::memory);
       continue;
     }
-    bool a_is_wanted = std::any_of(at + 1, steps_.end(), [&](const FusedPlan::Step& s) {
-      return std::any_of(s.inputs, s.inputs + s.input_count, [&](uint16_t slot) { return slot == registers.a; });
-    });
+    bool a_is_wanted = registers.a != nothing && last_read_[static_cast<size_t>(registers.a)] > at - steps_.begin();
     StripForm form = forms_.emplace_back(registers.form_of(step, a_is_wanted));
     int from = from_memory(step, form);
     for (int k = 0; k < step.input_count; ++k) {
       uint16_t slot = step.inputs[k];
       bool in_register = slot == registers.a ? from < step.input_count : from == 0;
       reads_[slot] -= in_register;
-      if (!in_register && std::find(slots.begin() + slots_begin, slots.end(), slot) == slots.end()) {
-        slots.push_back(slot);
+      if (!in_register) {
+        read_slot(slot);
       }
     }
     registers.follow(step, form);

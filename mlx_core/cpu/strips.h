@@ -163,7 +163,8 @@ struct Strips {
   bool loads(const FusedPlan::Step& step) const;
   uint8_t bytes_of_mask(const FusedPlan::Step& step) const;
   uint32_t end_of_private(const FusedPlan& plan, uint32_t begin, uint32_t end) const;
-  SelectForm add_select(const FusedPlan::Step& step, int32_t& a, uint32_t slots_begin);
+  SelectForm add_select(const FusedPlan::Step& step, int32_t& a);
+  void read_slot(uint16_t slot);
   void lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end);
   std::span<const StripOrder> orders_;
   bool by_rows_ = false;
@@ -172,6 +173,8 @@ struct Strips {
   std::vector<StripForm> forms_;        // of the run's steps
   std::vector<SelectForm> selects_;     // the same, of selections
   std::vector<FusedPlan::Step> steps_;  // the run's, without the values of rows
+  std::vector<uint8_t> is_listed_;      // whether each slot is among those that the run reads from memory
+  std::vector<int32_t> last_read_;      // of each slot: the run's last step that reads it; or -1
   std::vector<uint8_t> masks_;          // of each slot: bytes of an element, where it is a mask; else 0
 };
 
