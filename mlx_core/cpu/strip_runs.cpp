@@ -258,7 +258,7 @@ int32_t Strips::row_of(const FusedPlan& plan, const FusedPlan::Step& step) const
   if (step.input_count != 2 || first == is_one(step.inputs[1])) {
     return nothing;
   }
-  return table_of(step.from)->find_row(step.body, first) ? step.inputs[first ? 0 : 1] : nothing;
+  return table_of(step.from)->find_row(step.body, first, StripForm::a_a) ? step.inputs[first ? 0 : 1] : nothing;
 }
 
 // The steps of a run, and which of them read the value of a row where it is.
@@ -373,7 +373,7 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
                         : is_cast || by_row || selects ? nullptr
                         : is_of_bools(step)            ? table.find_of_masks(step.body, form)
                                                        : from.find(step.body, form);
-    if (!run && !selects && form != StripForm::a_a) { // what works on a alone
+    if (!run && !by_row && !selects && form != StripForm::a_a) { // what works on a alone
       code.push_back({from.find(Body::copy, form), first, second});
     }
     if (run) {
@@ -387,7 +387,8 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
     } else if (by_row) {
       auto slot = static_cast<uint16_t>(row_of_step[i]);
       bool comes_first = plan.steps[i].inputs[0] == slot;
-      code.push_back({from.find_row(step.body, comes_first), static_cast<uint16_t>(place_of_row(plan, slot)), 0});
+      code.push_back(
+          {from.find_row(step.body, comes_first, form), static_cast<uint16_t>(place_of_row(plan, slot)), first});
     } else {
       if (!is_cast) {
         code.push_back({from.function(step.body), 0, 0});

@@ -138,20 +138,28 @@ struct Strip {
     const M row = *static_cast<const M*>(value);
     new (&to) RowDivisor{row, divisor_of<are_short>(static_cast<T>(row))};
   }
-  template <class Op, bool comes_first>
+  template <class Op, bool comes_first, StripForm form>
   static void with_row(MLX_STRIP) {
     const V y = value_of_row(at, step->first);
+    V x0 = a0, x1 = a1, x2 = a2, x3 = a3;
+    if constexpr (form != StripForm::a_a) {
+      const Four x = slot(at, step->second, offset);
+      x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
+    }
+    if constexpr (form == StripForm::memory_kept) {
+      b0 = a0, b1 = a1, b2 = a2, b3 = a3;
+    }
     if constexpr (comes_first) {
-      V x0 = y, x1 = y, x2 = y, x3 = y;
-      all_four<Op>(x0, x1, x2, x3, a0, a1, a2, a3);
-      MLX_NEXT_STEP(x0, x1, x2, x3, b0, b1, b2, b3);
+      V y0 = y, y1 = y, y2 = y, y3 = y;
+      all_four<Op>(y0, y1, y2, y3, x0, x1, x2, x3);
+      MLX_NEXT_STEP(y0, y1, y2, y3, b0, b1, b2, b3);
     } else if constexpr (std::is_same_v<Op, Divide>) {
       const auto& by = *reinterpret_cast<const RowDivisor*>(at[step->first]);
-      divide_four_by<are_short>(D(), a0, a1, a2, a3, by.divisor);
-      MLX_NEXT_STEP(round_result<M>(a0), round_result<M>(a1), round_result<M>(a2), round_result<M>(a3), b0, b1, b2, b3);
+      divide_four_by<are_short>(D(), x0, x1, x2, x3, by.divisor);
+      MLX_NEXT_STEP(round_result<M>(x0), round_result<M>(x1), round_result<M>(x2), round_result<M>(x3), b0, b1, b2, b3);
     } else {
-      all_four<Op>(a0, a1, a2, a3, y, y, y, y);
-      MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
+      all_four<Op>(x0, x1, x2, x3, y, y, y, y);
+      MLX_NEXT_STEP(x0, x1, x2, x3, b0, b1, b2, b3);
     }
   }
 
@@ -434,9 +442,12 @@ struct Strip {
       default: return with_two_operands(body, [=]<class Op>(Op) { return of_two<Op>(form); });
     }
   }
-  static StripFunction find_row(Body body, bool comes_first) {
-    return with_two_operands(
-        body, [=]<class Op>(Op) { return comes_first ? erased(&with_row<Op, true>) : erased(&with_row<Op, false>); });
+  static StripFunction find_row(Body body, bool comes_first, StripForm form) {
+    return with_two_operands(body, [=]<class Op>(Op) {
+      return with_form_of_one(form, [=](auto form) {
+        return comes_first ? erased(&with_row<Op, true, form()>) : erased(&with_row<Op, false, form()>);
+      });
+    });
   }
 
   static StripFunction find_of_masks(Body body, StripForm form) {

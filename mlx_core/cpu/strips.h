@@ -65,8 +65,9 @@ struct StripTable {
   int64_t elements; // of a strip
   // Null where there is none. Every body that has a form has a_a; copy has all of one operand.
   StripFunction (*find)(Body body, StripForm form);
-  // With one value of `first`, at its row, for all: a = f(a, value), or where that comes first f(value, a); or null.
-  StripFunction (*find_row)(Body body, bool comes_first);
+  // With one value of `first`, at its row, for all: a = f(x, value), or where that comes first f(value, x); or null.
+  // x is a, or in memory `second`.
+  StripFunction (*find_row)(Body body, bool comes_first, StripForm form);
   void (*prepare_divisor)(const void* value, StripDivisor& to); // divide of find_row reads that, not the value
   StripFunction (*function)(Body body);                         // longer bodies, on a alone: before they are rounded
   // Bools that a run gives and nobody else reads are masks: lanes, as wide as the registers', of all ones or none. Of

@@ -150,17 +150,25 @@ void binary(MLX_STRIP) {
   MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
 }
 
-template <class Op, bool comes_first>
+template <class Op, bool comes_first, StripForm form>
 void with_row(MLX_STRIP) {
   uint16_t bits;
   std::memcpy(&bits, at[step->first], sizeof bits);
   const V y = all(bits);
-  if constexpr (comes_first) {
-    a0 = Op::of(y, a0), a1 = Op::of(y, a1), a2 = Op::of(y, a2), a3 = Op::of(y, a3);
-  } else {
-    a0 = Op::of(a0, y), a1 = Op::of(a1, y), a2 = Op::of(a2, y), a3 = Op::of(a3, y);
+  V x0 = a0, x1 = a1, x2 = a2, x3 = a3;
+  if constexpr (form != StripForm::a_a) {
+    const Four x = slot(at, step->second, offset);
+    x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
   }
-  MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
+  if constexpr (form == StripForm::memory_kept) {
+    b0 = a0, b1 = a1, b2 = a2, b3 = a3;
+  }
+  if constexpr (comes_first) {
+    x0 = Op::of(y, x0), x1 = Op::of(y, x1), x2 = Op::of(y, x2), x3 = Op::of(y, x3);
+  } else {
+    x0 = Op::of(x0, y), x1 = Op::of(x1, y), x2 = Op::of(x2, y), x3 = Op::of(x3, y);
+  }
+  MLX_NEXT_STEP(x0, x1, x2, x3, b0, b1, b2, b3);
 }
 
 template <class Op, StripForm form>
@@ -266,9 +274,12 @@ StripFunction find(Body body, StripForm form) {
     default: return with_two_operands(body, [=]<class Op>(Op) { return of_two<Op>(form); });
   }
 }
-StripFunction find_row(Body body, bool comes_first) {
-  return with_two_operands(
-      body, [=]<class Op>(Op) { return comes_first ? erased(&with_row<Op, true>) : erased(&with_row<Op, false>); });
+StripFunction find_row(Body body, bool comes_first, StripForm form) {
+  return with_two_operands(body, [=]<class Op>(Op) {
+    return with_form_of_one(form, [=](auto form) {
+      return comes_first ? erased(&with_row<Op, true, form()>) : erased(&with_row<Op, false, form()>);
+    });
+  });
 }
 StripFunction find_of_masks(Body body, StripForm form) {
   switch (body) {
