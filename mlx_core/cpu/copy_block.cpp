@@ -163,7 +163,22 @@ void transpose_block(const char* src, int64_t src_column, char* dst, int64_t dst
 
 // ---- rows ----
 
+template <size_t bytes>
+void copy_runs_of(const char* src, int64_t src_row, char* dst, int64_t dst_row, int64_t rows) {
+#pragma GCC unroll 4
+  for (int64_t r = 0; r < rows; ++r) std::memcpy(dst + r * dst_row, src + r * src_row, bytes);
+}
+
 void copy_runs(const char* src, int64_t src_row, char* dst, int64_t dst_row, int64_t rows, int64_t bytes) {
+  switch (bytes) { // of a known size, as of colours, there are no branches
+    case 3: return copy_runs_of<3>(src, src_row, dst, dst_row, rows);
+    case 6: return copy_runs_of<6>(src, src_row, dst, dst_row, rows);
+    case 12: return copy_runs_of<12>(src, src_row, dst, dst_row, rows);
+    case 24: return copy_runs_of<24>(src, src_row, dst, dst_row, rows);
+    case 32: return copy_runs_of<32>(src, src_row, dst, dst_row, rows);
+    case 64: return copy_runs_of<64>(src, src_row, dst, dst_row, rows);
+    default: break;
+  }
   if (bytes <= 64) {
     for (int64_t r = 0; r < rows; ++r) copy_short_run(src + r * src_row, dst + r * dst_row, bytes);
   } else {
