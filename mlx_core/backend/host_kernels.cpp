@@ -145,7 +145,7 @@ struct Run {
   void operator()(const kernel::Gather* k) const {
     if (k->out.size() > 0) {
       cpu::gather(k->x.host(), k->x.sizes, k->x.strides, k->x.itemsize(), operands_of(k->indices), k->index_shape,
-          k->slice, k->out.host());
+          k->slice, k->outer, k->out.host());
     }
   }
   void operator()(const kernel::Scatter* k) const {

@@ -155,6 +155,7 @@ struct Gather {
   std::span<const Index> indices;
   std::span<const int64_t> index_shape, slice;
   View out;
+  int64_t outer = 0; // of a host: how many of the slice's axes come before the indices' in out's memory
 };
 
 // Combines updates (indices..., slice...) into out, in their row-major order: the last of several sets wins.

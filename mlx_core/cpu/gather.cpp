@@ -148,19 +148,20 @@ void gather_elements(const Along& along, int64_t positions, int item_size) {
 } // namespace
 
 void gather(const void* src_data, Ints src_shape, Ints src_strides, int item_size,
-    std::span<const IndexOperand> indices, Ints index_shape, Ints slice_shape, void* out_data) {
+    std::span<const IndexOperand> indices, Ints index_shape, Ints slice_shape, int64_t outer, void* out_data) {
   auto* src = static_cast<const char*>(src_data);
   auto* out = static_cast<char*>(out_data);
-  Slice slice(slice_shape, src_strides, item_size);
-  int64_t positions = product(index_shape), bytes = slice.size * item_size;
-  if (positions == 0 || bytes == 0) return;
-  if (slice.shape.empty() && indices.size() == 1 && is_in_line(indices[0], index_shape)) {
+  auto inner = static_cast<size_t>(outer);
+  Slice slice(slice_shape.subspan(inner), src_strides.subspan(inner), item_size);
+  int64_t positions = product(index_shape), bytes = slice.size * item_size, blocks = product(slice_shape.first(inner));
+  if (positions == 0 || bytes == 0 || blocks == 0) return;
+  if (slice.shape.empty() && blocks == 1 && indices.size() == 1 && is_in_line(indices[0], index_shape)) {
     auto axis = static_cast<size_t>(indices[0].axis);
     return gather_elements({src, indices[0].data, out, indices[0].dtype,
                                {"gather", indices[0].axis, src_shape[axis], 1}, src_strides[axis], 0, 1},
         positions, item_size);
   }
-  if ((positions < 8 && bytes > serial_bytes) || bytes > large_bytes) { // large slices: each is copied by all threads
+  if (blocks == 1 && ((positions < 8 && bytes > serial_bytes) || bytes > large_bytes)) { // each is copied by all threads
     std::vector<int64_t> dense(slice.shape.size());
     for (int64_t d = static_cast<int64_t>(dense.size()) - 1, stride = 1; d >= 0; --d) {
       dense[static_cast<size_t>(d)] = stride;
@@ -173,16 +174,24 @@ void gather(const void* src_data, Ints src_shape, Ints src_strides, int item_siz
     }
     return;
   }
-  int64_t per_task = positions * bytes <= serial_bytes && positions <= 16 * index_chunk
-                         ? positions
-                         : std::max<int64_t>(1, std::min(task_bytes / bytes, 16 * index_chunk));
-  parallel_for((positions + per_task - 1) / per_task, [&](int64_t task) {
-    int64_t offsets[index_chunk];
-    int64_t end = std::min(positions, (task + 1) * per_task);
-    for (int64_t first = task * per_task; first < end; first += index_chunk) {
+  // A task has some positions of some blocks, or all of one block or more.
+  int64_t all = positions * bytes * blocks, some = std::max<int64_t>(1, std::min(task_bytes / bytes, 16 * index_chunk));
+  bool serial = all <= serial_bytes && positions <= 16 * index_chunk;
+  int64_t per_task = serial ? positions : std::min(positions, some), parts = (positions + per_task - 1) / per_task;
+  int64_t blocks_per_task = serial ? blocks : std::clamp<int64_t>(some / positions, 1, blocks);
+  parallel_for(parts * ((blocks + blocks_per_task - 1) / blocks_per_task), [&](int64_t task) {
+    int64_t offsets[index_chunk], part = task % parts, block = task / parts * blocks_per_task;
+    int64_t last_block = std::min(blocks, block + blocks_per_task), end = std::min(positions, (part + 1) * per_task);
+    for (int64_t first = part * per_task; first < end; first += index_chunk) {
       int64_t n = std::min(index_chunk, end - first);
       read_offsets("gather", indices, index_shape, src_shape, src_strides, slice_shape, first, n, offsets);
-      slice.copy_all(src, offsets, n, out + first * bytes);
+      for (int64_t i = block; i < last_block; ++i) {
+        int64_t from = 0;
+        for (size_t d = inner, rest = static_cast<size_t>(i); d-- > 0; rest /= static_cast<size_t>(slice_shape[d])) {
+          from += static_cast<int64_t>(rest % static_cast<size_t>(slice_shape[d])) * src_strides[d];
+        }
+        slice.copy_all(src + from * item_size, offsets, n, out + (i * positions + first) * bytes);
+      }
     }
   });
 }

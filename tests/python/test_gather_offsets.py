@@ -50,3 +50,33 @@ def test_an_index_out_of_bounds_is_named(dtype, place):
     for make in (lambda: x[0][mx.array(i)], lambda: x[mx.array(i), mx.array(i * 0)], lambda: x[mx.array(i * 0), mx.array(i)], lambda: x[mx.array(i)]):
         with pytest.raises(IndexError, match=str(bad)):
             mx.eval(make())
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_axes_before_the_indexed_ones(seed):
+    """Drawn arrays, one or two indexed axes behind others, values, what is computed of them, gradients and maps, against NumPy."""
+    draw = np.random.default_rng(seed)
+    rank, many = draw.integers(2, 5), draw.integers(1, 3)
+    first = int(draw.integers(1, max(2, rank - many + 1)))
+    many = min(many, rank - first)
+    shape = [int(draw.choice((1, 2, 3, 17, 64) if d not in range(first, first + many) else (5, 33))) for d in range(rank)]
+    values = draw.standard_normal(shape).astype(draw.choice(("float32", "float64", "float16", "complex64")))
+    positions = [int(n) for n in draw.choice((1, 4, 70, 300), draw.integers(1, 3))]
+    indices = [draw.integers(-shape[first + k], shape[first + k], positions).astype(draw.choice(("int32", "int64", "uint8")) if k else "int32")
+               for k in range(many)]
+    indices = [np.abs(i) % shape[first + k] if i.dtype == np.uint8 else i for k, i in enumerate(indices)]
+    at = (slice(None),) * first + tuple(indices)
+    source, ours = mx.array(values, getattr(mx, values.dtype.name)), (slice(None),) * first + tuple(map(mx.array, indices))
+    if draw.integers(2):  # another order in memory
+        source = mx.contiguous(source.T).T
+    assert np.array_equal(np.array(source[ours]), values[at])
+    assert np.array_equal(np.array(source[ours].reshape(-1) * 2), values[at].reshape(-1) * 2)
+    assert np.array_equal(np.array(mx.compile(lambda x: x[ours].sum(axis=0))(source)), np.array(mx.array(values[at], source.dtype).sum(axis=0)))
+    assert np.array_equal(np.array(mx.vmap(lambda x: x[ours[1:]])(source)), values[at])
+    if many == 1:
+        assert np.array_equal(np.array(mx.take(source, ours[-1], axis=first)), np.take(values, indices[0], axis=first))
+    if values.dtype == np.float64:
+        expected = np.zeros_like(values)
+        np.add.at(expected, at, values[at] * 2)
+        gradient = mx.grad(lambda x: (x[ours] ** 2).sum())(source)
+        np.testing.assert_allclose(np.array(gradient), expected, rtol=1e-12, atol=1e-12)

@@ -10,6 +10,16 @@
 
 namespace mlx::core {
 
+// Of memory in which `outer` of the axes that follow the first `rank` come before those.
+static Strides strides_behind(const Shape& shape, size_t rank, size_t outer) {
+  auto at = [&](size_t i) { return i < outer ? rank + i : i < outer + rank ? i - outer : i; };
+  Strides strides(shape.size(), 1);
+  for (size_t i = shape.size(); i-- > 1;) {
+    strides[at(i - 1)] = strides[at(i)] * static_cast<int64_t>(shape[at(i)]);
+  }
+  return strides;
+}
+
 static std::vector<array> indices_of(Operands operands) { return {operands.begin() + 1, operands.end()}; }
 
 // Operands: the source, then the indices.
@@ -48,12 +58,13 @@ class Gather final : public Primitive {
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
     const array& x = operands[0];
     array& y = outputs[0];
-    y.allocate();
     size_t rank = y.shape().size() - x.shape().size();
+    size_t outer = kernels.device() == Device::cpu ? axes_before_indices() : 0;
+    y.set_storage(core::allocate(y.nbytes()), 0, strides_behind(y.shape(), rank, outer));
     std::vector<kernel::Index> indices = kernel_indices(operands.subspan(1), axes_, rank);
     Sizes shape = sizes_of(y.shape());
-    kernels.run(
-        kernel::Gather{x.view(), indices, {shape.data(), rank}, {shape.data() + rank, x.shape().size()}, y.view()});
+    kernels.run(kernel::Gather{x.view(), indices, {shape.data(), rank}, {shape.data() + rank, x.shape().size()},
+        y.view(), static_cast<int64_t>(outer)});
   }
   Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {
     return {tangents[0] ? Tangent(gather(*tangents[0], indices_of(primals), axes_, slice_sizes_)) : std::nullopt};
@@ -86,6 +97,17 @@ class Gather final : public Primitive {
   }
 
  private:
+  // The axes before indexed ones that are next to each other: their place in memory is before the indices' as well,
+  // which is where indexing puts them, and how the source is read in order.
+  size_t axes_before_indices() const {
+    for (size_t i = 0; i < axes_.size(); ++i) {
+      if (axes_[i] != axes_[0] + static_cast<int>(i)) {
+        return 0;
+      }
+    }
+    return axes_.empty() ? 0 : static_cast<size_t>(axes_[0]);
+  }
+
   Axes axes_;
   Shape slice_sizes_;
 };
