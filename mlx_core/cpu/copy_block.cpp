@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "mlx_core/cpu/copy_every.h"
+#include "mlx_core/cpu/interleave.h"
 #include "mlx_core/cpu/spread.h"
 
 namespace mlx::core::cpu {
@@ -232,6 +233,10 @@ void copy_block(const void* src_data, int64_t src_row, int64_t src_column, void*
       return copy_line(src, src_row, dst, dst_row, rows, static_cast<int>(run)); // a row is one wider element
     }
     return copy_runs(src, src_row, dst, dst_row, rows, run);
+  }
+  if (dense && src_row == item_size && columns <= 4 && dst_row == run) {
+    int64_t done = interleave(columns, dst, src, src_column, rows, item_size);
+    src += done * src_row, dst += done * dst_row, rows -= done;
   }
   with_item(item_size, [&](auto item) {
     using T = decltype(item);

@@ -17,10 +17,15 @@ namespace mlx::core::cpu {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-void short_rows(int64_t rows, int64_t bytes, const uint8_t* HWY_RESTRICT from, int64_t step, uint8_t* HWY_RESTRICT to,
-    int64_t pitch) {
+// place(i): where row i begins.
+template <class Place>
+HWY_INLINE void rows_at(int64_t rows, int64_t bytes, Place place, uint8_t* HWY_RESTRICT to, int64_t pitch) {
+  const uint8_t* HWY_RESTRICT from = nullptr;
   auto each = [&](auto copy) HWY_ATTR {
-    for (int64_t i = 0; i < rows; ++i, from += step, to += pitch) copy();
+    for (int64_t i = 0; i < rows; ++i, to += pitch) {
+      from = place(i);
+      copy();
+    }
   };
   constexpr int64_t longest = 1024; // from there on memcpy is as quick
   if (bytes > longest) return each([&] { std::memcpy(to, from, static_cast<size_t>(bytes)); });
@@ -51,6 +56,15 @@ void short_rows(int64_t rows, int64_t bytes, const uint8_t* HWY_RESTRICT from, i
 #endif
 }
 
+void short_rows(int64_t rows, int64_t bytes, const uint8_t* from, int64_t step, uint8_t* to, int64_t pitch) {
+  rows_at(rows, bytes, [=](int64_t i) { return from + i * step; }, to, pitch);
+}
+
+void short_rows_at(
+    int64_t rows, int64_t bytes, const uint8_t* from, const int64_t* places, int64_t item_size, uint8_t* to) {
+  rows_at(rows, bytes, [=](int64_t i) { return from + places[i] * item_size; }, to, bytes);
+}
+
 } // namespace HWY_NAMESPACE
 } // namespace mlx::core::cpu
 HWY_AFTER_NAMESPACE();
@@ -58,9 +72,14 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace mlx::core::cpu {
 HWY_EXPORT(short_rows);
+HWY_EXPORT(short_rows_at);
 void copy_rows(int64_t rows, int64_t bytes, const void* from, int64_t step, void* to, int64_t pitch) {
   HWY_DYNAMIC_DISPATCH(short_rows)(
       rows, bytes, static_cast<const uint8_t*>(from), step, static_cast<uint8_t*>(to), pitch);
+}
+void copy_rows_at(int64_t rows, int64_t bytes, const void* from, const int64_t* places, int64_t item_size, void* to) {
+  HWY_DYNAMIC_DISPATCH(short_rows_at)(
+      rows, bytes, static_cast<const uint8_t*>(from), places, item_size, static_cast<uint8_t*>(to));
 }
 } // namespace mlx::core::cpu
 #endif

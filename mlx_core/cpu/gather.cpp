@@ -2,10 +2,11 @@
 #include "mlx_core/cpu/gather.h"
 
 #include <algorithm>
-#include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "mlx_core/cpu/copy_block.h"
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/cpu/indices.h"
 #include "mlx_core/cpu/thread_pool.h"
 
@@ -63,12 +64,10 @@ struct Slice {
         }
       });
     }
-    bool row = shape.size() == 1 && strides[0] == 1;
+    if (shape.size() == 1 && strides[0] == 1) return copy_rows_at(n, bytes, src, offsets, item_size, out);
     for (int64_t i = 0; i < n; ++i, out += bytes) {
       const char* from = src + offsets[i] * item_size;
-      if (row)
-        std::memcpy(out, from, static_cast<size_t>(bytes));
-      else if (shape.size() == 1)
+      if (shape.size() == 1)
         copy_line(from, strides[0] * item_size, out, item_size, size, item_size);
       else
         read_strided(from, shape, strides, item_size, 0, size, out);
@@ -76,57 +75,66 @@ struct Slice {
   }
 };
 
-// What gather_along_axis reads and writes, apart from the walk; or a gather of single elements.
+// What gather_along_axis reads and writes, apart from the walk; or a gather of single elements. The offsets of source
+// and indices grow by a step from position to position, and by a line's from line to line.
 struct Along {
   const void *src, *index;
   void* out;
   Dtype index_dtype;
   Bounds bounds;
-  int64_t axis_stride, src_step, index_step;
+  int64_t axis_stride, src_step, index_step, src_line, index_line;
 };
 
-// A run of n positions: many are short, so that types are known outside of them.
+// Lines of n positions: many are short, so that types and steps are known outside of them.
 template <typename Index, typename T>
-void gather_run(const Along& along, int64_t flat, int64_t src_at, int64_t index_at, int64_t n) {
+void gather_lines(const Along& along, int64_t flat, int64_t src_at, int64_t index_at, int64_t n, int64_t lines) {
   const auto* index = static_cast<const Index*>(along.index) + index_at;
   const T* src = static_cast<const T*>(along.src) + src_at;
   T* out = static_cast<T*>(along.out) + flat;
-  const int64_t length = along.bounds.length, index_step = along.index_step, src_step = along.src_step,
-                axis_stride = along.axis_stride;
-  auto element = [&](int64_t i, int64_t at, int64_t step, int64_t stride) {
-    int64_t from = at < 0 ? at + length : at;
-    if (static_cast<uint64_t>(from) >= static_cast<uint64_t>(length)) [[unlikely]] {
-      throw_index(along.bounds, at);
+  const int64_t length = along.bounds.length, src_line = along.src_line, index_line = along.index_line;
+  auto all = [=, &along](auto index_step, auto src_step, auto axis_stride) {
+    for (int64_t k = 0; k < lines; ++k) {
+      const Index* at = index + k * index_line;
+      const T* from = src + k * src_line;
+      T* to = out + k * n;
+      for (int64_t i = 0; i < n; ++i) {
+        auto given = static_cast<int64_t>(at[i * index_step]);
+        int64_t place = given < 0 ? given + length : given;
+        if (static_cast<uint64_t>(place) >= static_cast<uint64_t>(length)) [[unlikely]] {
+          throw_index(along.bounds, given);
+        }
+        to[i] = from[i * src_step + place * axis_stride];
+      }
     }
-    out[i] = src[i * step + from * stride];
   };
-  if (index_step == 1 && src_step == 0 && axis_stride == 1) { // along the last axis
-    for (int64_t i = 0; i < n; ++i) element(i, static_cast<int64_t>(index[i]), 0, 1);
-  } else {
-    for (int64_t i = 0; i < n; ++i) element(i, static_cast<int64_t>(index[i * index_step]), src_step, axis_stride);
-  }
+  bool along_last = along.index_step == 1 && along.src_step == 0 && along.axis_stride == 1;
+  constexpr std::integral_constant<int64_t, 0> none{};
+  constexpr std::integral_constant<int64_t, 1> one{};
+  along_last ? all(one, none, one) : all(along.index_step, along.src_step, along.axis_stride);
 }
 
 // The same with indices of any type.
 template <typename T>
-void gather_any_run(const Along& along, int64_t flat, int64_t src_at, int64_t index_at, int64_t n) {
+void gather_any_lines(const Along& along, int64_t flat, int64_t src_at, int64_t index_at, int64_t n, int64_t lines) {
   int64_t values[index_chunk];
   Along read = along;
-  const char* index = static_cast<const char*>(along.index) + index_at * along.index_dtype.size();
-  read_indices(index, along.index_dtype, along.index_step, n, values);
   read.index = values;
   read.index_step = 1;
-  gather_run<int64_t, T>(read, flat, src_at, 0, n);
+  for (; lines > 0; --lines, flat += n, src_at += along.src_line, index_at += along.index_line) {
+    const char* index = static_cast<const char*>(along.index) + index_at * along.index_dtype.size();
+    read_indices(index, along.index_dtype, along.index_step, n, values);
+    gather_lines<int64_t, T>(read, flat, src_at, 0, n, 1);
+  }
 }
 
-// f with a run of indices of that type.
+// f with a gather of lines at indices of that type.
 template <typename T, typename F>
-void with_run(Dtype index_dtype, F f) {
+void with_lines(Dtype index_dtype, F f) {
   switch (index_dtype.val) {
-    case Dtype::Val::int32: return f([](const auto&... a) { gather_run<int32_t, T>(a...); });
-    case Dtype::Val::uint32: return f([](const auto&... a) { gather_run<uint32_t, T>(a...); });
-    case Dtype::Val::int64: return f([](const auto&... a) { gather_run<int64_t, T>(a...); });
-    default: return f([](const auto&... a) { gather_any_run<T>(a...); });
+    case Dtype::Val::int32: return f([](const auto&... a) { gather_lines<int32_t, T>(a...); });
+    case Dtype::Val::uint32: return f([](const auto&... a) { gather_lines<uint32_t, T>(a...); });
+    case Dtype::Val::int64: return f([](const auto&... a) { gather_lines<int64_t, T>(a...); });
+    default: return f([](const auto&... a) { gather_any_lines<T>(a...); });
   }
 }
 
@@ -134,11 +142,11 @@ void with_run(Dtype index_dtype, F f) {
 void gather_elements(const Along& along, int64_t positions, int item_size) {
   constexpr int64_t per_task = 16 * index_chunk;
   with_item(item_size, [&](auto item) {
-    with_run<decltype(item)>(along.index_dtype, [&](auto run) {
+    with_lines<decltype(item)>(along.index_dtype, [&](auto lines) {
       parallel_for((positions + per_task - 1) / per_task, [&](int64_t task) {
         for (int64_t first = task * per_task, end = std::min(positions, first + per_task); first < end;
             first += index_chunk) {
-          run(along, first, int64_t{0}, first, std::min(index_chunk, end - first));
+          lines(along, first, int64_t{0}, first, std::min(index_chunk, end - first), int64_t{1});
         }
       });
     });
@@ -158,7 +166,7 @@ void gather(const void* src_data, Ints src_shape, Ints src_strides, int item_siz
   if (slice.shape.empty() && blocks == 1 && indices.size() == 1 && is_in_line(indices[0], index_shape)) {
     auto axis = static_cast<size_t>(indices[0].axis);
     return gather_elements({src, indices[0].data, out, indices[0].dtype,
-                               {"gather", indices[0].axis, src_shape[axis], 1}, src_strides[axis], 0, 1},
+                               {"gather", indices[0].axis, src_shape[axis], 1}, src_strides[axis], 0, 1, 0, 0},
         positions, item_size);
   }
   if (blocks == 1 && ((positions < 8 && bytes > serial_bytes) || bytes > large_bytes)) { // each is copied by all threads
@@ -202,19 +210,19 @@ void gather_along_axis(const void* src, Ints src_strides, int64_t src_length, in
   if (total == 0) return;
   AxisWalk walk(shape, axis, src_strides, index_strides, {});
   Along along{src, index, out, index_dtype, {"take_along_axis", axis, src_length, 1},
-      src_strides[static_cast<size_t>(axis)], walk.step(0), walk.step(1)};
-  constexpr int64_t per_task = 16 * index_chunk;
+      src_strides[static_cast<size_t>(axis)], walk.step(0), walk.step(1), walk.line(0), walk.line(1)};
+  constexpr int64_t per_task = 4 * index_chunk; // each waits for memory, which is worth a thread's while early
   with_item(item_size, [&](auto item) {
     using T = decltype(item);
-    auto in_tasks = [&](auto run) {
+    auto in_tasks = [&](auto gather) {
       parallel_for((total + per_task - 1) / per_task, [&](int64_t task) {
-        walk.runs(task * per_task, std::min(total, (task + 1) * per_task),
-            [&](int64_t flat, int64_t src_at, int64_t index_at, int64_t, int64_t n) {
-              run(along, flat, src_at, index_at, n);
+        walk.blocks(task * per_task, std::min(total, (task + 1) * per_task),
+            [&](int64_t flat, int64_t src_at, int64_t index_at, int64_t, int64_t n, int64_t lines) {
+              gather(along, flat, src_at, index_at, n, lines);
             });
       });
     };
-    with_run<T>(index_dtype, in_tasks);
+    with_lines<T>(index_dtype, in_tasks);
   });
 }
 

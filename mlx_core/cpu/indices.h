@@ -59,6 +59,17 @@ class AxisWalk {
   // [first, last) in order. Along a run the offsets grow by step(operand).
   template <typename F>
   void runs(int64_t first, int64_t last, F f) const {
+    blocks(first, last, [&](int64_t flat, int64_t array, int64_t index, int64_t third, int64_t n, int64_t lines) {
+      for (int64_t k = 0; k < lines; ++k, flat += n, array += line(0), index += line(1), third += line(2)) {
+        f(flat, array, index, third, n);
+      }
+    });
+  }
+
+  // The same with f(flat, array, index, third, n, lines): whole lines one after the other, or a run, which is one line.
+  // From line to line the offsets grow by line(operand).
+  template <typename F>
+  void blocks(int64_t first, int64_t last, F f) const {
     size_t ndim = shape_.size();
     List at(ndim);
     int64_t offset[3] = {};
@@ -67,16 +78,18 @@ class AxisWalk {
       at[e] = flat % shape_[e], flat /= shape_[e];
       for (size_t k = 0; k < 3; ++k) offset[k] += at[e] * strides_[k][e];
     }
-    int64_t length = shape_.back(), done = at.back(), steps[3];
-    for (size_t k = 0; k < 3; ++k) steps[k] = strides_[k][ndim - 1];
+    int64_t length = shape_.back(), done = at.back();
     while (first < last) {
-      int64_t n = std::min({last - first, length - done, index_chunk});
-      f(first, offset[0], offset[1], offset[2], n);
-      first += n, done += n;
-      for (size_t k = 0; k < 3; ++k) offset[k] += n * steps[k];
+      int64_t n = std::min({last - first, length - done, index_chunk}), lines = 1;
+      if (n == length && ndim > 1) lines = std::min((last - first) / length, shape_[ndim - 2] - at[ndim - 2]);
+      f(first, offset[0], offset[1], offset[2], n, lines);
+      first += n * lines, done += n;
+      for (int operand : {0, 1, 2}) offset[operand] += done < length ? n * step(operand) : (n - length) * step(operand);
       if (done < length) continue;
-      for (size_t k = 0; k < 3; ++k) offset[k] -= length * steps[k];
       done = 0;
+      if (ndim == 1) break; // there is no other line
+      at[ndim - 2] += lines - 1;
+      for (int operand : {0, 1, 2}) offset[operand] += (lines - 1) * line(operand);
       for (size_t d = ndim - 1; d-- > 0;) { // the next line
         bool wraps = ++at[d] == shape_[d];
         for (size_t k = 0; k < 3; ++k) offset[k] += (1 - (wraps ? shape_[d] : 0)) * strides_[k][d];
@@ -86,6 +99,9 @@ class AxisWalk {
     }
   }
   int64_t step(int operand) const { return strides_[static_cast<size_t>(operand)][shape_.size() - 1]; }
+  int64_t line(int operand) const {
+    return shape_.size() > 1 ? strides_[static_cast<size_t>(operand)][shape_.size() - 2] : 0;
+  }
 
  private:
   using List = std::vector<int64_t>;

@@ -80,3 +80,34 @@ def test_axes_before_the_indexed_ones(seed):
         np.add.at(expected, at, values[at] * 2)
         gradient = mx.grad(lambda x: (x[ours] ** 2).sum())(source)
         np.testing.assert_allclose(np.array(gradient), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("item", ["uint8", "float16", "float32", "complex64", "complex128"])
+def test_lines_along_an_axis(item):
+    """Axes of drawn lengths, short lines among them, of arrays in any order of their axes; and outside, an error."""
+    generator = np.random.default_rng(5)
+    for _ in range(150):
+        shape = [int(n) for n in generator.choice([1, 2, 3, 7, 16, 33, 130], generator.integers(1, 4))]
+        order, axis = [int(d) for d in generator.permutation(len(shape))], int(generator.integers(len(shape)))
+        values = (generator.standard_normal(shape) * 50).astype(item).transpose(order)
+        x = mx.transpose(mx.array(np.ascontiguousarray(values.transpose(np.argsort(order))), dtype=getattr(mx, item)), order)
+        length, wanted = values.shape[axis], list(values.shape)
+        wanted[axis] = int(generator.choice([1, 4, 16, 65, 1500]))
+        dtype = DTYPES[generator.integers(len(DTYPES))]
+        index = generator.integers(0 if dtype.startswith("u") else max(-length, -128), min(length, 127), wanted).astype(dtype)
+        expected = np.take_along_axis(values, index.astype(np.int64), axis)
+        assert np.array_equal(np.array(mx.take_along_axis(x, mx.array(index), axis)), expected)
+        index.flat[generator.integers(index.size)] = 127 if length < 127 else 0
+        if length < 127:
+            with pytest.raises(IndexError):
+                mx.eval(mx.take_along_axis(x, mx.array(index), axis))
+
+
+@pytest.mark.parametrize("item", ["uint8", "int16", "float32", "float64", "complex128"])
+def test_rows_of_any_length(item):
+    generator = np.random.default_rng(6)
+    for length in [*range(1, 36), 63, 64, 65, 127, 129, 300, 1025]:
+        values = (generator.standard_normal((50, length)) * 50).astype(item)
+        index = generator.integers(-50, 50, int(generator.choice([1, 40, 1100]))).astype("int32")
+        x = mx.array(values, dtype=getattr(mx, item))
+        assert np.array_equal(np.array(x[mx.array(index)]), values[index])
