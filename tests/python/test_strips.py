@@ -189,6 +189,32 @@ def test_lines_that_end_within_a_strip(seed, dtype):
     assert results(lambda x: x) == results(evaluated)
 
 
+def rounded_to_bfloat16(x):
+    """Nearest, ties to even, in integers."""
+    wide = x.view(np.uint32).astype(np.uint64)
+    upper, lower = wide >> 16, wide & 0xFFFF
+    up = (lower > 0x8000) | ((lower == 0x8000) & (upper & 1 == 1))
+    return np.where(np.isnan(x), x, ((upper + up) << 16).astype(np.uint32).view(np.float32))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_bfloat16_is_rounded_after_each_step(seed):
+    """Of any bits there are, and of sums that are ties."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(0, 1 << 16, (2, 200, 517)).astype(np.uint32)
+    drawn[1, ::2] = (drawn[0, ::2] + (1 << 7 if seed % 2 else 1)) & 0xFFFF  # the next, or twice the number
+    x, y = (drawn << 16).view(np.float32)
+    a, b = (mx.array(v).astype(mx.bfloat16) for v in (x, y))
+    got = np.array(((a + b) * b - a).astype(mx.float32))
+    with np.errstate(all="ignore"):
+        sums = x + y
+        expected = rounded_to_bfloat16(rounded_to_bfloat16(rounded_to_bfloat16(sums) * y) - x)
+    assert (np.isfinite(sums) & (sums.view(np.uint32) & 0xFFFF == 0x8000)).sum() > 1000
+    assert np.array_equal(np.isnan(got), np.isnan(expected))
+    there = ~np.isnan(got)
+    assert np.array_equal(got.view(np.uint32)[there], expected.view(np.uint32)[there])
+
+
 @pytest.mark.parametrize("exponent", [-130, -41, -39, 0, 5, 40, 41, 126])
 def test_all_quotients_of_bfloat16(exponent):
     """By one divisor for all, of each mantissa: the quotient in float32, rounded."""
