@@ -58,6 +58,13 @@ void Tape::set(const Node* node, int32_t value) {
   }
 }
 
+// What a function that was differentiated inside is given is its primal: cotangents of both are added up in one order,
+// with such nodes in between or, as in recordings, without them. Other nodes: -1.
+int32_t Tape::primal_of(Node* node) const {
+  bool argument = node->primitive && node->primitive->role() == Role::argument;
+  return argument ? index_of(node->operand_storage()[0].node()) : independent;
+}
+
 // Room for what the outputs say is behind them.
 size_t Tape::first_size(std::span<const array> outputs) {
   size_t pending = outputs.empty() ? 0 : outputs[0].node()->pending;
@@ -124,7 +131,9 @@ void Tape::walk(uint64_t oldest, std::span<const array> outputs, const std::func
         ++top.next;
         continue;
       }
-      if (top.dependent) {
+      if (int32_t primal = primal_of(top.node); primal >= 0) {
+        set(top.node, primal);
+      } else if (top.dependent) {
         set(top.node, static_cast<int32_t>(nodes_.size()));
         nodes_.push_back(top.node);
       } else {

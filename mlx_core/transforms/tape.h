@@ -26,7 +26,8 @@ class Tape {
 
   // All placeholders, then the rest; operands first. Applications that count as placeholders are among the rest.
   const std::vector<Node*>& nodes() const { return nodes_; }
-  // Position of a node in nodes(); -1 when it is not there.
+  // Position of a node in nodes(), or of the primal that it hands to a function that was differentiated inside; -1 when
+  // it is not there.
   int index_of(const Node* node) const;
   int index_of(const array& a) const { return index_of(a.node()); }
 
@@ -47,6 +48,7 @@ class Tape {
   };
   static size_t first_size(std::span<const array> outputs);
   Entry& entry(const Node* node);
+  int32_t primal_of(Node* node) const;
   void set(const Node* node, int32_t value);
   void grow();
   enum class Sight : uint8_t { through, placeholder, own };

@@ -205,3 +205,14 @@ def test_gradients_of_products_in_stacks_have_the_bits_of_a_plain_call():
             a = mx.random.normal((lanes, n, n), key=mx.random.key(seed))
             assert mx.array_equal(gradient(a), compiled(a))
     assert mx.compile_stats(compiled)["traces"] <= 3
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_gradients_of_stacks_have_the_bits_of_a_plain_call(axis):
+    gradient = mx.grad(lambda a: mx.sum(mx.sin(mx.stack([a, 0.3 * a, a[::-1], mx.cos(a)], axis))))
+    compiled = mx.compile(gradient, shapeless=True)
+    for shape in ((3, 3), (4, 5), (1, 2), (7, 3)):
+        for seed in range(5):
+            a = mx.random.normal(shape, key=mx.random.key(seed))
+            assert mx.array_equal(gradient(a), compiled(a))
+    assert mx.compile_stats(compiled)["traces"] <= 3

@@ -373,3 +373,28 @@ def test_errors_of_background_evaluation_wait_for_synchronize():
         mx.compile(lambda x: (f(x), kept.append(x), x)[2])(mx.ones((2,)))
     with pytest.raises(Exception, match="memory|bytes"):
         mx.synchronize()
+
+
+# --- the order of sums in reverse mode, which recordings do not change ---
+
+
+def inner_gradient(f, x):
+    return mx.grad(lambda a: mx.sum(f(a) * mx.cos(a)))(x)
+
+
+def inner_product(f, x):
+    return mx.jvp(mx.grad(lambda a: mx.sum(f(a))), [x], [mx.sin(x)])[1][0]
+
+
+@EITHER
+@pytest.mark.parametrize("derived", [inner_gradient, inner_product])
+@pytest.mark.parametrize("f", [
+    lambda x: mx.where(x == x, mx.sin(x), 0) * x, lambda x: x * mx.sqrt(mx.sum(x * x)), lambda x: mx.cumsum(x * mx.exp(x)) * x,
+    lambda x: mx.softmax(x * x) * mx.sin(x)])
+def test_a_compiled_derivative_has_the_gradient_of_a_plain_one_to_the_bit(inner, derived, f):
+    whole = lambda x: mx.sum(mx.tanh(derived(f, x)) * x)  # noqa: E731
+    plain, kept = mx.grad(whole), mx.grad(inner(whole))
+    for seed in range(20):
+        x = mx.random.normal((9,), key=mx.random.key(seed))
+        expected = plain(x)
+        assert mx.array_equal(kept(x), expected) and mx.array_equal(mx.compile(kept)(x), expected)

@@ -187,8 +187,7 @@ array stack(const std::vector<array>& arrays, int axis, StreamOrDevice s) try {
   int at = normalize_axis("stack", axis, arrays[0].ndim() + 1);
   // Joined along the axis that comes behind the new one, they lie as they should: one view instead of one for each.
   Shape shape = arrays[0].shape();
-  bool is_open = std::any_of(shape.begin(), shape.end(), [](Dim length) { return length.is_symbolic(); });
-  if (at < arrays[0].ndim() && !is_open &&
+  if (at < arrays[0].ndim() &&
       std::all_of(arrays.begin(), arrays.end(), [&](const array& a) { return a.shape() == shape; })) {
     shape.insert(shape.begin() + at, static_cast<int64_t>(arrays.size()));
     return reshape(concatenate(arrays, at, s), shape, s);
