@@ -88,6 +88,9 @@ class SparsityPass {
   const Ids& of(const array& a) const {
     static const Ids& none = *new Ids;
     auto found = known_.find(a.node());
+    if (found == known_.end() && a.node()->primitive && a.node()->primitive->role() == Role::argument) {
+      return of(a.node()->operands()[0]); // no tape has a place for it
+    }
     return found == known_.end() ? none : found->second[0];
   }
 
