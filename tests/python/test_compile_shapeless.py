@@ -216,3 +216,21 @@ def test_gradients_of_stacks_have_the_bits_of_a_plain_call(axis):
             a = mx.random.normal(shape, key=mx.random.key(seed))
             assert mx.array_equal(gradient(a), compiled(a))
     assert mx.compile_stats(compiled)["traces"] <= 3
+
+
+@pytest.mark.parametrize("shape", [lambda x: (-1, x.shape[1]), lambda x: (x.shape[0], -1)])
+def test_a_reshape_to_the_same_shape_is_none(shape):
+    def f(a):
+        q = a.reshape(shape(a))
+        return mx.sum((q * mx.sin(q)) @ mx.cos(q).T) + mx.sum(mx.sin(a))
+
+    gradient = mx.grad(f)
+    compiled = mx.compile(gradient, shapeless=True)
+    for sizes in ((5, 7), (4, 3), (1, 9)):
+        for seed in range(5):
+            a = mx.random.normal(sizes, key=mx.random.key(seed))
+            assert mx.array_equal(gradient(a), compiled(a))
+    assert traces(compiled) == 1
+    for open_sizes in (f, compiled, mx.compile(lambda a: a.reshape(shape(a)), shapeless=True)):
+        with pytest.raises(ValueError, match="infer"):
+            open_sizes(mx.zeros((0, 0)))

@@ -98,8 +98,18 @@ class Reshape final : public Linear {
 
 namespace {
 
+// Whether all entries but one are those of the shape before.
+bool differs_at(size_t one, const Shape& before, const Shape& shape) {
+  for (size_t i = 0; i < shape.size() && before.size() == shape.size(); ++i) {
+    if (i != one && !surely_equal(shape[i], before[i])) {
+      return false;
+    }
+  }
+  return before.size() == shape.size();
+}
+
 // Replaces the -1 in shape by what `size` leaves for it.
-void infer_entry(const char* op, Dim size, Shape& shape) {
+void infer_entry(const char* op, const Shape& before, Dim size, Shape& shape) {
   size_t unknown = shape.size();
   Dim known = 1;
   for (size_t i = 0; i < shape.size(); ++i) {
@@ -126,14 +136,16 @@ void infer_entry(const char* op, Dim size, Shape& shape) {
     fail(op, "Cannot infer the -1 in shape ", shape, ": the other entries hold ", known,
         " elements, which does not divide the array's size ", size, ".");
   }
-  shape[unknown] = size / known;
+  // An open size that stays is known to be the same, a quotient is not: and no array of the same shape is made.
+  bool stays = known.is_symbolic() && differs_at(unknown, before, shape) && !(known == 0);
+  shape[unknown] = stays ? before[unknown] : size / known;
 }
 
 } // namespace
 
 array reshape(const array& a, Shape shape, StreamOrDevice s) try {
   StreamScope on(s);
-  infer_entry("reshape", a.size(), shape);
+  infer_entry("reshape", a.shape(), a.size(), shape);
   check_shape("reshape", shape);
   if (surely_equal(a.shape(), shape)) {
     return a;
@@ -181,7 +193,7 @@ array unflatten(const array& a, int axis, Shape shape, StreamOrDevice s) try {
     fail("unflatten", "shape is empty; give the lengths that the axis is split into.");
   }
   size_t at = static_cast<size_t>(normalize_axis("unflatten", axis, a.ndim()));
-  infer_entry("unflatten", a.shape()[at], shape);
+  infer_entry("unflatten", {a.shape()[at]}, a.shape()[at], shape);
   check_shape("unflatten", shape);
   if (surely_differ(size_of(shape), a.shape()[at])) {
     fail("unflatten", "Cannot split axis ", axis, " of length ", a.shape()[at], " into shape ", shape, ".");
