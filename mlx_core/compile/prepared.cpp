@@ -70,6 +70,9 @@ Prepared::Prepared(SharedProgram program, std::span<const array> constants)
 }
 
 void Prepared::make() const {
+  read_.clear(); // an interrupt may have ended an attempt before
+  outputs_.clear();
+  repeat_ = false;
   const Program& whole = *program_;
   size_t inputs = whole.inputs().size();
   std::vector<int32_t> to(inputs, -1);

@@ -153,3 +153,23 @@ def test_an_interrupted_result_is_the_same_when_it_is_computed_again(name):
             assert "overwrite" in str(error)
             continue
         assert again
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+def test_preparing_calls_begins_again_after_an_interrupt():
+    """A compiled function is made a list of calls at its second call, which is interrupted here at many moments."""
+    def steps(x, y):
+        for k in range(1500):
+            x, y = y * 0.5 + x[::-1] * 0.3, x.reshape(3, 1).T[0] - y * (0.0002 * k)
+        return y, x, y
+
+    args = [mx.array([0.1, 0.2, 0.3]), mx.array([1.0, -1.0, 0.5])]
+    expected = [y.tolist() for y in steps(*args)]
+    caught = 0
+    for moment in range(12):
+        compiled = mx.compile(steps)
+        mx.eval(compiled(*args))
+        caught += interrupt_rows.interrupted(lambda: mx.eval(compiled(*args)), after=0.002 * (moment + 1)) is not None  # noqa: B023
+        for _ in range(2):
+            assert [y.tolist() for y in compiled(*args)] == expected
+    assert caught > 0
