@@ -169,7 +169,8 @@ def test_preparing_calls_begins_again_after_an_interrupt():
     for moment in range(12):
         compiled = mx.compile(steps)
         mx.eval(compiled(*args))
-        caught += interrupt_rows.interrupted(lambda: mx.eval(compiled(*args)), after=0.002 * (moment + 1)) is not None  # noqa: B023
+        again = lambda compiled=compiled: mx.eval(compiled(*args))  # noqa: E731
+        caught += interrupt_rows.interrupted(again, after=0.002 * (moment + 1)) is not None
         for _ in range(2):
             assert [y.tolist() for y in compiled(*args)] == expected
     assert caught > 0

@@ -389,8 +389,8 @@ def inner_product(f, x):
 @EITHER
 @pytest.mark.parametrize("derived", [inner_gradient, inner_product])
 @pytest.mark.parametrize("f", [
-    lambda x: mx.where(x == x, mx.sin(x), 0) * x, lambda x: x * mx.sqrt(mx.sum(x * x)), lambda x: mx.cumsum(x * mx.exp(x)) * x,
-    lambda x: mx.softmax(x * x) * mx.sin(x)])
+    lambda x: mx.where(x == x, mx.sin(x), 0) * x, lambda x: x * mx.sqrt(mx.sum(x * x)),
+    lambda x: mx.cumsum(x * mx.exp(x)) * x, lambda x: mx.softmax(x * x) * mx.sin(x)])
 def test_a_compiled_derivative_has_the_gradient_of_a_plain_one_to_the_bit(inner, derived, f):
     whole = lambda x: mx.sum(mx.tanh(derived(f, x)) * x)  # noqa: E731
     plain, kept = mx.grad(whole), mx.grad(inner(whole))
