@@ -59,10 +59,8 @@ class AxisWalk {
   // [first, last) in order. Along a run the offsets grow by step(operand).
   template <typename F>
   void runs(int64_t first, int64_t last, F f) const {
-    blocks(first, last, [&](int64_t flat, int64_t array, int64_t index, int64_t third, int64_t n, int64_t lines) {
-      for (int64_t k = 0; k < lines; ++k, flat += n, array += line(0), index += line(1), third += line(2)) {
-        f(flat, array, index, third, n);
-      }
+    walk<false>(first, last, [&](int64_t flat, int64_t array, int64_t index, int64_t third, int64_t n, int64_t) {
+      f(flat, array, index, third, n);
     });
   }
 
@@ -70,33 +68,7 @@ class AxisWalk {
   // From line to line the offsets grow by line(operand).
   template <typename F>
   void blocks(int64_t first, int64_t last, F f) const {
-    size_t ndim = shape_.size();
-    List at(ndim);
-    int64_t offset[3] = {};
-    for (int64_t d = static_cast<int64_t>(ndim) - 1, flat = first; d >= 0; --d) {
-      auto e = static_cast<size_t>(d);
-      at[e] = flat % shape_[e], flat /= shape_[e];
-      for (size_t k = 0; k < 3; ++k) offset[k] += at[e] * strides_[k][e];
-    }
-    int64_t length = shape_.back(), done = at.back();
-    while (first < last) {
-      int64_t n = std::min({last - first, length - done, index_chunk}), lines = 1;
-      if (n == length && ndim > 1) lines = std::min((last - first) / length, shape_[ndim - 2] - at[ndim - 2]);
-      f(first, offset[0], offset[1], offset[2], n, lines);
-      first += n * lines, done += n;
-      for (int operand : {0, 1, 2}) offset[operand] += done < length ? n * step(operand) : (n - length) * step(operand);
-      if (done < length) continue;
-      done = 0;
-      if (ndim == 1) break; // there is no other line
-      at[ndim - 2] += lines - 1;
-      for (int operand : {0, 1, 2}) offset[operand] += (lines - 1) * line(operand);
-      for (size_t d = ndim - 1; d-- > 0;) { // the next line
-        bool wraps = ++at[d] == shape_[d];
-        for (size_t k = 0; k < 3; ++k) offset[k] += (1 - (wraps ? shape_[d] : 0)) * strides_[k][d];
-        if (!wraps) break;
-        at[d] = 0;
-      }
-    }
+    walk<true>(first, last, f);
   }
   int64_t step(int operand) const { return strides_[static_cast<size_t>(operand)][shape_.size() - 1]; }
   int64_t line(int operand) const {
@@ -105,6 +77,43 @@ class AxisWalk {
 
  private:
   using List = std::vector<int64_t>;
+
+  template <bool many_lines, typename F>
+  void walk(int64_t first, int64_t last, F f) const {
+    size_t ndim = shape_.size();
+    List at(ndim);
+    int64_t offset[3] = {};
+    for (int64_t d = static_cast<int64_t>(ndim) - 1, flat = first; d >= 0; --d) {
+      auto e = static_cast<size_t>(d);
+      at[e] = flat % shape_[e], flat /= shape_[e];
+      for (size_t k = 0; k < 3; ++k) offset[k] += at[e] * strides_[k][e];
+    }
+    int64_t length = shape_.back(), done = at.back(), steps[3];
+    for (size_t k = 0; k < 3; ++k) steps[k] = strides_[k][ndim - 1];
+    while (first < last) {
+      int64_t n = std::min({last - first, length - done, index_chunk}), lines = 1;
+      if (many_lines && n == length && ndim > 1) {
+        lines = std::min((last - first) / length, shape_[ndim - 2] - at[ndim - 2]);
+      }
+      f(first, offset[0], offset[1], offset[2], n, lines);
+      first += n * lines, done += n;
+      for (size_t k = 0; k < 3; ++k) offset[k] += n * steps[k];
+      if (done < length) continue;
+      for (size_t k = 0; k < 3; ++k) offset[k] -= length * steps[k];
+      done = 0;
+      if (lines > 1) { // to the last of them
+        at[ndim - 2] += lines - 1;
+        for (size_t k = 0; k < 3; ++k) offset[k] += (lines - 1) * strides_[k][ndim - 2];
+      }
+      for (size_t d = ndim - 1; d-- > 0;) { // the next line
+        bool wraps = ++at[d] == shape_[d];
+        for (size_t k = 0; k < 3; ++k) offset[k] += (1 - (wraps ? shape_[d] : 0)) * strides_[k][d];
+        if (!wraps) break;
+        at[d] = 0;
+      }
+    }
+  }
+
   List shape_;
   std::array<List, 3> strides_;
 };
