@@ -30,7 +30,7 @@ int64_t copy_first_of_pairs(void* to, const void* from, int64_t n) {
   if (n < lanes) {
     return 0;
   }
-  // The last ones, some of them again. What is read ends with the last one, so that of the high half the odd ones count.
+  // The last ones, some of them again. What is read ends with the last one: of the high half the odd ones count.
   i = n - lanes;
   const auto low = hn::LoadU(d, in + 2 * i), high = hn::LoadU(d, in + 2 * i + lanes - 1);
   hn::StoreU(hn::ConcatUpperLower(d, hn::ConcatOdd(d, high, high), hn::ConcatEven(d, low, low)), d, out + i);

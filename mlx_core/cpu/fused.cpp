@@ -293,8 +293,7 @@ void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t fi
     int64_t each = cut_ != Cut::whole_rows ? n : plan_->row_length ? plan_->row_length : short_line_ ? short_line_ : n;
     for (int64_t done = 0, row = 0; done < n; done += each, ++row) {
       auto line = [&](uint16_t slot) {
-        Line& last =
-            w.lines[slot]; // mostly the one before; a call for each short line takes 20 % more
+        Line& last = w.lines[slot]; // mostly the one before; a call for each short line takes 20 % more
         if (last.has_next() && last.end == first + done && last.end - last.begin == each) {
           last.go_on();
           return const_cast<char*>(last.data);

@@ -169,7 +169,8 @@ void gather(const void* src_data, Ints src_shape, Ints src_strides, int item_siz
                                {"gather", indices[0].axis, src_shape[axis], 1}, src_strides[axis], 0, 1, 0, 0},
         positions, item_size);
   }
-  if (blocks == 1 && ((positions < 8 && bytes > serial_bytes) || bytes > large_bytes)) { // each is copied by all threads
+  bool large = (positions < 8 && bytes > serial_bytes) || bytes > large_bytes;
+  if (blocks == 1 && large) { // each slice is copied by all threads
     std::vector<int64_t> dense(slice.shape.size());
     for (int64_t d = static_cast<int64_t>(dense.size()) - 1, stride = 1; d >= 0; --d) {
       dense[static_cast<size_t>(d)] = stride;

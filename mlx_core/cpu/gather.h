@@ -19,8 +19,9 @@ struct IndexOperand {
 
 // out[i..., s...] = src[index, + s...]: for each position i of index_shape, the slice of `src` of shape slice_shape
 // (one entry per axis of src) that starts at the indices (0 on axes without an index). out is consecutive: the first
-// `outer` axes of the slice, which have no index, then index_shape, and the slice's other axes. Parallel when large. Throws std::out_of_range naming the index, the axis and
-// its length when an index is outside [-length, length - slice].
+// `outer` axes of the slice, which have no index, then index_shape, and the slice's other axes. Parallel when large.
+// Throws std::out_of_range naming the index, the axis and its length when an index is outside [-length, length -
+// slice].
 void gather(const void* src, Ints src_shape, Ints src_strides, int item_size, std::span<const IndexOperand> indices,
     Ints index_shape, Ints slice_shape, int64_t outer, void* out);
 

@@ -366,7 +366,7 @@ class Search {
 
   std::vector<double> sizes_;
   std::vector<LabelSet> terms_;
-  std::vector<Pair> pairs_;  // that could be next
+  std::vector<Pair> pairs_; // that could be next
   std::vector<Split> best_; // by set of operands
   LabelSet output_;
   double limit_ = 0;
