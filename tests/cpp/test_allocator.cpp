@@ -22,7 +22,7 @@ size_t capacity_of(size_t bytes) {
   return get_active_memory() - before;
 }
 
-// Sizes on both sides of where a thread's own blocks end.
+// Sizes on both sides of where blocks come from slabs.
 constexpr std::array<size_t, 9> sizes{1, 64, 65, 300, 512, 1000, 1024, 1025, 9000};
 
 struct Held {
@@ -147,7 +147,7 @@ TEST(a_forked_child_counts_what_threads_held) {
       held.push_back(allocate(100));
     }
     started.unlock();
-    stays.lock(); // until the child is there, so that its thread has not told
+    stays.lock(); // until the child is there
   });
   started.lock();
   size_t expected = 100 * capacity_of(100);
