@@ -5,6 +5,7 @@
 #include <map>
 
 #include "mlx_core/eval/call_list.h"
+#include "mlx_core/eval/kept_steps.h"
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/function.h"
 
@@ -112,9 +113,16 @@ void Prepared::make() const {
   if (results.empty() || std::max(read_.size(), results.size()) > most_operands) {
     return;
   }
+  KeptSteps steps = with_kept_steps(whole);
+  if (constexpr size_t nearly_all = 8; steps.kept * nearly_all > whole.steps().size() * (nearly_all - 1)) {
+    kept_ = std::move(steps.program);
+    return;
+  }
   SharedProgram body = rewired(whole, std::move(specs), to, results);
   if (auto list = CallList::of(*body, {0, first_constant, true})) {
     calls_ = make_primitive<PreparedCalls>(std::move(body), std::move(list), first_constant);
+  } else {
+    kept_ = std::move(steps.program);
   }
 }
 
@@ -125,6 +133,14 @@ std::optional<std::vector<array>> Prepared::operator()(Inputs inputs) const {
     return std::nullopt;
   }
   std::call_once(once_, [&] { make(); });
+  if (kept_) {
+    std::vector<array> all;
+    all.reserve(kept_->slot_count());
+    for (std::span<const array> part : inputs) {
+      all.insert(all.end(), part.begin(), part.end());
+    }
+    return replay_as_recorded(*kept_, std::move(all));
+  }
   if (!calls_) {
     return std::nullopt;
   }

@@ -1,4 +1,5 @@
-// Prepared: a recorded program of many steps on few values as one operation that runs them as a list of calls.
+// Prepared: a recorded program of many steps on few values as one operation that runs them as a list of calls; or, of
+// values of middle size, with plans that are kept.
 #pragma once
 
 #include <atomic>
@@ -28,6 +29,7 @@ class Prepared {
   mutable std::atomic<bool> was_run_{false};
   mutable std::once_flag once_;
   mutable PrimitiveRef calls_;       // null: step by step
+  mutable SharedProgram kept_;       // the program whose steps these are, with kept plans; null: as it is
   mutable std::vector<size_t> read_; // the inputs that are its operands
   mutable bool reads_first_ = false; // the inputs that are read are the first ones
   mutable bool repeat_ = false;      // some result is several outputs

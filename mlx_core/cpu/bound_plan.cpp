@@ -45,6 +45,16 @@ void BoundPlan::bind(const FusedPlan& plan, std::span<const View> sources, std::
   give_up_lines();
 }
 
+void BoundPlan::move_to(std::span<const View> sources, std::span<const View> outputs) {
+  sources_ = sources;
+  for (size_t i = 0; i < places_.size(); ++i) {
+    if (places_[i].memory) {
+      int16_t output = plan_->slots[i].output;
+      places_[i].memory = output >= 0 ? outputs[static_cast<size_t>(output)].host<char>() : sources[i].host<char>();
+    }
+  }
+}
+
 void BoundPlan::cut() {
   const FusedPlan& plan = *plan_;
   // What is done once for a span is done less often for long ones; but all that is kept of one stays in the first-level

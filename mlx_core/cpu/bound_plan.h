@@ -42,6 +42,8 @@ struct Line {
 class BoundPlan {
  public:
   void bind(const FusedPlan& plan, std::span<const View> sources, std::span<const View> outputs);
+  // The same plan on other memory, where what was apart stays apart.
+  void move_to(std::span<const View> sources, std::span<const View> outputs);
   void run();
 
   bool busy = false; // between binding and the end of the run

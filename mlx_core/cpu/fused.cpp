@@ -489,4 +489,18 @@ void run(const FusedPlan& plan, std::span<const View> sources, std::span<const V
   bound.run();
 }
 
+KeptPlan::KeptPlan(FusedPlan plan) : plan_(std::move(plan)) {}
+KeptPlan::~KeptPlan() = default;
+
+void KeptPlan::run(std::span<const View> sources, std::span<const View> outputs) {
+  if (bound_) {
+    bound_->move_to(sources, outputs);
+  } else {
+    auto bound = std::make_unique<BoundPlan>();
+    bound->bind(plan_, sources, outputs);
+    bound_ = std::move(bound);
+  }
+  bound_->run();
+}
+
 } // namespace mlx::core::cpu

@@ -109,7 +109,6 @@ class Group {
   static void refer_to(const Node* node, View& view);
   void plan_members();
   void add_step(Member& member);
-  void simplify_power(FusedPlan::Step& step) const;
   void order_steps();
   void find_donors();
   BufferRef take_donation(const Member& member);
@@ -143,6 +142,13 @@ class Group {
   std::vector<View> source_views_, output_views_;
   std::vector<BufferRef> copies_; // of sources that are slow to read in the group's order
 };
+
+// A computed array as the source of a plan, where what reads it has shape `to`.
+FusedPlan::Source source_of(const Shape& shape, const Strides& strides, bool row_contiguous, const Shape& to);
+// Powers by what is known to be 1 or 2, of squares and their derivatives, are no functions: strips have them. The
+// exponent of a step's second operand, if it is such a one; else 0.
+double known_exponent(const FusedPlan::Step& step, const FusedPlan::Source& source, const View& exponent);
+void simplify_power(FusedPlan::Step& step, double exponent);
 
 // The number of elements in a row, if a reduction is over trailing axes; else 0.
 int64_t row_length_of(const Node* reduction);

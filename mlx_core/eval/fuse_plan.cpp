@@ -37,6 +37,41 @@ bool is_slow_to_read(const Node* node, int64_t size) {
 
 } // namespace
 
+FusedPlan::Source source_of(const Shape& shape, const Strides& strides, bool row_contiguous, const Shape& to) {
+  FusedPlan::Source source{};
+  if (is_one_element(shape, strides)) {
+    source.layout = FusedPlan::Layout::scalar;
+  } else if (row_contiguous && size_of(shape) == size_of(to)) {
+    source.layout = FusedPlan::Layout::flat;
+  } else {
+    source.layout = FusedPlan::Layout::strided;
+    source.sizes = sizes_of(to);
+    source.strides = Strides(to.size(), 0);
+    size_t shift = to.size() - shape.size();
+    for (size_t i = 0; i < shape.size(); ++i) {
+      bool stretched = source.sizes[shift + i] != static_cast<int64_t>(shape[i]);
+      source.strides[shift + i] = stretched ? 0 : strides[i];
+    }
+    collapse(source.sizes, source.strides);
+  }
+  return source;
+}
+
+double known_exponent(const FusedPlan::Step& step, const FusedPlan::Source& source, const View& exponent) {
+  bool known = step.body == Body::power && (step.to == float32 || step.to == float64) &&
+               source.layout == FusedPlan::Layout::scalar &&
+               !(exponent.buffer && exponent.buffer->writer.load(std::memory_order_acquire));
+  double value = !known ? 0 : step.to == float32 ? *exponent.host<float>() : *exponent.host<double>();
+  return value == 1 || value == 2 ? value : 0;
+}
+
+void simplify_power(FusedPlan::Step& step, double exponent) {
+  if (exponent != 0) {
+    step.body = exponent == 1 ? Body::copy : Body::square;
+    step.input_count = 1;
+  }
+}
+
 void Group::refer_to(const Node* node, View& view) {
   view.buffer = node->buffer.get();
   view.offset = node->offset;
@@ -76,20 +111,7 @@ void Group::plan_sources(Kernels& kernels) {
         view.offset = 0;
         copies_.push_back(std::move(copy));
       }
-      if (row_contiguous && count == size_) {
-        source.layout = FusedPlan::Layout::flat;
-      } else {
-        const Shape& to = read.reader->shape;
-        source.layout = FusedPlan::Layout::strided;
-        source.sizes = sizes_of(to);
-        source.strides = Strides(to.size(), 0);
-        size_t shift = to.size() - node->shape.size();
-        for (size_t i = 0; i < node->shape.size(); ++i) {
-          bool stretched = source.sizes[shift + i] != static_cast<int64_t>(node->shape[i]);
-          source.strides[shift + i] = stretched ? 0 : (*strides)[i];
-        }
-        collapse(source.sizes, source.strides);
-      }
+      source = source_of(node->shape, *strides, row_contiguous, read.reader->shape);
     }
     plan_.slots.push_back({node->dtype, source.layout == FusedPlan::Layout::rows, -1});
   }
@@ -145,22 +167,8 @@ void Group::add_step(Member& member) {
     }
   }
   step.output = static_cast<uint16_t>(member.slot);
-  simplify_power(step);
-}
-
-// Powers by what is known to be 1 or 2, of squares and their derivatives, are no functions: strips have them.
-void Group::simplify_power(FusedPlan::Step& step) const {
-  if (step.body != Body::power || (step.to != float32 && step.to != float64) || step.inputs[1] >= sources_.size()) {
-    return;
-  }
-  const View& exponent = source_views_[step.inputs[1]];
-  bool known = plan_.sources[step.inputs[1]].layout == FusedPlan::Layout::scalar &&
-               kernels_on(stream).device() == Device::cpu &&
-               !(exponent.buffer && exponent.buffer->writer.load(std::memory_order_acquire));
-  double value = !known ? 0 : step.to == float32 ? *exponent.host<float>() : *exponent.host<double>();
-  if (value == 1 || value == 2) {
-    step.body = value == 1 ? Body::copy : Body::square;
-    step.input_count = 1;
+  if (step.body == Body::power && step.inputs[1] < sources_.size() && kernels_on(stream).device() == Device::cpu) {
+    simplify_power(step, known_exponent(step, plan_.sources[step.inputs[1]], source_views_[step.inputs[1]]));
   }
 }
 

@@ -1,0 +1,17 @@
+// Elementwise steps of a program as one operation that keeps its plan: what runs them again and again saves nodes,
+// groups and planning. That is for values of middle size: smaller ones are for lists of calls (call_list.h), and larger
+// ones take longer than all that.
+#pragma once
+
+#include "mlx_core/program/program.h"
+
+namespace mlx::core {
+
+struct KeptSteps {
+  SharedProgram program; // null: there is nothing to gain
+  size_t kept = 0;       // of the steps, those that became part of such operations
+};
+// The same program with such operations. It is for evaluation alone, of inputs that no transform follows.
+KeptSteps with_kept_steps(const Program& program);
+
+} // namespace mlx::core
