@@ -32,12 +32,14 @@ struct FusedPlan {
     Sizes first, count;
     Strides steps, strides; // apart in the space, at least 1; in memory
     int64_t offset;         // where its first element is: so many elements behind the view's
+    bool operator==(const Piece&) const = default;
   };
   struct Source {
     Layout layout;
     Sizes sizes;               // strided and pieces only
     Strides strides;           // strided only
     std::vector<Piece> pieces; // each lies over those before it, which together are all there is
+    bool operator==(const Source&) const = default;
   };
   struct Step {
     Body body;
@@ -45,17 +47,20 @@ struct FusedPlan {
     uint16_t inputs[3];
     uint8_t input_count;
     uint16_t output;
+    bool operator==(const Step&) const = default;
   };
   // One value for each row, or for each element of the axes that are kept, with the tree of the unfused reduction.
   struct Fold {
     Reduction op;
     Dtype from; // the input's
     uint16_t input, output;
+    bool operator==(const Fold&) const = default;
   };
   struct Slot {
     Dtype dtype;
     bool of_rows = false; // or what a fold over other axes gives
     int16_t output = -1;  // which output of the request it fills; -1: none, it is scratch
+    bool operator==(const Slot&) const = default;
   };
   // The space's axes where others than the last ones are reduced: every second one, of those that are longer than 1,
   // with neighbours merged that both are reduced or both are not.
@@ -83,6 +88,7 @@ struct FusedPlan {
   // Where its parts of the lists end; they begin where those of the stage before end.
   struct Stage {
     uint32_t row_steps, steps, folds; // done in this order
+    bool operator==(const Stage&) const = default;
   };
 
   int64_t size = 0;

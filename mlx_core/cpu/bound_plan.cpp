@@ -74,7 +74,9 @@ void BoundPlan::cut() {
   } else {
     cut_ = Cut::whole_rows;
     int64_t row = std::max<int64_t>(plan.row_length, 1);
-    per_unit_ = row == 1 ? tile_size : (row % 64 == 0 && row >= 256 ? span_ : tile_size) / row * row;
+    constexpr size_t many_slots = 64; // whose tiles together leave the first-level cache
+    int64_t tile = plan.slots.size() > many_slots ? tile_size / 2 : tile_size;
+    per_unit_ = row == 1 ? tile : (row % 64 == 0 && row >= 256 ? span_ : tile_size) / row * row;
     units_ = plan.size <= per_unit_ ? 1 : (plan.size + per_unit_ - 1) / per_unit_;
     if (row == 1 && units_ > 1) {
       cut_at_lines();

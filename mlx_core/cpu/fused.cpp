@@ -9,6 +9,7 @@
 #include "mlx_core/cpu/bound_plan.h"
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/copy_block.h"
+#include "mlx_core/cpu/recent_plans.h"
 #include "mlx_core/cpu/reduce_kernels.h"
 #include "mlx_core/cpu/source_pieces.h"
 #include "mlx_core/cpu/spread.h"
@@ -474,33 +475,25 @@ void run(const FusedPlan& plan, std::span<const View> sources, std::span<const V
   if (plan.size == 0) {
     return;
   }
+  struct Busy {
+    bool& flag;
+    explicit Busy(bool& f) : flag(f) { flag = true; }
+    ~Busy() { flag = false; }
+  };
+  if (BoundPlan* recent = recently_bound(plan, sources, outputs)) {
+    Busy busy(recent->busy);
+    recent->run();
+    return;
+  }
   std::unique_ptr<BoundPlan> own; // while this thread waits for others it may run another plan
   if (!kept) {
     kept = std::make_unique<BoundPlan>();
   }
   BoundPlan& threads = *kept;
   BoundPlan& bound = threads.busy ? *(own = std::make_unique<BoundPlan>()) : threads;
-  struct Busy {
-    bool& flag;
-    explicit Busy(bool& f) : flag(f) { flag = true; }
-    ~Busy() { flag = false; }
-  } busy(bound.busy);
+  Busy busy(bound.busy);
   bound.bind(plan, sources, outputs);
   bound.run();
-}
-
-KeptPlan::KeptPlan(FusedPlan plan) : plan_(std::move(plan)) {}
-KeptPlan::~KeptPlan() = default;
-
-void KeptPlan::run(std::span<const View> sources, std::span<const View> outputs) {
-  if (bound_) {
-    bound_->move_to(sources, outputs);
-  } else {
-    auto bound = std::make_unique<BoundPlan>();
-    bound->bind(plan_, sources, outputs);
-    bound_ = std::move(bound);
-  }
-  bound_->run();
 }
 
 } // namespace mlx::core::cpu

@@ -143,8 +143,9 @@ class Group {
   std::vector<BufferRef> copies_; // of sources that are slow to read in the group's order
 };
 
-// A computed array as the source of a plan, where what reads it has shape `to`.
-FusedPlan::Source source_of(const Shape& shape, const Strides& strides, bool row_contiguous, const Shape& to);
+// A computed array as the source of a plan of so many elements, where an elementwise node that reads it has shape `to`.
+FusedPlan::Source source_of(
+    const Shape& shape, const Strides& strides, bool row_contiguous, int64_t size, const Shape& to);
 // Powers by what is known to be 1 or 2, of squares and their derivatives, are no functions: strips have them. The
 // exponent of a step's second operand, if it is such a one; else 0.
 double known_exponent(const FusedPlan::Step& step, const FusedPlan::Source& source, const View& exponent);

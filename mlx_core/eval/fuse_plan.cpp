@@ -37,11 +37,12 @@ bool is_slow_to_read(const Node* node, int64_t size) {
 
 } // namespace
 
-FusedPlan::Source source_of(const Shape& shape, const Strides& strides, bool row_contiguous, const Shape& to) {
+FusedPlan::Source source_of(
+    const Shape& shape, const Strides& strides, bool row_contiguous, int64_t size, const Shape& to) {
   FusedPlan::Source source{};
   if (is_one_element(shape, strides)) {
     source.layout = FusedPlan::Layout::scalar;
-  } else if (row_contiguous && size_of(shape) == size_of(to)) {
+  } else if (row_contiguous && size_of(shape) == size) {
     source.layout = FusedPlan::Layout::flat;
   } else {
     source.layout = FusedPlan::Layout::strided;
@@ -111,7 +112,7 @@ void Group::plan_sources(Kernels& kernels) {
         view.offset = 0;
         copies_.push_back(std::move(copy));
       }
-      source = source_of(node->shape, *strides, row_contiguous, read.reader->shape);
+      source = source_of(node->shape, *strides, row_contiguous, size_, read.reader->shape);
     }
     plan_.slots.push_back({node->dtype, source.layout == FusedPlan::Layout::rows, -1});
   }

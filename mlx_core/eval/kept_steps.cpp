@@ -5,7 +5,6 @@
 #include <array>
 #include <atomic>
 
-#include "mlx_core/cpu/fused.h"
 #include "mlx_core/eval/call_list.h"
 #include "mlx_core/eval/fuse.h"
 #include "mlx_core/params.h"
@@ -24,7 +23,8 @@ struct Layouts {                    // what a plan depends on
 };
 
 FusedPlan::Source source_of(const array& operand, const Program& body) {
-  return source_of(operand.shape(), operand.strides(), operand.is_row_contiguous(), body.steps()[0].outputs[0].shape);
+  const Shape& space = body.steps()[0].outputs[0].shape;
+  return source_of(operand.shape(), operand.strides(), operand.is_row_contiguous(), size_of(space), space);
 }
 
 FusedPlan::Step planned(const Program::Step& step, Dtype from) {
@@ -100,9 +100,9 @@ class GatheredSteps final : public Function {
     Layouts layouts = layouts_of(body(), operands, sources);
     std::unique_ptr<Kept> kept(kept_.exchange(nullptr));
     if (!kept || kept->layouts != layouts) {
-      kept.reset(new Kept{layouts, cpu::KeptPlan(plan_of(body(), operands, layouts))});
+      kept.reset(new Kept{layouts, plan_of(body(), operands, layouts)});
     }
-    kept->plan.run(sources, results);
+    kernels.run(kernel::Fused{kept->plan, sources, results});
     Kept* none = nullptr; // two threads may have run it
     if (kept_.compare_exchange_strong(none, kept.get())) {
       kept.release();
@@ -112,7 +112,7 @@ class GatheredSteps final : public Function {
  private:
   struct Kept {
     Layouts layouts;
-    cpu::KeptPlan plan;
+    FusedPlan plan;
   };
   mutable std::atomic<Kept*> kept_{nullptr};
 };
