@@ -114,7 +114,7 @@ void Prepared::make() const {
     return;
   }
   KeptSteps steps = with_kept_steps(whole);
-  if (constexpr size_t nearly_all = 8; steps.kept * nearly_all > whole.steps().size() * (nearly_all - 1)) {
+  if (steps.are_most_of(whole)) {
     kept_ = std::move(steps.program);
     return;
   }

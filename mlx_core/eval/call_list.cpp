@@ -5,6 +5,7 @@
 
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/eval/gate.h"
+#include "mlx_core/eval/kept_steps.h"
 #include "mlx_core/eval/observe.h"
 #include "mlx_core/interrupt.h"
 #include "mlx_core/trace_level.h"
@@ -42,7 +43,10 @@ const CallList* KeptCalls::before(
   if (!possible(kernels) || runs_.fetch_add(runs, std::memory_order_relaxed) + runs < worth_it) {
     return nullptr;
   }
-  std::call_once(once_, [&] { list_ = CallList::of(*simplify(*flattened(body)), uses); });
+  std::call_once(once_, [&] {
+    SharedProgram program = simplify(*flattened(body));
+    list_ = with_kept_steps(*program).are_most_of(*program) ? nullptr : CallList::of(*program, uses);
+  });
   return list_.get();
 }
 

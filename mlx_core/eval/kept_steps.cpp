@@ -8,6 +8,7 @@
 #include "mlx_core/eval/call_list.h"
 #include "mlx_core/eval/fuse.h"
 #include "mlx_core/params.h"
+#include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/function.h"
 
 namespace mlx::core {
@@ -86,7 +87,7 @@ class GatheredSteps final : public Function {
       return buffer && buffer->writer.load(std::memory_order_acquire);
     });
     if (!there || !KeptCalls::possible(kernels)) {
-      Function::eval(operands, outputs, kernels);
+      step_by_step(operands, outputs);
       return;
     }
     std::vector<View> sources, results;
@@ -110,6 +111,15 @@ class GatheredSteps final : public Function {
   }
 
  private:
+  void step_by_step(Operands operands, std::span<array> outputs) const {
+    LevelFloor outside(0);
+    std::vector<array> results = replay(body(), operands);
+    mlx::core::eval(std::span<const array>(results));
+    for (size_t i = 0; i < results.size(); ++i) {
+      outputs[i].share(results[i], results[i].strides());
+    }
+  }
+
   struct Kept {
     Layouts layouts;
     FusedPlan plan;

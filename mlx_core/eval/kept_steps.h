@@ -10,6 +10,9 @@ namespace mlx::core {
 struct KeptSteps {
   SharedProgram program; // null: there is nothing to gain
   size_t kept = 0;       // of the steps, those that became part of such operations
+
+  // Whether hardly any step of the program is left: then this is quicker than a list of calls.
+  bool are_most_of(const Program& whole) const { return 8 * kept > 7 * whole.steps().size(); }
 };
 // The same program with such operations. It is for evaluation alone, of inputs that no transform follows.
 KeptSteps with_kept_steps(const Program& program);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "mlx_core/eval/kept_steps.h"
 #include "mlx_core/params.h"
 
 namespace mlx::core {
@@ -138,7 +139,11 @@ const Program& Program::prepared() const {
   if (!was_run_.exchange(true, std::memory_order_relaxed)) {
     return *this;
   }
-  std::call_once(once_, [&] { simplified_ = simplify(*this); });
+  std::call_once(once_, [&] {
+    SharedProgram simplified = simplify(*this);
+    KeptSteps steps = with_kept_steps(*simplified);
+    simplified_ = steps.program ? std::move(steps.program) : std::move(simplified);
+  });
   return *simplified_;
 }
 

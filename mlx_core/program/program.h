@@ -32,7 +32,7 @@ class Program {
   std::span<const Spec> output_specs() const { return output_specs_; }
   size_t slot_count() const { return slot_count_; }
 
-  // What evaluation runs: at first this one, later simplify(*this), which costs more than a run.
+  // What evaluation runs: at first this one, later simplify(*this) with its plans kept, which costs more than a run.
   const Program& prepared() const;
 
  private:

@@ -162,3 +162,21 @@ def test_steps_are_few_nodes():
     picture = io.StringIO()
     mx.export_to_dot(picture, *compiled(x, y))
     assert picture.getvalue().count("->") < 20
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16, mx.float64], ids=str)
+@pytest.mark.parametrize("seed", range(6))
+def test_bodies_of_loops(seed, dtype):
+    f, args, _, _ = program(seed, dtype)
+    x, rest = args[0], args[1:]
+
+    def body(x):
+        return f(x, *rest)[0] * 0.5
+
+    expected = x
+    for _ in range(40):
+        expected = body(expected)
+    looped = mx.fori_loop(0, 40, lambda i, c: body(c), x)
+    last, each = mx.scan(lambda c, _: (body(c), c[:3]), x, None, length=40)
+    assert bits([looped, last]) == bits([expected, expected])
+    assert each.shape == (40, *x[:3].shape)
