@@ -141,7 +141,8 @@ class Gatherer {
         run_of_(program.slot_count(), none),
         of_fold_(program.slot_count()),
         is_folded_(program.slot_count()),
-        uses_(program.slot_count()) {}
+        uses_(program.slot_count()),
+        in_body_(program.slot_count(), none) {}
 
   KeptSteps gather() {
     note_uses();
@@ -266,17 +267,18 @@ class Gatherer {
   void add_gathered(const Run& run) {
     ProgramWriter body;
     Program::Step step; // of the program
-    std::vector<int32_t> in_body(program_.slot_count(), none), uses(program_.slot_count());
     for (const Program::Step* member : run.steps) {
-      in_body[static_cast<size_t>(member->first)] = 0;
+      in_body_[static_cast<size_t>(member->first)] = 0;
     }
+    std::vector<size_t> read;
     for (const Program::Step* member : run.steps) {
       for (int32_t operand : member->operands) {
         auto slot = static_cast<size_t>(operand);
-        ++uses[slot];
-        if (in_body[slot] == none) {
-          in_body[slot] = body.add_input(spec_of(slot));
+        --uses_[slot];
+        if (in_body_[slot] == none) {
+          in_body_[slot] = body.add_input(spec_of(slot));
           step.operands.push_back(moved_[slot]);
+          read.push_back(slot);
         }
       }
     }
@@ -285,22 +287,25 @@ class Gatherer {
     for (const Program::Step* member : run.steps) {
       Program::Step inner = *member;
       for (int32_t& slot : inner.operands) {
-        slot = in_body[static_cast<size_t>(slot)];
+        slot = in_body_[static_cast<size_t>(slot)];
       }
       auto slot = static_cast<size_t>(member->first);
-      in_body[slot] = body.add_step(std::move(inner));
-      if (uses[slot] < uses_[slot]) {
-        outputs.push_back(in_body[slot]);
+      in_body_[slot] = body.add_step(std::move(inner));
+      if (uses_[slot] > 0) {
+        outputs.push_back(in_body_[slot]);
         given.push_back(slot);
         step.outputs.push_back(member->outputs[0]);
       }
+    }
+    for (size_t slot : read) {
+      in_body_[slot] = none;
     }
     step.primitive = make_primitive<GatheredSteps>(body.finish(std::move(outputs)));
     step.origin = run.steps.front()->origin;
     step.stream = run.steps.front()->stream;
     int32_t first = writer_.add_step(std::move(step));
     for (const Program::Step* member : run.steps) {
-      run_of_[static_cast<size_t>(member->first)] = none;
+      run_of_[static_cast<size_t>(member->first)] = in_body_[static_cast<size_t>(member->first)] = none;
     }
     for (size_t k = 0; k < given.size(); ++k) {
       moved_[given[k]] = first + static_cast<int32_t>(k);
@@ -324,7 +329,8 @@ class Gatherer {
   std::vector<int> run_of_;        // by slot: the open run that gives it
   std::vector<uint8_t> of_fold_;   // by slot: few elements, made of what a reduction gave
   std::vector<uint8_t> is_folded_; // by slot: a reduction reads it
-  std::vector<int32_t> uses_;      // by slot
+  std::vector<int32_t> uses_;      // by slot: by steps that no operation has yet, and as outputs
+  std::vector<int32_t> in_body_;   // by slot, while an operation is made: the slot in its body
   std::array<Run, 4> runs_;
   size_t next_ = 0, kept_ = 0;
 };
