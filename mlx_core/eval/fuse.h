@@ -102,8 +102,9 @@ class Group {
 
   uint16_t slot_of(int32_t edge) const;
 
-  // The same for few elements. False where a plan is needed, with nothing done.
+  // The same for little work. False where a plan is needed, with nothing done.
   bool run_small(Kernels& kernels);
+  bool run_one();
   void plan_sources(Kernels& kernels);
   void plan_pieces(Kernels& kernels);
   static void refer_to(const Node* node, View& view);

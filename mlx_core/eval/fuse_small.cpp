@@ -1,5 +1,6 @@
-// Groups of few elements: a kernel call for each member, without a plan. What a plan saves in passes over memory is
-// less than what it costs to make. The bits are those of the plan: kernels do not see where an element stands.
+// Groups of few elements, or of one step on some more: a kernel call for each member, without a plan. What a plan saves
+// in passes over memory is less than what it costs to make. The bits are those of the plan: kernels do not see where an
+// element stands.
 #include <cstring>
 
 #include "mlx_core/eval/fuse.h"
@@ -7,11 +8,38 @@
 
 namespace mlx::core {
 
+// One step on operands that have an element for each of the space.
+bool Group::run_one() {
+  Node* node = members_[0].node;
+  Way way = way_of(cpu::kernel_table(), node);
+  const void* in[3];
+  for (size_t k = 0; k < node->operand_count; ++k) {
+    const Node* operand = node->operands()[k].node();
+    if (!operand->row_contiguous || size_of(operand->shape) != size_ ||
+        (operand->buffer && operand->buffer->writer.load(std::memory_order_acquire))) {
+      return false;
+    }
+    in[k] = operand->data();
+  }
+  if (!way.kernel || members_[0].role != Role::space) {
+    return false;
+  }
+  node->buffer = allocate(static_cast<size_t>(size_ * node->dtype.size()));
+  node->offset = 0;
+  node->strides = row_major_strides(shape);
+  way.kernel(in, node->buffer->data, size_);
+  return true;
+}
+
 bool Group::run_small(Kernels& kernels) {
-  if (row_length_ || columns_.any() || size_ == 0 || size_ > most_small || kernels.device() != Device::cpu) {
+  if (row_length_ || columns_.any() || size_ == 0 || kernels.device() != Device::cpu) {
     return false;
   }
   const cpu::KernelTable& table = cpu::kernel_table();
+  constexpr int64_t most_of_one = 1 << 14; // elements, of which a second thread saves nothing
+  if (size_ > most_small) {
+    return members_.size() == 1 && size_ <= most_of_one && run_one();
+  }
   Way ways[most_members];
   for (size_t i = 0; i < members_.size(); ++i) {
     ways[i] = way_of(table, members_[i].node);
