@@ -234,6 +234,9 @@ void copy_block(const void* src_data, int64_t src_row, int64_t src_column, void*
     }
     return copy_runs(src, src_row, dst, dst_row, rows, run);
   }
+  if (dense && src_column == 0 && src_row == item_size && dst_row == run) {
+    return find_spread_each(item_size)(dst, src, rows, columns);
+  }
   if (dense && src_row == item_size && columns <= 4 && dst_row == run) {
     int64_t done = interleave(columns, dst, src, src_column, rows, item_size);
     src += done * src_row, dst += done * dst_row, rows -= done;

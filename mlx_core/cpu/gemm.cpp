@@ -128,8 +128,8 @@ void share_terms(const Product& p, int64_t threads) {
   }
 }
 
-// Many products so small that finding out how to do each would take longer than doing it. They are done where they lie:
-// the same bodies in the same order as of a single one.
+// Products so small that finding out how to do each would take longer than doing it. They are done where they lie: the
+// same bodies in the same order as of a large one.
 struct Small {
   const ProductKernels& kernels;
   int64_t m, n, k;
@@ -141,13 +141,13 @@ struct Small {
   // Null where they are not.
   static std::optional<Small> of(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
       int64_t a_stride, Matrix b, int64_t b_stride, void* out) {
-    if (batch < 4 || m * n * k > 4096 || k > 256 || multiplied_dtype(dtype) != dtype) return {};
+    if (m * n * k > 4096 || k > 256 || multiplied_dtype(dtype) != dtype) return {};
     const ProductKernels& kernels = product_kernels(dtype);
     const int64_t size = dtype.size();
     Small small{kernels, m, n, k, a, b, a_stride * size, b_stride * size, static_cast<char*>(out), size};
     if (small.is_dot(dtype)) return a.column_stride == 1 && b.row_stride == 1 ? std::optional(small) : std::nullopt;
     const bool vector = dtype.is_inexact() && (m == 1 || n == 1) && k > short_vector;
-    const bool in_place = b.column_stride == 1 && (n % kernels.width == 0 || kernels.reads_tail);
+    const bool in_place = (b.column_stride == 1 || n == 1) && (n % kernels.width == 0 || kernels.reads_tail);
     return !vector && in_place ? std::optional(small) : std::nullopt;
   }
   bool is_dot(Dtype dtype) const { return dtype.is_inexact() && m == 1 && n == 1 && k > short_vector; }

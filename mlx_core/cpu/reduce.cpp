@@ -12,6 +12,7 @@
 #include "mlx_core/cpu/reduce_kernels.h"
 #include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/interrupt.h"
+#include "mlx_core/small_vector.h"
 
 namespace mlx::core::cpu {
 
@@ -36,7 +37,6 @@ namespace {
 constexpr int64_t task_elements = 32 << 10;   // a task's least work
 constexpr int64_t serial_elements = 64 << 10; // below this, one thread is quicker
 constexpr int64_t strip_bytes = 4 << 10;      // a strip of columns: its few accumulators stay in the first-level cache
-constexpr int64_t short_row = 16;             // rows this short are taken many at a time, transposed
 constexpr int64_t joined_columns = 64;        // rows this narrow, one after another, are taken many at a time
 constexpr int64_t few_in_lane = 4;            // rows
 constexpr int64_t run_columns = 256;          // as wide if lanes have few rows, which are run through side by side
@@ -44,7 +44,7 @@ constexpr int64_t gathered_columns = 64;      // a strip of columns that are apa
 constexpr int64_t short_run = 256;            // elements; longer ones are reduced where they lie
 constexpr int64_t together = 8;               // units of pieces, which are next to each other in memory
 
-using List = std::vector<int64_t>;
+using List = SmallVector<int64_t, 6>;
 
 // Walks an axis list in row-major order, keeping the element offset of up to two operands.
 struct Walk {
@@ -141,7 +141,7 @@ void choose_way(Plan& plan) {
   plan.column_in = plan.kept_in[column];
   plan.column_out = plan.kept_out[column];
   for (List* list : {&plan.kept_shape, &plan.kept_in, &plan.kept_out})
-    list->erase(list->begin() + static_cast<int64_t>(column));
+    list->erase(list->begin() + column);
   int64_t step = plan.reduced_in.empty() ? 0 : plan.reduced_in.back();
   plan.joined = plan.column_in == 1 && step == plan.columns && plan.columns <= joined_columns;
   plan.width = plan.column_in == 1 ? std::clamp(plan.columns / (2 * thread_count()) / 64 * 64,
@@ -157,26 +157,40 @@ void choose_way(Plan& plan) {
 
 // ---- one block of one unit ----
 
-// Space one task uses: the accumulators of a strip, and a row or segment read from a strided layout.
-struct Workspace {
-  explicit Workspace(const Plan& plan) {
-    int64_t elements = plan.by_columns && plan.column_in != 1 ? plan.width * std::min(reduce_block, plan.reduced)
-                                                              : std::max(plan.width, reduce_block);
-    gathered = allocate(elements * plan.in_size);
-    // The tree's depth in buffers when lanes come one by one.
-    int64_t depth = std::bit_width(static_cast<uint64_t>(plan.k->lanes)) + 1;
-    int64_t buffers = plan.in_runs ? std::max<int64_t>(plan.k->lanes / 4, 1) : plan.joined ? plan.k->lanes : depth;
-    if (plan.by_columns) lanes = allocate(buffers * plan.width * plan.k->partial_size);
+// Memory of a task, not zeroed: little of it is on the stack, for small reductions, which an allocation would cost more.
+class Memory {
+ public:
+  void reserve(int64_t bytes) {
+    if (bytes >= static_cast<int64_t>(sizeof(here_))) {
+      apart_.reset(new Wide[static_cast<size_t>(bytes) / sizeof(Wide) + 1]);
+    }
   }
+  char* begin() { return apart_ ? apart_[0].bytes : here_; }
+
+ private:
   struct alignas(64) Wide {
     char bytes[64];
   };
-  static std::unique_ptr<Wide[]> allocate(int64_t bytes) {
-    return std::unique_ptr<Wide[]>(new Wide[static_cast<size_t>(bytes) / sizeof(Wide) + 1]);
+  std::unique_ptr<Wide[]> apart_;
+  alignas(64) char here_[2048];
+};
+
+// Space one task uses: the accumulators of a strip, and a row or segment read from a strided layout.
+struct Workspace {
+  explicit Workspace(const Plan& plan) {
+    int64_t most = std::min(reduce_block, plan.reduced);
+    bool columns_apart = plan.by_columns && plan.column_in != 1;
+    gathered.reserve((columns_apart ? plan.width * most : std::max(plan.width, most)) *
+                     std::max(plan.in_size, plan.out_size));
+    if (!plan.by_columns) return;
+    // The tree's depth in buffers when lanes come one by one.
+    int64_t depth = std::bit_width(static_cast<uint64_t>(plan.k->lanes)) + 1;
+    int64_t buffers = plan.in_runs ? std::max<int64_t>(plan.k->lanes / 4, 1) : plan.joined ? plan.k->lanes : depth;
+    lanes.reserve(buffers * plan.width * plan.k->partial_size);
   }
-  std::unique_ptr<Wide[]> gathered, lanes;
-  char* row() { return gathered[0].bytes; }
-  char* acc() { return lanes[0].bytes; }
+  char* row() { return gathered.begin(); }
+  char* acc() { return lanes.begin(); }
+  Memory gathered, lanes;
 };
 
 void row_block(const Plan& plan, const char* in, int64_t b, Workspace& space, void* partial) {
@@ -285,16 +299,17 @@ void each_unit(const Plan& plan, int64_t first, int64_t last, F f) {
   }
 }
 
-// Rows of few elements, transposed so that vectors run across rows. Each element is a lane of its own.
+// is_short_rows(): rows of few elements, transposed so that vectors run across rows. Each element is a lane of its own.
 void short_rows(const Plan& plan, const char* in, int64_t row_bytes, int64_t rows, char* out) {
   constexpr int64_t at_once = 128;
   alignas(64) char acc[short_row * at_once * 16];
-  std::unique_ptr<Workspace::Wide[]> turned = Workspace::allocate(plan.reduced * at_once * plan.in_size);
+  Memory turned;
+  turned.reserve(plan.reduced * std::min(at_once, rows) * plan.in_size);
   for (int64_t r = 0; r < rows; r += at_once) {
     int64_t count = std::min(at_once, rows - r);
-    copy_block(in + r * row_bytes, plan.in_size, row_bytes, turned[0].bytes, count * plan.in_size, plan.in_size,
+    copy_block(in + r * row_bytes, plan.in_size, row_bytes, turned.begin(), count * plan.in_size, plan.in_size,
         plan.reduced, count, plan.in_size);
-    plan.k->start(turned[0].bytes, plan.reduced * count, acc);
+    plan.k->start(turned.begin(), plan.reduced * count, acc);
     fold(plan.k->combine, acc, plan.reduced, count, plan.k->partial_size);
     plan.k->store(acc, count, out + r * plan.out_size);
   }
@@ -306,8 +321,11 @@ void short_rows(const Plan& plan, const char* in, int64_t row_bytes, int64_t row
 void bring_together(const Plan& plan, int64_t first, int64_t last) {
   int64_t size = plan.in_size, bytes = strip_bytes * 4, at_once = bytes / (plan.reduced * size), offsets[short_row];
   int64_t levels = std::bit_width(static_cast<uint64_t>(plan.k->lanes)) + 1;
-  std::unique_ptr<Workspace::Wide[]> rows = Workspace::allocate(2 * bytes);
-  std::unique_ptr<Workspace::Wide[]> acc = Workspace::allocate(levels * at_once * plan.k->partial_size);
+  at_once = std::min(at_once, last - first);
+  bytes = plan.reduced * at_once * size;
+  Memory rows, acc;
+  rows.reserve(2 * bytes);
+  acc.reserve(levels * at_once * plan.k->partial_size);
   List shape = plan.kept_shape, strides = plan.kept_in;
   int64_t side_by_side = 1;
   if (plan.reduced_in.size() > 1 && plan.reduced_in.back() == 1 && strides.back() == plan.reduced_shape.back()) {
@@ -319,14 +337,14 @@ void bring_together(const Plan& plan, int64_t first, int64_t last) {
     for (int64_t r = 0; r < plan.reduced; ++r) offsets[r] = r * n * size;
     Walk at(plan.reduced_shape, plan.reduced_in, plan.no_list, 0);
     for (int64_t r = 0; r < plan.reduced; r += side_by_side, at.advance(side_by_side)) {
-      char* to = rows[0].bytes + (side_by_side > 1 ? bytes : offsets[r]);
+      char* to = rows.begin() + (side_by_side > 1 ? bytes : offsets[r]);
       read_strided(plan.in + at.a_at * size, shape, strides, plan.in_size, u * side_by_side, n * side_by_side, to);
       for (int64_t i = 0; i < side_by_side && side_by_side > 1; ++i) {
-        copy_line(to + i * size, side_by_side * size, rows[0].bytes + offsets[r + i], size, n, plan.in_size);
+        copy_line(to + i * size, side_by_side * size, rows.begin() + offsets[r + i], size, n, plan.in_size);
       }
     }
-    plan.k->columns(rows[0].bytes, offsets, plan.reduced, plan.k->lanes, n, acc[0].bytes);
-    plan.k->store(acc[0].bytes, n, plan.out + u * plan.out_size);
+    plan.k->columns(rows.begin(), offsets, plan.reduced, plan.k->lanes, n, acc.begin());
+    plan.k->store(acc.begin(), n, plan.out + u * plan.out_size);
   }
 }
 
@@ -347,7 +365,7 @@ void run_units(const Plan& plan, int64_t first, int64_t last) {
       int64_t run = std::min(last - u, at.left_in_axis());
       const char* from = plan.in + at.a_at * plan.in_size;
       char* to = plan.out + u * plan.out_size;
-      if (plan.reduced <= short_row && run >= 16)
+      if (is_short_rows(plan.reduced, run))
         short_rows(plan, from, row_bytes, run, to);
       else
         plan.k->rows(from, plan.reduced, row_bytes, run, to);
@@ -376,7 +394,8 @@ void run_units(const Plan& plan, int64_t first, int64_t last) {
     });
     return;
   }
-  std::unique_ptr<char[]> partials(new char[static_cast<size_t>(plan.blocks * plan.width * plan.k->partial_size)]);
+  Memory partials;
+  if (plan.blocks > 1) partials.reserve(plan.blocks * plan.width * plan.k->partial_size);
   each_unit(plan, first, last, [&](int64_t, const Unit& unit) {
     if (plan.by_columns && plan.blocks == 1) {
       column_block(plan, unit.in, unit.width, 0, space);
@@ -384,9 +403,9 @@ void run_units(const Plan& plan, int64_t first, int64_t last) {
     }
     for (int64_t b = 0; b < plan.blocks; ++b) {
       poll(reduce_block * unit.width);
-      block_of_unit(plan, unit, b, space, partials.get() + b * unit.width * plan.k->partial_size);
+      block_of_unit(plan, unit, b, space, partials.begin() + b * unit.width * plan.k->partial_size);
     }
-    finish_unit(plan, unit, partials.get(), space);
+    finish_unit(plan, unit, partials.begin(), space);
   });
 }
 

@@ -30,6 +30,10 @@ struct RowReducer {
 // input dtype == output dtype, except all/any: any dtype -> bool. Sums promote small integers before this.
 RowReducer find_row_reducer(Reduction op, Dtype dtype);
 
+// Rows that reduce() takes many at a time, transposed: vectors then run across rows.
+inline constexpr int64_t short_row = 16;
+inline bool is_short_rows(int64_t length, int64_t rows) { return length <= short_row && rows >= 16; }
+
 // Reduces `axes` (sorted, unique, non-negative) of a strided input into consecutive out (row-major over the kept
 // axes). Parallel when large. min and max propagate NaN. Equal to the row reducer's bits when the reduced axes are
 // trailing and the layout is contiguous; other layouts have their own fixed order, also a function of shape only.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "mlx_core/cpu/copy.h"
+#include "mlx_core/eval/donate.h"
 #include "mlx_core/eval/gate.h"
 #include "mlx_core/eval/kept_steps.h"
 #include "mlx_core/eval/observe.h"
@@ -22,13 +23,6 @@ char* allocate_block(int64_t bytes) {
   }
   std::memset(block, 0, static_cast<size_t>(bytes)); // padding is computed with, too
   return block;
-}
-
-View at(const View& view, const void* memory) {
-  View placed = view;
-  placed.inline_value = memory;
-  placed.offset = 0;
-  return placed;
 }
 
 } // namespace
@@ -63,6 +57,12 @@ CallRun::CallRun(const CallList& list)
     : list_(list), memory_(allocate_block(list.bytes_)), bases_(list.bases_.size() + 1, nullptr) {
   for (const auto& [place, value] : list.values_) {
     std::memcpy(memory_.get() + place, value.raw_data(), value.nbytes());
+  }
+  for (const CallList::General& g : list.general_) {
+    products_.push_back({g.in[0], g.in[1], g.out, g.zero_terms});
+    for (View* view : {&products_.back().a, &products_.back().b, &products_.back().out}) {
+      view->offset = 0;
+    }
   }
   constant_calls_ = bound(list.constant_calls_, 2);
   cpu::chain(constant_calls_, {});
@@ -242,12 +242,7 @@ void CallRun::run_other(const Bound& call) {
     }
     case Kind::fold: {
       const CallList::Fold& fold = list_.folds_[call.detail];
-      alignas(16) char partial[64];
-      for (int64_t row = 0; row < fold.rows; ++row) {
-        fold.reducer.block(
-            static_cast<const char*>(call.in[0]) + row * fold.length * call.item_size, fold.length, partial);
-        fold.reducer.finish(partial, 1, static_cast<char*>(call.out) + row * fold.out_size);
-      }
+      fold.reducer.rows(call.in[0], fold.length, fold.length * call.item_size, fold.rows, call.out);
       break;
     }
     case Kind::reduce:
@@ -258,12 +253,14 @@ void CallRun::run_other(const Bound& call) {
 
 void CallRun::run_general(const Bound& call) {
   const CallList::General& g = list_.general_[call.detail];
-  View out = at(g.out, call.out);
   if (static_cast<CallList::Kind>(call.kind) == CallList::Kind::product) {
-    host_kernels().run(kernel::Product{at(g.in[0], call.in[0]), at(g.in[1], call.in[1]), out, g.zero_terms});
+    kernel::Product& product = products_[call.detail];
+    product.a.inline_value = call.in[0];
+    product.b.inline_value = call.in[1];
+    product.out.inline_value = call.out;
+    host_kernels().run(product);
   } else {
-    SmallVector<int64_t, 4> axes(g.axes.begin(), g.axes.end());
-    host_kernels().run(kernel::Reduce{g.op, at(g.in[0], call.in[0]), axes, out});
+    cpu::reduce(g.op, g.in[0].dtype, call.in[0], g.in[0].sizes, g.in[0].strides, g.axes, call.out);
   }
 }
 
@@ -274,12 +271,20 @@ void CallRun::run_applied(const Bound& call) {
   for (size_t k = operands.size(); k < applied.in.size(); ++k) {
     const View& view = applied.in[k];
     Shape shape(view.sizes.begin(), view.sizes.end());
-    BufferRef memory = adopt(const_cast<void*>(call.in[k]), 0, nullptr, [](void*) {}); // nobody takes it over
+    BufferRef memory = adopt(const_cast<void*>(call.in[k]), 0, nullptr, [](void*) {});
+    memory->pinned = !(applied.in_place && k == 0); // nobody takes over what is not to be changed
     operands.emplace_back(std::move(memory), 0, std::move(shape), view.strides, view.dtype);
   }
   LevelFloor outside(0);
   array result = array::make(applied.primitive, applied.out, operands);
-  applied.primitive->eval(operands, std::span<array>(&result, 1), host_kernels());
+  {
+    Donation donation(applied.in_place ? operands[0].node() : nullptr);
+    applied.primitive->eval(operands, std::span<array>(&result, 1), host_kernels());
+    if (donation.is_taken()) { // given back
+      operands[0].set_storage(result.node()->buffer, result.node()->offset, result.node()->strides);
+      return;
+    }
+  }
   if (result.is_row_contiguous()) {
     copy_bytes(static_cast<char*>(call.out), static_cast<const char*>(result.node()->data()), result.nbytes());
   } else {

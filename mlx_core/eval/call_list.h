@@ -91,11 +91,10 @@ class CallList {
   struct Fold { // over trailing axes of a row-major operand
     cpu::RowReducer reducer;
     int64_t rows, length;
-    int out_size;
   };
   struct General { // the request that evaluation would make
     Reduction op;
-    Axes axes;
+    SmallVector<int64_t, 4> axes;
     bool zero_terms;
     View in[2], out; // without memory
   };
@@ -103,6 +102,7 @@ class CallList {
     PrimitiveRef primitive;
     SmallVector<View, 3> in; // without memory
     Spec out;
+    bool in_place; // the first operand becomes the result
   };
   // Memory of one run: an input's, an output's, or neither's; in the last two cases it may begin as a copy of an input.
   struct Base {
@@ -220,6 +220,7 @@ class CallRun {
   std::vector<char*> bases_;
   std::vector<array> constants_;             // those that stay where they lie
   std::vector<std::vector<array>> operands_; // of primitives that are applied, once they were
+  std::vector<kernel::Product> products_;    // by number of the general call
 };
 
 } // namespace mlx::core

@@ -17,6 +17,7 @@ constexpr int64_t most_small = 4096;       // elements of a value: larger ones k
 constexpr int64_t most_in_loops = 1 << 14; // where nodes for each of them do not cost more, as in loops,
 constexpr int64_t most_larger = 1 << 16;   // that compute so many elements of larger ones
 constexpr int64_t most_constant = 1 << 20; // of one that is the same in every run, as weights are
+constexpr int64_t most_changed = 1 << 18;  // of one that a loop feeds back and only changes parts of
 constexpr int64_t most_given = 4096;       // bytes of an input that is copied for a single run
 constexpr int64_t most_bytes = 192 << 10;  // of all values that are not: what stays in the second-level cache
 constexpr int64_t most_once = 1 << 20;     // the same for a single run
@@ -70,10 +71,7 @@ class CallListBuilder : private CallListPlaces {
       return nullptr;
     }
     list_->bytes_ += call_padding * 16; // a part that ends the memory is read beyond its end, too
-    if (!uses_.once) {
-      arrange_turns();
-    }
-    return choose_donor() ? std::move(list_) : nullptr;
+    return (uses_.once || arrange_turns()) && choose_donor() ? std::move(list_) : nullptr;
   }
 
  private:
@@ -99,6 +97,21 @@ class CallListBuilder : private CallListPlaces {
         last_use_[static_cast<size_t>(slot)] = for_ever;
       }
     }
+    for (size_t k = 0; k < program_.inputs().size(); ++k) {
+      changed_.push_back(k < uses_.fed_back && !uses_.once && is_changed(k));
+    }
+  }
+
+  // Whether an input is fed back with parts of it changed, one step upon the other.
+  bool is_changed(size_t k) const {
+    int32_t slot = program_.outputs()[k];
+    std::span<const Program::Step> steps = program_.steps();
+    for (size_t i = steps.size(); i-- > 0;) {
+      if (steps[i].first == slot && steps[i].outputs.size() == 1 && steps[i].primitive->reusable_operand() == 0) {
+        slot = steps[i].operands[0];
+      }
+    }
+    return slot == static_cast<int32_t>(k) && slot != program_.outputs()[k];
   }
 
   bool add_input(size_t k) {
@@ -113,12 +126,13 @@ class CallListBuilder : private CallListPlaces {
       varies = varies || uses_.once;
       place = add_base({bytes, static_cast<int>(k)});
       add_region(place, bytes, false);
-    } else if (count(spec) > (varies ? largest() : most_constant)) {
+    } else if (count(spec) > (changed_[k] ? most_changed : varies ? largest() : most_constant)) {
       return false;
     } else {
       place = reserve(spec, varies);
-      regions_.back().writable = uses_.once && varies;
+      regions_.back().writable = changed_[k] || (uses_.once && varies);
       regions_.back().reusable = uses_.once && varies;
+      varying_bytes_ -= changed_[k] ? regions_.back().bytes : 0;
     }
     push({dense(spec, place), varies, static_cast<int>(k), regions_.size() - 1});
     first().inputs.push_back({place, static_cast<size_t>(bytes)});
@@ -225,7 +239,10 @@ class CallListBuilder : private CallListPlaces {
     bool varies = std::any_of(
         step.operands.begin(), step.operands.end(), [&](int32_t s) { return values_[static_cast<size_t>(s)].varies; });
     bool small = count(out) <= (varies ? largest() : most_constant);
-    if (varies && !uses_.once && count(out) > most_small && kind != EvalKind::view) {
+    bool in_place = changes_in_place(step);
+    if (in_place) {
+      small = true;
+    } else if (varies && !uses_.once && count(out) > most_small && kind != EvalKind::view) {
       larger_ += count(out);
       bool changes_part = primitive.reusable_operand() >= 0; // of an operand that would be copied first
       small = small && larger_ <= most_larger && !changes_part;
@@ -254,7 +271,7 @@ class CallListBuilder : private CallListPlaces {
     if (product && step.operands.size() == 2) {
       return small && add_product(step);
     }
-    return small && !uses_.once && add_applied(step);
+    return small && !uses_.once && add_applied(step, in_place);
   }
 
   // A step without operands gives the same in every run.
@@ -367,15 +384,16 @@ class CallListBuilder : private CallListPlaces {
     call.item_size = of.view.itemsize();
     call.in[0] = of.view.offset;
     call.out = reserve(out, of.varies);
-    if (trailing && of.view.is_row_major() && length <= cpu::reduce_block) {
+    if (trailing && of.view.is_row_major() && length <= cpu::reduce_block &&
+        !cpu::is_short_rows(length, call.n / length)) {
       call.kind = Kind::fold;
       call.detail = static_cast<uint32_t>(list_->folds_.size());
       list_->folds_.push_back(
-          {cpu::find_row_reducer(reduce.op(), of.view.dtype), call.n / length, length, out.dtype.size()});
+          {cpu::find_row_reducer(reduce.op(), of.view.dtype), call.n / length, length});
     } else {
       call.kind = Kind::reduce;
       call.detail = static_cast<uint32_t>(list_->general_.size());
-      list_->general_.push_back({reduce.op(), reduce.axes(), false, {of.view, {}}, dense(out, call.out)});
+      list_->general_.push_back({reduce.op(), {reduce.axes().begin(), reduce.axes().end()}, false, {of.view, {}}, dense(out, call.out)});
     }
     bool varies = of.varies;
     push_result(out, call.out, varies);
@@ -404,27 +422,46 @@ class CallListBuilder : private CallListPlaces {
     return true;
   }
 
-  bool add_applied(const Program::Step& step) {
+  // Whether the first operand is of a loop's own memory, and nothing else of what is in it is needed any more.
+  bool changes_in_place(const Program::Step& step) const {
+    if (uses_.once || step.primitive->reusable_operand() != 0) {
+      return false;
+    }
+    const Value& whole = operand(step, 0);
+    const Region& region = regions_[whole.region];
+    const Spec& out = step.outputs[0];
+    bool same = whole.view.is_row_major() && whole.view.dtype == out.dtype && whole.view.size() == count(out);
+    for (size_t k = 1; k < step.operands.size(); ++k) {
+      same = same && operand(step, k).region != whole.region;
+    }
+    return same && region.writable && region.last_use <= now_;
+  }
+
+  bool add_applied(const Program::Step& step, bool in_place) {
     if (step.operands.size() > 3 || step.primitive->identity() != 0 || holds_programs(*step.primitive)) {
       return false;
     }
     const Spec& out = step.outputs[0];
     CallList::Call call{};
     call.kind = Kind::apply;
-    call.n = count(out);
-    CallList::Applied applied{step.primitive, {}, out};
+    call.n = in_place ? 0 : count(out);
+    CallList::Applied applied{step.primitive, {}, out, in_place};
     bool varies = false;
     for (size_t k = 0; k < step.operands.size(); ++k) {
       const Value& read = operand(step, k);
       call.in[k] = read.view.offset;
-      call.n += read.varies ? read.view.size() : 0;
+      call.n += read.varies && !(in_place && k == 0) ? read.view.size() : 0;
       varies = varies || read.varies;
       applied.in.push_back(read.view);
     }
-    call.out = reserve(out, varies);
+    call.out = in_place ? call.in[0] : reserve(out, varies);
     call.detail = static_cast<uint32_t>(list_->applied_.size());
     list_->applied_.push_back(std::move(applied));
-    push_result(out, call.out, varies);
+    if (in_place) {
+      push({dense(out, call.out), true, -1, operand(step, 0).region});
+    } else {
+      push_result(out, call.out, varies);
+    }
     emit(varies, call);
     return true;
   }
@@ -513,16 +550,26 @@ class CallListBuilder : private CallListPlaces {
   }
 
   // The second turn is the first with the places of what is fed back exchanged. That takes a place of its own for each,
-  // which a step fills anew in every run.
-  void arrange_turns() {
+  // which a step fills anew in every run; or the same, where steps have changed what was there.
+  bool arrange_turns() {
     std::map<int64_t, int64_t> other; // by place
     for (size_t k = 0; k < uses_.fed_back; ++k) {
       int64_t in = first().inputs[k].at, out = first().outputs[k].at;
+      if (in == out && changed_[k]) {
+        other.emplace(in, out);
+        continue;
+      }
       const std::vector<CallList::Call>& calls = first().calls;
       bool filled =
           std::any_of(calls.begin(), calls.end(), [&](const CallList::Call& call) { return call.out == out; });
       bool whole = filled && sizes_.at(out) == sizes_.at(in); // not the beginning of something larger
+      for (size_t i = 0; i < uses_.fed_back; ++i) {
+        whole = whole && first().inputs[i].at != out;
+      }
       if (!whole || other.count(out)) {
+        if (count(program_.inputs()[k]) > largest()) {
+          return false;
+        }
         out = copied(out, program_.inputs()[k], true);
         first().outputs[k].at = out;
       }
@@ -558,7 +605,10 @@ class CallListBuilder : private CallListPlaces {
         list_->applied_.push_back(std::move(same));
       }
     }
+    return true;
   }
+
+  std::vector<bool> changed_; // by input: a loop feeds it back in place
 };
 
 std::unique_ptr<const CallList> CallList::of(const Program& program, Uses uses) {
