@@ -247,6 +247,7 @@ void CallRun::run_other(const Bound& call) {
     }
     case Kind::reduce:
     case Kind::product: run_general(call); break;
+    case Kind::pick: run_pick(call); break;
     case Kind::apply: run_applied(call); break;
   }
 }
@@ -264,6 +265,26 @@ void CallRun::run_general(const Bound& call) {
   }
 }
 
+void CallRun::run_pick(const Bound& call) {
+  const CallList::Pick& pick = list_.picks_[call.detail];
+  int64_t from = 0;
+  const void* const* index = call.in + (pick.writes ? 2 : 1);
+  for (const CallList::Pick::Along& along : pick.along) {
+    int64_t place;
+    cpu::read_indices(*index++, along.dtype, 1, 1, &place);
+    from += cpu::checked_index(along.bounds, place) * along.step;
+  }
+  char* out = static_cast<char*>(call.out);
+  if (!pick.writes) {
+    copy_bytes(out, static_cast<const char*>(call.in[0]) + from, static_cast<size_t>(pick.bytes));
+  } else if (call.kernel) {
+    const void* in[] = {out + from, call.in[1]};
+    call.kernel(in, out + from, call.n);
+  } else {
+    copy_bytes(out + from, static_cast<const char*>(call.in[1]), static_cast<size_t>(pick.bytes));
+  }
+}
+
 void CallRun::run_applied(const Bound& call) {
   const CallList::Applied& applied = list_.applied_[call.detail];
   operands_.resize(list_.applied_.size());
@@ -276,7 +297,8 @@ void CallRun::run_applied(const Bound& call) {
     operands.emplace_back(std::move(memory), 0, std::move(shape), view.strides, view.dtype);
   }
   LevelFloor outside(0);
-  array result = array::make(applied.primitive, applied.out, operands);
+  Operands own(operands);
+  array result = array::make(applied.primitive, applied.out, applied.in_place ? own.first(0) : own);
   {
     Donation donation(applied.in_place ? operands[0].node() : nullptr);
     applied.primitive->eval(operands, std::span<array>(&result, 1), host_kernels());

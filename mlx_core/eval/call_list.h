@@ -16,6 +16,7 @@
 
 #include "mlx_core/backend/kernels.h"
 #include "mlx_core/cpu/elementwise.h"
+#include "mlx_core/cpu/indices.h"
 #include "mlx_core/cpu/reduce.h"
 #include "mlx_core/cpu/spread.h"
 #include "mlx_core/cpu/steps.h"
@@ -66,10 +67,11 @@ class CallList {
 
  private:
   friend class CallListPlaces;
+  friend class CallListMoves;
   friend class CallListBuilder;
   friend class CallRun;
 
-  enum class Kind : uint8_t { map, spread, gather, copy, move, fold, reduce, product, apply };
+  enum class Kind : uint8_t { map, spread, gather, copy, move, fold, reduce, product, pick, apply };
   struct Call {
     Kind kind;
     uint8_t code; // of a map that may be done on the spot
@@ -78,7 +80,7 @@ class CallList {
     cpu::Spread spread;
     int64_t n, count;   // elements (of a copy: bytes), with padding and without
     int64_t in[3], out; // places
-    uint32_t detail;    // which of layouts_, moves_, folds_, general_ or applied_
+    uint32_t detail;    // which of layouts_, moves_, folds_, general_, picks_ or applied_
   };
   struct Layout { // strided, where it begins
     Sizes sizes;
@@ -97,6 +99,16 @@ class CallList {
     SmallVector<int64_t, 4> axes;
     bool zero_terms;
     View in[2], out; // without memory
+  };
+  struct Pick { // one slice, which lies in order, read or combined with operand 1, at scalar indices
+    struct Along {
+      Dtype dtype;
+      cpu::Bounds bounds;
+      int64_t step; // bytes
+    };
+    bool writes;
+    SmallVector<Along, 2> along;
+    int64_t bytes;
   };
   struct Applied { // any other primitive, asked to evaluate arrays; one for each turn
     PrimitiveRef primitive;
@@ -124,6 +136,7 @@ class CallList {
   std::vector<Move> moves_;
   std::vector<Fold> folds_;
   std::vector<General> general_;
+  std::vector<Pick> picks_;
   std::vector<Applied> applied_;
   std::vector<Base> bases_;                       // from number 1 on
   std::vector<std::pair<int64_t, array>> values_; // of steps without operands, and where they go
@@ -207,6 +220,7 @@ class CallRun {
   int64_t run_loop(cpu::StepLoop loop, size_t turn, int64_t runs);
   void run_other(const Bound& call);
   void run_general(const Bound& call);
+  void run_pick(const Bound& call);
   void run_applied(const Bound& call);
 
   struct Free {

@@ -4,8 +4,7 @@
 #include <map>
 #include <optional>
 
-#include "mlx_core/eval/call_list_places.h"
-#include "mlx_core/ops/moves.h"
+#include "mlx_core/eval/call_list_moves.h"
 #include "mlx_core/ops/reduce.h"
 #include "mlx_core/trace_level.h"
 
@@ -13,9 +12,7 @@ namespace mlx::core {
 
 namespace {
 
-constexpr int64_t most_small = 4096;       // elements of a value: larger ones keep both threads busy by themselves,
-constexpr int64_t most_in_loops = 1 << 14; // where nodes for each of them do not cost more, as in loops,
-constexpr int64_t most_larger = 1 << 16;   // that compute so many elements of larger ones
+constexpr int64_t most_larger = 1 << 16;   // elements, that a body computes, of values larger than most_small
 constexpr int64_t most_constant = 1 << 20; // of one that is the same in every run, as weights are
 constexpr int64_t most_changed = 1 << 18;  // of one that a loop feeds back and only changes parts of
 constexpr int64_t most_given = 4096;       // bytes of an input that is copied for a single run
@@ -46,9 +43,9 @@ bool holds_programs(const Primitive& primitive) {
 
 } // namespace
 
-class CallListBuilder : private CallListPlaces {
+class CallListBuilder : private CallListMoves {
  public:
-  using CallListPlaces::CallListPlaces;
+  using CallListMoves::CallListMoves;
 
   std::unique_ptr<const CallList> build() {
     note_last_uses();
@@ -75,8 +72,6 @@ class CallListBuilder : private CallListPlaces {
   }
 
  private:
-  int64_t largest() const { return uses_.once ? most_small : most_in_loops; }
-
   // --- inputs and outputs ---
 
   void note_last_uses() {
@@ -271,6 +266,9 @@ class CallListBuilder : private CallListPlaces {
     if (product && step.operands.size() == 2) {
       return small && add_product(step);
     }
+    if (small && !uses_.once && add_pick(step, in_place)) {
+      return true;
+    }
     return small && !uses_.once && add_applied(step, in_place);
   }
 
@@ -464,89 +462,6 @@ class CallListBuilder : private CallListPlaces {
     }
     emit(varies, call);
     return true;
-  }
-
-  // --- steps that move elements ---
-
-  // The part is written in place where nothing needs the rest as it was.
-  bool add_write(const Program::Step& step, const WrittenPart& part, bool small) {
-    Value whole = operand(step, 0), update = operand(step, 1);
-    const Spec& out = step.outputs[0];
-    bool varies = whole.varies || update.varies;
-    const Region& region = regions_[whole.region];
-    bool alone = region.last_use <= now_ && whole.view.is_row_major(), in_place = region.writable && alone;
-    bool begins_as_input = !in_place && !small && whole.input >= 0 && whole.view.is_row_major() &&
-                           bytes_in(whole.view) == region.bytes && CallList::base_of(region.place) > 0;
-    bool takes_over = begins_as_input && alone;
-    if (update.region == whole.region && (in_place || takes_over) && update.view.size() > 0) { // x[1] = x[0]
-      Shape shape(update.view.sizes.begin(), update.view.sizes.end());
-      Spec apart{shape, update.view.dtype};
-      if (count(apart) > largest()) {
-        return false;
-      }
-      View copy = dense(apart, reserve(apart, true));
-      temporary_.emplace_back(copy.offset, regions_.back().bytes);
-      regions_.back().reusable = false;
-      emit_move(true, update.view, copy);
-      update.view = copy;
-    }
-    View result = dense(out, whole.view.offset);
-    if (!in_place) {
-      CallList::Base base{bytes_of_spec(out)};
-      if (begins_as_input) {
-        base.input = whole.input;
-        base.begins_as_input = true;
-        base.takes_over = takes_over;
-      }
-      result.offset = reserve_any(out, varies, small, base);
-      if (!base.begins_as_input) {
-        emit_move(varies, whole.view, result);
-      }
-    }
-    int64_t offset = 0;
-    View to = result;
-    to.sizes = update.view.sizes;
-    for (size_t i = 0; i < to.ndim(); ++i) {
-      offset += static_cast<int64_t>(part.start[i]) * to.strides[i];
-      to.strides[i] *= static_cast<int64_t>(part.strides[i]);
-    }
-    to.offset += offset * to.itemsize();
-    emit_move(varies, update.view, to);
-    if (in_place) {
-      push({std::move(result), varies, -1, whole.region});
-    } else {
-      push_result(out, result.offset, varies);
-    }
-    return true;
-  }
-
-  bool add_join(const Program::Step& step, int axis, bool small) {
-    bool varies = false;
-    for (size_t k = 0; k < step.operands.size(); ++k) {
-      varies = varies || operand(step, k).varies;
-    }
-    const Spec& out = step.outputs[0];
-    View result = dense(out, reserve_any(out, varies, small, {bytes_of_spec(out)}));
-    auto along = static_cast<size_t>(axis);
-    View to = result;
-    for (size_t k = 0; k < step.operands.size(); ++k) {
-      const View& from = operand(step, k).view;
-      to.sizes = from.sizes;
-      emit_move(varies, from, to);
-      to.offset += from.sizes[along] * to.strides[along] * to.itemsize();
-    }
-    push_result(out, result.offset, varies);
-    return true;
-  }
-
-  int64_t copied(int64_t place, const Spec& spec, bool varies) {
-    CallList::Call call{};
-    call.kind = Kind::copy;
-    call.n = bytes_of_spec(spec);
-    call.in[0] = place;
-    call.out = reserve(spec, varies);
-    emit(varies, call);
-    return call.out;
   }
 
   // The second turn is the first with the places of what is fed back exchanged. That takes a place of its own for each,

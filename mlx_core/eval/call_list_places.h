@@ -37,6 +37,10 @@ class CallListPlaces {
   };
 
   static constexpr int64_t call_padding = 16; // elements
+  // The most elements of a value: larger ones keep both threads busy by themselves, where nodes for each of them do not
+  // cost more, as in loops.
+  static constexpr int64_t most_small = 4096, most_in_loops = 1 << 14;
+  int64_t largest() const { return uses_.once ? most_small : most_in_loops; }
 
   // --- places ---
 

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "mlx_core/backend/body.h"
 #include "mlx_core/primitive.h"
 
 namespace mlx::core {
@@ -16,6 +17,15 @@ struct WrittenPart {
 std::optional<WrittenPart> written_part(const Primitive& primitive);
 // The same of a part of operand 0 that is all of the result.
 std::optional<WrittenPart> read_part(const Primitive& primitive);
+
+// Slices of operand 0 that begin at indices along these axes: what a gather reads, its indices being the other operands,
+// or what a scatter combines with operand 1, before the indices. Nothing of other primitives.
+struct IndexedSlices {
+  const Axes& axes;
+  std::optional<ScatterMode> writes;
+};
+std::optional<IndexedSlices> read_slices(const Primitive& primitive);
+std::optional<IndexedSlices> written_slices(const Primitive& primitive);
 
 // The operands one after another along an axis. Nothing of other primitives.
 std::optional<int> joined_axis(const Primitive& primitive);

@@ -6,6 +6,7 @@
 #include "mlx_core/ops/families.h"
 #include "mlx_core/ops/index/indexing.h"
 #include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/moves.h"
 #include "mlx_core/ops/shape/shape.h"
 
 namespace mlx::core {
@@ -96,6 +97,8 @@ class Gather final : public Primitive {
     return {{squeeze(y, {1 + indices.rank})}, {0}};
   }
 
+  const Axes& axes() const { return axes_; }
+
  private:
   // The axes before indexed ones that are next to each other: their place in memory is before the indices' as well,
   // which is where indexing puts them, and how the source is read in order.
@@ -111,6 +114,11 @@ class Gather final : public Primitive {
   Axes axes_;
   Shape slice_sizes_;
 };
+
+std::optional<IndexedSlices> read_slices(const Primitive& primitive) {
+  auto* gather = dynamic_cast<const Gather*>(&primitive);
+  return gather ? std::optional(IndexedSlices{gather->axes(), std::nullopt}) : std::nullopt;
+}
 
 array gather(
     const array& a, const std::vector<array>& indices, const Axes& axes, const Shape& slice_sizes, StreamOrDevice s) {

@@ -4,6 +4,7 @@
 #include "mlx_core/ops/index/indexing.h"
 #include "mlx_core/ops/index/scatter_derivatives.h"
 #include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/moves.h"
 #include "mlx_core/ops/shape/shape.h"
 
 namespace mlx::core {
@@ -138,6 +139,8 @@ class Scatter final : public Primitive {
     return {{applied(make_primitive<Scatter>(mode_, std::move(selected)), all)}, {0}};
   }
 
+  IndexedSlices slices() const { return {axes_, mode_}; }
+
  private:
   // In source and updates together.
   bool linear() const { return mode_ == ScatterMode::set || mode_ == ScatterMode::add; }
@@ -166,6 +169,11 @@ class Scatter final : public Primitive {
   ScatterMode mode_;
   Axes axes_;
 };
+
+std::optional<IndexedSlices> written_slices(const Primitive& primitive) {
+  auto* scatter = dynamic_cast<const Scatter*>(&primitive);
+  return scatter ? std::optional(scatter->slices()) : std::nullopt;
+}
 
 namespace {
 
