@@ -140,8 +140,7 @@ void choose_way(Plan& plan) {
   plan.columns = plan.kept_shape[column];
   plan.column_in = plan.kept_in[column];
   plan.column_out = plan.kept_out[column];
-  for (List* list : {&plan.kept_shape, &plan.kept_in, &plan.kept_out})
-    list->erase(list->begin() + column);
+  for (List* list : {&plan.kept_shape, &plan.kept_in, &plan.kept_out}) list->erase(list->begin() + column);
   int64_t step = plan.reduced_in.empty() ? 0 : plan.reduced_in.back();
   plan.joined = plan.column_in == 1 && step == plan.columns && plan.columns <= joined_columns;
   plan.width = plan.column_in == 1 ? std::clamp(plan.columns / (2 * thread_count()) / 64 * 64,
@@ -157,7 +156,7 @@ void choose_way(Plan& plan) {
 
 // ---- one block of one unit ----
 
-// Memory of a task, not zeroed: little of it is on the stack, for small reductions, which an allocation would cost more.
+// Memory of a task, not zeroed. A little is on the stack: allocating takes longer than a small reduction.
 class Memory {
  public:
   void reserve(int64_t bytes) {
@@ -180,8 +179,8 @@ struct Workspace {
   explicit Workspace(const Plan& plan) {
     int64_t most = std::min(reduce_block, plan.reduced);
     bool columns_apart = plan.by_columns && plan.column_in != 1;
-    gathered.reserve((columns_apart ? plan.width * most : std::max(plan.width, most)) *
-                     std::max(plan.in_size, plan.out_size));
+    gathered.reserve(
+        (columns_apart ? plan.width * most : std::max(plan.width, most)) * std::max(plan.in_size, plan.out_size));
     if (!plan.by_columns) return;
     // The tree's depth in buffers when lanes come one by one.
     int64_t depth = std::bit_width(static_cast<uint64_t>(plan.k->lanes)) + 1;

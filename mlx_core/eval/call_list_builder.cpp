@@ -386,12 +386,12 @@ class CallListBuilder : private CallListMoves {
         !cpu::is_short_rows(length, call.n / length)) {
       call.kind = Kind::fold;
       call.detail = static_cast<uint32_t>(list_->folds_.size());
-      list_->folds_.push_back(
-          {cpu::find_row_reducer(reduce.op(), of.view.dtype), call.n / length, length});
+      list_->folds_.push_back({cpu::find_row_reducer(reduce.op(), of.view.dtype), call.n / length, length});
     } else {
       call.kind = Kind::reduce;
       call.detail = static_cast<uint32_t>(list_->general_.size());
-      list_->general_.push_back({reduce.op(), {reduce.axes().begin(), reduce.axes().end()}, false, {of.view, {}}, dense(out, call.out)});
+      list_->general_.push_back(
+          {reduce.op(), {reduce.axes().begin(), reduce.axes().end()}, false, {of.view, {}}, dense(out, call.out)});
     }
     bool varies = of.varies;
     push_result(out, call.out, varies);
@@ -442,7 +442,7 @@ class CallListBuilder : private CallListMoves {
     const Spec& out = step.outputs[0];
     CallList::Call call{};
     call.kind = Kind::apply;
-    call.n = in_place ? 0 : count(out);
+    call.n = count(out);
     CallList::Applied applied{step.primitive, {}, out, in_place};
     bool varies = false;
     for (size_t k = 0; k < step.operands.size(); ++k) {

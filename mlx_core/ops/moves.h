@@ -18,8 +18,8 @@ std::optional<WrittenPart> written_part(const Primitive& primitive);
 // The same of a part of operand 0 that is all of the result.
 std::optional<WrittenPart> read_part(const Primitive& primitive);
 
-// Slices of operand 0 that begin at indices along these axes: what a gather reads, its indices being the other operands,
-// or what a scatter combines with operand 1, before the indices. Nothing of other primitives.
+// Slices of operand 0 that begin at indices along these axes: what a gather reads, its indices being the other
+// operands, or what a scatter combines with operand 1, before the indices. Nothing of other primitives.
 struct IndexedSlices {
   const Axes& axes;
   std::optional<ScatterMode> writes;
