@@ -125,6 +125,20 @@ void apply(T* dst, const int64_t* offsets, int64_t n, Ints shape, Ints strides, 
   }
 }
 
+// The same of single elements at indices of one axis, whose strides are `step`.
+template <ScatterMode mode, typename T, typename Index, typename Update>
+void apply_elements(T* dst, const Bounds& bounds, int64_t step, const Index* index, int64_t n, const Update* updates) {
+  const int64_t length = bounds.length;
+  for (int64_t i = 0; i < n; ++i) {
+    auto given = static_cast<int64_t>(index[i]);
+    int64_t at = given < 0 ? given + length : given;
+    if (static_cast<uint64_t>(at) >= static_cast<uint64_t>(length)) [[unlikely]]
+      throw_index(bounds, given);
+    T& to = dst[at * step];
+    to = combine<mode>(to, static_cast<T>(updates[i]));
+  }
+}
+
 // The slices of a scatter: which they are in dst, and their updates in memory order.
 class Slices {
  public:
@@ -167,6 +181,28 @@ class Slices {
       read_offsets("scatter", indices_, index_shape_, dst_shape_, dst_strides_, slice_shape_, first, n, offsets);
       body(offsets, n, read(first, n, buffer.get()));
     }
+  }
+  // Combines all updates, which are of type Update, with dst.
+  template <ScatterMode mode, typename Update, typename T>
+  void apply_all(T* dst) const {
+    bool elements = shape.empty() && indices_.size() == 1 && consecutive_ && is_in_line(indices_[0], index_shape_);
+    auto each_element = [&]<typename Index>(std::type_identity<Index>) {
+      auto axis = static_cast<size_t>(indices_[0].axis);
+      const Bounds bounds{"scatter", indices_[0].axis, dst_shape_[axis], 1};
+      InterruptPoll poll(looks_after);
+      for (int64_t first = 0; first < positions; first += looks_after) {
+        const int64_t n = std::min(looks_after, positions - first);
+        poll(n);
+        apply_elements<mode>(dst, bounds, dst_strides_[axis], static_cast<const Index*>(indices_[0].data) + first, n,
+            static_cast<const Update*>(updates_) + first);
+      }
+    };
+    const Dtype index = elements ? indices_[0].dtype : bool_;
+    if (index == int32) return each_element(std::type_identity<int32_t>());
+    if (index == int64) return each_element(std::type_identity<int64_t>());
+    each_run([&](const int64_t* offsets, int64_t n, const void* from) {
+      apply<mode>(dst, offsets, n, shape, strides, size, static_cast<const Update*>(from));
+    });
   }
   // The updates of n slices; in `buffer` unless they are consecutive where they are.
   const void* read(int64_t first, int64_t n, void* buffer) const {
@@ -349,33 +385,22 @@ void scatter(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape, std::span
       if (slices.disjoint() && slices.positions * slices.size < count / 4) {
         return combine_by_place<constant.value>(static_cast<T*>(dst), slices, dtype);
       }
-      in_wide<float>(dtype, float32, dst, count, [&](float* wide) {
-        slices.each_run([&](const int64_t* offsets, int64_t n, const void* from) {
-          apply<constant.value>(
-              wide, offsets, n, slices.shape, slices.strides, slices.size, static_cast<const T*>(from));
-        });
-      });
+      in_wide<float>(
+          dtype, float32, dst, count, [&](float* wide) { slices.template apply_all<constant.value, T>(wide); });
     });
     return;
   }
   if (const int64_t count = product(dst_shape); sums_many(mode, dtype, slices.positions * slices.size, count)) {
     return with_doubled(dtype, [&](auto t, auto w) {
       using T = decltype(t);
-      in_wide<decltype(w)>(dtype, dtype == float32 ? float64 : complex128, dst, count, [&](auto* wide) {
-        slices.each_run([&](const int64_t* offsets, int64_t n, const void* from) {
-          apply<ScatterMode::add>(
-              wide, offsets, n, slices.shape, slices.strides, slices.size, static_cast<const T*>(from));
-        });
-      });
+      in_wide<decltype(w)>(dtype, dtype == float32 ? float64 : complex128, dst, count,
+          [&](auto* wide) { slices.template apply_all<ScatterMode::add, T>(wide); });
     });
   }
   if (scatter_rows(mode, dtype, dst, slices)) return;
-  slices.each_run([&](const int64_t* offsets, int64_t n, const void* from) {
-    with_mode(mode, dtype, [&](auto constant, auto t) {
-      using T = decltype(t);
-      apply<constant.value>(
-          static_cast<T*>(dst), offsets, n, slices.shape, slices.strides, slices.size, static_cast<const T*>(from));
-    });
+  with_mode(mode, dtype, [&](auto constant, auto t) {
+    using T = decltype(t);
+    slices.template apply_all<constant.value, T>(static_cast<T*>(dst));
   });
 }
 
