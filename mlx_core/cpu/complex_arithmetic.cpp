@@ -3,6 +3,7 @@
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/complex_arithmetic.cpp"
 #include "mlx_core/cpu/simd.h"
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
 #include <limits>
@@ -77,7 +78,6 @@ struct ComplexZeroTimes {
   }
 };
 // The moduli of float parts, whole vectors at a time: as hypot() of the parts.
-template <class Rest>
 void float_moduli(const void* const* inputs, void* output, int64_t n) {
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -89,8 +89,14 @@ void float_moduli(const void* const* inputs, void* output, int64_t n) {
     hn::LoadInterleaved2(d, parts + 2 * i, re, im);
     hn::StoreU(HypotFloat()(d, re, im), d, out + i);
   }
-  const void* rest[] = {parts + 2 * i};
-  loop1<Rest, float, std::complex<float>>(rest, out + i, n - i);
+  if (i < n) {
+    HWY_ALIGN float rest[2 * hn::MaxLanes(hn::ScalableTag<float>())] = {};
+    std::copy_n(parts + 2 * i, 2 * (n - i), rest);
+    hn::Vec<decltype(d)> re, im;
+    hn::LoadInterleaved2(d, rest, re, im);
+    hn::Store(HypotFloat()(d, re, im), d, rest);
+    std::copy_n(rest, n - i, out + i);
+  }
 }
 template <class Op, class T>
 constexpr Kernel complex_map1 = &on_parts<&map1<Op, T>>;
@@ -166,7 +172,7 @@ struct ComplexArithmetic {
 #if HWY_TARGET != HWY_SCALAR
       case Body::abs:
         if constexpr (sizeof(T) == 4) {
-          return &float_moduli<Abs>;
+          return &float_moduli;
         }
         return &loop1<Abs, T, Z>;
 #else

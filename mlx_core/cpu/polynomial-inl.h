@@ -136,19 +136,6 @@ HWY_INLINE hn::Vec<D> in_double(D d, F f, V... x) {
 }
 #endif
 
-// A float64 body made to serve float32 too
-template <class F>
-struct ThroughDouble {
-  template <class D, class... V>
-  HWY_INLINE auto operator()(D d, V... x) const {
-    if constexpr (is_f32<D>) {
-      return in_double(d, F(), x...);
-    } else {
-      return F()(d, x...);
-    }
-  }
-};
-
 // Replaces the lanes of `result` where `mask` is set by f of the operands' lanes: for the rare arguments that the
 // vector formula does not reach.
 template <class F, class D, class V, class M>
