@@ -86,9 +86,11 @@ array nan_to_num(
   }
   auto number = [&](double value) { return array(value, a.dtype()); };
   double largest = largest_finite(a.dtype());
-  array y = where(isnan(a, s), number(nan), a, s);
-  y = where(isposinf(a, s), number(posinf ? *posinf : largest), y, s);
-  return where(isneginf(a, s), number(neginf ? *neginf : -largest), y, s);
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  // Comparisons, and no isnan: in a group of nodes they and what they choose stay in registers.
+  array y = where(not_equal(a, a, s), number(nan), a, s);
+  y = where(equal(a, number(infinity), s), number(posinf ? *posinf : largest), y, s);
+  return where(equal(a, number(-infinity), s), number(neginf ? *neginf : -largest), y, s);
 }
 
 std::span<const OpInfo* const> select_ops() {
