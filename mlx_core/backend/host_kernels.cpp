@@ -12,6 +12,7 @@
 #include "mlx_core/cpu/fused.h"
 #include "mlx_core/cpu/gather.h"
 #include "mlx_core/cpu/gemm.h"
+#include "mlx_core/cpu/join.h"
 #include "mlx_core/cpu/matrix_work.h"
 #include "mlx_core/cpu/random_bits.h"
 #include "mlx_core/cpu/range.h"
@@ -88,6 +89,13 @@ struct Run {
       return cpu::fill(k->to.host(), k->from.host(), k->to.size(), k->to.itemsize());
     }
     cpu::copy_strided(k->from.host(), k->from.strides, k->to.host(), k->to.strides, k->from.sizes, k->from.itemsize());
+  }
+  void operator()(const kernel::Join* k) const {
+    std::vector<cpu::Joined> operands;
+    for (const View& view : k->inputs) {
+      operands.push_back({view.host(), view.sizes[static_cast<size_t>(k->axis)], view.strides});
+    }
+    cpu::join(operands, static_cast<size_t>(k->axis), k->out.sizes, k->out.host(), k->out.itemsize());
   }
   void operator()(const kernel::Range* k) const {
     if (k->whole) {

@@ -31,6 +31,23 @@ struct Copy {
   View from, to;
 };
 
+// The inputs one after another along the axis.
+struct Join {
+  std::span<const View> inputs;
+  int axis;
+  View out;
+
+  // Where an input goes.
+  View part(size_t input) const {
+    auto at = static_cast<size_t>(axis);
+    int64_t first = 0;
+    for (const View& before : inputs.first(input)) {
+      first += before.sizes[at];
+    }
+    return out.laid_out(inputs[input].sizes, out.strides, first * out.strides[at]);
+  }
+};
+
 // out[i] = start + i * step, in the arithmetic of 64-bit integers, which wraps, or in float64, then converted.
 struct Range {
   bool whole; // integers
@@ -231,10 +248,10 @@ struct Special {
 };
 
 // A request is a pointer to one of them, which lives as long as the call.
-using Request = std::variant<const Fused*, const Copy*, const Range*, const RandomBits*, const Product*, const Reduce*,
-    const ArgReduce*, const Scan*, const Recurrence*, const Fft*, const Convolve*, const Sort*, const ArgSort*,
-    const ArgPartition*, const SearchSorted*, const Gather*, const Scatter*, const GatherAlong*, const ScatterAlong*,
-    const MatrixWork*, const Special*, const Custom*>;
+using Request = std::variant<const Fused*, const Copy*, const Join*, const Range*, const RandomBits*, const Product*,
+    const Reduce*, const ArgReduce*, const Scan*, const Recurrence*, const Fft*, const Convolve*, const Sort*,
+    const ArgSort*, const ArgPartition*, const SearchSorted*, const Gather*, const Scatter*, const GatherAlong*,
+    const ScatterAlong*, const MatrixWork*, const Special*, const Custom*>;
 
 // Calls read(view) for each view of a request that is only read, and written(view) for each that is written.
 template <typename Read, typename Written>

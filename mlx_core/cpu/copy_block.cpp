@@ -238,7 +238,9 @@ void copy_block(const void* src_data, int64_t src_row, int64_t src_column, void*
     return find_spread_each(item_size)(dst, src, rows, columns);
   }
   if (dense && src_row == item_size && columns <= 4 && dst_row == run) {
-    int64_t done = interleave(columns, dst, src, src_column, rows, item_size);
+    const void* lines[4];
+    for (int64_t c = 0; c < columns; ++c) lines[c] = src + c * src_column;
+    int64_t done = interleave(columns, dst, lines, rows, item_size);
     src += done * src_row, dst += done * dst_row, rows -= done;
   }
   with_item(item_size, [&](auto item) {

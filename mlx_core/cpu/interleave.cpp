@@ -11,19 +11,17 @@ namespace mlx::core::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 template <class T>
-int64_t interleave_of(int64_t lines, void* to, const void* from, int64_t pitch, int64_t n) {
+int64_t interleave_of(int64_t count, void* to, const void* const* lines, int64_t n) {
   const hn::ScalableTag<T> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   T* out = static_cast<T*>(to);
-  auto read = [&](int64_t line, int64_t i) HWY_ATTR {
-    return hn::LoadU(d, reinterpret_cast<const T*>(static_cast<const char*>(from) + line * pitch) + i);
-  };
+  auto read = [&](int64_t line, int64_t i) HWY_ATTR { return hn::LoadU(d, static_cast<const T*>(lines[line]) + i); };
   int64_t i = 0;
-  if (lines == 2) {
+  if (count == 2) {
     for (; i + lanes <= n; i += lanes) hn::StoreInterleaved2(read(0, i), read(1, i), d, out + 2 * i);
-  } else if (lines == 3) {
+  } else if (count == 3) {
     for (; i + lanes <= n; i += lanes) hn::StoreInterleaved3(read(0, i), read(1, i), read(2, i), d, out + 3 * i);
-  } else if (lines == 4) {
+  } else if (count == 4) {
     for (; i + lanes <= n; i += lanes) {
       hn::StoreInterleaved4(read(0, i), read(1, i), read(2, i), read(3, i), d, out + 4 * i);
     }
@@ -31,12 +29,12 @@ int64_t interleave_of(int64_t lines, void* to, const void* from, int64_t pitch, 
   return i;
 }
 
-int64_t interleave(int64_t lines, void* to, const void* from, int64_t pitch, int64_t n, int item_size) {
+int64_t interleave(int64_t count, void* to, const void* const* lines, int64_t n, int item_size) {
   switch (item_size) {
-    case 1: return interleave_of<uint8_t>(lines, to, from, pitch, n);
-    case 2: return interleave_of<uint16_t>(lines, to, from, pitch, n);
-    case 4: return interleave_of<uint32_t>(lines, to, from, pitch, n);
-    case 8: return interleave_of<uint64_t>(lines, to, from, pitch, n);
+    case 1: return interleave_of<uint8_t>(count, to, lines, n);
+    case 2: return interleave_of<uint16_t>(count, to, lines, n);
+    case 4: return interleave_of<uint32_t>(count, to, lines, n);
+    case 8: return interleave_of<uint64_t>(count, to, lines, n);
     default: return 0;
   }
 }
@@ -49,8 +47,8 @@ namespace mlx::core::cpu {
 
 HWY_EXPORT(interleave);
 
-int64_t interleave(int64_t lines, void* to, const void* from, int64_t pitch, int64_t n, int item_size) {
-  return HWY_DYNAMIC_DISPATCH(interleave)(lines, to, from, pitch, n, item_size);
+int64_t interleave(int64_t count, void* to, const void* const* lines, int64_t n, int item_size) {
+  return HWY_DYNAMIC_DISPATCH(interleave)(count, to, lines, n, item_size);
 }
 
 } // namespace mlx::core::cpu

@@ -14,6 +14,7 @@ inline bool has_shader_type(Dtype dtype) { return dtype != float64 && dtype != c
 
 bool supports(const kernel::Fused& k);
 bool supports(const kernel::Copy& k);
+bool supports(const kernel::Join& k);
 bool supports(const kernel::Range& k);
 bool supports(const kernel::RandomBits& k);
 bool supports(const kernel::Product& k);
@@ -37,6 +38,7 @@ inline bool supports(const kernel::Special&) { return false; }    // in float64,
 
 void launch(Encoder& encoder, const kernel::Fused& k);
 void launch(Encoder& encoder, const kernel::Copy& k);
+void launch(Encoder& encoder, const kernel::Join& k);
 void launch(Encoder& encoder, const kernel::Range& k);
 void launch(Encoder& encoder, const kernel::RandomBits& k);
 void launch(Encoder& encoder, const kernel::Product& k);

@@ -49,13 +49,13 @@ class Concatenate final : public Primitive {
     return {Spec{std::move(shape), operands[0].dtype()}};
   }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
-    array& y = outputs[0];
-    y.allocate();
-    int64_t at = 0;
+    outputs[0].allocate();
+    std::vector<View> inputs;
+    inputs.reserve(operands.size());
     for (const array& x : operands) {
-      kernels.run(kernel::Copy{x.view(), y.view().laid_out(sizes_of(x.shape()), y.strides(), at)});
-      at += static_cast<int64_t>(x.shape()[static_cast<size_t>(axis_)]) * y.strides()[static_cast<size_t>(axis_)];
+      inputs.push_back(x.view());
     }
+    kernels.run(kernel::Join{inputs, axis_, outputs[0].view()});
   }
   Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {
     std::vector<array> all;

@@ -124,6 +124,11 @@ std::string left_to_the_cpu() {
   List list;
   add_fused(list);
   list.add("copy", [](Dtype d) { return kernel::Copy{two(d), two(d)}; });
+  View joined; // the one input
+  list.add("join", [&](Dtype d) {
+    joined = two(d);
+    return kernel::Join{{&joined, 1}, 0, two(d)};
+  });
   for (bool whole : {true, false}) {
     list.add(whole ? "range of integers" : "range of floats",
         [&](Dtype d) { return kernel::Range{whole, 0, 1, 0, 1, of(d, {5})}; });
@@ -198,6 +203,7 @@ fused max of rows: float64 complex128
 fused all of rows: float64 complex128
 fused any of rows: float64 complex128
 copy: nothing
+join: nothing
 range of integers: float64 complex128
 range of floats: float64 complex128
 random bits: nothing
