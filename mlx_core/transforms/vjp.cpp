@@ -6,6 +6,7 @@
 #include "mlx_core/ops/elementwise/composites.h"
 #include "mlx_core/ops/moves.h"
 #include "mlx_core/transforms/confluence.h"
+#include "mlx_core/transforms/parted.h"
 #include "mlx_core/transforms/recording.h"
 
 namespace mlx::core {
@@ -26,6 +27,7 @@ class Pullback {
   void run() {
     for (size_t i = tape_.nodes().size(); i-- > first_;) {
       Node* node = tape_.nodes()[i];
+      settle(static_cast<int>(i));
       OriginScope scope(node->origin, "vjp");
       StreamScope on(node->stream);
       if (const Project* projection = Tape::projection(node)) {
@@ -57,6 +59,9 @@ class Pullback {
         ct.emplace_back(*std::exchange(cotangents_[i], std::nullopt));
         push(node, ct, std::span<const array>(&self.value, 1));
       }
+    }
+    while (!parts_.empty()) {
+      settle(parts_.begin()->first);
     }
   }
 
@@ -101,10 +106,45 @@ class Pullback {
   }
   static void accumulate(Tangent& sum, array term) { sum = sum ? core::add(*sum, term) : std::move(term); }
   void accumulate(size_t index, array term) {
+    settle(static_cast<int>(index));
     several_[index] = cotangents_[index].has_value();
     accumulate(cotangents_[index], std::move(term));
   }
+  // Of an array of which so far parts were read only, the cotangent of these.
+  void settle(int index) {
+    auto found = parts_.find(index);
+    if (found == parts_.end()) {
+      return;
+    }
+    PartCotangents parts = std::move(found->second);
+    parts_.erase(found);
+    auto at = static_cast<size_t>(index);
+    OriginScope scope(parts[0].first->origin, "vjp");
+    StreamScope on(parts[0].first->stream);
+    if (std::optional<array> whole = put_together(tape_.nodes()[at]->shape, parts)) {
+      cotangents_[at] = *std::move(whole);
+      several_[at] = true;
+      return;
+    }
+    for (const auto& [reader, cotangent] : parts) {
+      OriginScope of_reader(reader->origin, "vjp");
+      StreamScope on_its(reader->stream);
+      Uncounted self(reader);
+      push_now(reader, {cotangent}, std::span<const array>(&self.value, 1));
+    }
+  }
   void push(Node* node, const Tangents& ct, std::span<const array> outputs) {
+    if (ct.size() == 1 && ct[0] && node->primitive && read_part(*node->primitive)) {
+      int whole = tape_.index_of(node->operands()[0]);
+      auto at = static_cast<size_t>(whole);
+      if (whole >= 0 && reached_[at] && !cotangents_[at]) {
+        parts_[whole].emplace_back(node, *ct[0]);
+        return;
+      }
+    }
+    push_now(node, ct, outputs);
+  }
+  void push_now(Node* node, const Tangents& ct, std::span<const array> outputs) {
     if (std::optional<Composite> whole = composite_of(*node)) {
       return push(whole->operands, [&](std::span<const bool> wanted) { return whole->vjp(*ct[0], wanted); });
     }
@@ -116,6 +156,7 @@ class Pullback {
     }
     int first = operands.empty() || !ct[0] ? -1 : tape_.index_of(operands[0]);
     if (first >= 0) {
+      settle(first);
       Tangent& sum = cotangents_[static_cast<size_t>(first)];
       bool several = several_[static_cast<size_t>(first)]; // a single -0 would stay what 0 + -0 is not
       Tangent both = several ? node->primitive->vjp_onto(*sum, operands, *ct[0]) : restored(first, *node, *ct[0]);
@@ -161,6 +202,7 @@ class Pullback {
   std::map<int, std::pair<Node*, array>>
       writers_; // and their cotangents, of arrays with a cotangent from an update of a part only
   std::map<Node*, Tangents> application_cotangents_;
+  std::map<int, PartCotangents> parts_; // of arrays without a cotangent yet
 };
 
 } // namespace

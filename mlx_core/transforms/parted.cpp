@@ -1,0 +1,107 @@
+// Cotangents of parts that leave nothing out, joined, where zeros around each would be added up.
+#include "mlx_core/transforms/parted.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <span>
+
+#include "mlx_core/ops.h"
+#include "mlx_core/ops/moves.h"
+
+namespace mlx::core {
+
+namespace {
+
+struct Part {
+  array cotangent;
+  Sizes start, count, step; // steps above 0
+};
+
+bool is_known(const Shape& shape) {
+  return std::none_of(shape.begin(), shape.end(), [](const Dim& d) { return d.is_symbolic(); });
+}
+
+// The part forwards along every axis; none where sizes are open.
+std::optional<Part> part_of(const Node* reader, const array& cotangent) {
+  std::optional<WrittenPart> read = read_part(*reader->primitive);
+  if (!is_known(read->start) || !is_known(read->strides) || !is_known(reader->shape)) {
+    return std::nullopt;
+  }
+  Part part{cotangent, sizes_of(read->start), sizes_of(reader->shape), sizes_of(read->strides)};
+  Axes backwards;
+  for (size_t i = 0; i < part.step.size(); ++i) {
+    if (part.step[i] < 0 && part.count[i] > 0) {
+      backwards.push_back(static_cast<int>(i));
+      part.start[i] += (part.count[i] - 1) * part.step[i];
+      part.step[i] = -part.step[i];
+    }
+    part.step[i] = part.count[i] == 1 ? 1 : part.step[i];
+  }
+  part.cotangent = backwards.empty() ? cotangent : flip(cotangent, backwards);
+  return part;
+}
+
+// Parts that are equal along the axes before this one.
+std::optional<array> joined(const Sizes& whole, std::span<Part> parts, size_t axis) {
+  if (axis == whole.size()) {
+    return parts.size() == 1 ? std::optional(parts[0].cotangent) : std::nullopt;
+  }
+  auto before = [axis](const Part& a, const Part& b) { return a.start[axis] < b.start[axis]; };
+  std::stable_sort(parts.begin(), parts.end(), before);
+  std::vector<array> pieces;
+  int64_t count = parts[0].count[axis], step = parts[0].step[axis], covered = 0;
+  bool in_turn = step > 1; // every step-th element in one, the next ones in another
+  for (size_t first = 0, last; first < parts.size(); first = last) {
+    const Part& model = parts[first];
+    last = first;
+    while (last < parts.size() && parts[last].start[axis] == model.start[axis]) {
+      bool alike = parts[last].count[axis] == model.count[axis] && parts[last].step[axis] == model.step[axis];
+      if (!alike) {
+        return std::nullopt;
+      }
+      ++last;
+    }
+    bool follows = in_turn ? model.step[axis] == step && model.count[axis] == count &&
+                                 model.start[axis] == static_cast<int64_t>(pieces.size())
+                           : model.step[axis] == 1 && model.start[axis] == covered;
+    std::optional<array> piece = follows ? joined(whole, parts.subspan(first, last - first), axis + 1) : std::nullopt;
+    if (!piece) {
+      return std::nullopt;
+    }
+    pieces.push_back(*std::move(piece));
+    covered += model.count[axis];
+  }
+  if (covered != whole[axis] || (in_turn && static_cast<int64_t>(pieces.size()) != step)) {
+    return std::nullopt;
+  }
+  if (pieces.size() == 1) {
+    return pieces[0];
+  }
+  if (!in_turn) {
+    return concatenate(pieces, static_cast<int>(axis));
+  }
+  Shape merged = pieces[0].shape();
+  merged[axis] *= step;
+  return reshape(stack(pieces, static_cast<int>(axis) + 1), std::move(merged));
+}
+
+} // namespace
+
+std::optional<array> put_together(const Shape& whole, const PartCotangents& given) {
+  std::vector<Part> parts;
+  if (!is_known(whole)) {
+    return std::nullopt;
+  }
+  int64_t elements = 0;
+  for (const auto& [reader, cotangent] : given) {
+    std::optional<Part> part = part_of(reader, cotangent);
+    if (!part) {
+      return std::nullopt;
+    }
+    elements += size_of(reader->shape);
+    parts.push_back(*std::move(part));
+  }
+  return elements > 0 && elements == size_of(whole) ? joined(sizes_of(whole), parts, 0) : std::nullopt;
+}
+
+} // namespace mlx::core
