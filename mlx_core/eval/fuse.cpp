@@ -238,9 +238,26 @@ bool Group::add(Node* node) {
   return true;
 }
 
+// Equal views of one array, as of the same slice written twice, are read once.
+int32_t Group::equal_view(const Node* node, const Node* reader, bool of_rows) const {
+  if (!node->buffer || node->buffer.unique()) {
+    return -1;
+  }
+  auto equal = std::find_if(sources_.begin(), sources_.end(), [&](const Source& other) {
+    const Node& a = *other.node;
+    return a.buffer.get() == node->buffer.get() && a.offset == node->offset && a.dtype == node->dtype &&
+           a.shape == node->shape && a.strides == node->strides && other.of_rows == of_rows &&
+           other.reader->shape == reader->shape;
+  });
+  return equal == sources_.end() ? -1 : static_cast<int32_t>(equal - sources_.begin());
+}
+
 int32_t Group::source_number(Node* node, const Node* reader, bool of_rows) {
   for (size_t cell = reinterpret_cast<uintptr_t>(node) * 0x9e3779b97f4a7c15u >> 55;; cell = (cell + 1) % table_cells) {
     if (table_[cell] < 0) {
+      if (int32_t equal = equal_view(node, reader, of_rows); equal >= 0) {
+        return equal;
+      }
       sources_.push_back({node, reader, 0, static_cast<int32_t>(cell), of_rows});
       table_[cell] = static_cast<int32_t>(sources_.size() - 1);
     }

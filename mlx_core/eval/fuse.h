@@ -97,6 +97,7 @@ class Group {
   bool has_rows_shape(const Shape& s, bool kept) const;
   bool spreads(const Member& member) const;
   bool may_read_rows() const;
+  int32_t equal_view(const Node* node, const Node* reader, bool of_rows) const;
   int32_t source_number(Node* node, const Node* reader, bool of_rows);
   bool needed_outside(const Node* member) const;
 
