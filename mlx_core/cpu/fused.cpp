@@ -10,7 +10,7 @@
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/copy_block.h"
 #include "mlx_core/cpu/recent_plans.h"
-#include "mlx_core/cpu/reduce_kernels.h"
+#include "mlx_core/cpu/reduce_rows.h"
 #include "mlx_core/cpu/source_pieces.h"
 #include "mlx_core/cpu/spread.h"
 #include "mlx_core/cpu/thread_pool.h"
@@ -410,8 +410,9 @@ void BoundPlan::run_short(const Working& w, int64_t first, int64_t n) const {
     for (uint32_t i = first_fold; i < end_fold; ++i) {
       const FusedPlan::Fold& fold = plan_->folds[i];
       if (!strips_.has_fold(i)) {
-        reducers_[i].rows(
-            w.at[fold.input], length, length * places_[fold.input].item_size, rows, w.rows_at[fold.output]);
+        int size = places_[fold.input].item_size;
+        reduce_rows(find_reduce_kernels(fold.op, fold.from), size, places_[fold.output].item_size, w.at[fold.input],
+            length, length * size, rows, w.rows_at[fold.output]);
       }
     }
   }

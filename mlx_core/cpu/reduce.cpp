@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "mlx_core/cpu/copy_block.h"
-#include "mlx_core/cpu/reduce_kernels.h"
+#include "mlx_core/cpu/reduce_rows.h"
 #include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/interrupt.h"
 #include "mlx_core/small_vector.h"
@@ -30,6 +30,33 @@ RowReducer find_row_reducer(Reduction op, Dtype dtype) {
 Dtype partial_dtype(Reduction op, Dtype dtype) {
   if (op == Reduction::all || op == Reduction::any) return bool_;
   return dtype == float16 || dtype == bfloat16 ? float32 : dtype;
+}
+
+namespace {
+
+// Rows of few elements, transposed so that vectors run across rows. Each element is a lane of its own.
+void short_rows(const ReduceKernels& k, int in_size, int out_size, const char* in, int64_t n, int64_t row_bytes,
+    int64_t rows, char* out) {
+  constexpr int64_t at_once = 128, largest = 16;
+  alignas(64) char acc[short_row * at_once * largest], turned[short_row * at_once * largest];
+  for (int64_t r = 0; r < rows; r += at_once) {
+    int64_t count = std::min(at_once, rows - r);
+    copy_block(in + r * row_bytes, in_size, row_bytes, turned, count * in_size, in_size, n, count, in_size);
+    k.start(turned, n * count, acc);
+    fold(k.combine, acc, n, count, k.partial_size);
+    k.store(acc, count, out + r * out_size);
+  }
+}
+
+} // namespace
+
+void reduce_rows(const ReduceKernels& k, int in_size, int out_size, const void* in, int64_t n, int64_t row_bytes,
+    int64_t rows, void* out) {
+  if (is_short_rows(n, rows)) {
+    short_rows(k, in_size, out_size, static_cast<const char*>(in), n, row_bytes, rows, static_cast<char*>(out));
+  } else {
+    k.rows(in, n, row_bytes, rows, out);
+  }
 }
 
 namespace {
@@ -298,22 +325,6 @@ void each_unit(const Plan& plan, int64_t first, int64_t last, F f) {
   }
 }
 
-// is_short_rows(): rows of few elements, transposed so that vectors run across rows. Each element is a lane of its own.
-void short_rows(const Plan& plan, const char* in, int64_t row_bytes, int64_t rows, char* out) {
-  constexpr int64_t at_once = 128;
-  alignas(64) char acc[short_row * at_once * 16];
-  Memory turned;
-  turned.reserve(plan.reduced * std::min(at_once, rows) * plan.in_size);
-  for (int64_t r = 0; r < rows; r += at_once) {
-    int64_t count = std::min(at_once, rows - r);
-    copy_block(in + r * row_bytes, plan.in_size, row_bytes, turned.begin(), count * plan.in_size, plan.in_size,
-        plan.reduced, count, plan.in_size);
-    plan.k->start(turned.begin(), plan.reduced * count, acc);
-    fold(plan.k->combine, acc, plan.reduced, count, plan.k->partial_size);
-    plan.k->store(acc, count, out + r * plan.out_size);
-  }
-}
-
 // Few elements for each result, in short runs or apart: the first ones of many results are brought together, then the
 // second ones, and so on, for vectors to run across results. Where the last few lie side by side, and results' next to
 // each other, whole runs are brought first, and picked apart in the cache.
@@ -364,10 +375,7 @@ void run_units(const Plan& plan, int64_t first, int64_t last) {
       int64_t run = std::min(last - u, at.left_in_axis());
       const char* from = plan.in + at.a_at * plan.in_size;
       char* to = plan.out + u * plan.out_size;
-      if (is_short_rows(plan.reduced, run))
-        short_rows(plan, from, row_bytes, run, to);
-      else
-        plan.k->rows(from, plan.reduced, row_bytes, run, to);
+      reduce_rows(*plan.k, plan.in_size, plan.out_size, from, plan.reduced, row_bytes, run, to);
       u += run;
       at.advance(run);
     }
