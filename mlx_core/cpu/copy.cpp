@@ -94,6 +94,27 @@ void choose_rows(int ndim, int64_t* shape, int64_t* src_strides, int64_t* dst_st
     std::rotate(values + best, values + best + 1, values + last);
 }
 
+// Few rows to a block, as of repeated entries, make many blocks of it: then the axis before takes their place, or as
+// much of it as leaves what is written in cache. Of (n, few, columns) that is (n / m, few, m, columns). The new number
+// of axes; there is room for one more.
+int lengthen_block(int ndim, int64_t* shape, int64_t* src_strides, int64_t* dst_strides, int item_size) {
+  constexpr int64_t few = 8, in_cache = 32 << 10;
+  int row = ndim - 2, before = ndim - 3;
+  int64_t most = in_cache / (dst_strides[before] * item_size);
+  bool runs = std::abs(src_strides[ndim - 1]) <= 1;
+  if (!runs || shape[row] >= few || shape[before] <= shape[row] || most <= shape[row]) return ndim;
+  int64_t together = std::min(shape[before], most);
+  while (shape[before] % together != 0) --together;
+  if (together <= shape[row]) return ndim;
+  for (int64_t* values : {shape, src_strides, dst_strides}) {
+    std::copy_backward(values + row, values + ndim, values + ndim + 1);
+    values[row] = values[row + 1], values[row + 1] = values[before];
+  }
+  shape[before] /= together, shape[row + 1] = together;
+  src_strides[before] *= together, dst_strides[before] *= together;
+  return ndim + 1;
+}
+
 // Extents of one task's share of the (rows, columns) block. Whole cache lines along a transpose's tiles.
 struct Cut {
   int64_t rows, columns;
@@ -164,7 +185,7 @@ void copy_strided(const void* src_data, Ints full_src_strides, void* dst_data, I
     int item_size) {
   auto* src = static_cast<const char*>(src_data);
   auto* dst = static_cast<char*>(dst_data);
-  Scratch scratch(full_shape.size());
+  Scratch scratch(full_shape.size() + 1);
   int64_t *shape = scratch[0], *src_strides = scratch[1], *dst_strides = scratch[2];
   std::copy(full_shape.begin(), full_shape.end(), shape);
   std::copy(full_src_strides.begin(), full_src_strides.end(), src_strides);
@@ -180,6 +201,7 @@ void copy_strided(const void* src_data, Ints full_src_strides, void* dst_data, I
   }
   if (ndim == 0) return copy_line(src, item_size, dst, item_size, 1, item_size);
   if (ndim > 2) choose_rows(ndim, shape, src_strides, dst_strides);
+  if (ndim > 2) ndim = lengthen_block(ndim, shape, src_strides, dst_strides, item_size);
 
   int64_t columns = shape[ndim - 1], rows = ndim > 1 ? shape[ndim - 2] : 1;
   int64_t src_column = src_strides[ndim - 1] * item_size, dst_column = dst_strides[ndim - 1] * item_size;
