@@ -194,6 +194,7 @@ Evaluating::Evaluating(Evaluation& evaluation, std::try_to_lock_t) : evaluation_
 void Evaluating::begin() {
   gate().threads += outer_ ? 0 : 1;
   gate().add(this);
+  has_begun_ = true;
   own = this;
 }
 

@@ -23,13 +23,14 @@ class Evaluating {
 
   Evaluation& evaluation() const { return evaluation_; }
   const Evaluating* outer() const { return outer_; }
-  bool has_begun() const { return link_ != nullptr; }
+  bool has_begun() const { return has_begun_; }
 
  private:
   friend struct Gate;
   void begin();
   Evaluation& evaluation_;
   Evaluating* outer_;                             // of this thread
+  bool has_begun_ = false;                        // this thread's to read; neighbours write the links, under the lock
   Evaluating *next_ = nullptr, **link_ = nullptr; // all of the process
 };
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <mutex>
 #include <random>
+#include <semaphore>
 #include <thread>
 #include <vector>
 
@@ -138,18 +139,15 @@ TEST(figures_of_one_thread_are_exact) {
 TEST(a_forked_child_counts_what_threads_held) {
   size_t before = get_active_memory();
   std::vector<BufferRef> held;
-  std::mutex stays;
-  stays.lock();
-  std::mutex started;
-  started.lock();
+  std::binary_semaphore started(0), done(0);
   std::thread other([&] {
     for (int i = 0; i < 100; ++i) {
       held.push_back(allocate(100));
     }
-    started.unlock();
-    stays.lock(); // until the child is there
+    started.release();
+    done.acquire(); // until the child is there
   });
-  started.lock();
+  started.acquire();
   size_t expected = 100 * capacity_of(100);
   pid_t child = fork();
   if (child == 0) {
@@ -161,7 +159,7 @@ TEST(a_forked_child_counts_what_threads_held) {
   waitpid(child, &status, 0);
   CHECK_EQ(status, 0);
   CHECK_EQ(get_active_memory() - before, expected);
-  stays.unlock();
+  done.release();
   other.join();
   held.clear();
   CHECK_EQ(get_active_memory(), before);
