@@ -169,7 +169,7 @@ HWY_INLINE void divide_four_by(D d, V& x0, V& x1, V& x2, V& x3, const Divisor<hn
 #else
 
 template <bool short_ones = false, class D, class V>
-HWY_INLINE void divide_four(D d, V& x0, V& x1, V& x2, V& x3, V y0, V y1, V y2, V y3) {
+HWY_INLINE void divide_four(D, V& x0, V& x1, V& x2, V& x3, V y0, V y1, V y2, V y3) {
   x0 = hn::Div(x0, y0);
   x1 = hn::Div(x1, y1);
   x2 = hn::Div(x2, y2);

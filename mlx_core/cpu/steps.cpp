@@ -409,14 +409,19 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace mlx::core::cpu {
 
-namespace bodies {
+namespace bodies { // where dispatch finds them, also if there is one instruction set to choose from
 HWY_EXPORT(run);
 HWY_EXPORT(lanes);
+namespace {
+int64_t run_chosen(const StepLoop& loop, int turn, int64_t iterations) {
+  return HWY_DYNAMIC_DISPATCH(run)(loop, turn, iterations);
+}
+int64_t chosen_lanes(bool is_double) { return HWY_DYNAMIC_DISPATCH(lanes)(is_double); }
+} // namespace
 } // namespace bodies
 
 int64_t run_steps(const StepLoop& loop, int turn, int64_t iterations) {
-  using namespace bodies;
-  return HWY_DYNAMIC_DISPATCH(run)(loop, turn, iterations);
+  return bodies::run_chosen(loop, turn, iterations);
 }
 
 uint8_t step_code(Body body, Dtype dtype) {
@@ -434,10 +439,7 @@ uint8_t step_code(Body body, Dtype dtype) {
   }
 }
 
-int64_t step_lanes(uint8_t code) {
-  using namespace bodies;
-  return HWY_DYNAMIC_DISPATCH(lanes)(code > 15);
-}
+int64_t step_lanes(uint8_t code) { return bodies::chosen_lanes(code > 15); }
 
 void chain(std::span<Step> steps, std::span<const Step> before) {
   const Step* last = before.empty() ? nullptr : &before.back();

@@ -124,6 +124,14 @@ def test_headers_are_included_once_and_by_full_path():
     assert not bad
 
 
+def test_kernels_are_dispatched_where_they_are_exported():
+    # Where there is one instruction set to choose from, as on ARM, dispatch is N_NEON::kernel, and a using-directive makes that
+    # ambiguous: nothing else here compiles it so.
+    dispatching = [p for p in files("mlx_core", suffixes={".cpp", ".h"}) if "HWY_DYNAMIC_DISPATCH" in p.read_text()]
+    assert len(dispatching) > 20
+    assert not [shown(p) for p in dispatching if re.search(r"^\s*using namespace (?!hwy)", p.read_text(), re.MULTILINE)]
+
+
 def test_the_checker_sees_a_violation(tmp_path):
     source = tmp_path / "x.cpp"
     source.write_text('// A file.\n#include "mlx_core/transforms/vjp.h"\n#  include <nanobind/nanobind.h>\n')
