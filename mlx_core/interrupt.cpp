@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "mlx_core/interruption.h"
+
 namespace mlx::core {
 
 namespace {
@@ -11,6 +13,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 std::atomic<bool (*)()> interrupt_check{nullptr};
+std::atomic<bool (*)(const std::exception&)> interruption_kind{nullptr};
 std::atomic<bool> process_ends{false};
 
 struct ThisThread {
@@ -41,6 +44,13 @@ InterruptHold::InterruptHold() { ++this_thread.holds; }
 InterruptHold::~InterruptHold() { --this_thread.holds; }
 
 void set_interrupt_check(bool (*check)()) { interrupt_check.store(check); }
+
+void set_interruption_kind(bool (*kind)(const std::exception&)) { interruption_kind.store(kind); }
+
+bool is_interruption(const std::exception& error) {
+  auto kind = interruption_kind.load(std::memory_order_relaxed);
+  return dynamic_cast<const Interrupted*>(&error) || (kind && kind(error));
+}
 
 void interrupt_other_threads() {
   this_thread.ends_process = true;

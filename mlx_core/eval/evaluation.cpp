@@ -10,6 +10,7 @@
 #include "mlx_core/eval/observe.h"
 #include "mlx_core/eval/share.h"
 #include "mlx_core/interrupt.h"
+#include "mlx_core/interruption.h"
 #include "mlx_core/primitive.h"
 #include "mlx_core/trace_level.h"
 
@@ -44,11 +45,11 @@ std::exception_ptr lost_to_interruption() {
       "make the array again."));
 }
 
-bool is_interruption(const std::exception_ptr& error) {
+bool is_interruption(const std::exception_ptr& thrown) {
   try {
-    std::rethrow_exception(error);
-  } catch (const Interrupted&) {
-    return true;
+    std::rethrow_exception(thrown);
+  } catch (const std::exception& error) {
+    return core::is_interruption(error);
   } catch (...) {
     return false;
   }
@@ -231,9 +232,8 @@ void Evaluation::compute(Node* node) {
         }
     }
     finish(node);
-  } catch (const Interrupted&) {
-    throw;
   } catch (...) {
+    if (is_interruption(std::current_exception())) throw;
     set_failed(node, std::current_exception());
   }
 }

@@ -10,6 +10,7 @@
 
 #include "mlx_core/eval/background.h"
 #include "mlx_core/eval/gate.h"
+#include "mlx_core/interrupt.h"
 #include "mlx_core/trace_level.h"
 
 namespace mlx::core {
@@ -125,6 +126,7 @@ void detail::relieve(const array& newest) noexcept {
   if (is_traced(*newest.node()) || is_evaluating()) {
     return;
   }
+  InterruptHold hold; // it can be asked again soon, and this cannot throw
   try {
     newest.node()->pending > most_pending ? relieve_nodes(newest) : relieve_memory(newest);
   } catch (const std::exception&) { // no memory or no thread: the next node tries again

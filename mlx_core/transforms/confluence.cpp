@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "mlx_core/interrupt.h"
+#include "mlx_core/interruption.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/ops/index/indexing.h"
 #include "mlx_core/transforms/push.h"
@@ -205,9 +205,8 @@ void add_turning(const Tape& tape, const Decomposition& decomposition, std::span
       std::optional<Tangents> next;
       try {
         next = Derivatives{node, parting, held, depth + 1}.of(term);
-      } catch (const Interrupted&) {
-        throw;
-      } catch (const std::exception&) { // something that follows has no such rule
+      } catch (const std::exception& error) { // something that follows has no such rule
+        if (is_interruption(error)) throw;
       }
       if (!next) {
         return;
@@ -241,9 +240,8 @@ array pulled_through(Node* application, const Tangents& cotangents, std::span<co
     std::optional<Tangents> next;
     try {
       next = Derivatives{application, parting, {}, 1}.of(vectors, &further);
-    } catch (const Interrupted&) {
-      throw;
-    } catch (const std::exception&) { // as above
+    } catch (const std::exception& error) { // as above
+      if (is_interruption(error)) throw;
     }
     if (!next) {
       break;

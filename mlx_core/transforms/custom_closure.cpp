@@ -1,5 +1,6 @@
 // Rules that use lanes of a vmap, or arrays of a recorded loop or branch, which will have ended when they run: they are
 // recorded while these are there. Recorded rules are also what a file keeps.
+#include "mlx_core/interruption.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/custom.h"
@@ -119,7 +120,8 @@ ClosedCall close_rules(Traced traced, const std::vector<array>& args, const Cust
       closed->vjp_program = recorder.record(rule, joined(rest, outputs));
       vjp_number = number++;
       closed->vjp_recorded = true;
-    } catch (const std::exception&) { // it runs again, and perhaps fails, if somebody asks for it
+    } catch (const std::exception& error) { // it runs again, and perhaps fails, if somebody asks for it
+      if (is_interruption(error)) throw;
     }
   }
   if (rules.jvp) {
@@ -140,7 +142,8 @@ ClosedCall close_rules(Traced traced, const std::vector<array>& args, const Cust
       closed->jvp_program = recorder.record(rule, rest);
       jvp_number = number++;
       closed->jvp_recorded = true;
-    } catch (const std::exception&) { // likewise
+    } catch (const std::exception& error) { // likewise
+      if (is_interruption(error)) throw;
     }
   }
   if (vjp_number) {

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "mlx_core/cpu/copy.h"
-#include "mlx_core/interrupt.h"
+#include "mlx_core/interruption.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/transforms/confluence.h"
 #include "mlx_core/transforms/push.h"
@@ -50,9 +50,8 @@ Tangents Recording::push(const Tangents& tangents) const {
       if (through_vectors[i] && out[i]) out[i] = transposed(i, tangents);
     }
     return out;
-  } catch (const Interrupted&) {
-    throw;
-  } catch (const std::exception&) { // something has no reverse mode
+  } catch (const std::exception& error) { // something has no reverse mode
+    if (is_interruption(error)) throw;
     return plain(true);
   }
 }

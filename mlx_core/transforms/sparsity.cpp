@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <typeinfo>
 
+#include "mlx_core/interruption.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/params.h"
 #include "mlx_core/transforms/function.h"
@@ -187,7 +188,8 @@ class SparsityPass {
     try {
       return node->primitive->role() == Role::accumulation ? landed(node, operands, numbered)
                                                            : taken(node, operands, numbered);
-    } catch (const std::exception&) { // indices without values, inside vmap for example
+    } catch (const std::exception& error) { // indices without values, inside vmap for example
+      if (is_interruption(error)) throw;
       return std::nullopt;
     }
   }

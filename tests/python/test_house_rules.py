@@ -125,8 +125,8 @@ def test_headers_are_included_once_and_by_full_path():
 
 
 def test_kernels_are_dispatched_where_they_are_exported():
-    # Where there is one instruction set to choose from, as on ARM, dispatch is N_NEON::kernel, and a using-directive makes that
-    # ambiguous: nothing else here compiles it so.
+    # Where there is one instruction set to choose from, as on ARM, dispatch is N_NEON::kernel, and a using-directive makes
+    # that ambiguous: nothing else here compiles it so.
     dispatching = [p for p in files("mlx_core", suffixes={".cpp", ".h"}) if "HWY_DYNAMIC_DISPATCH" in p.read_text()]
     assert len(dispatching) > 20
     assert not [shown(p) for p in dispatching if re.search(r"^\s*using namespace (?!hwy)", p.read_text(), re.MULTILINE)]

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "mlx_core/error.h"
+#include "mlx_core/interruption.h"
 #include "python/src/compile/dim_object.h"
 #include "python/src/compile/runtime_scalar.h"
 
@@ -130,9 +131,9 @@ Recordings::Trace Recordings::record(const CompiledFunction& function, const Cal
     try {
       trace = attempt(function, arguments, key, runtime, around);
       continue;
-    } catch (nb::python_error&) {
+    } catch (nb::python_error& error) {
       around.undo(where_to_look(function, key));
-      if (!stand_ins) {
+      if (!stand_ins || core::is_interruption(error)) {
         throw;
       }
     } catch (const std::invalid_argument&) { // among others: the function kept a number somewhere

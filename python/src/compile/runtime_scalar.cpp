@@ -315,6 +315,8 @@ array runtime_scalar_to_array(PyObject* o, std::optional<Dtype> like) {
   return core::astype(value, like && like->is_inexact() ? *like : core::float32);
 }
 
+bool is_failure_for_value(const nb::python_error& error) { return error.matches(needs_value); }
+
 void bind_runtime_scalar(nb::module_& m) {
   needs_value = PyErr_NewException("mlx.core._NeedsValue", PyExc_BaseException, nullptr);
   if (!needs_value) {

@@ -30,6 +30,7 @@ core::array runtime_scalar_to_array(PyObject* o, std::optional<core::Dtype> like
 
 // Throws what says that the value of this number, or of some number, is needed.
 [[noreturn]] void fail_for_value(nb::handle number = {});
+bool is_failure_for_value(const nb::python_error& error);
 // Whether a value of the innermost recording of this thread was needed in the meantime, even where the function caught
 // what was thrown.
 class NeededValues {

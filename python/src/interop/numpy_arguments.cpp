@@ -2,6 +2,7 @@
 #include "python/src/interop/numpy_arguments.h"
 
 #include "mlx_core/error.h"
+#include "mlx_core/interruption.h"
 #include "python/src/runtime/argument_errors.h"
 
 namespace mlx::python {
@@ -14,7 +15,8 @@ Dtype numpy_dtype(const char* op, nb::handle dtype) {
     nb::object numpy = nb::module_::import_("numpy");
     std::string name = nb::cast<std::string>(nb::str(numpy.attr("dtype")(dtype).attr("name")));
     return dtype_named(name == "bool" ? "bool_" : name);
-  } catch (const nb::python_error&) { // no NumPy, or no dtype of NumPy's
+  } catch (const nb::python_error& error) { // no NumPy, or no dtype of NumPy's
+    if (core::is_interruption(error)) throw;
   } catch (const std::invalid_argument&) {}
   core::fail<core::TypeError>(op, "dtype is ", described(dtype), "; it should be a Dtype or a NumPy dtype like one.");
 }

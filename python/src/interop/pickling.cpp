@@ -5,6 +5,7 @@
 
 #include "mlx_core/device.h"
 #include "mlx_core/error.h"
+#include "mlx_core/interruption.h"
 #include "python/src/array/convert.h"
 #include "python/src/compile/dim_object.h"
 #include "python/src/runtime/bind.h"
@@ -47,7 +48,8 @@ nb::object reduce_by_name(nb::handle self) {
   if (PyUnicode_Check(module_name.ptr()) && PyUnicode_Check(qualname.ptr())) {
     try {
       found = at_name(module_name, qualname).is(self);
-    } catch (nb::python_error&) { // no such module or name: a local function, a lambda
+    } catch (nb::python_error& error) { // no such module or name: a local function, a lambda
+      if (core::is_interruption(error)) throw;
     }
   }
   if (!found) {

@@ -8,8 +8,10 @@
 #include "mlx_core/eval/background.h"
 #include "mlx_core/eval/fork.h"
 #include "mlx_core/interrupt.h"
+#include "mlx_core/interruption.h"
 #include "mlx_core/primitive.h"
 #include "python/src/array/convert.h"
+#include "python/src/compile/runtime_scalar.h"
 #include "python/src/runtime/exceptions.h"
 #include "python/src/runtime/gil.h"
 #include "python/src/runtime/short_calls.h"
@@ -153,6 +155,16 @@ bool signal_raised() {
   return PyErr_CheckSignals() != 0;
 }
 
+// KeyboardInterrupt, SystemExit and the like: what `except Exception` does not catch.
+bool ends_python(const std::exception& error) {
+  auto* raised = dynamic_cast<const nb::python_error*>(&error);
+  if (!raised) {
+    return false;
+  }
+  nb::gil_scoped_acquire gil;
+  return !raised->matches(PyExc_Exception) && !is_failure_for_value(*raised);
+}
+
 void translate_interruption(const std::exception_ptr& p, void*) {
   try {
     std::rethrow_exception(p);
@@ -196,6 +208,7 @@ PyObject* eval_shortly(PyObject* const* args, Py_ssize_t count) noexcept {
 void bind_evaluation(nb::module_& m) {
   main_thread = nb::cast<unsigned long>(nb::module_::import_("threading").attr("main_thread")().attr("ident"));
   core::set_interrupt_check(signal_raised);
+  core::set_interruption_kind(ends_python);
   nb::register_exception_translator(translate_interruption);
   nb::module_::import_("atexit").attr("register")(nb::cpp_function([] {
     core::interrupt_other_threads();

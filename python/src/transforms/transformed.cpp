@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "mlx_core/error.h"
+#include "mlx_core/interruption.h"
 #include "mlx_core/small_vector.h"
 #include "python/src/runtime/exceptions.h"
 #include "python/src/runtime/shown.h"
@@ -181,7 +182,8 @@ std::string Transformation::argument_name(const CallArguments& arguments, size_t
       }
       ++star;
     }
-  } catch (nb::python_error&) { // built-in functions may have no signature
+  } catch (nb::python_error& error) { // built-in functions may have no signature
+    if (core::is_interruption(error)) throw;
     star = 0;
   }
   return "args[" + std::to_string(value - star) + "]";
