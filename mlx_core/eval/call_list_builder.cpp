@@ -257,7 +257,8 @@ class CallListBuilder : private CallListMoves {
       return (small || uses_.once) && add_write(step, *part, small);
     }
     if (std::optional<int> axis = joined_axis(primitive)) {
-      return (small || uses_.once) && add_join(step, *axis, small);
+      bool one_by_one = uses_.once && *axis == 0; // else kernel::Join has all operands write to a row in turn
+      return (small || one_by_one) && add_join(step, *axis, small);
     }
     if (primitive.keeps_order()) { // a view wherever that can be
       return (small || uses_.once) && add_view(step);
