@@ -60,8 +60,10 @@ def test_drawn_programs(seed):
                 xs.append(each(ms[c].astype(mx.float16)))
             elif kind == "float32":
                 xs.append(each(each(each(xs[a].astype(mx.float32)) * 1.1).astype(mx.float16)))
+            elif kind == "compare":
+                ms.append(each(pick(COMPARISONS)(xs[a], xs[b])))
             else:
-                ms.append(each(pick(COMPARISONS)(xs[a], xs[b]) if kind == "compare" else pick(CONNECTIVES)(ms[c], ms[d]) if kind == "connect" else mx.logical_not(ms[c])))
+                ms.append(each(pick(CONNECTIVES)(ms[c], ms[d]) if kind == "connect" else mx.logical_not(ms[c])))
         last = each(xs[-1] + numbers[0])
         return [last, each(mx.where(ms[-1], last, numbers[5])), xs[kept[0] % len(xs)], ms[kept[1] % len(ms)]]
 
