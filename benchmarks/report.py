@@ -175,5 +175,6 @@ def write(results, found, folder):
     for theme in dict.fromkeys(found[name].theme for name in summary):
         rows = {name: row for name, row in summary.items() if found[name].theme == theme}
         parts.append(f"\n## {theme.replace('_', ' ').capitalize()}\n\n{table(rows, found)}\n")
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "benchmarks.md").write_text("".join(parts), encoding="utf-8")
     (folder / "benchmarks.svg").write_text(plot.picture(summary, found), encoding="utf-8")
