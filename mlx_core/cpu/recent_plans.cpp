@@ -114,7 +114,7 @@ BoundPlan* recently_bound(const FusedPlan& plan, std::span<const View> sources, 
   if (std::exchange(recent->seen[hash / kept % remembered], hash) != hash) {
     return nullptr;
   }
-  auto made = std::make_unique<Kept>(hash, plan, shared_by(sources, outputs));
+  std::unique_ptr<Kept> made(new Kept{hash, plan, shared_by(sources, outputs), {}});
   made->bound.bind(made->plan, sources, outputs);
   place = std::move(made);
   return &place->bound;

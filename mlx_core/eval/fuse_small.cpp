@@ -10,6 +10,9 @@ namespace mlx::core {
 
 // One step on operands that have an element for each of the space.
 bool Group::run_one() {
+  if (members_[0].role != Role::space) {
+    return false;
+  }
   Node* node = members_[0].node;
   Way way = way_of(cpu::kernel_table(), node);
   const void* in[3];
@@ -21,7 +24,7 @@ bool Group::run_one() {
     }
     in[k] = operand->data();
   }
-  if (!way.kernel || members_[0].role != Role::space) {
+  if (!way.kernel) {
     return false;
   }
   node->buffer = allocate(static_cast<size_t>(size_ * node->dtype.size()));

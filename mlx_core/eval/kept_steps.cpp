@@ -35,19 +35,18 @@ FusedPlan::Step planned(const Program::Step& step, Dtype from) {
   return planned;
 }
 
-Layouts layouts_of(const Program& body, std::span<const array> operands, std::span<const View> views) {
+Layouts layouts_of(const Program& body, std::span<const Program::Step* const> powers, std::span<const array> operands,
+    std::span<const View> views) {
   Layouts layouts;
   for (const array& operand : operands) {
     layouts.strides.push_back(operand.strides());
   }
-  for (const Program::Step& step : body.steps()) {
-    auto exponent = static_cast<size_t>(step.operands.back());
-    if (static_cast<const Elementwise&>(*step.primitive).body() == Body::power) {
-      bool given = exponent < operands.size();
-      layouts.exponents.push_back(!given ? 0
-                                         : known_exponent(planned(step, step.outputs[0].dtype),
-                                               source_of(operands[exponent], body), views[exponent]));
-    }
+  for (const Program::Step* power : powers) {
+    auto exponent = static_cast<size_t>(power->operands.back());
+    layouts.exponents.push_back(exponent >= operands.size()
+                                    ? 0
+                                    : known_exponent(planned(*power, power->outputs[0].dtype),
+                                          source_of(operands[exponent], body), views[exponent]));
   }
   return layouts;
 }
@@ -78,15 +77,17 @@ FusedPlan plan_of(const Program& body, std::span<const array> operands, const La
 // Elementwise steps over one space. Its inputs are what they read of others.
 class GatheredSteps final : public Function {
  public:
-  explicit GatheredSteps(SharedProgram body) : Function(std::move(body)) {}
+  explicit GatheredSteps(SharedProgram steps) : Function(std::move(steps)) {
+    for (const Program::Step& step : body().steps()) {
+      if (static_cast<const Elementwise&>(*step.primitive).body() == Body::power) {
+        powers_.push_back(&step);
+      }
+    }
+  }
   ~GatheredSteps() override { delete kept_.load(); }
 
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
-    bool there = std::none_of(operands.begin(), operands.end(), [](const array& a) {
-      const BufferRef& buffer = a.node()->buffer;
-      return buffer && buffer->writer.load(std::memory_order_acquire);
-    });
-    if (!there || !KeptCalls::possible(kernels)) {
+    if (!KeptCalls::possible(kernels)) {
       step_by_step(operands, outputs);
       return;
     }
@@ -98,7 +99,7 @@ class GatheredSteps final : public Function {
       output.allocate();
       results.push_back(output.view());
     }
-    Layouts layouts = layouts_of(body(), operands, sources);
+    Layouts layouts = layouts_of(body(), powers_, operands, sources);
     std::unique_ptr<Kept> kept(kept_.exchange(nullptr));
     if (!kept || kept->layouts != layouts) {
       kept.reset(new Kept{layouts, plan_of(body(), operands, layouts)});
@@ -124,6 +125,7 @@ class GatheredSteps final : public Function {
     Layouts layouts;
     FusedPlan plan;
   };
+  std::vector<const Program::Step*> powers_; // of the body
   mutable std::atomic<Kept*> kept_{nullptr};
 };
 
@@ -145,7 +147,7 @@ class Gatherer {
         in_body_(program.slot_count(), none) {}
 
   KeptSteps gather() {
-    note_uses();
+    note_slots();
     for (size_t k = 0; k < program_.inputs().size(); ++k) {
       moved_[k] = writer_.add_input(program_.inputs()[k]);
     }
@@ -179,8 +181,10 @@ class Gatherer {
     const Shape& space() const { return steps[0]->outputs[0].shape; }
   };
 
-  static bool is_elementwise(const Program::Step& step) { return step.primitive->eval_kind() == EvalKind::elementwise; }
-  void note_uses() {
+  void note_slots() {
+    for (const Spec& input : program_.inputs()) {
+      specs_.push_back(&input);
+    }
     for (const Program::Step& step : program_.steps()) {
       bool folds = step.primitive->eval_kind() == EvalKind::reduction, of_fold = folds;
       for (int32_t operand : step.operands) {
@@ -188,6 +192,9 @@ class Gatherer {
         ++uses_[slot];
         is_folded_[slot] |= folds;
         of_fold = of_fold || (of_fold_[slot] && size_of(step.outputs[0].shape) < smallest);
+      }
+      for (const Spec& output : step.outputs) {
+        specs_.push_back(&output);
       }
       of_fold_[static_cast<size_t>(step.first)] =
           of_fold || (step.primitive->keeps_order() && of_fold_[static_cast<size_t>(step.operands[0])]);
@@ -199,7 +206,8 @@ class Gatherer {
 
   // What is reduced, or made of what a reduction gave, is one pass with that.
   bool may_be_gathered(const Program::Step& step) const {
-    if (!is_elementwise(step) || step.stream > 0 || is_folded_[static_cast<size_t>(step.first)]) {
+    if (step.primitive->eval_kind() != EvalKind::elementwise || step.stream > 0 ||
+        is_folded_[static_cast<size_t>(step.first)]) {
       return false;
     }
     int64_t size = size_of(step.outputs[0].shape);
@@ -276,7 +284,7 @@ class Gatherer {
         auto slot = static_cast<size_t>(operand);
         --uses_[slot];
         if (in_body_[slot] == none) {
-          in_body_[slot] = body.add_input(spec_of(slot));
+          in_body_[slot] = body.add_input(*specs_[slot]);
           step.operands.push_back(moved_[slot]);
           read.push_back(slot);
         }
@@ -313,18 +321,9 @@ class Gatherer {
     kept_ += run.steps.size();
   }
 
-  Spec spec_of(size_t slot) const {
-    if (slot < program_.inputs().size()) {
-      return program_.inputs()[slot];
-    }
-    auto after = std::upper_bound(program_.steps().begin(), program_.steps().end(), static_cast<int32_t>(slot),
-        [](int32_t at, const Program::Step& step) { return at < step.first; });
-    const Program::Step& step = *std::prev(after);
-    return step.outputs[slot - static_cast<size_t>(step.first)];
-  }
-
   const Program& program_;
   ProgramWriter writer_;
+  std::vector<const Spec*> specs_; // by slot
   std::vector<int32_t> moved_;     // by slot: the slot in what is written
   std::vector<int> run_of_;        // by slot: the open run that gives it
   std::vector<uint8_t> of_fold_;   // by slot: few elements, made of what a reduction gave
@@ -337,6 +336,8 @@ class Gatherer {
 
 } // namespace
 
-KeptSteps with_kept_steps(const Program& program) { return Gatherer(program).gather(); }
+KeptSteps with_kept_steps(const Program& program) {
+  return kernels_on(current_stream()).device() == Device::cpu ? Gatherer(program).gather() : KeptSteps();
+}
 
 } // namespace mlx::core

@@ -14,7 +14,8 @@ struct KeptSteps {
   // Whether hardly any step of the program is left: then this is quicker than a list of calls.
   bool are_most_of(const Program& whole) const { return 8 * kept > 7 * whole.steps().size(); }
 };
-// The same program with such operations. It is for evaluation alone, of inputs that no transform follows.
+// The same program with such operations. It is for evaluation alone, of inputs that no transform follows, and by the
+// host: for a thread whose stream is a GPU's there is nothing to gain, as its nodes go there without waiting.
 KeptSteps with_kept_steps(const Program& program);
 
 } // namespace mlx::core
