@@ -20,7 +20,8 @@ namespace mlx::core::cpu {
 
 bool is_tile_product(Dtype dtype, int64_t m, int64_t n, int64_t k) {
   const int64_t work = m * n * k;
-  // Of b, three digits are packed for each number: few rows are not worth that.
+  // A number that is written in three digits or read as a sum costs as much as some multiplications.
+  if (dtype == float32) return work >= int64_t{1} << 22 && 48 * ((m + n) * k + m * n) < work;
   if (dtype == float16) return m >= 32 && n >= 8 && k >= 32 && work >= int64_t{1} << 18;
   return dtype == bfloat16 && m >= 4 && n >= 4 && k >= 32 && work >= int64_t{1} << 16;
 }
@@ -112,7 +113,9 @@ bool has_amx() {
 
 void amx_gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride, Matrix b,
     int64_t b_batch_stride, void* out) {
-  auto* gemm = dtype == bfloat16 ? &tile_gemm<AmxTiles, bfloat16_t> : &tile_gemm<AmxTiles, float16_t>;
+  auto* gemm = dtype == float32    ? &tile_gemm<AmxTiles, float>
+               : dtype == bfloat16 ? &tile_gemm<AmxTiles, bfloat16_t>
+                                   : &tile_gemm<AmxTiles, float16_t>;
   gemm(batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out);
 }
 

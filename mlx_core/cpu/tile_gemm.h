@@ -1,4 +1,4 @@
-// Products of bfloat16 and float16 matrices by instructions on tiles: 16 x 16 sums of float32 to which 16 x 32 numbers
+// Products of float32, bfloat16 and float16 matrices by instructions on tiles: 16 x 16 sums of float32 to which 16 x 32 numbers
 // of bfloat16 times 32 x 16 are added. What the instructions are is up to `Tiles`, so that the blocking runs on
 // machines without them, too.
 #pragma once
@@ -31,18 +31,32 @@ namespace mlx::core::cpu {
 inline constexpr int64_t tile_sum_terms = 512;
 
 // sums = the products of 16 R rows and 16 C columns whose tiles begin in `a` and `b`.
-template <int R, int C, class Tiles>
+template <int R, int C, int digits, class Tiles>
 MLX_TILE_TARGET void tile_block(
     Tiles& tiles, int64_t steps, const uint16_t* a, const uint16_t* b, float* sums, int64_t row) {
-  constexpr int64_t numbers = TileShape::numbers, side = TileShape::side;
-  const uint16_t *a2 = a + steps * numbers, *b2 = b + steps * numbers;
+  constexpr int64_t numbers = TileShape::numbers, side = TileShape::side, step = digits * numbers;
+  const int64_t line = steps * step;
+  auto left = [&](const uint16_t* p) MLX_TILE_TARGET {
+    tiles.template left<0>(p);
+    if constexpr (R == 2) tiles.template left<1>(p + line);
+  };
+  auto right = [&](const uint16_t* p) MLX_TILE_TARGET {
+    tiles.template right<0>(p);
+    if constexpr (C == 2) tiles.template right<1>(p + line);
+  };
+  auto multiply = [&]() MLX_TILE_TARGET { tiles.template multiply<R, C>(); };
   tiles.clear();
-  for (int64_t s = 0; s < steps; ++s) {
-    tiles.template left<0>(a + s * numbers);
-    if constexpr (R == 2) tiles.template left<1>(a2 + s * numbers);
-    tiles.template right<0>(b + s * numbers);
-    if constexpr (C == 2) tiles.template right<1>(b2 + s * numbers);
-    tiles.template multiply<R, C>();
+  for (int64_t s = 0; s < steps; ++s, a += step, b += step) {
+    if constexpr (digits == 3) { // the small products first, each but for one operand that stays
+      left(a + 2 * numbers), right(b), multiply();
+      left(a + numbers), multiply();
+      right(b + numbers), multiply();
+      left(a), multiply();
+      right(b + 2 * numbers), multiply();
+      right(b), multiply();
+    } else {
+      left(a), right(b), multiply();
+    }
   }
   tiles.template sums<0, 0>(sums, row);
   if constexpr (C == 2) tiles.template sums<0, 1>(sums + side, row);
@@ -54,20 +68,20 @@ inline constexpr int64_t most_tile_rows = 512, most_tile_columns = 256; // of a 
 
 template <class Tiles, class T>
 struct TileProduct {
-  static constexpr int digits = tile_digits<T>;
-  static constexpr Dtype dtype = digits == 1 ? bfloat16 : float16;
+  static constexpr int digits = tile_digits<T>, passes = tile_passes<T>;
+  static constexpr Dtype dtype = std::is_same_v<T, float> ? float32 : digits == 1 ? bfloat16 : float16;
   int64_t m, n, k;
   Matrix a, b;
   T* out;
 
-  // Rows and columns from (row, column) on. Every element is the sum of the sums of 512 terms in turn, so that how the
-  // product is cut changes no bit.
+  // Rows and columns from (row, column) on. Every element is the sum of the sums of tile_sum_terms in turn, so that how
+  // the product is cut changes no bit.
   void piece(int64_t row, int64_t rows, int64_t column, int64_t columns) const {
     if (!multiply(row, rows, column, columns)) mend(row, rows, column, columns);
   }
 
  private:
-  // False if a number was not finite and none of bfloat16: what it meets is NaN now.
+  // False if a result is odd.
   MLX_TILE_TARGET bool multiply(int64_t row, int64_t rows, int64_t column, int64_t columns) const {
     constexpr int64_t block = TileShape::block, side = TileShape::side;
     const TileBodies<T>& bodies = tile_bodies<T>();
@@ -76,7 +90,7 @@ struct TileProduct {
     auto* left = static_cast<uint16_t*>(memory(0, digits * packed_tiles(block, most) * int64_t{sizeof(uint16_t)}));
     auto* right = static_cast<uint16_t*>(memory(1, digits * packed_tiles(columns, most) * int64_t{sizeof(uint16_t)}));
     // Sums of all terms, of all rows or, if they are all of the terms, of those at hand.
-    const int64_t sum_rows = k > most ? (rows + block - 1) / block * block : digits > 1 ? block : 0;
+    const int64_t sum_rows = k > most ? (rows + block - 1) / block * block : passes > 1 ? block : 0;
     auto* all = sum_rows ? static_cast<float*>(memory(2, sum_rows * pitch * int64_t{sizeof(float)})) : nullptr;
     alignas(64) float part[block * block];
     FlushSubnormals mode;
@@ -91,24 +105,25 @@ struct TileProduct {
         const int64_t height = std::min(block, rows - i);
         bodies.pack_left(height, count, element(a, row + i, first), a.row_stride, a.column_stride, left);
         tiles.start();
-        for (int digit = 0; digit < digits; ++digit) {
-          const uint16_t* rows_of = left + digit * packed_tiles(height, count);
-          const uint16_t* columns_of = right + digit * packed_tiles(columns, count);
-          const bool once = first == 0 && digit == 0, direct = once && digits == 1, done = last && digit == digits - 1;
+        for (int pass = 0; pass < passes; ++pass) {
+          constexpr int together = digits_of_pass<T>;
+          const uint16_t* rows_of = left + pass * packed_tiles(height, count);
+          const uint16_t* columns_of = right + pass * packed_tiles(columns, count);
+          const bool once = first == 0 && pass == 0, direct = once && passes == 1, done = last && pass == passes - 1;
           for (int64_t j = 0; j < columns; j += block) {
             const int64_t width = std::min(block, columns - j);
-            const uint16_t* panel = columns_of + j * steps * TileShape::terms;
+            const uint16_t* panel = columns_of + j * steps * TileShape::terms * together;
             float* sums = all ? all + (k > most ? i * pitch : 0) + j : part;
             float* to = direct ? sums : part;
             const int64_t to_row = direct && all ? pitch : block;
             if (height > side) {
-              width > side ? tile_block<2, 2>(tiles, steps, rows_of, panel, to, to_row)
-                           : tile_block<2, 1>(tiles, steps, rows_of, panel, to, to_row);
+              width > side ? tile_block<2, 2, together>(tiles, steps, rows_of, panel, to, to_row)
+                           : tile_block<2, 1, together>(tiles, steps, rows_of, panel, to, to_row);
             } else {
-              width > side ? tile_block<1, 2>(tiles, steps, rows_of, panel, to, to_row)
-                           : tile_block<1, 1>(tiles, steps, rows_of, panel, to, to_row);
+              width > side ? tile_block<1, 2, together>(tiles, steps, rows_of, panel, to, to_row)
+                           : tile_block<1, 1, together>(tiles, steps, rows_of, panel, to, to_row);
             }
-            if (!direct) add_sums(height, width > side ? block : side, part, digit_weight<T>(digit), once, sums, pitch);
+            if (!direct) add_sums(height, width > side ? block : side, part, pass_weight<T>(pass), once, sums, pitch);
             if (done) {
               T* at = out + (row + i) * n + column + j;
               if (round(height, width, sums, all ? pitch : block, at)) odd = true;
@@ -140,7 +155,7 @@ struct TileProduct {
     for (int64_t i = 0; i < rows; ++i) {
       T* to = out + (row + i) * n + column;
       for (int64_t j = 0; j < columns; ++j) {
-        if (std::isnan(static_cast<float>(to[j]))) to[j] = exact[static_cast<size_t>(i * columns + j)];
+        if (is_odd_sum(to[j])) to[j] = exact[static_cast<size_t>(i * columns + j)];
       }
     }
   }

@@ -2,7 +2,10 @@
 #include "mlx_core/cpu/tile_packing.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
+#include <limits>
+#include <type_traits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/tile_packing.cpp"
@@ -21,6 +24,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 constexpr int64_t side = TileShape::side, terms = TileShape::terms, numbers = TileShape::numbers;
 
+// What numbers are read as.
+template <class T>
+using Stored = std::conditional_t<std::is_same_v<T, float>, float, uint16_t>;
+
 // How many terms after a number of type T the other one of its pair is: what is quickest to put beside it.
 template <class T>
 constexpr int64_t partner = tile_digits<T> == 1 ? 1 : side;
@@ -29,9 +36,28 @@ constexpr int64_t term_of_pair(int64_t pair) {
   return tile_digits<T> == 1 ? 2 * pair : pair;
 }
 
+// The digits of floats, whose lower halves are 0.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE void split(D d, hn::Vec<hn::RebindToFloat<D>> x, V (&digit)[3]) {
+  const hn::RebindToFloat<D> df;
+  auto rounded = [&](auto v) HWY_ATTR {
+    return hn::And(hn::Add(hn::BitCast(d, v), hn::Set(d, 0x8000u)), hn::Set(d, 0xffff0000u));
+  };
+  digit[0] = rounded(x);
+  const auto rest = hn::Sub(x, hn::BitCast(df, digit[0]));
+  digit[1] = rounded(rest);
+  // The lowest digit of a smaller number may be subnormal. Doubled, bits have no sign; zeros and subnormals wrap around.
+  const auto bits = hn::BitCast(d, x);
+  constexpr uint32_t least = 2 * std::bit_cast<uint32_t>(std::numeric_limits<float>::min()),
+                     most = 2 * std::bit_cast<uint32_t>(tiny_number);
+  const auto tiny = hn::Lt(hn::Sub(hn::Add(bits, bits), hn::Set(d, least)), hn::Set(d, most - least));
+  const auto last = hn::BitCast(d, hn::Sub(rest, hn::BitCast(df, digit[1])));
+  digit[2] = hn::IfThenElse(tiny, hn::Set(d, 0x7fc00000u), last);
+}
+
 // A row of pairs: element c of two lines side by side, for 16 elements; of each digit one, `plane` numbers apart.
 template <class T>
-HWY_INLINE void interleave(const uint16_t* first, const uint16_t* second, uint16_t* to, int64_t plane) {
+HWY_INLINE void interleave(const Stored<T>* first, const Stored<T>* second, uint16_t* to, int64_t plane) {
   const hn::CappedTag<uint32_t, side> d;
   const hn::RebindToFloat<decltype(d)> df;
   using Bits = hn::Vec<decltype(d)>;
@@ -45,14 +71,19 @@ HWY_INLINE void interleave(const uint16_t* first, const uint16_t* second, uint16
     } else {
       Bits digit[2][tile_digits<T>]; // float32 whose lower halves are 0
       for (int i = 0; i < 2; ++i) {
-        HWY_ALIGN float wide[hn::MaxLanes(df)];
-        bodies::HWY_NAMESPACE::widen(
-            reinterpret_cast<const T*>(i == 0 ? first : second) + c, wide, static_cast<int64_t>(hn::Lanes(df)));
-        const auto x = hn::Load(df, wide);
-        digit[i][0] = hn::And(hn::Add(hn::BitCast(d, x), hn::Set(d, 0x20000u)), hn::Set(d, 0xfffc0000u));
-        const auto high = hn::BitCast(df, digit[i][0]), low = hn::Sub(x, high);
-        digit[i][1] = hn::BitCast(d, low);
-        digit[i][2] = hn::BitCast(d, hn::Sub(hn::Mul(high, hn::Set(df, 1.0f / 32)), low));
+        const Stored<T>* from = (i == 0 ? first : second) + c;
+        if constexpr (std::is_same_v<T, float>) {
+          split(d, hn::LoadU(df, from), digit[i]);
+        } else {
+          HWY_ALIGN float wide[hn::MaxLanes(df)];
+          bodies::HWY_NAMESPACE::widen(
+              reinterpret_cast<const T*>(from), wide, static_cast<int64_t>(hn::Lanes(df)));
+          const auto x = hn::Load(df, wide);
+          digit[i][0] = hn::And(hn::Add(hn::BitCast(d, x), hn::Set(d, 0x20000u)), hn::Set(d, 0xfffc0000u));
+          const auto high = hn::BitCast(df, digit[i][0]), low = hn::Sub(x, high);
+          digit[i][1] = hn::BitCast(d, low);
+          digit[i][2] = hn::BitCast(d, hn::Sub(hn::Mul(high, hn::Set(df, 1.0f / 32)), low));
+        }
       }
       for (int i = 0; i < tile_digits<T>; ++i)
         store(hn::ShiftRight<16>(digit[0][i]), digit[1][i], to + i * plane + 2 * c);
@@ -91,7 +122,7 @@ HWY_INLINE void transpose(const uint16_t* from, int64_t line, uint16_t* to) {
 
 // One tile of 16 lines of 32 consecutive terms, `line` apart.
 template <bool right, class T>
-HWY_INLINE void pack_lines(const uint16_t* from, int64_t line, uint16_t* to, int64_t plane) {
+HWY_INLINE void pack_lines(const Stored<T>* from, int64_t line, uint16_t* to, int64_t plane) {
   if constexpr (tile_digits<T> > 1 && right) {
     alignas(64) uint16_t squares[tile_digits<T> * numbers];
     pack_lines<false, T>(from, line, squares, numbers);
@@ -113,11 +144,11 @@ HWY_INLINE void pack_lines(const uint16_t* from, int64_t line, uint16_t* to, int
 // A tile that is not full, or of elements none of which are neighbours.
 template <bool right, class T>
 HWY_NOINLINE void pack_part(
-    int64_t lines, int64_t k, const uint16_t* from, int64_t line, int64_t term, uint16_t* to, int64_t plane) {
-  alignas(64) uint16_t whole[numbers] = {};
+    int64_t lines, int64_t k, const Stored<T>* from, int64_t line, int64_t term, uint16_t* to, int64_t plane) {
+  alignas(64) Stored<T> whole[numbers] = {};
   for (int64_t i = 0; i < lines; ++i) {
     if (term == 1) {
-      std::memcpy(whole + i * terms, from + i * line, static_cast<size_t>(k) * sizeof(uint16_t));
+      std::memcpy(whole + i * terms, from + i * line, static_cast<size_t>(k) * sizeof(*from));
     } else {
       for (int64_t p = 0; p < k; ++p) whole[i * terms + p] = from[i * line + p * term];
     }
@@ -127,18 +158,18 @@ HWY_NOINLINE void pack_part(
 
 template <bool right, class T>
 void pack(int64_t lines, int64_t k, const T* from_lines, int64_t line, int64_t term, uint16_t* to) {
-  auto* from = reinterpret_cast<const uint16_t*>(from_lines);
-  const int64_t steps = (k + terms - 1) / terms, pitch = steps * numbers, whole_steps = k / terms;
-  const int64_t plane = packed_tiles(lines, k);
+  auto* from = reinterpret_cast<const Stored<T>*>(from_lines);
+  const int64_t step = digits_of_pass<T> * numbers, steps = (k + terms - 1) / terms, pitch = steps * step;
+  const int64_t plane = tile_passes<T> > 1 ? packed_tiles(lines, k) : numbers, whole_steps = k / terms;
   const int64_t whole_lines = line == 1 || term == 1 ? lines / side * side : 0,
                 whole_end = whole_lines ? whole_steps : 0;
-  auto tile = [&](int64_t i, int64_t s) { return to + i / side * pitch + s * numbers; };
+  auto tile = [&](int64_t i, int64_t s) { return to + i / side * pitch + s * step; };
   if (line == 1 && term != 1) { // the rows of memory from one end to the other
     alignas(64) uint16_t squares[tile_digits<T> * numbers];
     for (int64_t s = 0; s < whole_end; ++s) {
-      const uint16_t* rows = from + s * terms * term;
+      const Stored<T>* rows = from + s * terms * term;
       auto pair = [&](int64_t i, int64_t p, uint16_t* at, int64_t apart) HWY_ATTR {
-        const uint16_t* first = rows + term_of_pair<T>(p) * term + i;
+        const Stored<T>* first = rows + term_of_pair<T>(p) * term + i;
         interleave<T>(first, first + partner<T> * term, at + p * terms, apart);
       };
       if constexpr (right) {
@@ -169,19 +200,35 @@ void pack(int64_t lines, int64_t k, const T* from_lines, int64_t line, int64_t t
   }
 }
 
+// Results that are computed without tiles.
+template <class T, class D, class V>
+HWY_INLINE hn::Mask<D> odd(D d, V x) {
+  if constexpr (tile_passes<T> > 1) return hn::IsNaN(x);
+  const auto size = hn::Abs(x);
+  const auto tiny = hn::And(hn::Lt(size, hn::Set(d, tiny_sum)), hn::Ne(x, hn::Zero(d)));
+  return hn::Or(hn::Not(hn::IsFinite(x)), tiny);
+}
+
 template <class T>
 bool rounded(int64_t rows, int64_t columns, const float* sums, int64_t row, T* out, int64_t out_row) {
   const hn::CappedTag<float, side> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  bool odd = false;
+  auto any = hn::FirstN(d, 0);
   for (int64_t i = 0; i < rows; ++i) {
     const float* from = sums + i * row;
-    bodies::HWY_NAMESPACE::narrow(from, out + i * out_row, columns);
+    T* to = out + i * out_row;
+    if constexpr (!std::is_same_v<T, float>) bodies::HWY_NAMESPACE::narrow(from, to, columns);
     if constexpr (tile_digits<T> > 1) {
-      for (int64_t j = 0; j < columns; j += lanes) odd |= !hn::AllFalse(d, hn::IsNaN(hn::LoadU(d, from + j)));
+      for (int64_t j = 0; j < columns; j += lanes) {
+        const auto x = hn::LoadU(d, from + j);
+        any = hn::Or(any, odd<T>(d, x));
+        if constexpr (std::is_same_v<T, float>) {
+          j + lanes <= columns ? hn::StoreU(x, d, to + j) : static_cast<void>(std::copy(from + j, from + columns, to + j));
+        }
+      }
     }
   }
-  return odd;
+  return !hn::AllFalse(d, any);
 }
 
 template <class T>
@@ -189,6 +236,7 @@ const TileBodies<T>& tile_bodies() {
   static constexpr TileBodies<T> all{&pack<false, T>, &pack<true, T>, &rounded<T>};
   return all;
 }
+const TileBodies<float>& float_bodies() { return tile_bodies<float>(); }
 const TileBodies<bfloat16_t>& bfloat16_bodies() { return tile_bodies<bfloat16_t>(); }
 const TileBodies<float16_t>& float16_bodies() { return tile_bodies<float16_t>(); }
 
@@ -212,10 +260,15 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace mlx::core::cpu {
+HWY_EXPORT(float_bodies);
 HWY_EXPORT(bfloat16_bodies);
 HWY_EXPORT(float16_bodies);
 HWY_EXPORT(add_sums);
 
+template <>
+const TileBodies<float>& tile_bodies() {
+  return HWY_DYNAMIC_DISPATCH(float_bodies)();
+}
 template <>
 const TileBodies<bfloat16_t>& tile_bodies() {
   return HWY_DYNAMIC_DISPATCH(bfloat16_bodies)();
