@@ -21,7 +21,7 @@ namespace mlx::core::cpu {
 bool is_tile_product(Dtype dtype, int64_t m, int64_t n, int64_t k) {
   const int64_t work = m * n * k;
   // A number that is written in three digits or read as a sum costs as much as some multiplications.
-  if (dtype == float32) return work >= int64_t{1} << 22 && 48 * ((m + n) * k + m * n) < work;
+  if (dtype == float32) return work >= int64_t{1} << 22 && 112 * ((m + n) * k + m * n) < work;
   if (dtype == float16) return m >= 32 && n >= 8 && k >= 32 && work >= int64_t{1} << 18;
   return dtype == bfloat16 && m >= 4 && n >= 4 && k >= 32 && work >= int64_t{1} << 16;
 }

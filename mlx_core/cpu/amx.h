@@ -12,8 +12,8 @@ bool has_amx();
 // Whether a product of this dtype and shape is worth packing into tiles.
 bool is_tile_product(Dtype dtype, int64_t m, int64_t n, int64_t k);
 
-// As gemm() of float32, bfloat16 or float16. Sums are of float32, where subnormals count as zeros; a pair of terms is added in
-// one step.
+// As gemm() of float32, bfloat16 or float16. Sums are of float32, where subnormals count as zeros; a pair of terms is
+// added in one step.
 void amx_gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride, Matrix b,
     int64_t b_batch_stride, void* out);
 

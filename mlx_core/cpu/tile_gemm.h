@@ -1,5 +1,5 @@
-// Products of float32, bfloat16 and float16 matrices by instructions on tiles: 16 x 16 sums of float32 to which 16 x 32 numbers
-// of bfloat16 times 32 x 16 are added. What the instructions are is up to `Tiles`, so that the blocking runs on
+// Products of float32, bfloat16 and float16 matrices by instructions on tiles: 16 x 16 sums of float32 to which 16 x 32
+// numbers of bfloat16 times 32 x 16 are added. What the instructions are is up to `Tiles`, so that the blocking runs on
 // machines without them, too.
 #pragma once
 
@@ -144,18 +144,36 @@ struct TileProduct {
         return false;
       }
     }
-    return tile_bodies<T>().round(rows, columns, sums, row, to, n);
+    return tile_bodies<T>().round(rows, columns, k, sums, row, to, n);
   }
 
+  // Odd sums again, by whole rows or columns: whichever are fewer.
   void mend(int64_t row, int64_t rows, int64_t column, int64_t columns) const {
-    std::vector<T> exact(static_cast<size_t>(rows * columns));
-    const Product same{dtype, rows, columns, k, offset(a, row * a.row_stride, dtype),
-        offset(b, column * b.column_stride, dtype), reinterpret_cast<char*>(exact.data())};
-    tile_piece(same, {0, 0, rows, columns});
+    T* const first = out + row * n + column;
+    auto odd = [&](int64_t i, int64_t j) { return is_odd_sum(first[i * n + j], k); };
+    std::vector<char> odd_row(static_cast<size_t>(rows)), odd_column(static_cast<size_t>(columns));
     for (int64_t i = 0; i < rows; ++i) {
-      T* to = out + (row + i) * n + column;
       for (int64_t j = 0; j < columns; ++j) {
-        if (is_odd_sum(to[j])) to[j] = exact[static_cast<size_t>(i * columns + j)];
+        if (odd(i, j)) odd_row[static_cast<size_t>(i)] = odd_column[static_cast<size_t>(j)] = 1;
+      }
+    }
+    auto count = [](const std::vector<char>& lines) { return std::count(lines.begin(), lines.end(), 1); };
+    const bool by_rows = count(odd_row) * columns <= count(odd_column) * rows;
+    const std::vector<char>& lines = by_rows ? odd_row : odd_column;
+    std::vector<T> exact;
+    for (auto from = lines.begin(), end = from; (from = std::find(end, lines.end(), 1)) != lines.end();) {
+      end = std::find(from, lines.end(), 0);
+      const int64_t line = from - lines.begin(), some = end - from;
+      const int64_t y = by_rows ? line : 0, x = by_rows ? 0 : line;
+      const int64_t height = by_rows ? some : rows, width = by_rows ? columns : some;
+      exact.resize(static_cast<size_t>(height * width));
+      const Product same{dtype, height, width, k, offset(a, (row + y) * a.row_stride, dtype),
+          offset(b, (column + x) * b.column_stride, dtype), reinterpret_cast<char*>(exact.data())};
+      tile_piece(same, {0, 0, height, width});
+      for (int64_t i = 0; i < height; ++i) {
+        for (int64_t j = 0; j < width; ++j) {
+          if (odd(y + i, x + j)) first[(y + i) * n + x + j] = exact[static_cast<size_t>(i * width + j)];
+        }
       }
     }
   }

@@ -46,7 +46,8 @@ HWY_INLINE void split(D d, hn::Vec<hn::RebindToFloat<D>> x, V (&digit)[3]) {
   digit[0] = rounded(x);
   const auto rest = hn::Sub(x, hn::BitCast(df, digit[0]));
   digit[1] = rounded(rest);
-  // The lowest digit of a smaller number may be subnormal. Doubled, bits have no sign; zeros and subnormals wrap around.
+  // The lowest digit of a smaller number may be subnormal. Doubled, bits have no sign; zeros and subnormals wrap
+  // around.
   const auto bits = hn::BitCast(d, x);
   constexpr uint32_t least = 2 * std::bit_cast<uint32_t>(std::numeric_limits<float>::min()),
                      most = 2 * std::bit_cast<uint32_t>(tiny_number);
@@ -76,8 +77,7 @@ HWY_INLINE void interleave(const Stored<T>* first, const Stored<T>* second, uint
           split(d, hn::LoadU(df, from), digit[i]);
         } else {
           HWY_ALIGN float wide[hn::MaxLanes(df)];
-          bodies::HWY_NAMESPACE::widen(
-              reinterpret_cast<const T*>(from), wide, static_cast<int64_t>(hn::Lanes(df)));
+          bodies::HWY_NAMESPACE::widen(reinterpret_cast<const T*>(from), wide, static_cast<int64_t>(hn::Lanes(df)));
           const auto x = hn::Load(df, wide);
           digit[i][0] = hn::And(hn::Add(hn::BitCast(d, x), hn::Set(d, 0x20000u)), hn::Set(d, 0xfffc0000u));
           const auto high = hn::BitCast(df, digit[i][0]), low = hn::Sub(x, high);
@@ -202,15 +202,15 @@ void pack(int64_t lines, int64_t k, const T* from_lines, int64_t line, int64_t t
 
 // Results that are computed without tiles.
 template <class T, class D, class V>
-HWY_INLINE hn::Mask<D> odd(D d, V x) {
+HWY_INLINE hn::Mask<D> odd(D d, V x, int64_t k) {
   if constexpr (tile_passes<T> > 1) return hn::IsNaN(x);
   const auto size = hn::Abs(x);
-  const auto tiny = hn::And(hn::Lt(size, hn::Set(d, tiny_sum)), hn::Ne(x, hn::Zero(d)));
+  const auto tiny = hn::And(hn::Lt(size, hn::Set(d, static_cast<float>(k) * tiny_term)), hn::Ne(x, hn::Zero(d)));
   return hn::Or(hn::Not(hn::IsFinite(x)), tiny);
 }
 
 template <class T>
-bool rounded(int64_t rows, int64_t columns, const float* sums, int64_t row, T* out, int64_t out_row) {
+bool rounded(int64_t rows, int64_t columns, int64_t k, const float* sums, int64_t row, T* out, int64_t out_row) {
   const hn::CappedTag<float, side> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   auto any = hn::FirstN(d, 0);
@@ -221,9 +221,10 @@ bool rounded(int64_t rows, int64_t columns, const float* sums, int64_t row, T* o
     if constexpr (tile_digits<T> > 1) {
       for (int64_t j = 0; j < columns; j += lanes) {
         const auto x = hn::LoadU(d, from + j);
-        any = hn::Or(any, odd<T>(d, x));
+        any = hn::Or(any, odd<T>(d, x, k));
         if constexpr (std::is_same_v<T, float>) {
-          j + lanes <= columns ? hn::StoreU(x, d, to + j) : static_cast<void>(std::copy(from + j, from + columns, to + j));
+          j + lanes <= columns ? hn::StoreU(x, d, to + j)
+                               : static_cast<void>(std::copy(from + j, from + columns, to + j));
         }
       }
     }

@@ -25,13 +25,13 @@ inline int64_t packed_tiles(int64_t lines, int64_t k) {
 // float32: x = h + m + l, of 8 bits each, the second at most 2^-8 of the first and the third 2^-8 of the second. Of the
 // nine products of digits the three smallest are left out, together at most 2^-23 of the product and without a sign
 // of their own, and the others join one sum, from the smallest on. As tiles add up 32 terms apart before these join the
-// sum, that is rounded less often than it is by multiply-add. Tiles take subnormals for zeros, digits and their products
-// as well: a number so small that its lowest digit may be one is written as NaN, and sums so small that such products
-// may have counted are odd.
+// sum, that is rounded less often than it is by multiply-add. Tiles take subnormals for zeros, digits and their
+// products as well: a number so small that its lowest digit may be one is written as NaN, and sums so small that such
+// products may have counted are odd.
 //
 // float16, of 11 bits: x = h + l with h of 6 bits and l of 5, and m = h / 32 - l. The sum of x x' is 33 / 32 of that of
-// h h' and 33 times that of l l' less 32 times that of m m'. The last two are small, so that it rounds no worse than one
-// sum in float32.
+// h h' and 33 times that of l l' less 32 times that of m m'. The last two are small, so that it rounds no worse than
+// one sum in float32.
 template <class T>
 inline constexpr int tile_digits = std::is_same_v<T, bfloat16_t> ? 1 : 3;
 
@@ -43,14 +43,16 @@ constexpr float pass_weight(int pass) {
   return tile_passes<T> == 1 ? 1.0f : pass == 0 ? 33.0f / 32 : pass == 1 ? 33.0f : -32.0f;
 }
 
-inline constexpr float tiny_number = 0x1p-100f, tiny_sum = 0x1p-88f;
+// Of larger numbers all digits are normal, and of larger terms, at least that on average, all products of them that
+// count.
+inline constexpr float tiny_number = 0x1p-100f, tiny_term = 0x1p-98f;
 
-// A sum that has to be computed without tiles, for what it was made of is not known from its digits.
+// A sum of k terms that has to be computed without tiles, for what it was made of is not known from its digits.
 template <class T>
-bool is_odd_sum(T sum) {
+bool is_odd_sum(T sum, int64_t k) {
   if constexpr (tile_passes<T> > 1) return std::isnan(static_cast<float>(sum));
   const float size = std::abs(static_cast<float>(sum));
-  return !std::isfinite(size) || (size < tiny_sum && size != 0);
+  return !std::isfinite(size) || (size < static_cast<float>(k) * tiny_term && size != 0);
 }
 
 // Digits that are multiplied in one pass: their tiles lie side by side.
@@ -66,8 +68,9 @@ struct TileBodies {
   void (*pack_left)(int64_t lines, int64_t k, const T* from, int64_t line, int64_t term, uint16_t* to);
   void (*pack_right)(int64_t lines, int64_t k, const T* from, int64_t line, int64_t term, uint16_t* to);
 
-  // Of a block of sums, rows of at most 32 that are `row` apart. Says whether one is_odd_sum(); of bfloat16 none is.
-  bool (*round)(int64_t rows, int64_t columns, const float* sums, int64_t row, T* out, int64_t out_row);
+  // Of a block of sums of k terms, rows of at most 32 that are `row` apart. Says whether one is_odd_sum(); of bfloat16
+  // none is.
+  bool (*round)(int64_t rows, int64_t columns, int64_t k, const float* sums, int64_t row, T* out, int64_t out_row);
 };
 template <class T>
 const TileBodies<T>& tile_bodies();

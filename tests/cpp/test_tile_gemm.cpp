@@ -1,6 +1,6 @@
-// Products of float32, bfloat16 and float16 matrices by tiles, on tiles made of plain loops, and on the processor's where it has
-// them: against sums in double precision, over shapes that fill no tile, orders in memory, batches and numbers of
-// threads.
+// Products of float32, bfloat16 and float16 matrices by tiles, on tiles made of plain loops, and on the processor's
+// where it has them: against sums in double precision, over shapes that fill no tile, orders in memory, batches and
+// numbers of threads.
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -97,7 +97,8 @@ struct Layout {
 };
 
 template <class T>
-void compare(const Gemm<T>& gemm, int64_t batch, int64_t m, int64_t n, int64_t k, Layout left, Layout right, bool shared) {
+void compare(
+    const Gemm<T>& gemm, int64_t batch, int64_t m, int64_t n, int64_t k, Layout left, Layout right, bool shared) {
   auto at = [&](const cpu::Matrix& x, int64_t i, int64_t j) -> double {
     return static_cast<double>(value(static_cast<const T*>(x.data)[i * x.row_stride + j * x.column_stride]));
   };
