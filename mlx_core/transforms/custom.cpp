@@ -471,7 +471,7 @@ SharedRules Custom::batched(const MapAxes& axes, int64_t lanes) const {
 const char* rule_being_transposed() { return transposed_rule; }
 
 std::vector<array> call_closed(const ClosedCall& call) {
-  Traced traced = trace_function(call.fun, call.args);
+  Traced traced = trace_function(call.fun, call.args, DerivativesOf::rule);
   return applied_many(
       make_primitive<Custom>(traced.program, call.args.size(), call.rules), joined(call.args, traced.captured));
 }
@@ -493,7 +493,7 @@ std::vector<array> call_with_rules(const VectorFunction& fun, const std::vector<
   if (!rules->jvp && !rules->vjp && !rules->vmap) {
     return fun(args);
   }
-  Traced traced = trace_function(fun, args);
+  Traced traced = trace_function(fun, args, rules->jvp || rules->vjp ? DerivativesOf::rule : DerivativesOf::program);
   if (batching) {
     batching->kept = given->kept;
   }

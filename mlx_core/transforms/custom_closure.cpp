@@ -41,7 +41,7 @@ class RuleRecorder {
       return values;
     };
     std::vector<array> own(args_.begin(), args_.begin() + static_cast<ptrdiff_t>(count_));
-    auto [program, captured] = trace_function(present, joined(own, rest));
+    auto [program, captured] = trace_function(present, joined(own, rest), DerivativesOf::program);
     parts_.push_back({rest.size(), args_.size()});
     args_.insert(args_.end(), captured.begin(), captured.end());
     out.program = std::move(program);

@@ -52,7 +52,7 @@ std::vector<array> remade_custom(const Parts& parts) {
       derivatives_are_unneeded(parts.operands())) {
     return fun(args);
   }
-  Traced traced = trace_function(fun, args);
+  Traced traced = trace_function(fun, args, DerivativesOf::rule);
   Parts::require(rules.kept <= traced.program->outputs().size(), "a function keeps more than it has outputs.");
   ClosedCall call = close_rules(std::move(traced), args, rules);
   Parts::require(call.rules->recorded(), "a rule cannot be made.");

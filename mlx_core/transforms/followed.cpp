@@ -38,7 +38,7 @@ Follower follower_of(const array& a) {
   if (open.empty() || a.node()->level < open.front()->id()) {
     return Follower::none;
   }
-  bool only_derivatives = true;
+  bool only_derivatives = true, recorded = false;
   for (const Frame* frame : open) {
     only_derivatives = only_derivatives && frame->kind() == Frame::Kind::differentiate;
   }
@@ -54,7 +54,12 @@ Follower follower_of(const array& a) {
     if (const Frame* frame = frame_of(node)) {
       switch (frame->kind()) {
         case Frame::Kind::vmap: return Follower::vmap;
-        case Frame::Kind::trace: return Follower::recording;
+        case Frame::Kind::trace:
+          if (!frame->passes_derivatives) {
+            return Follower::recording;
+          }
+          recorded = true;
+          break;
         case Frame::Kind::differentiate:
           if (passes) {
             return Follower::derivative;
@@ -68,7 +73,7 @@ Follower follower_of(const array& a) {
       ahead.emplace_back(operand.node(), passes && (output || !ends_derivatives(operand.node())));
     }
   }
-  return Follower::none;
+  return recorded ? Follower::recording : Follower::none;
 }
 
 } // namespace mlx::core

@@ -23,6 +23,8 @@ class Frame {
   // Of a vmap.
   Dim lanes = 0;
   Randomness randomness = Randomness::different;
+  // Of a trace: whether what is recorded is differentiated where its arguments are.
+  bool passes_derivatives = false;
   // Of a differentiation: whether nodes made now will be walked backwards by it.
   bool reverse = false;
   // Of a vmap: the function has returned. Its lanes have done their work, and nothing may use them any more.

@@ -7,8 +7,9 @@
 
 namespace mlx::core {
 
-Traced trace_function(const VectorFunction& fun, const std::vector<array>& args) {
+Traced trace_function(const VectorFunction& fun, const std::vector<array>& args, DerivativesOf derivatives) {
   Frame frame(Frame::Kind::trace);
+  frame.passes_derivatives = derivatives == DerivativesOf::program;
   for (const array& arg : args) {
     frame.primal(arg);
   }
@@ -20,7 +21,7 @@ std::vector<array> call_as_function(const VectorFunction& fun, const std::vector
   if (derivatives_are_unneeded(args)) { // nothing would be computed again
     return fun(args);
   }
-  Traced traced = trace_function(fun, args);
+  Traced traced = trace_function(fun, args, DerivativesOf::program);
   return applied_many(make_primitive<Function>(std::move(traced.program)), joined(args, traced.captured));
 }
 

@@ -26,8 +26,10 @@ class Function : public Primitive {
   SharedProgram body_;
 };
 
-// Runs `fun` on arrays that have the values of `args`, so that it may read them, and keeps what it did.
-Traced trace_function(const VectorFunction& fun, const std::vector<array>& args);
+// Runs `fun` on arrays that have the values of `args`, so that it may read them, and keeps what it did. Its derivatives
+// are those of what it did, or a rule's.
+enum class DerivativesOf : uint8_t { program, rule };
+Traced trace_function(const VectorFunction& fun, const std::vector<array>& args, DerivativesOf derivatives);
 // One node (several outputs) for fun(args): it keeps what fun did, and its rules apply to that.
 std::vector<array> call_as_function(const VectorFunction& fun, const std::vector<array>& args);
 

@@ -512,6 +512,12 @@ def test_limits():
         mx.finfo(mx.int32)
     with pytest.raises(ValueError):
         mx.iinfo(mx.float32)
+    for limits, dtypes in ((mx.finfo, (mx.float16, mx.bfloat16, mx.float32, mx.float64)), (mx.iinfo, INTEGERS)):
+        assert len({limits(dtype) for dtype in dtypes * 2}) == len(dtypes)
+        for a in dtypes:
+            assert limits(a) == limits(mx.zeros(1, a)) and hash(limits(a)) == hash(limits(a)) and limits(a) != a
+            assert [limits(a) == limits(b) for b in dtypes] == [a == b for b in dtypes]
+    assert mx.finfo(mx.complex64) == mx.finfo(mx.float32) and mx.finfo(mx.float32) != mx.iinfo(mx.int32)
 
 
 def test_devices():

@@ -1,6 +1,9 @@
 """NumPy's functions: with arrays that an open transform follows they run as ours, lazy and differentiable; every other call is
 what it would be without the protocols; and a value that leaves a derivative says so."""
 
+import copy
+import io
+import pickle
 import re
 
 import mlx.core as mx
@@ -241,11 +244,27 @@ LEAVING = {
     "copyto": lambda a: np.copyto(np.zeros(2), a),
     "float32": np.float32,
     "fromiter": lambda a: np.asarray(a * 2 + 1), "save": lambda a: np.asanyarray(a), "ascontiguous": np.ascontiguousarray,
-    "at": lambda a: np.add.at(np.zeros(2), [0, 1], a),
+    "at": lambda a: np.add.at(np.zeros(2), [0, 1], a), "np.save": lambda a: np.save(io.BytesIO(), a),
+    "bytes": bytes, "bytearray": bytearray, "tobytes": lambda a: memoryview(a).tobytes(), "__getstate__": lambda a: a.__getstate__(),
+    **{f"pickle {p}": lambda a, p=p: pickle.dumps(a, p) for p in range(pickle.HIGHEST_PROTOCOL + 1)},
+    "pickle a tree": lambda a: pickle.dumps({"a": [a]}), "deep copy of memory": lambda a: copy.deepcopy([np.asarray(a)]),
 }  # fmt: skip
 
 
+def with_vmap_rule(f):
+    function = mx.custom_function(f)
+    function.vmap(lambda inputs, axes: pytest.fail("nothing is mapped here"))
+    return function
+
+
+def in_checkpoint(wrap):
+    """The gradient of a sum of f, which runs inside what `wrap` makes of it and is differentiated all the same."""
+    return lambda f: mx.grad(lambda x: wrap(f)(x * 2))(mx.array([1.0, 2.0]))
+
+
 @pytest.mark.parametrize("transform", [
+    in_checkpoint(mx.checkpoint), in_checkpoint(lambda f: mx.checkpoint(mx.checkpoint(f))), in_checkpoint(with_vmap_rule),
+    in_checkpoint(lambda f: mx.checkpoint(lambda x: mx.jvp(f, [x], [x])[1][0])), in_checkpoint(lambda f: lambda x: mx.checkpoint(lambda y: f(x))(x)),
     lambda f: mx.grad(f)(mx.array([1.0, 2.0])), lambda f: mx.value_and_grad(f)(mx.array([1.0, 2.0])),
     lambda f: mx.jvp(f, [mx.array([1.0, 2.0])], [mx.array([1.0, 0.0])]), lambda f: mx.vjp(f, [mx.array([1.0, 2.0])], [mx.array(1.0)]),
     lambda f: mx.grad(lambda x: mx.grad(f)(x).sum())(mx.array([1.0, 2.0])), lambda f: mx.jacrev(f)(mx.array([1.0, 2.0])),
@@ -285,13 +304,45 @@ def test_what_may_be_read_inside_a_derivative():
         assert np.asarray(mx.stop_gradient(b) + 1).tolist() == [3, 5]  # computed from what is constant
         assert np.asarray(b > 3).tolist() == [False, True] and np.asarray(mx.argmax(b)) == 1  # nothing to differentiate
         assert np.asarray(mx.array([1.0])).tolist() == [1]
-        assert isinstance(np.sin(mx.stop_gradient(b)), np.ndarray)
+        assert pickle.loads(pickle.dumps(mx.stop_gradient(b))).tolist() == [2, 4] and len(bytes(b > 3)) == 2
+        mx.save(io.BytesIO(), b)  # files are for later
         return b.sum()
 
-    assert mx.grad(f)(mx.array([1.0, 2.0])).tolist() == [2, 2]
+    for wrap in (lambda f: f, mx.checkpoint, with_vmap_rule):
+        assert mx.grad(wrap(f))(mx.array([1.0, 2.0])).tolist() == [2, 2]
+    assert mx.grad(lambda a: isinstance(np.sin(mx.stop_gradient(a)), np.float32) * a)(mx.array(1.0)) == 1
     kept = []
     mx.grad(lambda a: kept.append(a * 2) or kept[0].sum())(mx.array([1.0, 2.0]))
     assert np.asarray(kept[0]).tolist() == [2, 4]  # the derivative is done
+
+
+@pytest.mark.parametrize("copied", [
+    copy.copy, copy.deepcopy, lambda a: copy.deepcopy({"a": [a]})["a"][0], mx.array, lambda a: mx.array([a])[0], lambda a: mx.array(list(a)),
+])
+def test_copies_are_followed(copied):
+    x, w = mx.array([1.0, 2.0]), mx.array([3.0, 5.0])
+
+    def f(a):
+        return copied(a * w) * a
+
+    assert mx.grad(lambda a: f(a).sum())(x).tolist() == mx.jvp(f, [x], [mx.ones_like(x)])[1][0].tolist() == [6, 20]
+    assert mx.grad(lambda a: mx.checkpoint(f)(a).sum())(x).tolist() == [6, 20]
+    assert mx.vmap(f)(mx.stack([x, w])).tolist() == [f(x).tolist(), f(w).tolist()]
+    twice = mx.compile(f)
+    assert [twice(a).tolist() for a in (x, w)] == [f(x).tolist(), f(w).tolist()]
+
+
+def test_a_rule_gives_the_derivative_of_what_it_computes_with_numpy():
+    @mx.custom_function
+    def f(a):
+        return mx.array(np.sin(np.asarray(a)))
+
+    @f.vjp
+    def f_vjp(primals, cotangents, outputs):
+        return cotangents * mx.cos(primals)
+
+    x = mx.array([1.0, 2.0])
+    assert mx.grad(lambda a: f(a).sum())(x).tolist() == mx.cos(x).tolist()
 
 
 def test_a_value_that_has_none_or_many_is_refused_as_before():
@@ -299,3 +350,8 @@ def test_a_value_that_has_none_or_many_is_refused_as_before():
         mx.vmap(lambda a: np.asarray(a))(mx.array([1.0, 2.0]))
     with pytest.raises(ValueError):
         mx.compile(lambda a: mx.array(np.asarray(a)))(mx.array([1.0, 2.0]))
+    for read in (bytes, pickle.dumps, lambda a: a.tolist(), lambda a: mx.save(io.BytesIO(), a)):
+        with pytest.raises(ValueError, match="vmap"):
+            mx.vmap(read)(mx.array([1.0, 2.0]))
+        with pytest.raises(ValueError, match=r"\[compile\]"):
+            mx.compile(read)(mx.array([1.0, 2.0]))

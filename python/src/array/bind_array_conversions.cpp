@@ -41,7 +41,9 @@ void bind_numbers(ArrayClass& c) {
       "__complex__", [](const array& a) { return converted(a, &PyComplex_Type); },
       nb::sig("def __complex__(self) -> complex"));
   c.def("__index__", &index_of, nb::sig("def __index__(self) -> int"));
-  c.def("__bytes__", &to_bytes, "The elements in row-major order, in the machine's byte order.");
+  c.def(
+      "__bytes__", [](const array& a) { return to_bytes(a, "__bytes__"); },
+      "The elements in row-major order, in the machine's byte order.");
   c.def(
       "__format__",
       [](Self self, nb::str spec) {
@@ -99,9 +101,10 @@ nb::tuple state_of(Self self) {
   made<array>(self); // or TypeError
   array a = read(self);
   nb::object dict = nb::getattr(self, "__dict__", nb::none());
-  nb::object dtype = nb::cast(std::string(core::name_of(a.dtype()))), shape = shape_tuple(a.shape());
-  return PyDict_Check(dict.ptr()) && PyDict_GET_SIZE(dict.ptr()) > 0 ? nb::make_tuple(dtype, shape, to_bytes(a), dict)
-                                                                     : nb::make_tuple(dtype, shape, to_bytes(a));
+  nb::object dtype = nb::cast(std::string(core::name_of(a.dtype()))), shape = shape_tuple(a.shape()),
+             bytes = to_bytes(a, "pickle");
+  return PyDict_Check(dict.ptr()) && PyDict_GET_SIZE(dict.ptr()) > 0 ? nb::make_tuple(dtype, shape, bytes, dict)
+                                                                     : nb::make_tuple(dtype, shape, bytes);
 }
 
 void restore(nb::pointer_and_handle<array> self, nb::tuple state) {

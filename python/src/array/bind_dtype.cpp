@@ -228,8 +228,22 @@ void bind_categories(nb::module_& m) {
       .export_values();
 }
 
+// The limits of one dtype are equal, whatever they were asked of.
+template <typename Limits>
+nb::class_<Limits> limits_class(nb::module_& m, const char* name, const char* doc) {
+  return nb::class_<Limits>(m, name, doc)
+      .def(
+          "__eq__",
+          [](const Limits& self, nb::handle other) {
+            return nb::isinstance<Limits>(other) ? nb::object(nb::bool_(self.dtype == nb::cast<Limits&>(other).dtype))
+                                                 : nb::borrow(Py_NotImplemented);
+          },
+          nb::sig("def __eq__(self, other: object, /) -> bool"))
+      .def("__hash__", [](const Limits& self) { return static_cast<int64_t>(self.dtype.val); });
+}
+
 void bind_limits(nb::module_& m) {
-  nb::class_<FloatInfo>(m, "finfo", "Limits of a floating dtype; of its parts for a complex one.")
+  limits_class<FloatInfo>(m, "finfo", "Limits of a floating dtype; of its parts for a complex one.")
       .def(
           "__init__", [](FloatInfo* self, nb::handle of) { new (self) FloatInfo(float_info(dtype_of("finfo", of))); },
           nb::arg(), nb::sig("def __init__(self, arg: Dtype | array, /) -> None"))
@@ -246,7 +260,7 @@ void bind_limits(nb::module_& m) {
         return "finfo(min=" + short_number(-f.max) + ", max=" + short_number(f.max) +
                ", dtype=" + std::string(core::name_of(f.dtype)) + ")";
       });
-  nb::class_<IntInfo>(m, "iinfo", "Limits of an integer dtype.")
+  limits_class<IntInfo>(m, "iinfo", "Limits of an integer dtype.")
       .def(
           "__init__", [](IntInfo* self, nb::handle of) { new (self) IntInfo(int_info(dtype_of("iinfo", of))); },
           nb::arg(), nb::sig("def __init__(self, arg: Dtype | array, /) -> None"))

@@ -37,9 +37,9 @@ array leaving(array a, const char* reader) {
     std::string line = users_line();
     core::fail<core::TypeError>(reader, line, line.empty() ? "A" : ": a", "n array of shape ", a.shape(), " and dtype ",
         a.dtype(),
-        " becomes memory of NumPy or another library while it is being differentiated: what is computed from "
-        "that would have no derivative. Use functions of mx, or write mx.stop_gradient(x) first where a constant is "
-        "meant.");
+        " becomes bytes, or memory of NumPy or another library, while it is being differentiated: what is computed "
+        "from that would have no derivative. Use functions of mx, or write mx.stop_gradient(x) first where a constant "
+        "is meant.");
   }
   return concrete(std::move(a), reader);
 }
@@ -119,8 +119,8 @@ nb::object tolist(const array& a) {
   return list_of(value, 0, static_cast<const char*>(value.raw_data()), poll);
 }
 
-nb::bytes to_bytes(const array& a) {
-  array dense = row_major(concrete(a, "__bytes__"));
+nb::bytes to_bytes(const array& a, const char* reader) {
+  array dense = row_major(leaving(a, reader));
   return nb::bytes(static_cast<const char*>(dense.raw_data()), dense.nbytes());
 }
 
@@ -382,7 +382,7 @@ nb::object bfloat16_to_numpy(const array& a) {
         "NumPy has no bfloat16 (the package ml_dtypes adds one); convert with "
         "x.astype(mx.float32).");
   }
-  nb::object bits = numpy.attr("frombuffer")(to_bytes(a), nb::arg("dtype") = "uint16");
+  nb::object bits = numpy.attr("frombuffer")(to_bytes(a, "__array__"), nb::arg("dtype") = "uint16");
   return bits.attr("view")(ml_dtypes.attr("bfloat16")).attr("reshape")(shape_tuple(a.shape()));
 }
 

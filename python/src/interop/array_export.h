@@ -17,8 +17,8 @@ core::array concrete(core::array a, const char* reader);
 nb::object item(const core::array& a, const char* reader = "item");
 // Nested lists of elements; the element itself for a scalar.
 nb::object tolist(const core::array& a);
-// The elements in row-major order.
-nb::bytes to_bytes(const core::array& a);
+// The elements in row-major order, for `reader`.
+nb::bytes to_bytes(const core::array& a, const char* reader);
 // The inverse of to_bytes.
 core::array from_bytes(nb::bytes data, const core::Shape& shape, core::Dtype dtype);
 
