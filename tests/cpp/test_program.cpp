@@ -57,7 +57,9 @@ bool same(const Settings& a, const Settings& b) {
   return equal;
 }
 
-Traced recorded(const VectorFunction& fun, const Arrays& args) { return trace_function(fun, args); }
+Traced recorded(const VectorFunction& fun, const Arrays& args) {
+  return trace_function(fun, args, DerivativesOf::program);
+}
 
 } // namespace
 
