@@ -263,6 +263,21 @@ def test_everything_pickles_and_copies(protocol):
     assert type(back) is Tagged and back.name == "w" and back.tolist() == [1, 2]
 
 
+def test_copies_of_a_subclass():
+    tagged = Tagged([1.0, 2.0])
+    tagged.names, tagged.itself = ["w"], tagged
+    shallow, deep = copy.copy(tagged), copy.deepcopy([tagged, tagged])
+    assert type(shallow) is Tagged and shallow.names is tagged.names and shallow.itself is tagged
+    assert type(deep[0]) is Tagged and deep[0].names == ["w"] and deep[0].names is not tagged.names
+    assert deep[0] is deep[1] and deep[0].itself is deep[0]
+    shallow += 1
+    assert [x.tolist() for x in (tagged, shallow, deep[0])] == [[1, 2], [2, 3], [1, 2]]
+    assert mx.grad(lambda x: (copy.copy(x) * x).sum())(Tagged([3.0])).tolist() == [6]
+    for again in (copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError):
+            again(Tagged.__new__(Tagged))
+
+
 @pytest.mark.parametrize("function", [mx.grad(mx.sin), mx.compile(lambda x: x), mx.custom_function(lambda x: x)])
 def test_functions_without_a_name_do_not_pickle(function):
     with pytest.raises(pickle.PicklingError, match="by name"):

@@ -125,14 +125,35 @@ void restore(nb::pointer_and_handle<array> self, nb::tuple state) {
   }
 }
 
+// Nodes are immutable, so a copy is another handle of the same node. The instance of a subclass keeps its class and
+// attributes, which `attributes` makes from those of the original.
+template <typename Attributes>
+nb::object copied(Self self, Attributes&& attributes) {
+  made<array>(self); // or TypeError
+  nb::object copy = nb::steal(wrap(read(self), Py_TYPE(self.ptr())));
+  nb::object dict = nb::getattr(self, "__dict__", nb::none());
+  if (PyDict_Check(dict.ptr()) && PyDict_GET_SIZE(dict.ptr()) > 0) {
+    nb::getattr(copy, "__dict__").attr("update")(attributes(copy, dict));
+  }
+  return copy;
+}
+
 void bind_copies(ArrayClass& c) {
   c.def("__getstate__", &state_of, nb::sig("def __getstate__(self) -> tuple[typing.Any, ...]"));
   c.def("__setstate__", &restore, nb::sig("def __setstate__(self, state: tuple[typing.Any, ...], /) -> None"));
-  // Nodes are immutable, so a copy is another handle of the same node.
-  c.def("__copy__", [](const array& a) { return array(a); });
   c.def(
-      "__deepcopy__", [](const array& a, nb::handle) { return array(a); }, nb::arg("memo"),
-      nb::sig("def __deepcopy__(self, memo: dict[int, typing.Any]) -> array"));
+      "__copy__",
+      [](Self self) { return copied(self, [](const nb::object&, const nb::object& dict) { return dict; }); },
+      nb::sig("def __copy__(self) -> array"));
+  c.def(
+      "__deepcopy__",
+      [](Self self, nb::handle memo) {
+        return copied(self, [&](const nb::object& copy, const nb::object& dict) {
+          memo[nb::steal(PyLong_FromVoidPtr(self.ptr()))] = copy; // attributes may refer to the array
+          return nb::module_::import_("copy").attr("deepcopy")(dict, memo);
+        });
+      },
+      nb::arg("memo"), nb::sig("def __deepcopy__(self, memo: dict[int, typing.Any]) -> array"));
 }
 
 } // namespace

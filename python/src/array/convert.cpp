@@ -19,8 +19,8 @@ namespace mlx::python {
 
 PyTypeObject* array_type = nullptr;
 
-PyObject* wrap(array value) {
-  nb::object handle = nb::inst_alloc(nb::handle(reinterpret_cast<PyObject*>(array_type)));
+PyObject* wrap(array value, PyTypeObject* type) {
+  nb::object handle = nb::inst_alloc(nb::handle(reinterpret_cast<PyObject*>(type)));
   new (nb::inst_ptr<array>(handle)) array(std::move(value));
   nb::inst_mark_ready(handle);
   if (open_handle_log) [[unlikely]] {

@@ -50,8 +50,8 @@ inline void rebind(PyObject* handle, array value) {
   nb::ft_object_guard guard{nb::handle(handle)};
   held(handle) = std::move(value);
 }
-// A new handle; a new reference.
-PyObject* wrap(array value);
+// A new handle, of the array class or a subclass; a new reference.
+PyObject* wrap(array value, PyTypeObject* type = array_type);
 
 // The Python object of a dtype, borrowed; equal dtypes are one object.
 nb::handle dtype_object(Dtype dtype);
