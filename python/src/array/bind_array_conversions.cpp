@@ -43,7 +43,7 @@ void bind_numbers(ArrayClass& c) {
   c.def("__index__", &index_of, nb::sig("def __index__(self) -> int"));
   c.def(
       "__bytes__", [](const array& a) { return to_bytes(a, "__bytes__"); },
-      "The elements in row-major order, in the machine's byte order.");
+      "The elements in row-major order, in the machine's byte order. Raises TypeError where ``__array__`` does.");
   c.def(
       "__format__",
       [](Self self, nb::str spec) {
