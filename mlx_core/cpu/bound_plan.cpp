@@ -192,11 +192,15 @@ void kernels_of(std::span<const FusedPlan::Step> steps, std::vector<Kernel>& ker
 } // namespace
 
 // What an element costs, in loads and stores: how much there is to share out among threads.
-int64_t BoundPlan::cost_of_element() const {
+int64_t cost_of(Body body) {
   constexpr int64_t of_function = 6;
+  return is_cheap(body) ? 1 : of_function;
+}
+
+int64_t BoundPlan::cost_of_element() const {
   auto cost = static_cast<int64_t>(plan_->sources.size() + plan_->folds.size());
   for (const FusedPlan::Step& step : plan_->steps) {
-    cost += is_cheap(step.body) ? 1 : of_function;
+    cost += cost_of(step.body);
   }
   return std::max<int64_t>(cost, 1);
 }

@@ -9,6 +9,7 @@
 #include "mlx_core/cpu/bound_plan.h"
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/copy_block.h"
+#include "mlx_core/cpu/narrow_steps.h"
 #include "mlx_core/cpu/recent_plans.h"
 #include "mlx_core/cpu/reduce_rows.h"
 #include "mlx_core/cpu/source_pieces.h"
@@ -473,7 +474,7 @@ void BoundPlan::run_long(const Working& w, int64_t row) const {
 static thread_local std::unique_ptr<BoundPlan> kept;
 
 void run(const FusedPlan& plan, std::span<const View> sources, std::span<const View> outputs) {
-  if (plan.size == 0) {
+  if (plan.size == 0 || run_narrow_first(plan, sources, outputs)) {
     return;
   }
   struct Busy {

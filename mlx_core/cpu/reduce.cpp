@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "mlx_core/cpu/copy_block.h"
+#include "mlx_core/cpu/equal_terms.h"
 #include "mlx_core/cpu/reduce_rows.h"
 #include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/interrupt.h"
@@ -453,6 +454,9 @@ void reduce(Reduction op, Dtype dtype, const void* in, Ints shape, Ints strides,
   if (plan.reduced == 0) {
     plan.k->identity(out);
     return fill(plan.out + plan.out_size, out, plan.kept - 1, plan.out_size);
+  }
+  if (plan.reduced_in.size() == 1 && plan.reduced_in[0] == 0) {
+    return reduce_equal(*plan.k, plan.in_size, plan.out_size, in, plan.kept_shape, plan.kept_in, plan.reduced, out);
   }
   choose_way(plan);
   if (plan.kept * plan.reduced < serial_elements) return run_units(plan, 0, plan.units);
