@@ -10,6 +10,7 @@
 // Or what is reduced are other axes than the last: then there are no rows and one stage, and nobody reads the folds.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -34,11 +35,57 @@ struct FusedPlan {
     int64_t offset;         // where its first element is: so many elements behind the view's
     bool operator==(const Piece&) const = default;
   };
+  // The space's axes where others than the last ones are reduced: every second one, of those that are longer than 1,
+  // with neighbours merged that both are reduced or both are not.
+  struct Columns {
+    Sizes lengths; // empty: there is no such thing
+    bool first_is_reduced = false;
+
+    // One axis more on the inside; not of length 1.
+    void add(int64_t length, bool reduced) {
+      if (!any()) {
+        first_is_reduced = reduced;
+      }
+      if (any() && is_reduced(lengths.size() - 1) == reduced) {
+        lengths.back() *= length;
+      } else {
+        lengths.push_back(length);
+      }
+    }
+    bool any() const { return !lengths.empty(); }
+    bool is_reduced(size_t axis) const { return (axis % 2 == 0) == first_is_reduced; }
+    // Whether the last axis is reduced and not of a few elements that a vector has side by side.
+    bool are_gathered() const {
+      constexpr int64_t most_adjacent = 16;
+      int64_t last = lengths.back();
+      return is_reduced(lengths.size() - 1) && (last > most_adjacent || (last & (last - 1)) != 0);
+    }
+    int64_t kept() const {
+      int64_t count = 1;
+      for (size_t i = 0; i < lengths.size(); ++i) {
+        count *= is_reduced(i) ? 1 : lengths[i];
+      }
+      return count;
+    }
+    bool operator==(const Columns&) const = default;
+  };
   struct Source {
     Layout layout;
     Sizes sizes;               // strided and pieces only
     Strides strides;           // strided only
     std::vector<Piece> pieces; // each lies over those before it, which together are all there is
+
+    // Of one that is strided, with the axes along which it is broadcast as those that are reduced; none where no axis
+    // is.
+    Columns broadcast_axes() const {
+      Columns axes;
+      if (layout == Layout::strided && std::find(strides.begin(), strides.end(), 0) != strides.end()) {
+        for (size_t d = 0; d < sizes.size(); ++d) {
+          axes.add(sizes[d], strides[d] == 0);
+        }
+      }
+      return axes;
+    }
     bool operator==(const Source&) const = default;
   };
   struct Step {
@@ -61,29 +108,6 @@ struct FusedPlan {
     bool of_rows = false; // or what a fold over other axes gives
     int16_t output = -1;  // which output of the request it fills; -1: none, it is scratch
     bool operator==(const Slot&) const = default;
-  };
-  // The space's axes where others than the last ones are reduced: every second one, of those that are longer than 1,
-  // with neighbours merged that both are reduced or both are not.
-  struct Columns {
-    Sizes lengths; // empty: there is no such thing
-    bool first_is_reduced = false;
-
-    bool any() const { return !lengths.empty(); }
-    bool is_reduced(size_t axis) const { return (axis % 2 == 0) == first_is_reduced; }
-    // Whether the last axis is reduced and not of a few elements that a vector has side by side.
-    bool are_gathered() const {
-      constexpr int64_t most_adjacent = 16;
-      int64_t last = lengths.back();
-      return is_reduced(lengths.size() - 1) && (last > most_adjacent || (last & (last - 1)) != 0);
-    }
-    int64_t kept() const {
-      int64_t count = 1;
-      for (size_t i = 0; i < lengths.size(); ++i) {
-        count *= is_reduced(i) ? 1 : lengths[i];
-      }
-      return count;
-    }
-    bool operator==(const Columns&) const = default;
   };
   // Where its parts of the lists end; they begin where those of the stage before end.
   struct Stage {

@@ -18,27 +18,6 @@ using Columns = FusedPlan::Columns; // of a broadcast source: axes along which i
 
 constexpr int64_t fewest = 1 << 14; // elements of the space: fewer are done as they are
 
-// The axes of a source with neighbours merged that both are broadcast or both are not; none where no axis is.
-Columns broadcast_axes(const FusedPlan::Source& source) {
-  Columns axes;
-  if (source.layout != FusedPlan::Layout::strided ||
-      std::find(source.strides.begin(), source.strides.end(), 0) == source.strides.end()) {
-    return axes;
-  }
-  for (size_t d = 0; d < source.sizes.size(); ++d) {
-    bool is_broadcast = source.strides[d] == 0;
-    if (!axes.any()) {
-      axes.first_is_reduced = is_broadcast;
-    }
-    if (axes.any() && axes.is_reduced(axes.lengths.size() - 1) == is_broadcast) {
-      axes.lengths.back() *= source.sizes[d];
-    } else {
-      axes.lengths.push_back(source.sizes[d]);
-    }
-  }
-  return axes;
-}
-
 // The axes of the space that folds reduce.
 Columns reduced_axes(const FusedPlan& plan) {
   Columns axes = plan.columns;
@@ -99,7 +78,7 @@ class Parting {
     for (size_t i = 0; i < plan_.sources.size(); ++i) {
       const FusedPlan::Source& source = plan_.sources[i];
       kinds_[i] = source.layout == FusedPlan::Layout::scalar ? Kind::constant
-                  : broadcast_axes(source) == axes_          ? Kind::narrow
+                  : source.broadcast_axes() == axes_         ? Kind::narrow
                                                              : Kind::wide;
     }
     for (const FusedPlan::Step& step : plan_.steps) {
@@ -384,7 +363,7 @@ bool run_narrow_first(const FusedPlan& plan, std::span<const View> sources, std:
   }
   std::vector<Columns> tried;
   for (const FusedPlan::Source& source : plan.sources) {
-    Columns axes = broadcast_axes(source);
+    Columns axes = source.broadcast_axes();
     if (!axes.any() || std::find(tried.begin(), tried.end(), axes) != tried.end()) {
       continue;
     }

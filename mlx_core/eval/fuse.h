@@ -84,6 +84,7 @@ class Group {
   Role role_of(const Node* node) const;
   Role role_of_reduction(const Node* node) const;
   bool takes_columns(const Node* reduction) const;
+  bool is_broadcast(size_t member, const FusedPlan::Columns& along) const;
   static bool is_of_space(const Member& member) {
     return member.role == Role::space || member.role == Role::pieces || member.role == Role::space_alias;
   }
@@ -108,6 +109,7 @@ class Group {
   bool run_one();
   void plan_sources(Kernels& kernels);
   void plan_pieces(Kernels& kernels);
+  static FusedPlan::Source repeated_source(const Node* pieces);
   static void refer_to(const Node* node, View& view);
   void plan_members();
   void add_step(Member& member);

@@ -116,6 +116,14 @@ bool Group::has_pieces(const Node* node) {
   return sizes.back() >= shortest_line;
 }
 
+// Of a member that is its operand under another shape.
+FusedPlan::Source Group::repeated_source(const Node* node) {
+  const Node& operand = *const_cast<Node*>(node)->operands()[0].node();
+  FusedPlan::Source source{FusedPlan::Layout::strided, sizes_of(operand.shape), operand.strides, {}};
+  mlx::core::collapse(source.sizes, source.strides);
+  return source;
+}
+
 // Sources of the plan for the members that are pieces. Such a member that others need, too, is computed, and read as
 // any source.
 void Group::plan_pieces(Kernels& kernels) {
@@ -134,11 +142,7 @@ void Group::plan_pieces(Kernels& kernels) {
       node->primitive->eval(node->operands(), std::span<array>(&self, 1), kernels);
       source.layout = FusedPlan::Layout::flat;
     } else if (node->primitive->keeps_order()) {
-      const Node& operand = *node->operands()[0].node();
-      source.layout = FusedPlan::Layout::strided;
-      source.sizes = sizes_of(operand.shape);
-      source.strides = operand.strides;
-      mlx::core::collapse(source.sizes, source.strides);
+      source = repeated_source(node);
     } else {
       source.layout = FusedPlan::Layout::pieces;
       source.sizes = sizes_of(shape);
