@@ -2,6 +2,8 @@
 #include "mlx_core/cpu/source_pieces.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 
 #include "mlx_core/cpu/copy_block.h"
 
@@ -16,18 +18,29 @@ struct Line {
   const FusedPlan::Source& source;
   std::span<const View> views;
   int item_size;
-  int64_t number;
+  Sizes index; // along the other axes
+
+  Line(const FusedPlan::Source& from, std::span<const View> of, int size, int64_t number)
+      : source(from), views(of), item_size(size), index(from.sizes.size() - 1, 0) {
+    for (size_t d = index.size(); d-- > 0 && number > 0; number /= source.sizes[d]) {
+      index[d] = number % source.sizes[d];
+    }
+  }
+  void advance() {
+    for (size_t d = index.size(); d-- > 0 && ++index[d] == source.sizes[d];) {
+      index[d] = 0;
+    }
+  }
 
   // Whether the piece has elements in it; sets where in memory element `first` of its last axis is.
   bool meets(const Piece& piece, const char*& memory) const {
-    int64_t offset = piece.offset, rest = number;
-    for (size_t d = source.sizes.size() - 1; d-- > 0;) {
-      int64_t at = (d == 0 ? rest : rest % source.sizes[d]) - piece.first[d], step = piece.steps[d];
+    int64_t offset = piece.offset;
+    for (size_t d = 0; d < index.size(); ++d) {
+      int64_t at = index[d] - piece.first[d], step = piece.steps[d];
       if (at < 0 || at > (piece.count[d] - 1) * step || (step != 1 && at % step != 0)) {
         return false;
       }
       offset += (step == 1 ? at : at / step) * piece.strides[d];
-      rest = d == 0 ? 0 : rest / source.sizes[d];
     }
     memory = views[piece.view].host<char>() + offset * item_size;
     return piece.count.back() > 0;
@@ -44,8 +57,8 @@ struct Line {
     }
     const Piece& piece = source.pieces[--count];
     int64_t first = piece.first.back(), step = piece.steps.back(), stride = piece.strides.back() * item_size;
-    int64_t low = std::max<int64_t>((begin - first + step - 1) / step, 0);
-    int64_t high = std::min((end - first + step - 1) / step, piece.count.back());
+    auto number = [step](int64_t apart) { return step == 1 ? apart : (apart + step - 1) / step; }; // at or behind it
+    int64_t low = std::max<int64_t>(number(begin - first), 0), high = std::min(number(end - first), piece.count.back());
     if (begin >= first + (piece.count.back() - 1) * step + 1 || end <= first || low >= high) {
       return read(count, begin, end, to);
     }
@@ -72,20 +85,48 @@ struct Line {
   }
 };
 
+template <typename T>
+void read_padded(Line line, int64_t begin, int64_t n, char* tile) {
+  const Piece &around = line.source.pieces[0], &inside = line.source.pieces[1];
+  T value = *(line.views[around.view].host<T>() + around.offset), *to = reinterpret_cast<T*>(tile);
+  int64_t length = line.source.sizes.back(), first = inside.first.back(), last = first + inside.count.back();
+  const char* memory = nullptr;
+  for (int64_t count; n > 0; n -= count, begin = 0, to += count, line.advance()) {
+    count = std::min(n, length - begin);
+    int64_t low = std::clamp<int64_t>(first - begin, 0, count), high = std::clamp<int64_t>(last - begin, 0, count);
+    if (low == high || !line.meets(inside, memory)) {
+      std::fill_n(to, count, value);
+      continue;
+    }
+    std::fill_n(to, low, value);
+    std::memcpy(to + low, memory + (begin + low - first) * line.item_size, sizeof(T) * static_cast<size_t>(high - low));
+    std::fill_n(to + high, count - high, value);
+  }
+}
+
 } // namespace
 
 const char* read_pieces(
     const FusedPlan::Source& source, std::span<const View> views, int item_size, int64_t first, int64_t n, char* tile) {
   int64_t length = source.sizes.back();
-  Line line{source, views, item_size, first / length};
+  Line line(source, views, item_size, first / length);
   int64_t begin = first % length;
   if (begin + n <= length) {
     if (const char* there = line.find(begin, begin + n)) {
       return there;
     }
   }
+  if (source.is_padded()) {
+    switch (item_size) {
+      case 1: return read_padded<uint8_t>(line, begin, n, tile), tile;
+      case 2: return read_padded<uint16_t>(line, begin, n, tile), tile;
+      case 4: return read_padded<uint32_t>(line, begin, n, tile), tile;
+      case 8: return read_padded<uint64_t>(line, begin, n, tile), tile;
+      default: break;
+    }
+  }
   char* to = tile;
-  for (int64_t count; n > 0; n -= count, begin = 0, ++line.number) {
+  for (int64_t count; n > 0; n -= count, begin = 0, line.advance()) {
     count = std::min(n, length - begin);
     line.read(source.pieces.size(), begin, begin + count, to);
     to += count * item_size;

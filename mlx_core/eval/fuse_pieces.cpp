@@ -88,8 +88,8 @@ bool reads_under_another_shape(const Node* node) {
 } // namespace
 
 bool Group::has_pieces(const Node* node) {
-  constexpr int64_t fewest = 4096, shortest_line = 512; // elements: shorter lines are brought together more quickly
-                                                        // all at once
+  constexpr int64_t fewest = 4096; // elements: shorter lines are brought together more quickly all at once
+  constexpr int64_t shortest_line = 512, shortest_padded = 64;
   constexpr size_t most_pieces = 8;
   const Primitive& primitive = *node->primitive;
   bool writes = written_part(primitive).has_value(), keeps_order = primitive.keeps_order();
@@ -110,10 +110,9 @@ bool Group::has_pieces(const Node* node) {
   if (!quick) {
     return false;
   }
-  Sizes sizes = sizes_of(node->shape);
-  std::vector<Piece> pieces = pieces_of(node);
-  collapse(sizes, pieces);
-  return sizes.back() >= shortest_line;
+  FusedPlan::Source source{FusedPlan::Layout::pieces, sizes_of(node->shape), {}, pieces_of(node)};
+  collapse(source.sizes, source.pieces);
+  return source.sizes.back() >= (source.is_padded() ? shortest_padded : shortest_line);
 }
 
 // Of a member that is its operand under another shape.

@@ -135,6 +135,60 @@ def test_gradients_of_large_slices(seed):
     assert np.array_equal(np.array(batch), np.stack([expected, expected]))
 
 
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float64, mx.bfloat16, mx.int8, mx.complex64, mx.bool_], ids=str)
+@pytest.mark.parametrize("seed", range(25))
+def test_padded_lines_of_any_length(seed, dtype):
+    """Padded arrays of one to four axes, lines around the shortest that are read in place: bits of evaluating each by itself."""
+    generator = np.random.default_rng([seed, 11])
+    line = int(generator.choice([62, 64, 65, 100, 128, 300, 511, 1023]))
+    inside = [*generator.integers(1, 5, int(generator.integers(3))).tolist(), int(generator.integers(1, 9)) + 9000 // line, line]
+    inside = inside[-1:] if seed % 8 == 0 else inside
+    inside[0] = 9000 if len(inside) == 1 else inside[0]
+    around = generator.integers(0, 4, (len(inside), 2)).tolist()
+    whole = tuple(n + low + high for n, (low, high) in zip(inside, around))
+    number = lambda shape: mx.array(generator.integers(-99, 99, shape)).astype(dtype)
+    x, y, value = number((*inside[:-1], 2 * inside[-1])), number(whole), number(())
+    step = int(generator.choice([1, 1, 1, 2, -1]))
+    x = (x[..., : step * inside[-1] : step] if step > 0 else x[..., inside[-1] - 1 :: -1])[..., : inside[-1]]
+    mx.eval(x, y, value)
+
+    def results(each):
+        padded = each(mx.pad(x, around, constant_values=value))
+        return [each(each(mx.where(padded == y, y, padded)) != value), mx.where(each(padded == y), y, padded)]
+
+    def evaluated(v):
+        mx.eval(v)
+        return v
+
+    expected = [np.array(v.astype(mx.complex64)).tobytes() for v in results(evaluated)]
+    numbers = np.full(whole, np.array(value.astype(mx.complex64)))
+    numbers[tuple(slice(low, low + n) for n, (low, _) in zip(inside, around))] = np.array(x.astype(mx.complex64))
+    assert np.array_equal(np.array(mx.pad(x, around, constant_values=value).astype(mx.complex64)), numbers)
+    for found in (results(lambda v: v), mx.compile(lambda: results(lambda v: v))()):
+        assert [np.array(v.astype(mx.complex64)).tobytes() for v in found] == expected
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_gradients_of_stencils_with_short_lines(seed):
+    """As of large slices, in up to three dimensions, and of lines around the shortest that are added in one pass."""
+    generator = np.random.default_rng([seed, 12])
+    line = int(generator.choice([63, 64, 66, 100, 257]))
+    shape = (*generator.integers(4, 7, int(generator.integers(2))).tolist(), 8000 // line, line)
+    expected = np.zeros(shape, "float32")
+    terms = []
+    for _ in range(int(generator.integers(2, 7))):
+        low, high = generator.integers(0, 3, (2, len(shape)))
+        part = tuple(slice(int(a), int(n - b)) for a, b, n in zip(low, high, shape))
+        weights = generator.integers(-9, 10, expected[part].shape).astype("float32")
+        expected[part] += weights
+        terms.append((part, mx.array(weights)))
+    loss = lambda x: sum((x[part] * weights).sum() for part, weights in terms)
+    x = mx.array(generator.standard_normal(shape).astype("float32"))
+    assert np.array_equal(np.array(mx.grad(loss)(x)), expected)
+    assert np.array_equal(np.array(mx.compile(mx.grad(loss))(x)), expected)
+    assert np.array_equal(np.array(mx.grad(lambda x: loss(x * 2) * 3)(x)), expected * 6)
+
+
 def drawn_shape(generator, size):
     """A shape of so many elements."""
     shape = []

@@ -147,7 +147,7 @@ class Slice final : public ViewOp {
   // Cotangents of large parts in long lines, as of stencils, are added up in one pass, with zeros around each: in place
   // each of them would be a pass.
   bool is_most_of(const Shape& whole) const {
-    constexpr int64_t shortest_line = 512;
+    constexpr int64_t shortest_line = 64;
     for (size_t i = 0; i < whole.size(); ++i) {
       if (whole[i].is_symbolic() || shape_[i].is_symbolic() || !(strides_[i] == 1)) {
         return false;
