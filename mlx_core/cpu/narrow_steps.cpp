@@ -33,6 +33,9 @@ class Parting {
  public:
   Parting(const FusedPlan& plan, const Columns& axes) : plan_(plan), axes_(axes), narrow_size_(axes.kept()) {
     find_kinds();
+    for (const FusedPlan::Fold& fold : plan.folds) {
+      folds_.push_back(kind_of(fold));
+    }
     find_reads();
   }
 
@@ -70,6 +73,7 @@ class Parting {
 
  private:
   enum class Kind : uint8_t { constant, narrow, wide };
+  enum class FoldKind : uint8_t { wide, equal, steps };
 
   static bool is_copy(const FusedPlan::Step& step) { return step.body == Body::copy && step.from == step.to; }
 
@@ -90,27 +94,26 @@ class Parting {
     }
   }
 
-  // Whether a fold is of a narrow value, along all its axes, and nobody in the plan reads it.
-  bool is_narrow(size_t fold) const {
-    const FusedPlan::Fold& f = plan_.folds[fold];
-    if (kinds_[f.input] != Kind::narrow || plan_.slots[f.output].output < 0 || reduced_axes(plan_) != axes_) {
-      return false;
+  // A narrow value's, along all its axes, which nobody in the plan reads, is a reduction of equal elements; of few of
+  // them, a few steps.
+  FoldKind kind_of(const FusedPlan::Fold& fold) const {
+    constexpr size_t most_steps = 12;
+    auto reads_it = [&](const FusedPlan::Step& step) { return reads(step, fold.output); };
+    if (kinds_[fold.input] != Kind::narrow || plan_.slots[fold.output].output < 0 || reduced_axes(plan_) != axes_ ||
+        std::any_of(plan_.steps.begin(), plan_.steps.end(), reads_it) ||
+        std::any_of(plan_.row_steps.begin(), plan_.row_steps.end(), reads_it)) {
+      return FoldKind::wide;
     }
-    auto reads_it = [&](const FusedPlan::Step& step) { return reads(step, f.output); };
-    return std::none_of(plan_.steps.begin(), plan_.steps.end(), reads_it) &&
-           std::none_of(plan_.row_steps.begin(), plan_.row_steps.end(), reads_it);
+    Dtype from = fold.from;
+    bool rounds_as_steps = from == float32 || from == float64 || from == int32 || from == int64;
+    bool is_steps = rounds_as_steps && (fold.op == Reduction::sum || fold.op == Reduction::prod) &&
+                    broadcast_count() <= reduce_block && tree_of(fold).steps.size() <= most_steps;
+    return is_steps ? FoldKind::steps : FoldKind::equal;
   }
 
+  bool is_narrow(size_t fold) const { return folds_[fold] != FoldKind::wide; }
+  bool is_steps(size_t fold) const { return folds_[fold] == FoldKind::steps; }
   int64_t broadcast_count() const { return plan_.size / narrow_size_; }
-
-  // Whether such a fold is a few steps that its narrow value goes through.
-  bool is_steps(size_t fold) const {
-    constexpr size_t most = 12;
-    const FusedPlan::Fold& f = plan_.folds[fold];
-    bool rounds_as_steps = f.from == float32 || f.from == float64 || f.from == int32 || f.from == int64;
-    return is_narrow(fold) && rounds_as_steps && (f.op == Reduction::sum || f.op == Reduction::prod) &&
-           broadcast_count() <= reduce_block && tree_of(f).steps.size() <= most;
-  }
 
   EqualTree tree_of(const FusedPlan::Fold& fold) const {
     return EqualTree(broadcast_count(), find_reduce_kernels(fold.op, fold.from).lanes);
@@ -350,6 +353,7 @@ class Parting {
   const Columns& axes_;
   int64_t narrow_size_;
   std::vector<Kind> kinds_; // of slots
+  std::vector<FoldKind> folds_;
   std::vector<uint8_t> is_read_wide_, is_read_narrow_;
   std::vector<View> narrow_;      // of slots that steps give: their elements before they are broadcast
   std::vector<BufferRef> memory_; // of these
