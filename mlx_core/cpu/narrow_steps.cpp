@@ -340,7 +340,8 @@ class Parting {
       part.stages.push_back({static_cast<uint32_t>(part.row_steps.size()), static_cast<uint32_t>(part.steps.size()),
           static_cast<uint32_t>(part.folds.size())});
     }
-    if (!part.folds.empty() || !part.row_steps.empty()) {
+    auto is_of_rows = [](const FusedPlan::Slot& slot) { return slot.of_rows; };
+    if (std::any_of(part.slots.begin(), part.slots.end(), is_of_rows)) {
       part.row_length = plan_.row_length;
       part.columns = plan_.columns;
     }
