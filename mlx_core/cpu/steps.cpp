@@ -383,6 +383,8 @@ int64_t run(const StepLoop& loop, int turn, int64_t iterations) {
         default:
           if (step.kind == 0) {
             step.kernel(step.in, step.out, step.n);
+          } else if (step.prepared) {
+            step.prepared(step.plan, step.in, step.out);
           } else {
             loop.other(loop.context, step);
           }

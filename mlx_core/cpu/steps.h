@@ -21,7 +21,10 @@ struct Step {
   Spread spread = nullptr;
   int64_t n = 0;     // elements
   int64_t count = 0; // of these, what matters
-  const void* in[3] = {};
+  // What is done in place of all that, where it was found out before.
+  void (*prepared)(const void* plan, const void* const* in, void* out) = nullptr;
+  const void* plan = nullptr;
+  const void* in[4] = {};
   void* out = nullptr;
 };
 

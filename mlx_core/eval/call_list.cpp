@@ -92,20 +92,43 @@ std::vector<CallRun::Bound> CallRun::bound(const std::vector<CallList::Call>& ca
       }
       return memory_.get() + place;
     };
-    for (uint8_t k = 0; k < 3; ++k) {
+    for (uint8_t k = 0; k < 4; ++k) {
       one.in[k] = address(call.in[k], k);
     }
-    one.out = address(call.out, 3);
+    one.out = address(call.out, 4);
+    prepare(call, one);
     all.push_back(one);
   }
   return all;
+}
+
+// Calls that need no more than their plan.
+void CallRun::prepare(const CallList::Call& call, Bound& to) const {
+  using Kind = CallList::Kind;
+  auto with = [&]<class Plan>(const std::vector<Plan>& plans, void (*run)(const void*, const void* const*, void*)) {
+    to.plan = &plans[call.detail];
+    to.prepared = run;
+  };
+  if (call.kind == Kind::rearrange) {
+    with(list_.rearrangements_, [](const void* plan, const void* const* in, void* out) {
+      static_cast<const cpu::Rearrangement*>(plan)->run(in[0], out);
+    });
+  } else if (call.kind == Kind::small_reduce) {
+    with(list_.small_reductions_, [](const void* plan, const void* const* in, void* out) {
+      static_cast<const cpu::SmallReduction*>(plan)->run(in[0], out);
+    });
+  } else if (call.kind == Kind::small_product) {
+    with(list_.small_products_, [](const void* plan, const void* const* in, void* out) {
+      static_cast<const cpu::SmallProduct*>(plan)->run(in[0], in[1], out);
+    });
+  }
 }
 
 void CallRun::place_bases() {
   for (const Elsewhere& place : elsewhere_) {
     char* address = bases_[place.base] + place.offset;
     Bound& call = (place.list == 2 ? constant_calls_ : calls_[place.list])[place.call];
-    (place.which < 3 ? const_cast<void*&>(call.in[place.which]) : call.out) = address;
+    (place.which < 4 ? const_cast<void*&>(call.in[place.which]) : call.out) = address;
   }
 }
 
@@ -249,6 +272,9 @@ void CallRun::run_other(const Bound& call) {
     case Kind::product: run_general(call); break;
     case Kind::pick: run_pick(call); break;
     case Kind::apply: run_applied(call); break;
+    case Kind::rearrange:
+    case Kind::small_reduce:
+    case Kind::small_product: break; // prepared
   }
 }
 

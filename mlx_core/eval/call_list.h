@@ -18,6 +18,8 @@
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/indices.h"
 #include "mlx_core/cpu/reduce.h"
+#include "mlx_core/cpu/small_product.h"
+#include "mlx_core/cpu/small_reduce.h"
 #include "mlx_core/cpu/spread.h"
 #include "mlx_core/cpu/steps.h"
 #include "mlx_core/program/program.h"
@@ -71,7 +73,21 @@ class CallList {
   friend class CallListBuilder;
   friend class CallRun;
 
-  enum class Kind : uint8_t { map, spread, gather, copy, move, fold, reduce, product, pick, apply };
+  enum class Kind : uint8_t {
+    map,
+    spread,
+    gather,
+    copy,
+    move,
+    fold,
+    reduce,
+    product,
+    pick,
+    apply,
+    rearrange, // these three were prepared
+    small_reduce,
+    small_product
+  };
   struct Call {
     Kind kind;
     uint8_t code; // of a map that may be done on the spot
@@ -79,8 +95,8 @@ class CallList {
     cpu::Kernel kernel;
     cpu::Spread spread;
     int64_t n, count;   // elements (of a copy: bytes), with padding and without
-    int64_t in[3], out; // places
-    uint32_t detail;    // which of layouts_, moves_, folds_, general_, picks_ or applied_
+    int64_t in[4], out; // places
+    uint32_t detail;    // which of those below of its kind
   };
   struct Layout { // strided, where it begins
     Sizes sizes;
@@ -138,6 +154,9 @@ class CallList {
   std::vector<General> general_;
   std::vector<Pick> picks_;
   std::vector<Applied> applied_;
+  std::vector<cpu::Rearrangement> rearrangements_;
+  std::vector<cpu::SmallReduction> small_reductions_;
+  std::vector<cpu::SmallProduct> small_products_;
   std::vector<Base> bases_;                       // from number 1 on
   std::vector<std::pair<int64_t, array>> values_; // of steps without operands, and where they go
   size_t fed_back_ = 0, constants_ = 0;
@@ -209,12 +228,13 @@ class CallRun {
   struct Elsewhere {       // an address that each run sets
     uint32_t call;
     uint8_t list;  // of calls: a turn, or 2: the constant ones
-    uint8_t which; // operand, or 3: the result
+    uint8_t which; // operand, or 4: the result
     uint32_t base;
     int64_t offset;
   };
 
   std::vector<Bound> bound(const std::vector<CallList::Call>& calls, uint8_t list);
+  void prepare(const CallList::Call& call, Bound& to) const;
   void place_bases();
   void run(std::span<const Bound> calls, std::span<const Bound> before);
   int64_t run_loop(cpu::StepLoop loop, size_t turn, int64_t runs);

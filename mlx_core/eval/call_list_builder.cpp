@@ -383,8 +383,17 @@ class CallListBuilder : private CallListMoves {
     call.item_size = of.view.itemsize();
     call.in[0] = of.view.offset;
     call.out = reserve(out, of.varies);
-    if (trailing && of.view.is_row_major() && length <= cpu::reduce_block &&
-        !cpu::is_short_rows(length, call.n / length)) {
+    bool rows = trailing && of.view.is_row_major() && length <= cpu::reduce_block;
+    std::optional<cpu::SmallReduction> small;
+    if (call.n <= most_small && (!rows || length <= cpu::short_row)) {
+      small = cpu::small_reduction(reduce.op(), of.view.dtype, of.view.sizes, of.view.strides,
+          SmallVector<int64_t, 4>(reduce.axes().begin(), reduce.axes().end()), is_read_whole(call.in[0]));
+    }
+    if (small) {
+      call.kind = Kind::small_reduce;
+      call.detail = static_cast<uint32_t>(list_->small_reductions_.size());
+      list_->small_reductions_.push_back(*std::move(small));
+    } else if (rows && !cpu::is_short_rows(length, call.n / length)) {
       call.kind = Kind::fold;
       call.detail = static_cast<uint32_t>(list_->folds_.size());
       list_->folds_.push_back({cpu::find_row_reducer(reduce.op(), of.view.dtype), call.n / length, length});
@@ -405,6 +414,9 @@ class CallListBuilder : private CallListMoves {
     if (std::max(a.view.size(), b.view.size()) > most_constant) {
       return false;
     }
+    if (add_small_product(step)) {
+      return true;
+    }
     const Spec& out = step.outputs[0];
     CallList::Call call{};
     call.kind = Kind::product;
@@ -416,6 +428,47 @@ class CallListBuilder : private CallListMoves {
     bool zero_terms = step.primitive->role() == Role::chain_product;
     list_->general_.push_back({Reduction::sum, {}, zero_terms, {a.view, b.view}, dense(out, call.out)});
     bool varies = a.varies || b.varies;
+    push_result(out, call.out, varies);
+    emit(varies, call);
+    return true;
+  }
+
+  // One product whose right operand's rows lie in order, or are brought into it. A matrix times a vector is the vector
+  // times the matrix turned round, whose sums run side by side: the same products in the same order.
+  bool add_small_product(const Program::Step& step) {
+    const Spec& out = step.outputs[0];
+    Value a = operand(step, 0), b = operand(step, 1);
+    if (out.shape.size() != 2 || a.view.ndim() != 2 || b.view.ndim() != 2) {
+      return false;
+    }
+    int64_t m = a.view.sizes[0], k = a.view.sizes[1], n = b.view.sizes[1];
+    bool real = out.dtype == float32 || out.dtype == float64;
+    if (real && n == 1 && m > 1) {
+      std::swap(a, b);
+      std::swap(m, n);
+      for (View* view : {&a.view, &b.view}) {
+        std::swap(view->sizes[0], view->sizes[1]);
+        std::swap(view->strides[0], view->strides[1]);
+      }
+    }
+    bool zero_terms = step.primitive->role() == Role::chain_product;
+    auto matrix = [](const View& view) { return cpu::Matrix{nullptr, view.strides[0], view.strides[1]}; };
+    cpu::Matrix right = matrix(b.view), turned{nullptr, n, 1};
+    constexpr int64_t most_turned = 256; // elements
+    bool turns = n > 1 && right.column_stride != 1 && (k * n <= most_turned || !b.varies);
+    auto small = cpu::small_product(out.dtype, m, n, k, matrix(a.view), turns ? turned : right, zero_terms);
+    if (!small) {
+      return false;
+    }
+    CallList::Call call{};
+    call.kind = Kind::small_product;
+    call.n = m * n * k;
+    call.in[0] = a.view.offset;
+    call.in[1] = turns ? elements(b, Shape(b.view.sizes.begin(), b.view.sizes.end())) : b.view.offset;
+    bool varies = a.varies || b.varies;
+    call.out = reserve(out, varies);
+    call.detail = static_cast<uint32_t>(list_->small_products_.size());
+    list_->small_products_.push_back(*small);
     push_result(out, call.out, varies);
     emit(varies, call);
     return true;

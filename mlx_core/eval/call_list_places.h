@@ -143,18 +143,37 @@ class CallListPlaces {
         spreads_.emplace(std::pair(view.offset, n), call.out);
       }
     } else {
-      call.kind = Kind::gather;
       CallList::Layout layout{sizes_of(space), Strides(space.size(), 0)};
       size_t shift = space.size() - view.ndim();
       for (size_t i = 0; i < view.ndim(); ++i) {
         layout.strides[shift + i] = layout.sizes[shift + i] != view.sizes[i] ? 0 : view.strides[i];
       }
       collapse(layout.sizes, layout.strides);
-      call.detail = static_cast<uint32_t>(list_->layouts_.size());
-      list_->layouts_.push_back(std::move(layout));
+      if (!rearranged(call, layout)) {
+        call.kind = Kind::gather;
+        call.detail = static_cast<uint32_t>(list_->layouts_.size());
+        list_->layouts_.push_back(std::move(layout));
+      }
     }
     emit(value.varies, call);
     return call.out;
+  }
+
+  // Whether vectors may be read whole there, the last one beyond its end.
+  static bool is_read_whole(int64_t place) { return CallList::base_of(place) == 0; }
+
+  // Makes it a call with a table. Not where rows are long: they are copied.
+  bool rearranged(CallList::Call& call, const CallList::Layout& layout) {
+    constexpr int64_t most = 512, long_row = 64;
+    bool rows = !layout.sizes.empty() && std::abs(layout.strides.back()) <= 1 && layout.sizes.back() >= long_row;
+    if (rows || call.n > most) {
+      return false;
+    }
+    call.kind = Kind::rearrange;
+    call.detail = static_cast<uint32_t>(list_->rearrangements_.size());
+    list_->rearrangements_.push_back(cpu::rearrangement(
+        cpu::offsets_of(layout.sizes, layout.strides), call.item_size, is_read_whole(call.in[0])));
+    return true;
   }
 
   void emit_move(bool varies, const View& from, const View& to) {
