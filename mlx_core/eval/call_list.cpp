@@ -293,21 +293,27 @@ void CallRun::run_general(const Bound& call) {
 
 void CallRun::run_pick(const Bound& call) {
   const CallList::Pick& pick = list_.picks_[call.detail];
-  int64_t from = 0;
+  int64_t from[CallList::most_slices], places[CallList::most_slices];
+  std::fill_n(from, pick.slices, int64_t{0});
   const void* const* index = call.in + (pick.writes ? 2 : 1);
   for (const CallList::Pick::Along& along : pick.along) {
-    int64_t place;
-    cpu::read_indices(*index++, along.dtype, 1, 1, &place);
-    from += cpu::checked_index(along.bounds, place) * along.step;
+    cpu::read_indices(*index++, along.dtype, along.same ? 0 : 1, pick.slices, places);
+    for (int64_t i = 0; i < pick.slices; ++i) {
+      from[i] += cpu::checked_index(along.bounds, places[i]) * along.step;
+    }
   }
+  auto bytes = static_cast<size_t>(pick.bytes);
   char* out = static_cast<char*>(call.out);
-  if (!pick.writes) {
-    copy_bytes(out, static_cast<const char*>(call.in[0]) + from, static_cast<size_t>(pick.bytes));
-  } else if (call.kernel) {
-    const void* in[] = {out + from, call.in[1]};
-    call.kernel(in, out + from, call.n);
-  } else {
-    copy_bytes(out + from, static_cast<const char*>(call.in[1]), static_cast<size_t>(pick.bytes));
+  const char* other = static_cast<const char*>(call.in[pick.writes ? 1 : 0]);
+  for (int64_t i = 0; i < pick.slices; ++i) {
+    if (!pick.writes) {
+      copy_bytes(out + i * pick.bytes, other + from[i], bytes);
+    } else if (call.kernel) {
+      const void* in[] = {out + from[i], other + i * pick.bytes};
+      call.kernel(in, out + from[i], call.n);
+    } else {
+      copy_bytes(out + from[i], other + i * pick.bytes, bytes);
+    }
   }
 }
 

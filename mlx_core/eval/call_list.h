@@ -116,16 +116,19 @@ class CallList {
     bool zero_terms;
     View in[2], out; // without memory
   };
-  struct Pick { // one slice, which lies in order, read or combined with operand 1, at scalar indices
+  struct Pick { // slices, each of which lies in order, read or combined with operand 1, at indices
     struct Along {
       Dtype dtype;
       cpu::Bounds bounds;
       int64_t step; // bytes
+      bool same;    // one index for all slices
     };
     bool writes;
     SmallVector<Along, 2> along;
-    int64_t bytes;
+    int64_t bytes;  // of a slice
+    int64_t slices; // at most most_slices
   };
+  static constexpr int64_t most_slices = 256;
   struct Applied { // any other primitive, asked to evaluate arrays; one for each turn
     PrimitiveRef primitive;
     SmallVector<View, 3> in; // without memory

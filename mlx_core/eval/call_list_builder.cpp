@@ -385,7 +385,8 @@ class CallListBuilder : private CallListMoves {
     call.out = reserve(out, of.varies);
     bool rows = trailing && of.view.is_row_major() && length <= cpu::reduce_block;
     std::optional<cpu::SmallReduction> small;
-    if (call.n <= most_small && (!rows || length <= cpu::short_row)) {
+    constexpr int64_t few_rows = 4;
+    if (call.n <= most_small && (!rows || (length <= cpu::short_row && count(out) >= few_rows))) {
       small = cpu::small_reduction(reduce.op(), of.view.dtype, of.view.sizes, of.view.strides,
           SmallVector<int64_t, 4>(reduce.axes().begin(), reduce.axes().end()), is_read_whole(call.in[0]));
     }
@@ -490,7 +491,7 @@ class CallListBuilder : private CallListMoves {
   }
 
   bool add_applied(const Program::Step& step, bool in_place) {
-    if (step.operands.size() > 3 || step.primitive->identity() != 0 || holds_programs(*step.primitive)) {
+    if (step.operands.size() > most_operands || step.primitive->identity() != 0 || holds_programs(*step.primitive)) {
       return false;
     }
     const Spec& out = step.outputs[0];

@@ -14,19 +14,19 @@ class CallListMoves : public CallListPlaces {
   using CallListPlaces::CallListPlaces;
 
  protected:
-  // One slice at computed places. False where there are more of them, or where it does not lie in order.
+  // A few slices at computed places. False where they are many, or do not lie in order each.
   bool add_pick(const Program::Step& step, bool in_place) {
     std::optional<IndexedSlices> written = written_slices(*step.primitive);
     bool writes = written.has_value();
     std::optional<IndexedSlices> slices = writes ? written : read_slices(*step.primitive);
     size_t first_index = writes ? 2 : 1;
-    if (!slices || step.operands.size() != first_index + slices->axes.size() || step.operands.size() > 3) {
+    if (!slices || step.operands.size() != first_index + slices->axes.size() || step.operands.size() > most_operands) {
       return false;
     }
     Value x = operand(step, 0);
     const Spec& out = step.outputs[0];
     const Sizes part = writes ? operand(step, 1).view.sizes : sizes_of(out.shape);
-    CallList::Pick pick{writes, {}, x.view.itemsize()};
+    CallList::Pick pick{writes, {}, x.view.itemsize(), 1};
     CallList::Call call{};
     call.kind = Kind::pick;
     if (writes) {
@@ -38,6 +38,9 @@ class CallListMoves : public CallListPlaces {
       call.in[1] = operand(step, 1).view.offset;
     }
     size_t rank = x.view.ndim(), indices = part.size() - rank;
+    for (size_t i = 0; i < indices; ++i) {
+      pick.slices *= part[i];
+    }
     bool whole = true; // so far, from the last axis on
     for (size_t i = rank; i-- > 0;) {
       int64_t length = part[indices + i];
@@ -47,17 +50,21 @@ class CallListMoves : public CallListPlaces {
       whole = whole && length == x.view.sizes[i];
       pick.bytes *= length;
     }
+    if (pick.slices > CallList::most_slices || (writes && !adds_one_by_one(out, pick, *slices->writes))) {
+      return false;
+    }
     bool varies = x.varies;
     for (size_t k = first_index; k < step.operands.size(); ++k) {
       const Value& index = operand(step, k);
       auto axis = static_cast<size_t>(slices->axes[k - first_index]);
-      if (index.view.size() != 1) {
+      bool same = index.view.size() == 1;
+      if (!same && (index.view.size() != pick.slices || !index.view.is_row_major())) {
         return false;
       }
       call.in[k] = index.view.offset;
       pick.along.push_back({index.view.dtype,
           {writes ? "scatter" : "gather", static_cast<int>(axis), x.view.sizes[axis], part[indices + axis]},
-          x.view.strides[axis] * x.view.itemsize()});
+          x.view.strides[axis] * x.view.itemsize(), same});
       varies = varies || index.varies;
     }
     varies = varies || (writes && operand(step, 1).varies);
@@ -76,6 +83,14 @@ class CallListMoves : public CallListPlaces {
     list_->picks_.push_back(std::move(pick));
     emit(varies, call);
     return true;
+  }
+
+  // Whether a scatter has the bits of its updates combined in turn, in the dtype: of many it may be carried in a wider
+  // one.
+  static bool adds_one_by_one(const Spec& out, const CallList::Pick& pick, ScatterMode mode) {
+    constexpr int64_t few = 64; // to an element, on average: see cpu/scatter.cpp
+    int64_t updates = pick.slices * pick.bytes / out.dtype.size();
+    return mode == ScatterMode::set || pick.slices == 1 || (out.dtype.size() >= 4 && updates / few < count(out));
   }
 
   // The part is written in place where nothing needs the rest as it was.

@@ -40,6 +40,7 @@ class CallListPlaces {
   // The most elements of a value: larger ones keep both threads busy by themselves, where nodes for each of them do not
   // cost more, as in loops.
   static constexpr int64_t most_small = 4096, most_in_loops = 1 << 14;
+  static constexpr size_t most_operands = std::extent_v<decltype(CallList::Call::in)>;
   int64_t largest() const { return uses_.once ? most_small : most_in_loops; }
 
   // --- places ---

@@ -9,10 +9,12 @@ namespace mlx::core {
 
 namespace {
 
-// (i, state) -> (i + 1, next state)
-std::vector<array> counted(const ForBody& body_fun, const std::vector<array>& in) {
+// (i, state) -> (i + 1, next state); where nothing reads i, it stays what it is, which a scan need not carry.
+std::vector<array> counted(const ForBody& body_fun, const std::vector<array>& in, bool must_count) {
+  const std::atomic<uint32_t>& readers = in[0].node()->references;
+  uint32_t before = readers;
   std::vector<array> out = body_fun(in[0], {in.begin() + 1, in.end()});
-  out.insert(out.begin(), add(in[0], array(1, in[0].dtype())));
+  out.insert(out.begin(), must_count || readers != before ? add(in[0], array(1, in[0].dtype())) : in[0]);
   return out;
 }
 
@@ -30,7 +32,7 @@ std::vector<array> fori_loop(Dim lower, Dim upper, const ForBody& body_fun, cons
   };
   Dtype dtype = fits(lower) && fits(upper) ? int32 : int64;
   auto step = [&](const std::vector<array>& carry, const std::vector<array>&) {
-    return Scanned{counted(body_fun, carry), {}};
+    return Scanned{counted(body_fun, carry, false), {}};
   };
   std::vector<array> out = scan(step, behind(size_number(lower, dtype), init), {}, larger_of(upper - lower, 0)).carry;
   out.erase(out.begin());
@@ -47,7 +49,7 @@ std::vector<array> fori_loop(
   }
   Dtype dtype = promote_types(lower.dtype(), upper.dtype());
   array last = astype(upper, dtype);
-  auto step = [&](const std::vector<array>& in) { return counted(body_fun, in); };
+  auto step = [&](const std::vector<array>& in) { return counted(body_fun, in, true); };
   auto below = [&](const std::vector<array>& in) { return less(in[0], last); };
   std::vector<array> out = while_loop(below, step, behind(astype(lower, dtype), init));
   out.erase(out.begin());
