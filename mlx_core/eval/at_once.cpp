@@ -111,7 +111,7 @@ void write_now(
   char* to = static_cast<char*>(x.node()->data()) + offset * x.itemsize();
   int64_t count = View::size_of({sizes.begin(), sizes.size()});
   if (is_row_major(sizes, strides) && (!one || count == 1)) {
-    copy_bytes(to, static_cast<const char*>(elements), static_cast<size_t>(count) * itemsize);
+    cpu::copy_bytes(to, static_cast<const char*>(elements), static_cast<size_t>(count) * itemsize);
   } else {
     Strides from = one ? Strides(sizes.size(), 0) : row_major_strides(Shape(sizes.begin(), sizes.end()));
     cpu::copy_strided(elements, from, to, strides, sizes, x.itemsize());

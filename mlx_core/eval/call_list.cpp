@@ -109,7 +109,15 @@ void CallRun::prepare(const CallList::Call& call, Bound& to) const {
     to.plan = &plans[call.detail];
     to.prepared = run;
   };
-  if (call.kind == Kind::rearrange) {
+  if (call.kind == Kind::read_slices) {
+    with(list_.picks_, [](const void* plan, const void* const* in, void* out) {
+      static_cast<const cpu::FewSlices*>(plan)->read(in[0], in + 1, out);
+    });
+  } else if (call.kind == Kind::write_slices) {
+    with(list_.picks_, [](const void* plan, const void* const* in, void* out) {
+      static_cast<const cpu::FewSlices*>(plan)->write(in[1], in + 2, out);
+    });
+  } else if (call.kind == Kind::rearrange) {
     with(list_.rearrangements_, [](const void* plan, const void* const* in, void* out) {
       static_cast<const cpu::Rearrangement*>(plan)->run(in[0], out);
     });
@@ -142,7 +150,7 @@ void CallRun::give(size_t k, const array& input) {
     bases_[base] = static_cast<char*>(const_cast<void*>(whole.raw_data()));
     constants_.push_back(std::move(whole));
   } else if (input.is_row_contiguous()) {
-    copy_bytes(this->input(k), static_cast<const char*>(input.raw_data()), input_bytes(k));
+    cpu::copy_bytes(this->input(k), static_cast<const char*>(input.raw_data()), input_bytes(k));
   } else {
     int64_t count = input.size();
     cpu::read_strided(
@@ -251,7 +259,7 @@ void CallRun::run_other(const Bound& call) {
     case Kind::map: call.kernel(call.in, call.out, call.n); break;
     case Kind::spread: call.spread(call.out, call.in[0], call.n); break;
     case Kind::copy:
-      copy_bytes(static_cast<char*>(call.out), static_cast<const char*>(call.in[0]), static_cast<size_t>(call.n));
+      cpu::copy_bytes(static_cast<char*>(call.out), static_cast<const char*>(call.in[0]), static_cast<size_t>(call.n));
       break;
     case Kind::gather: {
       const CallList::Layout& layout = list_.layouts_[call.detail];
@@ -270,8 +278,9 @@ void CallRun::run_other(const Bound& call) {
     }
     case Kind::reduce:
     case Kind::product: run_general(call); break;
-    case Kind::pick: run_pick(call); break;
     case Kind::apply: run_applied(call); break;
+    case Kind::read_slices:
+    case Kind::write_slices:
     case Kind::rearrange:
     case Kind::small_reduce:
     case Kind::small_product: break; // prepared
@@ -288,32 +297,6 @@ void CallRun::run_general(const Bound& call) {
     host_kernels().run(product);
   } else {
     cpu::reduce(g.op, g.in[0].dtype, call.in[0], g.in[0].sizes, g.in[0].strides, g.axes, call.out);
-  }
-}
-
-void CallRun::run_pick(const Bound& call) {
-  const CallList::Pick& pick = list_.picks_[call.detail];
-  int64_t from[CallList::most_slices], places[CallList::most_slices];
-  std::fill_n(from, pick.slices, int64_t{0});
-  const void* const* index = call.in + (pick.writes ? 2 : 1);
-  for (const CallList::Pick::Along& along : pick.along) {
-    cpu::read_indices(*index++, along.dtype, along.same ? 0 : 1, pick.slices, places);
-    for (int64_t i = 0; i < pick.slices; ++i) {
-      from[i] += cpu::checked_index(along.bounds, places[i]) * along.step;
-    }
-  }
-  auto bytes = static_cast<size_t>(pick.bytes);
-  char* out = static_cast<char*>(call.out);
-  const char* other = static_cast<const char*>(call.in[pick.writes ? 1 : 0]);
-  for (int64_t i = 0; i < pick.slices; ++i) {
-    if (!pick.writes) {
-      copy_bytes(out + i * pick.bytes, other + from[i], bytes);
-    } else if (call.kernel) {
-      const void* in[] = {out + from[i], other + i * pick.bytes};
-      call.kernel(in, out + from[i], call.n);
-    } else {
-      copy_bytes(out + from[i], other + i * pick.bytes, bytes);
-    }
   }
 }
 
@@ -340,7 +323,7 @@ void CallRun::run_applied(const Bound& call) {
     }
   }
   if (result.is_row_contiguous()) {
-    copy_bytes(static_cast<char*>(call.out), static_cast<const char*>(result.node()->data()), result.nbytes());
+    cpu::copy_bytes(static_cast<char*>(call.out), static_cast<const char*>(result.node()->data()), result.nbytes());
   } else {
     cpu::read_strided(result.node()->data(), sizes_of(applied.out.shape), result.node()->strides, result.itemsize(), 0,
         result.size(), call.out);

@@ -15,8 +15,9 @@
 #include <vector>
 
 #include "mlx_core/backend/kernels.h"
+#include "mlx_core/cpu/copy_bytes.h"
 #include "mlx_core/cpu/elementwise.h"
-#include "mlx_core/cpu/indices.h"
+#include "mlx_core/cpu/few_slices.h"
 #include "mlx_core/cpu/reduce.h"
 #include "mlx_core/cpu/small_product.h"
 #include "mlx_core/cpu/small_reduce.h"
@@ -25,18 +26,6 @@
 #include "mlx_core/program/program.h"
 
 namespace mlx::core {
-
-// Of few bytes, as values in lists are: the usual sizes without a call.
-inline void copy_bytes(char* to, const char* from, size_t bytes) {
-  switch (bytes) {
-    case 4: std::memcpy(to, from, 4); break;
-    case 8: std::memcpy(to, from, 8); break;
-    case 16: std::memcpy(to, from, 16); break;
-    case 32: std::memcpy(to, from, 32); break;
-    case 64: std::memcpy(to, from, 64); break;
-    default: std::memcpy(to, from, bytes);
-  }
-}
 
 class CallList {
  public:
@@ -82,9 +71,10 @@ class CallList {
     fold,
     reduce,
     product,
-    pick,
     apply,
-    rearrange, // these three were prepared
+    read_slices, // these were prepared
+    write_slices,
+    rearrange,
     small_reduce,
     small_product
   };
@@ -116,19 +106,6 @@ class CallList {
     bool zero_terms;
     View in[2], out; // without memory
   };
-  struct Pick { // slices, each of which lies in order, read or combined with operand 1, at indices
-    struct Along {
-      Dtype dtype;
-      cpu::Bounds bounds;
-      int64_t step; // bytes
-      bool same;    // one index for all slices
-    };
-    bool writes;
-    SmallVector<Along, 2> along;
-    int64_t bytes;  // of a slice
-    int64_t slices; // at most most_slices
-  };
-  static constexpr int64_t most_slices = 256;
   struct Applied { // any other primitive, asked to evaluate arrays; one for each turn
     PrimitiveRef primitive;
     SmallVector<View, 3> in; // without memory
@@ -155,7 +132,7 @@ class CallList {
   std::vector<Move> moves_;
   std::vector<Fold> folds_;
   std::vector<General> general_;
-  std::vector<Pick> picks_;
+  std::vector<cpu::FewSlices> picks_;
   std::vector<Applied> applied_;
   std::vector<cpu::Rearrangement> rearrangements_;
   std::vector<cpu::SmallReduction> small_reductions_;
@@ -243,7 +220,6 @@ class CallRun {
   int64_t run_loop(cpu::StepLoop loop, size_t turn, int64_t runs);
   void run_other(const Bound& call);
   void run_general(const Bound& call);
-  void run_pick(const Bound& call);
   void run_applied(const Bound& call);
 
   struct Free {

@@ -26,20 +26,20 @@ class CallListMoves : public CallListPlaces {
     Value x = operand(step, 0);
     const Spec& out = step.outputs[0];
     const Sizes part = writes ? operand(step, 1).view.sizes : sizes_of(out.shape);
-    CallList::Pick pick{writes, {}, x.view.itemsize(), 1};
+    cpu::FewSlices pick{{}, x.view.itemsize(), 1, 1};
     CallList::Call call{};
-    call.kind = Kind::pick;
+    call.kind = writes ? Kind::write_slices : Kind::read_slices;
     if (writes) {
       bool adds = *slices->writes == ScatterMode::add && out.dtype != bool_;
       if ((!adds && *slices->writes != ScatterMode::set) || !operand(step, 1).view.is_row_major()) {
         return false;
       }
-      call.kernel = adds ? cpu::find_kernel(Body::add, out.dtype) : nullptr;
+      pick.add = adds ? cpu::find_add_onto(out.dtype) : nullptr;
       call.in[1] = operand(step, 1).view.offset;
     }
     size_t rank = x.view.ndim(), indices = part.size() - rank;
     for (size_t i = 0; i < indices; ++i) {
-      pick.slices *= part[i];
+      pick.count *= part[i];
     }
     bool whole = true; // so far, from the last axis on
     for (size_t i = rank; i-- > 0;) {
@@ -48,9 +48,10 @@ class CallListMoves : public CallListPlaces {
         return false;
       }
       whole = whole && length == x.view.sizes[i];
-      pick.bytes *= length;
+      pick.elements *= length;
     }
-    if (pick.slices > CallList::most_slices || (writes && !adds_one_by_one(out, pick, *slices->writes))) {
+    pick.bytes *= pick.elements;
+    if (pick.count > cpu::FewSlices::most || (writes && !adds_one_by_one(out, pick, *slices->writes))) {
       return false;
     }
     bool varies = x.varies;
@@ -58,7 +59,7 @@ class CallListMoves : public CallListPlaces {
       const Value& index = operand(step, k);
       auto axis = static_cast<size_t>(slices->axes[k - first_index]);
       bool same = index.view.size() == 1;
-      if (!same && (index.view.size() != pick.slices || !index.view.is_row_major())) {
+      if (!same && (index.view.size() != pick.count || !index.view.is_row_major())) {
         return false;
       }
       call.in[k] = index.view.offset;
@@ -68,7 +69,7 @@ class CallListMoves : public CallListPlaces {
       varies = varies || index.varies;
     }
     varies = varies || (writes && operand(step, 1).varies);
-    call.n = pick.bytes / x.view.itemsize();
+    call.n = pick.count * pick.elements;
     call.in[0] = x.view.offset;
     call.out = in_place ? x.view.offset : reserve(out, varies);
     if (in_place) {
@@ -87,10 +88,10 @@ class CallListMoves : public CallListPlaces {
 
   // Whether a scatter has the bits of its updates combined in turn, in the dtype: of many it may be carried in a wider
   // one.
-  static bool adds_one_by_one(const Spec& out, const CallList::Pick& pick, ScatterMode mode) {
+  static bool adds_one_by_one(const Spec& out, const cpu::FewSlices& pick, ScatterMode mode) {
     constexpr int64_t few = 64; // to an element, on average: see cpu/scatter.cpp
-    int64_t updates = pick.slices * pick.bytes / out.dtype.size();
-    return mode == ScatterMode::set || pick.slices == 1 || (out.dtype.size() >= 4 && updates / few < count(out));
+    int64_t updates = pick.count * pick.elements;
+    return mode == ScatterMode::set || pick.count == 1 || (out.dtype.size() >= 4 && updates / few < count(out));
   }
 
   // The part is written in place where nothing needs the rest as it was.

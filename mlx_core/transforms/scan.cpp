@@ -41,6 +41,36 @@ void store_element(const array& a, int64_t t, const array& value, Kernels& kerne
   kernels.run(kernel::Copy{value.view(), std::move(to)});
 }
 
+// What zeros() makes, told without computing anything.
+bool is_made_of_zeros(const array& a) {
+  if (!a.has_primitive() || a.primitive().role() != Role::repetition) {
+    return false;
+  }
+  const array& element = a.operands()[0];
+  return element.is_available() && element.size() == 1 && load_complex(element.raw_data(), element.dtype()) == 0.0;
+}
+
+// What was scattered into zeros, or nothing.
+const array* scattered_from(const array& a) {
+  if (!a.has_primitive() || a.primitive().role() != Role::accumulation) {
+    return nullptr;
+  }
+  const array& into = a.operands()[0];
+  return is_made_of_zeros(into) || scattered_from(into) ? &into : nullptr;
+}
+
+// sum + summand. What elements were added up to in an array of zeros, as cotangents of a table are whose rows an
+// iteration reads, are added to the sum itself, which costs what they are and not what the table is.
+array with_summand(const array& sum, const array& summand) {
+  const array* into = scattered_from(summand);
+  if (!into) {
+    return is_made_of_zeros(summand) ? sum : add(sum, summand);
+  }
+  std::vector<array> operands(summand.operands().begin(), summand.operands().end());
+  operands[0] = with_summand(sum, *into);
+  return applied(summand.node()->primitive, operands);
+}
+
 } // namespace
 
 // Operands: the carry, the xs, the constants. Outputs: the last carry, the ys; if it saves, these end with the carry
@@ -208,7 +238,7 @@ class ScanLoop final : public Primitive {
       for (size_t i = 0; i < constants.size(); ++i) {
         const array& summand = *pulled[constants[i]];
         products[i] = SummedProducts::of(summand, in, layout.carries);
-        out.push_back(products[i] ? in[i] : add(in[i], summand));
+        out.push_back(products[i] ? in[i] : with_summand(in[i], summand));
       }
       for (size_t i = 0; i < own; ++i) {
         if (pulled_flags[i]) {
