@@ -434,8 +434,9 @@ class CallListBuilder : private CallListMoves {
     return true;
   }
 
-  // One product whose right operand's rows lie in order, or are brought into it. A matrix times a vector is the vector
-  // times the matrix turned round, whose sums run side by side: the same products in the same order.
+  // One product of matrices that fit into vectors, or whose right operand's rows lie in order, or are brought into it. A
+  // matrix times a vector is the vector times the matrix turned round, whose sums run side by side: the same products
+  // in the same order.
   bool add_small_product(const Program::Step& step) {
     const Spec& out = step.outputs[0];
     Value a = operand(step, 0), b = operand(step, 1);
@@ -443,21 +444,27 @@ class CallListBuilder : private CallListMoves {
       return false;
     }
     int64_t m = a.view.sizes[0], k = a.view.sizes[1], n = b.view.sizes[1];
-    bool real = out.dtype == float32 || out.dtype == float64;
-    if (real && n == 1 && m > 1) {
-      std::swap(a, b);
-      std::swap(m, n);
-      for (View* view : {&a.view, &b.view}) {
-        std::swap(view->sizes[0], view->sizes[1]);
-        std::swap(view->strides[0], view->strides[1]);
-      }
-    }
     bool zero_terms = step.primitive->role() == Role::chain_product;
     auto matrix = [](const View& view) { return cpu::Matrix{nullptr, view.strides[0], view.strides[1]}; };
-    cpu::Matrix right = matrix(b.view), turned{nullptr, n, 1};
-    constexpr int64_t most_turned = 256; // elements
-    bool turns = n > 1 && right.column_stride != 1 && (k * n <= most_turned || !b.varies);
-    auto small = cpu::small_product(out.dtype, m, n, k, matrix(a.view), turns ? turned : right, zero_terms);
+    auto small_product = [&](cpu::Matrix right, bool whole) {
+      return cpu::small_product(out.dtype, m, n, k, matrix(a.view), right, zero_terms, whole);
+    };
+    auto small = small_product(matrix(b.view), is_read_whole(a.view.offset) && is_read_whole(b.view.offset));
+    bool turns = false;
+    if (!small || !small->tiny.way) {
+      bool real = out.dtype == float32 || out.dtype == float64;
+      if (real && n == 1 && m > 1) {
+        std::swap(a, b);
+        std::swap(m, n);
+        for (View* view : {&a.view, &b.view}) {
+          std::swap(view->sizes[0], view->sizes[1]);
+          std::swap(view->strides[0], view->strides[1]);
+        }
+      }
+      constexpr int64_t most_turned = 256; // elements
+      turns = n > 1 && b.view.strides[1] != 1 && (k * n <= most_turned || !b.varies);
+      small = small_product(turns ? cpu::Matrix{nullptr, n, 1} : matrix(b.view), false);
+    }
     if (!small) {
       return false;
     }
@@ -469,7 +476,7 @@ class CallListBuilder : private CallListMoves {
     bool varies = a.varies || b.varies;
     call.out = reserve(out, varies);
     call.detail = static_cast<uint32_t>(list_->small_products_.size());
-    list_->small_products_.push_back(*small);
+    list_->small_products_.push_back(*std::move(small));
     push_result(out, call.out, varies);
     emit(varies, call);
     return true;

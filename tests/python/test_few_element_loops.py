@@ -101,6 +101,21 @@ def test_products(dtype):
         check(lambda a: f(a, constant), a)
 
 
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float64], ids=str)
+def test_products_about_the_least_normal_number(dtype):
+    rng = np.random.default_rng(9)
+    least = float(np.sqrt(np.finfo("f4" if dtype == mx.float32 else "f8").tiny))
+    for _ in range(60):
+        m, k, n = rng.integers(1, 6, 3)
+        a, b = (mx.array(least * rng.choice([-1, 1], (LENGTH, *s)) * 2.0 ** rng.integers(-3, 3, (LENGTH, *s)) * rng.choice([1.0, 1.0, 1.3], (LENGTH, *s)),
+                         mx.float64).astype(dtype) for s in ((m, k), (k, n)))
+        check(lambda a, b: a @ b, a, b)
+        check(lambda a, b: b.T @ a.T, a, b)
+        if dtype == mx.float32:  # just below it before rounding
+            almost = mx.full((LENGTH, m, k), np.float32(2.0**-63) * np.float32(1 - 2.0**-24)), mx.full((LENGTH, k, n), np.float32(2.0**-63))
+            check(lambda a, b: a @ b, *almost)
+
+
 def test_products_of_the_chain_rule_leave_out_zeros():
     rng = random.Random(5)
     for _ in range(40):

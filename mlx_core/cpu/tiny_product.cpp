@@ -1,0 +1,151 @@
+// Products of real matrices that fit into a vector or two each, wherever their elements lie: each term of all sums is a
+// multiplication of what is looked up in one by what is looked up in the other.
+//
+// Products take subnormals for zeros. The processor's mode for that costs more than such a product; so it is computed
+// without, and done again where there was a subnormal, or what may have been one before it was rounded.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "mlx_core/cpu/tiny_product.cpp"
+#include "mlx_core/cpu/simd.h"
+
+#include <algorithm>
+
+#include "mlx_core/cpu/rearrange.h"
+#include "mlx_core/cpu/small_product.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Sums are fused with products: no product is rounded, and so none becomes subnormal unseen.
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+template <class D, class V>
+HWY_INLINE auto may_be_subnormal(D, V v) {
+  const hn::RebindToUnsigned<D> bits;
+  using U = hn::TFromD<decltype(bits)>;
+  constexpr U least_normal = U{2} << (sizeof(U) == 4 ? 23 : 52); // without its sign, shifted by one
+  const auto magnitude = hn::ShiftLeft<1>(hn::BitCast(bits, v));
+  return hn::Lt(hn::Sub(magnitude, hn::Set(bits, U{1})), hn::Set(bits, least_normal));
+}
+
+// Up to so many vectors of a matrix.
+template <class T, int vectors>
+struct Table {
+  using D = hn::ScalableTag<T>;
+  static constexpr int64_t N = hn::MaxLanes(D());
+  hn::Vec<D> v[vectors];
+  bool has_subnormal = false;
+
+  HWY_INLINE Table(const T* from, int64_t span) {
+    const D d;
+    for (int k = 0; k < vectors; ++k) {
+      v[k] = hn::LoadU(d, from + k * N);
+      const auto own = hn::IfThenElseZero(hn::FirstN(d, static_cast<size_t>(span - k * N)), v[k]);
+      has_subnormal |= !hn::AllFalse(hn::RebindToUnsigned<D>(), may_be_subnormal(d, own));
+    }
+  }
+  HWY_INLINE hn::Vec<D> at(const uint32_t* places) const {
+    const D d;
+    const hn::RebindToUnsigned<D> bits;
+    auto index = [&] {
+      if constexpr (sizeof(T) == 4) {
+        return hn::LoadU(bits, places);
+      } else {
+        return hn::PromoteTo(bits, hn::LoadU(hn::Rebind<uint32_t, decltype(bits)>(), places));
+      }
+    }();
+    using U = hn::TFromD<decltype(bits)>;
+    const auto in_vector = hn::IndicesFromVec(d, hn::And(index, hn::Set(bits, U{N - 1})));
+    auto found = hn::TableLookupLanes(v[0], in_vector);
+    if constexpr (vectors == 2) {
+      const auto second = hn::RebindMask(d, hn::Gt(index, hn::Set(bits, U{N - 1})));
+      found = hn::IfThenElse(second, hn::TableLookupLanes(v[1], in_vector), found);
+    }
+    return found;
+  }
+};
+
+template <class T, int of_a, int of_b>
+bool tiny(const TinyProduct& plan, const void* left, const void* right, void* out) {
+  const hn::ScalableTag<T> d;
+  constexpr int64_t N = hn::MaxLanes(d);
+  const Table<T, of_a> a(static_cast<const T*>(left), plan.span_a);
+  const Table<T, of_b> b(static_cast<const T*>(right), plan.span_b);
+  if (a.has_subnormal || b.has_subnormal) return false;
+  auto subnormal = hn::MaskFromVec(hn::Zero(hn::RebindToUnsigned<decltype(d)>()));
+  auto* to = static_cast<T*>(out);
+  for (const uint32_t *at = plan.places.data(), *end = at + plan.places.size(); at < end; to += N) {
+    auto sum = hn::Zero(d);
+    for (int64_t p = 0; p < plan.terms; ++p, at += 2 * N) {
+      sum = hn::MulAdd(a.at(at), b.at(at + N), sum);
+      subnormal = hn::Or(subnormal, may_be_subnormal(d, sum));
+    }
+    hn::StoreU(sum, d, to);
+  }
+  return hn::AllFalse(hn::RebindToUnsigned<decltype(d)>(), subnormal);
+}
+
+template <class T>
+TinyProduct::Way way_of(int64_t span_a, int64_t span_b) {
+  constexpr int64_t N = hn::MaxLanes(hn::ScalableTag<T>());
+  static_assert(2 * N * sizeof(T) <= read_beyond);
+  if (span_a > 2 * N || span_b > 2 * N) return nullptr;
+  if (span_a <= N) return span_b <= N ? tiny<T, 1, 1> : tiny<T, 1, 2>;
+  return span_b <= N ? tiny<T, 2, 1> : tiny<T, 2, 2>;
+}
+#else
+template <class T>
+TinyProduct::Way way_of(int64_t, int64_t) {
+  return nullptr;
+}
+#endif
+
+TinyProduct::Way find_tiny(bool is_double, int64_t span_a, int64_t span_b, int64_t* lanes) {
+  *lanes = is_double ? hn::MaxLanes(hn::ScalableTag<double>()) : hn::MaxLanes(hn::ScalableTag<float>());
+  return is_double ? way_of<double>(span_a, span_b) : way_of<float>(span_a, span_b);
+}
+
+} // namespace mlx::core::cpu::bodies::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace mlx::core::cpu {
+
+namespace bodies { // where dispatch finds them, also if there is one instruction set to choose from
+HWY_EXPORT(find_tiny);
+namespace {
+TinyProduct::Way chosen_way(bool is_double, int64_t span_a, int64_t span_b, int64_t* lanes) {
+  return HWY_DYNAMIC_DISPATCH(find_tiny)(is_double, span_a, span_b, lanes);
+}
+} // namespace
+} // namespace bodies
+
+TinyProduct tiny_product(Dtype dtype, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b) {
+  constexpr int64_t most_terms = 16, most_results = 2 * rearranged_padding;
+  const int64_t strides[] = {a.row_stride, a.column_stride, b.row_stride, b.column_stride};
+  bool forward = *std::min_element(strides, strides + 4) >= 0;
+  if ((dtype != float32 && dtype != float64) || !forward || k > most_terms || m * n > most_results) {
+    return {};
+  }
+  TinyProduct plan;
+  plan.terms = k;
+  plan.span_a = (m - 1) * a.row_stride + (k - 1) * a.column_stride + 1;
+  plan.span_b = (k - 1) * b.row_stride + (n - 1) * b.column_stride + 1;
+  int64_t lanes;
+  plan.way = bodies::chosen_way(dtype == float64, plan.span_a, plan.span_b, &lanes);
+  for (int64_t first = 0; first < m * n; first += lanes) {
+    for (int64_t p = 0; p < k; ++p) {
+      for (bool of_a : {true, false}) {
+        for (int64_t e = first; e < first + lanes; ++e) {
+          int64_t i = std::min(e, m * n - 1) / n, j = std::min(e, m * n - 1) % n;
+          int64_t at = of_a ? i * a.row_stride + p * a.column_stride : p * b.row_stride + j * b.column_stride;
+          plan.places.push_back(static_cast<uint32_t>(at));
+        }
+      }
+    }
+  }
+  return plan;
+}
+
+} // namespace mlx::core::cpu
+#endif
