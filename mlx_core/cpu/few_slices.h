@@ -21,8 +21,8 @@ struct FewSlices {
   static constexpr int64_t most = 256;
 
   SmallVector<Along, 2> along;
-  int64_t bytes, elements; // of a slice
-  int64_t count;           // of slices, at most `most`
+  int64_t bytes, elements;                                      // of a slice
+  int64_t count;                                                // of slices, at most `most`
   void (*add)(void* to, const void* from, int64_t n) = nullptr; // null: they are replaced
 
   // out[i] = the slice of x at index i, and the other way round; indices: one for each of `along`.

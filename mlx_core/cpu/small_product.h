@@ -16,7 +16,7 @@ struct TinyProduct {
   using Way = bool (*)(const TinyProduct& plan, const void* left, const void* right, void* out);
   Way way = nullptr;
   int64_t terms = 0, span_a = 0, span_b = 0; // elements from the first of a matrix to its last
-  std::vector<uint32_t> places; // by vector of the result, and term: of all lanes, in a, then in b
+  std::vector<uint32_t> places;              // by vector of the result, and term: of all lanes, in a, then in b
 };
 // Without a way where there is none.
 TinyProduct tiny_product(Dtype dtype, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b);
@@ -26,17 +26,16 @@ struct SmallProduct {
   const ProductKernels* kernels;
   Dtype dtype;
   int64_t m, n, k;
-  Matrix a, b; // without memory
-  bool zero_terms; // leave_out_zero_terms() follows
+  Matrix a, b;      // without memory
+  bool zero_terms;  // leave_out_zero_terms() follows
   TinyProduct tiny; // in place of the kernels
 
   void run(const void* left, const void* right, void* out) const;
 };
 
-// None where that has other terms or other ways: see gemm(). a and b tell strides only. Unless they fit into vectors, b's
-// columns are consecutive.
-// `whole`: both may be read for read_beyond bytes beyond their ends, and the result be written on to a multiple of
-// rearranged_padding elements.
+// None where that has other terms or other ways: see gemm(). a and b tell strides only. Unless they fit into vectors,
+// b's columns are consecutive. `whole`: both may be read for read_beyond bytes beyond their ends, and the result be
+// written on to a multiple of rearranged_padding elements.
 std::optional<SmallProduct> small_product(
     Dtype dtype, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, bool zero_terms, bool whole);
 

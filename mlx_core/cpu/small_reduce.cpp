@@ -20,8 +20,8 @@ void SmallReduction::run(const void* in, void* out) const {
     first->run(in, together);
     in = together;
   }
-  kernels->columns(static_cast<const char*>(in), rows.data(), static_cast<int64_t>(rows.size()), kernels->lanes,
-      columns, sums);
+  kernels->columns(
+      static_cast<const char*>(in), rows.data(), static_cast<int64_t>(rows.size()), kernels->lanes, columns, sums);
   kernels->store(sums, results, out);
 }
 
@@ -42,7 +42,8 @@ std::optional<SmallReduction> small_reduction(
       levels * small.columns * small.kernels->partial_size > most_bytes) {
     return {};
   }
-  std::vector<int64_t> results = offsets_of(kept_shape, kept_strides), rows = offsets_of(reduced_shape, reduced_strides);
+  std::vector<int64_t> results = offsets_of(kept_shape, kept_strides),
+                       rows = offsets_of(reduced_shape, reduced_strides);
   bool in_order = whole;
   for (int64_t i = 0; i < kept && in_order; ++i) in_order = results[static_cast<size_t>(i)] == i;
   if (in_order) {
@@ -55,7 +56,8 @@ std::optional<SmallReduction> small_reduction(
   std::vector<int64_t> from;
   for (int64_t row : rows) {
     small.rows.push_back(static_cast<int64_t>(from.size()) * item_size);
-    for (int64_t i = 0; i < small.columns; ++i) from.push_back(row + results[static_cast<size_t>(std::min(i, kept - 1))]);
+    for (int64_t i = 0; i < small.columns; ++i)
+      from.push_back(row + results[static_cast<size_t>(std::min(i, kept - 1))]);
   }
   small.first = rearrangement(from, static_cast<int>(item_size), whole);
   return small;

@@ -434,8 +434,8 @@ class CallListBuilder : private CallListMoves {
     return true;
   }
 
-  // One product of matrices that fit into vectors, or whose right operand's rows lie in order, or are brought into it. A
-  // matrix times a vector is the vector times the matrix turned round, whose sums run side by side: the same products
+  // One product of matrices that fit into vectors, or whose right operand's rows lie in order, or are brought into it.
+  // A matrix times a vector is the vector times the matrix turned round, whose sums run side by side: the same products
   // in the same order.
   bool add_small_product(const Program::Step& step) {
     const Spec& out = step.outputs[0];

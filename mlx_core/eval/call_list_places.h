@@ -172,8 +172,8 @@ class CallListPlaces {
     }
     call.kind = Kind::rearrange;
     call.detail = static_cast<uint32_t>(list_->rearrangements_.size());
-    list_->rearrangements_.push_back(cpu::rearrangement(
-        cpu::offsets_of(layout.sizes, layout.strides), call.item_size, is_read_whole(call.in[0])));
+    list_->rearrangements_.push_back(
+        cpu::rearrangement(cpu::offsets_of(layout.sizes, layout.strides), call.item_size, is_read_whole(call.in[0])));
     return true;
   }
 
