@@ -279,6 +279,11 @@ void CallRun::run_other(const Bound& call) {
     case Kind::reduce:
     case Kind::product: run_general(call); break;
     case Kind::apply: run_applied(call); break;
+    case Kind::arg_reduce: {
+      const CallList::ArgReduction& r = list_.arg_reductions_[call.detail];
+      cpu::arg_reduce(r.max, r.dtype, call.in[0], r.sizes, r.strides, r.axis, call.out);
+      break;
+    }
     case Kind::read_slices:
     case Kind::write_slices:
     case Kind::rearrange:
@@ -313,20 +318,28 @@ void CallRun::run_applied(const Bound& call) {
   }
   LevelFloor outside(0);
   Operands own(operands);
-  array result = array::make(applied.primitive, applied.out, applied.in_place ? own.first(0) : own);
+  SmallVector<array, 1> results;
+  for (const Spec& out : applied.out) {
+    results.push_back(array::make(applied.primitive, out, applied.in_place ? own.first(0) : own));
+  }
   {
     Donation donation(applied.in_place ? operands[0].node() : nullptr);
-    applied.primitive->eval(operands, std::span<array>(&result, 1), host_kernels());
+    applied.primitive->eval(operands, std::span<array>(results.begin(), results.size()), host_kernels());
     if (donation.is_taken()) { // given back
-      operands[0].set_storage(result.node()->buffer, result.node()->offset, result.node()->strides);
+      const Node& result = *results[0].node();
+      operands[0].set_storage(result.buffer, result.offset, result.strides);
       return;
     }
   }
-  if (result.is_row_contiguous()) {
-    cpu::copy_bytes(static_cast<char*>(call.out), static_cast<const char*>(result.node()->data()), result.nbytes());
-  } else {
-    cpu::read_strided(result.node()->data(), sizes_of(applied.out.shape), result.node()->strides, result.itemsize(), 0,
-        result.size(), call.out);
+  char* to = static_cast<char*>(call.out);
+  for (size_t k = 0; k < results.size(); to += CallList::Applied::room(applied.out[k++])) {
+    const Node& result = *results[k].node();
+    if (result.row_contiguous) {
+      cpu::copy_bytes(to, static_cast<const char*>(result.data()), results[k].nbytes());
+    } else {
+      cpu::read_strided(
+          result.data(), sizes_of(result.shape), result.strides, results[k].itemsize(), 0, results[k].size(), to);
+    }
   }
 }
 

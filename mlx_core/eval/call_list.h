@@ -59,6 +59,7 @@ class CallList {
  private:
   friend class CallListPlaces;
   friend class CallListMoves;
+  friend class CallListSmall;
   friend class CallListBuilder;
   friend class CallRun;
 
@@ -72,6 +73,7 @@ class CallList {
     reduce,
     product,
     apply,
+    arg_reduce,
     read_slices, // these were prepared
     write_slices,
     rearrange,
@@ -109,8 +111,19 @@ class CallList {
   struct Applied { // any other primitive, asked to evaluate arrays; one for each turn
     PrimitiveRef primitive;
     SmallVector<View, 3> in; // without memory
-    Spec out;
-    bool in_place; // the first operand becomes the result
+    Specs out;               // one behind the other, if there are several
+    bool in_place;           // the first operand becomes the result
+
+    static int64_t room(const Spec& out) { // bytes, as of a place of its own
+      return ((static_cast<int64_t>(size_of(out.shape)) + 15) / 16 * 16 * out.dtype.size() + 63) / 64 * 64;
+    }
+  };
+  struct ArgReduction {
+    bool max;
+    Dtype dtype;
+    Sizes sizes;
+    Strides strides;
+    int axis;
   };
   // Memory of one run: an input's, an output's, or neither's; in the last two cases it may begin as a copy of an input.
   struct Base {
@@ -133,6 +146,7 @@ class CallList {
   std::vector<Fold> folds_;
   std::vector<General> general_;
   std::vector<cpu::FewSlices> picks_;
+  std::vector<ArgReduction> arg_reductions_;
   std::vector<Applied> applied_;
   std::vector<cpu::Rearrangement> rearrangements_;
   std::vector<cpu::SmallReduction> small_reductions_;

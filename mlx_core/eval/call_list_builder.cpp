@@ -4,7 +4,7 @@
 #include <map>
 #include <optional>
 
-#include "mlx_core/eval/call_list_moves.h"
+#include "mlx_core/eval/call_list_small.h"
 #include "mlx_core/ops/reduce.h"
 #include "mlx_core/trace_level.h"
 
@@ -43,9 +43,9 @@ bool holds_programs(const Primitive& primitive) {
 
 } // namespace
 
-class CallListBuilder : private CallListMoves {
+class CallListBuilder : private CallListSmall {
  public:
-  using CallListMoves::CallListMoves;
+  using CallListSmall::CallListSmall;
 
   std::unique_ptr<const CallList> build() {
     note_last_uses();
@@ -55,7 +55,8 @@ class CallListBuilder : private CallListMoves {
       }
     }
     for (const Program::Step& step : program_.steps()) {
-      if (step.outputs.size() != 1 || step.stream > 0 || !add(step) ||
+      bool several = step.outputs.size() > 1;
+      if (step.stream > 0 || !(several ? add_several(step) : add(step)) ||
           varying_bytes_ > (uses_.once ? most_once : most_bytes)) {
         return nullptr;
       }
@@ -267,6 +268,9 @@ class CallListBuilder : private CallListMoves {
     if (product && step.operands.size() == 2) {
       return small && add_product(step);
     }
+    if (small && add_arg_reduction(step)) {
+      return true;
+    }
     if (small && !uses_.once && add_pick(step, in_place)) {
       return true;
     }
@@ -434,54 +438,6 @@ class CallListBuilder : private CallListMoves {
     return true;
   }
 
-  // One product of matrices that fit into vectors, or whose right operand's rows lie in order, or are brought into it.
-  // A matrix times a vector is the vector times the matrix turned round, whose sums run side by side: the same products
-  // in the same order.
-  bool add_small_product(const Program::Step& step) {
-    const Spec& out = step.outputs[0];
-    Value a = operand(step, 0), b = operand(step, 1);
-    if (out.shape.size() != 2 || a.view.ndim() != 2 || b.view.ndim() != 2) {
-      return false;
-    }
-    int64_t m = a.view.sizes[0], k = a.view.sizes[1], n = b.view.sizes[1];
-    bool zero_terms = step.primitive->role() == Role::chain_product;
-    auto matrix = [](const View& view) { return cpu::Matrix{nullptr, view.strides[0], view.strides[1]}; };
-    auto small_product = [&](cpu::Matrix right, bool whole) {
-      return cpu::small_product(out.dtype, m, n, k, matrix(a.view), right, zero_terms, whole);
-    };
-    auto small = small_product(matrix(b.view), is_read_whole(a.view.offset) && is_read_whole(b.view.offset));
-    bool turns = false;
-    if (!small || !small->tiny.way) {
-      bool real = out.dtype == float32 || out.dtype == float64;
-      if (real && n == 1 && m > 1) {
-        std::swap(a, b);
-        std::swap(m, n);
-        for (View* view : {&a.view, &b.view}) {
-          std::swap(view->sizes[0], view->sizes[1]);
-          std::swap(view->strides[0], view->strides[1]);
-        }
-      }
-      constexpr int64_t most_turned = 256; // elements
-      turns = n > 1 && b.view.strides[1] != 1 && (k * n <= most_turned || !b.varies);
-      small = small_product(turns ? cpu::Matrix{nullptr, n, 1} : matrix(b.view), false);
-    }
-    if (!small) {
-      return false;
-    }
-    CallList::Call call{};
-    call.kind = Kind::small_product;
-    call.n = m * n * k;
-    call.in[0] = a.view.offset;
-    call.in[1] = turns ? elements(b, Shape(b.view.sizes.begin(), b.view.sizes.end())) : b.view.offset;
-    bool varies = a.varies || b.varies;
-    call.out = reserve(out, varies);
-    call.detail = static_cast<uint32_t>(list_->small_products_.size());
-    list_->small_products_.push_back(*std::move(small));
-    push_result(out, call.out, varies);
-    emit(varies, call);
-    return true;
-  }
-
   // Whether the first operand is of a loop's own memory, and nothing else of what is in it is needed any more.
   bool changes_in_place(const Program::Step& step) const {
     if (uses_.once || step.primitive->reusable_operand() != 0) {
@@ -498,32 +454,70 @@ class CallListBuilder : private CallListMoves {
   }
 
   bool add_applied(const Program::Step& step, bool in_place) {
-    if (step.operands.size() > most_operands || step.primitive->identity() != 0 || holds_programs(*step.primitive)) {
+    const Spec& out = step.outputs[0];
+    if (!may_be_applied(*step.primitive, step.operands.size())) {
       return false;
     }
-    const Spec& out = step.outputs[0];
+    CallList::Applied applied{step.primitive, {}, step.outputs, in_place};
+    bool varies = false;
+    CallList::Call call = call_of(step, applied, varies);
+    call.n += count(out);
+    if (in_place) {
+      call.n -= operand(step, 0).varies ? count(out) : 0;
+      call.out = call.in[0];
+      push({dense(out, call.out), true, -1, operand(step, 0).region});
+    } else {
+      call.out = reserve(out, varies);
+      push_result(out, call.out, varies);
+    }
+    list_->applied_.push_back(std::move(applied));
+    emit(varies, call);
+    return true;
+  }
+
+  // The outputs of a primitive that has several, one behind the other.
+  bool add_several(const Program::Step& step) {
+    int64_t bytes = 0;
+    for (const Spec& out : step.outputs) {
+      if (!is_plain(out) || count(out) > most_small) {
+        return false;
+      }
+      bytes += CallList::Applied::room(out);
+    }
+    if (uses_.once || !may_be_applied(*step.primitive, step.operands.size())) {
+      return false;
+    }
+    CallList::Applied applied{step.primitive, {}, step.outputs, false};
+    bool varies = false;
+    CallList::Call call = call_of(step, applied, varies);
+    call.out = reserve({Shape{bytes}, uint8}, varies);
+    size_t region = regions_.size() - 1;
+    int64_t place = call.out;
+    for (const Spec& out : step.outputs) {
+      call.n += count(out);
+      push({dense(out, place), varies, -1, region});
+      place += CallList::Applied::room(out);
+    }
+    list_->applied_.push_back(std::move(applied));
+    emit(varies, call);
+    return true;
+  }
+
+  static bool may_be_applied(const Primitive& primitive, size_t operands) {
+    return operands <= most_operands && primitive.identity() == 0 && !holds_programs(primitive);
+  }
+  CallList::Call call_of(const Program::Step& step, CallList::Applied& applied, bool& varies) const {
     CallList::Call call{};
     call.kind = Kind::apply;
-    call.n = count(out);
-    CallList::Applied applied{step.primitive, {}, out, in_place};
-    bool varies = false;
+    call.detail = static_cast<uint32_t>(list_->applied_.size());
     for (size_t k = 0; k < step.operands.size(); ++k) {
       const Value& read = operand(step, k);
       call.in[k] = read.view.offset;
-      call.n += read.varies && !(in_place && k == 0) ? read.view.size() : 0;
+      call.n += read.varies ? read.view.size() : 0;
       varies = varies || read.varies;
       applied.in.push_back(read.view);
     }
-    call.out = in_place ? call.in[0] : reserve(out, varies);
-    call.detail = static_cast<uint32_t>(list_->applied_.size());
-    list_->applied_.push_back(std::move(applied));
-    if (in_place) {
-      push({dense(out, call.out), true, -1, operand(step, 0).region});
-    } else {
-      push_result(out, call.out, varies);
-    }
-    emit(varies, call);
-    return true;
+    return call;
   }
 
   // The second turn is the first with the places of what is fed back exchanged. That takes a place of its own for each,

@@ -30,6 +30,13 @@ std::optional<IndexedSlices> written_slices(const Primitive& primitive);
 // The operands one after another along an axis. Nothing of other primitives.
 std::optional<int> joined_axis(const Primitive& primitive);
 
+// The place of the first largest or smallest element along an axis. Nothing of other primitives.
+struct ArgReduced {
+  bool max;
+  int axis;
+};
+std::optional<ArgReduced> arg_reduced(const Primitive& primitive);
+
 // Whether it is a view that exchanges the axes of a matrix.
 bool exchanges_matrix_axes(const Primitive& primitive);
 

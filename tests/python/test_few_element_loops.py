@@ -87,6 +87,15 @@ def test_reductions(dtype):
         check(f, draw(rng, (LENGTH, *shape), dtype, 0.02))
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_places_of_extremes(dtype):
+    rng = random.Random(str(dtype))
+    for _ in range(30):
+        shape = shape_of(rng)
+        axis, order, op, keepdims = rng.randrange(len(shape)), rng.sample(range(len(shape)), len(shape)), rng.choice([mx.argmax, mx.argmin]), rng.random() < 0.5
+        check(lambda x: op(mx.transpose(x, order), axis=axis, keepdims=keepdims), draw(rng, (LENGTH, *shape), dtype, 0.05))
+
+
 @pytest.mark.parametrize("dtype", [d for d in DTYPES if d != mx.bool_], ids=str)
 def test_products(dtype):
     rng = random.Random(str(dtype))

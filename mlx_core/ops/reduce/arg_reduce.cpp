@@ -3,6 +3,7 @@
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/index/indexing.h"
 #include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/moves.h"
 #include "mlx_core/ops/shape/shape.h"
 
 namespace mlx::core {
@@ -58,11 +59,18 @@ class ArgReduce final : public Primitive {
     return {{applied(make_primitive<ArgReduce>(max_, axis, keepdims_), {operands[0]})}, {out}};
   }
 
+  ArgReduced parameters() const { return {max_, axis_}; }
+
  private:
   bool max_;
   int axis_;
   bool keepdims_;
 };
+
+std::optional<ArgReduced> arg_reduced(const Primitive& primitive) {
+  auto* reduce = dynamic_cast<const ArgReduce*>(&primitive);
+  return reduce ? std::optional(reduce->parameters()) : std::nullopt;
+}
 
 namespace {
 
