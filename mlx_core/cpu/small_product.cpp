@@ -1,4 +1,4 @@
-// One product of small matrices.
+// Products of small matrices.
 #include "mlx_core/cpu/small_product.h"
 
 #include <algorithm>
@@ -11,21 +11,32 @@
 namespace mlx::core::cpu {
 
 void SmallProduct::run(const void* left, const void* right, void* out) const {
-  const Matrix from_a{left, a.row_stride, a.column_stride}, from_b{right, b.row_stride, b.column_stride};
-  if (tiny.way) {
-    if (!tiny.way(tiny, left, right, out)) {
-      gemm(dtype, 1, m, n, k, from_a, 0, from_b, 0, out);
+  const int64_t results = m * n, bytes = results * dtype.size();
+  auto each = [&](auto body) {
+    for (int64_t i = 0; i < batch; ++i) {
+      body(Matrix{static_cast<const char*>(left) + i * a_batch, a.row_stride, a.column_stride},
+          Matrix{static_cast<const char*>(right) + i * b_batch, b.row_stride, b.column_stride},
+          static_cast<char*>(out) + i * bytes);
     }
+  };
+  if (tiny.way) { // each is written on into the next one's place
+    each([&](Matrix x, Matrix y, char* to) {
+      if (!tiny.way(tiny, x.data, y.data, to)) {
+        gemm(dtype, 1, m, n, k, x, 0, y, 0, to);
+      }
+    });
   } else {
     std::optional<FlushSubnormals> mode;
     if (dtype.is_inexact()) {
       mode.emplace();
     }
-    kernels->tiles(m, n, k, left, a.row_stride, a.column_stride, right, b.row_stride, kernels->width, false, nullptr,
-        out, n, 1, false);
+    each([&](Matrix x, Matrix y, char* to) {
+      kernels->tiles(m, n, k, x.data, x.row_stride, x.column_stride, y.data, y.row_stride, kernels->width, false,
+          nullptr, to, n, 1, false);
+    });
   }
-  if (zero_terms && any_nan(dtype, m * n, out)) {
-    leave_out_zero_terms(dtype, 1, m, n, k, from_a, 0, from_b, 0, out, m * n);
+  if (zero_terms && any_nan(dtype, batch * results, out)) {
+    each([&](Matrix x, Matrix y, char* to) { leave_out_zero_terms(dtype, 1, m, n, k, x, 0, y, 0, to, results); });
   }
 }
 

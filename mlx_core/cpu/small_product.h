@@ -1,4 +1,4 @@
-// One product of small matrices, done again and again: where everything is was found out before.
+// Products of small matrices, done again and again: where everything is was found out before.
 #pragma once
 
 #include <cstdint>
@@ -26,16 +26,17 @@ struct SmallProduct {
   const ProductKernels* kernels;
   Dtype dtype;
   int64_t m, n, k;
-  Matrix a, b;      // without memory
-  bool zero_terms;  // leave_out_zero_terms() follows
-  TinyProduct tiny; // in place of the kernels
+  Matrix a, b;                                 // without memory
+  bool zero_terms;                             // leave_out_zero_terms() follows
+  TinyProduct tiny;                            // in place of the kernels
+  int64_t batch = 1, a_batch = 0, b_batch = 0; // products, one behind the other in the result; bytes between operands
 
   void run(const void* left, const void* right, void* out) const;
 };
 
 // None where that has other terms or other ways: see gemm(). a and b tell strides only. Unless they fit into vectors,
 // b's columns are consecutive. `whole`: both may be read for read_beyond bytes beyond their ends, and the result be
-// written on to a multiple of rearranged_padding elements.
+// written for rearranged_padding elements beyond its end.
 std::optional<SmallProduct> small_product(
     Dtype dtype, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, bool zero_terms, bool whole);
 

@@ -110,6 +110,20 @@ def test_products(dtype):
         check(lambda a: f(a, constant), a)
 
 
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float64, mx.complex64, mx.int32], ids=str)
+def test_batches_of_products(dtype):
+    rng = random.Random(str(dtype))
+    for _ in range(40):
+        batch, m, k, n = (rng.choice([1, 2, 3, 4, 5, 8, 10]) for _ in range(4))
+        turn_a, turn_b, same = rng.random() < 0.4, rng.random() < 0.4, rng.random() < 0.2
+        a = draw(rng, (LENGTH, batch, *((k, m) if turn_a else (m, k))), dtype, 0.03)
+        b = draw(rng, (LENGTH, *(() if same else (batch,)), *((n, k) if turn_b else (k, n))), dtype, 0.03)
+        f = lambda a, b: (a.swapaxes(-1, -2) if turn_a else a) @ (b.swapaxes(-1, -2) if turn_b else b)
+        check(f, a, b)
+        if dtype == mx.float32:
+            check(lambda a, b: mx.grad(lambda a: mx.sum(f(a, b) * (f(a, b) > 1)))(a), a, b)
+
+
 @pytest.mark.parametrize("dtype", [mx.float32, mx.float64], ids=str)
 def test_products_about_the_least_normal_number(dtype):
     rng = np.random.default_rng(9)
