@@ -191,12 +191,12 @@ void kernels_of(std::span<const FusedPlan::Step> steps, std::vector<Kernel>& ker
 
 } // namespace
 
-// What an element costs, in loads and stores: how much there is to share out among threads.
 int64_t cost_of(Body body) {
   constexpr int64_t of_function = 6;
   return is_cheap(body) ? 1 : of_function;
 }
 
+// What an element costs, in loads and stores: how much there is to share out among threads.
 int64_t BoundPlan::cost_of_element() const {
   auto cost = static_cast<int64_t>(plan_->sources.size() + plan_->folds.size());
   for (const FusedPlan::Step& step : plan_->steps) {

@@ -19,7 +19,6 @@ namespace {
 constexpr int64_t task_work = int64_t{1} << 19; // a task's least number of multiplications
 constexpr int64_t vector_work = int64_t{1} << 18, vector_task_work = int64_t{1} << 17;
 constexpr int64_t side = 256;
-constexpr int64_t short_vector = 16; // terms up to which a vector is a matrix
 // Of products done by our own bodies: multiplications that are better done in more than one turn of each thread, and
 // the most elements of a piece.
 constexpr int64_t turn_work = int64_t{1} << 24, turn_elements = int64_t{1} << 17, most_elements = int64_t{1} << 20;
@@ -75,7 +74,7 @@ Cut cut_tiles(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k) {
 }
 
 Cut cut_product(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k) {
-  if (dtype.is_inexact() && (m == 1 || n == 1) && k > short_vector) {
+  if (is_vector_product(dtype, m, n, k)) {
     int64_t rows = std::max<int64_t>(512, vector_work / k), pieces = ceil_div(m * n, rows);
     if (pieces == 1 && batch == 1 && m * n >= 256 && m * n * k >= 2 * vector_task_work) pieces = 2;
     return m == 1 ? Cut{vector_piece, 1, pieces, 64, 64} : Cut{vector_piece, pieces, 1, 64, 64};
@@ -136,27 +135,27 @@ struct Small {
   Matrix a, b;
   int64_t a_stride, b_stride; // bytes from one product to the next
   char* out;
-  int64_t size;
+  Dtype dtype;
 
   // Null where they are not.
-  static std::optional<Small> of(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
-      int64_t a_stride, Matrix b, int64_t b_stride, void* out) {
-    if (m * n * k > 4096 || k > 256 || multiplied_dtype(dtype) != dtype) return {};
+  static std::optional<Small> of(
+      Dtype dtype, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_stride, Matrix b, int64_t b_stride, void* out) {
+    if (!is_small_product(dtype, m, n, k)) return {};
     const ProductKernels& kernels = product_kernels(dtype);
     const int64_t size = dtype.size();
-    Small small{kernels, m, n, k, a, b, a_stride * size, b_stride * size, static_cast<char*>(out), size};
-    if (small.is_dot(dtype)) return a.column_stride == 1 && b.row_stride == 1 ? std::optional(small) : std::nullopt;
-    const bool vector = dtype.is_inexact() && (m == 1 || n == 1) && k > short_vector;
-    const bool in_place = (b.column_stride == 1 || n == 1) && (n % kernels.width == 0 || kernels.reads_tail);
-    return !vector && in_place ? std::optional(small) : std::nullopt;
+    Small small{kernels, m, n, k, a, b, a_stride * size, b_stride * size, static_cast<char*>(out), dtype};
+    if (small.is_dot()) return a.column_stride == 1 && b.row_stride == 1 ? std::optional(small) : std::nullopt;
+    const bool by_tiles = !is_vector_product(dtype, m, n, k) && reads_where_it_lies(kernels, b, n);
+    return by_tiles ? std::optional(small) : std::nullopt;
   }
-  bool is_dot(Dtype dtype) const { return dtype.is_inexact() && m == 1 && n == 1 && k > short_vector; }
+  bool is_dot() const { return m == 1 && n == 1 && is_vector_product(dtype, m, n, k); }
 
   void run(int64_t first, int64_t last) const {
     const char *left = static_cast<const char*>(a.data) + first * a_stride,
                *right = static_cast<const char*>(b.data) + first * b_stride;
+    const bool dot = is_dot();
+    const int64_t size = dtype.size();
     char* to = out + first * m * n * size;
-    const bool dot = m == 1 && n == 1 && k > short_vector && kernels.dots;
     for (int64_t i = first; i < last; ++i, left += a_stride, right += b_stride, to += m * n * size) {
       if (dot) {
         kernels.dots(1, k, left, 0, right, to, false);
@@ -180,7 +179,7 @@ void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
   if (is_tile_product(dtype, m, n, k) && has_amx()) {
     return amx_gemm(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out);
   }
-  if (auto small = Small::of(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out)) {
+  if (auto small = Small::of(dtype, m, n, k, a, a_batch_stride, b, b_batch_stride, out)) {
     const int64_t each = m * n * k + 64, per_task = batch * each <= 2 * task_work ? batch : task_work / each;
     return parallel_for(ceil_div(batch, per_task), [&](int64_t task) {
       std::optional<FlushSubnormals> mode;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "mlx_core/cpu/gemm.h"
+#include "mlx_core/cpu/product_kernels.h"
 
 namespace mlx::core::cpu {
 
@@ -27,6 +28,23 @@ inline Dtype multiplied_dtype(Dtype dtype) {
 // Terms added up before they join the sum: fewer roundings on a way, and blocks that fit into the cache. Bits depend on
 // this number.
 inline constexpr int64_t tile_terms = 256;
+
+// Whether the product is one with a vector, whose terms are added side by side: one of few terms is as of a matrix.
+// Bits depend on it.
+inline bool is_vector_product(Dtype dtype, int64_t m, int64_t n, int64_t k) {
+  constexpr int64_t few_terms = 16;
+  return dtype.is_inexact() && (m == 1 || n == 1) && k > few_terms;
+}
+
+// Whether finding out how to do the product would take longer than doing it: by one call of a body, where that can read
+// b where it lies.
+inline bool is_small_product(Dtype dtype, int64_t m, int64_t n, int64_t k) {
+  constexpr int64_t most_work = 4096;
+  return m * n * k <= most_work && k <= tile_terms && multiplied_dtype(dtype) == dtype;
+}
+inline bool reads_where_it_lies(const ProductKernels& kernels, const Matrix& b, int64_t n) {
+  return (b.column_stride == 1 || n == 1) && (n % kernels.width == 0 || kernels.reads_tail);
+}
 
 void tile_piece(const Product& product, Piece piece);
 void vector_piece(const Product& product, Piece piece); // m or n is 1; floating or complex

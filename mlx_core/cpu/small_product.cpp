@@ -42,8 +42,7 @@ void SmallProduct::run(const void* left, const void* right, void* out) const {
 
 std::optional<SmallProduct> small_product(
     Dtype dtype, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, bool zero_terms, bool whole) {
-  constexpr int64_t most_work = 4096, most_terms = 256, short_vector = 16; // as in gemm.cpp
-  if (multiplied_dtype(dtype) != dtype || std::min({m, n, k}) == 0 || m * n * k > most_work || k > most_terms) {
+  if (std::min({m, n, k}) == 0 || !is_small_product(dtype, m, n, k)) {
     return {};
   }
   const ProductKernels& kernels = product_kernels(dtype);
@@ -54,9 +53,7 @@ std::optional<SmallProduct> small_product(
       return small;
     }
   }
-  bool vector = dtype.is_inexact() && (m == 1 || n == 1) && k > short_vector;
-  bool in_place = (b.column_stride == 1 || n == 1) && (n % kernels.width == 0 || kernels.reads_tail);
-  if (vector || !in_place) {
+  if (is_vector_product(dtype, m, n, k) || !reads_where_it_lies(kernels, b, n)) {
     return {};
   }
   return small;

@@ -26,8 +26,8 @@ namespace mlx::core::cpu {
 // tile i and j, i, j < 2, from 64-byte rows; multiply<R, C>(): sums(i, j) += left(i) right(j) for i < R, j < C;
 // sums<i, j>(to): as rows of 16 floats, `row` apart; round(from, to): 32 of them, to the nearest bfloat16.
 
-// Terms added up before they join the sum: what is packed of 32 lines stays in the first level of the cache. Bits
-// depend on this number.
+// Terms added up before they join the sum: what is packed of 32 lines stays in the first level of the cache, or, in
+// digits of float32, in the second. Bits depend on this number.
 inline constexpr int64_t tile_sum_terms = 512;
 
 // sums = the products of 16 R rows and 16 C columns whose tiles begin in `a` and `b`.

@@ -47,7 +47,8 @@ constexpr float pass_weight(int pass) {
 // count.
 inline constexpr float tiny_number = 0x1p-100f, tiny_term = 0x1p-98f;
 
-// A sum of k terms that has to be computed without tiles, for what it was made of is not known from its digits.
+// A sum of k terms that has to be computed without tiles, for what it was made of is not known from its digits;
+// by vectors: odd() of tile_packing.cpp.
 template <class T>
 bool is_odd_sum(T sum, int64_t k) {
   if constexpr (tile_passes<T> > 1) return std::isnan(static_cast<float>(sum));
