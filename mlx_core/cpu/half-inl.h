@@ -137,50 +137,34 @@ void half_kernel(const void* const* inputs, void* output, int64_t n) {
   run_halves<Half, arity, kind>(kernel, inputs, output, n);
 }
 
-// The four real floating dtypes of a vector body.
+// The four real floating dtypes: of a vector body for all, or of one for float32, and so the halves, and a scalar one
+// for float64.
+template <int arity, Kernel of_float, Kernel of_double>
+Kernel float_map(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::Val::float16: return &half_kernel<of_float, float16_t, arity>;
+    case Dtype::Val::bfloat16: return &half_kernel<of_float, bfloat16_t, arity>;
+    case Dtype::Val::float32: return of_float;
+    case Dtype::Val::float64: return of_double;
+    default: return nullptr;
+  }
+}
+
 template <class Op>
 Kernel float_map1(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::Val::float16: return &half_kernel<&map1<Op, float>, float16_t, 1>;
-    case Dtype::Val::bfloat16: return &half_kernel<&map1<Op, float>, bfloat16_t, 1>;
-    case Dtype::Val::float32: return &map1<Op, float>;
-    case Dtype::Val::float64: return &map1<Op, double>;
-    default: return nullptr;
-  }
+  return float_map<1, &map1<Op, float>, &map1<Op, double>>(dtype);
 }
-
 template <class Op>
 Kernel float_map2(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::Val::float16: return &half_kernel<&map2<Op, float>, float16_t, 2>;
-    case Dtype::Val::bfloat16: return &half_kernel<&map2<Op, float>, bfloat16_t, 2>;
-    case Dtype::Val::float32: return &map2<Op, float>;
-    case Dtype::Val::float64: return &map2<Op, double>;
-    default: return nullptr;
-  }
+  return float_map<2, &map2<Op, float>, &map2<Op, double>>(dtype);
 }
-
-// A vector body for float32 (and so the halves), a scalar one for float64
 template <class Op, class ScalarOp>
 Kernel mixed_map1(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::Val::float16: return &half_kernel<&map1<Op, float>, float16_t, 1>;
-    case Dtype::Val::bfloat16: return &half_kernel<&map1<Op, float>, bfloat16_t, 1>;
-    case Dtype::Val::float32: return &map1<Op, float>;
-    case Dtype::Val::float64: return &loop1<ScalarOp, double, double>;
-    default: return nullptr;
-  }
+  return float_map<1, &map1<Op, float>, &loop1<ScalarOp, double, double>>(dtype);
 }
-
 template <class Op, class ScalarOp>
 Kernel mixed_map2(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::Val::float16: return &half_kernel<&map2<Op, float>, float16_t, 2>;
-    case Dtype::Val::bfloat16: return &half_kernel<&map2<Op, float>, bfloat16_t, 2>;
-    case Dtype::Val::float32: return &map2<Op, float>;
-    case Dtype::Val::float64: return &loop2<ScalarOp, double, double>;
-    default: return nullptr;
-  }
+  return float_map<2, &map2<Op, float>, &loop2<ScalarOp, double, double>>(dtype);
 }
 
 } // namespace mlx::core::cpu::bodies::HWY_NAMESPACE
