@@ -9,6 +9,8 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from bits import evaluated
+
 UNARY = [(mx.negative, np.negative), (mx.abs, np.abs), (mx.square, np.square), (lambda x: mx.sqrt(mx.abs(x)), lambda x: np.sqrt(np.abs(x)))]
 BINARY = [(mx.add, np.add), (mx.subtract, np.subtract), (mx.multiply, np.multiply), (mx.maximum, np.maximum), (mx.minimum, np.minimum),
           (mx.divide, np.divide)]
@@ -56,11 +58,6 @@ def as_bits(x):
     x = np.array(x)
     x = np.where(np.isnan(x), np.array(np.nan, x.dtype), x)
     return x.view(f"u{x.itemsize}")
-
-
-def evaluated(x):
-    mx.eval(x)
-    return x
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -5,6 +5,8 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from bits import bits, evaluated
+
 REDUCTIONS = [mx.sum, mx.max, mx.min, mx.prod, mx.mean, mx.any]
 UNARY = [mx.exp, mx.abs, mx.negative, mx.square, lambda x: x * 0.5]
 BINARY = [mx.add, mx.subtract, mx.multiply, mx.maximum]
@@ -68,19 +70,6 @@ def run(steps, given, each=lambda x: x):
     for function, operands in steps:
         results.append(each(function(*(results[i] for i in operands))))
     return results
-
-
-def evaluated(x):
-    mx.eval(x)
-    return x
-
-
-def bits(x):
-    """NaNs all alike: which of two operands' goes on is not promised."""
-    x = np.array(x.astype(mx.float32) if x.dtype == mx.bfloat16 else x)
-    if x.dtype.kind == "c":
-        x = np.ascontiguousarray(x).view(x.real.dtype)
-    return np.where(x != x, np.array(np.nan, x.dtype), x).tobytes() if x.dtype.kind == "f" else x.tobytes()
 
 
 @pytest.mark.parametrize("space", SPACES, ids=str)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import arrays
 import programs
 import samples
+from bits import evaluated
 from test_compositions import QUICK, SHAPES, start
 
 LARGE = 300_000  # elements: enough for several threads
@@ -81,10 +82,6 @@ def test_fused_and_step_by_step(program, shape, seed, dtype):
     """Evaluating every intermediate value changes nothing."""
     x = start(shape, seed).astype(getattr(mx, dtype))
 
-    def evaluated(value):
-        mx.eval(value)
-        return value
-
     assert fingerprint([programs.run(program, x)]) == fingerprint([programs.run(program, x, evaluated)])
 
 
@@ -102,10 +99,6 @@ def test_fused_and_step_by_step_on_many_elements(program, seed):
             inputs = [each(programs.squashed(v, a)) for v, a in zip(chosen, step.sample.args)]
             values.append(each(step.sample.call(*inputs)))
         return [values[-1], values[-1].sum()]
-
-    def evaluated(value):
-        mx.eval(value)
-        return value
 
     assert fingerprint(chained(lambda value: value)) == fingerprint(chained(evaluated))
 

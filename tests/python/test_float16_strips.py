@@ -5,22 +5,13 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from bits import bits, evaluated
+
 UNARY = (mx.negative, mx.abs, mx.square, mx.sqrt, mx.reciprocal)
 BINARY = (mx.add, mx.subtract, mx.multiply, mx.divide, mx.maximum, mx.minimum)
 COMPARISONS = (mx.equal, mx.not_equal, mx.less, mx.less_equal, mx.greater, mx.greater_equal)
 CONNECTIVES = (mx.logical_and, mx.logical_or, mx.bitwise_xor)
 SPECIAL = [0.0, -0.0, np.inf, -np.inf, np.nan, 6e-8, -6e-8, 6.1e-5, -3e-5, 1.0, -1.0, 65504.0, -65504.0, 1e-4]
-
-
-def bits(x):
-    """NaNs all alike: which of two operands' goes on is not promised."""
-    x = np.array(x)
-    return np.where(np.isnan(x), np.array(np.nan, x.dtype), x).tobytes() if x.dtype != bool else x.tobytes()
-
-
-def evaluated(x):
-    mx.eval(x)
-    return x
 
 
 def values(rng, shape):

@@ -4,6 +4,8 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from bits import evaluated
+
 FROM = ["bool_", "uint8", "int8", "uint16", "int16", "int32", "uint32", "int64"]
 TO = ["float32", "bfloat16", "float16", "float64"]
 
@@ -38,10 +40,6 @@ def test_casts_in_runs(dtype, to, seed):
         c = each(each(each(wide[:, 3 : m + 3].astype(kind)) - b) + each(each(wide[:, ::2][:, :m].astype(kind)) * x))
         d = each(each(each(row.astype(kind)) * x) + each(each(column.astype(kind)) + each(x > 0).astype(kind)))
         return [a, b, c, each(mx.where(each(c > d), c, d)), each(mx.sum(each(d * a), axis=-1)), each(mx.max(each(b - a), axis=0))]
-
-    def evaluated(v):
-        mx.eval(v)
-        return v
 
     stepwise = [as_bytes(v) for v in results(evaluated)]
     assert [as_bytes(v) for v in results(lambda v: v)] == stepwise

@@ -10,6 +10,8 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from bits import bits, evaluated
+
 UNARY = [mx.sin, mx.exp, mx.abs, mx.negative, mx.square, lambda x: x * 0.5, lambda x: x + 1, mx.sqrt]
 BINARY = [mx.add, mx.subtract, mx.multiply, mx.maximum]
 REDUCTIONS = [mx.sum, mx.max, mx.min, mx.prod, mx.mean, mx.any]
@@ -67,25 +69,12 @@ def drawn(generator, shape, axes):
     return program
 
 
-def evaluated(x):
-    mx.eval(x)
-    return x
-
-
 def as_given(x, flat):
     return x.reshape(-1) if flat else x
 
 
 def put_together(x, flat):
     return evaluated(mx.contiguous(x).reshape((-1,) if flat else x.shape))
-
-
-def bits(x):
-    """NaNs all alike: which of two operands' goes on is not promised."""
-    x = np.array(x.astype(mx.float32) if x.dtype == mx.bfloat16 else x)
-    if x.dtype.kind == "c":
-        x = np.ascontiguousarray(x).view(x.real.dtype)
-    return np.where(x != x, np.array(np.nan, x.dtype), x).tobytes() if x.dtype.kind == "f" else x.tobytes()
 
 
 def check(space, dtype, seed):

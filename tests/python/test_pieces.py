@@ -6,6 +6,8 @@ import pytest
 
 import mlx.core as mx
 
+from bits import evaluated
+
 
 def between(low, high, step):
     """The slice of every step-th element from low on, or down from high - 1."""
@@ -156,10 +158,6 @@ def test_padded_lines_of_any_length(seed, dtype):
         padded = each(mx.pad(x, around, constant_values=value))
         return [each(each(mx.where(padded == y, y, padded)) != value), mx.where(each(padded == y), y, padded)]
 
-    def evaluated(v):
-        mx.eval(v)
-        return v
-
     expected = [np.array(v.astype(mx.complex64)).tobytes() for v in results(evaluated)]
     numbers = np.full(whole, np.array(value.astype(mx.complex64)))
     numbers[tuple(slice(low, low + n) for n, (low, _) in zip(inside, around))] = np.array(x.astype(mx.complex64))
@@ -291,10 +289,6 @@ def test_pieces_beside_rows_that_are_read_where_they_lie(row):
         x = each(mx.concatenate(parts))
         y = each(each(x * weight) + each(mx.concatenate(parts[::-1])))
         return [each(y - each(mx.mean(y, axis=1, keepdims=True))), each(mx.sum(each(y * y), axis=1))]
-
-    def evaluated(v):
-        mx.eval(v)
-        return v
 
     for fused, alone in zip(values(lambda v: v), values(evaluated)):
         assert np.array_equal(np.array(fused).view(np.uint32), np.array(alone).view(np.uint32))

@@ -10,6 +10,7 @@ import arrays
 import differences
 import random_programs as rp
 import samples
+from bits import evaluated
 from differences import direction, inner
 from test_determinism import fingerprint
 
@@ -48,11 +49,6 @@ def check_all(seed, count, make, check):
 
 def any_dtype(seed):
     return ("float32", "float64", "float16", "bfloat16", "complex64", "int32")[seed % 6]
-
-
-def evaluated(value):
-    mx.eval(value)
-    return value
 
 
 # Ways to run a function that give the same bits; one joins when the library has it.

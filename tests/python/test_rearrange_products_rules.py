@@ -10,25 +10,10 @@ import pytest
 
 import differences
 import samples
+from test_structural_rules import close, equal, f64, random as uniform
 
 R = mx.random
 EPS32 = 2.0**-23
-
-
-def f64(x):
-    return mx.array(np.asarray(x, np.float64), mx.float64)
-
-
-def close(got, expected, tolerance=1e-6):
-    np.testing.assert_allclose(np.array(got), np.array(expected), rtol=tolerance, atol=tolerance)
-
-
-def equal(got, expected):
-    np.testing.assert_array_equal(np.array(got), np.array(expected))
-
-
-def uniform(shape, seed=0):
-    return f64(np.random.default_rng(seed).uniform(-2, 2, shape))
 
 
 def as_differences_say(f, args, tolerance=1e-6):

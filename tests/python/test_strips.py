@@ -5,6 +5,8 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from bits import bits, evaluated
+
 UNARY = (
     mx.negative, mx.abs, mx.square, mx.sqrt, mx.rsqrt, mx.reciprocal, mx.sign, mx.exp, mx.expm1, mx.sigmoid, mx.log, mx.log1p, mx.tanh, mx.erf,
     mx.exp2, mx.log2, mx.log10, mx.sin, mx.cos, mx.floor, mx.ceil, mx.round
@@ -39,17 +41,6 @@ def run(program, xs, each):
     for op, places in program:
         values.append(each(op(*(values[p] for p in places))))
     return values[-2:]
-
-
-def evaluated(x):
-    mx.eval(x)
-    return x
-
-
-def bits(x):
-    """NaNs all alike: which of two operands' goes on is not promised."""
-    x = np.array(x.astype(mx.float32)) if x.dtype in (mx.float16, mx.bfloat16) else np.array(x)
-    return np.where(np.isnan(x), np.array(np.nan, x.dtype), x).tobytes()
 
 
 @pytest.mark.parametrize("dtype", [mx.float32, mx.float64, mx.float16, mx.bfloat16], ids=str)
