@@ -6,6 +6,7 @@
 #include <limits>
 #include <new>
 
+#include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/eval/pressure.h"
 #include "mlx_core/interrupt.h"
 #include "mlx_core/node_pool.h"
@@ -294,33 +295,6 @@ void array::eval() const {
 
 namespace {
 
-// Calls f with a null pointer of the C++ type behind dtype.
-template <typename F>
-void with_type(Dtype dtype, F&& f) {
-  switch (dtype.val) {
-    case Dtype::Val::bool_: return f(static_cast<bool*>(nullptr));
-    case Dtype::Val::uint8: return f(static_cast<uint8_t*>(nullptr));
-    case Dtype::Val::uint16: return f(static_cast<uint16_t*>(nullptr));
-    case Dtype::Val::uint32: return f(static_cast<uint32_t*>(nullptr));
-    case Dtype::Val::uint64: return f(static_cast<uint64_t*>(nullptr));
-    case Dtype::Val::int8: return f(static_cast<int8_t*>(nullptr));
-    case Dtype::Val::int16: return f(static_cast<int16_t*>(nullptr));
-    case Dtype::Val::int32: return f(static_cast<int32_t*>(nullptr));
-    case Dtype::Val::int64: return f(static_cast<int64_t*>(nullptr));
-    case Dtype::Val::float16: return f(static_cast<float16_t*>(nullptr));
-    case Dtype::Val::bfloat16: return f(static_cast<bfloat16_t*>(nullptr));
-    case Dtype::Val::float32: return f(static_cast<float*>(nullptr));
-    case Dtype::Val::float64: return f(static_cast<double*>(nullptr));
-    case Dtype::Val::complex64: return f(static_cast<complex64_t*>(nullptr));
-    case Dtype::Val::complex128: return f(static_cast<complex128_t*>(nullptr));
-  }
-}
-
-template <typename T>
-constexpr bool is_half = std::is_same_v<T, float16_t> || std::is_same_v<T, bfloat16_t>;
-template <typename T>
-constexpr bool is_complex = std::is_same_v<T, complex64_t> || std::is_same_v<T, complex128_t>;
-
 // Out of range and NaN are defined: floats saturate to the integer's range, NaN is 0.
 template <typename T>
 T float_to_integer(double value) {
@@ -338,24 +312,23 @@ T float_to_integer(double value) {
 
 template <typename V>
 void store(void* to, Dtype dtype, V value) {
-  with_type(dtype, [&](auto* p) {
-    using T = std::remove_pointer_t<decltype(p)>;
+  cpu::with_type(dtype, [&]<class T>(std::type_identity<T>) {
     T element;
     if constexpr (std::is_same_v<V, complex128_t>) {
-      if constexpr (is_complex<T>) {
+      if constexpr (cpu::is_complex<T>) {
         element = T(value);
       } else if constexpr (std::is_same_v<T, bool>) {
         element = value != 0.0;
       } else if constexpr (std::is_integral_v<T>) {
         element = float_to_integer<T>(value.real());
-      } else if constexpr (is_half<T>) {
+      } else if constexpr (cpu::is_half<T>) {
         element = T(static_cast<float>(value.real()));
       } else {
         element = static_cast<T>(value.real());
       }
-    } else if constexpr (is_complex<T>) {
+    } else if constexpr (cpu::is_complex<T>) {
       element = T(static_cast<typename T::value_type>(value));
-    } else if constexpr (is_half<T>) {
+    } else if constexpr (cpu::is_half<T>) {
       element = T(static_cast<float>(value));
     } else {
       element = static_cast<T>(value);
@@ -372,13 +345,12 @@ void store_element(void* to, Dtype dtype, uint64_t value) { store(to, dtype, val
 
 complex128_t load_complex(const void* from, Dtype dtype) {
   complex128_t out;
-  with_type(dtype, [&](auto* p) {
-    using T = std::remove_pointer_t<decltype(p)>;
+  cpu::with_type(dtype, [&]<class T>(std::type_identity<T>) {
     T element;
     std::memcpy(&element, from, sizeof(T));
-    if constexpr (is_complex<T>) {
+    if constexpr (cpu::is_complex<T>) {
       out = complex128_t(element);
-    } else if constexpr (is_half<T>) {
+    } else if constexpr (cpu::is_half<T>) {
       out = static_cast<double>(static_cast<float>(element));
     } else {
       out = static_cast<double>(element);
@@ -389,8 +361,7 @@ complex128_t load_complex(const void* from, Dtype dtype) {
 
 int64_t load_int(const void* from, Dtype dtype) {
   int64_t out = 0;
-  with_type(dtype, [&](auto* p) {
-    using T = std::remove_pointer_t<decltype(p)>;
+  cpu::with_type(dtype, [&]<class T>(std::type_identity<T>) {
     if constexpr (std::is_integral_v<T>) {
       T element;
       std::memcpy(&element, from, sizeof(T));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "mlx_core/cpu/copy_block.h"
+#include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/reduce_kernels.h"
 #include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/interrupt.h"
@@ -174,27 +175,6 @@ void run(Layout& layout, uint32_t* out) {
   });
 }
 
-template <bool max>
-void by_dtype(Dtype dtype, Layout& layout, uint32_t* out) {
-  switch (dtype.val) {
-    case Dtype::Val::bool_:
-    case Dtype::Val::uint8: return run<max, uint8_t>(layout, out);
-    case Dtype::Val::uint16: return run<max, uint16_t>(layout, out);
-    case Dtype::Val::uint32: return run<max, uint32_t>(layout, out);
-    case Dtype::Val::uint64: return run<max, uint64_t>(layout, out);
-    case Dtype::Val::int8: return run<max, int8_t>(layout, out);
-    case Dtype::Val::int16: return run<max, int16_t>(layout, out);
-    case Dtype::Val::int32: return run<max, int32_t>(layout, out);
-    case Dtype::Val::int64: return run<max, int64_t>(layout, out);
-    case Dtype::Val::float16: return run<max, float16_t>(layout, out);
-    case Dtype::Val::bfloat16: return run<max, bfloat16_t>(layout, out);
-    case Dtype::Val::float32: return run<max, float>(layout, out);
-    case Dtype::Val::float64: return run<max, double>(layout, out);
-    case Dtype::Val::complex64: return run<max, complex64_t>(layout, out);
-    case Dtype::Val::complex128: return run<max, complex128_t>(layout, out);
-  }
-}
-
 } // namespace
 
 void arg_reduce(bool max, Dtype dtype, const void* in, Ints shape, Ints strides, int axis, void* out) {
@@ -215,7 +195,8 @@ void arg_reduce(bool max, Dtype dtype, const void* in, Ints shape, Ints strides,
   layout.kept_shape.resize(n), layout.kept_strides.resize(n);
   layout.k = &find_extremum_kernels(max ? Reduction::max : Reduction::min, dtype.is_bool() ? uint8 : dtype);
   auto* indices = static_cast<uint32_t*>(out);
-  max ? by_dtype<true>(dtype, layout, indices) : by_dtype<false>(dtype, layout, indices);
+  with_number_type(dtype,
+      [&]<class T>(std::type_identity<T>) { max ? run<true, T>(layout, indices) : run<false, T>(layout, indices); });
 }
 
 } // namespace mlx::core::cpu

@@ -68,38 +68,6 @@ struct RightShift {
   }
 };
 
-template <template <class> class Op, class T>
-constexpr Kernel binary_loop = &loop2<Op<T>, T, T>;
-
-template <template <class> class Op>
-Kernel by_width(Dtype dtype) {
-  switch (dtype.size()) {
-    case 1: return binary_loop<Op, uint8_t>;
-    case 2: return binary_loop<Op, uint16_t>;
-    case 4: return binary_loop<Op, uint32_t>;
-    default: return binary_loop<Op, uint64_t>;
-  }
-}
-
-Kernel find_invert(Dtype dtype) {
-  switch (dtype.size()) {
-    case 1: return &loop1<BitwiseInvert<uint8_t>, uint8_t, uint8_t>;
-    case 2: return &loop1<BitwiseInvert<uint16_t>, uint16_t, uint16_t>;
-    case 4: return &loop1<BitwiseInvert<uint32_t>, uint32_t, uint32_t>;
-    default: return &loop1<BitwiseInvert<uint64_t>, uint64_t, uint64_t>;
-  }
-}
-
-Kernel find_right_shift(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::Val::int8: return binary_loop<RightShift, int8_t>;
-    case Dtype::Val::int16: return binary_loop<RightShift, int16_t>;
-    case Dtype::Val::int32: return binary_loop<RightShift, int32_t>;
-    case Dtype::Val::int64: return binary_loop<RightShift, int64_t>;
-    default: return by_width<RightShift>(dtype);
-  }
-}
-
 Kernel find_bitwise_bool(Body body) {
   switch (body) {
     case Body::bitwise_invert: return &loop1<BoolInvert, uint8_t, uint8_t>;
@@ -118,12 +86,12 @@ Kernel find_bitwise(Body body, Dtype dtype) {
     return nullptr;
   }
   switch (body) {
-    case Body::bitwise_invert: return find_invert(dtype);
-    case Body::bitwise_and: return by_width<BitwiseAnd>(dtype);
-    case Body::bitwise_or: return by_width<BitwiseOr>(dtype);
-    case Body::bitwise_xor: return by_width<BitwiseXor>(dtype);
-    case Body::left_shift: return by_width<LeftShift>(dtype);
-    case Body::right_shift: return find_right_shift(dtype);
+    case Body::bitwise_invert: return by_width1<BitwiseInvert>(dtype);
+    case Body::bitwise_and: return by_width2<BitwiseAnd>(dtype);
+    case Body::bitwise_or: return by_width2<BitwiseOr>(dtype);
+    case Body::bitwise_xor: return by_width2<BitwiseXor>(dtype);
+    case Body::left_shift: return by_width2<LeftShift>(dtype);
+    case Body::right_shift: return by_type2<RightShift>(dtype);
     default: return nullptr;
   }
 }

@@ -127,10 +127,6 @@ void composition(const void* const* inputs, void* output, int64_t n) {
 }
 
 template <class T>
-inline constexpr bool is_half = std::is_same_v<T, float16_t> || std::is_same_v<T, bfloat16_t>;
-template <class T>
-inline constexpr bool is_complex = std::is_same_v<T, complex64_t> || std::is_same_v<T, complex128_t>;
-template <class T>
 using PartOf = std::conditional_t<std::is_same_v<T, complex64_t>, float, double>;
 
 template <class T>
@@ -190,24 +186,7 @@ constexpr Kernel cast_kernel() {
 
 template <class From>
 Kernel cast_from(Dtype to) {
-  switch (to) {
-    case Dtype::Val::bool_: return cast_kernel<From, bool>();
-    case Dtype::Val::uint8: return cast_kernel<From, uint8_t>();
-    case Dtype::Val::uint16: return cast_kernel<From, uint16_t>();
-    case Dtype::Val::uint32: return cast_kernel<From, uint32_t>();
-    case Dtype::Val::uint64: return cast_kernel<From, uint64_t>();
-    case Dtype::Val::int8: return cast_kernel<From, int8_t>();
-    case Dtype::Val::int16: return cast_kernel<From, int16_t>();
-    case Dtype::Val::int32: return cast_kernel<From, int32_t>();
-    case Dtype::Val::int64: return cast_kernel<From, int64_t>();
-    case Dtype::Val::float16: return cast_kernel<From, float16_t>();
-    case Dtype::Val::bfloat16: return cast_kernel<From, bfloat16_t>();
-    case Dtype::Val::float32: return cast_kernel<From, float>();
-    case Dtype::Val::float64: return cast_kernel<From, double>();
-    case Dtype::Val::complex64: return cast_kernel<From, complex64_t>();
-    case Dtype::Val::complex128: return cast_kernel<From, complex128_t>();
-  }
-  return nullptr;
+  return with_type(to, []<class To>(std::type_identity<To>) { return cast_kernel<From, To>(); });
 }
 
 } // namespace mlx::core::cpu::bodies::HWY_NAMESPACE

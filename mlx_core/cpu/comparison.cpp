@@ -94,28 +94,15 @@ Kernel compare_bits(Dtype dtype) {
   if (dtype.is_inexact()) {
     return compare_inexact<Op, Operands::as_given>(dtype);
   }
-  switch (dtype.size()) {
-    case 1: return comparison<Op, Operands::as_given, uint8_t>;
-    case 2: return comparison<Op, Operands::as_given, uint16_t>;
-    case 4: return comparison<Op, Operands::as_given, uint32_t>;
-    default: return comparison<Op, Operands::as_given, uint64_t>;
-  }
+  return with_bits(dtype.size(), []<class T>(std::type_identity<T>) { return comparison<Op, Operands::as_given, T>; });
 }
 
 template <template <class> class Op, Operands order>
 Kernel compare_ordered(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::Val::bool_:
-    case Dtype::Val::uint8: return comparison<Op, order, uint8_t>;
-    case Dtype::Val::uint16: return comparison<Op, order, uint16_t>;
-    case Dtype::Val::uint32: return comparison<Op, order, uint32_t>;
-    case Dtype::Val::uint64: return comparison<Op, order, uint64_t>;
-    case Dtype::Val::int8: return comparison<Op, order, int8_t>;
-    case Dtype::Val::int16: return comparison<Op, order, int16_t>;
-    case Dtype::Val::int32: return comparison<Op, order, int32_t>;
-    case Dtype::Val::int64: return comparison<Op, order, int64_t>;
-    default: return compare_inexact<Op, order>(dtype);
+  if (dtype.is_inexact()) {
+    return compare_inexact<Op, order>(dtype);
   }
+  return with_integer_type(dtype, []<class T>(std::type_identity<T>) { return comparison<Op, order, T>; });
 }
 
 Kernel find_comparison(Body body, Dtype dtype) {

@@ -6,15 +6,12 @@
 #include <utility>
 
 #include "mlx_core/cpu/copy_every.h"
+#include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/interleave.h"
 #include "mlx_core/cpu/spread.h"
 
 namespace mlx::core::cpu {
 namespace {
-
-struct Item16 {
-  uint64_t low, high;
-};
 
 template <typename T>
 inline T load(const char* p) {
@@ -26,17 +23,6 @@ inline T load(const char* p) {
 template <typename T>
 inline void store(char* p, T value) {
   std::memcpy(p, &value, sizeof(T));
-}
-
-template <typename F>
-inline void with_item(int item_size, F&& f) {
-  switch (item_size) {
-    case 1: return f(uint8_t{});
-    case 2: return f(uint16_t{});
-    case 4: return f(uint32_t{});
-    case 8: return f(uint64_t{});
-    default: return f(Item16{});
-  }
 }
 
 // A run too short for the call to memcpy to pay; the last piece overlaps the one before it.
@@ -209,8 +195,8 @@ void copy_line(const void* src, int64_t src_stride, void* dst, int64_t dst_strid
   if (src_stride == 0 && dst_stride == item_size) {
     return find_spread(item_size)(dst, src, n);
   }
-  with_item(item_size, [&](auto item) {
-    strided_line<decltype(item)>(static_cast<const char*>(src), src_stride, static_cast<char*>(dst), dst_stride, n);
+  with_item(item_size, [&]<class T>(std::type_identity<T>) {
+    strided_line<T>(static_cast<const char*>(src), src_stride, static_cast<char*>(dst), dst_stride, n);
   });
 }
 
@@ -243,8 +229,7 @@ void copy_block(const void* src_data, int64_t src_row, int64_t src_column, void*
     int64_t done = interleave(columns, dst, lines, rows, item_size);
     src += done * src_row, dst += done * dst_row, rows -= done;
   }
-  with_item(item_size, [&](auto item) {
-    using T = decltype(item);
+  with_item(item_size, [&]<class T>(std::type_identity<T>) {
     constexpr int64_t side = line_bytes / sizeof(T);
     if (dense && src_row == item_size && rows >= side && columns >= side) {
       transpose_block<T>(src, src_column, dst, dst_row, rows, columns);

@@ -7,6 +7,7 @@
 
 #include "mlx_core/cpu/copy_block.h"
 #include "mlx_core/cpu/copy_rows.h"
+#include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/indices.h"
 #include "mlx_core/cpu/thread_pool.h"
 
@@ -16,21 +17,6 @@ namespace {
 constexpr int64_t task_bytes = 64 << 10;
 constexpr int64_t serial_bytes = 128 << 10;
 constexpr int64_t large_bytes = 4 << 20;
-
-struct Item16 {
-  uint64_t low, high;
-};
-
-template <typename F>
-void with_item(int item_size, F f) {
-  switch (item_size) {
-    case 1: return f(uint8_t{});
-    case 2: return f(uint16_t{});
-    case 4: return f(uint32_t{});
-    case 8: return f(uint64_t{});
-    default: return f(Item16{});
-  }
-}
 
 int64_t product(Ints shape) {
   int64_t n = 1;
@@ -57,8 +43,7 @@ struct Slice {
   void copy_all(const char* src, const int64_t* offsets, int64_t n, char* out) const {
     int64_t bytes = size * item_size;
     if (shape.empty()) {
-      return with_item(item_size, [&](auto item) {
-        using T = decltype(item);
+      return with_item(item_size, [&]<class T>(std::type_identity<T>) {
         for (int64_t i = 0; i < n; ++i) {
           reinterpret_cast<T*>(out)[i] = reinterpret_cast<const T*>(src)[offsets[i]];
         }
@@ -141,8 +126,8 @@ void with_lines(Dtype index_dtype, F f) {
 // Single elements at indices that lie one after the other.
 void gather_elements(const Along& along, int64_t positions, int item_size) {
   constexpr int64_t per_task = 16 * index_chunk;
-  with_item(item_size, [&](auto item) {
-    with_lines<decltype(item)>(along.index_dtype, [&](auto lines) {
+  with_item(item_size, [&]<class T>(std::type_identity<T>) {
+    with_lines<T>(along.index_dtype, [&](auto lines) {
       parallel_for((positions + per_task - 1) / per_task, [&](int64_t task) {
         for (int64_t first = task * per_task, end = std::min(positions, first + per_task); first < end;
             first += index_chunk) {
@@ -213,8 +198,7 @@ void gather_along_axis(const void* src, Ints src_strides, int64_t src_length, in
   Along along{src, index, out, index_dtype, {"take_along_axis", axis, src_length, 1},
       src_strides[static_cast<size_t>(axis)], walk.step(0), walk.step(1), walk.line(0), walk.line(1)};
   constexpr int64_t per_task = 4 * index_chunk; // each waits for memory, which is worth a thread's while early
-  with_item(item_size, [&](auto item) {
-    using T = decltype(item);
+  with_item(item_size, [&]<class T>(std::type_identity<T>) {
     auto in_tasks = [&](auto gather) {
       parallel_for((total + per_task - 1) / per_task, [&](int64_t task) {
         walk.blocks(task * per_task, std::min(total, (task + 1) * per_task),

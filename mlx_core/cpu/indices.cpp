@@ -6,6 +6,7 @@
 #include <string>
 
 #include "mlx_core/backend/index_error.h"
+#include "mlx_core/cpu/dispatch.h"
 
 namespace mlx::core::cpu {
 namespace {
@@ -27,18 +28,10 @@ void convert(const void* data, int64_t stride, int64_t n, int64_t* out) {
 } // namespace
 
 void read_indices(const void* data, Dtype dtype, int64_t stride, int64_t n, int64_t* out) {
-  switch (dtype.val) {
-    case Dtype::Val::bool_:
-    case Dtype::Val::uint8: return convert<uint8_t>(data, stride, n, out);
-    case Dtype::Val::uint16: return convert<uint16_t>(data, stride, n, out);
-    case Dtype::Val::uint32: return convert<uint32_t>(data, stride, n, out);
-    case Dtype::Val::uint64: return convert<uint64_t>(data, stride, n, out);
-    case Dtype::Val::int8: return convert<int8_t>(data, stride, n, out);
-    case Dtype::Val::int16: return convert<int16_t>(data, stride, n, out);
-    case Dtype::Val::int32: return convert<int32_t>(data, stride, n, out);
-    case Dtype::Val::int64: return convert<int64_t>(data, stride, n, out);
-    default: throw std::invalid_argument("[gather] indices must have an integer dtype.");
+  if (dtype.is_inexact()) {
+    throw std::invalid_argument("[gather] indices must have an integer dtype.");
   }
+  with_integer_type(dtype, [&]<class T>(std::type_identity<T>) { convert<T>(data, stride, n, out); });
 }
 
 void throw_index(const Bounds& bounds, int64_t index) {

@@ -10,15 +10,7 @@ HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
 
 Kernel find_cast_from_inexact(Dtype from, Dtype to) {
-  switch (from) {
-    case Dtype::Val::float16: return cast_from<float16_t>(to);
-    case Dtype::Val::bfloat16: return cast_from<bfloat16_t>(to);
-    case Dtype::Val::float32: return cast_from<float>(to);
-    case Dtype::Val::float64: return cast_from<double>(to);
-    case Dtype::Val::complex64: return cast_from<complex64_t>(to);
-    case Dtype::Val::complex128: return cast_from<complex128_t>(to);
-    default: return nullptr;
-  }
+  return with_inexact_type(from, [to]<class T>(std::type_identity<T>) { return cast_from<T>(to); });
 }
 
 } // namespace mlx::core::cpu::bodies::HWY_NAMESPACE

@@ -189,50 +189,6 @@ struct BoolPower {
   static uint8_t apply(uint8_t a, uint8_t b) { return (a != 0) | (b == 0); }
 };
 
-template <template <class> class Op, class T>
-constexpr Kernel unary_loop = &loop1<Op<T>, T, T>;
-template <template <class> class Op, class T>
-constexpr Kernel binary_loop = &loop2<Op<T>, T, T>;
-
-template <template <class> class Op>
-Kernel by_width1(Dtype dtype) {
-  switch (dtype.size()) {
-    case 1: return unary_loop<Op, uint8_t>;
-    case 2: return unary_loop<Op, uint16_t>;
-    case 4: return unary_loop<Op, uint32_t>;
-    default: return unary_loop<Op, uint64_t>;
-  }
-}
-template <template <class> class Op>
-Kernel by_width2(Dtype dtype) {
-  switch (dtype.size()) {
-    case 1: return binary_loop<Op, uint8_t>;
-    case 2: return binary_loop<Op, uint16_t>;
-    case 4: return binary_loop<Op, uint32_t>;
-    default: return binary_loop<Op, uint64_t>;
-  }
-}
-template <template <class> class Op>
-Kernel by_type1(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::Val::int8: return unary_loop<Op, int8_t>;
-    case Dtype::Val::int16: return unary_loop<Op, int16_t>;
-    case Dtype::Val::int32: return unary_loop<Op, int32_t>;
-    case Dtype::Val::int64: return unary_loop<Op, int64_t>;
-    default: return by_width1<Op>(dtype);
-  }
-}
-template <template <class> class Op>
-Kernel by_type2(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::Val::int8: return binary_loop<Op, int8_t>;
-    case Dtype::Val::int16: return binary_loop<Op, int16_t>;
-    case Dtype::Val::int32: return binary_loop<Op, int32_t>;
-    case Dtype::Val::int64: return binary_loop<Op, int64_t>;
-    default: return by_width2<Op>(dtype);
-  }
-}
-
 template <template <class> class Op, bool remainder>
 Kernel division_loop(Dtype dtype) {
   return dtype == int32    ? &divide_loop<Op, int32_t, remainder>

@@ -10,18 +10,10 @@ HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
 
 Kernel find_cast_from_integer(Dtype from, Dtype to) {
-  switch (from) {
-    case Dtype::Val::bool_: return cast_from<bool>(to);
-    case Dtype::Val::uint8: return cast_from<uint8_t>(to);
-    case Dtype::Val::uint16: return cast_from<uint16_t>(to);
-    case Dtype::Val::uint32: return cast_from<uint32_t>(to);
-    case Dtype::Val::uint64: return cast_from<uint64_t>(to);
-    case Dtype::Val::int8: return cast_from<int8_t>(to);
-    case Dtype::Val::int16: return cast_from<int16_t>(to);
-    case Dtype::Val::int32: return cast_from<int32_t>(to);
-    case Dtype::Val::int64: return cast_from<int64_t>(to);
-    default: return nullptr;
+  if (from.is_bool()) {
+    return cast_from<bool>(to);
   }
+  return with_integer_type(from, [to]<class T>(std::type_identity<T>) { return cast_from<T>(to); });
 }
 
 } // namespace mlx::core::cpu::bodies::HWY_NAMESPACE

@@ -3,6 +3,7 @@
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/interleave.cpp"
 #include "mlx_core/cpu/simd.h"
 
+#include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/interleave.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -30,13 +31,10 @@ int64_t interleave_of(int64_t count, void* to, const void* const* lines, int64_t
 }
 
 int64_t interleave(int64_t count, void* to, const void* const* lines, int64_t n, int item_size) {
-  switch (item_size) {
-    case 1: return interleave_of<uint8_t>(count, to, lines, n);
-    case 2: return interleave_of<uint16_t>(count, to, lines, n);
-    case 4: return interleave_of<uint32_t>(count, to, lines, n);
-    case 8: return interleave_of<uint64_t>(count, to, lines, n);
-    default: return 0;
+  if (item_size > 8) {
+    return 0;
   }
+  return with_bits(item_size, [=]<class T>(std::type_identity<T>) { return interleave_of<T>(count, to, lines, n); });
 }
 
 } // namespace mlx::core::cpu::HWY_NAMESPACE

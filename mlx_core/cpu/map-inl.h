@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/simd.h"
 
@@ -48,6 +49,24 @@ void loop3(const void* const* inputs, void* output, int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
     out[i] = Op::apply(a[i], b[i], c[i]);
   }
+}
+
+// Loops over integers: of Op for the unsigned ones, where signedness does not matter, or for each type.
+template <template <class> class Op>
+Kernel by_width1(Dtype dtype) {
+  return with_bits(dtype.size(), []<class T>(std::type_identity<T>) -> Kernel { return &loop1<Op<T>, T, T>; });
+}
+template <template <class> class Op>
+Kernel by_width2(Dtype dtype) {
+  return with_bits(dtype.size(), []<class T>(std::type_identity<T>) -> Kernel { return &loop2<Op<T>, T, T>; });
+}
+template <template <class> class Op>
+Kernel by_type1(Dtype dtype) {
+  return with_integer_type(dtype, []<class T>(std::type_identity<T>) -> Kernel { return &loop1<Op<T>, T, T>; });
+}
+template <template <class> class Op>
+Kernel by_type2(Dtype dtype) {
+  return with_integer_type(dtype, []<class T>(std::type_identity<T>) -> Kernel { return &loop2<Op<T>, T, T>; });
 }
 
 // Masked loads touch only the lanes asked for where the instruction set has them for this width.

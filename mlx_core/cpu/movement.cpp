@@ -11,10 +11,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
 
-struct Item16 {
-  uint64_t low, high;
-};
-
 template <class T>
 struct Select {
   static T apply(uint8_t condition, T a, T b) { return condition != 0 ? a : b; }
@@ -45,26 +41,12 @@ void copy_run(const void* const* inputs, void* output, int64_t n) {
 }
 
 Kernel find_copy(Dtype dtype) {
-  switch (dtype.size()) {
-    case 1: return &copy_run<1>;
-    case 2: return &copy_run<2>;
-    case 4: return &copy_run<4>;
-    case 8: return &copy_run<8>;
-    default: return &copy_run<16>;
-  }
+  return with_item(dtype.size(), []<class T>(std::type_identity<T>) -> Kernel { return &copy_run<sizeof(T)>; });
 }
 
-template <class T>
-constexpr Kernel select_loop = &loop3<Select<T>, T, uint8_t, T, T>;
-
 Kernel find_select(Dtype dtype) {
-  switch (dtype.size()) {
-    case 1: return select_loop<uint8_t>;
-    case 2: return select_loop<uint16_t>;
-    case 4: return select_loop<uint32_t>;
-    case 8: return select_loop<uint64_t>;
-    default: return select_loop<Item16>;
-  }
+  return with_item(
+      dtype.size(), []<class T>(std::type_identity<T>) -> Kernel { return &loop3<Select<T>, T, uint8_t, T, T>; });
 }
 
 template <class T>

@@ -115,20 +115,12 @@ Kernel find_integer_predicate(Body body, Dtype dtype) {
     case Body::isneginf: return &always<false>;
     case Body::isfinite: return &always<true>;
     case Body::signbit:
-      switch (dtype) {
-        case Dtype::Val::int8: return &loop1<IntegerSignBit<int8_t>, bool, int8_t>;
-        case Dtype::Val::int16: return &loop1<IntegerSignBit<int16_t>, bool, int16_t>;
-        case Dtype::Val::int32: return &loop1<IntegerSignBit<int32_t>, bool, int32_t>;
-        case Dtype::Val::int64: return &loop1<IntegerSignBit<int64_t>, bool, int64_t>;
-        default: return &always<false>;
-      }
+      return with_integer_type(dtype, []<class T>(std::type_identity<T>) -> Kernel {
+        return std::is_signed_v<T> ? &loop1<IntegerSignBit<T>, bool, T> : &always<false>;
+      });
     case Body::logical_not:
-      switch (dtype.size()) {
-        case 1: return &loop1<IntegerLogicalNot<uint8_t>, bool, uint8_t>;
-        case 2: return &loop1<IntegerLogicalNot<uint16_t>, bool, uint16_t>;
-        case 4: return &loop1<IntegerLogicalNot<uint32_t>, bool, uint32_t>;
-        default: return &loop1<IntegerLogicalNot<uint64_t>, bool, uint64_t>;
-      }
+      return with_bits(
+          dtype.size(), []<class T>(std::type_identity<T>) -> Kernel { return &loop1<IntegerLogicalNot<T>, bool, T>; });
     default: return nullptr;
   }
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/rearrange.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -12,10 +13,6 @@ namespace mlx::core::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 using Way = void (*)(const Rearrangement&, const void*, void*);
-
-struct Wide {
-  uint64_t parts[2];
-};
 
 template <class T>
 void one_by_one(const Rearrangement& self, const void* in, void* out) {
@@ -86,13 +83,13 @@ Way way_of(uint32_t last, bool whole) {
 }
 
 Way find_way(int item_size, uint32_t last, bool whole) {
-  switch (item_size) {
-    case 1: return one_by_one<uint8_t>;
-    case 2: return one_by_one<uint16_t>;
-    case 4: return way_of<uint32_t>(last, whole);
-    case 8: return way_of<uint64_t>(last, whole);
-    default: return one_by_one<Wide>;
-  }
+  return with_item(item_size, [=]<class T>(std::type_identity<T>) -> Way {
+    if constexpr (sizeof(T) == 4 || sizeof(T) == 8) {
+      return way_of<T>(last, whole);
+    } else {
+      return one_by_one<T>;
+    }
+  });
 }
 
 } // namespace mlx::core::cpu::HWY_NAMESPACE

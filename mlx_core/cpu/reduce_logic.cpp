@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/reduce_kernels.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -117,12 +118,9 @@ const ReduceKernels& by_dtype(Dtype dtype) {
   }
   if (dtype == complex64) return Logic<all, uint64_t, both_low31>::kernels();
   if (dtype == complex128) return Logic<all, uint64_t, low63, 2>::kernels();
-  switch (dtype.size()) {
-    case 1: return Logic<all, uint8_t, 0xff>::kernels();
-    case 2: return Logic<all, uint16_t, 0xffff>::kernels();
-    case 4: return Logic<all, uint32_t, ~uint32_t{0}>::kernels();
-    default: return Logic<all, uint64_t, ~uint64_t{0}>::kernels();
-  }
+  return with_bits(dtype.size(), []<class T>(std::type_identity<T>) -> const ReduceKernels& {
+    return Logic<all, T, static_cast<T>(~T{0})>::kernels();
+  });
 }
 
 const ReduceKernels& logic_kernels(Reduction op, Dtype dtype) {

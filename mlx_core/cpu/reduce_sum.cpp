@@ -7,6 +7,7 @@
 
 #include <hwy/highway.h>
 
+#include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/reduce-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -16,32 +17,14 @@ namespace HWY_NAMESPACE {
 // Signed integers wrap like unsigned ones.
 template <typename Op>
 const ReduceKernels& by_dtype(Dtype dtype) {
-  switch (dtype.val) {
-    case Dtype::Val::bool_: break; // a logical operation, elsewhere
-    case Dtype::Val::uint8:
-    case Dtype::Val::int8: return Bodies<Op, uint8_t>::kernels();
-    case Dtype::Val::uint16:
-    case Dtype::Val::int16: return Bodies<Op, uint16_t>::kernels();
-    case Dtype::Val::uint32:
-    case Dtype::Val::int32: return Bodies<Op, uint32_t>::kernels();
-    case Dtype::Val::uint64:
-    case Dtype::Val::int64: return Bodies<Op, uint64_t>::kernels();
-    case Dtype::Val::float16: return Bodies<Op, float16_t>::kernels();
-    case Dtype::Val::bfloat16: return Bodies<Op, bfloat16_t>::kernels();
-    case Dtype::Val::float32: return Bodies<Op, float>::kernels();
-    case Dtype::Val::float64: return Bodies<Op, double>::kernels();
-    case Dtype::Val::complex64:
-      if constexpr (std::is_same_v<Op, Sum>)
-        return Bodies<Op, float, 2>::kernels();
-      else
-        return Bodies<Op, complex64_t>::kernels();
-    case Dtype::Val::complex128:
-      if constexpr (std::is_same_v<Op, Sum>)
-        return Bodies<Op, double, 2>::kernels();
-      else
-        return Bodies<Op, complex128_t>::kernels();
-  }
-  return Bodies<Op, uint8_t>::kernels();
+  auto of = []<class T>(std::type_identity<T>) -> const ReduceKernels& {
+    if constexpr (is_complex<T> && std::is_same_v<Op, Sum>) {
+      return Bodies<Op, typename T::value_type, 2>::kernels();
+    } else {
+      return Bodies<Op, T>::kernels();
+    }
+  };
+  return dtype.is_inexact() ? with_inexact_type(dtype, of) : with_bits(dtype.size(), of);
 }
 
 const ReduceKernels& sum_kernels(Reduction op, Dtype dtype) {

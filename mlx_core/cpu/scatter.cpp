@@ -76,23 +76,14 @@ inline T combine(T a, T b) {
 // f(mode as a constant, a value of the element type).
 template <typename F>
 void with_mode(ScatterMode mode, Dtype dtype, F f) {
+  auto of = [&](auto constant) { with_type(dtype, [&]<typename T>(std::type_identity<T>) { f(constant, T{}); }); };
   using enum ScatterMode;
   switch (mode) {
-    case set:
-      return with_type(
-          dtype, [&]<typename T>(std::type_identity<T>) { f(std::integral_constant<ScatterMode, set>{}, T{}); });
-    case add:
-      return with_type(
-          dtype, [&]<typename T>(std::type_identity<T>) { f(std::integral_constant<ScatterMode, add>{}, T{}); });
-    case multiply:
-      return with_type(
-          dtype, [&]<typename T>(std::type_identity<T>) { f(std::integral_constant<ScatterMode, multiply>{}, T{}); });
-    case maximum:
-      return with_type(
-          dtype, [&]<typename T>(std::type_identity<T>) { f(std::integral_constant<ScatterMode, maximum>{}, T{}); });
-    case minimum:
-      return with_type(
-          dtype, [&]<typename T>(std::type_identity<T>) { f(std::integral_constant<ScatterMode, minimum>{}, T{}); });
+    case set: return of(std::integral_constant<ScatterMode, set>{});
+    case add: return of(std::integral_constant<ScatterMode, add>{});
+    case multiply: return of(std::integral_constant<ScatterMode, multiply>{});
+    case maximum: return of(std::integral_constant<ScatterMode, maximum>{});
+    case minimum: return of(std::integral_constant<ScatterMode, minimum>{});
   }
 }
 

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "mlx_core/cpu/copy_block.h"
+#include "mlx_core/cpu/dispatch.h"
 
 namespace mlx::core::cpu {
 
@@ -116,14 +117,9 @@ const char* read_pieces(
       return there;
     }
   }
-  if (source.is_padded()) {
-    switch (item_size) {
-      case 1: return read_padded<uint8_t>(line, begin, n, tile), tile;
-      case 2: return read_padded<uint16_t>(line, begin, n, tile), tile;
-      case 4: return read_padded<uint32_t>(line, begin, n, tile), tile;
-      case 8: return read_padded<uint64_t>(line, begin, n, tile), tile;
-      default: break;
-    }
+  if (source.is_padded() && item_size <= 8) {
+    with_bits(item_size, [&]<class T>(std::type_identity<T>) { read_padded<T>(line, begin, n, tile); });
+    return tile;
   }
   char* to = tile;
   for (int64_t count; n > 0; n -= count, begin = 0, line.advance()) {

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/spread.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -33,7 +34,8 @@ HWY_INLINE void spread(void* to, const void* value, int64_t n) {
 }
 
 // 16 bytes are a whole number of a vector's lanes, but for the one lane without vectors.
-HWY_INLINE void spread_pairs(void* to, const void* value, int64_t n) {
+template <>
+HWY_INLINE void spread<Item16>(void* to, const void* value, int64_t n) {
   const hn::ScalableTag<uint64_t> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   HWY_ALIGN uint64_t pair[2];
@@ -59,23 +61,12 @@ void each(void* to, const void* values, int64_t count, int64_t n) {
 }
 
 SpreadEach find_spread_each(int item_size) {
-  switch (item_size) {
-    case 1: return &each<1, &spread<uint8_t>>;
-    case 2: return &each<2, &spread<uint16_t>>;
-    case 4: return &each<4, &spread<uint32_t>>;
-    case 8: return &each<8, &spread<uint64_t>>;
-    default: return &each<16, &spread_pairs>;
-  }
+  return with_item(
+      item_size, []<class T>(std::type_identity<T>) -> SpreadEach { return &each<sizeof(T), &spread<T>>; });
 }
 
 Spread find_spread(int item_size) {
-  switch (item_size) {
-    case 1: return &spread<uint8_t>;
-    case 2: return &spread<uint16_t>;
-    case 4: return &spread<uint32_t>;
-    case 8: return &spread<uint64_t>;
-    default: return &spread_pairs;
-  }
+  return with_item(item_size, []<class T>(std::type_identity<T>) -> Spread { return &spread<T>; });
 }
 
 } // namespace mlx::core::cpu::HWY_NAMESPACE

@@ -138,7 +138,7 @@ struct Product {
 
 void leave_out_zero_terms(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride,
     Matrix b, int64_t b_batch_stride, void* out, int64_t out_batch_stride) {
-  if (batch == 0 || m == 0 || n == 0 || k == 0) {
+  if (!dtype.is_inexact() || batch == 0 || m == 0 || n == 0 || k == 0) {
     return;
   }
   with_inexact_type(dtype, [&]<typename T>(std::type_identity<T>) {
