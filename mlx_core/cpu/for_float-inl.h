@@ -122,15 +122,15 @@ HWY_INLINE V log1p_for_float(D d, V x) {
   return hn::IfThenElse(hn::Lt(x, constant(d, 0x1p-9)), hn::MulAdd(p, hn::Mul(x, x), x), log);
 }
 
-// Evaluates one body in float64 for operands of float32, and another on float64.
-template <class ForFloat, class ForDouble>
+// A body in float64 lanes, whose parameter says whether the operands, and so the results, are of float32.
+template <template <bool for_float> class InDouble>
 struct ByWidth {
   template <class D, class... V>
   HWY_INLINE auto operator()(D d, V... x) const {
     if constexpr (is_f32<D>) {
-      return in_double(d, ForFloat(), x...);
+      return in_double(d, InDouble<true>(), x...);
     } else {
-      return ForDouble()(d, x...);
+      return InDouble<false>()(d, x...);
     }
   }
 };

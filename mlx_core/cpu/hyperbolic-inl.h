@@ -79,104 +79,86 @@ struct Tanh {
 
 // The inverses, in float64 lanes: of float64, and of float32, for which nothing overflows and less cancels.
 
-// log(y + sqrt(y^2 + 1)), with log1p so that nothing cancels; from 2^60 on the 1 no longer counts
-// Error: 1.9
+// large ? log(2 y) : log(1 + excess), through one logarithm
+template <class D, class V, class M>
+HWY_INLINE V log_of_one_plus(D d, M large, V y, V excess) {
+  const V log_two = constant(d, 0.69314718055994530942);
+  return hn::Add(log1p_finite(d, hn::IfThenElse(large, y, excess)), hn::IfThenElseZero(large, log_two));
+}
+
+// log(y + sqrt(y^2 + 1)). float32: near 0 an odd polynomial. float64: with log1p so that nothing cancels; from 2^60 on
+// the 1 no longer counts.
+// Error: 0.51 / 1.9
+template <bool for_float>
 struct ArcsinhInDouble {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     const V one = constant(d, 1.0);
     const V y = hn::Abs(x);
-    const auto large = hn::Gt(y, constant(d, 0x1p60));
-    const V m = hn::Min(y, constant(d, 0x1p60));
-    const V square = hn::Mul(m, m);
-    const V excess = hn::Add(m, hn::Div(square, hn::Add(one, hn::Sqrt(hn::Add(square, one)))));
-    const V result = log_of_one_plus(d, large, y, excess);
+    V result;
+    if constexpr (for_float) {
+      const V z = hn::Mul(y, y);
+      const V large = log_for_float(d, hn::Add(y, sqrt_for_float(d, hn::Add(z, one))));
+      const V small = hn::MulAdd(polynomial(d, z, -1.0 / 6, 3.0 / 40), hn::Mul(z, y), y);
+      result = hn::IfThenElse(hn::Lt(y, constant(d, 0x1p-6)), small, large);
+    } else {
+      const auto large = hn::Gt(y, constant(d, 0x1p60));
+      const V m = hn::Min(y, constant(d, 0x1p60));
+      const V square = hn::Mul(m, m);
+      const V excess = hn::Add(m, hn::Div(square, hn::Add(one, hn::Sqrt(hn::Add(square, one)))));
+      result = log_of_one_plus(d, large, y, excess);
+    }
     return hn::IfThenElse(hn::Lt(y, infinity(d)), hn::CopySign(result, x), x);
-  }
-
-  // large ? log(2 y) : log(1 + excess), through one logarithm
-  template <class D, class V, class M>
-  static HWY_INLINE V log_of_one_plus(D d, M large, V y, V excess) {
-    const V log_two = constant(d, 0.69314718055994530942);
-    return hn::Add(log1p_finite(d, hn::IfThenElse(large, y, excess)), hn::IfThenElseZero(large, log_two));
   }
 };
 
-// log(x + sqrt(x^2 - 1)) through t = x - 1
-// Error: 2.5
+// log(x + sqrt(x^2 - 1)). float32: x^2 - 1 is exact for small x. float64: through t = x - 1.
+// Error: 0.51 / 2.5
+template <bool for_float>
 struct ArccoshInDouble {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     const V one = constant(d, 1.0);
-    const auto large = hn::Gt(x, constant(d, 0x1p60));
-    const V t = hn::Sub(hn::Min(x, constant(d, 0x1p60)), one);
-    const V excess = hn::Add(t, hn::Sqrt(hn::Mul(t, hn::Add(t, constant(d, 2.0)))));
-    const V result = ArcsinhInDouble::log_of_one_plus(d, large, x, excess);
+    V result;
+    if constexpr (for_float) {
+      result = log_for_float(d, hn::Add(x, sqrt_for_float(d, hn::Sub(hn::Mul(x, x), one))));
+    } else {
+      const auto large = hn::Gt(x, constant(d, 0x1p60));
+      const V t = hn::Sub(hn::Min(x, constant(d, 0x1p60)), one);
+      const V excess = hn::Add(t, hn::Sqrt(hn::Mul(t, hn::Add(t, constant(d, 2.0)))));
+      result = log_of_one_plus(d, large, x, excess);
+    }
     const V edge = hn::IfThenElse(hn::Lt(x, one), quiet_nan(d), x);
     return hn::IfThenElse(hn::And(hn::Ge(x, one), hn::Lt(x, infinity(d))), result, edge);
   }
 };
 
-// log1p(2y / (1 - y)) / 2
-// Error: 1.5
+// float32: log((1 + y) / (1 - y)) / 2, and near 0 an odd polynomial. float64: log1p(2y / (1 - y)) / 2.
+// Error: 0.51 / 1.5
+template <bool for_float>
 struct ArctanhInDouble {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     const V one = constant(d, 1.0);
+    const V half = constant(d, 0.5);
     const V y = hn::Abs(x);
-    const V ratio = hn::Div(hn::Add(y, y), hn::Sub(one, y));
-    const V result = hn::Mul(log1p_finite(d, ratio), constant(d, 0.5));
+    V result;
+    if constexpr (for_float) {
+      const V z = hn::Mul(y, y);
+      const V large = hn::Mul(log_for_float(d, quotient_for_float(d, hn::Add(one, y), hn::Sub(one, y))), half);
+      const V small = hn::MulAdd(polynomial(d, z, 1.0 / 3, 1.0 / 5, 1.0 / 7), hn::Mul(z, y), y);
+      result = hn::IfThenElse(hn::Lt(y, constant(d, 0x1p-6)), small, large);
+    } else {
+      result = hn::Mul(log1p_finite(d, hn::Div(hn::Add(y, y), hn::Sub(one, y))), half);
+    }
     const V edge = hn::IfThenElse(hn::Eq(y, one), infinity(d), quiet_nan(d));
     return keep_nan(d, x, hn::CopySign(hn::IfThenElse(hn::Lt(y, one), result, edge), x));
   }
 };
 
-// log(y + sqrt(y^2 + 1)); near 0 an odd polynomial
-// Error: 0.51
-struct ArcsinhForFloat {
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, V x) const {
-    const V y = hn::Abs(x);
-    const V z = hn::Mul(y, y);
-    const V large = log_for_float(d, hn::Add(y, sqrt_for_float(d, hn::Add(z, constant(d, 1.0)))));
-    const V small = hn::MulAdd(polynomial(d, z, -1.0 / 6, 3.0 / 40), hn::Mul(z, y), y);
-    const V result = hn::IfThenElse(hn::Lt(y, constant(d, 0x1p-6)), small, large);
-    return hn::IfThenElse(hn::Lt(y, infinity(d)), hn::CopySign(result, x), x);
-  }
-};
-
-// log(x + sqrt(x^2 - 1)), where x^2 - 1 is exact for small x
-// Error: 0.51
-struct ArccoshForFloat {
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, V x) const {
-    const V one = constant(d, 1.0);
-    const V result = log_for_float(d, hn::Add(x, sqrt_for_float(d, hn::Sub(hn::Mul(x, x), one))));
-    const V edge = hn::IfThenElse(hn::Lt(x, one), quiet_nan(d), x);
-    return hn::IfThenElse(hn::And(hn::Ge(x, one), hn::Lt(x, infinity(d))), result, edge);
-  }
-};
-
-// log((1 + y) / (1 - y)) / 2; near 0 an odd polynomial
-// Error: 0.51
-struct ArctanhForFloat {
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, V x) const {
-    const V one = constant(d, 1.0);
-    const V y = hn::Abs(x);
-    const V z = hn::Mul(y, y);
-    const V ratio = quotient_for_float(d, hn::Add(one, y), hn::Sub(one, y));
-    const V large = hn::Mul(log_for_float(d, ratio), constant(d, 0.5));
-    const V small = hn::MulAdd(polynomial(d, z, 1.0 / 3, 1.0 / 5, 1.0 / 7), hn::Mul(z, y), y);
-    const V result = hn::IfThenElse(hn::Lt(y, constant(d, 0x1p-6)), small, large);
-    const V edge = hn::IfThenElse(hn::Eq(y, one), infinity(d), quiet_nan(d));
-    return keep_nan(d, x, hn::CopySign(hn::IfThenElse(hn::Lt(y, one), result, edge), x));
-  }
-};
-
-using Arcsinh = ByWidth<ArcsinhForFloat, ArcsinhInDouble>;
-using Arccosh = ByWidth<ArccoshForFloat, ArccoshInDouble>;
-using Arctanh = ByWidth<ArctanhForFloat, ArctanhInDouble>;
+using Arcsinh = ByWidth<ArcsinhInDouble>;
+using Arccosh = ByWidth<ArccoshInDouble>;
+using Arctanh = ByWidth<ArctanhInDouble>;
 
 } // namespace mlx::core::cpu::bodies::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
