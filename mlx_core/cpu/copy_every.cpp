@@ -16,22 +16,30 @@ int64_t copy_every(int64_t, void*, const void*, int64_t, int) { return 0; }
 
 #else
 
+// Whole vectors, as long as no element of the line is behind the last of them; how many elements these are.
+template <class D, class F>
+HWY_INLINE int64_t by_vectors(D d, hn::TFromD<D>* out, int64_t n, F vector_from) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + lanes < n; i += lanes) {
+    hn::StoreU(vector_from(i), d, out + i);
+  }
+  return i;
+}
+
 template <class T>
 int64_t copy_first_of_pairs(void* to, const void* from, int64_t n) {
   const hn::ScalableTag<T> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const T* in = static_cast<const T*>(from);
   T* out = static_cast<T*>(to);
-  int64_t i = 0;
-  for (; i + lanes < n; i += lanes) {
-    const auto low = hn::LoadU(d, in + 2 * i), high = hn::LoadU(d, in + 2 * i + lanes);
-    hn::StoreU(hn::ConcatEven(d, high, low), d, out + i);
-  }
+  by_vectors(d, out, n,
+      [=](int64_t i) { return hn::ConcatEven(d, hn::LoadU(d, in + 2 * i + lanes), hn::LoadU(d, in + 2 * i)); });
   if (n < lanes) {
     return 0;
   }
   // The last ones, some of them again. What is read ends with the last one: of the high half the odd ones count.
-  i = n - lanes;
+  const int64_t i = n - lanes;
   const auto low = hn::LoadU(d, in + 2 * i), high = hn::LoadU(d, in + 2 * i + lanes - 1);
   hn::StoreU(hn::ConcatUpperLower(d, hn::ConcatOdd(d, high, high), hn::ConcatEven(d, low, low)), d, out + i);
   return n;
@@ -41,17 +49,11 @@ int64_t copy_first_of_pairs(void* to, const void* from, int64_t n) {
 int64_t copy_low_halves(void* to, const void* from, int64_t n) {
   const hn::ScalableTag<int32_t> d;
   const hn::Rebind<uint16_t, decltype(d)> halves;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const hn::Repartition<uint16_t, decltype(d)> pairs;
   const auto* in = static_cast<const uint16_t*>(from);
-  auto* out = static_cast<uint16_t*>(to);
   const auto low = hn::Set(d, 0xffff);
-  int64_t i = 0;
-  for (; i + lanes < n; i += lanes) {
-    const hn::Repartition<uint16_t, decltype(d)> pairs;
-    const auto both = hn::BitCast(d, hn::LoadU(pairs, in + 2 * i));
-    hn::StoreU(hn::DemoteTo(halves, hn::And(both, low)), halves, out + i);
-  }
-  return i;
+  return by_vectors(halves, static_cast<uint16_t*>(to), n,
+      [=](int64_t i) { return hn::DemoteTo(halves, hn::And(hn::BitCast(d, hn::LoadU(pairs, in + 2 * i)), low)); });
 }
 
 template <class T>
@@ -59,14 +61,10 @@ int64_t copy_first_of_fours(void* to, const void* from, int64_t n) {
   const hn::ScalableTag<T> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const T* in = static_cast<const T*>(from);
-  T* out = static_cast<T*>(to);
-  int64_t i = 0;
-  for (; i + lanes < n; i += lanes) {
+  return by_vectors(d, static_cast<T*>(to), n, [=](int64_t i) {
     const auto v = [=](int k) { return hn::LoadU(d, in + 4 * i + k * lanes); };
-    const auto low = hn::ConcatEven(d, v(1), v(0)), high = hn::ConcatEven(d, v(3), v(2));
-    hn::StoreU(hn::ConcatEven(d, high, low), d, out + i);
-  }
-  return i;
+    return hn::ConcatEven(d, hn::ConcatEven(d, v(3), v(2)), hn::ConcatEven(d, v(1), v(0)));
+  });
 }
 
 // Lane i is lane 3 i of three vectors side by side.
@@ -82,13 +80,10 @@ int64_t copy_first_of_threes(void* to, const void* from, int64_t n) {
   const auto in_second = hn::Eq(hn::Load(d, vectors), hn::Set(d, T{1}));
   const auto in_third = hn::Eq(hn::Load(d, vectors), hn::Set(d, T{2}));
   const T* in = static_cast<const T*>(from);
-  T* out = static_cast<T*>(to);
-  int64_t i = 0;
-  for (; i + lanes < n; i += lanes) {
+  return by_vectors(d, static_cast<T*>(to), n, [=](int64_t i) {
     const auto v = [=](int k) { return hn::TableLookupLanes(hn::LoadU(d, in + 3 * i + k * lanes), place); };
-    hn::StoreU(hn::IfThenElse(in_third, v(2), hn::IfThenElse(in_second, v(1), v(0))), d, out + i);
-  }
-  return i;
+    return hn::IfThenElse(in_third, v(2), hn::IfThenElse(in_second, v(1), v(0)));
+  });
 }
 
 // Wider elements with steps of three and four are as quick one by one.
