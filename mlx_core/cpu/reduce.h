@@ -13,9 +13,6 @@ namespace mlx::core::cpu {
 
 inline constexpr int64_t reduce_block = 1024;
 
-// The dtype partials are kept in: float32 for float16 and bfloat16, bool for all/any, else the input's own.
-Dtype partial_dtype(Reduction op, Dtype dtype);
-
 struct RowReducer {
   int partial_size; // bytes of one partial
   // Reduces 1 <= n <= reduce_block consecutive elements to one partial.
