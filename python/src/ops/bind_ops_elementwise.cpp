@@ -151,24 +151,17 @@ void bind_ops_elementwise(nb::module_& m) {
       m, "from_fp8", [](const array& x, Dtype dtype, StreamOrDevice s) { return out(core::from_fp8(x, dtype, s)); },
       "x: array, dtype: Dtype = bfloat16", "array", "x"_a, nb::arg("dtype") = core::bfloat16);
 
-  def_op(
-      m, "isclose",
-      [](ScalarOrArray a, ScalarOrArray b, double rtol, double atol, bool equal_nan, StreamOrDevice s) {
-        auto [x, y] = to_arrays(a, b);
-        return out(core::isclose(x, y, rtol, atol, equal_nan, s));
-      },
-      "a: scalar | array, b: scalar | array, rtol: float = 1e-05, atol: float = 1e-08, *, equal_nan: bool = False",
-      "array", "a"_a, "b"_a, nb::arg("rtol") = 1e-5, nb::arg("atol") = 1e-8, nb::kw_only(),
-      nb::arg("equal_nan") = false);
-  def_op(
-      m, "allclose",
-      [](ScalarOrArray a, ScalarOrArray b, double rtol, double atol, bool equal_nan, StreamOrDevice s) {
-        auto [x, y] = to_arrays(a, b);
-        return out(core::allclose(x, y, rtol, atol, equal_nan, s));
-      },
-      "a: scalar | array, b: scalar | array, rtol: float = 1e-05, atol: float = 1e-08, *, equal_nan: bool = False",
-      "array", "a"_a, "b"_a, nb::arg("rtol") = 1e-5, nb::arg("atol") = 1e-8, nb::kw_only(),
-      nb::arg("equal_nan") = false);
+  for (auto [name, close] : {std::pair("isclose", &core::isclose), std::pair("allclose", &core::allclose)}) {
+    def_op(
+        m, name,
+        [close](ScalarOrArray a, ScalarOrArray b, double rtol, double atol, bool equal_nan, StreamOrDevice s) {
+          auto [x, y] = to_arrays(a, b);
+          return out(close(x, y, rtol, atol, equal_nan, s));
+        },
+        "a: scalar | array, b: scalar | array, rtol: float = 1e-05, atol: float = 1e-08, *, equal_nan: bool = False",
+        "array", "a"_a, "b"_a, nb::arg("rtol") = 1e-5, nb::arg("atol") = 1e-8, nb::kw_only(),
+        nb::arg("equal_nan") = false);
+  }
   def_op_exactly(
       m, "array_equal",
       [](ScalarOrArray a, ScalarOrArray b, bool equal_nan, StreamOrDevice s) {

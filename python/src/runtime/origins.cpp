@@ -5,6 +5,7 @@
 #include <frameobject.h>
 
 #include <atomic>
+#include <optional>
 #include <string>
 
 #include "mlx_core/origin.h"
@@ -37,28 +38,6 @@ std::string text_of(PyObject* o) {
   return text;
 }
 
-uint32_t current_line() {
-  if (!Py_IsInitialized() || !PyGILState_Check()) {
-    return 0;
-  }
-  const std::string& package = package_folder();
-  nb::object frame = nb::borrow(reinterpret_cast<PyObject*>(PyEval_GetFrame()));
-  while (frame.is_valid()) {
-    auto* f = reinterpret_cast<PyFrameObject*>(frame.ptr());
-    nb::object code = nb::steal(reinterpret_cast<PyObject*>(PyFrame_GetCode(f)));
-    auto* c = reinterpret_cast<PyCodeObject*>(code.ptr());
-    core::Origin origin;
-    origin.file = text_of(c->co_filename);
-    if (origin.file.compare(0, package.size(), package) != 0) {
-      origin.function = text_of(c->co_name);
-      origin.line = PyFrame_GetLineNumber(f);
-      return core::intern_origin(origin);
-    }
-    frame = nb::steal(reinterpret_cast<PyObject*>(PyFrame_GetBack(f)));
-  }
-  return 0;
-}
-
 bool is_in_numpy(nb::handle frame) {
   nb::object globals = nb::steal(PyObject_GetAttrString(frame.ptr(), "f_globals"));
   PyObject* name = globals.is_valid() ? PyDict_GetItemString(globals.ptr(), "__name__") : nullptr;
@@ -67,9 +46,8 @@ bool is_in_numpy(nb::handle frame) {
   return text == "numpy" || text.starts_with("numpy.");
 }
 
-} // namespace
-
-std::string users_line() {
+// The innermost frame that is not of this package, nor of NumPy where that is passed over.
+std::optional<core::Origin> users_origin(bool past_numpy) {
   const std::string& package = package_folder();
   nb::object frame = nb::borrow(reinterpret_cast<PyObject*>(PyEval_GetFrame()));
   while (frame.is_valid()) {
@@ -77,12 +55,27 @@ std::string users_line() {
     nb::object code = nb::steal(reinterpret_cast<PyObject*>(PyFrame_GetCode(f)));
     auto* c = reinterpret_cast<PyCodeObject*>(code.ptr());
     std::string file = text_of(c->co_filename);
-    if (!file.starts_with(package) && !is_in_numpy(frame)) {
-      return core::Origin{file, text_of(c->co_name), PyFrame_GetLineNumber(f), {}, {}}.place();
+    if (!file.starts_with(package) && !(past_numpy && is_in_numpy(frame))) {
+      return core::Origin{file, text_of(c->co_name), PyFrame_GetLineNumber(f), {}, {}};
     }
     frame = nb::steal(reinterpret_cast<PyObject*>(PyFrame_GetBack(f)));
   }
-  return "";
+  return std::nullopt;
+}
+
+uint32_t current_line() {
+  if (!Py_IsInitialized() || !PyGILState_Check()) {
+    return 0;
+  }
+  std::optional<core::Origin> origin = users_origin(false);
+  return origin ? core::intern_origin(*origin) : 0;
+}
+
+} // namespace
+
+std::string users_line() {
+  std::optional<core::Origin> origin = users_origin(true);
+  return origin ? origin->place() : "";
 }
 
 RecordOrigins::RecordOrigins() {

@@ -310,6 +310,13 @@ class Checkpoint final : public Transformation {
   }
 };
 
+// A method that sets a rule and returns the function.
+template <auto set>
+nb::object decorator(nb::handle_t<CustomFunction> self, nb::object f) {
+  (made<CustomFunction>(self).*set)(std::move(f));
+  return nb::borrow(self);
+}
+
 } // namespace
 
 void bind_custom(nb::module_& m) {
@@ -351,13 +358,7 @@ Example:
           nb::sig("def __init__(self, f: collections.abc.Callable[_P, _R]) -> None"))
       .def("__call__", &CustomFunction::call,
           nb::sig("def __call__(self, *args: typing.Any, **kwargs: typing.Any) -> typing.Any"))
-      .def(
-          "vjp",
-          [](nb::handle_t<CustomFunction> self, nb::object f) {
-            made<CustomFunction>(self).set_vjp(std::move(f));
-            return nb::borrow(self);
-          },
-          nb::arg("f"),
+      .def("vjp", &decorator<&CustomFunction::set_vjp>, nb::arg("f"),
           nb::sig("def vjp(self, f: collections.abc.Callable[..., typing.Any]) -> custom_function[_P, _R]"),
           R"(Sets the rule of reverse mode. Returns this function.
 
@@ -367,13 +368,7 @@ Args:
         stands for zeros. With :meth:`forward` it gets a fourth argument, the
         residuals.
 )")
-      .def(
-          "forward",
-          [](nb::handle_t<CustomFunction> self, nb::object f) {
-            made<CustomFunction>(self).set_forward(std::move(f));
-            return nb::borrow(self);
-          },
-          nb::arg("f"),
+      .def("forward", &decorator<&CustomFunction::set_forward>, nb::arg("f"),
           nb::sig("def forward(self, f: collections.abc.Callable[..., typing.Any]) -> custom_function[_P, _R]"),
           R"(Sets what runs in place of ``f`` where the rule of reverse mode may be asked for.
 
@@ -400,13 +395,7 @@ Example:
     >>> mx.grad(softplus)(mx.array(0.0))
     array(0.5, dtype=float32)
 )")
-      .def(
-          "jvp",
-          [](nb::handle_t<CustomFunction> self, nb::object f) {
-            made<CustomFunction>(self).set_jvp(std::move(f));
-            return nb::borrow(self);
-          },
-          nb::arg("f"),
+      .def("jvp", &decorator<&CustomFunction::set_jvp>, nb::arg("f"),
           nb::sig("def jvp(self, f: collections.abc.Callable[..., typing.Any]) -> custom_function[_P, _R]"),
           R"(Sets the rule of forward mode. Returns this function.
 
@@ -414,13 +403,7 @@ Args:
     f (callable): ``f(primals, tangents)``, where a tangent that is zero is
         None, returns a tree like the output with its tangents.
 )")
-      .def(
-          "vmap",
-          [](nb::handle_t<CustomFunction> self, nb::object f) {
-            made<CustomFunction>(self).set_vmap(std::move(f));
-            return nb::borrow(self);
-          },
-          nb::arg("f"),
+      .def("vmap", &decorator<&CustomFunction::set_vmap>, nb::arg("f"),
           nb::sig("def vmap(self, f: collections.abc.Callable[..., typing.Any]) -> custom_function[_P, _R]"),
           R"(Sets the rule of batching. Returns this function.
 
