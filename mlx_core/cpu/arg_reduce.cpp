@@ -1,7 +1,6 @@
 // argmin and argmax: along rows the extremum's block is found first, by the reduction's own bodies, then its place in
 // the block; down columns the best values and their indices are carried along.
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 #include <memory>
 #include <vector>

@@ -54,7 +54,7 @@ struct FftPlan {
   FftPlan(int64_t length, bool of_real);
   int64_t bytes() const;
 
-  // Of a real transform of even length: n / 2 complex elements, and half_roots: cos and sin of -2 pi k / length for
+  // Of a real transform of even length: n / 2 complex elements, and half_cosines and half_sines of -2 pi k / length for
   // k <= n / 2.
   int64_t length, n;
   bool packed;

@@ -3,7 +3,6 @@
 
 #include <limits>
 #include <stdexcept>
-#include <string>
 
 #include "mlx_core/backend/index_error.h"
 #include "mlx_core/cpu/dispatch.h"

@@ -13,7 +13,6 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "mlx_core/cpu/thread_pool.h"

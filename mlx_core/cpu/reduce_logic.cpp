@@ -7,7 +7,6 @@
 
 #include <hwy/highway.h>
 
-#include <algorithm>
 #include <cstring>
 
 #include "mlx_core/cpu/dispatch.h"

@@ -2,10 +2,7 @@
 #include "mlx_core/cpu/zero_terms.h"
 
 #include <algorithm>
-#include <cmath>
 #include <complex>
-#include <cstring>
-#include <limits>
 #include <vector>
 
 #include "mlx_core/cpu/dispatch.h"

@@ -1,7 +1,6 @@
 // Runs of elements of special functions.
 #include "mlx_core/cpu/special/evaluate.h"
 
-#include <cstring>
 #include <vector>
 
 #include "mlx_core/cpu/copy.h"
