@@ -1,7 +1,6 @@
 // The registry: the families of ops/families.h, in the order of the documentation.
 #include "mlx_core/registry.h"
 
-#include <string>
 #include <unordered_map>
 
 #include "mlx_core/ops/families.h"

@@ -2,13 +2,11 @@
 #include "mlx_core/eval/gate.h"
 
 #include <pthread.h>
-#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <new>
 #include <thread>
-#include <vector>
 
 #include "mlx_core/allocator.h"
 #include "mlx_core/environment.h"

@@ -1,7 +1,6 @@
 // When pending graphs are computed without being asked for, and how far ahead of that a program may run.
 #include "mlx_core/eval/pressure.h"
 
-#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>

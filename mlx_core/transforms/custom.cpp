@@ -9,7 +9,6 @@
 #include "mlx_core/ops.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/trace_level.h"
-#include "mlx_core/transforms/closed_body.h"
 #include "mlx_core/transforms/escape.h"
 #include "mlx_core/transforms/frame.h"
 #include "mlx_core/transforms/function.h"

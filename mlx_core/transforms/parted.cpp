@@ -2,7 +2,6 @@
 #include "mlx_core/transforms/parted.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <span>
 
 #include "mlx_core/ops.h"

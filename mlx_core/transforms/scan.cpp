@@ -1,7 +1,6 @@
 // The primitive ScanLoop with its rules, each of which is again a scan, and scan itself.
 #include "mlx_core/transforms/scan.h"
 
-#include <cstring>
 #include <typeinfo>
 
 #include "mlx_core/backend/kernels.h"

@@ -1,5 +1,4 @@
 // Writing GGUF.
-#include <algorithm>
 #include <unordered_set>
 
 #include "mlx_core/io/arrays/formats.h"

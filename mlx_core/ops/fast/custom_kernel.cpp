@@ -1,7 +1,6 @@
 // metal_kernel: kernels that users write, as operations.
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <iostream>
 #include <sstream>
 

@@ -6,7 +6,6 @@
 #include "mlx_core/fft.h"
 #include "mlx_core/ops/families.h"
 #include "mlx_core/ops/index/indexing.h"
-#include "mlx_core/ops/shape/size_number.h"
 #include "mlx_core/ops/unary.h"
 
 namespace mlx::core::fft {

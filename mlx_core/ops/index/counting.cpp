@@ -1,6 +1,5 @@
 // Counting how often values occur: bincount, histogram.
 #include <cmath>
-#include <limits>
 
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"

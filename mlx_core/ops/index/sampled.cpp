@@ -1,5 +1,4 @@
 // Functions given by samples or coefficients: select, polyval, interp, gradient, unwrap.
-#include <numbers>
 
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"

@@ -1,8 +1,6 @@
 // Finding the elements that are not zero, and taking them: nonzero, flatnonzero, argwhere, compress, extract.
 #include "mlx_core/value_shapes.h"
 
-#include <limits>
-
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/ops/families.h"

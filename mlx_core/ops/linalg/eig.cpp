@@ -1,6 +1,5 @@
 // Eigenvalues and eigenvectors of any square matrix.
 #include "mlx_core/linalg.h"
-#include "mlx_core/ops/index/indexing.h"
 #include "mlx_core/ops/linalg/confluent.h"
 #include "mlx_core/ops/linalg/families.h"
 #include "mlx_core/ops/linalg/matrix_primitive.h"

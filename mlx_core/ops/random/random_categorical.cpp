@@ -2,7 +2,6 @@
 // Gumbel maximum; a single one by inverting its distribution function, which costs one uniform number for each sample.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/ops/index/indexing.h"

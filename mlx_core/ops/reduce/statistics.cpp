@@ -1,7 +1,6 @@
 // Means, variances, and the exponential averages logsumexp and softmax: compositions of reductions and elementwise ops.
 #include <limits>
 
-#include "mlx_core/error.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/linear.h"
 #include "mlx_core/ops/shape/shape.h"

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <numbers>
 
-#include "mlx_core/error.h"
 #include "mlx_core/ops/families.h"
 #include "mlx_core/ops/unary.h"
 

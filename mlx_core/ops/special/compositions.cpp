@@ -1,6 +1,5 @@
 // Special functions that are compositions of other operations, which their derivatives follow from.
 #include <limits>
-#include <numbers>
 
 #include "mlx_core/error.h"
 #include "mlx_core/ops/families.h"

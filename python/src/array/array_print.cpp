@@ -1,8 +1,6 @@
 // The text of an array, and the print options.
 #include "python/src/array/array_print.h"
 
-#include <utility>
-
 #include "mlx_core/print.h"
 #include "python/src/array/convert.h"
 #include "python/src/runtime/gil.h"

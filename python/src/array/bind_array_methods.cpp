@@ -4,7 +4,6 @@
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/ops/shape/rearrange.h"
-#include "mlx_core/registry.h"
 #include "python/src/array/bind_array.h"
 #include "python/src/interop/numpy_arguments.h"
 #include "python/src/runtime/shown.h"

@@ -2,7 +2,6 @@
 // them with a dtype and an out of its own.
 #include <array>
 
-#include "mlx_core/error.h"
 #include "mlx_core/ops.h"
 #include "python/src/array/bind_array.h"
 #include "python/src/interop/numpy_arguments.h"

@@ -1,7 +1,6 @@
 // Dtype, DtypeCategory, finfo, iinfo and the questions about dtypes.
 #include <nanobind/stl/variant.h>
 
-#include <cmath>
 #include <limits>
 
 #include "mlx_core/error.h"

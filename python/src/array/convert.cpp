@@ -2,7 +2,6 @@
 #include "python/src/array/convert.h"
 #include "python/src/runtime/gil.h"
 
-#include <cstring>
 #include <limits>
 
 #include "mlx_core/error.h"

@@ -1,8 +1,6 @@
 // How instances are taken apart for pickle and copy, and made again.
 #include "python/src/interop/pickling.h"
 
-#include <string>
-
 #include "mlx_core/device.h"
 #include "mlx_core/error.h"
 #include "mlx_core/interruption.h"

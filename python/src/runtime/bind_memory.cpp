@@ -2,7 +2,6 @@
 #include <unordered_map>
 
 #include "mlx_core/allocator.h"
-#include "mlx_core/error.h"
 #include "mlx_core/gpu/gpu.h"
 #include "mlx_core/node_pool.h"
 #include "mlx_core/origin.h"

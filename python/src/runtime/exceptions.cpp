@@ -4,7 +4,6 @@
 #include <new>
 #include <stdexcept>
 #include <string>
-#include <typeinfo>
 
 #include "mlx_core/backend/matrix_task.h"
 #include "mlx_core/debug.h"
