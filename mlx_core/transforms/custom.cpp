@@ -268,6 +268,30 @@ class Custom final : public Function {
     out.resize(rules_->ruled);
     return out;
   }
+  // What the vmap rule answers has all lanes, and the shape of the function's outputs in each.
+  void check_mapped(const Mapped& answer, Operands operands, const MapAxes& axes) const {
+    Dim lanes = lanes_of(operands, axes);
+    Specs one_lane = specs_of(operands);
+    for (size_t i = 0; i < one_lane.size(); ++i) {
+      if (axes[i]) {
+        one_lane[i].shape.erase(one_lane[i].shape.begin() + *axes[i]);
+      }
+    }
+    Specs outputs = output_specs(body(), one_lane);
+    for (size_t i = 0; i < answer.outputs.size(); ++i) {
+      Shape expected = outputs[i].shape;
+      if (MapAxis axis = answer.axes[i]) {
+        expected.insert(expected.begin() + std::min<ptrdiff_t>(*axis, std::ssize(expected)), lanes);
+      }
+      if (!(answer.outputs[i].shape() == expected)) {
+        fail("custom_function", "the vmap rule returned shape ", answer.outputs[i].shape(), " for output ", i,
+            ", which has shape ", outputs[i].shape, " in each of ", lanes, " lanes",
+            answer.axes[i] ? "; with axis " + std::to_string(*answer.axes[i]) + " it should be "
+                           : std::string("; without an axis it should be "),
+            expected, ".");
+      }
+    }
+  }
 
   // A rule of one mode is a linear map of tangents, or of cotangents; its transpose is the rule of the other mode.
   Tangents transposed_jvp(
@@ -308,6 +332,7 @@ class Custom final : public Function {
         fail("custom_function", "the vmap rule returned ", out.outputs.size(), " outputs and ", out.axes.size(),
             " axes; the function has ", results, " outputs.");
       }
+      check_mapped(out, operands, axes);
       if (rules_->kept > 0) {
         std::vector<array> all(arguments);
         all.insert(all.end(), operands.begin() + static_cast<ptrdiff_t>(parameters), operands.end());

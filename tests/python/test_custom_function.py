@@ -437,3 +437,29 @@ def test_cycles_are_collected():
     witness = make()
     gc.collect()
     assert witness() is None
+
+
+UNDER = {"vmap": lambda f: mx.vmap(f), "compile": lambda f: mx.compile(mx.vmap(f)),
+         "grad": lambda f: mx.grad(lambda x: mx.vmap(f)(x).sum()), "vmap twice": lambda f: mx.vmap(lambda x: mx.vmap(f)(x[None] * mx.ones((4, 1)))[0])}
+ANSWERS = {"one lane": lambda x: (x[:1], 0), "twice the lanes": lambda x: (mx.concatenate([x, x]), 0), "one axis more": lambda x: (x[..., None], 0),
+           "one axis less": lambda x: (x.sum(axis=-1), 0), "lanes without an axis": lambda x: (x, None)}
+
+
+@pytest.mark.parametrize("under", UNDER)
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_what_a_vmap_rule_returns_has_all_lanes(under, answer):
+    @mx.custom_function
+    def f(x):
+        return x * 2
+
+    @f.vmap
+    def _(x, axis):
+        return ANSWERS[answer](mx.moveaxis(x, axis, 0))
+
+    x = mx.arange(6.0).reshape(3, 2)
+    with pytest.raises(ValueError, match="custom_function. the vmap rule returned shape .* for output 0, which has shape"):
+        mx.eval(UNDER[under](f)(x))
+
+    f.vmap(lambda x, axis: (mx.moveaxis(x, axis, -1) * 3, x.ndim - 1))
+    mx.eval(UNDER[under](f)(x))
+    assert mx.array_equal(mx.vmap(f)(x), x * 3)
