@@ -1,6 +1,8 @@
 // The errors of checked size arithmetic, which are rarely made.
 #include "mlx_core/size_arithmetic.h"
 
+#include <utility>
+
 namespace mlx::core {
 
 void size_overflow(char op, int64_t a, int64_t b) {
@@ -12,8 +14,9 @@ void size_overflow(char op, int64_t a, int64_t b) {
 size_t bytes_of(int64_t count, int item_size) {
   int64_t bytes = 0;
   if (__builtin_mul_overflow(count, int64_t{item_size}, &bytes)) [[unlikely]] {
-    throw MemoryError(
-        "[allocate] no memory for " + std::to_string(count) + " elements of " + std::to_string(item_size) + " bytes.");
+    std::string text("[allocate] There is no memory for ");
+    text.append(std::to_string(count)).append(" elements of ").append(std::to_string(item_size)).append(" bytes.");
+    throw MemoryError(std::move(text));
   }
   return static_cast<size_t>(bytes);
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <string_view>
 
 #include "mlx_core/backend/kernels.h"
 #include "mlx_core/eval/donate.h"
@@ -12,6 +13,7 @@
 #include "mlx_core/interrupt.h"
 #include "mlx_core/interruption.h"
 #include "mlx_core/primitive.h"
+#include "mlx_core/size_arithmetic.h"
 #include "mlx_core/trace_level.h"
 
 namespace mlx::core {
@@ -53,6 +55,31 @@ bool is_interruption(const std::exception_ptr& thrown) {
   } catch (...) {
     return false;
   }
+}
+
+// What found no memory, as an error that says what was to be computed. That of an operand says it already.
+std::exception_ptr naming_result(std::exception_ptr thrown, const Node& node) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const std::bad_alloc& error) {
+    std::string_view reason = error.what();
+    constexpr std::string_view ours = "[eval] ", allocating = "[allocate] ";
+    if (reason.starts_with(ours) || !node.primitive) {
+      return thrown;
+    }
+    reason.remove_prefix(reason.starts_with(allocating) ? allocating.size() : reason.size());
+    try {
+      std::string text(ours);
+      text.append("There is no memory to compute ").append(node.primitive->name());
+      const Node& result = node.extra && !node.extra->outputs.empty() ? *node.extra->outputs[0].node() : node;
+      text.append(params_to_string(*node.primitive)).append(" of shape ").append(to_string(result.shape));
+      text.append(" and dtype ").append(name_of(result.dtype)).append(". ").append(reason);
+      text.append(reason.empty() ? "" : " ").append("Compute it in parts, or let other arrays go first.");
+      return std::make_exception_ptr(MemoryError(std::move(text)));
+    } catch (const std::bad_alloc&) { // not even for the text
+    }
+  } catch (...) {}
+  return thrown;
 }
 
 } // namespace
@@ -463,6 +490,7 @@ void Evaluation::give_back(Node* node) {
 
 // `gutted`: its operands are no longer what they were, and nobody may see them.
 void Evaluation::set_failed(Node* node, std::exception_ptr error, bool gutted) {
+  error = naming_result(std::move(error), *node);
   if (!first_error_) {
     first_error_ = error;
   }
