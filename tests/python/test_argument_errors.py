@@ -8,7 +8,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 from mlx_parameters import PARAMETERS
-from test_keywords import found, parameters_of
+from test_keywords import found, parameters_of, shown_parameters
 
 F = mx.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 V = mx.array([1.0, 2.0, 3.0])
@@ -178,3 +178,36 @@ def test_signatures_name_every_parameter():
         function = found(name)
         if hasattr(function, "__nb_signature__"):
             assert parameters_of(function)[0] or not PARAMETERS[name]
+
+
+MODULES = {"": mx, "linalg.": mx.linalg, "fft.": mx.fft, "random.": mx.random, "special.": mx.special}
+# Not those that set what stays after the call.
+NAMES = [prefix + name for prefix, module in MODULES.items() for name, f in vars(module).items()
+         if hasattr(f, "__nb_signature__") and not isinstance(f, type) and not name.startswith("set_") and name != "seed"]
+WRONG = [2**31, -2**31 - 1, 2**32, 2**40, 2**63, -2**63 - 1, 2**64 + 1, 2**70, 10**400,
+         True, 2.5, float("nan"), "a", b"x", 3j, None, [], {}, object()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whatever_one_argument_is_the_error_says_where(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # "a" may be a file
+    function = found(name)
+    parameters = [p for p in shown_parameters(function) if not p.rest]
+    for changed in parameters:
+        needed = {p.name: F for p in parameters if p.default is None and p is not changed}
+        for value in WRONG:
+            try:
+                result = function(**needed, **{changed.name: value})
+                if isinstance(result, mx.array) and result.size < 1000:
+                    mx.eval(result)
+            except OSError:
+                pass
+            except Exception as error:
+                assert re.match(r"\[[\w.]+\] ", str(error)), (changed.name, value, repr(error))
+
+
+@pytest.mark.parametrize("argument", ["in_axes", "out_axes"])
+def test_axes_of_vmap_are_not_taken_for_their_lowest_bits(argument):
+    for axis in (2**32, (2**32 + 1,), -2**40, 2**63):
+        with pytest.raises(mx.ArgumentError, match=rf"\[vmap\] {argument} is -?\d+, which is out of range"):
+            mx.vmap(lambda x: x * 2, **{argument: axis})(F)

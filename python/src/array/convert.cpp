@@ -8,6 +8,7 @@
 #include "mlx_core/eval/at_once.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/ops/shape/size_number.h"
+#include "python/src/array/number_arguments.h"
 #include "python/src/compile/dim_object.h"
 #include "python/src/compile/runtime_scalar.h"
 #include "python/src/interop/numpy_scalar.h"
@@ -85,11 +86,7 @@ array array_of_int(Integer i, Dtype dtype) {
 
 array int_to_array(PyObject* o, std::optional<Dtype> like) {
   if (like && like->is_inexact()) {
-    double value = PyLong_AsDouble(o);
-    if (value == -1.0 && PyErr_Occurred()) {
-      throw nb::python_error();
-    }
-    return array(value, *like);
+    return array(double_of_int(o), *like);
   }
   Integer i = read_int(o);
   if (like && like->is_integer()) {

@@ -6,6 +6,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/ops/shape/size_number.h"
 #include "mlx_core/transforms/frame.h"
+#include "python/src/array/number_arguments.h"
 #include "python/src/compile/converted.h"
 #include "python/src/compile/dim_object.h"
 #include "python/src/compile/runtime_scalar.h"
@@ -33,7 +34,7 @@ bool is_lane(const array& a) {
 
 array number_array(PyObject* number) {
   if (PyLong_Check(number)) {
-    return array(PyLong_AsDouble(number), core::float64);
+    return array(double_of_int(number), core::float64);
   }
   if (!counts_as_complex(number)) {
     return array(PyFloat_AsDouble(number), core::float64);

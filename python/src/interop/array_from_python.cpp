@@ -7,6 +7,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
 #include "python/src/array/convert.h"
+#include "python/src/array/number_arguments.h"
 #include "python/src/compile/converted.h"
 #include "python/src/interop/numpy_scalar.h"
 #include "python/src/runtime/shown.h"
@@ -256,7 +257,7 @@ class Writer {
       if (overflow == 0) {
         core::store_element(to_, dtype_, static_cast<int64_t>(value));
       } else if (dtype_.is_inexact()) {
-        core::store_element(to_, dtype_, core::complex128_t(PyLong_AsDouble(o)));
+        core::store_element(to_, dtype_, core::complex128_t(double_of_int(o)));
       } else {
         core::store_element(to_, dtype_, static_cast<uint64_t>(PyLong_AsUnsignedLongLong(o)));
       }
@@ -353,7 +354,8 @@ array number_as(PyObject* o, Dtype dtype) {
   array result = array::uninitialized(Shape{}, dtype);
   Writer(result.mutable_data(), dtype).write(o);
   if (PyErr_Occurred()) {
-    throw nb::python_error();
+    PyErr_Clear();
+    core::fail("array", "val is ", shown(o), ", too large for int64 and uint64; write it as a float.");
   }
   return result;
 }

@@ -2,6 +2,7 @@
 #include "python/src/ops/bind_linalg.h"
 #include "mlx_core/error.h"
 #include "mlx_core/linalg.h"
+#include "python/src/array/number_arguments.h"
 #include "python/src/ops/bind_ops.h"
 #include "python/src/runtime/bind.h"
 #include "python/src/runtime/shown.h"
@@ -37,7 +38,7 @@ struct Order {
       name = nb::cast<std::string>(ord);
     } else if (PyFloat_Check(ord.ptr()) || PyLong_Check(ord.ptr()) || PyIndex_Check(ord.ptr()) ||
                nb::hasattr(ord, "__float__")) {
-      number = nb::cast<double>(nb::float_(ord));
+      number = double_of(op, "ord", ord);
     } else {
       core::fail<core::TypeError>(op, "ord is ", shown(ord), "; it should be a number, 'fro', 'nuc' or None.");
     }

@@ -5,6 +5,7 @@
 
 #include "mlx_core/error.h"
 #include "mlx_core/ops/shape/range.h"
+#include "python/src/array/number_arguments.h"
 #include "python/src/ops/bind_ops.h"
 
 namespace mlx::python {
@@ -65,17 +66,13 @@ Bound bound_of(const char* op, const char* name, nb::handle o) {
     fail(op, name, " is a bool; it should be an int or a float.");
   }
   if (!PyIndex_Check(o.ptr())) {
-    double value = PyFloat_AsDouble(o.ptr());
-    if (value == -1 && PyErr_Occurred()) {
-      throw nb::python_error();
-    }
-    return {value, 0, false, true};
+    return {double_of(op, name, o), 0, false, true};
   }
   nb::object integer = nb::steal(PyNumber_Index(o.ptr()));
-  double value = integer.is_valid() ? PyLong_AsDouble(integer.ptr()) : -1;
-  if (value == -1 && PyErr_Occurred()) {
+  if (!integer.is_valid()) {
     throw nb::python_error();
   }
+  double value = double_of(op, name, integer);
   std::optional<core::detail::int128_t> whole = int128_of(integer);
   return {value, whole.value_or(0), whole.has_value(), false};
 }
@@ -142,7 +139,11 @@ std::optional<array> complex_linspace(
     fail<core::TypeError>(
         "linspace", "start or stop is complex, but dtype is ", type, "; take complex64 or complex128.");
   }
-  auto from = nb::cast<core::complex128_t>(start), to = nb::cast<core::complex128_t>(stop);
+  auto number = [](const char* name, nb::handle o) {
+    return PyComplex_Check(o.ptr()) ? nb::cast<core::complex128_t>(o)
+                                    : core::complex128_t(double_of("linspace", name, o));
+  };
+  core::complex128_t from = number("start", start), to = number("stop", stop);
   return core::make_complex(core::linspace(from.real(), to.real(), num, part, endpoint, s),
       core::linspace(from.imag(), to.imag(), num, part, endpoint, s), s);
 }

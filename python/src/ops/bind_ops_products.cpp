@@ -1,5 +1,6 @@
 // Products over chosen axes: inner, outer, vecdot, tensordot, kron, einsum.
 #include "mlx_core/error.h"
+#include "python/src/array/number_arguments.h"
 #include "python/src/ops/bind_ops.h"
 #include "python/src/runtime/shown.h"
 
@@ -9,7 +10,7 @@ namespace {
 
 array tensordot(const array& a, const array& b, nb::handle axes, StreamOrDevice s) {
   if (PyIndex_Check(axes.ptr())) {
-    return core::tensordot(a, b, nb::cast<int>(nb::int_(axes)), s);
+    return core::tensordot(a, b, int_of("tensordot", "axes", axes), s);
   }
   Axes of_a, of_b;
   if (!PySequence_Check(axes.ptr()) || nb::len(axes) != 2 || !to_axes(nb::object(axes[0]).ptr(), of_a) ||

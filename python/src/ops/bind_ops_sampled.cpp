@@ -1,5 +1,6 @@
 // Stacking, sampled functions and counting: vstack ... rot90, select, polyval, interp, gradient, unwrap, bincount,
 // histogram.
+#include "python/src/array/number_arguments.h"
 #include "python/src/ops/bind_ops.h"
 #include "python/src/runtime/shown.h"
 
@@ -73,7 +74,7 @@ nb::object gradient(
 nb::object histogram(const array& a, nb::handle bins, const std::optional<std::pair<double, double>>& range,
     const std::optional<array>& weights, bool density, StreamOrDevice s) {
   if (PyLong_Check(bins.ptr())) {
-    return nb::tuple(out_list(core::histogram(a, nb::cast<int>(bins), range, weights, density, s)));
+    return nb::tuple(out_list(core::histogram(a, int_of("histogram", "bins", bins), range, weights, density, s)));
   }
   bool list = PyList_Check(bins.ptr()) || PyTuple_Check(bins.ptr());
   array edges = list ? array_from_python(bins) : to_array({bins.ptr()});

@@ -1,6 +1,7 @@
 // Ops that rearrange: reshape, the transposes, broadcasting, joining and splitting.
 #include "mlx_core/error.h"
 #include "mlx_core/ops/shape/rearrange.h"
+#include "python/src/array/number_arguments.h"
 #include "python/src/ops/bind_ops.h"
 #include "python/src/runtime/shown.h"
 
@@ -18,7 +19,7 @@ array transpose(const array& a, const std::optional<Axes>& axes, StreamOrDevice 
 
 std::vector<array> split(const array& a, nb::handle indices_or_sections, int axis, StreamOrDevice s) {
   if (PyIndex_Check(indices_or_sections.ptr())) {
-    return core::split(a, nb::cast<int>(nb::int_(indices_or_sections)), axis, s);
+    return core::split(a, int_of("split", "indices_or_sections", indices_or_sections), axis, s);
   }
   Axes indices;
   if (!to_axes(indices_or_sections.ptr(), indices)) {

@@ -1,7 +1,9 @@
 // mlx.core.random: keys, the implicit key sequence, and the distributions.
 #include "mlx_core/error.h"
 #include "mlx_core/ops/random/random_keys.h"
+#include "python/src/array/number_arguments.h"
 #include "python/src/ops/bind_ops.h"
+#include "python/src/runtime/argument_errors.h"
 #include "python/src/runtime/bind.h"
 
 namespace mlx::python {
@@ -139,9 +141,10 @@ void bind_random(nb::module_& parent) {
           return random::permutation(read(x), axis, key, s);
         }
         if (!PyIndex_Check(x.ptr())) {
-          core::fail<core::TypeError>("random.permutation", "x is neither an int nor an array.");
+          core::fail<core::TypeError>(
+              "random.permutation", "x is ", described(x), "; it should be an int or an array.");
         }
-        return random::permutation(nb::cast<int>(nb::int_(x)), key, s);
+        return random::permutation(int_of("random.permutation", "x", x), key, s);
       },
       "x: int | array, axis: int = 0, key: array | None = None", "x"_a, "axis"_a = 0);
   def_draw(

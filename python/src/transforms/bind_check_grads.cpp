@@ -2,6 +2,7 @@
 #include "mlx_core/check_grads.h"
 
 #include "mlx_core/error.h"
+#include "python/src/runtime/argument_errors.h"
 #include "python/src/runtime/shown.h"
 #include "python/src/transforms/bind_transforms.h"
 #include "python/src/transforms/chosen_arguments.h"
@@ -26,6 +27,9 @@ void read_modes(nb::handle modes, core::CheckGradsOptions& options) {
   if (PyUnicode_Check(modes.ptr())) {
     add(modes);
     return;
+  }
+  if (!is_iterable(modes)) {
+    fail<core::TypeError>(op, "modes is ", described(modes), R"(; it should be "fwd", "rev" or a sequence of them.)");
   }
   for (nb::handle mode : modes) {
     add(mode);

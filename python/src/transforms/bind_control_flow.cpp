@@ -5,6 +5,7 @@
 
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
+#include "python/src/runtime/shown.h"
 #include "python/src/transforms/bind_transforms.h"
 #include "python/src/transforms/control_calls.h"
 #include "python/src/transforms/loop_state.h"
@@ -219,12 +220,16 @@ nb::object while_loop(nb::handle cond_fun, nb::handle body_fun, nb::handle init)
 nb::object fori_loop(nb::handle lower, nb::handle upper, nb::handle body_fun, nb::handle init) {
   check_callable("fori_loop", "body_fun", body_fun);
   auto known = [](nb::handle bound) { return PyIndex_Check(bound.ptr()) && !is_array(bound); };
-  auto number = [](nb::handle bound) -> core::Dim {
+  auto number = [](const char* name, nb::handle bound) -> core::Dim {
     if (is_dim(bound.ptr())) {
       return dim_of(bound.ptr());
     }
     int64_t value = PyNumber_AsSsize_t(bound.ptr(), PyExc_OverflowError);
     if (value == -1 && PyErr_Occurred()) {
+      if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
+        PyErr_Clear();
+        fail<core::TypeError>("fori_loop", name, " is ", shown(bound), ", which is out of range.");
+      }
       throw nb::python_error();
     }
     return value;
@@ -240,7 +245,7 @@ nb::object fori_loop(nb::handle lower, nb::handle upper, nb::handle body_fun, nb
       });
     };
     if (known(lower) && known(upper)) {
-      return state.end(core::fori_loop(number(lower), number(upper), body, state.arrays()));
+      return state.end(core::fori_loop(number("lower", lower), number("upper", upper), body, state.arrays()));
     }
     array from = scalar_of("fori_loop", "lower", lower), to = scalar_of("fori_loop", "upper", upper);
     return state.end(core::fori_loop(from, to, body, state.arrays()));

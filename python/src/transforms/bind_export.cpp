@@ -5,6 +5,7 @@
 #include "mlx_core/io/saved_function.h"
 #include "mlx_core/params.h"
 #include "python/src/array/convert.h"
+#include "python/src/runtime/argument_errors.h"
 #include "python/src/transforms/bind_transforms.h"
 #include "python/src/transforms/outer_writes.h"
 #include "python/src/transforms/traced_call.h"
@@ -18,7 +19,10 @@ namespace {
 using core::fail;
 using core::NamedArrays;
 
-std::string path_of(nb::handle file) {
+std::string path_of(const char* op, nb::handle file) {
+  if (!PyUnicode_Check(file.ptr()) && !PyBytes_Check(file.ptr()) && !nb::hasattr(file, "__fspath__")) {
+    fail<core::TypeError>(op, "file is ", described(file), "; it should be a path.");
+  }
   return nb::str(nb::module_::import_("os").attr("fsdecode")(file)).c_str(); // a caster must not run out of memory
 }
 
@@ -242,7 +246,7 @@ void tell_callback(nb::handle callback, nb::handle fun, const ArrayArguments& ca
 class Exporter {
  public:
   Exporter(nb::handle file, nb::object fun, bool shapeless, std::optional<std::string> metadata)
-      : exporter_(path_of(file), shapeless, metadata.value_or("")), fun_(std::move(fun)) {
+      : exporter_(path_of("exporter", file), shapeless, metadata.value_or("")), fun_(std::move(fun)) {
     check_callable("exporter", fun_);
   }
   void call(nb::args args, nb::kwargs kwargs) {
@@ -289,7 +293,7 @@ void bind_exporting(nb::module_& m) {
           tell_callback(target, fun, call, shapeless);
           return;
         }
-        core::FunctionExporter exporter(path_of(target), shapeless, metadata.value_or(""));
+        core::FunctionExporter exporter(path_of("export_function", target), shapeless, metadata.value_or(""));
         {
           EvaluationHold hold;
           exporter.trace(exportable(fun, hold), call.positional, call.named);
@@ -414,7 +418,7 @@ void bind_importing(nb::module_& m) {
   m.def(
       "import_function",
       [](nb::handle file, bool return_metadata) -> nb::object {
-        core::ImportedFunction function(path_of(file));
+        core::ImportedFunction function(path_of("import_function", file));
         std::string metadata = function.metadata();
         nb::object out = nb::cast(std::move(function));
         return return_metadata ? nb::object(nb::make_tuple(out, metadata)) : out;

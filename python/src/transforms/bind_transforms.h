@@ -29,6 +29,7 @@ void bind_evaluation(nb::module_& m);      // bind_evaluation.cpp: eval, async_e
 
 // "list", for errors.
 inline std::string class_name(nb::handle o) { return Py_TYPE(o.ptr())->tp_name; }
+inline bool is_iterable(nb::handle o) { return Py_TYPE(o.ptr())->tp_iter || PySequence_Check(o.ptr()); }
 
 inline void check_callable(const char* op, nb::handle fun) {
   if (!PyCallable_Check(fun.ptr())) {

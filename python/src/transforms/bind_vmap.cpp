@@ -8,6 +8,7 @@
 #include "mlx_core/transforms/escape.h"
 #include "mlx_core/transforms/lanes.h"
 #include "python/src/array/convert.h"
+#include "python/src/array/number_arguments.h"
 #include "python/src/interop/foreign_arrays.h"
 #include "python/src/runtime/gil.h"
 #include "python/src/runtime/shown.h"
@@ -30,11 +31,7 @@ std::optional<int> axis_of(const char* name, nb::handle axis) {
     return std::nullopt;
   }
   if (PyLong_Check(axis.ptr()) && !PyBool_Check(axis.ptr())) {
-    long value = PyLong_AsLong(axis.ptr());
-    if (value == -1 && PyErr_Occurred()) {
-      throw nb::python_error();
-    }
-    return static_cast<int>(value);
+    return int_of("vmap", name, axis);
   }
   fail<core::TypeError>("vmap", name, " holds a ", class_name(axis), "; each entry should be an int or None.");
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "mlx_core/error.h"
+#include "python/src/runtime/argument_errors.h"
 #include "python/src/transforms/bind_transforms.h"
 #include "python/src/transforms/container_changes.h"
 
@@ -23,6 +24,9 @@ ArgumentChoice::ArgumentChoice(const char* op, std::optional<Axes> argnums, nb::
   if (PyUnicode_Check(argnames.ptr())) {
     add(argnames);
   } else if (!argnames.is_none()) {
+    if (!is_iterable(argnames)) {
+      fail<core::TypeError>(op, "argnames is ", described(argnames), "; it should be a str or a sequence of str.");
+    }
     for (nb::handle name : argnames) {
       add(name);
     }

@@ -2,6 +2,7 @@
 #include "python/src/transforms/primals.h"
 
 #include "mlx_core/error.h"
+#include "python/src/array/number_arguments.h"
 #include "python/src/interop/foreign_arrays.h"
 #include "python/src/interop/numpy_scalar.h"
 #include "python/src/transforms/bind_transforms.h"
@@ -42,11 +43,7 @@ array differentiable(const char* op, nb::handle leaf, const std::function<std::s
     return array(static_cast<float>(PyFloat_AS_DOUBLE(o)));
   }
   if (PyLong_Check(o) && !PyBool_Check(o)) {
-    double value = PyLong_AsDouble(o);
-    if (value == -1 && PyErr_Occurred()) {
-      throw nb::python_error();
-    }
-    return array(static_cast<float>(value));
+    return array(static_cast<float>(double_of_int(o)));
   }
   if (PyComplex_Check(o)) {
     return array(core::complex64_t(
