@@ -12,6 +12,13 @@ std::string with_extension(std::string path, std::string_view extension) {
   return path.ends_with(extension) ? path : path.append(extension);
 }
 
+void check_axes(const char* op, const std::string& name, const array& a) {
+  if (a.shape().size() > most_axes) {
+    fail(op, name.empty() ? "the array" : "'" + name + "'", " has ", a.ndim(), " axes; the format has ", most_axes,
+        " at most. Reshape it.");
+  }
+}
+
 void evaluate_all(const ArrayList& arrays) {
   std::vector<array> all;
   for (const auto& [name, a] : arrays) {

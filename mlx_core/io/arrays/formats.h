@@ -15,6 +15,9 @@ using ArrayList = std::vector<std::pair<std::string, array>>;
 using TextList = std::vector<std::pair<std::string, std::string>>;
 using MetadataList = std::vector<std::pair<std::string, GGUFMetaData>>;
 
+// Of an array in a file: what NumPy's have.
+constexpr size_t most_axes = 64;
+
 // --- npy.cpp ---
 struct NpyHeader {
   Shape shape;
@@ -48,6 +51,8 @@ std::string with_extension(std::string path, std::string_view extension);
 void write_file(
     const char* op, const std::string& path, const ArrayList& arrays, const std::function<void(Writer&)>& write);
 void evaluate_all(const ArrayList& arrays);
+// Fails where an array has more axes than a reader takes. The name is empty where there is one array.
+void check_axes(const char* op, const std::string& name, const array& a);
 // "npy", "npz", "safetensors", "gguf" by the first bytes; empty where they are of none.
 std::string format_of(const Source& source);
 

@@ -131,7 +131,7 @@ class HeaderText {
       }
       take('L'); // of Python 2
       shape.push_back(length);
-      if (shape.size() > 64) {
+      if (shape.size() > most_axes) {
         refuse("more than 64 axes");
       }
       if (!take(',')) {
@@ -301,6 +301,7 @@ std::string npy_header(const Shape& shape, Dtype dtype) {
 }
 
 void write_npy(Writer& out, const array& a) {
+  check_axes("save", "", a);
   std::string header = npy_header(a.shape(), a.dtype());
   out.write(header.data(), header.size());
   for_each_piece(a, [&](const char* from, size_t bytes) { out.write(from, bytes); });

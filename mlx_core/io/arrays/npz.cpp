@@ -39,6 +39,7 @@ void write_npz(Writer& out, const ArrayList& arrays, bool compressed, const char
     if (!names.insert(name).second) {
       fail(op, "two arrays are called '", name, "'.");
     }
+    check_axes(op, name, a);
     std::string header = npy_header(a.shape(), a.dtype());
     uint64_t size = header.size() + a.nbytes();
     members.push_back({name + ".npy", size, [header = std::move(header), &a](const ZipWriter::Piece& piece) {

@@ -79,7 +79,7 @@ class Header {
         json_.open('[');
         while (json_.next(']')) {
           tensor.shape.push_back(json_.natural());
-          if (tensor.shape.size() > 64) {
+          if (tensor.shape.size() > most_axes) {
             json_.refuse("an array of more than 64 axes");
           }
         }
@@ -196,6 +196,7 @@ void write_safetensors(Writer& out, const ArrayList& arrays, const TextList& met
       fail("save_safetensors", "two arrays are called '", entry.first, "'.");
     }
     name_in_file(entry.second.dtype(), entry.first);
+    check_axes("save_safetensors", entry.first, entry.second);
     sorted.push_back(&entry);
   }
   // The widest elements first: so all are aligned, and can be mapped.
