@@ -8,6 +8,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/interrupt.h"
 #include "mlx_core/ops.h"
+#include "mlx_core/size_arithmetic.h"
 #include "mlx_core/transforms.h"
 #include "mlx_core/transforms/followed.h"
 #include "python/src/array/convert.h"
@@ -90,7 +91,10 @@ nb::object list_of(const array& a, int axis, const char* from, core::InterruptPo
   int64_t step = n > 0 ? a.strides()[static_cast<size_t>(axis)] * a.itemsize() : 0;
   nb::object list = nb::steal(PyList_New(n));
   if (!list.is_valid()) {
-    throw nb::python_error();
+    PyErr_Clear();
+    throw core::MemoryError("[tolist] There is no memory for a list of the " + std::to_string(n) +
+                            " entries along axis " + std::to_string(axis) + " of shape " + core::to_string(a.shape()) +
+                            ". Take a part of the array.");
   }
   Py_ssize_t i = 0;
   try {
