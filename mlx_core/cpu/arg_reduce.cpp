@@ -1,10 +1,12 @@
 // argmin and argmax: along rows the extremum's block is found first, by the reduction's own bodies, then its place in
-// the block; down columns the best values and their indices are carried along.
+// the block; down columns the best values and their indices are carried along (arg_kernels.cpp), also of short rows,
+// many of which are turned into columns at a time.
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <vector>
 
+#include "mlx_core/cpu/arg_kernels.h"
 #include "mlx_core/cpu/copy_block.h"
 #include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/reduce_kernels.h"
@@ -16,9 +18,11 @@ namespace {
 
 constexpr int64_t task_elements = 32 << 10;
 constexpr int64_t serial_elements = 64 << 10;
-constexpr int64_t strip = 256;           // columns at once
-constexpr int64_t scan_limit = 16;       // shorter rows are scanned directly
-constexpr int64_t looks_after = 1 << 18; // elements, for an interrupt
+constexpr int64_t turned_length = 64;     // of rows that are turned into columns
+constexpr int64_t fewest_turned = 16;     // of them
+constexpr int64_t turned_elements = 2048; // at a time, or a block of a row
+constexpr int64_t scan_limit = 16;        // shorter rows are scanned directly
+constexpr int64_t looks_after = 1 << 18;  // elements, for an interrupt
 
 template <typename T>
 inline auto value_of(T x) {
@@ -52,6 +56,7 @@ struct Layout {
   std::vector<int64_t> kept_shape, kept_strides;
   int64_t kept = 1;
   const ReduceKernels* k;
+  ArgKernels arg;
 
   int64_t offset(int64_t unit) const {
     int64_t at = 0;
@@ -69,27 +74,6 @@ uint32_t scan(const T* p, int64_t n) {
     if (improves<max>(x, best)) best = x, index = i;
   }
   return static_cast<uint32_t>(index);
-}
-
-// The first of n elements that matches. There is one.
-template <typename T, typename Matches>
-int64_t find_match(const T* p, int64_t n, Matches matches) {
-  constexpr int64_t group = 32;
-  int64_t i = 0;
-  for (; i + group <= n; i += group) { // no early exit inside a group, so that it vectorises
-    int found = 0;
-    for (int64_t j = 0; j < group; ++j) found |= matches(value_of(p[i + j]));
-    if (found) break;
-  }
-  while (i + 1 < n && !matches(value_of(p[i]))) ++i;
-  return i;
-}
-
-// The first equal to `value`, or NaN if that is NaN.
-template <typename T, typename P>
-int64_t find(const T* p, int64_t n, P value) {
-  if (is_nan(value)) return find_match(p, n, [](P x) { return is_nan(x); });
-  return find_match(p, n, [value](P x) { return x == value; });
 }
 
 template <bool max, typename T>
@@ -115,56 +99,44 @@ void arg_row(const Layout& layout, const T* row, T* buffer, uint32_t* out) {
     if (improves<max>(candidate, best)) best = candidate, best_first = first;
   }
   int64_t count = std::min(reduce_block, n - best_first);
-  *out = static_cast<uint32_t>(best_first + find(block_at(best_first), count, best));
-}
-
-// `width` consecutive columns.
-template <bool max, typename T>
-void arg_columns(const Layout& layout, const T* in, int64_t width, uint32_t* index) {
-  decltype(value_of(T())) best[strip];
-  for (int64_t j = 0; j < width; ++j) best[j] = value_of(in[j]), index[j] = 0;
-  InterruptPoll poll(looks_after);
-  for (int64_t r = 1; r < layout.length; ++r) {
-    poll(width);
-    const T* row = in + r * layout.stride;
-    auto step = [&](int64_t j) {
-      auto x = value_of(row[j]);
-      bool better = improves<max>(x, best[j]);
-      best[j] = better ? x : best[j];
-      index[j] = better ? static_cast<uint32_t>(r) : index[j];
-    };
-    int64_t j = 0;
-    for (; j + 8 <= width; j += 8) {
-#pragma GCC unroll 8
-      for (int64_t l = 0; l < 8; ++l) step(j + l);
-    }
-    for (; j < width; ++j) step(j);
-  }
+  *out = static_cast<uint32_t>(best_first + layout.arg.find(block_at(best_first), count, &best));
 }
 
 template <bool max, typename T>
 void run(Layout& layout, uint32_t* out) {
   auto* in = reinterpret_cast<const T*>(layout.in);
-  // Columns only where outputs are consecutive in memory too: the last kept axis.
-  bool by_columns = !layout.kept_strides.empty() && layout.kept_strides.back() == 1 && std::abs(layout.stride) > 1;
-  int64_t columns = by_columns ? layout.kept_shape.back() : 1;
-  int64_t strips = (columns + strip - 1) / strip, width = std::min(columns, strip);
+  // Columns where outputs are consecutive in memory too, in the last kept axis; and short rows, turned into columns.
+  int64_t along = layout.kept_shape.empty() ? 1 : layout.kept_shape.back();
+  int64_t step = layout.kept_shape.empty() ? 0 : layout.kept_strides.back();
+  bool in_memory = step == 1 && std::abs(layout.stride) > 1;
+  bool turned = !in_memory && layout.length <= turned_length && along >= fewest_turned;
+  bool by_columns = in_memory || turned;
+  int64_t columns = by_columns ? along : 1;
+  int64_t width =
+      std::min(columns, turned ? std::min(arg_strip, turned_elements / layout.length / 16 * 16) : arg_strip);
+  int64_t strips = (columns + width - 1) / width;
   int64_t units = layout.kept / columns * strips;
   int64_t per_task = layout.kept * layout.length < serial_elements
                          ? units
                          : std::max<int64_t>(1, task_elements / (layout.length * width));
   parallel_for((units + per_task - 1) / per_task, [&](int64_t task) {
-    std::unique_ptr<T[]> buffer(layout.stride == 1 || by_columns ? nullptr : new T[reduce_block]);
+    std::unique_ptr<T[]> buffer(in_memory || (!turned && layout.stride == 1) ? nullptr : new T[turned_elements]);
     int64_t begin = task * per_task, end = std::min(units, begin + per_task);
     if (by_columns) {
+      constexpr auto size = static_cast<int64_t>(sizeof(T));
       for (int64_t u = begin; u < end; ++u) {
-        int64_t first = u / strips * columns + u % strips * strip;
-        arg_columns<max>(layout, in + layout.offset(first), std::min(strip, columns - u % strips * strip), out + first);
+        int64_t in_row = u % strips * width, first = u / strips * columns + in_row;
+        int64_t count = std::min(width, columns - in_row), stride = turned ? count : layout.stride;
+        const T* from = in + layout.offset(first);
+        if (turned) {
+          copy_block(from, layout.stride * size, step * size, buffer.get(), count * size, size, layout.length, count,
+              static_cast<int>(size));
+          from = buffer.get();
+        }
+        layout.arg.columns(from, layout.length, stride, count, out + first);
       }
       return;
     }
-    int64_t along = layout.kept_shape.empty() ? 1 : layout.kept_shape.back();
-    int64_t step = layout.kept_shape.empty() ? 0 : layout.kept_strides.back();
     for (int64_t u = begin; u < end;) {
       const T* row = in + layout.offset(u);
       for (int64_t stop = std::min(end, u + along - u % along); u < stop; ++u, row += step) {
@@ -192,7 +164,9 @@ void arg_reduce(bool max, Dtype dtype, const void* in, Ints shape, Ints strides,
   auto n = static_cast<size_t>(
       collapse_axes(static_cast<int>(layout.kept_shape.size()), layout.kept_shape.data(), kept_strides));
   layout.kept_shape.resize(n), layout.kept_strides.resize(n);
-  layout.k = &find_extremum_kernels(max ? Reduction::max : Reduction::min, dtype.is_bool() ? uint8 : dtype);
+  if (dtype.is_bool()) dtype = uint8;
+  layout.k = &find_extremum_kernels(max ? Reduction::max : Reduction::min, dtype);
+  layout.arg = find_arg_kernels(max, dtype);
   auto* indices = static_cast<uint32_t*>(out);
   with_number_type(dtype,
       [&]<class T>(std::type_identity<T>) { max ? run<true, T>(layout, indices) : run<false, T>(layout, indices); });
