@@ -12,6 +12,7 @@
 #include "mlx_core/cpu/product_kernels.h"
 #include "mlx_core/cpu/subnormals.h"
 #include "mlx_core/cpu/thread_pool.h"
+#include "mlx_core/cpu/tiny_batch.h"
 
 namespace mlx::core::cpu {
 namespace {
@@ -178,6 +179,16 @@ void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
   }
   if (is_tile_product(dtype, m, n, k) && has_amx()) {
     return amx_gemm(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out);
+  }
+  if (auto tiny = TinyBatch::of(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out)) {
+    constexpr int64_t per_task = 4096;
+    return parallel_for(ceil_div(batch, per_task), [&](int64_t task) {
+      tiny->run(task * per_task, std::min(batch, (task + 1) * per_task), [&](int64_t first, int64_t last) {
+        gemm(dtype, last - first, m, n, k, offset(a, first * a_batch_stride, dtype), a_batch_stride,
+            offset(b, first * b_batch_stride, dtype), b_batch_stride,
+            static_cast<char*>(out) + first * m * n * dtype.size());
+      });
+    });
   }
   if (auto small = Small::of(dtype, m, n, k, a, a_batch_stride, b, b_batch_stride, out)) {
     const int64_t each = m * n * k + 64, per_task = batch * each <= 2 * task_work ? batch : task_work / each;

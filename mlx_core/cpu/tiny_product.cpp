@@ -8,6 +8,7 @@
 #include "mlx_core/cpu/simd.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "mlx_core/cpu/rearrange.h"
 #include "mlx_core/cpu/small_product.h"
@@ -120,25 +121,31 @@ TinyProduct::Way chosen_way(bool is_double, int64_t span_a, int64_t span_b, int6
 } // namespace
 } // namespace bodies
 
-TinyProduct tiny_product(Dtype dtype, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b) {
+TinyProduct tiny_product(Dtype dtype, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, int64_t count,
+    int64_t a_batch_stride, int64_t b_batch_stride) {
   constexpr int64_t most_terms = 16, most_results = 2 * rearranged_padding;
-  const int64_t strides[] = {a.row_stride, a.column_stride, b.row_stride, b.column_stride};
-  bool forward = *std::min_element(strides, strides + 4) >= 0;
-  if ((dtype != float32 && dtype != float64) || !forward || k > most_terms || m * n > most_results) {
+  const int64_t strides[] = {
+      a.row_stride, a.column_stride, b.row_stride, b.column_stride, a_batch_stride, b_batch_stride};
+  bool forward = *std::min_element(std::begin(strides), std::end(strides)) >= 0;
+  const int64_t results = count * m * n;
+  if ((dtype != float32 && dtype != float64) || !forward || k > most_terms || results > most_results) {
     return {};
   }
   TinyProduct plan;
   plan.terms = k;
-  plan.span_a = (m - 1) * a.row_stride + (k - 1) * a.column_stride + 1;
-  plan.span_b = (k - 1) * b.row_stride + (n - 1) * b.column_stride + 1;
-  int64_t lanes;
-  plan.way = bodies::chosen_way(dtype == float64, plan.span_a, plan.span_b, &lanes);
-  for (int64_t first = 0; first < m * n; first += lanes) {
+  plan.span_a = (count - 1) * a_batch_stride + (m - 1) * a.row_stride + (k - 1) * a.column_stride + 1;
+  plan.span_b = (count - 1) * b_batch_stride + (k - 1) * b.row_stride + (n - 1) * b.column_stride + 1;
+  plan.way = bodies::chosen_way(dtype == float64, plan.span_a, plan.span_b, &plan.lanes);
+  if (!plan.way) {
+    return plan;
+  }
+  for (int64_t first = 0; first < results; first += plan.lanes) {
     for (int64_t p = 0; p < k; ++p) {
       for (bool of_a : {true, false}) {
-        for (int64_t e = first; e < first + lanes; ++e) {
-          int64_t i = std::min(e, m * n - 1) / n, j = std::min(e, m * n - 1) % n;
-          int64_t at = of_a ? i * a.row_stride + p * a.column_stride : p * b.row_stride + j * b.column_stride;
+        for (int64_t e = first; e < first + plan.lanes; ++e) {
+          int64_t result = std::min(e, results - 1), i = result / n % m, j = result % n, which = result / n / m;
+          int64_t at = of_a ? which * a_batch_stride + i * a.row_stride + p * a.column_stride
+                            : which * b_batch_stride + p * b.row_stride + j * b.column_stride;
           plan.places.push_back(static_cast<uint32_t>(at));
         }
       }

@@ -18,7 +18,7 @@ def drawn(rng, dtype):
     for NumPy."""
     length = int(rng.choice([1, 2, 3, 7, 10, 16, 17, 24, 31, 48, 63, 64, 65, 100, 127, 257, 1024, 1030]))
     others = [int(n) for n in rng.choice([1, 2, 3, 15, 16, 17, 33, 70], size=int(rng.integers(0, 3)))]
-    shape = [length, *others]
+    shape = [length, *(others if length < 300 else others[:1])]
     rng.shuffle(shape)
     steps = [int(rng.choice([1, 1, 1, 2])) for _ in shape]
     x = rng.integers(0, int(rng.choice([2, 5, 100])), [n * s for n, s in zip(shape, steps)]).astype(np.float64)
@@ -55,7 +55,7 @@ def check(dtype, seeds):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_against_numpy(dtype):
-    check(dtype, range(150))
+    check(dtype, range(100))
 
 
 @pytest.mark.parametrize("target", mx._cpu_targets()[:-1])
@@ -66,4 +66,4 @@ def test_other_instruction_sets(target):
 
 if __name__ == "__main__":
     for dtype in DTYPES:
-        check(dtype, range(150, 190))
+        check(dtype, range(150, 165))
