@@ -140,7 +140,7 @@ HWY_INLINE hn::Vec512<float> exp_by_pieces(D d, hn::Vec512<float> x) {
   const auto half_and_sixth = hn::MulAdd(r, constant(d, 0.16666667f), constant(d, 0.5f));
   const auto power = look_up(powers_of_two, _mm512_castps_si512(sum.raw));
   const auto e = hn::MulAdd(power, hn::MulAdd(half_and_sixth, hn::Mul(r, r), r), power);
-  return {_mm512_scalef_ps(e.raw, shift ? hn::Add(n, constant(d, shift)).raw : n.raw)};
+  return times_power_of_two<shift>(d, e, n);
 }
 
 // log(x) = e ln 2 + log(c) + log(1 + r), x = 2^e m. The instructions that part x know subnormals, 0, infinity, NaN and

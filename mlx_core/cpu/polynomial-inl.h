@@ -75,27 +75,54 @@ HWY_INLINE PowerOfTwo<V> power_of_two(D d, V n) {
       hn::BitCast(d, hn::ShiftLeft<mantissa_bits<D>>(exponent2))};
 }
 
-// p 2^(n + shift), rounded once, for n as above and a p near 1
-template <int shift = 0, class D, class V>
-HWY_INLINE V times_power_of_two(D d, V p, V n) {
-  const auto scale = power_of_two<shift>(d, n);
-  return hn::Mul(hn::Mul(p, scale.first), scale.second);
-}
-#if HWY_TARGET == HWY_AVX3 // has an instruction for it
-template <int shift = 0, class D>
-HWY_INLINE hn::Vec512<float> times_power_of_two(D d, hn::Vec512<float> p, hn::Vec512<float> n) {
-  return {_mm512_scalef_ps(p.raw, shift ? hn::Add(n, constant(d, shift)).raw : n.raw)};
-}
-template <int shift = 0, class D>
-HWY_INLINE hn::Vec512<double> times_power_of_two(D d, hn::Vec512<double> p, hn::Vec512<double> n) {
-  return {_mm512_scalef_pd(p.raw, shift ? hn::Add(n, constant(d, shift)).raw : n.raw)};
-}
-#endif
-
 // 2^n for integer-valued n where that is a normal number
 template <class D, class V>
 HWY_INLINE V small_power_of_two(D d, V n) {
   return hn::BitCast(d, hn::ShiftLeft<mantissa_bits<D>>(integer_bits(d, hn::Add(n, constant(d, exponent_bias<D>)))));
+}
+
+// What the processor computes with subnormal results takes it over a hundred cycles. So p 2^n that is one, or nearly,
+// is rounded by integers: for p in [1/2, 2) and n in (-2^11, -125] (float64: -1021), of which the integer part counts.
+template <class D, class V>
+HWY_NOINLINE V small_product(D d, V p, V n) {
+  const hn::RebindToUnsigned<D> du;
+  using U = hn::TFromD<decltype(du)>;
+  constexpr int lift = is_f32<D> ? 64 : 128; // to a normal number
+  const V exponent = hn::Max(hn::Floor(n), constant(d, -153.0f, -1077.0));
+  const auto bits = hn::BitCast(du, hn::Mul(p, small_power_of_two(d, hn::Add(exponent, constant(d, lift)))));
+  const auto field = hn::ShiftRight<mantissa_bits<D>>(bits), one = hn::Set(du, U{1});
+  const auto hidden = hn::Set(du, U{1} << mantissa_bits<D>);
+  const auto fraction = hn::Or(hn::And(bits, hn::Sub(hidden, one)), hidden);
+  // to the nearest, ties to even
+  const auto digits = hn::Min(hn::Sub(hn::Set(du, U{lift + 1}), field), hn::Set(du, U{8 * sizeof(U) - 1}));
+  const auto last = hn::And(hn::Shr(fraction, digits), one), half = hn::Shl(one, hn::Sub(digits, one));
+  const auto rounded = hn::Shr(hn::Add(hn::Add(fraction, hn::Sub(half, one)), last), digits);
+  const auto normal = hn::Sub(bits, hn::Set(du, U{lift} << mantissa_bits<D>));
+  return hn::BitCast(d, hn::IfThenElse(hn::Gt(field, hn::Set(du, U{lift})), normal, rounded));
+}
+
+// p 2^(n + shift), rounded once, for p in [1/2, 2) and n as above, or with AVX-512 any n, of which the integer part
+// counts.
+template <int shift = 0, class D, class V>
+HWY_INLINE V times_power_of_two(D d, V p, V n) {
+  const auto is_small = hn::Lt(n, constant(d, -125.0f - shift, -1021.0 - shift));
+  const auto is_zero = hn::Lt(n, constant(d, -150.0f - shift, -1075.0 - shift)); // when rounded
+#if HWY_TARGET == HWY_AVX3                                                       // has an instruction for it
+  const V exponent = shift ? hn::Add(n, constant(d, shift)) : n;
+  V y;
+  if constexpr (is_f32<D>) {
+    y = V{_mm512_maskz_scalef_ps(_knot_mask16(is_small.raw), p.raw, exponent.raw)};
+  } else {
+    y = V{_mm512_maskz_scalef_pd(_knot_mask8(is_small.raw), p.raw, exponent.raw)};
+  }
+#else
+  const auto scale = power_of_two<shift>(d, n);
+  V y = hn::Mul(hn::IfThenZeroElse(is_small, hn::Mul(p, scale.first)), scale.second);
+#endif
+  if (HWY_UNLIKELY(!hn::AllTrue(d, hn::Or(hn::Not(is_small), is_zero)))) {
+    y = hn::IfThenElse(is_small, small_product(d, p, hn::Add(n, constant(d, shift))), y);
+  }
+  return y;
 }
 
 template <class D, class V>
