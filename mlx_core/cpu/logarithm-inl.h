@@ -62,12 +62,17 @@ HWY_INLINE V log_correction(D d, V f, V extra) {
   }
 }
 
-// e ln 2 + log(1 + f) + extra. The high part of ln 2 ends in zeros, so that e times it is exact.
+// e ln 2 + log(1 + f) + extra. The high part of ln 2 ends in zeros, so that e times it is exact. `squared` is f, or 0
+// where its square is nothing beside it.
 template <class D, class V>
-HWY_INLINE V assemble_log(D d, V exponent, V fraction, V extra) {
+HWY_INLINE V assemble_log(D d, V exponent, V fraction, V squared, V extra) {
   const V low = hn::MulAdd(exponent, constant(d, 0x1.7f7d1cp-20f, 0x1.9ef35793c7673p-41), extra);
   const V high = hn::Mul(exponent, constant(d, 0x1.62e4p-1f, 0x1.62e42fefa2p-1));
-  return hn::Add(high, hn::Add(fraction, log_correction(d, fraction, low)));
+  return hn::Add(high, hn::Add(fraction, log_correction(d, squared, low)));
+}
+template <class D, class V>
+HWY_INLINE V assemble_log(D d, V exponent, V fraction, V extra) {
+  return assemble_log(d, exponent, fraction, fraction, extra);
 }
 
 // The values of every logarithm outside the positive finite numbers
@@ -168,7 +173,8 @@ HWY_INLINE V log1p_finite(D d, V x) {
   const auto unreduced = hn::Eq(exponent, hn::Zero(d)); // then f is x itself
   const V f = hn::IfThenElse(unreduced, x, fraction);
   const V correction = hn::IfThenElse(unreduced, hn::Zero(d), hn::Div(error, u));
-  return assemble_log(d, exponent, f, correction);
+  const auto is_tiny = hn::Lt(hn::Abs(f), constant(d, 0x1p-30f, 0x1p-60)); // whose square may be subnormal
+  return assemble_log(d, exponent, f, hn::IfThenZeroElse(is_tiny, f), correction);
 }
 
 // Error: 0.8 / 0.8

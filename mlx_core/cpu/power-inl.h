@@ -156,7 +156,10 @@ struct LogaddexpInDouble {
     const V distance = hn::IfThenElseZero(hn::Ne(a, b), hn::Neg(hn::Abs(hn::Sub(a, b))));
     V rest;
     if constexpr (for_float) {
-      rest = log1p_for_float(d, exp_for_float(d, distance));
+      // Of float32, nothing: the exponential need not become subnormal.
+      const auto nothing = hn::Lt(distance, hn::Set(d, -110.0));
+      rest = log1p_for_float(d, exp_for_float(d, hn::IfThenZeroElse(nothing, distance)));
+      rest = hn::IfThenZeroElse(nothing, rest);
     } else {
       rest = log1p_finite(d, scaled_exp(d, clamp_exponent(d, distance)));
     }

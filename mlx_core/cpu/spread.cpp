@@ -3,6 +3,7 @@
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/spread.cpp"
 #include "mlx_core/cpu/simd.h"
 
+#include <array>
 #include <cstring>
 
 #include "mlx_core/cpu/dispatch.h"
@@ -53,9 +54,52 @@ HWY_INLINE void spread<Item16>(void* to, const void* value, int64_t n) {
   }
 }
 
+// Of a vector's lanes n times each, n vectors: which lane each of theirs is.
+template <int64_t lanes>
+inline constexpr auto places_of_short_runs = [] {
+  std::array<uint8_t, static_cast<size_t>(lanes * lanes * lanes)> places{};
+  for (int64_t n = 1; n < lanes; ++n) {
+    for (int64_t i = 0; i < n * lanes; ++i) {
+      places[static_cast<size_t>(n * lanes * lanes + i)] = static_cast<uint8_t>(i / n);
+    }
+  }
+  return places;
+}();
+
+// Short runs, of a vector's values at once. Returns how many values are done.
+template <class T>
+HWY_INLINE int64_t spread_vectors(void* to, const void* values, int64_t count, int64_t n) {
+  const hn::ScalableTag<T> d;
+  constexpr int64_t lanes = hn::MaxLanes(d);
+  const hn::Rebind<uint8_t, decltype(d)> bytes;
+  const hn::Rebind<uint32_t, decltype(d)> words;
+  const T* in = static_cast<const T*>(values);
+  T* out = static_cast<T*>(to);
+  int64_t done = 0;
+  for (; n < lanes && done + lanes <= count; done += lanes) {
+    const auto v = hn::LoadU(d, in + done);
+    const uint8_t* places = places_of_short_runs<lanes>.data() + n * lanes * lanes;
+    for (int64_t k = 0; k < n; ++k, out += lanes, places += lanes) {
+      const auto from = hn::PromoteTo(words, hn::LoadU(bytes, places));
+      if constexpr (sizeof(T) == 4) {
+        hn::StoreU(hn::TableLookupLanes(v, hn::IndicesFromVec(d, from)), d, out);
+      } else {
+        hn::StoreU(hn::TableLookupLanes(v, hn::IndicesFromVec(d, hn::PromoteTo(d, from))), d, out);
+      }
+    }
+  }
+  return done;
+}
+
 template <int size, Spread one>
 void each(void* to, const void* values, int64_t count, int64_t n) {
-  for (int64_t i = 0; i < count; ++i) {
+  int64_t done = 0;
+  if constexpr (size == 4) {
+    done = spread_vectors<uint32_t>(to, values, count, n);
+  } else if constexpr (size == 8) {
+    done = spread_vectors<uint64_t>(to, values, count, n);
+  }
+  for (int64_t i = done; i < count; ++i) {
     one(static_cast<char*>(to) + i * n * size, static_cast<const char*>(values) + i * size, n);
   }
 }
