@@ -13,6 +13,7 @@ namespace mlx::core {
 namespace {
 
 constexpr int64_t most_larger = 1 << 16;   // elements, that a body computes, of values larger than most_small
+constexpr int64_t larger_for_step = 512;   // the same of a single run, for each of its steps: few among many smaller
 constexpr int64_t most_constant = 1 << 20; // of one that is the same in every run, as weights are
 constexpr int64_t most_changed = 1 << 18;  // of one that a loop feeds back and only changes parts of
 constexpr int64_t most_given = 4096;       // bytes of an input that is copied for a single run
@@ -242,6 +243,9 @@ class CallListBuilder : private CallListSmall {
       larger_ += count(out);
       bool changes_part = primitive.reusable_operand() >= 0; // of an operand that would be copied first
       small = small && larger_ <= most_larger && !changes_part;
+    } else if (!small && kind == EvalKind::elementwise && count(out) <= most_larger) {
+      larger_ += count(out);
+      small = larger_ <= larger_for_step * static_cast<int64_t>(program_.steps().size());
     }
     if (step.operands.empty()) {
       return small && add_value(step);

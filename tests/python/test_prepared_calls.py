@@ -258,6 +258,26 @@ def test_many_threads_and_other_streams():
     assert bits([y]) == expected
 
 
+@pytest.mark.parametrize("shape", [(100, 64), (1500, 40), (70, 3, 30), (9000,)], ids=str)
+def test_a_larger_value_among_many_small_ones(shape):
+    """It is computed in the list, too, and its rows are written there."""
+    rng = np.random.default_rng(0)
+    x, y = (mx.array(rng.standard_normal(shape).astype(np.float32)) for _ in range(2))
+    mx.eval(x, y)
+
+    def f(x, y):
+        z = x * 0.5 + y
+        for i in range(1, 60):
+            z[i] = z[i - 1] * 0.9 + mx.sin(z[i]) - y[-i]
+        return z, mx.abs(z[:3]) - 1
+
+    expected = bits(list(f(x, y)))
+    g = mx.compile(f)
+    for _ in range(4):
+        assert bits(list(g(x, y))) == expected
+    assert bits([x, y]) == bits([x + 0, y + 0])
+
+
 def test_observers_see_the_steps():
     f = mx.compile(lambda x: mx.log(x) * 2)
     x = mx.array([1.0, -1.0])
