@@ -63,8 +63,8 @@ HWY_INLINE V scaled_exp(D d, V x) {
 struct Exp {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
-#if HWY_TARGET == HWY_AVX3 // where these give their second operand if one is NaN, and scaling keeps that
-    return scaled_exp(d, hn::Min(constant(d, 90.0f, 712.0), hn::Max(constant(d, -105.0f, -750.0), x)));
+#if HWY_TARGET == HWY_AVX3 // where this gives its second operand if one is NaN, and scaling keeps that, and takes any n
+    return scaled_exp(d, hn::Min(constant(d, 90.0f, 712.0), x));
 #else
     return keep_nan(d, x, scaled_exp(d, clamp_exponent(d, x)));
 #endif

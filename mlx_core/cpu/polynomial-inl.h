@@ -105,24 +105,39 @@ HWY_NOINLINE V small_product(D d, V p, V n) {
 // counts.
 template <int shift = 0, class D, class V>
 HWY_INLINE V times_power_of_two(D d, V p, V n) {
-  const auto is_small = hn::Lt(n, constant(d, -125.0f - shift, -1021.0 - shift));
-  const auto is_zero = hn::Lt(n, constant(d, -150.0f - shift, -1075.0 - shift)); // when rounded
-#if HWY_TARGET == HWY_AVX3                                                       // has an instruction for it
+  const V least = constant(d, -125.0f - shift, -1021.0 - shift);
+#if HWY_TARGET == HWY_AVX3 // has an instruction for it
   const V exponent = shift ? hn::Add(n, constant(d, shift)) : n;
+  hn::Mask<D> is_small;
   V y;
   if constexpr (is_f32<D>) {
-    y = V{_mm512_maskz_scalef_ps(_knot_mask16(is_small.raw), p.raw, exponent.raw)};
+    const __mmask16 others = _mm512_cmp_ps_mask(n.raw, least.raw, _CMP_NLT_UQ);
+    y = V{_mm512_maskz_scalef_ps(others, p.raw, exponent.raw)};
+    if (HWY_LIKELY(others == 0xffff)) {
+      return y;
+    }
+    is_small.raw = _knot_mask16(others);
   } else {
-    y = V{_mm512_maskz_scalef_pd(_knot_mask8(is_small.raw), p.raw, exponent.raw)};
+    const __mmask8 others = _mm512_cmp_pd_mask(n.raw, least.raw, _CMP_NLT_UQ);
+    y = V{_mm512_maskz_scalef_pd(others, p.raw, exponent.raw)};
+    if (HWY_LIKELY(others == 0xff)) {
+      return y;
+    }
+    is_small.raw = _knot_mask8(others);
   }
 #else
+  const auto is_small = hn::Lt(n, least);
   const auto scale = power_of_two<shift>(d, n);
   V y = hn::Mul(hn::IfThenZeroElse(is_small, hn::Mul(p, scale.first)), scale.second);
-#endif
-  if (HWY_UNLIKELY(!hn::AllTrue(d, hn::Or(hn::Not(is_small), is_zero)))) {
-    y = hn::IfThenElse(is_small, small_product(d, p, hn::Add(n, constant(d, shift))), y);
+  if (HWY_LIKELY(hn::AllFalse(d, is_small))) {
+    return y;
   }
-  return y;
+#endif
+  const auto is_zero = hn::Lt(n, constant(d, -150.0f - shift, -1075.0 - shift)); // when rounded
+  if (hn::AllTrue(d, hn::Or(hn::Not(is_small), is_zero))) {
+    return y;
+  }
+  return hn::IfThenElse(is_small, small_product(d, p, hn::Add(n, constant(d, shift))), y);
 }
 
 template <class D, class V>
