@@ -134,10 +134,11 @@ HWY_INLINE V times_power_of_two(D d, V p, V n) {
   }
 #endif
   const auto is_zero = hn::Lt(n, constant(d, -150.0f - shift, -1075.0 - shift)); // when rounded
-  if (hn::AllTrue(d, hn::Or(hn::Not(is_small), is_zero))) {
+  const auto is_subnormal = hn::AndNot(is_zero, is_small);
+  if (hn::AllFalse(d, is_subnormal)) {
     return y;
   }
-  return hn::IfThenElse(is_small, small_product(d, p, hn::Add(n, constant(d, shift))), y);
+  return hn::IfThenElse(is_subnormal, small_product(d, p, hn::Add(n, constant(d, shift))), y);
 }
 
 template <class D, class V>
