@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define MLX_TILE_TARGET __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bf16")))
+#include "mlx_core/cpu/tile_convolve.h"
 #include "mlx_core/cpu/tile_gemm.h"
 #endif
 
@@ -62,11 +63,12 @@ struct AmxTiles {
     _tile_zero(3);
   }
   template <int i>
-  MLX_TILE_TARGET void left(const uint16_t* p) {
+  MLX_TILE_TARGET void left(const uint16_t* p, int64_t row) {
+    const int64_t bytes = row * static_cast<int64_t>(sizeof(uint16_t));
     if constexpr (i == 0) {
-      _tile_loadd(4, p, 64);
+      _tile_loadd(4, p, bytes);
     } else {
-      _tile_loadd(5, p, 64);
+      _tile_loadd(5, p, bytes);
     }
   }
   template <int j>
@@ -119,9 +121,14 @@ void amx_gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matri
   gemm(batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out);
 }
 
+void amx_convolve(const Windows& w, const TileWindows& windows) {
+  w.dtype == float32 ? tile_convolve<AmxTiles, float>(w, windows) : tile_convolve<AmxTiles, bfloat16_t>(w, windows);
+}
+
 #else
 
 bool has_amx() { return false; }
+void amx_convolve(const Windows&, const TileWindows&) {}
 void amx_gemm(Dtype, int64_t, int64_t, int64_t, int64_t, Matrix, int64_t, Matrix, int64_t, void*) {}
 
 #endif

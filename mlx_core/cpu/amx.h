@@ -17,4 +17,9 @@ bool is_tile_product(Dtype dtype, int64_t m, int64_t n, int64_t k);
 void amx_gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride, Matrix b,
     int64_t b_batch_stride, void* out);
 
+struct Windows;
+class TileWindows;
+// The same of convolve().
+void amx_convolve(const Windows& w, const TileWindows& windows);
+
 } // namespace mlx::core::cpu

@@ -196,6 +196,10 @@ class Run {
       convolve_lanes(w);
       return leaves_out_terms(w);
     }
+    const bool by_lines = channels_ == 1 && columns_ <= 4 && w.stride[2] == 1 && w.out[2] >= 64;
+    w.dtype = c_.dtype;
+    const bool by_tiles = !product && !by_lines && is_tile_convolution(w);
+    if (!product && !by_tiles) w.dtype = wide_;
     const int64_t b_sizes[] = {outputs_, w.taps[0], w.taps[1], w.taps[2], channels_};
     const int64_t b_steps[] = {c_.b_strides.front(), b_strides[0], b_strides[1], b_strides[2], c_.b_strides.back()};
     Ordered weights(b, b_sizes, b_steps, c_.dtype, w.dtype);
@@ -206,8 +210,11 @@ class Run {
       const int64_t images = c_.dtype.size() == 2 ? w.batch : 1, rows = w.positions() / std::max<int64_t>(1, images);
       gemm(c_.dtype, images, rows, columns_, channels_, {w.x, channels_, 1}, rows * channels_, {w.w, 1, channels_}, 0,
           w.y);
-    } else if (channels_ == 1 && columns_ <= 4 && w.stride[2] == 1 && w.out[2] >= 64) {
+    } else if (by_lines) {
       convolve_lines(w);
+    } else if (by_tiles) {
+      convolve_tiles(w);
+      return true; // zeros were multiplied that fill tiles
     } else if (reads_windows(w)) {
       convolve_windows(w);
     } else {

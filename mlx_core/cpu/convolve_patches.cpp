@@ -108,6 +108,10 @@ class Patches {
 
 } // namespace
 
+void write_windows(const Windows& w, int64_t group, const std::vector<Windows::Stretch>& positions, char* to) {
+  Patches(w).write(group, positions, 0, w.terms(), to, w.terms());
+}
+
 void convolve_patches(const Windows& w) {
   const ProductKernels& kernels = product_kernels(w.dtype);
   const PackedWeights weights(w, kernels);

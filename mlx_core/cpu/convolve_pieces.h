@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <vector>
 
 #include "mlx_core/cpu/convolve.h"
 
@@ -68,6 +69,11 @@ bool reads_windows(const Windows& windows);
 void convolve_windows(const Windows& windows);
 // Rows of patches times the weights.
 void convolve_patches(const Windows& windows);
+// The windows of positions, one after another.
+void write_windows(const Windows& windows, int64_t group, const std::vector<Windows::Stretch>& positions, char* to);
+// By instructions on tiles, where the processor has them: x and w of float32 or bfloat16, as the result.
+bool is_tile_convolution(const Windows& windows);
+void convolve_tiles(const Windows& windows);
 // One channel a group, and one output: neighbouring groups side by side.
 void convolve_lanes(const Windows& windows);
 // One channel a group, stride 1, few outputs: neighbouring positions side by side.

@@ -22,40 +22,52 @@
 
 namespace mlx::core::cpu {
 
-// Of a Tiles: start(), stop(): around all other calls of a thread; clear(): the sums are 0; left<i>(p), right<j>(p):
-// tile i and j, i, j < 2, from 64-byte rows; multiply<R, C>(): sums(i, j) += left(i) right(j) for i < R, j < C;
-// sums<i, j>(to): as rows of 16 floats, `row` apart; round(from, to): 32 of them, to the nearest bfloat16.
+// Of a Tiles: start(), stop(): around all other calls of a thread; clear(): the sums are 0; left<i>(p, row),
+// right<j>(p): tile i and j, i, j < 2, from rows of 32 numbers, those of the left ones `row` numbers apart; multiply<R,
+// C>(): sums(i, j) += left(i) right(j) for i < R, j < C; sums<i, j>(to): as rows of 16 floats, `row` apart; round(from,
+// to): 32 of them, to the nearest bfloat16.
 
 // Terms added up before they join the sum: what is packed of 32 lines stays in the first level of the cache, or, in
 // digits of float32, in the second. Bits depend on this number.
 inline constexpr int64_t tile_sum_terms = 512;
 
-// sums = the products of 16 R rows and 16 C columns whose tiles begin in `a` and `b`.
-template <int R, int C, int digits, class Tiles>
+// The left tiles of packed rows: of each step its digits, one after another.
+template <int digits>
+struct PackedRows {
+  const uint16_t* data;
+  int64_t line; // numbers between 16 rows and the next
+  const uint16_t* at(int i, int64_t step, int digit) const {
+    return data + i * line + (step * digits + digit) * TileShape::numbers;
+  }
+  int64_t row() const { return TileShape::terms; }
+};
+
+// sums = the products of 16 R rows and 16 C columns whose tiles are those of `a` and begin in `b`.
+template <int R, int C, int digits, class Tiles, class Rows>
 MLX_TILE_TARGET void tile_block(
-    Tiles& tiles, int64_t steps, const uint16_t* a, const uint16_t* b, float* sums, int64_t row) {
+    Tiles& tiles, int64_t steps, const Rows& a, const uint16_t* b, float* sums, int64_t row) {
   constexpr int64_t numbers = TileShape::numbers, side = TileShape::side, step = digits * numbers;
   const int64_t line = steps * step;
-  auto left = [&](const uint16_t* p) MLX_TILE_TARGET {
-    tiles.template left<0>(p);
-    if constexpr (R == 2) tiles.template left<1>(p + line);
-  };
   auto right = [&](const uint16_t* p) MLX_TILE_TARGET {
     tiles.template right<0>(p);
     if constexpr (C == 2) tiles.template right<1>(p + line);
   };
   auto multiply = [&]() MLX_TILE_TARGET { tiles.template multiply<R, C>(); };
   tiles.clear();
-  for (int64_t s = 0; s < steps; ++s, a += step, b += step) {
+  for (int64_t s = 0; s < steps; ++s, b += step) {
+    auto left = [&](int digit) MLX_TILE_TARGET {
+      tiles.template left<0>(a.at(0, s, digit), a.row());
+      if constexpr (R == 2) tiles.template left<1>(a.at(1, s, digit), a.row());
+    };
     if constexpr (digits == 3) { // the small products first, each but for one operand that stays
-      left(a + 2 * numbers), right(b), multiply();
-      left(a + numbers), multiply();
+      left(2), right(b), multiply();
+      left(1), multiply();
       right(b + numbers), multiply();
-      left(a), multiply();
+      left(0), multiply();
       right(b + 2 * numbers), multiply();
       right(b), multiply();
     } else {
-      left(a), right(b), multiply();
+      left(0), right(b), multiply();
     }
   }
   tiles.template sums<0, 0>(sums, row);
@@ -112,16 +124,17 @@ struct TileProduct {
           const bool once = first == 0 && pass == 0, direct = once && passes == 1, done = last && pass == passes - 1;
           for (int64_t j = 0; j < columns; j += block) {
             const int64_t width = std::min(block, columns - j);
+            const PackedRows<together> packed{rows_of, steps * TileShape::numbers * together};
             const uint16_t* panel = columns_of + j * steps * TileShape::terms * together;
             float* sums = all ? all + (k > most ? i * pitch : 0) + j : part;
             float* to = direct ? sums : part;
             const int64_t to_row = direct && all ? pitch : block;
             if (height > side) {
-              width > side ? tile_block<2, 2, together>(tiles, steps, rows_of, panel, to, to_row)
-                           : tile_block<2, 1, together>(tiles, steps, rows_of, panel, to, to_row);
+              width > side ? tile_block<2, 2, together>(tiles, steps, packed, panel, to, to_row)
+                           : tile_block<2, 1, together>(tiles, steps, packed, panel, to, to_row);
             } else {
-              width > side ? tile_block<1, 2, together>(tiles, steps, rows_of, panel, to, to_row)
-                           : tile_block<1, 1, together>(tiles, steps, rows_of, panel, to, to_row);
+              width > side ? tile_block<1, 2, together>(tiles, steps, packed, panel, to, to_row)
+                           : tile_block<1, 1, together>(tiles, steps, packed, panel, to, to_row);
             }
             if (!direct) add_sums(height, width > side ? block : side, part, pass_weight<T>(pass), once, sums, pitch);
             if (done) {

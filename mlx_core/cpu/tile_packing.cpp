@@ -200,6 +200,42 @@ void pack(int64_t lines, int64_t k, const T* from_lines, int64_t line, int64_t t
   }
 }
 
+template <class T>
+void split_lines(
+    int64_t lines, int64_t count, const T* from_lines, int64_t line, bool halves, uint16_t* to, int64_t plane) {
+  auto* from_line = reinterpret_cast<const Stored<T>*>(from_lines);
+  for (int64_t l = 0; l < lines; ++l, from_line += line) {
+    if constexpr (tile_digits<T> == 1) {
+      std::memcpy(to, from_line, static_cast<size_t>(count) * sizeof(*from_line));
+      to += count;
+      continue;
+    }
+    alignas(64) Stored<T> pairs[terms], whole[terms] = {};
+    alignas(64) uint16_t rest[tile_digits<T> * terms];
+    for (int64_t i = 0; i < count; i += terms) {
+      const int64_t here = std::min(terms, count - i);
+      const Stored<T>* from = from_line + i;
+      if (here < terms) {
+        std::copy(from, from + here, whole);
+        from = whole;
+      }
+      if (!halves) {
+        for (int64_t p = 0; p < side; ++p) pairs[p] = from[2 * p], pairs[side + p] = from[2 * p + 1];
+        from = pairs;
+      }
+      if (here == terms) {
+        interleave<T>(from, from + side, to, plane);
+      } else {
+        interleave<T>(from, from + side, rest, terms);
+        for (int64_t digit = 0; digit < tile_digits<T>; ++digit) {
+          std::copy(rest + digit * terms, rest + digit * terms + here, to + digit * plane);
+        }
+      }
+      to += here;
+    }
+  }
+}
+
 // Results that are computed without tiles.
 template <class T, class D, class V>
 HWY_INLINE hn::Mask<D> odd(D d, V x, int64_t k) {
@@ -234,7 +270,7 @@ bool rounded(int64_t rows, int64_t columns, int64_t k, const float* sums, int64_
 
 template <class T>
 const TileBodies<T>& tile_bodies() {
-  static constexpr TileBodies<T> all{&pack<false, T>, &pack<true, T>, &rounded<T>};
+  static constexpr TileBodies<T> all{&pack<false, T>, &pack<true, T>, &split_lines<T>, &rounded<T>};
   return all;
 }
 const TileBodies<float>& float_bodies() { return tile_bodies<float>(); }

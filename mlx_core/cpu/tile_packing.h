@@ -69,6 +69,11 @@ struct TileBodies {
   void (*pack_left)(int64_t lines, int64_t k, const T* from, int64_t line, int64_t term, uint16_t* to);
   void (*pack_right)(int64_t lines, int64_t k, const T* from, int64_t line, int64_t term, uint16_t* to);
 
+  // The digits of lines of numbers, one line after another, each digit `plane` numbers behind the one before. Rows of
+  // left tiles may begin anywhere in them, and their pairs are neighbours; where `halves` they are those that
+  // pack_right() makes, and rows begin at multiples of 32.
+  void (*split)(int64_t lines, int64_t count, const T* from, int64_t line, bool halves, uint16_t* to, int64_t plane);
+
   // Of a block of sums of k terms, rows of at most 32 that are `row` apart. Says whether one is_odd_sum(); of bfloat16
   // none is.
   bool (*round)(int64_t rows, int64_t columns, int64_t k, const float* sums, int64_t row, T* out, int64_t out_row);

@@ -1,7 +1,6 @@
 // Products of float32, bfloat16 and float16 matrices by tiles, on tiles made of plain loops, and on the processor's
 // where it has them: against sums in double precision, over shapes that fill no tile, orders in memory, batches and
 // numbers of threads.
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -10,50 +9,11 @@
 #include "check.h"
 #include "mlx_core/cpu/amx.h"
 #include "mlx_core/cpu/tile_gemm.h"
+#include "plain_tiles.h"
 
 using namespace mlx::core;
 
 namespace {
-
-thread_local int started = 0;
-
-struct PlainTiles {
-  float sum[2][2][16][16];
-  const uint16_t *a[2], *b[2];
-  void start() { ++started; }
-  void stop() { --started; }
-  void clear() { std::memset(sum, 0, sizeof sum); }
-  template <int i>
-  void left(const uint16_t* p) {
-    a[i] = p;
-  }
-  template <int j>
-  void right(const uint16_t* p) {
-    b[j] = p;
-  }
-  static void round(const float* from, bfloat16_t* to) {
-    for (int i = 0; i < 32; ++i) to[i] = bfloat16_t(from[i]);
-  }
-  static float wide(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
-  template <int R, int C>
-  void multiply() {
-    for (int i = 0; i < R; ++i) {
-      for (int j = 0; j < C; ++j) {
-        for (int r = 0; r < 16; ++r) {
-          for (int c = 0; c < 16; ++c) {
-            for (int p = 0; p < 32; ++p) {
-              sum[i][j][r][c] += wide(a[i][r * 32 + p]) * wide(b[j][p / 2 * 32 + 2 * c + p % 2]);
-            }
-          }
-        }
-      }
-    }
-  }
-  template <int i, int j>
-  void sums(float* to, int64_t row) {
-    for (int r = 0; r < 16; ++r) std::memcpy(to + r * row, sum[i][j][r], sizeof sum[i][j][r]);
-  }
-};
 
 using Run = void (*)(Dtype, int64_t, int64_t, int64_t, int64_t, cpu::Matrix, int64_t, cpu::Matrix, int64_t, void*);
 
