@@ -22,8 +22,9 @@ namespace {
 constexpr int64_t wanted_tasks = 16, task_work = int64_t{1} << 18;
 constexpr int64_t most_copied = 256 << 10, most_sums = 1 << 20; // bytes of a task
 constexpr int64_t few_positions = 8, few_channels = 8;
-constexpr int64_t least_rows = 28; // of a task: all weights of its columns are read for them
-constexpr int64_t few_terms = 64;  // worth copying into tiles of several lines where these are short
+constexpr int64_t fewest_positions = 5; // where lines of zeros are left out of windows
+constexpr int64_t least_rows = 28;      // of a task: all weights of its columns are read for them
+constexpr int64_t few_terms = 64;       // worth copying into tiles of several lines where these are short
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -156,7 +157,8 @@ class Reading {
 } // namespace
 
 bool reads_windows(const Windows& w) {
-  return w.dtype.is_inexact() && w.out[2] >= few_positions && (w.terms() >= few_terms || w.out[2] >= least_rows) &&
+  const int64_t least = w.low[0] > 0 || w.low[1] > 0 ? fewest_positions : few_positions;
+  return w.dtype.is_inexact() && w.out[2] >= least && (w.terms() >= few_terms || w.out[2] >= least_rows) &&
          (w.dilation[2] == 1 || w.taps[2] == 1 || w.channels >= few_channels);
 }
 
