@@ -98,6 +98,32 @@ bool leaves_out_terms(const Windows& w) {
   return false;
 }
 
+// How many groups of few outputs are done as one, with zeros for the weights between them: they share the vectors that
+// each would fill a small part of, and lie together.
+int64_t groups_at_once(Dtype dtype, int64_t groups, int64_t columns) {
+  if (dtype.is_complex() || !dtype.is_inexact()) return 1;
+  const int64_t most = product_kernels(multiplied_dtype(dtype)).width / 2 / columns; // one vector
+  for (int64_t some = std::min(most, groups); some > 1; --some) {
+    if (groups % some == 0) return some;
+  }
+  return 1;
+}
+
+// Weights (outputs, taps, channels) of `some` groups each as one: (outputs, taps, some * channels).
+BufferRef joined_weights(
+    const char* weights, int64_t outputs, int64_t columns, int64_t taps, int64_t channels, int64_t some, int64_t size) {
+  const int64_t run = channels * size, row = some * run;
+  BufferRef joined = allocate(static_cast<size_t>(outputs * taps * row));
+  char* to = static_cast<char*>(joined->data);
+  std::memset(to, 0, static_cast<size_t>(outputs * taps * row));
+  for (int64_t j = 0; j < outputs; ++j) {
+    to += j / columns % some * run;
+    for (int64_t t = 0; t < taps; ++t, weights += run, to += row) std::memcpy(to, weights, static_cast<size_t>(run));
+    to -= j / columns % some * run;
+  }
+  return joined;
+}
+
 struct Sizes3 {
   PerAxis values;
   // The axes there are, behind others of length `missing`.
@@ -114,6 +140,7 @@ class Run {
     columns_ = outputs_ / c.groups;
     wide_ = multiplied_dtype(c.dtype);
     by_lanes_ = c.groups > 1 && channels_ == 1 && columns_ == 1;
+    at_once_ = by_lanes_ ? 1 : groups_at_once(c.dtype, c.groups, columns_);
     Ints a = c.a_sizes.subspan(1, axes_), b = c.b_sizes.subspan(1, axes_), out = c.out_sizes.subspan(1, axes_);
     in_ = Sizes3(a, 1).values, taps_ = Sizes3(b, 1).values, out_ = Sizes3(out, 1).values;
     stride_ = Sizes3(c.stride, 1).values, low_ = Sizes3(c.low, 0).values;
@@ -196,7 +223,8 @@ class Run {
       convolve_lanes(w);
       return leaves_out_terms(w);
     }
-    const bool by_lines = channels_ == 1 && columns_ <= 4 && w.stride[2] == 1 && w.out[2] >= 64;
+    w.groups /= at_once_, w.channels *= at_once_, w.columns *= at_once_;
+    const bool by_lines = w.channels == 1 && w.columns <= 4 && w.stride[2] == 1 && w.out[2] >= 64;
     w.dtype = c_.dtype;
     const bool by_tiles = !product && !by_lines && is_tile_convolution(w);
     if (!product && !by_tiles) w.dtype = wide_;
@@ -204,6 +232,11 @@ class Run {
     const int64_t b_steps[] = {c_.b_strides.front(), b_strides[0], b_strides[1], b_strides[2], c_.b_strides.back()};
     Ordered weights(b, b_sizes, b_steps, c_.dtype, w.dtype);
     w.w = weights.data();
+    BufferRef joined;
+    if (at_once_ > 1) {
+      joined = joined_weights(w.w, outputs_, columns_, w.all_taps(), channels_, at_once_, w.dtype.size());
+      w.w = static_cast<const char*>(joined->data);
+    }
     w.x = input(w.dtype, false);
     if (product) {
       // Image by image where the size of a product decides on its way, so that each has the bits it has alone.
@@ -220,7 +253,7 @@ class Run {
     } else {
       convolve_patches(w);
     }
-    return leaves_out_terms(w);
+    return at_once_ > 1 || leaves_out_terms(w);
   }
 
   const char* input(Dtype dtype, bool batch_last) {
@@ -230,13 +263,14 @@ class Run {
         const int64_t sizes[] = {c_.groups, channels_, in_[0], in_[1], in_[2], batch_};
         const int64_t steps[] = {channels_ * channel, channel, a_strides_[0], a_strides_[1], a_strides_[2], n};
         x_.emplace(c_.a, sizes, steps, c_.dtype, dtype);
-      } else if (by_lanes_ || c_.groups == 1) {
+      } else if (by_lanes_ || c_.groups == at_once_) {
         const int64_t sizes[] = {batch_, in_[0], in_[1], in_[2], all};
         const int64_t steps[] = {n, a_strides_[0], a_strides_[1], a_strides_[2], channel};
         x_.emplace(c_.a, sizes, steps, c_.dtype, dtype);
       } else {
-        const int64_t sizes[] = {c_.groups, batch_, in_[0], in_[1], in_[2], channels_};
-        const int64_t steps[] = {channels_ * channel, n, a_strides_[0], a_strides_[1], a_strides_[2], channel};
+        const int64_t channels = at_once_ * channels_;
+        const int64_t sizes[] = {c_.groups / at_once_, batch_, in_[0], in_[1], in_[2], channels};
+        const int64_t steps[] = {channels * channel, n, a_strides_[0], a_strides_[1], a_strides_[2], channel};
         x_.emplace(c_.a, sizes, steps, c_.dtype, dtype);
       }
       x_dtype_ = dtype, x_batch_last_ = batch_last;
@@ -246,7 +280,7 @@ class Run {
 
   const Convolution& c_;
   size_t axes_;
-  int64_t batch_, outputs_, channels_, columns_;
+  int64_t batch_, outputs_, channels_, columns_, at_once_;
   Dtype wide_ = float32, x_dtype_ = float32;
   bool by_lanes_, x_batch_last_ = false;
   PerAxis in_, taps_, out_, stride_, low_, kernel_dilation_, input_dilation_, a_strides_, b_strides_;

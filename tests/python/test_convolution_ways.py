@@ -101,6 +101,30 @@ def test_bits_do_not_depend_on_the_number_of_threads():
     assert len({bits(threads) for threads in ("1", "2", "5")}) == 1
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_groups_are_convolutions_of_their_own(seed):
+    """Also where one holds what is no number: groups of few outputs share vectors, with zeros for the weights between them."""
+    rng = np.random.default_rng(seed)
+    pick = lambda *values: values[rng.integers(len(values))]
+    for _ in range(12):
+        name, axes, groups = pick("float32", "float64", "float16", "bfloat16"), pick(1, 2, 3), pick(2, 3, 4, 8, 12, 32)
+        n, k = [int(rng.integers(3, (60, 20, 9)[axes - 1])) for _ in range(axes)], [pick(1, 2, 3) for _ in range(axes)]
+        channels, outputs = pick((2, 1), (1, 2), (4, 4), (8, 8), (3, 5), (20, 2))
+        x, w = draw(rng, (2, *n, groups * channels), name), draw(rng, (groups * outputs, *k, channels), name)
+        for odd in (None, np.inf, np.nan):
+            if odd is not None:
+                x = mx.where(mx.array(rng.random(x.shape) < 2 / x.size), mx.array(odd, x.dtype), x)
+            args = dict(stride=pick(1, 2), padding=pick(0, 1))
+            got = numbers(mx.conv_general(x, w, groups=groups, **args))
+            parts = [(x[..., g * channels:(g + 1) * channels], w[g * outputs:(g + 1) * outputs]) for g in range(groups)]
+            alone = np.concatenate([numbers(mx.conv_general(a, b, **args)) for a, b in parts], -1)
+            np.testing.assert_array_equal(np.where(np.isfinite(got), 0, got), np.where(np.isfinite(alone), 0, alone))
+            size = np.concatenate([numbers(mx.conv_general(*map(mx.abs, pair), **args)) for pair in parts], -1)
+            there = np.isfinite(alone)
+            bound = 8 * EPS[name] * size[there] + 2.0**-24 * (name == "float16")
+            assert (np.abs(got[there] - alone[there]) <= bound).all(), (name, n, k, groups)
+
+
 @pytest.mark.parametrize("n, k, groups", [((40,), (3,), 17), ((13, 20), (3, 2), 16), ((9, 9), (1, 4), 48), ((6, 5, 9), (2, 3, 2), 20)])
 def test_gradients_of_depthwise_ones_by_weights(n, k, groups):
     """Against the sum over places of the product of what meets there."""
@@ -130,3 +154,4 @@ if __name__ == "__main__":
         print(digest.hexdigest())
     else:
         check(1, 60)
+        test_groups_are_convolutions_of_their_own(1)
