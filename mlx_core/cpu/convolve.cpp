@@ -140,13 +140,15 @@ class Run {
     columns_ = outputs_ / c.groups;
     wide_ = multiplied_dtype(c.dtype);
     by_lanes_ = c.groups > 1 && channels_ == 1 && columns_ == 1;
-    at_once_ = by_lanes_ ? 1 : groups_at_once(c.dtype, c.groups, columns_);
     Ints a = c.a_sizes.subspan(1, axes_), b = c.b_sizes.subspan(1, axes_), out = c.out_sizes.subspan(1, axes_);
     in_ = Sizes3(a, 1).values, taps_ = Sizes3(b, 1).values, out_ = Sizes3(out, 1).values;
     stride_ = Sizes3(c.stride, 1).values, low_ = Sizes3(c.low, 0).values;
     kernel_dilation_ = Sizes3(c.kernel_dilation, 1).values, input_dilation_ = Sizes3(c.input_dilation, 1).values;
     a_strides_ = Sizes3(c.a_strides.subspan(1, axes_), 0).values;
     b_strides_ = Sizes3(c.b_strides.subspan(1, axes_), 0).values;
+    // Weights of more taps than there are positions, as derivatives by weights have, are better left alone.
+    const bool short_windows = taps_[0] * taps_[1] * taps_[2] <= out_[0] * out_[1] * out_[2];
+    at_once_ = by_lanes_ || !short_windows ? 1 : groups_at_once(c.dtype, c.groups, columns_);
     b_first_ = static_cast<const char*>(c.b);
     if (c.flip) {
       for (size_t d = 0; d < window_axes; ++d) {

@@ -25,6 +25,7 @@ constexpr int64_t few_positions = 8, few_channels = 8;
 constexpr int64_t fewest_positions = 5; // where lines of zeros are left out of windows
 constexpr int64_t least_rows = 28;      // of a task: all weights of its columns are read for them
 constexpr int64_t few_terms = 64;       // worth copying into tiles of several lines where these are short
+constexpr int64_t few_places = 192;     // and an image has fewer positions
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -158,7 +159,9 @@ class Reading {
 
 bool reads_windows(const Windows& w) {
   const int64_t least = w.low[0] > 0 || w.low[1] > 0 ? fewest_positions : few_positions;
-  return w.dtype.is_inexact() && w.out[2] >= least && (w.terms() >= few_terms || w.out[2] >= least_rows) &&
+  const int64_t image = w.out[0] * w.out[1] * w.out[2];
+  return w.dtype.is_inexact() && w.out[2] >= least &&
+         (w.terms() >= few_terms || w.out[2] >= least_rows || image >= few_places) &&
          (w.dilation[2] == 1 || w.taps[2] == 1 || w.channels >= few_channels);
 }
 
