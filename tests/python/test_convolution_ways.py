@@ -101,6 +101,31 @@ def test_bits_do_not_depend_on_the_number_of_threads():
     assert len({bits(threads) for threads in ("1", "2", "5")}) == 1
 
 
+TILED = [("float32", (2, 31, 31, 32), (8, 3, 3, 32)), ("float32", (2, 15, 15, 128), (256, 3, 3, 128)), ("float32", (2, 300, 16), (16, 9, 16)),
+         ("bfloat16", (2, 9, 10, 11, 20), (24, 3, 2, 3, 20)), ("bfloat16", (3, 17, 18, 3), (40, 5, 5, 3))]
+
+
+@pytest.mark.parametrize("name, x_shape, w_shape", TILED)
+@pytest.mark.parametrize("odd", [0, 1e-33, 1e-38, 1e30, np.inf, np.nan])
+def test_numbers_of_any_size_where_tiles_multiply(name, x_shape, w_shape, odd):
+    """Of images and weights; what does not meet them is as exact as ever, and where they meet zeros around the image, too."""
+    rng = np.random.default_rng(5)
+    x, w = draw(rng, x_shape, name), draw(rng, w_shape, name)
+    x = mx.where(mx.array(rng.random(x_shape) < 6 / x.size), mx.array(odd, x.dtype), x)
+    f = lambda x, w: mx.conv_general(x, w, padding=1)
+    y, wide = f(x, w), [mx.array(numbers(v), dtype=mx.float64) for v in (x, w)]
+    exact, size = numbers(f(*wide)), numbers(f(*map(mx.abs, wide)))
+    got, finite = numbers(y), np.isfinite(exact)
+    assert np.array_equal(np.where(finite, 0, got), np.where(finite, 0, exact), equal_nan=True)
+    # One rounding of the result, and those of sums in float32.
+    bound = EPS[name] * np.abs(exact[finite]) + 6 * 2.0**-24 * size[finite] + 1e-35
+    assert (np.abs(got[finite] - exact[finite]) <= bound).all()
+    bits = lambda v: np.nan_to_num(numbers(v), nan=7e300)
+    assert np.array_equal(bits(y), bits(f(laid_out_otherwise(x), laid_out_otherwise(w))))
+    assert np.array_equal(bits(y), bits(mx.compile(f)(x, w)))
+    assert np.array_equal(bits(y[1:2]), bits(f(x[1:2], w)))
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_groups_are_convolutions_of_their_own(seed):
     """Also where one holds what is no number: groups of few outputs share vectors, with zeros for the weights between them."""
