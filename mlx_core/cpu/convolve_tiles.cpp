@@ -21,7 +21,7 @@ bool is_tile_convolution(const Windows& w) {
   const int64_t wide = (columns + TileShape::side - 1) / TileShape::side * TileShape::side;
   if (w.dtype == bfloat16) return filled * static_cast<double>(wide) < 24.0 * static_cast<double>(work);
   const bool narrow = columns <= TileShape::side && terms >= 128, large = columns >= 256 && terms >= 1024;
-  return (narrow || large) && filled < 1.15 * static_cast<double>(positions * terms);
+  return (narrow || large) && filled < (narrow ? 1.15 : 1.08) * static_cast<double>(positions * terms);
 }
 
 void convolve_tiles(const Windows& w) { amx_convolve(w, TileWindows(w)); }
