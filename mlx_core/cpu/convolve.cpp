@@ -206,13 +206,19 @@ class Run {
     w.y = static_cast<char*>(c_.out) + first * c_.dtype.size();
     const bool product = is_product(w);
     w.dtype = product ? c_.dtype : wide_;
-    if (!product && !by_lanes_ && is_long(w)) {
+    const bool shifted = !product && !by_lanes_ && is_shifted(w);
+    if (shifted || (!product && !by_lanes_ && is_long(w))) {
+      if (shifted) w.dtype = c_.dtype;
       const int64_t output = c_.b_strides.front(), channel = c_.b_strides.back();
       const int64_t sizes[] = {c_.groups, channels_, w.taps[0], w.taps[1], w.taps[2], columns_};
       const int64_t steps[] = {columns_ * output, channel, b_strides[0], b_strides[1], b_strides[2], output};
       Ordered weights(b, sizes, steps, c_.dtype, w.dtype);
       w.w = weights.data();
       w.x = input(w.dtype, true);
+      if (shifted) {
+        convolve_shifted(w);
+        return true;
+      }
       convolve_long(w);
       return leaves_out_terms(w);
     }

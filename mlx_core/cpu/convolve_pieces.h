@@ -81,6 +81,9 @@ void convolve_lines(const Windows& windows);
 // Few outputs, of many taps each: lines of the input times lines of the taps.
 bool is_long(const Windows& windows);
 void convolve_long(const Windows& windows);
+// Such ones of bfloat16 that are products on tiles: x and w lie as for is_long(), in the dtype of the result.
+bool is_shifted(const Windows& windows);
+void convolve_shifted(const Windows& windows);
 
 // The NaN of a convolution, computed again without terms that are not there, and with c.zero_terms those of a factor 0.
 void mend_convolution(const Convolution& c);

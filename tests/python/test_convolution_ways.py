@@ -126,6 +126,29 @@ def test_numbers_of_any_size_where_tiles_multiply(name, x_shape, w_shape, odd):
     assert np.array_equal(bits(y[1:2]), bits(f(x[1:2], w)))
 
 
+SHIFTED = [((4, 15, 14, 32), (24, 3, 2, 32), 0), ((2, 9, 10, 11, 16), (32, 3, 3, 2, 16), 1), ((4, 200, 32), (48, 5, 32), 2),
+           ((3, 20, 21, 17), (40, 3, 3, 17), 2), ((3, 17, 19, 130), (150, 2, 3, 130), 1)]
+
+
+@pytest.mark.parametrize("x_shape, w_shape, padding", SHIFTED)
+def test_derivatives_by_weights_of_bfloat16(x_shape, w_shape, padding):
+    """Against those in float64; what is not finite reaches the taps and channels that meet it only."""
+    rng = np.random.default_rng(6)
+    f = lambda x, w: mx.conv_general(x, w, padding=padding)
+    by_w = lambda x, w, ct: mx.vjp(f, [x, w], [ct])[1][1]
+    for odd in (0, np.inf, np.nan):
+        x, w = draw(rng, x_shape, "bfloat16"), draw(rng, w_shape, "bfloat16")
+        x = mx.where(mx.array(rng.random(x_shape) < 3 / x.size), mx.array(odd, x.dtype), x)
+        ct = draw(rng, f(x, w).shape, "bfloat16")
+        wide = [mx.array(numbers(v), dtype=mx.float64) for v in (x, w, ct)]
+        exact, size = numbers(by_w(*wide)), numbers(by_w(*map(mx.abs, wide)))
+        got, finite = numbers(by_w(x, w, ct)), np.isfinite(exact)
+        assert np.array_equal(np.where(finite, 0, got), np.where(finite, 0, exact), equal_nan=True)
+        assert (np.abs(got[finite] - exact[finite]) <= 2.0**-8 * np.abs(exact[finite]) + 2.0**-21 * size[finite]).all()
+        other = by_w(*map(laid_out_otherwise, (x, w, ct)))
+        assert np.array_equal(got, numbers(other), equal_nan=True)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_groups_are_convolutions_of_their_own(seed):
     """Also where one holds what is no number: groups of few outputs share vectors, with zeros for the weights between them."""
