@@ -1,4 +1,5 @@
-// Kernels of one's own, in the shading language of the GPU: the functions of MLX's mlx::core::fast.
+// The functions of MLX's mlx::core::fast: what transformers are made of, and kernels of one's own in the shading
+// language of the GPU.
 #pragma once
 
 #include <functional>
@@ -13,6 +14,30 @@
 #include "mlx_core/device.h"
 
 namespace mlx::core::fast {
+
+// x / sqrt(mean(x^2) + eps) weight, over the last axis.
+array rms_norm(const array& x, const std::optional<array>& weight, double eps, StreamOrDevice s = {});
+// (x - mean(x)) / sqrt(var(x) + eps) weight + bias, over the last axis.
+array layer_norm(const array& x, const std::optional<array>& weight, const std::optional<array>& bias, double eps,
+    StreamOrDevice s = {});
+// logsumexp(logits) - logits[target], over the last axis.
+array cross_entropy(const array& logits, const array& targets, StreamOrDevice s = {});
+
+// Rotary positional encoding of (B, ..., T, D). One of base and freqs is given; offset is a scalar or has B elements.
+array rope(const array& a, int dims, bool traditional, std::optional<double> base, double scale, const array& offset,
+    const std::optional<array>& freqs = std::nullopt, StreamOrDevice s = {});
+
+struct AttentionMask {
+  bool causal = false;
+  std::optional<array> given = std::nullopt; // bools, or numbers that are added to the scores
+};
+// softmax(scale q k^T) v, head by head.
+array scaled_dot_product_attention(const array& q, const array& k, const array& v, double scale,
+    const AttentionMask& mask = {}, const std::optional<array>& sinks = std::nullopt, StreamOrDevice s = {});
+// The gated delta rule: the outputs and the last state.
+std::vector<array> gated_delta_update(const array& q, const array& k, const array& v, const array& gamma,
+    const array& beta, const std::optional<array>& initial_state = std::nullopt,
+    const std::optional<array>& mask = std::nullopt, StreamOrDevice s = {});
 
 using TemplateArg = CustomKernel::Value;
 using ScalarArg = std::variant<bool, int, float>;

@@ -59,6 +59,7 @@ constexpr Family families[] = {
     {"block_product", &hadamard_ops},
     {"block_product", &block_product_ops},
     {"random", &random_ops, &random_remakes},
+    {"fast", &fast_ops},
     {"special", &special_function_ops, &special_function_remakes},
     {"special", &special_composition_ops},
 };

@@ -49,6 +49,7 @@ std::span<const OpInfo* const> conv_ops();
 std::span<const OpInfo* const> hadamard_ops();
 std::span<const OpInfo* const> block_product_ops();
 std::span<const OpInfo* const> random_ops();
+std::span<const OpInfo* const> fast_ops();
 
 std::span<const Remake> arithmetic_remakes();
 std::span<const Remake> rounding_remakes();

@@ -23,12 +23,13 @@ def rows():
     import rearrange_rows
     import block_rows
     import conv_rows
+    import fast_rows
     import fft_rows
     import sampled_rows
     import special_rows
     found = (ELEMENTWISE_LIKE | CREATION | SHAPES | PARTS | REDUCTIONS | SORTING | PRODUCTS | RANDOM | rearrange_rows.ROWS
              | order_rows.ROWS | sampled_rows.ROWS | fft_rows.ROWS | linalg_rows.ROWS | conv_rows.ROWS | block_rows.ROWS
-             | special_rows.ROWS)
+             | special_rows.ROWS | fast_rows.ROWS)
     return found | {name: found.get(name, []) + more for name, more in indexing_rows.ROWS.items()}
 
 

@@ -74,6 +74,13 @@ OWN = {
     **{f"linalg.{name}": {"a": S + 1, "b": S, "upper": True} for name in ("inv", "tri_inv", "cholesky", "cholesky_inv", "eigvals", "eig", "det", "slogdet",
                                                    "solve", "solve_triangular", "eigh", "eigvalsh")},
     "linalg.cross": {"axis": 1}, "linalg.norm": {"ord": 1},
+    "fast.rms_norm": {"weight": V, "eps": 1e-5}, "fast.layer_norm": {"weight": V, "bias": V, "eps": 1e-5},
+    "fast.cross_entropy": {"targets": mx.array([0, 2])},
+    "fast.rope": {"a": mx.ones((1, 3, 4)), "dims": 4, "traditional": True, "base": 10.0, "freqs": None},
+    "fast.scaled_dot_product_attention": {"q": F[None, None], "k": F[None, None], "v": F[None, None], "mask": "causal", "sinks": V[:1],
+                                          "force_fused": False},
+    "fast.gated_delta_update": {"q": S[None, None], "k": S[None, None], "v": S[None, None], "gamma": V[None, None], "beta": V[None, None],
+                                "initial_state": mx.ones((1, 3, 3, 3)), "mask": mx.array([[True]])},
 }
 # Changed outside of the call, files, or no values to compare: only that the names bind.
 UNCALLED = {"load", "fast.metal_kernel", "fast.cuda_kernel", "fast.precompiled_cuda_kernel",  # what they do: test_fast.py

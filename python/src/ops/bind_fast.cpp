@@ -244,7 +244,8 @@ void bind_cuda(nb::module_& m) {
 } // namespace
 
 void bind_fast(nb::module_& parent) {
-  nb::module_ m = parent.def_submodule("fast", "Kernels of one's own.");
+  nb::module_ m = parent.def_submodule("fast", "What transformers are made of, and kernels of one's own.");
+  bind_fast_functions(m);
   bind_kernel(m);
   bind_cuda(m);
 }

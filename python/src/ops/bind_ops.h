@@ -87,5 +87,6 @@ void bind_ops_products(nb::module_& m);
 void bind_ops_sampled(nb::module_& m);
 void bind_ops_conv(nb::module_& m);
 void bind_ops_values(nb::module_& m);
+void bind_fast_functions(nb::module_& m);
 
 } // namespace mlx::python
