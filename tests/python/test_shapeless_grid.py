@@ -28,6 +28,7 @@ NUMBERS = {
     "repeat": "a size is computed from the counts",
     "hadamard_transform": "its matrix is that of the axis's length",
     "unstack": "a size is the number of results",
+    "fast.scaled_dot_product_attention": "how many heads share keys", "fast.gated_delta_update": "how many heads share keys",
     "unique": "of nothing there is no smallest element",
     "gather": "the positions of a mask are known from its values", "scatter": "as gather", "scatter_add": "as gather",
     "slice_update": "as gather", "where": "as gather", "scatter_max": "as gather", "scatter_min": "as gather",
