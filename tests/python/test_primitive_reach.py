@@ -49,4 +49,4 @@ def test_every_primitive_is_reached():
 
 def test_what_is_reached_is_declared():
     """So that a primitive whose name the sources spell in another way is not overlooked above."""
-    assert not reached() - declared() - {"Function"}
+    assert not reached() - declared() - {"Function", "ScanLoop"}  # of the transforms; of mx.fast.gated_delta_update
