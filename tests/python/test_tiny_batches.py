@@ -8,11 +8,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-
-def bits(x):
-    """With one NaN for all."""
-    x = mx.where(mx.isnan(x), mx.array(mx.nan, x.dtype), x)
-    return bytes(memoryview(mx.view(mx.contiguous(x).reshape(-1), mx.uint8)))
+from bits import bits
 
 
 def drawn(rng, dtype, batch, rows, columns):
