@@ -72,8 +72,7 @@ void product(const kernel::Product& k) {
     char* out = k.out.host<char>() + p * lanes * rows * columns * dtype.size();
     cpu::gemm(dtype, lanes, rows, columns, terms, left, left_stride, right, right_stride, out);
     if (k.zero_terms) {
-      cpu::leave_out_zero_terms(
-          dtype, lanes, rows, columns, terms, left, left_stride, right, right_stride, out, rows * columns);
+      cpu::leave_out_zero_terms(dtype, lanes, rows, columns, terms, left, left_stride, right, right_stride, out);
     }
   }
 }

@@ -36,7 +36,7 @@ void SmallProduct::run(const void* left, const void* right, void* out) const {
     });
   }
   if (zero_terms && any_nan(dtype, batch * results, out)) {
-    each([&](Matrix x, Matrix y, char* to) { leave_out_zero_terms(dtype, 1, m, n, k, x, 0, y, 0, to, results); });
+    each([&](Matrix x, Matrix y, char* to) { leave_out_zero_terms(dtype, 1, m, n, k, x, 0, y, 0, to); });
   }
 }
 

@@ -1,5 +1,6 @@
-// Products of real matrices that fit into a vector or two each, wherever their elements lie: each term of all sums is a
-// multiplication of what is looked up in one by what is looked up in the other.
+// Products of matrices that fit into a vector or two each, wherever their elements lie: each term of all sums is a
+// multiplication of what is looked up in one by what is looked up in the other. A complex term is two of these on the
+// parts of numbers.
 //
 // Products take subnormals for zeros. The processor's mode for that costs more than such a product; so it is computed
 // without, and done again where there was a subnormal, or what may have been one before it was rounded.
@@ -66,7 +67,7 @@ struct Table {
   }
 };
 
-template <class T, int of_a, int of_b>
+template <class T, int of_a, int of_b, bool complex>
 bool tiny(const TinyProduct& plan, const void* left, const void* right, void* out) {
   const hn::ScalableTag<T> d;
   constexpr int64_t N = hn::MaxLanes(d);
@@ -78,7 +79,10 @@ bool tiny(const TinyProduct& plan, const void* left, const void* right, void* ou
   for (const uint32_t *at = plan.places.data(), *end = at + plan.places.size(); at < end; to += N) {
     auto sum = hn::Zero(d);
     for (int64_t p = 0; p < plan.terms; ++p, at += 2 * N) {
-      sum = hn::MulAdd(a.at(at), b.at(at + N), sum);
+      const auto x = a.at(at), y = b.at(at + N);
+      const auto with = hn::MulAdd(x, y, sum);
+      // An odd term is of imaginary parts on the left: real parts, in even lanes, have it taken away.
+      sum = complex && p % 2 == 1 ? hn::OddEven(with, hn::NegMulAdd(x, y, sum)) : with;
       subnormal = hn::Or(subnormal, may_be_subnormal(d, sum));
     }
     hn::StoreU(sum, d, to);
@@ -86,24 +90,30 @@ bool tiny(const TinyProduct& plan, const void* left, const void* right, void* ou
   return hn::AllFalse(hn::RebindToUnsigned<decltype(d)>(), subnormal);
 }
 
-template <class T>
-TinyProduct::Way way_of(int64_t span_a, int64_t span_b) {
+template <class T, bool complex>
+TinyProduct::Way way_of(int64_t span_a, int64_t span_b, int64_t* lanes) {
   constexpr int64_t N = hn::MaxLanes(hn::ScalableTag<T>());
   static_assert(2 * N * sizeof(T) <= read_beyond);
+  *lanes = N;
   if (span_a > 2 * N || span_b > 2 * N) return nullptr;
-  if (span_a <= N) return span_b <= N ? tiny<T, 1, 1> : tiny<T, 1, 2>;
-  return span_b <= N ? tiny<T, 2, 1> : tiny<T, 2, 2>;
+  if (span_a <= N) return span_b <= N ? tiny<T, 1, 1, complex> : tiny<T, 1, 2, complex>;
+  return span_b <= N ? tiny<T, 2, 1, complex> : tiny<T, 2, 2, complex>;
 }
 #else
-template <class T>
-TinyProduct::Way way_of(int64_t, int64_t) {
+template <class T, bool complex>
+TinyProduct::Way way_of(int64_t, int64_t, int64_t*) {
   return nullptr;
 }
 #endif
 
-TinyProduct::Way find_tiny(bool is_double, int64_t span_a, int64_t span_b, int64_t* lanes) {
-  *lanes = is_double ? hn::MaxLanes(hn::ScalableTag<double>()) : hn::MaxLanes(hn::ScalableTag<float>());
-  return is_double ? way_of<double>(span_a, span_b) : way_of<float>(span_a, span_b);
+TinyProduct::Way find_tiny(Dtype dtype, int64_t span_a, int64_t span_b, int64_t* lanes) {
+  switch (dtype.val) {
+    case Dtype::Val::float32: return way_of<float, false>(span_a, span_b, lanes);
+    case Dtype::Val::float64: return way_of<double, false>(span_a, span_b, lanes);
+    case Dtype::Val::complex64: return way_of<float, true>(span_a, span_b, lanes);
+    case Dtype::Val::complex128: return way_of<double, true>(span_a, span_b, lanes);
+    default: return nullptr;
+  }
 }
 
 } // namespace mlx::core::cpu::bodies::HWY_NAMESPACE
@@ -115,40 +125,50 @@ namespace mlx::core::cpu {
 namespace bodies { // where dispatch finds them, also if there is one instruction set to choose from
 HWY_EXPORT(find_tiny);
 namespace {
-TinyProduct::Way chosen_way(bool is_double, int64_t span_a, int64_t span_b, int64_t* lanes) {
-  return HWY_DYNAMIC_DISPATCH(find_tiny)(is_double, span_a, span_b, lanes);
+TinyProduct::Way chosen_way(Dtype dtype, int64_t span_a, int64_t span_b, int64_t* lanes) {
+  return HWY_DYNAMIC_DISPATCH(find_tiny)(dtype, span_a, span_b, lanes);
 }
 } // namespace
 } // namespace bodies
 
-TinyProduct tiny_product(Dtype dtype, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, int64_t count,
+TinyProduct tiny_form(Dtype dtype, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, int64_t count,
     int64_t a_batch_stride, int64_t b_batch_stride) {
   constexpr int64_t most_terms = 16, most_results = 2 * rearranged_padding;
   const int64_t strides[] = {
       a.row_stride, a.column_stride, b.row_stride, b.column_stride, a_batch_stride, b_batch_stride};
   bool forward = *std::min_element(std::begin(strides), std::end(strides)) >= 0;
-  const int64_t results = count * m * n;
-  if ((dtype != float32 && dtype != float64) || !forward || k > most_terms || results > most_results) {
+  if (!forward || k > most_terms || count * m * n > most_results) {
     return {};
   }
   TinyProduct plan;
-  plan.terms = k;
-  plan.span_a = (count - 1) * a_batch_stride + (m - 1) * a.row_stride + (k - 1) * a.column_stride + 1;
-  plan.span_b = (count - 1) * b_batch_stride + (k - 1) * b.row_stride + (n - 1) * b.column_stride + 1;
-  plan.way = bodies::chosen_way(dtype == float64, plan.span_a, plan.span_b, &plan.lanes);
+  plan.parts = dtype.is_complex() ? 2 : 1;
+  plan.terms = k * plan.parts;
+  auto span = [&](int64_t last) { return (last + 1) * plan.parts; };
+  plan.span_a = span((count - 1) * a_batch_stride + (m - 1) * a.row_stride + (k - 1) * a.column_stride);
+  plan.span_b = span((count - 1) * b_batch_stride + (k - 1) * b.row_stride + (n - 1) * b.column_stride);
+  plan.way = bodies::chosen_way(dtype, plan.span_a, plan.span_b, &plan.lanes);
+  return plan;
+}
+
+TinyProduct tiny_product(Dtype dtype, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, int64_t count,
+    int64_t a_batch_stride, int64_t b_batch_stride) {
+  TinyProduct plan = tiny_form(dtype, m, n, k, a, b, count, a_batch_stride, b_batch_stride);
   if (!plan.way) {
     return plan;
   }
-  for (int64_t first = 0; first < results; first += plan.lanes) {
-    for (int64_t p = 0; p < k; ++p) {
-      for (bool of_a : {true, false}) {
-        for (int64_t e = first; e < first + plan.lanes; ++e) {
-          int64_t result = std::min(e, results - 1), i = result / n % m, j = result % n, which = result / n / m;
-          int64_t at = of_a ? which * a_batch_stride + i * a.row_stride + p * a.column_stride
-                            : which * b_batch_stride + p * b.row_stride + j * b.column_stride;
-          plan.places.push_back(static_cast<uint32_t>(at));
-        }
-      }
+  const int64_t parts = plan.parts, results = count * m * n * parts, lanes = plan.lanes;
+  const int64_t vectors = (results + lanes - 1) / lanes;
+  plan.places.resize(static_cast<size_t>(vectors * plan.terms * 2 * lanes));
+  for (int64_t e = 0; e < vectors * lanes; ++e) {
+    const int64_t lane = std::min(e, results - 1), part = lane % parts, result = lane / parts;
+    const int64_t i = result / n % m, j = result % n, which = result / n / m;
+    uint32_t* to = plan.places.data() + e / lanes * plan.terms * 2 * lanes + e % lanes;
+    for (int64_t term = 0; term < plan.terms; ++term, to += 2 * lanes) {
+      const int64_t p = term / parts, of_a = term % parts; // the part of a; that of b makes one of the result's kind
+      const int64_t in_a = which * a_batch_stride + i * a.row_stride + p * a.column_stride;
+      const int64_t in_b = which * b_batch_stride + p * b.row_stride + j * b.column_stride;
+      to[0] = static_cast<uint32_t>(in_a * parts + of_a);
+      to[lanes] = static_cast<uint32_t>(in_b * parts + (part ^ of_a));
     }
   }
   return plan;

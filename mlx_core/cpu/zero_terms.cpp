@@ -21,7 +21,7 @@ bool has_nan(const T* data, int64_t count) {
 }
 
 template <typename T>
-bool all_finite(const Matrix& m, int64_t rows, int64_t columns) {
+bool all_finite_in(const Matrix& m, int64_t rows, int64_t columns) {
   const T* data = static_cast<const T*>(m.data);
   bool by_rows = m.column_stride == 1 || columns == 1;
   if (!by_rows && m.row_stride != 1 && rows != 1) { // neither its rows nor its columns are consecutive
@@ -48,6 +48,24 @@ bool all_finite(const Matrix& m, int64_t rows, int64_t columns) {
   }
   for (int64_t i = 0; i < lines; ++i) {
     if (any_not_finite(dtype_of<T>::val, length, data + i * stride)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Of `count` matrices. Small ones are looked at together or, where they lie apart, not at all: the answer is no.
+template <typename T>
+bool all_finite(const Matrix& m, int64_t rows, int64_t columns, int64_t count, int64_t batch_stride) {
+  constexpr int64_t worth_a_look = 64;
+  if (count > 1 && m.column_stride == 1 && m.row_stride == columns && batch_stride == rows * columns) {
+    return all_finite_in<T>(m, count * rows, columns);
+  }
+  if (count > 1 && rows * columns < worth_a_look) {
+    return false;
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    if (!all_finite_in<T>(offset(m, i * batch_stride, dtype_of<T>::val), rows, columns)) {
       return false;
     }
   }
@@ -134,30 +152,31 @@ struct Product {
 } // namespace
 
 void leave_out_zero_terms(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride,
-    Matrix b, int64_t b_batch_stride, void* out, int64_t out_batch_stride) {
+    Matrix b, int64_t b_batch_stride, void* out) {
   if (!dtype.is_inexact() || batch == 0 || m == 0 || n == 0 || k == 0) {
     return;
   }
   with_inexact_type(dtype, [&]<typename T>(std::type_identity<T>) {
     int64_t of_a = a_batch_stride == 0 ? 1 : batch, of_b = b_batch_stride == 0 ? 1 : batch;
-    if (of_a * m * k + of_b * k * n < batch * m * n) {
-      bool finite = true;
-      for (int64_t i = 0; i < of_a && finite; ++i) {
-        finite = all_finite<T>(offset(a, i * a_batch_stride, dtype), m, k);
-      }
-      for (int64_t i = 0; i < of_b && finite; ++i) {
-        finite = all_finite<T>(offset(b, i * b_batch_stride, dtype), k, n);
-      }
-      if (finite) {
+    if (of_a * m * k + of_b * k * n < batch * m * n && all_finite<T>(a, m, k, of_a, a_batch_stride) &&
+        all_finite<T>(b, k, n, of_b, b_batch_stride)) {
+      return;
+    }
+    // Rows of the whole batch, which lie one behind the other: parts of one result, or many small ones.
+    auto* to = static_cast<T*>(out);
+    const int64_t rows = batch * m, per_task = std::clamp<int64_t>(task_elements / n, 1, rows);
+    parallel_for((rows + per_task - 1) / per_task, [&](int64_t task) {
+      const int64_t first = task * per_task, last = std::min(rows, first + per_task);
+      if (!has_nan(to + first * n, (last - first) * n)) {
         return;
       }
-    }
-    int64_t rows = std::clamp<int64_t>(task_elements / n, 1, m), per_product = (m + rows - 1) / rows;
-    parallel_for(batch * per_product, [&](int64_t task) {
-      int64_t i = task / per_product, from = task % per_product * rows;
-      Product<T> p{m, n, k, offset(a, i * a_batch_stride, dtype), offset(b, i * b_batch_stride, dtype),
-          static_cast<T*>(out) + i * out_batch_stride};
-      p.mend(from, std::min(m, from + rows));
+      for (int64_t row = first, next; row < last; row = next) {
+        const int64_t i = row / m;
+        next = std::min(last, (i + 1) * m);
+        Product<T> p{
+            m, n, k, offset(a, i * a_batch_stride, dtype), offset(b, i * b_batch_stride, dtype), to + i * m * n};
+        p.mend(row - i * m, next - i * m);
+      }
     });
   });
 }

@@ -10,6 +10,6 @@ namespace mlx::core::cpu {
 // They are looked for in the result, or where that is larger than the operands, not before these turn out not to be
 // finite.
 void leave_out_zero_terms(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride,
-    Matrix b, int64_t b_batch_stride, void* out, int64_t out_batch_stride);
+    Matrix b, int64_t b_batch_stride, void* out);
 
 } // namespace mlx::core::cpu
