@@ -148,6 +148,23 @@ void transpose_block(const char* src, int64_t src_column, char* dst, int64_t dst
   }
 }
 
+// The same of a block with few rows or columns, which needs no tiles.
+template <typename T>
+void transpose_narrow(const char* src, int64_t src_column, char* dst, int64_t dst_row, int64_t rows, int64_t columns) {
+  constexpr int64_t size = sizeof(T), n = Square<T>::n;
+  const int64_t whole_rows = rows / n * n, whole_columns = columns / n * n;
+  for (int64_t c = 0; c < whole_columns; c += n) {
+    for (int64_t r = 0; r < whole_rows; r += n) {
+      Square<T>::transpose(src + r * size + c * src_column, src_column, dst + r * dst_row + c * size, dst_row);
+    }
+  }
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t first = r < whole_rows ? whole_columns : 0;
+    strided_line<T>(
+        src + r * size + first * src_column, src_column, dst + r * dst_row + first * size, size, columns - first);
+  }
+}
+
 // ---- rows ----
 
 template <size_t bytes>
@@ -232,8 +249,14 @@ void copy_block(const void* src_data, int64_t src_row, int64_t src_column, void*
   with_item(item_size, [&]<class T>(std::type_identity<T>) {
     constexpr int64_t side = line_bytes / sizeof(T);
     if (dense && src_row == item_size && rows >= side && columns >= side) {
-      transpose_block<T>(src, src_column, dst, dst_row, rows, columns);
-    } else if (columns < 8 && rows > columns) { // long inner loops, a cacheful of rows at a time
+      return transpose_block<T>(src, src_column, dst, dst_row, rows, columns);
+    }
+    if constexpr (sizeof(T) <= 4) { // of wider elements two at once are no quicker than one
+      if (dense && src_row == item_size && std::min(rows, columns) >= Square<T>::n) {
+        return transpose_narrow<T>(src, src_column, dst, dst_row, rows, columns);
+      }
+    }
+    if (columns < 8 && rows > columns) { // long inner loops, a cacheful of rows at a time
       constexpr int64_t at_once = 512;
       for (int64_t r = 0; r < rows; r += at_once) {
         for (int64_t c = 0; c < columns; ++c) {

@@ -1,8 +1,5 @@
 // Determinants of each matrix of a stack, and their derivatives, which exist for matrices of every rank: polynomials in
 // the elements. These are computed in float64.
-#include <array>
-#include <span>
-
 #include "mlx_core/cpu/matrix_stack.h"
 #include "mlx_core/cpu/matrix_work.h"
 #include "mlx_core/cpu/small_stack.h"
@@ -34,7 +31,7 @@ T determinant_of(T* m, Int n, Int* pivots) {
   return info > 0 ? T(0) : product_of_pivots(m, pivots, n);
 }
 
-// Calls put(i, pivots), with the pivots of each matrix of a stack, negated for a swap; none of what is not finite.
+// Calls put(first, count, pivots, finite) for each group of a stack. The pivots of its matrices are negated for a swap.
 template <typename T, typename Put>
 void each_small(const kernel::MatrixWork& k, Put&& put) {
   Stack<T> a(k.inputs[0]);
@@ -42,17 +39,15 @@ void each_small(const kernel::MatrixWork& k, Put&& put) {
   auto group = [&](int64_t first, int64_t count, auto&&) {
     Group<T> m(n * n), swaps(n), order(n);
     m.read(a, first, count);
-    std::array<bool, 64> finite;
-    for (int64_t g = 0; g < count; ++g) finite[static_cast<size_t>(g)] = m.is_finite_in(g);
+    const auto finite = m.finite_lanes();
     small_kernels<T>().lu(n, m.data(), swaps.data(), order.data());
-    std::array<T, largest_small> pivots;
-    for (int64_t g = 0; g < count; ++g) {
-      for (int64_t j = 0; j < n; ++j) {
+    for (int64_t j = 0; j < n; ++j) {
+      for (int64_t g = 0; g < count; ++g) {
         const T pivot = m.at(j * n + j, g);
-        pivots[static_cast<size_t>(j)] = swaps.at(j, g) == static_cast<T>(j) ? pivot : -pivot;
+        swaps.at(j, g) = swaps.at(j, g) == static_cast<T>(j) ? pivot : -pivot;
       }
-      put(first + g, std::span<const T>(pivots.data(), finite[static_cast<size_t>(g)] ? static_cast<size_t>(n) : 0));
     }
+    put(first, count, swaps, finite);
   };
   for_each_group<T>(k.op, a.count(), std::pow(n, 3), group, did_not_converge);
 }
@@ -63,10 +58,16 @@ void determinant(const kernel::MatrixWork& k) {
   Int n = a.rows();
   if constexpr (!lapack::is_complex<T>) {
     if (is_small<T>(n)) {
-      return each_small<T>(k, [&](int64_t i, std::span<const T> pivots) {
-        T product = pivots.empty() ? not_a_number<T>() : T(1);
-        for (T pivot : pivots) product *= pivot;
-        out.fill(i, product);
+      return each_small<T>(k, [&](int64_t first, int64_t count, Group<T>& pivots, const auto& finite) {
+        Group<T> product(1);
+        for (int64_t g = 0; g < count; ++g) product.at(0, g) = pivots.at(0, g);
+        for (int64_t j = 1; j < n; ++j) {
+          for (int64_t g = 0; g < count; ++g) product.at(0, g) *= pivots.at(j, g);
+        }
+        for (int64_t g = 0; g < count; ++g) {
+          if (!finite[static_cast<size_t>(g)]) product.at(0, g) = not_a_number<T>();
+        }
+        product.write(out, first, count);
       });
     }
   }
@@ -85,15 +86,19 @@ void slogdet(const kernel::MatrixWork& k) {
   Int n = a.rows();
   if constexpr (!lapack::is_complex<T>) {
     if (is_small<T>(n)) {
-      return each_small<T>(k, [&](int64_t i, std::span<const T> pivots) {
-        T phase = pivots.empty() ? not_a_number<T>() : T(1);
-        double sum = pivots.empty() ? not_a_number<double>() : 0;
-        for (T pivot : pivots) {
-          phase *= pivot == T(0) ? T(0) : pivot / std::abs(pivot);
-          sum += std::log(std::abs(static_cast<double>(pivot)));
+      return each_small<T>(k, [&](int64_t first, int64_t count, Group<T>& pivots, const auto& finite) {
+        for (int64_t g = 0; g < count; ++g) {
+          T phase(1);
+          double sum = 0;
+          for (int64_t j = 0; j < n; ++j) {
+            const T pivot = pivots.at(j, g);
+            phase *= pivot == T(0) ? T(0) : pivot / std::abs(pivot);
+            sum += std::log(std::abs(static_cast<double>(pivot)));
+          }
+          const bool is_finite = finite[static_cast<size_t>(g)];
+          sign.fill(first + g, is_finite ? phase : not_a_number<T>());
+          logarithm.fill(first + g, is_finite ? static_cast<T>(sum) : not_a_number<T>());
         }
-        sign.fill(i, phase);
-        logarithm.fill(i, static_cast<T>(sum));
       });
     }
   }

@@ -55,8 +55,7 @@ void small_lu(const kernel::MatrixWork& k) {
   auto group = [&](int64_t first, int64_t count, auto&&) {
     Group<T> m(n * n), pivots(n), order(n), place(n);
     m.read(a, first, count);
-    std::array<bool, 64> finite;
-    for (int64_t g = 0; g < count; ++g) finite[static_cast<size_t>(g)] = m.is_finite_in(g);
+    const auto finite = m.finite_lanes();
     small_kernels<T>().lu(n, m.data(), pivots.data(), order.data());
     for (int64_t g = 0; g < count; ++g) {
       if (!finite[static_cast<size_t>(g)]) {

@@ -1,6 +1,4 @@
 // Inverses and linear systems with each matrix of a stack.
-#include <array>
-
 #include "mlx_core/cpu/matrix_stack.h"
 #include "mlx_core/cpu/matrix_work.h"
 #include "mlx_core/cpu/small_stack.h"
@@ -20,8 +18,7 @@ void small_inverse(const kernel::MatrixWork& k) {
   auto group = [&](int64_t first, int64_t count, auto&& failed) {
     Group<T> m(n * n), swaps(n), order(n), x(n * n), info(1);
     m.read(a, first, count);
-    std::array<bool, 64> finite;
-    for (int64_t g = 0; g < count; ++g) finite[static_cast<size_t>(g)] = m.is_finite_in(g);
+    const auto finite = m.finite_lanes();
     small_kernels<T>().lu(n, m.data(), swaps.data(), order.data());
     x.write_identity(n);
     small_kernels<T>().solve(false, n, n, m.data(), swaps.data(), x.data(), info.data());

@@ -88,11 +88,11 @@ class Stack {
   }
   T* at(int64_t i) const {
     int64_t offset = 0;
-    for (size_t axis = leading_; axis-- > 0;) {
+    for (size_t axis = leading_; axis-- > 1;) {
       offset += i % view_.sizes[axis] * view_.strides[axis];
       i /= view_.sizes[axis];
     }
-    return view_.host<T>() + offset;
+    return view_.host<T>() + offset + (leading_ > 0 ? i * view_.strides[0] : 0);
   }
 
  private:

@@ -1,7 +1,7 @@
 // Stacks of small matrices: as many at once as a vector has lanes.
 #pragma once
 
-#include <hwy/aligned_allocator.h>
+#include <array>
 
 #include "mlx_core/cpu/copy_block.h"
 #include "mlx_core/cpu/matrix_stack.h"
@@ -15,15 +15,13 @@ bool is_small(Int n, Int columns = 1) {
   return std::is_floating_point_v<T> && n > 0 && n <= largest_small && columns > 0 && columns <= largest_small;
 }
 
-// Memory for the elements of one group of matrices.
+// The elements of one group of matrices.
 template <typename T>
 class Group {
  public:
-  explicit Group(int64_t elements) : lanes_(small_kernels<T>().lanes), elements_(elements) {
-    data_ = hwy::AllocateAligned<T>(static_cast<size_t>(elements * lanes_));
-    if (!data_) throw std::bad_alloc();
-  }
-  T* data() { return data_.get(); }
+  static constexpr size_t most_lanes = 64 / sizeof(T);
+  explicit Group(int64_t elements) : lanes_(small_kernels<T>().lanes), elements_(elements) {}
+  T* data() { return data_; }
   T& at(int64_t element, int64_t lane) { return data_[static_cast<size_t>(element * lanes_ + lane)]; }
 
   // Matrices [first, first + count) of a stack; the lanes behind them repeat the last one.
@@ -35,13 +33,15 @@ class Group {
           lanes_ * static_cast<int64_t>(sizeof(T)), sizeof(T), elements_, lanes_, sizeof(T));
       return;
     }
-    for (int64_t g = 0; g < lanes_; ++g) {
-      const From* from = stack.at(first + std::min(g, count - 1));
-      const int64_t down = stack.down(), across = stack.across();
-      for (int64_t row = 0; row < m; ++row) {
-        for (int64_t column = 0; column < n; ++column) {
-          at(row * n + column, g) = static_cast<T>(from[row * down + column * across]);
-        }
+    const int64_t down = stack.down(), across = stack.across();
+    std::array<const From*, most_lanes> from;
+    for (int64_t g = 0; g < count; ++g) from[static_cast<size_t>(g)] = stack.at(first + g);
+    for (int64_t row = 0; row < m; ++row) {
+      for (int64_t column = 0; column < n; ++column) {
+        const int64_t offset = row * down + column * across;
+        T* to = &at(row * n + column, 0);
+        for (int64_t g = 0; g < count; ++g) to[g] = static_cast<T>(from[static_cast<size_t>(g)][offset]);
+        std::fill(to + count, to + lanes_, to[count - 1]);
       }
     }
   }
@@ -58,11 +58,14 @@ class Group {
       for (int64_t e = 0; e < elements_; ++e) to[g * elements_ + e] = static_cast<To>(at(e, g));
     }
   }
-  // Whether all elements of a lane are finite.
-  bool is_finite_in(int64_t lane) {
-    T sum(0);
-    for (int64_t e = 0; e < elements_; ++e) sum += at(e, lane) * T(0);
-    return sum == T(0);
+  // Of each lane, whether all its elements are finite.
+  std::array<bool, most_lanes> finite_lanes() {
+    std::array<bool, most_lanes> finite;
+    finite.fill(true);
+    if (any_not_finite(sizeof(T) == 4 ? float32 : float64, elements_ * lanes_, data_)) {
+      for (int64_t i = 0; i < elements_ * lanes_; ++i) finite[static_cast<size_t>(i % lanes_)] &= is_finite(data_[i]);
+    }
+    return finite;
   }
   // Of square matrices.
   void transpose(int64_t n) {
@@ -85,10 +88,11 @@ class Group {
 
  private:
   int64_t lanes_, elements_;
-  hwy::AlignedFreeUniquePtr<T[]> data_;
+  alignas(64) T data_[largest_small * largest_small * most_lanes];
 };
 
 // Calls body(first, count, failed) for each group of a stack, where failed(lane, info) notes a matrix without a result.
+// What a thread does at once is too short to be interrupted.
 template <typename T, typename Body, typename Explain>
 void for_each_group(const char* op, int64_t count, double cost, Body&& body, Explain&& explain) {
   const int64_t lanes = small_kernels<T>().lanes, groups = (count + lanes - 1) / lanes;
@@ -97,7 +101,6 @@ void for_each_group(const char* op, int64_t count, double cost, Body&& body, Exp
   Failures failures(count);
   parallel_for((groups + together - 1) / together, [&](int64_t piece) {
     for (int64_t g = piece * together; g < std::min(groups, (piece + 1) * together); ++g) {
-      throw_if_interrupted();
       const int64_t first = g * lanes;
       body(first, std::min(lanes, count - first),
           [&](int64_t lane, int64_t info) { failures.note(first + lane, info); });

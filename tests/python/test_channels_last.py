@@ -18,3 +18,14 @@ def test_few_channels(channels, item):
         assert np.array_equal(np.array(mx.contiguous(mx.transpose(last, (0, 2, 1)))), planes)
         part = mx.contiguous(mx.transpose(first[:, :, length // 3 :], (0, 2, 1)))
         assert np.array_equal(np.array(part), planes[:, :, length // 3 :].transpose(0, 2, 1))
+
+
+@pytest.mark.parametrize("item", ["uint8", "int16", "float32", "float64"])
+def test_few_rows_turned(item):
+    """Blocks with fewer rows or columns than a cache line has elements."""
+    for rows in (1, 3, 4, 5, 8, 9, 15, 16, 17, 31, 33):
+        for columns in (1, 4, 7, 8, 9, 16, 17, 63, 65, 200):
+            x = np.arange((rows + 2) * columns).reshape(rows + 2, columns).astype(item)
+            y = mx.array(x, dtype=getattr(mx, item))
+            assert np.array_equal(np.array(mx.contiguous(y.T)), x.T)
+            assert np.array_equal(np.array(mx.contiguous(y[1:-1, ::-1].T)), x[1:-1, ::-1].T)
