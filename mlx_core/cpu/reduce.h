@@ -28,8 +28,10 @@ struct RowReducer {
 RowReducer find_row_reducer(Reduction op, Dtype dtype);
 
 // Rows that reduce() takes many at a time, transposed: vectors then run across rows.
-inline constexpr int64_t short_row = 16;
-inline bool is_short_rows(int64_t length, int64_t rows) { return length <= short_row && rows >= 16; }
+inline constexpr int64_t short_row = 16, short_row_of_halves = 32; // of elements, and of those widened first
+inline bool is_short_rows(int64_t length, int64_t rows, bool widened) {
+  return length <= (widened ? short_row_of_halves : short_row) && rows >= 16;
+}
 
 // Reduces `axes` (sorted, unique, non-negative) of a strided input into consecutive out (row-major over the kept
 // axes). Parallel when large. min and max propagate NaN. Equal to the row reducer's bits when the reduced axes are

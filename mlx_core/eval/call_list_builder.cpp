@@ -392,6 +392,7 @@ class CallListBuilder : private CallListSmall {
     call.in[0] = of.view.offset;
     call.out = reserve(out, of.varies);
     bool rows = trailing && of.view.is_row_major() && length <= cpu::reduce_block;
+    const bool is_half = of.view.dtype.is_inexact() && of.view.itemsize() == 2;
     std::optional<cpu::SmallReduction> small;
     constexpr int64_t few_rows = 4;
     if (call.n <= most_small && (!rows || (length <= cpu::short_row && count(out) >= few_rows))) {
@@ -402,7 +403,7 @@ class CallListBuilder : private CallListSmall {
       call.kind = Kind::small_reduce;
       call.detail = static_cast<uint32_t>(list_->small_reductions_.size());
       list_->small_reductions_.push_back(*std::move(small));
-    } else if (rows && !cpu::is_short_rows(length, call.n / length)) {
+    } else if (rows && !cpu::is_short_rows(length, call.n / length, is_half)) {
       call.kind = Kind::fold;
       call.detail = static_cast<uint32_t>(list_->folds_.size());
       list_->folds_.push_back({cpu::find_row_reducer(reduce.op(), of.view.dtype), call.n / length, length});

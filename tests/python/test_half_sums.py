@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import arrays
+from bits import bits
 
 N = 20_000
 DIGITS = {"float16": 11, "bfloat16": 8}
@@ -98,3 +99,19 @@ def test_ties_beyond_what_a_half_counts(name):
     assert mx.jvp(lambda a: mx.min(a), [x], [mx.ones_like(x)])[1][0].item() == once(share * 70_000, name)
     grad = mx.grad(lambda u: mx.zeros((1,), x.dtype).at[mx.zeros((70_000,), mx.int32)].maximum(u).sum())(x)
     assert grad[5].item() == once(1 / 70_001, name)
+
+
+@halves
+@pytest.mark.parametrize("reduce", [mx.sum, mx.max, mx.min, mx.prod], ids=["sum", "max", "min", "prod"])
+def test_many_short_rows_have_the_bits_of_few(name, reduce):
+    """Sixteen rows and more are turned round first."""
+    rng = np.random.default_rng(3)
+    for length in (2, 15, 16, 17, 24, 31, 32, 33, 40, 63, 65):
+        for rows in (16, 17, 127, 128, 129, 300):
+            x = rng.standard_normal((rows, length)).astype(np.float32)
+            x[rng.random(x.shape) < 0.01] = rng.choice([np.inf, -np.inf, 0.0, -0.0])
+            x[rows // 3, length // 2] = np.nan
+            a = arrays.to_mx(x, name)
+            few = mx.concatenate([reduce(a[i : i + 5], axis=1) for i in range(0, rows, 5)])
+            for many in (reduce(a, axis=1), mx.compile(lambda a: reduce(a, axis=1))(a), reduce(mx.stack([a, a])[1], axis=-1)):
+                assert bits(many) == bits(few), (length, rows)
