@@ -95,8 +95,22 @@ void apply(T* dst, const int64_t* offsets, int64_t n, Ints shape, Ints strides, 
     return;
   }
   int64_t run = shape.back(), step = strides.back();
-  std::vector<int64_t> at(shape.size());
   InterruptPoll poll(looks_after);
+  constexpr int64_t narrow = 16, some = 4;
+  if (run == size && step == 1 && run <= narrow) { // rows too short for a loop that finds out how to run
+    for (int64_t i = 0; i < n; ++i, updates += run) {
+      T* row = dst + offsets[i];
+      int64_t j = 0;
+      for (; j + some <= run; j += some) {
+        T sums[some];
+        for (int64_t k = 0; k < some; ++k) sums[k] = combine<mode>(row[j + k], static_cast<T>(updates[j + k]));
+        std::copy_n(sums, some, row + j);
+      }
+      for (; j < run; ++j) row[j] = combine<mode>(row[j], static_cast<T>(updates[j]));
+    }
+    return;
+  }
+  std::vector<int64_t> at(shape.size());
   for (int64_t i = 0; i < n; ++i) {
     T* row = dst + offsets[i];
     for (int64_t done = 0; done < size; done += run, updates += run) {

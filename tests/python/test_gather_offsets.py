@@ -111,3 +111,23 @@ def test_rows_of_any_length(item):
         index = generator.integers(-50, 50, int(generator.choice([1, 40, 1100]))).astype("int32")
         x = mx.array(values, dtype=getattr(mx, item))
         assert np.array_equal(np.array(x[mx.array(index)]), values[index])
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int8", "float32", "float64", "complex64", "float16"])
+def test_narrow_rows_that_meet(dtype):
+    """Rows of a few elements, some of them updated many times, in the order of the updates; also into columns, and into a part."""
+    rng = np.random.default_rng(0)
+    for width in (1, 2, 3, 4, 5, 7, 8, 11, 12, 15, 16, 17):
+        for method, combine in (("add", np.add), ("multiply", np.multiply), ("maximum", np.maximum)):
+            if dtype == "complex64" and method == "maximum":
+                continue
+            x, u = (rng.integers(-3, 4, (n, width)).astype(dtype) for n in (20, 150))
+            at = rng.integers(-20, 20, 150)
+            expected = x.astype(np.float64 if dtype == "float16" else dtype)
+            with np.errstate(all="ignore"):
+                combine.at(expected, at, u)
+                expected = expected.astype(dtype)
+            got = getattr(mx.array(x).at[mx.array(at)], method)(mx.array(u))
+            np.testing.assert_array_equal(np.array(got), expected, f"{width} {method}")
+            wide = getattr(mx.array(np.pad(x, ((0, 0), (1, 2)))).at[mx.array(at), 1 : 1 + width], method)(mx.array(u))
+            np.testing.assert_array_equal(np.array(wide)[:, 1:-2], expected, f"{width} {method} of a part")
