@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <type_traits>
 #include <vector>
 
@@ -130,9 +131,10 @@ void apply(T* dst, const int64_t* offsets, int64_t n, Ints shape, Ints strides, 
   }
 }
 
-// The same of single elements at indices of one axis, whose strides are `step`.
+// The same of single elements at indices of one axis, whose strides are `step`; updates are `update_step` apart.
 template <ScatterMode mode, typename T, typename Index, typename Update>
-void apply_elements(T* dst, const Bounds& bounds, int64_t step, const Index* index, int64_t n, const Update* updates) {
+void apply_elements(T* dst, const Bounds& bounds, int64_t step, const Index* index, int64_t n, const Update* updates,
+    int64_t update_step) {
   const int64_t length = bounds.length;
   for (int64_t i = 0; i < n; ++i) {
     auto given = static_cast<int64_t>(index[i]);
@@ -140,7 +142,7 @@ void apply_elements(T* dst, const Bounds& bounds, int64_t step, const Index* ind
     if (static_cast<uint64_t>(at) >= static_cast<uint64_t>(length)) [[unlikely]]
       throw_index(bounds, given);
     T& to = dst[at * step];
-    to = combine<mode>(to, static_cast<T>(updates[i]));
+    to = combine<mode>(to, static_cast<T>(updates[i * update_step]));
   }
 }
 
@@ -169,7 +171,8 @@ class Slices {
     std::vector<int64_t> collapsed_shape = update_shape_, collapsed(update_strides.begin(), update_strides.end());
     int64_t* both[] = {collapsed.data()};
     int update_ndim = collapse_axes(static_cast<int>(update_shape_.size()), collapsed_shape.data(), both);
-    consecutive_ = update_ndim == 0 || (update_ndim == 1 && collapsed[0] == 1);
+    if (update_ndim <= 1) update_step_ = update_ndim == 0 ? 1 : collapsed[0];
+    consecutive_ = update_step_ == 1;
   }
 
   // body(offsets in dst of n slices, n, their updates), a few at a time.
@@ -190,7 +193,7 @@ class Slices {
   // Combines all updates, which are of type Update, with dst.
   template <ScatterMode mode, typename Update, typename T>
   void apply_all(T* dst) const {
-    bool elements = shape.empty() && indices_.size() == 1 && consecutive_ && is_in_line(indices_[0], index_shape_);
+    bool elements = shape.empty() && indices_.size() == 1 && update_step_ && is_in_line(indices_[0], index_shape_);
     auto each_element = [&]<typename Index>(std::type_identity<Index>) {
       auto axis = static_cast<size_t>(indices_[0].axis);
       const Bounds bounds{"scatter", indices_[0].axis, dst_shape_[axis], 1};
@@ -199,7 +202,7 @@ class Slices {
         const int64_t n = std::min(looks_after, positions - first);
         poll(n);
         apply_elements<mode>(dst, bounds, dst_strides_[axis], static_cast<const Index*>(indices_[0].data) + first, n,
-            static_cast<const Update*>(updates_) + first);
+            static_cast<const Update*>(updates_) + first * *update_step_, *update_step_);
       }
     };
     const Dtype index = elements ? indices_[0].dtype : bool_;
@@ -255,6 +258,7 @@ class Slices {
 
  private:
   std::vector<int64_t> update_shape_;
+  std::optional<int64_t> update_step_; // where all updates are as far apart
   bool consecutive_;
 };
 

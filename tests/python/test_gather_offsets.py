@@ -131,3 +131,22 @@ def test_narrow_rows_that_meet(dtype):
             np.testing.assert_array_equal(np.array(got), expected, f"{width} {method}")
             wide = getattr(mx.array(np.pad(x, ((0, 0), (1, 2)))).at[mx.array(at), 1 : 1 + width], method)(mx.array(u))
             np.testing.assert_array_equal(np.array(wide)[:, 1:-2], expected, f"{width} {method} of a part")
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float32", "complex64", "bfloat16"])
+def test_updates_with_any_stride(dtype):
+    """A number for all, every third element, backwards, and a column; few updates and many, which are added in twice the digits."""
+    rng = np.random.default_rng(0)
+    for count in (1, 2, 100, 30000):
+        at = rng.integers(-9, 9, count)
+        u = rng.integers(-3, 4, 3 * count).astype("float32")
+        whole = mx.array(u).astype(getattr(mx, dtype))
+        for part, updates in (
+            (u[1::3], whole[1::3]), (u[count - 1 :: -1], whole[:count][::-1]), (np.full(count, 2), 2),
+            (u.reshape(count, 3)[:, 2], whole.reshape(count, 3)[:, 2]),
+        ):
+            expected = np.zeros(9)
+            np.add.at(expected, at, part)
+            for index in (mx.array(at), mx.array(at.astype(np.int32))):
+                got = mx.zeros((9,), getattr(mx, dtype)).at[index].add(updates)
+                assert mx.array_equal(got, mx.array(expected.astype(np.float32)).astype(got.dtype)), count
