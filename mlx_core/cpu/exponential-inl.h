@@ -122,8 +122,15 @@ struct Sigmoid {
   HWY_INLINE V operator()(D d, V x) const {
     const V one = constant(d, 1.0);
     const V e = scaled_exp(d, clamp_exponent(d, hn::Neg(hn::Abs(x))));
-    const V numerator = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), e, one);
-    return keep_nan(d, x, hn::Div(numerator, hn::Add(one, e)));
+    const auto is_negative = hn::Lt(x, hn::Zero(d));
+    const auto quotient = [&](V e) HWY_ATTR { return hn::Div(hn::IfThenElse(is_negative, e, one), hn::Add(one, e)); };
+    const auto is_subnormal = hn::Lt(e, constant(d, 0x1p-126f, 0x1p-1022));
+    if (HWY_LIKELY(hn::AllFalse(d, is_subnormal))) {
+      return keep_nan(d, x, quotient(e));
+    }
+    // Dividing one takes the processor over a hundred cycles, and 1 + e is 1.
+    const V others = quotient(hn::IfThenZeroElse(is_subnormal, e));
+    return keep_nan(d, x, hn::IfThenElse(hn::And(is_subnormal, is_negative), e, others));
   }
 };
 

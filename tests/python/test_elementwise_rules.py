@@ -236,6 +236,17 @@ def test_sigmoid_keeps_its_small_derivatives():
         assert mx.grad(mx.grad(mx.sigmoid))(mx.array(x)).item() == 0
 
 
+@pytest.mark.parametrize("dtype, first, last", [(mx.float32, -105, -84), (mx.float64, -747, -704)])
+def test_sigmoid_is_the_exponential_far_out(dtype, first, last):
+    """To the bit, also where both are subnormal, with numbers on the other side of 0 and NaN in the same vectors."""
+    x = np.linspace(first, last, 1001)
+    x[::7], x[3::50], x[5] = -x[::7], 0.5, np.nan
+    x = mx.array(x, mx.float64).astype(dtype)
+    y, e = np.array(mx.sigmoid(x)), np.array(mx.exp(x))
+    far = np.array(x) < -50
+    assert (y[far] == e[far]).all() and (y[far] == 0).any() and (y[np.array(x) > 50] == 1).all() and np.isnan(y[5])
+
+
 def test_expm1_keeps_its_small_derivatives():
     close(mx.grad(mx.expm1)(f64(-50.0)) * math.exp(50), 1, 1e-12)
 
