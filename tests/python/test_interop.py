@@ -183,6 +183,17 @@ def test_dlpack_with_numpy():
         assert name(mx.from_dlpack(n, copy=False).dtype) == dtype
 
 
+def test_dlpack_of_what_lies_backwards_is_in_order():
+    """PyTorch ends the process that hands it steps below zero."""
+    x = mx.arange(24).reshape(2, 3, 4)
+    for part in (x[::-1], x[:, ::-2], x[..., ::-1].T, mx.broadcast_to(x[:1, :, ::-1], (5, 3, 4))):
+        n = np.from_dlpack(part)
+        assert all(step >= 0 for step in n.strides) and n.tolist() == part.tolist()
+        with pytest.raises(BufferError, match="leave copy out"):
+            part.__dlpack__(copy=False)
+    assert np.shares_memory(np.from_dlpack(x[:1][::-1]), np.asarray(x)) and np.from_dlpack(x[:0, ::-1]).shape == (0, 3, 4)
+
+
 def test_unused_capsules_are_freed():
     before = mx.get_active_memory()
     for _ in range(10):

@@ -1,6 +1,7 @@
 // Values of arrays as Python objects, and as memory for the buffer protocol, DLPack and NumPy.
 #include "python/src/interop/array_export.h"
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -329,18 +330,22 @@ nb::object capsule_of(array value, bool copied) {
 }
 
 array private_copy(const array& a) {
-  array dense = row_major(a);
-  array result = array::uninitialized(dense.shape(), dense.dtype());
+  if (!a.is_row_contiguous()) {
+    return row_major(a);
+  }
+  array result = array::uninitialized(a.shape(), a.dtype());
   auto* to = static_cast<char*>(result.mutable_data());
-  auto* from = static_cast<const char*>(dense.raw_data());
-  core::in_interruptible_pieces(static_cast<int64_t>(dense.nbytes()), 16 << 20,
+  auto* from = static_cast<const char*>(a.raw_data());
+  core::in_interruptible_pieces(static_cast<int64_t>(a.nbytes()), 16 << 20,
       [&](int64_t first, int64_t end) { std::memcpy(to + first, from + first, static_cast<size_t>(end - first)); });
   return result;
 }
 
-} // namespace
-
-namespace {
+// Whether it has an axis that lies backwards, as in x[::-1]: PyTorch has no such tensors, and ends the process.
+bool lies_backwards(const array& a) {
+  return a.size() > 0 && !a.is_row_contiguous() &&
+         std::any_of(a.strides().begin(), a.strides().end(), [](int64_t step) { return step < 0; });
+}
 
 // The first of the two ints in a version or device; `none` for None.
 int64_t first_of(nb::handle pair, const char* argument, int64_t none) {
@@ -364,7 +369,14 @@ nb::object to_dlpack(nb::handle handle, nb::handle max_version, nb::handle dl_de
     throw nb::python_error();
   }
   array value = leaving(read(handle), "__dlpack__");
-  bool copied = copy.value_or(false);
+  const bool backwards = lies_backwards(value);
+  if (backwards && copy == false) {
+    PyErr_SetString(PyExc_BufferError,
+        "[__dlpack__] copy=False, but an axis of the array lies backwards, as in x[::-1], which not every library "
+        "can read; leave copy out, or export mx.contiguous(x).");
+    throw nb::python_error();
+  }
+  bool copied = copy.value_or(backwards);
   if (copied) {
     value = private_copy(value);
   }
