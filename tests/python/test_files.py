@@ -15,6 +15,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from again import again
 from file_samples import DTYPES, IN_GGUF, SHAPES, layouts, same, sample, written
 
 each_dtype = pytest.mark.parametrize("dtype", DTYPES)
@@ -83,8 +84,7 @@ mx.savez_compressed(sys.argv[1], *arrays)
 def test_compressed_arrays_are_the_same_bytes_for_any_number_of_threads():
     """They are compressed at the same time."""
     for threads in ("1", "2", "5"):
-        env = {**os.environ, "MLX_NUM_THREADS": threads, "PYTHONPATH": os.pathsep.join(sys.path)}
-        subprocess.run([sys.executable, "-c", COMPRESSED, f"{threads}.npz"], check=True, env=env)
+        again("-c", COMPRESSED, f"{threads}.npz", MLX_NUM_THREADS=threads)
     one, two, five = (pathlib.Path(f"{threads}.npz").read_bytes() for threads in "125")
     assert one == two == five
     with np.load("2.npz") as loaded:
@@ -128,6 +128,18 @@ def test_no_file_has_more_axes_than_can_be_read(write, read):
     with pytest.raises(ValueError, match=r"^\[save\w*\] .* has 65 axes; the format has 64 at most"):
         write(most[None])
     assert mx.array_equal(read(), most)  # the file from before is still there
+
+
+@pytest.mark.parametrize("write", [mx.save, lambda f, a: mx.savez(f, a, a), lambda f, a: mx.save_safetensors(f, {"a": a, "b": a}),
+                                   lambda f, a: mx.save_gguf(f, {"a": a})])
+def test_what_no_disk_holds_is_refused_before_it_is_written(write):
+    views = [mx.broadcast_to(mx.array(1.0), (2**50,)), mx.broadcast_to(mx.array(1.0), (3, 2**55))]
+    write("x", mx.ones(3))
+    before = {path: path.read_bytes() for path in pathlib.Path().iterdir()}
+    for view in views:
+        with pytest.raises(RuntimeError, match=r"^\[save\w*\] 'x\.\w+': the arrays take \d+ bytes, and its file system has \d+ left"):
+            write("x", view)
+    assert {path: path.read_bytes() for path in pathlib.Path().iterdir()} == before
 
 
 def test_zip64_and_what_stands_around_an_archive():

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -45,7 +46,8 @@ std::string target_of(std::string path) {
 
 } // namespace
 
-AtomicFile::AtomicFile(const char* op, const std::string& path) : op_(op), path_(path), target_(target_of(path)) {
+AtomicFile::AtomicFile(const char* op, const std::string& path, uint64_t least_bytes)
+    : op_(op), path_(path), target_(target_of(path)) {
   if (path.empty() || path.find('\0') != path.npos) {
     fail(op, "a file name cannot be empty or hold a zero byte.");
   }
@@ -70,6 +72,7 @@ AtomicFile::AtomicFile(const char* op, const std::string& path) : op_(op), path_
     fails("it cannot be written", errno);
   }
   open_beside();
+  check_room(least_bytes);
   if (exists) { // whose it is, and who may read it, stays as far as this process may decide that
     [[maybe_unused]] int ignored = ::fchown(descriptor_, status.st_uid, status.st_gid);
     ignored = ::fchmod(descriptor_, status.st_mode & 07777);
@@ -95,6 +98,18 @@ void AtomicFile::open_beside() {
           "beside it",
           error);
     }
+  }
+}
+
+// Views of few elements may stand for more than any disk holds, which would be full before that is found out.
+void AtomicFile::check_room(uint64_t bytes) const {
+  struct statvfs system;
+  if (::fstatvfs(descriptor_, &system) != 0 || system.f_blocks == 0) {
+    return; // it does not say
+  }
+  if (uint64_t units = system.f_bfree; bytes / system.f_frsize > units) {
+    fail<std::runtime_error>(op_, label(), ": the arrays take ", bytes, " bytes, and its file system has ",
+        units * system.f_frsize, " left. Save a part of them, or where there is room.");
   }
 }
 

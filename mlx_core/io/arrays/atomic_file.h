@@ -12,8 +12,8 @@ namespace mlx::core::io {
 // stays one: what it points to is replaced. What is there and no regular file, such as a pipe, is written directly.
 class AtomicFile final : public Writer {
  public:
-  // op is for errors. Throws std::runtime_error when the folder cannot be written.
-  AtomicFile(const char* op, const std::string& path);
+  // op is for errors. Throws std::runtime_error when the folder cannot be written, or has no room for that many bytes.
+  AtomicFile(const char* op, const std::string& path, uint64_t least_bytes = 0);
   ~AtomicFile() override;
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
@@ -26,6 +26,7 @@ class AtomicFile final : public Writer {
  private:
   [[noreturn]] void fails(const char* what, int error) const;
   void open_beside();
+  void check_room(uint64_t bytes) const;
   void flush(const char* from, size_t bytes);
 
   const char* op_;

@@ -1,5 +1,6 @@
 // The public functions for arrays in files, of io.h.
 #include <cstring>
+#include <limits>
 
 #include "mlx_core/io/arrays/atomic_file.h"
 #include "mlx_core/io/arrays/formats.h"
@@ -27,10 +28,17 @@ void evaluate_all(const ArrayList& arrays) {
   eval(all);
 }
 
-void write_file(
-    const char* op, const std::string& path, const ArrayList& arrays, const std::function<void(Writer&)>& write) {
+// The file has at least the bytes of the arrays, unless it is compressed.
+void write_file(const char* op, const std::string& path, const ArrayList& arrays,
+    const std::function<void(Writer&)>& write, bool compressed) {
   evaluate_all(arrays);
-  AtomicFile file(op, path);
+  uint64_t bytes = 0;
+  for (const auto& [name, a] : arrays) {
+    if (!compressed && __builtin_add_overflow(bytes, a.nbytes(), &bytes)) {
+      bytes = std::numeric_limits<uint64_t>::max();
+    }
+  }
+  AtomicFile file(op, path, bytes);
   write(file);
   file.commit();
 }
@@ -103,8 +111,9 @@ array load(std::shared_ptr<Reader> in, StreamOrDevice s) {
 
 void save_npz(std::string file, std::unordered_map<std::string, array> arrays, bool compressed) {
   ArrayList list = listed(std::move(arrays));
-  write_file("savez", with_extension(std::move(file), ".npz"), list,
-      [&](Writer& out) { write_npz(out, list, compressed, "savez"); });
+  write_file(
+      "savez", with_extension(std::move(file), ".npz"), list,
+      [&](Writer& out) { write_npz(out, list, compressed, "savez"); }, compressed);
 }
 void save_npz(std::shared_ptr<Writer> out, std::unordered_map<std::string, array> arrays, bool compressed) {
   ArrayList list = listed(std::move(arrays));

@@ -48,8 +48,8 @@ void write_gguf(Writer& out, const ArrayList& arrays, const MetadataList& metada
 // The path with the extension (".npy"), which is added where it is missing.
 std::string with_extension(std::string path, std::string_view extension);
 // Evaluates the arrays, which may come from the very file that is written, then writes the file as a whole.
-void write_file(
-    const char* op, const std::string& path, const ArrayList& arrays, const std::function<void(Writer&)>& write);
+void write_file(const char* op, const std::string& path, const ArrayList& arrays,
+    const std::function<void(Writer&)>& write, bool compressed = false);
 void evaluate_all(const ArrayList& arrays);
 // Fails where an array has more axes than a reader takes. The name is empty where there is one array.
 void check_axes(const char* op, const std::string& name, const array& a);
