@@ -1,10 +1,7 @@
 """Elementwise functions are as accurate as docs/accuracy.md says, on every instruction set of this machine; long sums, too."""
 
-import os
 import pathlib
 import pickle
-import subprocess
-import sys
 
 import mlx.core as mx
 import numpy as np
@@ -12,6 +9,7 @@ import pytest
 
 import accuracy
 import arrays
+from again import again
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # How many points of each kind: thresholds, hard angles and the ends of the range are always among them.
@@ -40,16 +38,14 @@ def test_errors_are_within_the_bounds(dtype):
     hold(of_family(dtype), EACH, accuracy.evaluate, spot=4)
 
 
-EVALUATE = "import measure_accuracy, sys; measure_accuracy.evaluate_file(*sys.argv[1:])"
+EVALUATE = f"import sys; sys.path.append({str(ROOT / 'tools')!r}); import measure_accuracy as m; m.evaluate_file(*sys.argv[1:])"
 
 
 def evaluate_in(target, points, folder):
     """The values in a process that is limited to an instruction set."""
     given, found = folder / "given", folder / "found"
     given.write_bytes(pickle.dumps(points))
-    path = [str(ROOT / "tools"), *sys.path]
-    subprocess.run([sys.executable, "-c", EVALUATE, given, found], check=True,
-                   env={**os.environ, "MLX_CPU_TARGETS": target, "PYTHONPATH": os.pathsep.join(path)})
+    again("-c", EVALUATE, given, found, MLX_CPU_TARGETS=target)
     return pickle.loads(found.read_bytes())
 
 

@@ -1,13 +1,11 @@
 """argmin and argmax along short rows, long ones and columns, of drawn shapes and layouts, against NumPy: the first of equal extrema, and
 of NaNs."""
 
-import os
-import subprocess
-import sys
-
 import mlx.core as mx
 import numpy as np
 import pytest
+
+from again import again, lesser_instruction_sets
 
 DTYPES = ["bool_", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32",
           "float64", "complex64", "complex128"]
@@ -58,10 +56,9 @@ def test_against_numpy(dtype):
     check(dtype, range(100))
 
 
-@pytest.mark.parametrize("target", mx._cpu_targets()[:-1])
+@lesser_instruction_sets
 def test_other_instruction_sets(target):
-    ended = subprocess.run([sys.executable, __file__], env={**os.environ, "MLX_CPU_TARGETS": target}, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
+    again(__file__, MLX_CPU_TARGETS=target)
 
 
 if __name__ == "__main__":

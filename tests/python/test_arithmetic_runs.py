@@ -1,14 +1,11 @@
 """Long runs of additions, products, minima and the like pass through registers when they are fused: drawn runs give the bits of one
 step after the other, and NumPy's where that rounds each step, too; at sizes that leave rests, on each instruction set."""
 
-import os
-import subprocess
-import sys
-
 import mlx.core as mx
 import numpy as np
 import pytest
 
+from again import lesser_instruction_sets, tests_again
 from bits import evaluated
 
 UNARY = [(mx.negative, np.negative), (mx.abs, np.abs), (mx.square, np.square), (lambda x: mx.sqrt(mx.abs(x)), lambda x: np.sqrt(np.abs(x)))]
@@ -103,8 +100,6 @@ def test_every_second_to_fifth_element(dtype, step):
     assert np.array_equal(np.array(channels[0] + channels[-1]), x[:, :, 0] + x[:, :, -1])
 
 
-@pytest.mark.parametrize("target", ["baseline", "SSE4", "AVX2"])
+@lesser_instruction_sets
 def test_on_other_instruction_sets(target):
-    ended = subprocess.run([sys.executable, "-m", "pytest", __file__, "-q", "-x", "-p", "no:cacheprovider", "-k", "not instruction_sets and not 300000"],
-                           capture_output=True, text=True, env={**os.environ, "MLX_CPU_TARGETS": target})
-    assert ended.returncode == 0, ended.stdout[-3000:]
+    tests_again(__file__, "not instruction_sets and not 300000", MLX_CPU_TARGETS=target)

@@ -2,13 +2,12 @@
 shapes, layouts and dtypes."""
 
 import itertools
-import os
-import subprocess
-import sys
 
 import mlx.core as mx
 import numpy as np
 import pytest
+
+from again import again, lesser_instruction_sets
 
 BLOCK = 1024  # elements to a block; each goes to lane number (its place % lanes)
 ROWS = (1, 2, 3, 7, 16, 17, 31, 48, 63, 64, 65, 100, 160, 255, 257, 300, 1000, 1025, 2100)
@@ -65,10 +64,9 @@ def test_tree(seed):
     check(seed)
 
 
-@pytest.mark.parametrize("target", mx._cpu_targets())
+@lesser_instruction_sets
 def test_tree_on_every_instruction_set(target):
-    environment = {**os.environ, "MLX_CPU_TARGETS": target, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
-    subprocess.run([sys.executable, "-c", "import test_column_tree; test_column_tree.check(9)"], check=True, env=environment)
+    again("-c", "import test_column_tree; test_column_tree.check(9)", MLX_CPU_TARGETS=target)
 
 
 @pytest.mark.parametrize("shape", [(9, 21, 160), (3, 40, 1024), (5, 18, 2048), (7, 3, 1000), (40, 9, 33)], ids=str)
@@ -109,7 +107,6 @@ def test_few(seed):
     check_few(seed)
 
 
-@pytest.mark.parametrize("target", mx._cpu_targets())
+@lesser_instruction_sets
 def test_few_on_every_instruction_set(target):
-    environment = {**os.environ, "MLX_CPU_TARGETS": target, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
-    subprocess.run([sys.executable, "-c", "import test_column_tree; test_column_tree.check_few(9)"], check=True, env=environment)
+    again("-c", "import test_column_tree; test_column_tree.check_few(9)", MLX_CPU_TARGETS=target)

@@ -2,8 +2,6 @@
 operands lie, for each image alone and for any number of threads."""
 
 import itertools
-import os
-import subprocess
 import sys
 
 import mlx.core as mx
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 
 import conv_rows
+from again import again, lesser_instruction_sets
 
 EPS = {"float32": 2.0**-24, "float64": 2.0**-53, "complex64": 2.0**-24, "complex128": 2.0**-53, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 
@@ -87,18 +86,13 @@ def test_drawn_ones(seed):
     check(seed, 25)
 
 
-@pytest.mark.parametrize("target", mx._cpu_targets()[:-1])
+@lesser_instruction_sets
 def test_other_instruction_sets(target):
-    ended = subprocess.run([sys.executable, __file__], env={**os.environ, "MLX_CPU_TARGETS": target}, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
+    again(__file__, MLX_CPU_TARGETS=target)
 
 
 def test_bits_do_not_depend_on_the_number_of_threads():
-    def bits(threads):
-        return subprocess.run([sys.executable, __file__, "bits"], env={**os.environ, "MLX_NUM_THREADS": threads}, capture_output=True,
-                              text=True, check=True).stdout
-
-    assert len({bits(threads) for threads in ("1", "2", "5")}) == 1
+    assert len({again(__file__, "bits", MLX_NUM_THREADS=threads) for threads in ("1", "2", "5")}) == 1
 
 
 TILED = [("float32", (2, 31, 31, 32), (8, 3, 3, 32)), ("float32", (2, 28, 28, 128), (256, 3, 3, 128)), ("float32", (2, 1000, 16), (16, 9, 16)),

@@ -3,8 +3,6 @@ gives exact results where they are exact, and keeps each op's bound where they a
 
 import hashlib
 import os
-import subprocess
-import sys
 
 import mlx.core as mx
 import numpy as np
@@ -15,6 +13,7 @@ from hypothesis import strategies as st
 import arrays
 import programs
 import samples
+from again import LESSER, again, tests_again
 from bits import evaluated
 from test_compositions import QUICK, SHAPES, start
 
@@ -57,12 +56,8 @@ def report():
 
 
 def report_of(**environment):
-    paths = [os.path.dirname(__file__), *[p for p in sys.path if p]]
-    done = subprocess.run(
-        [sys.executable, "-c", "import test_determinism; test_determinism.report()"], capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment})
-    assert done.returncode == 0, done.stderr
-    return dict(line.rsplit(" ", 1) for line in done.stdout.splitlines())
+    printed = again("-c", "import test_determinism; test_determinism.report()", **environment)
+    return dict(line.rsplit(" ", 1) for line in printed.splitlines())
 
 
 def test_one_and_two_threads():
@@ -105,23 +100,12 @@ def test_fused_and_step_by_step_on_many_elements(program, seed):
 
 # --- instruction sets ---
 
-# From least to most. The best one is what all other tests run on.
-LOWER = mx._cpu_targets()[:-1] if hasattr(mx, "_cpu_targets") else []
-
-
-def restricted(target, *command):
-    return subprocess.run([sys.executable, *command], capture_output=True, text=True,
-                          env={**os.environ, "MLX_CPU_TARGETS": target})
-
-
 @pytest.mark.parametrize(
-    "target", [pytest.param(t, marks=[pytest.mark.everything] if i else []) for i, t in enumerate(LOWER)])
+    "target", [pytest.param(t, marks=[pytest.mark.everything] if i else []) for i, t in enumerate(LESSER)])
 def test_instruction_set(target):
     """The op grid's own sample of cells, and the products of tangents, on the kernels of one lower instruction set."""
-    name = restricted(target, "-c", "import mlx.core as mx; print(mx.device_info(mx.cpu)['instruction_set'])").stdout.strip()
+    name = again("-c", "import mlx.core as mx; print(mx.device_info(mx.cpu)['instruction_set'])", MLX_CPU_TARGETS=target).strip()
     best = mx.device_info(mx.cpu)["instruction_set"]
     assert name == target or (target == "baseline" and name and name != best), "the mask has an effect"
     for file, chosen in (("test_op_grid.py", ""), ("test_masked_gradients.py", "tangents")):
-        path = os.path.join(os.path.dirname(__file__), file)
-        done = restricted(target, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", path, "-k", chosen)
-        assert done.returncode == 0, done.stdout[-4000:]
+        tests_again(os.path.join(os.path.dirname(__file__), file), chosen, MLX_CPU_TARGETS=target)

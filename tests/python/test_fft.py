@@ -1,14 +1,11 @@
 """mx.fft against NumPy: every length, axes, norms, layouts, dtypes, accuracy, special values, errors, and derivatives."""
 
-import os
-import subprocess
-import sys
-
 import mlx.core as mx
 import numpy as np
 import pytest
 
 import arrays
+from again import again, lesser_instruction_sets
 
 RNG = np.random.default_rng(5)
 LENGTHS = [*range(1, 131), 169, 243, 256, 289, 343, 509, 512, 625, 961, 997, 1000, 1024, 1155, 2048, 2053, 2310, 3125, 4093,
@@ -308,11 +305,7 @@ print(digest.hexdigest())
 
 
 def test_bits_do_not_depend_on_the_number_of_threads():
-    def bits(threads):
-        return subprocess.run([sys.executable, "-c", BITS], env={**os.environ, "MLX_NUM_THREADS": threads}, capture_output=True,
-                              text=True, check=True).stdout
-
-    assert len({bits(threads) for threads in ("1", "2", "5")}) == 1
+    assert len({again("-c", BITS, MLX_NUM_THREADS=threads) for threads in ("1", "2", "5")}) == 1
 
 
 EACH_WAY = """
@@ -334,10 +327,9 @@ print("good")
 """
 
 
-@pytest.mark.parametrize("best", ["baseline", "SSE4", "AVX2", "NEON"])
-def test_other_instruction_sets(best):
-    ended = subprocess.run([sys.executable, "-c", EACH_WAY], env={**os.environ, "MLX_CPU_TARGETS": best}, capture_output=True, text=True)
-    assert ended.stdout == "good\n", ended.stderr
+@lesser_instruction_sets
+def test_other_instruction_sets(target):
+    assert again("-c", EACH_WAY, MLX_CPU_TARGETS=target) == "good\n"
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])

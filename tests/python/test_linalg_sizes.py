@@ -3,13 +3,12 @@ matrices cut into strips, matrices that are far from square. The bits do not dep
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 
 import mlx.core as mx
 import numpy as np
 import pytest
+
+from again import again
 
 DTYPES = ["float32", "float64", "complex64", "complex128"]
 
@@ -132,11 +131,7 @@ def fingerprints():
 
 
 def run_with(**environment):
-    paths = [os.path.dirname(__file__), *[p for p in sys.path if p]]
-    done = subprocess.run([sys.executable, "-c", "import test_linalg_sizes; test_linalg_sizes.fingerprints()"], capture_output=True,
-                          text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment})
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(again("-c", "import test_linalg_sizes; test_linalg_sizes.fingerprints()", **environment).splitlines()[-1])
 
 
 def test_bits_do_not_depend_on_the_threads():

@@ -2,14 +2,11 @@
 the tree of equal elements: drawn programs on repeated, tiled, enlarged and broadcast arrays give the bits that they give when each
 operand is put together in memory and each step computed by itself, on every instruction set."""
 
-import os
-import subprocess
-import sys
-
 import mlx.core as mx
 import numpy as np
 import pytest
 
+from again import again, lesser_instruction_sets
 from bits import bits, evaluated
 
 UNARY = [mx.sin, mx.exp, mx.abs, mx.negative, mx.square, lambda x: x * 0.5, lambda x: x + 1, mx.sqrt]
@@ -95,11 +92,10 @@ def test_before_broadcasting_as_after(space, dtype, run_all):
         check(space, dtype, seed)
 
 
-@pytest.mark.parametrize("target", mx._cpu_targets())
+@lesser_instruction_sets
 def test_on_each_instruction_set(target):
     code = "import test_narrow_steps as t\nfor space in t.SPACES:\n for dtype in t.DTYPES[:5]: t.check(space, dtype, 100)"
-    environment = os.environ | {"MLX_CPU_TARGETS": target, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    again("-c", code, MLX_CPU_TARGETS=target)
 
 
 def drawn_counts(seed):

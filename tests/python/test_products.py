@@ -2,9 +2,6 @@
 
 import functools
 import json
-import os
-import subprocess
-import sys
 import zlib
 
 import mlx.core as mx
@@ -12,6 +9,7 @@ import numpy as np
 import pytest
 
 import arrays
+from again import again
 
 LAYOUTS = ("rows", "columns", "strided", "wide", "offset", "backwards", "upside down", "shared", "middle", "wide columns")
 DTYPES = arrays.INEXACT
@@ -144,11 +142,7 @@ def fingerprints():
 
 
 def run_with(code, **environment):
-    paths = [os.path.dirname(__file__), *[p for p in sys.path if p]]
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment})
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(again("-c", code, **environment).splitlines()[-1])
 
 
 @pytest.mark.parametrize("threads", [2, pytest.param(3, marks=pytest.mark.everything), 8])

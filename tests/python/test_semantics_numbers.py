@@ -1,8 +1,5 @@
 """docs/semantics.md: NaN, integers, casts and subnormals, each over dtypes, lengths, layouts, eager, compiled and vmapped."""
 
-import os
-import subprocess
-import sys
 import threading
 
 import mlx.core as mx
@@ -10,6 +7,7 @@ import numpy as np
 import pytest
 
 import arrays
+from again import lesser_instruction_sets, tests_again
 from arrays import COMPLEX, FLOATS, INTEGERS, NUMPY, SIGNED, UNSIGNED
 from everywhere import LAYOUTS, LENGTHS, check, same, tiled
 
@@ -270,13 +268,11 @@ def test_subnormals_are_kept_on_every_thread():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["baseline", "SSE4", "AVX2", "AVX3"])
+@lesser_instruction_sets
 def test_every_instruction_set_has_these_semantics(target):
-    """Casts, integers, NaN and subnormals again, with other kernels; instruction sets that the CPU lacks fall back."""
+    """Casts, integers, NaN and subnormals again, with other kernels."""
     names = "test_casts_to_integers_saturate or test_integers_wrap or test_nan_in or test_subnormals_are_kept or test_shifts"
-    ended = subprocess.run([sys.executable, "-m", "pytest", __file__, "-q", "-x", "-p", "no:cacheprovider", "-k", f"({names}) and not instruction_set"],
-                           capture_output=True, text=True, env={**os.environ, "MLX_CPU_TARGETS": target})
-    assert ended.returncode == 0, ended.stdout[-3000:]
+    tests_again(__file__, f"({names}) and not instruction_set", MLX_CPU_TARGETS=target)
 
 
 def test_tiling_covers_the_values():

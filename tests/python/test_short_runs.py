@@ -1,12 +1,9 @@
 """Values that are broadcast along a short last axis, against NumPy's copies of them."""
 
-import os
-import subprocess
-import sys
-
 import mlx.core as mx
 import numpy as np
-import pytest
+
+from again import again, lesser_instruction_sets
 
 DTYPES = ["uint8", "int16", "float16", "float32", "int32", "float64", "int64", "complex64"]
 
@@ -28,10 +25,9 @@ def test_against_numpy():
     check(range(200))
 
 
-@pytest.mark.parametrize("target", mx._cpu_targets()[:-1])
+@lesser_instruction_sets
 def test_other_instruction_sets(target):
-    ended = subprocess.run([sys.executable, __file__], env={**os.environ, "MLX_CPU_TARGETS": target}, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
+    again(__file__, MLX_CPU_TARGETS=target)
 
 
 if __name__ == "__main__":

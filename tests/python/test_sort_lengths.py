@@ -3,13 +3,12 @@ quicksort, counting, several threads. The result is the same on each instruction
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 
 import mlx.core as mx
 import numpy as np
 import pytest
+
+from again import LESSER, again
 
 LENGTHS = [1, 2, 7, 16, 17, 64, 100, 128, 129, 255, 256, 257, 300, 511, 513, 2047, 5000, 70_000]
 LONG = [131_072, 300_001]
@@ -94,16 +93,12 @@ def fingerprints():
 
 
 def run_with(**environment):
-    paths = [os.path.dirname(__file__), *[p for p in sys.path if p]]
-    done = subprocess.run([sys.executable, "-c", "import test_sort_lengths; test_sort_lengths.fingerprints()"], capture_output=True,
-                          text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment})
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(again("-c", "import test_sort_lengths; test_sort_lengths.fingerprints()", **environment).splitlines()[-1])
 
 
 def test_the_same_for_each_instruction_set_and_number_of_threads():
     here = run_with(MLX_NUM_THREADS="2")
     assert run_with(MLX_NUM_THREADS="1") == here
     assert run_with(MLX_NUM_THREADS="7") == here
-    for target in ("baseline", "SSE4", "NEON", "AVX2"):
+    for target in LESSER:
         assert run_with(MLX_CPU_TARGETS=target) == here

@@ -1,13 +1,9 @@
 """Batches of products of tiny matrices, which vectors hold several of, have the bits of the same products in batches too small for that."""
 
-import os
-import subprocess
-import sys
-
 import mlx.core as mx
 import numpy as np
-import pytest
 
+from again import again, lesser_instruction_sets
 from bits import bits
 
 
@@ -73,10 +69,9 @@ def test_exact_ones():
         np.testing.assert_array_equal(np.array(mx.array(a) @ mx.array(b)), a @ b)
 
 
-@pytest.mark.parametrize("target", mx._cpu_targets()[:-1])
+@lesser_instruction_sets
 def test_other_instruction_sets(target):
-    ended = subprocess.run([sys.executable, __file__], env={**os.environ, "MLX_CPU_TARGETS": target}, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
+    again(__file__, MLX_CPU_TARGETS=target)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,9 @@
 """Exponentials that are subnormal, or vanish: rounded as those of float64 are, on every instruction set."""
 
-import os
-import subprocess
-import sys
-
 import mlx.core as mx
 import numpy as np
-import pytest
+
+from again import again, lesser_instruction_sets
 
 
 def units(got, exact, least):
@@ -48,10 +45,9 @@ def test_this_instruction_set():
     check()
 
 
-@pytest.mark.parametrize("target", mx._cpu_targets()[:-1])
+@lesser_instruction_sets
 def test_other_instruction_sets(target):
-    ended = subprocess.run([sys.executable, __file__], env={**os.environ, "MLX_CPU_TARGETS": target}, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
+    again(__file__, MLX_CPU_TARGETS=target)
 
 
 if __name__ == "__main__":
