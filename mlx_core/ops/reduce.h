@@ -34,6 +34,8 @@ class Reduce final : public Primitive {
 
 // The dtype in which sum() and prod() work: 32 bits for bool and narrower integers.
 Dtype summed_dtype(Dtype dtype);
+// What means, counts and products of a dtype are made in: 16-bit floats in float32, rounded once in the end.
+inline Dtype wide_of(Dtype dtype) { return dtype.is_inexact() && dtype.size() < 4 ? float32 : dtype; }
 
 // a == b, also where both are NaN; of equal dtypes.
 array same(const array& a, const array& b);

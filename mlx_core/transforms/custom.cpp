@@ -44,7 +44,7 @@ void check_derivative(const char* rule, size_t i, Tangent& derivative, const arr
   }
   if (!of.dtype().is_inexact()) {
     derivative.reset();
-  } else if (derivative->dtype() != of.dtype()) {
+  } else {
     derivative = astype(*derivative, of.dtype());
   }
 }

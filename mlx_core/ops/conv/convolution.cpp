@@ -180,8 +180,7 @@ array convolution(const char* op, const array& x, const array& w, Window window)
     }
   }
   Dtype dtype = promote_types(x.dtype(), w.dtype());
-  auto converted = [&](const array& a) { return a.dtype() == dtype ? a : astype(a, dtype); };
-  return applied(make_primitive<Convolution>(std::move(window)), {converted(x), converted(w)});
+  return applied(make_primitive<Convolution>(std::move(window)), {astype(x, dtype), astype(w, dtype)});
 }
 
 static std::vector<array> made_again(const Parts& p, bool zero_terms) {

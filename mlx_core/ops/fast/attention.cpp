@@ -21,10 +21,10 @@ array turns(const char* op, int dims, std::optional<double> base, const std::opt
   }
   const int pairs = dims / 2;
   if (freqs) {
-    if (freqs->ndim() != 1 || surely_differ(freqs->shape(0), pairs)) {
+    if (!may_have_shape(*freqs, {pairs})) {
       fail(op, "freqs has shape ", freqs->shape(), "; for dims=", dims, " it should be (", pairs, ",).");
     }
-    return reciprocal(cast(*freqs, dtype));
+    return reciprocal(astype(*freqs, dtype));
   }
   std::vector<double> values;
   for (int i = 0; i < pairs; ++i) {
@@ -62,16 +62,16 @@ array rope(const array& a, int dims, bool traditional, std::optional<double> bas
   if (!issubdtype(offset.dtype(), Dtype::Category::integer)) {
     fail<TypeError>(op, "offset has dtype ", offset.dtype(), "; it should be integers.");
   }
-  if (offset.size() != 1 && (offset.ndim() != 1 || surely_differ(offset.shape(0), a.shape(0)))) {
+  if (offset.size() != 1 && !may_have_shape(offset, {a.shape(0)})) {
     fail(op, "offset has shape ", offset.shape(), " and a has shape ", a.shape(),
         "; it should be a scalar, or one number for each of its first axis.");
   }
-  Dtype out = floating_dtype(op, {a}), wide = computed_in(out);
-  array x = cast(a, wide), positions = numbers(a.shape(-2), int32);
+  Dtype out = floating_dtype(op, {a}), wide = wide_of(out);
+  array x = astype(a, wide), positions = numbers(a.shape(-2), int32);
   // (1 or B, 1, ..., T, dims / 2)
   Shape first(a.shape().size(), 1);
   first[0] = offset.size() == 1 ? Dim(1) : a.shape(0);
-  positions = multiply(cast(add(reshape(offset, first), expand_dims(positions, 1)), wide), array(scale, wide));
+  positions = multiply(astype(add(reshape(offset, first), expand_dims(positions, 1)), wide), array(scale, wide));
   array angles = multiply(positions, turns(op, dims, base, freqs, wide));
   array c = cos(angles), d = sin(angles);
   const int half = dims / 2;
@@ -81,7 +81,7 @@ array rope(const array& a, int dims, bool traditional, std::optional<double> bas
   Shape shape = a.shape();
   shape.back() = dims;
   array y = traditional ? reshape(stack(turned, -1), shape) : concatenate(turned, -1);
-  return cast(concatenate({y, columns(x, dims, a.shape(-1))}, -1), out);
+  return astype(concatenate({y, columns(x, dims, a.shape(-1))}, -1), out);
 }
 
 namespace {
@@ -95,7 +95,7 @@ array masked(const array& scores, const array& mask) {
   const double lowest =
       scores.dtype() == float64 ? std::numeric_limits<double>::lowest() : std::numeric_limits<float>::lowest();
   return mask.dtype().is_bool() ? where(mask, scores, array(lowest, scores.dtype()))
-                                : add(scores, cast(mask, scores.dtype()));
+                                : add(scores, astype(mask, scores.dtype()));
 }
 
 void check_attention(const char* op, const array& q, const array& k, const array& v, const AttentionMask& mask,
@@ -105,8 +105,8 @@ void check_attention(const char* op, const array& q, const array& k, const array
       fail(op, name, " has shape ", a->shape(), "; it should have four axes: (B, heads, T, D).");
     }
   }
-  auto differ = [&](int axis, const array& a, const array& b) { return surely_differ(a.shape(axis), b.shape(axis)); };
-  if (differ(0, q, k) || differ(0, k, v) || differ(1, k, v) || differ(2, k, v) || differ(3, q, k)) {
+  const Dim batch = q.shape(0), shared = k.shape(1), keys = k.shape(2);
+  if (!may_have_shape(k, {batch, shared, keys, q.shape(3)}) || !may_have_shape(v, {batch, shared, keys, v.shape(3)})) {
     fail(op, "q has shape ", q.shape(), ", k ", k.shape(), " and v ", v.shape(),
         "; they should be (B, heads, T_q, D), (B, groups, T_k, D) and (B, groups, T_k, D_v).");
   }
@@ -123,7 +123,7 @@ void check_attention(const char* op, const array& q, const array& k, const array
           "; it should be bool, or of a dtype that is promoted to theirs.");
     }
   }
-  if (sinks && (sinks->ndim() != 1 || surely_differ(sinks->shape(0), q.shape(1)))) {
+  if (sinks && !may_have_shape(*sinks, {q.shape(1)})) {
     fail(op, "sinks has shape ", sinks->shape(), " and q has shape ", q.shape(),
         "; there should be one number for each head of q.");
   }
@@ -149,13 +149,13 @@ array scaled_dot_product_attention(const array& q, const array& k, const array& 
     const AttentionMask& mask, const std::optional<array>& sinks, StreamOrDevice s) {
   StreamScope on(s);
   const char* op = attention_info.name;
-  Dtype dtype = floating_dtype(op, {q, k, v}), wide = computed_in(dtype);
+  Dtype dtype = floating_dtype(op, {q, k, v}), wide = wide_of(dtype);
   check_attention(op, q, k, v, mask, sinks, dtype);
   const Dim heads = q.shape(1), groups = k.shape(1), queries = q.shape(2), keys = k.shape(2);
-  array scaled = multiply(cast(q, dtype), array(scale, dtype));
+  array scaled = multiply(astype(q, dtype), array(scale, dtype));
   const bool shared = !surely_equal(heads, groups);
-  array scores = matmul(shared ? grouped(scaled, groups) : scaled, swapaxes(cast(k, dtype), -1, -2));
-  scores = cast(scores, wide);
+  array scores = matmul(shared ? grouped(scaled, groups) : scaled, swapaxes(astype(k, dtype), -1, -2));
+  scores = astype(scores, wide);
   if (shared) {
     scores = reshape(scores, {q.shape(0), heads, queries, keys});
   }
@@ -167,13 +167,13 @@ array scaled_dot_product_attention(const array& q, const array& k, const array& 
     scores = masked(scores, *mask.given);
   }
   if (sinks) {
-    array more = broadcast_to(reshape(cast(*sinks, wide), {heads, 1, 1}), {q.shape(0), heads, queries, 1});
+    array more = broadcast_to(reshape(astype(*sinks, wide), {heads, 1, 1}), {q.shape(0), heads, queries, 1});
     scores = columns(softmax(concatenate({more, scores}, -1), -1), 1, keys + 1);
   } else {
     scores = softmax(scores, -1);
   }
-  scores = cast(scores, dtype);
-  array out = matmul(shared ? grouped(scores, groups) : scores, cast(v, dtype));
+  scores = astype(scores, dtype);
+  array out = matmul(shared ? grouped(scores, groups) : scores, astype(v, dtype));
   return shared ? reshape(out, {q.shape(0), heads, queries, v.shape(3)}) : out;
 }
 
@@ -195,18 +195,11 @@ std::vector<array> gated_delta_update(const array& q, const array& k, const arra
     const array& beta, const std::optional<array>& initial_state, const std::optional<array>& mask, StreamOrDevice s) {
   StreamScope on(s);
   const char* op = gated_delta_info.name;
-  Dtype out = floating_dtype(op, {q, k, v, gamma, beta}), wide = computed_in(out);
-  bool fits = q.ndim() == 4 && v.ndim() == 4 && !surely_differ(q.shape(0), v.shape(0)) &&
-              !surely_differ(q.shape(1), v.shape(1));
-  auto has_shape = [](const array& a, const Shape& shape) {
-    bool same = a.shape().size() == shape.size();
-    for (size_t i = 0; same && i < shape.size(); ++i) {
-      same = !surely_differ(a.shape()[i], shape[i]);
-    }
-    return same;
-  };
+  Dtype out = floating_dtype(op, {q, k, v, gamma, beta}), wide = wide_of(out);
+  const bool fits = q.ndim() == 4 && v.ndim() == 4;
   const Shape of_heads = fits ? Shape{v.shape(0), v.shape(1), v.shape(2)} : Shape{};
-  if (!fits || !has_shape(k, q.shape()) || !has_shape(gamma, of_heads) || !has_shape(beta, of_heads)) {
+  if (!fits || !may_have_shape(q, {v.shape(0), v.shape(1), q.shape(2), q.shape(3)}) || !may_have_shape(k, q.shape()) ||
+      !may_have_shape(gamma, of_heads) || !may_have_shape(beta, of_heads)) {
     fail(op, "q has shape ", q.shape(), ", k ", k.shape(), ", v ", v.shape(), ", gamma ", gamma.shape(), " and beta ",
         beta.shape(), "; they should be (B, T, H_k, D_k) twice, (B, T, H_v, D_v) and (B, T, H_v) twice.");
   }
@@ -215,14 +208,14 @@ std::vector<array> gated_delta_update(const array& q, const array& k, const arra
     fail(op, "v has ", heads, " heads and k has ", key_heads, "; the former should be a multiple of the latter.");
   }
   const Shape state_shape{v.shape(0), heads, v.shape(3), q.shape(3)};
-  if (initial_state && !has_shape(*initial_state, state_shape)) {
+  if (initial_state && !may_have_shape(*initial_state, state_shape)) {
     fail(op, "initial_state has shape ", initial_state->shape(), "; it should be ", state_shape, ".");
   }
-  if (mask && !has_shape(*mask, {v.shape(0), v.shape(1)})) {
+  if (mask && !may_have_shape(*mask, {v.shape(0), v.shape(1)})) {
     fail(op, "mask has shape ", mask->shape(), "; it should be ", Shape{v.shape(0), v.shape(1)}, ".");
   }
   const int sharing = key_heads == 0 ? 1 : static_cast<int>(heads / key_heads);
-  auto by_time = [&](const array& a) { return moveaxis(cast(a, wide), 1, 0); };
+  auto by_time = [&](const array& a) { return moveaxis(astype(a, wide), 1, 0); };
   auto by_head = [&](const array& a) { return by_time(sharing == 1 ? a : repeat(a, sharing, 2)); };
   std::vector<array> xs{by_head(q), by_head(k), by_time(v), by_time(gamma), by_time(beta)};
   if (mask) {
@@ -242,9 +235,9 @@ std::vector<array> gated_delta_update(const array& q, const array& k, const arra
     }
     return Scanned{{state}, {output}};
   };
-  array first = initial_state ? cast(*initial_state, wide) : zeros(state_shape, wide);
+  array first = initial_state ? astype(*initial_state, wide) : zeros(state_shape, wide);
   Scanned done = scan(step, {first}, xs);
-  return {cast(moveaxis(done.ys[0], 0, 1), out), done.carry[0]};
+  return {astype(moveaxis(done.ys[0], 0, 1), out), done.carry[0]};
 }
 
 std::span<const OpInfo* const> attention_ops() {

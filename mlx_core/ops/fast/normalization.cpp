@@ -1,4 +1,6 @@
 // Norms over the last axis and the cross entropy: compositions, which run as one pass over the rows.
+#include <algorithm>
+
 #include "mlx_core/ops/families.h"
 #include "mlx_core/ops/fast/fast.h"
 #include "mlx_core/ops/shape/shape.h"
@@ -18,6 +20,11 @@ Dtype floating_dtype(const char* op, std::initializer_list<array> operands) {
   return inexact_of(dtype);
 }
 
+bool may_have_shape(const array& a, const Shape& shape) {
+  return std::equal(a.shape().begin(), a.shape().end(), shape.begin(), shape.end(),
+      [](Dim x, Dim y) { return !surely_differ(x, y); });
+}
+
 array columns(const array& a, Dim from, Dim stop, Dim step) {
   Shape start(a.shape().size(), 0), end = a.shape(), steps(a.shape().size(), 1);
   start.back() = from, end.back() = stop, steps.back() = step;
@@ -27,7 +34,7 @@ array columns(const array& a, Dim from, Dim stop, Dim step) {
 namespace {
 
 void check_weight(const char* op, const char* name, const std::optional<array>& weight, const array& x) {
-  if (weight && (weight->ndim() != 1 || surely_differ(weight->shape(0), x.shape(-1)))) {
+  if (weight && !may_have_shape(*weight, {x.shape(-1)})) {
     fail(op, name, " has shape ", weight->shape(), " and x has shape ", x.shape(), "; ", name,
         " should have one axis, as long as the last one of x.");
   }
@@ -48,6 +55,12 @@ array unit_rows(const array& x, double eps) {
   return multiply(x, rsqrt(add(mean(square(x), Axes{-1}, true), array(eps, x.dtype()))));
 }
 
+array scaled(array y, const std::optional<array>& weight, const std::optional<array>& bias, Dtype out) {
+  if (weight) y = multiply(y, astype(*weight, y.dtype()));
+  if (bias) y = add(y, astype(*bias, y.dtype()));
+  return astype(y, out);
+}
+
 } // namespace
 
 static constexpr OpInfo rms_norm_info{.name = "fast.rms_norm",
@@ -60,9 +73,8 @@ static constexpr OpInfo rms_norm_info{.name = "fast.rms_norm",
         "ValueError for other shapes."};
 array rms_norm(const array& x, const std::optional<array>& weight, double eps, StreamOrDevice s) {
   StreamScope on(s);
-  Dtype out = normalized_dtype(rms_norm_info.name, x, weight, {}), wide = computed_in(out);
-  array y = unit_rows(cast(x, wide), eps);
-  return cast(weight ? multiply(y, cast(*weight, wide)) : y, out);
+  Dtype out = normalized_dtype(rms_norm_info.name, x, weight, {});
+  return scaled(unit_rows(astype(x, wide_of(out)), eps), weight, {}, out);
 }
 
 static constexpr OpInfo layer_norm_info{.name = "fast.layer_norm",
@@ -76,13 +88,9 @@ static constexpr OpInfo layer_norm_info{.name = "fast.layer_norm",
 array layer_norm(const array& x, const std::optional<array>& weight, const std::optional<array>& bias, double eps,
     StreamOrDevice s) {
   StreamScope on(s);
-  Dtype out = normalized_dtype(layer_norm_info.name, x, weight, bias), wide = computed_in(out);
-  array y = cast(x, wide);
-  y = unit_rows(subtract(y, mean(y, Axes{-1}, true)), eps);
-  if (weight) {
-    y = multiply(y, cast(*weight, wide));
-  }
-  return cast(bias ? add(y, cast(*bias, wide)) : y, out);
+  Dtype out = normalized_dtype(layer_norm_info.name, x, weight, bias);
+  array y = astype(x, wide_of(out));
+  return scaled(unit_rows(subtract(y, mean(y, Axes{-1}, true)), eps), weight, bias, out);
 }
 
 static constexpr OpInfo cross_entropy_info{.name = "fast.cross_entropy",
@@ -104,15 +112,11 @@ array cross_entropy(const array& logits, const array& targets, StreamOrDevice s)
     fail<TypeError>(
         op, "targets has dtype ", targets.dtype(), "; it should be indices of classes, which are integers.");
   }
-  bool fits = targets.ndim() + 1 == logits.ndim();
-  for (int i = 0; fits && i < targets.ndim(); ++i) {
-    fits = !surely_differ(targets.shape(i), logits.shape(i));
-  }
-  if (!fits) {
+  if (!may_have_shape(targets, Shape(logits.shape().begin(), logits.shape().end() - 1))) {
     fail(op, "targets has shape ", targets.shape(), " and logits has shape ", logits.shape(),
         "; targets should have all but the last axis of it.");
   }
-  array x = cast(logits, computed_in(floating_dtype(op, {logits})));
+  array x = astype(logits, wide_of(floating_dtype(op, {logits})));
   array of_target = squeeze(take_along_axis(x, expand_dims(targets, -1), -1), -1);
   return subtract(logsumexp(x, -1), of_target);
 }

@@ -30,7 +30,7 @@ array frequencies(const char* op, int n, int count, int positive, double d, Dtyp
   } else {
     write(static_cast<float*>(exact.mutable_data()));
   }
-  return exact.dtype() == dtype ? exact : astype(exact, dtype);
+  return astype(exact, dtype);
 }
 
 array shifted(const array& a, const Axes& axes, bool back) {

@@ -121,7 +121,7 @@ Settings settings(const char* op, int n_fft, std::optional<int> hop_length, std:
   }
   Settings out{{n_fft, hop}, {}};
   if (window || !(length == n_fft)) {
-    array w = window ? (window->dtype() == dtype ? *window : astype(*window, dtype)) : ones({length}, dtype);
+    array w = window ? astype(*window, dtype) : ones({length}, dtype);
     Dim before = (n_fft - length) / 2;
     out.window = length == n_fft ? w : pad(w, {0}, {before}, {n_fft - length - before}, array(0, dtype));
   }
@@ -173,11 +173,8 @@ array stft(const array& x, int n_fft, std::optional<int> hop_length, std::option
     fail(op, "onesided is True, but x is ", x.dtype(),
         ", whose frequencies above n_fft // 2 are its own; leave it out.");
   }
-  array signal = x;
   Dtype dtype = is_complex ? complex_of(real_dtype(x)) : real_dtype(x);
-  if (signal.dtype() != dtype) {
-    signal = astype(signal, dtype);
-  }
+  array signal = astype(x, dtype);
   if (center) {
     int side = n_fft / 2;
     signal = pad(signal, {x.ndim() - 1}, {side}, {side}, array(0, dtype), pad_mode);

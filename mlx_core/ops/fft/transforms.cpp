@@ -97,10 +97,9 @@ array converted(const array& a, Kind kind) {
   Dtype real = a.dtype() == float64 || a.dtype() == complex128 ? float64 : float32;
   if (kind == Kind::from_real) {
     array parts = a.dtype().is_complex() ? mlx::core::real(a) : a;
-    return parts.dtype() == real ? parts : astype(parts, real);
+    return astype(parts, real);
   }
-  Dtype dtype = complex_of(real);
-  return a.dtype() == dtype ? a : astype(a, dtype);
+  return astype(a, complex_of(real));
 }
 
 // Cut, or with zeros behind.

@@ -174,7 +174,7 @@ array put(ScatterMode mode, const char* op, const array& a, const array& indices
   if (!(broadcast_shapes(op, shape, values.shape()) == shape)) {
     fail(op, "values of shape ", values.shape(), " do not broadcast to the ", shape, " places to write.");
   }
-  array updates = values.dtype() == a.dtype() ? values : astype(values, a.dtype());
+  array updates = astype(values, a.dtype());
   return applied(
       make_primitive<ScatterAxis>(mode, at), {a, broadcast_to(indices, shape), broadcast_to(updates, shape)});
 }

@@ -199,7 +199,7 @@ array scattered(ScatterMode mode, const array& a, const std::vector<array>& indi
   for (int axis : axes) {
     selected.push_back(normalize_axis(op, axis, a.ndim()));
   }
-  array values = updates.dtype() == a.dtype() ? updates : astype(updates, a.dtype());
+  array values = astype(updates, a.dtype());
   std::vector<array> operands{a, broadcast_to(values, shape)};
   operands.insert(operands.end(), indices.begin(), indices.end());
   return applied(make_primitive<Scatter>(mode, std::move(selected)), operands);

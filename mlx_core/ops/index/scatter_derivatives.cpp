@@ -3,6 +3,7 @@
 
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/index/indexing.h"
+#include "mlx_core/ops/reduce.h"
 #include "mlx_core/ops/unary.h"
 
 namespace mlx::core {
@@ -53,20 +54,13 @@ array product_of_others(const array& x, const array& updates, const ScatterPlace
 
 // --- extrema ---
 
-// Equal; NaN, which wins over numbers, equals itself here.
-array same(const array& a, const array& b) {
-  return logical_or(equal(a, b), logical_and(not_equal(a, a), not_equal(b, b)));
-}
-
 array only(const array& winners, const array& g) { return where(winners, g, array(0, g.dtype())); }
 
 struct Winners {
   explicit Winners(const ScatterOperands& at)
       : x(same(at.primals[0], at.y)),
         updates(same(at.primals[1], at.places.read(at.y))),
-        count(add(astype(x, counted(at.y.dtype())), at.places.sum(astype(updates, counted(at.y.dtype()))))) {}
-  // 16-bit floats do not count far.
-  static Dtype counted(Dtype dtype) { return dtype.is_inexact() && dtype.size() < 4 ? float32 : dtype; }
+        count(add(astype(x, wide_of(at.y.dtype())), at.places.sum(astype(updates, wide_of(at.y.dtype()))))) {}
   array x, updates; // who won
   array count;      // how many did, at each place
 };

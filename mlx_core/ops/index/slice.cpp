@@ -269,7 +269,7 @@ array slice_update(
     const array& src, const array& update, Shape start, Shape stop, Shape strides, StreamOrDevice s) try {
   StreamScope on(s);
   Part part = resolve("slice_update", src.shape(), start, stop, std::move(strides));
-  array value = update.dtype() == src.dtype() ? update : astype(update, src.dtype());
+  array value = astype(update, src.dtype());
   bool fits = value.ndim() <= src.ndim();
   for (size_t i = value.shape().size(), k = part.shape.size(); fits && i-- > 0;) {
     fits = value.shape()[i] == part.shape[--k] || value.shape()[i] == 1;

@@ -21,8 +21,6 @@ void check_matrices(const char* op, const array& a, const array& b) {
   }
 }
 
-array in_dtype(const array& a, Dtype dtype) { return a.dtype() == dtype ? a : astype(a, dtype); }
-
 Dim blocks_of(Dim length, int size) { return (length + (size - 1)) / size; }
 
 // An element of the mask for each one of a block, for matrices of this size.
@@ -49,7 +47,7 @@ array masked(const char* op, const char* name, const array& a, const std::option
     return a;
   }
   array each = spread(op, name, *mask, size, a.shape(-2), a.shape(-1));
-  return each.dtype() == bool_ ? where(each, a, array(0, a.dtype())) : multiply(in_dtype(each, a.dtype()), a);
+  return each.dtype() == bool_ ? where(each, a, array(0, a.dtype())) : multiply(astype(each, a.dtype()), a);
 }
 
 } // namespace
@@ -63,8 +61,8 @@ array block_masked_mm(const array& a, const array& b, int block_size, std::optio
     fail(op, "block_size is ", block_size, "; it should be at least 1.");
   }
   Dtype dtype = promote_types(a.dtype(), b.dtype());
-  array y = matmul(masked(op, "mask_lhs", in_dtype(a, dtype), mask_lhs, block_size),
-      masked(op, "mask_rhs", in_dtype(b, dtype), mask_rhs, block_size));
+  array y = matmul(masked(op, "mask_lhs", astype(a, dtype), mask_lhs, block_size),
+      masked(op, "mask_rhs", astype(b, dtype), mask_rhs, block_size));
   return masked(op, "mask_out", y, mask_out, block_size);
 } catch (const SizeError& error) {
   error.rethrow_in("block_masked_mm");
@@ -102,7 +100,7 @@ array segmented_mm(const array& a, const array& b, const array& segments, Stream
   if (!segments.dtype().is_integer()) {
     fail<TypeError>(op, "segments is of ", segments.dtype(), "; it should be of integers.");
   }
-  array bounds = in_dtype(segments, int64);
+  array bounds = astype(segments, int64);
   auto bound = [&](int64_t i) {
     Shape start(bounds.shape().size(), 0), stop = bounds.shape();
     start[start.size() - 1] = i, stop[stop.size() - 1] = i + 1;

@@ -180,7 +180,7 @@ array einsum(const std::string& subscripts, const std::vector<array>& operands, 
   std::vector<Term> terms;
   for (size_t i = 0; i < operands.size(); ++i) {
     const array& a = operands[i];
-    terms.push_back(term_of(a.dtype() == dtype ? a : astype(a, dtype), parsed.inputs[i], parsed.sizes));
+    terms.push_back(term_of(astype(a, dtype), parsed.inputs[i], parsed.sizes));
   }
   std::vector<std::vector<int>> steps{terms.size() == 1 ? std::vector<int>{0} : std::vector<int>{0, 1}};
   if (terms.size() > 2) {

@@ -118,7 +118,7 @@ array hadamard_transform(const array& a, std::optional<float> scale, StreamOrDev
   }
   const Dtype result = a.dtype().is_inexact() ? a.dtype() : float32;
   const Dtype dtype = result.size() == 2 ? float32 : result;
-  array y = a.dtype() == dtype ? a : astype(a, dtype);
+  array y = astype(a, dtype);
   int64_t inner = n;
   for (int64_t factor : factors) {
     inner /= factor;

@@ -100,8 +100,7 @@ Factors checked(const char* op, const array& a, const array& b, Dtype dtype) {
         b.ndim() == 1 ? "only" : "second to last", " of b with shape ", b.shape(), " is ",
         b.shape(b.ndim() == 1 ? -1 : -2), ".");
   }
-  Factors f{a.dtype() == dtype ? a : astype(a, dtype), b.dtype() == dtype ? b : astype(b, dtype), a.ndim() == 1,
-      b.ndim() == 1};
+  Factors f{astype(a, dtype), astype(b, dtype), a.ndim() == 1, b.ndim() == 1};
   if (f.row) {
     f.a = expand_dims(f.a, {0});
   }
@@ -193,7 +192,7 @@ array addmm(const array& c, const array& a, const array& b, double alpha, double
   if (beta == 0) {
     return y;
   }
-  return add(y, scaled(c.dtype() == dtype ? c : astype(c, dtype), beta));
+  return add(y, scaled(astype(c, dtype), beta));
 }
 
 std::span<const OpInfo* const> matmul_ops() {

@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "mlx_core/ops/reduce.h"
 #include "mlx_core/transforms.h"
 
 namespace mlx::core {
@@ -61,9 +62,7 @@ Mapped MatrixPrimitive::vmap(Operands operands, const MapAxes& axes) const {
   return out;
 }
 
-Dtype matrix_dtype(Dtype dtype) {
-  return !dtype.is_inexact() || (dtype.is_floating() && dtype.size() < 4) ? float32 : dtype;
-}
+Dtype matrix_dtype(Dtype dtype) { return wide_of(inexact_of(dtype)); }
 
 array matrix_argument(const char* op, const array& a) {
   if (a.ndim() < 2) {

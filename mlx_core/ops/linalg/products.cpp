@@ -20,7 +20,7 @@ array row_products(const array& a, const array& b) {
 
 array matrix_product(const array& a, const array& b) {
   Dtype dtype = summed_dtype(a.dtype());
-  return a.dtype() == dtype ? matmul(a, b) : matmul(astype(a, dtype), astype(b, dtype));
+  return matmul(astype(a, dtype), astype(b, dtype));
 }
 
 namespace {
@@ -28,7 +28,7 @@ namespace {
 // Both arguments in the dtype they promote to.
 std::pair<array, array> promoted(const array& a, const array& b) {
   Dtype dtype = promote_types(a.dtype(), b.dtype());
-  return {a.dtype() == dtype ? a : astype(a, dtype), b.dtype() == dtype ? b : astype(b, dtype)};
+  return {astype(a, dtype), astype(b, dtype)};
 }
 
 // The rows that the last axis makes, as a matrix of them.
@@ -94,7 +94,7 @@ array vecdot(const array& a, const array& b, int axis, StreamOrDevice s) try {
   }
   auto [x, y] = promoted(a, b);
   array products = row_products(conj_of(moveaxis(x, of_a, -1)), moveaxis(y, of_b, -1));
-  return x.dtype().is_bool() || products.dtype() == x.dtype() ? products : astype(products, x.dtype());
+  return x.dtype().is_bool() ? products : astype(products, x.dtype());
 } catch (const SizeError& error) {
   error.rethrow_in("vecdot");
 }

@@ -22,10 +22,7 @@ array below_one(Dtype dtype) {
 }
 
 // A bound as a real number of the given dtype.
-array bound(const array& a, Dtype dtype) {
-  array part = a.dtype().is_complex() ? real(a) : a;
-  return part.dtype() == dtype ? part : astype(part, dtype);
-}
+array bound(const array& a, Dtype dtype) { return astype(a.dtype().is_complex() ? real(a) : a, dtype); }
 
 // The number rounded to the dtype.
 double rounded(double value, Dtype dtype) {

@@ -24,10 +24,7 @@ void check_parameter(const char* op, const char* name, const std::optional<array
 // Halves are drawn in float32, and rounded at the end.
 Dtype drawn_in(Dtype dtype) { return dtype == float64 ? float64 : float32; }
 
-array in(const array& a, Dtype dtype) {
-  array part = a.dtype().is_complex() ? real(a) : a;
-  return part.dtype() == dtype ? part : astype(part, dtype);
-}
+array in(const array& a, Dtype dtype) { return astype(a.dtype().is_complex() ? real(a) : a, dtype); }
 
 } // namespace
 

@@ -98,9 +98,6 @@ array same(const array& a, const array& b) {
 
 namespace {
 
-// What 16-bit floats are counted and multiplied in: they do not count far.
-Dtype wide_of(Dtype dtype) { return dtype.is_inexact() && dtype.size() < 4 ? float32 : dtype; }
-
 // Which elements are the extremum, and how many of them there are: each has an equal share in it.
 std::pair<array, array> winners(const array& x, const array& y, const Axes& axes, bool keepdims) {
   array mask = same(x, kept(y, axes, keepdims));
@@ -249,7 +246,7 @@ array reduced(Reduction op, const array& a, const Axes& axes, bool keepdims, con
   StreamScope on(s);
   Axes over = normalize_axes(info_of(op).name, axes, a.ndim());
   Dtype dtype = op == Reduction::sum || op == Reduction::prod ? summed_dtype(a.dtype()) : a.dtype();
-  array x = a.dtype() == dtype ? a : astype(a, dtype);
+  array x = astype(a, dtype);
   if (over.empty()) {
     return is_logic(op) && !x.dtype().is_bool() ? astype(x, bool_) : x;
   }

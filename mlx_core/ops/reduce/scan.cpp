@@ -135,7 +135,7 @@ class Scan final : public Primitive {
         stays = logical_or(stays, isnan(previous(y, scan.axis_, scan.reverse_)));
       }
       // In float32 also for the 16-bit floats, which cannot count far.
-      wide = x.dtype().size() < 4 ? float32 : x.dtype();
+      wide = wide_of(x.dtype());
       Dtype counted = real_of(wide);
       count = linear_recurrence(astype(stays, counted), astype(won, counted), scan.axis_, scan.reverse_);
       stays = astype(stays, wide);
@@ -256,7 +256,7 @@ static constexpr OpInfo logcumsumexp_info{.name = "logcumsumexp",
 array logcumsumexp(const array& a, int axis, bool reverse, bool inclusive, StreamOrDevice s) {
   StreamScope on(s);
   int at = normalize_axis("logcumsumexp", axis, a.ndim());
-  Dtype out = inexact_of(a.dtype()), wide = out.size() < 4 ? float32 : out;
+  Dtype out = inexact_of(a.dtype()), wide = wide_of(out);
   array x = astype(a, wide), zero = array(0, wide);
   // With m the largest so far, y = m + log(s), s_j = exp(m_{j-1} - m_j) s_{j-1} + exp(x_j - m_j): no exponent is above
   // 0, and s is at least about 1. Any m gives the same value, so m has no derivative. Infinities that equal an infinite

@@ -3,16 +3,13 @@
 
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/reduce.h"
 #include "mlx_core/ops/shape/shape.h"
 #include "mlx_core/ops/shape/size_number.h"
 
 namespace mlx::core {
 
 namespace {
-
-// float16 and bfloat16 are averaged in float32 and rounded once.
-Dtype averaged_in(Dtype dtype) { return dtype.size() < 4 || !dtype.is_inexact() ? float32 : dtype; }
-array cast(const array& a, Dtype dtype) { return a.dtype() == dtype ? a : astype(a, dtype); }
 
 // The number of elements over axes less ddof, as a divisor for arrays of this dtype.
 array count_over(const array& a, const Axes& axes, double ddof, Dtype dtype) {
@@ -54,8 +51,8 @@ static constexpr OpInfo mean_info{.name = "mean",
 array mean(const array& a, const Axes& axes, bool keepdims, StreamOrDevice s) {
   Axes over = normalize_axes("mean", axes, a.ndim());
   Dtype out = inexact_of(a.dtype());
-  array x = cast(a, averaged_in(a.dtype()));
-  return cast(divide(sum(x, over, keepdims, s), count_over(a, over, 0, x.dtype()), s), out);
+  array x = astype(a, wide_of(inexact_of(a.dtype())));
+  return astype(divide(sum(x, over, keepdims, s), count_over(a, over, 0, x.dtype()), s), out);
 }
 array mean(const array& a, bool keepdims, StreamOrDevice s) { return mean(a, all_axes(a.ndim()), keepdims, s); }
 
@@ -65,7 +62,7 @@ namespace {
 array variance(const char* op, const array& a, const Axes& axes, bool keepdims, double ddof, const StreamOrDevice& s) {
   StreamScope on(s);
   Axes over = normalize_axes(op, axes, a.ndim());
-  array x = cast(a, averaged_in(a.dtype()));
+  array x = astype(a, wide_of(inexact_of(a.dtype())));
   array deviation = subtract(x, mean(x, over, true));
   array squares = x.dtype().is_complex() ? real(multiply(deviation, conjugate(deviation))) : square(deviation);
   return divide(sum(squares, over, keepdims), count_over(a, over, ddof, squares.dtype()));
@@ -83,7 +80,7 @@ static constexpr OpInfo var_info{.name = "var",
         "several, or None for all axes. With keepdims "
         "the reduced axes stay, with length 1."};
 array var(const array& a, const Axes& axes, bool keepdims, double ddof, StreamOrDevice s) {
-  return cast(variance("var", a, axes, keepdims, ddof, s), variance_dtype(a.dtype()));
+  return astype(variance("var", a, axes, keepdims, ddof, s), variance_dtype(a.dtype()));
 }
 array var(const array& a, bool keepdims, double ddof, StreamOrDevice s) {
   return var(a, all_axes(a.ndim()), keepdims, ddof, s);
@@ -102,7 +99,7 @@ array std(const array& a, const Axes& axes, bool keepdims, double ddof, StreamOr
   // The root has no slope at 0; taking it elsewhere keeps the infinity out of the derivative.
   array none = equal(v, array(0, v.dtype()));
   array root = where(none, array(0, v.dtype()), sqrt(where(none, array(1, v.dtype()), v)));
-  return cast(root, variance_dtype(a.dtype()));
+  return astype(root, variance_dtype(a.dtype()));
 }
 array std(const array& a, bool keepdims, double ddof, StreamOrDevice s) {
   return std(a, all_axes(a.ndim()), keepdims, ddof, s);
@@ -119,11 +116,11 @@ array logsumexp(const array& a, const Axes& axes, bool keepdims, StreamOrDevice 
   StreamScope on(s);
   Axes over = normalize_axes("logsumexp", axes, a.ndim());
   Dtype out = inexact_of(a.dtype());
-  array x = cast(a, averaged_in(a.dtype()));
+  array x = astype(a, wide_of(inexact_of(a.dtype())));
   array nothing(-std::numeric_limits<float>::infinity(), x.dtype()), zero(0, x.dtype());
   for (int axis : over) {
     if (surely_equal(x.shape()[static_cast<size_t>(axis)], 0)) {
-      return cast(add(sum(x, over, keepdims), nothing), out);
+      return astype(add(sum(x, over, keepdims), nothing), out);
     }
   }
   // Any shift gives the same value; the largest element keeps exp in range. Where that is infinite, it and its equals
@@ -132,7 +129,7 @@ array logsumexp(const array& a, const Axes& axes, bool keepdims, StreamOrDevice 
   array none = equal(largest, nothing); // all are -inf: keep log's infinite slope out of the derivative
   array total = sum(exp(gap(x, where(none, zero, largest))), over, true);
   array value = add(log(where(none, array(1, x.dtype()), total)), largest);
-  return cast(keepdims ? value : squeeze(value, over), out);
+  return astype(keepdims ? value : squeeze(value, over), out);
 }
 array logsumexp(const array& a, bool keepdims, StreamOrDevice s) {
   return logsumexp(a, all_axes(a.ndim()), keepdims, s);
@@ -148,14 +145,14 @@ array softmax(const array& a, const Axes& axes, bool, StreamOrDevice s) {
   StreamScope on(s);
   Axes over = normalize_axes("softmax", axes, a.ndim());
   Dtype out = inexact_of(a.dtype());
-  array x = cast(a, averaged_in(a.dtype()));
+  array x = astype(a, wide_of(inexact_of(a.dtype())));
   for (int axis : over) {
     if (surely_equal(x.shape()[static_cast<size_t>(axis)], 0)) {
-      return cast(x, out);
+      return astype(x, out);
     }
   }
   array e = exp(subtract(x, stop_gradient(largest_over(x, over))));
-  return cast(divide(e, sum(e, over, true)), out);
+  return astype(divide(e, sum(e, over, true)), out);
 }
 array softmax(const array& a, bool precise, StreamOrDevice s) { return softmax(a, all_axes(a.ndim()), precise, s); }
 

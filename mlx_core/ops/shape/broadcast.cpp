@@ -105,7 +105,7 @@ array sum_to(const array& a, const Shape& shape, StreamOrDevice s) {
   if (!only_leading && !leading.empty()) {
     total = squeeze(total, leading, s);
   }
-  return total.dtype() == a.dtype() ? total : astype(total, a.dtype(), s); // sums widen small integers
+  return astype(total, a.dtype(), s); // sums widen small integers
 }
 
 std::span<const OpInfo* const> broadcast_ops() {

@@ -22,7 +22,7 @@ static constexpr OpInfo full_info{.name = "full",
     .details = "dtype defaults to that of vals. The gradient with respect to vals sums over where each value went."};
 static array filled(const char* op, const Shape& shape, const array& vals, Dtype dtype, const StreamOrDevice& s) {
   check_shape(op, shape);
-  return broadcast_to(vals.dtype() == dtype ? vals : astype(vals, dtype, s), shape, s);
+  return broadcast_to(astype(vals, dtype, s), shape, s);
 }
 array full(const Shape& shape, const array& vals, Dtype dtype, StreamOrDevice s) {
   return filled("full", shape, vals, dtype, s);

@@ -101,7 +101,7 @@ std::vector<array> promoted(const std::vector<array>& arrays) {
   std::vector<array> out;
   out.reserve(arrays.size());
   for (const array& a : arrays) {
-    out.push_back(a.dtype() == dtype ? a : astype(a, dtype));
+    out.push_back(astype(a, dtype));
   }
   return out;
 }

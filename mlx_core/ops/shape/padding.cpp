@@ -95,7 +95,7 @@ array surrounded(const array& a, const Shape& before, const Shape& after, const 
     shape[i] += before[i] + after[i];
   }
   check_shape("pad", shape);
-  array number = value.dtype() == a.dtype() ? value : astype(value, a.dtype());
+  array number = astype(value, a.dtype());
   array whole = broadcast_to(number.ndim() > 0 ? reshape(number, {}) : number, shape);
   return slice_update(whole, a, before, std::move(stop));
 }

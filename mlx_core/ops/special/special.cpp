@@ -97,7 +97,7 @@ std::vector<array> arguments(const char* op, std::span<const array> x) {
       shape = broadcast_shapes(op, shape, a.shape());
       same = false;
     }
-    out.push_back(a.dtype() == dtype ? a : astype(a, dtype));
+    out.push_back(astype(a, dtype));
   }
   for (array& a : out) {
     if (!same && !surely_equal(a.shape(), shape)) a = broadcast_to(a, shape);

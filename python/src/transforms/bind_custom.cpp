@@ -365,8 +365,9 @@ Example:
 Args:
     f (callable): ``f(primals, cotangents, outputs)``, the latter two like the
         output, returns a tree like ``primals`` with the cotangents; None
-        stands for zeros. With :meth:`forward` it gets a fourth argument, the
-        residuals.
+        stands for zeros, and where ``f`` has several arguments, entries that
+        are left out at the end do, too. With :meth:`forward` it gets a fourth
+        argument, the residuals.
 )")
       .def("forward", &decorator<&CustomFunction::set_forward>, nb::arg("f"),
           nb::sig("def forward(self, f: collections.abc.Callable[..., typing.Any]) -> custom_function[_P, _R]"),
