@@ -20,6 +20,6 @@ def again(*command, **environment):
     return ended.stdout
 
 
-def tests_again(file, chosen, **environment):
+def chosen_again(file, chosen, **environment):
     """The tests of a file whose names this expression of pytest chooses."""
     again("-m", "pytest", file, "-q", "-x", "-p", "no:cacheprovider", "-k", chosen, **environment)

@@ -2,6 +2,7 @@
 return MLX arrays of float64 or complex128."""
 
 import itertools
+import math
 
 import mlx.core as mx
 import numpy as np
@@ -72,16 +73,16 @@ def weights_for(rng, outputs):
 
 # --- vmap ---
 
-def subsets(count):
-    """Every nonempty choice of mapped arguments."""
-    for chosen in itertools.product([False, True], repeat=count):
-        if any(chosen):
-            yield chosen
-
-
-def axis_choices(ranks, mapped):
-    """Every in_axes for these ranks: None where not mapped."""
-    return itertools.product(*[range(rank + 1) if m else [None] for rank, m in zip(ranks, mapped)])
+def axis_choices(ranks, most=256):
+    """in_axes for these ranks, None where an argument is not mapped: all there are, or of very many a drawn part, in which every argument
+    has each of its axes equally often."""
+    axes = [[None, *range(rank + 1)] for rank in ranks]
+    if math.prod(map(len, axes)) <= most:
+        found = itertools.product(*axes)
+    else:
+        rng = np.random.default_rng(0)
+        found = zip(*(rng.permutation(np.resize(np.array(one, object), most)).tolist() for one in axes))
+    return [in_axes for in_axes in found if any(axis is not None for axis in in_axes)]
 
 
 def from_either_end(in_axes, ranks):

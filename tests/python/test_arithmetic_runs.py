@@ -5,7 +5,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from again import lesser_instruction_sets, tests_again
+from again import chosen_again, lesser_instruction_sets
 from bits import evaluated
 
 UNARY = [(mx.negative, np.negative), (mx.abs, np.abs), (mx.square, np.square), (lambda x: mx.sqrt(mx.abs(x)), lambda x: np.sqrt(np.abs(x)))]
@@ -102,4 +102,4 @@ def test_every_second_to_fifth_element(dtype, step):
 
 @lesser_instruction_sets
 def test_on_other_instruction_sets(target):
-    tests_again(__file__, "not instruction_sets and not 300000", MLX_CPU_TARGETS=target)
+    chosen_again(__file__, "not instruction_sets and not 300000", MLX_CPU_TARGETS=target)

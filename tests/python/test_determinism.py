@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import arrays
 import programs
 import samples
-from again import LESSER, again, tests_again
+from again import LESSER, again, chosen_again
 from bits import evaluated
 from test_compositions import QUICK, SHAPES, start
 
@@ -108,4 +108,4 @@ def test_instruction_set(target):
     best = mx.device_info(mx.cpu)["instruction_set"]
     assert name == target or (target == "baseline" and name and name != best), "the mask has an effect"
     for file, chosen in (("test_op_grid.py", ""), ("test_masked_gradients.py", "tangents")):
-        tests_again(os.path.join(os.path.dirname(__file__), file), chosen, MLX_CPU_TARGETS=target)
+        chosen_again(os.path.join(os.path.dirname(__file__), file), chosen, MLX_CPU_TARGETS=target)

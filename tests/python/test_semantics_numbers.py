@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import arrays
-from again import lesser_instruction_sets, tests_again
+from again import chosen_again, lesser_instruction_sets
 from arrays import COMPLEX, FLOATS, INTEGERS, NUMPY, SIGNED, UNSIGNED
 from everywhere import LAYOUTS, LENGTHS, check, same, tiled
 
@@ -272,7 +272,7 @@ def test_subnormals_are_kept_on_every_thread():
 def test_every_instruction_set_has_these_semantics(target):
     """Casts, integers, NaN and subnormals again, with other kernels."""
     names = "test_casts_to_integers_saturate or test_integers_wrap or test_nan_in or test_subnormals_are_kept or test_shifts"
-    tests_again(__file__, f"({names}) and not instruction_set", MLX_CPU_TARGETS=target)
+    chosen_again(__file__, f"({names}) and not instruction_set", MLX_CPU_TARGETS=target)
 
 
 def test_tiling_covers_the_values():
