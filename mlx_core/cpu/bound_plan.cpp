@@ -101,7 +101,7 @@ void BoundPlan::cut_at_lines() {
   }
   if (line >= shortest && plan_->size % line == 0) {
     line_ = line;
-    parts_ = (line + tile_size - 1) / tile_size;
+    parts_ = (line + span_ - 1) / span_;
     per_unit_ = ((line + parts_ - 1) / parts_ + 63) / 64 * 64;
     units_ = plan_->size / line * parts_;
   } else if (line > 0 && line < shortest) {

@@ -2,14 +2,19 @@
 #include "mlx_core/cpu/gather.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <limits>
+#include <optional>
 #include <type_traits>
 #include <vector>
 
 #include "mlx_core/cpu/copy_block.h"
 #include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/cpu/dispatch.h"
+#include "mlx_core/cpu/gather_elements.h"
 #include "mlx_core/cpu/indices.h"
 #include "mlx_core/cpu/thread_pool.h"
+#include "mlx_core/small_vector.h"
 
 namespace mlx::core::cpu {
 namespace {
@@ -138,6 +143,27 @@ void gather_elements(const Along& along, int64_t positions, int item_size) {
   });
 }
 
+// Gathers of single elements by vectors, where these can take the indices.
+struct ByVectors {
+  SmallVector<ElementIndex, 4> indices;
+  GatherElements run = nullptr;
+
+  ByVectors(std::span<const IndexOperand> operands, Ints index_shape, Ints shape, Ints strides, int item_size) {
+    constexpr int64_t most = std::numeric_limits<int32_t>::max();
+    int64_t farthest = 0;
+    for (const IndexOperand& operand : operands) {
+      auto axis = static_cast<size_t>(operand.axis);
+      const int64_t length = shape[axis], stride = length > 1 ? strides[axis] : 0;
+      bool fits = length > 0 && length <= most && std::abs(stride) <= most && is_in_line(operand, index_shape);
+      if (!fits || (operand.dtype != int32 && operand.dtype != uint32)) return;
+      farthest += (length - 1) * std::abs(stride);
+      indices.push_back(
+          {operand.data, operand.dtype == int32, static_cast<int32_t>(length), static_cast<int32_t>(stride)});
+    }
+    if (farthest <= most) run = find_gather_elements(item_size);
+  }
+};
+
 } // namespace
 
 void gather(const void* src_data, Ints src_shape, Ints src_strides, int item_size,
@@ -148,7 +174,10 @@ void gather(const void* src_data, Ints src_shape, Ints src_strides, int item_siz
   Slice slice(slice_shape.subspan(inner), src_strides.subspan(inner), item_size);
   int64_t positions = product(index_shape), bytes = slice.size * item_size, blocks = product(slice_shape.first(inner));
   if (positions == 0 || bytes == 0 || blocks == 0) return;
-  if (slice.shape.empty() && blocks == 1 && indices.size() == 1 && is_in_line(indices[0], index_shape)) {
+  const bool of_elements = slice.shape.empty() && blocks == 1;
+  std::optional<ByVectors> by_vectors;
+  if (of_elements) by_vectors.emplace(indices, index_shape, src_shape, src_strides, item_size);
+  if (of_elements && !by_vectors->run && indices.size() == 1 && is_in_line(indices[0], index_shape)) {
     auto axis = static_cast<size_t>(indices[0].axis);
     return gather_elements({src, indices[0].data, out, indices[0].dtype,
                                {"gather", indices[0].axis, src_shape[axis], 1}, src_strides[axis], 0, 1, 0, 0},
@@ -178,6 +207,7 @@ void gather(const void* src_data, Ints src_shape, Ints src_strides, int item_siz
     int64_t last_block = std::min(blocks, block + blocks_per_task), end = std::min(positions, (part + 1) * per_task);
     for (int64_t first = part * per_task; first < end; first += index_chunk) {
       int64_t n = std::min(index_chunk, end - first);
+      if (of_elements && by_vectors->run && by_vectors->run(src, by_vectors->indices, first, n, out) == n) continue;
       read_offsets("gather", indices, index_shape, src_shape, src_strides, slice_shape, first, n, offsets);
       for (int64_t i = block; i < last_block; ++i) {
         int64_t from = 0;

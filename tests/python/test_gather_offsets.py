@@ -4,6 +4,8 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from again import again, lesser_instruction_sets
+
 DTYPES = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"]
 LENGTH = 100
 
@@ -150,3 +152,34 @@ def test_updates_with_any_stride(dtype):
             for index in (mx.array(at), mx.array(at.astype(np.int32))):
                 got = mx.zeros((9,), getattr(mx, dtype)).at[index].add(updates)
                 assert mx.array_equal(got, mx.array(expected.astype(np.float32)).astype(got.dtype)), count
+
+
+def check_points(seeds):
+    """Elements at 32-bit indices of one to three axes, of arrays that run either way; then one index is out of bounds, anywhere."""
+    for seed in seeds:
+        draw = np.random.default_rng(seed)
+        lengths = [int(n) for n in draw.choice([1, 2, 9, 40], draw.integers(1, 4))]
+        values = (draw.standard_normal(lengths) * 99).astype(draw.choice(["float32", "int32", "float64", "int64", "complex64"]))
+        turned = tuple(slice(None, None, int(draw.choice([1, -1]))) for _ in lengths)
+        dtype, count = str(draw.choice(["int32", "uint32"])), int(draw.choice([1, 7, 15, 16, 33, 1024, 2060]))
+        indices = [draw.integers(0 if dtype == "uint32" else -n, n, count).astype(dtype) for n in lengths]
+        x = mx.array(values, getattr(mx, values.dtype.name))[turned]
+        assert np.array_equal(np.array(x[tuple(map(mx.array, indices))]), values[turned][tuple(i.astype(np.int64) for i in indices)]), seed
+        axis = int(draw.integers(len(lengths)))
+        bad = int(draw.choice([lengths[axis], 2**31 - 1] + ([2**32 - 1] if dtype == "uint32" else [-lengths[axis] - 1, -(2**31)])))
+        indices[axis][draw.integers(count)] = bad
+        with pytest.raises(IndexError, match=f"{bad}.*axis {axis}"):
+            mx.eval(x[tuple(map(mx.array, indices))])
+
+
+def test_points_at_indices_of_32_bits():
+    check_points(range(300))
+
+
+@lesser_instruction_sets
+def test_points_with_other_instruction_sets(target):
+    again(__file__, MLX_CPU_TARGETS=target)
+
+
+if __name__ == "__main__":
+    check_points(range(300, 400))

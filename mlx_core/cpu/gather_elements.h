@@ -1,0 +1,24 @@
+// Single elements at 32-bit indices of one or several axes, by the processor's gather instructions.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace mlx::core::cpu {
+
+// Indices of an axis, one after the other; negative ones count from its end.
+struct ElementIndex {
+  const void* data;
+  bool is_signed;
+  int32_t length, stride; // of the axis, in elements; at least one long
+};
+
+// out[i] = src[the sum over the axes of index[i] * stride], for the n positions from `first` on. Offsets fit int32.
+// Ends at an index out of bounds, or before n that are no whole vector: how many positions it has done.
+using GatherElements = int64_t (*)(
+    const void* src, std::span<const ElementIndex> indices, int64_t first, int64_t n, void* out);
+
+// Null where scalar loads are as quick: other sizes than 4 and 8 bytes, and processors without such instructions.
+GatherElements find_gather_elements(int item_size);
+
+} // namespace mlx::core::cpu
