@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "mlx_core/cpu/copy_every.h"
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/interleave.h"
 #include "mlx_core/cpu/spread.h"
@@ -183,11 +184,8 @@ void copy_runs(const char* src, int64_t src_row, char* dst, int64_t dst_row, int
     case 64: return copy_runs_of<64>(src, src_row, dst, dst_row, rows);
     default: break;
   }
-  if (bytes <= 64) {
-    for (int64_t r = 0; r < rows; ++r) copy_short_run(src + r * src_row, dst + r * dst_row, bytes);
-  } else {
-    for (int64_t r = 0; r < rows; ++r) std::memcpy(dst + r * dst_row, src + r * src_row, static_cast<size_t>(bytes));
-  }
+  if (bytes > 64) return copy_rows(rows, bytes, src, src_row, dst, dst_row);
+  for (int64_t r = 0; r < rows; ++r) copy_short_run(src + r * src_row, dst + r * dst_row, bytes);
 }
 
 // The first row of dst is there; repeats it to fill `total` bytes.

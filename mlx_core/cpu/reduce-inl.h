@@ -317,10 +317,14 @@ struct Bodies {
     for (; i < n; ++i) join_leaves<Scalars, 1>(leaves, i);
   }
 
+  static HWY_INLINE const In* at_bytes(const void* p, int64_t bytes) {
+    return reinterpret_cast<const In*>(static_cast<const char*>(p) + bytes);
+  }
+
   // The tree over `tree_lanes` lanes, depth first: there lane i and i + half come first, so a lane belongs to the
   // right where its bit `half` is set. A left side waits in the buffer of its level, behind the n results.
-  static void columns(
-      const char* base, const int64_t* offsets, int64_t count, int64_t tree_lanes, int64_t n, void* acc_data) {
+  static void columns(const char* base, const int64_t* offsets, int64_t count, int64_t tree_lanes, int64_t n,
+      int64_t lines, int64_t step, void* acc_data) {
     auto* acc = static_cast<P*>(acc_data);
     n *= parts;
     tree_lanes = std::min(tree_lanes, static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(count))));
@@ -335,11 +339,11 @@ struct Bodies {
         for (int64_t k = 0; k < leaf_lanes; ++k) { // 0, 2, 1, 3
           int64_t lane = leaf + leaves_used * (leaf_lanes == 4 ? k / 2 + k % 2 * 2 : k);
           for (int64_t r = lane; r < count; r += tree_lanes, ++leaves.counts[k])
-            *row++ = reinterpret_cast<const In*>(base + offsets[r]);
+            *row++ = at_bytes(base, offsets[r]);
         }
         leaves.to = acc;
-        P* buffer = acc + n;
-        for (int64_t node = leaf, half = leaves_used / 2; half > 0; node &= ~half, half /= 2, buffer += n) {
+        P* buffer = acc + n * lines;
+        for (int64_t node = leaf, half = leaves_used / 2; half > 0; node &= ~half, half /= 2, buffer += n * lines) {
           if (node & half) {
             leaves.left[leaves.lefts++] = buffer;
           } else if (node + half < used) { // there is a right side
@@ -347,7 +351,11 @@ struct Bodies {
             break;
           }
         }
-        pass(leaves, n);
+        for (int64_t line = 0; line < lines; ++line, leaves.to += n) {
+          pass(leaves, n);
+          for (const In** at = leaves.rows; at != row; ++at) *at = at_bytes(*at, step);
+          for (int l = 0; l < leaves.lefts; ++l) leaves.left[l] += n;
+        }
       }
       int64_t bit = leaves_used / 2;
       for (; leaf & bit; bit /= 2) leaf &= ~bit; // counts with its bits reversed

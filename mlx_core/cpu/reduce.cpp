@@ -38,6 +38,7 @@ constexpr int64_t few_in_lane = 4;            // rows
 constexpr int64_t run_columns = 256;          // as wide if lanes have few rows, which are run through side by side
 constexpr int64_t gathered_columns = 64;      // a strip of columns that are apart in memory
 constexpr int64_t short_run = 256;            // elements; longer ones are reduced where they lie
+constexpr int64_t shortest_line = 64;         // bytes of results next to each other, of which there are many such lines
 constexpr int64_t together = 8;               // units of pieces, which are next to each other in memory
 
 using List = SmallVector<int64_t, 6>;
@@ -79,7 +80,7 @@ struct Plan {
   List kept_shape, kept_in, kept_out;
   List reduced_shape, reduced_in;
   int64_t kept = 1, reduced = 1, blocks = 1;
-  bool by_columns = false, joined = false, in_runs = false, brought_together = false;
+  bool by_columns = false, joined = false, in_runs = false, brought_together = false, of_lines = false;
   int64_t columns = 1, column_in = 1, column_out = 1; // extent and strides of the column axis
   int64_t width = 1, strips = 1, units = 1;
   List no_list;
@@ -126,17 +127,24 @@ void choose_way(Plan& plan) {
   plan.units = plan.kept;
   bool in_order = !plan.kept_in.empty() && column + 1 == plan.kept_in.size();
   bool rows = plan.reduced_in.size() == 1 && reduced_step == 1;
-  plan.brought_together =
+  bool few_apart =
       in_order && !rows && plan.reduced <= short_row && (kept_step > 1 || plan.kept_shape.back() < short_run);
+  plan.of_lines = few_apart && plan.kept_in.back() == 1 && plan.kept_shape.back() * plan.in_size >= shortest_line;
+  plan.brought_together = few_apart && !plan.of_lines;
   if (plan.brought_together) return;
   constexpr int64_t few = 64;
   bool scattered = plan.reduced <= few && plan.reduced_in.size() > 1 && kept_step != INT64_MAX;
-  plan.by_columns = kept_step < reduced_step || (scattered && plan.kept_shape[column] >= short_row);
+  plan.by_columns = plan.of_lines || kept_step < reduced_step || (scattered && plan.kept_shape[column] >= short_row);
   if (!plan.by_columns) return;
   plan.columns = plan.kept_shape[column];
   plan.column_in = plan.kept_in[column];
   plan.column_out = plan.kept_out[column];
   for (List* list : {&plan.kept_shape, &plan.kept_in, &plan.kept_out}) list->erase(list->begin() + column);
+  if (plan.of_lines) {
+    plan.width = plan.columns;
+    plan.units = plan.kept / plan.columns;
+    return;
+  }
   int64_t step = plan.reduced_in.empty() ? 0 : plan.reduced_in.back();
   plan.joined = plan.column_in == 1 && step == plan.columns && plan.columns <= joined_columns;
   plan.width = plan.column_in == 1 ? std::clamp(plan.columns / (2 * thread_count()) / 64 * 64,
@@ -224,10 +232,10 @@ void run_block(const Plan& plan, const char* in, int64_t width, Workspace& space
   int64_t n = plan.reduced, quarter = std::max(k.lanes / 4, 1), tree_lanes = k.lanes / quarter;
   int64_t runs = (n + quarter - 1) / quarter, last = n - (runs - 1) * quarter, offsets[4 * few_in_lane];
   for (int64_t r = 0; r < runs; ++r) offsets[r] = r * quarter * width * plan.in_size;
-  k.columns(in, offsets, runs, tree_lanes, last * width, space.acc());
+  k.columns(in, offsets, runs, tree_lanes, last * width, 1, 0, space.acc());
   if (runs > 1 && last < quarter) { // the last run is shorter
-    k.columns(in + last * width * plan.in_size, offsets, runs - 1, tree_lanes, (quarter - last) * width,
-        space.acc() + last * width * k.partial_size);
+    k.columns(in + last * width * plan.in_size, offsets, runs - 1, tree_lanes, (quarter - last) * width, 1,
+        0, space.acc() + last * width * k.partial_size);
   }
   fold(k.combine, space.acc(), std::min(n, quarter), width, k.partial_size);
 }
@@ -248,7 +256,7 @@ void column_block(const Plan& plan, const char* in, int64_t width, int64_t b, Wo
     }
     in = space.row();
   }
-  plan.k->columns(in, offsets, n, plan.k->lanes, width, space.acc());
+  plan.k->columns(in, offsets, n, plan.k->lanes, width, 1, 0, space.acc());
 }
 
 // ---- units ----
@@ -322,8 +330,26 @@ void bring_together(const Plan& plan, int64_t first, int64_t last) {
         copy_line(to + i * size, side_by_side * size, rows.begin() + offsets[r + i], size, n, plan.in_size);
       }
     }
-    plan.k->columns(rows.begin(), offsets, plan.reduced, plan.k->lanes, n, acc.begin());
+    plan.k->columns(rows.begin(), offsets, plan.reduced, plan.k->lanes, n, 1, 0, acc.begin());
     plan.k->store(acc.begin(), n, plan.out + u * plan.out_size);
+  }
+}
+
+// Few elements for each result, in lines next to each other: many lines at a time, a line a unit.
+void lines_of_columns(const Plan& plan, int64_t first, int64_t last) {
+  int64_t line_bytes = plan.columns * plan.in_size, offsets[short_row];
+  int64_t most = std::max<int64_t>(1, strip_bytes * 4 / (plan.reduced * line_bytes));
+  Memory acc;
+  acc.reserve((std::bit_width(static_cast<uint64_t>(plan.k->lanes)) + 1) * most * plan.columns * plan.k->partial_size);
+  Walk row(plan.reduced_shape, plan.reduced_in, plan.no_list, 0);
+  for (int64_t r = 0; r < plan.reduced; ++r, row.advance(1)) offsets[r] = row.a_at * plan.in_size;
+  const int64_t step = plan.kept_in.empty() ? 0 : plan.kept_in.back() * plan.in_size;
+  Walk at(plan.kept_shape, plan.kept_in, plan.kept_out, first);
+  for (int64_t u = first, n; u < last; u += n, at.advance(n)) {
+    n = std::min({last - u, at.left_in_axis(), most});
+    plan.k->columns(plan.in + at.a_at * plan.in_size, offsets, plan.reduced, plan.k->lanes, plan.columns, n, step,
+        acc.begin());
+    plan.k->store(acc.begin(), n * plan.columns, plan.out + at.b_at * plan.out_size);
   }
 }
 
@@ -335,6 +361,7 @@ bool in_pieces(const Plan& plan) {
 // Units [first, last), each whole.
 void run_units(const Plan& plan, int64_t first, int64_t last) {
   if (plan.brought_together) return bring_together(plan, first, last);
+  if (plan.of_lines) return lines_of_columns(plan, first, last);
   Workspace space(plan);
   bool consecutive = plan.reduced == 1 || (plan.reduced_in.size() == 1 && plan.reduced_in[0] == 1);
   if (!plan.by_columns && plan.blocks == 1 && consecutive) {

@@ -26,8 +26,10 @@ struct ReduceKernels {
   void (*combine)(const void* more, int64_t n, void* acc);
   void (*store)(const void* acc, int64_t n, void* out);
   // acc = the rows of n columns at in + offsets[0], in + offsets[1], ... (count of them) in a tree of `tree_lanes`
-  // lanes, a power of two. Behind the n results acc has room for as many once for each level.
-  void (*columns)(const char* in, const int64_t* offsets, int64_t count, int64_t tree_lanes, int64_t n, void* acc);
+  // lanes, a power of two; and so for `lines` places, `step` bytes apart. Behind the n * lines results acc has room for
+  // as many once for each level.
+  void (*columns)(const char* in, const int64_t* offsets, int64_t count, int64_t tree_lanes, int64_t n, int64_t lines,
+      int64_t step, void* acc);
 };
 
 const ReduceKernels& find_sum_kernels(Reduction op, Dtype dtype);      // sum, prod

@@ -54,9 +54,13 @@ struct Logic {
     }
     for (; i < n; ++i) acc[i] = join(acc[i], in[i] != 0);
   }
-  static void columns(const char* base, const int64_t* offsets, int64_t count, int64_t, int64_t n, void* acc) {
-    start(base + offsets[0], n, acc);
-    for (int64_t r = 1; r < count; ++r) accumulate(base + offsets[r], n, acc); // any order gives the same
+  static void columns(const char* base, const int64_t* offsets, int64_t count, int64_t, int64_t n, int64_t lines,
+      int64_t step, void* acc_data) {
+    auto* acc = static_cast<uint8_t*>(acc_data);
+    for (int64_t line = 0; line < lines; ++line, base += step, acc += n) {
+      start(base + offsets[0], n, acc);
+      for (int64_t r = 1; r < count; ++r) accumulate(base + offsets[r], n, acc); // any order gives the same
+    }
   }
   static void store(const void* acc, int64_t n, void* out) { std::memcpy(out, acc, static_cast<size_t>(n)); }
 

@@ -20,8 +20,8 @@ void SmallReduction::run(const void* in, void* out) const {
     first->run(in, together);
     in = together;
   }
-  kernels->columns(
-      static_cast<const char*>(in), rows.data(), static_cast<int64_t>(rows.size()), kernels->lanes, columns, sums);
+  kernels->columns(static_cast<const char*>(in), rows.data(), static_cast<int64_t>(rows.size()), kernels->lanes,
+      columns, 1, 0, sums);
   kernels->store(sums, results, out);
 }
 

@@ -295,7 +295,7 @@ def test_most_of_the_programs_above_are_prepared():
             mx.eval(compiled(*fresh(args)))
         given = fresh(args)
         mx.eval(given)
-        return operations(compiled(*given)) == 1
+        return operations(compiled(*given)) <= 1 < operations(f(*fresh(args)))  # none where the call has computed it
 
     for large, least in ((False, 35), (True, 20)):
         assert sum(is_prepared(*program(seed, mx.float32, large)) for seed in range(60)) > least
