@@ -15,8 +15,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 // T: int32_t or int64_t, for the elements' size.
 template <class T>
-int64_t gather_elements(
-    const void* src, std::span<const ElementIndex> indices, int64_t first, int64_t n, void* out) {
+int64_t gather_elements(const void* src, std::span<const ElementIndex> indices, int64_t first, int64_t n, void* out) {
   const hn::ScalableTag<T> elements;
   const hn::Rebind<int32_t, decltype(elements)> d;
   const hn::Rebind<uint32_t, decltype(elements)> bits;

@@ -338,8 +338,7 @@ struct Bodies {
         const In** row = leaves.rows;
         for (int64_t k = 0; k < leaf_lanes; ++k) { // 0, 2, 1, 3
           int64_t lane = leaf + leaves_used * (leaf_lanes == 4 ? k / 2 + k % 2 * 2 : k);
-          for (int64_t r = lane; r < count; r += tree_lanes, ++leaves.counts[k])
-            *row++ = at_bytes(base, offsets[r]);
+          for (int64_t r = lane; r < count; r += tree_lanes, ++leaves.counts[k]) *row++ = at_bytes(base, offsets[r]);
         }
         leaves.to = acc;
         P* buffer = acc + n * lines;

@@ -234,8 +234,8 @@ void run_block(const Plan& plan, const char* in, int64_t width, Workspace& space
   for (int64_t r = 0; r < runs; ++r) offsets[r] = r * quarter * width * plan.in_size;
   k.columns(in, offsets, runs, tree_lanes, last * width, 1, 0, space.acc());
   if (runs > 1 && last < quarter) { // the last run is shorter
-    k.columns(in + last * width * plan.in_size, offsets, runs - 1, tree_lanes, (quarter - last) * width, 1,
-        0, space.acc() + last * width * k.partial_size);
+    k.columns(in + last * width * plan.in_size, offsets, runs - 1, tree_lanes, (quarter - last) * width, 1, 0,
+        space.acc() + last * width * k.partial_size);
   }
   fold(k.combine, space.acc(), std::min(n, quarter), width, k.partial_size);
 }
@@ -347,8 +347,8 @@ void lines_of_columns(const Plan& plan, int64_t first, int64_t last) {
   Walk at(plan.kept_shape, plan.kept_in, plan.kept_out, first);
   for (int64_t u = first, n; u < last; u += n, at.advance(n)) {
     n = std::min({last - u, at.left_in_axis(), most});
-    plan.k->columns(plan.in + at.a_at * plan.in_size, offsets, plan.reduced, plan.k->lanes, plan.columns, n, step,
-        acc.begin());
+    plan.k->columns(
+        plan.in + at.a_at * plan.in_size, offsets, plan.reduced, plan.k->lanes, plan.columns, n, step, acc.begin());
     plan.k->store(acc.begin(), n * plan.columns, plan.out + at.b_at * plan.out_size);
   }
 }

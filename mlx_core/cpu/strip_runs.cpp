@@ -318,7 +318,28 @@ SelectForm Strips::add_select(const FusedPlan::Step& step, int32_t& a) {
   return form;
 }
 
-void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end) {
+// The wide strips of a run, if they have all of its steps: their forms are known.
+const StripTable* Strips::wide_of(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end) const {
+  const StripTable* wide = find_wide_strips(plan.steps[begin].from);
+  if (!wide || plan.columns.any() || (by_rows_ && plan.row_length % wide->elements != 0)) {
+    return nullptr;
+  }
+  for (uint32_t i = begin; i < end; ++i) {
+    const FusedPlan::Step &step = plan.steps[i], &rest = steps_[i - begin];
+    const StripForm form = forms_[i - begin];
+    bool by_row = row_of_step[i] != nothing, comes_first = by_row && step.inputs[0] == row_of_step[i];
+    bool is_folded = std::any_of(
+        plan.folds.begin(), plan.folds.end(), [&](const FusedPlan::Fold& fold) { return fold.input == step.output; });
+    bool fits = table_of(step.from) == &table && step.from == step.to && !is_folded &&
+                (by_row ? wide->find_row(step.body, comes_first, form) : wide->find(rest.body, form));
+    if (!fits) {
+      return nullptr;
+    }
+  }
+  return wide;
+}
+
+void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t begin, uint32_t end) {
   auto code_begin = static_cast<uint32_t>(code.size()), slots_begin = static_cast<uint32_t>(slots.size());
   auto rows_begin = static_cast<uint32_t>(rows.size());
   find_rows(plan, begin, end);
@@ -359,6 +380,8 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
   }
   auto stored = static_cast<uint32_t>(slots.size()), ordered_begin = static_cast<uint32_t>(ordered.size());
   lay_out(plan, begin, end);
+  const StripTable* wide = ordered.size() == ordered_begin ? wide_of(plan, usual, begin, end) : nullptr;
+  const StripTable& table = wide ? *wide : usual;
   for (uint32_t i = begin; i < end; ++i) {
     const FusedPlan::Step& step = steps_[i - begin];
     StripForm form = forms_[i - begin];
@@ -367,8 +390,8 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& table, uint32_t be
     bool is_cast = step.body == Body::copy && step.from != step.to && !is_of_bools(step);
     bool by_row = row_of_step[i] != nothing, selects = step.body == Body::select;
     bool is_load = loads(step);
-    const StripTable& from = is_load || is_of_bools(step) ? table : *table_of(step.from);
-    const StripTable& to = gives_bools(step) ? table : *table_of(step.to);
+    const StripTable& from = wide || is_load || is_of_bools(step) ? table : *table_of(step.from);
+    const StripTable& to = wide || gives_bools(step) ? table : *table_of(step.to);
     StripFunction run = is_load                        ? to.find_load(step.from, form)
                         : is_cast || by_row || selects ? nullptr
                         : is_of_bools(step)            ? table.find_of_masks(step.body, form)

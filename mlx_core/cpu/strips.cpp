@@ -375,7 +375,7 @@ struct Strip {
     if constexpr (has_masked_memory<Bits>) {
       const hn::ScalableTag<Bits> d;
       constexpr int64_t step = hn::MaxLanes(d);
-      for (int64_t i = 0; i < 4 * lanes; i += step) {
+      for (int64_t i = 0; i < 4 * lanes || i < n; i += step) {
         const auto there = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(n - i, 0, step)));
         hn::StoreU(hn::MaskedLoad(there, d, static_cast<const Bits*>(from) + i), d, static_cast<Bits*>(pad) + i);
       }
@@ -387,8 +387,8 @@ struct Strip {
     if constexpr (has_masked_memory<Bits>) {
       const hn::ScalableTag<Bits> d;
       constexpr int64_t step = hn::MaxLanes(d);
-      for (int64_t i = 0; i < 4 * lanes; i += step) {
-        const auto there = hn::FirstN(d, static_cast<size_t>(std::clamp<int64_t>(n - i, 0, step)));
+      for (int64_t i = 0; i < n; i += step) {
+        const auto there = hn::FirstN(d, static_cast<size_t>(std::min(n - i, step)));
         hn::BlendedStore(hn::LoadU(d, static_cast<const Bits*>(pad) + i), there, d, static_cast<Bits*>(to) + i);
       }
     } else {

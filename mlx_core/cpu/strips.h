@@ -2,10 +2,10 @@
 // cheap step computes costs less than the load and the store that it needs by itself; and where a run begins and ends
 // in memory, one strip's waiting for it goes on beside another's arithmetic.
 //
-// A strip is four vectors of each operand. The instructions work on two registers, a and b, of a strip each, and on the
-// slots' memory; each calls the next one, with the registers as its arguments. The bits are those of the kernels.
-// 16-bit floats are float32 in registers, rounded after each step; a run has steps of them and of float32, and casts.
-// Or float16 is float16 in registers: see strips_float16.cpp.
+// A strip is four vectors of each operand, or eight where a run needs but one register. The instructions work on two
+// registers, a and b, of a strip each, and on the slots' memory; each calls the next one, with the registers as its
+// arguments. The bits are those of the kernels. 16-bit floats are float32 in registers, rounded after each step; a run
+// has steps of them and of float32, and casts. Or float16 is float16 in registers: see strips_float16.cpp.
 #pragma once
 
 #include <algorithm>
@@ -32,7 +32,7 @@ enum class StripForm : uint8_t {
 enum class SelectForm : uint8_t { memory, condition_in_a, first_in_a, second_in_a };
 
 // The longest strip there is, in memory.
-inline constexpr int64_t strip_bytes = 4 * 64;
+inline constexpr int64_t strip_bytes = 8 * 64;
 
 using StripFunction = void (*)(); // of a type that only strips.cpp knows
 
@@ -95,6 +95,9 @@ struct StripTable {
 };
 // Null where strips do not pay.
 const StripTable* find_strips(Dtype dtype);
+// Of eight vectors: its instructions are those of the forms without b, by themselves and with the value of a row. Null
+// where there are none.
+const StripTable* find_wide_strips(Dtype dtype);
 // Of float16 that is not widened, for arithmetic and comparisons without reductions; or null.
 const StripTable* find_float16_strips();
 
@@ -167,6 +170,7 @@ struct Strips {
   SelectForm add_select(const FusedPlan::Step& step, int32_t& a);
   void read_slot(uint16_t slot);
   void lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end);
+  const StripTable* wide_of(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end) const;
   std::span<const StripOrder> orders_;
   bool by_rows_ = false;
   const StripTable* float16_ = nullptr; // where it need not be widened

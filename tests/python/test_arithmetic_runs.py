@@ -76,6 +76,33 @@ def test_fused_runs_have_the_bits_of_single_steps(seed, size, dtype):
         assert divides(seed) or np.array_equal(np.array(got), numpy, equal_nan=True)
 
 
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float64])
+@pytest.mark.parametrize("seed", range(30))
+def test_chains_that_need_one_register(seed, dtype):
+    """Each step has the last value and one of an array's, of rows, of columns, or a number: in spaces with any rest, and the first operand's
+    memory may be given away."""
+    rng = np.random.default_rng(seed)
+    rest = int(rng.choice([0, 1, 63, 64, 65, 127, 128, 129, 200]))
+    shape = [(2048 + rest,), (3, 1024 + rest), (40, 64 + rest), (5000, 128), (300, 256 + rest)][rng.integers(5)]
+    x, y = (mx.array(v.reshape(shape), dtype) for v in operands(int(np.prod(shape)), np.float32, seed))
+    others = [y, y[..., :1], y[-1:], 0.75, -3.0, None]
+    steps = [(rng.integers(len(BINARY) - 1), int(rng.integers(len(others))), rng.random() < 0.5) for _ in range(rng.integers(2, 25))]
+    unary = [mx.negative, mx.abs, mx.square]
+
+    def chain(x, evaluate=lambda v: v):
+        values = [evaluate(x * 1.5)]
+        for op, number, turned in steps:
+            other, last = others[number], values[-1]
+            result = unary[op % 3](last) if other is None else BINARY[op][0](*((other, last) if turned else (last, other)))
+            values.append(evaluate(result))
+        return [values[-1], values[len(values) // 2]]
+
+    expected = chain(x, evaluated)
+    for f in (chain, mx.compile(chain)):
+        for got, step in zip(f(x * 1), expected):
+            assert np.array_equal(as_bits(got), as_bits(step))
+
+
 @pytest.mark.parametrize("columns", [511, 512, 1000, 1448, 5000])
 def test_rows_that_are_broadcast_are_read_where_they_lie(columns):
     """One value a column for all rows: whatever the columns' number is to that of elements that are done at once."""
