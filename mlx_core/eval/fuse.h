@@ -109,6 +109,10 @@ class Group {
   bool run_one();
   void plan_sources(Kernels& kernels);
   void plan_pieces(Kernels& kernels);
+  // The order that all large sources have in memory, where that is another than row-major; a source in it; a result.
+  void find_order(const Kernels& kernels);
+  FusedPlan::Source source_in_order(const Node* node) const;
+  void lay_out(Node* node) const;
   static FusedPlan::Source repeated_source(const Node* pieces);
   static void refer_to(const Node* node, View& view);
   void plan_members();
@@ -141,6 +145,7 @@ class Group {
 
   // While running:
   FusedPlan plan_;
+  Axes order_; // of axes, in which the space is gone through; empty where that is row-major
   int stages_ = 1;
   std::vector<int32_t> donors_; // numbers of sources
   std::vector<View> source_views_, output_views_;

@@ -100,7 +100,7 @@ void Group::plan_sources(Kernels& kernels) {
       int64_t count = size_of(node->shape);
       const Strides* strides = &node->strides;
       Strides of_copy;
-      if (is_slow_to_read(node, count)) {
+      if (order_.empty() && is_slow_to_read(node, count)) {
         BufferRef copy = allocate(bytes_of(count, node->dtype.size()));
         of_copy = row_major_strides(node->shape);
         Sizes sizes = sizes_of(node->shape);
@@ -112,7 +112,8 @@ void Group::plan_sources(Kernels& kernels) {
         view.offset = 0;
         copies_.push_back(std::move(copy));
       }
-      source = source_of(node->shape, *strides, row_contiguous, size_, read.reader->shape);
+      source = order_.empty() ? source_of(node->shape, *strides, row_contiguous, size_, read.reader->shape)
+                              : source_in_order(node);
     }
     plan_.slots.push_back({node->dtype, source.layout == FusedPlan::Layout::rows, -1});
   }
@@ -202,8 +203,9 @@ void Group::find_donors() {
     const Node* source = sources_[i].node;
     bool needed_elsewhere =
         source->references.load(std::memory_order_acquire) > static_cast<uint32_t>(sources_[i].uses);
-    if (!needed_elsewhere && source->buffer.unique() && !source->buffer->pinned && source->row_contiguous &&
-        source->offset == 0 && size_of(source->shape) == size_) {
+    bool in_order = source->row_contiguous || (!order_.empty() && plan_.sources[i].layout == FusedPlan::Layout::flat);
+    if (!needed_elsewhere && source->buffer.unique() && !source->buffer->pinned && in_order && source->offset == 0 &&
+        size_of(source->shape) == size_) {
       donors_.push_back(static_cast<int32_t>(i));
     }
   }
@@ -236,7 +238,7 @@ void Group::plan_outputs() {
     int64_t count = of_space ? size_ : columns_.any() ? columns_.kept() : plan_.rows();
     node->buffer = donated ? std::move(donated) : allocate(bytes_of(count, node->dtype.size()));
     node->offset = 0;
-    node->strides = row_major_strides(node->shape);
+    lay_out(node);
     plan_.slots[static_cast<size_t>(member.slot)].output = static_cast<int16_t>(output_views_.size());
     refer_to(node, output_views_.emplace_back());
   }
@@ -286,6 +288,7 @@ void Group::run(Kernels& kernels) {
   plan_.size = size_;
   plan_.row_length = row_length_;
   plan_.columns = columns_;
+  find_order(kernels);
   plan_sources(kernels);
   plan_pieces(kernels);
   plan_members();
