@@ -40,6 +40,11 @@ std::optional<ArgReduced> arg_reduced(const Primitive& primitive);
 // Whether it is a view that exchanges the axes of a matrix.
 bool exchanges_matrix_axes(const Primitive& primitive);
 
+// The axes of the operand in the order of the result's. Null of other primitives.
+const Axes* permuted_axes(const Primitive& primitive);
+PrimitiveRef permuting(Axes axes);
+PrimitiveRef reshaping(Shape shape);
+
 // Strides that give `to` over memory laid out as (sizes, strides) in row-major reading order, if there are any.
 std::optional<Strides> reshaped_strides(const Sizes& sizes, const Strides& strides, const Sizes& to);
 

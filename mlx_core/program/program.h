@@ -88,6 +88,11 @@ uint64_t hash_of(const Program& program);
 // empty: all to themselves).
 SharedProgram simplify(const Program& program, std::span<const int32_t> same_input = {});
 
+// --- undone_moves.cpp ---
+// With what elementwise steps do between a permutation of axes and its inverse done on the elements where they lie, so
+// that both go; where that is less work.
+SharedProgram without_undone_moves(SharedProgram program);
+
 // --- verify.cpp ---
 // What makes no sense in it, as text; empty when all is well. Asserted of every program in builds with assertions.
 std::string fault_in(const Program& program);

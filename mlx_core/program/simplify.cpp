@@ -63,7 +63,7 @@ SharedProgram simplify(const Program& program, std::span<const int32_t> same_inp
   for (int32_t output : program.outputs()) {
     outputs.push_back(slot_of[static_cast<size_t>(output)]);
   }
-  return writer.finish(std::move(outputs));
+  return without_undone_moves(writer.finish(std::move(outputs)));
 }
 
 } // namespace mlx::core

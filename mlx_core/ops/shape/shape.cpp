@@ -96,6 +96,8 @@ class Reshape final : public Linear {
   Shape shape_;
 };
 
+PrimitiveRef reshaping(Shape shape) { return make_primitive<Reshape>(std::move(shape)); }
+
 namespace {
 
 // Whether all entries but one are those of the shape before.

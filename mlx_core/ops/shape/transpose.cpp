@@ -2,6 +2,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/moves.h"
 #include "mlx_core/ops/shape/rearrange.h"
 #include "mlx_core/ops/shape/shape.h"
 
@@ -50,12 +51,18 @@ class Transpose final : public ViewOp {
     return out;
   }
   Axes axes_;
-  friend bool exchanges_matrix_axes(const Primitive& primitive);
+  friend const Axes* permuted_axes(const Primitive& primitive);
 };
 
-bool exchanges_matrix_axes(const Primitive& primitive) {
+const Axes* permuted_axes(const Primitive& primitive) {
   const auto* transpose = dynamic_cast<const Transpose*>(&primitive);
-  return transpose && transpose->axes_ == Axes{1, 0};
+  return transpose ? &transpose->axes_ : nullptr;
+}
+PrimitiveRef permuting(Axes axes) { return make_primitive<Transpose>(std::move(axes)); }
+
+bool exchanges_matrix_axes(const Primitive& primitive) {
+  const Axes* axes = permuted_axes(primitive);
+  return axes && *axes == Axes{1, 0};
 }
 
 namespace {
