@@ -290,6 +290,12 @@ struct zero_divide {
                   ? make_complex64(0.0f, 0.0f)
                   : accurate::quotient(a, b))
 };
+inline float share_of(float g, float a, float b) { return a > b ? g : a == b ? g * 0.5f : 0.0f; }
+struct share {
+  float operator()(float g, float a, float b) const { return share_of(g, a, b); }
+  half operator()(half g, half a, half b) const { return half(share_of(float(g), float(a), float(b))); }
+  bfloat operator()(bfloat g, bfloat a, bfloat b) const { return bfloat(share_of(float(g), float(a), float(b))); }
+};
 struct hypot {
   ON_FLOATS2(accurate::length)
 };

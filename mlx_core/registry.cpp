@@ -20,7 +20,7 @@ struct Family {
 constexpr Family families[] = {
     {"arithmetic", &arithmetic_ops, &arithmetic_remakes},
     {"powers", &power_ops},
-    {"extrema", &extrema_ops},
+    {"extrema", &extrema_ops, &extrema_remakes},
     {"select", &select_ops},
     {"exponential", &exponential_ops},
     {"special", &special_ops},

@@ -100,6 +100,7 @@ enum class Body : uint16_t {
   right_shift,
   // ternary
   select, // (bool, T, T) -> T
+  share,  // of (g, a, b) g where a > b, half of it where they are equal, else 0: the larger one's part of a gradient
   count_
 };
 

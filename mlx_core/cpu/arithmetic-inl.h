@@ -168,6 +168,13 @@ struct ZeroDivide {
     return hn::IfThenZeroElse(gives_zero(d, a, b), hn::Div(a, b));
   }
 };
+struct Share {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V g, V a, V b) const {
+    const V half = hn::Mul(g, hn::Set(d, static_cast<hn::TFromD<D>>(0.5)));
+    return hn::IfThenElse(hn::Gt(a, b), g, hn::IfThenElseZero(hn::Eq(a, b), half));
+  }
+};
 struct Copysign {
   template <class D, class V>
   HWY_INLINE V operator()(D, V a, V b) const {

@@ -162,6 +162,7 @@ bool is_cheap(Body body) {
   switch (body) {
     case Body::copy:
     case Body::select:
+    case Body::share:
     case Body::add:
     case Body::subtract:
     case Body::multiply:

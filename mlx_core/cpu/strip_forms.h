@@ -28,6 +28,16 @@ StripFunction with_form_of_two(StripForm form, F f) {
   }
 }
 
+template <class F>
+StripFunction with_form_of_share(SelectForm form, F f) {
+  switch (form) {
+    case SelectForm::condition_in_a: return f(std::integral_constant<SelectForm, SelectForm::condition_in_a>());
+    case SelectForm::first_in_a: return f(std::integral_constant<SelectForm, SelectForm::first_in_a>());
+    case SelectForm::second_in_a: return f(std::integral_constant<SelectForm, SelectForm::second_in_a>());
+    default: return f(std::integral_constant<SelectForm, SelectForm::memory>());
+  }
+}
+
 // f(form, whether the condition is in bytes), which one in a register is not.
 template <class F>
 StripFunction with_form_of_select(SelectForm form, bool of_bytes, F f) {

@@ -62,6 +62,8 @@ bool is_scalar(const FusedPlan& plan, int32_t slot) {
   return source < plan.sources.size() && plan.sources[source].layout == FusedPlan::Layout::scalar;
 }
 
+bool is_ternary(const FusedPlan::Step& step) { return step.body == Body::select || step.body == Body::share; }
+
 bool gives_bools(const FusedPlan::Step& step) { return step.to == bool_; }
 
 // Connectives, and numbers of bools.
@@ -75,8 +77,7 @@ const StripTable* float16_strips_of(const FusedPlan& plan) {
   auto suits = [table](const FusedPlan::Step& step) {
     bool casts = step.body == Body::copy && step.from != step.to && step.from != bool_;
     bool concerned = step.from == float16 || step.to == float16;
-    return !concerned ||
-           (!casts && (step.from == bool_ || step.body == Body::select || table->find(step.body, StripForm::a_a)));
+    return !concerned || (!casts && (step.from == bool_ || is_ternary(step) || table->find(step.body, StripForm::a_a)));
   };
   bool any = table && std::any_of(plan.steps.begin(), plan.steps.end(),
                           [](const FusedPlan::Step& step) { return step.to == float16; });
@@ -158,7 +159,7 @@ const StripTable* Strips::table_of(const FusedPlan::Step& step, const StripTable
     return fits && run->find_of_masks(step.body, StripForm::a_a) ? run : nullptr;
   }
   const StripTable* table = table_of(step.from);
-  if (!table || step.body == Body::select) {
+  if (!table || is_ternary(step)) {
     return table;
   }
   if (step.from != step.to && !(is_comparison(step.body) && gives_bools(step))) {
@@ -356,7 +357,7 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
   for (auto at = steps_.begin(); at != steps_.end(); ++at) {
     const FusedPlan::Step& step = *at;
     selects_.push_back(SelectForm::memory);
-    if (step.body == Body::select) {
+    if (is_ternary(step)) {
       SelectForm form = selects_.back() = add_select(step, registers.a);
       for (int k = 1; k < 3; ++k) {
         bool is_one = k + 1 != static_cast<int>(form) && is_scalar(plan, step.inputs[k]);
@@ -388,7 +389,7 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
     uint16_t first = step.inputs[form == StripForm::a_memory ? step.input_count - 1 : 0];
     uint16_t second = step.inputs[step.input_count - 1];
     bool is_cast = step.body == Body::copy && step.from != step.to && !is_of_bools(step);
-    bool by_row = row_of_step[i] != nothing, selects = step.body == Body::select;
+    bool by_row = row_of_step[i] != nothing, selects = is_ternary(step);
     bool is_load = loads(step);
     const StripTable& from = wide || is_load || is_of_bools(step) ? table : *table_of(step.from);
     const StripTable& to = wide || gives_bools(step) ? table : *table_of(step.to);
@@ -405,7 +406,9 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
         code.push_back({to.round, 0, 0});
       }
     } else if (selects) {
-      code.push_back({from.find_select(selects_[i - begin], !is_mask(step.inputs[0])), step.inputs[0], step.inputs[1]});
+      StripFunction choose = step.body == Body::share ? from.find_share(selects_[i - begin])
+                                                      : from.find_select(selects_[i - begin], !is_mask(step.inputs[0]));
+      code.push_back({choose, step.inputs[0], step.inputs[1]});
       code.push_back({nullptr, step.inputs[2], one_strip[i]});
     } else if (by_row) {
       auto slot = static_cast<uint16_t>(row_of_step[i]);

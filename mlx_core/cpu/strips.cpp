@@ -212,6 +212,21 @@ struct Strip {
     }
   }
 
+  template <SelectForm form>
+  static void share(MLX_STRIP) {
+    const uint16_t one_strip = step[1].second;
+    const Four g = slot(at, step->first, offset);
+    const Four x = slot(at, step->second, one_strip & 1 ? 0 : offset);
+    const Four y = slot(at, step[1].first, one_strip & 2 ? 0 : offset);
+    ++step;
+    const auto one = [&](V a, int k) HWY_ATTR {
+      return round_result<M>(Share()(D(), form == SelectForm::condition_in_a ? a : g[k],
+          form == SelectForm::first_in_a ? a : x[k], form == SelectForm::second_in_a ? a : y[k]));
+    };
+    a0 = one(a0, 0), a1 = one(a1, 1), a2 = one(a2, 2), a3 = one(a3, 3);
+    MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
+  }
+
   template <SelectForm form, bool of_bytes>
   static void select(MLX_STRIP) {
     const auto condition = conditions<of_bytes>(at[step->first], offset);
@@ -470,6 +485,10 @@ struct Strip {
         form, of_bytes, [](auto form, auto of_bytes) { return erased(&select<form(), of_bytes()>); });
   }
 
+  static StripFunction find_share(SelectForm form) {
+    return with_form_of_share(form, [](auto form) { return erased(&share<form()>); });
+  }
+
   static StripFunction function(Body body) {
     constexpr StripForm a = StripForm::a_a;
     switch (body) {
@@ -535,7 +554,7 @@ struct Strip {
     constexpr bool is_wide = std::is_same_v<T, M>;
     using Wide = Strip<T>;
     static const StripTable all{4 * lanes, &find, &find_row, &prepare_divisor, &Wide::function, &Wide::find_of_masks,
-        &find_select, &find_load, is_wide ? nullptr : erased(&round), erased(&store), erased(&Wide::store),
+        &find_select, &find_share, &find_load, is_wide ? nullptr : erased(&round), erased(&store), erased(&Wide::store),
         erased(&end), &find_fold, &clear, is_wide ? erased(&every_other) : nullptr,
         is_wide ? erased(&reversed) : nullptr, &Wide::run, &fill_pad, &empty_pad};
     return &all;

@@ -28,7 +28,7 @@ enum class StripForm : uint8_t {
   a_a,         // a = f(a, a); or f(a), of one operand
 };
 
-// Which operand of a selection is in a; the others are in memory.
+// Which operand of a selection, or of a share, is in a; the others are in memory.
 enum class SelectForm : uint8_t { memory, condition_in_a, first_in_a, second_in_a };
 
 // The longest strip there is, in memory.
@@ -76,6 +76,7 @@ struct StripTable {
   // Of the condition `first`, a mask or in bytes, `second`, and the `first` of the next entry, which is no instruction;
   // its `second`: 1, 2 for the operands of which there is one strip for all, 3 for both.
   StripFunction (*find_select)(SelectForm form, bool of_bytes);
+  StripFunction (*find_share)(SelectForm form); // of three numbers, given like those of a selection
   // Integers or bytes of bools from memory, which become registers' numbers exactly, but for int32; or null.
   StripFunction (*find_load)(Dtype from, StripForm form);
   StripFunction round;             // a, to the dtype; null where registers are of it

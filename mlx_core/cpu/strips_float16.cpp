@@ -208,6 +208,22 @@ void select(MLX_STRIP) {
   MLX_NEXT_STEP(one(a0, 0), one(a1, 1), one(a2, 2), one(a3, 3), b0, b1, b2, b3);
 }
 
+template <SelectForm form>
+void share(MLX_STRIP) {
+  const uint16_t one_strip = step[1].second;
+  const Four g = slot(at, step->first, offset);
+  const Four x = slot(at, step->second, one_strip & 1 ? 0 : offset);
+  const Four y = slot(at, step[1].first, one_strip & 2 ? 0 : offset);
+  ++step;
+  const auto one = [&](V a, int k) {
+    const V whole = form == SelectForm::condition_in_a ? a : g[k];
+    const V first = form == SelectForm::first_in_a ? a : x[k], second = form == SelectForm::second_in_a ? a : y[k];
+    const V half = _mm512_maskz_mul_ph(_mm512_cmp_ph_mask(first, second, _CMP_EQ_OQ), whole, all(0x3800));
+    return _mm512_mask_blend_ph(_mm512_cmp_ph_mask(first, second, _CMP_GT_OQ), half, whole);
+  };
+  MLX_NEXT_STEP(one(a0, 0), one(a1, 1), one(a2, 2), one(a3, 3), b0, b1, b2, b3);
+}
+
 void store(MLX_STRIP) {
   char* to = at[step->first] + 2 * offset;
   _mm512_storeu_ph(to, a0);
@@ -300,6 +316,10 @@ StripFunction find_select(SelectForm form, bool of_bytes) {
       form, of_bytes, [](auto form, auto of_bytes) { return erased(&select<form(), of_bytes()>); });
 }
 
+StripFunction find_share(SelectForm form) {
+  return with_form_of_share(form, [](auto form) { return erased(&share<form()>); });
+}
+
 HWY_POP_ATTRIBUTES
 
 void prepare_divisor(const void* value, StripDivisor& to) { std::memcpy(&to, value, sizeof(uint16_t)); }
@@ -316,8 +336,8 @@ StripFunction no_fold(Reduction) { return nullptr; }
 
 const StripTable* find_float16_strips() {
   static const StripTable table{4 * lanes, &find, &find_row, &prepare_divisor, &none, &find_of_masks, &find_select,
-      &no_load, nullptr, erased(&store), erased(&store), erased(&end), &no_fold, nullptr, nullptr, nullptr, &run,
-      &copy_pad, &empty_pad};
+      &find_share, &no_load, nullptr, erased(&store), erased(&store), erased(&end), &no_fold, nullptr, nullptr, nullptr,
+      &run, &copy_pad, &empty_pad};
   static const bool is_there = ask_for_float16_vectors();
   return is_there ? &table : nullptr;
 }

@@ -42,18 +42,22 @@ void for_each_element(const Sizes& shape, const Strides& strides, F&& f) {
   }
 }
 
-PerElement<Value> values_of(const Node& node) {
-  PerElement<Value> out(static_cast<size_t>(static_cast<int64_t>(size_of(node.shape))));
+template <typename F>
+auto each_number(const Node& node, F&& f) {
+  PerElement<decltype(f(complex128_t()))> out(static_cast<size_t>(static_cast<int64_t>(size_of(node.shape))));
   host_ready(node);
   const char* data = static_cast<const char*>(node.data());
   int64_t item = node.dtype.size();
   Strides strides = node.row_contiguous ? row_major_strides(node.shape) : node.strides;
-  for_each_element(sizes_of(node.shape), strides, [&](size_t i, int64_t offset) {
-    complex128_t x = load_complex(data + offset * item, node.dtype);
-    bool finite = std::isfinite(x.real()) && std::isfinite(x.imag());
-    out[i] = !finite ? Value::not_finite : x == complex128_t(0) ? Value::zero : Value::number;
-  });
+  for_each_element(sizes_of(node.shape), strides,
+      [&](size_t i, int64_t offset) { out[i] = f(load_complex(data + offset * item, node.dtype)); });
   return out;
+}
+PerElement<Value> values_of(const Node& node) {
+  return each_number(node, [](complex128_t x) {
+    bool finite = std::isfinite(x.real()) && std::isfinite(x.imag());
+    return !finite ? Value::not_finite : x == complex128_t(0) ? Value::zero : Value::number;
+  });
 }
 
 // What an operand of shape `from` has at each element of a result that it broadcasts to.
@@ -150,6 +154,23 @@ struct HiddenSlopes::Impl {
       const Operand& taken = chosen[i] == Value::zero ? y : x;
       if (taken.value[i] == Value::zero) {
         from[i] = taken.from[i] == From::unknown ? From::mask : taken.from[i];
+      }
+    }
+    remember(node, std::move(from));
+  }
+
+  void share(Node& node) {
+    auto numbers = [&](const array& x) {
+      return broadcast(
+          each_number(*x.node(), [](complex128_t number) { return number.real(); }), x.shape(), node.shape);
+    };
+    PerElement<double> a = numbers(node.operands()[1]), b = numbers(node.operands()[2]);
+    Operand g = operand(node.operands()[0], node.shape);
+    PerElement<From> from(a.size(), From::unknown);
+    for (size_t i = 0; i < from.size(); ++i) {
+      bool counts = a[i] >= b[i];
+      if (!counts || g.value[i] == Value::zero) {
+        from[i] = !counts || g.from[i] == From::unknown ? From::mask : g.from[i];
       }
     }
     remember(node, std::move(from));
@@ -266,6 +287,7 @@ std::optional<Sizes> HiddenSlopes::follow(Node& node) {
       case Body::zero_times: hidden = impl_->chain_product(node, false); break;
       case Body::zero_divide: hidden = impl_->chain_product(node, true); break;
       case Body::select: impl_->select(node); break;
+      case Body::share: impl_->share(node); break;
       default:
         if (any_known) {
           impl_->elementwise(node);

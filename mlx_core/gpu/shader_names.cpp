@@ -106,6 +106,7 @@ const char* name_of_body(Body body) {
       "left_shift",
       "right_shift",
       "select",
+      "share",
   };
   static_assert(std::size(names) == static_cast<size_t>(Body::count_));
   return names[static_cast<size_t>(body)];

@@ -52,6 +52,7 @@ std::span<const OpInfo* const> random_ops();
 std::span<const OpInfo* const> fast_ops();
 
 std::span<const Remake> arithmetic_remakes();
+std::span<const Remake> extrema_remakes();
 std::span<const Remake> rounding_remakes();
 std::span<const Remake> float_part_remakes();
 std::span<const Remake> cast_remakes();

@@ -56,7 +56,7 @@ double bound_of(Body body, Dtype dtype) {
 }
 
 int inputs_of(Body body) {
-  if (body == Body::select) {
+  if (body >= Body::select) {
     return 3;
   }
   if (body == Body::make_complex || (body >= Body::add && body < Body::select)) {
@@ -104,7 +104,7 @@ void compare(const std::vector<Job>& jobs, unsigned seed) {
       FusedPlan::Step step{
           job.body, job.from, job.to, {1, 2, 0}, static_cast<uint8_t>(arity), static_cast<uint16_t>(plan.slots.size())};
       if (arity == 3) {
-        step.inputs[0] = 0;
+        step.inputs[0] = job.body == Body::select ? 0 : 2;
         step.inputs[1] = 1;
         step.inputs[2] = 2;
       }
