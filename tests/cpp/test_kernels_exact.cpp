@@ -205,6 +205,26 @@ void check_tests(Dtype dtype) {
   }
 }
 
+// Of a number that is shared by the elements of a pair.
+template <class T>
+void check_shares(Dtype dtype) {
+  std::vector<T> all = values<T>(), a, b, g;
+  pairs(all, a, b);
+  for (size_t i = 0; i < a.size(); ++i) {
+    g.push_back(all[(i * 2654435761u >> 16) % all.size()]);
+  }
+  std::string what = "share " + grid::name_of(dtype);
+  std::vector<T> got =
+      grid::run<T>(what, cpu::find_kernel(Body::share, dtype), {input(g), input(a), input(b)}, a.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    T truth = plain(a[i]) > plain(b[i]) ? g[i] : plain(a[i]) == plain(b[i]) ? static_cast<T>(plain(g[i]) / 2) : T{};
+    settle_nan(truth);
+    if (!fail_once(what, std::memcmp(&got[i], &truth, sizeof(T)) == 0)) {
+      break;
+    }
+  }
+}
+
 // --- conversions ---
 
 // One element, by the rules of elementwise.h.
@@ -284,6 +304,9 @@ TEST(tests_and_choices) {
       using T = typename decltype(type)::type;
       if constexpr (!std::is_same_v<T, bool>) {
         check_tests<T>(dtype_at(i));
+        if constexpr (std::is_floating_point_v<T> || cpu::is_half<T>) {
+          check_shares<T>(dtype_at(i));
+        }
       }
     });
   }
