@@ -11,6 +11,10 @@ from collections import defaultdict
 import pytest
 
 
+# Of the fraction that a grid's mark says: with it the whole line ends in time on a slow machine, too.
+SHARE = 0.6
+
+
 def pytest_addoption(parser):
     parser.addoption("--all", action="store_true", help="run every cell of the grids, not a sample, and the slow comparisons")
     parser.addoption("--strata", default=os.environ.get("MLX_TEST_STRATA"), metavar="KEY",
@@ -20,7 +24,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "grid(keep): many cells; this fraction of them runs without --all")
+    config.addinivalue_line("markers", "grid(keep): many cells; this fraction of them, times SHARE, runs without --all")
     config.addinivalue_line("markers", "sparse(part): of each file's grids one cell of this part of the ops runs without --all")
     config.addinivalue_line("markers", "everything: runs only with --all")
     if not config.getoption("--strata"):
@@ -94,7 +98,7 @@ def pytest_collection_modifyitems(config, items):
         cells.sort(key=_hash_of)
     sparse = set(_sparse_strata(config, strata))
     for stratum, cells in strata.items():
-        keep = max(1, round(len(cells) * cells[0].get_closest_marker("grid").args[0]))
+        keep = max(1, round(len(cells) * cells[0].get_closest_marker("grid").args[0] * SHARE))
         if _is_sparse(cells[0]):
             keep = int(stratum in sparse)
         kept += cells[:keep]
