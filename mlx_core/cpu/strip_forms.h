@@ -28,8 +28,9 @@ StripFunction with_form_of_two(StripForm form, F f) {
   }
 }
 
+// f(form), of three operands.
 template <class F>
-StripFunction with_form_of_share(SelectForm form, F f) {
+StripFunction with_form_of_three(SelectForm form, F f) {
   switch (form) {
     case SelectForm::condition_in_a: return f(std::integral_constant<SelectForm, SelectForm::condition_in_a>());
     case SelectForm::first_in_a: return f(std::integral_constant<SelectForm, SelectForm::first_in_a>());
@@ -41,14 +42,13 @@ StripFunction with_form_of_share(SelectForm form, F f) {
 // f(form, whether the condition is in bytes), which one in a register is not.
 template <class F>
 StripFunction with_form_of_select(SelectForm form, bool of_bytes, F f) {
-  auto by_condition = [=](auto form) { return of_bytes ? f(form, std::true_type()) : f(form, std::false_type()); };
-  switch (form) {
-    case SelectForm::condition_in_a:
-      return f(std::integral_constant<SelectForm, SelectForm::condition_in_a>(), std::false_type());
-    case SelectForm::first_in_a: return by_condition(std::integral_constant<SelectForm, SelectForm::first_in_a>());
-    case SelectForm::second_in_a: return by_condition(std::integral_constant<SelectForm, SelectForm::second_in_a>());
-    default: return by_condition(std::integral_constant<SelectForm, SelectForm::memory>());
-  }
+  return with_form_of_three(form, [=](auto form) {
+    if constexpr (form() != SelectForm::condition_in_a) {
+      return of_bytes ? f(form, std::true_type()) : f(form, std::false_type());
+    } else {
+      return f(form, std::false_type());
+    }
+  });
 }
 
 } // namespace mlx::core::cpu

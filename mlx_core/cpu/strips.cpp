@@ -486,7 +486,7 @@ struct Strip {
   }
 
   static StripFunction find_share(SelectForm form) {
-    return with_form_of_share(form, [](auto form) { return erased(&share<form()>); });
+    return with_form_of_three(form, [](auto form) { return erased(&share<form()>); });
   }
 
   static StripFunction function(Body body) {

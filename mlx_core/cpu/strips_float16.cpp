@@ -317,7 +317,7 @@ StripFunction find_select(SelectForm form, bool of_bytes) {
 }
 
 StripFunction find_share(SelectForm form) {
-  return with_form_of_share(form, [](auto form) { return erased(&share<form()>); });
+  return with_form_of_three(form, [](auto form) { return erased(&share<form()>); });
 }
 
 HWY_POP_ATTRIBUTES
