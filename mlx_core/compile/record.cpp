@@ -11,7 +11,9 @@
 
 #include "mlx_core/compile/prepared.h"
 #include "mlx_core/compile/shapeless.h"
+#include "mlx_core/eval/at_once.h"
 #include "mlx_core/interrupt.h"
+#include "mlx_core/ops/moves.h"
 #include "mlx_core/random.h"
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/custom.h"
@@ -46,6 +48,38 @@ std::vector<int32_t> same_inputs(size_t inputs, const std::vector<array>& consta
     }
   }
   return same;
+}
+
+// Constants that are one number in all places, as zeros are and what the cotangent of a sum is broadcast to, become
+// scalars, which steps broadcast: who plans the steps sees what they are.
+void make_numbers_scalars(PlannedFunction& function) {
+  const Program& program = *function.program;
+  ProgramWriter writer;
+  std::vector<Program::Step> repetitions;
+  size_t before = program.inputs().size() - function.constants.size();
+  for (size_t k = 0; k < program.inputs().size(); ++k) {
+    const Spec& spec = program.inputs()[k];
+    array* constant = k < before || spec.shape.empty() ? nullptr : &function.constants[k - before];
+    std::optional<array> number = constant ? repeated_number(*constant) : std::nullopt;
+    int32_t slot = writer.add_input(number ? Spec{Shape{}, spec.dtype} : spec);
+    if (number) {
+      *constant = *std::move(number);
+      Program::Step& step = repetitions.emplace_back();
+      step.primitive = repeating(spec.shape);
+      step.outputs.push_back(spec);
+      step.operands.push_back(slot);
+    }
+  }
+  if (repetitions.empty()) {
+    return;
+  }
+  std::vector<int32_t> slots(program.inputs().size());
+  std::iota(slots.begin(), slots.end(), 0);
+  for (Program::Step& step : repetitions) {
+    auto slot = static_cast<size_t>(step.operands[0]);
+    slots[slot] = writer.add_step(std::move(step));
+  }
+  function.program = writer.finish(writer.append(program, slots));
 }
 
 // The argument without values. Equal sizes are one symbol.
@@ -116,6 +150,7 @@ PlannedFunction record(const RecordedFunction& fun, std::span<const Spec> argume
 }
 
 void finish(PlannedFunction& function) {
+  make_numbers_scalars(function);
   const Program& program = *function.program;
   function.simplified = simplify(program, same_inputs(program.inputs().size(), function.constants));
   function.prepared = std::make_shared<Prepared>(function.simplified, function.constants);

@@ -37,6 +37,24 @@ array view_now(const array& x, int64_t offset, Shape shape, Strides strides) {
   return array(node.buffer, node.offset + offset * x.itemsize(), std::move(shape), std::move(strides), x.dtype());
 }
 
+std::optional<array> repeated_number(const array& x) {
+  PlanningLock lock(std::try_to_lock); // another thread may be about to evaluate it
+  const array* a = &x;
+  while (!a->is_available() && a->ndim() > 0) {
+    const Node& node = *a->node();
+    bool is_lazy = lock && node.state.load(std::memory_order_acquire) == Node::State::lazy;
+    if (!is_lazy || node.level != 0 || !node.primitive || !node.primitive->keeps_order()) {
+      return std::nullopt;
+    }
+    a = &a->operands()[0];
+  }
+  const Node& node = *a->node();
+  if (node.level != 0 || (a->ndim() > 0 && !is_one_element(sizes_of(node.shape), node.strides))) {
+    return std::nullopt;
+  }
+  return a->ndim() == 0 ? *a : array(node.buffer, node.offset, Shape{}, Strides{}, node.dtype);
+}
+
 namespace {
 
 // Whether computing these takes no more than so many cheap steps on this thread's stream.

@@ -2,6 +2,8 @@
 // view, and x[5] = v writes a few elements in place.
 #pragma once
 
+#include <optional>
+
 #include "mlx_core/array.h"
 
 namespace mlx::core {
@@ -11,6 +13,8 @@ namespace mlx::core {
 bool may_view_now(const array& x);
 // Such a view; offset and strides in elements of x's memory.
 array view_now(const array& x, int64_t offset, Shape shape, Strides strides);
+// The scalar that x repeats, or that is all of its memory, where that is known without computing anything.
+std::optional<array> repeated_number(const array& x);
 
 // Whether what x is computed from takes as little as going on without it: a few elementwise steps and views of few
 // elements.

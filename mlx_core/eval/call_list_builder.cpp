@@ -12,14 +12,15 @@ namespace mlx::core {
 
 namespace {
 
-constexpr int64_t most_larger = 1 << 16;   // elements, that a body computes, of values larger than most_small
-constexpr int64_t larger_for_step = 512;   // the same of a single run, for each of its steps: few among many smaller
-constexpr int64_t most_constant = 1 << 20; // of one that is the same in every run, as weights are
-constexpr int64_t most_changed = 1 << 18;  // of one that a loop feeds back and only changes parts of
-constexpr int64_t most_given = 4096;       // bytes of an input that is copied for a single run
-constexpr int64_t most_bytes = 192 << 10;  // of all values that are not: what stays in the second-level cache
-constexpr int64_t most_once = 1 << 20;     // the same for a single run
-constexpr int64_t worth_taking = 64 << 10; // bytes of an input whose memory an output should take over
+constexpr int64_t most_larger = 1 << 16;      // elements, that a body computes, of values larger than most_small
+constexpr int64_t most_larger_once = 1 << 18; // of one, in a single run
+constexpr int64_t larger_for_step = 512;      // and of all of them for each step: few among many smaller
+constexpr int64_t most_constant = 1 << 20;    // of one that is the same in every run, as weights are
+constexpr int64_t most_changed = 1 << 18;     // of one that a loop feeds back and only changes parts of
+constexpr int64_t most_given = 4096;          // bytes of an input that is copied for a single run
+constexpr int64_t most_bytes = 192 << 10;     // of all values that are not: what stays in the second-level cache
+constexpr int64_t most_once = 1 << 20;        // the same for a single run
+constexpr int64_t worth_taking = 64 << 10;    // bytes of an input whose memory an output should take over
 constexpr int32_t for_ever = std::numeric_limits<int32_t>::max();
 
 // Whether it runs programs: their steps are not for a list to do.
@@ -243,7 +244,7 @@ class CallListBuilder : private CallListSmall {
       larger_ += count(out);
       bool changes_part = primitive.reusable_operand() >= 0; // of an operand that would be copied first
       small = small && larger_ <= most_larger && !changes_part;
-    } else if (!small && kind == EvalKind::elementwise && count(out) <= most_larger) {
+    } else if (!small && kind == EvalKind::elementwise && count(out) <= most_larger_once) {
       larger_ += count(out);
       small = larger_ <= larger_for_step * static_cast<int64_t>(program_.steps().size());
     }

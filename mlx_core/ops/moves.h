@@ -44,6 +44,7 @@ bool exchanges_matrix_axes(const Primitive& primitive);
 const Axes* permuted_axes(const Primitive& primitive);
 PrimitiveRef permuting(Axes axes);
 PrimitiveRef reshaping(Shape shape);
+PrimitiveRef repeating(Shape shape); // broadcast_to
 
 // Strides that give `to` over memory laid out as (sizes, strides) in row-major reading order, if there are any.
 std::optional<Strides> reshaped_strides(const Sizes& sizes, const Strides& strides, const Sizes& to);

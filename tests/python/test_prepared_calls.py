@@ -107,8 +107,36 @@ def test_what_is_prepared():
     assert prepared(loop, x)
     assert prepared(mx.grad(lambda x: loop(x).sum()), x)
     assert prepared(lambda x: mx.stack([x[i] * 2 for i in range(2000)]), rows)
+    assert prepared(mx.grad(neighbours), rows + mx.arange(64.0))
     assert not prepared(lambda x: mx.sort(mx.sin(x)) + 1, x)
     assert not prepared(lambda x: mx.sin(x) + 1, rows)
+
+
+def neighbours(x):
+    return sum(mx.sum(x[i] * x[i + 1]) for i in range(0, 300, 2))
+
+
+@pytest.mark.parametrize("fill", [0, 1.5])
+@pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16, mx.int32], ids=str)
+def test_arrays_of_one_number_made_inside(fill, dtype):
+    """They are recorded as a number that is broadcast, whatever reads them."""
+    filled = mx.full((2000, 3), fill).astype(dtype)
+    mx.eval(filled)
+
+    def f(x):
+        a, b = mx.full((2000, 3), fill).astype(dtype), mx.broadcast_to(mx.ones((1, 3), dtype), (2000, 3))
+        a[5:7] = x[:2]
+        return a, a + b, filled[::2] * 2, filled, mx.sum(filled * x[0]), mx.concatenate([a[:4], filled]), b @ filled.T[:, :3]
+
+    x = mx.arange(12).reshape(4, 3).astype(dtype)
+    g = mx.compile(f)
+    expected = bits(list(f(x)))
+    for _ in range(3):
+        assert bits(list(g(x))) == expected
+    wide = mx.random.normal((400, 40), key=mx.random.key(0))
+    h = mx.compile(mx.grad(neighbours))
+    for _ in range(3):
+        assert bits([h(wide)]) == bits([mx.grad(neighbours)(wide)])
 
 
 def recurrence(x, v):

@@ -32,13 +32,13 @@ def merged(x):
 
 X, W, IMAGE = drawn(2, 8, 6, 10), drawn(2, 2, 12, 20, seed=1), drawn(2, 3, 8, 12, seed=2)
 TOKENS = drawn(3, 10, 24, seed=3)
-PROGRAMS = {  # function, arguments, how many permutations are left where steps are moved: those of other operands, as of cotangents
-    "shuffled": (mx.grad(lambda x: mx.sum(mx.tanh(shuffled(x)))), (X,), 1),
-    "shuffled, with a target": (mx.grad(lambda x, w: mx.mean(mx.square(shuffled(x) - w))), (X, W), 2),
+PROGRAMS = {  # function, arguments, how many permutations are left where steps are moved: those of other operands
+    "shuffled": (mx.grad(lambda x: mx.sum(mx.tanh(shuffled(x)))), (X,), 0),
+    "shuffled, with a target": (mx.grad(lambda x, w: mx.mean(mx.square(shuffled(x) - w))), (X, W), 1),
     "shuffled, and the value": (mx.value_and_grad(lambda x: mx.sum(mx.sin(shuffled(x)))), (X,), None),
     "there and back": (lambda x: blocks(mx.exp(shuffled(x)) * 2), (X,), 0),
     "there and back by other blocks": (lambda x: blocks(mx.abs(shuffled(x)).swapaxes(2, 3)), (X,), None),
-    "blocks": (mx.grad(lambda x: mx.sum(mx.sin(blocks(x)) ** 2)), (IMAGE,), 1),
+    "blocks": (mx.grad(lambda x: mx.sum(mx.sin(blocks(x)) ** 2)), (IMAGE,), 0),
     "heads": (mx.grad(lambda x: mx.sum(mx.square(merged(mx.tanh(heads(x)))))), (TOKENS,), 0),
     "also reduced": (lambda x: (blocks(mx.exp(shuffled(x))), mx.sum(mx.exp(shuffled(x)), axis=1)), (X,), None),
     "also returned": (lambda x: (blocks(y := mx.exp(shuffled(x))), y), (X,), None),
@@ -48,7 +48,7 @@ PROGRAMS = {  # function, arguments, how many permutations are left where steps 
     "casts": (lambda x: merged(heads(x).astype(mx.float16) + 1), (TOKENS,), 0),
     "rows": (lambda x, b: merged(mx.tanh(heads(x) + b)), (TOKENS, drawn(6)), None),
     "numbers": (lambda x, s: merged(heads(x) * s.sum() + mx.broadcast_to(s[0], heads(x).shape)), (TOKENS, drawn(5)), 0),
-    "a second gradient": (mx.grad(lambda x: mx.sum(mx.grad(lambda x: mx.sum(mx.sin(shuffled(x))))(x) ** 2)), (X,), 2),
+    "a second gradient": (mx.grad(lambda x: mx.sum(mx.grad(lambda x: mx.sum(mx.sin(shuffled(x))))(x) ** 2)), (X,), 0),
     "not at all": (lambda x: mx.softmax(heads(x), axis=-1), (TOKENS,), None),
     "empty": (lambda x: merged(heads(x) + 1), (TOKENS[:0],), None),
 }

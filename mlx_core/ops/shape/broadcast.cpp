@@ -2,6 +2,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/moves.h"
 #include "mlx_core/ops/shape/shape.h"
 
 namespace mlx::core {
@@ -51,6 +52,8 @@ class Broadcast final : public ViewOp {
  private:
   Shape shape_;
 };
+
+PrimitiveRef repeating(Shape shape) { return make_primitive<Broadcast>(std::move(shape)); }
 
 array broadcast_to(const array& a, const Shape& shape, StreamOrDevice s) {
   StreamScope on(s);
