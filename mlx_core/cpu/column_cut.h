@@ -12,8 +12,10 @@ struct ReduceKernels;
 
 struct ColumnCut {
   // The last axis is reduced, and no such neighbours: its elements are brought together with those that come after them
-  // in the reduction, a block at a time. Then `row` is that axis, and `outer` the number of results.
+  // in the reduction, a block at a time. Then `row` is that axis, and `outer` the number of results, of which those of
+  // `neighbours`, whose rows follow one another, go some `abreast`.
   bool gathered = false;
+  int64_t abreast = 1, neighbours = 1;
   int64_t row = 1;                    // elements: columns, each of `adjacent` reduced elements side by side
   int64_t adjacent = 1;               // a power of two that divides the lanes
   int64_t lanes = 1;                  // that rows go to in turn
@@ -29,8 +31,9 @@ struct ColumnCut {
 
   // Cuts a space whose folds have `lanes` lanes.
   void cut(const FusedPlan::Columns& columns, int64_t lanes_of_fold);
-  int64_t units() const { return outer * strips * blocks * parts; }
-  bool is_whole() const { return blocks * parts == 1; } // a unit gives results
+  int64_t units() const { return outer / neighbours * groups() * strips * blocks * parts; }
+  int64_t groups() const { return (neighbours + abreast - 1) / abreast; } // of neighbours
+  bool is_whole() const { return blocks * parts == 1; }                   // a unit gives results
   int64_t columns_of_row() const { return gathered ? 1 : row; }
   int64_t accumulators() const; // elements of a thread's, for each fold
   int64_t width_of(int64_t strip) const { return strip + 1 < strips ? width : row - strip * width; }

@@ -45,6 +45,13 @@ void ColumnCut::cut(const FusedPlan::Columns& columns, int64_t lanes_of_fold) {
   }
   if (gathered) {
     blocks = (rows * row + reduce_block - 1) / reduce_block;
+    if (!kept.empty() && kept_apart.back() == row) {
+      neighbours = kept.back();
+      abreast = std::clamp<int64_t>(tile_size / row, 1, neighbours);
+    }
+    while (units() < 2 * thread_count() && abreast > 1) {
+      abreast /= 2;
+    }
     return;
   }
   lanes = lanes_of_fold / adjacent;
@@ -89,7 +96,7 @@ int64_t BoundPlan::elements_of_partials() const {
 }
 
 int64_t BoundPlan::accumulator_bytes(size_t fold) const {
-  return columns_.gathered ? reduce_block * plan_->folds[fold].from.size()
+  return columns_.gathered ? columns_.abreast * reduce_block * plan_->folds[fold].from.size()
                            : columns_.accumulators() * column_folds_[fold]->partial_size;
 }
 
@@ -135,33 +142,46 @@ void BoundPlan::run_columns(const Working& w, char* const* partials, int64_t uni
   }
 }
 
-// A block of elements that lie in several runs. Where nothing is written but scratch, a run goes on to the end of a
-// strip: a part of one costs more.
+// A block of elements that lie in several runs, of each result that goes abreast. Where nothing is written but scratch,
+// a run goes on to the end of a strip, a part of which costs more, and runs that are no whole rows are joined by what
+// is between them: elsewhere that would be written before its own block reads what was there.
 void BoundPlan::gathered_block(const Working& w, char* const* partials, int64_t unit) const {
   const ColumnCut& cut = columns_;
-  int64_t result = unit / cut.blocks, first = unit % cut.blocks * reduce_block;
+  int64_t block = unit % cut.blocks, group = unit / cut.blocks, in_group = group % cut.groups() * cut.abreast;
+  int64_t result = group / cut.groups() * cut.neighbours + in_group;
+  int64_t abreast = std::min(cut.abreast, cut.neighbours - in_group), first = block * reduce_block;
   int64_t base = offset_of(cut.kept, cut.kept_apart, result), n = std::min(reduce_block, cut.rows * cut.row - first);
   for (int64_t i = 0, run; i < n; i += run) {
     int64_t in_row = (first + i) % cut.row;
     run = std::min(n - i, cut.row - in_row);
     int64_t at = base + offset_of(cut.reduced, cut.reduced_apart, (first + i) / cut.row) + in_row;
-    int64_t whole = (run + whole_strips - 1) / whole_strips * whole_strips;
-    elements(w, 0, at, 0, folds_only_ && at + whole <= plan_->size ? whole : run);
-    for (size_t k = 0; k < column_folds_.size(); ++k) {
-      uint16_t input = plan_->folds[k].input;
-      int64_t size = places_[input].item_size;
-      std::copy_n(w.at[input], run * size, accumulator(w, k, 0) + i * size);
+    int64_t joined = folds_only_ || run == cut.row ? abreast : 1;
+    for (int64_t j = 0; j < abreast; j += joined, at += joined * cut.row) {
+      int64_t span = (joined - 1) * cut.row + run, whole = (span + whole_strips - 1) / whole_strips * whole_strips;
+      elements(w, 0, at, 0, folds_only_ && at + whole <= plan_->size ? whole : span);
+      for (size_t k = 0; k < column_folds_.size(); ++k) {
+        uint16_t input = plan_->folds[k].input;
+        int64_t size = places_[input].item_size;
+        for (int64_t r = 0; r < joined; ++r) {
+          char* to = accumulator(w, k, 0) + ((j + r) * reduce_block + i) * size;
+          std::copy_n(w.at[input] + r * cut.row * size, run * size, to);
+        }
+      }
     }
   }
   for (size_t k = 0; k < column_folds_.size(); ++k) {
     const ReduceKernels& kernels = *column_folds_[k];
     const Place& to = places_[plan_->folds[k].output];
-    alignas(16) char partial[16];
-    kernels.block(accumulator(w, k, 0), n, partial);
-    if (cut.is_whole()) {
-      kernels.finish(partial, 1, to.memory + result * to.item_size);
-    } else {
-      std::copy_n(partial, kernels.partial_size, partials[k] + unit * kernels.partial_size);
+    int64_t size = places_[plan_->folds[k].input].item_size;
+    for (int64_t j = 0; j < abreast; ++j) {
+      alignas(16) char partial[16];
+      kernels.block(accumulator(w, k, 0) + j * reduce_block * size, n, partial);
+      if (cut.is_whole()) {
+        kernels.finish(partial, 1, to.memory + (result + j) * to.item_size);
+      } else {
+        int64_t number = (result + j) * cut.blocks + block;
+        std::copy_n(partial, kernels.partial_size, partials[k] + number * kernels.partial_size);
+      }
     }
   }
 }

@@ -17,7 +17,8 @@ bool columns_pay(const FusedPlan::Columns& columns) {
   size_t rank = columns.lengths.size();
   int64_t row = columns.lengths[rank - 1];
   if (columns.are_gathered()) {
-    return row >= least_run;
+    constexpr int64_t shortest = 16; // of the rows of several results
+    return row >= least_run || (row >= shortest && row * columns.lengths[rank - 2] >= least_run);
   }
   if (columns.is_reduced(rank - 1)) {
     row *= columns.lengths[--rank - 1];

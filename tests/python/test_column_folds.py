@@ -12,13 +12,15 @@ UNARY = [mx.exp, mx.abs, mx.negative, mx.square, lambda x: x * 0.5]
 BINARY = [mx.add, mx.subtract, mx.multiply, mx.maximum]
 
 # Shapes and reduced axes: rows that are joined, single, cut into strips; one block of rows and many, lanes not all used; groups of
-# rows; rows that do not follow one another; neighbours that are reduced, of every power of two; and of lengths that stay by themselves.
+# rows; rows that do not follow one another; neighbours that are reduced, of every power of two; and of lengths that stay by
+# themselves, of several results at once.
 SPACES = [((1000, 7), (0,)), ((5000, 64), (0,)), ((33, 129), (0,)), ((2500, 256), (0,)), ((70, 257), (0,)), ((1025, 300), (0,)),
           ((2, 3000), (0,)), ((130, 1025), (0,)), ((3, 40_000), (0,)), ((2049, 2), (0,)), ((9, 28, 28, 16), (0, 1, 2)),
           ((5, 200, 30), (1,)), ((7, 3, 9, 300), (0, 2)), ((40, 5, 30, 20), (0, 2)), ((11, 1, 500), (0,)), ((3, 4, 5, 6, 70), (0, 2, 3)),
           ((2, 784, 8, 8), (1, 3)), ((64, 2, 40, 2), (1, 3)), ((300, 60, 16), (0, 2)), ((1100, 30, 4), (0, 2)), ((5, 2500, 3, 2), (1, 3)),
           ((90, 600, 2), (0, 2)), ((50, 3, 49), (0, 2)), ((40, 3, 32, 8), (0, 2, 3)),
-          ((9, 5, 28, 28), (0, 2, 3)), ((3, 70, 500), (0, 2)), ((2, 3, 5, 7, 300), (0, 2, 4)), ((70, 2, 1025), (0, 2))]
+          ((9, 5, 28, 28), (0, 2, 3)), ((3, 70, 500), (0, 2)), ((2, 3, 5, 7, 300), (0, 2, 4)), ((70, 2, 1025), (0, 2)),
+          ((9, 41, 50), (0, 2)), ((3, 1001, 17), (0, 2)), ((6, 9, 33, 40), (1, 3)), ((40, 103, 100), (0, 2)), ((2, 23, 300), (0, 2))]
 
 
 def values(generator, shape, dtype):
