@@ -322,7 +322,13 @@ SelectForm Strips::add_select(const FusedPlan::Step& step, int32_t& a) {
 // The wide strips of a run, if they have all of its steps: their forms are known.
 const StripTable* Strips::wide_of(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end) const {
   const StripTable* wide = find_wide_strips(plan.steps[begin].from);
-  if (!wide || plan.columns.any() || (by_rows_ && plan.row_length % wide->elements != 0)) {
+  // Lines that are no whole number of these strips begin anywhere in memory, and stores of eight vectors then wait.
+  auto is_cut = [=](const FusedPlan::Source& source) {
+    return source.layout == FusedPlan::Layout::strided && !source.sizes.empty() &&
+           source.sizes.back() % wide->elements != 0;
+  };
+  if (!wide || plan.columns.any() || (by_rows_ && plan.row_length % wide->elements != 0) ||
+      std::any_of(plan.sources.begin(), plan.sources.end(), is_cut)) {
     return nullptr;
   }
   for (uint32_t i = begin; i < end; ++i) {
