@@ -60,27 +60,6 @@ struct Reciprocal {
   }
 };
 
-// Highway's one-lane versions of these three lose the sign of zero.
-#if HWY_TARGET == HWY_SCALAR
-struct Floor {
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, V x) const {
-    return hn::Set(d, std::floor(hn::GetLane(x)));
-  }
-};
-struct Ceil {
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, V x) const {
-    return hn::Set(d, std::ceil(hn::GetLane(x)));
-  }
-};
-struct Rint {
-  template <class D, class V>
-  HWY_INLINE V operator()(D d, V x) const {
-    return hn::Set(d, std::nearbyint(hn::GetLane(x)));
-  }
-};
-#else
 struct Floor {
   template <class D, class V>
   HWY_INLINE V operator()(D, V x) const {
@@ -100,7 +79,6 @@ struct Rint {
     return hn::Round(x);
   }
 };
-#endif
 struct Trunc {
   template <class D, class V>
   HWY_INLINE V operator()(D, V x) const {

@@ -21,34 +21,6 @@ void on_parts(const void* const* inputs, void* output, int64_t n) {
   kernel(inputs, output, 2 * n);
 }
 
-#if HWY_TARGET == HWY_SCALAR
-template <class T>
-std::complex<T> product(std::complex<T> a, std::complex<T> b) {
-  return {a.real() * b.real() - a.imag() * b.imag(), a.imag() * b.real() + a.real() * b.imag()};
-}
-struct ComplexMultiply {
-  template <class Z>
-  static Z apply(Z a, Z b) {
-    return product(a, b);
-  }
-};
-struct ComplexSquare {
-  template <class Z>
-  static Z apply(Z z) {
-    return product(z, z);
-  }
-};
-struct ComplexZeroTimes {
-  template <class Z>
-  static Z apply(Z a, Z b) {
-    return (a == Z{0}) | (b == Z{0}) ? Z{0} : product(a, b);
-  }
-};
-template <class Op, class T>
-constexpr Kernel complex_map1 = &loop1<Op, std::complex<T>, std::complex<T>>;
-template <class Op, class T>
-constexpr Kernel complex_map2 = &loop2<Op, std::complex<T>, std::complex<T>>;
-#else
 // The textbook product on interleaved parts: no recovery of infinities from NaN, as in NumPy and MLX. In vectors
 // explicitly, because GCC fuses the plain formula's multiplications and additions even with -ffp-contract=off.
 struct ComplexMultiply {
@@ -102,7 +74,6 @@ template <class Op, class T>
 constexpr Kernel complex_map1 = &on_parts<&map1<Op, T>>;
 template <class Op, class T>
 constexpr Kernel complex_map2 = &on_parts<&map2<Op, T>>;
-#endif
 
 template <class T>
 struct ComplexArithmetic {
@@ -169,15 +140,11 @@ struct ComplexArithmetic {
       case Body::zero_times: return complex_map2<ComplexZeroTimes, T>;
       case Body::maximum: return &loop2<Maximum, Z, Z>;
       case Body::minimum: return &loop2<Minimum, Z, Z>;
-#if HWY_TARGET != HWY_SCALAR
       case Body::abs:
         if constexpr (sizeof(T) == 4) {
           return &float_moduli;
         }
         return &loop1<Abs, T, Z>;
-#else
-      case Body::abs: return &loop1<Abs, T, Z>;
-#endif
       case Body::sign: return &loop1<Sign, Z, Z>;
       default: return nullptr;
     }

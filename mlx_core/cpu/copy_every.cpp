@@ -10,12 +10,6 @@ namespace mlx::core::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-#if HWY_TARGET == HWY_SCALAR
-
-int64_t copy_every(int64_t, void*, const void*, int64_t, int) { return 0; }
-
-#else
-
 // Whole vectors, as long as no element of the line is behind the last of them; how many elements these are.
 template <class D, class F>
 HWY_INLINE int64_t by_vectors(D d, hn::TFromD<D>* out, int64_t n, F vector_from) {
@@ -98,8 +92,6 @@ int64_t copy_every(int64_t step, void* to, const void* from, int64_t n, int item
     default: return 0;
   }
 }
-
-#endif
 
 } // namespace mlx::core::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

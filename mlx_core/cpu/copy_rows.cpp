@@ -46,9 +46,7 @@ HWY_INLINE void rows_at(int64_t rows, int64_t bytes, Place place, uint8_t* HWY_R
   const auto mask = hn::FirstN(d, static_cast<size_t>(bytes));
   each([&]() HWY_ATTR { hn::BlendedStore(hn::MaskedLoad(mask, d, from), mask, d, to); });
 #else
-#if HWY_TARGET != HWY_SCALAR
   if (bytes >= 16) return vectors(hn::FixedTag<uint8_t, 16>());
-#endif
   if (bytes == 4) return each([&] { std::memcpy(to, from, 4); });
   if (bytes == 8) return each([&] { std::memcpy(to, from, 8); });
   if (bytes == 12) return each([&] { std::memcpy(to, from, 12); });

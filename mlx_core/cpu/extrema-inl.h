@@ -13,7 +13,7 @@ namespace mlx::core::cpu::HWY_NAMESPACE {
 
 template <class V>
 HWY_INLINE V greater_or_second(V a, V b) {
-#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR // where Highway compares in the other order
+#if HWY_ARCH_X86 // where Highway compares in the other order
   return hwy::HWY_NAMESPACE::Max(a, b);
 #else
   return hwy::HWY_NAMESPACE::IfThenElse(hwy::HWY_NAMESPACE::Gt(a, b), a, b);
@@ -22,7 +22,7 @@ HWY_INLINE V greater_or_second(V a, V b) {
 
 template <class V>
 HWY_INLINE V less_or_second(V a, V b) {
-#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR // where Highway compares in the other order
+#if HWY_ARCH_X86 // where Highway compares in the other order
   return hwy::HWY_NAMESPACE::Min(a, b);
 #else
   return hwy::HWY_NAMESPACE::IfThenElse(hwy::HWY_NAMESPACE::Lt(a, b), a, b);

@@ -36,7 +36,6 @@ struct FftSideBySide : Fft<T> {
   using To = FftLanes<T, T*>;
 
   // Within blocks of 16 bytes, of as many vectors as a block has elements.
-#if HWY_TARGET != HWY_SCALAR
   static HWY_INLINE void transpose_blocks(V* w) {
     const D d;
     if constexpr (sizeof(T) == 8) {
@@ -53,10 +52,8 @@ struct FftSideBySide : Fft<T> {
       w[3] = hn::BitCast(d, hn::InterleaveUpper(wide, ab2, ce2));
     }
   }
-#endif
   // Lane l of vector i becomes lane i of vector l.
-  static HWY_INLINE void transpose([[maybe_unused]] V* v) {
-#if HWY_TARGET != HWY_SCALAR
+  static HWY_INLINE void transpose(V* v) {
     const D d;
     if constexpr (N > 1) {
       constexpr int64_t per_block = 16 / sizeof(T);
@@ -81,7 +78,6 @@ struct FftSideBySide : Fft<T> {
       }
 #endif
     }
-#endif
   }
 
   // Rows of N numbers, `apart` from each other, as columns. Where parts of them can be read into a vector's parts, that

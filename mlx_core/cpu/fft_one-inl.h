@@ -236,13 +236,7 @@ struct FftOne : FftSideBySide<T> {
           step(Lanes::load2_some(a + 2 * j, n - j), Lanes::load2_some(b + 2 * j, n - j)), out + 2 * j, n - j);
     }
   }
-  static HWY_INLINE V reversed(V v) {
-#if HWY_TARGET == HWY_SCALAR
-    return v;
-#else
-    return hn::Reverse(D(), v);
-#endif
-  }
+  static HWY_INLINE V reversed(V v) { return hn::Reverse(D(), v); }
   // step(X[k], X[h - k], cosine, sine) of a row for k = 1, ..., h / 2; scaled.
   template <class Step>
   static HWY_INLINE void pairs(const FftPlan<T>& plan, const T* in, T* out, T scale, Step step) {

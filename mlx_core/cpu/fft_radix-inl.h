@@ -46,19 +46,14 @@ struct Fft {
   // Interleaved complex numbers.
   static HWY_INLINE C load2(const T* p) {
     C c;
-#if HWY_TARGET == HWY_SCALAR
-    c.re = hn::Set(D(), p[0]), c.im = hn::Set(D(), p[1]);
-#else
 #if HWY_TARGET == HWY_AVX3
     V low = hn::LoadU(D(), p), high = hn::LoadU(D(), p + N);
     c.re = hn::ConcatEven(D(), high, low), c.im = hn::ConcatOdd(D(), high, low);
 #else
     hn::LoadInterleaved2(D(), p, c.re, c.im);
 #endif
-#endif
     return c;
   }
-#if HWY_TARGET != HWY_SCALAR
   // The numbers of the first half of the lanes, and of the second.
   static HWY_INLINE void interleave(C c, V& low_half, V& high_half) {
 #if HWY_TARGET == HWY_AVX3
@@ -82,11 +77,8 @@ struct Fft {
 #endif
 #endif
   }
-#endif
   static HWY_INLINE void store2(C c, T* p) {
-#if HWY_TARGET == HWY_SCALAR
-    p[0] = hn::GetLane(c.re), p[1] = hn::GetLane(c.im);
-#elif HWY_TARGET == HWY_AVX3
+#if HWY_TARGET == HWY_AVX3
     V low, high;
     interleave(c, low, high);
     hn::StoreU(low, D(), p);

@@ -31,10 +31,7 @@ struct FftRows : FftSideBySide<T> {
   static constexpr int64_t per_block = 16 / sizeof(T);
 
   // Rows that are done at once; 0 where this way is not for that length.
-  static int64_t rows_of([[maybe_unused]] const FftTask<T>& task) {
-#if HWY_TARGET == HWY_SCALAR
-    return 0;
-#else
+  static int64_t rows_of(const FftTask<T>& task) {
     const FftPlan<T>& plan = task.plan;
     const int64_t n = plan.n;
     if (plan.convolves() || (task.kind != FftKind::complex && (!plan.packed || n < 2 * N))) return 0;
@@ -43,14 +40,12 @@ struct FftRows : FftSideBySide<T> {
     fits = fits || (N >= 8 && ((n == 8 && sizeof(T) == 4) || n == 64 || n == 128 || n == 256));
 #endif
     return fits ? most_rows : 0;
-#endif
   }
   static int64_t scratch_of(const FftPlan<T>& plan) {
     return plan.n <= 256 ? between_of(plan.n) + (most_rows + 1) * 2 * plan.n : 0;
   }
   static int64_t between_of(int64_t n) { return std::max<int64_t>(4 * n, 2 * N); }
 
-#if HWY_TARGET != HWY_SCALAR
   // B complex numbers of each of N / B rows: blocks of 16 bytes, a row's after the other row's where B fills two and
   // there are two rows, so that turn() finds what belongs together in halves.
   template <int B>
@@ -286,12 +281,9 @@ struct FftRows : FftSideBySide<T> {
       Fft<T>::store2(a, out + 2 * k);
     }
   }
-#endif
 
   // `count` rows, at most most_rows. What fills the last vectors up is computed and dropped.
-  static void run([[maybe_unused]] const FftTask<T>& task, [[maybe_unused]] int count,
-      [[maybe_unused]] const T* const* in, [[maybe_unused]] T* const* out, [[maybe_unused]] T* scratch) {
-#if HWY_TARGET != HWY_SCALAR
+  static void run(const FftTask<T>& task, int count, const T* const* in, T* const* out, T* scratch) {
     const FftPlan<T>& plan = task.plan;
     const int64_t n = plan.n;
     const int64_t together = n <= 8 ? N : std::max<int64_t>(1, N / 4); // or a multiple of those that are
@@ -327,7 +319,6 @@ struct FftRows : FftSideBySide<T> {
     }
     for (int i = 0; i < rows; ++i) from[i] = between + std::min(i, count - 1) * 2 * n;
     complex<true>(plan.node, rows, from, to, task.scale, scratch);
-#endif
   }
 };
 

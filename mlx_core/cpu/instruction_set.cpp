@@ -20,7 +20,7 @@ struct Level {
   std::string_view name;
   int64_t target;
 };
-// From least to most. Allowing a level allows those before it.
+// From least to most; `baseline` is whichever the build's least is. Allowing a level allows those before it.
 constexpr Level levels[] = {
     {"baseline", 0}, {"SSE4", HWY_SSE4}, {"NEON", HWY_NEON}, {"AVX2", HWY_AVX2}, {"AVX3", HWY_AVX3}};
 
@@ -51,14 +51,19 @@ bool is_level(std::string_view name) {
 std::vector<std::string> instruction_sets() {
   std::vector<std::string> names;
   for (const Level& level : levels) {
-    if (level.target == 0 || (hwy::SupportedTargets() & HWY_TARGETS & level.target)) {
-      names.emplace_back(level.name);
-    }
+    if ((hwy::SupportedTargets() | HWY_STATIC_TARGET) & HWY_TARGETS & level.target) names.emplace_back(level.name);
   }
   return names;
 }
 
 std::string instruction_set() {
+#if defined(__x86_64__)
+  if (!__builtin_cpu_supports("sse4.2")) {
+    fail<std::runtime_error>("environment",
+        "this processor has no SSE4.2, which x86-64 processors have since 2009. Where it is "
+        "emulated, or a virtual machine's, choose another model of CPU for it, such as x86-64-v2 or host.");
+  }
+#endif
   // As it was when the library was loaded.
   static const std::string malformed = [] {
     std::optional<std::string_view> wanted = environment_variable(variable);

@@ -161,14 +161,6 @@ HWY_INLINE hn::Vec<D> quiet_nan(D d) {
 }
 
 // Evaluates f on float32 operands in float64 and rounds once.
-#if HWY_TARGET == HWY_SCALAR
-template <class F, class... V>
-HWY_INLINE hn::Vec1<float> in_double(hn::Sisd<float> d, F f, V... x) {
-  const hn::Sisd<double> dd;
-  // not DemoteTo, which here saturates infinity
-  return hn::Set(d, static_cast<float>(hn::GetLane(f(dd, hn::PromoteTo(dd, x)...))));
-}
-#else
 template <class F, class D, class... V>
 HWY_INLINE hn::Vec<D> in_double(D d, F f, V... x) {
   const hn::RepartitionToWide<D> dd;
@@ -177,7 +169,6 @@ HWY_INLINE hn::Vec<D> in_double(D d, F f, V... x) {
   const auto upper = hn::DemoteTo(dh, f(dd, hn::PromoteTo(dd, hn::UpperHalf(dh, x))...));
   return hn::Combine(d, upper, lower);
 }
-#endif
 
 // Replaces the lanes of `result` where `mask` is set by f of the operands' lanes: for the rare arguments that the
 // vector formula does not reach.

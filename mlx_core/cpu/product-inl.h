@@ -291,7 +291,6 @@ struct MatrixBodies {
   // One panel of a matrix whose columns are consecutive, or nothing is: blocks are turned in registers where they can.
   static void pack_across(int64_t k, int64_t columns, const T* from, int64_t b_row, int64_t b_column, T* to) {
     int64_t j = 0;
-#if HWY_TARGET != HWY_SCALAR
     if constexpr (sizeof(T) == 4 && std::is_arithmetic_v<T>) {
       const hn::FixedTag<uint32_t, 4> d;
       const hn::FixedTag<uint64_t, 2> pairs;
@@ -331,7 +330,6 @@ struct MatrixBodies {
         }
       }
     }
-#endif
     for (; j < columns; ++j) {
       for (int64_t p = 0; p < k; ++p) to[p * width + j] = from[p * b_row + j * b_column];
     }

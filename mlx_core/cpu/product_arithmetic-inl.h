@@ -38,10 +38,8 @@ HWY_INLINE hn::TFromD<D> fold_halves(D d, V v) {
   if constexpr (hn::MaxLanes(d) == 1) {
     return hn::GetLane(v);
   } else {
-#if HWY_TARGET != HWY_SCALAR
     const hn::Half<D> half;
     return fold_halves(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
-#endif
   }
 }
 
@@ -80,13 +78,9 @@ struct ComplexProduct {
     return {hn::Set(D(), parts[0]), hn::Set(D(), parts[1])};
   }
   static HWY_INLINE Value load(const Element* p) {
-#if HWY_TARGET == HWY_SCALAR
-    return spread(p);
-#else
     Value v;
     hn::LoadInterleaved2(D(), reinterpret_cast<const R*>(p), v.re, v.im);
     return v;
-#endif
   }
   // In a packed panel the real parts of a vector come first.
   static HWY_INLINE Value load_packed(const Element* p) {
@@ -95,11 +89,7 @@ struct ComplexProduct {
   }
   static HWY_INLINE void store(Value v, Element* p) {
     auto* parts = reinterpret_cast<R*>(p);
-#if HWY_TARGET != HWY_SCALAR
     hn::StoreInterleaved2(v.re, v.im, D(), parts);
-#else
-    parts[0] = hn::GetLane(v.re), parts[1] = hn::GetLane(v.im);
-#endif
   }
   static HWY_INLINE Value add(Value a, Value b) { return {hn::Add(a.re, b.re), hn::Add(a.im, b.im)}; }
   static HWY_INLINE Element folded(Value v) { return {fold_halves(D(), v.re), fold_halves(D(), v.im)}; }
@@ -121,8 +111,6 @@ struct ModularProduct : RealProduct<T> {
     } else {
 #if HWY_ARCH_X86 && HWY_TARGET == HWY_AVX3
       return hn::Add(Value{_mm512_mullo_epi64(a.raw, b.raw)}, sum);
-#elif HWY_TARGET == HWY_SCALAR
-      return hn::Add(hn::Set(D(), hn::GetLane(a) * hn::GetLane(b)), sum);
 #else // halves of 32 bits: the product of the upper ones is beyond 2^64
       const hn::Repartition<uint32_t, D> d;
       auto lower = [&](Value v) { return hn::BitCast(d, v); };

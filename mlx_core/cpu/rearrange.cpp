@@ -21,7 +21,6 @@ void one_by_one(const Rearrangement& self, const void* in, void* out) {
   for (uint32_t at : self.from) *to++ = from[at];
 }
 
-#if HWY_TARGET != HWY_SCALAR
 template <class D>
 HWY_INLINE hn::Vec<D> load_table(D d, const uint32_t* from) {
   if constexpr (sizeof(hn::TFromD<D>) == 4) {
@@ -65,11 +64,9 @@ void gathered(const Rearrangement& self, const void* in, void* out) {
     hn::StoreU(hn::GatherIndex(d, static_cast<const T*>(in), index), d, to);
   }
 }
-#endif
 
 template <class T>
 Way way_of(uint32_t last, bool whole) {
-#if HWY_TARGET != HWY_SCALAR
   constexpr uint32_t N = hn::MaxLanes(hn::ScalableTag<T>());
   static_assert(4 * N * sizeof(T) <= read_beyond && N <= rearranged_padding);
   if (whole && last < N) return look_up<T, 1>;
@@ -77,7 +74,6 @@ Way way_of(uint32_t last, bool whole) {
   if (whole && last < 4 * N) return look_up<T, 4>;
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
   return gathered<T>;
-#endif
 #endif
   return one_by_one<T>;
 }

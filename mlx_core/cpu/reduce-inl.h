@@ -151,7 +151,7 @@ struct Partial<bfloat16_t> {
 // Highway converts infinities and NaNs of float16 only where there is an instruction for it.
 template <typename D>
 HWY_INLINE hn::Vec<D> load_float16(D d, const float16_t* p) {
-#if HWY_TARGET == HWY_SSE4 || HWY_TARGET == HWY_SCALAR
+#if HWY_TARGET == HWY_SSE4
   const hn::RebindToUnsigned<D> du;
   const hn::Rebind<uint16_t, D> bits;
   auto wide = hn::PromoteTo(du, hn::LoadU(bits, reinterpret_cast<const uint16_t*>(p)));
@@ -374,7 +374,6 @@ struct Bodies {
     }
   }
 
-#if HWY_TARGET != HWY_SCALAR
   // The first `count` values, and what leaves the result as it is in the lanes beyond.
   template <class D>
   static HWY_INLINE hn::Vec<D> load_padded(D d, const In* in, int64_t count) {
@@ -451,18 +450,15 @@ struct Bodies {
     }
     return fold_vector(d, v[0], acc);
   }
-#endif
 
   static HWY_INLINE void reduce_block_to(const In* in, int64_t n, P* partial) {
     HWY_ALIGN P acc[lane_values];
     int64_t left = std::min<int64_t>(n, lanes);
-#if HWY_TARGET != HWY_SCALAR
     if constexpr (simd) {
       fold_lanes(acc, run_lanes(in, n * parts, acc));
       for (int p = 0; p < parts; ++p) partial[p] = acc[p];
       return;
     }
-#endif
     start(in, left, acc);
     for (int64_t done = left; done < n; done += lanes) {
       join(in + done * parts, std::min<int64_t>(lanes, n - done) * parts, acc);

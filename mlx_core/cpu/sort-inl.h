@@ -21,13 +21,7 @@ namespace mlx::core::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Without vectors the same by scalar code.
-#undef MLX_SORTS_BY_VECTORS
-#define MLX_SORTS_BY_VECTORS (HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128)
-inline constexpr bool sorts_by_vectors = MLX_SORTS_BY_VECTORS;
 inline constexpr int64_t sort_looks_after = 1 << 17; // elements, for an interrupt
-
-#if MLX_SORTS_BY_VECTORS
 
 // --- networks: rows of L lanes, whose columns are sorted first and then merged, twice as many each time ---
 // In the order that is sorted, a column's elements follow one another, and then come those of the next column.
@@ -205,32 +199,24 @@ HWY_NOINLINE void sort_rows(const K* from, int64_t n, K* to) {
   if (!full) std::memcpy(to, padded, static_cast<size_t>(n) * sizeof(K));
 }
 
-#endif // MLX_SORTS_BY_VECTORS
-
 template <class K>
 struct Network {
-  static constexpr int64_t lanes = sorts_by_vectors ? static_cast<int64_t>(hn::MaxLanes(hn::ScalableTag<K>())) : 1;
-  static constexpr int64_t most = sorts_by_vectors ? 16 * lanes : 32;
+  static constexpr int64_t lanes = static_cast<int64_t>(hn::MaxLanes(hn::ScalableTag<K>()));
+  static constexpr int64_t most = 16 * lanes;
 };
 
 template <class K>
 void sort_short(const K* from, int64_t n, K* to) {
-#if MLX_SORTS_BY_VECTORS
   constexpr int64_t L = Network<K>::lanes;
   if (n <= L) return sort_rows<1>(from, n, to);
   if (n <= 2 * L) return sort_rows<2>(from, n, to);
   if (n <= 4 * L) return sort_rows<4>(from, n, to);
   if (n <= 8 * L) return sort_rows<8>(from, n, to);
   return sort_rows<16>(from, n, to);
-#else
-  if (from != to) std::copy_n(from, n, to);
-  std::sort(to, to + n);
-#endif
 }
 
 // --- parting ---
 
-#if MLX_SORTS_BY_VECTORS
 // The kept lanes in front. Not Highway's Compress, of whose tables GCC 12 makes a copy on the stack at each call.
 template <class D, class V, class M>
 HWY_INLINE V compressed([[maybe_unused]] D d, V v, M kept) {
@@ -259,43 +245,38 @@ HWY_INLINE V compressed([[maybe_unused]] D d, V v, M kept) {
   return hn::BitCast(d, hn::TableLookupBytes(hn::BitCast(of_bytes, v), from));
 #endif
 }
-#endif
 
 template <class K>
 int64_t part(const K* from, int64_t n, K pivot, K* lows, K* highs) {
   int64_t i = 0, low = 0, high = 0;
-#if MLX_SORTS_BY_VECTORS
-  {
-    const hn::ScalableTag<K> d;
-    using V = hn::Vec<decltype(d)>;
-    constexpr int64_t L = static_cast<int64_t>(hn::MaxLanes(d));
-    const V at = hn::Set(d, pivot);
-    constexpr int together = 4;
-    for (; i + together * L <= n; i += together * L) {
-      V v[together];
+  const hn::ScalableTag<K> d;
+  using V = hn::Vec<decltype(d)>;
+  constexpr int64_t L = static_cast<int64_t>(hn::MaxLanes(d));
+  const V at = hn::Set(d, pivot);
+  constexpr int together = 4;
+  for (; i + together * L <= n; i += together * L) {
+    V v[together];
 #pragma GCC unroll 4
-      for (int k = 0; k < together; ++k) v[k] = hn::LoadU(d, from + i + k * L);
+    for (int k = 0; k < together; ++k) v[k] = hn::LoadU(d, from + i + k * L);
 #pragma GCC unroll 4
-      for (int k = 0; k < together; ++k) {
-        const auto below = hn::Lt(v[k], at);
-        const auto count = static_cast<int64_t>(hn::CountTrue(d, below));
-        hn::StoreU(compressed(d, v[k], below), d, lows + low);
-        hn::StoreU(compressed(d, v[k], hn::Not(below)), d, highs + high);
-        low += count;
-        high += L - count;
-      }
-    }
-    for (; i + L <= n; i += L) {
-      const V v = hn::LoadU(d, from + i);
-      const auto below = hn::Lt(v, at);
+    for (int k = 0; k < together; ++k) {
+      const auto below = hn::Lt(v[k], at);
       const auto count = static_cast<int64_t>(hn::CountTrue(d, below));
-      hn::StoreU(compressed(d, v, below), d, lows + low);
-      hn::StoreU(compressed(d, v, hn::Not(below)), d, highs + high);
+      hn::StoreU(compressed(d, v[k], below), d, lows + low);
+      hn::StoreU(compressed(d, v[k], hn::Not(below)), d, highs + high);
       low += count;
       high += L - count;
     }
   }
-#endif
+  for (; i + L <= n; i += L) {
+    const V v = hn::LoadU(d, from + i);
+    const auto below = hn::Lt(v, at);
+    const auto count = static_cast<int64_t>(hn::CountTrue(d, below));
+    hn::StoreU(compressed(d, v, below), d, lows + low);
+    hn::StoreU(compressed(d, v, hn::Not(below)), d, highs + high);
+    low += count;
+    high += L - count;
+  }
   for (; i < n; ++i) { // into both, and one of them moves on
     const K x = from[i];
     lows[low] = x;
@@ -383,21 +364,19 @@ void to_keys(KeyKind kind, bool equal_zeros, const void* elements, int64_t n, K*
     if (elements != keys) std::memcpy(keys, elements, static_cast<size_t>(n) * sizeof(K));
     return;
   }
-  if constexpr (sorts_by_vectors) {
-    const hn::ScalableTag<K> d;
-    constexpr int64_t L = static_cast<int64_t>(hn::MaxLanes(d));
-    const auto most = hn::Set(d, highest);
-    if (kind == KeyKind::is_unsigned) {
-      for (; i + L <= n; i += L) hn::StoreU(hn::Xor(hn::LoadU(d, from + i), hn::Set(d, lowest)), d, keys + i);
-    } else {
-      const auto zero = hn::Set(d, equal_zeros ? K(-1) : highest), to = equal_zeros ? hn::Zero(d) : most;
-      for (; i + L <= n; i += L) {
-        const auto bits = hn::LoadU(d, from + i);
-        auto key = hn::Xor(bits, hn::And(hn::BroadcastSignBit(bits), most));
-        key = hn::IfThenElse(hn::Eq(key, zero), to, key);
-        const auto not_a_number = hn::Gt(hn::And(bits, most), hn::Set(d, infinity));
-        hn::StoreU(hn::IfThenElse(not_a_number, most, key), d, keys + i);
-      }
+  const hn::ScalableTag<K> d;
+  constexpr int64_t L = static_cast<int64_t>(hn::MaxLanes(d));
+  const auto most = hn::Set(d, highest);
+  if (kind == KeyKind::is_unsigned) {
+    for (; i + L <= n; i += L) hn::StoreU(hn::Xor(hn::LoadU(d, from + i), hn::Set(d, lowest)), d, keys + i);
+  } else {
+    const auto zero = hn::Set(d, equal_zeros ? K(-1) : highest), to = equal_zeros ? hn::Zero(d) : most;
+    for (; i + L <= n; i += L) {
+      const auto bits = hn::LoadU(d, from + i);
+      auto key = hn::Xor(bits, hn::And(hn::BroadcastSignBit(bits), most));
+      key = hn::IfThenElse(hn::Eq(key, zero), to, key);
+      const auto not_a_number = hn::Gt(hn::And(bits, most), hn::Set(d, infinity));
+      hn::StoreU(hn::IfThenElse(not_a_number, most, key), d, keys + i);
     }
   }
   for (; i < n; ++i) {
@@ -421,15 +400,13 @@ void from_keys(KeyKind kind, const K* keys, int64_t n, void* elements) {
     if (elements != keys) std::memcpy(elements, keys, static_cast<size_t>(n) * sizeof(K));
     return;
   }
-  if constexpr (sorts_by_vectors) {
-    const hn::ScalableTag<K> d;
-    constexpr int64_t L = static_cast<int64_t>(hn::MaxLanes(d));
-    const auto most = hn::Set(d, std::numeric_limits<K>::max()), least = hn::Set(d, std::numeric_limits<K>::min());
-    for (; i + L <= n; i += L) {
-      const auto key = hn::LoadU(d, keys + i);
-      const auto flips = kind == KeyKind::is_unsigned ? least : hn::And(hn::BroadcastSignBit(key), most);
-      hn::StoreU(hn::Xor(key, flips), d, to + i);
-    }
+  const hn::ScalableTag<K> d;
+  constexpr int64_t L = static_cast<int64_t>(hn::MaxLanes(d));
+  const auto most = hn::Set(d, std::numeric_limits<K>::max()), least = hn::Set(d, std::numeric_limits<K>::min());
+  for (; i + L <= n; i += L) {
+    const auto key = hn::LoadU(d, keys + i);
+    const auto flips = kind == KeyKind::is_unsigned ? least : hn::And(hn::BroadcastSignBit(key), most);
+    hn::StoreU(hn::Xor(key, flips), d, to + i);
   }
   for (; i < n; ++i) {
     K key = keys[i];

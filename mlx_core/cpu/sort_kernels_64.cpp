@@ -17,16 +17,14 @@ namespace HWY_NAMESPACE {
 
 void number(const int32_t* keys, int64_t n, uint32_t first, int64_t* items) {
   int64_t i = 0;
-  if constexpr (sorts_by_vectors) {
-    const hn::ScalableTag<int64_t> d;
-    const hn::Rebind<int32_t, decltype(d)> of_keys;
-    constexpr int64_t L = static_cast<int64_t>(hn::MaxLanes(d));
-    auto index = hn::Iota(d, static_cast<int64_t>(first));
-    for (; i + L <= n; i += L) {
-      const auto key = hn::PromoteTo(d, hn::LoadU(of_keys, keys + i));
-      hn::StoreU(hn::Or(hn::ShiftLeft<32>(key), index), d, items + i);
-      index = hn::Add(index, hn::Set(d, L));
-    }
+  const hn::ScalableTag<int64_t> d;
+  const hn::Rebind<int32_t, decltype(d)> of_keys;
+  constexpr int64_t L = static_cast<int64_t>(hn::MaxLanes(d));
+  auto index = hn::Iota(d, static_cast<int64_t>(first));
+  for (; i + L <= n; i += L) {
+    const auto key = hn::PromoteTo(d, hn::LoadU(of_keys, keys + i));
+    hn::StoreU(hn::Or(hn::ShiftLeft<32>(key), index), d, items + i);
+    index = hn::Add(index, hn::Set(d, L));
   }
   for (; i < n; ++i) items[i] = item_of(keys[i], first + static_cast<uint32_t>(i));
 }
@@ -62,29 +60,25 @@ int64_t select(int64_t* items, int64_t n, int64_t kth, int64_t* spare) {
 int64_t collect(const int32_t* keys, int64_t n, uint32_t first, int32_t least, int32_t* found_keys,
     uint32_t* found_indices, int64_t* found, int64_t room) {
   int64_t i = 0, count = *found;
-#if MLX_SORTS_BY_VECTORS
-  {
-    const hn::ScalableTag<int32_t> d;
-    const hn::ScalableTag<uint32_t> of_indices;
-    using V = hn::Vec<decltype(d)>;
-    constexpr int64_t L = static_cast<int64_t>(hn::MaxLanes(d));
-    const V at = hn::Set(d, least);
-    for (; i + 4 * L <= n && count + 4 * L <= room; i += 4 * L) {
-      V v[4];
+  const hn::ScalableTag<int32_t> d;
+  const hn::ScalableTag<uint32_t> of_indices;
+  using V = hn::Vec<decltype(d)>;
+  constexpr int64_t L = static_cast<int64_t>(hn::MaxLanes(d));
+  const V at = hn::Set(d, least);
+  for (; i + 4 * L <= n && count + 4 * L <= room; i += 4 * L) {
+    V v[4];
 #pragma GCC unroll 4
-      for (int k = 0; k < 4; ++k) v[k] = hn::LoadU(d, keys + i + k * L);
-      const V most = hn::Max(hn::Max(v[0], v[1]), hn::Max(v[2], v[3]));
-      if (hn::AllTrue(d, hn::Lt(most, at))) continue;
-      for (int k = 0; k < 4; ++k) {
-        const auto kept = hn::Not(hn::Lt(v[k], at));
-        const auto index = hn::Iota(of_indices, first + static_cast<uint32_t>(i + k * L));
-        hn::StoreU(compressed(d, v[k], kept), d, found_keys + count);
-        hn::StoreU(compressed(of_indices, index, hn::RebindMask(of_indices, kept)), of_indices, found_indices + count);
-        count += static_cast<int64_t>(hn::CountTrue(d, kept));
-      }
+    for (int k = 0; k < 4; ++k) v[k] = hn::LoadU(d, keys + i + k * L);
+    const V most = hn::Max(hn::Max(v[0], v[1]), hn::Max(v[2], v[3]));
+    if (hn::AllTrue(d, hn::Lt(most, at))) continue;
+    for (int k = 0; k < 4; ++k) {
+      const auto kept = hn::Not(hn::Lt(v[k], at));
+      const auto index = hn::Iota(of_indices, first + static_cast<uint32_t>(i + k * L));
+      hn::StoreU(compressed(d, v[k], kept), d, found_keys + count);
+      hn::StoreU(compressed(of_indices, index, hn::RebindMask(of_indices, kept)), of_indices, found_indices + count);
+      count += static_cast<int64_t>(hn::CountTrue(d, kept));
     }
   }
-#endif
   for (; i < n && count < room; ++i) {
     found_keys[count] = keys[i];
     found_indices[count] = first + static_cast<uint32_t>(i);

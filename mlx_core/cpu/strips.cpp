@@ -23,12 +23,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
 
-#if HWY_TARGET == HWY_SCALAR
-
-const StripTable* strips_of(Dtype) { return nullptr; }
-
-#else
-
 struct Same {
   template <class D, class V>
   HWY_INLINE V operator()(D, V x) const {
@@ -574,8 +568,6 @@ const StripTable* strips_of(Dtype dtype) {
     default: return nullptr;
   }
 }
-
-#endif
 
 } // namespace mlx::core::cpu::bodies::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

@@ -93,11 +93,6 @@ HWY_INLINE void interleave(const Stored<T>* first, const Stored<T>* second, uint
 
 // to[j][i] = from[i][j] for 16 x 16 pairs; rows of `from` are `line` 16-bit numbers apart.
 HWY_INLINE void transpose(const uint16_t* from, int64_t line, uint16_t* to) {
-#if HWY_TARGET == HWY_SCALAR
-  for (int64_t i = 0; i < side; ++i) {
-    for (int64_t j = 0; j < side; ++j) std::memcpy(to + j * terms + 2 * i, from + i * line + 2 * j, 4);
-  }
-#else
   const hn::FixedTag<uint32_t, 4> d;
   const hn::FixedTag<uint64_t, 2> pairs;
   for (int64_t i = 0; i < side; i += 4) {
@@ -117,7 +112,6 @@ HWY_INLINE void transpose(const uint16_t* from, int64_t line, uint16_t* to) {
       store(hn::InterleaveLower(pairs, u01, u23), 2), store(hn::InterleaveUpper(pairs, u01, u23), 3);
     }
   }
-#endif
 }
 
 // One tile of 16 lines of 32 consecutive terms, `line` apart.

@@ -393,7 +393,7 @@ def test_unknown_cpu_targets_are_said(value):
 
 
 @pytest.mark.parametrize("name, value", [("MLX_NUM_THREADS", "1"), ("MLX_NUM_THREADS", "1024"), ("MLX_NUM_THREADS", ""),
-                                         ("MLX_CPU_TARGETS", "baseline"), ("MLX_CPU_TARGETS", "NEON"),
-                                         ("MLX_CPU_TARGETS", "AVX3"), ("MLX_CPU_TARGETS", "")])
+                                         ("MLX_CPU_TARGETS", "baseline"), ("MLX_CPU_TARGETS", "SSE4"),
+                                         ("MLX_CPU_TARGETS", "NEON"), ("MLX_CPU_TARGETS", "AVX3"), ("MLX_CPU_TARGETS", "")])
 def test_the_environment_may_say(name, value):
     says("print(mx.sum(mx.ones((300, 300)) @ mx.ones((300, 300))).item() == 300.0**3)", ["True"], environment={name: value})

@@ -119,20 +119,35 @@ def test_loads_its_own_libraries(empty_venv):
     assert not outside
 
 
-# Emulated: Nehalem has SSE4.2 and no AVX, qemu64 is the x86-64 baseline, Haswell has AVX2.
-@pytest.mark.slow
-@pytest.mark.parametrize("cpu", ["Nehalem", "qemu64", "Haswell"])
-def test_runs_on_other_cpus(empty_venv, cpu):
+def run_on(cpu, empty_venv, program):
+    """Emulated."""
     if platform.machine() != "x86_64":
         pytest.skip("the machine itself is not x86-64")
     if not (qemu := shutil.which("qemu-x86_64")):
         pytest.skip("qemu-x86_64 is not installed (Debian and Ubuntu: qemu-user)")
     site = next((empty_venv / "lib").glob("python3.*/site-packages"))
-    program = f"import sys; sys.path.insert(0, {str(site)!r})\n{PROGRAM}"
+    program = f"import sys; sys.path.insert(0, {str(site)!r})\n{program}"
     # The interpreter itself, not the venv's link nor a shell wrapper: it is the program that is emulated.
-    result = run([qemu, "-cpu", cpu, os.path.realpath(empty_venv / "bin/python"), "-S", "-c", program])
+    return run([qemu, "-cpu", cpu, os.path.realpath(empty_venv / "bin/python"), "-S", "-c", program])
+
+
+# Nehalem has SSE4.2, neither AVX nor AES; Haswell has AVX2.
+@pytest.mark.slow
+@pytest.mark.parametrize("cpu", ["Nehalem", "Haswell"])
+def test_runs_on_other_cpus(empty_venv, cpu):
+    result = run_on(cpu, empty_venv, PROGRAM)
     assert result.returncode == 0, result.stderr
     assert result.stdout == "fine\n"
+
+
+# Conroe has SSSE3, qemu64 what x86-64 began with.
+@pytest.mark.slow
+@pytest.mark.parametrize("cpu", ["Conroe", "qemu64"])
+def test_says_what_older_cpus_lack(empty_venv, cpu):
+    result = run_on(cpu, empty_venv, "import mlx.core")
+    assert result.returncode == 1
+    last = result.stderr.rstrip().split("\n")[-1]
+    assert last.startswith("ImportError") and "SSE4.2" in last and "x86-64-v2" in last
 
 
 def test_another_distribution_in_the_same_folder_is_named(empty_venv):
