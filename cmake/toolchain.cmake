@@ -36,7 +36,8 @@ if(MLX_USE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   if(CCACHE_PROGRAM)
     # Paths relative to the checkout, so that another checkout of the same sources finds what this one compiled.
     set(CMAKE_CXX_COMPILER_LAUNCHER
-      ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE_PROGRAM})
+      ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1
+      CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE_PROGRAM})
   endif()
   mark_as_advanced(CCACHE_PROGRAM)
 endif()
@@ -48,3 +49,14 @@ if(MLX_USE_MOLD AND NOT APPLE)
   endif()
   mark_as_advanced(MOLD_PROGRAM)
 endif()
+
+# What most files include is parsed once: headers of others alone, so that no edit here makes it stale, and another checkout
+# finds it in the compiler cache. Not with sanitizers, with which a target's files are compiled in several ways.
+set(MLX_PRECOMPILED <algorithm> <array> <atomic> <bit> <cmath> <complex> <condition_variable> <cstdint> <cstring> <functional>
+  <limits> <map> <memory> <mutex> <optional> <span> <sstream> <string> <string_view> <unordered_map> <unordered_set> <utility>
+  <vector>)
+function(mlx_precompile TARGET)
+  if(NOT MLX_SANITIZE)
+    target_precompile_headers(${TARGET} PRIVATE ${MLX_PRECOMPILED} ${ARGN})
+  endif()
+endfunction()
