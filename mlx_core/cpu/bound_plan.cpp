@@ -384,10 +384,17 @@ void BoundPlan::place_steps() {
     }
     for (uint32_t i = to.steps; i-- > from.steps;) {
       const FusedPlan::Step& step = steps[i];
-      for (int k = 0; k < step.input_count; ++k) {
-        if (!places[step.inputs[k]].settled && !strips_.reads_one(plan, i, step.inputs[k])) {
-          place_read(step.inputs[k], stage);
+      auto place_inputs = [&](size_t number) {
+        for (int k = 0; k < steps[number].input_count; ++k) {
+          uint16_t slot = steps[number].inputs[k];
+          if (!places[slot].settled && !strips_.reads_one(plan, number, slot)) {
+            place_read(slot, stage);
+          }
         }
+      };
+      place_inputs(i);
+      if (!strips_.compares.empty() && strips_.compares[i] >= 0) {
+        place_inputs(static_cast<size_t>(strips_.compares[i]));
       }
       Place& out = places[step.output];
       if (!out.memory && out.row < 0) {

@@ -18,18 +18,27 @@ template <Body comparison>
 struct MaskOf {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x, V y) const {
+    return hn::VecFromMask(d, mask(d, x, y));
+  }
+  template <class D, class V>
+  static HWY_INLINE hn::Mask<D> mask([[maybe_unused]] D d, V x, V y) {
+    constexpr bool has_nan = hwy::IsFloat<hn::TFromD<D>>();
     if constexpr (comparison == Body::equal) {
-      return hn::VecFromMask(d, hn::Eq(x, y));
+      return hn::Eq(x, y);
     } else if constexpr (comparison == Body::not_equal) {
-      return hn::VecFromMask(d, hn::Not(hn::Eq(x, y))); // of NaN, too
+      return hn::Not(hn::Eq(x, y)); // of NaN, too
     } else if constexpr (comparison == Body::less) {
-      return hn::VecFromMask(d, hn::Lt(x, y));
-    } else if constexpr (comparison == Body::less_equal) {
-      return hn::VecFromMask(d, hn::Le(x, y));
+      return hn::Lt(x, y);
     } else if constexpr (comparison == Body::greater) {
-      return hn::VecFromMask(d, hn::Gt(x, y));
+      return hn::Lt(y, x);
+    } else if constexpr (comparison == Body::less_equal) {
+      if constexpr (has_nan) {
+        return hn::Le(x, y);
+      } else {
+        return hn::Not(hn::Lt(y, x));
+      }
     } else {
-      return hn::VecFromMask(d, hn::Ge(x, y));
+      return MaskOf<Body::less_equal>::mask(d, y, x);
     }
   }
 };

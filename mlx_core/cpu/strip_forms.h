@@ -7,6 +7,11 @@
 
 namespace mlx::core::cpu {
 
+// The form in which a is the first operand, whichever it was.
+constexpr StripForm a_first(StripForm form) {
+  return form == StripForm::memory_a ? StripForm::a_memory : form == StripForm::b_a ? StripForm::a_b : form;
+}
+
 // f(form), of one or two operands; for other forms of one operand none.
 template <class F>
 StripFunction with_form_of_one(StripForm form, F f) {
@@ -36,6 +41,18 @@ StripFunction with_form_of_three(SelectForm form, F f) {
     case SelectForm::first_in_a: return f(std::integral_constant<SelectForm, SelectForm::first_in_a>());
     case SelectForm::second_in_a: return f(std::integral_constant<SelectForm, SelectForm::second_in_a>());
     default: return f(std::integral_constant<SelectForm, SelectForm::memory>());
+  }
+}
+
+// f(form), of a selection that compares by itself.
+template <class F>
+StripFunction with_form_of_choice(SelectForm form, F f) {
+  switch (form) {
+    case SelectForm::condition_and_first:
+      return f(std::integral_constant<SelectForm, SelectForm::condition_and_first>());
+    case SelectForm::condition_and_second:
+      return f(std::integral_constant<SelectForm, SelectForm::condition_and_second>());
+    default: return with_form_of_three(form, f);
   }
 }
 

@@ -57,6 +57,17 @@ bool is_comparison(Body body) {
   }
 }
 
+// The comparison of y with x that is this one of x with y.
+Body turned(Body comparison) {
+  switch (comparison) {
+    case Body::less: return Body::greater;
+    case Body::less_equal: return Body::greater_equal;
+    case Body::greater: return Body::less;
+    case Body::greater_equal: return Body::less_equal;
+    default: return comparison;
+  }
+}
+
 bool is_scalar(const FusedPlan& plan, int32_t slot) {
   auto source = static_cast<size_t>(slot);
   return source < plan.sources.size() && plan.sources[source].layout == FusedPlan::Layout::scalar;
@@ -104,6 +115,7 @@ void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders, boo
   float16_ = float16_strips_of(plan);
   row_of_step.assign(plan.steps.size(), nothing);
   one_strip.assign(plan.steps.size(), 0);
+  compares.assign(plan.steps.size(), nothing);
   size_t stage = 0;
   auto count = static_cast<uint32_t>(plan.steps.size());
   bool counted = false;
@@ -160,7 +172,7 @@ const StripTable* Strips::table_of(const FusedPlan::Step& step, const StripTable
   }
   const StripTable* table = table_of(step.from);
   if (!table || is_ternary(step)) {
-    return table;
+    return table && (step.body == Body::select || table->find_share(SelectForm::memory)) ? table : nullptr;
   }
   if (step.from != step.to && !(is_comparison(step.body) && gives_bools(step))) {
     return step.body == Body::copy && table->suits(table_of(step.to)) ? table : nullptr;
@@ -287,7 +299,7 @@ bool Strips::reads_one(const FusedPlan& plan, size_t step, uint16_t slot) const 
     return !row_of_step.empty();
   }
   const FusedPlan::Step& s = plan.steps[step];
-  for (int k = 0; k < s.input_count; ++k) {
+  for (int k = compares[step] != nothing ? 1 : 0; k < s.input_count; ++k) { // without a condition that it finds itself
     if (s.inputs[k] == slot && !(one_strip[step] & (1 << k >> 1))) {
       return false;
     }
@@ -346,15 +358,89 @@ const StripTable* Strips::wide_of(const FusedPlan& plan, const StripTable& table
   return wide;
 }
 
+// Comparisons of which nothing is wanted but the selections that they decide are part of each of those: what they
+// compare is then read later, and must not have been written over.
+void Strips::take_comparisons(const FusedPlan& plan, uint32_t begin, uint32_t end) {
+  for (uint32_t i = begin; i < end; ++i) {
+    const FusedPlan::Step& comparison = plan.steps[i];
+    bool by_row = row_of_step[i] != nothing;
+    if (!is_comparison(comparison.body) || !is_mask(comparison.output) ||
+        !table_of(comparison.from)->find_choice(comparison.body, by_row, SelectForm::memory)) {
+      continue;
+    }
+    uint16_t readers = 0;
+    bool fits = true, writes = false;
+    for (uint32_t k = i + 1; k < end; ++k) {
+      const FusedPlan::Step& step = plan.steps[k];
+      if (reads(step, comparison.output)) {
+        fits = fits && !writes && step.body == Body::select && step.from == comparison.from;
+        ++readers;
+      }
+      writes |= plan.slots[step.output].output >= 0;
+    }
+    if (fits) {
+      taken_[i - begin] = true;
+      reads_[comparison.output] = 0;
+      const FusedPlan::Step& rest = steps_[i - begin];
+      std::for_each_n(rest.inputs, rest.input_count, [&](uint16_t slot) { reads_[slot] += readers - 1; });
+      for (uint32_t k = i + 1; k < end; ++k) {
+        compares[k] = plan.steps[k].inputs[0] == comparison.output ? static_cast<int32_t>(i) : compares[k];
+      }
+    }
+  }
+}
+
+// The same of a selection that compares by itself.
+void Strips::add_choice(const FusedPlan& plan, uint32_t begin, uint32_t number, int32_t& a) {
+  const auto comparison = static_cast<size_t>(compares[number]);
+  const FusedPlan::Step &whole = plan.steps[comparison], &rest = steps_[comparison - begin];
+  const FusedPlan::Step& step = steps_[number - begin];
+  const int32_t row = row_of_step[comparison];
+  Choice& choice = choices_[number - begin] = {whole.body, row != nothing, SelectForm::memory, rest.inputs[0], 0};
+  choice.second =
+      choice.with_row ? static_cast<uint16_t>(place_of_row(plan, static_cast<uint16_t>(row))) : rest.inputs[1];
+  if (choice.with_row ? whole.inputs[0] == row : choice.second == a && choice.first != a) {
+    choice.comparison = turned(choice.comparison);
+  }
+  if (!choice.with_row && choice.second == a) {
+    std::swap(choice.first, choice.second);
+  }
+  const uint16_t first = step.inputs[1], second = step.inputs[2];
+  const bool compares_a = choice.first == a, both = compares_a && choice.with_row;
+  choice.form = first == a    ? (both ? SelectForm::condition_and_first : SelectForm::first_in_a)
+                : second == a ? (both ? SelectForm::condition_and_second : SelectForm::second_in_a)
+                : compares_a  ? SelectForm::condition_in_a
+                              : SelectForm::memory;
+  const auto read = [this](uint16_t slot, bool in_a) { in_a ? static_cast<void>(--reads_[slot]) : read_slot(slot); };
+  read(choice.first, compares_a && (both || choice.form == SelectForm::condition_in_a));
+  read(first, first == a);
+  read(second, second == a && first != a);
+  if (!choice.with_row) {
+    read_slot(choice.second);
+  }
+  one_strip[number] |=
+      (first != a && is_scalar(plan, first) ? 1 : 0) | (second != a && is_scalar(plan, second) ? 2 : 0);
+  a = step.output;
+}
+
 void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t begin, uint32_t end) {
   auto code_begin = static_cast<uint32_t>(code.size()), slots_begin = static_cast<uint32_t>(slots.size());
   auto rows_begin = static_cast<uint32_t>(rows.size());
   find_rows(plan, begin, end);
+  taken_.assign(steps_.size(), false);
+  choices_.resize(steps_.size());
+  take_comparisons(plan, begin, end);
   is_listed_.assign(plan.slots.size(), false);
   last_read_.assign(plan.slots.size(), nothing);
   for (size_t i = 0; i < steps_.size(); ++i) {
-    std::for_each_n(
-        steps_[i].inputs, steps_[i].input_count, [&](uint16_t slot) { last_read_[slot] = static_cast<int32_t>(i); });
+    auto read = [&](const FusedPlan::Step& step) {
+      std::for_each_n(
+          step.inputs, step.input_count, [&](uint16_t slot) { last_read_[slot] = static_cast<int32_t>(i); });
+    };
+    read(steps_[i]);
+    if (int32_t comparison = compares[begin + i]; comparison != nothing) {
+      read(steps_[static_cast<size_t>(comparison) - begin]);
+    }
   }
   // First the forms, by which reads from registers are known; then what is to be stored is, too.
   Registers registers;
@@ -363,6 +449,14 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
   for (auto at = steps_.begin(); at != steps_.end(); ++at) {
     const FusedPlan::Step& step = *at;
     selects_.push_back(SelectForm::memory);
+    const auto number = static_cast<uint32_t>(at - steps_.begin());
+    if (taken_[number] || compares[begin + number] != nothing) {
+      if (!taken_[number]) {
+        add_choice(plan, begin, begin + number, registers.a);
+      }
+      forms_.push_back(StripForm::memory);
+      continue;
+    }
     if (is_ternary(step)) {
       SelectForm form = selects_.back() = add_select(step, registers.a);
       for (int k = 1; k < 3; ++k) {
@@ -390,6 +484,9 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
   const StripTable* wide = ordered.size() == ordered_begin ? wide_of(plan, usual, begin, end) : nullptr;
   const StripTable& table = wide ? *wide : usual;
   for (uint32_t i = begin; i < end; ++i) {
+    if (taken_[i - begin]) {
+      continue;
+    }
     const FusedPlan::Step& step = steps_[i - begin];
     StripForm form = forms_[i - begin];
     uint16_t first = step.inputs[form == StripForm::a_memory ? step.input_count - 1 : 0];
@@ -411,6 +508,10 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
       if (is_load && to.round) {
         code.push_back({to.round, 0, 0});
       }
+    } else if (compares[i] != nothing) {
+      const Choice& choice = choices_[i - begin];
+      code.push_back({from.find_choice(choice.comparison, choice.with_row, choice.form), choice.first, choice.second});
+      code.push_back({nullptr, step.inputs[1], step.inputs[2], one_strip[i]});
     } else if (selects) {
       StripFunction choose = step.body == Body::share ? from.find_share(selects_[i - begin])
                                                       : from.find_select(selects_[i - begin], !is_mask(step.inputs[0]));

@@ -28,8 +28,16 @@ enum class StripForm : uint8_t {
   a_a,         // a = f(a, a); or f(a), of one operand
 };
 
-// Which operand of a selection, or of a share, is in a; the others are in memory.
-enum class SelectForm : uint8_t { memory, condition_in_a, first_in_a, second_in_a };
+// Which operand of a selection, or of a share, is in a; the others are in memory. Of one that compares by itself, the
+// condition is the first number that it compares, which one of those it chooses from may be as well.
+enum class SelectForm : uint8_t {
+  memory,
+  condition_in_a,
+  first_in_a,
+  second_in_a,
+  condition_and_first,
+  condition_and_second
+};
 
 // The longest strip there is, in memory.
 inline constexpr int64_t strip_bytes = 8 * 64;
@@ -50,6 +58,7 @@ struct alignas(64) StripFold {
 struct StripStep {
   StripFunction run;
   uint16_t first, second; // slots
+  uint16_t one_strip = 0; // see StripTable::find_choice
 };
 
 // What strips keep of a value that they divide by; the value itself comes first.
@@ -76,6 +85,10 @@ struct StripTable {
   // Of the condition `first`, a mask or in bytes, `second`, and the `first` of the next entry, which is no instruction;
   // its `second`: 1, 2 for the operands of which there is one strip for all, 3 for both.
   StripFunction (*find_select)(SelectForm form, bool of_bytes);
+  // With a condition that is no more than a comparison, of `first` with `second`, or with one value there, at its row;
+  // of the next entry, `first` and `second` are what is chosen from, and `one_strip` tells of these what it does above.
+  // Null where there is none.
+  StripFunction (*find_choice)(Body comparison, bool with_row, SelectForm form);
   StripFunction (*find_share)(SelectForm form); // of three numbers, given like those of a selection
   // Integers or bytes of bools from memory, which become registers' numbers exactly, but for int32; or null.
   StripFunction (*find_load)(Dtype from, StripForm form);
@@ -96,6 +109,7 @@ struct StripTable {
 };
 // Null where strips do not pay.
 const StripTable* find_strips(Dtype dtype);
+const StripTable* find_integer_strips(Dtype dtype);
 // Of eight vectors: its instructions are those of the forms without b, by themselves and with the value of a row. Null
 // where there are none.
 const StripTable* find_wide_strips(Dtype dtype);
@@ -134,10 +148,12 @@ struct Strips {
   std::vector<StripRow> scalars;    // the same of sources of one element, of all runs
   std::vector<int32_t> row_of_step; // the slot of rows that a step reads where it is; or -1
   std::vector<uint8_t> one_strip;   // which operands of a step are numbers, of which it reads one strip: 1, 2 or 3
+  std::vector<int32_t> compares;    // of a selection, the step before it whose comparison it does by itself; or -1
 
   void clear() {
     runs.clear(), code.clear(), slots.clear(), folds.clear(), ordered.clear();
-    rows.clear(), scalars.clear(), lines.clear(), row_of_step.clear(), one_strip.clear(), masks_.clear();
+    rows.clear(), scalars.clear(), lines.clear(), row_of_step.clear(), one_strip.clear(), compares.clear();
+    masks_.clear();
   }
   // The plan's: null where it has no strips.
   const StripTable* table_of(Dtype dtype) const { return float16_ && dtype == float16 ? float16_ : find_strips(dtype); }
@@ -168,6 +184,8 @@ struct Strips {
   bool loads(const FusedPlan::Step& step) const;
   uint8_t bytes_of_mask(const FusedPlan::Step& step) const;
   uint32_t end_of_private(const FusedPlan& plan, uint32_t begin, uint32_t end) const;
+  void take_comparisons(const FusedPlan& plan, uint32_t begin, uint32_t end);
+  void add_choice(const FusedPlan& plan, uint32_t begin, uint32_t number, int32_t& a);
   SelectForm add_select(const FusedPlan::Step& step, int32_t& a);
   void read_slot(uint16_t slot);
   void lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end);
@@ -178,10 +196,18 @@ struct Strips {
   std::vector<uint16_t> reads_;         // of each slot, that are still to come from memory
   std::vector<StripForm> forms_;        // of the run's steps
   std::vector<SelectForm> selects_;     // the same, of selections
-  std::vector<FusedPlan::Step> steps_;  // the run's, without the values of rows
-  std::vector<uint8_t> is_listed_;      // whether each slot is among those that the run reads from memory
-  std::vector<int32_t> last_read_;      // of each slot: the run's last step that reads it; or -1
-  std::vector<uint8_t> masks_;          // of each slot: bytes of an element, where it is a mask; else 0
+  struct Choice {
+    Body comparison;
+    bool with_row;
+    SelectForm form;
+    uint16_t first, second; // that are compared
+  };
+  std::vector<Choice> choices_;        // of the run's selections that compare by themselves
+  std::vector<uint8_t> taken_;         // whether each of the run's steps is a comparison that those do
+  std::vector<FusedPlan::Step> steps_; // the run's, without the values of rows
+  std::vector<uint8_t> is_listed_;     // whether each slot is among those that the run reads from memory
+  std::vector<int32_t> last_read_;     // of each slot: the run's last step that reads it; or -1
+  std::vector<uint8_t> masks_;         // of each slot: bytes of an element, where it is a mask; else 0
 };
 
 } // namespace mlx::core::cpu

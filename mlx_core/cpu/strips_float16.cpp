@@ -330,14 +330,15 @@ void empty_pad(const void* pad, void* to, int64_t n) { copy_pad(to, pad, n); }
 
 StripFunction none(Body) { return nullptr; }
 StripFunction no_load(Dtype, StripForm) { return nullptr; }
+StripFunction no_choice(Body, bool, SelectForm) { return nullptr; }
 StripFunction no_fold(Reduction) { return nullptr; }
 
 } // namespace
 
 const StripTable* find_float16_strips() {
   static const StripTable table{4 * lanes, &find, &find_row, &prepare_divisor, &none, &find_of_masks, &find_select,
-      &find_share, &no_load, nullptr, erased(&store), erased(&store), erased(&end), &no_fold, nullptr, nullptr, nullptr,
-      &run, &copy_pad, &empty_pad};
+      &no_choice, &find_share, &no_load, nullptr, erased(&store), erased(&store), erased(&end), &no_fold, nullptr,
+      nullptr, nullptr, &run, &copy_pad, &empty_pad};
   static const bool is_there = ask_for_float16_vectors();
   return is_there ? &table : nullptr;
 }
