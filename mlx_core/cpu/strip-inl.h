@@ -90,15 +90,11 @@ struct Strip {
   template <class Op, StripForm form>
   static void binary(MLX_STRIP) {
     const Four x = slot(at, step->first, offset);
-    if constexpr (form == StripForm::memory || form == StripForm::memory_kept) {
+    if constexpr (form == StripForm::memory) {
       const Four y = slot(at, step->second, offset);
       V x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
       all_four<Op>(x0, x1, x2, x3, y[0], y[1], y[2], y[3]);
-      if constexpr (form == StripForm::memory) {
-        MLX_NEXT_STEP(x0, x1, x2, x3, b0, b1, b2, b3);
-      } else {
-        MLX_NEXT_STEP(x0, x1, x2, x3, a0, a1, a2, a3);
-      }
+      MLX_NEXT_STEP(x0, x1, x2, x3, b0, b1, b2, b3);
     } else if constexpr (form == StripForm::memory_a) {
       V x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
       all_four<Op>(x0, x1, x2, x3, a0, a1, a2, a3);
@@ -139,9 +135,6 @@ struct Strip {
       const Four x = slot(at, step->second, offset);
       x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
     }
-    if constexpr (form == StripForm::memory_kept) {
-      b0 = a0, b1 = a1, b2 = a2, b3 = a3;
-    }
     if constexpr (comes_first) {
       V y0 = y, y1 = y, y2 = y, y3 = y;
       all_four<Op>(y0, y1, y2, y3, x0, x1, x2, x3);
@@ -161,8 +154,6 @@ struct Strip {
     const Four x = slot(at, step->first, offset);
     if constexpr (form == StripForm::memory) {
       MLX_NEXT_STEP(one<Op>(x[0]), one<Op>(x[1]), one<Op>(x[2]), one<Op>(x[3]), b0, b1, b2, b3);
-    } else if constexpr (form == StripForm::memory_kept) {
-      MLX_NEXT_STEP(one<Op>(x[0]), one<Op>(x[1]), one<Op>(x[2]), one<Op>(x[3]), a0, a1, a2, a3);
     } else {
       MLX_NEXT_STEP(one<Op>(a0), one<Op>(a1), one<Op>(a2), one<Op>(a3), b0, b1, b2, b3);
     }
@@ -243,8 +234,7 @@ struct Strip {
     MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
   }
 
-  // `swapped`: what is chosen where the comparison holds comes second.
-  template <class Comparison, bool swapped, bool with_row, SelectForm form>
+  template <class Comparison, bool with_row, SelectForm form>
   static void choose(MLX_STRIP) {
     constexpr bool first_in_a = form == SelectForm::first_in_a || form == SelectForm::condition_and_first;
     constexpr bool second_in_a = form == SelectForm::second_in_a || form == SelectForm::condition_and_second;
@@ -258,23 +248,23 @@ struct Strip {
     const auto one = [&](V a, int k) HWY_ATTR {
       const auto condition = Comparison::mask(D(), compares_a ? a : x[k], with_row ? row : y[k]);
       const V first = first_in_a ? a : p[k], second = second_in_a ? a : q[k];
-      return swapped ? hn::IfThenElse(condition, second, first) : hn::IfThenElse(condition, first, second);
+      return hn::IfThenElse(condition, first, second);
     };
     a0 = one(a0, 0), a1 = one(a1, 1), a2 = one(a2, 2), a3 = one(a3, 3);
     MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
   }
 
-  template <class I, StripForm form>
+  template <class I>
   static void load(MLX_STRIP) {
     const I* from = reinterpret_cast<const I*>(at[step->first]) + offset;
     const D d;
     const V x0 = numbers_of(d, from), x1 = numbers_of(d, from + lanes);
     const V x2 = numbers_of(d, from + 2 * lanes), x3 = numbers_of(d, from + 3 * lanes);
-    if constexpr (form == StripForm::memory) {
-      MLX_NEXT_STEP(x0, x1, x2, x3, b0, b1, b2, b3);
-    } else {
-      MLX_NEXT_STEP(x0, x1, x2, x3, a0, a1, a2, a3);
-    }
+    MLX_NEXT_STEP(x0, x1, x2, x3, b0, b1, b2, b3);
+  }
+
+  static void keep(V a0, V a1, V a2, V a3, V, V, V, V, const StripStep* step, char* const* at, int64_t offset) {
+    MLX_NEXT_STEP(a0, a1, a2, a3, a0, a1, a2, a3);
   }
 
   static void store(MLX_STRIP) {
@@ -449,8 +439,8 @@ struct Strip {
     return erased(&unary<Op, StripForm::a_a>);
   }
   template <class I>
-  static StripFunction load_of(I, StripForm form) {
-    return form == StripForm::memory ? erased(&load<I, StripForm::memory>) : erased(&load<I, StripForm::memory_kept>);
+  static StripFunction load_of(I) {
+    return erased(&load<I>);
   }
   template <class Op>
   static StripFunction fold_of(Op) {
@@ -476,14 +466,13 @@ struct Strip {
     return with_form_of_select(
         form, of_bytes, [](auto form, auto of_bytes) { return erased(&select<form(), of_bytes()>); });
   }
-  template <class Comparison, bool swapped = false>
+  template <class Comparison>
   static StripFunction choice_of(Comparison, bool with_row, SelectForm form) {
     return with_form_of_choice(form, [=](auto form) {
       if constexpr (form() >= SelectForm::condition_and_first) {
-        return with_row ? erased(&choose<Comparison, swapped, true, form()>) : nullptr;
+        return with_row ? erased(&choose<Comparison, true, form()>) : nullptr;
       } else {
-        return with_row ? erased(&choose<Comparison, swapped, true, form()>)
-                        : erased(&choose<Comparison, swapped, false, form()>);
+        return with_row ? erased(&choose<Comparison, true, form()>) : erased(&choose<Comparison, false, form()>);
       }
     });
   }
@@ -493,7 +482,6 @@ struct Strip {
   static StripFunction find_choice(Body comparison, bool with_row, SelectForm form) {
     switch (comparison) {
       case Body::equal: return choice_of(Seen<MaskOf<Body::equal>>(), with_row, form);
-      case Body::not_equal: return choice_of<Seen<MaskOf<Body::equal>>, true>({}, with_row, form);
       case Body::less: return choice_of(Seen<MaskOf<Body::less>>(), with_row, form);
       case Body::less_equal: return choice_of(Seen<MaskOf<Body::less_equal>>(), with_row, form);
       case Body::greater: return choice_of(Seen<MaskOf<Body::greater>>(), with_row, form);

@@ -17,7 +17,6 @@ template <class F>
 StripFunction with_form_of_one(StripForm form, F f) {
   switch (form) {
     case StripForm::memory: return f(std::integral_constant<StripForm, StripForm::memory>());
-    case StripForm::memory_kept: return f(std::integral_constant<StripForm, StripForm::memory_kept>());
     case StripForm::a_a: return f(std::integral_constant<StripForm, StripForm::a_a>());
     default: return nullptr;
   }

@@ -13,12 +13,11 @@ constexpr int32_t nothing = -1;
 
 constexpr int shortest_run = 2; // steps, but for selections by bytes: alone with another one they gain nothing
 
-// What the registers hold: slots. Tells of a step which form it takes, and follows it.
+// What the registers hold: slots. Tells of a step which form it takes.
 struct Registers {
   int32_t a = nothing, b = nothing;
 
-  // `a_is_wanted`: a later step of the run reads what is in a.
-  StripForm form_of(const FusedPlan::Step& step, bool a_is_wanted) const {
+  StripForm form_of(const FusedPlan::Step& step) const {
     int32_t x = step.inputs[0], y = step.inputs[step.input_count - 1];
     if (x == a) {
       return y == a ? StripForm::a_a : y == b ? StripForm::a_b : StripForm::a_memory;
@@ -26,19 +25,14 @@ struct Registers {
     if (y == a) {
       return x == b ? StripForm::b_a : StripForm::memory_a;
     }
-    return a_is_wanted ? StripForm::memory_kept : StripForm::memory;
-  }
-  void follow(const FusedPlan::Step& step, StripForm form) {
-    b = form == StripForm::memory_kept ? a : b;
-    a = step.output;
+    return StripForm::memory;
   }
 };
 
 // How many of a step's operands come from memory.
 int from_memory(const FusedPlan::Step& step, StripForm form) {
   switch (form) {
-    case StripForm::memory:
-    case StripForm::memory_kept: return step.input_count;
+    case StripForm::memory: return step.input_count;
     case StripForm::a_memory:
     case StripForm::memory_a: return 1;
     default: return 0;
@@ -68,6 +62,13 @@ Body turned(Body comparison) {
   }
 }
 
+// Strips have no more than one of a comparison and that of the operands turned round.
+bool is_turned(Body body) { return body == Body::greater || body == Body::greater_equal; }
+Body plain(Body body) { return is_turned(body) ? turned(body) : body; }
+
+// Whether a value of a row is the first operand, in the order that strips have.
+bool comes_first(const FusedPlan::Step& step, int32_t row) { return (step.inputs[0] == row) != is_turned(step.body); }
+
 bool is_scalar(const FusedPlan& plan, int32_t slot) {
   auto source = static_cast<size_t>(slot);
   return source < plan.sources.size() && plan.sources[source].layout == FusedPlan::Layout::scalar;
@@ -88,7 +89,8 @@ const StripTable* float16_strips_of(const FusedPlan& plan) {
   auto suits = [table](const FusedPlan::Step& step) {
     bool casts = step.body == Body::copy && step.from != step.to && step.from != bool_;
     bool concerned = step.from == float16 || step.to == float16;
-    return !concerned || (!casts && (step.from == bool_ || is_ternary(step) || table->find(step.body, StripForm::a_a)));
+    return !concerned ||
+           (!casts && (step.from == bool_ || is_ternary(step) || table->find(plain(step.body), StripForm::a_a)));
   };
   bool any = table && std::any_of(plan.steps.begin(), plan.steps.end(),
                           [](const FusedPlan::Step& step) { return step.to == float16; });
@@ -157,7 +159,7 @@ void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders, boo
 // Whether a step makes numbers of integers, or of bools that are no masks: they are in memory.
 bool Strips::loads(const FusedPlan::Step& step) const {
   const StripTable* to = step.body == Body::copy && !step.from.is_inexact() ? table_of(step.to) : nullptr;
-  return to && !is_mask(step.inputs[0]) && to->find_load(step.from, StripForm::memory);
+  return to && !is_mask(step.inputs[0]) && to->find_load(step.from);
 }
 
 // The table that has a step, in a run of that one's registers.
@@ -177,7 +179,7 @@ const StripTable* Strips::table_of(const FusedPlan::Step& step, const StripTable
   if (step.from != step.to && !(is_comparison(step.body) && gives_bools(step))) {
     return step.body == Body::copy && table->suits(table_of(step.to)) ? table : nullptr;
   }
-  bool any = step.input_count <= 2 && (table->find(step.body, StripForm::a_a) || table->function(step.body));
+  bool any = step.input_count <= 2 && (table->find(plain(step.body), StripForm::a_a) || table->function(step.body));
   return any ? table : nullptr;
 }
 
@@ -271,7 +273,7 @@ int32_t Strips::row_of(const FusedPlan& plan, const FusedPlan::Step& step) const
   if (step.input_count != 2 || first == is_one(step.inputs[1])) {
     return nothing;
   }
-  return table_of(step.from)->find_row(step.body, first, StripForm::a_a) ? step.inputs[first ? 0 : 1] : nothing;
+  return table_of(step.from)->find_row(plain(step.body), first, StripForm::a_a) ? step.inputs[first ? 0 : 1] : nothing;
 }
 
 // The steps of a run, and which of them read the value of a row where it is.
@@ -280,6 +282,10 @@ void Strips::find_rows(const FusedPlan& plan, uint32_t begin, uint32_t end) {
   size_t rows_begin = rows.size();
   for (uint32_t i = begin; i < end; ++i) {
     FusedPlan::Step& step = steps_[i - begin];
+    if (is_turned(step.body)) {
+      step.body = turned(step.body);
+      std::swap(step.inputs[0], step.inputs[1]);
+    }
     if (int32_t slot = row_of(plan, step); slot != nothing) {
       row_of_step[i] = slot;
       std::vector<StripRow>& list = is_scalar(plan, slot) ? scalars : rows;
@@ -346,16 +352,41 @@ const StripTable* Strips::wide_of(const FusedPlan& plan, const StripTable& table
   for (uint32_t i = begin; i < end; ++i) {
     const FusedPlan::Step &step = plan.steps[i], &rest = steps_[i - begin];
     const StripForm form = forms_[i - begin];
-    bool by_row = row_of_step[i] != nothing, comes_first = by_row && step.inputs[0] == row_of_step[i];
+    bool by_row = row_of_step[i] != nothing, is_first = by_row && comes_first(step, row_of_step[i]);
     bool is_folded = std::any_of(
         plan.folds.begin(), plan.folds.end(), [&](const FusedPlan::Fold& fold) { return fold.input == step.output; });
-    bool fits = table_of(step.from) == &table && step.from == step.to && !is_folded &&
-                (by_row ? wide->find_row(step.body, comes_first, form) : wide->find(rest.body, form));
+    bool fits = table_of(step.from) == &table && step.from == step.to && !is_folded && !keeps_[i - begin] &&
+                (by_row ? wide->find_row(step.body, is_first, form) : wide->find(rest.body, form));
     if (!fits) {
       return nullptr;
     }
   }
   return wide;
+}
+
+// Whether a, which a step reads and writes over, is then read just once more, with what in-place steps make of the
+// result: then it need not be in memory.
+bool Strips::pays_to_keep(uint32_t number, int32_t a) const {
+  const FusedPlan::Step& step = steps_[number];
+  const auto slot = static_cast<uint16_t>(a);
+  if (reads_[slot] - std::count(step.inputs, step.inputs + step.input_count, slot) != 1) {
+    return false;
+  }
+  uint16_t result = step.output;
+  for (uint32_t k = number + 1; k < steps_.size(); ++k) {
+    const FusedPlan::Step& next = steps_[k];
+    if (taken_[k]) {
+      continue;
+    }
+    if (is_ternary(next) || !reads(next, result)) {
+      return false;
+    }
+    if (next.input_count == 2) {
+      return reads(next, slot);
+    }
+    result = next.output;
+  }
+  return false;
 }
 
 // Comparisons of which nothing is wanted but the selections that they decide are part of each of those: what they
@@ -365,7 +396,7 @@ void Strips::take_comparisons(const FusedPlan& plan, uint32_t begin, uint32_t en
     const FusedPlan::Step& comparison = plan.steps[i];
     bool by_row = row_of_step[i] != nothing;
     if (!is_comparison(comparison.body) || !is_mask(comparison.output) ||
-        !table_of(comparison.from)->find_choice(comparison.body, by_row, SelectForm::memory)) {
+        !table_of(comparison.from)->find_choice(Body::equal, by_row, SelectForm::memory)) {
       continue;
     }
     uint16_t readers = 0;
@@ -396,30 +427,36 @@ void Strips::add_choice(const FusedPlan& plan, uint32_t begin, uint32_t number, 
   const FusedPlan::Step &whole = plan.steps[comparison], &rest = steps_[comparison - begin];
   const FusedPlan::Step& step = steps_[number - begin];
   const int32_t row = row_of_step[comparison];
-  Choice& choice = choices_[number - begin] = {whole.body, row != nothing, SelectForm::memory, rest.inputs[0], 0};
-  choice.second =
-      choice.with_row ? static_cast<uint16_t>(place_of_row(plan, static_cast<uint16_t>(row))) : rest.inputs[1];
-  if (choice.with_row ? whole.inputs[0] == row : choice.second == a && choice.first != a) {
+  const bool with_row = row != nothing;
+  const auto value = static_cast<uint16_t>(with_row ? place_of_row(plan, static_cast<uint16_t>(row)) : rest.inputs[1]);
+  Choice& choice = choices_[number - begin] = {
+      rest.body, with_row, SelectForm::memory, {rest.inputs[0], value}, {step.inputs[1], step.inputs[2]}, 0};
+  uint16_t &x = choice.compared[0], &y = choice.compared[1], &first = choice.chosen[0], &second = choice.chosen[1];
+  if (with_row ? comes_first(whole, row) : y == a && x != a) {
     choice.comparison = turned(choice.comparison);
   }
-  if (!choice.with_row && choice.second == a) {
-    std::swap(choice.first, choice.second);
+  if (!with_row && y == a) {
+    std::swap(x, y);
   }
-  const uint16_t first = step.inputs[1], second = step.inputs[2];
-  const bool compares_a = choice.first == a, both = compares_a && choice.with_row;
+  if (choice.comparison == Body::not_equal) {
+    choice.comparison = Body::equal;
+    std::swap(first, second);
+  }
+  const bool compares_a = x == a, both = compares_a && with_row;
   choice.form = first == a    ? (both ? SelectForm::condition_and_first : SelectForm::first_in_a)
                 : second == a ? (both ? SelectForm::condition_and_second : SelectForm::second_in_a)
                 : compares_a  ? SelectForm::condition_in_a
                               : SelectForm::memory;
   const auto read = [this](uint16_t slot, bool in_a) { in_a ? static_cast<void>(--reads_[slot]) : read_slot(slot); };
-  read(choice.first, compares_a && (both || choice.form == SelectForm::condition_in_a));
+  read(x, compares_a && (both || choice.form == SelectForm::condition_in_a));
   read(first, first == a);
   read(second, second == a && first != a);
-  if (!choice.with_row) {
-    read_slot(choice.second);
+  if (!with_row) {
+    read_slot(y);
   }
-  one_strip[number] |=
-      (first != a && is_scalar(plan, first) ? 1 : 0) | (second != a && is_scalar(plan, second) ? 2 : 0);
+  auto scalars_of = [&](uint16_t x, uint16_t y) { return (is_scalar(plan, x) ? 1 : 0) | (is_scalar(plan, y) ? 2 : 0); };
+  choice.one_strip = static_cast<uint16_t>(scalars_of(first, second));
+  one_strip[number] = static_cast<uint8_t>(scalars_of(step.inputs[1], step.inputs[2]));
   a = step.output;
 }
 
@@ -444,6 +481,9 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
   }
   // First the forms, by which reads from registers are known; then what is to be stored is, too.
   Registers registers;
+  keeps_.assign(steps_.size(), false);
+  forms_.assign(steps_.size(), StripForm::a_a);
+  const bool may_be_wide = wide_of(plan, usual, begin, end) != nullptr;
   forms_.clear();
   selects_.clear();
   for (auto at = steps_.begin(); at != steps_.end(); ++at) {
@@ -467,7 +507,13 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
       continue;
     }
     bool a_is_wanted = registers.a != nothing && last_read_[static_cast<size_t>(registers.a)] > at - steps_.begin();
-    StripForm form = forms_.emplace_back(registers.form_of(step, a_is_wanted));
+    StripForm form = forms_.emplace_back(registers.form_of(step));
+    const bool b_is_wanted =
+        registers.b != nothing && last_read_[static_cast<size_t>(registers.b)] > at - steps_.begin();
+    if (a_is_wanted) {
+      keeps_[number] = form == StripForm::memory || (!may_be_wide && !b_is_wanted && form != StripForm::a_b &&
+                                                        form != StripForm::b_a && pays_to_keep(number, registers.a));
+    }
     int from = from_memory(step, form);
     for (int k = 0; k < step.input_count; ++k) {
       uint16_t slot = step.inputs[k];
@@ -477,7 +523,8 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
         read_slot(slot);
       }
     }
-    registers.follow(step, form);
+    registers.b = keeps_[number] ? registers.a : registers.b;
+    registers.a = step.output;
   }
   auto stored = static_cast<uint32_t>(slots.size()), ordered_begin = static_cast<uint32_t>(ordered.size());
   lay_out(plan, begin, end);
@@ -494,9 +541,12 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
     bool is_cast = step.body == Body::copy && step.from != step.to && !is_of_bools(step);
     bool by_row = row_of_step[i] != nothing, selects = is_ternary(step);
     bool is_load = loads(step);
+    if (keeps_[i - begin]) {
+      code.push_back({table.keep, 0, 0});
+    }
     const StripTable& from = wide || is_load || is_of_bools(step) ? table : *table_of(step.from);
     const StripTable& to = wide || gives_bools(step) ? table : *table_of(step.to);
-    StripFunction run = is_load                        ? to.find_load(step.from, form)
+    StripFunction run = is_load                        ? to.find_load(step.from)
                         : is_cast || by_row || selects ? nullptr
                         : is_of_bools(step)            ? table.find_of_masks(step.body, form)
                                                        : from.find(step.body, form);
@@ -510,8 +560,9 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
       }
     } else if (compares[i] != nothing) {
       const Choice& choice = choices_[i - begin];
-      code.push_back({from.find_choice(choice.comparison, choice.with_row, choice.form), choice.first, choice.second});
-      code.push_back({nullptr, step.inputs[1], step.inputs[2], one_strip[i]});
+      code.push_back(
+          {from.find_choice(choice.comparison, choice.with_row, choice.form), choice.compared[0], choice.compared[1]});
+      code.push_back({nullptr, choice.chosen[0], choice.chosen[1], choice.one_strip});
     } else if (selects) {
       StripFunction choose = step.body == Body::share ? from.find_share(selects_[i - begin])
                                                       : from.find_select(selects_[i - begin], !is_mask(step.inputs[0]));
@@ -519,9 +570,9 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
       code.push_back({nullptr, step.inputs[2], one_strip[i]});
     } else if (by_row) {
       auto slot = static_cast<uint16_t>(row_of_step[i]);
-      bool comes_first = plan.steps[i].inputs[0] == slot;
+      bool is_first = comes_first(plan.steps[i], slot);
       code.push_back(
-          {from.find_row(step.body, comes_first, form), static_cast<uint16_t>(place_of_row(plan, slot)), first});
+          {from.find_row(step.body, is_first, form), static_cast<uint16_t>(place_of_row(plan, slot)), first});
     } else {
       if (!is_cast) {
         code.push_back({from.function(step.body), 0, 0});

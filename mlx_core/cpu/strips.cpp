@@ -43,8 +43,6 @@ struct FloatStrip : Strip<T, M> {
       case Body::not_equal: return f(MaskOf<Body::not_equal>());
       case Body::less: return f(MaskOf<Body::less>());
       case Body::less_equal: return f(MaskOf<Body::less_equal>());
-      case Body::greater: return f(MaskOf<Body::greater>());
-      case Body::greater_equal: return f(MaskOf<Body::greater_equal>());
       default: return nullptr;
     }
   }
@@ -88,15 +86,15 @@ struct FloatStrip : Strip<T, M> {
     }
   }
 
-  static StripFunction find_load(Dtype from, StripForm form) {
+  static StripFunction find_load(Dtype from) {
     if constexpr (sizeof(T) == 4) {
       switch (from.val) {
-        case Dtype::Val::bool_: return load_of(bool(), form);
-        case Dtype::Val::uint8: return load_of(uint8_t(), form);
-        case Dtype::Val::int8: return load_of(int8_t(), form);
-        case Dtype::Val::uint16: return load_of(uint16_t(), form);
-        case Dtype::Val::int16: return load_of(int16_t(), form);
-        case Dtype::Val::int32: return sizeof(M) == 4 ? load_of(int32_t(), form) : nullptr; // rounded once
+        case Dtype::Val::bool_: return load_of(bool());
+        case Dtype::Val::uint8: return load_of(uint8_t());
+        case Dtype::Val::int8: return load_of(int8_t());
+        case Dtype::Val::uint16: return load_of(uint16_t());
+        case Dtype::Val::int16: return load_of(int16_t());
+        case Dtype::Val::int32: return sizeof(M) == 4 ? load_of(int32_t()) : nullptr; // rounded once
         default: return nullptr;
       }
     }
@@ -127,9 +125,10 @@ struct FloatStrip : Strip<T, M> {
     using Wide = FloatStrip<T>;
     static const StripTable all{4 * Base::lanes, &find, &find_row, &Base::prepare_divisor, &Wide::function,
         &Wide::find_of_masks, &Base::find_select, &Base::template find_choice<Seen>, &Base::find_share, &find_load,
-        is_wide ? nullptr : Base::erased(&Base::round), Base::erased(&Base::store), Base::erased(&Wide::store),
-        Base::erased(&Base::end), &find_fold, &clear, is_wide ? Base::erased(&Base::every_other) : nullptr,
-        is_wide ? Base::erased(&Base::reversed) : nullptr, &Wide::run, &Base::fill_pad, &Base::empty_pad};
+        Base::erased(&Base::keep), is_wide ? nullptr : Base::erased(&Base::round), Base::erased(&Base::store),
+        Base::erased(&Wide::store), Base::erased(&Base::end), &find_fold, &clear,
+        is_wide ? Base::erased(&Base::every_other) : nullptr, is_wide ? Base::erased(&Base::reversed) : nullptr,
+        &Wide::run, &Base::fill_pad, &Base::empty_pad};
     return &all;
   }
 };

@@ -17,15 +17,14 @@
 
 namespace mlx::core::cpu {
 
-// What becomes a, and what becomes of b. `kept`: b is a as it was.
+// What becomes a; b stays.
 enum class StripForm : uint8_t {
-  memory,      // a = f(first, second)
-  memory_kept, // the same; kept
-  a_memory,    // a = f(a, first)
-  memory_a,    // a = f(first, a)
-  a_b,         // a = f(a, b)
-  b_a,         // a = f(b, a)
-  a_a,         // a = f(a, a); or f(a), of one operand
+  memory,   // a = f(first, second)
+  a_memory, // a = f(a, first)
+  memory_a, // a = f(first, a)
+  a_b,      // a = f(a, b)
+  b_a,      // a = f(b, a)
+  a_a,      // a = f(a, a); or f(a), of one operand
 };
 
 // Which operand of a selection, or of a share, is in a; the others are in memory. Of one that compares by itself, the
@@ -72,7 +71,8 @@ enum class StripOrder : uint8_t { consecutive, every_other, reversed, same };
 // What this machine has for a dtype.
 struct StripTable {
   int64_t elements; // of a strip
-  // Null where there is none. Every body that has a form has a_a; copy has all of one operand.
+  // Null where there is none. Every body that has a form has a_a; copy has all of one operand. Of greater and
+  // greater_equal there are none: they are less and less_equal of the operands turned round.
   StripFunction (*find)(Body body, StripForm form);
   // With one value of `first`, at its row, for all: a = f(x, value), or where that comes first f(value, x); or null.
   // x is a, or in memory `second`.
@@ -91,7 +91,8 @@ struct StripTable {
   StripFunction (*find_choice)(Body comparison, bool with_row, SelectForm form);
   StripFunction (*find_share)(SelectForm form); // of three numbers, given like those of a selection
   // Integers or bytes of bools from memory, which become registers' numbers exactly, but for int32; or null.
-  StripFunction (*find_load)(Dtype from, StripForm form);
+  StripFunction (*find_load)(Dtype from);
+  StripFunction keep;              // b = a
   StripFunction round;             // a, to the dtype; null where registers are of it
   StripFunction store, store_mask; // first = a
   StripFunction end;
@@ -187,6 +188,7 @@ struct Strips {
   void take_comparisons(const FusedPlan& plan, uint32_t begin, uint32_t end);
   void add_choice(const FusedPlan& plan, uint32_t begin, uint32_t number, int32_t& a);
   SelectForm add_select(const FusedPlan::Step& step, int32_t& a);
+  bool pays_to_keep(uint32_t number, int32_t a) const;
   void read_slot(uint16_t slot);
   void lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end);
   const StripTable* wide_of(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end) const;
@@ -196,11 +198,13 @@ struct Strips {
   std::vector<uint16_t> reads_;         // of each slot, that are still to come from memory
   std::vector<StripForm> forms_;        // of the run's steps
   std::vector<SelectForm> selects_;     // the same, of selections
+  std::vector<uint8_t> keeps_;          // whether what is in a goes to b before each of the run's steps
   struct Choice {
     Body comparison;
     bool with_row;
     SelectForm form;
-    uint16_t first, second; // that are compared
+    uint16_t compared[2], chosen[2];
+    uint16_t one_strip;
   };
   std::vector<Choice> choices_;        // of the run's selections that compare by themselves
   std::vector<uint8_t> taken_;         // whether each of the run's steps is a comparison that those do

@@ -128,14 +128,10 @@ HWY_INLINE Four slot(char* const* at, uint16_t number, int64_t offset) { return 
 template <class Op, StripForm form>
 void binary(MLX_STRIP) {
   const Four x = slot(at, step->first, offset);
-  if constexpr (form == StripForm::memory || form == StripForm::memory_kept) {
+  if constexpr (form == StripForm::memory) {
     const Four y = slot(at, step->second, offset);
     const V x0 = Op::of(x[0], y[0]), x1 = Op::of(x[1], y[1]), x2 = Op::of(x[2], y[2]), x3 = Op::of(x[3], y[3]);
-    if constexpr (form == StripForm::memory) {
-      MLX_NEXT_STEP(x0, x1, x2, x3, b0, b1, b2, b3);
-    } else {
-      MLX_NEXT_STEP(x0, x1, x2, x3, a0, a1, a2, a3);
-    }
+    MLX_NEXT_STEP(x0, x1, x2, x3, b0, b1, b2, b3);
   } else if constexpr (form == StripForm::memory_a) {
     a0 = Op::of(x[0], a0), a1 = Op::of(x[1], a1), a2 = Op::of(x[2], a2), a3 = Op::of(x[3], a3);
   } else if constexpr (form == StripForm::b_a) {
@@ -160,9 +156,6 @@ void with_row(MLX_STRIP) {
     const Four x = slot(at, step->second, offset);
     x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
   }
-  if constexpr (form == StripForm::memory_kept) {
-    b0 = a0, b1 = a1, b2 = a2, b3 = a3;
-  }
   if constexpr (comes_first) {
     x0 = Op::of(y, x0), x1 = Op::of(y, x1), x2 = Op::of(y, x2), x3 = Op::of(y, x3);
   } else {
@@ -176,8 +169,6 @@ void unary(MLX_STRIP) {
   const Four x = slot(at, step->first, offset);
   if constexpr (form == StripForm::memory) {
     MLX_NEXT_STEP(Op::of(x[0]), Op::of(x[1]), Op::of(x[2]), Op::of(x[3]), b0, b1, b2, b3);
-  } else if constexpr (form == StripForm::memory_kept) {
-    MLX_NEXT_STEP(Op::of(x[0]), Op::of(x[1]), Op::of(x[2]), Op::of(x[3]), a0, a1, a2, a3);
   } else {
     MLX_NEXT_STEP(Op::of(a0), Op::of(a1), Op::of(a2), Op::of(a3), b0, b1, b2, b3);
   }
@@ -222,6 +213,10 @@ void share(MLX_STRIP) {
     return _mm512_mask_blend_ph(_mm512_cmp_ph_mask(first, second, _CMP_GT_OQ), half, whole);
   };
   MLX_NEXT_STEP(one(a0, 0), one(a1, 1), one(a2, 2), one(a3, 3), b0, b1, b2, b3);
+}
+
+void keep(V a0, V a1, V a2, V a3, V, V, V, V, const StripStep* step, char* const* at, int64_t offset) {
+  MLX_NEXT_STEP(a0, a1, a2, a3, a0, a1, a2, a3);
 }
 
 void store(MLX_STRIP) {
@@ -273,8 +268,6 @@ StripFunction with_two_operands(Body body, F f) {
     case Body::not_equal: return f(Compare<_CMP_NEQ_UQ>());
     case Body::less: return f(Compare<_CMP_LT_OQ>());
     case Body::less_equal: return f(Compare<_CMP_LE_OQ>());
-    case Body::greater: return f(Compare<_CMP_GT_OQ>());
-    case Body::greater_equal: return f(Compare<_CMP_GE_OQ>());
     default: return nullptr;
   }
 }
@@ -329,7 +322,7 @@ void copy_pad(void* to, const void* from, int64_t n) {
 void empty_pad(const void* pad, void* to, int64_t n) { copy_pad(to, pad, n); }
 
 StripFunction none(Body) { return nullptr; }
-StripFunction no_load(Dtype, StripForm) { return nullptr; }
+StripFunction no_load(Dtype) { return nullptr; }
 StripFunction no_choice(Body, bool, SelectForm) { return nullptr; }
 StripFunction no_fold(Reduction) { return nullptr; }
 
@@ -337,8 +330,8 @@ StripFunction no_fold(Reduction) { return nullptr; }
 
 const StripTable* find_float16_strips() {
   static const StripTable table{4 * lanes, &find, &find_row, &prepare_divisor, &none, &find_of_masks, &find_select,
-      &no_choice, &find_share, &no_load, nullptr, erased(&store), erased(&store), erased(&end), &no_fold, nullptr,
-      nullptr, nullptr, &run, &copy_pad, &empty_pad};
+      &no_choice, &find_share, &no_load, erased(&keep), nullptr, erased(&store), erased(&store), erased(&end), &no_fold,
+      nullptr, nullptr, nullptr, &run, &copy_pad, &empty_pad};
   static const bool is_there = ask_for_float16_vectors();
   return is_there ? &table : nullptr;
 }

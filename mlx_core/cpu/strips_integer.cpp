@@ -75,7 +75,7 @@ struct IntegerStrip : Strip<std::make_unsigned_t<T>> {
   using Base = Strip<std::make_unsigned_t<T>>;
   static constexpr bool is_signed = std::is_signed_v<T>;
   template <class Op>
-  using BySign = std::conditional_t<is_signed, OfSigned<Op>, Op>;
+  using BySign = std::conditional_t<is_signed && !commutes<Op>, OfSigned<Op>, Op>;
   template <Body comparison>
   using Compare = BySign<MaskOf<comparison>>;
 
@@ -97,8 +97,6 @@ struct IntegerStrip : Strip<std::make_unsigned_t<T>> {
       case Body::not_equal: return f(MaskOf<Body::not_equal>());
       case Body::less: return f(Compare<Body::less>());
       case Body::less_equal: return f(Compare<Body::less_equal>());
-      case Body::greater: return f(Compare<Body::greater>());
-      case Body::greater_equal: return f(Compare<Body::greater_equal>());
       default: return nullptr;
     }
   }
@@ -117,7 +115,7 @@ struct IntegerStrip : Strip<std::make_unsigned_t<T>> {
     return with_two_operands(body, [=](auto op) { return Base::of_row(op, comes_first, form); });
   }
   static StripFunction none(Body) { return nullptr; }
-  static StripFunction no_load(Dtype, StripForm) { return nullptr; }
+  static StripFunction no_load(Dtype) { return nullptr; }
   static StripFunction no_fold(Reduction) { return nullptr; }
   static StripFunction no_share(SelectForm) { return nullptr; }
 
@@ -131,6 +129,7 @@ struct IntegerStrip : Strip<std::make_unsigned_t<T>> {
         .find_choice = &Base::template find_choice<BySign>,
         .find_share = &no_share,
         .find_load = &no_load,
+        .keep = Base::erased(&Base::keep),
         .store = Base::erased(&Base::store),
         .store_mask = Base::erased(&Base::store),
         .end = Base::erased(&Base::end),
