@@ -236,21 +236,31 @@ struct Strip {
 
   template <class Comparison, bool with_row, SelectForm form>
   static void choose(MLX_STRIP) {
-    constexpr bool first_in_a = form == SelectForm::first_in_a || form == SelectForm::condition_and_first;
-    constexpr bool second_in_a = form == SelectForm::second_in_a || form == SelectForm::condition_and_second;
-    constexpr bool compares_a = form >= SelectForm::condition_and_first || form == SelectForm::condition_in_a;
+    using enum SelectForm;
+    constexpr bool compares_b = form == second_in_a_others_in_b || form == first_in_a_others_in_b;
+    constexpr bool compares_a = form == condition_in_a || form == condition_and_first || form == condition_and_second;
+    constexpr bool first_is_a = form == first_in_a || form == condition_and_first || form == first_in_a_others_in_b;
+    constexpr bool first_is_b = form == first_in_b || form == second_in_a_others_in_b;
+    constexpr bool second_is_b = form == first_in_a_others_in_b;
+    constexpr bool second_is_a =
+        form == second_in_a || form == first_in_b || form == condition_and_second || form == second_in_a_others_in_b;
     const Four x = slot(at, step->first, offset);
     const Four y = slot(at, step->second, offset);
     const V row = with_row ? value_of_row(at, step->second) : hn::Zero(D());
     ++step;
     const Four p = slot(at, step->first, step->one_strip & 1 ? 0 : offset);
     const Four q = slot(at, step->second, step->one_strip & 2 ? 0 : offset);
-    const auto one = [&](V a, int k) HWY_ATTR {
-      const auto condition = Comparison::mask(D(), compares_a ? a : x[k], with_row ? row : y[k]);
-      const V first = first_in_a ? a : p[k], second = second_in_a ? a : q[k];
-      return hn::IfThenElse(condition, first, second);
+    const auto one = [&](V a, V b, int k) HWY_ATTR {
+      const auto condition = Comparison::mask(D(), compares_a ? a : compares_b ? b : x[k], with_row ? row : y[k]);
+      return hn::IfThenElse(condition,
+          first_is_a   ? a
+          : first_is_b ? b
+                       : p[k],
+          second_is_a   ? a
+          : second_is_b ? b
+                        : q[k]);
     };
-    a0 = one(a0, 0), a1 = one(a1, 1), a2 = one(a2, 2), a3 = one(a3, 3);
+    a0 = one(a0, b0, 0), a1 = one(a1, b1, 1), a2 = one(a2, b2, 2), a3 = one(a3, b3, 3);
     MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
   }
 
@@ -468,13 +478,8 @@ struct Strip {
   }
   template <class Comparison>
   static StripFunction choice_of(Comparison, bool with_row, SelectForm form) {
-    return with_form_of_choice(form, [=](auto form) {
-      if constexpr (form() >= SelectForm::condition_and_first) {
-        return with_row ? erased(&choose<Comparison, true, form()>) : nullptr;
-      } else {
-        return with_row ? erased(&choose<Comparison, true, form()>) : erased(&choose<Comparison, false, form()>);
-      }
-    });
+    return with_row ? with_form_of_row_choice(form, [](auto form) { return erased(&choose<Comparison, true, form()>); })
+                    : with_form_of_choice(form, [](auto form) { return erased(&choose<Comparison, false, form()>); });
   }
 
   // Seen: what a comparison is of numbers in these registers.

@@ -43,15 +43,24 @@ StripFunction with_form_of_three(SelectForm form, F f) {
   }
 }
 
-// f(form), of a selection that compares by itself.
+// f(form), of a selection that compares by itself; with values of rows or without.
 template <class F>
 StripFunction with_form_of_choice(SelectForm form, F f) {
+  return form == SelectForm::first_in_b ? f(std::integral_constant<SelectForm, SelectForm::first_in_b>())
+                                        : with_form_of_three(form, f);
+}
+template <class F>
+StripFunction with_form_of_row_choice(SelectForm form, F f) {
   switch (form) {
     case SelectForm::condition_and_first:
       return f(std::integral_constant<SelectForm, SelectForm::condition_and_first>());
     case SelectForm::condition_and_second:
       return f(std::integral_constant<SelectForm, SelectForm::condition_and_second>());
-    default: return with_form_of_three(form, f);
+    case SelectForm::second_in_a_others_in_b:
+      return f(std::integral_constant<SelectForm, SelectForm::second_in_a_others_in_b>());
+    case SelectForm::first_in_a_others_in_b:
+      return f(std::integral_constant<SelectForm, SelectForm::first_in_a_others_in_b>());
+    default: return with_form_of_choice(form, f);
   }
 }
 

@@ -319,8 +319,8 @@ void Strips::read_slot(uint16_t slot) {
   }
 }
 
-// Which operand is in a; it becomes the result.
-SelectForm Strips::add_select(const FusedPlan::Step& step, int32_t& a) {
+// Which operand is in a.
+SelectForm Strips::add_select(const FusedPlan::Step& step, int32_t a) {
   const uint16_t* in = step.inputs;
   SelectForm form = in[0] == a   ? SelectForm::condition_in_a
                     : in[1] == a ? SelectForm::first_in_a
@@ -333,7 +333,6 @@ SelectForm Strips::add_select(const FusedPlan::Step& step, int32_t& a) {
       read_slot(in[k]);
     }
   }
-  a = step.output;
   return form;
 }
 
@@ -364,25 +363,28 @@ const StripTable* Strips::wide_of(const FusedPlan& plan, const StripTable& table
   return wide;
 }
 
-// Whether a, which a step reads and writes over, is then read just once more, with what in-place steps make of the
-// result: then it need not be in memory.
-bool Strips::pays_to_keep(uint32_t number, int32_t a) const {
+// Whether a, which a step reads and writes over, is then read by just one more step, with what in-place steps make of
+// the result: then it need not be in memory.
+bool Strips::pays_to_keep(uint32_t begin, uint32_t number, int32_t a) const {
   const FusedPlan::Step& step = steps_[number];
   const auto slot = static_cast<uint16_t>(a);
-  if (reads_[slot] - std::count(step.inputs, step.inputs + step.input_count, slot) != 1) {
-    return false;
-  }
+  const auto left = reads_[slot] - std::count(step.inputs, step.inputs + step.input_count, slot);
   uint16_t result = step.output;
   for (uint32_t k = number + 1; k < steps_.size(); ++k) {
     const FusedPlan::Step& next = steps_[k];
     if (taken_[k]) {
       continue;
     }
+    if (int32_t i = compares[begin + k]; i != nothing) { // a comparison of it with a value, and a choice from the two
+      const FusedPlan::Step& comparison = steps_[static_cast<size_t>(i) - begin];
+      return left == 2 && comparison.input_count == 1 && comparison.inputs[0] == slot && reads(next, slot) &&
+             reads(next, result);
+    }
     if (is_ternary(next) || !reads(next, result)) {
       return false;
     }
     if (next.input_count == 2) {
-      return reads(next, slot);
+      return left == 1 && reads(next, slot);
     }
     result = next.output;
   }
@@ -422,7 +424,7 @@ void Strips::take_comparisons(const FusedPlan& plan, uint32_t begin, uint32_t en
 }
 
 // The same of a selection that compares by itself.
-void Strips::add_choice(const FusedPlan& plan, uint32_t begin, uint32_t number, int32_t& a) {
+void Strips::add_choice(const FusedPlan& plan, uint32_t begin, uint32_t number, int32_t a, int32_t b) {
   const auto comparison = static_cast<size_t>(compares[number]);
   const FusedPlan::Step &whole = plan.steps[comparison], &rest = steps_[comparison - begin];
   const FusedPlan::Step& step = steps_[number - begin];
@@ -442,22 +444,26 @@ void Strips::add_choice(const FusedPlan& plan, uint32_t begin, uint32_t number, 
     choice.comparison = Body::equal;
     std::swap(first, second);
   }
-  const bool compares_a = x == a, both = compares_a && with_row;
-  choice.form = first == a    ? (both ? SelectForm::condition_and_first : SelectForm::first_in_a)
-                : second == a ? (both ? SelectForm::condition_and_second : SelectForm::second_in_a)
-                : compares_a  ? SelectForm::condition_in_a
-                              : SelectForm::memory;
-  const auto read = [this](uint16_t slot, bool in_a) { in_a ? static_cast<void>(--reads_[slot]) : read_slot(slot); };
-  read(x, compares_a && (both || choice.form == SelectForm::condition_in_a));
-  read(first, first == a);
-  read(second, second == a && first != a);
+  const bool of_b = b != nothing && with_row && x == b, of_a = with_row && x == a;
+  const auto read = [this](uint16_t slot, bool in_register) {
+    in_register ? static_cast<void>(--reads_[slot]) : read_slot(slot);
+  };
+  using enum SelectForm;
+  choice.form = first == b && second == a           ? (of_b ? second_in_a_others_in_b : first_in_b)
+                : of_b && first == a && second == b ? first_in_a_others_in_b
+                : first == a                        ? (of_a ? condition_and_first : first_in_a)
+                : second == a                       ? (of_a ? condition_and_second : second_in_a)
+                : x == a                            ? condition_in_a
+                                                    : memory;
+  read(x, choice.form >= condition_and_first || choice.form == condition_in_a);
+  read(first, first == a || choice.form == first_in_b || choice.form == second_in_a_others_in_b);
+  read(second, (second == a && first != a) || choice.form == first_in_a_others_in_b);
   if (!with_row) {
     read_slot(y);
   }
   auto scalars_of = [&](uint16_t x, uint16_t y) { return (is_scalar(plan, x) ? 1 : 0) | (is_scalar(plan, y) ? 2 : 0); };
   choice.one_strip = static_cast<uint16_t>(scalars_of(first, second));
   one_strip[number] = static_cast<uint8_t>(scalars_of(step.inputs[1], step.inputs[2]));
-  a = step.output;
 }
 
 void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t begin, uint32_t end) {
@@ -490,29 +496,35 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
     const FusedPlan::Step& step = *at;
     selects_.push_back(SelectForm::memory);
     const auto number = static_cast<uint32_t>(at - steps_.begin());
-    if (taken_[number] || compares[begin + number] != nothing) {
-      if (!taken_[number]) {
-        add_choice(plan, begin, begin + number, registers.a);
-      }
+    auto is_wanted = [&](int32_t slot) { // later
+      return slot != nothing && last_read_[static_cast<size_t>(slot)] > static_cast<int32_t>(number);
+    };
+    if (taken_[number]) {
       forms_.push_back(StripForm::memory);
       continue;
     }
     if (is_ternary(step)) {
-      SelectForm form = selects_.back() = add_select(step, registers.a);
-      for (int k = 1; k < 3; ++k) {
-        bool is_one = k + 1 != static_cast<int>(form) && is_scalar(plan, step.inputs[k]);
-        one_strip[begin + selects_.size() - 1] |= is_one ? k : 0;
+      SelectForm& form = selects_.back();
+      if (compares[begin + number] != nothing) {
+        add_choice(plan, begin, begin + number, registers.a, registers.b);
+        form = choices_[number].form;
+      } else {
+        form = add_select(step, registers.a);
+        for (int k = 1; k < 3; ++k) {
+          one_strip[begin + number] |= is_scalar(plan, step.inputs[k]) ? k : 0;
+        }
       }
+      keeps_[number] = form == SelectForm::memory && is_wanted(registers.a);
+      registers.b = keeps_[number] ? registers.a : registers.b;
+      registers.a = step.output;
       forms_.push_back(StripForm::memory);
       continue;
     }
-    bool a_is_wanted = registers.a != nothing && last_read_[static_cast<size_t>(registers.a)] > at - steps_.begin();
     StripForm form = forms_.emplace_back(registers.form_of(step));
-    const bool b_is_wanted =
-        registers.b != nothing && last_read_[static_cast<size_t>(registers.b)] > at - steps_.begin();
-    if (a_is_wanted) {
-      keeps_[number] = form == StripForm::memory || (!may_be_wide && !b_is_wanted && form != StripForm::a_b &&
-                                                        form != StripForm::b_a && pays_to_keep(number, registers.a));
+    if (is_wanted(registers.a)) {
+      keeps_[number] =
+          form == StripForm::memory || (!may_be_wide && !is_wanted(registers.b) && form != StripForm::a_b &&
+                                           form != StripForm::b_a && pays_to_keep(begin, number, registers.a));
     }
     int from = from_memory(step, form);
     for (int k = 0; k < step.input_count; ++k) {

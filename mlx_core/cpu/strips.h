@@ -27,15 +27,18 @@ enum class StripForm : uint8_t {
   a_a,      // a = f(a, a); or f(a), of one operand
 };
 
-// Which operand of a selection, or of a share, is in a; the others are in memory. Of one that compares by itself, the
-// condition is the first number that it compares, which one of those it chooses from may be as well.
+// Which operand of a selection, or of a share, is in a; the others are in memory. The rest are of selections that
+// compare by themselves: their condition is the first number of the comparison.
 enum class SelectForm : uint8_t {
   memory,
   condition_in_a,
   first_in_a,
   second_in_a,
-  condition_and_first,
-  condition_and_second
+  first_in_b,           // and the second in a
+  condition_and_first,  // in a; these and the next are of comparisons with a value of a row
+  condition_and_second, // the same
+  second_in_a_others_in_b,
+  first_in_a_others_in_b,
 };
 
 // The longest strip there is, in memory.
@@ -186,9 +189,9 @@ struct Strips {
   uint8_t bytes_of_mask(const FusedPlan::Step& step) const;
   uint32_t end_of_private(const FusedPlan& plan, uint32_t begin, uint32_t end) const;
   void take_comparisons(const FusedPlan& plan, uint32_t begin, uint32_t end);
-  void add_choice(const FusedPlan& plan, uint32_t begin, uint32_t number, int32_t& a);
-  SelectForm add_select(const FusedPlan::Step& step, int32_t& a);
-  bool pays_to_keep(uint32_t number, int32_t a) const;
+  void add_choice(const FusedPlan& plan, uint32_t begin, uint32_t number, int32_t a, int32_t b);
+  SelectForm add_select(const FusedPlan::Step& step, int32_t a);
+  bool pays_to_keep(uint32_t begin, uint32_t number, int32_t a) const;
   void read_slot(uint16_t slot);
   void lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end);
   const StripTable* wide_of(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end) const;
