@@ -384,7 +384,12 @@ void BoundPlan::part_of_strip(const Working& w, const StripRun& run, int64_t fir
     w.at[m.slot] = m.at;
     auto stored = strips_.slots.begin() + run.stored, end = strips_.slots.begin() + run.slots_end;
     if (std::find(stored, end, m.slot) != end) {
-      table_of(m.slot)->empty_pad(m.pad, m.at + first * item_size(m.slot), n);
+      char* to = m.at + first * item_size(m.slot);
+      if (const StripTable* table = table_of(m.slot)) {
+        table->empty_pad(m.pad, to, n);
+      } else {
+        std::copy_n(m.pad, n, to); // bools
+      }
     }
   }
 }

@@ -27,6 +27,14 @@ struct Same {
   }
 };
 
+// ZeroTimes of what is not 0
+struct NumberTimes {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V a, V b) const {
+    return hn::IfThenZeroElse(hn::Eq(a, hn::Zero(d)), hn::Mul(a, b));
+  }
+};
+
 // Bodies whose results are of the operands' dtype as they are.
 template <class Op>
 inline constexpr bool is_exact = std::is_same_v<Op, Same> || std::is_same_v<Op, Negative> || std::is_same_v<Op, Abs> ||
@@ -135,7 +143,14 @@ struct Strip {
       const Four x = slot(at, step->second, offset);
       x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
     }
-    if constexpr (comes_first) {
+    if constexpr (std::is_same_v<Op, ZeroTimes>) { // the value is looked at once
+      if (hn::GetLane(y) == 0) {
+        x0 = x1 = x2 = x3 = hn::Zero(D());
+      } else {
+        all_four<NumberTimes>(x0, x1, x2, x3, y, y, y, y);
+      }
+      MLX_NEXT_STEP(x0, x1, x2, x3, b0, b1, b2, b3);
+    } else if constexpr (comes_first) {
       V y0 = y, y1 = y, y2 = y, y3 = y;
       all_four<Op>(y0, y1, y2, y3, x0, x1, x2, x3);
       MLX_NEXT_STEP(y0, y1, y2, y3, b0, b1, b2, b3);
@@ -283,6 +298,19 @@ struct Strip {
     store_rounded(a1, to + lanes);
     store_rounded(a2, to + 2 * lanes);
     store_rounded(a3, to + 3 * lanes);
+    MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
+  }
+
+  // A mask as bools.
+  static void store_bools(MLX_STRIP) {
+    const hn::RebindToUnsigned<D> wide;
+    const hn::Rebind<uint8_t, D> narrow;
+    uint8_t* to = reinterpret_cast<uint8_t*>(at[step->first]) + offset;
+    const auto one = [=](V a, int k) HWY_ATTR {
+      const auto bit = hn::ShiftRight<8 * sizeof(T) - 1>(hn::BitCast(wide, a));
+      hn::StoreU(hn::TruncateTo(narrow, bit), narrow, to + k * lanes);
+    };
+    one(a0, 0), one(a1, 1), one(a2, 2), one(a3, 3);
     MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
   }
 

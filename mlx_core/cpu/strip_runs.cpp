@@ -129,7 +129,8 @@ void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders, boo
     const StripTable* table = table_of(plan.steps[begin], nullptr);
     for (end = begin; table && end < plan.stages[stage].steps && table->suits(table_of(plan.steps[end], table));
         ++end) {
-      masks_[plan.steps[end].output] = bytes_of_mask(plan.steps[end]);
+      uint16_t slot = plan.steps[end].output;
+      masks_[slot] = plan.slots[slot].output < 0 ? bytes_of_mask(plan.steps[end]) : 0;
     }
     uint32_t looked_at = end;
     end = end_of_private(plan, begin, end);
@@ -191,15 +192,15 @@ uint8_t Strips::bytes_of_mask(const FusedPlan::Step& step) const {
                              : static_cast<uint8_t>(std::max(step.from.size(), least));
 }
 
-// Where a run ends at the latest, so that the bools that it gives are read within it and nowhere else. Those of the
-// steps after it are none of its lanes.
+// Where a run ends at the latest, so that the bools that it gives are read within it and nowhere else, or are results
+// that nobody reads. Those of the steps after it are none of its lanes.
 uint32_t Strips::end_of_private(const FusedPlan& plan, uint32_t begin, uint32_t end) const {
   auto is_private = [&](uint32_t i) {
     uint16_t slot = plan.steps[i].output;
     auto is_read = [slot](const FusedPlan::Step& step) { return reads(step, slot); };
-    return plan.slots[slot].output < 0 && std::none_of(plan.steps.begin() + end, plan.steps.end(), is_read) &&
-           std::none_of(
-               plan.folds.begin(), plan.folds.end(),
+    const uint32_t first = plan.slots[slot].output < 0 ? end : i;
+    return std::none_of(plan.steps.begin() + first, plan.steps.end(), is_read) &&
+           std::none_of(plan.folds.begin(), plan.folds.end(),
                [slot](const FusedPlan::Fold& fold) { return fold.input == slot; });
   };
   for (uint32_t i = begin; i < end; ++i) {
@@ -594,7 +595,10 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
       }
     }
     if (reads_[step.output] > 0) {
-      code.push_back({gives_bools(step) ? table.store_mask : to.store, step.output, 0});
+      code.push_back({!gives_bools(step)     ? to.store
+                      : is_mask(step.output) ? table.store_mask
+                                             : table.store_bools,
+          step.output, 0});
       slots.push_back(step.output);
     }
     for (size_t k = 0; k < folds.size(); ++k) {

@@ -98,6 +98,7 @@ struct StripTable {
   StripFunction keep;              // b = a
   StripFunction round;             // a, to the dtype; null where registers are of it
   StripFunction store, store_mask; // first = a
+  StripFunction store_bools;       // the same, of a mask in a, as bools
   StripFunction end;
   StripFunction (*find_fold)(Reduction op); // into the StripFold that is `first`; null where there is none
   void (*clear_fold)(Reduction op, StripFold& fold);

@@ -228,6 +228,15 @@ void store(MLX_STRIP) {
   MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
 }
 
+void store_bools(MLX_STRIP) {
+  char* to = at[step->first] + offset;
+  const auto one = [=](V a, int k) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + k * lanes), _mm256_maskz_set1_epi8(mask_of(a), 1));
+  };
+  one(a0, 0), one(a1, 1), one(a2, 2), one(a3, 3);
+  MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
+}
+
 void end(V, V, V, V, V, V, V, V, const StripStep*, char* const*, int64_t) {}
 
 #undef MLX_STRIP
@@ -330,8 +339,8 @@ StripFunction no_fold(Reduction) { return nullptr; }
 
 const StripTable* find_float16_strips() {
   static const StripTable table{4 * lanes, &find, &find_row, &prepare_divisor, &none, &find_of_masks, &find_select,
-      &no_choice, &find_share, &no_load, erased(&keep), nullptr, erased(&store), erased(&store), erased(&end), &no_fold,
-      nullptr, nullptr, nullptr, &run, &copy_pad, &empty_pad};
+      &no_choice, &find_share, &no_load, erased(&keep), nullptr, erased(&store), erased(&store), erased(&store_bools),
+      erased(&end), &no_fold, nullptr, nullptr, nullptr, &run, &copy_pad, &empty_pad};
   static const bool is_there = ask_for_float16_vectors();
   return is_there ? &table : nullptr;
 }

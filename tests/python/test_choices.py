@@ -81,6 +81,30 @@ def test_bools_with_other_readers_and_operands_that_are_written_over(case, dtype
     assert eager == stepwise and compiled == stepwise
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("size", [2048, 2049, 5017, 300_001])
+def test_bools_that_are_results(size, dtype):
+    """Also of bools in memory, before and after others, and with other readers."""
+    generator = np.random.default_rng(size)
+    x, y = given(generator, dtype, size), given(generator, dtype, size)
+    wide = mx.array(generator.random(2 * size) < 0.5)
+    c, d, e = wide[:size], wide[::2], wide[:1]
+    mx.eval(x, y, c, d, e)
+
+    def function(each, x, y, c, d, e):
+        a, b = each(x > 0), each(each(x + y) < 1)
+        first = each(each(a & b) | c)
+        second = each(each(d ^ a) & each(~b))
+        third = each(each(e | b) & each(c & each(x == y)))
+        number = each(each(mx.where(each(c & a), x, y)) + each(mx.where(each(d | b), y, x)))
+        return [first, second, third, number, each(a | d), each(number != x), each(x <= y)]
+
+    eager, compiled, stepwise = outcomes(function, x, y, c, d, e)
+    assert eager == stepwise and compiled == stepwise
+    each_alone = [outcomes(lambda each, *xs, n=n: function(each, *xs)[n : n + 1], x, y, c, d, e)[0][0] for n in range(7)]
+    assert each_alone == stepwise
+
+
 @pytest.mark.parametrize("dtype", [mx.float32, mx.float64, mx.bfloat16], ids=str)
 @pytest.mark.parametrize("seed", range(20))
 def test_derivatives_of_pieces(seed, dtype):
