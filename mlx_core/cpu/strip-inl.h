@@ -301,6 +301,13 @@ struct Strip {
     MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
   }
 
+  static void load_bools(MLX_STRIP) {
+    const D d;
+    const Bytes from{reinterpret_cast<const uint8_t*>(at[step->first]) + offset};
+    a0 = hn::VecFromMask(d, from[0]), a1 = hn::VecFromMask(d, from[1]);
+    a2 = hn::VecFromMask(d, from[2]), a3 = hn::VecFromMask(d, from[3]);
+    MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
+  }
   // A mask as bools.
   static void store_bools(MLX_STRIP) {
     const hn::RebindToUnsigned<D> wide;

@@ -169,7 +169,7 @@ const StripTable* Strips::table_of(const FusedPlan::Step& step, const StripTable
     return table_of(step.to);
   }
   if (is_of_bools(step)) {
-    bool of_masks = std::all_of(step.inputs, step.inputs + step.input_count, [this](uint16_t i) { return is_mask(i); });
+    bool of_masks = is_mask(step.inputs[0]) || is_mask(step.inputs[step.input_count - 1]);
     bool fits = run && of_masks && (gives_bools(step) || run->suits(table_of(step.to)));
     return fits && run->find_of_masks(step.body, StripForm::a_a) ? run : nullptr;
   }
@@ -184,11 +184,16 @@ const StripTable* Strips::table_of(const FusedPlan::Step& step, const StripTable
   return any ? table : nullptr;
 }
 
+// Whether a step connects a mask with bools that are none.
+bool Strips::reads_bytes(const FusedPlan::Step& step) const {
+  return is_of_bools(step) && step.input_count == 2 && is_mask(step.inputs[0]) != is_mask(step.inputs[1]);
+}
+
 // What an element of the bools takes that a step of a run gives.
 uint8_t Strips::bytes_of_mask(const FusedPlan::Step& step) const {
   const int least = float16_ && step.from == float16 ? 2 : 4; // others of 16 bits are wider in registers
   return !gives_bools(step)  ? 0
-         : is_of_bools(step) ? masks_[step.inputs[0]]
+         : is_of_bools(step) ? std::max(masks_[step.inputs[0]], masks_[step.inputs[step.input_count - 1]])
                              : static_cast<uint8_t>(std::max(step.from.size(), least));
 }
 
@@ -271,7 +276,7 @@ int32_t Strips::row_of(const FusedPlan& plan, const FusedPlan::Step& step) const
                                                               : by_rows_ && plan.slots[slot].of_rows;
   };
   bool first = is_one(step.inputs[0]);
-  if (step.input_count != 2 || first == is_one(step.inputs[1])) {
+  if (step.input_count != 2 || is_of_bools(step) || first == is_one(step.inputs[1])) {
     return nothing;
   }
   return table_of(step.from)->find_row(plain(step.body), first, StripForm::a_a) ? step.inputs[first ? 0 : 1] : nothing;
@@ -521,6 +526,18 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
       forms_.push_back(StripForm::memory);
       continue;
     }
+    if (reads_bytes(step)) { // which become a, and a mask that is there b: the order does not matter
+      if (is_mask(step.inputs[0])) {
+        std::swap(at->inputs[0], at->inputs[1]);
+      }
+      const bool in_a = step.inputs[1] == registers.a;
+      read_slot(step.inputs[0]);
+      in_a ? static_cast<void>(--reads_[step.inputs[1]]) : read_slot(step.inputs[1]);
+      keeps_[number] = in_a || is_wanted(registers.a);
+      registers = {step.output, keeps_[number] ? registers.a : registers.b};
+      forms_.push_back(in_a ? StripForm::a_b : StripForm::a_memory);
+      continue;
+    }
     StripForm form = forms_.emplace_back(registers.form_of(step));
     if (is_wanted(registers.a)) {
       keeps_[number] =
@@ -556,6 +573,9 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
     bool is_load = loads(step);
     if (keeps_[i - begin]) {
       code.push_back({table.keep, 0, 0});
+    }
+    if (reads_bytes(step)) {
+      code.push_back({table.load_bools, step.inputs[0], 0});
     }
     const StripTable& from = wide || is_load || is_of_bools(step) ? table : *table_of(step.from);
     const StripTable& to = wide || gives_bools(step) ? table : *table_of(step.to);

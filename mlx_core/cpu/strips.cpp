@@ -126,9 +126,9 @@ struct FloatStrip : Strip<T, M> {
     static const StripTable all{4 * Base::lanes, &find, &find_row, &Base::prepare_divisor, &Wide::function,
         &Wide::find_of_masks, &Base::find_select, &Base::template find_choice<Seen>, &Base::find_share, &find_load,
         Base::erased(&Base::keep), is_wide ? nullptr : Base::erased(&Base::round), Base::erased(&Base::store),
-        Base::erased(&Wide::store), Base::erased(&Wide::store_bools), Base::erased(&Base::end), &find_fold, &clear,
-        is_wide ? Base::erased(&Base::every_other) : nullptr, is_wide ? Base::erased(&Base::reversed) : nullptr,
-        &Wide::run, &Base::fill_pad, &Base::empty_pad};
+        Base::erased(&Wide::store), Base::erased(&Wide::store_bools), Base::erased(&Wide::load_bools),
+        Base::erased(&Base::end), &find_fold, &clear, is_wide ? Base::erased(&Base::every_other) : nullptr,
+        is_wide ? Base::erased(&Base::reversed) : nullptr, &Wide::run, &Base::fill_pad, &Base::empty_pad};
     return &all;
   }
 };

@@ -99,6 +99,7 @@ struct StripTable {
   StripFunction round;             // a, to the dtype; null where registers are of it
   StripFunction store, store_mask; // first = a
   StripFunction store_bools;       // the same, of a mask in a, as bools
+  StripFunction load_bools;        // a = first, of bools a mask
   StripFunction end;
   StripFunction (*find_fold)(Reduction op); // into the StripFold that is `first`; null where there is none
   void (*clear_fold)(Reduction op, StripFold& fold);
@@ -187,6 +188,7 @@ struct Strips {
   bool is_mask(size_t slot) const { return !masks_.empty() && masks_[slot] > 0; }
   const StripTable* table_of(const FusedPlan::Step& step, const StripTable* run) const;
   bool loads(const FusedPlan::Step& step) const;
+  bool reads_bytes(const FusedPlan::Step& step) const;
   uint8_t bytes_of_mask(const FusedPlan::Step& step) const;
   uint32_t end_of_private(const FusedPlan& plan, uint32_t begin, uint32_t end) const;
   void take_comparisons(const FusedPlan& plan, uint32_t begin, uint32_t end);

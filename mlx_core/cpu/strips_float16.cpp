@@ -228,6 +228,11 @@ void store(MLX_STRIP) {
   MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
 }
 
+void load_bools(V, V, V, V, V b0, V b1, V b2, V b3, const StripStep* step, char* const* at, int64_t offset) {
+  const char* from = at[step->first];
+  const auto one = [=](int64_t k) { return lanes_of(condition<true>(from, offset + k * lanes)); };
+  MLX_NEXT_STEP(one(0), one(1), one(2), one(3), b0, b1, b2, b3);
+}
 void store_bools(MLX_STRIP) {
   char* to = at[step->first] + offset;
   const auto one = [=](V a, int k) {
@@ -340,7 +345,7 @@ StripFunction no_fold(Reduction) { return nullptr; }
 const StripTable* find_float16_strips() {
   static const StripTable table{4 * lanes, &find, &find_row, &prepare_divisor, &none, &find_of_masks, &find_select,
       &no_choice, &find_share, &no_load, erased(&keep), nullptr, erased(&store), erased(&store), erased(&store_bools),
-      erased(&end), &no_fold, nullptr, nullptr, nullptr, &run, &copy_pad, &empty_pad};
+      erased(&load_bools), erased(&end), &no_fold, nullptr, nullptr, nullptr, &run, &copy_pad, &empty_pad};
   static const bool is_there = ask_for_float16_vectors();
   return is_there ? &table : nullptr;
 }

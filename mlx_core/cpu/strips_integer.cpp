@@ -133,6 +133,7 @@ struct IntegerStrip : Strip<std::make_unsigned_t<T>> {
         .store = Base::erased(&Base::store),
         .store_mask = Base::erased(&Base::store),
         .store_bools = Base::erased(&Base::store_bools),
+        .load_bools = Base::erased(&Base::load_bools),
         .end = Base::erased(&Base::end),
         .find_fold = &no_fold,
         .every_other = Base::erased(&Base::every_other),
