@@ -535,7 +535,6 @@ struct Strip {
   }
 };
 
-
 } // namespace mlx::core::cpu::bodies::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

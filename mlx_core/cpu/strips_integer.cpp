@@ -155,7 +155,6 @@ const StripTable* integer_strips_of(Dtype dtype) {
   }
 }
 
-
 } // namespace mlx::core::cpu::bodies::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
