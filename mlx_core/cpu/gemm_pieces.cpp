@@ -91,6 +91,8 @@ namespace {
 // Rows and columns of what is multiplied at once: a block of b that stays in the second level of the cache, and one of
 // a that passes by it.
 constexpr int64_t block_bytes = 2048, block_rows = 112; // of a row of b
+// With few terms most of the time goes into writing: what is written at once are long stretches of few rows.
+constexpr int64_t few_terms = 8, long_bytes = 16384, few_rows = 32;
 
 // A block of b, in panels or where it lies.
 struct Panels {
@@ -143,7 +145,9 @@ void tile_piece(const Product& p, Piece at) {
     a = transposed(a), b = transposed(b);
   }
   alignas(64) char small[4096];
-  const int64_t block_columns = block_bytes / size;
+  const bool few = p.k <= few_terms;
+  const int64_t block_columns = (few ? long_bytes : block_bytes) / size,
+                rows_at_once = few ? few_rows / kernels.rows * kernels.rows : block_rows;
   if (!widened && p.k > tile_terms && columns <= kernels.width && b.column_stride == 1 &&
       (columns == kernels.width || kernels.reads_tail) && a.column_stride == 1) {
     // One panel, read where it lies: the rows of a pass by it, each from one end to the other.
@@ -168,8 +172,8 @@ void tile_piece(const Product& p, Piece at) {
       Matrix right = offset(b, first * b.row_stride + column * b.column_stride, p.dtype);
       if (widened) right = packed_block(right, k, width, p.dtype, dtype, product_memory(3, k * width * size));
       const Panels panels(kernels, right, rows, width, k, small, sizeof(small));
-      for (int64_t row = 0; row < rows; row += block_rows) {
-        const int64_t height = std::min(block_rows, rows - row);
+      for (int64_t row = 0; row < rows; row += rows_at_once) {
+        const int64_t height = std::min(rows_at_once, rows - row);
         Matrix left = offset(a, row * a.row_stride + first * a.column_stride, p.dtype);
         if (widened || (width > kernels.width && left.column_stride != 1)) {
           left = packed_block(left, height, k, p.dtype, dtype, product_memory(0, height * k * size));

@@ -47,6 +47,13 @@ struct MatrixBodies {
   static constexpr int64_t few_rows = 16;
   enum Reading { whole, whole_first, masked, packed, packed_first };
 
+  // To the next row. The compiler would keep an address of each row instead, in memory, and wait for it.
+  template <class Pointer>
+  static HWY_INLINE void down(Pointer& at, int64_t row) {
+    at += row;
+    asm("" : "+r"(at));
+  }
+
   // R rows times W vectors of columns; `masked` reads no more than the columns that exist, `packed` what pack() wrote;
   // `..._first` that, while the rows of a below these come into the cache.
   template <int R, int W, Reading reading>
@@ -64,10 +71,12 @@ struct MatrixBodies {
     // What is written in the end comes near meanwhile: into the second level, as the few lines that may be on their way
     // to the first at once are those of a and b.
     if (k >= 16 && c.column == 1) {
+      const T* to = c.data;
 #pragma GCC unroll 16
       for (int i = 0; i < R; ++i) {
 #pragma GCC unroll 4
-        for (int j = 0; j < W; ++j) __builtin_prefetch(c.data + i * c.row + j * N, 0, 2);
+        for (int j = 0; j < W; ++j) __builtin_prefetch(to + j * N, 0, 2);
+        down(to, c.row);
       }
     }
     // One address for three rows: more than these the registers cannot hold.
@@ -115,13 +124,14 @@ struct MatrixBodies {
       }
     } while (bring && p < k);
     if (columns == W * N && c.column == 1) {
+      T* to = c.data;
 #pragma GCC unroll 16
       for (int i = 0; i < R; ++i) {
 #pragma GCC unroll 4
         for (int j = 0; j < W; ++j) {
-          T* to = c.data + i * c.row + j * N;
-          P::store(c.add ? P::add(sum[i][j], P::load(to)) : sum[i][j], to);
+          P::store(c.add ? P::add(sum[i][j], P::load(to + j * N)) : sum[i][j], to + j * N);
         }
+        down(to, c.row);
       }
       return;
     }
@@ -164,18 +174,21 @@ struct MatrixBodies {
     }
   }
 
-  // All rows of one panel.
+  // All rows of one panel. A struct would be written in parts and read as a whole, which waits until everything that
+  // was written before is in the cache: the tiles of the panel before it.
   template <int W, Reading reading>
-  static HWY_NOINLINE void rows_of(
-      int64_t m, int64_t k, const T* a, int64_t a_row, int64_t a_column, Panel panel, Target c) {
-    auto down = [&](int64_t rows) HWY_ATTR {
+  static HWY_NOINLINE void rows_of(int64_t m, int64_t k, const T* a, int64_t a_row, int64_t a_column, const T* b,
+      int64_t b_row, int64_t ahead, int columns, T* to, int64_t c_row, int64_t c_column, bool add) {
+    Panel panel{b, b_row, ahead, columns};
+    Target c{to, c_row, c_column, add};
+    auto below = [&](int64_t rows) HWY_ATTR {
       a += rows * a_row, c.data += rows * c.row, m -= rows;
       panel.ahead = 0; // the rows above brought it
     };
-    for (; m >= P::rows; down(P::rows)) tile<P::rows, W, reading>(k, a, a_row, a_column, panel, c);
+    for (; m >= P::rows; below(P::rows)) tile<P::rows, W, reading>(k, a, a_row, a_column, panel, c);
     // The rest: a tile of few rows waits for its own sums, so that one of 5 rows is quicker than 4 and 1.
     auto rest = [&]<int R>(std::integral_constant<int, R>)
-                    HWY_ATTR { tile<R, W, reading>(k, a, a_row, a_column, panel, c), down(R); };
+                    HWY_ATTR { tile<R, W, reading>(k, a, a_row, a_column, panel, c), below(R); };
     if constexpr (P::rows > 12 && reading == whole && W == P::vectors) { // b comes from afar: once
       if (m == 13) rest(std::integral_constant<int, 13>());
       if (m == 11) rest(std::integral_constant<int, 11>());
@@ -209,9 +222,11 @@ struct MatrixBodies {
       if (m <= few_rows ? n > 4 * width : !is_packed && j + 2 * width <= n) panel.ahead = width;
       bool from_tail = columns < width && tail;
       if (from_tail) panel.data = static_cast<const T*>(tail), panel.row = width;
-      Target to{static_cast<T*>(c) + j * c_column, c_row, c_column, add};
+      auto* to = static_cast<T*>(c) + j * c_column;
       auto* left = static_cast<const T*>(a);
-      auto run = [&](auto body) HWY_ATTR { body(m, k, left, a_row, a_column, panel, to); };
+      auto run = [&](auto body) HWY_ATTR {
+        body(m, k, left, a_row, a_column, panel.data, panel.row, panel.ahead, columns, to, c_row, c_column, add);
+      };
       if (is_packed && j == 0 && columns > N && k >= 64 && m > P::rows && a_column == 1) {
         run(rows_of<P::vectors, packed_first>);
         continue;
