@@ -3,13 +3,11 @@
 #include <utility>
 
 #include "mlx_core/cpu/reduce.h"
-#include "mlx_core/cpu/strips.h"
+#include "mlx_core/cpu/strip_steps.h"
 
 namespace mlx::core::cpu {
 
 namespace {
-
-constexpr int32_t nothing = -1;
 
 constexpr int shortest_run = 2; // steps, but for selections by bytes: alone with another one they gain nothing
 
@@ -37,50 +35,6 @@ int from_memory(const FusedPlan::Step& step, StripForm form) {
     case StripForm::memory_a: return 1;
     default: return 0;
   }
-}
-
-bool is_comparison(Body body) {
-  switch (body) {
-    case Body::equal:
-    case Body::not_equal:
-    case Body::less:
-    case Body::less_equal:
-    case Body::greater:
-    case Body::greater_equal: return true;
-    default: return false;
-  }
-}
-
-// The comparison of y with x that is this one of x with y.
-Body turned(Body comparison) {
-  switch (comparison) {
-    case Body::less: return Body::greater;
-    case Body::less_equal: return Body::greater_equal;
-    case Body::greater: return Body::less;
-    case Body::greater_equal: return Body::less_equal;
-    default: return comparison;
-  }
-}
-
-// Strips have no more than one of a comparison and that of the operands turned round.
-bool is_turned(Body body) { return body == Body::greater || body == Body::greater_equal; }
-Body plain(Body body) { return is_turned(body) ? turned(body) : body; }
-
-// Whether a value of a row is the first operand, in the order that strips have.
-bool comes_first(const FusedPlan::Step& step, int32_t row) { return (step.inputs[0] == row) != is_turned(step.body); }
-
-bool is_scalar(const FusedPlan& plan, int32_t slot) {
-  auto source = static_cast<size_t>(slot);
-  return source < plan.sources.size() && plan.sources[source].layout == FusedPlan::Layout::scalar;
-}
-
-bool is_ternary(const FusedPlan::Step& step) { return step.body == Body::select || step.body == Body::share; }
-
-bool gives_bools(const FusedPlan::Step& step) { return step.to == bool_; }
-
-// Connectives, and numbers of bools.
-bool is_of_bools(const FusedPlan::Step& step) {
-  return step.from == bool_ && (step.body != Body::copy || step.to != bool_) && !is_comparison(step.body);
 }
 
 // Strips of float16 as it is, if all steps that have to do with it are there, and nothing reduces it.
@@ -325,23 +279,6 @@ void Strips::read_slot(uint16_t slot) {
   }
 }
 
-// Which operand is in a.
-SelectForm Strips::add_select(const FusedPlan::Step& step, int32_t a) {
-  const uint16_t* in = step.inputs;
-  SelectForm form = in[0] == a   ? SelectForm::condition_in_a
-                    : in[1] == a ? SelectForm::first_in_a
-                    : in[2] == a ? SelectForm::second_in_a
-                                 : SelectForm::memory;
-  for (int k = 0; k < 3; ++k) {
-    if (k + 1 == static_cast<int>(form)) {
-      --reads_[in[k]];
-    } else {
-      read_slot(in[k]);
-    }
-  }
-  return form;
-}
-
 // The wide strips of a run, if they have all of its steps: their forms are known.
 const StripTable* Strips::wide_of(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end) const {
   const StripTable* wide = find_wide_strips(plan.steps[begin].from);
@@ -367,109 +304,6 @@ const StripTable* Strips::wide_of(const FusedPlan& plan, const StripTable& table
     }
   }
   return wide;
-}
-
-// Whether a, which a step reads and writes over, is then read by just one more step, with what in-place steps make of
-// the result: then it need not be in memory.
-bool Strips::pays_to_keep(uint32_t begin, uint32_t number, int32_t a) const {
-  const FusedPlan::Step& step = steps_[number];
-  const auto slot = static_cast<uint16_t>(a);
-  const auto left = reads_[slot] - std::count(step.inputs, step.inputs + step.input_count, slot);
-  uint16_t result = step.output;
-  for (uint32_t k = number + 1; k < steps_.size(); ++k) {
-    const FusedPlan::Step& next = steps_[k];
-    if (taken_[k]) {
-      continue;
-    }
-    if (int32_t i = compares[begin + k]; i != nothing) { // a comparison of it with a value, and a choice from the two
-      const FusedPlan::Step& comparison = steps_[static_cast<size_t>(i) - begin];
-      return left == 2 && comparison.input_count == 1 && comparison.inputs[0] == slot && reads(next, slot) &&
-             reads(next, result);
-    }
-    if (is_ternary(next) || !reads(next, result)) {
-      return false;
-    }
-    if (next.input_count == 2) {
-      return left == 1 && reads(next, slot);
-    }
-    result = next.output;
-  }
-  return false;
-}
-
-// Comparisons of which nothing is wanted but the selections that they decide are part of each of those: what they
-// compare is then read later, and must not have been written over.
-void Strips::take_comparisons(const FusedPlan& plan, uint32_t begin, uint32_t end) {
-  for (uint32_t i = begin; i < end; ++i) {
-    const FusedPlan::Step& comparison = plan.steps[i];
-    bool by_row = row_of_step[i] != nothing;
-    if (!is_comparison(comparison.body) || !is_mask(comparison.output) ||
-        !table_of(comparison.from)->find_choice(Body::equal, by_row, SelectForm::memory)) {
-      continue;
-    }
-    uint16_t readers = 0;
-    bool fits = true, writes = false;
-    for (uint32_t k = i + 1; k < end; ++k) {
-      const FusedPlan::Step& step = plan.steps[k];
-      if (reads(step, comparison.output)) {
-        fits = fits && !writes && step.body == Body::select && step.from == comparison.from;
-        ++readers;
-      }
-      writes |= plan.slots[step.output].output >= 0;
-    }
-    if (fits) {
-      taken_[i - begin] = true;
-      reads_[comparison.output] = 0;
-      const FusedPlan::Step& rest = steps_[i - begin];
-      std::for_each_n(rest.inputs, rest.input_count, [&](uint16_t slot) { reads_[slot] += readers - 1; });
-      for (uint32_t k = i + 1; k < end; ++k) {
-        compares[k] = plan.steps[k].inputs[0] == comparison.output ? static_cast<int32_t>(i) : compares[k];
-      }
-    }
-  }
-}
-
-// The same of a selection that compares by itself.
-void Strips::add_choice(const FusedPlan& plan, uint32_t begin, uint32_t number, int32_t a, int32_t b) {
-  const auto comparison = static_cast<size_t>(compares[number]);
-  const FusedPlan::Step &whole = plan.steps[comparison], &rest = steps_[comparison - begin];
-  const FusedPlan::Step& step = steps_[number - begin];
-  const int32_t row = row_of_step[comparison];
-  const bool with_row = row != nothing;
-  const auto value = static_cast<uint16_t>(with_row ? place_of_row(plan, static_cast<uint16_t>(row)) : rest.inputs[1]);
-  Choice& choice = choices_[number - begin] = {
-      rest.body, with_row, SelectForm::memory, {rest.inputs[0], value}, {step.inputs[1], step.inputs[2]}, 0};
-  uint16_t &x = choice.compared[0], &y = choice.compared[1], &first = choice.chosen[0], &second = choice.chosen[1];
-  if (with_row ? comes_first(whole, row) : y == a && x != a) {
-    choice.comparison = turned(choice.comparison);
-  }
-  if (!with_row && y == a) {
-    std::swap(x, y);
-  }
-  if (choice.comparison == Body::not_equal) {
-    choice.comparison = Body::equal;
-    std::swap(first, second);
-  }
-  const bool of_b = b != nothing && with_row && x == b, of_a = with_row && x == a;
-  const auto read = [this](uint16_t slot, bool in_register) {
-    in_register ? static_cast<void>(--reads_[slot]) : read_slot(slot);
-  };
-  using enum SelectForm;
-  choice.form = first == b && second == a           ? (of_b ? second_in_a_others_in_b : first_in_b)
-                : of_b && first == a && second == b ? first_in_a_others_in_b
-                : first == a                        ? (of_a ? condition_and_first : first_in_a)
-                : second == a                       ? (of_a ? condition_and_second : second_in_a)
-                : x == a                            ? condition_in_a
-                                                    : memory;
-  read(x, choice.form >= condition_and_first || choice.form == condition_in_a);
-  read(first, first == a || choice.form == first_in_b || choice.form == second_in_a_others_in_b);
-  read(second, (second == a && first != a) || choice.form == first_in_a_others_in_b);
-  if (!with_row) {
-    read_slot(y);
-  }
-  auto scalars_of = [&](uint16_t x, uint16_t y) { return (is_scalar(plan, x) ? 1 : 0) | (is_scalar(plan, y) ? 2 : 0); };
-  choice.one_strip = static_cast<uint16_t>(scalars_of(first, second));
-  one_strip[number] = static_cast<uint8_t>(scalars_of(step.inputs[1], step.inputs[2]));
 }
 
 void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t begin, uint32_t end) {
