@@ -186,6 +186,13 @@ struct MatrixBodies {
       panel.ahead = 0; // the rows above brought it
     };
     for (; m >= P::rows; below(P::rows)) tile<P::rows, W, reading>(k, a, a_row, a_column, panel, c);
+    if constexpr (reading == whole_first || reading == packed_first) { // below the rest there is nothing to bring
+      if (m > 0) {
+        rows_of<W, reading == whole_first ? whole : packed>(
+            m, k, a, a_row, a_column, b, b_row, panel.ahead, columns, c.data, c_row, c_column, add);
+      }
+      return;
+    }
     // The rest: a tile of few rows waits for its own sums, so that one of 5 rows is quicker than 4 and 1.
     auto rest = [&]<int R>(std::integral_constant<int, R>)
                     HWY_ATTR { tile<R, W, reading>(k, a, a_row, a_column, panel, c), below(R); };
