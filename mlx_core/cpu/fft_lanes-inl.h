@@ -54,12 +54,12 @@ struct FftSideBySide : Fft<T> {
   }
   // Lane l of vector i becomes lane i of vector l.
   static HWY_INLINE void transpose(V* v) {
-    const D d;
     if constexpr (N > 1) {
       constexpr int64_t per_block = 16 / sizeof(T);
 #pragma GCC unroll 16
       for (int64_t i = 0; i < N; i += per_block) transpose_blocks(v + i);
 #if HWY_MAX_BYTES > 16
+      const D d;
       constexpr int64_t blocks = N / per_block;
 #pragma GCC unroll 4
       for (int64_t i = 0; i < per_block; ++i) {

@@ -239,7 +239,8 @@ struct Fft {
 
   // ---- a pass: for each group p and place q, the transform of elements q + s (p + m k) goes to q + s (r p + k) ----
 
-  template <int R, class In, class Out>
+  // The last one has one group.
+  template <int R, bool last, class In, class Out>
   static HWY_NOINLINE void pass(const FftPass<T>& plan, In in, Out out) {
     const int64_t m = plan.groups, s = plan.stride;
     const T* kernel = plan.kernel;
@@ -251,6 +252,7 @@ struct Fft {
 #pragma GCC unroll 16
       for (int k = 0; k < R; ++k) out.store(q + s * k, a[k]);
     }
+    if constexpr (last) return;
     const T* roots = plan.roots;
     for (int64_t p = 1; p < m; ++p, roots += 2 * (R - 1)) {
       for (int64_t q = 0; q < s; ++q) {
@@ -321,16 +323,16 @@ struct Fft {
       }
     }
   }
-  template <class In, class Out>
+  template <bool last, class In, class Out>
   static void any_pass(const FftPass<T>& plan, In in, Out out) {
     switch (plan.radix) {
       case 1: return out.store(0, in.load(0));
-      case 2: return pass<2>(plan, in, out);
-      case 3: return pass<3>(plan, in, out);
-      case 4: return pass<4>(plan, in, out);
-      case 5: return pass<5>(plan, in, out);
-      case 7: return pass<7>(plan, in, out);
-      case 8: return pass<8>(plan, in, out);
+      case 2: return pass<2, last>(plan, in, out);
+      case 3: return pass<3, last>(plan, in, out);
+      case 4: return pass<4, last>(plan, in, out);
+      case 5: return pass<5, last>(plan, in, out);
+      case 7: return pass<7, last>(plan, in, out);
+      case 8: return pass<8, last>(plan, in, out);
       default: return odd_pass(plan, in, out);
     }
   }
@@ -351,7 +353,7 @@ struct Fft {
       const size_t passes = node.passes.size();
       const FftPass<T>& first = node.passes[0];
       if (passes == 1) {
-        return any_pass(first, in, out);
+        return any_pass<true>(first, in, out);
       }
       if (node.n == 16) return two_passes<4, 4>(first, in, out, scratch);
       if (node.n == 32) return two_passes<8, 4>(first, in, out, scratch);
@@ -360,12 +362,12 @@ struct Fft {
       if constexpr (std::is_same_v<Out, Blocks>) { // the last pass reads and writes the same places
         if (out.step == 2 * N) b.p = out.p;
       }
-      any_pass(first, in, a);
+      any_pass<false>(first, in, a);
       for (size_t i = 1; i + 1 < passes; ++i) {
-        any_pass(node.passes[i], a, b);
+        any_pass<false>(node.passes[i], a, b);
         std::swap(a.p, b.p);
       }
-      return any_pass(node.passes[passes - 1], a, out);
+      return any_pass<true>(node.passes[passes - 1], a, out);
     }
     Blocks a{scratch}, b{scratch + 2 * N * node.n};
     const int64_t n1 = node.first->n, n2 = node.second->n;
