@@ -45,10 +45,8 @@ void ColumnCut::cut(const FusedPlan::Columns& columns, int64_t lanes_of_fold) {
   }
   if (gathered) {
     blocks = (rows * row + reduce_block - 1) / reduce_block;
-    if (!kept.empty() && kept_apart.back() == row) {
-      neighbours = kept.back();
-      abreast = std::clamp<int64_t>(tile_size / row, 1, neighbours);
-    }
+    neighbours = kept.back(); // the axis before the row's
+    abreast = std::clamp<int64_t>(tile_size / row, 1, neighbours);
     while (units() < 2 * thread_count() && abreast > 1) {
       abreast /= 2;
     }

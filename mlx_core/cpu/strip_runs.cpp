@@ -279,7 +279,7 @@ void Strips::read_slot(uint16_t slot) {
   }
 }
 
-// The wide strips of a run, if they have all of its steps: their forms are known.
+// The wide strips of a run, if they have all of its steps, in the forms that are known by now: at first all in place.
 const StripTable* Strips::wide_of(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end) const {
   const StripTable* wide = find_wide_strips(plan.steps[begin].from);
   // Lines that are no whole number of these strips begin anywhere in memory, and stores of eight vectors then wait.

@@ -52,7 +52,7 @@ std::optional<array> repeated_number(const array& x) {
   if (node.level != 0 || (a->ndim() > 0 && !is_one_element(sizes_of(node.shape), node.strides))) {
     return std::nullopt;
   }
-  return a->ndim() == 0 ? *a : array(node.buffer, node.offset, Shape{}, Strides{}, node.dtype);
+  return a->ndim() == 0 ? *a : view_now(*a, 0, Shape{}, Strides{});
 }
 
 namespace {
