@@ -85,7 +85,10 @@ def ratio(columns, column, peer="peer"):
 
 
 def ratio_text(value):
-    return "-" if value is None else f"**{value:.2f}**" if value > 1 else f"{value:.2f}"
+    if value is None:
+        return "-"
+    words = f"{value:.2f}" if value >= 0.01 else f"{value:.1g}"  # never 0.00
+    return f"**{words}**" if value > 1 else words
 
 
 def table(summary, found, before=False):

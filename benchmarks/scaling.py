@@ -148,7 +148,7 @@ def speedups(by_threads, n):
         at = max((m for m in by_threads[threads[0]][name] if m <= n), default=None)
         if at:
             one = by_threads[threads[0]][name][at]
-            cells = [f"{one / by_threads[t][name][at]:.1f}" for t in threads[1:]]
+            cells = [f"{one / by_threads[t][name][at]:.2g}" for t in threads[1:]]
             lines.append(f"| {name} | {power_of_ten(at)} | {one * 1e3:.3g} ms | " + " | ".join(cells) + " |")
     return lines
 

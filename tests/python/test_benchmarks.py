@@ -45,6 +45,18 @@ def test_costs_against_size_and_threads(tmp_path):
             assert len(numbers) >= 2 and all(n > 0 for n in numbers), row
 
 
+def test_a_figure_is_never_rounded_to_nothing(monkeypatch):
+    """A thread that the system held back for a moment makes one of two times hundreds of times the other."""
+    monkeypatch.syspath_prepend(str(RUN.parent))
+    import report
+    import scaling
+
+    by_threads = {t: {name: {10**5: seconds} for name in scaling.OPERATIONS} for t, seconds in ((1, 2e-5), (2, 8e-3))}
+    figures = [line.split("|")[4] for line in scaling.speedups(by_threads, 10**5)[2:]]
+    assert [float(figure) for figure in figures] == [0.0025] * len(scaling.OPERATIONS)
+    assert [report.ratio_text(value) for value in (0.0004, 0.0096, 0.014, 1.25)] == ["0.0004", "0.01", "0.01", "**1.25**"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "theme", ["dispatch", "elementwise", "reductions", "products", "networks", "convolutions", "derivatives", "indexing", "linear_algebra"]
