@@ -37,13 +37,14 @@ struct Cut {
   int64_t row_grain, col_grain; // pieces begin at multiples of these
 };
 
-// [first, second) of piece i of `count`: their lengths differ by less than two grains.
-std::pair<int64_t, int64_t> bounds(int64_t length, int64_t count, int64_t grain, int64_t i) {
-  auto at = [&](int64_t k) { return k == count ? length : length * k / count / grain * grain; };
-  return {at(i), at(i + 1)};
+// The longest and the shortest piece.
+int64_t longest(int64_t length, int64_t count, int64_t grain) {
+  return std::min(length, ceil_div(ceil_div(length, grain), count) * grain);
 }
-
-int64_t least(int64_t length, int64_t count, int64_t grain) { return count == 1 ? length : length / count - grain; }
+int64_t shortest(int64_t length, int64_t count, int64_t grain) {
+  auto [last, end] = piece_bounds(length, count, grain, count - 1);
+  return std::min(end - last, ceil_div(length, grain) / count * grain);
+}
 
 bool is_blas_product(Dtype dtype, int64_t m, int64_t n, int64_t k) {
   return dtype.is_inexact() && !product_kernels(multiplied_dtype(dtype)).large && std::min({m, n, k}) >= blas_side &&
@@ -62,12 +63,14 @@ Cut cut_tiles(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k) {
   const int64_t elements = m * n + m * k + k * n;
   if (wanted > 1 && work < 48 * elements) wanted = std::max(wanted, std::min(4 * threads, elements / turn_elements));
   wanted = std::max<int64_t>({ceil_div(wanted, batch), ceil_div(m * n, most_elements), 1});
-  Cut best{tile_piece, 1, 1, kernels.rows, kernels.width};
+  Cut best{tile_piece, 1, 1, kernels.rows, kernels.vector};
   // In multiplications for each term: an element that is reordered costs as much as some of these.
   int64_t least = INT64_MAX;
   for (int64_t down = 1; down <= std::min(wanted, std::max<int64_t>(1, m / rows)); ++down) {
     const int64_t across = std::min(ceil_div(wanted, down), std::max<int64_t>(1, n / columns));
-    const int64_t pieces = down * across, time = (m * n + 4 * down * n + 2 * across * m) / std::min(pieces, threads);
+    const int64_t pieces = down * across, all = batch * (m * n + 4 * down * n + 2 * across * m);
+    const int64_t height = longest(m, down, best.row_grain), breadth = longest(n, across, best.col_grain);
+    const int64_t time = std::max(height * breadth + 4 * breadth + 2 * height, all / std::min(batch * pieces, threads));
     const int64_t idle = pieces < wanted ? m * n / 32 / threads : 0;
     if (time + idle < least) least = time + idle, best.down = down, best.across = across;
   }
@@ -85,8 +88,8 @@ Cut cut_product(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k) {
   Cut cut{
       blas_piece, ceil_div(m, std::max(side, side * side / n)), ceil_div(n, std::max(side, side * side / m)), 16, 16};
   while (cut.down * cut.across > 1 &&
-         (least(m, cut.down, cut.row_grain) < blas_side || least(n, cut.across, cut.row_grain) < blas_side ||
-             least(m, cut.down, cut.row_grain) * least(n, cut.across, cut.row_grain) * k < blas_piece_work)) {
+         (shortest(m, cut.down, cut.row_grain) < blas_side || shortest(n, cut.across, cut.col_grain) < blas_side ||
+             shortest(m, cut.down, cut.row_grain) * shortest(n, cut.across, cut.col_grain) * k < blas_piece_work)) {
     --(cut.down >= cut.across ? cut.down : cut.across);
   }
   return cut;
@@ -215,8 +218,8 @@ void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
       int64_t i = pieces == 1 ? job : job / pieces;
       Piece piece{0, 0, m, n};
       if (pieces > 1) {
-        auto [row, row_end] = bounds(m, cut.down, cut.row_grain, job % pieces / cut.across);
-        auto [column, column_end] = bounds(n, cut.across, cut.col_grain, job % cut.across);
+        auto [row, row_end] = piece_bounds(m, cut.down, cut.row_grain, job % pieces / cut.across);
+        auto [column, column_end] = piece_bounds(n, cut.across, cut.col_grain, job % cut.across);
         piece = {row, column, row_end - row, column_end - column};
         if (piece.rows == 0 || piece.columns == 0) continue;
       }

@@ -2,6 +2,9 @@
 // where it is not or one of the operands is a vector.
 #pragma once
 
+#include <algorithm>
+#include <utility>
+
 #include "mlx_core/cpu/gemm.h"
 #include "mlx_core/cpu/product_kernels.h"
 
@@ -18,6 +21,13 @@ struct Product {
 struct Piece {
   int64_t row, column, rows, columns;
 };
+
+// [first, second) of piece i of `count`, which begin at multiples of the grain and are as long as each other but for
+// one of these.
+inline std::pair<int64_t, int64_t> piece_bounds(int64_t length, int64_t count, int64_t grain, int64_t i) {
+  const int64_t grains = (length + grain - 1) / grain;
+  return {std::min(length, grains * i / count * grain), std::min(length, grains * (i + 1) / count * grain)};
+}
 
 // What elements are converted to before they are multiplied: float32 for the 16-bit floats, 16 bits for 8-bit integers.
 inline Dtype multiplied_dtype(Dtype dtype) {

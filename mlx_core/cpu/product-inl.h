@@ -452,8 +452,8 @@ template <class P>
 const ProductKernels& real_or_complex_kernels() {
   using M = MatrixBodies<P>;
   using V = VectorBodies<P>;
-  static constexpr ProductKernels all{static_cast<int>(sizeof(typename P::Element)), M::width, P::rows, tall_tiles,
-      has_masks<typename P::Element>, &M::tiles, &M::pack, &V::template dots<P>, &V::template columns<P>,
+  static constexpr ProductKernels all{static_cast<int>(sizeof(typename P::Element)), P::lanes, M::width, P::rows,
+      tall_tiles, has_masks<typename P::Element>, &M::tiles, &M::pack, &V::template dots<P>, &V::template columns<P>,
       &LaneBodies<P>::lanes, {}, {}};
   return all;
 }
@@ -473,8 +473,8 @@ inline const ProductKernels& float32_kernels() {
 template <class P>
 const ProductKernels& exact_kernels() {
   using M = MatrixBodies<P>;
-  static constexpr ProductKernels all{static_cast<int>(sizeof(typename P::Element)), M::width, P::rows, tall_tiles,
-      has_masks<typename P::Element>, &M::tiles, &M::pack, nullptr, nullptr, &LaneBodies<P>::lanes, {}, {}};
+  static constexpr ProductKernels all{static_cast<int>(sizeof(typename P::Element)), P::lanes, M::width, P::rows,
+      tall_tiles, has_masks<typename P::Element>, &M::tiles, &M::pack, nullptr, nullptr, &LaneBodies<P>::lanes, {}, {}};
   return all;
 }
 

@@ -12,7 +12,8 @@ namespace mlx::core::cpu {
 // Elements of the operands are of the table's type; strides count elements and may have any sign.
 struct ProductKernels {
   int item_size;
-  int width;       // columns of a panel of b
+  int vector;      // columns of a vector of them
+  int width;       // columns of a panel of b, some vectors of them
   int rows;        // of a tile
   bool large;      // whether these bodies are as quick as a BLAS on large products, too
   bool reads_tail; // whether `tiles` can read a last panel that is not full

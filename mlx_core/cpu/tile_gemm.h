@@ -215,17 +215,15 @@ void tile_gemm(int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t
   }
   const int64_t pieces = down * across, jobs = batch * pieces;
   const int64_t tasks = jobs <= 4 * wanted ? jobs : std::max<int64_t>(1, std::min(jobs, worth));
-  auto bound = [&](int64_t length, int64_t count, int64_t i) {
-    return i == count ? length : length * i / count / TileShape::block * TileShape::block;
-  };
   parallel_for(tasks, [&](int64_t task) {
     for (int64_t job = jobs * task / tasks, end = jobs * (task + 1) / tasks; job < end; ++job) {
       const int64_t i = job / pieces, y = job % pieces / across, x = job % across;
       constexpr Dtype dtype = TileProduct<Tiles, T>::dtype;
       const TileProduct<Tiles, T> one{m, n, k, offset(a, i * a_batch_stride, dtype),
           offset(b, i * b_batch_stride, dtype), static_cast<T*>(out) + i * m * n};
-      const int64_t row = bound(m, down, y), column = bound(n, across, x);
-      one.piece(row, bound(m, down, y + 1) - row, column, bound(n, across, x + 1) - column);
+      auto [row, row_end] = piece_bounds(m, down, TileShape::block, y);
+      auto [column, column_end] = piece_bounds(n, across, TileShape::block, x);
+      one.piece(row, row_end - row, column, column_end - column);
     }
   });
 }

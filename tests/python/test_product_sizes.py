@@ -10,6 +10,7 @@ SIZES = [  # rows, columns, terms
     (17, 16, 2000), (96, 96, 96), (130, 130, 130), (64, 64, 512), (70, 96, 256),
     (7, 600, 300), (9, 96, 513), (10, 2048, 64), (11, 70, 300), (13, 200, 260),  # few rows: one tile of them, by a matrix that is read once
     (70, 2100, 8), (61, 4133, 4), (97, 8200, 3),  # few terms: long stretches of few rows
+    (160, 240, 160), (241, 161, 130), (129, 304, 100), (449, 33, 120),  # pieces that are not alike
     (40, 70, 16384),  # rows that fall on the same lines of a cache
     (1, 77, 130), (1, 300, 513), (1, 1100, 300), (1, 1037, 530), (513, 1, 600),  # of vectors: matrices that are near, and that are not
 ]
