@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "mlx_core/allocator.h"
+#include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/cpu/convolve_pieces.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/gemm_pieces.h"
@@ -18,8 +19,6 @@ namespace mlx::core::cpu {
 namespace {
 
 constexpr int64_t most_lane_taps = 128; // of a block
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 } // namespace
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "mlx_core/allocator.h"
+#include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/cpu/convolve_pieces.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/gemm_pieces.h"
@@ -25,8 +26,6 @@ constexpr int64_t most_columns = 128; // of a task
 constexpr int64_t wanted_tasks = 16, task_work = int64_t{1} << 18;
 constexpr int64_t long_line = 48, near_sums = 32 << 10, near_lines = 8 << 10; // terms; bytes
 constexpr int64_t most_sums = int64_t{1} << 18;                               // elements of all partial results
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Elements of a line that all windows together reach over.
 int64_t reach_of(const Windows& w) { return (w.out[2] - 1) * w.stride[2] + (w.taps[2] - 1) * w.dilation[2] + 1; }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/cpu/convolve_pieces.h"
 #include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/cpu/elementwise.h"
@@ -21,8 +22,6 @@ constexpr int64_t most_rows = 112, least_rows = 24, most_columns = 512; // of a 
 constexpr int64_t wanted_tasks = 16, task_work = int64_t{1} << 18;
 constexpr int64_t line =
     16; // elements that rows begin at multiples of: odd ones, so that they do not meet in the same lines of the cache
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 class Patches {
  public:

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/cpu/convolve_pieces.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/gemm_pieces.h"
@@ -26,8 +27,6 @@ constexpr int64_t fewest_positions = 5; // where lines of zeros are left out of 
 constexpr int64_t least_rows = 28;      // of a task: all weights of its columns are read for them
 constexpr int64_t few_terms = 64;       // worth copying into tiles of several lines where these are short
 constexpr int64_t few_places = 192;     // and an image has fewer positions
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Positions along each axis from `first` on, `count` of them, and the elements of the input that their windows reach.
 struct Range {

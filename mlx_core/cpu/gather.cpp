@@ -129,7 +129,7 @@ void with_lines(Dtype index_dtype, F f) {
 }
 
 // Single elements at indices that lie one after the other.
-void gather_elements(const Along& along, int64_t positions, int item_size) {
+void gather_along(const Along& along, int64_t positions, int item_size) {
   constexpr int64_t per_task = 16 * index_chunk;
   with_item(item_size, [&]<class T>(std::type_identity<T>) {
     with_lines<T>(along.index_dtype, [&](auto lines) {
@@ -179,8 +179,8 @@ void gather(const void* src_data, Ints src_shape, Ints src_strides, int item_siz
   if (of_elements) by_vectors.emplace(indices, index_shape, src_shape, src_strides, item_size);
   if (of_elements && !by_vectors->run && indices.size() == 1 && is_in_line(indices[0], index_shape)) {
     auto axis = static_cast<size_t>(indices[0].axis);
-    return gather_elements({src, indices[0].data, out, indices[0].dtype,
-                               {"gather", indices[0].axis, src_shape[axis], 1}, src_strides[axis], 0, 1, 0, 0},
+    return gather_along({src, indices[0].data, out, indices[0].dtype, {"gather", indices[0].axis, src_shape[axis], 1},
+                            src_strides[axis], 0, 1, 0, 0},
         positions, item_size);
   }
   bool large = (positions < 8 && bytes > serial_bytes) || bytes > large_bytes;

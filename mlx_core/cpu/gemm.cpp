@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "mlx_core/cpu/amx.h"
+#include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/cpu/gemm_pieces.h"
 #include "mlx_core/cpu/product_kernels.h"
 #include "mlx_core/cpu/subnormals.h"
@@ -23,8 +24,6 @@ constexpr int64_t side = 256;
 // Of products done by our own bodies: multiplications that are better done in more than one turn of each thread, and
 // the most elements of a piece.
 constexpr int64_t turn_work = int64_t{1} << 24, turn_elements = int64_t{1} << 17, most_elements = int64_t{1} << 20;
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Of a multiplication, in those of float32.
 int64_t cost(Dtype dtype) { return dtype == float64 ? 2 : dtype == complex64 ? 4 : dtype == complex128 ? 8 : 1; }

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "mlx_core/cpu/blas.h"
+#include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/gemm_pieces.h"
 #include "mlx_core/cpu/subnormals.h"
@@ -18,8 +19,6 @@ constexpr bool any_order = true;
 #else
 constexpr bool any_order = false;
 #endif
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // The order of a matrix as BLAS takes it, row-major: NoTrans where its rows are consecutive, Trans where its columns
 // are.

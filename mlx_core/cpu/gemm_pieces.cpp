@@ -92,7 +92,7 @@ namespace {
 // a that passes by it.
 constexpr int64_t block_bytes = 2048, block_rows = 112; // of a row of b
 // With few terms most of the time goes into writing: what is written at once are long stretches of few rows.
-constexpr int64_t few_terms = 8, long_bytes = 16384, few_rows = 32;
+constexpr int64_t few_terms = 8, long_bytes = 16384, stretch_rows = 32;
 
 // A block of b, in panels or where it lies.
 struct Panels {
@@ -147,7 +147,7 @@ void tile_piece(const Product& p, Piece at) {
   alignas(64) char small[4096];
   const bool few = p.k <= few_terms;
   const int64_t block_columns = (few ? long_bytes : block_bytes) / size,
-                rows_at_once = few ? few_rows / kernels.rows * kernels.rows : block_rows;
+                rows_at_once = few ? stretch_rows / kernels.rows * kernels.rows : block_rows;
   if (!widened && p.k > tile_terms && columns <= kernels.width && b.column_stride == 1 &&
       (columns == kernels.width || kernels.reads_tail) && a.column_stride == 1) {
     // One panel, read where it lies: the rows of a pass by it, each from one end to the other.

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/cpu/gemm_pieces.h"
 #include "mlx_core/cpu/subnormals.h"
 #include "mlx_core/cpu/thread_pool.h"
@@ -200,7 +201,6 @@ struct TileProduct {
 template <class Tiles, class T>
 void tile_gemm(int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride, Matrix b,
     int64_t b_batch_stride, void* out) {
-  auto ceil_div = [](int64_t x, int64_t y) { return (x + y - 1) / y; };
   if (batch > 1 && b_batch_stride == 0 && a_batch_stride == m * a.row_stride) m *= batch, batch = 1;
   int64_t down = ceil_div(m, most_tile_rows), across = ceil_div(n, most_tile_columns);
   // A piece's least work: multiplications, or numbers that are reordered.

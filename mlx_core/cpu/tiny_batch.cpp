@@ -4,13 +4,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "mlx_core/cpu/ceil_div.h"
+
 namespace mlx::core::cpu {
-
-namespace {
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-} // namespace
 
 std::optional<TinyBatch> TinyBatch::of(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
     int64_t a_batch_stride, Matrix b, int64_t b_batch_stride, void* out) {

@@ -181,7 +181,6 @@ class CallRun {
   char* input(size_t k) { return memory_.get() + list_.turns_[turn_].inputs[k].at; }
   const char* output(size_t k) const { return memory_.get() + list_.turns_[turn_].outputs[k].at; }
   size_t input_bytes(size_t k) const { return list_.turns_[turn_].inputs[k].bytes; }
-  size_t output_bytes(size_t k) const { return list_.turns_[turn_].outputs[k].bytes; }
   // Copies an evaluated array there. A large constant of a loop stays where it lies, if it lies in order.
   void give(size_t k, const array& input);
   // The same of a constant of a list for single runs; a large one stays where it lies.
