@@ -8,7 +8,7 @@ namespace mlx::core::cpu {
 
 namespace {
 
-constexpr size_t kept = 32, remembered = 256; // powers of two
+constexpr size_t kept = 256, remembered = 2048; // powers of two
 
 class Hash {
  public:
