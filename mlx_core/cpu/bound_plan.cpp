@@ -346,7 +346,8 @@ void BoundPlan::place_given(std::span<const View> outputs) {
       (slot.of_rows ? moving_rows_ : moving_).push_back(static_cast<uint16_t>(i));
     }
   }
-  tile_bytes_ = whole_strips(longest_ * widest);
+  // The last strip of a line goes beyond it, wherever it begins.
+  tile_bytes_ = whole_strips(longest_ * widest) + (short_line_ ? strip_bytes : 0);
 }
 
 int32_t BoundPlan::take_tile(int item_size) {

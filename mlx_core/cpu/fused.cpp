@@ -2,6 +2,7 @@
 #include "mlx_core/cpu/fused.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstdlib>
 #include <memory>
 
@@ -291,7 +292,11 @@ void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t fi
       strips(w, run, 0, n);
       continue;
     }
-    int64_t each = cut_ != Cut::whole_rows ? n : plan_->row_length ? plan_->row_length : short_line_ ? short_line_ : n;
+    // Rows of one element lie in lines as elements without rows do.
+    int64_t each = cut_ != Cut::whole_rows || line_ ? n
+                   : short_line_                    ? short_line_
+                   : plan_->row_length              ? plan_->row_length
+                                                    : n;
     for (int64_t done = 0, row = 0; done < n; done += each, ++row) {
       auto line = [&](uint16_t slot) {
         Line& last = w.lines[slot]; // mostly the one before; a call for each short line takes 20 % more
@@ -362,6 +367,7 @@ void BoundPlan::part_of_strip(const Working& w, const StripRun& run, int64_t fir
     uint16_t slot = strips_.slots[i];
     char* at = w.at[slot];
     bool is_scratch = at >= w.scratch && at < w.scratch + pads_;
+    assert(!is_scratch || (first + run.table->elements) * item_size(slot) <= tile_bytes_);
     if (is_scratch || std::any_of(moved, moved + count, [=](const Moved& m) { return m.slot == slot; })) {
       continue;
     }

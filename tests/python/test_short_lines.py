@@ -71,6 +71,30 @@ def test_drawn_boxes(seed, dtype):
     assert bits(given) == bits(spread[0] + 0 + copies[0] * 2 + copies[-1])
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("seed, line", enumerate([64, 64, 64, 72, 96, 127, 200]))
+def test_many_values_of_boxes(seed, line, dtype):
+    """More values at once than registers, in scratch, where the last strip of a line has to have room."""
+    rng = np.random.default_rng(seed)
+    for _ in range(8):
+        rows, count = int(rng.integers(17, 60)), 5
+        whole = mx.array(rng.standard_normal((rows + 2, line + 9)).astype(np.float32)).astype(dtype)
+        starts = zip(rng.integers(0, 3, count), rng.integers(0, 10, count))
+        boxes = [whole[i : i + rows, j : j + line] for i, j in starts]
+        steps = [(int(rng.integers(3)), int(rng.integers(count + k)), int(rng.integers(count + k))) for k in range(24)]
+
+        def program(parts):
+            values = list(parts)
+            for op, a, b in steps:
+                a, b = values[a], values[b]
+                values.append([lambda: a * b, lambda: a - b, lambda: mx.maximum(a, b)][op]() * 0.5)
+            return values[-1], values[-2] + values[-5], values[-9]
+
+        copies = [mx.contiguous(box) for box in boxes]
+        mx.eval(boxes, copies)
+        assert [bits(y) for y in program(boxes)] == [bits(y) for y in program(copies)]
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_sums_of_boxes(seed):
     rng = np.random.default_rng(seed)
@@ -81,3 +105,39 @@ def test_sums_of_boxes(seed):
     mx.eval(copies)
     for axis in (None, 0, 1):
         assert bits(mx.sum(boxes[0] * boxes[1] - boxes[2], axis=axis)) == bits(mx.sum(copies[0] * copies[1] - copies[2], axis=axis))
+
+
+VIEWS = {
+    "turned round": lambda x, rng: x[::-1],
+    "box": lambda x, rng: mx.concatenate([x, x], 1)[:, 3 : 3 + x.shape[1]],
+    "one line for all": lambda x, rng: mx.broadcast_to(x[:1], x.shape),
+    "one number for a line": lambda x, rng: mx.broadcast_to(x[:, :1], x.shape),
+    "every other": lambda x, rng: mx.repeat(x, 2, 1)[:, ::2],
+    "as it is": lambda x, rng: x,
+}
+FOLDS = [mx.sum, mx.max, mx.min, mx.mean, mx.prod]
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float64, mx.float16, mx.uint8, mx.bool_, mx.int32], ids=str)
+@pytest.mark.parametrize("seed", range(40))
+def test_short_rows_of_lines(seed, dtype):
+    """Rows of one element or few, which are reduced, of arrays whose lines lie apart: such a row is no line to go by."""
+    rng = np.random.default_rng(seed)
+    line, row = int(rng.choice([70, 128, 300, 300, 511, 600, 1500])), int(rng.choice([1, 1, 1, 2, 3, 16]))
+    shape = (int(rng.integers(2, 12)), line, row)
+    views = [
+        list(VIEWS.values())[rng.integers(len(VIEWS))](mx.array(rng.integers(0, 3, shape)).astype(dtype), rng) for _ in range(3)
+    ]
+    copies = [mx.contiguous(view) for view in views]
+    mx.eval(views, copies)
+    folds = [FOLDS[k] for k in rng.integers(0, len(FOLDS), 2)]
+    wide = [mx.float32, mx.float64, mx.float16][rng.integers(3)] if dtype != mx.float64 else dtype
+
+    def program(a, b, c):
+        a, b = a.astype(wide), b.astype(wide)
+        m = folds[0](a * a + 1, axis=-1, keepdims=True) * 0.5
+        d = (a - m) * b
+        return d / (mx.abs(folds[1](d + c, axis=-1, keepdims=True)) + 1), m
+
+    for got, want in zip(program(*views), program(*copies)):
+        assert bits(got) == bits(want)
