@@ -84,7 +84,64 @@ std::optional<array> joined(const Sizes& whole, std::span<Part> parts, size_t ax
   return reshape(stack(pieces, static_cast<int>(axis) + 1), std::move(merged));
 }
 
+// What a node with this body was made of; null where it is another, or its operands are gone.
+const Node* made_by(const array& a, Body body) {
+  const Node* node = a.node();
+  bool is_elementwise = node->primitive && !a.is_available() && node->primitive->eval_kind() == EvalKind::elementwise;
+  return is_elementwise && static_cast<const Elementwise&>(*node->primitive).body() == body ? node : nullptr;
+}
+
 } // namespace
+
+bool is_large_part(const Node& reader, const Shape& whole) {
+  std::optional<WrittenPart> part = read_part(*reader.primitive);
+  auto is_one = [](const Dim& stride) { return stride == 1; };
+  return part && is_known(whole) && is_known(reader.shape) && is_known(part->start) &&
+         std::all_of(part->strides.begin(), part->strides.end(), is_one) && 2 * size_of(reader.shape) >= size_of(whole);
+}
+
+PartCotangents merged(PartCotangents parts, const Shape& whole) {
+  PartCotangents out;
+  for (auto& [reader, cotangent] : parts) {
+    bool is_large = is_large_part(*reader, whole);
+    auto is_same = [&, reader = reader](const auto& other) {
+      return is_large && other.first->stream == reader->stream && other.first->shape == reader->shape &&
+             is_large_part(*other.first, whole) &&
+             read_part(*other.first->primitive)->start == read_part(*reader->primitive)->start;
+    };
+    auto same = std::find_if(out.begin(), out.end(), is_same);
+    if (same != out.end()) {
+      same->second = add(same->second, cotangent);
+    } else {
+      out.emplace_back(reader, std::move(cotangent));
+    }
+  }
+  return out;
+}
+
+BarePart::BarePart(const array& of) : cotangent(of) {
+  while (true) {
+    if (const Node* negated = made_by(cotangent, Body::negative)) {
+      cotangent = array(const_cast<Node*>(negated)->operands()[0]);
+      is_negative = !is_negative;
+      continue;
+    }
+    const Node* product = made_by(cotangent, Body::zero_times);
+    auto factors_of = [](const Node* node) { return const_cast<Node*>(node)->operands(); };
+    if (!product || factors_of(product)[1].ndim() != 0 || !(factors_of(product)[0].shape() == product->shape)) {
+      return;
+    }
+    factors.push_back(factors_of(product)[1]);
+    cotangent = array(factors_of(product)[0]);
+  }
+}
+
+array BarePart::with_factors(array whole) const {
+  for (size_t i = factors.size(); i-- > 0;) {
+    whole = zero_times(whole, factors[i]);
+  }
+  return whole;
+}
 
 std::optional<array> put_together(const Shape& whole, const PartCotangents& given) {
   std::vector<Part> parts;

@@ -16,4 +16,21 @@ using PartCotangents = std::vector<std::pair<Node*, array>>;
 // axis and those between, colours and planes, blocks beside blocks. Else none.
 std::optional<array> put_together(const Shape& whole, const PartCotangents& parts);
 
+// Whether it is a forward part, no step left out, of at least half of the array: several such overlap, as in stencils.
+bool is_large_part(const Node& reader, const Shape& whole);
+
+// With the cotangents of one and the same large part, read more than once, as one.
+PartCotangents merged(PartCotangents parts, const Shape& whole);
+
+// The cotangent of a part, without what may as well be done to the whole array with zeros around the part: then parts
+// whose cotangents are alike but for it, as those of differences and stencils are, come of one array in memory.
+struct BarePart {
+  explicit BarePart(const array& cotangent);
+  array cotangent;
+  std::vector<array> factors; // numbers, the last one first
+  bool is_negative = false;   // to be subtracted
+
+  array with_factors(array whole) const;
+};
+
 } // namespace mlx::core

@@ -110,21 +110,41 @@ class Pullback {
     several_[index] = cotangents_[index].has_value();
     accumulate(cotangents_[index], std::move(term));
   }
+  // Of a part, with zeros around it.
+  void accumulate_part(size_t index, const Node& reader, const array& cotangent) {
+    Tangent& sum = cotangents_[index];
+    BarePart bare(cotangent);
+    auto around = [&](const array& part) {
+      const bool wanted[] = {true};
+      return bare.with_factors(
+          *reader.primitive->vjp(const_cast<Node&>(reader).operands(), Tangents{part}, {}, wanted)[0]);
+    };
+    if (!sum || !bare.is_negative) {
+      accumulate(index, around(bare.is_negative ? negative(bare.cotangent) : bare.cotangent));
+    } else {
+      several_[index] = true;
+      sum = subtract(*sum, around(bare.cotangent));
+    }
+  }
   // Of an array of which so far parts were read only, the cotangent of these.
   void settle(int index) {
     auto found = parts_.find(index);
     if (found == parts_.end()) {
       return;
     }
-    PartCotangents parts = std::move(found->second);
-    parts_.erase(found);
     auto at = static_cast<size_t>(index);
+    PartCotangents parts = merged(std::move(found->second), tape_.nodes()[at]->shape);
+    parts_.erase(found);
     OriginScope scope(parts[0].first->origin, "vjp");
     StreamScope on(parts[0].first->stream);
     if (std::optional<array> whole = put_together(tape_.nodes()[at]->shape, parts)) {
       cotangents_[at] = *std::move(whole);
       several_[at] = true;
       return;
+    }
+    auto is_added = [](const auto& part) { return !BarePart(part.second).is_negative; };
+    if (auto added = std::find_if(parts.begin(), parts.end(), is_added); added != parts.end()) {
+      std::rotate(parts.begin(), added, added + 1); // from which the others may be subtracted
     }
     for (const auto& [reader, cotangent] : parts) {
       OriginScope of_reader(reader->origin, "vjp");
@@ -167,6 +187,10 @@ class Pullback {
       }
       if (!sum && written_part(*node->primitive)) {
         writers_.emplace(first, std::pair(node, *ct[0]));
+      }
+      if (const Shape& whole = operands[0].shape(); is_large_part(*node, whole)) {
+        accumulate_part(static_cast<size_t>(first), *node, *ct[0]);
+        return;
       }
     }
     push(operands, [&](std::span<const bool> wanted) { return node->primitive->vjp(operands, ct, outputs, wanted); });
