@@ -205,7 +205,7 @@ struct HiddenSlopes::Impl {
       }
       PerElement<Value> value = values_of(*a.node());
       PerElement<From> from = origins_of(a);
-      bool constant = is_constant(a);
+      bool constant = is_constant(a) && !knows(a);
       array indicator = array::uninitialized(a.shape(), a.dtype());
       char* to = static_cast<char*>(indicator.node()->data());
       array one(1, a.dtype());

@@ -62,6 +62,10 @@ class Binary final : public Elementwise {
     const array& shared = common(conjugated ? *conjugated : ct, primals, outputs[0]);
     for (int k = 0; k < 2; ++k) {
       size_t i = static_cast<size_t>(k);
+      if (k == 1 && Op::body == Body::multiply && out[0] && primals[0].node() == primals[1].node()) {
+        out[1] = out[0]; // x * x
+        break;
+      }
       Tangent g = wanted[i] ? chain(k, shared, primals, outputs[0]) : std::nullopt;
       if (g) {
         array whole = conj_of(*std::move(g));

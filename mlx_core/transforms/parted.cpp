@@ -6,6 +6,7 @@
 
 #include "mlx_core/ops.h"
 #include "mlx_core/ops/moves.h"
+#include "mlx_core/transforms/cotangent_sums.h"
 
 namespace mlx::core {
 
@@ -82,13 +83,6 @@ std::optional<array> joined(const Sizes& whole, std::span<Part> parts, size_t ax
   Shape merged = pieces[0].shape();
   merged[axis] *= step;
   return reshape(stack(pieces, static_cast<int>(axis) + 1), std::move(merged));
-}
-
-// What a node with this body was made of; null where it is another, or its operands are gone.
-const Node* made_by(const array& a, Body body) {
-  const Node* node = a.node();
-  bool is_elementwise = node->primitive && !a.is_available() && node->primitive->eval_kind() == EvalKind::elementwise;
-  return is_elementwise && static_cast<const Elementwise&>(*node->primitive).body() == body ? node : nullptr;
 }
 
 } // namespace

@@ -6,6 +6,7 @@
 #include "mlx_core/ops/elementwise/composites.h"
 #include "mlx_core/ops/moves.h"
 #include "mlx_core/transforms/confluence.h"
+#include "mlx_core/transforms/cotangent_sums.h"
 #include "mlx_core/transforms/parted.h"
 #include "mlx_core/transforms/recording.h"
 
@@ -104,11 +105,14 @@ class Pullback {
                     part->operands()[0].node() == whole.node();
     return is_there ? whole : applied(writer->primitive, {whole, cotangent});
   }
-  static void accumulate(Tangent& sum, array term) { sum = sum ? core::add(*sum, term) : std::move(term); }
+  static void accumulate(Tangent& sum, array term) {
+    Tangent joined = sum ? joined_branches(*sum, term) : std::nullopt;
+    sum = joined ? std::move(joined) : sum ? core::add(*sum, term) : std::move(term);
+  }
   void accumulate(size_t index, array term) {
     settle(static_cast<int>(index));
     several_[index] = cotangents_[index].has_value();
-    accumulate(cotangents_[index], std::move(term));
+    accumulate(cotangents_[index], as_repeated_number(std::move(term)));
   }
   // Of a part, with zeros around it.
   void accumulate_part(size_t index, const Node& reader, const array& cotangent) {
@@ -188,8 +192,8 @@ class Pullback {
       if (!sum && written_part(*node->primitive)) {
         writers_.emplace(first, std::pair(node, *ct[0]));
       }
-      if (const Shape& whole = operands[0].shape(); is_large_part(*node, whole)) {
-        accumulate_part(static_cast<size_t>(first), *node, *ct[0]);
+      if (auto at = static_cast<size_t>(first); reached_[at] && is_large_part(*node, operands[0].shape())) {
+        accumulate_part(at, *node, *ct[0]);
         return;
       }
     }
