@@ -12,6 +12,7 @@
 #include "mlx_core/eval/share.h"
 #include "mlx_core/interrupt.h"
 #include "mlx_core/interruption.h"
+#include "mlx_core/ops/moves.h"
 #include "mlx_core/primitive.h"
 #include "mlx_core/size_arithmetic.h"
 #include "mlx_core/trace_level.h"
@@ -246,6 +247,9 @@ void Evaluation::compute(Node* node) {
         if (node->primitive->keeps_order() && join_as_alias(node)) {
           return;
         }
+        if (kind == EvalKind::general && written_part(*node->primitive)) {
+          bring_forward(node);
+        }
         if (flush_operands(node)) { // a failure there decides this node too
           compute(node);
           return;
@@ -386,6 +390,26 @@ bool Evaluation::join_as_pieces(Node* node) {
     }
   }
   return reads == references && group_for(node->shape, node->stream)->add(node);
+}
+
+// A part with zeros around it waits for its elements. What comes next and can be computed with these, as the cotangents
+// of other parts of the same array, is then one pass with them.
+void Evaluation::bring_forward(Node* before) {
+  constexpr size_t looked_at = 64;
+  Group* group = is_eval_op_by_op() ? nullptr : open_group_of(before->operand_storage()[1].node());
+  std::vector<Claims::Entry>& entries = claims_.entries();
+  size_t begin = before->eval_index + 1, end = std::min(entries.size(), begin + looked_at);
+  for (size_t i = begin; group && i < end && !group->is_full(); ++i) {
+    Node* node = entries[i].node;
+    bool is_elementwise = node && entries[i].group < 0 && node->primitive->eval_kind() == EvalKind::elementwise;
+    auto is_ready = [&](const array& operand) {
+      return operand.node()->state.load(std::memory_order_acquire) == Node::State::available ||
+             open_group_of(operand.node()) == group;
+    };
+    if (is_elementwise && std::all_of(node->operands().begin(), node->operands().end(), is_ready)) {
+      group->add(node);
+    }
+  }
 }
 
 Group* Evaluation::group_for(const Shape& shape, StreamNumber stream) {

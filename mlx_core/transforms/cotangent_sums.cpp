@@ -1,6 +1,9 @@
 // Sums of cotangents of branches, and cotangents that are one number in all places.
 #include "mlx_core/transforms/cotangent_sums.h"
 
+#include <optional>
+#include <vector>
+
 #include "mlx_core/ops.h"
 
 namespace mlx::core {
@@ -71,6 +74,25 @@ bool vanishes(const array& a, const array& condition, bool holds, int& budget) {
   }
 }
 
+// None where they are others, or it would be no less work.
+std::optional<array> joined_branches(const array& a, const array& b) {
+  constexpr int most_nodes = 64; // looked at
+  for (const array* first : {&a, &b}) {
+    const array& second = first == &a ? b : a;
+    std::optional<Branch> branch = branch_of(*first);
+    int budget = most_nodes;
+    if (!branch || !vanishes(second, branch->condition, branch->holds, budget)) {
+      continue;
+    }
+    std::optional<Branch> other = branch_of(second);
+    bool is_other = other && other->condition.node() == branch->condition.node();
+    const array& value = is_other ? other->value : second;
+    return branch->holds ? where(branch->condition, branch->value, value)
+                         : where(branch->condition, value, branch->value);
+  }
+  return std::nullopt;
+}
+
 } // namespace
 
 const Node* made_by(const array& a, Body body) {
@@ -100,22 +122,17 @@ array as_repeated_number(array cotangent) {
   return broadcast_to(applied(node->primitive, numbers), cotangent.shape());
 }
 
-std::optional<array> joined_branches(const array& a, const array& b) {
-  constexpr int most_nodes = 64; // looked at
-  for (const array* first : {&a, &b}) {
-    const array& second = first == &a ? b : a;
-    std::optional<Branch> branch = branch_of(*first);
-    int budget = most_nodes;
-    if (!branch || !vanishes(second, branch->condition, branch->holds, budget)) {
-      continue;
-    }
-    std::optional<Branch> other = branch_of(second);
-    bool is_other = other && other->condition.node() == branch->condition.node();
-    const array& value = is_other ? other->value : second;
-    return branch->holds ? where(branch->condition, branch->value, value)
-                         : where(branch->condition, value, branch->value);
+array sum_of(const array& a, const array& b) {
+  if (std::optional<array> joined = joined_branches(a, b)) {
+    return *std::move(joined);
   }
-  return std::nullopt;
+  if (const Node* negated = made_by(b, Body::negative)) {
+    return subtract(a, operands_of(*negated)[0]);
+  }
+  if (const Node* negated = made_by(a, Body::negative)) {
+    return subtract(b, operands_of(*negated)[0]);
+  }
+  return add(a, b);
 }
 
 } // namespace mlx::core

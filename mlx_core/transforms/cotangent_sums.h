@@ -1,8 +1,6 @@
 // Cotangents where it is known what they are: with less to compute.
 #pragma once
 
-#include <optional>
-
 #include "mlx_core/backend/body.h"
 #include "mlx_core/primitive.h"
 
@@ -14,9 +12,9 @@ const Node* made_by(const array& a, Body body);
 // Arithmetic on repeated numbers, as of the cotangent of a sum with factors: the repetition of one result.
 array as_repeated_number(array cotangent);
 
-// The sum of two cotangents that two branches of a selection pulled back. One is 0 where the other is not, and so one
-// selection between them does for two between either and 0, and the sum: slopes of where(x > 0, x, 0.1 * x). None where
-// they are others, or it would be no less work.
-std::optional<array> joined_branches(const array& a, const array& b);
+// The sum of two cotangents. Of those that two branches of a selection pulled back one is 0 where the other is not, and
+// so one selection between them does for two between either and 0, and a sum, as in the slope of
+// where(x > 0, x, 0.1 * x).
+array sum_of(const array& a, const array& b);
 
 } // namespace mlx::core

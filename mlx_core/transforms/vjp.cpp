@@ -105,10 +105,7 @@ class Pullback {
                     part->operands()[0].node() == whole.node();
     return is_there ? whole : applied(writer->primitive, {whole, cotangent});
   }
-  static void accumulate(Tangent& sum, array term) {
-    Tangent joined = sum ? joined_branches(*sum, term) : std::nullopt;
-    sum = joined ? std::move(joined) : sum ? core::add(*sum, term) : std::move(term);
-  }
+  static void accumulate(Tangent& sum, array term) { sum = sum ? sum_of(*sum, term) : std::move(term); }
   void accumulate(size_t index, array term) {
     settle(static_cast<int>(index));
     several_[index] = cotangents_[index].has_value();
