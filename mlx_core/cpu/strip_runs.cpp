@@ -420,7 +420,10 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
     if (!run && !by_row && !selects && form != StripForm::a_a) { // what works on a alone
       code.push_back({from.find(Body::copy, form), first, second});
     }
-    if (run) {
+    const bool is_a = step.body == Body::copy && step.from == step.to && form == StripForm::a_a && !gives_bools(step);
+    if (is_a) {
+      // it is there
+    } else if (run) {
       code.push_back({run, first, second});
       if (is_load && to.round) {
         code.push_back({to.round, 0, 0});

@@ -17,6 +17,11 @@ bool is_zero(const array& a) {
          load_complex(a.raw_data(), a.dtype()) == complex128_t(0);
 }
 
+// Whether its operands are there to be looked at: nobody computes it yet.
+bool is_lazy(const Node& node) {
+  return node.primitive && node.state.load(std::memory_order_acquire) == Node::State::lazy;
+}
+
 // What is 0 in the other branch, as it is without regard to that.
 struct Branch {
   array condition;
@@ -54,7 +59,7 @@ bool vanishes(const array& a, const array& condition, bool holds, int& budget) {
   if (is_zero(a)) {
     return true;
   }
-  if (--budget < 0 || !node->primitive || a.is_available() || node->primitive->eval_kind() != EvalKind::elementwise) {
+  if (--budget < 0 || !is_lazy(*node) || node->primitive->eval_kind() != EvalKind::elementwise) {
     return false;
   }
   auto operands = operands_of(*node);
@@ -97,14 +102,13 @@ std::optional<array> joined_branches(const array& a, const array& b) {
 
 const Node* made_by(const array& a, Body body) {
   const Node* node = a.node();
-  bool is_elementwise = node->primitive && !a.is_available() && node->primitive->eval_kind() == EvalKind::elementwise;
+  bool is_elementwise = is_lazy(*node) && node->primitive->eval_kind() == EvalKind::elementwise;
   return is_elementwise && static_cast<const Elementwise&>(*node->primitive).body() == body ? node : nullptr;
 }
 
 array as_repeated_number(array cotangent) {
   const Node* node = cotangent.node();
-  if (!node->primitive || cotangent.ndim() == 0 || cotangent.is_available() ||
-      node->primitive->eval_kind() != EvalKind::elementwise) {
+  if (cotangent.ndim() == 0 || !is_lazy(*node) || node->primitive->eval_kind() != EvalKind::elementwise) {
     return cotangent;
   }
   std::vector<array> numbers;
@@ -112,7 +116,7 @@ array as_repeated_number(array cotangent) {
     const array* number = &operand;
     while (number->ndim() != 0) {
       const Node* made = number->node();
-      if (!made->primitive || number->is_available() || !made->primitive->keeps_order()) {
+      if (!is_lazy(*made) || !made->primitive->keeps_order()) {
         return cotangent;
       }
       number = &operands_of(*made)[0];

@@ -100,3 +100,28 @@ def test_cotangents_that_are_one_number(dtype):
     plain = mx.grad(lambda x: (-(x * k) * 1.7).sum())(x)
     one = mx.grad(lambda x: -(x * k) * 1.7)(x[0, 0])
     assert bits(plain) == bits(mx.broadcast_to(one, x.shape))
+
+
+def test_numbers_that_a_compiled_function_finds_repeated():
+    """And arithmetic on them, shared and in chains."""
+    x = mx.array(np.random.default_rng(2).standard_normal(70_001).astype(np.float32))
+    once, doubled = mx.broadcast_to(mx.array(0.3), x.shape), mx.ones(x.shape)
+    for _ in range(40):
+        doubled = doubled + doubled
+    function = lambda x: x * (once * 3 + 0.1) + doubled * (1 / 2**40) + mx.sqrt(mx.maximum(x, once * once))
+    pull = mx.grad(lambda x: mx.sqrt(function(x) ** 2 + 1).sum())
+    for f in (function, pull):
+        compiled = mx.compile(f)
+        assert bits(f(x)) == bits(compiled(x)) == bits(compiled(x))
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float64, mx.float16, mx.bfloat16, mx.complex64], ids=str)
+def test_powers_one_in_a_group(dtype):
+    """Copies, of results that are read again and that are not."""
+    x = mx.array(np.random.default_rng(2).standard_normal(5017).astype(np.float32)).astype(dtype)
+    functions = (lambda x: (x + 1) ** 1 * (x - 1), lambda x: ((x + 1) ** 1, (x * x) ** 1 - x), lambda x: x**1 + (x + x) ** 1 * (x + x))
+    for function in functions:
+        results, stepwise = function(x), mx.compile(function)(x)
+        results, stepwise = ([r] if isinstance(r, mx.array) else list(r) for r in (results, stepwise))
+        alone = [(x + 1) * (x - 1)] if function is functions[0] else [x + 1, x * x - x] if function is functions[1] else [x + evaluated(x + x) * (x + x)]
+        assert [bits(r) for r in results] == [bits(r) for r in stepwise] == [bits(evaluated(r)) for r in alone]
