@@ -1,25 +1,18 @@
 // Sums of cotangents of branches, and cotangents that are one number in all places.
 #include "mlx_core/transforms/cotangent_sums.h"
 
-#include <optional>
 #include <vector>
 
+#include "mlx_core/eval/gate.h"
 #include "mlx_core/ops.h"
 
 namespace mlx::core {
 
 namespace {
 
-std::span<const array> operands_of(const Node& node) { return const_cast<Node&>(node).operands(); }
-
 bool is_zero(const array& a) {
   return a.ndim() == 0 && a.is_available() && a.node()->level == 0 &&
          load_complex(a.raw_data(), a.dtype()) == complex128_t(0);
-}
-
-// Whether its operands are there to be looked at: nobody computes it yet.
-bool is_lazy(const Node& node) {
-  return node.primitive && node.state.load(std::memory_order_acquire) == Node::State::lazy;
 }
 
 // What is 0 in the other branch, as it is without regard to that.
@@ -30,8 +23,12 @@ struct Branch {
 };
 
 std::optional<Branch> branch_of(const array& a) {
-  if (const Node* select = made_by(a, Body::select)) {
-    auto operands = operands_of(*select);
+  std::optional<Pending> node = pending(a);
+  if (!node) {
+    return std::nullopt;
+  }
+  const auto& operands = node->operands;
+  if (node->is(Body::select)) {
     for (size_t k : {1, 2}) {
       if (is_zero(operands[3 - k]) && operands[k].shape() == a.shape()) {
         return Branch{operands[0], k == 1, operands[k]};
@@ -40,29 +37,27 @@ std::optional<Branch> branch_of(const array& a) {
     return std::nullopt;
   }
   // Factors that are numbers: others could make infinities or NaN of what the selection leaves out.
-  const Node *negated = made_by(a, Body::negative), *product = made_by(a, Body::zero_times);
-  const Node* node = negated ? negated : product;
-  if (!node || (product && operands_of(*product)[1].ndim() != 0) || !(operands_of(*node)[0].shape() == a.shape())) {
+  bool is_negated = node->is(Body::negative), is_product = node->is(Body::zero_times) && operands[1].ndim() == 0;
+  if ((!is_negated && !is_product) || !(operands[0].shape() == a.shape())) {
     return std::nullopt;
   }
-  std::optional<Branch> branch = branch_of(operands_of(*node)[0]);
+  std::optional<Branch> branch = branch_of(operands[0]);
   if (branch) {
-    branch->value =
-        as_repeated_number(negated ? negative(branch->value) : zero_times(branch->value, operands_of(*product)[1]));
+    branch->value = as_repeated_number(is_negated ? negative(branch->value) : zero_times(branch->value, operands[1]));
   }
   return branch;
 }
 
 // Whether a cotangent is known to be 0 where the condition holds, or where it does not.
 bool vanishes(const array& a, const array& condition, bool holds, int& budget) {
-  const Node* node = a.node();
   if (is_zero(a)) {
     return true;
   }
-  if (--budget < 0 || !is_lazy(*node) || node->primitive->eval_kind() != EvalKind::elementwise) {
+  std::optional<Pending> node = --budget < 0 ? std::nullopt : pending(a);
+  if (!node || node->primitive->eval_kind() != EvalKind::elementwise) {
     return false;
   }
-  auto operands = operands_of(*node);
+  const auto& operands = node->operands;
   auto is_zero_there = [&](size_t k) { return vanishes(operands[k], condition, holds, budget); };
   switch (static_cast<const Elementwise&>(*node->primitive).body()) {
     case Body::select:
@@ -100,28 +95,36 @@ std::optional<array> joined_branches(const array& a, const array& b) {
 
 } // namespace
 
-const Node* made_by(const array& a, Body body) {
-  const Node* node = a.node();
-  bool is_elementwise = is_lazy(*node) && node->primitive->eval_kind() == EvalKind::elementwise;
-  return is_elementwise && static_cast<const Elementwise&>(*node->primitive).body() == body ? node : nullptr;
+bool Pending::is(Body body) const {
+  return primitive->eval_kind() == EvalKind::elementwise && static_cast<const Elementwise&>(*primitive).body() == body;
+}
+
+std::optional<Pending> pending(const array& a) {
+  Node* node = a.node();
+  if (node->state.load(std::memory_order_relaxed) != Node::State::lazy) {
+    return std::nullopt;
+  }
+  PlanningLock lock; // back-pressure may have another thread compute it
+  bool is_there = node->primitive && node->state.load(std::memory_order_acquire) == Node::State::lazy;
+  auto operands = node->operands();
+  return is_there ? std::optional(Pending{node->primitive, {operands.begin(), operands.end()}}) : std::nullopt;
 }
 
 array as_repeated_number(array cotangent) {
-  const Node* node = cotangent.node();
-  if (cotangent.ndim() == 0 || !is_lazy(*node) || node->primitive->eval_kind() != EvalKind::elementwise) {
+  std::optional<Pending> node = cotangent.ndim() == 0 ? std::nullopt : pending(cotangent);
+  if (!node || node->primitive->eval_kind() != EvalKind::elementwise) {
     return cotangent;
   }
   std::vector<array> numbers;
-  for (const array& operand : operands_of(*node)) {
-    const array* number = &operand;
-    while (number->ndim() != 0) {
-      const Node* made = number->node();
-      if (!is_lazy(*made) || !made->primitive->keeps_order()) {
+  for (array number : node->operands) {
+    while (number.ndim() != 0) {
+      std::optional<Pending> made = pending(number);
+      if (!made || !made->primitive->keeps_order()) {
         return cotangent;
       }
-      number = &operands_of(*made)[0];
+      number = made->operands[0];
     }
-    numbers.push_back(*number);
+    numbers.push_back(std::move(number));
   }
   return broadcast_to(applied(node->primitive, numbers), cotangent.shape());
 }
@@ -130,11 +133,10 @@ array sum_of(const array& a, const array& b) {
   if (std::optional<array> joined = joined_branches(a, b)) {
     return *std::move(joined);
   }
-  if (const Node* negated = made_by(b, Body::negative)) {
-    return subtract(a, operands_of(*negated)[0]);
-  }
-  if (const Node* negated = made_by(a, Body::negative)) {
-    return subtract(b, operands_of(*negated)[0]);
+  for (const array* term : {&b, &a}) {
+    if (std::optional<Pending> node = pending(*term); node && node->is(Body::negative)) {
+      return subtract(term == &b ? a : b, node->operands[0]);
+    }
   }
   return add(a, b);
 }

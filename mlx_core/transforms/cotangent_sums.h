@@ -1,13 +1,23 @@
 // Cotangents where it is known what they are: with less to compute.
 #pragma once
 
+#include <optional>
+
 #include "mlx_core/backend/body.h"
 #include "mlx_core/primitive.h"
+#include "mlx_core/small_vector.h"
 
 namespace mlx::core {
 
-// The node that is to compute this body, and has its operands still; null where there is none.
-const Node* made_by(const array& a, Body body);
+// What an array is to be computed of.
+struct Pending {
+  PrimitiveRef primitive;
+  SmallVector<array, 3> operands;
+  bool is(Body body) const;
+};
+
+// None where it is there, or is being computed.
+std::optional<Pending> pending(const array& a);
 
 // Arithmetic on repeated numbers, as of the cotangent of a sum with factors: the repetition of one result.
 array as_repeated_number(array cotangent);

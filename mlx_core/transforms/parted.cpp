@@ -114,19 +114,16 @@ PartCotangents merged(PartCotangents parts, const Shape& whole) {
 }
 
 BarePart::BarePart(const array& of) : cotangent(of) {
-  while (true) {
-    if (const Node* negated = made_by(cotangent, Body::negative)) {
-      cotangent = array(const_cast<Node*>(negated)->operands()[0]);
+  while (std::optional<Pending> node = pending(cotangent)) {
+    if (node->is(Body::negative)) {
       is_negative = !is_negative;
-      continue;
-    }
-    const Node* product = made_by(cotangent, Body::zero_times);
-    auto factors_of = [](const Node* node) { return const_cast<Node*>(node)->operands(); };
-    if (!product || factors_of(product)[1].ndim() != 0 || !(factors_of(product)[0].shape() == product->shape)) {
+    } else if (node->is(Body::zero_times) && node->operands[1].ndim() == 0 &&
+               node->operands[0].shape() == cotangent.shape()) {
+      factors.push_back(node->operands[1]);
+    } else {
       return;
     }
-    factors.push_back(factors_of(product)[1]);
-    cotangent = array(factors_of(product)[0]);
+    cotangent = node->operands[0];
   }
 }
 

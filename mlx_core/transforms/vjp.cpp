@@ -143,9 +143,10 @@ class Pullback {
       several_[at] = true;
       return;
     }
-    auto is_added = [](const auto& part) { return !BarePart(part.second).is_negative; };
-    if (auto added = std::find_if(parts.begin(), parts.end(), is_added); added != parts.end()) {
-      std::rotate(parts.begin(), added, added + 1); // from which the others may be subtracted
+    // The second is subtracted from the first: the same bits, for of two the order does not matter.
+    auto is_negative = [](const auto& part) { return BarePart(part.second).is_negative; };
+    if (parts.size() > 1 && is_negative(parts[0]) && !is_negative(parts[1])) {
+      std::swap(parts[0], parts[1]);
     }
     for (const auto& [reader, cotangent] : parts) {
       OriginScope of_reader(reader->origin, "vjp");
