@@ -154,7 +154,7 @@ struct ByVectors {
     for (const IndexOperand& operand : operands) {
       auto axis = static_cast<size_t>(operand.axis);
       const int64_t length = shape[axis], stride = length > 1 ? strides[axis] : 0;
-      bool fits = length > 0 && length <= most && std::abs(stride) <= most && is_in_line(operand, index_shape);
+      bool fits = length > 0 && length <= most && std::abs(stride) <= most && is_in_line(index_shape, operand.strides);
       if (!fits || (operand.dtype != int32 && operand.dtype != uint32)) return;
       farthest += (length - 1) * std::abs(stride);
       indices.push_back(
@@ -177,7 +177,7 @@ void gather(const void* src_data, Ints src_shape, Ints src_strides, int item_siz
   const bool of_elements = slice.shape.empty() && blocks == 1;
   std::optional<ByVectors> by_vectors;
   if (of_elements) by_vectors.emplace(indices, index_shape, src_shape, src_strides, item_size);
-  if (of_elements && !by_vectors->run && indices.size() == 1 && is_in_line(indices[0], index_shape)) {
+  if (of_elements && !by_vectors->run && indices.size() == 1 && is_in_line(index_shape, indices[0].strides)) {
     auto axis = static_cast<size_t>(indices[0].axis);
     return gather_along({src, indices[0].data, out, indices[0].dtype, {"gather", indices[0].axis, src_shape[axis], 1},
                             src_strides[axis], 0, 1, 0, 0},

@@ -26,7 +26,7 @@ void gather(const void* src, Ints src_shape, Ints src_strides, int item_size, st
     Ints index_shape, Ints slice_shape, int64_t outer, void* out);
 
 // The reverse: combines updates (strided, shape index_shape + slice_shape) into consecutive dst of dst_shape, in
-// row-major order of the updates, so that the last duplicate wins a set. Serial, hence deterministic.
+// row-major order of the updates, so that the last duplicate wins a set. No element is written by two threads.
 void scatter(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape, std::span<const IndexOperand> indices,
     Ints index_shape, Ints slice_shape, const void* updates, Ints update_strides);
 

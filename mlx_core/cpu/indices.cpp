@@ -59,10 +59,10 @@ void add_offsets(const Bounds& bounds, const T* index, int64_t stride, int64_t n
 
 } // namespace
 
-bool is_in_line(const IndexOperand& operand, Ints index_shape) {
+bool is_in_line(Ints shape, Ints strides) {
   int64_t expected = 1;
-  for (size_t d = index_shape.size(); d-- > 0; expected *= index_shape[d]) {
-    if (index_shape[d] != 1 && operand.strides[d] != expected) return false;
+  for (size_t d = shape.size(); d-- > 0; expected *= shape[d]) {
+    if (shape[d] != 1 && strides[d] != expected) return false;
   }
   return true;
 }
@@ -75,7 +75,7 @@ void read_offsets(const char* op, std::span<const IndexOperand> indices, Ints in
   for (const IndexOperand& operand : indices) {
     auto axis = static_cast<size_t>(operand.axis);
     Bounds bounds{op, operand.axis, shape[axis], slice_shape[axis]};
-    const bool begin = &operand == &indices.front(), in_line = is_in_line(operand, index_shape);
+    const bool begin = &operand == &indices.front(), in_line = is_in_line(index_shape, operand.strides);
     const int64_t size = operand.dtype.size();
     for (int64_t done = 0; done < n; done += index_chunk) {
       const int64_t count = std::min(index_chunk, n - done);

@@ -29,8 +29,8 @@ inline int64_t checked_index(const Bounds& bounds, int64_t index) {
   return start;
 }
 
-// Whether the indices lie one after the other.
-bool is_in_line(const IndexOperand& operand, Ints index_shape);
+// Whether elements lie one after the other.
+bool is_in_line(Ints shape, Ints strides);
 
 // offsets[i] = sum over operands of index * strides[axis], for positions [first, first + n) of index_shape.
 void read_offsets(const char* op, std::span<const IndexOperand> indices, Ints index_shape, Ints shape, Ints strides,

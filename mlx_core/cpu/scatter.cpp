@@ -1,14 +1,16 @@
-// Scatters: serial, in row-major order of the updates, so that duplicates combine the same way every time. Sums and
-// products of 16-bit floats are carried in float32, and rounded once; so are sums of many float32 numbers in float64.
+// Scatters: in row-major order of the updates, so that duplicates combine the same way every time; threads share out
+// what is written. Sums and products of 16-bit floats are carried in float32, and rounded once; so are sums of many
+// float32 numbers in float64.
 #include <algorithm>
+#include <bit>
 #include <complex>
-#include <cstring>
 #include <memory>
 #include <numeric>
 #include <optional>
 #include <type_traits>
 #include <vector>
 
+#include "mlx_core/cpu/combine_rows.h"
 #include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/gather.h"
@@ -88,6 +90,12 @@ void with_mode(ScatterMode mode, Dtype dtype, F f) {
   }
 }
 
+// Without overlap, which lets the compiler take vectors.
+template <ScatterMode mode, typename T, typename Update>
+inline void combine_line(T* __restrict line, const Update* __restrict updates, int64_t n) {
+  for (int64_t j = 0; j < n; ++j) line[j] = combine<mode>(line[j], static_cast<T>(updates[j]));
+}
+
 // Combines n slices of consecutive updates into dst, at the offsets; `shape` and `strides` are the slice's in dst.
 template <ScatterMode mode, typename T, typename Update>
 void apply(T* dst, const int64_t* offsets, int64_t n, Ints shape, Ints strides, int64_t size, const Update* updates) {
@@ -97,17 +105,10 @@ void apply(T* dst, const int64_t* offsets, int64_t n, Ints shape, Ints strides, 
   }
   int64_t run = shape.back(), step = strides.back();
   InterruptPoll poll(looks_after);
-  constexpr int64_t narrow = 16, some = 4;
-  if (run == size && step == 1 && run <= narrow) { // rows too short for a loop that finds out how to run
+  if (run == size && step == 1) {
     for (int64_t i = 0; i < n; ++i, updates += run) {
-      T* row = dst + offsets[i];
-      int64_t j = 0;
-      for (; j + some <= run; j += some) {
-        T sums[some];
-        for (int64_t k = 0; k < some; ++k) sums[k] = combine<mode>(row[j + k], static_cast<T>(updates[j + k]));
-        std::copy_n(sums, some, row + j);
-      }
-      for (; j < run; ++j) row[j] = combine<mode>(row[j], static_cast<T>(updates[j]));
+      poll(run);
+      combine_line<mode>(dst + offsets[i], updates, run);
     }
     return;
   }
@@ -117,7 +118,7 @@ void apply(T* dst, const int64_t* offsets, int64_t n, Ints shape, Ints strides, 
     for (int64_t done = 0; done < size; done += run, updates += run) {
       poll(run);
       if (step == 1) {
-        for (int64_t j = 0; j < run; ++j) row[j] = combine<mode>(row[j], static_cast<T>(updates[j]));
+        combine_line<mode>(row, updates, run);
       } else {
         for (int64_t j = 0; j < run; ++j) row[j * step] = combine<mode>(row[j * step], static_cast<T>(updates[j]));
       }
@@ -173,27 +174,45 @@ class Slices {
     int update_ndim = collapse_axes(static_cast<int>(update_shape_.size()), collapsed_shape.data(), both);
     if (update_ndim <= 1) update_step_ = update_ndim == 0 ? 1 : collapsed[0];
     consecutive_ = update_step_ == 1;
+    rows_ = ndim == 1 && strides[0] == 1 && is_in_line(slice_shape, update_strides.subspan(index_shape.size()));
   }
 
-  // body(offsets in dst of n slices, n, their updates), a few at a time.
+  // body(offsets in dst of n slices, n, the first one), a few at a time.
   template <typename Body>
-  void each_run(Body body) const {
-    int64_t at_once = std::clamp<int64_t>((16 << 10) / size, 1, index_chunk);
-    auto buffer =
-        std::make_unique_for_overwrite<char[]>(consecutive_ ? 0 : static_cast<size_t>(at_once * size * dtype_.size()));
+  void each_places(int64_t at_once, Body body) const {
     int64_t offsets[index_chunk];
     InterruptPoll poll(looks_after);
     for (int64_t first = 0; first < positions; first += at_once) {
       poll(at_once * size);
       int64_t n = std::min(at_once, positions - first);
       read_offsets("scatter", indices_, index_shape_, dst_shape_, dst_strides_, slice_shape_, first, n, offsets);
-      body(offsets, n, read(first, n, buffer.get()));
+      body(offsets, n, first);
     }
+  }
+  // body(offsets in dst of n slices, n, their updates).
+  template <typename Body>
+  void each_run(Body body) const {
+    int64_t at_once = std::clamp<int64_t>((16 << 10) / size, 1, index_chunk);
+    auto buffer =
+        std::make_unique_for_overwrite<char[]>(consecutive_ ? 0 : static_cast<size_t>(at_once * size * dtype_.size()));
+    each_places(at_once,
+        [&](const int64_t* offsets, int64_t n, int64_t first) { body(offsets, n, read(first, n, buffer.get())); });
+  }
+  // body(offsets in dst of n rows, those of their updates, n).
+  template <typename Body>
+  void each_rows(Body body) const {
+    int64_t sources[index_chunk];
+    each_places(
+        std::clamp<int64_t>(looks_after / size, 1, index_chunk), [&](int64_t* offsets, int64_t n, int64_t first) {
+          read_sources(first, n, sources);
+          body(offsets, sources, n);
+        });
   }
   // Combines all updates, which are of type Update, with dst.
   template <ScatterMode mode, typename Update, typename T>
   void apply_all(T* dst) const {
-    bool elements = shape.empty() && indices_.size() == 1 && update_step_ && is_in_line(indices_[0], index_shape_);
+    bool elements =
+        shape.empty() && indices_.size() == 1 && update_step_ && is_in_line(index_shape_, indices_[0].strides);
     auto each_element = [&]<typename Index>(std::type_identity<Index>) {
       auto axis = static_cast<size_t>(indices_[0].axis);
       const Bounds bounds{"scatter", indices_[0].axis, dst_shape_[axis], 1};
@@ -222,15 +241,26 @@ class Slices {
       return buffer;
     }
     // Perhaps a large slice: by all threads, and open to interrupts.
-    int64_t at = 0;
-    for (size_t d = index_shape_.size(), rest = static_cast<size_t>(first); d-- > 0;) {
-      auto extent = static_cast<size_t>(index_shape_[d]);
-      at += static_cast<int64_t>(rest % extent) * update_strides_[d];
-      rest /= extent;
-    }
+    int64_t at;
+    read_sources(first, 1, &at);
     copy_strided(static_cast<const char*>(updates_) + at * dtype_.size(), update_strides_.subspan(index_shape_.size()),
         buffer, dense_strides(slice_shape_), slice_shape_, dtype_.size());
     return buffer;
+  }
+  // Where the updates of n slices begin.
+  void read_sources(int64_t first, int64_t n, int64_t* sources) const {
+    const size_t rank = index_shape_.size();
+    const int64_t inner = rank == 0 ? 1 : index_shape_[rank - 1], step = rank == 0 ? 0 : update_strides_[rank - 1];
+    for (int64_t done = 0, line; done < n; done += line) {
+      int64_t at = 0;
+      for (size_t d = rank, rest = static_cast<size_t>(first + done); d-- > 0;) {
+        auto extent = static_cast<size_t>(index_shape_[d]);
+        at += static_cast<int64_t>(rest % extent) * update_strides_[d];
+        rest /= extent;
+      }
+      line = std::min(n - done, inner - (first + done) % inner);
+      for (int64_t i = 0; i < line; ++i) sources[done + i] = at + i * step;
+    }
   }
   // Whether two slices are the same or have no element in common: each is one element along an axis, or all.
   bool disjoint() const {
@@ -240,7 +270,9 @@ class Slices {
     return true;
   }
 
-  bool are_consecutive() const { return consecutive_; } // updates
+  // Whether each is a row of consecutive elements of dst, and its update one of consecutive updates.
+  bool are_rows() const { return rows_; }
+  const void* updates() const { return updates_; }
 
   const int64_t positions, size; // of the slices, and of one
 
@@ -259,7 +291,7 @@ class Slices {
  private:
   std::vector<int64_t> update_shape_;
   std::optional<int64_t> update_step_; // where all updates are as far apart
-  bool consecutive_;
+  bool consecutive_, rows_;
 };
 
 bool carries_wide(ScatterMode mode, Dtype dtype) {
@@ -334,51 +366,43 @@ void combine_by_place(Half* dst, Slices& slices, Dtype dtype) {
   }
 }
 
-// Elements [begin, end) of n slices, which are consecutive in dst.
-template <ScatterMode mode, typename T>
-void apply_part(
-    T* dst, const int64_t* offsets, int64_t n, int64_t begin, int64_t end, int64_t size, const T* updates, Kernel add) {
-  constexpr int64_t ahead = 8, line = 64 / static_cast<int64_t>(sizeof(T)), most_lines = 8;
+// Of n rows those whose places one of the threads has, in order: how many. Places next to each other have one thread,
+// for their ends share a line of the cache.
+int64_t keep_rows(int64_t part, int64_t parts, int64_t size, int64_t* offsets, int64_t* sources, int64_t n) {
+  constexpr uint64_t rows = 8, mixed = 0x9e3779b97f4a7c15;
+  const int shift = std::bit_width(rows * static_cast<uint64_t>(size));
+  int64_t kept = 0;
   for (int64_t i = 0; i < n; ++i) {
-    if (i + ahead < n) { // places far apart
-      const T* later = dst + offsets[i + ahead] + begin;
-      for (int64_t k = 0; k < std::min(end - begin, most_lines * line); k += line) __builtin_prefetch(later + k, 1);
-    }
-    T* row = dst + offsets[i] + begin;
-    const T* update = updates + i * size + begin;
-    if constexpr (mode == ScatterMode::set) {
-      std::memcpy(row, update, static_cast<size_t>(end - begin) * sizeof(T));
-    } else if (add) {
-      const void* in[] = {row, update};
-      add(in, row, end - begin);
-    } else {
-      for (int64_t j = 0; j < end - begin; ++j) row[j] = combine<mode>(row[j], update[j]);
-    }
+    const uint64_t number = (static_cast<uint64_t>(offsets[i]) >> shift) * mixed >> 32;
+    offsets[kept] = offsets[i], sources[kept] = sources[i];
+    kept += static_cast<int64_t>(number * static_cast<uint64_t>(parts) >> 32) == part;
   }
+  return kept;
 }
 
-// Slices that are rows of some length: each thread does a part of every row, in order, so that an element gets what it
-// gets from one thread. False where the slices are not of that kind.
-bool scatter_rows(ScatterMode mode, Dtype dtype, void* dst, Slices& slices) {
-  constexpr int64_t shortest = 64, part_bytes = 128, most_parts = 16, worth_threads = 1 << 16;
-  int64_t row_bytes = slices.size * dtype.size();
-  if (slices.shape.size() != 1 || slices.strides[0] != 1 || row_bytes < shortest || !slices.are_consecutive()) {
-    return false;
-  }
-  bool apart = slices.disjoint() && slices.positions * slices.size >= worth_threads;
-  int64_t parts = apart ? std::clamp<int64_t>(row_bytes / part_bytes, 1, most_parts) : 1;
-  Kernel add = mode == ScatterMode::add && dtype != bool_ ? find_kernel(Body::add, dtype) : nullptr;
+// Slices that are rows. Each thread has some of the places, or of long rows a part of every one; it combines what comes
+// there in order, so that an element gets what it gets from one thread.
+void scatter_rows(ScatterMode mode, Dtype dtype, void* dst, const Slices& slices) {
+  constexpr int64_t long_bytes = 1 << 10, short_bytes = 128, line_bytes = 64, worth_threads = 1 << 16;
+  const int64_t line = line_bytes / dtype.size(), bytes = slices.size * dtype.size(), threads = thread_count();
+  const bool apart = slices.disjoint() && bytes >= short_bytes && slices.positions * slices.size >= worth_threads;
+  const int64_t columns = apart ? std::clamp<int64_t>(bytes / long_bytes, 1, threads) : 1;
+  const int64_t places = apart && columns == 1 ? threads : 1;
+  const CombineRows by_vectors = find_combine_rows(mode, dtype);
   with_mode(mode, dtype, [&](auto constant, auto t) {
     using T = decltype(t);
-    parallel_for(parts, [&](int64_t part) {
-      int64_t begin = slices.size * part / parts, end = slices.size * (part + 1) / parts;
-      slices.each_run([&](const int64_t* offsets, int64_t n, const void* from) {
-        apply_part<constant.value>(
-            static_cast<T*>(dst), offsets, n, begin, end, slices.size, static_cast<const T*>(from), add);
+    parallel_for(columns * places, [&](int64_t part) {
+      auto edge = [&](int64_t k) { return k == columns ? slices.size : slices.size * k / columns / line * line; };
+      const int64_t column = part % columns, begin = edge(column), length = edge(column + 1) - begin;
+      auto* to = static_cast<T*>(dst) + begin;
+      auto* from = static_cast<const T*>(slices.updates()) + begin;
+      slices.each_rows([&](int64_t* offsets, int64_t* sources, int64_t n) {
+        if (places > 1) n = keep_rows(part, places, slices.size, offsets, sources, n);
+        if (by_vectors) return by_vectors(to, offsets, from, sources, n, length);
+        for (int64_t i = 0; i < n; ++i) combine_line<constant.value>(to + offsets[i], from + sources[i], length);
       });
     });
   });
-  return true;
 }
 
 } // namespace
@@ -406,7 +430,7 @@ void scatter(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape, std::span
           [&](auto* wide) { slices.template apply_all<ScatterMode::add, T>(wide); });
     });
   }
-  if (scatter_rows(mode, dtype, dst, slices)) return;
+  if (slices.are_rows()) return scatter_rows(mode, dtype, dst, slices);
   with_mode(mode, dtype, [&](auto constant, auto t) {
     using T = decltype(t);
     slices.template apply_all<constant.value, T>(static_cast<T*>(dst));
