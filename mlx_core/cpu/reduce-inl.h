@@ -38,6 +38,8 @@ HWY_INLINE T rounded(T x) {
 
 struct Sum {
   template <typename P>
+  static constexpr bool slow = false; // to join vectors
+  template <typename P>
   static constexpr bool simd = std::is_arithmetic_v<P>;
   template <typename P>
   static P identity() {
@@ -58,7 +60,9 @@ struct Sum {
 };
 
 struct Prod {
-  template <typename P> // Highway multiplies no 8-bit and not everywhere 64-bit integers
+  template <typename P>
+  static constexpr bool slow = false; // to join vectors
+  template <typename P>               // Highway multiplies no 8-bit and not everywhere 64-bit integers
   static constexpr bool simd =
       std::is_floating_point_v<P> || (std::is_integral_v<P> && (sizeof(P) == 2 || sizeof(P) == 4));
   template <typename P>
@@ -96,6 +100,8 @@ HWY_INLINE bool is_nan(P x) {
 // A NaN, once met, stays: the first one.
 template <bool max>
 struct Extremum {
+  template <typename P>
+  static constexpr bool slow = std::is_floating_point_v<P>;
   template <typename P>
   static constexpr bool simd = std::is_arithmetic_v<P>;
   template <typename P>
@@ -177,6 +183,13 @@ HWY_INLINE hn::Vec<D> load_partial(D d, const T* p) {
   } else {
     return hn::LoadU(d, p);
   }
+}
+
+// 16-bit floats of type T, as bits, which have instructions for it.
+template <typename T, typename D, typename V>
+HWY_INLINE hn::Vec<D> promoted(D d, V bits) {
+  using Half = std::conditional_t<std::is_same_v<T, float16_t>, hwy::float16_t, hwy::bfloat16_t>;
+  return hn::PromoteTo(d, hn::BitCast(hn::Rebind<Half, D>(), bits));
 }
 
 // Reduces elements of type In, each made of `parts` values (2 where complex numbers are added).
@@ -381,6 +394,11 @@ struct Bodies {
     const auto mask = hn::FirstN(d, static_cast<size_t>(count));
     if constexpr (std::is_same_v<In, P> && (HWY_TARGET == HWY_AVX3 || (HWY_TARGET == HWY_AVX2 && sizeof(P) >= 4))) {
       return hn::IfThenElse(mask, hn::MaskedLoad(mask, d, in), neutral); // touches those alone
+    } else if constexpr (sizeof(In) == 2 && sizeof(P) == 4 && HWY_TARGET == HWY_AVX3) {
+      const hn::Rebind<uint16_t, D> bits;
+      const auto some = hn::FirstN(bits, static_cast<size_t>(count));
+      return hn::IfThenElse(
+          mask, promoted<In>(d, hn::MaskedLoad(some, bits, reinterpret_cast<const uint16_t*>(in))), neutral);
     } else {
       HWY_ALIGN In part[hn::MaxLanes(D())] = {};
       std::copy(in, in + count, part);
@@ -422,6 +440,23 @@ struct Bodies {
     constexpr int N = hn::MaxLanes(d);
     constexpr int vectors = lane_values / N;
     hn::Vec<decltype(d)> v[vectors];
+    if (Op::template slow<P> && n < lane_values) { // only what there is
+#pragma GCC unroll 16
+      for (int k = 0; k < vectors; ++k) {
+        if (n >= (k + 1) * N)
+          v[k] = load_partial(d, in + k * N);
+        else if (k == 0 || n > k * N)
+          v[k] = load_padded(d, in + k * N, n - k * N);
+      }
+#pragma GCC unroll 8
+      for (int half = vectors / 2; half > 0; half /= 2) {
+#pragma GCC unroll 16
+        for (int k = 0; k < half; ++k) {
+          if (n > (k + half) * N) v[k] = Op::vector(v[k], v[k + half]);
+        }
+      }
+      return fold_vector(d, v[0], acc);
+    }
     if (n < lane_values) {
 #pragma GCC unroll 16
       for (int k = 0; k < vectors; ++k) v[k] = hn::Set(d, Op::template neutral<P>());
