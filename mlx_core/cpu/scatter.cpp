@@ -46,10 +46,14 @@ inline bool less(T a, T b) {
     return a.real() < b.real() || (a.real() == b.real() && a.imag() < b.imag());
 }
 
-// A NaN on either side is the result.
+// A NaN on either side is the result. Which one is better nobody can foretell, hence no branch; that it is no NaN, one
+// can.
 template <typename T>
 inline T choose(T a, T b, bool b_is_better) {
-  return (b_is_better || b != b) && !(a != a) ? b : a;
+  if (b != b) [[unlikely]]
+    return a != a ? a : b;
+  if constexpr (!std::is_arithmetic_v<T>) b_is_better = b_is_better && a == a; // a real one is never less than NaN
+  return b_is_better ? b : a;
 }
 
 template <ScatterMode mode, typename T>

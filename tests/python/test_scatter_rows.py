@@ -59,6 +59,31 @@ def test_rows(length, count, width, mode, dtype):
     assert np.array_equal(bits(combined(places, mx.array(updates[0], dtype=own))), want)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+@pytest.mark.parametrize("mode", ["maximum", "minimum"])
+def test_extrema_of_elements_with_nans(mode, dtype):
+    rng = np.random.default_rng(0)
+    own = getattr(mx, dtype)
+
+    def values(n):
+        x = random(rng, n, "float32", mode)
+        return x if dtype != "complex64" else x + np.complex64(1j) * random(rng, n, "float32", mode)
+
+    def less(a, b):
+        return (a.real, a.imag) < (b.real, b.imag)
+    with np.errstate(all="ignore"):
+        x, updates, index = values(60), values(3000), rng.integers(0, 60, 3000)
+    want = x.copy()
+    for i, update in zip(index, updates):
+        better = less(want[i], update) if mode == "maximum" else less(update, want[i])
+        if not np.isnan(want[i]) and (np.isnan(update) or better):
+            want[i] = update
+    y = getattr(mx.array(x, dtype=own).at[mx.array(index)], mode)(mx.array(updates, dtype=own))
+    assert np.array_equal(np.isnan(np.array(y)), np.isnan(want)) and np.isnan(want).any() and not np.isnan(want).all()
+    known = ~np.isnan(want)
+    assert np.array_equal(np.array(y)[known], want[known].astype(np.array(y).dtype))
+
+
 def test_an_index_out_of_bounds_among_many_rows():
     for width in (8, 100, 600):
         places = np.arange(3000) % 50
