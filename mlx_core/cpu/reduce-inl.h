@@ -62,7 +62,8 @@ struct Sum {
 struct Prod {
   template <typename P>
   static constexpr bool slow = false; // to join vectors
-  template <typename P>               // Highway multiplies no 8-bit and not everywhere 64-bit integers
+  // Highway multiplies no 8-bit and not everywhere 64-bit integers.
+  template <typename P>
   static constexpr bool simd =
       std::is_floating_point_v<P> || (std::is_integral_v<P> && (sizeof(P) == 2 || sizeof(P) == 4));
   template <typename P>

@@ -15,6 +15,18 @@ bool is_zero(const array& a) {
          load_complex(a.raw_data(), a.dtype()) == complex128_t(0);
 }
 
+// Of a few elements the looking takes longer than what it spares. Open sizes are not few.
+bool are_few(const array& a) {
+  constexpr int64_t few = 512;
+  int64_t count = 1;
+  for (const Dim& size : a.shape()) {
+    if (size.is_symbolic() || (count *= size) >= few) {
+      return false;
+    }
+  }
+  return true;
+}
+
 // What is 0 in the other branch, as it is without regard to that.
 struct Branch {
   array condition;
@@ -111,7 +123,7 @@ std::optional<Pending> pending(const array& a) {
 }
 
 array as_repeated_number(array cotangent) {
-  std::optional<Pending> node = cotangent.ndim() == 0 ? std::nullopt : pending(cotangent);
+  std::optional<Pending> node = are_few(cotangent) ? std::nullopt : pending(cotangent);
   if (!node || node->primitive->eval_kind() != EvalKind::elementwise) {
     return cotangent;
   }
@@ -130,6 +142,9 @@ array as_repeated_number(array cotangent) {
 }
 
 array sum_of(const array& a, const array& b) {
+  if (are_few(a)) {
+    return add(a, b);
+  }
   if (std::optional<array> joined = joined_branches(a, b)) {
     return *std::move(joined);
   }

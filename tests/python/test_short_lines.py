@@ -72,7 +72,7 @@ def test_drawn_boxes(seed, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("seed, line", enumerate([64, 64, 64, 72, 96, 127, 200]))
+@pytest.mark.parametrize("seed, line", list(enumerate([64, 64, 64, 72, 96, 127, 200])))
 def test_many_values_of_boxes(seed, line, dtype):
     """More values at once than registers, in scratch, where the last strip of a line has to have room."""
     rng = np.random.default_rng(seed)
