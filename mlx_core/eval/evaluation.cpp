@@ -247,7 +247,7 @@ void Evaluation::compute(Node* node) {
         if (node->primitive->keeps_order() && join_as_alias(node)) {
           return;
         }
-        if (kind == EvalKind::general && written_part(*node->primitive)) {
+        if (kind == EvalKind::general) {
           bring_forward(node);
         }
         if (flush_operands(node)) { // a failure there decides this node too
@@ -396,10 +396,14 @@ bool Evaluation::join_as_pieces(Node* node) {
 // of other parts of the same array, is then one pass with them.
 void Evaluation::bring_forward(Node* before) {
   constexpr size_t looked_at = 64;
-  Group* group = is_eval_op_by_op() ? nullptr : open_group_of(before->operand_storage()[1].node());
+  bool may_be = before->operand_count == 2 && !is_eval_op_by_op();
+  Group* group = may_be ? open_group_of(before->operands()[1].node()) : nullptr;
+  if (!group || !written_part(*before->primitive)) { // asked last: of all nodes that are no elementwise ones
+    return;
+  }
   std::vector<Claims::Entry>& entries = claims_.entries();
   size_t begin = before->eval_index + 1, end = std::min(entries.size(), begin + looked_at);
-  for (size_t i = begin; group && i < end && !group->is_full(); ++i) {
+  for (size_t i = begin; i < end && !group->is_full(); ++i) {
     Node* node = entries[i].node;
     bool is_elementwise = node && entries[i].group < 0 && node->primitive->eval_kind() == EvalKind::elementwise;
     auto is_ready = [&](const array& operand) {
