@@ -335,8 +335,9 @@ void Evaluation::join_group(Node* node) {
     if (!group || group == home) {
       continue;
     }
-    if (home) { // it cannot wait for two
-      flush(home->takes(node) ? *group : *home);
+    if (home) { // it cannot wait for two, and goes on with the larger, of whose rows it may be
+      bool first = home->takes(node) && !(group->is_larger_than(*home) && group->takes(node));
+      flush(first ? *group : *home);
       compute(node); // its operands are computed, or failed
       return;
     }

@@ -129,7 +129,7 @@ Group::Role Group::role_of(const Node* node) const {
     for (const array& operand : operands) {
       const Member* member = member_of(operand.node());
       bool fits = member ? !is_of_space(*member) && member->role != Role::spread_alias
-                         : operand.node()->row_contiguous || size_of(operand.shape()) == 1;
+                         : operand.node()->row_contiguous || is_one_element(operand.shape(), operand.node()->strides);
       if (!fits || (operand.shape() != node->shape && (member || size_of(operand.shape()) != 1))) {
         return Role::none;
       }

@@ -25,6 +25,7 @@ class Group {
 
   void open(int32_t new_id, const Shape& space, StreamNumber on);
   bool is_open() const { return id >= 0; }
+  bool is_larger_than(const Group& other) const { return size_ > other.size_; }
   bool is_full() const { return members_.size() >= most_members || outside_edges_ >= most_outside_edges; }
   // Whether a node can be a member, once operands that are not are computed; and making it one.
   bool takes(const Node* node) const { return role_of(node) != Role::none; }
