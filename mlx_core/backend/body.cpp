@@ -30,4 +30,23 @@ Dtype output_dtype(Body body, Dtype dtype) {
   }
 }
 
+int64_t cost_of(Body body) {
+  constexpr int64_t of_function = 6;
+  switch (body) {
+    case Body::copy:
+    case Body::select:
+    case Body::share:
+    case Body::add:
+    case Body::subtract:
+    case Body::multiply:
+    case Body::maximum:
+    case Body::minimum:
+    case Body::zero_times:
+    case Body::negative:
+    case Body::abs:
+    case Body::square: return 1;
+    default: return of_function;
+  }
+}
+
 } // namespace mlx::core

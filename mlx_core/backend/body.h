@@ -108,6 +108,8 @@ enum class Body : uint16_t {
 bool is_defined(Body body, Dtype from, Dtype to);
 // The dtype a body's output has.
 Dtype output_dtype(Body body, Dtype dtype);
+// What an element takes, in cheap arithmetic: that which takes about as long as its operands' loads.
+int64_t cost_of(Body body);
 
 enum class Reduction : uint8_t { sum, prod, min, max, all, any };
 enum class ScanOp : uint8_t { sum, prod, max, min };

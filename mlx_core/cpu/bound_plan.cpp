@@ -157,25 +157,6 @@ BoundPlan::Span BoundPlan::span_of(int64_t unit) const {
 
 namespace {
 
-// Arithmetic that takes about as long as its operands' loads.
-bool is_cheap(Body body) {
-  switch (body) {
-    case Body::copy:
-    case Body::select:
-    case Body::share:
-    case Body::add:
-    case Body::subtract:
-    case Body::multiply:
-    case Body::maximum:
-    case Body::minimum:
-    case Body::zero_times:
-    case Body::negative:
-    case Body::abs:
-    case Body::square: return true;
-    default: return false;
-  }
-}
-
 void kernels_of(std::span<const FusedPlan::Step> steps, std::vector<Kernel>& kernels) {
   const KernelTable& table = kernel_table();
   kernels.resize(steps.size());
@@ -191,11 +172,6 @@ void kernels_of(std::span<const FusedPlan::Step> steps, std::vector<Kernel>& ker
 }
 
 } // namespace
-
-int64_t cost_of(Body body) {
-  constexpr int64_t of_function = 6;
-  return is_cheap(body) ? 1 : of_function;
-}
 
 // What an element costs, in loads and stores: how much there is to share out among threads.
 int64_t BoundPlan::cost_of_element() const {

@@ -20,9 +20,6 @@ namespace mlx::core::cpu {
 // Elements that a step processes at once: one block of a reduction.
 inline constexpr int64_t tile_size = reduce_block;
 
-// Of a step, for each element, in cheap ones.
-int64_t cost_of(Body body);
-
 // A line of the space, its last axis, of a source that is strided: from which element to which, and the first's memory.
 struct Line {
   int64_t begin = 0, end = 0;

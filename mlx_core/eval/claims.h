@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "mlx_core/array.h"
@@ -18,6 +19,8 @@ class Claims {
     int32_t group = -1; // the open group that it waits in
     int32_t uses = 0;   // edges to it from members of that group
     int32_t slot = -1;  // which member of that group it is; -1: none, as its value exists only after the group ran
+    int32_t readers = std::numeric_limits<int32_t>::max(); // to come, when it was put off last
+    bool is_held = false;                                  // by the evaluation, to be computed when it is read
   };
 
   Claims();
@@ -37,6 +40,11 @@ class Claims {
   void append(Node* node) {
     entries_.push_back({node});
     node->eval_index = static_cast<uint32_t>(entries_.size() - 1);
+  }
+  void leave_group(const Node* node) {
+    Entry& entry = entries_[node->eval_index];
+    entry.group = entry.slot = -1;
+    entry.uses = 0;
   }
   // The node is this evaluation's no longer. Its state is the caller's to set, last.
   void release(Node* node) {

@@ -198,6 +198,7 @@ void Evaluation::execute(bool pauses) {
     abandon();
     throw;
   }
+  let_go_of_held(true);
   claims_.entries().clear(); // each has left
   awaited_.clear();
   if (first_error_) {
@@ -208,6 +209,12 @@ void Evaluation::execute(bool pauses) {
 void Evaluation::compute(Node* node) {
   if (!node) {
     return;
+  }
+  for (size_t i = 0; i < node->operand_count && !held_.empty(); ++i) {
+    Node* operand = node->operands()[i].node();
+    if (const Claims::Entry* entry = claims_.find(operand); entry && entry->is_held && entry->group < 0) {
+      compute(operand);
+    }
   }
   std::exception_ptr error;
   for (const array& operand : node->operands()) {
@@ -461,11 +468,28 @@ void Evaluation::flush_all() {
   }
 }
 
+// Lets go of what was put off and nobody reads any more, or at the end of all. A reader comes after what it reads.
+void Evaluation::let_go_of_held(bool all) {
+  for (size_t i = held_.size(); i-- > 0;) {
+    Node* node = held_[i].node();
+    const Claims::Entry* entry = claims_.find(node);
+    bool unread = entry && entry->group < 0 && node->references.load(std::memory_order_acquire) == 1;
+    if (!entry || unread || all) {
+      if (entry) {
+        give_back(node);
+      }
+      held_.erase(held_.begin() + static_cast<ptrdiff_t>(i));
+    }
+  }
+}
+
 void Evaluation::flush(Group& group) {
   throw_if_interrupted();
   std::exception_ptr error;
   try {
-    if (is_eval_observed()) [[unlikely]] {
+    group.put_off(held_);
+    if (group.member_count() == 0) { // all of it
+    } else if (is_eval_observed()) [[unlikely]] {
       std::vector<Node*> members;
       for (size_t i = 0; i < group.member_count(); ++i) {
         members.push_back(group.member(i));
@@ -487,11 +511,14 @@ void Evaluation::flush(Group& group) {
       interrupted && !gutted ? give_back(node) : set_failed(node, interrupted ? lost_to_interruption() : error, gutted);
     } else if (Group::was_computed(node)) {
       finish(node);
-    } else {
+    } else if (!group.is_put_off(i)) {
       give_back(node);
+    } else {
+      claims_.leave_group(node);
     }
   }
   group.close();
+  let_go_of_held(false);
   if (interrupted) {
     std::rethrow_exception(error);
   }
@@ -546,6 +573,7 @@ void Evaluation::abandon() {
       give_back(entry.node);
     }
   }
+  held_.clear();
   claims_.entries().clear();
   awaited_.clear();
   first_error_ = nullptr;

@@ -59,6 +59,7 @@ class Evaluation {
   bool flush_operands(Node* node);
   void flush_all();
   void flush(Group& group);
+  void let_go_of_held(bool all);
 
   void finish(Node* node);
   void give_back(Node* node);
@@ -71,8 +72,9 @@ class Evaluation {
   int32_t last_group_ = 0;
   size_t next_victim_ = 0;
   SmallVector<const Node*, 8> applying_; // nodes whose turn it is, which later steps may have to come before
-  bool is_freeing_ = false;              // in compute_what_frees
-  size_t next_freeing_at_ = 0;           // the entry from which on looking for more may be worth it
+  std::vector<array> held_;    // put off by groups: computed when they are read, and by nobody if they are not
+  bool is_freeing_ = false;    // in compute_what_frees
+  size_t next_freeing_at_ = 0; // the entry from which on looking for more may be worth it
   std::exception_ptr first_error_;
 };
 

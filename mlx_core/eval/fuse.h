@@ -39,6 +39,10 @@ class Group {
   // Whether a node reads all elements of an operand as a member of a group over that operand's shape does.
   static bool may_read(const Node* node, const array& operand);
 
+  // Decides which members are not stored, as their readers compute them again: they stay claimed, and in `held`.
+  void put_off(std::vector<array>& held);
+  bool is_put_off(size_t i) const { return members_[i].put_off; }
+
   size_t member_count() const { return members_.size(); }
   Node* member(size_t i) const { return members_[i].node; }
 
@@ -66,11 +70,12 @@ class Group {
   struct Member {
     Node* node;
     Role role;
-    uint8_t stage;  // in which it is computed; what reads a fold comes later
-    bool kept;      // gets memory: somebody outside needs it
-    int32_t slot;   // of the plan
-    uint32_t edges; // where its operands begin in edges_
-    int32_t step;   // its number in the plan, of elements' steps
+    uint8_t stage;        // in which it is computed; what reads a fold comes later
+    bool kept;            // gets memory: somebody outside needs it
+    int32_t slot;         // of the plan
+    uint32_t edges;       // where its operands begin in edges_
+    int32_t step;         // its number in the plan, of elements' steps
+    bool put_off = false; // computed here for other members only, or not at all
   };
   // A computed operand of members.
   struct Source {
@@ -102,6 +107,9 @@ class Group {
   int32_t equal_view(const Node* node, const Node* reader, bool of_rows) const;
   int32_t source_number(Node* node, const Node* reader, bool of_rows);
   bool needed_outside(const Node* member) const;
+
+  bool is_read_later_only(const Node* member) const;
+  void leave_only(const std::vector<bool>& stays);
 
   uint16_t slot_of(int32_t edge) const;
 

@@ -82,7 +82,8 @@ void Group::refer_to(const Node* node, View& view) {
 
 // References that are not edges from this group.
 bool Group::needed_outside(const Node* member) const {
-  return member->references.load(std::memory_order_acquire) > static_cast<uint32_t>(claims_.find(member)->uses);
+  const Claims::Entry& entry = *claims_.find(member);
+  return member->references.load(std::memory_order_acquire) > static_cast<uint32_t>(entry.uses + entry.is_held);
 }
 
 void Group::plan_sources(Kernels& kernels) {
@@ -134,7 +135,8 @@ void Group::plan_members() {
   stages_ = last + 1;
   for (size_t i = members_.size(); i-- > 0;) { // an alias needs what it stands for
     Member& member = members_[i];
-    member.kept = member.kept || needed_outside(member.node) || (member.role == Role::fold && stages_ == 1);
+    bool needed = !member.put_off && needed_outside(member.node);
+    member.kept = member.put_off ? false : member.kept || needed || (member.role == Role::fold && stages_ == 1);
     if (is_alias(member) && member.kept) {
       members_[static_cast<size_t>(~edges_[member.edges])].kept = true;
     }
@@ -194,12 +196,21 @@ void Group::order_steps() {
 // The sources that nobody else holds, and whose memory is that of a result. Of views by the hundred there is none.
 void Group::find_donors() {
   donors_.clear();
+  std::vector<bool> needed_again(sources_.size());
   for (const Member& member : members_) {
     if (is_traced(*member.node)) {
       return;
     }
+    for (uint32_t k = 0; k < member.node->operand_count && member.put_off; ++k) {
+      if (int32_t edge = edges_[member.edges + k]; edge >= 0) {
+        needed_again[static_cast<size_t>(edge)] = true;
+      }
+    }
   }
   for (size_t i = 0; i < sources_.size(); ++i) {
+    if (needed_again[i]) {
+      continue;
+    }
     const Node* source = sources_[i].node;
     bool needed_elsewhere =
         source->references.load(std::memory_order_acquire) > static_cast<uint32_t>(sources_[i].uses);

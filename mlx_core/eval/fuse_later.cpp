@@ -1,0 +1,165 @@
+// Values that a group leaves to those who read them: what is quicker to compute again than to store and to read.
+#include <cassert>
+#include <optional>
+
+#include "mlx_core/eval/fuse.h"
+#include "mlx_core/eval/observe.h"
+#include "mlx_core/ops/reduce.h"
+#include "mlx_core/primitive.h"
+#include "mlx_core/trace_level.h"
+
+namespace mlx::core {
+
+namespace {
+
+constexpr int64_t worth_it = 1 << 17; // elements: fewer stay in cache, and are read as quickly
+constexpr int64_t most_cost = 3;      // of an element: no function pays
+
+// Whether memory holds about as many elements of an array as there are: not where it is broadcast.
+bool is_large(const Node* node, int64_t size) {
+  int64_t count = 1;
+  for (size_t axis = 0; axis < node->shape.size(); ++axis) {
+    count *= node->strides[axis] == 0 ? 1 : static_cast<int64_t>(node->shape[axis]);
+  }
+  return 8 * count > size;
+}
+
+} // namespace
+
+// Whether all that refer to a member from outside are steps to come which can be computed in one pass with it, and are
+// fewer than when it was put off before.
+bool Group::is_read_later_only(const Node* member) const {
+  constexpr size_t looked_at = 256;
+  std::vector<Claims::Entry>& entries = claims_.entries();
+  Claims::Entry& own = *claims_.find(member);
+  int32_t outside = static_cast<int32_t>(member->references.load(std::memory_order_acquire)) - own.uses - own.is_held;
+  int32_t found = 0;
+  size_t begin = member->eval_index + 1, end = std::min(entries.size(), begin + looked_at);
+  for (size_t i = begin; i < end && found < outside; ++i) {
+    Node* reader = entries[i].node;
+    if (!reader || entries[i].group == id) {
+      continue;
+    }
+    for (const array& operand : reader->operands()) {
+      if (operand.node() != member) {
+        continue;
+      }
+      EvalKind kind = reader->primitive->eval_kind();
+      bool joins = kind == EvalKind::elementwise
+                       ? reader->shape == member->shape
+                       : kind == EvalKind::reduction && (row_length_of(reader) > 0 || columns_of(reader).any());
+      if (!joins || reader->stream != stream) {
+        return false;
+      }
+      ++found;
+    }
+  }
+  if (outside == 0 || found != outside || outside >= own.readers) {
+    return false;
+  }
+  own.readers = outside;
+  return true;
+}
+
+// Finds them among the members. Those that the others do not need leave the group.
+void Group::put_off(std::vector<array>& held) {
+  if (size_ < worth_it || is_eval_op_by_op() || kernels_on(stream).device() != Device::cpu) {
+    return;
+  }
+  struct Recipe {
+    int64_t cost = 0;              // of an element
+    std::optional<int32_t> source; // the large one that it is computed from
+    bool has_several = false;      // of those
+    void read(int32_t number) {
+      has_several = has_several || (source && *source != number);
+      source = number;
+    }
+  };
+  std::vector<Recipe> recipes(members_.size());
+  bool any = false;
+  auto operands_of = [&](const Member& member) {
+    return std::span(edges_).subspan(member.edges, member.role == Role::pieces ? 0 : member.node->operand_count);
+  };
+  for (size_t i = 0; i < members_.size(); ++i) {
+    Member& member = members_[i];
+    member.kept = needed_outside(member.node);
+    if (member.role != Role::space) {
+      recipes[i].has_several = member.role == Role::pieces || member.role == Role::space_alias;
+      continue;
+    }
+    bool elementwise = member.node->primitive->eval_kind() == EvalKind::elementwise;
+    Recipe& recipe = recipes[i];
+    recipe.cost = elementwise ? cost_of(static_cast<const Elementwise&>(*member.node->primitive).body()) : 1;
+    for (int32_t edge : operands_of(member)) {
+      if (edge >= 0) {
+        const Node* from = sources_[static_cast<size_t>(edge)].node;
+        if (is_large(from, size_)) {
+          recipe.read(edge);
+          recipe.has_several = recipe.has_several || from->dtype.size() > member.node->dtype.size();
+        }
+      } else if (const Member& from = members_[static_cast<size_t>(~edge)]; from.kept && !from.put_off) {
+        if (is_of_space(from)) {
+          recipe.read(edge);
+        }
+      } else {
+        const Recipe& part = recipes[static_cast<size_t>(~edge)];
+        recipe.cost += part.cost;
+        recipe.has_several = recipe.has_several || part.has_several;
+        if (part.source) {
+          recipe.read(*part.source);
+        }
+      }
+    }
+    member.put_off = member.kept && elementwise && recipe.cost <= most_cost && !recipe.has_several &&
+                     !is_traced(*member.node) && is_read_later_only(member.node);
+    any = any || member.put_off;
+  }
+  if (!any) {
+    return;
+  }
+  std::vector<bool> stays(members_.size());
+  for (size_t i = members_.size(); i-- > 0;) {
+    Member& member = members_[i];
+    stays[i] = stays[i] || !member.put_off;
+    for (int32_t edge : operands_of(member)) {
+      if (edge >= 0) {
+        continue;
+      }
+      Member& from = members_[static_cast<size_t>(~edge)];
+      stays[static_cast<size_t>(~edge)] = stays[static_cast<size_t>(~edge)] || stays[i];
+      if (member.put_off && from.role == Role::space) { // with what it is computed from
+        from.put_off = from.put_off || !from.kept;
+      } else if (member.put_off) {
+        from.kept = true;
+      }
+    }
+    Claims::Entry& entry = *claims_.find(member.node);
+    if (member.put_off && !entry.is_held) {
+      entry.is_held = true;
+      member.node->references.fetch_add(1, std::memory_order_relaxed);
+      held.push_back(array::from_node(member.node));
+    }
+  }
+  leave_only(stays);
+}
+
+// Of the members those that stay.
+void Group::leave_only(const std::vector<bool>& stays) {
+  std::vector<Member> all = members_;
+  int32_t same_id = id;
+  close();
+  for (const Member& member : all) {
+    claims_.leave_group(member.node);
+  }
+  open(same_id, Shape(shape), stream);
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (stays[i]) {
+      [[maybe_unused]] bool added = add(all[i].node);
+      assert(added);
+      members_.back().kept = all[i].kept;
+      members_.back().put_off = all[i].put_off;
+    }
+  }
+}
+
+} // namespace mlx::core
