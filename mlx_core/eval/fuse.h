@@ -34,6 +34,8 @@ class Group {
   // may follow.
   static bool begins_with(const Node* reduction);
   static bool begins_with_columns(const Node* reduction);
+  // Whether a reduction can be computed in one pass with what gives its operand.
+  static bool goes_with_its_operand(const Node* reduction);
   // Whether a node, whose operands are computed, can be read piece by piece by members over its shape.
   static bool has_pieces(const Node* node);
   // Whether a node reads all elements of an operand as a member of a group over that operand's shape does.

@@ -60,6 +60,11 @@ bool Group::begins_with_columns(const Node* node) {
          columns_pay(columns);
 }
 
+bool Group::goes_with_its_operand(const Node* node) {
+  FusedPlan::Columns columns = columns_of(node);
+  return columns.any() ? columns_pay(columns) : row_length_of(node) > 0;
+}
+
 // Whether a member is broadcast along the axes that are reduced: the host then reduces few of its elements.
 bool Group::is_broadcast(size_t number, const FusedPlan::Columns& along) const {
   constexpr int64_t enough = 1 << 14; // elements

@@ -45,9 +45,8 @@ bool Group::is_read_later_only(const Node* member) const {
         continue;
       }
       EvalKind kind = reader->primitive->eval_kind();
-      bool joins = kind == EvalKind::elementwise
-                       ? reader->shape == member->shape
-                       : kind == EvalKind::reduction && (row_length_of(reader) > 0 || columns_of(reader).any());
+      bool joins = kind == EvalKind::elementwise ? reader->shape == member->shape
+                                                 : kind == EvalKind::reduction && goes_with_its_operand(reader);
       if (!joins || reader->stream != stream) {
         return false;
       }

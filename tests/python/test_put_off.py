@@ -98,6 +98,17 @@ def test_a_function_is_stored():
     assert bytes_moved(lambda: two_passes(mx.negative)) == 3 * x.nbytes + 8  # the sum, written and read
 
 
+def test_what_its_reader_reads_in_a_pass_of_its_own_is_stored():
+    x = mx.array(np.random.default_rng(0).integers(0, 9, (2048, 2, 64)).astype(np.int32))
+
+    def half(reduce):
+        y = -x
+        return y - mx.sum(y), reduce(y)
+
+    apart = bytes_moved(lambda: half(lambda y: mx.sum(y, axis=1)))
+    assert apart < 5.6 * x.nbytes  # -x is not computed once more for a pass that only stores it
+
+
 def test_what_it_is_computed_from_stays_until_then():
     rng = np.random.default_rng(0)
     x0 = rng.standard_normal((700, 300)).astype(np.float32)
