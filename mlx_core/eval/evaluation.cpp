@@ -342,8 +342,9 @@ void Evaluation::join_group(Node* node) {
     if (!group || group == home) {
       continue;
     }
-    if (home) { // it cannot wait for two, and goes on with the larger, of whose rows it may be
-      bool first = home->takes(node) && !(group->is_larger_than(*home) && group->takes(node));
+    if (home) { // it cannot wait for two, and goes on with the larger, whose rows it may have a value for each of
+      bool of_rows = group->is_larger_than(*home) && size_of(node->shape) != 1 && group->takes(node);
+      bool first = home->takes(node) && !of_rows;
       flush(first ? *group : *home);
       compute(node); // its operands are computed, or failed
       return;
