@@ -176,6 +176,24 @@ W* outside(const Singular<W>& of, W* g, Int n, Workspace<W>& space) {
   return whole;
 }
 
+// Cofactors of a matrix of up to three rows as the polynomials that they are, of degree n - 1: of a constant, of
+// `linear` or of products of two elements. Their derivatives have other ones.
+template <typename W, typename Product>
+void write_polynomials(int64_t n, W constant, const W* linear, Product product, W* out) {
+  if (n == 1) {
+    out[0] = constant;
+  } else if (n == 2) {
+    for (int64_t e = 0; e < 4; ++e) out[e] = e % 3 == 0 ? linear[3 - e] : W(0) - linear[3 - e];
+  } else {
+    const auto at = [](int64_t column, int64_t row) { return column % 3 * 3 + row % 3; };
+    for (int64_t c = 0; c < 3; ++c) {
+      for (int64_t r = 0; r < 3; ++r) {
+        out[c * 3 + r] = product(at(c + 1, r + 1), at(c + 2, r + 2)) - product(at(c + 1, r + 2), at(c + 2, r + 1));
+      }
+    }
+  }
+}
+
 // det(a) a^-T where that is accurate. Elsewhere, with a = u s vh, phase conj(u) c conj(vh), where c holds on its
 // diagonal the products of all other singular values.
 template <typename T>
@@ -187,6 +205,12 @@ void cofactors(const kernel::MatrixWork& k) {
     W* m = space.matrix(0, a.elements());
     if (!a.read(i, m)) {
       out.fill(i, not_a_number<T>());
+      return 0;
+    }
+    if (n <= 3) {
+      W* small = space.matrix(1, a.elements());
+      write_polynomials(n, W(1), m, [m](int64_t x, int64_t y) { return m[x] * m[y]; }, small);
+      out.write(i, small);
       return 0;
     }
     double norm = 0, reciprocal = 0;
@@ -237,6 +261,12 @@ void cofactor_derivative(const kernel::MatrixWork& k) {
     bool finite = a.read(i, m);
     if (!e.read(i, moved) || !finite) {
       out.fill(i, not_a_number<T>());
+      return 0;
+    }
+    if (n <= 3) {
+      const auto by_product = [=](int64_t x, int64_t y) { return m[x] * moved[y] + moved[x] * m[y]; };
+      write_polynomials(n, W(0), moved, by_product, half);
+      out.write(i, half);
       return 0;
     }
     Singular<W> of;

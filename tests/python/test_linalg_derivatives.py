@@ -93,6 +93,23 @@ def test_det_of_complex_and_narrow_matrices():
     near(mx.vmap(mx.grad(L.det))(mx.stack([mx.ones((2, 2)), mx.eye(2)])), [[[1, -1], [-1, 1]], np.eye(2)], 1e-5)
 
 
+@pytest.mark.parametrize("dtype", [mx.float32, mx.float64, mx.complex64, mx.complex128])
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_cofactors_of_few_rows_are_exact(n, dtype):
+    """They are polynomials of small whole numbers; beside them is a matrix that is not finite."""
+    a, e = (np.random.default_rng(seed).integers(-9, 10, (40, n, n)).astype(float) for seed in (n, n + 5))
+    a[7] = 0
+    a[9] = np.inf
+    cofactors = mx.vmap(mx.grad(lambda x: mx.real(L.det(x))))
+    x, t = mx.array(a, dtype), mx.array(e, dtype)
+    value, slope = (np.array(out[0]) for out in mx.jvp(cofactors, [x], [t]))
+    rest = np.arange(40) != 9
+    np.testing.assert_array_equal(value[rest], np.round([permanent_free_cofactors(m) for m in a[rest]]))
+    both = [np.round([permanent_free_cofactors(m + sign * d) for m, d in zip(a[rest], e[rest])]) for sign in (1, -1)]
+    np.testing.assert_array_equal(slope[rest], (both[0] - both[1]) / 2)  # of degree n - 1 <= 2
+    assert np.isnan(value[9]).all() and np.isnan(slope[9]).all()
+
+
 def test_slogdet():
     a = drawn(4, 4)
     check(lambda a: L.slogdet(a)[1], a, np.linalg.inv(np.array(a)).T)
