@@ -65,8 +65,8 @@ void strided_line(const char* src, int64_t ss, char* dst, int64_t ds, int64_t n)
   if (ss == 0 && ds == size) return splat_line<T>(src, dst, n);
   int64_t i = 0;
   if (ds == size) {
-    constexpr int64_t worth_vectors = 32;
-    if (int64_t step = ss / size; ss == step * size && step >= 2 && step <= 4 && n >= worth_vectors) {
+    const int64_t step = ss / size, worth_vectors = step <= 2 ? 16 : 32; // the tables of a step of 3 take their time
+    if (ss == step * size && (step == -1 || (step >= 2 && step <= 4)) && n >= worth_vectors) {
       i = copy_every(step, dst, src, n, static_cast<int>(size));
       src += i * ss, dst += i * ds;
     }

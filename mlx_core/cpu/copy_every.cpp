@@ -1,4 +1,5 @@
 // Every other element of a line, or each third or fourth: all are read, and the first of each pair, three or four kept.
+// And lines from the last element to the first.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/copy_every.cpp"
 #include "mlx_core/cpu/simd.h"
@@ -80,8 +81,36 @@ int64_t copy_first_of_threes(void* to, const void* from, int64_t n) {
   });
 }
 
+// from[0], from[-1], ... The last vector has some of them again.
+template <class T>
+int64_t copy_reversed(void* to, const void* from, int64_t n) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  if (n < lanes) {
+    return 0;
+  }
+  const T* in = static_cast<const T*>(from) + 1 - lanes;
+  T* out = static_cast<T*>(to);
+  by_vectors(d, out, n, [=](int64_t i) { return hn::Reverse(d, hn::LoadU(d, in - i)); });
+  const int64_t i = n - lanes;
+  hn::StoreU(hn::Reverse(d, hn::LoadU(d, in - i)), d, out + i);
+  return n;
+}
+
+int64_t copy_backwards(void* to, const void* from, int64_t n, int item_size) {
+  switch (item_size) {
+    case 2: return copy_reversed<uint16_t>(to, from, n);
+    case 4: return copy_reversed<uint32_t>(to, from, n);
+    case 8: return copy_reversed<uint64_t>(to, from, n);
+    default: return 0;
+  }
+}
+
 // Wider elements with steps of three and four are as quick one by one.
 int64_t copy_every(int64_t step, void* to, const void* from, int64_t n, int item_size) {
+  if (step == -1) {
+    return copy_backwards(to, from, n, item_size);
+  }
   switch (item_size) {
     case 2: return step == 2 ? copy_low_halves(to, from, n) : 0;
     case 4:
