@@ -1,5 +1,5 @@
 // Kernels of complex functions, by libm, one element at a time; complex64 computes in complex128 and rounds once. Of it
-// products of functions of the parts are computed by the kernels of those, which are vectors.
+// logarithms and products of functions of the parts are computed by the kernels of those, which are vectors.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -72,9 +72,20 @@ template <class T>
 Z reciprocal(Z z) {
   return quotient<T>(1, z);
 }
+// Of parts that were float, whose squares are normal in double: as csqrt() of the C library, without its looking at
+// exponents.
+template <class T>
+Z root(Z z) {
+  const double modulus = std::sqrt(z.real() * z.real() + z.imag() * z.imag());
+  if (sizeof(T) == 8 || !(modulus > 0 && modulus < infinity)) {
+    return std::sqrt(z);
+  }
+  const double larger = std::sqrt((modulus + std::fabs(z.real())) / 2), smaller = z.imag() / (2 * larger);
+  return z.real() >= 0 ? Z{larger, smaller} : Z{std::fabs(smaller), std::copysign(larger, z.imag())};
+}
 template <class T>
 Z rsqrt(Z z) {
-  return quotient<T>(1, std::sqrt(z));
+  return quotient<T>(1, root<T>(z));
 }
 
 Z exp2(Z z) {
@@ -305,9 +316,41 @@ void by_parts(const void* const* inputs, void* output, int64_t n) {
   }
 }
 
-Kernel find_products(Body body) {
+// log|z| / log(base) and the angle likewise, by vectors; `function` has those whose modulus is near 1, where the digits
+// of |z|^2 behind the 1 are what counts, and those that are not finite.
+template <auto function>
+void logarithms(const void* const* inputs, void* output, int64_t n) {
+  constexpr int64_t chunk = 128;
+  const double scale = std::real(function(Z(std::numbers::e)));
+  const auto* a = static_cast<const complex64_t*>(inputs[0]);
+  auto* out = static_cast<complex64_t*>(output);
+  const Kernel log = find_kernel(Body::log, float64), angle = find_kernel(Body::arctan2, float64);
+  for (int64_t begin = 0; begin < n; begin += chunk, a += chunk, out += chunk) {
+    const int64_t count = std::min(chunk, n - begin);
+    alignas(64) double re[chunk], im[chunk], squares[chunk], moduli[chunk], angles[chunk];
+    for (int64_t i = 0; i < count; ++i) {
+      re[i] = a[i].real(), im[i] = a[i].imag();
+      squares[i] = re[i] * re[i] + im[i] * im[i];
+    }
+    const void *square = squares, *parts[] = {im, re};
+    log(&square, moduli, count);
+    angle(parts, angles, count);
+    for (int64_t i = 0; i < count; ++i) {
+      if (squares[i] < infinity && std::fabs(squares[i] - 1) > 0x1p-4) [[likely]] {
+        out[i] = {static_cast<float>(moduli[i] / 2 * scale), static_cast<float>(angles[i] * scale)};
+      } else {
+        out[i] = complex64_t(function(Z(re[i], im[i])));
+      }
+    }
+  }
+}
+
+Kernel find_by_vectors(Body body) {
   using enum Body;
   switch (body) {
+    case log: return &logarithms<[](Z z) { return std::log(z); }>;
+    case log2: return &logarithms<bodies::log2>;
+    case log10: return &logarithms<bodies::log10>;
     case exp: return &by_parts<[](Z z) { return std::exp(z); }, Product{{exp, cos}, {exp, sin}}>;
     case sin: return &by_parts<[](Z z) { return std::sin(z); }, Product{{sin, cosh}, {cos, sinh}}>;
     case cos: return &by_parts<[](Z z) { return std::cos(z); }, Product{{cos, cosh}, {sin, sinh}, -1}>;
@@ -320,7 +363,7 @@ Kernel find_products(Body body) {
 template <class T>
 Kernel find(Body body) {
   switch (body) {
-    case Body::sqrt: return &unary<[](Z z) { return std::sqrt(z); }, T>;
+    case Body::sqrt: return &unary<root<T>, T>;
     case Body::rsqrt: return &unary<rsqrt<T>, T>;
     case Body::reciprocal: return &unary<reciprocal<T>, T>;
     case Body::exp: return &unary<[](Z z) { return std::exp(z); }, T>;
@@ -356,8 +399,8 @@ Kernel find(Body body) {
 Kernel complex_function_kernel(Body body, Dtype dtype) {
   switch (dtype) {
     case Dtype::Val::complex64: {
-      const Kernel products = find_products(body);
-      return products ? products : find<float>(body);
+      const Kernel vectors = find_by_vectors(body);
+      return vectors ? vectors : find<float>(body);
     }
     case Dtype::Val::complex128: return find<double>(body);
     default: return nullptr;
