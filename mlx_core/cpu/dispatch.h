@@ -58,6 +58,13 @@ template <typename F>
 decltype(auto) with_type(Dtype dtype, F&& f) {
   return dtype.is_bool() ? f(std::type_identity<bool>()) : with_number_type(dtype, f);
 }
+// The same where signed integers are no different from unsigned ones: sums and products wrap.
+template <typename F>
+decltype(auto) with_wrapping_type(Dtype dtype, F&& f) {
+  return dtype.is_bool()      ? f(std::type_identity<bool>())
+         : dtype.is_inexact() ? with_inexact_type(dtype, f)
+                              : with_bits(dtype.size(), f);
+}
 
 template <typename T>
 inline constexpr bool is_half = std::is_same_v<T, float16_t> || std::is_same_v<T, bfloat16_t>;

@@ -315,21 +315,26 @@ void scan(ScanOp op, Dtype dtype, const void* in, Ints shape, Ints strides, int 
   if (lanes.empty()) {
     return;
   }
-  with_type(dtype, [&]<typename T>(std::type_identity<T>) {
-    auto run = [&]<typename Op>(std::type_identity<Op>) {
-      Scanner<Op, T>(lanes, static_cast<const T*>(in), inclusive, static_cast<T*>(out)).run();
-    };
-    switch (op) {
-      case ScanOp::sum:
+  auto run = [&]<typename Op, typename T>(std::type_identity<Op>, std::type_identity<T>) {
+    Scanner<Op, T>(lanes, static_cast<const T*>(in), inclusive, static_cast<T*>(out)).run();
+  };
+  switch (op) {
+    case ScanOp::sum:
+      return with_wrapping_type(dtype, [&]<typename T>(std::type_identity<T> t) {
         if constexpr (!std::is_same_v<T, bool>) {
-          run(std::type_identity<Sum<T>>());
+          run(std::type_identity<Sum<T>>(), t);
         }
-        return;
-      case ScanOp::prod: return run(std::type_identity<Prod<T>>());
-      case ScanOp::max: return run(std::type_identity<Extremum<T, true>>());
-      case ScanOp::min: return run(std::type_identity<Extremum<T, false>>());
-    }
-  });
+      });
+    case ScanOp::prod:
+      return with_wrapping_type(
+          dtype, [&]<typename T>(std::type_identity<T> t) { run(std::type_identity<Prod<T>>(), t); });
+    case ScanOp::max:
+      return with_type(
+          dtype, [&]<typename T>(std::type_identity<T> t) { run(std::type_identity<Extremum<T, true>>(), t); });
+    case ScanOp::min:
+      return with_type(
+          dtype, [&]<typename T>(std::type_identity<T> t) { run(std::type_identity<Extremum<T, false>>(), t); });
+  }
 }
 
 } // namespace mlx::core::cpu

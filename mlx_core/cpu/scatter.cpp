@@ -80,11 +80,20 @@ inline T combine(T a, T b) {
   }
 }
 
-// f(mode as a constant, a value of the element type).
+// f(mode as a constant, a value of the element type, or of one that this mode does the same with).
 template <typename F>
 void with_mode(ScatterMode mode, Dtype dtype, F f) {
-  auto of = [&](auto constant) { with_type(dtype, [&]<typename T>(std::type_identity<T>) { f(constant, T{}); }); };
   using enum ScatterMode;
+  auto of = [&](auto constant) {
+    auto body = [&]<typename T>(std::type_identity<T>) { f(constant, T{}); };
+    if constexpr (constant == set) {
+      with_item(dtype.size(), body);
+    } else if constexpr (constant == add || constant == multiply) {
+      with_wrapping_type(dtype, body);
+    } else {
+      with_type(dtype, body);
+    }
+  };
   switch (mode) {
     case set: return of(std::integral_constant<ScatterMode, set>{});
     case add: return of(std::integral_constant<ScatterMode, add>{});
