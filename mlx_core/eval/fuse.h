@@ -34,8 +34,8 @@ class Group {
   // may follow.
   static bool begins_with(const Node* reduction);
   static bool begins_with_columns(const Node* reduction);
-  // Whether a reduction can be computed in one pass with what gives its operand.
-  static bool goes_with_its_operand(const Node* reduction);
+  // Whether a node is a reduction over other axes that is computed in one pass with what gives its operand.
+  static bool goes_down_columns(const Node* node);
   // Whether a node, whose operands are computed, can be read piece by piece by members over its shape.
   static bool has_pieces(const Node* node);
   // Whether a node reads all elements of an operand as a member of a group over that operand's shape does.
@@ -82,11 +82,12 @@ class Group {
   // A computed operand of members.
   struct Source {
     Node* node;
-    const Node* reader;     // its shape is what the source is broadcast to
-    int32_t uses;           // by members
-    int32_t cell;           // in the table
-    bool of_rows;           // read by members whose values are of rows
-    int32_t last_step = -1; // that reads it
+    const Node* reader;         // its shape is what the source is broadcast to
+    int32_t uses;               // by members
+    int32_t cell;               // in the table
+    bool of_rows;               // read by members whose values are of rows
+    int32_t last_step = -1;     // that reads it
+    bool is_read_again = false; // by a member that is put off
   };
 
   Role role_of(const Node* node) const;

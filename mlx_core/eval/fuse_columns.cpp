@@ -60,9 +60,10 @@ bool Group::begins_with_columns(const Node* node) {
          columns_pay(columns);
 }
 
-bool Group::goes_with_its_operand(const Node* node) {
-  FusedPlan::Columns columns = columns_of(node);
-  return columns.any() ? columns_pay(columns) : row_length_of(node) > 0;
+bool Group::goes_down_columns(const Node* node) {
+  bool reduces = node->primitive->eval_kind() == EvalKind::reduction;
+  FusedPlan::Columns columns = reduces ? columns_of(node) : FusedPlan::Columns();
+  return columns.any() && columns_pay(columns);
 }
 
 // Whether a member is broadcast along the axes that are reduced: the host then reduces few of its elements.

@@ -44,10 +44,7 @@ bool Group::is_read_later_only(const Node* member) const {
       if (operand.node() != member) {
         continue;
       }
-      EvalKind kind = reader->primitive->eval_kind();
-      bool joins = kind == EvalKind::elementwise ? reader->shape == member->shape
-                                                 : kind == EvalKind::reduction && goes_with_its_operand(reader);
-      if (!joins || reader->stream != stream) {
+      if (reader->stream != stream || !(may_read(reader, operand) || goes_down_columns(reader))) {
         return false;
       }
       ++found;
@@ -68,13 +65,14 @@ void Group::put_off(std::vector<array>& held) {
   struct Recipe {
     int64_t cost = 0;              // of an element
     std::optional<int32_t> source; // the large one that it is computed from
-    bool has_several = false;      // of those
+    bool is_stored = false;        // for it reads several of those, or one that is wider or cannot be read again
     void read(int32_t number) {
-      has_several = has_several || (source && *source != number);
+      is_stored = is_stored || (source && *source != number);
       source = number;
     }
   };
   std::vector<Recipe> recipes(members_.size());
+  held.reserve(held.size() + members_.size()); // from here on only copying the members takes memory, before they change
   bool any = false;
   auto operands_of = [&](const Member& member) {
     return std::span(edges_).subspan(member.edges, member.role == Role::pieces ? 0 : member.node->operand_count);
@@ -83,7 +81,7 @@ void Group::put_off(std::vector<array>& held) {
     Member& member = members_[i];
     member.kept = needed_outside(member.node);
     if (member.role != Role::space) {
-      recipes[i].has_several = member.role == Role::pieces || member.role == Role::space_alias;
+      recipes[i].is_stored = member.role == Role::pieces || member.role == Role::space_alias;
       continue;
     }
     bool elementwise = member.node->primitive->eval_kind() == EvalKind::elementwise;
@@ -94,7 +92,7 @@ void Group::put_off(std::vector<array>& held) {
         const Node* from = sources_[static_cast<size_t>(edge)].node;
         if (is_large(from, size_)) {
           recipe.read(edge);
-          recipe.has_several = recipe.has_several || from->dtype.size() > member.node->dtype.size();
+          recipe.is_stored = recipe.is_stored || from->dtype.size() > member.node->dtype.size();
         }
       } else if (const Member& from = members_[static_cast<size_t>(~edge)]; from.kept && !from.put_off) {
         if (is_of_space(from)) {
@@ -103,13 +101,13 @@ void Group::put_off(std::vector<array>& held) {
       } else {
         const Recipe& part = recipes[static_cast<size_t>(~edge)];
         recipe.cost += part.cost;
-        recipe.has_several = recipe.has_several || part.has_several;
+        recipe.is_stored = recipe.is_stored || part.is_stored;
         if (part.source) {
           recipe.read(*part.source);
         }
       }
     }
-    member.put_off = member.kept && elementwise && recipe.cost <= most_cost && !recipe.has_several &&
+    member.put_off = member.kept && elementwise && recipe.cost <= most_cost && !recipe.is_stored &&
                      !is_traced(*member.node) && is_read_later_only(member.node);
     any = any || member.put_off;
   }
@@ -145,18 +143,26 @@ void Group::put_off(std::vector<array>& held) {
 // Of the members those that stay.
 void Group::leave_only(const std::vector<bool>& stays) {
   std::vector<Member> all = members_;
+  Shape space = shape;
   int32_t same_id = id;
   close();
   for (const Member& member : all) {
     claims_.leave_group(member.node);
   }
-  open(same_id, Shape(shape), stream);
+  open(same_id, space, stream);
   for (size_t i = 0; i < all.size(); ++i) {
-    if (stays[i]) {
-      [[maybe_unused]] bool added = add(all[i].node);
-      assert(added);
-      members_.back().kept = all[i].kept;
-      members_.back().put_off = all[i].put_off;
+    if (!stays[i]) {
+      continue;
+    }
+    [[maybe_unused]] bool added = add(all[i].node);
+    assert(added);
+    Member& member = members_.back();
+    member.kept = all[i].kept;
+    member.put_off = all[i].put_off;
+    for (uint32_t k = 0; k < member.node->operand_count && member.put_off; ++k) {
+      if (int32_t edge = edges_[member.edges + k]; edge >= 0) {
+        sources_[static_cast<size_t>(edge)].is_read_again = true;
+      }
     }
   }
 }

@@ -196,24 +196,15 @@ void Group::order_steps() {
 // The sources that nobody else holds, and whose memory is that of a result. Of views by the hundred there is none.
 void Group::find_donors() {
   donors_.clear();
-  std::vector<bool> needed_again(sources_.size());
   for (const Member& member : members_) {
     if (is_traced(*member.node)) {
       return;
     }
-    for (uint32_t k = 0; k < member.node->operand_count && member.put_off; ++k) {
-      if (int32_t edge = edges_[member.edges + k]; edge >= 0) {
-        needed_again[static_cast<size_t>(edge)] = true;
-      }
-    }
   }
   for (size_t i = 0; i < sources_.size(); ++i) {
-    if (needed_again[i]) {
-      continue;
-    }
     const Node* source = sources_[i].node;
-    bool needed_elsewhere =
-        source->references.load(std::memory_order_acquire) > static_cast<uint32_t>(sources_[i].uses);
+    bool needed_elsewhere = sources_[i].is_read_again || source->references.load(std::memory_order_acquire) >
+                                                             static_cast<uint32_t>(sources_[i].uses);
     bool in_order = source->row_contiguous || (!order_.empty() && plan_.sources[i].layout == FusedPlan::Layout::flat);
     if (!needed_elsewhere && source->buffer.unique() && !source->buffer->pinned && in_order && source->offset == 0 &&
         size_of(source->shape) == size_) {
