@@ -18,6 +18,9 @@ set(MLX_PACKAGE_TREE "${PROJECT_BINARY_DIR}/python/mlx")
 nanobind_add_module(core NB_STATIC NB_DOMAIN mlx NOMINSIZE NB_SUPPRESS_WARNINGS ${MLX_PYTHON_SOURCES})
 target_link_libraries(core PRIVATE mlx_core mlx_core_flags)
 mlx_precompile(core <nanobind/nanobind.h>)
+list(FILTER MLX_PYTHON_SOURCES INCLUDE REGEX "/(files|interop|ops)/")
+list(FILTER MLX_PYTHON_SOURCES EXCLUDE REGEX "/bind_ops_reduce")
+mlx_join(core ${MLX_PYTHON_SOURCES})
 target_compile_definitions(core PRIVATE
   MLX_CORE_VERSION="${PROJECT_VERSION}" MLX_API_VERSION="${MLX_API_VERSION}")
 set_target_properties(core PROPERTIES

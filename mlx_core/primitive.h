@@ -19,6 +19,7 @@ class Kernels; // backend/kernels.h
 struct NoRule {
   const char* because;
 };
+inline constexpr NoRule no_argument{"it has no array argument"};
 
 // The dtypes an op takes without conversion.
 enum class Dtypes : uint8_t {

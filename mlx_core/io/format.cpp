@@ -30,7 +30,7 @@ uint64_t hash_of(const char* bytes, size_t count) {
   return hash;
 }
 
-class Writer {
+class ByteWriter {
  public:
   static constexpr bool reads = false;
   std::string bytes;
@@ -50,10 +50,10 @@ class Writer {
   const std::unordered_map<uint64_t, int64_t>* outer = nullptr; // see OpenSizes
 };
 
-class Reader {
+class ByteReader {
  public:
   static constexpr bool reads = true;
-  Reader(const char* bytes, size_t size, const std::string& file) : at_(bytes), end_(bytes + size), file_(file) {}
+  ByteReader(const char* bytes, size_t size, const std::string& file) : at_(bytes), end_(bytes + size), file_(file) {}
 
   [[noreturn]] void refuse(const std::string& why) const {
     fail("import_function", "the file '", file_, "' is damaged: ", why, ".");
@@ -242,7 +242,7 @@ class Described final : public Primitive {
   int outputs_;
 };
 
-void write(Writer& w, const Program& program) {
+void write(ByteWriter& w, const Program& program) {
   w.list(program.inputs(), [&](Spec& s) { fields(w, s); });
   w.list(program.steps(), [&](const Program::Step& step) {
     std::string name = step.primitive->name();
@@ -260,7 +260,7 @@ void write(Writer& w, const Program& program) {
   w.list(program.outputs(), [&](int32_t& slot) { w.number(slot); });
 }
 
-SharedProgram read_program(Reader& r) {
+SharedProgram read_program(ByteReader& r) {
   if (++r.depth > deepest_function) {
     r.refuse("functions are nested too deeply");
   }
@@ -306,12 +306,12 @@ SharedProgram read_program(Reader& r) {
   return writer.finish(std::move(outputs));
 }
 
-void fields(Writer& w, const SharedProgram& program) { write(w, *program); }
-void fields(Reader& r, SharedProgram& program) { program = read_program(r); }
+void fields(ByteWriter& w, const SharedProgram& program) { write(w, *program); }
+void fields(ByteReader& r, SharedProgram& program) { program = read_program(r); }
 
 // --- constants: dtype, shape, elements in row-major order ---
 
-void write(Writer& w, const array& constant) {
+void write(ByteWriter& w, const array& constant) {
   Dtype dtype = constant.dtype();
   fields(w, dtype);
   w.list(std::span<const Dim>(constant.shape()), [&](Dim& d) { w.number(int64_t{d}); });
@@ -321,7 +321,7 @@ void write(Writer& w, const array& constant) {
       static_cast<int64_t>(constant.size()), w.bytes.data() + begin);
 }
 
-array read_constant(Reader& r) {
+array read_constant(ByteReader& r) {
   Dtype dtype;
   fields(r, dtype);
   std::vector<int64_t> sizes;
@@ -342,7 +342,7 @@ array read_constant(Reader& r) {
 
 // --- traces: the expressions come before all sizes ---
 
-void write(Writer& w, const SavedTrace& trace, const std::unordered_map<const Node*, int64_t>& constants) {
+void write(ByteWriter& w, const SavedTrace& trace, const std::unordered_map<const Node*, int64_t>& constants) {
   const OpenSizes& sizes = trace.body.sizes;
   w.outer = &sizes.outer;
   w.number(static_cast<int64_t>(trace.positional));
@@ -361,7 +361,7 @@ void write(Writer& w, const SavedTrace& trace, const std::unordered_map<const No
   write(w, *trace.body.program);
 }
 
-SavedTrace read_trace(Reader& r, const std::vector<array>& constants) {
+SavedTrace read_trace(ByteReader& r, const std::vector<array>& constants) {
   SavedTrace trace{};
   OpenSizes& sizes = trace.body.sizes;
   int64_t positional = 0, symbols = 0;
@@ -410,7 +410,7 @@ SavedTrace read_trace(Reader& r, const std::vector<array>& constants) {
 } // namespace
 
 std::string to_bytes(const SavedFile& file) {
-  Writer w;
+  ByteWriter w;
   std::string metadata = file.metadata;
   fields(w, metadata);
   std::vector<array> constants;
@@ -424,7 +424,7 @@ std::string to_bytes(const SavedFile& file) {
   }
   w.list(constants, [&](const array& c) { write(w, c); });
   w.list(file.traces, [&](const SavedTrace& t) { write(w, t, places); });
-  Writer out;
+  ByteWriter out;
   out.raw(magic, sizeof(magic));
   out.number(version);
   out.number(uint32_t{0});
@@ -434,7 +434,7 @@ std::string to_bytes(const SavedFile& file) {
 }
 
 SavedFile from_bytes(const std::string& bytes, const std::string& file_name) {
-  Reader header(bytes.data(), bytes.size(), file_name);
+  ByteReader header(bytes.data(), bytes.size(), file_name);
   char found[sizeof(magic)];
   uint32_t found_version = 0, flags = 0;
   uint64_t size = 0, hash = 0;
@@ -457,7 +457,7 @@ SavedFile from_bytes(const std::string& bytes, const std::string& file_name) {
   if (hash_of(bytes.data() + header_size, size) != hash) {
     header.refuse("its checksum is wrong");
   }
-  Reader r(bytes.data() + header_size, size, file_name);
+  ByteReader r(bytes.data() + header_size, size, file_name);
   SavedFile file;
   fields(r, file.metadata);
   std::vector<array> constants;

@@ -24,7 +24,7 @@ constexpr Number numbers[] = {{Value::uint8, uint8}, {Value::int8, int8}, {Value
     {Value::int16, int16}, {Value::uint32, uint32}, {Value::int32, int32}, {Value::float32, float32},
     {Value::boolean, bool_}, {Value::uint64, uint64}, {Value::int64, int64}, {Value::float64, float64}};
 
-struct Tensor {
+struct TensorInfo {
   std::string name;
   const ElementType* type = nullptr;
   Shape shape;
@@ -155,7 +155,7 @@ class File {
     InterruptPoll poll(4096);
     for (uint64_t i = 0; i < n; ++i) {
       poll();
-      Tensor tensor;
+      TensorInfo tensor;
       tensor.name = text("the name of an array");
       if (!seen.insert(tensor.name).second) {
         source_->refuse("two arrays are called '", tensor.name, "'");
@@ -193,7 +193,7 @@ class File {
     source_->refuse("array '", name, "' is of the unknown type ", number);
   }
 
-  int64_t bytes_of(const Tensor& tensor) const {
+  int64_t bytes_of(const TensorInfo& tensor) const {
     // A number for each element, more than its bytes, has to be possible, too: so no product below overflows.
     bytes_in(*source_, tensor.shape, float64, "array '" + tensor.name + "'");
     int64_t elements = size_of(tensor.shape);
@@ -208,8 +208,8 @@ class File {
   // Every array lies inside, and none on another.
   void check(int64_t begin) const {
     int64_t bytes = std::max<int64_t>(source_->size() - begin, 0);
-    std::vector<const Tensor*> sorted;
-    for (const Tensor& tensor : tensors_) {
+    std::vector<const TensorInfo*> sorted;
+    for (const TensorInfo& tensor : tensors_) {
       if (tensor.bytes > bytes || tensor.offset > static_cast<uint64_t>(bytes - tensor.bytes)) {
         source_->refuse("array '", tensor.name, "' of shape ", tensor.shape, " (", tensor.type->name, ") takes ",
             tensor.bytes, " bytes from byte ", tensor.offset, " of the data on, but that has ", bytes);
@@ -218,7 +218,8 @@ class File {
         sorted.push_back(&tensor);
       }
     }
-    std::sort(sorted.begin(), sorted.end(), [](const Tensor* a, const Tensor* b) { return a->offset < b->offset; });
+    std::sort(
+        sorted.begin(), sorted.end(), [](const TensorInfo* a, const TensorInfo* b) { return a->offset < b->offset; });
     for (size_t i = 1; i < sorted.size(); ++i) {
       if (sorted[i - 1]->offset + static_cast<uint64_t>(sorted[i - 1]->bytes) > sorted[i]->offset) {
         source_->refuse("arrays '", sorted[i - 1]->name, "' and '", sorted[i]->name, "' overlap");
@@ -229,7 +230,7 @@ class File {
   // A quantized array that can be multiplied as it is comes as three: name.weight, name.scales, name.biases.
   ArrayList arrays(int64_t begin, bool map) const {
     ArrayList out;
-    for (const Tensor& tensor : tensors_) {
+    for (const TensorInfo& tensor : tensors_) {
       int64_t at = begin + static_cast<int64_t>(tensor.offset);
       int bits = 0;
       if (tensor.type->is_plain) {
@@ -267,7 +268,7 @@ class File {
   Cursor in_;
   uint32_t version_ = 0;
   int64_t alignment_ = gguf::default_alignment;
-  std::vector<Tensor> tensors_;
+  std::vector<TensorInfo> tensors_;
 };
 
 } // namespace

@@ -11,7 +11,7 @@ namespace mlx::core::io {
 namespace {
 
 constexpr char magic[] = "\x93NUMPY";
-constexpr int64_t longest_header = int64_t{1} << 20; // NumPy itself stops at 10,000 bytes
+constexpr int64_t most_header_bytes = int64_t{1} << 20; // NumPy itself stops at 10,000 bytes
 
 constexpr std::pair<std::string_view, Dtype> descriptions[] = {{"b1", bool_}, {"u1", uint8}, {"u2", uint16},
     {"u4", uint32}, {"u8", uint64}, {"i1", int8}, {"i2", int16}, {"i4", int32}, {"i8", int64}, {"f2", float16},
@@ -194,8 +194,8 @@ std::pair<int64_t, int64_t> read_prefix(const Source& source, const std::functio
   } else {
     next(&length, 4);
   }
-  if (length > longest_header) {
-    source.refuse("its header should have ", length, " bytes, and the most that makes sense is ", longest_header);
+  if (length > most_header_bytes) {
+    source.refuse("its header should have ", length, " bytes, and the most that makes sense is ", most_header_bytes);
   }
   return {length, version == 1 ? 10 : 12};
 }

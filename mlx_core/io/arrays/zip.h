@@ -1,6 +1,7 @@
 // ZIP archives, as far as .npz needs them: members that are stored or deflated, of any size (ZIP64).
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
@@ -9,6 +10,8 @@
 #include "mlx_core/io/arrays/source.h"
 
 namespace mlx::core::io {
+
+inline constexpr uint32_t in_zip64 = 0xffffffff; // a size or place that is in the field of ZIP64
 
 // A member's bytes as they were before compression. Reading it to its end checks the CRC.
 struct ZipMember {

@@ -18,7 +18,6 @@ namespace {
 
 constexpr uint32_t directory_entry = 0x02014b50, local_header = 0x04034b50, directory_end = 0x06054b50,
                    directory_end64 = 0x06064b50, directory_locator64 = 0x07064b50;
-constexpr uint32_t in_zip64 = 0xffffffff;
 constexpr int64_t most_at_once = int64_t{1} << 20;
 
 uint32_t crc_of(uint32_t crc, const char* from, int64_t bytes) {

@@ -14,7 +14,6 @@ namespace mlx::core::io {
 
 namespace {
 
-constexpr uint32_t in_zip64 = 0xffffffff;
 constexpr uint16_t sizes_follow = 8, name_is_utf8 = 0x800, deflated = 8, needs_zip64 = 45;
 constexpr uint16_t first_of_1980 = 0x21; // files of equal arrays are equal
 

@@ -46,7 +46,6 @@ array shifted(const array& a, const Axes& axes, bool back) {
   return roll(a, shift, over);
 }
 
-constexpr NoRule no_argument{"it has no array argument"};
 constexpr OpInfo fftfreq_info{.name = "fft.fftfreq",
     .summary = "The frequencies of the outputs of fft: 0, 1, ..., then the negative ones, over n d.",
     .differentiable = Differentiable::no,

@@ -8,7 +8,9 @@ namespace mlx::core {
 
 namespace {
 
-Spec values_of(const array& a) { return {Shape(a.shape().begin(), a.shape().end() - 1), complex_of(a.dtype())}; }
+Spec complex_values_of(const array& a) {
+  return {Shape(a.shape().begin(), a.shape().end() - 1), complex_of(a.dtype())};
+}
 array to_complex(const array& t) { return astype(t, complex_of(t.dtype())); }
 
 } // namespace
@@ -33,7 +35,7 @@ class Eig final : public MatrixPrimitive, public Confluent {
   int output_count() const override { return 2; }
   Specs infer(Operands operands) const override {
     Specs out;
-    out.push_back(values_of(operands[0]));
+    out.push_back(complex_values_of(operands[0]));
     out.push_back({operands[0].shape(), complex_of(operands[0].dtype())});
     return out;
   }
@@ -122,7 +124,7 @@ class Eigenvalues final : public MatrixPrimitive {
       .details = "They are complex, in the order that LAPACK finds them in."};
 
   const char* name() const override { return info.primitive; }
-  Specs infer(Operands operands) const override { return {values_of(operands[0])}; }
+  Specs infer(Operands operands) const override { return {complex_values_of(operands[0])}; }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
     work(MatrixTask::eigenvalues, info.name, operands, outputs, kernels, {});
   }

@@ -8,7 +8,7 @@ namespace mlx::core {
 
 namespace {
 
-Spec values_of(const array& a) { return {Shape(a.shape().begin(), a.shape().end() - 1), real_of(a.dtype())}; }
+Spec real_values_of(const array& a) { return {Shape(a.shape().begin(), a.shape().end() - 1), real_of(a.dtype())}; }
 
 } // namespace
 
@@ -37,7 +37,7 @@ class Eigh final : public MatrixPrimitive, public Confluent {
   int output_count() const override { return 2; }
   Specs infer(Operands operands) const override {
     Specs out;
-    out.push_back(values_of(operands[0]));
+    out.push_back(real_values_of(operands[0]));
     out.push_back({operands[0].shape(), operands[0].dtype()});
     return out;
   }
@@ -120,7 +120,7 @@ class HermitianEigenvalues final : public MatrixPrimitive {
   explicit HermitianEigenvalues(bool upper) : upper_(upper) {}
   const char* name() const override { return info.primitive; }
   void visit(ParamVisitor& v) const override { v("upper", upper_); }
-  Specs infer(Operands operands) const override { return {values_of(operands[0])}; }
+  Specs infer(Operands operands) const override { return {real_values_of(operands[0])}; }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
     work(MatrixTask::eigenvalues_of_hermitian, info.name, operands, outputs, kernels, {.upper = upper_});
   }

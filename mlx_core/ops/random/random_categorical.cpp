@@ -73,13 +73,13 @@ array pick_by_weight(const array& weights, const array& u) {
 
 namespace {
 
-constexpr const char* op = "random.categorical";
+constexpr const char* categorical_name = "random.categorical";
 
 // argmax(logits - log(-log(u))) along `along`; noise has the shape that logits broadcast to.
 array by_gumbel(
     const array& logits, const Shape& noise, int along, const std::optional<array>& key, const StreamOrDevice& s) {
   // u = 0 stands for the interval below the next draw: its infinite noise would make a choice impossible.
-  array u = maximum(unit(op, noise, float32, key, s), array(0x1p-33f));
+  array u = maximum(unit(categorical_name, noise, float32, key, s), array(0x1p-33f));
   return view(argmax(logits - log(negative(log(u))), along), uint32);
 }
 
@@ -89,7 +89,7 @@ array by_inversion(const array& logits, const Shape& shape, const std::optional<
   array top = max(x);
   // An infinite maximum takes everything; where all are -inf, all are equally likely.
   array weights = where(equal(x, top), array(1.0f), exp(x - top));
-  array u = flatten(unit(op, shape, float32, key, s));
+  array u = flatten(unit(categorical_name, shape, float32, key, s));
   return reshape(pick_by_weight(weights, u), shape);
 }
 
@@ -98,20 +98,21 @@ array by_inversion(const array& logits, const Shape& shape, const std::optional<
 array categorical(const array& logits, int axis, const std::optional<Shape>& shape, std::optional<int> num_samples,
     const std::optional<array>& key, StreamOrDevice s) {
   if (shape && num_samples) {
-    fail(op, "shape=", *shape, " and num_samples=", *num_samples, " are both given; give at most one.");
+    fail(categorical_name, "shape=", *shape, " and num_samples=", *num_samples, " are both given; give at most one.");
   }
-  int along = normalize_axis(op, axis, logits.ndim());
+  int along = normalize_axis(categorical_name, axis, logits.ndim());
   Dim choices = logits.shape(along);
   if (choices == 0) {
-    fail(op, "logits has shape ", logits.shape(), ": there is nothing to choose from along axis ", axis, ".");
+    fail(categorical_name, "logits has shape ", logits.shape(), ": there is nothing to choose from along axis ", axis,
+        ".");
   }
-  index_dtype(op, logits.shape(), along); // or too many
+  index_dtype(categorical_name, logits.shape(), along); // or too many
   array scores = logits.dtype().is_complex() ? real(logits) : logits;
   Shape reduced = logits.shape();
   reduced.erase(reduced.begin() + along);
   Shape drawn = shape ? *shape : reduced;
   if (shape) {
-    check_broadcast(op, "logits without the axis,", reduced, drawn);
+    check_broadcast(categorical_name, "logits without the axis,", reduced, drawn);
   }
   if (num_samples) {
     drawn.push_back(*num_samples);
@@ -131,7 +132,7 @@ array categorical(const array& logits, int axis, const std::optional<Shape>& sha
 }
 
 const OpInfo& categorical_op() {
-  static constexpr OpInfo info{.name = op,
+  static constexpr OpInfo info{.name = categorical_name,
       .summary = "Random indices along axis, drawn with the probabilities softmax(logits).",
       .differentiable = Differentiable::no,
       .no_derivative = {"the samples are indices"},

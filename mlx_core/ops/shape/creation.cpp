@@ -9,7 +9,6 @@
 namespace mlx::core {
 
 namespace {
-constexpr NoRule no_argument{"it has no array argument"};
 constexpr NoRule shape_only{"its values do not depend on the argument's"};
 } // namespace
 

@@ -16,8 +16,6 @@ using detail::int128_t;
 
 namespace {
 
-constexpr NoRule no_argument{"it has no array argument"};
-
 std::string text(int128_t value) {
   bool negative = value < 0;
   std::string digits;

@@ -12,7 +12,6 @@ namespace mlx::core {
 
 namespace {
 
-constexpr NoRule no_argument{"it has no array argument"};
 constexpr const char* lengths = "M samples, 1 for M = 1, none for M below 1.";
 
 // sample(n / (M - 1)) for n = 0, ..., M - 1; even about the middle.

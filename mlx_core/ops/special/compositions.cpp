@@ -10,7 +10,6 @@ namespace mlx::core::special {
 
 namespace {
 
-array number(double value, const array& like) { return array(value, like.dtype()); }
 array is_negative(const array& x) { return less(x, number(0, x)); }
 constexpr double infinity = std::numeric_limits<double>::infinity();
 

@@ -11,7 +11,6 @@ namespace {
 
 using F = SpecialFunction;
 
-array number(double value, const array& like) { return array(value, like.dtype()); }
 array scaled(const array& x, double by) { return by == 1 ? x : multiply(x, number(by, x)); }
 // exp(-x^2 / width) times a factor
 array gaussian(const array& x, double per_square, double factor) {

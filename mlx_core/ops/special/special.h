@@ -27,6 +27,7 @@ inline array apply(SpecialFunction f, std::initializer_list<array> x) {
 inline array apply(SpecialFunction f, int n, std::initializer_list<array> x) {
   return apply(f, {n, 0}, std::span(x.begin(), x.size()));
 }
+inline array number(double value, const array& like) { return array(value, like.dtype()); }
 // The same of arguments of a user's: converted to one floating dtype, and broadcast.
 std::vector<array> arguments(const char* op, std::span<const array> x);
 inline std::vector<array> arguments(const char* op, std::initializer_list<array> x) {

@@ -6,15 +6,15 @@ namespace mlx::python {
 
 namespace {
 
-struct Order {
+struct Sorting {
   const char* name;
   array (*along)(const array&, int, StreamOrDevice);
   array (*flat)(const array&, StreamOrDevice);
 };
-constexpr Order orders[] = {{"sort", core::sort, core::sort}, {"argsort", core::argsort, core::argsort}};
+constexpr Sorting orders[] = {{"sort", core::sort, core::sort}, {"argsort", core::argsort, core::argsort}};
 
 // In descending order, equal elements in the order that they have: the reversed array's ascending order, reversed.
-array backwards(const Order& o, const array& a, std::optional<int> axis, StreamOrDevice s) {
+array backwards(const Sorting& o, const array& a, std::optional<int> axis, StreamOrDevice s) {
   core::StreamScope on(s);
   array x = axis ? a : core::flatten(a);
   Axes along{core::normalize_axis(o.name, axis.value_or(0), x.ndim())};
@@ -49,7 +49,7 @@ nb::object unique(const array& a, int size, bool return_index, bool return_inver
 } // namespace
 
 void bind_ops_sort(nb::module_& m) {
-  for (const Order& o : orders) {
+  for (const Sorting& o : orders) {
     def_op(
         m, o.name,
         [o](const array& a, std::optional<int> axis, bool descending, bool, StreamOrDevice s) {
