@@ -105,54 +105,51 @@ std::pair<array, array> winners(const array& x, const array& y, const Axes& axes
 }
 array shared(const array& g, const array& count) { return astype(divide(g, count), g.dtype()); }
 
-// Entries [from, to) of the last axis.
-array columns(const array& a, Dim from, Dim to) {
+// Entries [from, to) of the first axis.
+array rows(const array& a, Dim from, Dim to) {
   Shape start(a.shape().size(), 0), stop = a.shape();
-  start.back() = from;
-  stop.back() = to;
+  start.front() = from;
+  stop.front() = to;
   return slice(a, std::move(start), std::move(stop));
 }
 
-// The product of all other entries of the last axis, at each entry. Products of halves go up a balanced tree and the
-// products of what lies outside come down it: no division, so any number of zeros is right, to every order.
+// The product of all other entries of the first axis, at each entry. Products of halves go up a balanced tree and the
+// products of what lies outside come down it: no division, so any number of zeros is right, to every order. Along the
+// first axis, where halves are blocks of memory.
 array product_of_others(const array& x) {
-  int64_t n = x.shape().back(), half = n / 2;
+  int64_t n = x.shape().front(), half = n / 2;
   if (n <= 1) {
     return ones_like(x);
   }
-  array left = columns(x, 0, half), right = columns(x, half, 2 * half);
-  std::vector<array> pairs{multiply(left, right)};
+  array first = rows(x, 0, half), second = rows(x, half, 2 * half);
+  std::vector<array> pairs{multiply(first, second)};
   if (n % 2) {
-    pairs.push_back(columns(x, 2 * half, n));
+    pairs.push_back(rows(x, 2 * half, n));
   }
-  array outside = product_of_others(concatenate(pairs, -1));
-  array outside_pairs = columns(outside, 0, half);
-  std::vector<array> parts{multiply(outside_pairs, right), multiply(outside_pairs, left)};
+  array outside = product_of_others(concatenate(pairs, 0));
+  array outside_pairs = rows(outside, 0, half);
+  std::vector<array> parts{multiply(outside_pairs, second), multiply(outside_pairs, first)};
   if (n % 2) {
-    parts.push_back(columns(outside, half, half + 1));
+    parts.push_back(rows(outside, half, half + 1));
   }
-  return concatenate(parts, -1);
+  return concatenate(parts, 0);
 }
 
 // d prod(x) / d x_i, for x of any rank reduced over axes; in float32 for 16-bit floats.
 array prod_partials(const array& narrow, const Axes& axes) {
   array x = astype(narrow, wide_of(narrow.dtype()));
-  Axes order, inverse(x.shape().size());
+  Axes order = axes, inverse(x.shape().size());
   for (int i = 0; i < x.ndim(); ++i) {
     if (std::find(axes.begin(), axes.end(), i) == axes.end()) {
       order.push_back(i);
     }
   }
-  int kept_rank = static_cast<int>(order.size());
-  for (int axis : axes) {
-    order.push_back(axis);
-  }
   for (size_t i = 0; i < order.size(); ++i) {
     inverse[static_cast<size_t>(order[i])] = static_cast<int>(i);
   }
-  array last = transpose(x, order);
-  array partials = product_of_others(flatten(last, kept_rank));
-  return transpose(reshape(partials, last.shape()), inverse);
+  array front = transpose(x, order);
+  array partials = product_of_others(flatten(front, 0, static_cast<int>(axes.size()) - 1));
+  return transpose(reshape(partials, front.shape()), inverse);
 }
 
 } // namespace
