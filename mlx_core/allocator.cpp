@@ -2,6 +2,7 @@
 #include "mlx_core/allocator.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <algorithm>
 #include <bit>
@@ -62,6 +63,22 @@ size_t physical_memory() {
 constexpr size_t header_bytes = (sizeof(Buffer) + alignment - 1) / alignment * alignment;
 
 void release_block(Buffer* buffer);
+
+// Large blocks are in large pages where the system has them: each is one fault, and one entry of the tables that find
+// where memory is, instead of 512.
+void* new_block(size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  constexpr size_t large_page = size_t{2} << 20, worth_large = 2 * large_page;
+  if (bytes >= worth_large) {
+    void* raw = std::aligned_alloc(large_page, bytes);
+    if (raw) {
+      madvise(raw, bytes, MADV_HUGEPAGE); // fails where the system has none: then the pages are small
+    }
+    return raw;
+  }
+#endif
+  return std::aligned_alloc(alignment, bytes);
+}
 
 // Held for a few instructions, thousands of times in a graph of small arrays: unlike a mutex, left by a plain store.
 class Spin {
@@ -128,10 +145,10 @@ struct Cache {
       if (active + cached + capacity > memory_limit) {
         drop_all();
       }
-      void* raw = std::aligned_alloc(alignment, header_bytes + capacity);
+      void* raw = new_block(header_bytes + capacity);
       if (!raw) {
         drop_all();
-        raw = std::aligned_alloc(alignment, header_bytes + capacity);
+        raw = new_block(header_bytes + capacity);
       }
       if (!raw) {
         throw OutOfMemory(bytes, active);
