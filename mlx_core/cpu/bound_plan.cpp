@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "mlx_core/cpu/bound_plan.h"
+#include "mlx_core/cpu/past_caches.h"
 #include "mlx_core/cpu/recompute.h"
 #include "mlx_core/error.h"
 
@@ -48,9 +49,11 @@ void BoundPlan::bind(const FusedPlan& plan, std::span<const View> sources, std::
 void BoundPlan::move_to(std::span<const View> sources, std::span<const View> outputs) {
   sources_ = sources;
   for (size_t i = 0; i < places_.size(); ++i) {
-    if (places_[i].memory) {
+    Place& place = places_[i];
+    if (place.memory || place.result) {
       int16_t output = plan_->slots[i].output;
-      places_[i].memory = output >= 0 ? outputs[static_cast<size_t>(output)].host<char>() : sources[i].host<char>();
+      char* memory = output >= 0 ? outputs[static_cast<size_t>(output)].host<char>() : sources[i].host<char>();
+      (place.result ? place.result : place.memory) = memory;
     }
   }
 }
@@ -289,6 +292,7 @@ void BoundPlan::place_given(std::span<const View> outputs) {
   moving_.clear();
   moving_rows_.clear();
   spread_.clear();
+  results_.clear();
   tiles_ = 0;
   row_bytes_ = 0;
   int widest = 1;
@@ -300,7 +304,13 @@ void BoundPlan::place_given(std::span<const View> outputs) {
     widest = std::max(widest, place.item_size);
     bool moves = slot.output >= 0;
     if (moves) {
-      place.memory = outputs[static_cast<size_t>(slot.output)].host<char>();
+      const View& output = outputs[static_cast<size_t>(slot.output)];
+      moves = !is_stored_past_caches(static_cast<uint16_t>(i), output);
+      (moves ? place.memory : place.result) = output.host<char>();
+      if (!moves) {
+        place.tile = tiles_++;
+        results_.push_back(static_cast<uint16_t>(i));
+      }
     } else if (i < plan_->sources.size()) {
       FusedPlan::Layout layout = plan_->sources[i].layout;
       moves = layout != FusedPlan::Layout::scalar;
@@ -326,6 +336,26 @@ void BoundPlan::place_given(std::span<const View> outputs) {
   tile_bytes_ = whole_strips(longest_ * widest) + (short_line_ ? strip_bytes : 0);
 }
 
+// Results of elements, but for those that overwrite a source, whose lines are there, and those that a later stage
+// reads.
+bool BoundPlan::is_stored_past_caches(uint16_t slot, const View& output) const {
+  const FusedPlan& plan = *plan_;
+  const bool is_large = is_past_caches(plan.size * plan.slots[slot].dtype.size() / 2); // steps take their time as well
+  if (!is_large || plan.slots[slot].of_rows || cut_ == Cut::columns ||
+      std::any_of(sources_.begin(), sources_.end(), [&](const View& v) { return v.host() == output.host(); })) {
+    return false;
+  }
+  const auto gives = [=](const FusedPlan::Step& step) { return step.output == slot; };
+  const auto given = std::find_if(plan.steps.begin(), plan.steps.end(), gives) - plan.steps.begin();
+  const auto stage = std::find_if(plan.stages.begin(), plan.stages.end(),
+      [=](const FusedPlan::Stage& to) { return given < static_cast<int64_t>(to.steps); });
+  return stage != plan.stages.end() &&
+         std::none_of(plan.steps.begin() + stage->steps, plan.steps.end(),
+             [=](const FusedPlan::Step& step) { return reads(step, slot); }) &&
+         std::none_of(plan.folds.begin() + stage->folds, plan.folds.end(),
+             [=](const FusedPlan::Fold& fold) { return fold.input == slot; });
+}
+
 int32_t BoundPlan::take_tile(int item_size) {
   std::vector<int32_t>& spare = spare_of(item_size);
   if (spare.empty()) {
@@ -340,7 +370,7 @@ int32_t BoundPlan::take_tile(int item_size) {
 // tile of scratch. In a long row, what a later stage reads has a place of its own.
 void BoundPlan::place_steps() {
   const FusedPlan& plan = *plan_;
-  if (cut_ == Cut::long_rows) {
+  if (cut_ == Cut::long_rows || !results_.empty()) {
     for (size_t stage = 0; stage < plan.stages.size(); ++stage) {
       for (uint32_t i = plan.begin_of(stage).steps; i < plan.stages[stage].steps; ++i) {
         places_[plan.steps[i].output].stage = static_cast<int32_t>(stage);

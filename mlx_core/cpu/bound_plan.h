@@ -52,6 +52,7 @@ class BoundPlan {
   enum class Cut : uint8_t { whole_rows, parts_of_rows, long_rows, columns };
   struct Place {
     char* memory = nullptr; // of all elements; null: scratch
+    char* result = nullptr; // memory that a tile of scratch is stored to, past the caches
     int64_t row = -1;       // offset in scratch of a whole long row
     int32_t tile = -1;      // number of a tile of scratch
     int32_t spread = -1;    // of one value for each row: the tile that has it for each element
@@ -82,6 +83,7 @@ class BoundPlan {
   void find_kernels();
   int64_t cost_of_element() const;
   void place_given(std::span<const View> outputs);
+  bool is_stored_past_caches(uint16_t slot, const View& output) const;
   void place_steps();
   void place_read(uint16_t slot, size_t stage);
   bool is_by_rows() const;
@@ -97,6 +99,7 @@ class BoundPlan {
   void row_values(const Working& w, size_t stage, int64_t row, int64_t rows, int64_t n) const;
   void elements(const Working& w, size_t stage, int64_t first, int64_t in_row, int64_t n) const;
   void begin_fold(const Working& w, size_t fold, char* out, int64_t out_bytes, int64_t length, int64_t last) const;
+  void store_results(const Working& w, size_t stage, int64_t first, int64_t n) const;
   void give_row(const Working& w, const StripRow& row, size_t number, char* value) const;
   void steps(const Working& w, uint32_t begin, uint32_t end, int64_t first, int64_t n) const;
   void strips(const Working& w, const StripRun& run, int64_t first, int64_t last) const;
@@ -141,6 +144,7 @@ class BoundPlan {
   bool folds_only_ = false;                             // of columns: no other slot has memory
   std::vector<const ReduceKernels*> column_folds_;      // of columns
   std::vector<uint16_t> moving_, moving_rows_, spread_; // slots: whose run changes from unit to unit; that are spread
+  std::vector<uint16_t> results_;                       // slots that are stored past the caches
   std::array<std::vector<int32_t>, 5> spare_; // tiles, by items' sizes: strips go on in one while others are behind
   int32_t tiles_ = 0;
   int64_t tile_bytes_ = 0, scratch_bytes_ = 0, row_bytes_ = 0, partial_bytes_ = 0;

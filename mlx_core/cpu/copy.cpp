@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "mlx_core/cpu/copy_block.h"
+#include "mlx_core/cpu/past_caches.h"
 #include "mlx_core/cpu/thread_pool.h"
 
 namespace mlx::core::cpu {
@@ -199,6 +200,8 @@ void copy_strided(const void* src_data, Ints full_src_strides, void* dst_data, I
     ndim = collapse_axes(ndim, shape, both);
   }
   if (ndim == 0) return copy_line(src, item_size, dst, item_size, 1, item_size);
+  // Into parts of what is there already, as padding is, usual stores are as quick.
+  const bool past_caches = is_past_caches(total * item_size) && dst_strides[0] * shape[0] == total;
   if (ndim > 2) choose_rows(ndim, shape, src_strides, dst_strides);
   if (ndim > 2) ndim = lengthen_block(ndim, shape, src_strides, dst_strides, item_size);
 
@@ -216,7 +219,7 @@ void copy_strided(const void* src_data, Ints full_src_strides, void* dst_data, I
     int64_t r = piece / across * cut.rows, c = piece % across * cut.columns;
     copy_block(src + src_offset + r * src_row + c * src_column, src_row, src_column,
         dst + dst_offset + r * dst_row + c * dst_column, dst_row, dst_column, std::min(cut.rows, rows - r),
-        std::min(cut.columns, columns - c), item_size);
+        std::min(cut.columns, columns - c), item_size, past_caches);
   };
   // Consecutive (outer index, piece) pairs until a task is worth a thread's while.
   int64_t pieces = down * across, jobs = outer * pieces;
@@ -229,6 +232,7 @@ void copy_strided(const void* src_data, Ints full_src_strides, void* dst_data, I
       copy_cut(piece, at.a_offset, at.b_offset);
       if (++piece == pieces) piece = 0, at.next();
     }
+    if (past_caches) flush_past_caches();
   });
 }
 

@@ -9,6 +9,7 @@
 #include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/interleave.h"
+#include "mlx_core/cpu/past_caches.h"
 #include "mlx_core/cpu/spread.h"
 
 namespace mlx::core::cpu {
@@ -116,28 +117,32 @@ struct Square {
 // dst[r, c] = src[r, c] where the source is contiguous along r and the destination along c. Tiles are whole cache
 // lines on both sides; the source's go through a buffer, as lines a power of two apart evict one another.
 template <typename T>
-void transpose_block(const char* src, int64_t src_column, char* dst, int64_t dst_row, int64_t rows, int64_t columns) {
+void transpose_block(
+    const char* src, int64_t src_column, char* dst, int64_t dst_row, int64_t rows, int64_t columns, bool past_caches) {
   constexpr int64_t size = sizeof(T), side = line_bytes / size;
-  alignas(64) char tile[side * line_bytes];
+  alignas(64) char tile[side * line_bytes], result[side * line_bytes];
   int64_t whole_rows = rows / side * side, whole_columns = columns / side * side;
   for (int64_t c = 0; c < whole_columns; c += side) {
     for (int64_t r = 0; r < whole_rows; r += side) {
       const char* from = src + r * size + c * src_column;
-      char* to = dst + r * dst_row + c * size;
+      char* target = dst + r * dst_row + c * size;
+      char* to = past_caches ? result : target;
+      const int64_t to_row = past_caches ? line_bytes : dst_row;
       for (int64_t i = 0; i < side; ++i) std::memcpy(tile + i * line_bytes, from + i * src_column, line_bytes);
       if constexpr (size < 16) {
         constexpr int64_t n = Square<T>::n;
         for (int64_t i = 0; i < side; i += n) {
           for (int64_t j = 0; j < side; j += n) {
-            Square<T>::transpose(tile + j * line_bytes + i * size, line_bytes, to + i * dst_row + j * size, dst_row);
+            Square<T>::transpose(tile + j * line_bytes + i * size, line_bytes, to + i * to_row + j * size, to_row);
           }
         }
       } else {
         for (int64_t i = 0; i < side; ++i) {
           for (int64_t j = 0; j < side; ++j)
-            store(to + i * dst_row + j * size, load<T>(tile + j * line_bytes + i * size));
+            store(to + i * to_row + j * size, load<T>(tile + j * line_bytes + i * size));
         }
       }
+      if (past_caches) store_lines_past_caches(target, dst_row, result, side);
     }
   }
   for (int64_t r = 0; r < whole_rows && whole_columns < columns; ++r) {
@@ -216,15 +221,20 @@ void copy_line(const void* src, int64_t src_stride, void* dst, int64_t dst_strid
 }
 
 void copy_block(const void* src_data, int64_t src_row, int64_t src_column, void* dst_data, int64_t dst_row,
-    int64_t dst_column, int64_t rows, int64_t columns, int item_size) {
+    int64_t dst_column, int64_t rows, int64_t columns, int item_size, bool past_caches) {
   auto* src = static_cast<const char*>(src_data);
   auto* dst = static_cast<char*>(dst_data);
   if (columns == 1 || (dst_column != item_size && dst_row == item_size)) {
     std::swap(src_row, src_column), std::swap(dst_row, dst_column), std::swap(rows, columns);
   }
-  if (rows == 1) return copy_line(src, src_column, dst, dst_column, columns, item_size);
+  constexpr int64_t worth_lines = 1024; // bytes of a run, of whose first and last lines others may have a part
   int64_t run = columns * item_size;
   bool dense = dst_column == item_size;
+  if (past_caches && dense && src_column == item_size && run >= worth_lines) {
+    for (int64_t r = 0; r < rows; ++r) store_past_caches(dst + r * dst_row, src + r * src_row, run);
+    return;
+  }
+  if (rows == 1) return copy_line(src, src_column, dst, dst_column, columns, item_size);
   if (dense && src_row == 0 && dst_row == run) {
     copy_line(src, src_column, dst, dst_column, columns, item_size);
     return repeat_row(dst, run, rows * run);
@@ -247,7 +257,9 @@ void copy_block(const void* src_data, int64_t src_row, int64_t src_column, void*
   with_item(item_size, [&]<class T>(std::type_identity<T>) {
     constexpr int64_t side = line_bytes / sizeof(T);
     if (dense && src_row == item_size && rows >= side && columns >= side) {
-      return transpose_block<T>(src, src_column, dst, dst_row, rows, columns);
+      const bool whole_lines = (reinterpret_cast<uintptr_t>(dst) | static_cast<uintptr_t>(dst_row)) % line_bytes == 0;
+      transpose_block<T>(src, src_column, dst, dst_row, rows, columns, past_caches && whole_lines);
+      return;
     }
     if constexpr (sizeof(T) <= 4) { // of wider elements two at once are no quicker than one
       if (dense && src_row == item_size && std::min(rows, columns) >= Square<T>::n) {

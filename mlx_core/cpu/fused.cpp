@@ -10,6 +10,7 @@
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/copy_block.h"
 #include "mlx_core/cpu/narrow_steps.h"
+#include "mlx_core/cpu/past_caches.h"
 #include "mlx_core/cpu/recent_plans.h"
 #include "mlx_core/cpu/reduce_rows.h"
 #include "mlx_core/cpu/source_pieces.h"
@@ -194,6 +195,9 @@ void BoundPlan::run_units(char* const* partials, int64_t begin, int64_t end) con
       case Cut::columns: run_columns(w, partials, unit); break;
     }
   }
+  if (!results_.empty()) {
+    flush_past_caches();
+  }
 }
 
 // The stage's steps on values of rows, from this row on; then those values that its other steps are the first to read,
@@ -252,6 +256,16 @@ void BoundPlan::elements(const Working& w, size_t stage, int64_t first, int64_t 
     }
   }
   steps(w, plan_->begin_of(stage).steps, plan_->stages[stage].steps, first, n);
+  store_results(w, stage, first, n);
+}
+
+void BoundPlan::store_results(const Working& w, size_t stage, int64_t first, int64_t n) const {
+  for (uint16_t slot : results_) {
+    const Place& place = places_[slot];
+    if (place.stage == static_cast<int32_t>(stage)) {
+      store_past_caches(place.result + first * place.item_size, w.at[slot], n * place.item_size);
+    }
+  }
 }
 
 // Before steps that begin where a row or a block of one does: where the results go of rows that are so long, up to the

@@ -9,6 +9,7 @@
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/copy_block.h"
 #include "mlx_core/cpu/interleave.h"
+#include "mlx_core/cpu/past_caches.h"
 #include "mlx_core/cpu/thread_pool.h"
 
 namespace mlx::core::cpu {
@@ -103,6 +104,7 @@ void join(std::span<const Joined> operands, size_t axis, std::span<const int64_t
     }
     return;
   }
+  const bool past_caches = is_past_caches(bytes);
   auto join_rows = [&](int64_t first, int64_t count) {
     int64_t done = interleaved(runs, first, count, to + first * row_bytes, item_size);
     first += done, count -= done;
@@ -110,7 +112,7 @@ void join(std::span<const Joined> operands, size_t axis, std::span<const int64_t
     for (const Runs& run : runs) {
       if (count > 0 && run.length > 0) {
         copy_block(run.from + first * run.apart, run.apart, run.stride, at, row_bytes, item_size, count, run.length,
-            item_size);
+            item_size, past_caches);
       }
       at += run.length * item_size;
     }
@@ -121,7 +123,12 @@ void join(std::span<const Joined> operands, size_t axis, std::span<const int64_t
     }
     return;
   }
-  parallel_for(blocks, [&](int64_t b) { join_rows(b * block, std::min(block, rows - b * block)); });
+  parallel_for(blocks, [&](int64_t b) {
+    join_rows(b * block, std::min(block, rows - b * block));
+    if (past_caches) {
+      flush_past_caches();
+    }
+  });
 }
 
 } // namespace mlx::core::cpu
