@@ -1,11 +1,13 @@
 // Running sums, products and extrema along lanes that run side by side; a few long lanes are cut into blocks.
 #include "mlx_core/cpu/scan.h"
 
+#include <cstdlib>
 #include <limits>
 #include <memory>
 #include <utility>
 
 #include "mlx_core/cpu/dispatch.h"
+#include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/lanes.h"
 #include "mlx_core/interrupt.h"
 
@@ -104,6 +106,50 @@ struct Extremum {
   }
 };
 
+// Chains side by side, the elements of each `step` apart.
+template <typename P>
+struct Chains {
+  P* first;
+  int64_t step, pitch;
+};
+
+// Of 16-bit floats, n in each of W chains of step 1 or -1: the same as float32, in the order of memory, converted by
+// vectors and at once where there are no gaps.
+template <typename Half>
+class HalfChains {
+ public:
+  HalfChains(Chains<Half> chains, int64_t W, int64_t n)
+      : chains_(chains), runs_(W), length_(n), low_(chains.first + std::min<int64_t>(0, chains.step * (n - 1))) {
+    if (std::abs(chains.pitch) == n) {
+      low_ += std::min<int64_t>(0, chains.pitch * (W - 1));
+      runs_ = 1, length_ = W * n;
+    }
+  }
+  template <typename C>
+  Chains<C> as_floats(float* memory) const {
+    return {memory + (chains_.first - low_), chains_.step, runs_ == 1 ? chains_.pitch : length_};
+  }
+  void load(float* to) const {
+    for (int64_t k = 0; k < runs_; ++k) {
+      const void* from = low_ + k * chains_.pitch;
+      find_cast(dtype, float32)(&from, to + k * length_, length_);
+    }
+  }
+  void store(const float* from) const {
+    for (int64_t k = 0; k < runs_; ++k) {
+      const void* run = from + k * length_;
+      find_cast(float32, dtype)(&run, low_ + k * chains_.pitch, length_);
+    }
+  }
+
+ private:
+  static constexpr Dtype dtype = std::is_same_v<std::remove_const_t<Half>, float16_t> ? float16 : bfloat16;
+  Chains<Half> chains_;
+  int64_t runs_, length_;
+  Half* low_;
+};
+constexpr int64_t most_converted = 40 * block_length; // at once, in the cache
+
 // y_i = before + local_i, where local sums begin anew in each block and `before` is the sum of the blocks in front,
 // rounded: when sums round, this is the order for every layout. The other operations give the same bits in any order.
 template <typename Op, typename T>
@@ -171,27 +217,55 @@ class Scanner {
         out_[to + k * lanes_.pitch[1] - lanes_.step[1]] = static_cast<T>(identity());
       }
     }
-    InterruptPoll poll(looks_after);
-    for (int64_t i = 0; i < length_;) {
-      // What does not round goes on from `before` as if there were no piece.
-      int64_t n = std::min(shorter(length_ - i), looks_after);
-      poll(n);
-      chains<W, true>(
-          in_ + from + i * lanes_.step[0], lanes_.pitch[0], out_ + to + i * lanes_.step[1], lanes_.pitch[1], n, before);
-      i += n;
-    }
+    scan_chains<W, true>(
+        {in_ + from, lanes_.step[0], lanes_.pitch[0]}, {out_ + to, lanes_.step[1], lanes_.pitch[1]}, length_, before);
   }
 
   // W chains of n elements; what comes `before` each is moved on past it. Without store only that.
   template <int W, bool store>
-  void chains(const T* in, int64_t in_pitch, T* out, int64_t out_pitch, int64_t n, B (&before)[W]) {
-    const int64_t in_step = lanes_.step[0], out_step = lanes_.step[1];
-    const T* ins[W];
-    T* outs[W];
+  void scan_chains(Chains<const T> in, Chains<T> out, int64_t n, B (&before)[W]) {
+    if constexpr (is_half<T>) {
+      if (std::abs(in.step) == 1 && std::abs(out.step) == 1) {
+        constexpr int64_t most = most_converted / W;
+        C wide_in[W * most], wide_out[W * most];
+        InterruptPoll poll(looks_after);
+        for (int64_t i = 0; i < n; i += most, in.first += most * in.step, out.first += most * out.step) {
+          const int64_t count = std::min(most, n - i);
+          poll(count);
+          const HalfChains from(in, W, count);
+          const HalfChains to(out, W, count);
+          from.load(wide_in);
+          scan_blocks<W, store>(
+              from.template as_floats<const C>(wide_in), to.template as_floats<C>(wide_out), count, before);
+          if (store) to.store(wide_out);
+        }
+        return;
+      }
+    }
+    scan_blocks<W, store>(in, out, n, before);
+  }
+
+  template <int W, bool store, typename V>
+  void scan_blocks(Chains<const V> in, Chains<V> out, int64_t n, B (&before)[W]) {
+    InterruptPoll poll(looks_after);
+    for (int64_t i = 0; i < n;) {
+      // What does not round goes on from `before` as if there were no piece.
+      const int64_t count = std::min(shorter(n - i), looks_after);
+      poll(count);
+      scan_block<W, store>(in, out, count, before);
+      i += count, in.first += count * in.step, out.first += count * out.step;
+    }
+  }
+
+  template <int W, bool store, typename V>
+  void scan_block(Chains<const V> in, Chains<V> out, int64_t n, B (&before)[W]) {
+    const int64_t in_step = in.step, out_step = out.step;
+    const V* ins[W];
+    V* outs[W];
     C local[W], first[W];
     for (int k = 0; k < W; ++k) {
-      ins[k] = in + k * in_pitch;
-      outs[k] = out + k * out_pitch;
+      ins[k] = in.first + k * in.pitch;
+      outs[k] = out.first + k * out.pitch;
       first[k] = static_cast<C>(before[k]);
       local[k] = Op::rounds ? identity() : first[k];
     }
@@ -200,7 +274,7 @@ class Scanner {
       for (int k = 0; k < W; ++k) {
         local[k] = Op::combine(local[k], static_cast<C>(ins[k][i * in_step]));
         if constexpr (store) {
-          outs[k][i * out_step] = static_cast<T>(Op::rounds ? Op::combine(first[k], local[k]) : local[k]);
+          outs[k][i * out_step] = static_cast<V>(Op::rounds ? Op::combine(first[k], local[k]) : local[k]);
         }
       }
     }
@@ -224,16 +298,36 @@ class Scanner {
     for (int64_t i = 0; i < length_;) {
       std::fill_n(local, count, identity());
       std::transform(before, before + count, first, [](B b) { return static_cast<C>(b); });
-      for (int64_t end = i + shorter(length_ - i); i < end; ++i, in += lanes_.step[0], out += lanes_.step[1]) {
-        poll(count);
-        row(in, out, count, first, local);
+      const int64_t most = is_half<T> ? std::max<int64_t>(1, most_converted / count) : 1;
+      for (int64_t end = i + shorter(length_ - i); i < end;) {
+        const int64_t n = std::min(most, end - i);
+        poll(n * count);
+        some_rows(in, out, n, count, first, local);
+        i += n, in += n * lanes_.step[0], out += n * lanes_.step[1];
       }
       for (int64_t k = 0; k < count; ++k) {
         before[k] = move_on(before[k], local[k]);
       }
     }
   }
-  static void row(const T* in, T* out, int64_t count, const C* before, C* local) {
+  void some_rows(const T* in, T* out, int64_t n, int64_t count, const C* before, C* local) const {
+    if constexpr (is_half<T>) {
+      C wide_in[most_converted], wide_out[most_converted];
+      const HalfChains from(Chains<const T>{in, 1, lanes_.step[0]}, n, count);
+      const HalfChains to(Chains<T>{out, 1, lanes_.step[1]}, n, count);
+      const auto ins = from.template as_floats<const C>(wide_in);
+      const auto outs = to.template as_floats<C>(wide_out);
+      from.load(wide_in);
+      for (int64_t i = 0; i < n; ++i) {
+        row(ins.first + i * ins.pitch, outs.first + i * outs.pitch, count, before, local);
+      }
+      to.store(wide_out);
+    } else {
+      row(in, out, count, before, local);
+    }
+  }
+  template <typename V>
+  static void row(const V* in, V* out, int64_t count, const C* before, C* local) {
     int64_t k = 0;
     for (; k + 8 <= count; k += 8) { // a fixed number of them becomes vector instructions
       C next[8];
@@ -244,12 +338,12 @@ class Scanner {
         local[k + l] = next[l];
       }
       for (int l = 0; l < 8; ++l) {
-        out[k + l] = static_cast<T>(Op::rounds ? Op::combine(before[k + l], next[l]) : next[l]);
+        out[k + l] = static_cast<V>(Op::rounds ? Op::combine(before[k + l], next[l]) : next[l]);
       }
     }
     for (; k < count; ++k) {
       local[k] = Op::combine(local[k], static_cast<C>(in[k]));
-      out[k] = static_cast<T>(Op::rounds ? Op::combine(before[k], local[k]) : local[k]);
+      out[k] = static_cast<V>(Op::rounds ? Op::combine(before[k], local[k]) : local[k]);
     }
   }
 
@@ -269,16 +363,17 @@ class Scanner {
         }
       });
     };
-    auto scan_blocks = [&](auto width, auto store, int64_t lane, int64_t b, B(&carried)[decltype(width)::value]) {
+    auto scan_some = [&](auto width, auto store, int64_t lane, int64_t b, B(&carried)[decltype(width)::value]) {
       auto [from, to] = lanes_.offsets(lane / lanes_.width, lane % lanes_.width);
       const int64_t in_pitch = block_length * lanes_.step[0], out_pitch = block_length * lanes_.step[1];
-      chains<width, store>(in_ + from + b * in_pitch, in_pitch, out_ + to + b * out_pitch, out_pitch,
-          std::min(block_length, length_ - b * block_length), carried);
+      scan_chains<width, store>({in_ + from + b * in_pitch, lanes_.step[0], in_pitch},
+          {out_ + to + b * out_pitch, lanes_.step[1], out_pitch}, std::min(block_length, length_ - b * block_length),
+          carried);
     };
     each_group([&](auto width, int64_t lane, int64_t b, B* slots) {
       B totals[width];
       std::fill_n(totals, width(), B(identity()));
-      scan_blocks(width, std::false_type(), lane, b, totals);
+      scan_some(width, std::false_type(), lane, b, totals);
       std::copy_n(totals, width(), slots);
     });
     for (int64_t lane = 0; lane < count; ++lane) {
@@ -295,7 +390,7 @@ class Scanner {
     each_group([&](auto width, int64_t lane, int64_t b, B* slots) {
       B carried[width];
       std::copy_n(slots, width(), carried);
-      scan_blocks(width, std::true_type(), lane, b, carried);
+      scan_some(width, std::true_type(), lane, b, carried);
     });
   }
 

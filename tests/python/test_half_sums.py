@@ -91,6 +91,25 @@ def test_sums_and_scans_of_ones(name):
 
 
 @halves
+@pytest.mark.parametrize("scan", [mx.cumsum, mx.cumprod, mx.cummax, mx.cummin], ids=["sum", "prod", "max", "min"])
+def test_scans_have_the_bits_of_float32(name, scan):
+    """Whole vectors, tails, blocks of 52, pieces of 40 blocks, few and many lanes, with and without gaps between them."""
+    rng = np.random.default_rng(4)
+    for shape in [(1,), (15,), (53,), (2081,), (9000,), (5, 7), (4, 521), (1100, 5), (600, 17), (3, 130, 33), (40, 30, 3), (2, 3, 0)]:
+        values = (rng.normal(size=shape) * 0.3 + 1).astype(np.float32)
+        flat = values.reshape(-1)
+        flat[rng.integers(0, max(1, flat.size), flat.size // 40)] = rng.choice([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-7, 6e4])
+        x = arrays.to_mx(values, name)
+        views = [x, x[::-1], x[..., ::2]] + ([mx.swapaxes(x, 0, -1), mx.broadcast_to(x[:1], shape)] if len(shape) > 1 else [])
+        for at, view in enumerate(views):
+            for axis in range(len(shape)):
+                for reverse, inclusive in [(False, True), (True, True), (False, False), (True, False)]:
+                    kept = {"axis": axis, "reverse": reverse, "inclusive": inclusive}
+                    want = scan(view.astype(mx.float32), **kept).astype(x.dtype)
+                    assert bits(scan(view, **kept)) == bits(want), (shape, at, kept)
+
+
+@halves
 def test_ties_beyond_what_a_half_counts(name):
     """Each of 70,000 equal maxima gets its share."""
     x = mx.zeros((70_000,), getattr(mx, name))
