@@ -35,17 +35,14 @@ void small_inverse(const kernel::MatrixWork& k) {
   for_each_group<T>(k.op, a.count(), 2 * std::pow(n, 3), group, singular);
 }
 
-template <typename T>
-void small_solve_with_lu(const kernel::MatrixWork& k) {
-  Stack<T> factors(k.inputs[0]), b(k.inputs[2]), x(k.outputs[0]);
-  Stack<uint32_t> rows(k.inputs[1], 1);
-  const int64_t n = factors.rows(), columns = b.columns();
+// Right-hand sides that become solutions: in each group solved(first, count, found, info), which notes zeros.
+template <typename T, typename Solved, typename Explain>
+void small_systems(const kernel::MatrixWork& k, const Stack<T>& b, double cost, Solved&& solved, Explain&& explain) {
+  Stack<T> x(k.outputs[0]);
   auto group = [&](int64_t first, int64_t count, auto&& failed) {
-    Group<T> m(n * n), swaps(n), found(n * columns), info(1);
-    m.read(factors, first, count);
-    swaps.read(rows, first, count);
+    Group<T> found(b.elements()), info(1);
     found.read(b, first, count);
-    small_kernels<T>().solve(k.adjoint, n, columns, m.data(), swaps.data(), found.data(), info.data());
+    solved(first, count, found.data(), info.data());
     for (int64_t g = 0; g < count; ++g) {
       if (info.at(0, g) == 0) continue;
       found.fill(g, not_a_number<T>());
@@ -53,7 +50,7 @@ void small_solve_with_lu(const kernel::MatrixWork& k) {
     }
     found.write(x, first, count);
   };
-  for_each_group<T>(k.op, factors.count(), std::pow(n, 2) * static_cast<double>(columns), group, singular);
+  for_each_group<T>(k.op, x.count(), cost, group, explain);
 }
 
 template <typename T>
@@ -98,7 +95,15 @@ void solve_with_lu(const kernel::MatrixWork& k) {
   Stack<uint32_t> swaps(k.inputs[1], 1);
   Int n = factors.rows(), columns = b.columns();
   if constexpr (!lapack::is_complex<T>) {
-    if (is_small<T>(n, columns)) return small_solve_with_lu<T>(k);
+    if (is_small<T>(n, columns)) {
+      auto solved = [&](int64_t first, int64_t count, T* found, T* info) {
+        Group<T> m(n * n), pivots(n);
+        m.read(factors, first, count);
+        pivots.read(swaps, first, count);
+        small_kernels<T>().solve(k.adjoint, n, columns, m.data(), pivots.data(), found, info);
+      };
+      return small_systems<T>(k, b, 1.0 * n * n * columns, solved, singular);
+    }
   }
   auto one = [&](int64_t i, Workspace<T>& space) -> int64_t {
     T *both = space.matrix(0, factors.elements()), *found = space.matrix(1, b.elements());
@@ -130,6 +135,19 @@ template <typename T>
 void solve_triangular(const kernel::MatrixWork& k) {
   Stack<T> a(k.inputs[0]), b(k.inputs[1]), x(k.outputs[0]);
   Int n = a.rows(), columns = b.columns();
+  auto explain = [](int64_t info) {
+    return "is singular: element " + std::to_string(info - 1) + " of its diagonal is 0.";
+  };
+  if constexpr (!lapack::is_complex<T>) {
+    if (is_small<T>(n, columns)) {
+      auto solved = [&](int64_t first, int64_t count, T* found, T* info) {
+        Group<T> m(n * n);
+        m.read(a, first, count);
+        small_kernels<T>().solve_triangular(k.upper, k.adjoint, n, columns, m.data(), found, info);
+      };
+      return small_systems<T>(k, b, 0.5 * n * n * columns, solved, explain);
+    }
+  }
   auto one = [&](int64_t i, Workspace<T>& space) -> int64_t {
     T *matrix = space.matrix(0, a.elements()), *found = space.matrix(1, b.elements());
     a.read(i, matrix);
@@ -144,8 +162,7 @@ void solve_triangular(const kernel::MatrixWork& k) {
     return 0;
   };
   int64_t count = x.elements() == 0 ? 0 : x.count();
-  for_each_matrix<T>(k.op, count, 0.5 * n * n * columns, one,
-      [](int64_t info) { return "is singular: element " + std::to_string(info - 1) + " of its diagonal is 0."; });
+  for_each_matrix<T>(k.op, count, 0.5 * n * n * columns, one, explain);
 }
 
 } // namespace

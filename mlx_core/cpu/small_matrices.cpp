@@ -92,47 +92,57 @@ void small_lu(int64_t n, T* data, T* swap_data, T* order_data) {
   }
 }
 
+// info: the first 0 on each diagonal, counted from 1, else 0.
 template <typename T>
-void small_solve(bool transposed, int64_t n, int64_t columns, const T* lu, const T* swap_data, T* data, T* info) {
-  const Elements<T> a{const_cast<T*>(lu), n}, swaps{const_cast<T*>(swap_data), 1}, b{data, columns};
+HWY_INLINE void note_zeros(const Elements<T>& a, T* info) {
   const auto d = a.d;
-  auto failed = hn::Zero(d);
-  for (int64_t i = n; i-- > 0;) {
-    failed = hn::IfThenElse(hn::Eq(a.get(i, i), hn::Zero(d)), hn::Set(d, static_cast<T>(i + 1)), failed);
+  auto first = hn::Zero(d);
+  for (int64_t i = a.columns; i-- > 0;) {
+    first = hn::IfThenElse(hn::Eq(a.get(i, i), hn::Zero(d)), hn::Set(d, static_cast<T>(i + 1)), first);
   }
-  hn::Store(failed, d, info);
-  // What the row `from` leaves of another one.
-  auto eliminate = [&](int64_t row, int64_t from, auto factor) HWY_ATTR {
-    for (int64_t c = 0; c < columns; ++c) b.set(row, c, hn::Sub(b.get(row, c), hn::Mul(factor, b.get(from, c))));
-  };
-  auto divide = [&](int64_t row) HWY_ATTR {
-    for (int64_t c = 0; c < columns; ++c) b.set(row, c, hn::Div(b.get(row, c), a.get(row, row)));
-  };
-  if (transposed) {
-    for (int64_t i = 0; i < n; ++i) {
-      for (int64_t k = 0; k < i; ++k) eliminate(i, k, a.get(k, i));
-      divide(i);
+  hn::Store(first, d, info);
+}
+
+// b becomes x with a x = b, where a or its transpose is taken for a triangle, `unit` with ones on its diagonal.
+template <typename T>
+void substitute(const Elements<T>& a, bool transposed, bool lower, bool unit, const Elements<T>& b) {
+  const int64_t n = a.columns;
+  for (int64_t place = 0; place < n; ++place) {
+    const int64_t i = lower ? place : n - 1 - place;
+    for (int64_t k = lower ? 0 : i + 1; k < (lower ? i : n); ++k) {
+      const auto factor = transposed ? a.get(k, i) : a.get(i, k);
+      for (int64_t c = 0; c < b.columns; ++c) b.set(i, c, hn::Sub(b.get(i, c), hn::Mul(factor, b.get(k, c))));
     }
-    for (int64_t i = n; i-- > 0;) {
-      for (int64_t k = i + 1; k < n; ++k) eliminate(i, k, a.get(k, i));
-    }
-    for (int64_t k = n; k-- > 0;) swap_rows(b, n, k, swaps.get(k, 0));
-  } else {
-    for (int64_t k = 0; k < n; ++k) swap_rows(b, n, k, swaps.get(k, 0));
-    for (int64_t i = 1; i < n; ++i) {
-      for (int64_t k = 0; k < i; ++k) eliminate(i, k, a.get(i, k));
-    }
-    for (int64_t i = n; i-- > 0;) {
-      for (int64_t k = i + 1; k < n; ++k) eliminate(i, k, a.get(i, k));
-      divide(i);
-    }
+    if (unit) continue;
+    for (int64_t c = 0; c < b.columns; ++c) b.set(i, c, hn::Div(b.get(i, c), a.get(i, i)));
   }
 }
 
 template <typename T>
+void small_solve(bool transposed, int64_t n, int64_t columns, const T* lu, const T* swap_data, T* data, T* info) {
+  const Elements<T> a{const_cast<T*>(lu), n}, swaps{const_cast<T*>(swap_data), 1}, b{data, columns};
+  note_zeros(a, info);
+  if (!transposed) {
+    for (int64_t k = 0; k < n; ++k) swap_rows(b, n, k, swaps.get(k, 0));
+  }
+  substitute(a, transposed, true, !transposed, b);
+  substitute(a, transposed, false, transposed, b);
+  if (transposed) {
+    for (int64_t k = n; k-- > 0;) swap_rows(b, n, k, swaps.get(k, 0));
+  }
+}
+
+template <typename T>
+void small_triangular(bool upper, bool transposed, int64_t n, int64_t columns, const T* matrix, T* data, T* info) {
+  const Elements<T> a{const_cast<T*>(matrix), n}, b{data, columns};
+  note_zeros(a, info);
+  substitute(a, transposed, upper == transposed, false, b);
+}
+
+template <typename T>
 const SmallKernels<T>& kernels_of() {
-  static constexpr SmallKernels<T> table{
-      static_cast<int64_t>(hn::MaxLanes(hn::ScalableTag<T>())), &small_cholesky<T>, &small_lu<T>, &small_solve<T>};
+  static constexpr SmallKernels<T> table{static_cast<int64_t>(hn::MaxLanes(hn::ScalableTag<T>())), &small_cholesky<T>,
+      &small_lu<T>, &small_solve<T>, &small_triangular<T>};
   return table;
 }
 const SmallKernels<float>& small_float_kernels() { return kernels_of<float>(); }

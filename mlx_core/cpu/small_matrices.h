@@ -19,6 +19,8 @@ struct SmallKernels {
   void (*lu)(int64_t n, T* a, T* swaps, T* order);
   // b (n, columns) becomes x with lu x = b, or its transpose. info: the first pivot that is 0, counted from 1, else 0.
   void (*solve)(bool transposed, int64_t n, int64_t columns, const T* lu, const T* swaps, T* b, T* info);
+  // The same with a triangle of a, where info is about its diagonal.
+  void (*solve_triangular)(bool upper, bool transposed, int64_t n, int64_t columns, const T* a, T* b, T* info);
 };
 template <typename T>
 const SmallKernels<T>& small_kernels();

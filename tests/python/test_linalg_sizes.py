@@ -61,6 +61,26 @@ def test_small(n, dtype):
         close(sign * mx.exp(size), np.linalg.det(m), dtype)
 
 
+@pytest.mark.parametrize("n", [1, 2, 5, 16, 17])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("upper", [False, True])
+def test_small_triangles(n, dtype, upper):
+    """What is on the other side of the diagonal is not read; cotangents are solved for with the adjoint."""
+    eps = float(np.finfo(dtype).eps)
+    for batch, columns in [(1, 1), (7, 3), (33, 16), (5, 17)]:
+        whole, b = values((batch, n, n), dtype, seed=3), values((batch, n, columns), dtype, seed=4)
+        whole[:, range(n), range(n)] += np.sign(whole[:, range(n), range(n)].real) * 2
+        a = np.triu(whole) if upper else np.tril(whole)
+        whole[(np.tril if upper else np.triu)(np.ones((batch, n, n)), -1 if upper else 1) != 0] = np.nan
+        solved = lambda b: mx.linalg.solve_triangular(array(whole), b, upper=upper)
+        x, (pulled,) = mx.vjp(solved, [array(b)], [array(b)])
+        for y, m in ((x[0], a), (pulled, np.swapaxes(a.conj(), -1, -2))):
+            m, y = m.astype("complex128"), np.array(y).astype("complex128")
+            assert (np.abs(m @ y - b) <= 4 * n * eps * (np.abs(m) @ np.abs(y))).all()
+        i = batch // 2
+        assert mx.array_equal(mx.linalg.solve_triangular(array(whole[i]), array(b[i]), upper=upper), x[0][i])
+
+
 def test_small_without_a_result():
     good, nan = np.eye(3, dtype=np.float32) * 2, np.full((3, 3), np.nan, np.float32)
     bad, singular = np.diag([1.0, -1.0, 1.0]).astype(np.float32), np.diag([1.0, 0.0, 1.0]).astype(np.float32)
@@ -70,6 +90,10 @@ def test_small_without_a_result():
         mx.eval(mx.linalg.inv(mx.array(np.stack([good] * 20 + [singular] * 20))))
     with pytest.raises(mx.linalg.LinAlgError, match="The matrix .*pivot 1"):
         mx.eval(mx.linalg.solve(mx.array(singular), mx.ones((3,))))
+    with pytest.raises(mx.linalg.LinAlgError, match="Matrix 20 of 40 .*element 1 of its diagonal is 0"):
+        mx.eval(mx.linalg.solve_triangular(mx.array(np.stack([good] * 20 + [singular] * 20)), mx.ones((40, 3, 1))))
+    y = np.array(mx.linalg.solve_triangular(mx.array(np.stack([good, nan, good])), mx.ones((3, 3, 1))))
+    assert np.isnan(y[1]).all() and (y[[0, 2]] == 0.5).all()
     for f in (mx.linalg.cholesky, mx.linalg.inv, mx.linalg.det):
         y = np.array(f(mx.array(np.stack([good, nan, good]))))
         assert np.isnan(y[1]).all() and np.isfinite(y[[0, 2]]).all()
