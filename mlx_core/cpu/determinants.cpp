@@ -194,6 +194,47 @@ void write_polynomials(int64_t n, W constant, const W* linear, Product product, 
   }
 }
 
+// Reciprocal conditions down to this leave det(a) a^-T, computed in float64, more digits than the result has.
+template <typename T>
+constexpr double well_conditioned = sizeof(Real<T>) == 4 ? 1e-6 : 1e-3;
+
+// Of small real matrices det(a) a^-T in lanes where that is accurate; otherwise(i, workspace) is called.
+template <typename T, typename Otherwise>
+void small_cofactors(const kernel::MatrixWork& k, Otherwise&& otherwise) {
+  Stack<T> a(k.inputs[0]), out(k.outputs[0]);
+  const int64_t n = a.rows();
+  use_one_blas_thread();
+  auto group = [&](int64_t first, int64_t count, auto&& failed) {
+    Group<double> m(n * n), swaps(n), order(n), x(n * n), info(1);
+    m.read(a, first, count);
+    const auto finite = m.finite_lanes();
+    auto condition = m.largest_column_sums(n);
+    small_kernels<double>().lu(n, m.data(), swaps.data(), order.data());
+    x.write_identity(n);
+    small_kernels<double>().solve(false, n, n, m.data(), swaps.data(), x.data(), info.data());
+    const auto of_inverse = x.largest_column_sums(n);
+    for (int64_t g = 0; g < count; ++g) {
+      double det = 1;
+      for (int64_t j = 0; j < n; ++j) {
+        det *= swaps.at(j, g) == static_cast<double>(j) ? m.at(j * n + j, g) : -m.at(j * n + j, g);
+      }
+      for (int64_t e = 0; e < n * n; ++e) x.at(e, g) *= det;
+      condition[static_cast<size_t>(g)] *= of_inverse[static_cast<size_t>(g)];
+    }
+    x.transpose(n);
+    x.write(out, first, count);
+    for (int64_t g = 0; g < count; ++g) {
+      if (!finite[static_cast<size_t>(g)]) {
+        out.fill(first + g, not_a_number<T>());
+      } else if (info.at(0, g) != 0 || !(condition[static_cast<size_t>(g)] < 1 / well_conditioned<T>)) {
+        Workspace<double> space;
+        if (const int64_t fault = otherwise(first + g, space); fault != 0) failed(g, fault);
+      }
+    }
+  };
+  for_each_group<double>(k.op, a.count(), 3 * std::pow(n, 3), group, did_not_converge);
+}
+
 // det(a) a^-T where that is accurate. Elsewhere, with a = u s vh, phase conj(u) c conj(vh), where c holds on its
 // diagonal the products of all other singular values.
 template <typename T>
@@ -201,6 +242,24 @@ void cofactors(const kernel::MatrixWork& k) {
   using W = Wide<T>;
   Stack<T> a(k.inputs[0]), out(k.outputs[0]);
   Int n = a.rows();
+  auto by_singular_values = [&](int64_t i, Workspace<W>& space) -> int64_t {
+    W* m = space.matrix(0, a.elements());
+    a.read(i, m);
+    Singular<W> of;
+    if (Int info = decompose(m, n, space, of); info != 0) {
+      return info;
+    }
+    double* others = space.reals(1, n);
+    products_without(of.s, n, -1, others);
+    W* c = space.matrix(4, a.elements());
+    std::fill_n(c, a.elements(), W(0));
+    for (int64_t j = 0; j < n; ++j) c[j * n + j] = others[j];
+    out.write(i, outside(of, c, n, space));
+    return 0;
+  };
+  if constexpr (!lapack::is_complex<T>) {
+    if (n > 3 && is_small<T>(n)) return small_cofactors<T>(k, by_singular_values);
+  }
   auto one = [&](int64_t i, Workspace<W>& space) -> int64_t {
     W* m = space.matrix(0, a.elements());
     if (!a.read(i, m)) {
@@ -221,29 +280,16 @@ void cofactors(const kernel::MatrixWork& k) {
     }
     Int* pivots = space.integers(n);
     if (blocked::lu(n, n, m, pivots) == 0) lapack::gecon(n, m, norm, reciprocal, space.work);
-    if (reciprocal > 1e-3) {
-      W det = product_of_pivots(m, pivots, n);
-      if (Int info = lapack::getri(n, m, pivots, space.work); info != 0) {
-        return info;
-      }
-      W* turned = space.matrix(1, a.elements());
-      for (int64_t column = 0; column < n; ++column) {
-        for (int64_t row = 0; row < n; ++row) turned[row * n + column] = det * m[column * n + row];
-      }
-      out.write(i, turned);
-      return 0;
-    }
-    a.read(i, m);
-    Singular<W> of;
-    if (Int info = decompose(m, n, space, of); info != 0) {
+    if (!(reciprocal > well_conditioned<T>)) return by_singular_values(i, space);
+    W det = product_of_pivots(m, pivots, n);
+    if (Int info = lapack::getri(n, m, pivots, space.work); info != 0) {
       return info;
     }
-    double* others = space.reals(1, n);
-    products_without(of.s, n, -1, others);
-    W* c = space.matrix(4, a.elements());
-    std::fill_n(c, a.elements(), W(0));
-    for (int64_t j = 0; j < n; ++j) c[j * n + j] = others[j];
-    out.write(i, outside(of, c, n, space));
+    W* turned = space.matrix(1, a.elements());
+    for (int64_t column = 0; column < n; ++column) {
+      for (int64_t row = 0; row < n; ++row) turned[row * n + column] = det * m[column * n + row];
+    }
+    out.write(i, turned);
     return 0;
   };
   for_each_matrix<W>(k.op, n == 0 ? 0 : a.count(), 20 * std::pow(n, 3), one, did_not_converge);

@@ -68,6 +68,17 @@ class Group {
     return finite;
   }
   // Of square matrices.
+  std::array<T, most_lanes> largest_column_sums(int64_t n) {
+    std::array<T, most_lanes> largest{};
+    for (int64_t column = 0; column < n; ++column) {
+      std::array<T, most_lanes> sums{};
+      for (int64_t row = 0; row < n; ++row) {
+        for (int64_t g = 0; g < lanes_; ++g) sums[static_cast<size_t>(g)] += std::abs(at(row * n + column, g));
+      }
+      for (size_t g = 0; g < most_lanes; ++g) largest[g] = std::max(largest[g], sums[g]);
+    }
+    return largest;
+  }
   void transpose(int64_t n) {
     for (int64_t row = 1; row < n; ++row) {
       for (int64_t column = 0; column < row; ++column) {

@@ -81,6 +81,35 @@ def test_small_triangles(n, dtype, upper):
         assert mx.array_equal(mx.linalg.solve_triangular(array(whole[i]), array(b[i]), upper=upper), x[0][i])
 
 
+def cofactors(a):
+    n = a.shape[-1]
+    without = [[np.delete(np.delete(a, i, -2), j, -1) for j in range(n)] for i in range(n)]
+    return np.moveaxis(np.linalg.det(np.array(without)), -1, 0) * (-1.0) ** np.add.outer(range(n), range(n))
+
+
+@pytest.mark.parametrize("n", [4, 5, 16, 17])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_small_gradients_of_determinants(n, dtype):
+    """Where the inverse gives them, and where it does not: any condition, any rank, side by side."""
+    a = values((30, n, n), "float64", seed=5)
+    for i, smallest in enumerate([1e-2, 1e-4, 1e-6, 1e-8, 1e-12, 0]):
+        u, s, vh = np.linalg.svd(a[i])
+        a[i] = u * np.append(np.ones(n - 1), smallest) @ vh
+    a[6, :, 1] = a[6, :, 2]
+    a[7] = np.outer(a[7, 0], a[7, 1]) + np.outer(a[7, 2], a[7, 3])  # no cofactors
+    a[8] = 0
+    a = a.astype(dtype)
+    got = mx.grad(lambda x: mx.linalg.det(x).sum())(array(a))
+    want = cofactors(a.astype("float64"))
+    scale = np.where(np.arange(30) == 7, np.linalg.norm(a[7]) ** (n - 1), np.abs(want).max((-1, -2)))
+    assert (np.abs(np.array(got) - want).max((-1, -2)) <= scale * (1e-7 if dtype == "float32" else 1e-13)).all()
+    for i in (0, 3, 8, 29):
+        assert mx.array_equal(mx.grad(mx.linalg.det)(array(a[i])), got[i])
+    a[11, 1, 1] = np.nan
+    some = np.array(mx.grad(lambda x: mx.linalg.det(x).sum())(array(a)))
+    assert np.isnan(some[11]).all() and (np.delete(some, 11, 0) == np.delete(np.array(got), 11, 0)).all()
+
+
 def test_small_without_a_result():
     good, nan = np.eye(3, dtype=np.float32) * 2, np.full((3, 3), np.nan, np.float32)
     bad, singular = np.diag([1.0, -1.0, 1.0]).astype(np.float32), np.diag([1.0, 0.0, 1.0]).astype(np.float32)
