@@ -247,6 +247,20 @@ def test_sigmoid_is_the_exponential_far_out(dtype, first, last):
     assert (y[far] == e[far]).all() and (y[far] == 0).any() and (y[np.array(x) > 50] == 1).all() and np.isnan(y[5])
 
 
+@pytest.mark.parametrize("others", [0.3, 0.9999])  # whether its vector's other elements lie in the middle
+def test_erfinv_at_its_ends(others):
+    """Zeros keep their signs, 1 and -1 are poles, and there is nothing beyond."""
+    special = np.array([0.0, -0.0, 1.0, -1.0, 1.5, -2.0, np.inf, -np.inf, np.nan, np.nextafter(np.float32(1), 0), 1e-45], "float32")
+    want = [0.0, -0.0, np.inf, -np.inf, np.nan, np.nan, np.nan, np.nan, np.nan, 3.8325069, 1e-45]
+    for at, (x, y) in enumerate(zip(special, want)):
+        values = np.full(37, others, "float32")
+        values[3 * at] = x
+        got = np.array(mx.erfinv(mx.array(values)))
+        np.testing.assert_allclose(got[3 * at], np.float32(y), rtol=1e-6)
+        assert np.signbit(got[3 * at]) == np.signbit(x) or np.isnan(y)
+        assert (np.delete(got, 3 * at) == mx.erfinv(mx.array(others)).item()).all()
+
+
 def test_expm1_keeps_its_small_derivatives():
     close(mx.grad(mx.expm1)(f64(-50.0)) * math.exp(50), 1, 1e-12)
 
