@@ -135,9 +135,33 @@ void lu(const kernel::MatrixWork& k) {
 }
 
 template <typename T>
+void small_qr(const kernel::MatrixWork& k) {
+  Stack<T> a(k.inputs[0]), q(k.outputs[0]), r(k.outputs[1]);
+  const int64_t m = a.rows(), n = a.columns(), of_q = q.columns();
+  auto group = [&](int64_t first, int64_t count, auto&&) {
+    Group<T> upper(m * n), of_columns(m * of_q);
+    upper.read(a, first, count);
+    const auto finite = upper.finite_lanes();
+    small_kernels<T>().qr(m, n, of_q, upper.data(), of_columns.data());
+    upper.cut(r.elements());
+    for (int64_t g = 0; g < count; ++g) {
+      if (finite[static_cast<size_t>(g)]) continue;
+      upper.fill(g, not_a_number<T>());
+      of_columns.fill(g, not_a_number<T>());
+    }
+    of_columns.write(q, first, count);
+    upper.write(r, first, count);
+  };
+  for_each_group<T>(k.op, a.count(), 4.0 * m * n * std::min(m, n), group, did_not_converge);
+}
+
+template <typename T>
 void qr(const kernel::MatrixWork& k) {
   Stack<T> a(k.inputs[0]), q(k.outputs[0]), r(k.outputs[1]);
   Int m = a.rows(), n = a.columns(), rank = std::min(m, n), of_q = q.columns();
+  if constexpr (!lapack::is_complex<T>) {
+    if (rank > 0 && static_cast<int64_t>(m) * std::max(n, of_q) <= most_small_elements) return small_qr<T>(k);
+  }
   auto one = [&](int64_t i, Workspace<T>& space) -> int64_t {
     if (rank == 0) {
       q.write_identity(i);

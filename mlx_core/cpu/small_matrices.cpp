@@ -139,10 +139,74 @@ void small_triangular(bool upper, bool transposed, int64_t n, int64_t columns, c
   substitute(a, transposed, upper == transposed, false, b);
 }
 
+// The length of column k from row `first` on. The squares of what is far from 1 are taken after dividing by the
+// largest.
+template <typename T>
+hn::Vec<hn::ScalableTag<T>> length_of_column(const Elements<T>& a, int64_t k, int64_t first, int64_t rows) {
+  const auto d = a.d;
+  const auto sum_of_squares = [&](auto divisor) HWY_ATTR {
+    auto sum = hn::Zero(d);
+    for (int64_t i = first; i < rows; ++i) {
+      const auto x = hn::Div(a.get(i, k), divisor);
+      sum = hn::Add(sum, hn::Mul(x, x));
+    }
+    return sum;
+  };
+  const auto one = hn::Set(d, T(1)), sum = sum_of_squares(one), length = hn::Sqrt(sum);
+  const auto most = hn::Set(d, sizeof(T) == 4 ? T(0x1p100) : T(0x1p900));
+  const auto precise = hn::And(hn::Lt(sum, most), hn::Gt(hn::Mul(sum, most), one));
+  if (hn::AllTrue(d, precise)) return length;
+  auto largest = hn::Zero(d);
+  for (int64_t i = first; i < rows; ++i) largest = hn::Max(largest, hn::Abs(a.get(i, k)));
+  const auto scale = hn::IfThenElse(hn::Eq(largest, hn::Zero(d)), one, largest);
+  return hn::IfThenElse(precise, length, hn::Mul(scale, hn::Sqrt(sum_of_squares(scale))));
+}
+
+// What the reflection along column k of a, that begins with a 1 at row k, makes of column c of b.
+template <typename T>
+HWY_INLINE void reflect(
+    const Elements<T>& a, int64_t k, int64_t rows, const T* factor, const Elements<T>& b, int64_t c) {
+  auto along = b.get(k, c);
+  for (int64_t i = k + 1; i < rows; ++i) along = hn::Add(along, hn::Mul(a.get(i, k), b.get(i, c)));
+  along = hn::Mul(along, hn::Load(a.d, factor));
+  b.set(k, c, hn::Sub(b.get(k, c), along));
+  for (int64_t i = k + 1; i < rows; ++i) b.set(i, c, hn::Sub(b.get(i, c), hn::Mul(a.get(i, k), along)));
+}
+
+// By reflections, with LAPACK's signs: what is 0 below the diagonal is left as it is.
+template <typename T>
+void small_qr(int64_t m, int64_t n, int64_t q_columns, T* data, T* q_data) {
+  const Elements<T> a{data, n}, q{q_data, q_columns};
+  const auto d = a.d;
+  const auto zero = hn::Zero(d), one = hn::Set(d, T(1));
+  const int64_t rank = HWY_MIN(m, n);
+  HWY_ALIGN T factor_data[largest_small * hn::MaxLanes(Elements<T>::d)];
+  const Elements<T> factors{factor_data, 1};
+  for (int64_t k = 0; k < rank; ++k) {
+    const auto first = a.get(k, k), length = length_of_column(a, k, k, m);
+    const auto none = hn::Eq(length_of_column(a, k, k + 1, m), zero);
+    const auto turned = hn::IfThenElse(none, first, hn::Neg(hn::CopySign(length, first)));
+    const auto divisor = hn::IfThenElse(none, one, hn::Sub(first, turned));
+    factors.set(k, 0, hn::IfThenElse(none, zero, hn::Div(hn::Sub(turned, first), turned)));
+    a.set(k, k, turned);
+    for (int64_t i = k + 1; i < m; ++i) a.set(i, k, hn::Div(a.get(i, k), divisor));
+    for (int64_t c = k + 1; c < n; ++c) reflect(a, k, m, factors.at(k, 0), a, c);
+  }
+  for (int64_t i = 0; i < m; ++i) {
+    for (int64_t c = 0; c < q_columns; ++c) q.set(i, c, i == c ? one : zero);
+  }
+  for (int64_t k = rank; k-- > 0;) {
+    for (int64_t c = k; c < q_columns; ++c) reflect(a, k, m, factors.at(k, 0), q, c);
+  }
+  for (int64_t i = 1; i < m; ++i) {
+    for (int64_t c = 0; c < HWY_MIN(i, n); ++c) a.set(i, c, zero);
+  }
+}
+
 template <typename T>
 const SmallKernels<T>& kernels_of() {
   static constexpr SmallKernels<T> table{static_cast<int64_t>(hn::MaxLanes(hn::ScalableTag<T>())), &small_cholesky<T>,
-      &small_lu<T>, &small_solve<T>, &small_triangular<T>};
+      &small_lu<T>, &small_solve<T>, &small_triangular<T>, &small_qr<T>};
   return table;
 }
 const SmallKernels<float>& small_float_kernels() { return kernels_of<float>(); }

@@ -21,6 +21,8 @@ struct SmallKernels {
   void (*solve)(bool transposed, int64_t n, int64_t columns, const T* lu, const T* swaps, T* b, T* info);
   // The same with a triangle of a, where info is about its diagonal.
   void (*solve_triangular)(bool upper, bool transposed, int64_t n, int64_t columns, const T* a, T* b, T* info);
+  // a (m, n), of which the smaller is at most largest_small, becomes R, and q (m, q_columns) the first columns of Q.
+  void (*qr)(int64_t m, int64_t n, int64_t q_columns, T* a, T* q);
 };
 template <typename T>
 const SmallKernels<T>& small_kernels();

@@ -15,6 +15,8 @@ bool is_small(Int n, Int columns = 1) {
   return std::is_floating_point_v<T> && n > 0 && n <= largest_small && columns > 0 && columns <= largest_small;
 }
 
+inline constexpr int64_t most_small_elements = largest_small * largest_small;
+
 // The elements of one group of matrices.
 template <typename T>
 class Group {
@@ -93,13 +95,15 @@ class Group {
   void clear_above_diagonal(int64_t n) {
     for (int64_t row = 0; row + 1 < n; ++row) std::fill_n(&at(row * n + row + 1, 0), (n - row - 1) * lanes_, T(0));
   }
+  // Leaves the first elements.
+  void cut(int64_t elements) { elements_ = elements; }
   void fill(int64_t lane, T value) {
     for (int64_t e = 0; e < elements_; ++e) at(e, lane) = value;
   }
 
  private:
   int64_t lanes_, elements_;
-  alignas(64) T data_[largest_small * largest_small * most_lanes];
+  alignas(64) T data_[most_small_elements * most_lanes];
 };
 
 // Calls body(first, count, failed) for each group of a stack, where failed(lane, info) notes a matrix without a result.

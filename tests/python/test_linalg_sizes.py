@@ -81,6 +81,38 @@ def test_small_triangles(n, dtype, upper):
         assert mx.array_equal(mx.linalg.solve_triangular(array(whole[i]), array(b[i]), upper=upper), x[0][i])
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (3, 3), (8, 5), (5, 8), (20, 4), (4, 20), (16, 16), (17, 15), (1, 7), (256, 1), (2, 129)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("mode", ["reduced", "complete"])
+def test_small_qr(shape, dtype, mode):
+    """With LAPACK's signs, whatever the size of the numbers; columns of zeros, triangles and what is not finite."""
+    eps, far = float(np.finfo(dtype).eps), 1e30 if dtype == "float32" else 1e250
+    a = values((21, *shape), dtype, seed=6)
+    a[1] *= far
+    a[2] /= far
+    a[3, :, 0] *= far
+    a[4] = np.triu(a[4])
+    a[5, :, shape[1] // 2] = 0
+    a[6] = 0
+    a[7, 0] = -0.0
+    a[8, -1, -1] = np.inf
+    q, r = mx.linalg.qr(array(a), mode=mode)
+    for i in range(21):
+        for y, z in zip((q[i], r[i]), mx.linalg.qr(array(a[i]), mode=mode)):
+            assert mx.array_equal(y, z, equal_nan=True)
+    got_q, got_r = (np.delete(np.array(y).astype("float64"), 8, 0) for y in (q, r))
+    assert np.isnan(q[8]).all() and np.isnan(r[8]).all()
+    a = np.delete(a, 8, 0).astype("float64")
+    size, bound = np.abs(a).max(-2, keepdims=True), 10 * max(shape) ** 0.5 * eps
+    assert (np.abs(got_q @ got_r - a) <= bound * size * shape[0] ** 0.5 + np.finfo(dtype).tiny).all()
+    assert (np.abs(np.swapaxes(got_q, -1, -2) @ got_q - np.eye(got_q.shape[-1])) <= bound).all()
+    assert (got_r == np.triu(got_r)).all()
+    of_lapack = np.linalg.qr(a, mode=mode)[1]
+    diagonal = np.arange(min(shape))
+    for i in (0, 1, 2, 3, 4, 10, 19):
+        assert (np.sign(got_r[i, diagonal, diagonal]) == np.sign(of_lapack[i, diagonal, diagonal])).all(), i
+
+
 def cofactors(a):
     n = a.shape[-1]
     without = [[np.delete(np.delete(a, i, -2), j, -1) for j in range(n)] for i in range(n)]
