@@ -1,4 +1,5 @@
 // Searching sorted rows by bisection.
+#include "mlx_core/cpu/bisect.h"
 #include "mlx_core/cpu/lanes.h"
 #include "mlx_core/cpu/order.h"
 #include "mlx_core/cpu/sort.h"
@@ -41,6 +42,8 @@ void search_sorted(Dtype dtype, const void* sorted, int64_t length, int64_t step
     return;
   }
   int64_t pieces = (lanes.length + piece - 1) / piece;
+  const bool in_order = step == 1 && lanes.step == std::array<int64_t, 3>{0, 1, 1} && length > 0 && length < 1 << 30;
+  const Bisect bisect = in_order ? find_bisect(dtype, right) : nullptr;
   with_type(dtype, [&]<typename T>(std::type_identity<T>) {
     auto search = [&]<int count>(std::integral_constant<int, count>, std::array<int64_t, 3> at) {
       const T* rows[count];
@@ -62,6 +65,11 @@ void search_sorted(Dtype dtype, const void* sorted, int64_t length, int64_t step
       auto at = [&] {
         return std::array{start[0] + j * lanes.step[0], start[1] + j * lanes.step[1], start[2] + j * lanes.step[2]};
       };
+      if (bisect) {
+        const auto [row, value, to] = at();
+        return bisect(static_cast<const T*>(sorted) + row, length, static_cast<const T*>(values) + value, end - j,
+            static_cast<uint32_t*>(out) + to);
+      }
       for (; j + 8 <= end; j += 8) {
         search(std::integral_constant<int, 8>(), at());
       }

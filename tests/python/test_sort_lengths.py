@@ -102,3 +102,22 @@ def test_the_same_for_each_instruction_set_and_number_of_threads():
     assert run_with(MLX_NUM_THREADS="7") == here
     for target in LESSER:
         assert run_with(MLX_CPU_TARGETS=target) == here
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint32", "float16"])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_many_values_are_searched_for_in_one_row(dtype, side):
+    """By vectors and what is left of them: rows of any length, equal elements, zeros of either sign, NaNs last."""
+    rng = np.random.default_rng(7)
+    for length in (1, 2, 3, 50, 63, 64, 65, 1000):
+        for count in (1, 7, 31, 32, 33, 64, 65, 1500):
+            row, values = ((rng.normal(size=n) * 20).round(0 if length < 64 else 3).clip(0 if dtype == "uint32" else None) for n in (length, count))
+            if "float" in dtype:
+                for x in (row, values):
+                    x[rng.random(x.size) < 0.05] = rng.choice([np.nan, np.inf, -np.inf, -0.0])
+            row, values = np.sort(row.astype(dtype)), values.astype(dtype)
+            mine, wanted = (mx.array(x, dtype=getattr(mx, dtype)) for x in (row, values))
+            want = np.searchsorted(row, values, side=side)
+            assert np.array_equal(mx.searchsorted(mine, wanted, side=side), want), (length, count)
+            apart = mx.repeat(mine, 2)[::2], mx.repeat(wanted, 3)[::3]
+            assert np.array_equal(mx.searchsorted(*apart, side=side), want), (length, count)
