@@ -95,6 +95,33 @@ void svd(const kernel::MatrixWork& k) {
   for_each_matrix<T>(k.op, a.count(), 10.0 * m * n * rank, one, did_not_converge);
 }
 
+// Of a (m, n), tall, whose singular values are all sure to be kept: r^-1 q^H, which is much less work. Whether it is.
+template <typename T>
+bool inverse_of_independent(Int m, Int n, T* a, Real<T> relative, T* out, Workspace<T>& space) {
+  const int64_t rows = m, side = n;
+  T *q = space.matrix(1, rows * side), *r = space.matrix(3, side * side), *inverse = space.matrix(4, side * side);
+  if (blocked::qr(m, n, a, n, q, space.work) != 0) {
+    return false;
+  }
+  std::fill_n(r, side * side, T(0));
+  std::fill_n(inverse, side * side, T(0));
+  for (int64_t j = 0; j < side; ++j) {
+    std::copy_n(a + j * rows, j + 1, r + j * side);
+    inverse[j * side + j] = T(1);
+  }
+  lapack::trsm(true, false, n, n, r, inverse);
+  double largest = 0, of_inverse = 0; // the norms of Frobenius are no less than those of singular values
+  for (int64_t e = 0; e < side * side; ++e) {
+    largest += std::norm(std::complex<double>(r[e]));
+    of_inverse += std::norm(std::complex<double>(inverse[e]));
+  }
+  if (!(relative * std::sqrt(largest) * std::sqrt(of_inverse) < 0.5)) {
+    return false;
+  }
+  lapack::gemm(false, true, n, m, n, inverse, q, out);
+  return true;
+}
+
 template <typename T>
 void pseudo_inverse(const kernel::MatrixWork& k) {
   Stack<T> a(k.inputs[0]), out(k.outputs[0]);
@@ -106,10 +133,17 @@ void pseudo_inverse(const kernel::MatrixWork& k) {
       out.fill(i, not_a_number<T>());
       return 0;
     }
-    T *u = space.matrix(1, static_cast<int64_t>(m) * rank), *vh = space.matrix(2, static_cast<int64_t>(rank) * n);
-    Real<T>* s = space.reals(0, rank);
     Real<T> relative;
     least.read(i, &relative);
+    T* found = space.matrix(5, a.elements());
+    if (m < n) a.read_rows(i, matrix); // that of the transpose is the transpose
+    if (inverse_of_independent(std::max(m, n), rank, matrix, relative, found, space)) {
+      m < n ? out.write_rows(i, found) : out.write(i, found);
+      return 0;
+    }
+    a.read(i, matrix);
+    T *u = space.matrix(1, static_cast<int64_t>(m) * rank), *vh = space.matrix(2, static_cast<int64_t>(rank) * n);
+    Real<T>* s = space.reals(0, rank);
     if (Int info = lapack::gesdd('S', m, n, matrix, s, u, vh, space.work); info != 0) {
       return info;
     }

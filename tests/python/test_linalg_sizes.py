@@ -113,6 +113,32 @@ def test_small_qr(shape, dtype, mode):
         assert (np.sign(got_r[i, diagonal, diagonal]) == np.sign(of_lapack[i, diagonal, diagonal])).all(), i
 
 
+@pytest.mark.parametrize("shape", [(200, 20), (20, 200), (30, 30), (5, 3), (1, 4), (4, 1)])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_pseudo_inverses_of_any_rank(shape, dtype):
+    """Where all singular values are sure to be kept, where one is near the bound, where one or all are 0."""
+    eps, k = float(np.finfo(dtype).eps), min(shape)
+    smallest = [1.0, 1e-3, 4 * max(shape) * eps, 0.25 * max(shape) * eps, 0.0]
+    a, want = values((len(smallest) + 1, *shape), dtype, seed=8).astype("complex128"), []
+    for i, least in enumerate(smallest):
+        u, s, vh = np.linalg.svd(a[i], full_matrices=False)
+        s = np.append(np.linspace(2, 1, k - 1), least if k > 1 else 1.0)
+        a[i] = (u * s) @ vh
+        kept = s > max(shape) * eps * s[0]
+        want.append((vh.conj().T[:, kept] / s[kept]) @ u[:, kept].conj().T)
+    a[-1], want = 0, [*want, np.zeros(shape[::-1])]
+    a = a.astype(dtype) if "complex" in dtype else a.real.astype(dtype)
+    got = mx.linalg.pinv(array(a))
+    for i, least in enumerate([*smallest, 1.0]):
+        size = max(1.0, np.abs(want[i]).max())
+        assert np.abs(np.array(got[i]) - want[i]).max() <= 30 * k**0.5 * eps * size * (size if least < 1e-2 else 10), i
+        assert mx.array_equal(mx.linalg.pinv(array(a[i])), got[i])
+    exact = mx.linalg.pinv(array(a[-1]), rtol=0.0)  # no bound at all
+    assert (np.array(exact) == 0).all()
+    coarse = np.array(mx.linalg.pinv(array(a[1]), rtol=0.5))
+    assert k == 1 or np.abs(coarse).max() < 1.5
+
+
 def cofactors(a):
     n = a.shape[-1]
     without = [[np.delete(np.delete(a, i, -2), j, -1) for j in range(n)] for i in range(n)]
