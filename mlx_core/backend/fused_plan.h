@@ -117,6 +117,9 @@ struct FusedPlan {
     Dtype dtype;
     bool of_rows = false; // or what a fold over other axes gives
     int16_t output = -1;  // which output of the request it fills; -1: none, it is scratch
+    // Of an output that leaves gaps, elements: how many follow one another, and from one such line to the next. The
+    // host only.
+    int64_t line = 0, apart = 0;
     bool operator==(const Slot&) const = default;
   };
   // Where its parts of the lists end; they begin where those of the stage before end.

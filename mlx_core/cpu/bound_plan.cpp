@@ -290,6 +290,7 @@ void BoundPlan::find_kernels() {
 void BoundPlan::place_given(std::span<const View> outputs) {
   places_.resize(plan_->slots.size());
   moving_.clear();
+  lined_.clear();
   moving_rows_.clear();
   spread_.clear();
   results_.clear();
@@ -310,6 +311,10 @@ void BoundPlan::place_given(std::span<const View> outputs) {
       if (!moves) {
         place.tile = tiles_++;
         results_.push_back(static_cast<uint16_t>(i));
+      } else if (slot.line > 0) {
+        place.line = slot.line, place.apart = slot.apart;
+        place.tile = tiles_++;
+        lined_.push_back(static_cast<uint16_t>(i));
       }
     } else if (i < plan_->sources.size()) {
       FusedPlan::Layout layout = plan_->sources[i].layout;
@@ -341,7 +346,7 @@ void BoundPlan::place_given(std::span<const View> outputs) {
 bool BoundPlan::is_stored_past_caches(uint16_t slot, const View& output) const {
   const FusedPlan& plan = *plan_;
   const bool is_large = is_past_caches(plan.size * plan.slots[slot].dtype.size() / 2); // steps take their time as well
-  if (!is_large || plan.slots[slot].of_rows || cut_ == Cut::columns ||
+  if (!is_large || plan.slots[slot].of_rows || plan.slots[slot].line > 0 || cut_ == Cut::columns ||
       std::any_of(sources_.begin(), sources_.end(), [&](const View& v) { return v.host() == output.host(); })) {
     return false;
   }

@@ -57,6 +57,7 @@ class BoundPlan {
     int32_t tile = -1;      // number of a tile of scratch
     int32_t spread = -1;    // of one value for each row: the tile that has it for each element
     int32_t stage = 0;      // the first that reads the spread tile; of long rows' elements, the one that gives them
+    int64_t line = 0, apart = 0; // of memory with gaps, as of the slot
     int item_size = 0;
     bool settled = false;  // elements that have their place
     bool of_lines = false; // a source that strips read line by line, a row each, or one element where it is
@@ -98,6 +99,8 @@ class BoundPlan {
 
   void row_values(const Working& w, size_t stage, int64_t row, int64_t rows, int64_t n) const;
   void elements(const Working& w, size_t stage, int64_t first, int64_t in_row, int64_t n) const;
+  char* memory_from(const Working& w, const Place& place, int64_t first, int64_t n) const;
+  void store_lines(const Working& w, int64_t first, int64_t n) const;
   void begin_fold(const Working& w, size_t fold, char* out, int64_t out_bytes, int64_t length, int64_t last) const;
   void store_results(const Working& w, size_t stage, int64_t first, int64_t n) const;
   void give_row(const Working& w, const StripRow& row, size_t number, char* value) const;
@@ -145,6 +148,7 @@ class BoundPlan {
   std::vector<const ReduceKernels*> column_folds_;      // of columns
   std::vector<uint16_t> moving_, moving_rows_, spread_; // slots: whose run changes from unit to unit; that are spread
   std::vector<uint16_t> results_;                       // slots that are stored past the caches
+  std::vector<uint16_t> lined_;                         // slots: whose memory has gaps
   std::array<std::vector<int32_t>, 5> spare_; // tiles, by items' sizes: strips go on in one while others are behind
   int32_t tiles_ = 0;
   int64_t tile_bytes_ = 0, scratch_bytes_ = 0, row_bytes_ = 0, partial_bytes_ = 0;

@@ -225,7 +225,7 @@ void BoundPlan::elements(const Working& w, size_t stage, int64_t first, int64_t 
     for (uint16_t slot : moving_) {
       const Place& place = places_[slot];
       if (place.memory) {
-        w.at[slot] = place.memory + first * place.item_size;
+        w.at[slot] = memory_from(w, place, first, n);
       } else if (place.row >= 0) {
         w.at[slot] = w.scratch + place.row + in_row * place.item_size;
       } else if (!place.of_lines) {
@@ -264,6 +264,36 @@ void BoundPlan::store_results(const Working& w, size_t stage, int64_t first, int
     const Place& place = places_[slot];
     if (place.stage == static_cast<int32_t>(stage)) {
       store_past_caches(place.result + first * place.item_size, w.at[slot], n * place.item_size);
+    }
+  }
+}
+
+// Where n elements lie one after another: in memory, or in the tile, where they are of several lines with gaps between.
+char* BoundPlan::memory_from(const Working& w, const Place& place, int64_t first, int64_t n) const {
+  int64_t at = first;
+  if (place.line > 0) {
+    int64_t in_line = first % place.line;
+    if (in_line + n > place.line) {
+      return tile(w, place.tile);
+    }
+    at = first / place.line * place.apart + in_line;
+  }
+  return place.memory + at * place.item_size;
+}
+
+// Takes such elements from their tiles to memory.
+void BoundPlan::store_lines(const Working& w, int64_t first, int64_t n) const {
+  for (uint16_t slot : lined_) {
+    const Place& place = places_[slot];
+    const char* from = tile(w, place.tile);
+    int64_t size = place.item_size, in_line = first % place.line;
+    for (int64_t done = 0, count; done < n && w.at[slot] == from; done += count, in_line = 0) {
+      int64_t rows = in_line == 0 ? std::max<int64_t>((n - done) / place.line, 1) : 1;
+      int64_t columns = std::min(n - done, place.line - in_line);
+      char* to = place.memory + ((first + done) / place.line * place.apart + in_line) * size;
+      copy_block(
+          from + done * size, place.line * size, size, to, place.apart * size, size, rows, columns, place.item_size);
+      count = rows * columns;
     }
   }
 }
@@ -441,6 +471,7 @@ void BoundPlan::run_short(const Working& w, int64_t first, int64_t n) const {
       }
     }
   }
+  store_lines(w, first, n);
 }
 
 // The stage's steps and reductions on n elements of a long row, from a block's first on; `partials`: the row's, of each
@@ -462,6 +493,7 @@ void BoundPlan::run_span(
       reducers_[i].block(block, std::min(tile_size, n - at), partial(i, in_row + at));
     }
   }
+  store_lines(w, row * plan_->row_length + in_row, n);
 }
 
 void BoundPlan::run_part(const Working& w, char* const* partials, int64_t unit) const {

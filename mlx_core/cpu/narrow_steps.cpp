@@ -363,7 +363,8 @@ class Parting {
 } // namespace
 
 bool run_narrow_first(const FusedPlan& plan, std::span<const View> sources, std::span<const View> outputs) {
-  if (plan.size < fewest) {
+  auto has_gaps = [](const FusedPlan::Slot& slot) { return slot.line > 0; };
+  if (plan.size < fewest || std::any_of(plan.slots.begin(), plan.slots.end(), has_gaps)) {
     return false;
   }
   std::vector<Columns> tried;

@@ -30,6 +30,7 @@ class Claims {
     return node->owner.load(std::memory_order_relaxed) == id_ ? &entries_[node->eval_index] : nullptr;
   }
   std::vector<Entry>& entries() { return entries_; }
+  const std::vector<Entry>& entries() const { return entries_; }
   uint32_t id() const { return id_; }
 
   // Marks a node as this evaluation's; it gets an entry by append(). Under the planning lock.

@@ -383,22 +383,8 @@ bool Evaluation::join_as_alias(Node* node) {
 
 // Where those that come next, and nobody else, read it as members of a group do.
 bool Evaluation::join_as_pieces(Node* node) {
-  constexpr size_t looked_at = 64;
-  if (is_eval_op_by_op() || !Group::has_pieces(node)) {
-    return false;
-  }
-  const std::vector<Claims::Entry>& entries = claims_.entries();
-  size_t begin = node->eval_index + 1, end = std::min(entries.size(), begin + looked_at);
-  uint32_t reads = 0, references = node->references.load(std::memory_order_acquire);
-  for (size_t i = begin; i < end && reads < references; ++i) {
-    if (!entries[i].node) {
-      continue;
-    }
-    for (const array& operand : entries[i].node->operands()) {
-      reads += operand.node() == node && Group::may_read(entries[i].node, operand);
-    }
-  }
-  return reads == references && group_for(node->shape, node->stream)->add(node);
+  return !is_eval_op_by_op() && Group::has_pieces(node) && Group::is_read_in_groups(claims_, node) &&
+         group_for(node->shape, node->stream)->add(node);
 }
 
 // A part with zeros around it waits for its elements. What comes next and can be computed with these, as the cotangents
@@ -552,6 +538,7 @@ void Evaluation::set_failed(Node* node, std::exception_ptr error, bool gutted) {
     first_error_ = error;
   }
   node->keep_error(std::move(error));
+  node->buffer = BufferRef(); // where parts of it are already
   claims_.release(node);
   if (gutted) {
     node->detach();

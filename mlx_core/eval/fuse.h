@@ -40,6 +40,8 @@ class Group {
   static bool has_pieces(const Node* node);
   // Whether a node reads all elements of an operand as a member of a group over that operand's shape does.
   static bool may_read(const Node* node, const array& operand);
+  // Whether those that read a node come next, and all do so.
+  static bool is_read_in_groups(const Claims& claims, const Node* node);
 
   // Decides which members are not stored, as their readers compute them again: they stay claimed, and in `held`.
   void put_off(std::vector<array>& held);
@@ -132,6 +134,9 @@ class Group {
   void order_steps();
   void find_donors();
   BufferRef take_donation(const Member& member);
+  Node* joined_later(const Node* member) const;
+  bool pays_to_join(Node* whole) const;
+  bool place_in_whole(Member& member);
   void plan_outputs();
   void run_plan(Kernels& kernels);
   void arrange_aliases(Kernels& kernels);
@@ -139,6 +144,7 @@ class Group {
   // Together these bound the slots of a plan, which executors keep on their stack.
   static constexpr size_t most_members = 96;
   static constexpr size_t most_outside_edges = 128;
+  static constexpr int64_t shortest_line = 512; // of an array that is read piece by piece
 
   Claims& claims_;
   int64_t size_ = 0;

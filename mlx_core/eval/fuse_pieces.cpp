@@ -89,11 +89,11 @@ bool reads_under_another_shape(const Node* node) {
 
 bool Group::has_pieces(const Node* node) {
   constexpr int64_t fewest = 4096; // elements: shorter lines are brought together more quickly all at once
-  constexpr int64_t shortest_line = 512, shortest_padded = 64;
+  constexpr int64_t shortest_padded = 64;
   constexpr size_t most_pieces = 8;
   const Primitive& primitive = *node->primitive;
   bool writes = written_part(primitive).has_value(), keeps_order = primitive.keeps_order();
-  if ((!writes && !keeps_order && !joined_axis(primitive)) || node->operand_count > most_pieces ||
+  if ((!writes && !keeps_order && !joined_axis(primitive)) || node->operand_count > most_pieces || node->buffer ||
       size_of(node->shape) < fewest || kernels_on(node->stream).device() != Device::cpu) {
     return false;
   }

@@ -230,18 +230,22 @@ BufferRef Group::take_donation(const Member& member) {
 // Memory for the members that are kept.
 void Group::plan_outputs() {
   find_donors();
-  for (const Member& member : members_) {
+  for (Member& member : members_) {
     if (!member.kept || !is_computed(member)) {
       continue;
     }
     Node* node = member.node;
     bool of_space = member.role == Role::space;
+    plan_.slots[static_cast<size_t>(member.slot)].output = static_cast<int16_t>(output_views_.size());
+    if (of_space && place_in_whole(member)) {
+      refer_to(node, output_views_.emplace_back());
+      continue;
+    }
     BufferRef donated = of_space ? take_donation(member) : BufferRef();
     int64_t count = of_space ? size_ : columns_.any() ? columns_.kept() : plan_.rows();
     node->buffer = donated ? std::move(donated) : allocate(bytes_of(count, node->dtype.size()));
     node->offset = 0;
     lay_out(node);
-    plan_.slots[static_cast<size_t>(member.slot)].output = static_cast<int16_t>(output_views_.size());
     refer_to(node, output_views_.emplace_back());
   }
 }

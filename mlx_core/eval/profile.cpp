@@ -7,6 +7,7 @@
 
 #include "mlx_core/debug.h"
 #include "mlx_core/eval/observe.h"
+#include "mlx_core/ops/moves.h"
 #include "mlx_core/primitive.h"
 
 namespace mlx::core {
@@ -20,7 +21,8 @@ size_t bytes_of(const Node& node) {
       static_cast<size_t>(static_cast<int64_t>(size_of(node.shape))), static_cast<size_t>(node.dtype.size()));
 }
 
-// What the pass reads from outside, once each, and what it writes. Values inside a fused group never reach memory.
+// What the pass reads from outside, once each, and what it writes. Values inside a fused group never reach memory, and
+// what is joined may be in its place already.
 size_t bytes_moved(std::span<Node* const> nodes) {
   std::set<const Node*> inside(nodes.begin(), nodes.end()), read;
   size_t bytes = 0;
@@ -29,8 +31,12 @@ size_t bytes_moved(std::span<Node* const> nodes) {
     if (kind == EvalKind::view || kind == EvalKind::project) {
       continue;
     }
+    size_t there = 0;
+    bool joins = node->buffer && joined_axis(*node->primitive);
     for (const array& operand : node->operands()) {
-      if (!inside.count(operand.node()) && read.insert(operand.node()).second) {
+      if (joins && operand.node()->buffer.get() == node->buffer.get()) {
+        there += bytes_of(*operand.node());
+      } else if (!inside.count(operand.node()) && read.insert(operand.node()).second) {
         bytes += bytes_of(*operand.node());
       }
     }
@@ -39,7 +45,7 @@ size_t bytes_moved(std::span<Node* const> nodes) {
         bytes += bytes_of(*output.node());
       }
     } else if (node->buffer) {
-      bytes += bytes_of(*node);
+      bytes += bytes_of(*node) - there;
     }
   }
   return bytes;

@@ -49,6 +49,9 @@ class Concatenate final : public Primitive {
     return {Spec{std::move(shape), operands[0].dtype()}};
   }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
+    if (outputs[0].node()->buffer) {
+      return join_others(operands, outputs[0].view(), kernels);
+    }
     outputs[0].allocate();
     std::vector<View> inputs;
     inputs.reserve(operands.size());
@@ -88,6 +91,19 @@ class Concatenate final : public Primitive {
   }
 
  private:
+  // Memory was there before: those of which it holds the elements wrote them there.
+  void join_others(Operands operands, const View& whole, Kernels& kernels) const {
+    auto axis = static_cast<size_t>(axis_);
+    int64_t first = 0;
+    for (const array& x : operands) {
+      View from = x.view();
+      if (from.buffer != whole.buffer) {
+        kernels.run(kernel::Copy{from, whole.laid_out(from.sizes, whole.strides, first * whole.strides[axis])});
+      }
+      first += from.sizes[axis];
+    }
+  }
+
   int axis_;
 };
 
