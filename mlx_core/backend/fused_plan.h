@@ -89,7 +89,8 @@ struct FusedPlan {
     // Whether it is one array, whose lines are runs of memory, with one element around it: what is padded, and most
     // cotangents of slices.
     bool is_padded() const {
-      bool is = pieces.size() == 2 && pieces[1].strides.back() == 1 && pieces[1].count.back() > 0;
+      bool is = pieces.size() == 2 && pieces[1].count.back() > 0 &&
+                (pieces[1].strides.back() == 1 || pieces[1].strides.back() == 0);
       for (size_t d = 0; is && d < sizes.size(); ++d) {
         const Piece& around = pieces[0];
         is = around.count[d] == sizes[d] && (around.strides[d] == 0 || sizes[d] == 1) && pieces[1].steps[d] == 1;

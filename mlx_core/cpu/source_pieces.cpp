@@ -100,7 +100,12 @@ void read_padded(Line line, int64_t begin, int64_t n, char* tile) {
       continue;
     }
     std::fill_n(to, low, value);
-    std::memcpy(to + low, memory + (begin + low - first) * line.item_size, sizeof(T) * static_cast<size_t>(high - low));
+    if (inside.strides.back() == 0) {
+      std::fill_n(to + low, high - low, *reinterpret_cast<const T*>(memory));
+    } else {
+      std::memcpy(
+          to + low, memory + (begin + low - first) * line.item_size, sizeof(T) * static_cast<size_t>(high - low));
+    }
     std::fill_n(to + high, count - high, value);
   }
 }

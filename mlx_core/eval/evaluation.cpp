@@ -213,6 +213,9 @@ void Evaluation::compute(Node* node) {
   for (size_t i = 0; i < node->operand_count && !held_.empty(); ++i) {
     Node* operand = node->operands()[i].node();
     if (const Claims::Entry* entry = claims_.find(operand); entry && entry->is_held && entry->group < 0) {
+      if (join_as_padded(node)) {
+        return;
+      }
       compute(operand);
     }
   }
@@ -384,6 +387,11 @@ bool Evaluation::join_as_alias(Node* node) {
 // Where those that come next, and nobody else, read it as members of a group do.
 bool Evaluation::join_as_pieces(Node* node) {
   return !is_eval_op_by_op() && Group::has_pieces(node) && Group::is_read_in_groups(claims_, node) &&
+         group_for(node->shape, node->stream)->add(node);
+}
+
+bool Evaluation::join_as_padded(Node* node) {
+  return node->primitive->eval_kind() == EvalKind::general && Group::pads_later(claims_, node) &&
          group_for(node->shape, node->stream)->add(node);
 }
 

@@ -54,6 +54,7 @@ class Evaluation {
   bool join_as_fold(Node* node);
   bool join_as_alias(Node* node);
   bool join_as_pieces(Node* node);
+  bool join_as_padded(Node* node);
   void bring_forward(Node* before);
   Group* group_for(const Shape& shape, StreamNumber stream);
   bool flush_operands(Node* node);

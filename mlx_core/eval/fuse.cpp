@@ -112,8 +112,13 @@ Group::Role Group::role_of(const Node* node) const {
   const Primitive& primitive = *node->primitive;
   EvalKind kind = primitive.eval_kind();
   auto operands = const_cast<Node*>(node)->operands();
-  if (kind == EvalKind::general && node->shape == shape && has_pieces(node)) {
-    return Role::pieces;
+  if (kind == EvalKind::general && node->shape == shape) {
+    if (pads_later(claims_, node)) {
+      return Role::padded;
+    }
+    if (has_pieces(node)) {
+      return Role::pieces;
+    }
   }
   if (kind == EvalKind::reduction) {
     return role_of_reduction(node);
@@ -216,8 +221,9 @@ bool Group::is_read_in_groups(const Claims& claims, const Node* node) {
   return reads == references;
 }
 
-bool Group::add(Node* node) {
-  Role role = role_of(node);
+bool Group::add(Node* node) { return add(node, role_of(node)); }
+
+bool Group::add(Node* node, Role role) {
   if (role == Role::none) {
     return false;
   }
@@ -231,8 +237,9 @@ bool Group::add(Node* node) {
   has_space_aliases_ = has_space_aliases_ || role == Role::space_alias;
   Claims::Entry& entry = *claims_.find(node);
   Member added{node, role, 0, false, -1, static_cast<uint32_t>(edges_.size()), 0};
-  outside_edges_ += role == Role::pieces ? node->operand_count : 0;
-  for (const array& operand : role == Role::pieces ? std::span<array>() : node->operands()) {
+  constexpr size_t of_padded = Recipe::most_leaves + 2;
+  outside_edges_ += role == Role::pieces ? node->operand_count : role == Role::padded ? of_padded : 0;
+  for (const array& operand : reads_apart(role) ? std::span<array>() : node->operands()) {
     Claims::Entry* member = claims_.find(operand.node());
     if (member && member->group == id) {
       const Member& read = members_[static_cast<size_t>(member->slot)];

@@ -3,6 +3,7 @@
 // of the space, and what is made of them is another group's.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "mlx_core/array.h"
@@ -11,6 +12,16 @@
 #include "mlx_core/eval/claims.h"
 
 namespace mlx::core {
+
+// How elements of an array that is not computed come of what is there: elementwise steps of its shape, operands first.
+struct Recipe {
+  static constexpr size_t most_leaves = 6;
+  std::vector<Node*> steps, leaves;
+  int64_t cost = 0; // of an element
+
+  // False where that takes more.
+  bool add(Node* node, const Shape& shape, const std::function<bool(const Node*)>& is_there);
+};
 
 // An open group collects nodes in evaluation order. Every operand of a member is computed already, or a member.
 class Group {
@@ -38,6 +49,9 @@ class Group {
   static bool goes_down_columns(const Node* node);
   // Whether a node, whose operands are computed, can be read piece by piece by members over its shape.
   static bool has_pieces(const Node* node);
+  // Whether a node puts one element around what was put off, which members can compute again where they read it.
+  static bool pads_later(Claims& claims, const Node* node);
+  static bool pads(const Node* node, const array& part);
   // Whether a node reads all elements of an operand as a member of a group over that operand's shape does.
   static bool may_read(const Node* node, const array& operand);
   // Whether those that read a node come next, and all do so.
@@ -65,6 +79,7 @@ class Group {
     none,
     space,        // elementwise, an element for each of the space
     pieces,       // elements of other arrays, an element for each of the space
+    padded,       // the same of an array that was put off: its elements are computed here, with one around them
     rows,         // elementwise, an element for each row
     fold,         // a reduction of rows, or over other axes
     space_alias,  // elements of the space, in the same order under another shape
@@ -93,12 +108,17 @@ class Group {
   };
 
   Role role_of(const Node* node) const;
+  bool add(Node* node, Role role);
   Role role_of_reduction(const Node* node) const;
   bool takes_columns(const Node* reduction) const;
   bool is_broadcast(size_t member, const FusedPlan::Columns& along) const;
   static bool is_of_space(const Member& member) {
-    return member.role == Role::space || member.role == Role::pieces || member.role == Role::space_alias;
+    return is_stored_of_space(member) || member.role == Role::pieces || member.role == Role::space_alias;
   }
+  static bool is_stored_of_space(const Member& member) {
+    return member.role == Role::space || member.role == Role::padded;
+  }
+  static bool reads_apart(Role role) { return role == Role::pieces || role == Role::padded; }
   static bool is_alias(const Member& member) {
     return member.role == Role::space_alias || member.role == Role::alias || member.role == Role::spread_alias;
   }
@@ -113,7 +133,9 @@ class Group {
   int32_t source_number(Node* node, const Node* reader, bool of_rows);
   bool needed_outside(const Node* member) const;
 
-  bool is_read_later_only(const Node* member) const;
+  template <typename Reads>
+  bool is_read_later_only(const Node* member, Reads&& reads) const;
+  bool is_padded_later(const Member& member) const;
   void leave_only(const std::vector<bool>& stays);
 
   uint16_t slot_of(int32_t edge) const;
@@ -123,6 +145,10 @@ class Group {
   bool run_one();
   void plan_sources(Kernels& kernels);
   void plan_pieces(Kernels& kernels);
+  void plan_padded(const Member& member);
+  void add_padded_steps(Member& member);
+  uint16_t add_shifted(View part, const Sizes& first);
+  uint16_t add_source(FusedPlan::Source source, const View& view, Dtype dtype);
   // The order that all large sources have in memory, where that is another than row-major; a source in it; a result.
   void find_order(const Kernels& kernels);
   FusedPlan::Source source_in_order(const Node* node) const;
@@ -130,6 +156,8 @@ class Group {
   static FusedPlan::Source repeated_source(const Node* pieces);
   static void refer_to(const Node* node, View& view);
   void plan_members();
+  static FusedPlan::Step step_of(Node* node);
+  void simplify(FusedPlan::Step& step) const;
   void add_step(Member& member);
   void order_steps();
   void find_donors();
@@ -168,6 +196,14 @@ class Group {
   std::vector<int32_t> donors_; // numbers of sources
   std::vector<View> source_views_, output_views_;
   std::vector<BufferRef> copies_; // of sources that are slow to read in the group's order
+  struct Padded {                 // how a member that is so is computed
+    const Node* node;
+    std::vector<std::pair<const Node*, uint16_t>> slots; // of what it is computed from, the elements where it stands
+    std::vector<Node*> steps;
+    uint16_t is_inside, around;
+  };
+  std::vector<Padded> padded_;
+  std::vector<std::pair<uint16_t, View>> insides_; // of sources with one element around: what it is around
 };
 
 // A computed array as the source of a plan of so many elements, where an elementwise node that reads it has shape `to`.
@@ -177,6 +213,9 @@ FusedPlan::Source source_of(
 // exponent of a step's second operand, if it is such a one; else 0.
 double known_exponent(const FusedPlan::Step& step, const FusedPlan::Source& source, const View& exponent);
 void simplify_power(FusedPlan::Step& step, double exponent);
+
+// Merges neighbouring axes of the space where all pieces have the whole of the inner one.
+void collapse(Sizes& sizes, std::vector<FusedPlan::Piece>& pieces);
 
 // The number of elements in a row, if a reduction is over trailing axes; else 0.
 int64_t row_length_of(const Node* reduction);

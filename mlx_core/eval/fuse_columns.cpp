@@ -80,6 +80,10 @@ bool Group::is_broadcast(size_t number, const FusedPlan::Columns& along) const {
       kinds[m] = node->primitive->keeps_order() ? kind_of(repeated_source(node)) : other;
       continue;
     }
+    if (members_[m].role == Role::padded) {
+      kinds[m] = other;
+      continue;
+    }
     for (uint32_t i = 0; i < node->operand_count; ++i) {
       int32_t edge = edges_[members_[m].edges + i];
       if (edge < 0) {

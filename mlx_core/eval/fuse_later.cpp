@@ -1,4 +1,5 @@
 // Values that a group leaves to those who read them: what is quicker to compute again than to store and to read.
+#include <algorithm>
 #include <cassert>
 #include <optional>
 
@@ -26,9 +27,10 @@ bool is_large(const Node* node, int64_t size) {
 
 } // namespace
 
-// Whether all that refer to a member from outside are steps to come which can be computed in one pass with it, and are
-// fewer than when it was put off before.
-bool Group::is_read_later_only(const Node* member) const {
+// Whether all that refer to a member from outside are steps to come, of this stream, that read it as is asked for, and
+// are fewer than when it was put off before.
+template <typename Reads>
+bool Group::is_read_later_only(const Node* member, Reads&& reads) const {
   constexpr size_t looked_at = 256;
   std::vector<Claims::Entry>& entries = claims_.entries();
   Claims::Entry& own = *claims_.find(member);
@@ -44,7 +46,7 @@ bool Group::is_read_later_only(const Node* member) const {
       if (operand.node() != member) {
         continue;
       }
-      if (reader->stream != stream || !(may_read(reader, operand) || goes_down_columns(reader))) {
+      if (reader->stream != stream || !reads(reader, operand)) {
         return false;
       }
       ++found;
@@ -57,12 +59,46 @@ bool Group::is_read_later_only(const Node* member) const {
   return true;
 }
 
+// The same of steps that put an element around it. What is computed from more arrays than two is read more quickly.
+bool Group::is_padded_later(const Member& member) const {
+  constexpr int64_t most_cost = 12; // of an element: a function at most
+  constexpr size_t most_arrays = 2;
+  constexpr int32_t most_readers = 2;
+  auto is_there = [this](const Node* node) {
+    const Member* other = member_of(node);
+    return other ? other->kept && !other->put_off
+                 : node->state.load(std::memory_order_acquire) == Node::State::available;
+  };
+  auto pads_it = [this](const Node* reader, const array& operand) {
+    return pads(reader, operand) && is_read_in_groups(claims_, reader);
+  };
+  const Claims::Entry& entry = *claims_.find(member.node);
+  auto references = static_cast<int32_t>(member.node->references.load(std::memory_order_acquire));
+  if (references - entry.uses - entry.is_held > most_readers || !is_read_later_only(member.node, pads_it)) {
+    return false;
+  }
+  Recipe recipe;
+  std::vector<const void*> arrays;
+  if (!recipe.add(
+          member.node, member.node->shape, [&](const Node* node) { return node != member.node && is_there(node); })) {
+    return false;
+  }
+  for (const Node* leaf : recipe.leaves) {
+    const void* memory = leaf->buffer ? static_cast<const void*>(leaf->buffer.get()) : leaf;
+    bool is_new = std::find(arrays.begin(), arrays.end(), memory) == arrays.end();
+    if (is_new && (member_of(leaf) || is_large(leaf, size_))) {
+      arrays.push_back(memory);
+    }
+  }
+  return recipe.cost <= most_cost && arrays.size() <= most_arrays;
+}
+
 // Finds them among the members. Those that the others do not need leave the group.
 void Group::put_off(std::vector<array>& held) {
   if (size_ < worth_it || is_eval_op_by_op() || kernels_on(stream).device() != Device::cpu) {
     return;
   }
-  struct Recipe {
+  struct Values {
     int64_t cost = 0;              // of an element
     std::optional<int32_t> source; // the large one that it is computed from
     bool is_stored = false;        // for it reads several of those, or one that is wider or cannot be read again
@@ -71,21 +107,21 @@ void Group::put_off(std::vector<array>& held) {
       source = number;
     }
   };
-  std::vector<Recipe> recipes(members_.size());
+  std::vector<Values> recipes(members_.size());
   held.reserve(held.size() + members_.size()); // from here on only copying the members takes memory, before they change
   bool any = false;
   auto operands_of = [&](const Member& member) {
-    return std::span(edges_).subspan(member.edges, member.role == Role::pieces ? 0 : member.node->operand_count);
+    return std::span(edges_).subspan(member.edges, reads_apart(member.role) ? 0 : member.node->operand_count);
   };
   for (size_t i = 0; i < members_.size(); ++i) {
     Member& member = members_[i];
     member.kept = needed_outside(member.node);
     if (member.role != Role::space) {
-      recipes[i].is_stored = member.role == Role::pieces || member.role == Role::space_alias;
+      recipes[i].is_stored = reads_apart(member.role) || member.role == Role::space_alias;
       continue;
     }
     bool elementwise = member.node->primitive->eval_kind() == EvalKind::elementwise;
-    Recipe& recipe = recipes[i];
+    Values& recipe = recipes[i];
     recipe.cost = elementwise ? cost_of(static_cast<const Elementwise&>(*member.node->primitive).body()) : 1;
     for (int32_t edge : operands_of(member)) {
       if (edge >= 0) {
@@ -99,7 +135,7 @@ void Group::put_off(std::vector<array>& held) {
           recipe.read(edge);
         }
       } else {
-        const Recipe& part = recipes[static_cast<size_t>(~edge)];
+        const Values& part = recipes[static_cast<size_t>(~edge)];
         recipe.cost += part.cost;
         recipe.is_stored = recipe.is_stored || part.is_stored;
         if (part.source) {
@@ -107,8 +143,13 @@ void Group::put_off(std::vector<array>& held) {
         }
       }
     }
-    member.put_off = member.kept && elementwise && recipe.cost <= most_cost && !recipe.is_stored &&
-                     !is_traced(*member.node) && is_read_later_only(member.node);
+    auto is_in_one_pass = [](const Node* reader, const array& operand) {
+      return may_read(reader, operand) || goes_down_columns(reader);
+    };
+    bool may_be = member.kept && elementwise && !is_traced(*member.node);
+    member.put_off =
+        may_be && ((recipe.cost <= most_cost && !recipe.is_stored && is_read_later_only(member.node, is_in_one_pass)) ||
+                      is_padded_later(member));
     any = any || member.put_off;
   }
   if (!any) {
@@ -154,7 +195,7 @@ void Group::leave_only(const std::vector<bool>& stays) {
     if (!stays[i]) {
       continue;
     }
-    [[maybe_unused]] bool added = add(all[i].node);
+    [[maybe_unused]] bool added = add(all[i].node, all[i].role == Role::padded ? Role::padded : role_of(all[i].node));
     assert(added);
     Member& member = members_.back();
     member.kept = all[i].kept;

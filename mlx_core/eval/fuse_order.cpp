@@ -50,7 +50,7 @@ V permuted(const V& from, const Axes& axes) {
 void Group::find_order(const Kernels& kernels) {
   order_.clear();
   if (row_length_ || columns_.any() || has_space_aliases_ || kernels.device() != Device::cpu ||
-      std::any_of(members_.begin(), members_.end(), [](const Member& m) { return m.role == Role::pieces; })) {
+      std::any_of(members_.begin(), members_.end(), [](const Member& m) { return reads_apart(m.role); })) {
     return;
   }
   const Node* first = nullptr;

@@ -46,27 +46,6 @@ std::vector<Piece> pieces_of(const Node* node) {
   return pieces;
 }
 
-// Merges neighbouring axes of the space where all pieces have the whole of the inner one.
-void collapse(Sizes& sizes, std::vector<Piece>& pieces) {
-  for (size_t d = sizes.size() - 1; d-- > 0;) {
-    int64_t inner = sizes[d + 1];
-    bool merge = std::all_of(pieces.begin(), pieces.end(), [&](const Piece& p) {
-      bool follow = p.count[d] == 1 || p.strides[d] == p.strides[d + 1] * inner;
-      return p.count[d + 1] == inner && p.steps[d + 1] == 1 && p.steps[d] == 1 && follow;
-    });
-    if (!merge) {
-      continue;
-    }
-    auto drop = [&](auto& values, size_t axis) { values.erase(values.begin() + static_cast<ptrdiff_t>(axis)); };
-    for (Piece& p : pieces) {
-      p.first[d] *= inner, p.count[d] *= inner;
-      drop(p.first, d + 1), drop(p.count, d + 1), drop(p.steps, d + 1), drop(p.strides, d);
-    }
-    sizes[d] *= inner;
-    drop(sizes, d + 1);
-  }
-}
-
 constexpr int64_t steps_in_line = 2; // between neighbours in memory, where reading is quick
 
 // Whether the operand's elements, in order, have no strides over the node's shape, and are quick to read: those of
@@ -86,6 +65,26 @@ bool reads_under_another_shape(const Node* node) {
 }
 
 } // namespace
+
+void collapse(Sizes& sizes, std::vector<Piece>& pieces) {
+  for (size_t d = sizes.size() - 1; d-- > 0;) {
+    int64_t inner = sizes[d + 1];
+    bool merge = std::all_of(pieces.begin(), pieces.end(), [&](const Piece& p) {
+      bool follow = p.count[d] == 1 || p.strides[d] == p.strides[d + 1] * inner;
+      return p.count[d + 1] == inner && p.steps[d + 1] == 1 && p.steps[d] == 1 && follow;
+    });
+    if (!merge) {
+      continue;
+    }
+    auto drop = [&](auto& values, size_t axis) { values.erase(values.begin() + static_cast<ptrdiff_t>(axis)); };
+    for (Piece& p : pieces) {
+      p.first[d] *= inner, p.count[d] *= inner;
+      drop(p.first, d + 1), drop(p.count, d + 1), drop(p.steps, d + 1), drop(p.strides, d);
+    }
+    sizes[d] *= inner;
+    drop(sizes, d + 1);
+  }
+}
 
 bool Group::has_pieces(const Node* node) {
   constexpr int64_t fewest = 4096; // elements: shorter lines are brought together more quickly all at once
@@ -127,6 +126,9 @@ FusedPlan::Source Group::repeated_source(const Node* node) {
 // any source.
 void Group::plan_pieces(Kernels& kernels) {
   for (Member& member : members_) {
+    if (member.role == Role::padded) {
+      plan_padded(member);
+    }
     if (member.role != Role::pieces) {
       continue;
     }
@@ -169,6 +171,11 @@ void Group::plan_pieces(Kernels& kernels) {
       refer_to(operands[k].node(), source_views_.emplace_back());
     }
   }
+  for (auto& [slot, inside] : insides_) {
+    plan_.sources[slot].pieces[1].view = static_cast<uint16_t>(source_views_.size());
+    source_views_.push_back(std::move(inside));
+  }
+  insides_.clear();
 }
 
 } // namespace mlx::core

@@ -128,7 +128,7 @@ void Group::plan_members() {
       member.slot = slot_of(edges_[member.edges]);
     } else if (is_computed(member)) {
       member.slot = static_cast<int32_t>(plan_.slots.size());
-      plan_.slots.push_back({member.node->dtype, member.role != Role::space, -1});
+      plan_.slots.push_back({member.node->dtype, !is_stored_of_space(member), -1});
       last = std::max(last, member.stage);
     }
   }
@@ -147,9 +147,26 @@ uint16_t Group::slot_of(int32_t edge) const {
   return static_cast<uint16_t>(edge < 0 ? members_[static_cast<size_t>(~edge)].slot : edge);
 }
 
+// Without its slots.
+FusedPlan::Step Group::step_of(Node* node) {
+  bool elementwise = node->primitive->eval_kind() == EvalKind::elementwise; // or an identity
+  Body body = elementwise ? static_cast<const Elementwise&>(*node->primitive).body() : Body::copy;
+  auto count = static_cast<uint8_t>(node->operand_count);
+  return {body, node->operands().back().dtype(), node->dtype, {}, count, 0};
+}
+
+void Group::simplify(FusedPlan::Step& step) const {
+  if (step.body == Body::power && step.inputs[1] < plan_.sources.size() && kernels_on(stream).device() == Device::cpu) {
+    simplify_power(step, known_exponent(step, plan_.sources[step.inputs[1]], source_views_[step.inputs[1]]));
+  }
+}
+
 void Group::add_step(Member& member) {
   Node* node = member.node;
   std::span<array> operands = node->operands();
+  if (member.role == Role::padded) {
+    return add_padded_steps(member);
+  }
   if (member.role == Role::fold) {
     plan_.folds.push_back({static_cast<const Reduce&>(*node->primitive).op(), operands[0].dtype(),
         slot_of(edges_[member.edges]), static_cast<uint16_t>(member.slot)});
@@ -157,12 +174,7 @@ void Group::add_step(Member& member) {
   }
   constexpr int32_t never = std::numeric_limits<int32_t>::max();
   member.step = member.role == Role::rows ? never : static_cast<int32_t>(plan_.steps.size());
-  FusedPlan::Step& step = (member.role == Role::rows ? plan_.row_steps : plan_.steps).emplace_back();
-  bool elementwise = node->primitive->eval_kind() == EvalKind::elementwise; // or an identity
-  step.body = elementwise ? static_cast<const Elementwise&>(*node->primitive).body() : Body::copy;
-  step.from = operands.back().dtype();
-  step.to = node->dtype;
-  step.input_count = static_cast<uint8_t>(operands.size());
+  FusedPlan::Step step = step_of(node);
   const int32_t* edges = &edges_[member.edges];
   for (size_t k = 0; k < operands.size(); ++k) {
     step.inputs[k] = slot_of(edges[k]);
@@ -171,9 +183,8 @@ void Group::add_step(Member& member) {
     }
   }
   step.output = static_cast<uint16_t>(member.slot);
-  if (step.body == Body::power && step.inputs[1] < sources_.size() && kernels_on(stream).device() == Device::cpu) {
-    simplify_power(step, known_exponent(step, plan_.sources[step.inputs[1]], source_views_[step.inputs[1]]));
-  }
+  simplify(step);
+  (member.role == Role::rows ? plan_.row_steps : plan_.steps).push_back(step);
 }
 
 void Group::order_steps() {
@@ -235,7 +246,7 @@ void Group::plan_outputs() {
       continue;
     }
     Node* node = member.node;
-    bool of_space = member.role == Role::space;
+    bool of_space = is_stored_of_space(member);
     plan_.slots[static_cast<size_t>(member.slot)].output = static_cast<int16_t>(output_views_.size());
     if (of_space && place_in_whole(member)) {
       refer_to(node, output_views_.emplace_back());
@@ -286,6 +297,7 @@ void Group::run(Kernels& kernels) {
     Group& group;
     ~Release() {
       group.copies_.clear();
+      group.padded_.clear();
       group.source_views_.clear();
       group.output_views_.clear();
     }
