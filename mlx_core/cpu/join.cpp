@@ -1,5 +1,6 @@
 // Arrays joined along an axis. An operand after another would go over all of the result's memory for each, to write but
-// a part of every row; so that all of them write to some rows while these are in cache.
+// a part of every row; so that all of them write to some rows while these are in cache. Single elements that are not
+// equally far apart, as those of a part of an array, are joined by vectors in each slice of the first axis.
 #include "mlx_core/cpu/join.h"
 
 #include <algorithm>
@@ -92,6 +93,26 @@ void join(std::span<const Joined> operands, size_t axis, std::span<const int64_t
   int64_t block = std::max<int64_t>(block_bytes / row_bytes, 1), blocks = (rows + block - 1) / block;
   bool shares = blocks >= 4 * thread_count() || bytes <= parallel_bytes;
   std::vector<Runs> runs = rows > 1 && shares ? runs_of(operands, axis, sizes, item_size) : std::vector<Runs>();
+  constexpr int64_t worth_a_call = 1024; // bytes
+  int64_t slices = axis >= 2 ? sizes[0] : 1;
+  bool single = sizes[axis] * inner == static_cast<int64_t>(operands.size()); // elements, one of each operand
+  if (runs.empty() && shares && single && slices > 1 && bytes >= slices * worth_a_call) {
+    auto join_slice = [&](int64_t i) {
+      std::vector<Joined> parts;
+      for (const Joined& operand : operands) {
+        const char* from = static_cast<const char*>(operand.data) + i * operand.strides[0] * item_size;
+        parts.push_back({from, operand.count, operand.strides.subspan(1)});
+      }
+      join(parts, axis - 1, sizes.subspan(1), to + i * (bytes / slices), item_size);
+    };
+    if (bytes > parallel_bytes) {
+      return parallel_for(slices, join_slice);
+    }
+    for (int64_t i = 0; i < slices; ++i) {
+      join_slice(i);
+    }
+    return;
+  }
   if (runs.empty()) {
     std::vector<int64_t> part(sizes.begin(), sizes.end()), strides(sizes.size(), 1);
     for (size_t i = sizes.size(); i-- > 1;) {

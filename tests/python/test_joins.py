@@ -24,6 +24,18 @@ def drawn(generator, shape, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("count", [2, 3, 4, 5])
+def test_single_elements_of_parts(count, dtype):
+    """Interleaved in each slice of the first axes, which lie apart."""
+    generator = np.random.default_rng(count)
+    for shape in [(7, 300), (200, 299), (3, 4, 700), (5, 60), (2, 9000)]:
+        large = [generator.integers(0, 100, [n + 2 for n in shape]).astype(dtype) for _ in range(count)]
+        index = tuple(slice(1, n + 1) for n in shape)
+        found = mx.stack([mx.array(x)[index] for x in large], axis=-1)
+        assert np.array_equal(np.array(found), np.stack([x[index] for x in large], axis=-1))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("seed", range(12))
 def test_operands_of_any_layout(seed, dtype):
     generator = np.random.default_rng([seed, DTYPES.index(dtype)])
