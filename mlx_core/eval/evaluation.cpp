@@ -355,7 +355,8 @@ void Evaluation::join_group(Node* node) {
     home = group;
   }
   if (!home) {
-    home = group_for(node->shape, node->stream);
+    home = group_under_shape_of(node);
+    home = home ? home : group_for(node->shape, node->stream);
   }
   if (!home->add(node)) {
     flush(*home);
@@ -417,6 +418,19 @@ void Evaluation::bring_forward(Node* before) {
       group->add(node);
     }
   }
+}
+
+// An open group whose elements are known under the node's shape, too, where no other has it as its own; or null.
+Group* Evaluation::group_under_shape_of(const Node* node) {
+  Group* found = nullptr;
+  for (Group& group : groups_) {
+    if (group.is_open() && group.has_alias_of(node->shape) && group.takes(node)) {
+      found = &group;
+    } else if (group.is_open() && group.shape == node->shape) {
+      return nullptr;
+    }
+  }
+  return found;
 }
 
 Group* Evaluation::group_for(const Shape& shape, StreamNumber stream) {

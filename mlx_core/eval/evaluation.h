@@ -56,6 +56,7 @@ class Evaluation {
   bool join_as_pieces(Node* node);
   bool join_as_padded(Node* node);
   void bring_forward(Node* before);
+  Group* group_under_shape_of(const Node* node);
   Group* group_for(const Shape& shape, StreamNumber stream);
   bool flush_operands(Node* node);
   void flush_all();

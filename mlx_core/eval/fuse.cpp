@@ -76,8 +76,14 @@ bool Group::spreads(const Member& member) const {
 
 bool Group::may_read_rows() const { return rows_pay(size_, row_length_); }
 
+bool Group::has_alias_of(const Shape& s) const {
+  return has_space_aliases_ && std::any_of(members_.begin(), members_.end(), [&](const Member& member) {
+    return member.role == Role::space_alias && member.node->shape == s;
+  });
+}
+
 // Whether an elementwise node has an element for each of the space: of its shape, or of that of a member under another
-// shape that it reads.
+// shape.
 bool Group::may_join_space(const Node* node) const {
   bool joins = node->shape == shape;
   if (joins && !row_length_ && !columns_.any() && !has_space_aliases_) {
@@ -86,6 +92,7 @@ bool Group::may_join_space(const Node* node) const {
   if (!joins && !has_space_aliases_) {
     return false;
   }
+  joins = joins || has_alias_of(node->shape);
   for (const array& operand : const_cast<Node*>(node)->operands()) {
     const Member* member = member_of(operand.node());
     if (member && is_of_space(*member)) {

@@ -41,6 +41,8 @@ class Group {
   // Whether a node can be a member, once operands that are not are computed; and making it one.
   bool takes(const Node* node) const { return role_of(node) != Role::none; }
   bool add(Node* node);
+  // Whether a member is an element for each of the space under this other shape.
+  bool has_alias_of(const Shape& s) const;
   // Whether a reduction of an array that is computed may begin a group over that array's shape, for the sake of what
   // may follow.
   static bool begins_with(const Node* reduction);
