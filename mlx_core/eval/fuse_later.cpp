@@ -113,9 +113,16 @@ void Group::put_off(std::vector<array>& held) {
   auto operands_of = [&](const Member& member) {
     return std::span(edges_).subspan(member.edges, reads_apart(member.role) ? 0 : member.node->operand_count);
   };
+  std::vector<bool> is_seen(members_.size()); // from outside, under another shape
+  for (size_t i = members_.size(); i-- > 0;) {
+    Member& member = members_[i];
+    member.kept = needed_outside(member.node) || is_seen[i];
+    if (is_alias(member) && member.kept) {
+      is_seen[static_cast<size_t>(~edges_[member.edges])] = true;
+    }
+  }
   for (size_t i = 0; i < members_.size(); ++i) {
     Member& member = members_[i];
-    member.kept = needed_outside(member.node);
     if (member.role != Role::space) {
       recipes[i].is_stored = reads_apart(member.role) || member.role == Role::space_alias;
       continue;
@@ -146,7 +153,7 @@ void Group::put_off(std::vector<array>& held) {
     auto is_in_one_pass = [](const Node* reader, const array& operand) {
       return may_read(reader, operand) || goes_down_columns(reader);
     };
-    bool may_be = member.kept && elementwise && !is_traced(*member.node);
+    bool may_be = member.kept && !is_seen[i] && elementwise && !is_traced(*member.node);
     member.put_off =
         may_be && ((recipe.cost <= most_cost && !recipe.is_stored && is_read_later_only(member.node, is_in_one_pass)) ||
                       is_padded_later(member));
