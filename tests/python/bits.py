@@ -1,4 +1,4 @@
-"""What results computed in different ways are compared by: their bits; and one operation at a time."""
+"""What results computed in different ways are compared by: their bits; one operation at a time; and what they move."""
 
 import mlx.core as mx
 import numpy as np
@@ -15,3 +15,30 @@ def bits(x):
     if x.dtype.kind == "c":
         x = np.ascontiguousarray(x).view(x.real.dtype)
     return np.where(x != x, np.array(np.nan, x.dtype), x).tobytes() if x.dtype.kind == "f" else x.tobytes()
+
+
+def check_as_step_by_step(program, rng, again=None):
+    """program(each) gives a program's values, where each is computed by itself or none yet. The last one alone has the bits that it
+    has step by step, and so have a few that somebody keeps, of `again` (the program by default), computed at once."""
+    want = [bits(value) for value in program(True)]
+    last = program(False)[-1]
+    assert bits(last) == want[-1]
+    values = (again or program)(False)
+    kept = rng.choice(len(values), size=min(int(rng.integers(1, 4)), len(values)), replace=False)
+    chosen = [values[i] for i in kept]
+    del values
+    mx.eval(chosen)
+    for i, got in zip(kept, chosen):
+        assert bits(got) == want[i], i
+
+
+def events(f, *args):
+    """Of a second call, when nothing is found for the first time."""
+    mx.eval(f(*args))
+    with mx.profile() as p:
+        mx.eval(f(*args))
+    return p.events
+
+
+def bytes_moved(f, *args):
+    return sum(e["bytes"] for e in events(f, *args))

@@ -5,7 +5,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from bits import bits
+from bits import bits, bytes_moved, check_as_step_by_step
 
 SHAPES = [(70, 100), (9, 33, 40), (64, 8, 16), (3, 5000), (20_000,), (40, 2100), (6000, 2)]
 UNARY = [mx.negative, mx.square, mx.sigmoid, lambda x: x * 0.5, lambda x: 1 - x, lambda x: mx.where(x > 0, x, 0.25)]
@@ -73,25 +73,7 @@ def test_joined_as_parts_computed_first(shape, dtype, run_all):
         given = [mx.array(rng.uniform(-2, 2, shape)).astype(getattr(mx, dtype)) for _ in range(2)]
         given = [x.astype(mx.float32) if dtype == "bool_" else x for x in given]
         mx.eval(given)
-        want = [bits(v) for v in drawn(seed, shape, given, True)]
-        values = drawn(seed, shape, given, False)
-        last = values[-1]
-        del values
-        assert bits(last) == want[-1], seed
-        values = drawn(seed, shape, given, False)
-        kept = rng.choice(len(values), size=3)
-        chosen = [values[i] for i in kept]
-        del values
-        mx.eval(chosen)
-        for i, got in zip(kept, chosen):
-            assert bits(got) == want[i], (seed, i)
-
-
-def bytes_moved(f, *args):
-    mx.eval(f(*args))
-    with mx.profile() as p:
-        mx.eval(f(*args))
-    return sum(e["bytes"] for e in p.events)
+        check_as_step_by_step(lambda each: drawn(seed, shape, given, each), rng)
 
 
 @pytest.mark.parametrize("axis", [0, 1])

@@ -6,7 +6,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from bits import bits
+from bits import bits, check_as_step_by_step, events
 
 SHAPES = [(140_000,), (1000, 140), (70, 2100), (30, 64, 90), (2, 3, 200, 128)]  # as large as they have to be
 UNARY = [mx.negative, mx.square, mx.sign, lambda x: x * 0.5, lambda x: x**2, lambda x: mx.where(x > 0, x, 0.25)]
@@ -75,23 +75,7 @@ def test_as_step_by_step(shape, dtype, run_all):
         rng = np.random.default_rng([seed, len(dtype), *shape])
         given = sources(rng, shape, getattr(mx, dtype))
         mx.eval(given)
-        want = [bits(v) for v in drawn(seed, shape, given, True)]
-        last = drawn(seed, shape, given, False)[-1]
-        assert bits(last) == want[-1], seed
-        values = drawn(seed, shape, given, False)
-        kept = rng.choice(len(values), size=min(2, len(values)), replace=False)
-        chosen = [values[i] for i in kept]
-        del values
-        mx.eval(chosen)
-        for i, got in zip(kept, chosen):
-            assert bits(got) == want[i], (seed, i)
-
-
-def events(f, *args):
-    mx.eval(f(*args))
-    with mx.profile() as p:
-        mx.eval(f(*args))
-    return p.events
+        check_as_step_by_step(lambda each: drawn(seed, shape, given, each), rng)
 
 
 @pytest.mark.parametrize("axis", [0, 1])

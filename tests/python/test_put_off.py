@@ -7,7 +7,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from bits import bits
+from bits import bits, bytes_moved, check_as_step_by_step
 
 SPACES = [(512, 256), (300, 500), (64, 40, 60), (5, 30_000), (40_000, 4), (150_000,)]  # as large as they have to be
 UNARY = [mx.negative, mx.square, mx.abs, mx.sigmoid, lambda x: x * 0.5, lambda x: 1 - x]
@@ -66,23 +66,8 @@ def test_in_several_passes_as_step_by_step(shape, dtype, run_all):
         steps = drawn(rng, shape)
         given = [mx.array(rng.uniform(-1, 1, shape)).astype(getattr(mx, dtype)) for _ in range(2)]
         mx.eval(given)
-        want = [bits(value) for value in run(steps, given, True)]
-        last = run(steps, given, False)[-1]
-        assert bits(last) == want[-1], seed
-        kept = rng.choice(len(steps) + 2, size=rng.integers(1, 4), replace=False)
-        values = run(steps, [x + 0 for x in given], False)  # which may be overwritten
-        chosen = [values[i] for i in kept]
-        del values
-        mx.eval(chosen)
-        for i, got in zip(kept, chosen):
-            assert bits(got) == want[i], (seed, i)
-
-
-def bytes_moved(f, *args):
-    mx.eval(f(*args))
-    with mx.profile() as p:
-        mx.eval(f(*args))
-    return sum(e["bytes"] for e in p.events)
+        overwritten = lambda each: run(steps, [x + 0 for x in given], each)  # as these may be
+        check_as_step_by_step(lambda each: run(steps, given, each), rng, again=overwritten)
 
 
 def test_differences_from_the_mean_of_columns_are_not_stored():
