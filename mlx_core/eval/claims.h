@@ -4,6 +4,7 @@
 // node's operands and writes its storage, without a lock, until it publishes the result or gives the node back.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -32,6 +33,22 @@ class Claims {
   std::vector<Entry>& entries() { return entries_; }
   const std::vector<Entry>& entries() const { return entries_; }
   uint32_t id() const { return id_; }
+
+  // f(entry, operand) for each operand of the nodes to come, the next so many, that a node is; until f says false.
+  template <typename F>
+  void each_read(const Node* node, size_t looked_at, F&& f) const {
+    size_t begin = node->eval_index + 1, end = std::min(entries_.size(), begin + looked_at);
+    for (size_t i = begin; i < end; ++i) {
+      if (!entries_[i].node) {
+        continue;
+      }
+      for (const array& operand : entries_[i].node->operands()) {
+        if (operand.node() == node && !f(entries_[i], operand)) {
+          return;
+        }
+      }
+    }
+  }
 
   // Marks a node as this evaluation's; it gets an entry by append(). Under the planning lock.
   void claim(Node* node) {

@@ -213,18 +213,11 @@ bool Group::may_read(const Node* node, const array& operand) {
 }
 
 bool Group::is_read_in_groups(const Claims& claims, const Node* node) {
-  constexpr size_t looked_at = 64;
-  const std::vector<Claims::Entry>& entries = claims.entries();
-  size_t begin = node->eval_index + 1, end = std::min(entries.size(), begin + looked_at);
   uint32_t reads = 0, references = node->references.load(std::memory_order_acquire);
-  for (size_t i = begin; i < end && reads < references; ++i) {
-    if (!entries[i].node) {
-      continue;
-    }
-    for (const array& operand : entries[i].node->operands()) {
-      reads += operand.node() == node && may_read(entries[i].node, operand);
-    }
-  }
+  claims.each_read(node, 64, [&](const Claims::Entry& reader, const array& operand) {
+    reads += may_read(reader.node, operand);
+    return reads < references;
+  });
   return reads == references;
 }
 

@@ -31,27 +31,17 @@ bool is_large(const Node* node, int64_t size) {
 // are fewer than when it was put off before.
 template <typename Reads>
 bool Group::is_read_later_only(const Node* member, Reads&& reads) const {
-  constexpr size_t looked_at = 256;
-  std::vector<Claims::Entry>& entries = claims_.entries();
   Claims::Entry& own = *claims_.find(member);
   int32_t outside = static_cast<int32_t>(member->references.load(std::memory_order_acquire)) - own.uses - own.is_held;
   int32_t found = 0;
-  size_t begin = member->eval_index + 1, end = std::min(entries.size(), begin + looked_at);
-  for (size_t i = begin; i < end && found < outside; ++i) {
-    Node* reader = entries[i].node;
-    if (!reader || entries[i].group == id) {
-      continue;
+  claims_.each_read(member, 256, [&](const Claims::Entry& entry, const array& operand) {
+    if (entry.group == id) {
+      return true;
     }
-    for (const array& operand : reader->operands()) {
-      if (operand.node() != member) {
-        continue;
-      }
-      if (reader->stream != stream || !reads(reader, operand)) {
-        return false;
-      }
-      ++found;
-    }
-  }
+    bool as_asked = found < outside && entry.node->stream == stream && reads(entry.node, operand);
+    found = as_asked ? found + 1 : -1;
+    return as_asked && found < outside;
+  });
   if (outside == 0 || found != outside || outside >= own.readers) {
     return false;
   }

@@ -10,24 +10,17 @@ namespace mlx::core {
 
 // The node of this evaluation that joins a member to others and is its only reader outside of the group; or null.
 Node* Group::joined_later(const Node* member) const {
-  constexpr size_t looked_at = 256;
-  const std::vector<Claims::Entry>& entries = claims_.entries();
   const Claims::Entry& own = *claims_.find(member);
   if (static_cast<int32_t>(member->references.load(std::memory_order_acquire)) - own.uses - own.is_held != 1) {
     return nullptr;
   }
-  size_t begin = member->eval_index + 1, end = std::min(entries.size(), begin + looked_at);
-  for (size_t i = begin; i < end; ++i) {
-    Node* reader = entries[i].node;
-    bool reads = reader && entries[i].group < 0 &&
-                 std::any_of(
-                     reader->operands().begin(), reader->operands().end(),
-                     [=](const array& operand) { return operand.node() == member; });
-    if (reads) {
-      return reader->stream == stream && joined_axis(*reader->primitive) && pays_to_join(reader) ? reader : nullptr;
-    }
-  }
-  return nullptr;
+  Node* reader = nullptr;
+  claims_.each_read(member, 256, [&](const Claims::Entry& entry, const array&) {
+    reader = entry.group < 0 ? entry.node : nullptr;
+    return !reader;
+  });
+  bool joins = reader && reader->stream == stream && joined_axis(*reader->primitive) && pays_to_join(reader);
+  return joins ? reader : nullptr;
 }
 
 // Not where a group is to read the array piece by piece, and some of these lie elsewhere already.
