@@ -66,7 +66,7 @@ def test_in_several_passes_as_step_by_step(shape, dtype, run_all):
         steps = drawn(rng, shape)
         given = [mx.array(rng.uniform(-1, 1, shape)).astype(getattr(mx, dtype)) for _ in range(2)]
         mx.eval(given)
-        overwritten = lambda each: run(steps, [x + 0 for x in given], each)  # as these may be
+        overwritten = lambda each: run(steps, [x * 1 for x in given], each)  # as these may be
         check_as_step_by_step(lambda each: run(steps, given, each), rng, again=overwritten)
 
 

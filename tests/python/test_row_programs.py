@@ -92,7 +92,7 @@ def test_in_one_pass_as_step_by_step(space, dtype, run_all):
         mx.eval(values[-1])
         assert same(values[-1], one_by_one[-1]), seed
         kept = rng.choice(len(values), size=rng.integers(1, len(values)), replace=False)
-        values = run(steps, [x + 0 for x in given], False)  # which may be overwritten
+        values = run(steps, [x * 1 for x in given], False)  # which may be overwritten; + 0 would change -0
         chosen = [values[i] for i in kept]
         del values
         mx.eval(chosen)
