@@ -37,11 +37,11 @@ struct MatrixBodies {
     int64_t row, column;
     bool add;
   };
-  // A panel of b: rows that are `row` apart. While it is read, what lies `ahead` comes into the cache, unless that is
-  // 0.
+  // A panel of b: rows that are `row` apart. The next one lies `stride` behind it. While it is read, what lies `ahead`
+  // comes into the cache, unless that is 0.
   struct Panel {
     const T* data;
-    int64_t row, ahead;
+    int64_t row, stride, ahead;
     int columns; // that exist
   };
   static constexpr int64_t few_rows = 16;
@@ -54,13 +54,43 @@ struct MatrixBodies {
     asm("" : "+r"(at));
   }
 
+  // Term q of those that begin at `first`, where rows are, three for each address, and at b.
+  template <int R, int W, Reading reading, class Addresses>
+  static HWY_INLINE void term(
+      V (&sum)[R][W], const Addresses& first, int64_t q, int64_t a_row, const T* HWY_RESTRICT b, const Panel& panel) {
+    V right[W];
+    const int64_t stride = panel.stride, ahead = panel.ahead;
+    if constexpr (reading == masked) {
+      const auto rest = static_cast<size_t>(panel.columns - (W - 1) * N);
+#pragma GCC unroll 4
+      for (int j = 0; j < W - 1; ++j) right[j] = P::load(b + j * N);
+      right[W - 1] = hn::MaskedLoad(hn::FirstN(typename P::D(), rest), typename P::D(), b + (W - 1) * N);
+    } else {
+#pragma GCC unroll 4
+      for (int j = 0; j < W; ++j) {
+        const T* at = b + j / P::vectors * stride + j % P::vectors * N;
+        right[j] = reading >= packed ? P::load_packed(at) : P::load(at);
+      }
+    }
+    if (reading <= whole_first && ahead != 0) {
+#pragma GCC unroll 4
+      for (int j = 0; j < W; ++j) __builtin_prefetch(b + ahead + j * N, 0, 2);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      V left = P::spread(first[i / 3] + (i % 3) * a_row + q);
+#pragma GCC unroll 4
+      for (int j = 0; j < W; ++j) sum[i][j] = P::multiply_add(left, right[j], sum[i][j]);
+    }
+  }
+
   // R rows times W vectors of columns; `masked` reads no more than the columns that exist, `packed` what pack() wrote;
   // `..._first` that, while the rows of a below these come into the cache.
   template <int R, int W, Reading reading>
   static HWY_INLINE void tile(
       int64_t k, const T* HWY_RESTRICT a, int64_t a_row, int64_t a_column, const Panel& panel, const Target& c) {
     const T* HWY_RESTRICT b = panel.data;
-    const int64_t b_row = panel.row, ahead = panel.ahead;
+    const int64_t b_row = reading >= packed ? width : panel.row;
     const int columns = panel.columns;
     V sum[R][W];
 #pragma GCC unroll 16
@@ -95,33 +125,22 @@ struct MatrixBodies {
 #pragma GCC unroll 16
         for (int i = 0; i < R; ++i) __builtin_prefetch(next + i * a_row + p);
       }
-      for (const int64_t end = bring ? std::min(k, p + line) : k; p < end; ++p) {
-        V right[W];
-        if constexpr (reading == masked) {
-#pragma GCC unroll 4
-          for (int j = 0; j < W - 1; ++j) right[j] = P::load(b + j * N);
-          right[W - 1] = hn::MaskedLoad(hn::FirstN(typename P::D(), rest), typename P::D(), b + (W - 1) * N);
-        } else {
-#pragma GCC unroll 4
-          for (int j = 0; j < W; ++j) right[j] = reading >= packed ? P::load_packed(b + j * N) : P::load(b + j * N);
-        }
-        if (reading <= whole_first && ahead != 0) {
-#pragma GCC unroll 4
-          for (int j = 0; j < W; ++j) __builtin_prefetch(b + ahead + j * N, 0, 2);
-        }
-        b += b_row;
-#pragma GCC unroll 16
-        for (int i = 0; i < R; ++i) {
-          V left = P::spread(first[i / 3] + (i % 3) * a_row);
-#pragma GCC unroll 4
-          for (int j = 0; j < W; ++j) sum[i][j] = P::multiply_add(left, right[j], sum[i][j]);
-        }
+      const int64_t end = bring ? std::min(k, p + line) : k;
+      auto on = [&](int64_t terms) HWY_ATTR {
+        p += terms, b += terms * b_row;
 #pragma GCC unroll 8
         for (int g = 0; g < groups; ++g) {
-          first[g] += a_column;
+          first[g] += terms * a_column;
           asm("" : "+r"(first[g])); // the compiler would have an address for each row instead
         }
+      };
+      if constexpr (W > P::vectors) { // with fewer instructions for addresses
+        for (; a_column == 1 && p + 4 <= end; on(4)) {
+#pragma GCC unroll 4
+          for (int q = 0; q < 4; ++q) term<R, W, reading>(sum, first, q, a_row, b + q * b_row, panel);
+        }
       }
+      for (; p < end; on(1)) term<R, W, reading>(sum, first, 0, a_row, b, panel);
     } while (bring && p < k);
     if (columns == W * N && c.column == 1) {
       T* to = c.data;
@@ -174,28 +193,32 @@ struct MatrixBodies {
     }
   }
 
-  // All rows of one panel. A struct would be written in parts and read as a whole, which waits until everything that
-  // was written before is in the cache: the tiles of the panel before it.
+  // All rows of one panel, or of two next to each other. A struct would be written in parts and read as a whole, which
+  // waits until everything that was written before is in the cache: the tiles of the panel before it.
   template <int W, Reading reading>
   static HWY_NOINLINE void rows_of(int64_t m, int64_t k, const T* a, int64_t a_row, int64_t a_column, const T* b,
-      int64_t b_row, int64_t ahead, int columns, T* to, int64_t c_row, int64_t c_column, bool add) {
-    Panel panel{b, b_row, ahead, columns};
+      int64_t b_row, int64_t stride, int64_t ahead, int columns, T* to, int64_t c_row, int64_t c_column, bool add) {
+    Panel panel{b, b_row, stride, ahead, columns};
     Target c{to, c_row, c_column, add};
     auto below = [&](int64_t rows) HWY_ATTR {
       a += rows * a_row, c.data += rows * c.row, m -= rows;
       panel.ahead = 0; // the rows above brought it
     };
-    for (; m >= P::rows; below(P::rows)) tile<P::rows, W, reading>(k, a, a_row, a_column, panel, c);
-    if constexpr (reading == whole_first || reading == packed_first) { // below the rest there is nothing to bring
-      if (m > 0) {
-        rows_of<W, reading == whole_first ? whole : packed>(
-            m, k, a, a_row, a_column, b, b_row, panel.ahead, columns, c.data, c_row, c_column, add);
+    constexpr bool two = W > P::vectors;
+    constexpr int R = two ? P::wide_rows : P::rows;
+    for (; m >= R && !(two && m == R + 1); below(R)) tile<R, W, reading>(k, a, a_row, a_column, panel, c);
+    if constexpr (two || reading == whole_first ||
+                  reading == packed_first) { // below the rest there is nothing to bring
+      for (int j = 0; j < columns && m > 0; j += two ? width : columns) {
+        rows_of<two ? P::vectors : W, reading <= whole_first ? whole : packed>(m, k, a, a_row, a_column,
+            b + j / width * stride, b_row, stride, panel.ahead, two ? width : columns, c.data + j * c_column, c_row,
+            c_column, add);
       }
       return;
     }
     // The rest: a tile of few rows waits for its own sums, so that one of 5 rows is quicker than 4 and 1.
-    auto rest = [&]<int R>(std::integral_constant<int, R>)
-                    HWY_ATTR { tile<R, W, reading>(k, a, a_row, a_column, panel, c), below(R); };
+    auto rest = [&]<int H>(std::integral_constant<int, H>)
+                    HWY_ATTR { tile<H, W, reading>(k, a, a_row, a_column, panel, c), below(H); };
     if constexpr (P::rows > 12 && reading == whole && W == P::vectors) { // b comes from afar: once
       if (m == 13) rest(std::integral_constant<int, 13>());
       if (m == 11) rest(std::integral_constant<int, 11>());
@@ -222,19 +245,32 @@ struct MatrixBodies {
   static void tiles(int64_t m, int64_t n, int64_t k, const void* a, int64_t a_row, int64_t a_column, const void* b,
       int64_t b_row, int64_t panel_stride, bool is_packed, const void* tail, void* c, int64_t c_row, int64_t c_column,
       bool add) {
-    for (int64_t j = 0; j < n; j += width) {
-      int columns = static_cast<int>(std::min<int64_t>(width, n - j));
-      Panel panel{static_cast<const T*>(b) + j / width * panel_stride, b_row, 0, columns};
+    for (int64_t j = 0, columns; j < n; j += columns) {
+      // Many rows of two panels that are full are done at once.
+      const bool two = P::wide_rows > 0 && m > few_rows && n - j >= 2 * width;
+      columns = std::min<int64_t>(two ? 2 * width : width, n - j);
+      Panel panel{
+          static_cast<const T*>(b) + j / width * panel_stride, b_row, panel_stride, 0, static_cast<int>(columns)};
       // The rows of a large b are far apart and read for the first time here: nothing else brings the next panel near.
-      if (m <= few_rows ? n > 4 * width : !is_packed && j + 2 * width <= n) panel.ahead = width;
+      if (m <= few_rows ? n > 4 * width : !is_packed && j + 2 * columns <= n) panel.ahead = columns;
       bool from_tail = columns < width && tail;
       if (from_tail) panel.data = static_cast<const T*>(tail), panel.row = width;
       auto* to = static_cast<T*>(c) + j * c_column;
       auto* left = static_cast<const T*>(a);
       auto run = [&](auto body) HWY_ATTR {
-        body(m, k, left, a_row, a_column, panel.data, panel.row, panel.ahead, columns, to, c_row, c_column, add);
+        body(m, k, left, a_row, a_column, panel.data, panel.row, panel.stride, panel.ahead, panel.columns, to, c_row,
+            c_column, add);
       };
-      if (is_packed && j == 0 && columns > N && k >= 64 && m > P::rows && a_column == 1) {
+      bool brings = j == 0 && columns > N && k >= 64 && m > P::rows && a_column == 1;
+      if constexpr (P::wide_rows > 0) {
+        if (two) {
+          constexpr int W = 2 * P::vectors;
+          is_packed ? run(brings ? rows_of<W, packed_first> : rows_of<W, packed>)
+                    : run(brings ? rows_of<W, whole_first> : rows_of<W, whole>);
+          continue;
+        }
+      }
+      if (is_packed && brings) {
         run(rows_of<P::vectors, packed_first>);
         continue;
       }
@@ -248,7 +284,7 @@ struct MatrixBodies {
           continue;
         }
       }
-      if (j == 0 && columns > N && k >= 64 && m > P::rows && a_column == 1) {
+      if (brings) {
         run(rows_of<P::vectors, whole_first>);
         continue;
       }

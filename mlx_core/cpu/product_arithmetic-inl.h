@@ -30,7 +30,8 @@ constexpr bool has_masks =
     std::is_arithmetic_v<T> && sizeof(T) >= 4 && (HWY_ARCH_X86 && (HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3));
 
 // Element: in memory. Value: a vector of them in registers. `rows` and `vectors`: the shape of a tile that fits into
-// the registers. A value times one of another row is multiply_add(spread(a), load(b), sum).
+// the registers. `wide_rows`: that of one of twice as many columns, which loads less for each multiplication; 0: there
+// is none. A value times one of another row is multiply_add(spread(a), load(b), sum).
 
 // The upper half of the lanes added to the lower half, until one is left.
 template <class D, class V>
@@ -49,7 +50,7 @@ struct RealProduct {
   using D = hn::ScalableTag<T>;
   using Value = hn::Vec<D>;
   static constexpr int lanes = hn::MaxLanes(D());
-  static constexpr int rows = tall_tiles ? 14 : many_registers ? 8 : 6, vectors = 2;
+  static constexpr int rows = tall_tiles ? 14 : many_registers ? 8 : 6, vectors = 2, wide_rows = tall_tiles ? 6 : 0;
   static HWY_INLINE Value zero() { return hn::Zero(D()); }
   static HWY_INLINE Value spread(const T* p) { return hn::Set(D(), *p); }
   static HWY_INLINE Value load(const T* p) { return hn::LoadU(D(), p); }
@@ -71,7 +72,7 @@ struct ComplexProduct {
     hn::Vec<D> re, im;
   };
   static constexpr int lanes = hn::MaxLanes(D());
-  static constexpr int rows = tall_tiles ? 12 : many_registers ? 8 : 4, vectors = 1;
+  static constexpr int rows = tall_tiles ? 12 : many_registers ? 8 : 4, vectors = 1, wide_rows = tall_tiles ? 6 : 0;
   static HWY_INLINE Value zero() { return {hn::Zero(D()), hn::Zero(D())}; }
   static HWY_INLINE Value spread(const Element* p) {
     auto* parts = reinterpret_cast<const R*>(p);
@@ -104,7 +105,7 @@ template <typename T>
 struct ModularProduct : RealProduct<T> {
   using typename RealProduct<T>::D;
   using typename RealProduct<T>::Value;
-  static constexpr int rows = many_registers ? 8 : 4;
+  static constexpr int rows = many_registers ? 8 : 4, wide_rows = 0;
   static HWY_INLINE Value multiply_add(Value a, Value b, Value sum) {
     if constexpr (sizeof(T) < 8) {
       return hn::Add(hn::Mul(a, b), sum);
@@ -124,7 +125,7 @@ struct ModularProduct : RealProduct<T> {
 
 // Bools: whether any pair is true in both.
 struct AnyProduct : RealProduct<uint8_t> {
-  static constexpr int rows = many_registers ? 8 : 4;
+  static constexpr int rows = many_registers ? 8 : 4, wide_rows = 0;
   static HWY_INLINE Value add(Value a, Value b) { return hn::Or(a, b); }
   static HWY_INLINE Value multiply_add(Value a, Value b, Value sum) { return hn::Or(hn::And(a, b), sum); }
 };
