@@ -15,18 +15,6 @@ bool is_zero(const array& a) {
          load_complex(a.raw_data(), a.dtype()) == complex128_t(0);
 }
 
-// Of a few elements the looking takes longer than what it spares. Open sizes are not few.
-bool are_few(const array& a) {
-  constexpr int64_t few = 512;
-  int64_t count = 1;
-  for (const Dim& size : a.shape()) {
-    if (size.is_symbolic() || (count *= size) >= few) {
-      return false;
-    }
-  }
-  return true;
-}
-
 // What is 0 in the other branch, as it is without regard to that.
 struct Branch {
   array condition;
@@ -107,6 +95,17 @@ std::optional<array> joined_branches(const array& a, const array& b) {
 
 } // namespace
 
+bool are_few(const Shape& shape) {
+  constexpr int64_t few = 512;
+  int64_t count = 1;
+  for (const Dim& size : shape) {
+    if (size.is_symbolic() || (count *= size) >= few) {
+      return false;
+    }
+  }
+  return true;
+}
+
 bool Pending::is(Body body) const {
   return primitive->eval_kind() == EvalKind::elementwise && static_cast<const Elementwise&>(*primitive).body() == body;
 }
@@ -123,7 +122,7 @@ std::optional<Pending> pending(const array& a) {
 }
 
 array as_repeated_number(array cotangent) {
-  std::optional<Pending> node = are_few(cotangent) ? std::nullopt : pending(cotangent);
+  std::optional<Pending> node = are_few(cotangent.shape()) ? std::nullopt : pending(cotangent);
   if (!node || node->primitive->eval_kind() != EvalKind::elementwise) {
     return cotangent;
   }
@@ -142,7 +141,7 @@ array as_repeated_number(array cotangent) {
 }
 
 array sum_of(const array& a, const array& b) {
-  if (are_few(a)) {
+  if (are_few(a.shape())) {
     return add(a, b);
   }
   if (std::optional<array> joined = joined_branches(a, b)) {

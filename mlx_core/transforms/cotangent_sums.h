@@ -19,6 +19,9 @@ struct Pending {
 // None where it is there, or is being computed.
 std::optional<Pending> pending(const array& a);
 
+// Of a few elements the looking takes longer than what it spares. Open sizes are not few.
+bool are_few(const Shape& shape);
+
 // Arithmetic on repeated numbers, as of the cotangent of a sum with factors: the repetition of one result.
 array as_repeated_number(array cotangent);
 

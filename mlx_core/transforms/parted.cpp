@@ -139,16 +139,40 @@ std::optional<array> put_together(const Shape& whole, const PartCotangents& give
   if (!is_known(whole)) {
     return std::nullopt;
   }
-  int64_t elements = 0;
   for (const auto& [reader, cotangent] : given) {
     std::optional<Part> part = part_of(reader, cotangent);
     if (!part) {
       return std::nullopt;
     }
-    elements += size_of(reader->shape);
     parts.push_back(*std::move(part));
   }
-  return elements > 0 && elements == size_of(whole) ? joined(sizes_of(whole), parts, 0) : std::nullopt;
+  // Of a part that is read more than once, as x[:, 0] in formulas of components, the sum, its terms in their order;
+  // of few elements they are as well added up in place.
+  auto before = [](const Part& a, const Part& b) {
+    return std::lexicographical_compare(a.start.begin(), a.start.end(), b.start.begin(), b.start.end());
+  };
+  auto are_same = [](const Part& a, const Part& b) {
+    return a.start == b.start && a.count == b.count && a.step == b.step;
+  };
+  std::stable_sort(parts.begin(), parts.end(), before);
+  int64_t elements = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (i == 0 || are_few(whole) || !are_same(parts[i - 1], parts[i])) {
+      elements += size_of(parts[i].cotangent.shape());
+    }
+  }
+  if (elements == 0 || elements != size_of(whole)) {
+    return std::nullopt;
+  }
+  size_t last = 0;
+  for (size_t i = 1; i < parts.size(); ++i) {
+    if (are_same(parts[last], parts[i])) {
+      parts[last].cotangent = sum_of(parts[last].cotangent, parts[i].cotangent);
+    } else if (++last != i) {
+      parts[last] = std::move(parts[i]);
+    }
+  }
+  return joined(sizes_of(whole), std::span(parts).first(last + 1), 0);
 }
 
 } // namespace mlx::core

@@ -13,7 +13,7 @@ namespace mlx::core {
 using PartCotangents = std::vector<std::pair<Node*, array>>;
 
 // The array's cotangent, of its shape, where no element is in two parts and each is in one: every other element of an
-// axis and those between, colours and planes, blocks beside blocks. Else none.
+// axis and those between, colours and planes, blocks beside blocks. A part may be read more than once. Else none.
 std::optional<array> put_together(const Shape& whole, const PartCotangents& parts);
 
 // Whether it is a forward part, no step left out, of at least half of the array: several such overlap, as in stencils.

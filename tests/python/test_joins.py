@@ -110,3 +110,41 @@ def test_gradients_of_parts(seed):
     for index, weight in zip(parts, weights):
         expected[index] += 2 * weight
     assert np.array_equal(np.array(slope), expected)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_gradients_of_parts_that_are_read_again(seed):
+    """Each part's terms are added up, and then the sums put together, none of them written into an array of zeros."""
+    generator = np.random.default_rng(seed)
+    shape = [int(generator.choice([1, 2, 6, 12])) for _ in range(int(generator.integers(1, 3)))]
+    shape.insert(int(generator.integers(0, len(shape) + 1)), 600)
+    parts = [part for part in parted(generator, shape) for _ in range(int(generator.integers(1, 4)))]
+    generator.shuffle(parts)
+    x = generator.integers(-9, 10, shape).astype("float32")
+    weights = [generator.integers(-9, 10, x[index].shape).astype("float32") for index in parts]
+    expected = np.zeros(shape, "float32")
+    for index, weight in zip(parts, weights):
+        expected[index] += 2 * weight * x[index]
+    weights = [mx.array(weight) for weight in weights]
+    slope = mx.grad(lambda z: sum((w * mx.square(z[index])).sum() for index, w in zip(parts, weights)))
+    for gradient in (slope, mx.compile(slope)):
+        assert np.array_equal(np.array(gradient(mx.array(x))), expected)
+    with mx.profile() as profile:
+        mx.eval(slope(mx.array(x)))
+    assert not any("SliceUpdate" in event["name"] for event in profile.events)
+
+
+def test_gradients_of_components():
+    """The same terms in the same order as where each component is an array of its own; of second order, too."""
+    generator = np.random.default_rng(0)
+    x = mx.array(generator.standard_normal((300, 4)).astype("float32"))
+    formula = lambda a, b, c, d: (a * b - mx.sin(c) * d + a * a * d - b * c + a * a * a).sum()
+    together = lambda z: formula(*(z[:, k] for k in range(4)))
+    parts = [x[:, k] * 1 for k in range(4)]
+    for loss in (together, lambda z: (mx.grad(together)(z) ** 2).sum()):
+        by_part = lambda *p, loss=loss: loss(mx.stack(p, axis=-1))
+        apart = mx.stack(mx.grad(by_part, argnums=(0, 1, 2, 3))(*parts), axis=-1)
+        assert np.array_equal(np.array(mx.grad(loss)(x)), np.array(apart))
+    double = x.astype(mx.float64)
+    second = mx.grad(lambda z: (mx.grad(together)(z) ** 2).sum())
+    assert np.allclose(np.array(second(x)), np.array(second(double)), rtol=1e-4, atol=1e-4)
