@@ -10,6 +10,7 @@
 #include "mlx_core/cpu/amx.h"
 #include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/cpu/gemm_pieces.h"
+#include "mlx_core/cpu/point_product.h"
 #include "mlx_core/cpu/product_kernels.h"
 #include "mlx_core/cpu/subnormals.h"
 #include "mlx_core/cpu/thread_pool.h"
@@ -181,6 +182,15 @@ void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
   }
   if (is_tile_product(dtype, m, n, k) && has_amx()) {
     return amx_gemm(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out);
+  }
+  if (PointProduct points = batch == 1 && n <= 4 ? point_product(dtype, m, n, k, a) : nullptr) {
+    const int64_t tasks = std::max<int64_t>(1, m >> 14);
+    return parallel_for(tasks, [&](int64_t task) {
+      FlushSubnormals mode;
+      const int64_t first = m * task / tasks;
+      points(m * (task + 1) / tasks - first, offset(a, first * a.row_stride, dtype).data, b,
+          static_cast<char*>(out) + first * n * dtype.size());
+    });
   }
   if (auto tiny = TinyBatch::of(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out)) {
     constexpr int64_t per_task = 4096;
