@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "mlx_core/eval/small_values.h"
 #include "mlx_core/ops/reduce.h"
 #include "mlx_core/primitive.h"
 
@@ -108,7 +109,8 @@ bool Group::may_join_space(const Node* node) const {
 }
 
 bool Group::may_be_space_alias(const Node* node) const {
-  constexpr int64_t enough = 4096; // elements: fewer are quicker done one member after another
+  constexpr int64_t enough = 4096;    // elements: fewer are quicker done one member after another
+  static_assert(enough > most_small); // run_small() knows nothing of this
   return size_ >= enough && size_of(node->shape) == size_ && kernels_on(stream).device() == Device::cpu;
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "mlx_core/eval/fuse.h"
+#include "mlx_core/eval/small_values.h"
 #include "mlx_core/ops/moves.h"
 #include "mlx_core/primitive.h"
 
@@ -54,6 +55,7 @@ bool Recipe::add(Node* node, const Shape& shape, const std::function<bool(const 
 
 bool Group::pads(const Node* node, const array& part) {
   constexpr int64_t fewest = 4096, shortest_line = 64; // elements
+  static_assert(fewest > most_small);                  // run_small() knows nothing of this
   std::optional<WrittenPart> written = node->operand_count == 2 ? written_part(*node->primitive) : std::nullopt;
   if (!written) {
     return false;

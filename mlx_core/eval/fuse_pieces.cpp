@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "mlx_core/eval/fuse.h"
+#include "mlx_core/eval/small_values.h"
 #include "mlx_core/ops/moves.h"
 #include "mlx_core/primitive.h"
 
@@ -87,7 +88,8 @@ void collapse(Sizes& sizes, std::vector<Piece>& pieces) {
 }
 
 bool Group::has_pieces(const Node* node) {
-  constexpr int64_t fewest = 4096; // elements: shorter lines are brought together more quickly all at once
+  constexpr int64_t fewest = 4096;    // elements: shorter lines are brought together more quickly all at once
+  static_assert(fewest > most_small); // run_small() knows nothing of this
   constexpr int64_t shortest_padded = 64;
   constexpr size_t most_pieces = 8;
   const Primitive& primitive = *node->primitive;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "mlx_core/eval/fuse.h"
+#include "mlx_core/eval/small_values.h"
 #include "mlx_core/ops/moves.h"
 #include "mlx_core/primitive.h"
 
@@ -41,6 +42,7 @@ bool Group::pays_to_join(Node* whole) const {
 // Whether a member gets its memory so.
 bool Group::place_in_whole(Member& member) {
   constexpr int64_t fewest = 4096;
+  static_assert(fewest > most_small); // run_small() knows nothing of this
   Node* node = member.node;
   Node* whole =
       size_ < fewest || !order_.empty() || kernels_on(stream).device() != Device::cpu ? nullptr : joined_later(node);
