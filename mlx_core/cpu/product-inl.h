@@ -54,17 +54,16 @@ struct MatrixBodies {
     asm("" : "+r"(at));
   }
 
-  // Term q of those that begin at `first`, where rows are, three for each address, and at b.
+  // Term q of those that begin at `first`, where rows are, three for each address, and at b. `mask`: of the
+  // last vector's columns.
   template <int R, int W, Reading reading, class Addresses>
-  static HWY_INLINE void term(
-      V (&sum)[R][W], const Addresses& first, int64_t q, int64_t a_row, const T* HWY_RESTRICT b, const Panel& panel) {
+  static HWY_INLINE void term(V (&sum)[R][W], const Addresses& first, int64_t q, int64_t a_row, const T* HWY_RESTRICT b,
+      int64_t stride, int64_t ahead, [[maybe_unused]] hn::Mask<typename P::D> mask) {
     V right[W];
-    const int64_t stride = panel.stride, ahead = panel.ahead;
     if constexpr (reading == masked) {
-      const auto rest = static_cast<size_t>(panel.columns - (W - 1) * N);
 #pragma GCC unroll 4
       for (int j = 0; j < W - 1; ++j) right[j] = P::load(b + j * N);
-      right[W - 1] = hn::MaskedLoad(hn::FirstN(typename P::D(), rest), typename P::D(), b + (W - 1) * N);
+      right[W - 1] = hn::MaskedLoad(mask, typename P::D(), b + (W - 1) * N);
     } else {
 #pragma GCC unroll 4
       for (int j = 0; j < W; ++j) {
@@ -90,7 +89,7 @@ struct MatrixBodies {
   static HWY_INLINE void tile(
       int64_t k, const T* HWY_RESTRICT a, int64_t a_row, int64_t a_column, const Panel& panel, const Target& c) {
     const T* HWY_RESTRICT b = panel.data;
-    const int64_t b_row = reading >= packed ? width : panel.row;
+    const int64_t b_row = reading >= packed ? width : panel.row, stride = panel.stride, ahead = panel.ahead;
     const int columns = panel.columns;
     V sum[R][W];
 #pragma GCC unroll 16
@@ -115,6 +114,7 @@ struct MatrixBodies {
 #pragma GCC unroll 8
     for (int g = 0; g < groups; ++g) first[g] = a + 3 * g * a_row;
     [[maybe_unused]] const auto rest = static_cast<size_t>(columns - (W - 1) * N);
+    [[maybe_unused]] const auto mask = hn::FirstN(typename P::D(), reading == masked ? rest : 0);
     // The rows of the next tile come into the cache meanwhile, a line of each at a time.
     constexpr int64_t line = 64 / static_cast<int64_t>(sizeof(T));
     constexpr bool bring = reading == packed_first || reading == whole_first;
@@ -126,21 +126,24 @@ struct MatrixBodies {
         for (int i = 0; i < R; ++i) __builtin_prefetch(next + i * a_row + p);
       }
       const int64_t end = bring ? std::min(k, p + line) : k;
-      auto on = [&](int64_t terms) HWY_ATTR {
+      // Four terms of a wide tile, with fewer instructions for addresses.
+      constexpr int most = W > P::vectors ? 4 : 1;
+      while (p < end) {
+        const int64_t terms = most > 1 && a_column == 1 && p + most <= end ? most : 1;
+        term<R, W, reading>(sum, first, 0, a_row, b, stride, ahead, mask);
+        if (most > 1 && terms == most) {
+#pragma GCC unroll 4
+          for (int q = 1; q < most; ++q) {
+            term<R, W, reading>(sum, first, q, a_row, b + q * b_row, stride, ahead, mask);
+          }
+        }
         p += terms, b += terms * b_row;
 #pragma GCC unroll 8
         for (int g = 0; g < groups; ++g) {
           first[g] += terms * a_column;
           asm("" : "+r"(first[g])); // the compiler would have an address for each row instead
         }
-      };
-      if constexpr (W > P::vectors) { // with fewer instructions for addresses
-        for (; a_column == 1 && p + 4 <= end; on(4)) {
-#pragma GCC unroll 4
-          for (int q = 0; q < 4; ++q) term<R, W, reading>(sum, first, q, a_row, b + q * b_row, panel);
-        }
       }
-      for (; p < end; on(1)) term<R, W, reading>(sum, first, 0, a_row, b, panel);
     } while (bring && p < k);
     if (columns == W * N && c.column == 1) {
       T* to = c.data;
