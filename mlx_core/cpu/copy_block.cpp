@@ -193,6 +193,19 @@ void copy_runs(const char* src, int64_t src_row, char* dst, int64_t dst_row, int
   for (int64_t r = 0; r < rows; ++r) copy_short_run(src + r * src_row, dst + r * dst_row, bytes);
 }
 
+// Each of `rows` elements `columns` times: they are brought together first, a cacheful at a time.
+void spread_rows(const char* src, int64_t src_row, char* dst, int64_t rows, int64_t columns, int item_size) {
+  const SpreadEach each = find_spread_each(item_size);
+  if (src_row == item_size) return each(dst, src, rows, columns);
+  constexpr int64_t at_once = 256;
+  alignas(64) char values[at_once * sizeof(Item16)];
+  for (int64_t r = 0; r < rows; r += at_once) {
+    const int64_t count = std::min(at_once, rows - r);
+    copy_line(src + r * src_row, src_row, values, item_size, count, item_size);
+    each(dst + r * columns * item_size, values, count, columns);
+  }
+}
+
 // The first row of dst is there; repeats it to fill `total` bytes.
 void repeat_row(char* dst, int64_t row_bytes, int64_t total) {
   constexpr int64_t in_cache = 16 << 10;
@@ -245,8 +258,8 @@ void copy_block(const void* src_data, int64_t src_row, int64_t src_column, void*
     }
     return copy_runs(src, src_row, dst, dst_row, rows, run);
   }
-  if (dense && src_column == 0 && src_row == item_size && dst_row == run) {
-    return find_spread_each(item_size)(dst, src, rows, columns);
+  if (dense && src_column == 0 && dst_row == run) {
+    return spread_rows(src, src_row, dst, rows, columns, item_size);
   }
   if (dense && src_row == item_size && columns <= 4 && dst_row == run) {
     const void* lines[4];
@@ -274,7 +287,7 @@ void copy_block(const void* src_data, int64_t src_row, int64_t src_column, void*
               std::min(at_once, rows - r));
         }
       }
-    } else if (dense && src_column == 0) {
+    } else if (dense && src_column == 0) { // rows with gaps between
       Spread spread = find_spread(item_size);
       for (int64_t r = 0; r < rows; ++r) {
         spread(dst + r * dst_row, src + r * src_row, columns);

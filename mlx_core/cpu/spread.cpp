@@ -91,10 +91,34 @@ HWY_INLINE int64_t spread_vectors(void* to, const void* values, int64_t count, i
   return done;
 }
 
+// Runs of narrow elements that are shorter than a vector: in blocks of 16 bytes, the last of which goes beyond the run,
+// to where the next is written after it. Returns how many values are done.
+template <class T>
+HWY_INLINE int64_t spread_blocks(void* to, const void* values, int64_t count, int64_t n) {
+  const hn::CappedTag<T, 16 / sizeof(T)> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d)),
+             longest = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  const T* in = static_cast<const T*>(values);
+  T* out = static_cast<T*>(to);
+  const int64_t written = (n + lanes - 1) / lanes * lanes;
+  int64_t i = 0;
+  for (; n <= longest && i * n + written <= count * n; ++i) {
+    const auto v = hn::Set(d, in[i]);
+    for (int64_t k = 0; k < written; k += lanes) {
+      hn::StoreU(v, d, out + i * n + k);
+    }
+  }
+  return i;
+}
+
 template <int size, Spread one>
 void each(void* to, const void* values, int64_t count, int64_t n) {
   int64_t done = 0;
-  if constexpr (size == 4) {
+  if constexpr (size == 1) {
+    done = spread_blocks<uint8_t>(to, values, count, n);
+  } else if constexpr (size == 2) {
+    done = spread_blocks<uint16_t>(to, values, count, n);
+  } else if constexpr (size == 4) {
     done = spread_vectors<uint32_t>(to, values, count, n);
   } else if constexpr (size == 8) {
     done = spread_vectors<uint64_t>(to, values, count, n);
