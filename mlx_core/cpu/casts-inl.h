@@ -17,24 +17,27 @@ HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
 
 // Toward zero, saturating, NaN to 0. The value is clamped before it is converted, so that no conversion is undefined;
-// the largest integer is not always a float, hence the second comparison with the upper bound.
+// the largest integer of 32 bits or more is not always a float, hence the second comparison with its upper bound.
 template <class To, class From>
 HWY_INLINE To truncated(From x) {
   using Limits = std::numeric_limits<To>;
-  using Bits = std::conditional_t<sizeof(From) == 4, uint32_t, uint64_t>;
-  constexpr From too_large = static_cast<From>(Limits::max() / 2 + 1) * 2;
-  constexpr From below = std::bit_cast<From>(std::bit_cast<Bits>(too_large) - 1);
   constexpr From lowest = static_cast<From>(Limits::lowest());
-  From clamped = x > lowest ? x : lowest; // NaN too
-  clamped = clamped < below ? clamped : below;
-  To result;
   if constexpr (sizeof(To) < 4) {
-    result = static_cast<To>(static_cast<int32_t>(clamped));
+    constexpr From largest = static_cast<From>(Limits::max());
+    From number = x == x ? x : From{0};
+    number = number > lowest ? number : lowest;
+    number = number < largest ? number : largest;
+    return static_cast<To>(static_cast<int32_t>(number));
   } else {
-    result = static_cast<To>(clamped);
+    using Bits = std::conditional_t<sizeof(From) == 4, uint32_t, uint64_t>;
+    constexpr From too_large = static_cast<From>(Limits::max() / 2 + 1) * 2;
+    constexpr From below = std::bit_cast<From>(std::bit_cast<Bits>(too_large) - 1);
+    From clamped = x > lowest ? x : lowest; // NaN too
+    clamped = clamped < below ? clamped : below;
+    To result = static_cast<To>(clamped);
+    result = x >= too_large ? Limits::max() : result;
+    return x != x ? To{0} : result;
   }
-  result = x >= too_large ? Limits::max() : result;
-  return x != x ? To{0} : result;
 }
 
 template <class From, class To>
@@ -64,6 +67,28 @@ template <class From, class To>
 struct ComplexCast {
   static std::complex<To> apply(std::complex<From> z) { return {static_cast<To>(z.real()), static_cast<To>(z.imag())}; }
 };
+
+// Floats to integers of 8 bits, which the compiler narrows by detours.
+template <class To>
+void float_to_bytes(const void* const* inputs, void* output, int64_t n) {
+  const hn::ScalableTag<float> d;
+  const hn::RebindToSigned<decltype(d)> words;
+  const hn::Rebind<To, decltype(d)> bytes;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto* a = static_cast<const float*>(inputs[0]);
+  To* out = static_cast<To*>(output);
+  const auto lowest = hn::Set(d, std::numeric_limits<To>::lowest()),
+             largest = hn::Set(d, std::numeric_limits<To>::max());
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const auto x = hn::LoadU(d, a + i);
+    const auto number = hn::IfThenElseZero(hn::Eq(x, x), x);
+    const auto whole = hn::ConvertTo(words, hn::Min(hn::Max(number, lowest), largest));
+    hn::StoreU(hn::DemoteTo(bytes, whole), bytes, out + i);
+  }
+  const void* rest = a + i;
+  loop1<Cast<float, To>, To, float>(&rest, out + i, n - i);
+}
 
 // To float, rounded to odd: an inexact result gets an odd last bit. Rounding that to fewer bits then equals rounding
 // the original value once.
@@ -179,6 +204,8 @@ constexpr Kernel cast_kernel() {
     using Low = std::make_unsigned_t<To>;
     using Source = std::conditional_t<sizeof(From) >= sizeof(To), std::make_unsigned_t<From>, From>;
     return &loop1<Cast<Source, Low>, Low, Source>;
+  } else if constexpr (std::is_same_v<From, float> && sizeof(To) == 1) {
+    return &float_to_bytes<To>;
   } else {
     return &loop1<Cast<From, To>, To, From>;
   }
