@@ -39,7 +39,16 @@ const CallList* KeptCalls::before(
   }
   std::call_once(once_, [&] {
     SharedProgram program = simplify(*flattened(body));
-    list_ = with_kept_steps(*program).are_most_of(*program) ? nullptr : CallList::of(*program, uses);
+    if (with_kept_steps(*program).are_most_of(*program)) {
+      return;
+    }
+    list_ = CallList::of(*program, uses);
+    if (constexpr size_t fewest = 2; !list_ && !uses.once) { // too much for a call for each step
+      if (KeptSteps steps = with_kept_steps(*program, fewest); steps.program) {
+        uses.kept_steps = true;
+        list_ = CallList::of(*steps.program, uses);
+      }
+    }
   });
   return list_.get();
 }
@@ -308,16 +317,21 @@ void CallRun::run_general(const Bound& call) {
 void CallRun::run_applied(const Bound& call) {
   const CallList::Applied& applied = list_.applied_[call.detail];
   operands_.resize(list_.applied_.size());
+  results_.resize(list_.applied_.size());
   std::vector<array>& operands = operands_[call.detail];
   for (size_t k = operands.size(); k < applied.in.size(); ++k) {
     const View& view = applied.in[k];
     Shape shape(view.sizes.begin(), view.sizes.end());
-    BufferRef memory = adopt(const_cast<void*>(call.in[k]), 0, nullptr, [](void*) {});
+    BufferRef memory = adopt(address(view.offset), 0, nullptr, [](void*) {});
     memory->pinned = !(applied.in_place && k == 0); // nobody takes over what is not to be changed
     operands.emplace_back(std::move(memory), 0, std::move(shape), view.strides, view.dtype);
   }
   LevelFloor outside(0);
   Operands own(operands);
+  if (is_kept_steps(*applied.primitive)) {
+    run_kept_steps(applied, own, results_[call.detail], static_cast<char*>(call.out));
+    return;
+  }
   SmallVector<array, 1> results;
   for (const Spec& out : applied.out) {
     results.push_back(array::make(applied.primitive, out, applied.in_place ? own.first(0) : own));
@@ -341,6 +355,17 @@ void CallRun::run_applied(const Bound& call) {
           result.data(), sizes_of(result.shape), result.strides, results[k].itemsize(), 0, results[k].size(), to);
     }
   }
+}
+
+// Writes where the results go: nothing is copied.
+void CallRun::run_kept_steps(
+    const CallList::Applied& applied, Operands operands, std::vector<array>& results, char* to) {
+  for (size_t k = results.size(); k < applied.out.size(); ++k) {
+    results.push_back(array::make(applied.primitive, applied.out[k], operands.first(0)));
+    results.back().set_storage(adopt(to, 0, nullptr, [](void*) {}), 0, row_major_strides(applied.out[k].shape));
+    to += CallList::Applied::room(applied.out[k]);
+  }
+  applied.primitive->eval(operands, results, host_kernels());
 }
 
 } // namespace mlx::core

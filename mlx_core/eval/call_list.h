@@ -34,6 +34,7 @@ class CallList {
   struct Uses {
     size_t fed_back, constants;
     bool once = false;
+    bool kept_steps = false; // the program has such (kept_steps.h): values may be of middle size
   };
   // Null where a step of a single run is more than elementwise, a view, a reduction, a product, or moves elements,
   // where one holds functions, or where the values are many.
@@ -110,7 +111,7 @@ class CallList {
   };
   struct Applied { // any other primitive, asked to evaluate arrays; one for each turn
     PrimitiveRef primitive;
-    SmallVector<View, 3> in; // without memory
+    SmallVector<View, 3> in; // their offsets are places
     Specs out;               // one behind the other, if there are several
     bool in_place;           // the first operand becomes the result
 
@@ -234,6 +235,12 @@ class CallRun {
   void run_other(const Bound& call);
   void run_general(const Bound& call);
   void run_applied(const Bound& call);
+  static void run_kept_steps(
+      const CallList::Applied& applied, Operands operands, std::vector<array>& results, char* to);
+  char* address(int64_t place) const {
+    size_t base = CallList::base_of(place);
+    return (base ? bases_[base] : memory_.get()) + CallList::offset_in(place);
+  }
 
   struct Free {
     void operator()(char* memory) const { std::free(memory); }
@@ -246,6 +253,7 @@ class CallRun {
   std::vector<char*> bases_;
   std::vector<array> constants_;             // those that stay where they lie
   std::vector<std::vector<array>> operands_; // of primitives that are applied, once they were
+  std::vector<std::vector<array>> results_;  // of those that are kept steps
   std::vector<kernel::Product> products_;    // by number of the general call
 };
 

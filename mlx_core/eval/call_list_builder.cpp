@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "mlx_core/eval/call_list_small.h"
+#include "mlx_core/eval/kept_steps.h"
 #include "mlx_core/ops/reduce.h"
 #include "mlx_core/trace_level.h"
 
@@ -13,13 +14,13 @@ namespace mlx::core {
 namespace {
 
 constexpr int64_t most_larger = 1 << 16;      // elements, that a body computes, of values larger than most_small
-constexpr int64_t most_larger_once = 1 << 18; // of one, in a single run
+constexpr int64_t most_larger_once = 1 << 18; // of one, in a single run; of all, where steps are kept together
 constexpr int64_t larger_for_step = 512;      // and of all of them for each step: few among many smaller
 constexpr int64_t most_constant = 1 << 20;    // of one that is the same in every run, as weights are
 constexpr int64_t most_changed = 1 << 18;     // of one that a loop feeds back and only changes parts of
 constexpr int64_t most_given = 4096;          // bytes of an input that is copied for a single run
 constexpr int64_t most_bytes = 192 << 10;     // of all values that are not: what stays in the second-level cache
-constexpr int64_t most_once = 1 << 20;        // the same for a single run
+constexpr int64_t most_once = 1 << 20;        // the same for a single run, or where steps are kept together
 constexpr int64_t worth_taking = 64 << 10;    // bytes of an input whose memory an output should take over
 constexpr int32_t for_ever = std::numeric_limits<int32_t>::max();
 
@@ -59,7 +60,7 @@ class CallListBuilder : private CallListSmall {
     for (const Program::Step& step : program_.steps()) {
       bool several = step.outputs.size() > 1;
       if (step.stream > 0 || !(several ? add_several(step) : add(step)) ||
-          varying_bytes_ > (uses_.once ? most_once : most_bytes)) {
+          varying_bytes_ > (uses_.once || uses_.kept_steps ? most_once : most_bytes)) {
         return nullptr;
       }
       if (!finish_step(step)) {
@@ -243,7 +244,7 @@ class CallListBuilder : private CallListSmall {
     } else if (varies && !uses_.once && count(out) > most_small && kind != EvalKind::view) {
       larger_ += count(out);
       bool changes_part = primitive.reusable_operand() >= 0; // of an operand that would be copied first
-      small = small && larger_ <= most_larger && !changes_part;
+      small = small && larger_ <= (uses_.kept_steps ? most_larger_once : most_larger) && !changes_part;
     } else if (!small && kind == EvalKind::elementwise && count(out) <= most_larger_once) {
       larger_ += count(out);
       small = larger_ <= larger_for_step * static_cast<int64_t>(program_.steps().size());
@@ -485,7 +486,7 @@ class CallListBuilder : private CallListSmall {
   bool add_several(const Program::Step& step) {
     int64_t bytes = 0;
     for (const Spec& out : step.outputs) {
-      if (!is_plain(out) || count(out) > most_small) {
+      if (!is_plain(out) || count(out) > (is_kept_steps(*step.primitive) ? largest() : most_small)) {
         return false;
       }
       bytes += CallList::Applied::room(out);
@@ -510,7 +511,8 @@ class CallListBuilder : private CallListSmall {
   }
 
   static bool may_be_applied(const Primitive& primitive, size_t operands) {
-    return operands <= most_operands && primitive.identity() == 0 && !holds_programs(primitive);
+    return is_kept_steps(primitive) ||
+           (operands <= most_operands && primitive.identity() == 0 && !holds_programs(primitive));
   }
   CallList::Call call_of(const Program::Step& step, CallList::Applied& applied, bool& varies) const {
     CallList::Call call{};
@@ -518,7 +520,7 @@ class CallListBuilder : private CallListSmall {
     call.detail = static_cast<uint32_t>(list_->applied_.size());
     for (size_t k = 0; k < step.operands.size(); ++k) {
       const Value& read = operand(step, k);
-      call.in[k] = read.view.offset;
+      call.in[std::min(k, most_operands - 1)] = read.view.offset;
       call.n += read.varies ? read.view.size() : 0;
       varies = varies || read.varies;
       applied.in.push_back(read.view);
@@ -578,6 +580,9 @@ class CallListBuilder : private CallListSmall {
       exchange(call.out);
       if (call.kind == Kind::apply) {
         CallList::Applied same = list_->applied_[call.detail];
+        for (View& view : same.in) {
+          exchange(view.offset);
+        }
         call.detail = static_cast<uint32_t>(list_->applied_.size());
         list_->applied_.push_back(std::move(same));
       }

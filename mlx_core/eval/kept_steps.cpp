@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <typeinfo>
 
 #include "mlx_core/eval/call_list.h"
 #include "mlx_core/eval/fuse.h"
@@ -87,7 +88,7 @@ class GatheredSteps final : public Function {
   ~GatheredSteps() override { delete kept_.load(); }
 
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
-    if (!KeptCalls::possible(kernels)) {
+    if (!KeptCalls::possible(kernels) && !outputs[0].node()->buffer) {
       step_by_step(operands, outputs);
       return;
     }
@@ -96,7 +97,9 @@ class GatheredSteps final : public Function {
       sources.push_back(operand.view());
     }
     for (array& output : outputs) {
-      output.allocate();
+      if (!output.node()->buffer) {
+        output.allocate();
+      }
       results.push_back(output.view());
     }
     Layouts layouts = layouts_of(body(), powers_, operands, sources);
@@ -132,13 +135,14 @@ class GatheredSteps final : public Function {
 // --- gathering ---
 
 constexpr int64_t smallest = 2048, largest = 1 << 17; // elements
-constexpr size_t fewest = 8, most = 256;              // steps of one operation
+constexpr size_t most = 256;                          // steps of one operation
 constexpr size_t most_operands = 128;                 // that are no steps of it
 
 class Gatherer {
  public:
-  explicit Gatherer(const Program& program)
+  Gatherer(const Program& program, size_t fewest)
       : program_(program),
+        fewest_(fewest),
         moved_(program.slot_count()),
         run_of_(program.slot_count(), none),
         of_fold_(program.slot_count()),
@@ -249,7 +253,7 @@ class Gatherer {
   }
 
   void close(Run& run) {
-    if (run.steps.size() < fewest) {
+    if (run.steps.size() < fewest_) {
       for (const Program::Step* step : run.steps) {
         add(*step);
       }
@@ -322,6 +326,7 @@ class Gatherer {
   }
 
   const Program& program_;
+  size_t fewest_; // steps of one operation
   ProgramWriter writer_;
   std::vector<const Spec*> specs_; // by slot
   std::vector<int32_t> moved_;     // by slot: the slot in what is written
@@ -336,8 +341,10 @@ class Gatherer {
 
 } // namespace
 
-KeptSteps with_kept_steps(const Program& program) {
-  return kernels_on(current_stream()).device() == Device::cpu ? Gatherer(program).gather() : KeptSteps();
+KeptSteps with_kept_steps(const Program& program, size_t fewest) {
+  return kernels_on(current_stream()).device() == Device::cpu ? Gatherer(program, fewest).gather() : KeptSteps();
 }
+
+bool is_kept_steps(const Primitive& primitive) { return typeid(primitive) == typeid(GatheredSteps); }
 
 } // namespace mlx::core

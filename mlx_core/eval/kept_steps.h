@@ -16,6 +16,8 @@ struct KeptSteps {
 };
 // The same program with such operations. It is for evaluation alone, of inputs that no transform follows, and by the
 // host: for a thread whose stream is a GPU's there is nothing to gain, as its nodes go there without waiting.
-KeptSteps with_kept_steps(const Program& program);
+KeptSteps with_kept_steps(const Program& program, size_t fewest = 8);
+// Whether that made it: such an operation writes where its outputs have memory already.
+bool is_kept_steps(const Primitive& primitive);
 
 } // namespace mlx::core

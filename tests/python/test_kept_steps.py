@@ -180,3 +180,46 @@ def test_bodies_of_loops(seed, dtype):
     last, each = mx.scan(lambda c, _: (body(c), c[:3]), x, None, length=40)
     assert bits([looped, last]) == bits([expected, expected])
     assert each.shape == (40, *x[:3].shape)
+
+
+def counted(f):
+    """Its result, and how many iterations were lists of calls."""
+    before = mx._control_flow_stats()["called_iterations"]
+    result = f()
+    mx.eval(result)
+    return result, mx._control_flow_stats()["called_iterations"] - before
+
+
+def runge_kutta(slope, y, h):
+    a = slope(y)
+    b = slope(y + h / 2 * a)
+    c = slope(y + h / 2 * b)
+    d = slope(y + h * c)
+    return y + h / 6 * (a + 2 * b + 2 * c + d)
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16, mx.float64], ids=str)
+@pytest.mark.parametrize("size", [2049, 4000, 5003, 6000])
+@pytest.mark.parametrize("length", [21, 40])
+def test_lists_of_calls_hold_kept_steps(size, dtype, length):
+    """Too much for a call for each step; with several outputs, more operands than a call has, constants, and NaN."""
+    y, weight, large = mx.random.normal((2, size)).astype(dtype), mx.random.uniform(shape=(size, 2)).astype(dtype).T, mx.random.normal((2, size)).astype(dtype)
+    y[0, :3] = mx.array([float("nan"), 1e-40, -0.0])
+
+    def slope(y):
+        return mx.stack([y[1], 5 * (1 - y[0] ** 2) * y[1] - y[0] * weight[1]], 0)
+
+    def body(y, z):
+        y = runge_kutta(slope, y, 0.01)
+        return y, (z * 0.5 + y * weight - large) * 0.25 + y[::-1]
+
+    expected = (y, large)
+    for _ in range(length):
+        expected = body(*expected)
+    for _ in range(2):
+        looped, called = counted(lambda: mx.fori_loop(0, length, lambda i, c: body(*c), (y, large)))
+        assert bits(list(looped)) == bits(list(expected))
+        assert called == length
+    last, each = mx.scan(lambda c, x: (body(*c), c[0][1, -3:] + x), (y, large), mx.zeros((length, 3), dtype), length=length)
+    assert bits(list(last)) == bits(list(expected))
+    assert bool(mx.all(each[0] == y[1, -3:]))
