@@ -210,8 +210,8 @@ struct MatrixBodies {
     constexpr bool two = W > P::vectors;
     constexpr int R = two ? P::wide_rows : P::rows;
     for (; m >= R && !(two && m == R + 1); below(R)) tile<R, W, reading>(k, a, a_row, a_column, panel, c);
-    if constexpr (two || reading == whole_first ||
-                  reading == packed_first) { // below the rest there is nothing to bring
+    // Below the rest there is nothing to bring, and each of two panels has tiles of its own.
+    if constexpr (two || reading == whole_first || reading == packed_first) {
       for (int j = 0; j < columns && m > 0; j += two ? width : columns) {
         rows_of<two ? P::vectors : W, reading <= whole_first ? whole : packed>(m, k, a, a_row, a_column,
             b + j / width * stride, b_row, stride, panel.ahead, two ? width : columns, c.data + j * c_column, c_row,
