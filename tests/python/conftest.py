@@ -23,6 +23,16 @@ def numbers_of_its_own(request):
         rng.bit_generator.state = np.random.default_rng(zlib.crc32(request.node.nodeid.encode())).bit_generator.state
 
 
+@pytest.fixture
+def no_collector_callbacks():
+    """For tests whose signal handlers raise: what is raised within a callback of the collector, as hypothesis adds one,
+    is printed and lost."""
+    callbacks = gc.callbacks[:]
+    gc.callbacks.clear()
+    yield
+    gc.callbacks[:] = callbacks
+
+
 @pytest.fixture(scope="module")
 def settled_heap():
     """What the session holds by now is left out of collections: going through it would take longer than the tests do."""

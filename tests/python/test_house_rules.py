@@ -1,5 +1,6 @@
 """The house rules that a program can check: file sizes, first lines, names, and which folder may include which."""
 
+import ast
 import pathlib
 import re
 
@@ -130,6 +131,15 @@ def test_kernels_are_dispatched_where_they_are_exported():
     dispatching = [p for p in files("mlx_core", suffixes={".cpp", ".h"}) if "HWY_DYNAMIC_DISPATCH" in p.read_text()]
     assert len(dispatching) > 20
     assert not [shown(p) for p in dispatching if re.search(r"^\s*using namespace (?!hwy)", p.read_text(), re.MULTILINE)]
+
+
+def test_signals_are_sent_without_collector_callbacks():
+    # In programs of their own, which are strings, tests send signals as they like.
+    names = {"setitimer", "kill", "raise_signal", "interrupted"}
+    sending = [p for p in sorted((ROOT / "tests/python").glob("test_*.py"))
+               if names & {n.attr for n in ast.walk(ast.parse(p.read_text())) if isinstance(n, ast.Attribute)}]
+    assert len(sending) >= 2
+    assert not [shown(p) for p in sending if 'usefixtures("no_collector_callbacks")' not in p.read_text()]
 
 
 def test_the_checker_sees_a_violation(tmp_path):

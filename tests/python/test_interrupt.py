@@ -10,6 +10,7 @@ import pytest
 
 import interrupt_rows
 
+pytestmark = pytest.mark.usefixtures("no_collector_callbacks")
 BOUND = 2  # seconds; an idle machine takes about 0.01
 
 
