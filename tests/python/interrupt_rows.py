@@ -133,10 +133,11 @@ def checked(f):
 
 
 def interrupted(run, after=0.25):
-    """Seconds from the signal to KeyboardInterrupt; None when the work was done before the signal."""
+    """Seconds from the signal to KeyboardInterrupt; None when the work was done before the signal. Where the machine
+    gives this process less than the time that passes, it is what the process had from about then on."""
     # From the kernel's timer: another thread could not send it while this one holds the interpreter lock.
     previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    sent = time.monotonic() + after
+    sent, had = time.monotonic() + after, time.process_time() + after
     try:
         try:  # the signal may come at any point, these lines included
             signal.setitimer(signal.ITIMER_REAL, after)
@@ -145,7 +146,7 @@ def interrupted(run, after=0.25):
             signal.setitimer(signal.ITIMER_REAL, 0)
         return None
     except KeyboardInterrupt:
-        return time.monotonic() - sent
+        return min(time.monotonic() - sent, time.process_time() - had)
     finally:
         try:
             signal.signal(signal.SIGALRM, previous)
