@@ -112,21 +112,33 @@ void BoundPlan::cut_at_lines() {
     while (whole % aligned != 0 && 2 * whole <= tile_size) {
       whole *= 2;
     }
-    per_unit_ = tile_size / whole * whole;
-    units_ = (plan_->size + per_unit_ - 1) / per_unit_;
     short_line_ = pays_line_by_line(line) ? line : 0;
+    bool longer = short_line_ && plan_->steps.back().to.size() <= 4; // 8 KiB were quickest
+    per_unit_ = (longer ? 2 * tile_size : tile_size) / whole * whole;
+    units_ = (plan_->size + per_unit_ - 1) / per_unit_;
   }
 }
 
 // Whether strips that go line by line, which begin anew for each and do some elements twice, are quicker than bringing
-// the lines together: those of boxes in larger arrays, the neighbours of a stencil.
+// the lines together: those of boxes in larger arrays, the neighbours of a stencil. Strips that are longer than a line go
+// beyond it, where enough lines follow.
 bool BoundPlan::pays_line_by_line(int64_t line) const {
-  constexpr int64_t shortest = 64, long_enough = 128;
-  auto boxes = std::count_if(plan_->sources.begin(), plan_->sources.end(), [=](const FusedPlan::Source& source) {
-    return source.layout == FusedPlan::Layout::strided && !source.sizes.empty() && source.sizes.back() % line == 0 &&
-           source.strides.back() == 1 &&
-           std::find(source.strides.begin(), source.strides.end(), 0) == source.strides.end();
-  });
+  constexpr int64_t shortest = 48, strip = 64, long_enough = 128, many = 8; // elements; lines
+  int64_t boxes = 0;
+  for (const FusedPlan::Source& source : plan_->sources) {
+    if (source.layout != FusedPlan::Layout::strided) {
+      continue;
+    }
+    size_t rank = source.sizes.size();
+    bool is_box = rank > 0 && source.sizes.back() % line == 0 && source.strides.back() == 1 &&
+                  std::find(source.strides.begin(), source.strides.end(), 0) == source.strides.end();
+    bool follow = is_box && rank > 1 && source.sizes.back() == line && source.sizes[rank - 2] >= many &&
+                  source.strides[rank - 2] > 0;
+    if (line < strip && !follow) {
+      return false;
+    }
+    boxes += is_box;
+  }
   return plan_->size % line == 0 && line >= shortest && boxes > (line < long_enough ? 1 : 0);
 }
 

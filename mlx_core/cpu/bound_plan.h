@@ -27,12 +27,12 @@ struct Line {
   const char* data = nullptr;
 
   bool has_next() const { return following > 0; }
-  void go_on() {
-    int64_t length = end - begin;
-    begin = end;
-    end += length;
-    data += apart;
-    --following;
+  void go_on(int64_t lines = 1) {
+    int64_t elements = lines * (end - begin);
+    begin += elements;
+    end += elements;
+    data += lines * apart;
+    following -= lines;
   }
 };
 
@@ -105,6 +105,8 @@ class BoundPlan {
   void store_results(const Working& w, size_t stage, int64_t first, int64_t n) const;
   void give_row(const Working& w, const StripRow& row, size_t number, char* value) const;
   void steps(const Working& w, uint32_t begin, uint32_t end, int64_t first, int64_t n) const;
+  int64_t lines_together(const Working& w, const StripRun& run, int64_t length, int64_t n) const;
+  void strips_of_lines(const Working& w, const StripRun& run, int64_t first, int64_t length, int64_t lines) const;
   void strips(const Working& w, const StripRun& run, int64_t first, int64_t last) const;
   void fill_ordered(const Working& w, const StripRun& run, uint32_t number, int64_t first, int64_t n) const;
   void part_of_strip(const Working& w, const StripRun& run, int64_t first, int64_t n) const;

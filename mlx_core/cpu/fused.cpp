@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "mlx_core/cpu/bound_plan.h"
+#include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/copy_block.h"
 #include "mlx_core/cpu/narrow_steps.h"
@@ -362,22 +363,61 @@ void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t fi
         uint16_t slot = strips_.lines[i];
         w.at[slot] = line(slot) - done * places_[slot].item_size;
       }
-      strips(w, run, done, done + each);
+      if (int64_t lines = lines_together(w, run, each, n - done); lines > 0) {
+        strips_of_lines(w, run, done, each, lines);
+        done += (lines - 1) * each;
+      } else {
+        strips(w, run, done, done + each);
+      }
     }
   }
   kernels(w.at, begin, end, n);
 }
 
+// How many lines from this one on, of the n elements that are left, strips go through by themselves: those that are as
+// far from each other as the next is. A line that is shorter than a strip is done with what follows it, which the next
+// ones do again; so there has to be more.
+int64_t BoundPlan::lines_together(const Working& w, const StripRun& run, int64_t length, int64_t n) const {
+  int64_t strip = run.table->elements, beyond = std::max<int64_t>(strip - length, 0);
+  bool whole = length % strip == 0 || repeatable_[static_cast<size_t>(&run - strips_.runs.data())];
+  if (run.rows != run.rows_end || run.ordered != run.ordered_end || !whole) {
+    return 0;
+  }
+  int64_t lines = (n - beyond) / length;
+  for (uint32_t i = run.lines; i < run.lines_end; ++i) {
+    uint16_t slot = strips_.lines[i];
+    const Line& line = w.lines[slot];
+    if (line.end - line.begin != length || (beyond > 0 && line.apart <= 0)) {
+      return 0;
+    }
+    int64_t last = beyond > 0 ? ceil_div(beyond * places_[slot].item_size, line.apart) : 0;
+    lines = std::min(lines, line.following + 1 - last);
+  }
+  return lines;
+}
+
+void BoundPlan::strips_of_lines(
+    const Working& w, const StripRun& run, int64_t first, int64_t length, int64_t lines) const {
+  SmallVector<StripMove, 16> moves;
+  for (uint32_t i = run.lines; i < run.lines_end; ++i) {
+    uint16_t slot = strips_.lines[i];
+    Line& line = w.lines[slot];
+    moves.push_back({slot, line.apart - length * places_[slot].item_size});
+    line.go_on(lines - 1);
+  }
+  run.table->run(
+      strips_.code.data() + run.code, w.at, {first, first + length, lines - 1, {moves.begin(), moves.size()}});
+}
+
 // A run of steps on elements from a whole number of strips on.
 void BoundPlan::strips(const Working& w, const StripRun& run, int64_t first, int64_t last) const {
-  int64_t strip = run.table->elements, whole = first + (last - first) / strip * strip;
-  const StripStep* code = strips_.code.data() + run.code;
+  int64_t strip = run.table->elements;
+  bool repeats = last - first >= strip && repeatable_[static_cast<size_t>(&run - strips_.runs.data())];
+  int64_t whole = repeats ? last : first + (last - first) / strip * strip;
   if (whole > first) {
-    run.table->run(code, w.at, first, whole);
+    run.table->run(strips_.code.data() + run.code, w.at, {first, whole});
   }
-  if (whole > first && whole < last && repeatable_[static_cast<size_t>(&run - strips_.runs.data())]) {
-    run.table->run(code, w.at, last - strip, last); // the last ones again
-  } else if (whole < last) {
+  if (whole < last) {
     part_of_strip(w, run, whole, last - whole);
   }
 }
@@ -429,7 +469,7 @@ void BoundPlan::part_of_strip(const Working& w, const StripRun& run, int64_t fir
   for (const Moved& m : std::span(moved, count)) {
     w.at[m.slot] = m.pad - first * item_size(m.slot);
   }
-  run.table->run(strips_.code.data() + run.code, w.at, first, first + run.table->elements);
+  run.table->run(strips_.code.data() + run.code, w.at, {first, first + run.table->elements});
   for (const Moved& m : std::span(moved, count)) {
     w.at[m.slot] = m.at;
     auto stored = strips_.slots.begin() + run.stored, end = strips_.slots.begin() + run.slots_end;

@@ -421,10 +421,10 @@ struct Strip {
 
   // Strip by strip from here, so that the stack holds no more than one strip's calls where the compiler makes no jumps
   // of them.
-  static void run(const StripStep* steps, char* const* at, int64_t first, int64_t last) {
+  static void run(const StripStep* steps, char** at, const StripLines& lines) {
     const V none = hn::Zero(D());
-    for (int64_t offset = first; offset < last; offset += 4 * lanes) {
-      reinterpret_cast<Run>(steps->run)(none, none, none, none, none, none, none, none, steps, at, offset);
+    for (StripWalk walk(lines, 4 * lanes, at); !walk.is_done(); walk.go_on()) {
+      reinterpret_cast<Run>(steps->run)(none, none, none, none, none, none, none, none, steps, at, walk.offset());
     }
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
     // The compiler leaves it out; whoever writes a narrow register after this would wait for what the strips compute.

@@ -68,6 +68,50 @@ struct alignas(64) StripDivisor {
   char bytes[64];
 };
 
+// What strips go through: the elements from `first` to `last` of the slots' memory, and as many more on each line that
+// follows, before which some of the slots move. The last elements of a line that is no whole number of strips are done
+// twice, and those behind one that is less than a strip are done with it.
+struct StripMove {
+  uint16_t slot;
+  int64_t bytes;
+};
+struct StripLines {
+  int64_t first, last;
+  int64_t following = 0;
+  std::span<const StripMove> moves{};
+};
+
+// Strip by strip.
+class StripWalk {
+ public:
+  StripWalk(const StripLines& lines, int64_t strip, char** at)
+      : lines_(lines), strip_(strip), at_(at), offset_(lines.first), last_(lines.last), left_(lines.following) {}
+
+  bool is_done() const { return left_ < 0; }
+  int64_t offset() const { return offset_; }
+  void go_on() {
+    offset_ += strip_;
+    if (offset_ + strip_ <= last_) {
+      return;
+    }
+    if (offset_ < last_) { // so there was a whole one
+      offset_ = last_ - strip_;
+    } else if (left_-- > 0) {
+      for (const StripMove& move : lines_.moves) {
+        at_[move.slot] += move.bytes;
+      }
+      offset_ = last_;
+      last_ += lines_.last - lines_.first;
+    }
+  }
+
+ private:
+  const StripLines& lines_;
+  int64_t strip_;
+  char** at_;
+  int64_t offset_, last_, left_;
+};
+
 // How the elements of a source lie in memory. `same`: one for all of a line.
 enum class StripOrder : uint8_t { consecutive, every_other, reversed, same };
 
@@ -104,8 +148,7 @@ struct StripTable {
   StripFunction (*find_fold)(Reduction op); // into the StripFold that is `first`; null where there is none
   void (*clear_fold)(Reduction op, StripFold& fold);
   StripFunction every_other, reversed; // `second`, consecutive, = `first` in that order; or null
-  // On the elements from `first` to `last` of the slots' memory, a whole number of strips.
-  void (*run)(const StripStep* steps, char* const* at, int64_t first, int64_t last);
+  void (*run)(const StripStep* steps, char** at, const StripLines& lines);
   // The n elements there are of a strip, to and from memory that has room for a whole one.
   void (*fill_pad)(void* pad, const void* from, int64_t n);
   void (*empty_pad)(const void* pad, void* to, int64_t n);

@@ -247,10 +247,10 @@ void end(V, V, V, V, V, V, V, V, const StripStep*, char* const*, int64_t) {}
 #undef MLX_STRIP
 #undef MLX_NEXT_STEP
 
-void run(const StripStep* steps, char* const* at, int64_t first, int64_t last) {
+void run(const StripStep* steps, char** at, const StripLines& lines) {
   const V none = _mm512_setzero_ph();
-  for (int64_t offset = first; offset < last; offset += 4 * lanes) {
-    reinterpret_cast<Run>(steps->run)(none, none, none, none, none, none, none, none, steps, at, offset);
+  for (StripWalk walk(lines, 4 * lanes, at); !walk.is_done(); walk.go_on()) {
+    reinterpret_cast<Run>(steps->run)(none, none, none, none, none, none, none, none, steps, at, walk.offset());
   }
   _mm256_zeroupper();
 }

@@ -71,10 +71,10 @@ struct WideStrip {
 #undef MLX_STRIP
 #undef MLX_NEXT_STEP
 
-  static void run(const StripStep* steps, char* const* at, int64_t first, int64_t last) {
+  static void run(const StripStep* steps, char** at, const StripLines& lines) {
     const V none = hn::Zero(D());
-    for (int64_t offset = first; offset < last; offset += 8 * lanes) {
-      reinterpret_cast<Run>(steps->run)(none, none, none, none, none, none, none, none, steps, at, offset);
+    for (StripWalk walk(lines, 8 * lanes, at); !walk.is_done(); walk.go_on()) {
+      reinterpret_cast<Run>(steps->run)(none, none, none, none, none, none, none, none, steps, at, walk.offset());
     }
     asm volatile("vzeroupper" ::: "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7"); // see strips.cpp
   }
