@@ -27,7 +27,7 @@ int64_t whole_strips(int64_t bytes) { return (bytes + strip_bytes - 1) / strip_b
 
 } // namespace
 
-void BoundPlan::bind(const FusedPlan& plan, std::span<const View> sources, std::span<const View> outputs) {
+void BoundPlan::bind(const FusedPlan& plan, std::span<const View> sources, std::span<const View> outputs, Runs runs) {
   plan_ = &plan;
   sources_ = sources;
   cut();
@@ -35,7 +35,7 @@ void BoundPlan::bind(const FusedPlan& plan, std::span<const View> sources, std::
     recomputed_ = recomputed(plan, sources, outputs);
     plan_ = &recomputed_;
   }
-  find_kernels();
+  find_kernels(runs);
   place_given(outputs);
   find_lines_of_rows();
   place_steps();
@@ -120,8 +120,8 @@ void BoundPlan::cut_at_lines() {
 }
 
 // Whether strips that go line by line, which begin anew for each and do some elements twice, are quicker than bringing
-// the lines together: those of boxes in larger arrays, the neighbours of a stencil. Strips that are longer than a line go
-// beyond it, where enough lines follow.
+// the lines together: those of boxes in larger arrays, the neighbours of a stencil. Strips that are longer than a line
+// go beyond it, where enough lines follow.
 bool BoundPlan::pays_line_by_line(int64_t line) const {
   constexpr int64_t shortest = 48, strip = 64, long_enough = 128, many = 8; // elements; lines
   int64_t boxes = 0;
@@ -278,12 +278,12 @@ void BoundPlan::give_up_lines() {
   }
 }
 
-void BoundPlan::find_kernels() {
+void BoundPlan::find_kernels(Runs runs) {
   kernels_of(plan_->steps, kernels_);
   kernels_of(plan_->row_steps, row_kernels_);
-  constexpr int64_t worth_strips = 2048; // elements: below, looking for them costs more than they save
+  constexpr int64_t worth_strips = 2048; // elements: below, looking for them once costs more than they save
   strips_.clear();
-  if (plan_->size >= worth_strips) {
+  if (plan_->size >= worth_strips || runs == Runs::many) {
     find_orders();
     strips_.find(*plan_, orders_, is_by_rows());
   }

@@ -41,7 +41,9 @@ struct Line {
 // each stage; or of columns, where other axes are reduced. It is bound to one plan after another, and keeps its lists.
 class BoundPlan {
  public:
-  void bind(const FusedPlan& plan, std::span<const View> sources, std::span<const View> outputs);
+  enum class Runs : uint8_t { once, many };
+  void bind(
+      const FusedPlan& plan, std::span<const View> sources, std::span<const View> outputs, Runs runs = Runs::once);
   // The same plan on other memory, where what was apart stays apart.
   void move_to(std::span<const View> sources, std::span<const View> outputs);
   void run();
@@ -81,7 +83,7 @@ class BoundPlan {
   void give_up_lines();
   void find_orders();
   Span span_of(int64_t unit) const;
-  void find_kernels();
+  void find_kernels(Runs runs);
   int64_t cost_of_element() const;
   void place_given(std::span<const View> outputs);
   bool is_stored_past_caches(uint16_t slot, const View& output) const;

@@ -10,9 +10,7 @@
 #include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/copy_block.h"
-#include "mlx_core/cpu/narrow_steps.h"
 #include "mlx_core/cpu/past_caches.h"
-#include "mlx_core/cpu/recent_plans.h"
 #include "mlx_core/cpu/reduce_rows.h"
 #include "mlx_core/cpu/source_pieces.h"
 #include "mlx_core/cpu/spread.h"
@@ -564,34 +562,6 @@ void BoundPlan::run_long(const Working& w, int64_t row) const {
       reducers_[i].finish(partials[i - first_fold], parts_, w.rows_at[plan_->folds[i].output]);
     }
   }
-}
-
-// A pointer, for the loader has little room for what all threads have.
-static thread_local std::unique_ptr<BoundPlan> kept;
-
-void run(const FusedPlan& plan, std::span<const View> sources, std::span<const View> outputs) {
-  if (plan.size == 0 || run_narrow_first(plan, sources, outputs)) {
-    return;
-  }
-  struct Busy {
-    bool& flag;
-    explicit Busy(bool& f) : flag(f) { flag = true; }
-    ~Busy() { flag = false; }
-  };
-  if (BoundPlan* recent = recently_bound(plan, sources, outputs)) {
-    Busy busy(recent->busy);
-    recent->run();
-    return;
-  }
-  std::unique_ptr<BoundPlan> own; // while this thread waits for others it may run another plan
-  if (!kept) {
-    kept = std::make_unique<BoundPlan>();
-  }
-  BoundPlan& threads = *kept;
-  BoundPlan& bound = threads.busy ? *(own = std::make_unique<BoundPlan>()) : threads;
-  Busy busy(bound.busy);
-  bound.bind(plan, sources, outputs);
-  bound.run();
 }
 
 } // namespace mlx::core::cpu

@@ -362,9 +362,16 @@ class Parting {
 
 } // namespace
 
+bool may_run_narrow_first(const FusedPlan& plan) {
+  return plan.size >= fewest && std::none_of(plan.slots.begin(), plan.slots.end(), [](const FusedPlan::Slot& slot) {
+    return slot.line > 0;
+  }) && std::any_of(plan.sources.begin(), plan.sources.end(), [](const FusedPlan::Source& source) {
+    return source.broadcast_axes().any();
+  });
+}
+
 bool run_narrow_first(const FusedPlan& plan, std::span<const View> sources, std::span<const View> outputs) {
-  auto has_gaps = [](const FusedPlan::Slot& slot) { return slot.line > 0; };
-  if (plan.size < fewest || std::any_of(plan.slots.begin(), plan.slots.end(), has_gaps)) {
+  if (!may_run_narrow_first(plan)) {
     return false;
   }
   std::vector<Columns> tried;

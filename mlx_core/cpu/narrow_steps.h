@@ -9,6 +9,8 @@
 
 namespace mlx::core::cpu {
 
+// Whether the next may go that way: it depends on the plan alone.
+bool may_run_narrow_first(const FusedPlan& plan);
 // Runs the plan in two parts, such steps first. False where that does not pay, with nothing done.
 bool run_narrow_first(const FusedPlan& plan, std::span<const View> sources, std::span<const View> outputs);
 

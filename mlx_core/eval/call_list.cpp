@@ -25,6 +25,13 @@ char* allocate_block(int64_t bytes) {
   return block;
 }
 
+std::unique_ptr<const CallList> with_steps_kept(
+    const Program& program, CallList::Uses uses, size_t fewest, int64_t least_work) {
+  KeptSteps steps = with_kept_steps(program, fewest, least_work);
+  uses.kept_steps = true;
+  return steps.program ? CallList::of(*steps.program, uses) : nullptr;
+}
+
 } // namespace
 
 bool KeptCalls::possible(const Kernels& kernels) {
@@ -39,15 +46,22 @@ const CallList* KeptCalls::before(
   }
   std::call_once(once_, [&] {
     SharedProgram program = simplify(*flattened(body));
-    if (with_kept_steps(*program).are_most_of(*program)) {
+    if (uses.once) {
+      if (!with_kept_steps(*program).are_most_of(*program)) {
+        list_ = CallList::of(*program, uses);
+      }
       return;
     }
-    list_ = CallList::of(*program, uses);
-    if (constexpr size_t fewest = 2; !list_ && !uses.once) { // too much for a call for each step
-      if (KeptSteps steps = with_kept_steps(*program, fewest); steps.program) {
-        uses.kept_steps = true;
-        list_ = CallList::of(*steps.program, uses);
-      }
+    // A call for each step is for few elements. Of more, those are one that make this work together; and any two,
+    // where there is too much otherwise.
+    constexpr size_t fewest = 2;
+    constexpr int64_t least_work = 8192;
+    list_ = with_steps_kept(*program, uses, fewest, least_work);
+    if (!list_) {
+      list_ = CallList::of(*program, uses);
+    }
+    if (!list_) {
+      list_ = with_steps_kept(*program, uses, fewest, 0);
     }
   });
   return list_.get();
@@ -317,7 +331,11 @@ void CallRun::run_general(const Bound& call) {
 void CallRun::run_applied(const Bound& call) {
   const CallList::Applied& applied = list_.applied_[call.detail];
   operands_.resize(list_.applied_.size());
-  results_.resize(list_.applied_.size());
+  repeated_.resize(list_.applied_.size());
+  if (repeated_[call.detail]) {
+    repeated_[call.detail]->run();
+    return;
+  }
   std::vector<array>& operands = operands_[call.detail];
   for (size_t k = operands.size(); k < applied.in.size(); ++k) {
     const View& view = applied.in[k];
@@ -329,7 +347,8 @@ void CallRun::run_applied(const Bound& call) {
   LevelFloor outside(0);
   Operands own(operands);
   if (is_kept_steps(*applied.primitive)) {
-    run_kept_steps(applied, own, results_[call.detail], static_cast<char*>(call.out));
+    repeated_[call.detail] = repeated(applied, std::move(operands), static_cast<char*>(call.out));
+    repeated_[call.detail]->run();
     return;
   }
   SmallVector<array, 1> results;
@@ -358,14 +377,15 @@ void CallRun::run_applied(const Bound& call) {
 }
 
 // Writes where the results go: nothing is copied.
-void CallRun::run_kept_steps(
-    const CallList::Applied& applied, Operands operands, std::vector<array>& results, char* to) {
-  for (size_t k = results.size(); k < applied.out.size(); ++k) {
-    results.push_back(array::make(applied.primitive, applied.out[k], operands.first(0)));
-    results.back().set_storage(adopt(to, 0, nullptr, [](void*) {}), 0, row_major_strides(applied.out[k].shape));
-    to += CallList::Applied::room(applied.out[k]);
+std::unique_ptr<RepeatedSteps> CallRun::repeated(
+    const CallList::Applied& applied, std::vector<array> operands, char* to) {
+  std::vector<array> results;
+  for (const Spec& out : applied.out) {
+    results.push_back(array::make(applied.primitive, out, Operands(operands).first(0)));
+    results.back().set_storage(adopt(to, 0, nullptr, [](void*) {}), 0, row_major_strides(out.shape));
+    to += CallList::Applied::room(out);
   }
-  applied.primitive->eval(operands, results, host_kernels());
+  return std::make_unique<RepeatedSteps>(*applied.primitive, std::move(operands), std::move(results));
 }
 
 } // namespace mlx::core

@@ -23,6 +23,7 @@
 #include "mlx_core/cpu/small_reduce.h"
 #include "mlx_core/cpu/spread.h"
 #include "mlx_core/cpu/steps.h"
+#include "mlx_core/eval/kept_steps.h"
 #include "mlx_core/program/program.h"
 
 namespace mlx::core {
@@ -235,8 +236,8 @@ class CallRun {
   void run_other(const Bound& call);
   void run_general(const Bound& call);
   void run_applied(const Bound& call);
-  static void run_kept_steps(
-      const CallList::Applied& applied, Operands operands, std::vector<array>& results, char* to);
+  static std::unique_ptr<RepeatedSteps> repeated(
+      const CallList::Applied& applied, std::vector<array> operands, char* to);
   char* address(int64_t place) const {
     size_t base = CallList::base_of(place);
     return (base ? bases_[base] : memory_.get()) + CallList::offset_in(place);
@@ -251,10 +252,10 @@ class CallRun {
   std::vector<Bound> constant_calls_, calls_[2];
   std::vector<Elsewhere> elsewhere_;
   std::vector<char*> bases_;
-  std::vector<array> constants_;             // those that stay where they lie
-  std::vector<std::vector<array>> operands_; // of primitives that are applied, once they were
-  std::vector<std::vector<array>> results_;  // of those that are kept steps
-  std::vector<kernel::Product> products_;    // by number of the general call
+  std::vector<array> constants_;                         // those that stay where they lie
+  std::vector<std::vector<array>> operands_;             // of primitives that are applied, once they were
+  std::vector<std::unique_ptr<RepeatedSteps>> repeated_; // of those that are kept steps
+  std::vector<kernel::Product> products_;                // by number of the general call
 };
 
 } // namespace mlx::core

@@ -243,7 +243,8 @@ class CallListBuilder : private CallListSmall {
       small = true;
     } else if (varies && !uses_.once && count(out) > most_small && kind != EvalKind::view) {
       larger_ += count(out);
-      bool changes_part = primitive.reusable_operand() >= 0; // of an operand that would be copied first
+      // Of an operand that would be copied first
+      bool changes_part = primitive.reusable_operand() >= 0 && (operand(step, 0).varies || !written_part(primitive));
       small = small && larger_ <= (uses_.kept_steps ? most_larger_once : most_larger) && !changes_part;
     } else if (!small && kind == EvalKind::elementwise && count(out) <= most_larger_once) {
       larger_ += count(out);
@@ -538,10 +539,7 @@ class CallListBuilder : private CallListSmall {
         other.emplace(in, out);
         continue;
       }
-      const std::vector<CallList::Call>& calls = first().calls;
-      bool filled =
-          std::any_of(calls.begin(), calls.end(), [&](const CallList::Call& call) { return call.out == out; });
-      bool whole = filled && sizes_.at(out) == sizes_.at(in); // not the beginning of something larger
+      bool whole = is_filled(out) && sizes_.at(out) == sizes_.at(in); // not the beginning of something larger
       for (size_t i = 0; i < uses_.fed_back; ++i) {
         whole = whole && first().inputs[i].at != out;
       }

@@ -117,7 +117,13 @@ class CallListMoves : public CallListPlaces {
       update.view = copy;
     }
     View result = dense(out, whole.view.offset);
-    if (!in_place) {
+    // Around what each run writes, a constant stays as it is: it is copied once.
+    bool around = !in_place && small && update.varies && !whole.varies && !uses_.once;
+    if (around) {
+      result.offset = reserve(out, false);
+      around_.push_back(result.offset);
+      emit_move(false, whole.view, result);
+    } else if (!in_place) {
       CallList::Base base{bytes_of_spec(out)};
       if (begins_as_input) {
         base.input = whole.input;
@@ -142,6 +148,7 @@ class CallListMoves : public CallListPlaces {
       push({std::move(result), varies, -1, whole.region});
     } else {
       push_result(out, result.offset, varies);
+      regions_.back().writable = varies && !around;
     }
     return true;
   }

@@ -214,6 +214,12 @@ class CallListPlaces {
   }
 
   CallList::Turn& first() { return list_->turns_[0]; }
+  // Whether each run gives all that is there.
+  bool is_filled(int64_t place) {
+    const std::vector<CallList::Call>& calls = first().calls;
+    return std::find(around_.begin(), around_.end(), place) == around_.end() &&
+           std::any_of(calls.begin(), calls.end(), [=](const CallList::Call& call) { return call.out == place; });
+  }
 
   const Program& program_;
   CallList::Uses uses_;
@@ -229,6 +235,7 @@ class CallListPlaces {
   BufferRef stand_in_;
   int64_t varying_bytes_ = 0, larger_ = 0;
   std::map<int64_t, int64_t> sizes_; // in bytes, by place
+  std::vector<int64_t> around_;      // places of which runs write a part
 };
 
 } // namespace mlx::core

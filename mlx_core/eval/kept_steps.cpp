@@ -18,12 +18,6 @@ namespace {
 
 // --- running ---
 
-struct Layouts {                    // what a plan depends on
-  SmallVector<Strides, 8> strides;  // of the operands
-  SmallVector<double, 2> exponents; // of the steps that are powers: see known_exponent
-  bool operator==(const Layouts&) const = default;
-};
-
 FusedPlan::Source source_of(const array& operand, const Program& body) {
   const Shape& space = body.steps()[0].outputs[0].shape;
   return source_of(operand.shape(), operand.strides(), operand.is_row_contiguous(), size_of(space), space);
@@ -36,24 +30,21 @@ FusedPlan::Step planned(const Program::Step& step, Dtype from) {
   return planned;
 }
 
-Layouts layouts_of(const Program& body, std::span<const Program::Step* const> powers, std::span<const array> operands,
-    std::span<const View> views) {
-  Layouts layouts;
-  for (const array& operand : operands) {
-    layouts.strides.push_back(operand.strides());
-  }
+using Exponents = SmallVector<double, 2>;
+Exponents exponents_of(const Program& body, std::span<const Program::Step* const> powers,
+    std::span<const array> operands, std::span<const View> views) {
+  Exponents exponents;
   for (const Program::Step* power : powers) {
     auto exponent = static_cast<size_t>(power->operands.back());
-    layouts.exponents.push_back(exponent >= operands.size()
-                                    ? 0
-                                    : known_exponent(planned(*power, power->outputs[0].dtype),
-                                          source_of(operands[exponent], body), views[exponent]));
+    exponents.push_back(exponent >= operands.size() ? 0
+                                                    : known_exponent(planned(*power, power->outputs[0].dtype),
+                                                          source_of(operands[exponent], body), views[exponent]));
   }
-  return layouts;
+  return exponents;
 }
 
 // The slots are those of the body.
-FusedPlan plan_of(const Program& body, std::span<const array> operands, const Layouts& layouts) {
+FusedPlan plan_of(const Program& body, std::span<const array> operands, std::span<const double> exponents) {
   FusedPlan plan;
   plan.size = size_of(body.steps()[0].outputs[0].shape);
   for (const array& operand : operands) {
@@ -65,7 +56,7 @@ FusedPlan plan_of(const Program& body, std::span<const array> operands, const La
     plan.steps.push_back(planned(step, plan.slots[static_cast<size_t>(step.operands.back())].dtype));
     plan.slots.push_back({step.outputs[0].dtype, false, -1});
     if (plan.steps.back().body == Body::power) {
-      simplify_power(plan.steps.back(), layouts.exponents[powers++]);
+      simplify_power(plan.steps.back(), exponents[powers++]);
     }
   }
   plan.stages.push_back({0, static_cast<uint32_t>(plan.steps.size()), 0});
@@ -74,6 +65,20 @@ FusedPlan plan_of(const Program& body, std::span<const array> operands, const La
   }
   return plan;
 }
+
+std::vector<View> views_of(std::span<const array> arrays) {
+  std::vector<View> views;
+  for (const array& a : arrays) {
+    views.push_back(a.view());
+  }
+  return views;
+}
+
+struct Layouts {                   // what a plan depends on
+  SmallVector<Strides, 8> strides; // of the operands
+  Exponents exponents;             // of the steps that are powers: see known_exponent
+  bool operator==(const Layouts&) const = default;
+};
 
 // Elementwise steps over one space. Its inputs are what they read of others.
 class GatheredSteps final : public Function {
@@ -87,25 +92,29 @@ class GatheredSteps final : public Function {
   }
   ~GatheredSteps() override { delete kept_.load(); }
 
+  Exponents exponents(Operands operands, std::span<const View> views) const {
+    return exponents_of(body(), powers_, operands, views);
+  }
+  FusedPlan plan(Operands operands, const Exponents& exponents) const {
+    return plan_of(body(), operands, {exponents.begin(), exponents.size()});
+  }
+
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
-    if (!KeptCalls::possible(kernels) && !outputs[0].node()->buffer) {
+    if (!KeptCalls::possible(kernels)) {
       step_by_step(operands, outputs);
       return;
     }
-    std::vector<View> sources, results;
-    for (const array& operand : operands) {
-      sources.push_back(operand.view());
-    }
     for (array& output : outputs) {
-      if (!output.node()->buffer) {
-        output.allocate();
-      }
-      results.push_back(output.view());
+      output.allocate();
     }
-    Layouts layouts = layouts_of(body(), powers_, operands, sources);
+    std::vector<View> sources = views_of(operands), results = views_of(outputs);
+    Layouts layouts{{}, exponents(operands, sources)};
+    for (const array& operand : operands) {
+      layouts.strides.push_back(operand.strides());
+    }
     std::unique_ptr<Kept> kept(kept_.exchange(nullptr));
     if (!kept || kept->layouts != layouts) {
-      kept.reset(new Kept{layouts, plan_of(body(), operands, layouts)});
+      kept.reset(new Kept{layouts, plan(operands, layouts.exponents)});
     }
     kernels.run(kernel::Fused{kept->plan, sources, results});
     Kept* none = nullptr; // two threads may have run it
@@ -140,9 +149,10 @@ constexpr size_t most_operands = 128;                 // that are no steps of it
 
 class Gatherer {
  public:
-  Gatherer(const Program& program, size_t fewest)
+  Gatherer(const Program& program, size_t fewest, int64_t least_work)
       : program_(program),
         fewest_(fewest),
+        least_work_(least_work),
         moved_(program.slot_count()),
         run_of_(program.slot_count(), none),
         of_fold_(program.slot_count()),
@@ -253,7 +263,8 @@ class Gatherer {
   }
 
   void close(Run& run) {
-    if (run.steps.size() < fewest_) {
+    size_t steps = run.steps.size();
+    if (steps < fewest_ || (steps > 0 && static_cast<int64_t>(steps) * size_of(run.space()) < least_work_)) {
       for (const Program::Step* step : run.steps) {
         add(*step);
       }
@@ -326,7 +337,8 @@ class Gatherer {
   }
 
   const Program& program_;
-  size_t fewest_; // steps of one operation
+  size_t fewest_;      // steps of one operation
+  int64_t least_work_; // element-steps of one
   ProgramWriter writer_;
   std::vector<const Spec*> specs_; // by slot
   std::vector<int32_t> moved_;     // by slot: the slot in what is written
@@ -341,8 +353,22 @@ class Gatherer {
 
 } // namespace
 
-KeptSteps with_kept_steps(const Program& program, size_t fewest) {
-  return kernels_on(current_stream()).device() == Device::cpu ? Gatherer(program, fewest).gather() : KeptSteps();
+KeptSteps with_kept_steps(const Program& program, size_t fewest, int64_t least_work) {
+  bool host = kernels_on(current_stream()).device() == Device::cpu;
+  return host ? Gatherer(program, fewest, least_work).gather() : KeptSteps();
+}
+
+RepeatedSteps::RepeatedSteps(const Primitive& steps, std::vector<array> operands, std::vector<array> results)
+    : steps_(steps), operands_(std::move(operands)), results_(std::move(results)), sources_(views_of(operands_)) {}
+
+void RepeatedSteps::run() {
+  const auto& steps = static_cast<const GatheredSteps&>(steps_);
+  Exponents now = steps.exponents(operands_, sources_);
+  if (!plan_ || now != exponents_) {
+    exponents_ = now;
+    plan_ = std::make_unique<cpu::RepeatedPlan>(steps.plan(operands_, now), sources_, views_of(results_));
+  }
+  plan_->run();
 }
 
 bool is_kept_steps(const Primitive& primitive) { return typeid(primitive) == typeid(GatheredSteps); }
