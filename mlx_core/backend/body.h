@@ -17,6 +17,7 @@ enum class Body : uint16_t {
   abs,
   sign,
   square,
+  cube, // power of 3, of real floats
   sqrt,
   rsqrt,
   reciprocal,

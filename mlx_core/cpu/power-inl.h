@@ -78,6 +78,11 @@ HWY_INLINE V cube(V x) {
   const V square = hn::Mul(x, x);
   return hn::MulAdd(square, x, hn::Mul(hn::MulSub(x, x, square), x));
 }
+template <class D, class V>
+HWY_INLINE hn::Mask<D> is_cubed(D d, V x) {
+  const V size = hn::Abs(x);
+  return hn::And(hn::Gt(size, constant(d, 0x1p-30)), hn::Lt(size, constant(d, 0x1p40)));
+}
 
 // Each lane by itself, so that the bits of a power do not depend on its neighbours: the shortcuts for vectors of one
 // exponent, which all round once, give those of PowerByProducts.
@@ -98,9 +103,7 @@ struct PowerFloat {
       return hn::IfThenElse(no_root, quiet_nan(d), hn::Sqrt(hn::Abs(x)));
     }
 #if HWY_NATIVE_FMA
-    const V size = hn::Abs(x);
-    const auto cubed = hn::And(
-        hn::Eq(y, constant(d, 3.0)), hn::And(hn::Gt(size, constant(d, 0x1p-30)), hn::Lt(size, constant(d, 0x1p40))));
+    const auto cubed = hn::And(hn::Eq(y, constant(d, 3.0)), is_cubed(d, x));
     return hn::AllTrue(d, cubed) ? cube<D>(x) : hn::IfThenElse(cubed, cube<D>(x), any_power(d, x, y));
 #else
     return any_power(d, x, y);
@@ -119,6 +122,25 @@ struct PowerFloat {
     return hn::AllFalse(d, few)
                ? power
                : hn::IfThenElse(few, in_double(d, PowerByProducts(), x, hn::IfThenElseZero(few, twice)), power);
+  }
+};
+
+// The power of 3, as above.
+struct Cube {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x) const {
+#if HWY_NATIVE_FMA
+    const auto direct = is_cubed(d, x);
+    return hn::AllTrue(d, direct) ? cube<D>(x) : hn::IfThenElse(direct, cube<D>(x), by_products(d, x));
+#else
+    return by_products(d, x);
+#endif
+  }
+
+ private:
+  template <class D, class V>
+  static HWY_INLINE V by_products(D d, V x) {
+    return in_double(d, PowerByProducts(), x, constant(d, 6.0));
   }
 };
 
@@ -144,6 +166,10 @@ struct PowerDouble {
 #endif
     return std::pow(x, y);
   }
+};
+
+struct CubeDouble {
+  static double apply(double x) { return PowerDouble::apply(x, 3); }
 };
 
 // max + log1p(exp(-|a - b|)), equal infinities included

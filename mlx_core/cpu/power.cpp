@@ -13,6 +13,7 @@ namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
 Kernel find_power(Body body, Dtype dtype) {
   switch (body) {
     case Body::power: return mixed_map2<PowerFloat, PowerDouble>(dtype);
+    case Body::cube: return mixed_map1<Cube, CubeDouble>(dtype);
     case Body::logaddexp: return float_map2<Logaddexp>(dtype);
     case Body::hypot: return mixed_map2<HypotFloat, HypotDouble>(dtype);
     default: return nullptr;

@@ -7,6 +7,7 @@
 #include "mlx_core/cpu/hyperbolic-inl.h"
 #include "mlx_core/cpu/integers-inl.h"
 #include "mlx_core/cpu/logarithm-inl.h"
+#include "mlx_core/cpu/power-inl.h"
 #include "mlx_core/cpu/special-inl.h"
 #include "mlx_core/cpu/strip-inl.h"
 #include "mlx_core/cpu/trigonometric-inl.h"
@@ -64,6 +65,12 @@ struct FloatStrip : Strip<T, M> {
     return with_two_operands(body, [=](auto op) { return of_row(op, comes_first, form); });
   }
 
+  static StripFunction cube() {
+    if constexpr (std::is_same_v<M, float>) {
+      return of_a(Cube());
+    }
+    return nullptr;
+  }
   static StripFunction function(Body body) {
     switch (body) {
       case Body::exp: return of_a(Exp());
@@ -82,6 +89,7 @@ struct FloatStrip : Strip<T, M> {
       case Body::trunc: return of_a(Trunc());
       case Body::rint: return of_a(Rint());
       case Body::erf: return of_a(Erf());
+      case Body::cube: return cube();
       default: return nullptr;
     }
   }

@@ -63,12 +63,15 @@ double known_exponent(const FusedPlan::Step& step, const FusedPlan::Source& sour
                source.layout == FusedPlan::Layout::scalar &&
                !(exponent.buffer && exponent.buffer->writer.load(std::memory_order_acquire));
   double value = !known ? 0 : step.to == float32 ? *exponent.host<float>() : *exponent.host<double>();
-  return value == 1 || value == 2 ? value : 0;
+  return value == 1 || value == 2 || value == 3 || value == -1 ? value : 0;
 }
 
 void simplify_power(FusedPlan::Step& step, double exponent) {
   if (exponent != 0) {
-    step.body = exponent == 1 ? Body::copy : Body::square;
+    step.body = exponent == 1   ? Body::copy
+                : exponent == 2 ? Body::square
+                : exponent == 3 ? Body::cube
+                                : Body::reciprocal;
     step.input_count = 1;
   }
 }
