@@ -5,6 +5,7 @@
 #include "mlx_core/backend/custom_kernel.h"
 #include "mlx_core/backend/fused_plan.h"
 #include "mlx_core/backend/kernels.h"
+#include "mlx_core/cpu/add_parts.h"
 #include "mlx_core/cpu/convolve.h"
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/elementwise.h"
@@ -95,6 +96,16 @@ struct Run {
       operands.push_back({view.host(), view.sizes[static_cast<size_t>(k->axis)], view.strides});
     }
     cpu::join(operands, static_cast<size_t>(k->axis), k->out.sizes, k->out.host(), k->out.itemsize());
+  }
+  void operator()(const kernel::AddParts* k) const {
+    std::vector<cpu::AddedPart> parts;
+    for (size_t i = 0; i < k->parts.size(); ++i) {
+      const kernel::AddParts::Part& part = k->parts[i];
+      const View& view = k->inputs[i];
+      const void* factor = part.factor ? k->inputs[part.factor].host() : nullptr;
+      parts.push_back({view.host<char>(), factor, part.first, view.sizes, view.strides, part.subtracts, part.pads});
+    }
+    cpu::add_parts(k->out.dtype, std::move(parts), k->out.sizes, k->out.host());
   }
   void operator()(const kernel::Range* k) const {
     if (k->whole) {

@@ -48,6 +48,19 @@ struct Join {
   }
 };
 
+// The sum of parts of out, in their order, with zeros around each. inputs are the parts, then factors.
+struct AddParts {
+  struct Part {
+    Sizes first;   // where it begins
+    size_t factor; // the input of one element that it is multiplied by, 0 times anything being 0; 0: none
+    bool subtracts;
+    bool pads; // whether the zeros around it are added, too: they make 0 of a -0
+  };
+  std::span<const View> inputs;
+  std::span<const Part> parts;
+  View out;
+};
+
 // out[i] = start + i * step, in the arithmetic of 64-bit integers, which wraps, or in float64, then converted.
 struct Range {
   bool whole; // integers
@@ -248,10 +261,10 @@ struct Special {
 };
 
 // A request is a pointer to one of them, which lives as long as the call.
-using Request = std::variant<const Fused*, const Copy*, const Join*, const Range*, const RandomBits*, const Product*,
-    const Reduce*, const ArgReduce*, const Scan*, const Recurrence*, const Fft*, const Convolve*, const Sort*,
-    const ArgSort*, const ArgPartition*, const SearchSorted*, const Gather*, const Scatter*, const GatherAlong*,
-    const ScatterAlong*, const MatrixWork*, const Special*, const Custom*>;
+using Request = std::variant<const Fused*, const Copy*, const Join*, const AddParts*, const Range*, const RandomBits*,
+    const Product*, const Reduce*, const ArgReduce*, const Scan*, const Recurrence*, const Fft*, const Convolve*,
+    const Sort*, const ArgSort*, const ArgPartition*, const SearchSorted*, const Gather*, const Scatter*,
+    const GatherAlong*, const ScatterAlong*, const MatrixWork*, const Special*, const Custom*>;
 
 // Calls read(view) for each view of a request that is only read, and written(view) for each that is written.
 template <typename Read, typename Written>

@@ -34,6 +34,7 @@ bool supports(const kernel::GatherAlong& k);
 bool supports(const kernel::ScatterAlong& k);
 bool supports(const kernel::Custom& k);
 inline bool supports(const kernel::MatrixWork&) { return false; } // LAPACK's, on the host
+inline bool supports(const kernel::AddParts&) { return false; }   // not made for streams of a GPU
 inline bool supports(const kernel::Special&) { return false; }    // in float64, on the host
 
 void launch(Encoder& encoder, const kernel::Fused& k);
@@ -59,5 +60,6 @@ void launch(Encoder& encoder, const kernel::ScatterAlong& k);
 void launch(Encoder& encoder, const kernel::Custom& k);
 inline void launch(Encoder&, const kernel::MatrixWork&) {}
 inline void launch(Encoder&, const kernel::Special&) {}
+inline void launch(Encoder&, const kernel::AddParts&) {}
 
 } // namespace mlx::core::gpu

@@ -18,6 +18,10 @@ std::optional<WrittenPart> written_part(const Primitive& primitive);
 // The same of a part of operand 0 that is all of the result.
 std::optional<WrittenPart> read_part(const Primitive& primitive);
 
+// Of an array with lines of so many elements, cotangents of parts that are most of it are added up with zeros around
+// each; with shorter ones in place, from the third on.
+inline constexpr int64_t shortest_padded_line = 64;
+
 // Slices of operand 0 that begin at indices along these axes: what a gather reads, its indices being the other
 // operands, or what a scatter combines with operand 1, before the indices. Nothing of other primitives.
 struct IndexedSlices {

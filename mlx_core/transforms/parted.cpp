@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <span>
 
+#include "mlx_core/backend/kernels.h"
 #include "mlx_core/ops.h"
+#include "mlx_core/ops/index/added_parts.h"
 #include "mlx_core/ops/moves.h"
 #include "mlx_core/transforms/cotangent_sums.h"
 
@@ -16,6 +18,18 @@ struct Part {
   array cotangent;
   Sizes start, count, step; // steps above 0
 };
+
+// How many elements of a part lie one after another in the whole.
+int64_t line_of(const Shape& whole, const Shape& part) {
+  int64_t line = 1;
+  for (size_t d = part.size(); d-- > 0;) {
+    line *= static_cast<int64_t>(part[d]);
+    if (!(part[d] == whole[d])) {
+      break;
+    }
+  }
+  return line;
+}
 
 bool is_known(const Shape& shape) {
   return std::none_of(shape.begin(), shape.end(), [](const Dim& d) { return d.is_symbolic(); });
@@ -173,6 +187,52 @@ std::optional<array> put_together(const Shape& whole, const PartCotangents& give
     }
   }
   return joined(sizes_of(whole), std::span(parts).first(last + 1), 0);
+}
+
+std::optional<array> added_up(const Shape& whole, const PartCotangents& given) {
+  constexpr size_t fewest = 3, most = 1024; // parts
+  constexpr int64_t smallest = 4096, smallest_part = 2048, least_share = 16, shortest_line = 16;
+  // Zeros around long lines are no work for what fuses them with other steps, which then spares passes of large arrays.
+  constexpr int64_t long_line = 512, large = 1 << 16;
+  StreamNumber stream = given[0].first->stream;
+  if (given.size() < fewest || given.size() > most || !is_known(whole) || size_of(whole) < smallest ||
+      kernels_on(stream).device() != Device::cpu) {
+    return std::nullopt;
+  }
+  bool are_lines_long = whole.back() >= long_line && size_of(whole) >= large;
+  std::vector<AddedPart> parts;
+  for (const auto& [reader, cotangent] : given) {
+    std::optional<WrittenPart> read = read_part(*reader->primitive);
+    auto is_one = [](const Dim& stride) { return stride == 1; };
+    if (!is_known(read->start) || !is_known(reader->shape) || reader->stream != stream ||
+        !std::all_of(read->strides.begin(), read->strides.end(), is_one) ||
+        size_of(reader->shape) < std::max<int64_t>(smallest_part, size_of(whole) / least_share) ||
+        line_of(whole, reader->shape) < shortest_line || cotangent.dtype() != given[0].second.dtype()) {
+      return std::nullopt;
+    }
+    size_t k = parts.size();
+    bool is_padded = is_large_part(*reader, whole) && (k < 2 || whole.back() >= shortest_padded_line);
+    parts.push_back({cotangent, read->start, std::nullopt, false, k < 2 || is_padded});
+    if (!is_padded) {
+      continue;
+    }
+    AddedPart& part = parts.back();
+    BarePart bare(cotangent);
+    if (are_lines_long || bare.cotangent.dtype() != cotangent.dtype()) {
+      return std::nullopt;
+    }
+    part.part = bare.is_negative && k == 0 ? negative(bare.cotangent) : bare.cotangent;
+    part.subtracts = bare.is_negative && k > 0;
+    part.pads = !part.subtracts;
+    for (size_t i = bare.factors.size(); i-- > 0;) {
+      if (i == 0 && bare.factors[i].dtype() == cotangent.dtype()) {
+        part.factor = bare.factors[i];
+      } else {
+        part.part = zero_times(part.part, bare.factors[i]);
+      }
+    }
+  }
+  return add_parts(whole, parts);
 }
 
 } // namespace mlx::core

@@ -16,6 +16,10 @@ using PartCotangents = std::vector<std::pair<Node*, array>>;
 // axis and those between, colours and planes, blocks beside blocks. A part may be read more than once. Else none.
 std::optional<array> put_together(const Shape& whole, const PartCotangents& parts);
 
+// The same where parts overlap, as one sum of them in their order; none where the parts are few, small or have short
+// lines. The first two of parts are not negative and positive.
+std::optional<array> added_up(const Shape& whole, const PartCotangents& parts);
+
 // Whether it is a forward part, no step left out, of at least half of the array: several such overlap, as in stencils.
 bool is_large_part(const Node& reader, const Shape& whole);
 

@@ -6,6 +6,7 @@
 
 #include "mlx_core/interruption.h"
 #include "mlx_core/ops.h"
+#include "mlx_core/ops/index/added_parts.h"
 #include "mlx_core/params.h"
 #include "mlx_core/transforms/function.h"
 #include "mlx_core/transforms/index_sets.h"
@@ -106,6 +107,9 @@ class SparsityPass {
     if (Tape::is_application(node)) {
       return everywhere(node);
     }
+    if (std::optional<array> sum = as_additions(primitive, node->operands())) {
+      return followed({*std::move(sum)});
+    }
     if (!node->dtype.is_inexact() || primitive.role() == Role::barrier) {
       return {Ids()}; // no derivative passes
     }
@@ -124,7 +128,9 @@ class SparsityPass {
 
   // A body is followed as if the function had been called without being recorded.
   std::vector<Ids> inlined(const Function& function, Node* node) {
-    std::vector<array> outputs = replay(function.body(), node->operands());
+    return followed(replay(function.body(), node->operands()));
+  }
+  std::vector<Ids> followed(std::vector<array> outputs) {
     run(outputs);
     std::vector<Ids> ids;
     for (const array& output : outputs) {

@@ -148,6 +148,11 @@ class Pullback {
     if (parts.size() > 1 && is_negative(parts[0]) && !is_negative(parts[1])) {
       std::swap(parts[0], parts[1]);
     }
+    if (std::optional<array> sum = added_up(tape_.nodes()[at]->shape, parts)) {
+      cotangents_[at] = *std::move(sum);
+      several_[at] = true;
+      return;
+    }
     for (const auto& [reader, cotangent] : parts) {
       OriginScope of_reader(reader->origin, "vjp");
       StreamScope on_its(reader->stream);

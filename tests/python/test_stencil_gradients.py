@@ -82,3 +82,78 @@ def test_what_is_not_finite_stays_where_it_was_read():
     assert gradient[0].item() == -mx.inf and gradient[-1].item() in (mx.inf, -mx.inf)
     gradient = mx.grad(lambda x, k: (x[1:] * k).sum())(x, mx.array(mx.nan))
     assert gradient[0].item() == 0 and mx.all(mx.isnan(gradient[1:])).item()
+
+
+def windows(shape, size, count, along):
+    """Overlapping boxes of one array, as slices."""
+    room = [n - m for n, m in zip(shape, size)]
+    starts = [[room[d] * k // (count - 1) if d in along else room[d] // 2 for d in range(len(shape))] for k in range(count)]
+    return [tuple(slice(s, s + m) for s, m in zip(start, size)) for start in starts]
+
+
+WINDOWS = {
+    "lines": windows((6000,), (5900,), 5, [0]),
+    "lines of several pieces": windows((3, 2500), (2, 2300), 4, [0, 1]),
+    "columns": windows((70, 90), (70, 60), 20, [1]),
+    "rows": windows((90, 70), (60, 70), 7, [0]),
+    "short lines": windows((20, 20, 20), (18, 16, 17), 4, [0, 1, 2]),
+    "tiny lines": windows((40, 60, 3), (30, 50, 3), 4, [0, 1]),
+    "narrow": windows((50, 120), (45, 50), 9, [0, 1]),
+}
+
+
+@pytest.mark.parametrize("kind", ["number", "one array", "its own"])
+@pytest.mark.parametrize("name", WINDOWS)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_windows_are_added_up_in_order(dtype, name, kind):
+    parts = WINDOWS[name]
+    whole = [max(part[d].stop for part in parts) + 1 for d in range(len(parts[0]))]
+    size = [part.stop - part.start for part in parts[0]]
+    generator = np.random.default_rng(len(size))
+
+    def drawn(shape):
+        values = generator.standard_normal(shape) * (generator.random(shape) < 0.7) * generator.choice([-1.0, 1.0], shape)
+        values.flat[[3, 7]] = [np.nan, 1e-40]
+        return mx.array(values.astype(np.float32)).astype(dtype)
+
+    given = {"number": [mx.broadcast_to(mx.array(-0.0).astype(dtype), size)] * len(parts), "one array": [drawn(size)] * len(parts)}
+    weights = given.get(kind) or [drawn(size) for _ in parts]
+    x = drawn(whole)
+    pull = lambda x, w: mx.vjp(lambda x: [x[part] for part in parts], [x], w)[1]
+    expected = mx.zeros(whole, dtype)
+    for k, (part, weight) in enumerate(zip(parts[::-1], weights[::-1])):  # as the pass meets them
+        padded = mx.zeros(whole, dtype)
+        padded[part] = weight
+        expected = expected + padded if k else padded
+    number = lambda a: mx.where(a == 0, mx.zeros([], dtype), a)  # of either sign: not all of the zeros around are added
+    first, again = pull(x, weights)[0], mx.compile(pull)(x, weights)[0]
+    assert in_bits([first]) == in_bits([again])
+    assert in_bits([number(first)]) == in_bits([number(expected)])
+
+
+def test_windows_with_factors():
+    """Factors that come of the argument, signs, a batch of factors; derivatives of the derivative, and its sparsity."""
+    parts = WINDOWS["columns"][::4]
+    x = mx.array(np.random.default_rng(5).standard_normal((70, 90)), mx.float64)
+    factors = mx.array([2.0, -0.5, 0.0, 3.0, 1.0], mx.float64)
+
+    def loss(x, factors):
+        terms = [x[part] * factors[k] * (1 if k % 2 else x[0, 0]) for k, part in enumerate(parts)]
+        return ((terms[1] - terms[0] - terms[3] + terms[2] - terms[4]) ** 3).sum()
+
+    gradient = mx.grad(loss)
+    assert in_bits([gradient(x, factors)]) == in_bits([mx.compile(gradient)(x, factors)])
+    move = mx.array(np.random.default_rng(6).standard_normal(x.shape), mx.float64)
+    np.testing.assert_allclose((gradient(x, factors) * move).sum(), mx.jvp(lambda x: loss(x, factors), [x], [move])[1][0], rtol=1e-10)
+    mx.check_grads(lambda x, factors: (gradient(x, factors) * move).sum(), (x, factors), order=2, rtol=1e-4)
+    batch = mx.stack([factors, factors[::-1]])
+    np.testing.assert_allclose(mx.vmap(gradient, (None, 0))(x, batch), mx.stack([gradient(x, row) for row in batch]), rtol=1e-12)
+
+
+def test_windows_in_a_file_and_a_sparse_hessian(tmp_path):
+    loss = lambda x: ((x[2:] * 3 - x[1:-1] * 2 + x[:-2]) ** 2).sum()
+    x = mx.array(np.random.default_rng(5).standard_normal(4100), mx.float64)
+    mx.export_function(str(tmp_path / "windows.mlxfn"), mx.grad(loss), x)
+    loaded = mx.import_function(str(tmp_path / "windows.mlxfn"))
+    assert in_bits(loaded(x)) == in_bits([mx.grad(loss)(x)])
+    assert mx.sparse_hessian(loss)(x).values.size <= 5 * x.size

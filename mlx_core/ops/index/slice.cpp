@@ -6,6 +6,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/families.h"
+#include "mlx_core/ops/index/added_parts.h"
 #include "mlx_core/ops/linear.h"
 #include "mlx_core/ops/moves.h"
 
@@ -147,13 +148,12 @@ class Slice final : public ViewOp {
   // Cotangents of large parts in long lines, as of stencils, are added up in one pass, with zeros around each: in place
   // each of them would be a pass.
   bool is_most_of(const Shape& whole) const {
-    constexpr int64_t shortest_line = 64;
     for (size_t i = 0; i < whole.size(); ++i) {
       if (whole[i].is_symbolic() || shape_[i].is_symbolic() || !(strides_[i] == 1)) {
         return false;
       }
     }
-    return !whole.empty() && whole.back() >= shortest_line && 2 * size_of(shape_) >= size_of(whole);
+    return !whole.empty() && whole.back() >= shortest_padded_line && 2 * size_of(shape_) >= size_of(whole);
   }
 
   Shape start_, shape_, strides_;
@@ -326,6 +326,7 @@ std::span<const Remake> slice_remakes() {
             Shape start = p.shape("start"), strides = p.shape("strides");
             return A{slice_update(p[0], p[1], start, stops(start, p[1].shape(), strides, p[0].shape()), strides)};
           }},
+      {"AddedParts", remade_sum_of_parts},
   };
   return rows;
 }
