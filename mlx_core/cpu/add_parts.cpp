@@ -45,6 +45,7 @@ class Adder {
         sizes_(sizes),
         out_(static_cast<char*>(out)),
         size_(dtype.size()),
+        add_line_(find_add_line(dtype)),
         add_(find_kernel(Body::add, dtype)),
         subtract_(find_kernel(Body::subtract, dtype)),
         multiply_(find_kernel(Body::zero_times, dtype)),
@@ -74,10 +75,11 @@ class Adder {
     auto bytes = static_cast<size_t>(std::min(most_at_once, sizes_.back()) * size_);
     std::vector<char> scratch(bytes * 2), factors; // a line of a part; its product
     std::vector<const char*> factor_of(parts_.size());
-    factors.resize(bytes * static_cast<size_t>(std::count_if(parts_.begin(), parts_.end(), has_factor)));
+    factors.resize(
+        add_line_ ? 0 : bytes * static_cast<size_t>(std::count_if(parts_.begin(), parts_.end(), has_factor)));
     char* next = factors.data();
     for (size_t k = 0; k < parts_.size(); ++k) {
-      if (parts_[k].factor) {
+      if (parts_[k].factor && !add_line_) {
         auto longest = std::min({most_at_once, sizes_.back(), parts_[k].count.back()});
         find_spread(size_)(next, parts_[k].factor, longest);
         factor_of[k] = std::exchange(next, next + bytes);
@@ -137,17 +139,20 @@ class Adder {
       offset += at * p.strides[d];
     }
     const char* term = p.data + offset * size_;
+    char* sum = out + (low - from) * size_;
     char* product = scratch + std::min(most_at_once, sizes_.back()) * size_;
     if (stride != 1) {
       copy_line(term, stride * size_, scratch, size_, n, size_);
       term = scratch;
+    }
+    if (add_line_) {
+      return add_line_(sum, term, p.factor, n, p.subtracts);
     }
     if (factor) {
       const void* factors[] = {term, factor};
       multiply_(factors, product, n);
       term = product;
     }
-    char* sum = out + (low - from) * size_;
     const void* terms[] = {sum, term};
     (p.subtracts ? subtract_ : add_)(terms, sum, n);
   }
@@ -155,7 +160,8 @@ class Adder {
   std::span<const AddedPart> parts_;
   std::span<const int64_t> sizes_;
   char* out_;
-  int size_; // of an element
+  int size_;         // of an element
+  AddLine add_line_; // or, for other dtypes:
   Kernel add_, subtract_, multiply_;
   Sizes starts_at_, ends_at_; // the box of what all parts that pad have
   int64_t pieces_;            // of a line

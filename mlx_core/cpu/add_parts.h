@@ -17,4 +17,8 @@ struct AddedPart {
 // Elements are added in the order of the parts, which is all that the bits depend on. Parallel when large.
 void add_parts(Dtype dtype, std::vector<AddedPart> parts, Sizes sizes, void* out);
 
+// sum[i] += term[i] factor, or -=, where 0 times anything is 0; there may be no factor.
+using AddLine = void (*)(void* sum, const void* term, const void* factor, int64_t n, bool subtracts);
+AddLine find_add_line(Dtype dtype); // null but for float32 and float64
+
 } // namespace mlx::core::cpu
