@@ -103,7 +103,11 @@ struct Run {
       const kernel::AddParts::Part& part = k->parts[i];
       const View& view = k->inputs[i];
       const void* factor = part.factor ? k->inputs[part.factor].host() : nullptr;
-      parts.push_back({view.host<char>(), factor, part.first, view.sizes, view.strides, part.subtracts, part.pads});
+      Sizes end = part.first;
+      for (size_t d = 0; d < end.size(); ++d) {
+        end[d] += view.sizes[d];
+      }
+      parts.push_back({view.host<char>(), factor, part.first, std::move(end), view.strides, part.subtracts, part.pads});
     }
     cpu::add_parts(k->out.dtype, std::move(parts), k->out.sizes, k->out.host());
   }

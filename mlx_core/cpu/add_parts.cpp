@@ -1,4 +1,4 @@
-// Parts of an array added up: a piece of a line of the result gets its share of each part while it is in cache.
+// Parts of an array added up: a block of the result gets its share of each part while it is in cache.
 #include "mlx_core/cpu/add_parts.h"
 
 #include <algorithm>
@@ -14,139 +14,164 @@ namespace mlx::core::cpu {
 
 namespace {
 
-constexpr int64_t most_at_once = 1024, parallel_work = 64 * 1024; // elements
+constexpr int64_t most_at_once = 2048, parallel_work = 64 * 1024; // elements
 
-// Merges the last axis into the one before wherever all parts take the whole of it.
+// Merges the last axis into the one before wherever all parts take the whole of it; two remain.
 void merge_axes(std::vector<AddedPart>& parts, Sizes& sizes) {
-  while (sizes.size() > 1) {
+  while (sizes.size() > 2) {
     size_t last = sizes.size() - 1;
     bool all = std::all_of(parts.begin(), parts.end(), [&](const AddedPart& p) {
-      return p.count[last] == sizes[last] &&
-             (p.count[last - 1] == 1 || p.strides[last - 1] == p.strides[last] * p.count[last]);
+      int64_t count = p.end[last - 1] - p.first[last - 1];
+      return p.first[last] == 0 && p.end[last] == sizes[last] &&
+             (count == 1 || p.strides[last - 1] == p.strides[last] * sizes[last]);
     });
     if (!all) {
       return;
     }
     for (AddedPart& p : parts) {
       p.first[last - 1] *= sizes[last];
-      p.count[last - 1] *= sizes[last];
+      p.end[last - 1] *= sizes[last];
       p.strides[last - 1] = p.strides[last];
-      p.first.pop_back(), p.count.pop_back(), p.strides.pop_back();
+      p.first.pop_back(), p.end.pop_back(), p.strides.pop_back();
     }
     sizes[last - 1] *= sizes[last];
     sizes.pop_back();
   }
 }
 
+// Over two axes or more. A block is some lines of the last axis, or a piece of a long one.
 class Adder {
  public:
   Adder(Dtype dtype, std::span<const AddedPart> parts, std::span<const int64_t> sizes, void* out)
       : parts_(parts),
         sizes_(sizes),
+        length_(sizes.back()),
+        lines_(sizes[sizes.size() - 2]),
         out_(static_cast<char*>(out)),
         size_(dtype.size()),
-        add_line_(find_add_line(dtype)),
+        add_lines_(find_add_lines(dtype)),
         add_(find_kernel(Body::add, dtype)),
         subtract_(find_kernel(Body::subtract, dtype)),
         multiply_(find_kernel(Body::zero_times, dtype)),
         starts_at_(sizes.size(), 0),
         ends_at_(sizes.begin(), sizes.end()),
-        pieces_((sizes.back() + most_at_once - 1) / most_at_once) {
-    bool is_complex = dtype.is_complex();
-    negative_zero_[size_ - 1] = '\x80';
-    negative_zero_[(is_complex ? size_ / 2 : size_) - 1] = '\x80';
+        at_once_{std::clamp<int64_t>(most_at_once / length_, 1, lines_), std::min(length_, most_at_once)} {
+    negative_zero_[size_ - 1] = negative_zero_[(dtype.is_complex() ? size_ / 2 : size_) - 1] = '\x80';
     for (const AddedPart& p : parts) {
       for (size_t d = 0; d < sizes.size() && p.pads; ++d) {
         starts_at_[d] = std::max(starts_at_[d], p.first[d]);
-        ends_at_[d] = std::min(ends_at_[d], p.first[d] + p.count[d]);
+        ends_at_[d] = std::min(ends_at_[d], p.end[d]);
       }
     }
   }
 
-  int64_t units() const {
-    int64_t count = pieces_;
-    for (size_t d = 0; d + 1 < sizes_.size(); ++d) {
-      count *= sizes_[d];
+  int64_t blocks() const {
+    int64_t count = blocks_of(lines_, at_once_[0]) * blocks_of(length_, at_once_[1]);
+    for (int64_t length : sizes_.first(sizes_.size() - 2)) {
+      count *= length;
     }
     return count;
   }
 
   void run(int64_t begin, int64_t end) const {
-    auto bytes = static_cast<size_t>(std::min(most_at_once, sizes_.back()) * size_);
+    auto bytes = static_cast<size_t>(at_once_[1] * size_);
     std::vector<char> scratch(bytes * 2), factors; // a line of a part; its product
     std::vector<const char*> factor_of(parts_.size());
-    factors.resize(
-        add_line_ ? 0 : bytes * static_cast<size_t>(std::count_if(parts_.begin(), parts_.end(), has_factor)));
-    char* next = factors.data();
-    for (size_t k = 0; k < parts_.size(); ++k) {
-      if (parts_[k].factor && !add_line_) {
-        auto longest = std::min({most_at_once, sizes_.back(), parts_[k].count.back()});
-        find_spread(size_)(next, parts_[k].factor, longest);
-        factor_of[k] = std::exchange(next, next + bytes);
+    factors.resize(add_lines_ ? 0 : bytes * parts_.size());
+    for (size_t k = 0; k < parts_.size() && !add_lines_; ++k) {
+      if (parts_[k].factor) {
+        factor_of[k] = factors.data() + k * bytes;
+        find_spread(size_)(factors.data() + k * bytes, parts_[k].factor, at_once_[1]);
       }
     }
-    Sizes index(sizes_.size() - 1, 0); // along the other axes
-    int64_t line = begin / pieces_;
-    for (size_t d = index.size(); d-- > 0; line /= sizes_[d]) {
-      index[d] = line % sizes_[d];
-    }
-    int64_t piece = begin % pieces_;
-    for (int64_t unit = begin; unit < end; ++unit) {
-      int64_t from = piece * most_at_once, to = std::min(from + most_at_once, sizes_.back());
-      char* out = out_ + (unit / pieces_ * sizes_.back() + from) * size_;
-      clear(index, from, to, out);
+    for (int64_t number = begin; number < end; ++number) {
+      Block block = block_of(number);
+      clear(block);
       for (size_t k = 0; k < parts_.size(); ++k) {
-        add(parts_[k], factor_of[k], index, from, to, out, scratch.data());
-      }
-      if (++piece == pieces_) {
-        piece = 0;
-        for (size_t d = index.size(); d-- > 0 && ++index[d] == sizes_[d];) {
-          index[d] = 0;
-        }
+        add(block, parts_[k], factor_of[k], scratch.data());
       }
     }
   }
 
  private:
-  static bool has_factor(const AddedPart& p) { return p.factor != nullptr; }
+  struct Block {
+    Sizes first, end; // along every axis
+    char* out;
+  };
+  static int64_t blocks_of(int64_t length, int64_t each) { return (length + each - 1) / each; }
+
+  Block block_of(int64_t number) const {
+    size_t rank = sizes_.size();
+    Block block{Sizes(rank, 0), Sizes(rank, 0), out_};
+    for (size_t d = rank; d-- > 0;) {
+      int64_t each = d + 2 < rank ? 1 : at_once_[d + 2 - rank], count = blocks_of(sizes_[d], each);
+      block.first[d] = number % count * each;
+      block.end[d] = std::min(block.first[d] + each, sizes_[d]);
+      number /= count;
+    }
+    int64_t offset = 0;
+    for (size_t d = 0; d < rank; ++d) {
+      offset = offset * sizes_[d] + block.first[d];
+    }
+    block.out += offset * size_;
+    return block;
+  }
 
   // What the sum begins with: -0 where all are added, which makes nothing else of the first, and 0 elsewhere.
-  void clear(const Sizes& index, int64_t from, int64_t to, char* out) const {
-    int64_t low = std::max(from, starts_at_.back()), high = std::min(to, ends_at_.back());
-    bool is_in = low < high;
-    for (size_t d = 0; d < index.size(); ++d) {
-      is_in = is_in && index[d] >= starts_at_[d] && index[d] < ends_at_[d];
+  void clear(const Block& block) const {
+    size_t last = sizes_.size() - 1;
+    int64_t n = block.end[last] - block.first[last];
+    std::memset(block.out, 0, static_cast<size_t>((block.end[last - 1] - block.first[last - 1]) * n * size_));
+    within(block, starts_at_, ends_at_, [&](char* sum, int64_t, int64_t, int64_t lines, int64_t width) {
+      for (int64_t i = 0; i < lines; ++i, sum += length_ * size_) {
+        find_spread(size_)(sum, negative_zero_, width);
+      }
+    });
+  }
+
+  // Calls f with where the block's elements of a box begin, what place in the box's last two axes that is, and how many
+  // lines and elements of each these are; of none it does not.
+  template <typename F>
+  void within(const Block& block, const Sizes& first, const Sizes& end, F&& f) const {
+    size_t last = sizes_.size() - 1;
+    for (size_t d = 0; d + 1 < last; ++d) {
+      if (block.first[d] < first[d] || block.first[d] >= end[d]) {
+        return;
+      }
     }
-    std::memset(out, 0, static_cast<size_t>((to - from) * size_));
-    if (is_in) {
-      find_spread(size_)(out + (low - from) * size_, negative_zero_, high - low);
+    int64_t line = std::max(block.first[last - 1], first[last - 1]), low = std::max(block.first[last], first[last]);
+    int64_t lines = std::min(block.end[last - 1], end[last - 1]) - line, n = std::min(block.end[last], end[last]) - low;
+    if (lines > 0 && n > 0) {
+      int64_t offset = (line - block.first[last - 1]) * length_ + low - block.first[last];
+      f(block.out + offset * size_, line - first[last - 1], low - first[last], lines, n);
     }
   }
 
-  void add(const AddedPart& p, const char* factor, const Sizes& index, int64_t from, int64_t to, char* out,
-      char* scratch) const {
-    int64_t low = std::max(from, p.first.back()), high = std::min(to, p.first.back() + p.count.back());
-    int64_t n = high - low, stride = p.strides.back();
-    if (n <= 0) {
-      return;
-    }
-    int64_t offset = (low - p.first.back()) * stride;
-    for (size_t d = 0; d < index.size(); ++d) {
-      int64_t at = index[d] - p.first[d];
-      if (at < 0 || at >= p.count[d]) {
-        return;
+  void add(const Block& block, const AddedPart& p, const char* factor, char* scratch) const {
+    size_t last = sizes_.size() - 1;
+    within(block, p.first, p.end, [&](char* sum, int64_t line, int64_t low, int64_t lines, int64_t n) {
+      int64_t offset = line * p.strides[last - 1] + low * p.strides[last];
+      for (size_t d = 0; d + 1 < last; ++d) {
+        offset += (block.first[d] - p.first[d]) * p.strides[d];
       }
-      offset += at * p.strides[d];
-    }
-    const char* term = p.data + offset * size_;
-    char* sum = out + (low - from) * size_;
-    char* product = scratch + std::min(most_at_once, sizes_.back()) * size_;
-    if (stride != 1) {
+      const char* term = p.data + offset * size_;
+      if (add_lines_ && p.strides[last] == 1) {
+        return add_lines_(sum, length_, term, p.strides[last - 1], p.factor, lines, n, p.subtracts);
+      }
+      for (int64_t i = 0; i < lines; ++i, sum += length_ * size_, term += p.strides[last - 1] * size_) {
+        add_line(p, term, factor, sum, n, scratch);
+      }
+    });
+  }
+
+  void add_line(const AddedPart& p, const char* term, const char* factor, char* sum, int64_t n, char* scratch) const {
+    char* product = scratch + at_once_[1] * size_;
+    if (int64_t stride = p.strides.back(); stride != 1) {
       copy_line(term, stride * size_, scratch, size_, n, size_);
       term = scratch;
     }
-    if (add_line_) {
-      return add_line_(sum, term, p.factor, n, p.subtracts);
+    if (add_lines_) {
+      return add_lines_(sum, n, term, n, p.factor, 1, n, p.subtracts);
     }
     if (factor) {
       const void* factors[] = {term, factor};
@@ -159,26 +184,27 @@ class Adder {
 
   std::span<const AddedPart> parts_;
   std::span<const int64_t> sizes_;
+  int64_t length_, lines_; // of the last axis, and along the one before
   char* out_;
-  int size_;         // of an element
-  AddLine add_line_; // or, for other dtypes:
+  int size_;           // of an element
+  AddLines add_lines_; // or, for other dtypes:
   Kernel add_, subtract_, multiply_;
   Sizes starts_at_, ends_at_; // the box of what all parts that pad have
-  int64_t pieces_;            // of a line
+  int64_t at_once_[2];        // lines, elements of a line
   char negative_zero_[16] = {};
 };
 
 } // namespace
 
 void add_parts(Dtype dtype, std::vector<AddedPart> parts, Sizes sizes, void* out) {
-  if (sizes.empty()) {
-    sizes.push_back(1);
+  while (sizes.size() < 2) {
+    sizes.insert(sizes.begin(), 1);
     for (AddedPart& p : parts) {
-      p.first.push_back(0), p.count.push_back(1), p.strides.push_back(1);
+      p.first.insert(p.first.begin(), 0), p.end.insert(p.end.begin(), 1), p.strides.insert(p.strides.begin(), 0);
     }
   }
   merge_axes(parts, sizes);
-  int64_t work = static_cast<int64_t>(parts.size());
+  auto work = static_cast<int64_t>(parts.size());
   for (int64_t length : sizes) {
     work *= length;
   }
@@ -186,8 +212,8 @@ void add_parts(Dtype dtype, std::vector<AddedPart> parts, Sizes sizes, void* out
     return;
   }
   Adder adder(dtype, parts, sizes, out);
-  int64_t units = adder.units(), chunks = work < parallel_work ? 1 : std::min<int64_t>(units, 8 * thread_count());
-  parallel_for(chunks, [&](int64_t c) { adder.run(units * c / chunks, units * (c + 1) / chunks); });
+  int64_t blocks = adder.blocks(), chunks = work < parallel_work ? 1 : std::min<int64_t>(blocks, 8 * thread_count());
+  parallel_for(chunks, [&](int64_t c) { adder.run(blocks * c / chunks, blocks * (c + 1) / chunks); });
 }
 
 } // namespace mlx::core::cpu
