@@ -193,7 +193,7 @@ std::optional<array> added_up(const Shape& whole, const PartCotangents& given) {
   constexpr size_t fewest = 3, most = 1024; // parts
   constexpr int64_t smallest = 4096, smallest_part = 2048, least_share = 16, shortest_line = 16;
   // Zeros around long lines are no work for what fuses them with other steps, which then spares passes of large arrays.
-  constexpr int64_t long_line = 512, large = 1 << 16;
+  constexpr int64_t long_line = 2048, large = 1 << 16;
   StreamNumber stream = given[0].first->stream;
   if (given.size() < fewest || given.size() > most || !is_known(whole) || size_of(whole) < smallest ||
       kernels_on(stream).device() != Device::cpu) {

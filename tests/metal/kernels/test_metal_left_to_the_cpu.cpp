@@ -176,6 +176,7 @@ std::string left_to_the_cpu() {
   });
   list.add("linear algebra", [&](Dtype) { return kernel::MatrixWork{{}, {}, {}, ""}; });
   list.add("special functions", [&](Dtype d) { return kernel::Special{SpecialFunction::gamma, {}, {}, two(d)}; });
+  list.add("sums of parts", [&](Dtype d) { return kernel::AddParts{{}, {}, two(d)}; });
   CustomKernel users;
   View view; // of the one input of a kernel of the user's
   list.add("a kernel of the user's", [&](Dtype d) {
@@ -242,6 +243,7 @@ fft: bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16 flo
 convolve: bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float64 complex128
 linear algebra: bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64 complex128
 special functions: bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64 complex128
+sums of parts: bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64 complex128
 a kernel of the user's: float64 complex128
 )";
 
