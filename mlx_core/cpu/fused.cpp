@@ -476,7 +476,7 @@ void BoundPlan::part_of_strip(const Working& w, const StripRun& run, int64_t fir
       if (const StripTable* table = table_of(m.slot)) {
         table->empty_pad(m.pad, to, n);
       } else {
-        std::copy_n(m.pad, n, to); // bools
+        std::copy_n(m.pad, n * item_size(m.slot), to); // bools and narrow integers
       }
     }
   }

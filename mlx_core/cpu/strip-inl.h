@@ -8,8 +8,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <new>
 
+#include "mlx_core/cpu/integers-inl.h"
 #include "mlx_core/cpu/map-inl.h"
 #include "mlx_core/cpu/masks-inl.h"
 #include "mlx_core/cpu/quotients-inl.h"
@@ -124,7 +126,9 @@ struct Strip {
   }
 
   static HWY_INLINE V value_of_row(char* const* at, uint16_t number) {
-    return set_wide(D(), *reinterpret_cast<const M*>(at[number]));
+    M value; // of the same bits: integers in memory may be floats to registers
+    std::memcpy(&value, at[number], sizeof value);
+    return set_wide(D(), value);
   }
   struct RowDivisor {
     M value;
@@ -279,13 +283,14 @@ struct Strip {
     MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
   }
 
-  template <class I>
+  template <class I, class N>
   static void load(MLX_STRIP) {
     const I* from = reinterpret_cast<const I*>(at[step->first]) + offset;
-    const D d;
-    const V x0 = numbers_of(d, from), x1 = numbers_of(d, from + lanes);
-    const V x2 = numbers_of(d, from + 2 * lanes), x3 = numbers_of(d, from + 3 * lanes);
-    MLX_NEXT_STEP(x0, x1, x2, x3, b0, b1, b2, b3);
+    const auto one = [=](int k) HWY_ATTR {
+      const hn::Rebind<N, D> numbers;
+      return hn::BitCast(D(), numbers_of(numbers, from + k * lanes));
+    };
+    MLX_NEXT_STEP(one(0), one(1), one(2), one(3), b0, b1, b2, b3);
   }
 
   static void keep(V a0, V a1, V a2, V a3, V, V, V, V, const StripStep* step, char* const* at, int64_t offset) {
@@ -316,6 +321,28 @@ struct Strip {
     const auto one = [=](V a, int k) HWY_ATTR {
       const auto bit = hn::ShiftRight<8 * sizeof(T) - 1>(hn::BitCast(wide, a));
       hn::StoreU(hn::TruncateTo(narrow, bit), narrow, to + k * lanes);
+    };
+    one(a0, 0), one(a1, 1), one(a2, 2), one(a3, 3);
+    MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
+  }
+
+  // Numbers of N as narrower integers: of floats the nearest there is toward zero, and 0 of NaN; of integers the lower
+  // bits.
+  template <class I, class N>
+  static void store_narrow(MLX_STRIP) {
+    const hn::Rebind<I, D> narrow;
+    const hn::RebindToSigned<D> wide;
+    I* to = reinterpret_cast<I*>(at[step->first]) + offset;
+    const auto one = [=](V a, int k) HWY_ATTR {
+      if constexpr (hwy::IsFloat<N>()) {
+        const D d;
+        const V lowest = hn::Set(d, std::numeric_limits<I>::lowest()), most = hn::Set(d, std::numeric_limits<I>::max());
+        const V clamped = hn::Min(hn::Max(hn::IfThenElseZero(hn::Eq(a, a), a), lowest), most);
+        hn::StoreU(hn::DemoteTo(narrow, hn::ConvertTo(wide, clamped)), narrow, to + k * lanes);
+      } else {
+        const hn::RebindToUnsigned<D> bits;
+        hn::StoreU(hn::TruncateTo(narrow, hn::BitCast(bits, a)), narrow, to + k * lanes);
+      }
     };
     one(a0, 0), one(a1, 1), one(a2, 2), one(a3, 3);
     MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
@@ -483,9 +510,28 @@ struct Strip {
   static StripFunction of_a(Op) {
     return erased(&unary<Op, StripForm::a_a>);
   }
-  template <class I>
-  static StripFunction load_of(I) {
-    return erased(&load<I>);
+  // Numbers of N of narrower integers in memory, and these of numbers of N.
+  template <class N>
+  static StripFunction find_load(Dtype from) {
+    switch (from.val) {
+      case Dtype::Val::bool_: return erased(&load<bool, N>);
+      case Dtype::Val::uint8: return erased(&load<uint8_t, N>);
+      case Dtype::Val::int8: return erased(&load<int8_t, N>);
+      case Dtype::Val::uint16: return erased(&load<uint16_t, N>);
+      case Dtype::Val::int16: return erased(&load<int16_t, N>);
+      default: return nullptr;
+    }
+  }
+  template <class N>
+  static StripFunction find_store(Dtype to) {
+    constexpr bool is_signed = hwy::IsFloat<N>(); // otherwise both are the same
+    switch (to.val) {
+      case Dtype::Val::uint8: return erased(&store_narrow<uint8_t, N>);
+      case Dtype::Val::int8: return erased(&store_narrow<std::conditional_t<is_signed, int8_t, uint8_t>, N>);
+      case Dtype::Val::uint16: return erased(&store_narrow<uint16_t, N>);
+      case Dtype::Val::int16: return erased(&store_narrow<std::conditional_t<is_signed, int16_t, uint16_t>, N>);
+      default: return nullptr;
+    }
   }
   template <class Op>
   static StripFunction fold_of(Op) {

@@ -66,7 +66,8 @@ void Strips::take_comparisons(const FusedPlan& plan, uint32_t begin, uint32_t en
     for (uint32_t k = i + 1; k < end; ++k) {
       const FusedPlan::Step& step = plan.steps[k];
       if (reads(step, comparison.output)) {
-        fits = fits && !writes && step.body == Body::select && step.from == comparison.from;
+        const bool alike = step.from == comparison.from || std::min(step.from.size(), comparison.from.size()) >= 4;
+        fits = fits && !writes && step.body == Body::select && alike; // both lie in memory as they do in registers
         ++readers;
       }
       writes |= plan.slots[step.output].output >= 0;

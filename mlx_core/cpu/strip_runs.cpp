@@ -117,6 +117,20 @@ bool Strips::loads(const FusedPlan::Step& step) const {
   return to && !is_mask(step.inputs[0]) && to->find_load(step.from);
 }
 
+// Whether a step makes narrow integers, which are never in registers: they are stored as soon as they are made.
+bool Strips::narrows(const FusedPlan::Step& step) const {
+  const StripTable* from = step.body == Body::copy ? table_of(step.from) : nullptr;
+  return from && from->find_store(step.to);
+}
+
+// Whether a step makes numbers in registers of others there: between floats, which are rounded, between integers, whose
+// bits are the same, or from one to the other.
+bool Strips::casts(const FusedPlan::Step& step) const {
+  const StripTable *from = table_of(step.from), *to = table_of(step.to);
+  return step.body == Body::copy && from->suits(to) &&
+         (step.from.is_inexact() == step.to.is_inexact() || to->find_cast(step.from));
+}
+
 // The table that has a step, in a run of that one's registers.
 const StripTable* Strips::table_of(const FusedPlan::Step& step, const StripTable* run) const {
   if (loads(step)) {
@@ -132,7 +146,7 @@ const StripTable* Strips::table_of(const FusedPlan::Step& step, const StripTable
     return table && (step.body == Body::select || table->find_share(SelectForm::memory)) ? table : nullptr;
   }
   if (step.from != step.to && !(is_comparison(step.body) && gives_bools(step))) {
-    return step.body == Body::copy && table->suits(table_of(step.to)) ? table : nullptr;
+    return casts(step) || narrows(step) ? table : nullptr;
   }
   bool any = step.input_count <= 2 && (table->find(plain(step.body), StripForm::a_a) || table->function(step.body));
   return any ? table : nullptr;
@@ -193,7 +207,8 @@ bool Strips::take_folds(const FusedPlan& plan, size_t stage, uint32_t begin, uin
     const FusedPlan::Fold& fold = plan.folds[i];
     bool given = std::any_of(plan.steps.begin() + begin, plan.steps.begin() + end,
         [&](const FusedPlan::Step& step) { return step.output == fold.input; });
-    if (given && table_of(fold.from)->find_fold(fold.op) && !plan.columns.any() && suits_fold(plan, fold.from)) {
+    const StripTable* table = table_of(fold.from);
+    if (given && table && table->find_fold(fold.op) && !plan.columns.any() && suits_fold(plan, fold.from)) {
       folds[i] = any = true;
       --reads_[fold.input];
     }
@@ -388,7 +403,7 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
       }
     }
     registers.b = keeps_[number] ? registers.a : registers.b;
-    registers.a = step.output;
+    registers.a = narrows(step) ? step.inputs[0] : step.output;
   }
   auto stored = static_cast<uint32_t>(slots.size()), ordered_begin = static_cast<uint32_t>(ordered.size());
   lay_out(plan, begin, end);
@@ -404,7 +419,7 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
     uint16_t second = step.inputs[step.input_count - 1];
     bool is_cast = step.body == Body::copy && step.from != step.to && !is_of_bools(step);
     bool by_row = row_of_step[i] != nothing, selects = is_ternary(step);
-    bool is_load = loads(step);
+    bool is_load = loads(step), is_narrow = narrows(step);
     if (keeps_[i - begin]) {
       code.push_back({table.keep, 0, 0});
     }
@@ -412,10 +427,10 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
       code.push_back({table.load_bools, step.inputs[0], 0});
     }
     const StripTable& from = wide || is_load || is_of_bools(step) ? table : *table_of(step.from);
-    const StripTable& to = wide || gives_bools(step) ? table : *table_of(step.to);
+    const StripTable& to = wide || gives_bools(step) || is_narrow ? table : *table_of(step.to);
     StripFunction run = is_load                        ? to.find_load(step.from)
                         : is_cast || by_row || selects ? nullptr
-                        : is_of_bools(step)            ? table.find_of_masks(step.body, form)
+                        : is_of_bools(step)            ? to.find_of_masks(step.body, form)
                                                        : from.find(step.body, form);
     if (!run && !by_row && !selects && form != StripForm::a_a) { // what works on a alone
       code.push_back({from.find(Body::copy, form), first, second});
@@ -430,8 +445,9 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
       }
     } else if (compares[i] != nothing) {
       const Choice& choice = choices_[i - begin];
-      code.push_back(
-          {from.find_choice(choice.comparison, choice.with_row, choice.form), choice.compared[0], choice.compared[1]});
+      code.push_back({table_of(plan.steps[static_cast<size_t>(compares[i])].from)
+                          ->find_choice(choice.comparison, choice.with_row, choice.form),
+          choice.compared[0], choice.compared[1]});
       code.push_back({nullptr, choice.chosen[0], choice.chosen[1], choice.one_strip});
     } else if (selects) {
       StripFunction choose = step.body == Body::share ? from.find_share(selects_[i - begin])
@@ -444,15 +460,16 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
       code.push_back(
           {from.find_row(step.body, is_first, form), static_cast<uint16_t>(place_of_row(plan, slot)), first});
     } else {
-      if (!is_cast) {
-        code.push_back({from.function(step.body), 0, 0});
+      if (StripFunction f = is_cast ? to.find_cast(step.from) : from.function(step.body); f && !is_narrow) {
+        code.push_back({f, 0, 0});
       }
-      if (to.round) {
+      if (to.round && !is_narrow) {
         code.push_back({to.round, 0, 0});
       }
     }
     if (reads_[step.output] > 0) {
-      code.push_back({!gives_bools(step)     ? to.store
+      code.push_back({is_narrow              ? from.find_store(step.to)
+                      : !gives_bools(step)   ? to.store
                       : is_mask(step.output) ? table.store_mask
                                              : table.store_bools,
           step.output, 0});

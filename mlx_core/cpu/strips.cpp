@@ -20,10 +20,19 @@ using cpu::HWY_NAMESPACE::Sum;
 using Max = cpu::HWY_NAMESPACE::Extremum<true>;
 using Min = cpu::HWY_NAMESPACE::Extremum<false>;
 
+// Of integers in registers of floats.
+struct FromWhole {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x) const {
+    const hn::RebindToSigned<D> di;
+    return hn::ConvertTo(d, hn::BitCast(di, x));
+  }
+};
+
 template <class T, class M = T>
 struct FloatStrip : Strip<T, M> {
   using Base = Strip<T, M>;
-  using Base::of_two, Base::of_one, Base::of_row, Base::of_a, Base::load_of, Base::fold_of, Base::clear_fold;
+  using Base::of_two, Base::of_one, Base::of_row, Base::of_a, Base::fold_of, Base::clear_fold;
 
   template <class Comparison>
   using Seen = Comparison;
@@ -96,17 +105,20 @@ struct FloatStrip : Strip<T, M> {
 
   static StripFunction find_load(Dtype from) {
     if constexpr (sizeof(T) == 4) {
-      switch (from.val) {
-        case Dtype::Val::bool_: return load_of(bool());
-        case Dtype::Val::uint8: return load_of(uint8_t());
-        case Dtype::Val::int8: return load_of(int8_t());
-        case Dtype::Val::uint16: return load_of(uint16_t());
-        case Dtype::Val::int16: return load_of(int16_t());
-        case Dtype::Val::int32: return sizeof(M) == 4 ? load_of(int32_t()) : nullptr; // rounded once
-        default: return nullptr;
-      }
+      return Base::template find_load<T>(from);
+    } else {
+      return nullptr;
     }
-    return nullptr;
+  }
+  static StripFunction find_cast(Dtype from) {
+    return std::is_same_v<M, float> && from == int32 ? of_a(FromWhole()) : nullptr; // others would be rounded twice
+  }
+  static StripFunction find_store(Dtype to) {
+    if constexpr (sizeof(T) == 4) {
+      return Base::template find_store<T>(to);
+    } else {
+      return nullptr;
+    }
   }
 
   static StripFunction find_fold(Reduction op) {
@@ -132,11 +144,12 @@ struct FloatStrip : Strip<T, M> {
     constexpr bool is_wide = std::is_same_v<T, M>;
     using Wide = FloatStrip<T>;
     static const StripTable all{4 * Base::lanes, &find, &find_row, &Base::prepare_divisor, &Wide::function,
-        &Wide::find_of_masks, &Base::find_select, &Base::template find_choice<Seen>, &Base::find_share, &find_load,
-        Base::erased(&Base::keep), is_wide ? nullptr : Base::erased(&Base::round), Base::erased(&Base::store),
-        Base::erased(&Wide::store), Base::erased(&Wide::store_bools), Base::erased(&Wide::load_bools),
-        Base::erased(&Base::end), &find_fold, &clear, is_wide ? Base::erased(&Base::every_other) : nullptr,
-        is_wide ? Base::erased(&Base::reversed) : nullptr, &Wide::run, &Base::fill_pad, &Base::empty_pad};
+        &Wide::find_of_masks, &Base::find_select, &Base::template find_choice<Seen>, &Base::find_share,
+        &Wide::find_load, &find_cast, &Wide::find_store, Base::erased(&Base::keep),
+        is_wide ? nullptr : Base::erased(&Base::round), Base::erased(&Base::store), Base::erased(&Wide::store),
+        Base::erased(&Wide::store_bools), Base::erased(&Wide::load_bools), Base::erased(&Base::end), &find_fold, &clear,
+        is_wide ? Base::erased(&Base::every_other) : nullptr, is_wide ? Base::erased(&Base::reversed) : nullptr,
+        &Wide::run, &Base::fill_pad, &Base::empty_pad};
     return &all;
   }
 };

@@ -5,7 +5,8 @@
 // A strip is four vectors of each operand, or eight where a run needs but one register. The instructions work on two
 // registers, a and b, of a strip each, and on the slots' memory; each calls the next one, with the registers as its
 // arguments. The bits are those of the kernels. 16-bit floats are float32 in registers, rounded after each step; a run
-// has steps of them and of float32, and casts. Or float16 is float16 in registers: see strips_float16.cpp.
+// has steps of them, of float32, and of integers of 32 bits, and casts; narrower integers are only in memory. Or
+// float16 is float16 in registers: see strips_float16.cpp.
 #pragma once
 
 #include <algorithm>
@@ -137,8 +138,12 @@ struct StripTable {
   // Null where there is none.
   StripFunction (*find_choice)(Body comparison, bool with_row, SelectForm form);
   StripFunction (*find_share)(SelectForm form); // of three numbers, given like those of a selection
-  // Integers or bytes of bools from memory, which become registers' numbers exactly, but for int32; or null.
+  // Of memory of integers of 16 or 8 bits or of bools, numbers, exactly; or null.
   StripFunction (*find_load)(Dtype from);
+  // Of numbers of the other kind in a, integers of floats or floats of integers; or null.
+  StripFunction (*find_cast)(Dtype from);
+  // first = a, as integers of 16 or 8 bits; or null.
+  StripFunction (*find_store)(Dtype to);
   StripFunction keep;              // b = a
   StripFunction round;             // a, to the dtype; null where registers are of it
   StripFunction store, store_mask; // first = a
@@ -231,6 +236,8 @@ struct Strips {
   bool is_mask(size_t slot) const { return !masks_.empty() && masks_[slot] > 0; }
   const StripTable* table_of(const FusedPlan::Step& step, const StripTable* run) const;
   bool loads(const FusedPlan::Step& step) const;
+  bool narrows(const FusedPlan::Step& step) const;
+  bool casts(const FusedPlan::Step& step) const;
   bool reads_bytes(const FusedPlan::Step& step) const;
   uint8_t bytes_of_mask(const FusedPlan::Step& step) const;
   uint32_t end_of_private(const FusedPlan& plan, uint32_t begin, uint32_t end) const;
