@@ -12,6 +12,7 @@
 #include <type_traits>
 
 #include "mlx_core/cpu/half-inl.h"
+#include "mlx_core/cpu/integers-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
@@ -72,19 +73,13 @@ struct ComplexCast {
 template <class To>
 void float_to_bytes(const void* const* inputs, void* output, int64_t n) {
   const hn::ScalableTag<float> d;
-  const hn::RebindToSigned<decltype(d)> words;
-  const hn::Rebind<To, decltype(d)> bytes;
+  const hn::Rebind<std::make_unsigned_t<To>, decltype(d)> bytes;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto* a = static_cast<const float*>(inputs[0]);
   To* out = static_cast<To*>(output);
-  const auto lowest = hn::Set(d, std::numeric_limits<To>::lowest()),
-             largest = hn::Set(d, std::numeric_limits<To>::max());
   int64_t i = 0;
   for (; i + lanes <= n; i += lanes) {
-    const auto x = hn::LoadU(d, a + i);
-    const auto number = hn::IfThenElseZero(hn::Eq(x, x), x);
-    const auto whole = hn::ConvertTo(words, hn::Min(hn::Max(number, lowest), largest));
-    hn::StoreU(hn::DemoteTo(bytes, whole), bytes, out + i);
+    hn::StoreU(narrowed<To>(d, hn::LoadU(d, a + i)), bytes, reinterpret_cast<std::make_unsigned_t<To>*>(out + i));
   }
   const void* rest = a + i;
   loop1<Cast<float, To>, To, float>(&rest, out + i, n - i);

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <new>
 
 #include "mlx_core/cpu/integers-inl.h"
@@ -326,22 +325,18 @@ struct Strip {
     MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
   }
 
-  // Numbers of N as narrower integers: of floats the nearest there is toward zero, and 0 of NaN; of integers the lower
-  // bits.
+  // Numbers of N as narrower integers; of integers the lower bits.
   template <class I, class N>
   static void store_narrow(MLX_STRIP) {
-    const hn::Rebind<I, D> narrow;
-    const hn::RebindToSigned<D> wide;
-    I* to = reinterpret_cast<I*>(at[step->first]) + offset;
+    using Bits = std::make_unsigned_t<I>;
+    const hn::Rebind<Bits, D> narrow;
+    Bits* to = reinterpret_cast<Bits*>(at[step->first]) + offset;
     const auto one = [=](V a, int k) HWY_ATTR {
       if constexpr (hwy::IsFloat<N>()) {
-        const D d;
-        const V lowest = hn::Set(d, std::numeric_limits<I>::lowest()), most = hn::Set(d, std::numeric_limits<I>::max());
-        const V clamped = hn::Min(hn::Max(hn::IfThenElseZero(hn::Eq(a, a), a), lowest), most);
-        hn::StoreU(hn::DemoteTo(narrow, hn::ConvertTo(wide, clamped)), narrow, to + k * lanes);
+        hn::StoreU(narrowed<I>(D(), a), narrow, to + k * lanes);
       } else {
-        const hn::RebindToUnsigned<D> bits;
-        hn::StoreU(hn::TruncateTo(narrow, hn::BitCast(bits, a)), narrow, to + k * lanes);
+        const hn::RebindToUnsigned<D> wide;
+        hn::StoreU(hn::TruncateTo(narrow, hn::BitCast(wide, a)), narrow, to + k * lanes);
       }
     };
     one(a0, 0), one(a1, 1), one(a2, 2), one(a3, 3);

@@ -84,6 +84,36 @@ void Strips::take_comparisons(const FusedPlan& plan, uint32_t begin, uint32_t en
   }
 }
 
+// A mask is -1 where its number is 1: integers to which the next step adds that, or from which it subtracts it, or that
+// it multiplies by it, do without the number. Only the next step, for later the mask may be overwritten.
+void Strips::take_counts(uint32_t begin, uint32_t end) {
+  auto with_mask = [](Body body, bool is_second) {
+    switch (body) {
+      case Body::add: return Body::subtract;
+      case Body::subtract: return is_second ? Body::add : Body::copy;
+      case Body::multiply: return Body::bitwise_and;
+      default: return Body::copy;
+    }
+  };
+  for (uint32_t i = 0; i + 1 < end - begin; ++i) {
+    const FusedPlan::Step& count = steps_[i];
+    FusedPlan::Step& next = steps_[i + 1];
+    const bool counts = count.from == bool_ && count.body == Body::copy && is_mask(count.inputs[0]);
+    if (!counts || !count.to.is_integer() || reads_[count.output] != 1 || next.input_count != 2 ||
+        !reads(next, count.output)) {
+      continue;
+    }
+    const bool is_second = next.inputs[1] == count.output;
+    if (Body body = with_mask(next.body, is_second); body != Body::copy) {
+      next.body = body;
+      next.inputs[0] = next.inputs[is_second ? 0 : 1];
+      next.inputs[1] = count.inputs[0];
+      taken_[i] = true;
+      reads_[count.output] = 0;
+    }
+  }
+}
+
 // The same of a selection that compares by itself.
 void Strips::add_choice(const FusedPlan& plan, uint32_t begin, uint32_t number, int32_t a, int32_t b) {
   const auto comparison = static_cast<size_t>(compares[number]);

@@ -81,7 +81,12 @@ void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders, boo
       ++stage;
     }
     const StripTable* table = table_of(plan.steps[begin], nullptr);
-    for (end = begin; table && end < plan.stages[stage].steps && table->suits(table_of(plan.steps[end], table));
+    auto stored = [&](uint16_t slot) { // by the run, narrow: a load right after it would wait
+      return std::any_of(plan.steps.begin() + begin, plan.steps.begin() + end,
+          [&](const FusedPlan::Step& step) { return step.output == slot && narrows(step); });
+    };
+    for (end = begin; table && end < plan.stages[stage].steps && table->suits(table_of(plan.steps[end], table)) &&
+                      !stored(plan.steps[end].inputs[0]);
         ++end) {
       uint16_t slot = plan.steps[end].output;
       masks_[slot] = plan.slots[slot].output < 0 ? bytes_of_mask(plan.steps[end]) : 0;
@@ -328,6 +333,7 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
   taken_.assign(steps_.size(), false);
   choices_.resize(steps_.size());
   take_comparisons(plan, begin, end);
+  take_counts(begin, end);
   is_listed_.assign(plan.slots.size(), false);
   last_read_.assign(plan.slots.size(), nothing);
   for (size_t i = 0; i < steps_.size(); ++i) {

@@ -242,6 +242,7 @@ struct Strips {
   uint8_t bytes_of_mask(const FusedPlan::Step& step) const;
   uint32_t end_of_private(const FusedPlan& plan, uint32_t begin, uint32_t end) const;
   void take_comparisons(const FusedPlan& plan, uint32_t begin, uint32_t end);
+  void take_counts(uint32_t begin, uint32_t end);
   void add_choice(const FusedPlan& plan, uint32_t begin, uint32_t number, int32_t a, int32_t b);
   SelectForm add_select(const FusedPlan::Step& step, int32_t a);
   bool pays_to_keep(uint32_t begin, uint32_t number, int32_t a) const;
