@@ -3,6 +3,7 @@
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/integer_arithmetic.cpp"
 #include "mlx_core/cpu/simd.h"
 
+#include <bit>
 #include <cstring>
 #include <type_traits>
 
@@ -142,15 +143,33 @@ HWY_INLINE void divide_all(const T* a, T divisor, T* out, int64_t n) {
   }
 }
 
+// The same by a power of two: a shift, or the bits below it.
+template <class T, bool remainder>
+HWY_INLINE void divide_by_power(const T* a, T divisor, T* out, int64_t n) {
+  const int shift = std::countr_zero(static_cast<std::make_unsigned_t<T>>(divisor));
+  const T below = static_cast<T>(divisor - 1);
+  MLX_INDEPENDENT_ITERATIONS
+  for (int64_t i = 0; i < n; ++i) {
+    out[i] = static_cast<T>(remainder ? a[i] & below : a[i] >> shift);
+  }
+}
+
 template <template <class> class Op, class T, bool remainder>
 void divide_loop(const void* const* inputs, void* output, int64_t n) {
   constexpr int64_t worth_looking = 16;
   const T* b = static_cast<const T*>(inputs[1]);
   const bool special = b[0] == 0 || b[0] == static_cast<T>(-1); // -1: the negation of the least number wraps
-  if (n >= worth_looking && !special && std::memcmp(b, b + 1, static_cast<size_t>(n - 1) * sizeof(T)) == 0) {
-    divide_all<T, remainder>(static_cast<const T*>(inputs[0]), b[0], static_cast<T*>(output), n);
-  } else {
-    loop2<Op<T>, T, T>(inputs, output, n);
+  const bool is_power = b[0] > 0 && std::has_single_bit(static_cast<std::make_unsigned_t<T>>(b[0]));
+  if (n < worth_looking || special || !(is_power || sizeof(T) == 4) ||
+      std::memcmp(b, b + 1, static_cast<size_t>(n - 1) * sizeof(T)) != 0) {
+    return loop2<Op<T>, T, T>(inputs, output, n);
+  }
+  const T *a = static_cast<const T*>(inputs[0]), divisor = b[0];
+  T* out = static_cast<T*>(output);
+  if (is_power) {
+    divide_by_power<T, remainder>(a, divisor, out, n);
+  } else if constexpr (sizeof(T) == 4) {
+    divide_all<T, remainder>(a, divisor, out, n);
   }
 }
 
@@ -191,9 +210,8 @@ struct BoolPower {
 
 template <template <class> class Op, bool remainder>
 Kernel division_loop(Dtype dtype) {
-  return dtype == int32    ? &divide_loop<Op, int32_t, remainder>
-         : dtype == uint32 ? &divide_loop<Op, uint32_t, remainder>
-                           : by_type2<Op>(dtype);
+  return with_integer_type(
+      dtype, []<class T>(std::type_identity<T>) -> Kernel { return &divide_loop<Op, T, remainder>; });
 }
 
 template <class Op>

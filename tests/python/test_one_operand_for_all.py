@@ -65,3 +65,15 @@ def test_integers_by_one_divisor(dtype, divisor):
     wrapped = lambda values: np.broadcast_to(np.asarray(values).astype(np.int64).astype(dtype), numbers.shape)
     assert np.array_equal(np.array(x // d), wrapped(quotients))
     assert np.array_equal(np.array(x % d), wrapped(rests))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
+def test_integers_by_powers_of_two(dtype):
+    info, rng = np.iinfo(dtype), np.random.default_rng(5)
+    for n in (15, 16, 17, 1003):
+        x = rng.integers(info.min, info.max, n, dtype, endpoint=True)
+        x[:5] = [info.min, info.min + 1, info.max, 0, 1]
+        for power in range(info.bits - (info.min < 0)):
+            divisor = np.array(1 << power, dtype)
+            assert np.array_equal(np.array(mx.array(x) // mx.array(divisor)), x // divisor)
+            assert np.array_equal(np.array(mx.array(x) % mx.array(divisor)), x % divisor)
