@@ -5,6 +5,7 @@
 
 #include <bit>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 
 #include "mlx_core/cpu/families.h"
@@ -143,6 +144,54 @@ HWY_INLINE void divide_all(const T* a, T divisor, T* out, int64_t n) {
   }
 }
 
+// The same by any positive divisor but a power of two, by integers: of N bits x, floor(x / d) is the upper part of the
+// product of x and m = floor(2^(N + l) / d) + 1, less than 2^(N + 1), where 2^l > d. Of a negative number the quotient
+// is the complement of its complement's.
+template <class T>
+inline constexpr bool divides_by_product = std::is_signed_v<T> ? sizeof(T) <= 4 : sizeof(T) == 1;
+
+// The upper halves of the products of lanes. The compiler multiplies 64 bits by 64.
+template <class D, class V>
+HWY_INLINE V upper_product(D d, V x, V y) {
+  const hn::Repartition<uint64_t, D> whole;
+  const V odd = hn::BitCast(d, hn::ShiftRight<32>(hn::BitCast(whole, x)));
+  return hn::OddEven(hn::BitCast(d, hn::MulEven(odd, y)), hn::BitCast(d, hn::ShiftRight<32>(hn::MulEven(x, y))));
+}
+
+template <class T, bool remainder>
+HWY_INLINE void divide_by_product(const T* a, T divisor, T* out, int64_t n) {
+  constexpr int bits = std::numeric_limits<T>::digits;
+  const int more = static_cast<int>(std::bit_width(static_cast<uint32_t>(divisor)));
+  const auto factor = static_cast<uint32_t>((uint64_t{1} << (bits + more)) / static_cast<uint64_t>(divisor) + 1);
+  int64_t first = 0;
+  if constexpr (sizeof(T) == 4) {
+    const hn::ScalableTag<uint32_t> d;
+    const hn::RebindToSigned<decltype(d)> ds;
+    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+    const auto by = hn::Set(d, factor), times = hn::Set(d, static_cast<uint32_t>(divisor));
+    for (; first + lanes <= n; first += lanes) {
+      const auto number = hn::LoadU(ds, a + first);
+      const auto sign = hn::BitCast(d, hn::BroadcastSignBit(number)), bits_of = hn::BitCast(d, number);
+      const auto upper = hn::ShiftRightSame(upper_product(d, hn::Xor(bits_of, sign), by), bits + more - 32);
+      const auto q = hn::Xor(upper, sign);
+      hn::StoreU(hn::BitCast(ds, remainder ? hn::Sub(bits_of, hn::Mul(q, times)) : q), ds, out + first);
+    }
+  }
+  MLX_INDEPENDENT_ITERATIONS
+  for (int64_t i = first; i < n; ++i) {
+    const int32_t number = a[i], sign = number < 0 ? -1 : 0;
+    const auto x = static_cast<uint32_t>(number ^ sign);
+    uint32_t q = 0;
+    if constexpr (sizeof(T) == 4) {
+      q = static_cast<uint32_t>(uint64_t{x} * factor >> 32) >> (bits + more - 32);
+    } else {
+      q = x * factor >> (bits + more);
+    }
+    q ^= static_cast<uint32_t>(sign);
+    out[i] = static_cast<T>(remainder ? static_cast<uint32_t>(number) - q * static_cast<uint32_t>(divisor) : q);
+  }
+}
+
 // The same by a power of two: a shift, or the bits below it.
 template <class T, bool remainder>
 HWY_INLINE void divide_by_power(const T* a, T divisor, T* out, int64_t n) {
@@ -160,7 +209,8 @@ void divide_loop(const void* const* inputs, void* output, int64_t n) {
   const T* b = static_cast<const T*>(inputs[1]);
   const bool special = b[0] == 0 || b[0] == static_cast<T>(-1); // -1: the negation of the least number wraps
   const bool is_power = b[0] > 0 && std::has_single_bit(static_cast<std::make_unsigned_t<T>>(b[0]));
-  if (n < worth_looking || special || !(is_power || sizeof(T) == 4) ||
+  const bool by_product = divides_by_product<T> && b[0] > 0;
+  if (n < worth_looking || special || !(is_power || by_product || sizeof(T) == 4) ||
       std::memcmp(b, b + 1, static_cast<size_t>(n - 1) * sizeof(T)) != 0) {
     return loop2<Op<T>, T, T>(inputs, output, n);
   }
@@ -168,6 +218,10 @@ void divide_loop(const void* const* inputs, void* output, int64_t n) {
   T* out = static_cast<T*>(output);
   if (is_power) {
     divide_by_power<T, remainder>(a, divisor, out, n);
+  } else if (by_product) {
+    if constexpr (divides_by_product<T>) {
+      divide_by_product<T, remainder>(a, divisor, out, n);
+    }
   } else if constexpr (sizeof(T) == 4) {
     divide_all<T, remainder>(a, divisor, out, n);
   }

@@ -77,3 +77,24 @@ def test_integers_by_powers_of_two(dtype):
             divisor = np.array(1 << power, dtype)
             assert np.array_equal(np.array(mx.array(x) // mx.array(divisor)), x // divisor)
             assert np.array_equal(np.array(mx.array(x) % mx.array(divisor)), x % divisor)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32"])
+def test_integers_by_any_small_divisor(dtype):
+    info = np.iinfo(dtype)
+    x = np.arange(max(info.min, -(1 << 15)), min(info.max, 65535) + 1).astype(dtype)
+    divisors = range(info.min, info.max + 1) if info.bits == 8 else [*range(-20, 20), 127, 641, 1000, 9999, 32767, info.max - 1, info.max, info.min + 1]
+    for number in divisors:
+        divisor = np.array(number).astype(dtype)
+        if divisor not in (0, np.array(-1).astype(dtype)):
+            assert np.array_equal(np.array(mx.array(x) // mx.array(divisor)), x // divisor), number
+            assert np.array_equal(np.array(mx.array(x) % mx.array(divisor)), x % divisor), number
+
+
+def test_numbers_beside_multiples_of_many_divisors():
+    rng = np.random.default_rng(6)
+    for divisor in np.exp2(rng.uniform(1.5, 31, 300)).astype(np.int64):
+        multiples = rng.integers(-(1 << 31), 1 << 31, 300) // divisor * divisor
+        x = np.concatenate([multiples, multiples + 1, multiples - 1, [-(1 << 31), (1 << 31) - 1]]).clip(-(1 << 31), (1 << 31) - 1)
+        found = mx.array(x.astype(np.int32)) // mx.array(divisor.astype(np.int32))
+        assert np.array_equal(np.array(found), x // divisor), divisor
