@@ -20,11 +20,12 @@ using cpu::HWY_NAMESPACE::Sum;
 using Max = cpu::HWY_NAMESPACE::Extremum<true>;
 using Min = cpu::HWY_NAMESPACE::Extremum<false>;
 
-// Of integers in registers of floats.
+// Of integers of I in registers of floats.
+template <class I>
 struct FromWhole {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
-    const hn::RebindToSigned<D> di;
+    const hn::Rebind<I, D> di;
     return hn::ConvertTo(d, hn::BitCast(di, x));
   }
 };
@@ -111,7 +112,11 @@ struct FloatStrip : Strip<T, M> {
     }
   }
   static StripFunction find_cast(Dtype from) {
-    return std::is_same_v<M, float> && from == int32 ? of_a(FromWhole()) : nullptr; // others would be rounded twice
+    if constexpr (std::is_same_v<M, float>) { // others would be rounded twice
+      return from == int32 ? of_a(FromWhole<int32_t>()) : from == uint32 ? of_a(FromWhole<uint32_t>()) : nullptr;
+    } else {
+      return nullptr;
+    }
   }
   static StripFunction find_store(Dtype to) {
     if constexpr (sizeof(T) == 4) {

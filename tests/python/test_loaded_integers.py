@@ -56,5 +56,6 @@ def test_all_bytes():
         x = words.view(dtype)
         assert np.array_equal(np.array(mx.array(x).astype(mx.float32) / 3 + 1), x.astype(np.float32) / np.float32(3) + np.float32(1))
     rng = np.random.default_rng(0)
-    x = rng.integers(-(1 << 31), 1 << 31, 10_001).astype(np.int32)
-    assert np.array_equal(np.array(mx.array(x).astype(mx.float32) * 0.5 - 1), x.astype(np.float32) * np.float32(0.5) - np.float32(1))
+    for dtype in (np.int32, np.uint32):
+        x = np.concatenate([rng.integers(0, 1 << 32, 10_001), *(np.arange(-40, 40) + (k << 24) for k in range(1, 256, 3))]).astype(dtype)
+        assert np.array_equal(np.array(mx.array(x).astype(mx.float32) * 0.5 - 1), x.astype(np.float32) * np.float32(0.5) - np.float32(1))
