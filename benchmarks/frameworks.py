@@ -88,6 +88,10 @@ class Framework:
     def add_at(self, x, index, value):
         return x.at[index].add(value)
 
+    def pad(self, x):
+        """Zeros around it."""
+        return self.np.pad(x, 1)
+
     def gelu(self, x):
         return 0.5 * x * (1 + self.erf(x * math.sqrt(0.5)))
 
@@ -299,6 +303,7 @@ class Torch(Framework):
         self.cross_entropy = lambda logits, targets: f.cross_entropy(logits, targets.long())
         self.attention = f.scaled_dot_product_attention
         self.solve, self.random = torch.linalg.solve, lambda kind, shape, key: {"uniform": torch.rand, "normal": torch.randn}[kind](shape)
+        self.pad = lambda x: f.pad(x, (1, 1) * x.ndim)
         self.convolutions = (f.conv1d, f.conv2d, f.conv3d)
 
     def array(self, x, dtype=None):

@@ -49,6 +49,18 @@ def third(fw):
     return f, (fw.array(values(8)),)
 
 
+@workload("gradient of {windows} overlapping windows of {n} x {n}", [dict(n=100, windows=20)])
+def windows(fw, n, windows):
+    def f(x):
+        total = x[:, : n // 2] * 0.0
+        for i in range(windows):
+            start = i % (n - n // 2)
+            total = total + x[:, start : start + n // 2] * (0.1 * i)
+        return (total * total).sum()
+
+    return fw.grad(f), (fw.array(values((n, n))),)
+
+
 @workload("Jacobian of a banded function of {n}, sparse where there is one", [{"n": 1000}], modes=("eager",),
           checked=lambda fw, j: [numpy.sum(fw.numpy(j)), numpy.linalg.norm(fw.numpy(j))])
 def banded(fw, n):

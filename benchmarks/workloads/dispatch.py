@@ -105,6 +105,16 @@ def scan_gradient(fw, n):
     return fw.grad(lambda c, xs: (f(c, xs)[1] ** 2).sum(), argnums=(0, 1)), arguments
 
 
+@workload("heat on a grid of {n} x {n}, a scan of {turns} steps", [dict(n=n, turns=30) for n in (64, 128, 256)])
+def heat(fw, n, turns):
+    def step(u, rate):
+        around = u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:]
+        u = u + rate * fw.pad(around - 4 * u[1:-1, 1:-1])
+        return u, u[0, 0]
+
+    return lambda u, rates: fw.scan(step, u, rates), (fw.array(values((n, n))), fw.array(0.1 + 0 * values(turns)))
+
+
 @workload("{kind} of {n} small arrays", grid(kind=["sgd", "adam"], n=[100]))
 def update(fw, kind, n):
     """One step of an optimizer, written out."""

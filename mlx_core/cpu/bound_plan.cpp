@@ -113,7 +113,7 @@ void BoundPlan::cut_at_lines() {
       whole *= 2;
     }
     short_line_ = pays_line_by_line(line) ? line : 0;
-    bool longer = short_line_ && plan_->steps.back().to.size() <= 4; // 8 KiB were quickest
+    bool longer = short_line_ && !plan_->steps.empty() && plan_->steps.back().to.size() <= 4; // 8 KiB were quickest
     per_unit_ = (longer ? 2 * tile_size : tile_size) / whole * whole;
     units_ = (plan_->size + per_unit_ - 1) / per_unit_;
   }
