@@ -244,6 +244,10 @@ struct remainder {
   bool operator()(bool, bool) const { return false; }
   ON_FLOATS2(accurate::floored_remainder)
 };
+inline float cube_of(float x) { return accurate::power(x, 3.0f); }
+struct cube {
+  ON_FLOATS1(cube_of)
+};
 struct power {
   ON_INTEGERS2(integers::power(a, b))
   ON_BOOLS2(a || !b)

@@ -32,6 +32,7 @@ const char* name_of_body(Body body) {
       "abs",
       "sign",
       "square",
+      "cube",
       "sqrt",
       "rsqrt",
       "reciprocal",

@@ -42,8 +42,9 @@ def reached():
 
 
 def test_every_primitive_is_reached():
-    # It passes its value on; it exists only in shapeless recordings; it runs on a GPU alone (tests/metal/test_custom_kernels.py).
-    missing = declared() - reached() - {"StopGradient", "SizeNumber", "CustomKernel"}
+    # It passes its value on; it exists only in shapeless recordings; it runs on a GPU alone (tests/metal/test_custom_kernels.py); it is of
+    # larger arrays than samples have (test_stencil_gradients.py).
+    missing = declared() - reached() - {"StopGradient", "SizeNumber", "CustomKernel", "AddedParts"}
     assert not missing, "add a sample in whose graph these occur"
 
 

@@ -47,6 +47,7 @@ double bound_of(Body body, Dtype dtype) {
     case Body::arccosh:
     case Body::arctanh:
     case Body::arctan2:
+    case Body::cube:
     case Body::power:
     case Body::hypot: return dtype == float32 ? 3 : 1;
     case Body::logaddexp:

@@ -191,7 +191,7 @@ std::string left_to_the_cpu() {
 
 const char* const pinned = R"(
 fused real imag: complex128
-fused make_complex erf erfinv floor ceil trunc signbit floor_divide remainder arctan2 hypot nextafter copysign share: float64
+fused cube make_complex erf erfinv floor ceil trunc signbit floor_divide remainder arctan2 hypot nextafter copysign share: float64
 fused negative abs sign square reciprocal conjugate rint isnan isinf isfinite isposinf isneginf logical_not add subtract multiply divide maximum minimum gap zero_times zero_divide equal not_equal less less_equal greater greater_equal nan_equal logical_and logical_or logical_xor select: float64 complex128
 fused sqrt rsqrt exp expm1 log log2 log10 log1p sigmoid exp2 sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh power logaddexp: float64 complex64 complex128
 fused bitwise_invert bitwise_and bitwise_or bitwise_xor left_shift right_shift: nothing
