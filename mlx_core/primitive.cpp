@@ -93,6 +93,7 @@ void Primitive::eval(Operands operands, std::span<array> outputs, Kernels& kerne
   }
   kernels.device() == Device::cpu ? eval_cpu(operands, outputs) : eval_gpu(operands, outputs);
 }
+std::unique_ptr<Repetition> Primitive::repeated(std::vector<array>, std::vector<array>) const { return nullptr; }
 Tangent Primitive::vjp_onto(const array&, Operands, const array&) const { return std::nullopt; }
 void Primitive::eval_cpu(Operands, std::span<array>) const {
   fail<std::logic_error>(name(), "this primitive says neither eval nor eval_cpu, so it cannot be computed.");

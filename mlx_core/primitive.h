@@ -119,6 +119,14 @@ struct Mapped {
   MapAxes axes;
 };
 
+// The evaluation of a primitive again and again: operands and results stay where they are in memory, and others change
+// and read what is there meanwhile.
+class Repetition {
+ public:
+  virtual ~Repetition() = default;
+  virtual void run() = 0;
+};
+
 class Primitive {
  public:
   virtual ~Primitive() = default;
@@ -145,6 +153,10 @@ class Primitive {
   virtual void eval_gpu(Operands operands, std::span<array> outputs) const;
   // Whether the output is the operand's elements in their row-major order, under another shape or broadcast.
   virtual bool keeps_order() const { return false; }
+  // The element-steps of a Repetition by the host, for lists of calls (eval/call_list.h); none: there is no such thing,
+  // or it would gain nothing.
+  virtual std::optional<int64_t> repeatable_work() const { return std::nullopt; }
+  virtual std::unique_ptr<Repetition> repeated(std::vector<array> operands, std::vector<array> results) const;
   // The operand whose memory the first output takes over when nobody else needs it (array::begin_with); -1: none.
   virtual int reusable_operand() const { return -1; }
 

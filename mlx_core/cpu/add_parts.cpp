@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/cpu/copy_block.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/spread.h"
@@ -66,7 +67,7 @@ class Adder {
   }
 
   int64_t blocks() const {
-    int64_t count = blocks_of(lines_, at_once_[0]) * blocks_of(length_, at_once_[1]);
+    int64_t count = ceil_div(lines_, at_once_[0]) * ceil_div(length_, at_once_[1]);
     for (int64_t length : sizes_.first(sizes_.size() - 2)) {
       count *= length;
     }
@@ -98,13 +99,12 @@ class Adder {
     Sizes first, end; // along every axis
     char* out;
   };
-  static int64_t blocks_of(int64_t length, int64_t each) { return (length + each - 1) / each; }
 
   Block block_of(int64_t number) const {
     size_t rank = sizes_.size();
     Block block{Sizes(rank, 0), Sizes(rank, 0), out_};
     for (size_t d = rank; d-- > 0;) {
-      int64_t each = d + 2 < rank ? 1 : at_once_[d + 2 - rank], count = blocks_of(sizes_[d], each);
+      int64_t each = d + 2 < rank ? 1 : at_once_[d + 2 - rank], count = ceil_div(sizes_[d], each);
       block.first[d] = number % count * each;
       block.end[d] = std::min(block.first[d] + each, sizes_[d]);
       number /= count;

@@ -1,5 +1,5 @@
 // AMX: asking for it, its instructions, and products shared out over the pool.
-#include "mlx_core/cpu/amx.h"
+#include "mlx_core/cpu/tile_instructions.h"
 
 #include <bit>
 
@@ -19,14 +19,6 @@
 
 namespace mlx::core::cpu {
 
-bool is_tile_product(Dtype dtype, int64_t m, int64_t n, int64_t k) {
-  const int64_t work = m * n * k;
-  // A number that is written in three digits or read as a sum costs as much as some multiplications.
-  if (dtype == float32) return work >= int64_t{1} << 22 && 112 * ((m + n) * k + m * n) < work;
-  if (dtype == float16) return m >= 32 && n >= 8 && k >= 32 && work >= int64_t{1} << 18;
-  return dtype == bfloat16 && m >= 4 && n >= 4 && k >= 32 && work >= int64_t{1} << 16;
-}
-
 #ifdef MLX_HAS_AMX_INSTRUCTIONS
 
 namespace {
@@ -43,6 +35,7 @@ bool ask_for_amx() {
 
 // Tiles 0 to 3 are sums, 4 and 5 left, 6 and 7 right.
 struct AmxTiles {
+  static constexpr bool whole_blocks = false;
   struct alignas(64) Configuration {
     uint8_t palette = 1, start_row = 0, reserved[14] = {};
     uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
@@ -106,30 +99,37 @@ struct AmxTiles {
   }
 };
 
-} // namespace
-
-bool has_amx() {
-  static const bool may = ask_for_amx();
-  return may;
+bool is_worth_tiles(Dtype dtype, int64_t m, int64_t n, int64_t k) {
+  const int64_t work = m * n * k;
+  // A number that is written in three digits or read as a sum costs as much as some multiplications.
+  if (dtype == float32) return work >= int64_t{1} << 22 && 112 * ((m + n) * k + m * n) < work;
+  if (dtype == float16) return m >= 32 && n >= 8 && k >= 32 && work >= int64_t{1} << 18;
+  return dtype == bfloat16 && m >= 4 && n >= 4 && k >= 32 && work >= int64_t{1} << 16;
 }
 
-void amx_gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride, Matrix b,
-    int64_t b_batch_stride, void* out) {
+void gemm_on_tiles(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride,
+    Matrix b, int64_t b_batch_stride, void* out) {
   auto* gemm = dtype == float32    ? &tile_gemm<AmxTiles, float>
                : dtype == bfloat16 ? &tile_gemm<AmxTiles, bfloat16_t>
                                    : &tile_gemm<AmxTiles, float16_t>;
   gemm(batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out);
 }
 
-void amx_convolve(const Windows& w, const TileWindows& windows) {
+void convolve_on_tiles(const Windows& w, const TileWindows& windows) {
   w.dtype == float32 ? tile_convolve<AmxTiles, float>(w, windows) : tile_convolve<AmxTiles, bfloat16_t>(w, windows);
+}
+
+} // namespace
+
+const TileInstructions* amx() {
+  static constexpr TileInstructions all{&is_worth_tiles, &gemm_on_tiles, &convolve_on_tiles, 8};
+  static const bool may = ask_for_amx();
+  return may ? &all : nullptr;
 }
 
 #else
 
-bool has_amx() { return false; }
-void amx_convolve(const Windows&, const TileWindows&) {}
-void amx_gemm(Dtype, int64_t, int64_t, int64_t, int64_t, Matrix, int64_t, Matrix, int64_t, void*) {}
+const TileInstructions* amx() { return nullptr; }
 
 #endif
 

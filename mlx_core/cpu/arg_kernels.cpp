@@ -47,6 +47,28 @@ HWY_INLINE hn::Mask<D> improves(D, V x, V best) {
   }
 }
 
+// Of few elements, K vectors of columns from one end to the other: what is the best stays in registers.
+template <int K, bool max, typename T, typename D>
+HWY_INLINE void arg_vectors(
+    D d, const T* in, int64_t rows, int64_t stride, hwy::UnsignedFromSize<sizeof(hn::TFromD<D>)>* to) {
+  using Place = hwy::UnsignedFromSize<sizeof(hn::TFromD<D>)>;
+  const hn::ScalableTag<Place> places;
+  constexpr int64_t N = hn::MaxLanes(d);
+  hn::Vec<D> best[K];
+  hn::Vec<decltype(places)> place[K];
+  for (int k = 0; k < K; ++k) best[k] = load_arg(d, in + k * N), place[k] = hn::Zero(places);
+  for (int64_t r = 1; r < rows; ++r) {
+    const auto here = hn::Set(places, static_cast<Place>(r));
+    for (int k = 0; k < K; ++k) {
+      const auto x = load_arg(d, in + r * stride + k * N);
+      const auto better = improves<max>(d, x, best[k]);
+      best[k] = hn::IfThenElse(better, x, best[k]);
+      place[k] = hn::IfThenElse(hn::RebindMask(places, better), here, place[k]);
+    }
+  }
+  for (int k = 0; k < K; ++k) hn::StoreU(place[k], places, to + k * N);
+}
+
 template <bool max, typename T>
 void arg_columns(const void* data, int64_t rows, int64_t stride, int64_t width, uint32_t* index) {
   using P = ArgLane<T>;
@@ -60,6 +82,18 @@ void arg_columns(const void* data, int64_t rows, int64_t stride, int64_t width, 
     if (width >= N) {
       alignas(64) P best[arg_strip];
       alignas(64) Place place[arg_strip];
+      constexpr int64_t few = 1 << 14; // elements: rows of more are gone through as they lie
+      if (rows * stride <= few) {
+        int64_t j = 0;
+        for (; j + 4 * N <= width; j += 4 * N) arg_vectors<4, max>(d, in + j, rows, stride, place + j);
+        for (; j + 2 * N <= width; j += 2 * N) arg_vectors<2, max>(d, in + j, rows, stride, place + j);
+        for (; j < width; j += N) {
+          const int64_t from = std::min(j, width - N); // the last vector has some columns again
+          arg_vectors<1, max>(d, in + from, rows, stride, place + from);
+        }
+        std::copy_n(place, width, index);
+        return;
+      }
       // The last vector has some columns again: what is the best already does not improve itself.
       auto each_vector = [=](auto&& f) HWY_ATTR {
         for (int64_t j = 0; j + N <= width; j += N) f(j);

@@ -5,10 +5,10 @@
 #include <cstring>
 
 #include "mlx_core/allocator.h"
-#include "mlx_core/cpu/amx.h"
 #include "mlx_core/cpu/convolve_pieces.h"
 #include "mlx_core/cpu/gemm.h"
 #include "mlx_core/cpu/lanes.h"
+#include "mlx_core/cpu/tile_instructions.h"
 
 namespace mlx::core::cpu {
 
@@ -55,14 +55,14 @@ BufferRef framed(const char* from, int64_t channels, const PerAxis& sizes, const
 } // namespace
 
 bool is_shifted(const Windows& w) {
-  if (w.result != bfloat16 || w.groups != 1 || !has_amx() || w.batch < 16) return false;
+  if (w.result != bfloat16 || w.groups != 1 || w.batch < 16) return false;
   if (w.all_taps() < 4 * w.out[0] * w.out[1] * w.out[2]) return false;
   for (size_t d = 0; d < window_axes; ++d) {
     if (w.stride[d] != 1 || w.dilation[d] != 1) return false;
   }
   // Zeros are multiplied, too.
   const int64_t terms = terms_of(w);
-  return terms <= 2 * w.terms() && is_tile_product(bfloat16, w.batch, w.columns, terms);
+  return terms <= 2 * w.terms() && tile_instructions(bfloat16, w.batch, w.columns, terms);
 }
 
 void convolve_shifted(const Windows& w) {

@@ -1,5 +1,5 @@
 // Which convolutions run on tiles.
-#include "mlx_core/cpu/amx.h"
+#include "mlx_core/cpu/tile_instructions.h"
 #include "mlx_core/cpu/tile_packing.h"
 #include "mlx_core/cpu/tile_windows.h"
 
@@ -7,23 +7,26 @@ namespace mlx::core::cpu {
 
 // Of one image, so that each has the bits it has alone.
 bool is_tile_convolution(const Windows& w) {
-  if ((w.dtype != float32 && w.dtype != bfloat16) || !has_amx()) return false;
+  const TileInstructions* tiles = w.dtype == float16 ? nullptr : tile_instructions(w.dtype);
+  if (!tiles) return false;
   const int64_t positions = w.out[0] * w.out[1] * w.out[2], terms = w.terms(), columns = w.columns;
   const int64_t work = positions * terms * columns;
   if (w.dtype == bfloat16 ? w.groups * work < int64_t{1} << 16 : positions * terms < int64_t{1} << 17) return false;
-  // What is multiplied with the zeros that fill tiles. One product of bfloat16 takes an eighth of the time of a
-  // multiply-add. Six of digits take 0.6 of it, but as long where a neighbour uses the processor as well: they are used
-  // where multiply-add has only one vector of outputs and waits for its operands, or many operands.
+  // What is multiplied with the zeros that fill tiles. Six of digits take 0.6 of it, but as long where a neighbour uses
+  // the processor as well: they are used where multiply-add has only one vector of outputs and waits for its operands,
+  // or many operands.
   const TileWindows windows(w);
   const double filled = static_cast<double>(windows.steps.size()) * TileShape::terms *
                         static_cast<double>(windows.boxes(w, 0) * windows.boxes(w, 1) * windows.count[0] *
                                             windows.tiles * TileShape::side);
   const int64_t wide = (columns + TileShape::side - 1) / TileShape::side * TileShape::side;
-  if (w.dtype == bfloat16) return filled * static_cast<double>(wide) < 24.0 * static_cast<double>(work);
+  if (w.dtype == bfloat16) {
+    return filled * static_cast<double>(wide) < 3.0 * static_cast<double>(tiles->terms_at_once * work);
+  }
   const bool narrow = columns <= TileShape::side && terms >= 128, large = columns >= 256 && terms >= 1024;
   return (narrow || large) && filled < (narrow ? 1.15 : 1.08) * static_cast<double>(positions * terms);
 }
 
-void convolve_tiles(const Windows& w) { amx_convolve(w, TileWindows(w)); }
+void convolve_tiles(const Windows& w) { tile_instructions(w.dtype)->convolve(w, TileWindows(w)); }
 
 } // namespace mlx::core::cpu

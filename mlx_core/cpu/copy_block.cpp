@@ -114,35 +114,50 @@ struct Square {
   }
 };
 
+// Rows so many bytes apart have their lines in the same few places of the first level of the cache, where they evict
+// one another while they are written.
+constexpr bool share_places(int64_t row) { return row % 2048 == 0; }
+
 // dst[r, c] = src[r, c] where the source is contiguous along r and the destination along c. Tiles are whole cache
-// lines on both sides; the source's go through a buffer, as lines a power of two apart evict one another.
+// lines on both sides; the source's go through a buffer, as lines a power of two apart evict one another. So do the
+// destination's where they would, or are stored past the caches: some lines of a row at once.
 template <typename T>
 void transpose_block(
     const char* src, int64_t src_column, char* dst, int64_t dst_row, int64_t rows, int64_t columns, bool past_caches) {
-  constexpr int64_t size = sizeof(T), side = line_bytes / size;
-  alignas(64) char tile[side * line_bytes], result[side * line_bytes];
-  int64_t whole_rows = rows / side * side, whole_columns = columns / side * side;
-  for (int64_t c = 0; c < whole_columns; c += side) {
+  constexpr int64_t size = sizeof(T), side = line_bytes / size, together = std::min<int64_t>(8, 256 / side);
+  alignas(64) char tile[side * line_bytes], result[together * side * line_bytes];
+  const bool apart = past_caches || share_places(dst_row);
+  const int64_t whole_rows = rows / side * side, whole_columns = columns / side * side;
+  const int64_t at_once = apart ? together * side : side;
+  for (int64_t c = 0; c < whole_columns; c += at_once) {
+    const int64_t lines = std::min(at_once, whole_columns - c) / side;
     for (int64_t r = 0; r < whole_rows; r += side) {
       const char* from = src + r * size + c * src_column;
       char* target = dst + r * dst_row + c * size;
-      char* to = past_caches ? result : target;
-      const int64_t to_row = past_caches ? line_bytes : dst_row;
-      for (int64_t i = 0; i < side; ++i) std::memcpy(tile + i * line_bytes, from + i * src_column, line_bytes);
-      if constexpr (size < 16) {
-        constexpr int64_t n = Square<T>::n;
-        for (int64_t i = 0; i < side; i += n) {
-          for (int64_t j = 0; j < side; j += n) {
-            Square<T>::transpose(tile + j * line_bytes + i * size, line_bytes, to + i * to_row + j * size, to_row);
+      char* to = apart ? result : target;
+      const int64_t to_row = apart ? together * line_bytes : dst_row;
+      for (int64_t line = 0; line < lines; ++line, from += side * src_column, to += line_bytes) {
+        for (int64_t i = 0; i < side; ++i) std::memcpy(tile + i * line_bytes, from + i * src_column, line_bytes);
+        if constexpr (size < 16) {
+          constexpr int64_t n = Square<T>::n;
+          for (int64_t i = 0; i < side; i += n) {
+            for (int64_t j = 0; j < side; j += n) {
+              Square<T>::transpose(tile + j * line_bytes + i * size, line_bytes, to + i * to_row + j * size, to_row);
+            }
+          }
+        } else {
+          for (int64_t i = 0; i < side; ++i) {
+            for (int64_t j = 0; j < side; ++j)
+              store(to + i * to_row + j * size, load<T>(tile + j * line_bytes + i * size));
           }
         }
-      } else {
-        for (int64_t i = 0; i < side; ++i) {
-          for (int64_t j = 0; j < side; ++j)
-            store(to + i * to_row + j * size, load<T>(tile + j * line_bytes + i * size));
-        }
       }
-      if (past_caches) store_lines_past_caches(target, dst_row, result, side);
+      for (int64_t i = 0; i < side && apart; ++i) {
+        const char* row = result + i * together * line_bytes;
+        past_caches
+            ? store_lines_past_caches(target + i * dst_row, row, lines)
+            : static_cast<void>(std::memcpy(target + i * dst_row, row, static_cast<size_t>(lines * line_bytes)));
+      }
     }
   }
   for (int64_t r = 0; r < whole_rows && whole_columns < columns; ++r) {

@@ -7,13 +7,13 @@
 #include <optional>
 #include <utility>
 
-#include "mlx_core/cpu/amx.h"
 #include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/cpu/gemm_pieces.h"
 #include "mlx_core/cpu/point_product.h"
 #include "mlx_core/cpu/product_kernels.h"
 #include "mlx_core/cpu/subnormals.h"
 #include "mlx_core/cpu/thread_pool.h"
+#include "mlx_core/cpu/tile_instructions.h"
 #include "mlx_core/cpu/tiny_batch.h"
 
 namespace mlx::core::cpu {
@@ -180,8 +180,8 @@ void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
     std::memset(out, 0, static_cast<size_t>(batch * m * n * dtype.size()));
     return;
   }
-  if (is_tile_product(dtype, m, n, k) && has_amx()) {
-    return amx_gemm(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out);
+  if (const TileInstructions* tiles = tile_instructions(dtype, m, n, k)) {
+    return tiles->gemm(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out);
   }
   if (PointProduct points = batch == 1 && n <= 4 ? point_product(dtype, m, n, k, a) : nullptr) {
     const int64_t tasks = std::max<int64_t>(1, m >> 14);

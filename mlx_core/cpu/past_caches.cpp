@@ -18,13 +18,10 @@ namespace mlx::core::cpu {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Lines of 64 bytes, `apart` bytes from one to the next.
-void store_lines(uint8_t* HWY_RESTRICT to, int64_t apart, const uint8_t* HWY_RESTRICT from, int64_t lines) {
+void store_lines(uint8_t* HWY_RESTRICT to, const uint8_t* HWY_RESTRICT from, int64_t lines) {
   const hn::ScalableTag<uint8_t> d;
   constexpr int64_t N = hn::MaxLanes(d);
-  for (int64_t i = 0; i < lines; ++i, to += apart, from += 64) {
-    for (int64_t part = 0; part < 64; part += N) hn::Stream(hn::LoadU(d, from + part), d, to + part);
-  }
+  for (int64_t i = 0; i < 64 * lines; i += N) hn::Stream(hn::LoadU(d, from + i), d, to + i);
 }
 
 } // namespace HWY_NAMESPACE
@@ -35,8 +32,8 @@ HWY_AFTER_NAMESPACE();
 namespace mlx::core::cpu {
 HWY_EXPORT(store_lines);
 
-void store_lines_past_caches(void* to, int64_t apart, const void* from, int64_t lines) {
-  HWY_DYNAMIC_DISPATCH(store_lines)(static_cast<uint8_t*>(to), apart, static_cast<const uint8_t*>(from), lines);
+void store_lines_past_caches(void* to, const void* from, int64_t lines) {
+  HWY_DYNAMIC_DISPATCH(store_lines)(static_cast<uint8_t*>(to), static_cast<const uint8_t*>(from), lines);
 }
 
 void store_past_caches(void* to, const void* from, int64_t bytes) {
@@ -45,7 +42,7 @@ void store_past_caches(void* to, const void* from, int64_t bytes) {
   const int64_t before = std::min<int64_t>(bytes, static_cast<int64_t>(-reinterpret_cast<uintptr_t>(to) % 64));
   const int64_t lines = (bytes - before) / 64 * 64, after = before + lines;
   std::memcpy(target, source, static_cast<size_t>(before));
-  store_lines_past_caches(target + before, 64, source + before, lines / 64);
+  store_lines_past_caches(target + before, source + before, lines / 64);
   std::memcpy(target + after, source + after, static_cast<size_t>(bytes - after));
 }
 

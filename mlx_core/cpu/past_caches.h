@@ -19,8 +19,8 @@ constexpr bool is_past_caches(int64_t bytes) {
 // Lines that `from` and `to` have in part are copied as usual; memory of its own, of any alignment. Other threads see
 // what was stored after flush_past_caches, of this one.
 void store_past_caches(void* to, const void* from, int64_t bytes);
-// Lines of 64 bytes one after the other, to where lines begin that are `apart` bytes from each other.
-void store_lines_past_caches(void* to, int64_t apart, const void* from, int64_t lines);
+// Lines of 64 bytes, to where lines begin.
+void store_lines_past_caches(void* to, const void* from, int64_t lines);
 void flush_past_caches();
 
 } // namespace mlx::core::cpu

@@ -170,13 +170,8 @@ class TileConvolution {
           float* sums = all ? all + tile * side * pitch + j : part;
           float* to = b == 0 ? sums : part;
           const int64_t row = all ? pitch : block, to_row = b == 0 ? row : block;
-          if (two) {
-            wide ? tile_block<2, 2, digits>(instructions, steps, rows, panel, to, to_row)
-                 : tile_block<2, 1, digits>(instructions, steps, rows, panel, to, to_row);
-          } else {
-            wide ? tile_block<1, 2, digits>(instructions, steps, rows, panel, to, to_row)
-                 : tile_block<1, 1, digits>(instructions, steps, rows, panel, to, to_row);
-          }
+          tile_block<digits>(
+              instructions, two ? block : side, box.columns - j, steps * TileShape::terms, rows, panel, to, to_row);
           if (b > 0) add_sums(two ? block : side, wide ? block : side, part, 1.0f, false, sums, row);
           if (!last) continue;
           for (int64_t i = 0; i < (two ? 2 : 1); ++i) round(box, tile + i, j, sums + i * side * row, row, odd);

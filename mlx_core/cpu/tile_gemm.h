@@ -23,10 +23,11 @@
 
 namespace mlx::core::cpu {
 
-// Of a Tiles: start(), stop(): around all other calls of a thread; clear(): the sums are 0; left<i>(p, row),
-// right<j>(p): tile i and j, i, j < 2, from rows of 32 numbers, those of the left ones `row` numbers apart; multiply<R,
-// C>(): sums(i, j) += left(i) right(j) for i < R, j < C; sums<i, j>(to): as rows of 16 floats, `row` apart; round(from,
-// to): 32 of them, to the nearest bfloat16.
+// Of a Tiles: start(), stop(): around all other calls of a thread; round(from, to): 32 floats, to the nearest bfloat16.
+// If it is one of single tiles, clear(): the sums are 0; left<i>(p, row), right<j>(p): tile i and j, i, j < 2, from
+// rows of 32 numbers, those of the left ones `row` numbers apart; multiply<R, C>(): sums(i, j) += left(i) right(j) for
+// i < R, j < C; sums<i, j>(to): as rows of 16 floats, `row` apart. If it is one of whole_blocks, block(): what
+// tile_block() says, of one digit.
 
 // Terms added up before they join the sum: what is packed of 32 lines stays in the first level of the cache, or, in
 // digits of float32, in the second. Bits depend on this number.
@@ -43,9 +44,19 @@ struct PackedRows {
   int64_t row() const { return TileShape::terms; }
 };
 
+// The same of rows of bfloat16 that lie in memory as they are read.
+struct RowsInPlace {
+  const uint16_t* data;
+  int64_t apart;
+  const uint16_t* at(int i, int64_t step, int) const {
+    return data + i * TileShape::side * apart + step * TileShape::terms;
+  }
+  int64_t row() const { return apart; }
+};
+
 // sums = the products of 16 R rows and 16 C columns whose tiles are those of `a` and begin in `b`.
 template <int R, int C, int digits, class Tiles, class Rows>
-MLX_TILE_TARGET void tile_block(
+MLX_TILE_TARGET void sums_on_tiles(
     Tiles& tiles, int64_t steps, const Rows& a, const uint16_t* b, float* sums, int64_t row) {
   constexpr int64_t numbers = TileShape::numbers, side = TileShape::side, step = digits * numbers;
   const int64_t line = steps * step;
@@ -77,6 +88,26 @@ MLX_TILE_TARGET void tile_block(
   if constexpr (R == 2 && C == 2) tiles.template sums<1, 1>(sums + side * row + side, row);
 }
 
+// sums = the products of at most 32 rows and columns, of k terms; those of other rows and columns of their tiles may be
+// written, too.
+template <int digits, class Tiles, class Rows>
+MLX_TILE_TARGET void tile_block(Tiles& tiles, int64_t rows, int64_t columns, int64_t k, const Rows& a,
+    const uint16_t* b, float* sums, int64_t row) {
+  if constexpr (Tiles::whole_blocks) {
+    static_assert(digits == 1);
+    tiles.block(rows, columns, k, a, b, sums, row);
+  } else {
+    const int64_t steps = ceil_div(k, TileShape::terms);
+    if (rows > TileShape::side) {
+      columns > TileShape::side ? sums_on_tiles<2, 2, digits>(tiles, steps, a, b, sums, row)
+                                : sums_on_tiles<2, 1, digits>(tiles, steps, a, b, sums, row);
+    } else {
+      columns > TileShape::side ? sums_on_tiles<1, 2, digits>(tiles, steps, a, b, sums, row)
+                                : sums_on_tiles<1, 1, digits>(tiles, steps, a, b, sums, row);
+    }
+  }
+}
+
 inline constexpr int64_t most_tile_rows = 512, most_tile_columns = 256; // of a piece, about
 
 template <class Tiles, class T>
@@ -97,6 +128,7 @@ struct TileProduct {
   // False if a result is odd.
   MLX_TILE_TARGET bool multiply(int64_t row, int64_t rows, int64_t column, int64_t columns) const {
     constexpr int64_t block = TileShape::block, side = TileShape::side;
+    constexpr int together = digits_of_pass<T>;
     const TileBodies<T>& bodies = tile_bodies<T>();
     const int64_t most = std::min(k, tile_sum_terms), pitch = (columns + block - 1) / block * block;
     auto memory = [](int slot, int64_t bytes) { return product_memory(slot, bytes); };
@@ -116,33 +148,34 @@ struct TileProduct {
       bodies.pack_right(columns, count, element(b, first, column), b.column_stride, b.row_stride, right);
       for (int64_t i = 0; i < rows; i += block) {
         const int64_t height = std::min(block, rows - i);
-        bodies.pack_left(height, count, element(a, row + i, first), a.row_stride, a.column_stride, left);
-        tiles.start();
-        for (int pass = 0; pass < passes; ++pass) {
-          constexpr int together = digits_of_pass<T>;
-          const uint16_t* rows_of = left + pass * packed_tiles(height, count);
+        const T* from = element(a, row + i, first);
+        auto multiply_rows = [&](const auto& rows_of, int pass) MLX_TILE_TARGET {
           const uint16_t* columns_of = right + pass * packed_tiles(columns, count);
           const bool once = first == 0 && pass == 0, direct = once && passes == 1, done = last && pass == passes - 1;
           for (int64_t j = 0; j < columns; j += block) {
             const int64_t width = std::min(block, columns - j);
-            const PackedRows<together> packed{rows_of, steps * TileShape::numbers * together};
             const uint16_t* panel = columns_of + j * steps * TileShape::terms * together;
             float* sums = all ? all + (k > most ? i * pitch : 0) + j : part;
             float* to = direct ? sums : part;
-            const int64_t to_row = direct && all ? pitch : block;
-            if (height > side) {
-              width > side ? tile_block<2, 2, together>(tiles, steps, packed, panel, to, to_row)
-                           : tile_block<2, 1, together>(tiles, steps, packed, panel, to, to_row);
-            } else {
-              width > side ? tile_block<1, 2, together>(tiles, steps, packed, panel, to, to_row)
-                           : tile_block<1, 1, together>(tiles, steps, packed, panel, to, to_row);
-            }
+            tile_block<together>(tiles, height, width, count, rows_of, panel, to, direct && all ? pitch : block);
             if (!direct) add_sums(height, width > side ? block : side, part, pass_weight<T>(pass), once, sums, pitch);
             if (done) {
               T* at = out + (row + i) * n + column + j;
               if (round(height, width, sums, all ? pitch : block, at)) odd = true;
             }
           }
+        };
+        if constexpr (Tiles::whole_blocks) { // which read the pairs of a row wherever these begin
+          if (a.column_stride == 1 && count % 2 == 0) {
+            multiply_rows(RowsInPlace{reinterpret_cast<const uint16_t*>(from), a.row_stride}, 0);
+            continue;
+          }
+        }
+        bodies.pack_left(height, count, from, a.row_stride, a.column_stride, left);
+        tiles.start();
+        for (int pass = 0; pass < passes; ++pass) {
+          const uint16_t* rows_of = left + pass * packed_tiles(height, count);
+          multiply_rows(PackedRows<together>{rows_of, steps * TileShape::numbers * together}, pass);
         }
         tiles.stop();
       }

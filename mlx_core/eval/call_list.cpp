@@ -40,7 +40,6 @@ bool KeptCalls::possible(const Kernels& kernels) {
 
 const CallList* KeptCalls::before(
     int64_t runs, const Program& body, CallList::Uses uses, const Kernels& kernels) const {
-  constexpr int64_t worth_it = 16;
   if (!possible(kernels) || runs_.fetch_add(runs, std::memory_order_relaxed) + runs < worth_it) {
     return nullptr;
   }
@@ -171,7 +170,8 @@ void CallRun::give(size_t k, const array& input) {
           whole.mutable_data());
     }
     bases_[base] = static_cast<char*>(const_cast<void*>(whole.raw_data()));
-    constants_.push_back(std::move(whole));
+    constants_.resize(bases_.size());
+    constants_[base] = std::move(whole);
   } else if (input.is_row_contiguous()) {
     cpu::copy_bytes(this->input(k), static_cast<const char*>(input.raw_data()), input_bytes(k));
   } else {
@@ -331,9 +331,9 @@ void CallRun::run_general(const Bound& call) {
 void CallRun::run_applied(const Bound& call) {
   const CallList::Applied& applied = list_.applied_[call.detail];
   operands_.resize(list_.applied_.size());
-  repeated_.resize(list_.applied_.size());
-  if (repeated_[call.detail]) {
-    repeated_[call.detail]->run();
+  repetitions_.resize(list_.applied_.size());
+  if (repetitions_[call.detail]) {
+    repetitions_[call.detail]->run();
     return;
   }
   std::vector<array>& operands = operands_[call.detail];
@@ -346,9 +346,9 @@ void CallRun::run_applied(const Bound& call) {
   }
   LevelFloor outside(0);
   Operands own(operands);
-  if (is_kept_steps(*applied.primitive)) {
-    repeated_[call.detail] = repeated(applied, std::move(operands), static_cast<char*>(call.out));
-    repeated_[call.detail]->run();
+  if (applied.repeats) {
+    repetitions_[call.detail] = repetition(applied, std::move(operands), static_cast<char*>(call.out));
+    repetitions_[call.detail]->run();
     return;
   }
   SmallVector<array, 1> results;
@@ -377,7 +377,7 @@ void CallRun::run_applied(const Bound& call) {
 }
 
 // Writes where the results go: nothing is copied.
-std::unique_ptr<RepeatedSteps> CallRun::repeated(
+std::unique_ptr<Repetition> CallRun::repetition(
     const CallList::Applied& applied, std::vector<array> operands, char* to) {
   std::vector<array> results;
   for (const Spec& out : applied.out) {
@@ -385,7 +385,7 @@ std::unique_ptr<RepeatedSteps> CallRun::repeated(
     results.back().set_storage(adopt(to, 0, nullptr, [](void*) {}), 0, row_major_strides(out.shape));
     to += CallList::Applied::room(out);
   }
-  return std::make_unique<RepeatedSteps>(*applied.primitive, std::move(operands), std::move(results));
+  return applied.primitive->repeated(std::move(operands), std::move(results));
 }
 
 } // namespace mlx::core

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -115,6 +116,7 @@ class CallList {
     SmallVector<View, 3> in; // their offsets are places
     Specs out;               // one behind the other, if there are several
     bool in_place;           // the first operand becomes the result
+    bool repeats;            // by a Repetition
 
     static int64_t room(const Spec& out) { // bytes, as of a place of its own
       return ((static_cast<int64_t>(size_of(out.shape)) + 15) / 16 * 16 * out.dtype.size() + 63) / 64 * 64;
@@ -163,6 +165,7 @@ class CallList {
 // The call list of a body that a primitive holds, made when the body was run often enough for it to pay.
 class KeptCalls {
  public:
+  static constexpr int64_t worth_it = 16; // runs
   // Before so many runs of the body on the stream of these kernels. Null where they are to be done in the ordinary way.
   const CallList* before(int64_t runs, const Program& body, CallList::Uses uses, const Kernels& kernels) const;
   // Whether lists may be run there: a GPU's functions have other last bits, and observers want to see what is computed.
@@ -183,7 +186,8 @@ class CallRun {
   char* input(size_t k) { return memory_.get() + list_.turns_[turn_].inputs[k].at; }
   const char* output(size_t k) const { return memory_.get() + list_.turns_[turn_].outputs[k].at; }
   size_t input_bytes(size_t k) const { return list_.turns_[turn_].inputs[k].bytes; }
-  // Copies an evaluated array there. A large constant of a loop stays where it lies, if it lies in order.
+  // Copies an evaluated array there. A large constant of a loop stays where it lies, if it lies in order; begin() is
+  // called after that.
   void give(size_t k, const array& input);
   // The same of a constant of a list for single runs; a large one stays where it lies.
   void give_constant(size_t k, const array& input) {
@@ -236,7 +240,7 @@ class CallRun {
   void run_other(const Bound& call);
   void run_general(const Bound& call);
   void run_applied(const Bound& call);
-  static std::unique_ptr<RepeatedSteps> repeated(
+  static std::unique_ptr<Repetition> repetition(
       const CallList::Applied& applied, std::vector<array> operands, char* to);
   char* address(int64_t place) const {
     size_t base = CallList::base_of(place);
@@ -252,9 +256,9 @@ class CallRun {
   std::vector<Bound> constant_calls_, calls_[2];
   std::vector<Elsewhere> elsewhere_;
   std::vector<char*> bases_;
-  std::vector<array> constants_;                         // those that stay where they lie
+  std::vector<std::optional<array>> constants_;          // by base: those that stay where they lie
   std::vector<std::vector<array>> operands_;             // of primitives that are applied, once they were
-  std::vector<std::unique_ptr<RepeatedSteps>> repeated_; // of those that are kept steps
+  std::vector<std::unique_ptr<Repetition>> repetitions_; // of those that have such
   std::vector<kernel::Product> products_;                // by number of the general call
 };
 

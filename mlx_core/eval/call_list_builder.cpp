@@ -463,13 +463,14 @@ class CallListBuilder : private CallListSmall {
 
   bool add_applied(const Program::Step& step, bool in_place) {
     const Spec& out = step.outputs[0];
-    if (!may_be_applied(*step.primitive, step.operands.size())) {
+    std::optional<int64_t> work = step.primitive->repeatable_work();
+    if (!work && !may_be_applied(*step.primitive, step.operands.size())) {
       return false;
     }
-    CallList::Applied applied{step.primitive, {}, step.outputs, in_place};
+    CallList::Applied applied{step.primitive, {}, step.outputs, in_place, work.has_value()};
     bool varies = false;
     CallList::Call call = call_of(step, applied, varies);
-    call.n += count(out);
+    call.n += count(out) + work.value_or(0);
     if (in_place) {
       call.n -= operand(step, 0).varies ? count(out) : 0;
       call.out = call.in[0];
@@ -486,18 +487,20 @@ class CallListBuilder : private CallListSmall {
   // The outputs of a primitive that has several, one behind the other.
   bool add_several(const Program::Step& step) {
     int64_t bytes = 0;
+    std::optional<int64_t> work = step.primitive->repeatable_work();
     for (const Spec& out : step.outputs) {
-      if (!is_plain(out) || count(out) > (is_kept_steps(*step.primitive) ? largest() : most_small)) {
+      if (!is_plain(out) || count(out) > (work ? largest() : most_small)) {
         return false;
       }
       bytes += CallList::Applied::room(out);
     }
-    if (uses_.once || !may_be_applied(*step.primitive, step.operands.size())) {
+    if (uses_.once || (!work && !may_be_applied(*step.primitive, step.operands.size()))) {
       return false;
     }
-    CallList::Applied applied{step.primitive, {}, step.outputs, false};
+    CallList::Applied applied{step.primitive, {}, step.outputs, false, work.has_value()};
     bool varies = false;
     CallList::Call call = call_of(step, applied, varies);
+    call.n += work.value_or(0);
     call.out = reserve({Shape{bytes}, uint8}, varies);
     size_t region = regions_.size() - 1;
     int64_t place = call.out;
@@ -512,8 +515,7 @@ class CallListBuilder : private CallListSmall {
   }
 
   static bool may_be_applied(const Primitive& primitive, size_t operands) {
-    return is_kept_steps(primitive) ||
-           (operands <= most_operands && primitive.identity() == 0 && !holds_programs(primitive));
+    return operands <= most_operands && primitive.identity() == 0 && !holds_programs(primitive);
   }
   CallList::Call call_of(const Program::Step& step, CallList::Applied& applied, bool& varies) const {
     CallList::Call call{};

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <typeinfo>
 
+#include "mlx_core/cpu/fused.h"
 #include "mlx_core/eval/call_list.h"
 #include "mlx_core/eval/fuse.h"
 #include "mlx_core/params.h"
@@ -81,6 +81,23 @@ struct Layouts {                   // what a plan depends on
 };
 
 // Elementwise steps over one space. Its inputs are what they read of others.
+class GatheredSteps;
+
+// Its plan is bound once.
+class RepeatedSteps final : public Repetition {
+ public:
+  RepeatedSteps(const GatheredSteps& steps, std::vector<array> operands, std::vector<array> results)
+      : steps_(steps), operands_(std::move(operands)), results_(std::move(results)), sources_(views_of(operands_)) {}
+  void run() override;
+
+ private:
+  const GatheredSteps& steps_;
+  std::vector<array> operands_, results_;
+  std::vector<View> sources_;
+  Exponents exponents_; // that the plan is for
+  std::unique_ptr<cpu::RepeatedPlan> plan_;
+};
+
 class GatheredSteps final : public Function {
  public:
   explicit GatheredSteps(SharedProgram steps) : Function(std::move(steps)) {
@@ -97,6 +114,11 @@ class GatheredSteps final : public Function {
   }
   FusedPlan plan(Operands operands, const Exponents& exponents) const {
     return plan_of(body(), operands, {exponents.begin(), exponents.size()});
+  }
+
+  std::optional<int64_t> repeatable_work() const override { return 0; } // but for what is read and written
+  std::unique_ptr<Repetition> repeated(std::vector<array> operands, std::vector<array> results) const override {
+    return std::make_unique<RepeatedSteps>(*this, std::move(operands), std::move(results));
   }
 
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
@@ -140,6 +162,15 @@ class GatheredSteps final : public Function {
   std::vector<const Program::Step*> powers_; // of the body
   mutable std::atomic<Kept*> kept_{nullptr};
 };
+
+void RepeatedSteps::run() {
+  Exponents now = steps_.exponents(operands_, sources_);
+  if (!plan_ || now != exponents_) {
+    exponents_ = now;
+    plan_ = std::make_unique<cpu::RepeatedPlan>(steps_.plan(operands_, now), sources_, views_of(results_));
+  }
+  plan_->run();
+}
 
 // --- gathering ---
 
@@ -357,20 +388,5 @@ KeptSteps with_kept_steps(const Program& program, size_t fewest, int64_t least_w
   bool host = kernels_on(current_stream()).device() == Device::cpu;
   return host ? Gatherer(program, fewest, least_work).gather() : KeptSteps();
 }
-
-RepeatedSteps::RepeatedSteps(const Primitive& steps, std::vector<array> operands, std::vector<array> results)
-    : steps_(steps), operands_(std::move(operands)), results_(std::move(results)), sources_(views_of(operands_)) {}
-
-void RepeatedSteps::run() {
-  const auto& steps = static_cast<const GatheredSteps&>(steps_);
-  Exponents now = steps.exponents(operands_, sources_);
-  if (!plan_ || now != exponents_) {
-    exponents_ = now;
-    plan_ = std::make_unique<cpu::RepeatedPlan>(steps.plan(operands_, now), sources_, views_of(results_));
-  }
-  plan_->run();
-}
-
-bool is_kept_steps(const Primitive& primitive) { return typeid(primitive) == typeid(GatheredSteps); }
 
 } // namespace mlx::core

@@ -3,11 +3,6 @@
 // ones take longer than all that.
 #pragma once
 
-#include <memory>
-#include <span>
-#include <vector>
-
-#include "mlx_core/cpu/fused.h"
 #include "mlx_core/program/program.h"
 
 namespace mlx::core {
@@ -22,21 +17,5 @@ struct KeptSteps {
 // The same program with such operations. It is for evaluation alone, of inputs that no transform follows, and by the
 // host: for a thread whose stream is a GPU's there is nothing to gain, as its nodes go there without waiting.
 KeptSteps with_kept_steps(const Program& program, size_t fewest = 8, int64_t least_work = 0); // steps, element-steps
-// Whether that made it.
-bool is_kept_steps(const Primitive& primitive);
-
-// Such an operation on memory that stays where it is, as of a list of calls: its plan is bound once.
-class RepeatedSteps {
- public:
-  RepeatedSteps(const Primitive& steps, std::vector<array> operands, std::vector<array> results);
-  void run();
-
- private:
-  const Primitive& steps_;
-  std::vector<array> operands_, results_;
-  std::vector<View> sources_;
-  SmallVector<double, 2> exponents_; // that the plan is for
-  std::unique_ptr<cpu::RepeatedPlan> plan_;
-};
 
 } // namespace mlx::core

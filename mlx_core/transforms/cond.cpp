@@ -1,8 +1,11 @@
 // The primitive Cond with its rules, each of which is again a cond, and cond itself.
 #include "mlx_core/control_flow.h"
 
+#include <cstring>
 #include <typeinfo>
 
+#include "mlx_core/backend/kernels.h"
+#include "mlx_core/eval/call_list.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/transforms/closed_body.h"
 #include "mlx_core/transforms/flattened.h"
@@ -29,6 +32,32 @@ void check_branches(std::span<const Spec> if_true, std::span<const Spec> if_fals
   }
 }
 
+// Branches within a loop.
+class RepeatedBranches final : public Repetition {
+ public:
+  RepeatedBranches(
+      const CallList& if_true, const CallList& if_false, std::vector<array> operands, std::vector<array> results)
+      : operands_(std::move(operands)), results_(std::move(results)), if_true_(if_true), if_false_(if_false) {}
+
+  void run() override {
+    bool taken = *operands_[0].data<bool>();
+    count_branch(taken);
+    CallRun& run = taken ? if_true_ : if_false_;
+    for (size_t k = 1; k < operands_.size(); ++k) {
+      run.give(k - 1, operands_[k]);
+    }
+    run.begin();
+    run.run();
+    for (size_t k = 0; k < results_.size(); ++k) {
+      std::memcpy(results_[k].mutable_data(), run.output(k), results_[k].nbytes());
+    }
+  }
+
+ private:
+  std::vector<array> operands_, results_;
+  CallRun if_true_, if_false_;
+};
+
 } // namespace
 
 // Operands: a scalar bool; what both branches get, constants included.
@@ -52,6 +81,15 @@ class Cond final : public Primitive {
     for (size_t i = 0; i < results.size(); ++i) {
       outputs[i].share(results[i], results[i].strides());
     }
+  }
+
+  std::optional<int64_t> repeatable_work() const override {
+    const CallList *if_true = calls_of(true), *if_false = calls_of(false);
+    return if_true && if_false ? std::optional(std::max(if_true->work(), if_false->work())) : std::nullopt;
+  }
+  std::unique_ptr<Repetition> repeated(std::vector<array> operands, std::vector<array> results) const override {
+    return std::make_unique<RepeatedBranches>(
+        *calls_of(true), *calls_of(false), std::move(operands), std::move(results));
   }
 
   Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {
@@ -112,6 +150,12 @@ class Cond final : public Primitive {
   }
 
  private:
+  // Of a branch, all of whose inputs may change from run to run.
+  const CallList* calls_of(bool taken) const {
+    const Program& body = taken ? *true_ : *false_;
+    return calls_[taken].before(KeptCalls::worth_it, body, {0, body.inputs().size()}, host_kernels());
+  }
+
   template <typename T>
   static T behind_pred(const T& all) {
     return T(all.begin() + 1, all.end());
@@ -186,6 +230,7 @@ class Cond final : public Primitive {
   }
 
   SharedProgram true_, false_;
+  KeptCalls calls_[2];
 };
 
 Branches branches_of(const Primitive& primitive) {

@@ -200,8 +200,11 @@ std::optional<array> added_up(const Shape& whole, const PartCotangents& given) {
     return std::nullopt;
   }
   bool are_lines_long = whole.back() >= long_line && size_of(whole) >= large;
-  std::vector<AddedPart> parts;
-  for (const auto& [reader, cotangent] : given) {
+  auto is_padded = [&](size_t k) {
+    return is_large_part(*given[k].first, whole) && (k < 2 || whole.back() >= shortest_padded_line);
+  };
+  for (size_t k = 0; k < given.size(); ++k) {
+    const auto& [reader, cotangent] = given[k];
     std::optional<WrittenPart> read = read_part(*reader->primitive);
     auto is_one = [](const Dim& stride) { return stride == 1; };
     if (!is_known(read->start) || !is_known(reader->shape) || reader->stream != stream ||
@@ -210,17 +213,19 @@ std::optional<array> added_up(const Shape& whole, const PartCotangents& given) {
         line_of(whole, reader->shape) < shortest_line || cotangent.dtype() != given[0].second.dtype()) {
       return std::nullopt;
     }
+    if (is_padded(k) && (are_lines_long || BarePart(cotangent).cotangent.dtype() != cotangent.dtype())) {
+      return std::nullopt;
+    }
+  }
+  std::vector<AddedPart> parts;
+  for (const auto& [reader, cotangent] : given) {
     size_t k = parts.size();
-    bool is_padded = is_large_part(*reader, whole) && (k < 2 || whole.back() >= shortest_padded_line);
-    parts.push_back({cotangent, read->start, std::nullopt, false, k < 2 || is_padded});
-    if (!is_padded) {
+    parts.push_back({cotangent, read_part(*reader->primitive)->start, std::nullopt, false, k < 2 || is_padded(k)});
+    if (!is_padded(k)) {
       continue;
     }
     AddedPart& part = parts.back();
     BarePart bare(cotangent);
-    if (are_lines_long || bare.cotangent.dtype() != cotangent.dtype()) {
-      return std::nullopt;
-    }
     part.part = bare.is_negative && k == 0 ? negative(bare.cotangent) : bare.cotangent;
     part.subtracts = bare.is_negative && k > 0;
     part.pads = !part.subtracts;

@@ -17,7 +17,7 @@ using PartCotangents = std::vector<std::pair<Node*, array>>;
 std::optional<array> put_together(const Shape& whole, const PartCotangents& parts);
 
 // The same where parts overlap, as one sum of them in their order; none where the parts are few, small or have short
-// lines. The first two of parts are not negative and positive.
+// lines. A first part that is negated costs a pass: the caller exchanges it with a second one that is not.
 std::optional<array> added_up(const Shape& whole, const PartCotangents& parts);
 
 // Whether it is a forward part, no step left out, of at least half of the array: several such overlap, as in stencils.

@@ -70,6 +70,117 @@ array with_summand(const array& sum, const array& summand) {
   return applied(summand.node()->primitive, operands);
 }
 
+int64_t iteration(const ScanLayout& layout, int64_t i) {
+  int64_t length = layout.length;
+  return layout.reverse ? length - 1 - i : i;
+}
+
+// The iterations without nodes, of evaluated operands, at least one.
+class CalledLoop {
+ public:
+  CalledLoop(const ScanLayout& layout, const CallList& calls, std::span<const array> operands, std::span<array> ys)
+      : layout_(layout), calls_(calls), run_(calls), operands_(operands), ys_(ys), dense_(layout.inputs) {
+    for (size_t k = layout.carries; k < own(); ++k) {
+      first_.push_back(element(operands[k], 0));
+    }
+  }
+
+  void run() {
+    for (size_t k = 0; k < operands_.size(); ++k) {
+      const bool is_x = k >= layout_.carries && k < own();
+      if (!is_x || (!has_rows(k) && operands_[k].strides()[0] == 0)) {
+        run_.give(k, is_x ? first_[k - layout_.carries] : operands_[k]);
+      }
+    }
+    run_.begin();
+    int64_t length = layout_.length;
+    count_called_iterations(length);
+    const int64_t piece = std::clamp<int64_t>((1 << 16) / (calls_.work() + 16), 1, 1024);
+    InterruptPoll poll(1 << 18);
+    for (int64_t i = 0; i < length; i += piece) {
+      pause_if_asked();
+      poll(piece * (calls_.work() + 1));
+      const int64_t runs = std::min(piece, length - i);
+      SmallVector<CallRun::Row, 4> xs, out;
+      for (size_t k = layout_.carries; k < own(); ++k) {
+        if (has_rows(k)) {
+          xs.push_back(rows_from(i, operands_[k], k));
+        } else if (operands_[k].strides()[0] != 0) {
+          xs.push_back(brought_together(i, runs, piece, k));
+        }
+      }
+      for (size_t k = 0; k < ys_.size(); ++k) {
+        out.push_back(rows_from(i, ys_[k], layout_.carries + k));
+      }
+      run_.run_rows({xs.begin(), xs.size()}, {out.begin(), out.size()}, runs);
+    }
+  }
+
+  array last_carry(size_t k) { return run_.taken(k, operands_[k]); }
+  void copy_last_carry(size_t k, void* to) { std::memcpy(to, run_.input(k), operands_[k].nbytes()); }
+
+ private:
+  size_t own() const { return layout_.carries + layout_.inputs; }
+  bool has_rows(size_t x) const { return first_[x - layout_.carries].is_row_contiguous(); }
+
+  CallRun::Row rows_from(int64_t from, const array& a, size_t number) const { // of an array, by iteration
+    int64_t apart = a.strides()[0] * a.itemsize();
+    auto* at = static_cast<char*>(const_cast<void*>(a.raw_data()));
+    return {number, at + iteration(layout_, from) * apart, layout_.reverse ? -apart : apart};
+  }
+
+  // Elements that do not lie in order are brought together, a piece of the iterations at a time; what is the same in
+  // all of them is there already. Of so many from the i-th on, row-major, in memory for `piece` of them.
+  CallRun::Row brought_together(int64_t i, int64_t runs, int64_t piece, size_t number) {
+    const array& a = operands_[number];
+    std::unique_ptr<char[]>& memory = dense_[number - layout_.carries];
+    Sizes sizes = sizes_of(a.shape());
+    sizes[0] = runs;
+    int64_t count = 1;
+    for (int64_t size : sizes) {
+      count *= size;
+    }
+    int64_t bytes = count / runs * a.itemsize();
+    int64_t lowest = std::min(iteration(layout_, i), iteration(layout_, i + runs - 1));
+    if (!memory) {
+      memory.reset(new char[static_cast<size_t>(piece * bytes)]);
+    }
+    const char* from = static_cast<const char*>(a.raw_data()) + lowest * a.strides()[0] * a.itemsize();
+    cpu::read_strided(from, sizes, a.strides(), a.itemsize(), 0, count, memory.get());
+    return {number, memory.get() + (iteration(layout_, i) - lowest) * bytes, layout_.reverse ? -bytes : bytes};
+  }
+
+  const ScanLayout& layout_;
+  const CallList& calls_;
+  CallRun run_;
+  std::span<const array> operands_;
+  std::span<array> ys_;
+  std::vector<array> first_; // of each of the xs, the element of the first iteration
+  std::vector<std::unique_ptr<char[]>> dense_;
+};
+
+// A loop within another one.
+class RepeatedLoop final : public Repetition {
+ public:
+  RepeatedLoop(const ScanLayout& layout, const CallList& calls, std::vector<array> operands, std::vector<array> results)
+      : operands_(std::move(operands)),
+        results_(std::move(results)),
+        carries_(layout.carries),
+        loop_(layout, calls, operands_, std::span(results_).subspan(carries_)) {}
+
+  void run() override {
+    loop_.run();
+    for (size_t k = 0; k < carries_; ++k) {
+      loop_.copy_last_carry(k, results_[k].mutable_data());
+    }
+  }
+
+ private:
+  std::vector<array> operands_, results_;
+  size_t carries_;
+  CalledLoop loop_;
+};
+
 } // namespace
 
 // Operands: the carry, the xs, the constants. Outputs: the last carry, the ys; if it saves, these end with the carry
@@ -118,19 +229,35 @@ class ScanLoop final : public Primitive {
     for (const array& operand : operands) {
       in.push_back(as_leaf(operand));
     }
-    size_t carries = layout_.carries, own = carries + layout_.inputs;
-    std::span<array> ys = outputs.subspan(carries);
-    for (array& y : ys) {
+    size_t carries = layout_.carries;
+    for (array& y : outputs.subspan(carries)) {
       y.allocate();
     }
-    if (const CallList* calls = calls_.before(layout_.length, *body_, {carries, own}, kernels)) {
-      run_calls(*calls, operands, in, ys);
+    const CallList* calls = calls_.before(layout_.length, *body_, uses(), kernels);
+    if (calls && layout_.length > 0) {
+      CalledLoop loop(layout_, *calls, in, outputs.subspan(carries));
+      loop.run();
+      for (size_t k = 0; k < carries; ++k) {
+        in[k] = loop.last_carry(k);
+      }
     } else {
       run_bodies(operands, in, outputs, kernels);
     }
     for (size_t k = 0; k < carries; ++k) {
       outputs[k].share(in[k], in[k].strides());
     }
+  }
+
+  std::optional<int64_t> repeatable_work() const override {
+    if (layout_.length.is_symbolic() || layout_.length == 0) {
+      return std::nullopt;
+    }
+    const CallList* calls = calls_.before(KeptCalls::worth_it, *body_, uses(), host_kernels());
+    return calls ? std::optional(static_cast<int64_t>(layout_.length) * (calls->work() + 1)) : std::nullopt;
+  }
+  std::unique_ptr<Repetition> repeated(std::vector<array> operands, std::vector<array> results) const override {
+    const CallList* calls = calls_.before(KeptCalls::worth_it, *body_, uses(), host_kernels());
+    return std::make_unique<RepeatedLoop>(layout_, *calls, std::move(operands), std::move(results));
   }
 
   // Carries beside their tangents.
@@ -322,17 +449,14 @@ class ScanLoop final : public Primitive {
   }
 
  private:
-  int64_t iteration(int64_t i) const {
-    int64_t length = layout_.length;
-    return layout_.reverse ? length - 1 - i : i;
-  }
+  CallList::Uses uses() const { return {layout_.carries, layout_.carries + layout_.inputs}; }
 
   // The iterations one by one. `state` is the operands, and then the last carry.
   void run_bodies(Operands operands, std::vector<array>& state, std::span<array> outputs, Kernels& kernels) const {
     size_t carries = layout_.carries, own = carries + layout_.inputs;
     const array nothing(0);
     for (int64_t i = 0, length = layout_.length; i < length; ++i) {
-      int64_t t = iteration(i);
+      int64_t t = iteration(layout_, i);
       for (size_t k = carries; k < own; ++k) {
         state[k] = element(operands[k], t);
       }
@@ -346,72 +470,6 @@ class ScanLoop final : public Primitive {
       }
       std::move(results.begin(), results.begin() + static_cast<ptrdiff_t>(carries), state.begin());
     }
-  }
-
-  // The same without nodes.
-  void run_calls(const CallList& calls, Operands operands, std::vector<array>& state, std::span<array> ys) const {
-    size_t carries = layout_.carries, own = carries + layout_.inputs;
-    if (layout_.length == 0) {
-      return;
-    }
-    for (size_t k = carries; k < own; ++k) {
-      state[k] = element(operands[k], 0);
-    }
-    CallRun run(calls);
-    for (size_t k = 0; k < state.size(); ++k) {
-      run.give(k, state[k]);
-    }
-    run.begin();
-    int64_t length = layout_.length, sign = layout_.reverse ? -1 : 1;
-    auto rows_from = [&](int64_t from, const array& a, size_t number) { // of an array, by iteration
-      int64_t apart = a.strides()[0] * a.itemsize();
-      auto* at = static_cast<char*>(const_cast<void*>(a.raw_data()));
-      return CallRun::Row{number, at + iteration(from) * apart, sign * apart};
-    };
-    // Elements that do not lie in order are brought together, a piece of the iterations at a time; what is the same in
-    // all of them is there already.
-    std::vector<std::unique_ptr<char[]>> dense(layout_.inputs);
-    count_called_iterations(length);
-    const int64_t piece = std::clamp<int64_t>((1 << 16) / (calls.work() + 16), 1, 1024);
-    InterruptPoll poll(1 << 18);
-    for (int64_t i = 0; i < length; i += piece) {
-      pause_if_asked();
-      poll(piece * (calls.work() + 1));
-      const int64_t runs = std::min(piece, length - i);
-      SmallVector<CallRun::Row, 4> xs, out;
-      for (size_t k = carries; k < own; ++k) {
-        if (state[k].is_row_contiguous()) {
-          xs.push_back(rows_from(i, operands[k], k));
-        } else if (operands[k].strides()[0] != 0) {
-          xs.push_back(brought_together(operands[k], i, runs, piece, k, dense[k - carries]));
-        }
-      }
-      for (size_t k = 0; k < ys.size(); ++k) {
-        out.push_back(rows_from(i, ys[k], carries + k));
-      }
-      run.run_rows({xs.begin(), xs.size()}, {out.begin(), out.size()}, runs);
-    }
-    for (size_t k = 0; k < carries; ++k) {
-      state[k] = run.taken(k, state[k]);
-    }
-  }
-
-  // Of so many iterations from the i-th on, row-major, in memory for `piece` of them.
-  CallRun::Row brought_together(
-      const array& a, int64_t i, int64_t runs, int64_t piece, size_t number, std::unique_ptr<char[]>& memory) const {
-    Sizes sizes = sizes_of(a.shape());
-    sizes[0] = runs;
-    int64_t count = 1;
-    for (int64_t size : sizes) {
-      count *= size;
-    }
-    int64_t bytes = count / runs * a.itemsize(), lowest = std::min(iteration(i), iteration(i + runs - 1));
-    if (!memory) {
-      memory.reset(new char[static_cast<size_t>(piece * bytes)]);
-    }
-    const char* from = static_cast<const char*>(a.raw_data()) + lowest * a.strides()[0] * a.itemsize();
-    cpu::read_strided(from, sizes, a.strides(), a.itemsize(), 0, count, memory.get());
-    return {number, memory.get() + (iteration(i) - lowest) * bytes, layout_.reverse ? -bytes : bytes};
   }
 
   static void record(

@@ -48,5 +48,27 @@ def _check_for_clash() -> None:
         raise ImportError(text)
 
 
+def _load_core() -> None:
+    """Imports mlx.core, without threads of OpenBLAS.
+
+    OpenBLAS starts a thread for each core as it is loaded. They would wait for work in loops, a tenth of a second long,
+    beside the first calculations, and get none: those of this library are shared out by its own threads.
+    """
+    import importlib
+    import os
+
+    name = "OPENBLAS_NUM_THREADS"  # read as OpenBLAS is loaded, here and in other packages that bring their own
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        importlib.import_module("mlx.core")
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
 _check_for_clash()
-del _check_for_clash
+_load_core()
+del _check_for_clash, _load_core

@@ -10,6 +10,7 @@
 inline thread_local int started = 0;
 
 struct PlainTiles {
+  static constexpr bool whole_blocks = false;
   float sum[2][2][16][16];
   const uint16_t *a[2], *b[2];
   int64_t apart;

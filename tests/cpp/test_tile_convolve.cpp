@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "check.h"
-#include "mlx_core/cpu/amx.h"
 #include "mlx_core/cpu/tile_convolve.h"
+#include "mlx_core/cpu/tile_instructions.h"
 #include "plain_tiles.h"
 
 using namespace mlx::core;
@@ -106,7 +106,10 @@ struct Case {
 template <class T, class F>
 void for_all_ways(F&& test) {
   test([](const Windows& w, const TileWindows& t) { cpu::tile_convolve<PlainTiles, T>(w, t); });
-  if (cpu::has_amx()) test(&cpu::amx_convolve);
+  if (const cpu::TileInstructions* tiles = cpu::amx()) test(tiles->convolve);
+  if constexpr (std::is_same_v<T, bfloat16_t>) {
+    if (const cpu::TileInstructions* pairs = cpu::bfloat16_pairs()) test(pairs->convolve);
+  }
 }
 
 template <class T>

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "check.h"
-#include "mlx_core/cpu/amx.h"
 #include "mlx_core/cpu/tile_gemm.h"
+#include "mlx_core/cpu/tile_instructions.h"
 #include "plain_tiles.h"
 
 using namespace mlx::core;
@@ -96,13 +96,14 @@ void plain_gemm(Dtype, int64_t batch, int64_t m, int64_t n, int64_t k, cpu::Matr
 
 template <class F>
 void for_all_gemms(F&& test) {
-  auto both = [&]<class T>(Gemm<T> plain) {
+  auto all = [&]<class T>(Gemm<T> plain) {
     test(plain);
-    if (cpu::has_amx()) test(Gemm<T>{&cpu::amx_gemm});
+    if (const cpu::TileInstructions* tiles = cpu::amx()) test(Gemm<T>{tiles->gemm});
   };
-  both(Gemm<float>{&plain_gemm<float>});
-  both(Gemm<bfloat16_t>{&plain_gemm<bfloat16_t>});
-  both(Gemm<float16_t>{&plain_gemm<float16_t>});
+  all(Gemm<float>{&plain_gemm<float>});
+  all(Gemm<bfloat16_t>{&plain_gemm<bfloat16_t>});
+  all(Gemm<float16_t>{&plain_gemm<float16_t>});
+  if (const cpu::TileInstructions* pairs = cpu::bfloat16_pairs()) test(Gemm<bfloat16_t>{pairs->gemm});
 }
 
 TEST(shapes_and_orders) {
@@ -261,7 +262,7 @@ TEST(float32_of_any_size) {
     }
   };
   check({&plain_gemm<float>});
-  if (cpu::has_amx()) check({&cpu::amx_gemm});
+  if (const cpu::TileInstructions* tiles = cpu::amx()) check({tiles->gemm});
 }
 
 } // namespace

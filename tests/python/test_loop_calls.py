@@ -187,8 +187,12 @@ def test_branches_in_bodies():
     # where a branch computes much, or may fail, only the one that is taken is computed
     many = mx.zeros((60, 60))
     sweep = lambda c: mx.fori_loop(0, 30, lambda i, c: mx.cond(i > 20, lambda c: mx.sin(c) + i, lambda c: c, c), c)
-    assert called(lambda: sweep(many)) == 0
+    before = mx._control_flow_stats()
+    assert called(lambda: sweep(many)) == 30
+    after = mx._control_flow_stats()
+    assert [after[name] - before[name] for name in ("true_branches", "false_branches")] == [9, 21]
     assert called(lambda: sweep(many[0])) == 30
+    assert mx._control_flow_stats()["true_branches"] == after["true_branches"]
 
 
 def test_while_loop():

@@ -11,12 +11,12 @@ namespace mlx::core {
 
 namespace {
 
-array padded(const Shape& whole, const array& part, const Shape& first) {
-  Shape stop = first;
-  for (size_t d = 0; d < stop.size(); ++d) {
-    stop[d] += part.shape()[d];
+Shape end_of(const AddedPart& p) {
+  Shape end = p.first;
+  for (size_t d = 0; d < end.size(); ++d) {
+    end[d] += p.part.shape()[d];
   }
-  return slice_update(zeros(whole, part.dtype()), part, first, std::move(stop));
+  return end;
 }
 
 } // namespace
@@ -64,7 +64,8 @@ class AddedParts final : public Primitive {
   array as_additions(Operands operands) const {
     std::optional<array> sum;
     for (const AddedPart& p : parts(operands)) {
-      array term = padded(shape_, p.factor ? zero_times(p.part, *p.factor) : p.part, p.first);
+      array term = p.factor ? zero_times(p.part, *p.factor) : p.part;
+      term = slice_update(zeros(shape_, term.dtype()), term, p.first, end_of(p));
       term = p.subtracts ? negative(term) : term;
       sum = sum ? add(*sum, term) : term;
     }
@@ -96,11 +97,7 @@ class AddedParts final : public Primitive {
       if (!wanted[k] && !(factor && wanted[factor])) {
         continue;
       }
-      Shape stop = p.first;
-      for (size_t d = 0; d < stop.size(); ++d) {
-        stop[d] += p.part.shape()[d];
-      }
-      array there = slice(*cotangents[0], p.first, std::move(stop));
+      array there = slice(*cotangents[0], p.first, end_of(p));
       there = p.subtracts ? negative(there) : there;
       if (wanted[k]) {
         out[k] = p.factor ? zero_times(there, *p.factor) : there;
