@@ -1,4 +1,8 @@
 // The primitive WhileLoop with its rules, and while_loop itself. The reverse mode is in sweeps.cpp.
+#include <algorithm>
+#include <cstring>
+
+#include "mlx_core/backend/kernels.h"
 #include "mlx_core/control_flow.h"
 #include "mlx_core/eval/call_list.h"
 #include "mlx_core/eval/gate.h"
@@ -10,6 +14,68 @@
 #include "mlx_core/transforms/sweeps.h"
 
 namespace mlx::core {
+
+namespace {
+
+// Iterations without nodes, from a state with which the loop goes on.
+class CalledWhile {
+ public:
+  explicit CalledWhile(const CallList& calls) : calls_(calls), run_(calls) {}
+
+  void begin(std::span<const array> state) {
+    for (size_t k = 0; k < state.size(); ++k) {
+      run_.give(k, state[k]);
+    }
+    run_.begin();
+  }
+  int64_t run() { // returns how many there were
+    int64_t iterations = 0;
+    const int64_t piece = std::clamp<int64_t>((1 << 16) / (calls_.work() + 16), 1, 1024);
+    InterruptPoll poll(1 << 18);
+    do {
+      pause_if_asked();
+      poll(piece * (calls_.work() + 1));
+    } while (run_.run_while(piece, iterations));
+    count_called_iterations(iterations);
+    return iterations;
+  }
+  array taken(size_t k, const array& like) { return run_.taken(k, like); }
+  const char* state(size_t k) { return run_.input(k); }
+
+ private:
+  const CallList& calls_;
+  CallRun run_;
+};
+
+// A loop within another one.
+class RepeatedWhile final : public Repetition {
+ public:
+  RepeatedWhile(
+      const CallList& condition, const CallList& iteration, std::vector<array> operands, std::vector<array> results)
+      : operands_(std::move(operands)), results_(std::move(results)), condition_(condition), loop_(iteration) {}
+
+  void run() override {
+    for (size_t k = 0; k < operands_.size(); ++k) {
+      condition_.give(k, operands_[k]);
+    }
+    condition_.begin();
+    condition_.run();
+    loop_.begin(operands_);
+    int64_t iterations = *condition_.output(0) != 0 ? loop_.run() : 0;
+    size_t states = results_.size() - 1;
+    for (size_t k = 0; k < states; ++k) {
+      std::memcpy(results_[k].mutable_data(), loop_.state(k), results_[k].nbytes());
+    }
+    std::memcpy(results_[states].mutable_data(), &iterations, sizeof iterations);
+  }
+
+ private:
+  std::vector<array> operands_, results_;
+  CallRun condition_;
+  CalledWhile loop_;
+};
+
+} // namespace
 
 // Operands: the state, the constants. Outputs: the last state, the number of iterations.
 class WhileLoop final : public Primitive {
@@ -43,8 +109,13 @@ class WhileLoop final : public Primitive {
     const array nothing(0);
     bool proceeds = *core::run(*condition_, in)[0].data<bool>();
     for (; proceeds; ++iterations) {
-      if (const CallList* calls = calls_.before(1, *iteration_, {states_, states_}, kernels)) {
-        iterations += run_calls(*calls, in);
+      if (const CallList* calls = calls_.before(1, *iteration_, uses(), kernels)) {
+        CalledWhile loop(*calls);
+        loop.begin(in);
+        iterations += loop.run();
+        for (size_t k = 0; k < states_; ++k) {
+          in[k] = loop.taken(k, in[k]);
+        }
         break;
       }
       std::vector<array> arguments(in);
@@ -60,25 +131,13 @@ class WhileLoop final : public Primitive {
     outputs[states_].share(array(iterations), {});
   }
 
-  // Runs the iterations that are left, without nodes. Returns how many.
-  int64_t run_calls(const CallList& calls, std::vector<array>& state) const {
-    CallRun run(calls);
-    for (size_t k = 0; k < state.size(); ++k) {
-      run.give(k, state[k]);
-    }
-    run.begin();
-    int64_t iterations = 0;
-    const int64_t piece = std::clamp<int64_t>((1 << 16) / (calls.work() + 16), 1, 1024);
-    InterruptPoll poll(1 << 18);
-    do {
-      pause_if_asked();
-      poll(piece * (calls.work() + 1));
-    } while (run.run_while(piece, iterations));
-    for (size_t k = 0; k < states_; ++k) {
-      state[k] = run.taken(k, state[k]);
-    }
-    count_called_iterations(iterations);
-    return iterations;
+  std::optional<int64_t> repeatable_work() const override { // of one iteration: how many there will be is not known
+    const CallList *condition = condition_calls(), *iteration = iteration_calls();
+    return condition && iteration ? std::optional(condition->work() + iteration->work()) : std::nullopt;
+  }
+  std::unique_ptr<Repetition> repeated(std::vector<array> operands, std::vector<array> results) const override {
+    return std::make_unique<RepeatedWhile>(
+        *condition_calls(), *iteration_calls(), std::move(operands), std::move(results));
   }
 
   // The state beside its tangents.
@@ -278,10 +337,20 @@ class WhileLoop final : public Primitive {
     return out;
   }
 
+  CallList::Uses uses() const { return {states_, states_}; }
+  const CallList* iteration_calls() const {
+    return calls_.before(KeptCalls::worth_it, *iteration_, uses(), host_kernels());
+  }
+  const CallList* condition_calls() const {
+    size_t inputs = condition_->inputs().size();
+    return condition_calls_.before(KeptCalls::worth_it, *condition_, {0, inputs}, host_kernels());
+  }
+
   size_t states_;
   SharedProgram condition_, body_;
   SharedProgram iteration_; // both
   KeptCalls calls_;         // of that
+  KeptCalls condition_calls_;
 };
 
 std::vector<array> while_loop(const std::function<array(const std::vector<array>&)>& cond_fun,

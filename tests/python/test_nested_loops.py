@@ -41,12 +41,19 @@ def taken(pred, if_true, if_false):
     return if_true() if pred.item() else if_false()
 
 
-def nested(seed, scan, cond):
+def proceeding(condition, body, state):
+    while condition(state).item():
+        state = body(state)
+    return state
+
+
+def nested(seed, scan, cond, while_loop):
     """A drawn loop whose body has an inner one, of constants, rows and a carry that come from what the outer one carries."""
     rng = random.Random(seed)
     inner, reverse = rng.choice([1, 2, 3, 8, 17, 30]), rng.random() < 0.5
     way = rng.choice(["plain", "strided", "backwards", "transposed", "one"])
     kind, twice, rate = rng.randrange(4), rng.random() < 0.4, rng.uniform(0.2, 0.8)
+    goes = rng.choice([None, 0.0, 30.0])  # of a loop whose turns are not counted: at most so far; or none
 
     def body(carry, x):
         count, row = carry
@@ -69,6 +76,10 @@ def nested(seed, scan, cond):
         if twice:
             (total, y), (ys, totals) = scan(step, (total, y), ys, not reverse)
         row = y + mx.mean(ys, axis=0) * 0.25
+        if goes is not None:
+            limit = mx.minimum(goes * mx.abs(row[0]), 30)
+            row, size = while_loop(lambda s: s[1] < limit, lambda s: (s[0] * rate + x, s[1] + 1 + mx.max(mx.abs(s[0]))), (row, limit * 0))
+            row = row + size * 0.01
         row = cond(count % 3 == 1, lambda: mx.sort(row) * 0.5 + totals[0], lambda: mx.cumsum(mx.minimum(row, 1)) / 9)
         return (count + 1, row), (row + totals[-1],)
 
@@ -89,8 +100,8 @@ def drawn_arrays(seed, dtype, sizes):
 @pytest.mark.parametrize("seed", range(30))
 def test_same_bits_as_step_by_step(seed, dtype):
     x, first = drawn_arrays(seed, dtype, SIZES)
-    f = nested(seed + 1, scan, mx.cond)
-    expected = bits(nested(seed + 1, one_by_one, taken)(x, first))
+    f = nested(seed + 1, scan, mx.cond, mx.while_loop)
+    expected = bits(nested(seed + 1, one_by_one, taken, proceeding)(x, first))
     assert bits(f(x, first)) == expected
     compiled = mx.compile(f)
     for _ in range(2):
@@ -101,7 +112,7 @@ def test_same_bits_as_step_by_step(seed, dtype):
 @pytest.mark.parametrize("seed", range(20))
 def test_transforms_have_the_bits_of_nodes(seed):
     x, first = drawn_arrays(seed, mx.float32, SIZES[:4])
-    f = nested(seed + 1, scan, mx.cond)
+    f = nested(seed + 1, scan, mx.cond, mx.while_loop)
     total = lambda x, first: sum(mx.sum(mx.sin(y)) for y in f(x, first))  # noqa: E731
     ways = {
         "grad": lambda: mx.grad(total, argnums=(0, 1))(x, first),
