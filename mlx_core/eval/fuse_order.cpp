@@ -1,6 +1,6 @@
-// Groups of permuted arrays, as of heads of attention before and after they are split: where all that is as large as
-// the space lies in memory alike, it is gone through in that order, and results lie so, too. Then nothing is read with
-// strides, and permuting the axes back leaves nothing to be copied.
+// Groups of permuted arrays, as of heads of attention before and after they are split, or of parts of them, as of
+// stencils across: where all that is as large as the space lies in memory alike, it is gone through in that order, and
+// results lie so, too. Then nothing is read with strides, and permuting the axes back leaves nothing to be copied.
 #include <algorithm>
 #include <cstdlib>
 
@@ -10,7 +10,7 @@ namespace mlx::core {
 
 namespace {
 
-// The axes from the one that memory is gone through most slowly along; empty where elements leave gaps or repeat.
+// The axes from the one that memory is gone through most slowly along.
 Axes order_in_memory(const Shape& shape, const Strides& strides) {
   Axes axes;
   for (size_t i = 0; i < shape.size(); ++i) {
@@ -18,14 +18,6 @@ Axes order_in_memory(const Shape& shape, const Strides& strides) {
   }
   auto stride = [&](int axis) { return strides[static_cast<size_t>(axis)]; };
   std::stable_sort(axes.begin(), axes.end(), [&](int a, int b) { return stride(a) > stride(b); });
-  int64_t expected = 1;
-  for (size_t i = axes.size(); i-- > 0;) {
-    int64_t length = shape[static_cast<size_t>(axes[i])];
-    if (length != 1 && stride(axes[i]) != expected) {
-      return {};
-    }
-    expected *= length;
-  }
   return axes;
 }
 
@@ -45,6 +37,29 @@ V permuted(const V& from, const Axes& axes) {
   return out;
 }
 
+// How elements lie in memory where axes are gone through in this order.
+enum class Lie : uint8_t { without_gaps, in_lines, otherwise };
+
+Lie lie_of(const Shape& shape, const Strides& strides, const Axes& order) {
+  constexpr int64_t shortest_line = 32; // as shorter ones, elements with a step between them are read as well
+  int64_t expected = 1, line = 0;
+  bool gaps = false;
+  for (size_t i = order.size(); i-- > 0;) {
+    auto axis = static_cast<size_t>(order[i]);
+    int64_t length = shape[axis];
+    if (length == 1) {
+      continue;
+    }
+    if (strides[axis] < expected) {
+      return Lie::otherwise;
+    }
+    gaps = gaps || strides[axis] != expected;
+    line = line || gaps ? line : length;
+    expected = strides[axis] * length;
+  }
+  return !gaps ? Lie::without_gaps : line >= shortest_line ? Lie::in_lines : Lie::otherwise;
+}
+
 } // namespace
 
 void Group::find_order(const Kernels& kernels) {
@@ -53,24 +68,29 @@ void Group::find_order(const Kernels& kernels) {
       std::any_of(members_.begin(), members_.end(), [](const Member& m) { return reads_apart(m.role); })) {
     return;
   }
-  const Node* first = nullptr;
+  Axes order;
   for (const Source& source : sources_) {
     const Node* node = source.node;
     if (!fills(node, size_) || size_ == 1) {
       continue;
     }
-    if (node->row_contiguous || node->shape != shape || (first && node->strides != first->strides)) {
+    if (node->row_contiguous || node->shape != shape) {
       return;
     }
-    first = node;
+    if (order.empty()) {
+      order = order_in_memory(shape, node->strides);
+    }
+    if (lie_of(shape, node->strides, order) == Lie::otherwise) {
+      return;
+    }
   }
-  if (first) {
-    order_ = order_in_memory(shape, first->strides);
+  if (!std::is_sorted(order.begin(), order.end())) { // parts of arrays that are not permuted are read as they are
+    order_ = order;
   }
 }
 
 FusedPlan::Source Group::source_in_order(const Node* node) const {
-  if (fills(node, size_)) {
+  if (fills(node, size_) && lie_of(node->shape, node->strides, order_) == Lie::without_gaps) {
     return {FusedPlan::Layout::flat, {}, {}, {}};
   }
   size_t missing = shape.size() - node->shape.size();
