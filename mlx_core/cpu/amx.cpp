@@ -93,9 +93,15 @@ struct AmxTiles {
     }
     settle_memory();
   }
+  template <int columns>
   MLX_TILE_TARGET static void round(const float* from, bfloat16_t* to) {
-    _mm512_storeu_si512(
-        to, std::bit_cast<__m512i>(_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + 16), _mm512_loadu_ps(from))));
+    if constexpr (columns == 32) {
+      _mm512_storeu_si512(
+          to, std::bit_cast<__m512i>(_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + 16), _mm512_loadu_ps(from))));
+    } else {
+      _mm256_storeu_si256(
+          reinterpret_cast<__m256i*>(to), std::bit_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(from))));
+    }
   }
 };
 

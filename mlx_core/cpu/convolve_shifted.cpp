@@ -60,9 +60,10 @@ bool is_shifted(const Windows& w) {
   for (size_t d = 0; d < window_axes; ++d) {
     if (w.stride[d] != 1 || w.dilation[d] != 1) return false;
   }
-  // Zeros are multiplied, too.
+  // Zeros are multiplied, too, and the left operand lies by columns: that takes quick products.
   const int64_t terms = terms_of(w);
-  return terms <= 2 * w.terms() && tile_instructions(bfloat16, w.batch, w.columns, terms);
+  const TileInstructions* tiles = tile_instructions(bfloat16, w.batch, w.columns, terms);
+  return tiles && tiles->terms_at_once >= 8 && terms <= 2 * w.terms();
 }
 
 void convolve_shifted(const Windows& w) {

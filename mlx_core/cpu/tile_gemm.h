@@ -23,10 +23,10 @@
 
 namespace mlx::core::cpu {
 
-// Of a Tiles: start(), stop(): around all other calls of a thread; round(from, to): 32 floats, to the nearest bfloat16.
-// If it is one of single tiles, clear(): the sums are 0; left<i>(p, row), right<j>(p): tile i and j, i, j < 2, from
-// rows of 32 numbers, those of the left ones `row` numbers apart; multiply<R, C>(): sums(i, j) += left(i) right(j) for
-// i < R, j < C; sums<i, j>(to): as rows of 16 floats, `row` apart. If it is one of whole_blocks, block(): what
+// Of a Tiles: start(), stop(): around all other calls of a thread; round<n>(from, to): 16 or 32 floats, to the nearest
+// bfloat16. If it is one of single tiles, clear(): the sums are 0; left<i>(p, row), right<j>(p): tile i and j, i, j < 2,
+// from rows of 32 numbers, those of the left ones `row` numbers apart; multiply<R, C>(): sums(i, j) += left(i) right(j)
+// for i < R, j < C; sums<i, j>(to): as rows of 16 floats, `row` apart. If it is one of whole_blocks, block(): what
 // tile_block() says, of one digit.
 
 // Terms added up before they join the sum: what is packed of 32 lines stays in the first level of the cache, or, in
@@ -166,7 +166,8 @@ struct TileProduct {
           }
         };
         if constexpr (Tiles::whole_blocks) { // which read the pairs of a row wherever these begin
-          if (a.column_stride == 1 && count % 2 == 0) {
+          const bool quickly_packed = count == TileShape::terms || count == 2 * TileShape::terms;
+          if (a.column_stride == 1 && count % 2 == 0 && !quickly_packed) {
             multiply_rows(RowsInPlace{reinterpret_cast<const uint16_t*>(from), a.row_stride}, 0);
             continue;
           }
@@ -186,10 +187,12 @@ struct TileProduct {
   // As TileBodies::round, into `out`.
   MLX_TILE_TARGET bool round(int64_t rows, int64_t columns, const float* sums, int64_t row, T* to) const {
     if constexpr (digits == 1) {
-      if (columns == TileShape::block) {
-        for (int64_t i = 0; i < rows; ++i) Tiles::round(sums + i * row, to + i * n);
+      auto by_columns = [&]<int number>(std::integral_constant<int, number>) MLX_TILE_TARGET {
+        for (int64_t i = 0; i < rows; ++i) Tiles::template round<number>(sums + i * row, to + i * n);
         return false;
-      }
+      };
+      if (columns == TileShape::block) return by_columns(std::integral_constant<int, TileShape::block>());
+      if (columns == TileShape::side) return by_columns(std::integral_constant<int, TileShape::side>());
     }
     return tile_bodies<T>().round(rows, columns, k, sums, row, to, n);
   }

@@ -25,8 +25,9 @@ struct PlainTiles {
   void right(const uint16_t* p) {
     b[j] = p;
   }
+  template <int columns>
   static void round(const float* from, mlx::core::bfloat16_t* to) {
-    for (int i = 0; i < 32; ++i) to[i] = mlx::core::bfloat16_t(from[i]);
+    for (int i = 0; i < columns; ++i) to[i] = mlx::core::bfloat16_t(from[i]);
   }
   static float wide(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
   template <int R, int C>
