@@ -24,10 +24,10 @@
 namespace mlx::core::cpu {
 
 // Of a Tiles: start(), stop(): around all other calls of a thread; round<n>(from, to): 16 or 32 floats, to the nearest
-// bfloat16. If it is one of single tiles, clear(): the sums are 0; left<i>(p, row), right<j>(p): tile i and j, i, j < 2,
-// from rows of 32 numbers, those of the left ones `row` numbers apart; multiply<R, C>(): sums(i, j) += left(i) right(j)
-// for i < R, j < C; sums<i, j>(to): as rows of 16 floats, `row` apart. If it is one of whole_blocks, block(): what
-// tile_block() says, of one digit.
+// bfloat16. If it is one of single tiles, clear(): the sums are 0; left<i>(p, row), right<j>(p): tile i and j, i, j <
+// 2, from rows of 32 numbers, those of the left ones `row` numbers apart; multiply<R, C>(): sums(i, j) += left(i)
+// right(j) for i < R, j < C; sums<i, j>(to): as rows of 16 floats, `row` apart. If it is one of whole_blocks, block():
+// what tile_block() says, of one digit.
 
 // Terms added up before they join the sum: what is packed of 32 lines stays in the first level of the cache, or, in
 // digits of float32, in the second. Bits depend on this number.

@@ -537,7 +537,8 @@ class CallListBuilder : private CallListSmall {
     std::map<int64_t, int64_t> other; // by place
     for (size_t k = 0; k < uses_.fed_back; ++k) {
       int64_t in = first().inputs[k].at, out = first().outputs[k].at;
-      if (in == out && changed_[k]) {
+      bool stays = program_.outputs()[k] == static_cast<int32_t>(k); // it is what it was, in every turn
+      if (in == out && (changed_[k] || stays)) {
         other.emplace(in, out);
         continue;
       }

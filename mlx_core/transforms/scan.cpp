@@ -70,6 +70,39 @@ array with_summand(const array& sum, const array& summand) {
   return applied(summand.node()->primitive, operands);
 }
 
+// The same loop without xs that its body does not read, as that of a derivative often does not read carries: then
+// nobody has to compute them.
+SharedProgram without_unread_xs(const SharedProgram& body, ScanLayout& layout, std::vector<array>& operands) {
+  std::vector<bool> is_read(body->slot_count());
+  for (const Program::Step& step : body->steps()) {
+    for (int32_t slot : step.operands) {
+      is_read[static_cast<size_t>(slot)] = true;
+    }
+  }
+  for (int32_t slot : body->outputs()) {
+    is_read[static_cast<size_t>(slot)] = true;
+  }
+  auto first = is_read.begin() + static_cast<ptrdiff_t>(layout.carries);
+  if (std::find(first, first + static_cast<ptrdiff_t>(layout.inputs), false) ==
+      first + static_cast<ptrdiff_t>(layout.inputs)) {
+    return body;
+  }
+  ProgramWriter writer;
+  std::vector<int32_t> inputs;
+  std::vector<array> kept;
+  size_t own = layout.carries + layout.inputs;
+  for (size_t k = 0; k < body->inputs().size(); ++k) {
+    bool is_dropped = k >= layout.carries && k < own && !is_read[k];
+    inputs.push_back(is_dropped ? -1 : writer.add_input(body->inputs()[k]));
+    layout.inputs -= is_dropped;
+    if (k < own && !is_dropped) {
+      kept.push_back(operands[k]);
+    }
+  }
+  operands = std::move(kept);
+  return writer.finish(writer.append(*body, inputs));
+}
+
 int64_t iteration(const ScanLayout& layout, int64_t i) {
   int64_t length = layout.length;
   return layout.reverse ? length - 1 - i : i;
@@ -491,7 +524,9 @@ class ScanLoop final : public Primitive {
     ClosedBodies closed = recorder.close();
     std::vector<array> operands(carry);
     operands.insert(operands.end(), xs.begin(), xs.end());
-    return apply_scan(layout, closed.bodies[0], joined(operands, closed.constants));
+    ScanLayout own = layout;
+    SharedProgram body = without_unread_xs(closed.bodies[0], own, operands);
+    return apply_scan(own, body, joined(operands, closed.constants));
   }
   std::vector<array> saved_carries(Operands primals, Operands outputs) const;
 
