@@ -168,6 +168,8 @@ class KeptCalls {
   static constexpr int64_t worth_it = 16; // runs
   // Before so many runs of the body on the stream of these kernels. Null where they are to be done in the ordinary way.
   const CallList* before(int64_t runs, const Program& body, CallList::Uses uses, const Kernels& kernels) const;
+  // The same where that gave one before, to anybody.
+  const CallList& kept() const { return *list_; }
   // Whether lists may be run there: a GPU's functions have other last bits, and observers want to see what is computed.
   static bool possible(const Kernels& kernels);
 

@@ -89,7 +89,7 @@ class Cond final : public Primitive {
   }
   std::unique_ptr<Repetition> repeated(std::vector<array> operands, std::vector<array> results) const override {
     return std::make_unique<RepeatedBranches>(
-        *calls_of(true), *calls_of(false), std::move(operands), std::move(results));
+        calls_[true].kept(), calls_[false].kept(), std::move(operands), std::move(results));
   }
 
   Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {

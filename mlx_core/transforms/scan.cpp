@@ -289,8 +289,7 @@ class ScanLoop final : public Primitive {
     return calls ? std::optional(static_cast<int64_t>(layout_.length) * (calls->work() + 1)) : std::nullopt;
   }
   std::unique_ptr<Repetition> repeated(std::vector<array> operands, std::vector<array> results) const override {
-    const CallList* calls = calls_.before(KeptCalls::worth_it, *body_, uses(), host_kernels());
-    return std::make_unique<RepeatedLoop>(layout_, *calls, std::move(operands), std::move(results));
+    return std::make_unique<RepeatedLoop>(layout_, calls_.kept(), std::move(operands), std::move(results));
   }
 
   // Carries beside their tangents.

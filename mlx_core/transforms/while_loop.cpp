@@ -132,12 +132,15 @@ class WhileLoop final : public Primitive {
   }
 
   std::optional<int64_t> repeatable_work() const override { // of one iteration: how many there will be is not known
-    const CallList *condition = condition_calls(), *iteration = iteration_calls();
+    const Kernels& host = host_kernels();
+    size_t inputs = condition_->inputs().size();
+    const CallList* condition = condition_calls_.before(KeptCalls::worth_it, *condition_, {0, inputs}, host);
+    const CallList* iteration = calls_.before(KeptCalls::worth_it, *iteration_, uses(), host);
     return condition && iteration ? std::optional(condition->work() + iteration->work()) : std::nullopt;
   }
   std::unique_ptr<Repetition> repeated(std::vector<array> operands, std::vector<array> results) const override {
     return std::make_unique<RepeatedWhile>(
-        *condition_calls(), *iteration_calls(), std::move(operands), std::move(results));
+        condition_calls_.kept(), calls_.kept(), std::move(operands), std::move(results));
   }
 
   // The state beside its tangents.
@@ -338,14 +341,6 @@ class WhileLoop final : public Primitive {
   }
 
   CallList::Uses uses() const { return {states_, states_}; }
-  const CallList* iteration_calls() const {
-    return calls_.before(KeptCalls::worth_it, *iteration_, uses(), host_kernels());
-  }
-  const CallList* condition_calls() const {
-    size_t inputs = condition_->inputs().size();
-    return condition_calls_.before(KeptCalls::worth_it, *condition_, {0, inputs}, host_kernels());
-  }
-
   size_t states_;
   SharedProgram condition_, body_;
   SharedProgram iteration_; // both
