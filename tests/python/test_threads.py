@@ -164,6 +164,17 @@ def test_leaving_the_interpreter(name):
         assert result.stdout == ("6.0\n" if "exit handler" in name else "")
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="nothing here says how many threads there are")
+@pytest.mark.parametrize("wanted", [None, "3"])
+def test_import_leaves_no_threads_behind(wanted):
+    """OpenBLAS would have one for each further core, which waits in a loop. What the environment says is for others."""
+    code = "import os, mlx.core; print(len(os.listdir('/proc/self/task')), os.environ.get('OPENBLAS_NUM_THREADS'))"
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    environment |= {} if wanted is None else {"OPENBLAS_NUM_THREADS": wanted}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=environment)
+    assert result.stdout == f"1 {wanted}\n", result.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_fork_while_other_threads_work():
