@@ -221,8 +221,8 @@ bool Strips::take_folds(const FusedPlan& plan, size_t stage, uint32_t begin, uin
   return any;
 }
 
-// Sources that no step before this run's reads.
-void Strips::lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end) {
+// Sources that no step before this run's reads. Those of wide strips are of one dtype.
+void Strips::lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end, const StripTable* wide) {
   for (uint16_t source = 0; source < orders_.size(); ++source) {
     bool in_order = orders_[source] == StripOrder::consecutive || orders_[source] == StripOrder::same;
     if (in_order || !table_of(plan.slots[source].dtype)) {
@@ -233,7 +233,7 @@ void Strips::lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end) {
     bool is_folded = std::any_of(
         plan.folds.begin(), plan.folds.end(), [=](const FusedPlan::Fold& fold) { return fold.input == source; });
     if (first >= begin && first < end && !is_folded && table_of(plan.slots[source].dtype)->every_other) {
-      const StripTable& table = *table_of(plan.slots[source].dtype);
+      const StripTable& table = wide ? *wide : *table_of(plan.slots[source].dtype);
       bool other = orders_[source] == StripOrder::every_other;
       auto memory = static_cast<uint16_t>(plan.slots.size() + plan.folds.size() + source);
       code.push_back({other ? table.every_other : table.reversed, memory, source});
@@ -412,8 +412,8 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
     registers.a = narrows(step) ? step.inputs[0] : step.output;
   }
   auto stored = static_cast<uint32_t>(slots.size()), ordered_begin = static_cast<uint32_t>(ordered.size());
-  lay_out(plan, begin, end);
-  const StripTable* wide = ordered.size() == ordered_begin ? wide_of(plan, usual, begin, end) : nullptr;
+  const StripTable* wide = wide_of(plan, usual, begin, end);
+  lay_out(plan, begin, end, wide);
   const StripTable& table = wide ? *wide : usual;
   for (uint32_t i = begin; i < end; ++i) {
     if (taken_[i - begin]) {

@@ -164,8 +164,8 @@ struct StripTable {
 // Null where strips do not pay.
 const StripTable* find_strips(Dtype dtype);
 const StripTable* find_integer_strips(Dtype dtype);
-// Of eight vectors: its instructions are those of the forms without b, by themselves and with the value of a row. Null
-// where there are none.
+// Of eight vectors: its instructions are those of the forms without b, by themselves and with the value of a row, and
+// those that lay out sources. Null where there are none.
 const StripTable* find_wide_strips(Dtype dtype);
 // Of float16 that is not widened, for arithmetic and comparisons without reductions; or null.
 const StripTable* find_float16_strips();
@@ -247,7 +247,7 @@ struct Strips {
   SelectForm add_select(const FusedPlan::Step& step, int32_t a);
   bool pays_to_keep(uint32_t begin, uint32_t number, int32_t a) const;
   void read_slot(uint16_t slot);
-  void lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end);
+  void lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end, const StripTable* wide);
   const StripTable* wide_of(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end) const;
   std::span<const StripOrder> orders_;
   bool by_rows_ = false;

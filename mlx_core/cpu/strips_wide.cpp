@@ -66,6 +66,27 @@ struct WideStrip {
     };
     MLX_NEXT_STEP(f);
   }
+  // As those of four vectors: reads no further than the last element that it takes.
+  static void every_other(MLX_STRIP) {
+    const D d;
+    const T* from = slot(at, step->first, 2 * offset);
+    T* to = slot(at, step->second, offset);
+    for (int k = 0; k < 7; ++k)
+      hn::StoreU(hn::ConcatEven(d, load(from, 2 * k + 1), load(from, 2 * k)), d, to + k * lanes);
+    from += 14 * lanes;
+    const V low = load(from, 0), high = hn::LoadU(d, from + lanes - 1);
+    hn::StoreU(hn::ConcatUpperLower(d, hn::ConcatOdd(d, high, high), hn::ConcatEven(d, low, low)), d, to + 7 * lanes);
+    auto same = [](V a, int) HWY_ATTR { return a; };
+    MLX_NEXT_STEP(same);
+  }
+  static void reversed(MLX_STRIP) {
+    const D d;
+    const T* from = slot(at, step->first, -offset) - (lanes - 1);
+    T* to = slot(at, step->second, offset);
+    for (int k = 0; k < 8; ++k) hn::StoreU(hn::Reverse(d, load(from, -k)), d, to + k * lanes);
+    auto same = [](V a, int) HWY_ATTR { return a; };
+    MLX_NEXT_STEP(same);
+  }
   static void end(V, V, V, V, V, V, V, V, const StripStep*, char* const*, int64_t) {}
 
 #undef MLX_STRIP
@@ -135,6 +156,8 @@ struct WideStrip {
         .find_row = &find_row,
         .store = erased(&store),
         .end = erased(&end),
+        .every_other = erased(&every_other),
+        .reversed = erased(&reversed),
         .run = &run};
     return &all;
   }
