@@ -1,3 +1,4 @@
+// Which instructions on tiles a product takes.
 #include "mlx_core/cpu/tile_instructions.h"
 
 namespace mlx::core::cpu {

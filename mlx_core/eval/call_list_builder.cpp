@@ -537,8 +537,7 @@ class CallListBuilder : private CallListSmall {
     std::map<int64_t, int64_t> other; // by place
     for (size_t k = 0; k < uses_.fed_back; ++k) {
       int64_t in = first().inputs[k].at, out = first().outputs[k].at;
-      bool stays = program_.outputs()[k] == static_cast<int32_t>(k); // it is what it was, in every turn
-      if (in == out && (changed_[k] || stays)) {
+      if (in == out && (changed_[k] || program_.outputs()[k] == static_cast<int32_t>(k))) { // or it is as it was
         other.emplace(in, out);
         continue;
       }

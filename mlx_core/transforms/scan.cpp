@@ -5,14 +5,11 @@
 
 #include "mlx_core/backend/kernels.h"
 #include "mlx_core/control_flow.h"
-#include "mlx_core/cpu/copy.h"
 #include "mlx_core/eval/call_list.h"
-#include "mlx_core/eval/gate.h"
-#include "mlx_core/interrupt.h"
 #include "mlx_core/ops/batching.h"
+#include "mlx_core/transforms/called_loop.h"
 #include "mlx_core/transforms/flattened.h"
 #include "mlx_core/transforms/loop.h"
-#include "mlx_core/transforms/loop_statistics.h"
 #include "mlx_core/transforms/program_primitives.h"
 #include "mlx_core/transforms/summed_products.h"
 
@@ -22,16 +19,6 @@ namespace {
 
 std::vector<array> part(Operands arrays, size_t from, size_t count) {
   return {arrays.begin() + static_cast<ptrdiff_t>(from), arrays.begin() + static_cast<ptrdiff_t>(from + count)};
-}
-
-// a[t] of an evaluated array, without a copy.
-array element(const array& a, int64_t t) {
-  array leaf = as_leaf(a);
-  Shape shape(a.shape().begin() + 1, a.shape().end());
-  Strides strides(a.strides().begin() + 1, a.strides().end());
-  Node* node = leaf.node();
-  return array(
-      node->buffer, node->offset + t * a.strides()[0] * a.itemsize(), std::move(shape), std::move(strides), a.dtype());
 }
 
 void store_element(const array& a, int64_t t, const array& value, Kernels& kernels) {
@@ -102,117 +89,6 @@ SharedProgram without_unread_xs(const SharedProgram& body, ScanLayout& layout, s
   operands = std::move(kept);
   return writer.finish(writer.append(*body, inputs));
 }
-
-int64_t iteration(const ScanLayout& layout, int64_t i) {
-  int64_t length = layout.length;
-  return layout.reverse ? length - 1 - i : i;
-}
-
-// The iterations without nodes, of evaluated operands, at least one.
-class CalledLoop {
- public:
-  CalledLoop(const ScanLayout& layout, const CallList& calls, std::span<const array> operands, std::span<array> ys)
-      : layout_(layout), calls_(calls), run_(calls), operands_(operands), ys_(ys), dense_(layout.inputs) {
-    for (size_t k = layout.carries; k < own(); ++k) {
-      first_.push_back(element(operands[k], 0));
-    }
-  }
-
-  void run() {
-    for (size_t k = 0; k < operands_.size(); ++k) {
-      const bool is_x = k >= layout_.carries && k < own();
-      if (!is_x || (!has_rows(k) && operands_[k].strides()[0] == 0)) {
-        run_.give(k, is_x ? first_[k - layout_.carries] : operands_[k]);
-      }
-    }
-    run_.begin();
-    int64_t length = layout_.length;
-    count_called_iterations(length);
-    const int64_t piece = std::clamp<int64_t>((1 << 16) / (calls_.work() + 16), 1, 1024);
-    InterruptPoll poll(1 << 18);
-    for (int64_t i = 0; i < length; i += piece) {
-      pause_if_asked();
-      poll(piece * (calls_.work() + 1));
-      const int64_t runs = std::min(piece, length - i);
-      SmallVector<CallRun::Row, 4> xs, out;
-      for (size_t k = layout_.carries; k < own(); ++k) {
-        if (has_rows(k)) {
-          xs.push_back(rows_from(i, operands_[k], k));
-        } else if (operands_[k].strides()[0] != 0) {
-          xs.push_back(brought_together(i, runs, piece, k));
-        }
-      }
-      for (size_t k = 0; k < ys_.size(); ++k) {
-        out.push_back(rows_from(i, ys_[k], layout_.carries + k));
-      }
-      run_.run_rows({xs.begin(), xs.size()}, {out.begin(), out.size()}, runs);
-    }
-  }
-
-  array last_carry(size_t k) { return run_.taken(k, operands_[k]); }
-  void copy_last_carry(size_t k, void* to) { std::memcpy(to, run_.input(k), operands_[k].nbytes()); }
-
- private:
-  size_t own() const { return layout_.carries + layout_.inputs; }
-  bool has_rows(size_t x) const { return first_[x - layout_.carries].is_row_contiguous(); }
-
-  CallRun::Row rows_from(int64_t from, const array& a, size_t number) const { // of an array, by iteration
-    int64_t apart = a.strides()[0] * a.itemsize();
-    auto* at = static_cast<char*>(const_cast<void*>(a.raw_data()));
-    return {number, at + iteration(layout_, from) * apart, layout_.reverse ? -apart : apart};
-  }
-
-  // Elements that do not lie in order are brought together, a piece of the iterations at a time; what is the same in
-  // all of them is there already. Of so many from the i-th on, row-major, in memory for `piece` of them.
-  CallRun::Row brought_together(int64_t i, int64_t runs, int64_t piece, size_t number) {
-    const array& a = operands_[number];
-    std::unique_ptr<char[]>& memory = dense_[number - layout_.carries];
-    Sizes sizes = sizes_of(a.shape());
-    sizes[0] = runs;
-    int64_t count = 1;
-    for (int64_t size : sizes) {
-      count *= size;
-    }
-    int64_t bytes = count / runs * a.itemsize();
-    int64_t lowest = std::min(iteration(layout_, i), iteration(layout_, i + runs - 1));
-    if (!memory) {
-      memory.reset(new char[static_cast<size_t>(piece * bytes)]);
-    }
-    const char* from = static_cast<const char*>(a.raw_data()) + lowest * a.strides()[0] * a.itemsize();
-    cpu::read_strided(from, sizes, a.strides(), a.itemsize(), 0, count, memory.get());
-    return {number, memory.get() + (iteration(layout_, i) - lowest) * bytes, layout_.reverse ? -bytes : bytes};
-  }
-
-  const ScanLayout& layout_;
-  const CallList& calls_;
-  CallRun run_;
-  std::span<const array> operands_;
-  std::span<array> ys_;
-  std::vector<array> first_; // of each of the xs, the element of the first iteration
-  std::vector<std::unique_ptr<char[]>> dense_;
-};
-
-// A loop within another one.
-class RepeatedLoop final : public Repetition {
- public:
-  RepeatedLoop(const ScanLayout& layout, const CallList& calls, std::vector<array> operands, std::vector<array> results)
-      : operands_(std::move(operands)),
-        results_(std::move(results)),
-        carries_(layout.carries),
-        loop_(layout, calls, operands_, std::span(results_).subspan(carries_)) {}
-
-  void run() override {
-    loop_.run();
-    for (size_t k = 0; k < carries_; ++k) {
-      loop_.copy_last_carry(k, results_[k].mutable_data());
-    }
-  }
-
- private:
-  std::vector<array> operands_, results_;
-  size_t carries_;
-  CalledLoop loop_;
-};
 
 } // namespace
 
@@ -289,7 +165,7 @@ class ScanLoop final : public Primitive {
     return calls ? std::optional(static_cast<int64_t>(layout_.length) * (calls->work() + 1)) : std::nullopt;
   }
   std::unique_ptr<Repetition> repeated(std::vector<array> operands, std::vector<array> results) const override {
-    return std::make_unique<RepeatedLoop>(layout_, calls_.kept(), std::move(operands), std::move(results));
+    return repeated_loop(layout_, calls_.kept(), std::move(operands), std::move(results));
   }
 
   // Carries beside their tangents.
