@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define MLX_TILE_TARGET __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bf16")))
+#include "mlx_core/cpu/bfloat16_rounding.h"
 #include "mlx_core/cpu/tile_convolve.h"
 #include "mlx_core/cpu/tile_gemm.h"
 #endif
@@ -34,7 +35,7 @@ bool ask_for_amx() {
 }
 
 // Tiles 0 to 3 are sums, 4 and 5 left, 6 and 7 right.
-struct AmxTiles {
+struct AmxTiles : RoundByVectors {
   static constexpr bool whole_blocks = false;
   struct alignas(64) Configuration {
     uint8_t palette = 1, start_row = 0, reserved[14] = {};
@@ -92,16 +93,6 @@ struct AmxTiles {
       _tile_stored(3, to, bytes);
     }
     settle_memory();
-  }
-  template <int columns>
-  MLX_TILE_TARGET static void round(const float* from, bfloat16_t* to) {
-    if constexpr (columns == 32) {
-      _mm512_storeu_si512(
-          to, std::bit_cast<__m512i>(_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + 16), _mm512_loadu_ps(from))));
-    } else {
-      _mm256_storeu_si256(
-          reinterpret_cast<__m256i*>(to), std::bit_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(from))));
-    }
   }
 };
 

@@ -11,6 +11,7 @@
 #include <immintrin.h>
 
 #define MLX_TILE_TARGET __attribute__((target("avx512f,avx512bf16")))
+#include "mlx_core/cpu/bfloat16_rounding.h"
 #include "mlx_core/cpu/tile_convolve.h"
 #include "mlx_core/cpu/tile_gemm.h"
 #endif
@@ -27,20 +28,10 @@ bool has_pairs() {
   return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & avx512_bf16) != 0 && instruction_set() == "AVX3";
 }
 
-struct PairTiles {
+struct PairTiles : RoundByVectors {
   static constexpr bool whole_blocks = true;
   void start() {}
   void stop() {}
-  template <int columns>
-  MLX_TILE_TARGET static void round(const float* from, bfloat16_t* to) {
-    if constexpr (columns == 32) {
-      _mm512_storeu_si512(
-          to, std::bit_cast<__m512i>(_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + 16), _mm512_loadu_ps(from))));
-    } else {
-      _mm256_storeu_si256(
-          reinterpret_cast<__m256i*>(to), std::bit_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(from))));
-    }
-  }
 
   template <class Rows>
   MLX_TILE_TARGET void block(

@@ -12,9 +12,9 @@ bool is_tile_convolution(const Windows& w) {
   const int64_t positions = w.out[0] * w.out[1] * w.out[2], terms = w.terms(), columns = w.columns;
   const int64_t work = positions * terms * columns;
   if (w.dtype == bfloat16 ? w.groups * work < int64_t{1} << 16 : positions * terms < int64_t{1} << 17) return false;
-  // What is multiplied with the zeros that fill tiles. Six of digits take 0.6 of it, but as long where a neighbour uses
-  // the processor as well: they are used where multiply-add has only one vector of outputs and waits for its operands,
-  // or many operands.
+  // What is multiplied with the zeros that fill tiles. The six products of digits of a float32 take 0.6 of the time of
+  // its multiply-add, but as long where a neighbour uses the processor as well: they are used where multiply-add has
+  // only one vector of outputs and waits for its operands, or many operands.
   const TileWindows windows(w);
   const double filled = static_cast<double>(windows.steps.size()) * TileShape::terms *
                         static_cast<double>(windows.boxes(w, 0) * windows.boxes(w, 1) * windows.count[0] *
