@@ -450,7 +450,8 @@ void reduce(Reduction op, Dtype dtype, const void* in, Ints shape, Ints strides,
     plan.k->identity(out);
     return fill(plan.out + plan.out_size, out, plan.kept - 1, plan.out_size);
   }
-  if (plan.reduced_in.size() == 1 && plan.reduced_in[0] == 0) {
+  constexpr int64_t worth_a_tree = 512; // elements
+  if (plan.reduced_in.size() == 1 && plan.reduced_in[0] == 0 && plan.kept * plan.reduced >= worth_a_tree) {
     return reduce_equal(*plan.k, plan.in_size, plan.out_size, in, plan.kept_shape, plan.kept_in, plan.reduced, out);
   }
   choose_way(plan);

@@ -75,6 +75,22 @@ bool CallList::takes(std::span<const array> inputs) const {
   return true;
 }
 
+CallList::~CallList() { delete spare_.load(); }
+
+std::unique_ptr<CallRun, CallList::GiveBack> CallList::run() const {
+  CallRun* spare = spare_.exchange(nullptr);
+  return std::unique_ptr<CallRun, GiveBack>(spare ? spare : new CallRun(*this));
+}
+
+void CallList::GiveBack::operator()(CallRun* run) const {
+  constexpr int64_t small = 2 << 20; // bytes
+  run->let_go();
+  CallRun* none = nullptr;
+  if (run->list_.bytes_ > small || !run->list_.spare_.compare_exchange_strong(none, run)) {
+    delete run;
+  }
+}
+
 CallRun::CallRun(const CallList& list)
     : list_(list), memory_(allocate_block(list.bytes_)), bases_(list.bases_.size() + 1, nullptr) {
   for (const auto& [place, value] : list.values_) {
@@ -162,16 +178,53 @@ void CallRun::place_bases() {
   }
 }
 
+// What primitives that are applied were bound to.
+void CallRun::forget_moved() {
+  for (size_t i = 0; moved_ && i < operands_.size(); ++i) {
+    const auto& in = list_.applied_[i].in;
+    if (std::any_of(in.begin(), in.end(), [](const View& view) { return CallList::base_of(view.offset) != 0; })) {
+      operands_[i].clear();
+      repetitions_[i].reset();
+    }
+  }
+  moved_ = false;
+}
+
+// One that does not lie in order is copied, and the next one over it; not if both are the same element everywhere.
+const array& CallRun::Constant::hold(const array& input) {
+  if (input.is_row_contiguous()) {
+    is_copy = false;
+    return whole.emplace(input);
+  }
+  bool repeats = is_one_element(input.shape(), input.strides());
+  if (!is_copy) {
+    whole = array::uninitialized(input.shape(), input.dtype());
+    is_copy = true;
+  } else if (repeats && is_one && std::memcmp(whole->raw_data(), input.raw_data(), input.itemsize()) == 0) {
+    return *whole;
+  }
+  is_one = repeats;
+  cpu::read_strided(input.raw_data(), sizes_of(input.shape()), input.strides(), input.itemsize(), 0, input.size(),
+      whole->mutable_data());
+  return *whole;
+}
+
+void CallRun::let_go() {
+  constexpr size_t small = 1 << 20; // bytes
+  for (Constant& constant : constants_) {
+    if (!constant.is_copy || constant.whole->nbytes() > small) {
+      constant = Constant();
+    }
+  }
+}
+
 void CallRun::give(size_t k, const array& input) {
   if (size_t base = CallList::base_of(list_.turns_[0].inputs[k].at)) {
-    array whole = input.is_row_contiguous() ? input : array::uninitialized(input.shape(), input.dtype());
-    if (!input.is_row_contiguous()) {
-      cpu::read_strided(input.raw_data(), sizes_of(input.shape()), input.strides(), input.itemsize(), 0, input.size(),
-          whole.mutable_data());
-    }
-    bases_[base] = static_cast<char*>(const_cast<void*>(whole.raw_data()));
     constants_.resize(bases_.size());
-    constants_[base] = std::move(whole);
+    const array& whole = constants_[base].hold(input);
+    auto* there = static_cast<char*>(const_cast<void*>(whole.raw_data()));
+    moved_ = moved_ || bases_[base] != there;
+    bases_[base] = there;
   } else if (input.is_row_contiguous()) {
     cpu::copy_bytes(this->input(k), static_cast<const char*>(input.raw_data()), input_bytes(k));
   } else {

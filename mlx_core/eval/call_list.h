@@ -29,6 +29,8 @@
 
 namespace mlx::core {
 
+class CallRun;
+
 class CallList {
  public:
   // Of the inputs the first ones are fed back, and those from `constants` on are the same in every run. With `once`
@@ -41,6 +43,14 @@ class CallList {
   // Null where a step of a single run is more than elementwise, a view, a reduction, a product, or moves elements,
   // where one holds functions, or where the values are many.
   static std::unique_ptr<const CallList> of(const Program& program, Uses uses);
+
+  ~CallList();
+
+  // Memory to run on: that of a run before, if it is small and nobody has it. What was bound to it is bound still.
+  struct GiveBack {
+    void operator()(CallRun* run) const;
+  };
+  std::unique_ptr<CallRun, GiveBack> run() const;
 
   // Whether a single run takes such inputs: some calls see how they lie in memory.
   bool takes(std::span<const array> inputs) const;
@@ -160,6 +170,7 @@ class CallList {
   size_t fed_back_ = 0, constants_ = 0;
   int donor_ = -1;
   int64_t bytes_ = 0, work_ = 0;
+  mutable std::atomic<CallRun*> spare_{nullptr};
 };
 
 // The call list of a body that a primitive holds, made when the body was run often enough for it to pay.
@@ -204,6 +215,7 @@ class CallRun {
   // Once the constants are there.
   void begin() {
     place_bases();
+    forget_moved();
     run(constant_calls_, {});
   }
   void run() { run(calls_[turn_], calls_[turn_ ^ 1]); }
@@ -224,7 +236,11 @@ class CallRun {
   // included, to these outputs of an evaluation.
   void run_on(std::span<const array> inputs, std::span<array> outputs, Kernels& kernels);
 
+  // Of constants that lie elsewhere it keeps none but small copies.
+  void let_go();
+
  private:
+  friend struct CallList::GiveBack;
   using Bound = cpu::Step; // a call with its addresses
   struct Elsewhere {       // an address that each run sets
     uint32_t call;
@@ -234,9 +250,16 @@ class CallRun {
     int64_t offset;
   };
 
+  struct Constant {
+    std::optional<array> whole;
+    bool is_copy = false, is_one = false; // of one that lies otherwise; of one element, everywhere
+    const array& hold(const array& input);
+  };
+
   std::vector<Bound> bound(const std::vector<CallList::Call>& calls, uint8_t list);
   void prepare(const CallList::Call& call, Bound& to) const;
   void place_bases();
+  void forget_moved();
   void run(std::span<const Bound> calls, std::span<const Bound> before);
   int64_t run_loop(cpu::StepLoop loop, size_t turn, int64_t runs);
   void run_other(const Bound& call);
@@ -258,7 +281,8 @@ class CallRun {
   std::vector<Bound> constant_calls_, calls_[2];
   std::vector<Elsewhere> elsewhere_;
   std::vector<char*> bases_;
-  std::vector<std::optional<array>> constants_;          // by base: those that stay where they lie
+  bool moved_ = false;                                   // one of these since it was bound
+  std::vector<Constant> constants_;                      // by base: those that stay where they lie
   std::vector<std::vector<array>> operands_;             // of primitives that are applied, once they were
   std::vector<std::unique_ptr<Repetition>> repetitions_; // of those that have such
   std::vector<kernel::Product> products_;                // by number of the general call

@@ -125,7 +125,7 @@ class CallListBuilder : private CallListSmall {
       varies = varies || uses_.once;
       place = add_base({bytes, static_cast<int>(k)});
       add_region(place, bytes, false);
-    } else if (count(spec) > (changed_[k] ? most_changed : varies ? largest() : most_constant)) {
+    } else if (count(spec) > (changed_[k] ? most_changed : varies ? largest_repeated() : most_constant)) {
       return false;
     } else {
       place = reserve(spec, varies);
@@ -235,13 +235,13 @@ class CallListBuilder : private CallListSmall {
       push(Value(operand(step, 0)));
       return true;
     }
-    bool varies = std::any_of(
-        step.operands.begin(), step.operands.end(), [&](int32_t s) { return values_[static_cast<size_t>(s)].varies; });
-    bool small = count(out) <= (varies ? largest() : most_constant);
+    bool varies = std::ranges::any_of(step.operands, [&](int32_t s) { return values_[static_cast<size_t>(s)].varies; });
+    bool repeats = step.primitive->repeatable_work() || kind == EvalKind::view;
+    bool small = count(out) <= (!varies ? most_constant : repeats ? largest_repeated() : largest());
     bool in_place = changes_in_place(step);
     if (in_place) {
       small = true;
-    } else if (varies && !uses_.once && count(out) > most_small && kind != EvalKind::view) {
+    } else if (varies && !uses_.once && count(out) > most_small && !repeats) {
       larger_ += count(out);
       // Of an operand that would be copied first
       bool changes_part = primitive.reusable_operand() >= 0 && (operand(step, 0).varies || !written_part(primitive));
@@ -489,7 +489,7 @@ class CallListBuilder : private CallListSmall {
     int64_t bytes = 0;
     std::optional<int64_t> work = step.primitive->repeatable_work();
     for (const Spec& out : step.outputs) {
-      if (!is_plain(out) || count(out) > (work ? largest() : most_small)) {
+      if (!is_plain(out) || count(out) > (work ? largest_repeated() : most_small)) {
         return false;
       }
       bytes += CallList::Applied::room(out);

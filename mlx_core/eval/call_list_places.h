@@ -42,6 +42,8 @@ class CallListPlaces {
   static constexpr int64_t most_small = 4096, most_in_loops = 1 << 14;
   static constexpr size_t most_operands = std::extent_v<decltype(CallList::Call::in)>;
   int64_t largest() const { return uses_.once ? most_small : most_in_loops; }
+  // The same where what is done with it is one pass of both threads.
+  int64_t largest_repeated() const { return uses_.kept_steps ? int64_t{1} << 17 : largest(); }
 
   // --- places ---
 

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <map>
 
 #include "mlx_core/cpu/fused.h"
 #include "mlx_core/eval/call_list.h"
 #include "mlx_core/eval/fuse.h"
+#include "mlx_core/eval/kept_passes.h"
 #include "mlx_core/params.h"
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/function.h"
@@ -17,54 +19,6 @@ namespace mlx::core {
 namespace {
 
 // --- running ---
-
-FusedPlan::Source source_of(const array& operand, const Program& body) {
-  const Shape& space = body.steps()[0].outputs[0].shape;
-  return source_of(operand.shape(), operand.strides(), operand.is_row_contiguous(), size_of(space), space);
-}
-
-FusedPlan::Step planned(const Program::Step& step, Dtype from) {
-  FusedPlan::Step planned{static_cast<const Elementwise&>(*step.primitive).body(), from, step.outputs[0].dtype, {},
-      static_cast<uint8_t>(step.operands.size()), static_cast<uint16_t>(step.first)};
-  std::copy(step.operands.begin(), step.operands.end(), planned.inputs);
-  return planned;
-}
-
-using Exponents = SmallVector<double, 2>;
-Exponents exponents_of(const Program& body, std::span<const Program::Step* const> powers,
-    std::span<const array> operands, std::span<const View> views) {
-  Exponents exponents;
-  for (const Program::Step* power : powers) {
-    auto exponent = static_cast<size_t>(power->operands.back());
-    exponents.push_back(exponent >= operands.size() ? 0
-                                                    : known_exponent(planned(*power, power->outputs[0].dtype),
-                                                          source_of(operands[exponent], body), views[exponent]));
-  }
-  return exponents;
-}
-
-// The slots are those of the body.
-FusedPlan plan_of(const Program& body, std::span<const array> operands, std::span<const double> exponents) {
-  FusedPlan plan;
-  plan.size = size_of(body.steps()[0].outputs[0].shape);
-  for (const array& operand : operands) {
-    plan.sources.push_back(source_of(operand, body));
-    plan.slots.push_back({operand.dtype(), false, -1});
-  }
-  size_t powers = 0;
-  for (const Program::Step& step : body.steps()) {
-    plan.steps.push_back(planned(step, plan.slots[static_cast<size_t>(step.operands.back())].dtype));
-    plan.slots.push_back({step.outputs[0].dtype, false, -1});
-    if (plan.steps.back().body == Body::power) {
-      simplify_power(plan.steps.back(), exponents[powers++]);
-    }
-  }
-  plan.stages.push_back({0, static_cast<uint32_t>(plan.steps.size()), 0});
-  for (size_t i = 0; i < body.outputs().size(); ++i) {
-    plan.slots[static_cast<size_t>(body.outputs()[i])].output = static_cast<int16_t>(i);
-  }
-  return plan;
-}
 
 std::vector<View> views_of(std::span<const array> arrays) {
   std::vector<View> views;
@@ -80,10 +34,10 @@ struct Layouts {                   // what a plan depends on
   bool operator==(const Layouts&) const = default;
 };
 
-// Elementwise steps over one space. Its inputs are what they read of others.
+// Elementwise steps over one space, or with an inset. Its inputs are what they read of others.
 class GatheredSteps;
 
-// Its plan is bound once.
+// Its passes are bound once.
 class RepeatedSteps final : public Repetition {
  public:
   RepeatedSteps(const GatheredSteps& steps, std::vector<array> operands, std::vector<array> results)
@@ -94,26 +48,30 @@ class RepeatedSteps final : public Repetition {
   const GatheredSteps& steps_;
   std::vector<array> operands_, results_;
   std::vector<View> sources_;
-  Exponents exponents_; // that the plan is for
-  std::unique_ptr<cpu::RepeatedPlan> plan_;
+  Exponents exponents_; // that the passes are for
+  std::optional<PassMemory> memory_;
+  std::vector<std::unique_ptr<cpu::RepeatedPlan>> plans_;
 };
 
 class GatheredSteps final : public Function {
  public:
-  explicit GatheredSteps(SharedProgram steps) : Function(std::move(steps)) {
+  GatheredSteps(SharedProgram steps, std::optional<Inset> inset)
+      : Function(std::move(steps)), inset_(std::move(inset)) {
     for (const Program::Step& step : body().steps()) {
-      if (static_cast<const Elementwise&>(*step.primitive).body() == Body::power) {
+      bool elementwise = step.primitive->eval_kind() == EvalKind::elementwise;
+      if (elementwise && static_cast<const Elementwise&>(*step.primitive).body() == Body::power) {
         powers_.push_back(&step);
       }
     }
   }
   ~GatheredSteps() override { delete kept_.load(); }
 
+  const Inset* inset() const { return inset_ ? &*inset_ : nullptr; }
   Exponents exponents(Operands operands, std::span<const View> views) const {
     return exponents_of(body(), powers_, operands, views);
   }
-  FusedPlan plan(Operands operands, const Exponents& exponents) const {
-    return plan_of(body(), operands, {exponents.begin(), exponents.size()});
+  KeptPasses passes(Operands operands, const Exponents& exponents) const {
+    return passes_of(body(), inset(), operands, {exponents.begin(), exponents.size()});
   }
 
   std::optional<int64_t> repeatable_work() const override { return 0; } // but for what is read and written
@@ -136,9 +94,18 @@ class GatheredSteps final : public Function {
     }
     std::unique_ptr<Kept> kept(kept_.exchange(nullptr));
     if (!kept || kept->layouts != layouts) {
-      kept.reset(new Kept{layouts, plan(operands, layouts.exponents)});
+      kept.reset(new Kept{layouts, passes(operands, layouts.exponents)});
     }
-    kernels.run(kernel::Fused{kept->plan, sources, results});
+    if (!inset_) {
+      kernels.run(kernel::Fused{kept->passes.passes[0].plan, sources, results});
+    } else {
+      PassMemory memory(kept->passes, inset(), sources);
+      memory.refresh();
+      for (const KeptPasses::Pass& pass : kept->passes.passes) {
+        std::vector<View> read = memory.sources(pass), written = PassMemory::results(pass, results);
+        kernels.run(kernel::Fused{pass.plan, read, written});
+      }
+    }
     Kept* none = nullptr; // two threads may have run it
     if (kept_.compare_exchange_strong(none, kept.get())) {
       kept.release();
@@ -157,19 +124,30 @@ class GatheredSteps final : public Function {
 
   struct Kept {
     Layouts layouts;
-    FusedPlan plan;
+    KeptPasses passes;
   };
+  std::optional<Inset> inset_;
   std::vector<const Program::Step*> powers_; // of the body
   mutable std::atomic<Kept*> kept_{nullptr};
 };
 
 void RepeatedSteps::run() {
   Exponents now = steps_.exponents(operands_, sources_);
-  if (!plan_ || now != exponents_) {
+  if (plans_.empty() || now != exponents_) {
     exponents_ = now;
-    plan_ = std::make_unique<cpu::RepeatedPlan>(steps_.plan(operands_, now), sources_, views_of(results_));
+    KeptPasses passes = steps_.passes(operands_, now);
+    memory_.emplace(passes, steps_.inset(), sources_);
+    plans_.clear();
+    for (KeptPasses::Pass& pass : passes.passes) {
+      std::vector<View> read = steps_.inset() ? memory_->sources(pass) : sources_;
+      plans_.push_back(std::make_unique<cpu::RepeatedPlan>(
+          std::move(pass.plan), std::move(read), PassMemory::results(pass, views_of(results_))));
+    }
   }
-  plan_->run();
+  memory_->refresh();
+  for (const std::unique_ptr<cpu::RepeatedPlan>& plan : plans_) {
+    plan->run();
+  }
 }
 
 // --- gathering ---
@@ -199,7 +177,7 @@ class Gatherer {
     for (const Program::Step& step : program_.steps()) {
       if (may_be_gathered(step)) {
         run_for(step).steps.push_back(&step);
-      } else {
+      } else if (std::vector<const Program::Step*> part = part_for(step); part.empty() || !add_inset(step, part)) {
         close_operands(step, nullptr);
         add(step);
       }
@@ -222,8 +200,16 @@ class Gatherer {
   struct Run {
     std::vector<const Program::Step*> steps; // none: it is not open
     size_t operands = 0;                     // of others, those that count twice included
+    std::optional<Inset> inset;              // one of them puts a part into an array
+    std::vector<const Program::Step*> part;  // steps that give it
     bool is_open() const { return !steps.empty(); }
+    size_t count() const { return part.size() + steps.size(); }
     const Shape& space() const { return steps[0]->outputs[0].shape; }
+    std::vector<const Program::Step*> all() const {
+      std::vector<const Program::Step*> all = part;
+      all.insert(all.end(), steps.begin(), steps.end());
+      return all;
+    }
   };
 
   void note_slots() {
@@ -261,12 +247,70 @@ class Gatherer {
                [this](int32_t slot) { return of_fold_[static_cast<size_t>(slot)]; });
   }
 
-  Run& run_for(const Program::Step& step) {
+  // The steps that give what this one puts into an array, where they are of a run and nobody else needs what they give.
+  std::vector<const Program::Step*> part_for(const Program::Step& step) const {
+    std::vector<const Program::Step*> part;
+    int64_t size = size_of(step.outputs[0].shape);
+    if (step.stream > 0 || step.operands.size() != 2 || size < smallest || size > largest) {
+      return part;
+    }
+    int number = run_of_[static_cast<size_t>(step.operands[1])];
+    if (number == none || runs_[static_cast<size_t>(number)].inset) {
+      return part;
+    }
+    const Run& run = runs_[static_cast<size_t>(number)];
+    if (run.steps.size() >= most / 2 || run.operands >= most_operands / 2) {
+      return part;
+    }
+    std::map<int32_t, int32_t> uses{{step.operands[1], 1}}; // by the part, by slot
+    for (size_t i = run.steps.size(); i-- > 0;) {
+      if (auto used = uses.find(run.steps[i]->first); used != uses.end()) {
+        if (used->second < uses_[static_cast<size_t>(used->first)]) {
+          return {};
+        }
+        part.push_back(run.steps[i]);
+        for (int32_t operand : run.steps[i]->operands) {
+          ++uses[operand];
+        }
+      }
+    }
+    std::reverse(part.begin(), part.end());
+    return part;
+  }
+
+  bool add_inset(const Program::Step& step, const std::vector<const Program::Step*>& part) {
+    std::optional<Inset> inset = Inset::around(step, part.back()->outputs[0]);
+    if (!inset) {
+      return false;
+    }
+    Run& before = runs_[static_cast<size_t>(run_of_[static_cast<size_t>(step.operands[1])])];
+    size_t operands = before.operands;
+    std::erase_if(
+        before.steps, [&](const Program::Step* s) { return std::find(part.begin(), part.end(), s) != part.end(); });
+    if (!before.is_open()) {
+      before = Run();
+    }
+    for (const Program::Step* s : part) {
+      run_of_[static_cast<size_t>(s->first)] = none;
+    }
+    Run& run = run_for(step, part.size() + 1, operands, true);
+    for (const Program::Step* s : part) {
+      run_of_[static_cast<size_t>(s->first)] = static_cast<int>(&run - runs_.data());
+    }
+    run.operands += operands;
+    run.inset = std::move(inset);
+    run.part = part;
+    run.steps.push_back(&step);
+    return true;
+  }
+
+  Run& run_for(const Program::Step& step, size_t steps = 1, size_t operands = 0, bool is_inset = false) {
     const Shape& space = step.outputs[0].shape;
     auto found = std::find_if(
         runs_.begin(), runs_.end(), [&](const Run& run) { return run.is_open() && identical(run.space(), space); });
+    operands += step.operands.size();
     if (found != runs_.end() &&
-        (found->steps.size() == most || found->operands + step.operands.size() > most_operands)) {
+        (found->count() + steps > most || found->operands + operands > most_operands || (is_inset && found->inset))) {
       close(*found);
     }
     if (found == runs_.end()) {
@@ -294,9 +338,9 @@ class Gatherer {
   }
 
   void close(Run& run) {
-    size_t steps = run.steps.size();
+    size_t steps = run.count();
     if (steps < fewest_ || (steps > 0 && static_cast<int64_t>(steps) * size_of(run.space()) < least_work_)) {
-      for (const Program::Step* step : run.steps) {
+      for (const Program::Step* step : run.all()) {
         add(*step);
       }
     } else {
@@ -319,13 +363,14 @@ class Gatherer {
   }
 
   void add_gathered(const Run& run) {
+    std::vector<const Program::Step*> members = run.all();
     ProgramWriter body;
     Program::Step step; // of the program
-    for (const Program::Step* member : run.steps) {
+    for (const Program::Step* member : members) {
       in_body_[static_cast<size_t>(member->first)] = 0;
     }
     std::vector<size_t> read;
-    for (const Program::Step* member : run.steps) {
+    for (const Program::Step* member : members) {
       for (int32_t operand : member->operands) {
         auto slot = static_cast<size_t>(operand);
         --uses_[slot];
@@ -338,7 +383,7 @@ class Gatherer {
     }
     std::vector<int32_t> outputs;
     std::vector<size_t> given;
-    for (const Program::Step* member : run.steps) {
+    for (const Program::Step* member : members) {
       Program::Step inner = *member;
       for (int32_t& slot : inner.operands) {
         slot = in_body_[static_cast<size_t>(slot)];
@@ -354,17 +399,17 @@ class Gatherer {
     for (size_t slot : read) {
       in_body_[slot] = none;
     }
-    step.primitive = make_primitive<GatheredSteps>(body.finish(std::move(outputs)));
-    step.origin = run.steps.front()->origin;
-    step.stream = run.steps.front()->stream;
+    step.primitive = make_primitive<GatheredSteps>(body.finish(std::move(outputs)), run.inset);
+    step.origin = members.front()->origin;
+    step.stream = members.front()->stream;
     int32_t first = writer_.add_step(std::move(step));
-    for (const Program::Step* member : run.steps) {
+    for (const Program::Step* member : members) {
       run_of_[static_cast<size_t>(member->first)] = in_body_[static_cast<size_t>(member->first)] = none;
     }
     for (size_t k = 0; k < given.size(); ++k) {
       moved_[given[k]] = first + static_cast<int32_t>(k);
     }
-    kept_ += run.steps.size();
+    kept_ += members.size();
   }
 
   const Program& program_;

@@ -21,7 +21,7 @@ array element(const array& a, int64_t t) {
 
 CalledLoop::CalledLoop(
     const ScanLayout& layout, const CallList& calls, std::span<const array> operands, std::span<array> ys)
-    : layout_(layout), calls_(calls), run_(calls), operands_(operands), ys_(ys), dense_(layout.inputs) {
+    : layout_(layout), calls_(calls), run_(calls.run()), operands_(operands), ys_(ys), dense_(layout.inputs) {
   for (size_t k = layout.carries; k < own(); ++k) {
     first_.push_back(element(operands[k], 0));
   }
@@ -31,10 +31,10 @@ void CalledLoop::run() {
   for (size_t k = 0; k < operands_.size(); ++k) {
     const bool is_x = k >= layout_.carries && k < own();
     if (!is_x || (!has_rows(k) && operands_[k].strides()[0] == 0)) {
-      run_.give(k, is_x ? first_[k - layout_.carries] : operands_[k]);
+      run_->give(k, is_x ? first_[k - layout_.carries] : operands_[k]);
     }
   }
-  run_.begin();
+  run_->begin();
   int64_t length = layout_.length;
   count_called_iterations(length);
   const int64_t piece = std::clamp<int64_t>((1 << 16) / (calls_.work() + 16), 1, 1024);
@@ -54,7 +54,7 @@ void CalledLoop::run() {
     for (size_t k = 0; k < ys_.size(); ++k) {
       out.push_back(rows_from(i, ys_[k], layout_.carries + k));
     }
-    run_.run_rows({xs.begin(), xs.size()}, {out.begin(), out.size()}, runs);
+    run_->run_rows({xs.begin(), xs.size()}, {out.begin(), out.size()}, runs);
   }
 }
 

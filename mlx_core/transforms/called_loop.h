@@ -24,8 +24,8 @@ class CalledLoop {
   CalledLoop(const ScanLayout& layout, const CallList& calls, std::span<const array> operands, std::span<array> ys);
 
   void run();
-  array last_carry(size_t k) { return run_.taken(k, operands_[k]); }
-  void copy_last_carry(size_t k, void* to) { std::memcpy(to, run_.input(k), operands_[k].nbytes()); }
+  array last_carry(size_t k) { return run_->taken(k, operands_[k]); }
+  void copy_last_carry(size_t k, void* to) { std::memcpy(to, run_->input(k), operands_[k].nbytes()); }
 
  private:
   size_t own() const { return layout_.carries + layout_.inputs; }
@@ -35,7 +35,7 @@ class CalledLoop {
 
   const ScanLayout& layout_;
   const CallList& calls_;
-  CallRun run_;
+  std::unique_ptr<CallRun, CallList::GiveBack> run_;
   std::span<const array> operands_;
   std::span<array> ys_;
   std::vector<array> first_; // of each of the xs, the element of the first iteration

@@ -20,13 +20,13 @@ namespace {
 // Iterations without nodes, from a state with which the loop goes on.
 class CalledWhile {
  public:
-  explicit CalledWhile(const CallList& calls) : calls_(calls), run_(calls) {}
+  explicit CalledWhile(const CallList& calls) : calls_(calls), run_(calls.run()) {}
 
   void begin(std::span<const array> state) {
     for (size_t k = 0; k < state.size(); ++k) {
-      run_.give(k, state[k]);
+      run_->give(k, state[k]);
     }
-    run_.begin();
+    run_->begin();
   }
   int64_t run() { // returns how many there were
     int64_t iterations = 0;
@@ -35,16 +35,16 @@ class CalledWhile {
     do {
       pause_if_asked();
       poll(piece * (calls_.work() + 1));
-    } while (run_.run_while(piece, iterations));
+    } while (run_->run_while(piece, iterations));
     count_called_iterations(iterations);
     return iterations;
   }
-  array taken(size_t k, const array& like) { return run_.taken(k, like); }
-  const char* state(size_t k) { return run_.input(k); }
+  array taken(size_t k, const array& like) { return run_->taken(k, like); }
+  const char* state(size_t k) { return run_->input(k); }
 
  private:
   const CallList& calls_;
-  CallRun run_;
+  std::unique_ptr<CallRun, CallList::GiveBack> run_;
 };
 
 // A loop within another one.

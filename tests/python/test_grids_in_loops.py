@@ -85,7 +85,68 @@ def test_same_bits_as_step_by_step(seed, dtype):
     assert bits([mx.while_loop(condition, lambda c: (c[0] + 1, scheme(c[0], c[1])), (mx.array(0), x))[1]]) == bits([expected])
 
 
-@pytest.mark.parametrize("n", [40, 64, 100, 120])
+def beside(rng, values, part, whole):
+    """A drawn operand that a scheme reads with a part of the grid or with all of it: of that shape, of some of its axes, permuted."""
+    shape = list(rng.choice([part, whole]))
+    of_part, kind = tuple(shape) == tuple(part), rng.choice(["as it is", "one axis", "stretched", "permuted", "reversed", "every other"])
+    if kind == "stretched":
+        shape = [n if rng.random() < 0.5 else 1 for n in shape]
+    drawn = lambda shape: mx.array(values.uniform(0.5, 1, shape).astype(np.float32))  # noqa: E731
+    if kind == "one axis":
+        return of_part, drawn(shape[-1:])
+    if kind == "permuted":
+        return of_part, drawn(shape[::-1]).T
+    if kind == "reversed":
+        return of_part, drawn(shape)[::-1]
+    return of_part, drawn([2 * n for n in shape])[tuple(slice(0, None, 2) for _ in shape)] if kind == "every other" else drawn(shape)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_operands_that_lie_otherwise(seed):
+    """With what a part is put into go arrays that do not lie as the grid does, and a second part, of the result of the first."""
+    rng, values = random.Random(seed), np.random.default_rng(seed)
+    shape = rng.choice(SHAPES[:-1])
+    low, high = ([rng.choice([0, 1, 2]) for _ in shape] for _ in range(2))
+    high[-1] += low == high == [0] * len(shape)
+    part = tuple(n - a - b for n, a, b in zip(shape, low, high))
+    operands = [beside(rng, values, part, shape) for _ in range(3)]
+    around, twice, keeps = rng.choice([0.0, 0.5, None]), rng.random() < 0.5, rng.random() < 0.3
+    middle = tuple(slice(a, n - b) for a, b, n in zip(low, high, shape))
+
+    def put(x, y):
+        if around is not None:
+            return mx.pad(y, list(zip(low, high)), constant_values=around)
+        x = mx.array(x)
+        x[middle] = y
+        return x
+
+    def scheme(i, x):
+        y = mx.sin(inner(x, low, high, -low[-1], len(shape) - 1)) + x[middle] * 0.25
+        for of_part, operand in operands:
+            y = y * operand if of_part else y
+        z = put(x, y) * 0.5 + x * 0.25
+        for of_part, operand in operands:
+            z = z if of_part else z + operand * 0.125
+        if twice:
+            z = put(z, mx.cos(z[middle]) * y if keeps else mx.cos(z[middle]) * 0.5) - z * 0.25
+        return z
+
+    x = mx.array(values.uniform(-1, 1, shape).astype(np.float32))
+    expected = x
+    for i in range(20):
+        expected = scheme(mx.array(i), expected)
+        mx.eval(expected)
+    f = lambda x: mx.fori_loop(0, 20, scheme, x)  # noqa: E731
+    assert bits([f(x)]) == bits([expected])
+    assert bits([mx.compile(f)(x)]) == bits([expected])
+    once = mx.compile(lambda x: [g := scheme(0, x), scheme(1, g)][1])
+    by_steps = scheme(mx.array(0), x)
+    mx.eval(by_steps)
+    for _ in range(3):
+        assert bits([once(x)]) == bits([scheme(mx.array(1), by_steps)])
+
+
+@pytest.mark.parametrize("n", [40, 64, 100, 120, 140, 250])
 def test_such_loops_are_lists_of_calls(n):
     def heat(i, u):
         return u + 0.1 * mx.pad(u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:] - 4 * u[1:-1, 1:-1], 1)

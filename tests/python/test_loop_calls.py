@@ -374,3 +374,36 @@ def test_a_derivative_runs_no_loop_of_which_it_reads_nothing():
             with mx.profile():
                 expected = bits(k(c, x))
             assert bits(k(c, x)) == expected
+
+
+@pytest.mark.parametrize("read", ["element by element", "sorted", "taken", "searched", "a table of sums"])
+def test_constants_change_from_call_to_call(read):
+    """Memory that a run leaves is that of the next: large constants lie elsewhere then, in another order, or are one element."""
+    n = 6000
+    values = np.random.default_rng(0)
+
+    def step(i, c, table):
+        if read == "element by element":
+            return mx.sin(c) * table + mx.cos(table) * 0.25
+        if read == "sorted":
+            return mx.sort(c * 0.5)[:n] + mx.sort(table)[::-1] * 0.25
+        if read == "taken":
+            return mx.take(table, (mx.abs(c) * 1000).astype(mx.int32) % n) * 0.5 + c * 0.25
+        if read == "searched":
+            return c * 0.5 + mx.searchsorted(table, c).astype(mx.float32) * 1e-4
+        return c * 0.5 + mx.cumsum(table)[:n] * 1e-3
+
+    drawn = lambda *shape: mx.array(values.uniform(0, 1, shape).astype(np.float32))  # noqa: E731
+    tables = [drawn(n), mx.sort(drawn(n)), drawn(2 * n)[::2], drawn(n)[::-1], mx.broadcast_to(drawn(1), (n,)), drawn(n),
+              mx.broadcast_to(drawn(1), (n,)), mx.broadcast_to(mx.array(0.25), (n,)), drawn(3 * n)[::3]]  # fmt: skip
+    x = drawn(n)
+    loop = lambda x, table: mx.fori_loop(0, 20, lambda i, c: step(i, c, table), x)  # noqa: E731
+    until = lambda x, table: mx.while_loop(lambda c: c[0] < 20, lambda c: (c[0] + 1, step(0, c[1], table)), (mx.array(0), x))[1]  # noqa: E731
+    compiled = mx.compile(loop)
+    for table in tables + tables[::-1]:
+        expected = x
+        for i in range(20):
+            expected = step(i, expected, table)
+            mx.eval(expected)
+        for f in (loop, until, compiled, loop):
+            assert bits([f(x, table)]) == bits([expected])
