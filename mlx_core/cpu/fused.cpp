@@ -21,8 +21,8 @@ namespace mlx::core::cpu {
 
 namespace {
 
-// Below this many elements times their cost a second thread costs more than it saves.
-constexpr int64_t parallel_threshold = 256 * 1024;
+// Below this many elements times their cost a second thread costs more than it saves; and if it has to be woken first.
+constexpr int64_t parallel_threshold = 192 * 1024, worth_waking = 768 * 1024;
 
 constexpr size_t most_slots = 896;
 
@@ -124,7 +124,9 @@ void BoundPlan::run() {
       partials.push_back(storage.back().get());
     }
   }
-  if (units_ == 1 || plan.size < parallel_threshold / cost_of_element() || thread_count() == 1) {
+  int64_t cost = cost_of_element();
+  bool alone = units_ == 1 || plan.size < parallel_threshold / cost || thread_count() == 1;
+  if (alone || (plan.size < worth_waking / cost && !help_is_near())) {
     run_units(partials.data(), 0, units_);
   } else {
     int64_t chunks = std::min<int64_t>(units_, 8 * thread_count());

@@ -188,6 +188,14 @@ class Pool {
     return true;
   }
 
+  bool help_is_near() {
+    constexpr int64_t close = 100'000; // nanoseconds
+    if (asleep_.load(std::memory_order_relaxed) < started_.load(std::memory_order_relaxed)) return true;
+    auto since = std::chrono::steady_clock::now().time_since_epoch();
+    int64_t now = std::chrono::duration_cast<std::chrono::nanoseconds>(since).count();
+    return now - asked_.exchange(now, std::memory_order_relaxed) < close;
+  }
+
  private:
   // As many calls at once as get help; further ones run on their callers alone.
   static constexpr int most_jobs = 32;
@@ -273,7 +281,9 @@ class Pool {
         soon = true;
         continue;
       }
+      asleep_.fetch_add(1, std::memory_order_relaxed);
       opened_.wait(seen);
+      asleep_.fetch_sub(1, std::memory_order_relaxed);
       soon = std::chrono::steady_clock::now() - idle_since < std::chrono::microseconds(close);
     }
   }
@@ -315,7 +325,8 @@ class Pool {
   Job jobs_[most_jobs];
   alignas(64) std::atomic<uint32_t> opened_{0}; // counts jobs; idle workers watch it
   alignas(64) std::atomic<int> open_jobs_{0};
-  std::atomic<int> started_{0}, numbered_{0};
+  std::atomic<int> started_{0}, numbered_{0}, asleep_{0};
+  std::atomic<int64_t> asked_{0}; // for help, with all asleep: nanoseconds of the clock
   std::atomic_flag starting_ = ATOMIC_FLAG_INIT;
   std::chrono::steady_clock::time_point start_again_{};
 };
@@ -350,6 +361,11 @@ int thread_count() {
 }
 
 void set_thread_count(int count) { configured.store(std::clamp(count, 1, max_threads), std::memory_order_relaxed); }
+
+bool help_is_near() {
+  Pool* shared = inside_run || thread_count() == 1 ? nullptr : the_pool();
+  return shared && shared->help_is_near();
+}
 
 void parallel_run(int64_t count, void (*body)(void* context, int64_t i), void* context) {
   if (count > 1 && !inside_run && thread_count() > 1) {
