@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "mlx_core/cpu/arithmetic-inl.h"
+#include "mlx_core/cpu/native_loop.h"
 #include "mlx_core/cpu/steps.h"
 #include "mlx_core/small_vector.h"
 
@@ -422,8 +423,25 @@ int64_t chosen_lanes(bool is_double) { return HWY_DYNAMIC_DISPATCH(lanes)(is_dou
 } // namespace
 } // namespace bodies
 
+// Machine code does pairs of iterations.
 int64_t run_steps(const StepLoop& loop, int turn, int64_t iterations) {
-  return bodies::run_chosen(loop, turn, iterations);
+  auto is_over = [&](int last) { return loop.proceeds[last] && *loop.proceeds[last] == 0; };
+  int64_t done = 0;
+  if (loop.native && iterations > 2) {
+    if (turn == 1) {
+      done = bodies::run_chosen(loop, turn, 1);
+      if (is_over(1)) {
+        return done;
+      }
+      turn = 0;
+    }
+    int64_t pairs = (iterations - done) / 2, natively = loop.native->run(loop, pairs);
+    done += natively;
+    if (natively < 2 * pairs || is_over(1)) {
+      return done;
+    }
+  }
+  return done + (done < iterations ? bodies::run_chosen(loop, turn, iterations - done) : 0);
 }
 
 uint8_t step_code(Body body, Dtype dtype) {

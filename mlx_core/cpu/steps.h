@@ -10,6 +10,13 @@
 
 namespace mlx::core::cpu {
 
+// What an elementwise step does, and of which dtypes its last operand and its result are.
+struct StepMap {
+  Body body = Body::copy;
+  Dtype from, to;
+  uint8_t operands = 0; // none: it is no elementwise step
+};
+
 // One call. Memory goes on for 16 elements, rounded up.
 struct Step {
   uint8_t code = 0; // of arithmetic that is done on the spot: see step_code; 0: another call
@@ -19,10 +26,14 @@ struct Step {
   uint32_t detail = 0;
   Kernel kernel = nullptr;
   Spread spread = nullptr;
-  int64_t n = 0;     // elements
+  int64_t n = 0;     // elements; of a copy, bytes
   int64_t count = 0; // of these, what matters
+  StepMap map;
+  bool copies = false;
+  bool moves = false; // where it reads or writes changes from one use of the list to the next
   // What is done in place of all that, where it was found out before.
   void (*prepared)(const void* plan, const void* const* in, void* out) = nullptr;
+  bool may_throw = false; // that does
   const void* plan = nullptr;
   const void* in[4] = {};
   void* out = nullptr;
@@ -43,11 +54,14 @@ struct StepRow {
   int64_t bytes;
   size_t words = 0; // of four bytes, if they are copied as a vector: run_steps sets that
 };
+class NativeLoop;
 struct StepLoop {
   std::span<const Step> turns[2]; // that take turns; equal where there is one
   std::span<StepRow> rows_in, rows_out;
-  void (*other)(void* context, const Step& step); // does a step of another kind
+  using Other = void(void* context, const Step& step);
+  Other* other; // does a step of another kind
   void* context;
+  const NativeLoop* native = nullptr; // the same as machine code, if there is that
   const char* proceeds[2] = {}; // of each turn, where it leaves whether there is one more iteration, if it decides that
 };
 // At most so many iterations, the first with turn `turn`; returns how many. Rows move on.

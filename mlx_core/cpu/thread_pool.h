@@ -20,8 +20,8 @@ void set_thread_count(int count);
 // left out, bodies that look are stopped, and Interrupted is thrown.
 void parallel_run(int64_t count, void (*body)(void* context, int64_t i), void* context);
 
-// Whether a worker looks out for calls. To wake one takes longer than many a call; so where none does it is no, until it
-// is asked again and again.
+// Whether a worker looks out for calls. To wake one takes longer than many a call; so where none does it is no, until
+// it is asked again and again.
 bool help_is_near();
 
 template <typename F>

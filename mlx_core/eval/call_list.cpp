@@ -123,9 +123,12 @@ std::vector<CallRun::Bound> CallRun::bound(const std::vector<CallList::Call>& ca
     one.spread = call.spread;
     one.n = call.n;
     one.count = call.count;
+    one.map = call.map;
+    one.copies = call.kind == CallList::Kind::copy;
     auto address = [&](int64_t place, uint8_t which) -> char* {
       if (auto base = static_cast<uint32_t>(CallList::base_of(place))) {
         elsewhere_.push_back({static_cast<uint32_t>(all.size()), list, which, base, CallList::offset_in(place)});
+        one.moves = true;
         return nullptr;
       }
       return memory_.get() + place;
@@ -147,6 +150,7 @@ void CallRun::prepare(const CallList::Call& call, Bound& to) const {
     to.plan = &plans[call.detail];
     to.prepared = run;
   };
+  to.may_throw = call.kind == Kind::read_slices || call.kind == Kind::write_slices; // of an index that is outside
   if (call.kind == Kind::read_slices) {
     with(list_.picks_, [](const void* plan, const void* const* in, void* out) {
       static_cast<const cpu::FewSlices*>(plan)->read(in[0], in + 1, out);
@@ -291,22 +295,35 @@ void CallRun::run_on(std::span<const array> inputs, std::span<array> outputs, Ke
   }
 }
 
-void CallRun::run(std::span<const Bound> calls, std::span<const Bound> before) {
-  run_loop({{calls, before}, {}, {}, nullptr, nullptr}, 0, 1);
+cpu::StepLoop CallRun::loop_of(std::span<const Bound> turn, std::span<const Bound> other) {
+  auto run = [](void* self, const Bound& call) { static_cast<CallRun*>(self)->run_other(call); };
+  return {{turn, other}, {}, {}, run, this};
 }
 
-int64_t CallRun::run_loop(cpu::StepLoop loop, size_t turn, int64_t runs) {
-  loop.other = [](void* self, const Bound& call) { static_cast<CallRun*>(self)->run_other(call); };
-  loop.context = this;
-  return cpu::run_steps(loop, static_cast<int>(turn), runs);
+void CallRun::run(std::span<const Bound> calls, std::span<const Bound> before) {
+  cpu::run_steps(loop_of(calls, before), 0, 1);
+}
+
+// Making it takes as long as some hundred steps.
+const cpu::NativeLoop* CallRun::native_for(const cpu::StepLoop& loop, int64_t runs) {
+  constexpr int64_t worth_it = 256, most_tries = 4;
+  runs_ = std::min(runs_ + runs, worth_it);
+  bool is_made = native_ && native_->is_for(loop);
+  if (!is_made && runs_ >= worth_it && made_native_ < most_tries) {
+    ++made_native_;
+    native_ = cpu::NativeLoop::of(loop);
+    is_made = native_ != nullptr;
+  }
+  return is_made ? native_.get() : nullptr;
 }
 
 bool CallRun::run_while(int64_t most, int64_t& runs) {
-  cpu::StepLoop loop{{calls_[0], calls_[1]}, {}, {}, nullptr, nullptr};
+  cpu::StepLoop loop = loop_of(calls_[0], calls_[1]);
   for (size_t turn : {0, 1}) {
     loop.proceeds[turn] = memory_.get() + list_.turns_[turn].outputs.back().at;
   }
-  int64_t done = run_loop(loop, turn_, most);
+  loop.native = native_for(loop, most);
+  int64_t done = cpu::run_steps(loop, static_cast<int>(turn_), most);
   turn_ ^= static_cast<size_t>(done & 1);
   runs += done;
   return *loop.proceeds[turn_ ^ 1] != 0;
@@ -324,8 +341,11 @@ void CallRun::run_rows(std::span<const Row> to_inputs, std::span<const Row> from
     return all;
   };
   auto in = bound_rows(to_inputs, &CallList::Turn::inputs), out = bound_rows(from_outputs, &CallList::Turn::outputs);
-  cpu::StepLoop loop{{calls_[0], calls_[1]}, {in.begin(), in.size()}, {out.begin(), out.size()}, nullptr, nullptr};
-  run_loop(loop, turn_, runs);
+  cpu::StepLoop loop = loop_of(calls_[0], calls_[1]);
+  loop.rows_in = {in.begin(), in.size()};
+  loop.rows_out = {out.begin(), out.size()};
+  loop.native = native_for(loop, runs);
+  cpu::run_steps(loop, static_cast<int>(turn_), runs);
   turn_ ^= static_cast<size_t>(runs & 1);
 }
 

@@ -19,6 +19,7 @@
 #include "mlx_core/cpu/copy_bytes.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/few_slices.h"
+#include "mlx_core/cpu/native_loop.h"
 #include "mlx_core/cpu/reduce.h"
 #include "mlx_core/cpu/small_product.h"
 #include "mlx_core/cpu/small_reduce.h"
@@ -98,6 +99,7 @@ class CallList {
     uint8_t code; // of a map that may be done on the spot
     int item_size;
     cpu::Kernel kernel;
+    cpu::StepMap map;
     cpu::Spread spread;
     int64_t n, count;   // elements (of a copy: bytes), with padding and without
     int64_t in[4], out; // places
@@ -258,10 +260,11 @@ class CallRun {
 
   std::vector<Bound> bound(const std::vector<CallList::Call>& calls, uint8_t list);
   void prepare(const CallList::Call& call, Bound& to) const;
+  const cpu::NativeLoop* native_for(const cpu::StepLoop& loop, int64_t runs);
   void place_bases();
   void forget_moved();
   void run(std::span<const Bound> calls, std::span<const Bound> before);
-  int64_t run_loop(cpu::StepLoop loop, size_t turn, int64_t runs);
+  cpu::StepLoop loop_of(std::span<const Bound> turn, std::span<const Bound> other);
   void run_other(const Bound& call);
   void run_general(const Bound& call);
   void run_applied(const Bound& call);
@@ -286,6 +289,8 @@ class CallRun {
   std::vector<std::vector<array>> operands_;             // of primitives that are applied, once they were
   std::vector<std::unique_ptr<Repetition>> repetitions_; // of those that have such
   std::vector<kernel::Product> products_;                // by number of the general call
+  std::unique_ptr<cpu::NativeLoop> native_;              // of the turns
+  int64_t runs_ = 0, made_native_ = 0;                   // how often it was made, or tried
 };
 
 } // namespace mlx::core

@@ -318,6 +318,7 @@ class CallListBuilder : private CallListSmall {
     }
     call.n = padding ? padded(count(out)) : count(out);
     call.count = count(out);
+    call.map = {body, from, out.dtype, static_cast<uint8_t>(step.operands.size())};
     constexpr int64_t most_on_the_spot = 64;
     call.code =
         padding && call.count <= most_on_the_spot && from == out.dtype ? cpu::step_code(body, from) : uint8_t{0};
@@ -541,7 +542,7 @@ class CallListBuilder : private CallListSmall {
         other.emplace(in, out);
         continue;
       }
-      bool whole = is_filled(out) && sizes_.at(out) == sizes_.at(in); // not the beginning of something larger
+      bool whole = is_filled(out) && sizes_.count(out) && sizes_.at(out) == sizes_.at(in); // no part of something
       for (size_t i = 0; i < uses_.fed_back; ++i) {
         whole = whole && first().inputs[i].at != out;
       }
@@ -555,8 +556,7 @@ class CallListBuilder : private CallListSmall {
       other.emplace(in, out);
       other.emplace(out, in);
     }
-    const CallList::Turn& turn = first();
-    CallList::Turn& second = list_->turns_[1] = turn;
+    CallList::Turn& second = list_->turns_[1] = first();
     auto exchange = [&](int64_t& place) {
       auto after = other.upper_bound(place);
       if (after == other.begin()) {

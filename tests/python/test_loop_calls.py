@@ -407,3 +407,18 @@ def test_constants_change_from_call_to_call(read):
             mx.eval(expected)
         for f in (loop, until, compiled, loop):
             assert bits([f(x, table)]) == bits([expected])
+
+
+def test_what_is_carried_is_a_part_of_what_was_put_together():
+    def step(c, x):
+        both = mx.stack([c + x, c * 0.5 - x, c])
+        return both[1], both
+
+    xs = mx.arange(40).astype(mx.float32)
+    expected, along = mx.array(0.5), []
+    for i in range(40):
+        expected, both = step(expected, xs[i])
+        mx.eval(expected, both)
+        along.append(both)
+    last, found = mx.scan(step, mx.array(0.5), xs)
+    assert bits([last, found]) == bits([expected, mx.stack(along)])
