@@ -40,7 +40,7 @@ constexpr Instruction load_8{Map::m0f, Prefix::pf2, true, 0x10}, store_8{Map::m0
 constexpr Instruction load_bytes{Map::m0f, Prefix::pf2, false, 0x6f}, store_bytes{Map::m0f, Prefix::pf2, false, 0x7f};
 constexpr Instruction copy_32{Map::m0f, Prefix::p66, false, 0x6f}, copy_64{Map::m0f, Prefix::p66, true, 0x6f};
 constexpr Instruction rotate_32{Map::m0f3a, Prefix::p66, false, 0x03};
-constexpr Instruction spread_8{Map::m0f38, Prefix::p66, false, 0x78}, spread_32{Map::m0f38, Prefix::p66, false, 0x58},
+constexpr Instruction spread_32{Map::m0f38, Prefix::p66, false, 0x58},
     spread_64{Map::m0f38, Prefix::p66, true, 0x59}; // the first element of a register
 constexpr Instruction spread_gpr_32{Map::m0f38, Prefix::p66, false, 0x7c},
     spread_gpr_64{Map::m0f38, Prefix::p66, true, 0x7c};
@@ -69,7 +69,7 @@ enum Predicate : uint8_t {
   greater = 0x1e
 };
 
-constexpr int64_t most_bytes = 64;
+constexpr int64_t most_bytes = 64, most_bools = 16;
 
 bool is_number(Dtype dtype) { return dtype == float32 || dtype == float64 || dtype == int32 || dtype == uint32; }
 
@@ -77,7 +77,9 @@ bool is_number(Dtype dtype) { return dtype == float32 || dtype == float64 || dty
 bool is_instructions(const Step& step) {
   Dtype from = step.map.from;
   bool is_float = from == float32 || from == float64, is_int = from == int32 || from == uint32;
-  if (step.map.operands == 0 || step.moves || step.count * std::max(from.size(), step.map.to.size()) > most_bytes) {
+  bool has_bools = from == bool_ || step.map.to == bool_;
+  if (step.map.operands == 0 || step.moves || (has_bools && step.count > most_bools) ||
+      step.count * std::max(from.size(), step.map.to.size()) > most_bytes) {
     return false;
   }
   switch (step.map.body) {
@@ -354,13 +356,13 @@ class Emitter {
   }
 
   bool emit_spread(const Step& step) {
-    int64_t bytes = step.n * step.item_size;
-    if (bytes > most_bytes || (step.item_size != 4 && step.item_size != 8)) {
+    int64_t bytes = step.count * step.item_size;
+    if (bytes > x86::bytes_of(width_) || (step.item_size != 4 && step.item_size != 8)) {
       return false;
     }
     int one = load(step.in[0], step.item_size), to = take();
     code_.vector(step.item_size == 4 ? spread_32 : spread_64, width_, to, 0, one);
-    store(step.out, to, x86::bytes_of(width_), width_);
+    store(step.out, to, bytes, width_);
     return true;
   }
 
@@ -601,14 +603,15 @@ std::unique_ptr<NativeLoop> NativeLoop::of(const StepLoop& loop) {
   size_t native = 0, calls = 0;
   for (std::span<const Step> steps : loop.turns) {
     for (const Step& step : steps) {
+      int64_t bytes = step.copies ? step.n : step.count * step.item_size; // of those two, where they are vectors
       if (is_instructions(step)) {
-        int64_t size = std::max(step.map.from.size(), step.map.to == bool_ ? 1 : step.map.to.size());
-        longest = std::max(longest, step.count * size);
+        bytes = step.count * std::max(step.map.from.size(), step.map.to.size());
         ++native;
       } else if (!is_plain_call(step) || !(step.copies || step.spread)) {
+        bytes = most_bytes; // functions read and write whole ones
         ++calls;
-        longest = most_bytes; // functions read and write whole vectors
       }
+      longest = bytes <= most_bytes ? std::max(longest, bytes) : longest;
     }
   }
   auto made = std::make_unique<Made>();

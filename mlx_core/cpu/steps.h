@@ -27,7 +27,7 @@ struct Step {
   Kernel kernel = nullptr;
   Spread spread = nullptr;
   int64_t n = 0;     // elements; of a copy, bytes
-  int64_t count = 0; // of these, what matters
+  int64_t count = 0; // of these, what matters; of a copy, nothing
   StepMap map;
   bool copies = false;
   bool moves = false; // where it reads or writes changes from one use of the list to the next

@@ -141,6 +141,7 @@ class CallListPlaces {
     if (one) {
       call.kind = Kind::spread;
       call.n = padded(n);
+      call.count = n;
       call.spread = cpu::find_spread(call.item_size);
       if (!value.varies) {
         spreads_.emplace(std::pair(view.offset, n), call.out);
@@ -190,6 +191,7 @@ class CallListPlaces {
       call.n *= call.item_size;
     } else if (from.is_one_element() && to.is_row_major()) {
       call.kind = Kind::spread;
+      call.count = call.n;
       call.spread = cpu::find_spread(call.item_size);
     } else {
       call.kind = Kind::move;

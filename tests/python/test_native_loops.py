@@ -53,6 +53,8 @@ class Body:
             scalars = [c for c in pool if c.dtype == a.dtype and not c.shape]
             if scalars:
                 return mx.stack([scalars[int(x * len(scalars))] for x in (first, second, third)])
+        if which < 0.18:
+            return mx.concatenate([mx.broadcast_to(a, (1 + int(third * 20),)) if not a.ndim else a, b if b.ndim else b[None]])
         if which < 0.22:
             return a.astype([mx.float32, mx.int32, mx.bool_, mx.uint32, mx.float64][int(third * 5)]) if a.dtype != mx.float64 else a * 1
         if which < 0.36:
@@ -80,7 +82,7 @@ class Body:
 def drawn_loop(seed):
     """A body, what it carries at first, and the xs. What is carried is kept from growing."""
     rng, values = random.Random(seed), np.random.default_rng(seed)
-    lengths = [(), (), (rng.choice([1, 2, 3, 4, 5, 7, 8, 15, 16]),)]
+    lengths = [(), (), (rng.choice([1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 20, 33]),)]
     dtypes = [*FLOATS, *INTS, mx.bool_] if rng.random() < 0.3 else [rng.choice(FLOATS), rng.choice(INTS), mx.bool_]
     kinds = [(rng.choice(lengths), rng.choice(dtypes)) for _ in range(rng.randint(1, 4))]
     rows = [(rng.choice(lengths), rng.choice(dtypes)) for _ in range(rng.randint(0, 2))]
