@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "mlx_core/cpu/instruction_set.h"
-#include "mlx_core/cpu/x86_code.h"
+#include "mlx_core/cpu/native_registers.h"
 
 namespace mlx::core::cpu {
 
@@ -33,41 +33,6 @@ struct RowState { // of the code, while it runs
   int64_t apart;
 };
 using Entry = int64_t (*)(char* memory, RowState* rows, int64_t pairs);
-
-constexpr Instruction load_any{Map::m0f, Prefix::none, false, 0x10}, store_any{Map::m0f, Prefix::none, false, 0x11};
-constexpr Instruction load_4{Map::m0f, Prefix::pf3, false, 0x10}, store_4{Map::m0f, Prefix::pf3, false, 0x11};
-constexpr Instruction load_8{Map::m0f, Prefix::pf2, true, 0x10}, store_8{Map::m0f, Prefix::pf2, true, 0x11};
-constexpr Instruction load_bytes{Map::m0f, Prefix::pf2, false, 0x6f}, store_bytes{Map::m0f, Prefix::pf2, false, 0x7f};
-constexpr Instruction copy_32{Map::m0f, Prefix::p66, false, 0x6f}, copy_64{Map::m0f, Prefix::p66, true, 0x6f};
-constexpr Instruction rotate_32{Map::m0f3a, Prefix::p66, false, 0x03};
-constexpr Instruction spread_32{Map::m0f38, Prefix::p66, false, 0x58},
-    spread_64{Map::m0f38, Prefix::p66, true, 0x59}; // the first element of a register
-constexpr Instruction spread_gpr_32{Map::m0f38, Prefix::p66, false, 0x7c},
-    spread_gpr_64{Map::m0f38, Prefix::p66, true, 0x7c};
-constexpr Instruction and_bits{Map::m0f, Prefix::p66, false, 0xdb}, or_bits{Map::m0f, Prefix::p66, false, 0xeb},
-    xor_bits{Map::m0f, Prefix::p66, false, 0xef};
-constexpr Instruction test_8{Map::m0f38, Prefix::p66, false, 0x26}, test_32{Map::m0f38, Prefix::p66, false, 0x27};
-constexpr Instruction bytes_of_mask{Map::m0f38, Prefix::pf3, false, 0x28}, abs_8{Map::m0f38, Prefix::p66, false, 0x1c};
-constexpr Instruction blend_8{Map::m0f38, Prefix::p66, false, 0x66}, blend_32{Map::m0f38, Prefix::p66, false, 0x64},
-    blend_64{Map::m0f38, Prefix::p66, true, 0x64}; // the second operand where the mask is set
-constexpr Instruction to_float{Map::m0f, Prefix::none, false, 0x5b};
-constexpr Instruction compare_int{Map::m0f3a, Prefix::p66, false, 0x1f},
-    compare_unsigned{Map::m0f3a, Prefix::p66, false, 0x1e};
-
-// The same of float32 and of float64.
-constexpr Instruction of_float(bool is_double, uint8_t opcode) {
-  return {Map::m0f, is_double ? Prefix::p66 : Prefix::none, is_double, opcode};
-}
-constexpr uint8_t add_op = 0x58, multiply_op = 0x59, subtract_op = 0x5c, divide_op = 0x5e, minimum_op = 0x5d,
-                  maximum_op = 0x5f, root_op = 0x51, compare_op = 0xc2;
-enum Predicate : uint8_t {
-  equal = 0x00,
-  unordered = 0x03,
-  not_equal = 0x04,
-  less = 0x11,
-  less_equal = 0x12,
-  greater = 0x1e
-};
 
 constexpr int64_t most_bytes = 64, most_bools = 16;
 
@@ -145,11 +110,12 @@ bool call_other(const StepLoop::Other* other, void* context, const Step* step) n
   }
 }
 
-class Emitter {
+class Emitter : NativeRegisters {
  public:
-  Emitter(const StepLoop& loop, char* memory, Width width) : loop_(loop), memory_(memory), width_(width) {}
+  Emitter(const StepLoop& loop, char* memory, Width width) : NativeRegisters(memory, width), loop_(loop) {}
 
   Code emit() {
+    code_.bytes({0xf3, 0x0f, 0x1e, 0xfa});                                  // endbr64
     code_.bytes({0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x48, 0x83, 0xec, 8}); // push rbx, rbp, r12, r13; sub rsp, 8
     code_.bytes({0x48, 0x89, 0xfb, 0x48, 0x89, 0xf5, 0x49, 0x89, 0xd4});    // mov rbx, rdi; rbp, rsi; r12, rdx
     code_.bytes({0x45, 0x31, 0xed});                                        // xor r13d, r13d
@@ -159,7 +125,7 @@ class Emitter {
       code_.bytes({0x49, 0xff, 0xc5}); // inc r13
       if (const char* proceeds = loop_.proceeds[turn]) {
         code_.bytes({0x80, 0xbb}); // cmp byte [rbx + offset], 0
-        code_.word32(proceeds - memory_);
+        code_.word32(at(proceeds).offset);
         code_.bytes({0});
         exits_.push_back(code_.jump({0x0f, 0x84})); // je
       }
@@ -175,112 +141,10 @@ class Emitter {
   }
 
  private:
-  struct Cached { // what a register has of memory, from its first element on
-    const char* place;
-    int64_t bytes;
-    int number; // of the register
-    int64_t used;
-  };
-
-  // --- memory and registers ---
-
-  Memory at(const void* place) const {
-    return {Base::rbx, static_cast<int32_t>(static_cast<const char*>(place) - memory_)};
-  }
-
-  // A register that no operand of this step is in.
-  int take() {
-    constexpr int registers = 32;
-    for (int number = 0; number < registers; ++number) {
-      auto has_it = [=](const Cached& c) { return c.number == number; };
-      if (!is_busy(number) && std::none_of(cached_.begin(), cached_.end(), has_it)) {
-        busy_.push_back(number);
-        return number;
-      }
-    }
-    auto oldest = cached_.end();
-    for (auto c = cached_.begin(); c != cached_.end(); ++c) {
-      if (!is_busy(c->number) && (oldest == cached_.end() || c->used < oldest->used)) {
-        oldest = c;
-      }
-    }
-    int number = oldest->number;
-    std::erase_if(cached_, [=](const Cached& c) { return c.number == number; });
-    busy_.push_back(number);
-    return number;
-  }
-  bool is_busy(int number) const { return std::find(busy_.begin(), busy_.end(), number) != busy_.end(); }
-
-  void forget(const char* place, int64_t bytes) {
-    std::erase_if(cached_, [=](const Cached& c) { return c.place < place + bytes && place < c.place + c.bytes; });
-  }
-  void note(const void* place, int64_t bytes, int number) {
-    cached_.push_back({static_cast<const char*>(place), bytes, number, ++clock_});
-  }
-
-  // So many bytes from there on, in a register.
-  int load(const void* from, int64_t bytes) {
-    const auto* place = static_cast<const char*>(from);
-    for (Cached& c : cached_) {
-      int64_t offset = place - c.place;
-      if (offset < 0 || offset % 4 != 0 || offset + bytes > c.bytes) {
-        continue;
-      }
-      c.used = ++clock_;
-      busy_.push_back(c.number);
-      if (offset == 0) {
-        return c.number;
-      }
-      int source = c.number;
-      int64_t rest = c.bytes - offset;
-      int to = take();
-      code_.vector(rotate_32, width_, to, source, source, {}, static_cast<int>(offset / 4));
-      note(place, rest, to);
-      return to;
-    }
-    int to = take();
-    code_.vector(load_any, width_, to, 0, at(place));
-    note(place, bytes, to);
-    return to;
-  }
-
-  // A result, with what its register has beyond it: places go on for a vector.
-  void store(void* to, int number, int64_t bytes, Width width) {
-    code_.vector(store_any, width, number, 0, at(to));
-    forget(static_cast<const char*>(to), x86::bytes_of(width));
-    note(to, bytes, number);
-  }
-
-  // Exactly so many bytes.
-  void move_exactly(bool stores, int number, Memory memory, int64_t bytes) {
-    if (bytes == 4 || bytes == 8) {
-      Instruction one = bytes == 4 ? (stores ? store_4 : load_4) : (stores ? store_8 : load_8);
-      code_.vector(one, Width::x, number, 0, memory);
-    } else if (bytes == 16 || bytes == 32 || bytes == 64) {
-      Width width = bytes == 16 ? Width::x : bytes == 32 ? Width::y : Width::z;
-      code_.vector(stores ? store_any : load_any, width, number, 0, memory);
-    } else if (bytes % 4 == 0) {
-      code_.vector(stores ? store_any : load_any, width_, number, 0, memory, {2, !stores});
-    } else {
-      code_.vector(stores ? store_bytes : load_bytes, Width::x, number, 0, memory, {2, !stores});
-    }
-  }
-  // The mask register that move_exactly looks at. Uses rax.
-  void mask_for(int64_t bytes) {
-    if (bytes != 4 && bytes != 8 && bytes != 16 && bytes != 32 && bytes != 64) {
-      set_mask(2, (1 << (bytes % 4 == 0 ? bytes / 4 : bytes)) - 1);
-    }
-  }
-  void set_mask(int number, int64_t bits) {
-    code_.bytes({0xb8}); // mov eax, bits
-    code_.word32(bits);
-    code_.bytes({0xc5, 0xf8, 0x92, 0xc0 | number << 3}); // kmovw
-  }
-
   // --- steps ---
 
+  // The second turn goes on with what the first has in registers.
   void emit_turn(int turn) {
-    cached_.erase(cached_.begin(), turn == 0 ? cached_.end() : cached_.begin());
     for (size_t k = 0; k < loop_.rows_in.size(); ++k) {
       const StepRow& row = loop_.rows_in[k];
       int to = take();
@@ -346,8 +210,8 @@ class Emitter {
       note(joined.place, joined.bytes + bytes, joined.number);
       return true;
     }
-    int own =
-        take(); // with zeros behind it: anything else might grow from turn to turn, to what functions are slow with
+    // With zeros behind it: anything else might grow from turn to turn, to what functions are slow with.
+    int own = take();
     set_mask(1, (int64_t{1} << (bytes / 4)) - 1);
     code_.vector(copy_32, width_, own, 0, from, {1, true});
     forget(to, bytes);
@@ -553,13 +417,7 @@ class Emitter {
   }
 
   const StepLoop& loop_;
-  const char* memory_;
   std::vector<size_t> exits_; // jumps to the end
-  Width width_;               // of vectors that are no bools
-  Code code_;
-  std::vector<Cached> cached_;
-  std::vector<int> busy_; // registers of the step at hand
-  int64_t clock_ = 0;
 };
 
 // The addresses that steps and rows' places have in memory, if they are near one another.
