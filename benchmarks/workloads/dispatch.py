@@ -105,6 +105,39 @@ def scan_gradient(fw, n):
     return fw.grad(lambda c, xs: (f(c, xs)[1] ** 2).sum(), argnums=(0, 1)), arguments
 
 
+@workload("integrate and fire, a scan of {n} steps on {size} floats", [dict(n=2000, size=8)], quick=dict(n=2000, size=8))
+def neurons(fw, n, size):
+    """What leaks, adds its input, and is set back where it has passed a threshold."""
+    def step(v, x):
+        v = v * 0.9 + x
+        fired = v > 1
+        v = fw.np.where(fired, v * 0, v)
+        return v, v
+
+    return lambda v, xs: fw.scan(step, v, xs), (fw.array(values(size)), fw.array(abs(values((n, size))) * 0.5))
+
+
+@workload("gradient of integrate and fire, a scan of {n} steps on {size} floats", [dict(n=2000, size=8)])
+def neurons_gradient(fw, n, size):
+    f, arguments = neurons(fw, n, size)
+    return fw.grad(lambda v, xs: (f(v, xs)[1] ** 2).sum(), argnums=(0, 1)), arguments
+
+
+@workload("Lorenz' system by Runge-Kutta, a scan of {n} steps", [{"n": 1000}], quick={"n": 1000})
+def lorenz(fw, n):
+    def slope(y):
+        return fw.np.stack([10 * (y[1] - y[0]), y[0] * (28 - y[2]) - y[1], y[0] * y[1] - 8 / 3 * y[2]])
+
+    def step(y, dt):
+        a = slope(y)
+        b = slope(y + dt / 2 * a)
+        c = slope(y + dt / 2 * b)
+        y = y + dt / 6 * (a + 2 * b + 2 * c + slope(y + dt * c))
+        return y, y[0]
+
+    return lambda y, dts: fw.scan(step, y, dts), (fw.array(abs(values(3))), fw.array(0.001 + 0 * values(n)))
+
+
 @workload("heat on a grid of {n} x {n}, a scan of {turns} steps", [dict(n=n, turns=30) for n in (64, 128, 256)])
 def heat(fw, n, turns):
     def step(u, rate):

@@ -86,7 +86,7 @@ void CallList::GiveBack::operator()(CallRun* run) const {
   constexpr int64_t small = 2 << 20; // bytes
   run->let_go();
   CallRun* none = nullptr;
-  if (run->list_.bytes_ > small || !run->list_.spare_.compare_exchange_strong(none, run)) {
+  if (!run->is_whole_ || run->list_.bytes_ > small || !run->list_.spare_.compare_exchange_strong(none, run)) {
     delete run;
   }
 }
@@ -291,7 +291,7 @@ void CallRun::run_on(std::span<const array> inputs, std::span<array> outputs, Ke
       pause_if_asked();
       throw_if_interrupted();
     }
-    run(all.subspan(first, std::min(piece, all.size() - first)), all.first(first));
+    run_steps(loop_of(all.subspan(first, std::min(piece, all.size() - first)), all.first(first)), 1);
   }
 }
 
@@ -300,8 +300,11 @@ cpu::StepLoop CallRun::loop_of(std::span<const Bound> turn, std::span<const Boun
   return {{turn, other}, {}, {}, run, this};
 }
 
-void CallRun::run(std::span<const Bound> calls, std::span<const Bound> before) {
-  cpu::run_steps(loop_of(calls, before), 0, 1);
+int64_t CallRun::run_steps(const cpu::StepLoop& loop, int64_t runs, size_t turn) {
+  is_whole_ = false;
+  int64_t done = cpu::run_steps(loop, static_cast<int>(turn), runs);
+  is_whole_ = true;
+  return done;
 }
 
 // Making it takes as long as some hundred steps.
@@ -323,7 +326,7 @@ bool CallRun::run_while(int64_t most, int64_t& runs) {
     loop.proceeds[turn] = memory_.get() + list_.turns_[turn].outputs.back().at;
   }
   loop.native = native_for(loop, most);
-  int64_t done = cpu::run_steps(loop, static_cast<int>(turn_), most);
+  int64_t done = run_steps(loop, most, turn_);
   turn_ ^= static_cast<size_t>(done & 1);
   runs += done;
   return *loop.proceeds[turn_ ^ 1] != 0;
@@ -345,7 +348,7 @@ void CallRun::run_rows(std::span<const Row> to_inputs, std::span<const Row> from
   loop.rows_in = {in.begin(), in.size()};
   loop.rows_out = {out.begin(), out.size()};
   loop.native = native_for(loop, runs);
-  cpu::run_steps(loop, static_cast<int>(turn_), runs);
+  run_steps(loop, runs, turn_);
   turn_ ^= static_cast<size_t>(runs & 1);
 }
 

@@ -218,9 +218,9 @@ class CallRun {
   void begin() {
     place_bases();
     forget_moved();
-    run(constant_calls_, {});
+    run_steps(loop_of(constant_calls_, {}), 1);
   }
-  void run() { run(calls_[turn_], calls_[turn_ ^ 1]); }
+  void run() { run_steps(loop_of(calls_[turn_], calls_[turn_ ^ 1]), 1); }
 
   // Of each of so many runs, which are fed back, rows of memory that go to inputs before and come from outputs after
   // it.
@@ -263,7 +263,7 @@ class CallRun {
   const cpu::NativeLoop* native_for(const cpu::StepLoop& loop, int64_t runs);
   void place_bases();
   void forget_moved();
-  void run(std::span<const Bound> calls, std::span<const Bound> before);
+  int64_t run_steps(const cpu::StepLoop& loop, int64_t runs, size_t turn = 0);
   cpu::StepLoop loop_of(std::span<const Bound> turn, std::span<const Bound> other);
   void run_other(const Bound& call);
   void run_general(const Bound& call);
@@ -285,6 +285,7 @@ class CallRun {
   std::vector<Elsewhere> elsewhere_;
   std::vector<char*> bases_;
   bool moved_ = false;                                   // one of these since it was bound
+  bool is_whole_ = true;                                 // no run was broken off
   std::vector<Constant> constants_;                      // by base: those that stay where they lie
   std::vector<std::vector<array>> operands_;             // of primitives that are applied, once they were
   std::vector<std::unique_ptr<Repetition>> repetitions_; // of those that have such
