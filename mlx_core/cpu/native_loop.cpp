@@ -153,7 +153,7 @@ class Emitter : NativeRegisters {
       move_exactly(false, to, {Base::rax, 0}, row.bytes);
       next_row(k);
       store(row.place[turn], to, row.bytes, width_);
-      busy_.clear();
+      busy_ = 0;
     }
     for (const Step& step : loop_.turns[turn]) {
       if (is_instructions(step)) {
@@ -163,7 +163,7 @@ class Emitter : NativeRegisters {
       } else if (!(step.copies && emit_copy(step)) && !(step.spread && emit_spread(step))) {
         emit_call(step);
       }
-      busy_.clear();
+      busy_ = 0;
     }
     for (size_t k = 0; k < loop_.rows_out.size(); ++k) {
       const StepRow& row = loop_.rows_out[k];
@@ -172,7 +172,7 @@ class Emitter : NativeRegisters {
       row_pointer(loop_.rows_in.size() + k);
       move_exactly(true, from, {Base::rax, 0}, row.bytes);
       next_row(loop_.rows_in.size() + k);
-      busy_.clear();
+      busy_ = 0;
     }
   }
 

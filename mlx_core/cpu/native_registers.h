@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <vector>
 
 #include "mlx_core/cpu/x86_code.h"
@@ -69,26 +70,26 @@ class NativeRegisters {
 
   // A register that no operand of this step is in.
   int take() {
-    constexpr int registers = 32;
-    for (int number = 0; number < registers; ++number) {
-      auto has_it = [=](const Cached& c) { return c.number == number; };
-      if (!is_busy(number) && std::none_of(cached_.begin(), cached_.end(), has_it)) {
-        busy_.push_back(number);
-        return number;
-      }
+    uint32_t taken = busy_;
+    for (const Cached& c : cached_) {
+      taken |= uint32_t{1} << c.number;
     }
-    auto oldest = cached_.end();
-    for (auto c = cached_.begin(); c != cached_.end(); ++c) {
-      if (!is_busy(c->number) && (oldest == cached_.end() || c->used < oldest->used)) {
-        oldest = c;
+    int number = std::countr_one(taken);
+    if (number == registers) {
+      auto oldest = cached_.end();
+      for (auto c = cached_.begin(); c != cached_.end(); ++c) {
+        if (!(busy_ >> c->number & 1) && (oldest == cached_.end() || c->used < oldest->used)) {
+          oldest = c;
+        }
       }
+      number = oldest->number;
+      cached_.erase(oldest);
     }
-    int number = oldest->number;
-    std::erase_if(cached_, [=](const Cached& c) { return c.number == number; });
-    busy_.push_back(number);
+    keep(number);
     return number;
   }
-  bool is_busy(int number) const { return std::find(busy_.begin(), busy_.end(), number) != busy_.end(); }
+  // Until the end of the step.
+  void keep(int number) { busy_ |= uint32_t{1} << number; }
 
   void forget(const char* place, int64_t bytes) {
     std::erase_if(cached_, [=](const Cached& c) { return c.place < place + bytes && place < c.place + c.bytes; });
@@ -106,7 +107,7 @@ class NativeRegisters {
         continue;
       }
       c.used = ++clock_;
-      busy_.push_back(c.number);
+      keep(c.number);
       if (offset == 0) {
         return c.number;
       }
@@ -159,9 +160,10 @@ class NativeRegisters {
   x86::Code code_;
   Width width_;
   std::vector<Cached> cached_;
-  std::vector<int> busy_; // registers of the step at hand
+  uint32_t busy_ = 0; // registers of the step at hand, a bit each
 
  private:
+  static constexpr int registers = 32;
   const char* memory_;
   int64_t clock_ = 0;
 };

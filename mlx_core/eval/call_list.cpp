@@ -307,9 +307,10 @@ int64_t CallRun::run_steps(const cpu::StepLoop& loop, int64_t runs, size_t turn)
   return done;
 }
 
-// Making it takes as long as some hundred steps.
+// Making it takes as long as a few thousand steps.
 const cpu::NativeLoop* CallRun::native_for(const cpu::StepLoop& loop, int64_t runs) {
-  constexpr int64_t worth_it = 256, most_tries = 4;
+  constexpr int64_t most_tries = 4;
+  int64_t steps = static_cast<int64_t>(loop.turns[0].size()) + 1, worth_it = 256 + 4096 / steps;
   runs_ = std::min(runs_ + runs, worth_it);
   bool is_made = native_ && native_->is_for(loop);
   if (!is_made && runs_ >= worth_it && made_native_ < most_tries) {
