@@ -83,7 +83,7 @@ bool is_instructions(const Step& step) {
       bool of_ints = is_int && (step.map.to == int32 || step.map.to == uint32);
       bool of_bool = from == bool_ && is_number(step.map.to);
       return (from == step.map.to && (is_number(from) || from == bool_)) || of_bool || to_bool || of_ints ||
-             (from == int32 && step.map.to == float32);
+             (from == int32 && step.map.to == float32) || (from == float32 && step.map.to == int32);
     }
     default: return false;
   }
@@ -391,7 +391,17 @@ class Emitter : NativeRegisters {
       return bools(1);
     }
     int to = take();
-    code_.vector(step.map.from == int32 && step.map.to == float32 ? to_float : copy_32, width_, to, 0, x);
+    bool of_ints = step.map.from != float32, to_ints = step.map.to != float32;
+    if (!of_ints && to_ints) { // truncated; what is too large is the largest there is, NaN zero
+      code_.vector(to_int, width_, to, 0, x);
+      int limit = constant(false, 0x4f000000, 0);
+      code_.vector(of_float(false, compare_op), width_, 1, limit, x, {}, less_equal);
+      put_constant(to, false, 0x7fffffff, 0, {1});
+      code_.vector(of_float(false, compare_op), width_, 1, x, x, {}, unordered);
+      clear(to, false);
+    } else {
+      code_.vector(step.map.from == int32 && !to_ints ? to_float : copy_32, width_, to, 0, x);
+    }
     result(to);
   }
 
@@ -405,6 +415,10 @@ class Emitter : NativeRegisters {
   // In each element; where the mask says so.
   int constant(bool is_double, int64_t bits32, uint64_t bits64, Masked mask = {}) {
     int to = take();
+    put_constant(to, is_double, bits32, bits64, mask);
+    return to;
+  }
+  void put_constant(int to, bool is_double, int64_t bits32, uint64_t bits64, Masked mask) {
     if (is_double) {
       code_.bytes({0x48, 0xb8}); // mov rax, bits
       code_.word64(reinterpret_cast<const void*>(bits64));
@@ -413,7 +427,6 @@ class Emitter : NativeRegisters {
       code_.word32(bits32);
     }
     code_.vector(is_double ? spread_gpr_64 : spread_gpr_32, width_, to, 0, 0, mask);
-    return to;
   }
 
   const StepLoop& loop_;

@@ -27,7 +27,7 @@ constexpr Instruction test_8{Map::m0f38, Prefix::p66, false, 0x26}, test_32{Map:
 constexpr Instruction bytes_of_mask{Map::m0f38, Prefix::pf3, false, 0x28}, abs_8{Map::m0f38, Prefix::p66, false, 0x1c};
 constexpr Instruction blend_8{Map::m0f38, Prefix::p66, false, 0x66}, blend_32{Map::m0f38, Prefix::p66, false, 0x64},
     blend_64{Map::m0f38, Prefix::p66, true, 0x64}; // the second operand where the mask is set
-constexpr Instruction to_float{Map::m0f, Prefix::none, false, 0x5b};
+constexpr Instruction to_float{Map::m0f, Prefix::none, false, 0x5b}, to_int{Map::m0f, Prefix::pf3, false, 0x5b};
 constexpr Instruction compare_int{Map::m0f3a, Prefix::p66, false, 0x1f},
     compare_unsigned{Map::m0f3a, Prefix::p66, false, 0x1e};
 

@@ -1,8 +1,8 @@
 // What elementwise steps that are kept (kept_steps.h) become on given operands: one pass over their space. Among them
-// may be one that puts what some give into a part of an array, an inset around it, for others to go on with: a stencil
-// and its pad. As the array lies in memory the part reaches from its first element to its last, with elements of the
-// inset between its lines; all of these are one pass, in which the part's steps are done on the inset's as well and
-// given up again. What comes before and after it are two short ones.
+// may be one that puts what some give into a part of an array, an inset, for others to go on with: a stencil and its
+// pad. As the array lies in memory an inset reaches from its first element to its last, with elements of the frame
+// around it between its lines; all of these are one pass, in which the inset's steps are done on the frame's as well
+// and given up again. What comes before and after are two short ones.
 #pragma once
 
 #include <optional>
