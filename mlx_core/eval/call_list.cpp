@@ -304,16 +304,16 @@ int64_t CallRun::run_steps(const cpu::StepLoop& loop, int64_t runs, size_t turn)
   is_whole_ = false;
   int64_t done = cpu::run_steps(loop, static_cast<int>(turn), runs);
   is_whole_ = true;
+  runs_ += done;
   return done;
 }
 
-// Making it takes as long as a few thousand steps.
+// Making it takes as long as a few thousand steps. So many runs are certain.
 const cpu::NativeLoop* CallRun::native_for(const cpu::StepLoop& loop, int64_t runs) {
   constexpr int64_t most_tries = 4;
   int64_t steps = static_cast<int64_t>(loop.turns[0].size()) + 1, worth_it = 256 + 4096 / steps;
-  runs_ = std::min(runs_ + runs, worth_it);
   bool is_made = native_ && native_->is_for(loop);
-  if (!is_made && runs_ >= worth_it && made_native_ < most_tries) {
+  if (!is_made && runs_ + runs >= worth_it && made_native_ < most_tries) {
     ++made_native_;
     native_ = cpu::NativeLoop::of(loop);
     is_made = native_ != nullptr;
@@ -326,7 +326,7 @@ bool CallRun::run_while(int64_t most, int64_t& runs) {
   for (size_t turn : {0, 1}) {
     loop.proceeds[turn] = memory_.get() + list_.turns_[turn].outputs.back().at;
   }
-  loop.native = native_for(loop, most);
+  loop.native = native_for(loop, 0);
   int64_t done = run_steps(loop, most, turn_);
   turn_ ^= static_cast<size_t>(done & 1);
   runs += done;

@@ -291,7 +291,7 @@ class CallRun {
   std::vector<std::unique_ptr<Repetition>> repetitions_; // of those that have such
   std::vector<kernel::Product> products_;                // by number of the general call
   std::unique_ptr<cpu::NativeLoop> native_;              // of the turns
-  int64_t runs_ = 0, made_native_ = 0;                   // how often it was made, or tried
+  int64_t runs_ = 0, made_native_ = 0;                   // so far; how often it was made, or tried
 };
 
 } // namespace mlx::core
