@@ -18,7 +18,6 @@ class PreparedCalls final : public Function {
  public:
   PreparedCalls(SharedProgram body, std::unique_ptr<const CallList> list, size_t first_constant)
       : Function(std::move(body)), list_(std::move(list)), first_constant_(first_constant) {}
-  ~PreparedCalls() override { delete kept_.load(); }
 
   int reusable_operand() const override { return list_->donor(); }
   // Whether computing the results takes no longer than making nodes for them and evaluating these.
@@ -38,26 +37,19 @@ class PreparedCalls final : public Function {
       Function::eval(operands, outputs, kernels);
       return;
     }
-    std::unique_ptr<CallRun> run(kept_.exchange(nullptr));
-    if (!run) {
-      run = std::make_unique<CallRun>(*list_);
+    auto run = list_->run();
+    if (!run->has_begun()) {
       for (size_t k = first_constant_; k < operands.size(); ++k) {
         run->give_constant(k, operands[k]);
       }
       run->begin();
     }
     run->run_on(operands, outputs, kernels);
-    constexpr int64_t most_kept = 1 << 20;
-    CallRun* none = nullptr; // two threads may have run it
-    if (list_->bytes() <= most_kept && kept_.compare_exchange_strong(none, run.get())) {
-      run.release();
-    }
   }
 
  private:
   std::unique_ptr<const CallList> list_;
   size_t first_constant_;
-  mutable std::atomic<CallRun*> kept_{nullptr};
 };
 
 constexpr size_t most_steps = 1 << 17, most_operands = 4096;

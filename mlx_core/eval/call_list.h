@@ -219,7 +219,9 @@ class CallRun {
     place_bases();
     forget_moved();
     run_steps(loop_of(constant_calls_, {}), 1);
+    has_begun_ = true;
   }
+  bool has_begun() const { return has_begun_; } // so that constants, if they are still the same, are there
   void run() { run_steps(loop_of(calls_[turn_], calls_[turn_ ^ 1]), 1); }
 
   // Of each of so many runs, which are fed back, rows of memory that go to inputs before and come from outputs after
@@ -285,7 +287,7 @@ class CallRun {
   std::vector<Elsewhere> elsewhere_;
   std::vector<char*> bases_;
   bool moved_ = false;                                   // one of these since it was bound
-  bool is_whole_ = true;                                 // no run was broken off
+  bool is_whole_ = true, has_begun_ = false;             // no run was broken off
   std::vector<Constant> constants_;                      // by base: those that stay where they lie
   std::vector<std::vector<array>> operands_;             // of primitives that are applied, once they were
   std::vector<std::unique_ptr<Repetition>> repetitions_; // of those that have such

@@ -17,15 +17,6 @@ FusedPlan::Source source_of(const array& operand, const Shape& space) {
   return source_of(operand.shape(), operand.strides(), operand.is_row_contiguous(), size_of(space), space);
 }
 
-Strides broadcast_strides(const Shape& shape, const Strides& strides, size_t rank) {
-  Strides broadcast(rank, 0);
-  size_t shift = rank - shape.size();
-  for (size_t d = 0; d < shape.size(); ++d) {
-    broadcast[shift + d] = shape[d] == 1 ? 0 : strides[d];
-  }
-  return broadcast;
-}
-
 // Whether an element of such lengths, or one of them, stands as far from its neighbours as in the space.
 bool lies_as(const Sizes& lengths, const Strides& strides, const Strides& of_space) {
   for (size_t d = 0; d < lengths.size(); ++d) {
@@ -167,7 +158,7 @@ class Planner {
       source = FusedPlan::Source();
       source.layout = FusedPlan::Layout::flat;
       first = of_part ? 0 : pass.first; // what is the part's is read from its first element on
-      Strides there = broadcast_strides(a.shape(), a.strides(), shape.size());
+      Strides there = broadcast_strides(a, shape.size());
       if (!lies_as(sizes_of(shape), there, row_major_strides(inset_->space))) {
         read.copied_with = std::move(there);
       }

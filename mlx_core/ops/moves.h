@@ -52,5 +52,7 @@ PrimitiveRef repeating(Shape shape); // broadcast_to
 
 // Strides that give `to` over memory laid out as (sizes, strides) in row-major reading order, if there are any.
 std::optional<Strides> reshaped_strides(const Sizes& sizes, const Strides& strides, const Sizes& to);
+// Strides of an array as if broadcast to a longer shape of that rank.
+Strides broadcast_strides(const array& a, size_t rank);
 
 } // namespace mlx::core

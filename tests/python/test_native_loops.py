@@ -2,6 +2,8 @@
 by itself, for drawn bodies of all that such a loop may do."""
 
 import random
+import subprocess
+import sys
 
 import mlx.core as mx
 import numpy as np
@@ -170,3 +172,24 @@ def test_an_error_within_such_a_loop():
         with pytest.raises(IndexError):
             mx.eval(f(mx.where(mx.arange(20 * TURNS) == 19 * TURNS + 1, 50.0, fits)))
     assert f(fits)[1].shape == (20 * TURNS,)
+
+
+PAGES = """
+import mlx.core as mx
+
+def bytes_of_code():  # that no file has
+    with open("/proc/self/maps") as maps:
+        ranges = [line.split()[0].split("-") for line in maps if " r-xp " in line and len(line.split()) == 5]
+    return sum(int(end, 16) - int(begin, 16) for begin, end in ranges)
+
+before = bytes_of_code()
+f = mx.compile(lambda xs: mx.scan(lambda v, x: (mx.where(v > 1, v * 0.5, v + x), v), mx.array(0.0), xs))
+mx.eval(f(mx.ones((4000,))))
+print(before, bytes_of_code())
+"""
+
+
+@pytest.mark.skipif(mx.device_info().get("instruction_set") != "AVX3", reason="code is for AVX-512")
+def test_there_is_code():
+    before, after = map(int, subprocess.run([sys.executable, "-c", PAGES], capture_output=True, text=True, check=True).stdout.split())
+    assert after > before

@@ -3,6 +3,7 @@
 
 #include "mlx_core/error.h"
 #include "mlx_core/ops/batching.h"
+#include "mlx_core/ops/moves.h"
 #include "mlx_core/ops/shape/range.h"
 
 namespace mlx::core {
@@ -51,15 +52,6 @@ Shape index_shape_of(const char* op, Operands indices) {
 array position_numbers(const Shape& shape) {
   Dim count = size_of(shape);
   return reshape(whole_range(0, 1, count, count < (int64_t{1} << 31) ? int32 : int64), shape);
-}
-
-// Strides of an array as if broadcast to a longer shape.
-static Strides broadcast_strides(const array& a, size_t rank) {
-  Strides strides(rank, 0);
-  for (size_t i = 0, shift = rank - a.shape().size(); i < a.shape().size(); ++i) {
-    strides[shift + i] = a.shape()[i] == 1 ? 0 : a.strides()[i];
-  }
-  return strides;
 }
 
 std::vector<kernel::Index> kernel_indices(Operands indices, const Axes& axes, size_t rank) {

@@ -14,6 +14,14 @@ namespace mlx::core {
 
 // Groups of axes that hold the same elements are matched; inside a group the old axes must follow each other without
 // gaps.
+Strides broadcast_strides(const array& a, size_t rank) {
+  Strides strides(rank, 0);
+  for (size_t i = 0, shift = rank - a.shape().size(); i < a.shape().size(); ++i) {
+    strides[shift + i] = a.shape()[i] == 1 ? 0 : a.strides()[i];
+  }
+  return strides;
+}
+
 std::optional<Strides> reshaped_strides(const Sizes& old_shape, const Strides& old_strides, const Sizes& to) {
   Sizes shape;
   Strides strides;
