@@ -9,6 +9,7 @@
 #include "mlx_core/program/program.h"
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/frame.h"
+#include "mlx_core/transforms/scan.h"
 
 namespace mlx::core {
 
@@ -60,17 +61,28 @@ class StepStream {
   std::optional<StreamScope> scope_;
 };
 
+// What is applied for a step: where somebody will walk backwards through it, loops keep what that needs.
+const PrimitiveRef& applied_for(const Program::Step& step, std::span<const array> given, uint64_t reversed) {
+  bool is_walked = std::any_of(given.begin(), given.end(), [&](const array& a) { return a.node()->level >= reversed; });
+  const PrimitiveRef* saving = is_walked ? saving_of(*step.primitive) : nullptr;
+  return saving ? *saving : step.primitive;
+}
+
 // `slots` begins with the inputs.
 template <bool as_recorded>
 std::vector<array> replay_steps(const Program& program, std::vector<array> slots) {
   assert(slots.size() == program.inputs().size());
   slots.reserve(program.slot_count());
+  uint64_t reversed = Frame::outermost_reversed();
   for (const Program::Step& step : program.steps()) {
     OriginScope scope(step.origin);
     StepStream on(step);
     SmallVector<array, 4> operands = operands_of(step, slots);
     std::span<const array> given(operands.begin(), operands.size());
-    if (step.outputs.size() == 1) {
+    if (const PrimitiveRef& primitive = applied_for(step, given, reversed); &primitive != &step.primitive) {
+      std::vector<array> all = applied_many(primitive, given);
+      slots.insert(slots.end(), all.begin(), all.begin() + static_cast<ptrdiff_t>(step.outputs.size()));
+    } else if (step.outputs.size() == 1) {
       slots.push_back(
           as_recorded ? array::make(step.primitive, step.outputs[0], given) : applied(step.primitive, given));
     } else {

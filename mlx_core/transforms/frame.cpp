@@ -97,8 +97,9 @@ Frame::~Frame() {
 
 const std::vector<Frame*>& Frame::open() { return open_frames; }
 
-bool Frame::will_reverse() {
-  return std::any_of(open_frames.begin(), open_frames.end(), [](const Frame* frame) { return frame->reverse; });
+uint64_t Frame::outermost_reversed() {
+  auto first = std::find_if(open_frames.begin(), open_frames.end(), [](const Frame* frame) { return frame->reverse; });
+  return first == open_frames.end() ? UINT64_MAX : (*first)->id();
 }
 
 void Frame::keep(std::shared_ptr<const void> needed) {

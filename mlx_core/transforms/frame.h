@@ -43,7 +43,9 @@ class Frame {
   // The frames open on this thread, outermost first.
   static const std::vector<Frame*>& open();
   // Whether nodes made now will be walked backwards: what a derivative needs of them may be kept.
-  static bool will_reverse();
+  static bool will_reverse() { return outermost_reversed() != UINT64_MAX; }
+  // The id of the first of these frames, which those nodes have as their level at least; UINT64_MAX: there is none.
+  static uint64_t outermost_reversed();
   // Keeps `needed` until no frame is open on this thread. Nothing is kept when none is open now.
   static void keep(std::shared_ptr<const void> needed);
   // Calls forget() then, if it is still there.

@@ -9,6 +9,7 @@
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/transforms/called_loop.h"
 #include "mlx_core/transforms/flattened.h"
+#include "mlx_core/transforms/kept_rules.h"
 #include "mlx_core/transforms/loop.h"
 #include "mlx_core/transforms/program_primitives.h"
 #include "mlx_core/transforms/summed_products.h"
@@ -90,11 +91,13 @@ SharedProgram without_unread_xs(const SharedProgram& body, ScanLayout& layout, s
   return writer.finish(writer.append(*body, inputs));
 }
 
+PrimitiveRef saving_scan(const ScanLayout& layout, const SharedProgram& body);
+
 } // namespace
 
 // Operands: the carry, the xs, the constants. Outputs: the last carry, the ys; if it saves, these end with the carry
 // that each iteration began with, without those that are additive.
-class ScanLoop final : public Primitive {
+class ScanLoop final : public KeepsRules {
  public:
   ScanLoop(ScanLayout layout, SharedProgram body, bool saves)
       : layout_(std::move(layout)), body_(std::move(body)), saves_(saves) {
@@ -168,8 +171,21 @@ class ScanLoop final : public Primitive {
     return repeated_loop(layout_, calls_.kept(), std::move(operands), std::move(results));
   }
 
+  Iterations iterations() const {
+    return {body_.get(), layout_.carries, layout_.inputs, layout_.length, layout_.reverse};
+  }
+  // The same that saves; null where it does.
+  const PrimitiveRef& saving() const {
+    std::call_once(made_saving_, [&] { saving_ = saves_ ? PrimitiveRef() : saving_scan(layout_, body_); });
+    return saving_;
+  }
+
+ protected:
+  std::vector<const Program*> programs() const override { return {body_.get()}; }
+  size_t first_constant() const override { return layout_.carries + layout_.inputs; }
+
   // Carries beside their tangents.
-  Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {
+  Tangents jvp_rule(Operands primals, const Tangents& tangents) const override {
     size_t carries = layout_.carries, own = carries + layout_.inputs;
     Flags given;
     for (const Tangent& tangent : tangents) {
@@ -218,7 +234,7 @@ class ScanLoop final : public Primitive {
   }
 
   // The other way round, over the saved carries: the cotangents of the carry, and sums of those of the constants.
-  Tangents vjp(
+  Tangents vjp_rule(
       Operands primals, const Tangents& cotangents, Operands outputs, std::span<const bool> wanted) const override {
     size_t carries = layout_.carries, own = carries + layout_.inputs;
     Flags wanted_flags(wanted.begin(), wanted.end());
@@ -313,11 +329,7 @@ class ScanLoop final : public Primitive {
     return out;
   }
 
-  Iterations iterations() const {
-    return {body_.get(), layout_.carries, layout_.inputs, layout_.length, layout_.reverse};
-  }
-
-  Mapped vmap(Operands operands, const MapAxes& axes) const override {
+  Mapped vmap_rule(Operands operands, const MapAxes& axes) const override {
     size_t carries = layout_.carries, own = carries + layout_.inputs;
     Dim lanes = lanes_of(operands, axes);
     Flags mapped;
@@ -409,6 +421,8 @@ class ScanLoop final : public Primitive {
   SharedProgram body_;
   bool saves_;
   KeptCalls calls_;
+  mutable std::once_flag made_saving_;
+  mutable PrimitiveRef saving_;
 };
 
 namespace {
@@ -434,10 +448,17 @@ Iterations iterations_of(const Primitive& primitive) {
   return typeid(primitive) == typeid(ScanLoop) ? static_cast<const ScanLoop&>(primitive).iterations() : Iterations();
 }
 
+const PrimitiveRef* saving_of(const Primitive& primitive) {
+  if (typeid(primitive) != typeid(ScanLoop)) {
+    return nullptr;
+  }
+  const PrimitiveRef& saving = static_cast<const ScanLoop&>(primitive).saving();
+  return saving ? &saving : nullptr;
+}
+
 std::vector<array> ScanLoop::saved_carries(Operands primals, Operands outputs) const {
   auto kept = static_cast<size_t>(std::count(layout_.additive.begin(), layout_.additive.end(), false));
-  std::vector<array> all =
-      saves_ ? part(outputs, 0, outputs.size()) : applied_many(saving_scan(layout_, body_), primals);
+  std::vector<array> all = saves_ ? part(outputs, 0, outputs.size()) : applied_many(saving(), primals);
   return part(all, all.size() - kept, kept);
 }
 

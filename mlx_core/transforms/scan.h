@@ -19,4 +19,8 @@ struct ScanLayout {
 // carries of all iterations.
 std::vector<array> apply_scan(const ScanLayout& layout, const SharedProgram& body, const std::vector<array>& operands);
 
+// The same loop with the carries of all iterations as further outputs; null where it has them, and of any other
+// primitive.
+const PrimitiveRef* saving_of(const Primitive& primitive);
+
 } // namespace mlx::core

@@ -3,6 +3,7 @@
 #include "mlx_core/transforms/sweeps.h"
 
 #include "mlx_core/ops/batching.h"
+#include "mlx_core/transforms/kept_rules.h"
 #include "mlx_core/transforms/loop.h"
 #include "mlx_core/transforms/program_primitives.h"
 #include "mlx_core/transforms/track.h"
@@ -11,7 +12,7 @@ namespace mlx::core {
 
 // Operands: the number of iterations, the states of the sweeps, the constants. Body i: (iteration, states of the sweeps
 // 0 to i, constants) -> next state of sweep i.
-class Sweeps final : public Primitive {
+class Sweeps final : public KeepsRules {
  public:
   explicit Sweeps(SweepBodies bodies) : bodies_(std::move(bodies)), calls_(bodies_.size()) {}
 
@@ -70,7 +71,7 @@ class Sweeps final : public Primitive {
   }
 
   // Every sweep with its tangents beside it.
-  Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {
+  Tangents jvp_rule(Operands primals, const Tangents& tangents) const override {
     SweepStates states = split(primals);
     std::vector<Sweep> sweeps(states.size());
     for (size_t i = 0, operand = 1; i < states.size(); ++i) {
@@ -116,7 +117,8 @@ class Sweeps final : public Primitive {
 
   // Sweep 2n - 1 - i is the adjoint of sweep i. Its state: the cotangents of the inexact arrays of that sweep's state,
   // then those of the constants, as far as they come in through sweep i.
-  Tangents vjp(Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
+  Tangents vjp_rule(
+      Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
     size_t count = bodies_.size();
     SweepStates states = split(primals);
     std::vector<size_t> constants;
@@ -166,7 +168,7 @@ class Sweeps final : public Primitive {
 
   // Lanes with fewer iterations wait at the start, so that all end together: until then they would do their first
   // iteration again and again, which meets nothing new, and the result is dropped.
-  Mapped vmap(Operands operands, const MapAxes& axes) const override {
+  Mapped vmap_rule(Operands operands, const MapAxes& axes) const override {
     Dim lanes = lanes_of(operands, axes);
     SweepStates states = split(operands);
     std::vector<Sweep> sweeps(states.size());
@@ -218,7 +220,14 @@ class Sweeps final : public Primitive {
 
  private:
   size_t state_size(size_t sweep) const { return bodies_[sweep]->outputs().size(); }
-  size_t first_constant() const {
+  std::vector<const Program*> programs() const override {
+    std::vector<const Program*> all;
+    for (const SharedProgram& body : bodies_) {
+      all.push_back(body.get());
+    }
+    return all;
+  }
+  size_t first_constant() const override {
     size_t first = 1;
     for (size_t i = 0; i < bodies_.size(); ++i) {
       first += state_size(i);

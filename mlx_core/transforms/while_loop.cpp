@@ -8,6 +8,7 @@
 #include "mlx_core/eval/gate.h"
 #include "mlx_core/interrupt.h"
 #include "mlx_core/ops/batching.h"
+#include "mlx_core/transforms/kept_rules.h"
 #include "mlx_core/transforms/loop.h"
 #include "mlx_core/transforms/loop_statistics.h"
 #include "mlx_core/transforms/program_primitives.h"
@@ -78,7 +79,7 @@ class RepeatedWhile final : public Repetition {
 } // namespace
 
 // Operands: the state, the constants. Outputs: the last state, the number of iterations.
-class WhileLoop final : public Primitive {
+class WhileLoop final : public KeepsRules {
  public:
   WhileLoop(size_t states, SharedProgram condition, SharedProgram body)
       : states_(states),
@@ -144,7 +145,7 @@ class WhileLoop final : public Primitive {
   }
 
   // The state beside its tangents.
-  Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {
+  Tangents jvp_rule(Operands primals, const Tangents& tangents) const override {
     Flags given;
     for (const Tangent& tangent : tangents) {
       given.push_back(tangent.has_value());
@@ -186,7 +187,7 @@ class WhileLoop final : public Primitive {
   }
 
   // A sweep forward once more, and one back.
-  Tangents vjp(
+  Tangents vjp_rule(
       Operands primals, const Tangents& cotangents, Operands outputs, std::span<const bool> wanted) const override {
     Flags wanted_flags(wanted.begin(), wanted.end());
     Flags active = until_stable(*body_, wanted_flags, 0, states_, true);
@@ -231,7 +232,7 @@ class WhileLoop final : public Primitive {
     return out;
   }
 
-  Mapped vmap(Operands operands, const MapAxes& axes) const override {
+  Mapped vmap_rule(Operands operands, const MapAxes& axes) const override {
     Dim lanes = lanes_of(operands, axes);
     Flags mapped;
     for (const MapAxis& axis : axes) {
@@ -340,7 +341,10 @@ class WhileLoop final : public Primitive {
     return out;
   }
 
+  std::vector<const Program*> programs() const override { return {condition_.get(), body_.get()}; }
+  size_t first_constant() const override { return states_; }
   CallList::Uses uses() const { return {states_, states_}; }
+
   size_t states_;
   SharedProgram condition_, body_;
   SharedProgram iteration_; // both

@@ -1,6 +1,8 @@
 // The recordings of control flow, by the code of its functions.
 #include "python/src/transforms/control_calls.h"
 
+#include <algorithm>
+
 #include "mlx_core/compile.h"
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/frame.h"
@@ -67,14 +69,21 @@ std::shared_ptr<Known> known_call(const char* op, const nb::tuple& functions, bo
   return known;
 }
 
+// Within a derivative it may: what is recorded is a program, through which transforms see. What is recorded around it
+// has the functions run, as they are part of that; lanes of a vmap are what a log stands for.
+bool may_be_recorded() {
+  const std::vector<core::Frame*>& frames = core::Frame::open();
+  auto differentiates = [](const core::Frame* f) { return f->kind() == core::Frame::Kind::differentiate; };
+  return !open_handle_log && !core::RecordingScope::op() && std::all_of(frames.begin(), frames.end(), differentiates);
+}
+
 } // namespace
 
 nb::object control_call(const char* op, const nb::tuple& functions, std::span<PyObject* const> arguments,
     const std::function<nb::object(std::span<PyObject* const>)>& run) {
-  bool inside = !core::Frame::open().empty() || open_handle_log || core::RecordingScope::op();
   bool first = true;
   std::shared_ptr<Known> known;
-  if (!inside && core::compile_is_enabled()) {
+  if (may_be_recorded() && core::compile_is_enabled()) {
     known = known_call(op, functions, first);
   }
   if (!known || first || known->just_runs) {

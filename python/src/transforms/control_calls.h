@@ -1,5 +1,5 @@
-// Loops and branches outside of every transform: their functions are recorded as by compile, and do not run again while
-// nothing that they see has changed.
+// Loops and branches that no recording is made around: their functions are recorded as by compile, and do not run again
+// while nothing that they see has changed.
 #pragma once
 
 #include <nanobind/nanobind.h>
