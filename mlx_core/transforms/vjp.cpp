@@ -9,6 +9,7 @@
 #include "mlx_core/transforms/cotangent_sums.h"
 #include "mlx_core/transforms/parted.h"
 #include "mlx_core/transforms/recording.h"
+#include "mlx_core/transforms/shared_factors.h"
 
 namespace mlx::core {
 
@@ -64,6 +65,9 @@ class Pullback {
     while (!parts_.empty()) {
       settle(parts_.begin()->first);
     }
+    while (shared_.any() >= 0) {
+      settle(shared_.any());
+    }
   }
 
   Tangents of_primals() const { return Tangents(cotangents_.begin(), cotangents_.begin() + first_); }
@@ -107,7 +111,7 @@ class Pullback {
   }
   static void accumulate(Tangent& sum, array term) { sum = sum ? sum_of(*sum, term) : std::move(term); }
   void accumulate(size_t index, array term) {
-    settle(static_cast<int>(index));
+    settle_parts(static_cast<int>(index));
     several_[index] = cotangents_[index].has_value();
     accumulate(cotangents_[index], as_repeated_number(std::move(term)));
   }
@@ -127,8 +131,15 @@ class Pullback {
       sum = subtract(*sum, around(bare.cotangent));
     }
   }
-  // Of an array of which so far parts were read only, the cotangent of these.
+  // What was left for later.
   void settle(int index) {
+    settle_parts(index);
+    for (array& sum : shared_.take(index)) {
+      accumulate(static_cast<size_t>(index), std::move(sum));
+    }
+  }
+  // Of an array of which so far parts were read only, the cotangent of these.
+  void settle_parts(int index) {
     auto found = parts_.find(index);
     if (found == parts_.end()) {
       return;
@@ -179,6 +190,16 @@ class Pullback {
     if (confluent(node)) {
       return push(operands, [&](std::span<const bool> wanted) {
         return wanted[0] ? Tangents{pulled_through(node, ct, outputs)} : Tangents(1);
+      });
+    }
+    if (std::optional<SharedFactors::Factor> factor = ct[0] ? shared_.of(tape_, *node) : std::nullopt;
+        factor && reached_[static_cast<size_t>(factor->index)]) {
+      if (std::optional<array> sum = shared_.defer(*factor, node, *ct[0])) {
+        accumulate(static_cast<size_t>(factor->index), *std::move(sum));
+      }
+      return push(operands, [&](std::span<const bool> wanted) {
+        const bool other[] = {wanted[0] && factor->operand != 0, wanted[1] && factor->operand != 1};
+        return other[0] || other[1] ? node->primitive->vjp(operands, ct, outputs, other) : Tangents();
       });
     }
     int first = operands.empty() || !ct[0] ? -1 : tape_.index_of(operands[0]);
@@ -234,6 +255,7 @@ class Pullback {
       writers_; // and their cotangents, of arrays with a cotangent from an update of a part only
   std::map<Node*, Tangents> application_cotangents_;
   std::map<int, PartCotangents> parts_; // of arrays without a cotangent yet
+  SharedFactors shared_;
 };
 
 } // namespace
