@@ -28,6 +28,10 @@ constexpr Instruction bytes_of_mask{Map::m0f38, Prefix::pf3, false, 0x28}, abs_8
 constexpr Instruction blend_8{Map::m0f38, Prefix::p66, false, 0x66}, blend_32{Map::m0f38, Prefix::p66, false, 0x64},
     blend_64{Map::m0f38, Prefix::p66, true, 0x64}; // the second operand where the mask is set
 constexpr Instruction to_float{Map::m0f, Prefix::none, false, 0x5b}, to_int{Map::m0f, Prefix::pf3, false, 0x5b};
+constexpr Instruction add_32{Map::m0f, Prefix::p66, false, 0xfe},
+    minimum_unsigned_32{Map::m0f38, Prefix::p66, false, 0x3b};
+constexpr Instruction look_up_32{Map::m0f38, Prefix::p66, false, 0x16}; // at places in the first operand
+constexpr Instruction multiply_add_32{Map::m0f38, Prefix::p66, false, 0xb8};
 constexpr Instruction compare_int{Map::m0f3a, Prefix::p66, false, 0x1f},
     compare_unsigned{Map::m0f3a, Prefix::p66, false, 0x1e};
 
@@ -124,6 +128,32 @@ class NativeRegisters {
     return to;
   }
 
+  // What never changes and lies anywhere, in the elements of a vector. Uses rax.
+  int load_table(const uint32_t* table) {
+    for (Cached& c : cached_) {
+      if (c.place == reinterpret_cast<const char*>(table)) {
+        c.used = ++clock_;
+        keep(c.number);
+        return c.number;
+      }
+    }
+    int to = take();
+    read_table(to, table);
+    note(table, x86::bytes_of(width_), to);
+    return to;
+  }
+  // After a function was called: all that registers have of memory, which has it still.
+  void reload(const std::vector<Cached>& all) {
+    for (const Cached& c : all) {
+      auto distance = c.place - memory_;
+      if (distance >= 0 && distance < (int64_t{1} << 30)) {
+        code_.vector(x86::load_any, width_, c.number, 0, at(c.place));
+      } else {
+        read_table(c.number, c.place);
+      }
+    }
+  }
+
   // A result, with what its register has beyond it: places go on for a vector.
   void store(void* to, int number, int64_t bytes, Width width) {
     code_.vector(x86::store_any, width, number, 0, at(to));
@@ -163,6 +193,12 @@ class NativeRegisters {
   uint32_t busy_ = 0; // registers of the step at hand, a bit each
 
  private:
+  void read_table(int to, const void* table) {
+    code_.bytes({0x48, 0xb8}); // mov rax, table
+    code_.word64(table);
+    code_.vector(x86::load_any, width_, to, 0, Memory{x86::Base::rax, 0});
+  }
+
   static constexpr int registers = 32;
   const char* memory_;
   int64_t clock_ = 0;

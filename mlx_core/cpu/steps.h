@@ -17,6 +17,8 @@ struct StepMap {
   uint8_t operands = 0; // none: it is no elementwise step
 };
 
+struct SmallProduct;
+
 // One call. Memory goes on for 16 elements, rounded up.
 struct Step {
   uint8_t code = 0; // of arithmetic that is done on the spot: see step_code; 0: another call
@@ -35,6 +37,7 @@ struct Step {
   void (*prepared)(const void* plan, const void* const* in, void* out) = nullptr;
   bool may_throw = false; // that does
   const void* plan = nullptr;
+  const SmallProduct* product = nullptr; // that this is
   const void* in[4] = {};
   void* out = nullptr;
 };

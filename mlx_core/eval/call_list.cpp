@@ -168,6 +168,7 @@ void CallRun::prepare(const CallList::Call& call, Bound& to) const {
       static_cast<const cpu::SmallReduction*>(plan)->run(in[0], out);
     });
   } else if (call.kind == Kind::small_product) {
+    to.product = &list_.small_products_[call.detail];
     with(list_.small_products_, [](const void* plan, const void* const* in, void* out) {
       static_cast<const cpu::SmallProduct*>(plan)->run(in[0], in[1], out);
     });

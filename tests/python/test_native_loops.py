@@ -107,9 +107,7 @@ def drawn_loop(seed):
     return body, carry, xs
 
 
-@pytest.mark.parametrize("seed", range(300))
-def test_same_bits_as_step_by_step(seed):
-    body, carry, xs = drawn_loop(seed)
+def check(body, carry, xs, seed):
     c, ys = carry, []
     for i in range(TURNS):
         c, y = body(c, [x[i] for x in xs])
@@ -130,6 +128,70 @@ def test_same_bits_as_step_by_step(seed):
         c = body(expected[: len(carry)], [])[0] if turns > TURNS else expected[: len(carry)]
         for _ in range(CALLS):
             assert bits(repeat(carry)) == bits(c)
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_same_bits_as_step_by_step(seed):
+    check(*drawn_loop(seed), seed)
+
+
+class Products:
+    """Drawn steps of which half multiply matrices that fit into a vector."""
+
+    def __init__(self, rng, steps):
+        self.steps = [(rng.random(), rng.random(), rng.random(), rng.random()) for _ in range(steps)]
+
+    def __call__(self, pool):
+        pool = list(pool)
+        for which, first, second, third in self.steps:
+            a = pool[int(first * len(pool))]
+            right = [b for b in pool if a.ndim and b.ndim and b.shape[0] == a.shape[-1]]
+            b = right[int(second * len(right))] if right else a
+            alike = [c for c in pool if c.shape == a.shape]
+            if which < 0.45 and right:
+                pool.append(a @ b)
+            elif which < 0.6 and right:  # its chain rule leaves out terms with a factor 0
+                cotangent = a @ b if third < 0.5 else mx.zeros_like(a @ b)
+                pool += mx.vjp(lambda a, b: a @ b, [a, b], [cotangent])[1]
+            elif which < 0.7 and a.ndim == 2:
+                pool.append(a.T)
+            elif which < 0.75 and a.ndim:
+                pool.append(a[0] if a.ndim == 1 or third < 0.5 else a[:, 0])
+            elif which < 0.8:
+                pool.append(mx.clip(a, -2.0, 2.0) * 0.5)
+            else:
+                pool.append([mx.add, mx.subtract, mx.multiply, mx.maximum][int(third * 4)](a, alike[int(second * len(alike))]))
+        return pool
+
+
+def drawn_products(seed):
+    rng, values = random.Random(seed), np.random.default_rng(seed)
+    n, m = rng.choice([2, 2, 3, 4]), rng.choice([1, 2, 3, 4, 5])
+    special = [[], [0.0], [0.0, 1e-39, -3e-40, 2e-38], [np.inf, 0.0, np.nan], [1e-20, -1e-19, 3e-22]][seed % 5]
+
+    def drawn(shape):
+        numbers = values.choice([-1.5, -0.5, 0.25, 0.7, 1.0, 2.0, *special], shape) + values.choice([0, 1e-3], shape)
+        return mx.array(np.where(np.isin(numbers - 1e-3, special), 0.0, numbers).astype(np.float32))
+
+    shapes = [rng.choice([(n, n), (n,), (n, m), (m, n)]) for _ in range(rng.randint(1, 3))]
+    carry, xs = [drawn(s) for s in shapes], [drawn((TURNS, *rng.choice([(n, n), (n,), ()]))) for _ in range(rng.randint(0, 2))]
+    constants = [drawn(s) for s in ((n, n), (n,), (n, m), (m, n))]
+    steps, choice = Products(rng, rng.randint(2, 12)), [rng.random() for _ in range(8)]
+
+    def body(c, x):
+        pool, new = steps([*c, *x, *constants]), []
+        for k, shape in enumerate(shapes):
+            found = [a for a in pool[len(c) :] if a.shape == shape] or [c[k]]
+            a = found[-1 - int(choice[k] * min(3, len(found)))]
+            new.append(mx.where(mx.abs(a) < 8.0, a, mx.sign(a) * 0.5) if choice[-1] < 0.7 else a * 0.25)
+        return new, [pool[-1 - int(choice[k + 3] * 3)] for k in range(int(choice[-2] * 4))]
+
+    return body, carry, xs
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_products_of_matrices_that_fit_into_vectors(seed):
+    check(*drawn_products(seed), seed)
 
 
 def test_reverse_mode_and_lanes():
