@@ -171,3 +171,28 @@ TEST(all_threads_call_one_compiled_function_and_run_loops) {
     }
   });
 }
+
+// The loops of one recording, whose rules are recorded when they are asked for again.
+TEST(all_threads_differentiate_the_loops_of_one_compiled_function) {
+  auto loops = [](const std::vector<array>& in) {
+    auto step = [&](const std::vector<array>& c, const std::vector<array>& x) {
+      return Scanned{{c[0] * in[1] + x[0]}, {c[0] * c[0]}};
+    };
+    Scanned scanned = scan(step, {in[0]}, {full({5, 3}, array(0.5f))});
+    array grown = while_loop([](const std::vector<array>& s) { return less(sum(s[0]), array(50.0f)); },
+        [&](const std::vector<array>& s) { return std::vector<array>{s[0] * in[1] + 1.0f}; }, scanned.carry)[0];
+    return std::vector<array>{sum(grown) + sum(scanned.ys[0])};
+  };
+  VectorFunction f = compile(loops);
+  on_threads([&](int i) {
+    for (int round = 0; round < 12; ++round) {
+      std::vector<array> at{full({3}, array(static_cast<float>(i % 3))), array(1.0f + static_cast<float>(round % 2))};
+      std::vector<array> ones{array(1.0f)};
+      std::vector<array> got = vjp(f, at, ones).second, expected = vjp(VectorFunction(loops), at, ones).second;
+      CHECK(array_equal(got[0], expected[0]).item<bool>());
+      CHECK(array_equal(got[1], expected[1]).item<bool>());
+      array tangent = jvp(f, at, {ones_like(at[0]), array(0.0f)}).second[0];
+      CHECK(allclose(tangent, sum(expected[0])).item<bool>());
+    }
+  });
+}
