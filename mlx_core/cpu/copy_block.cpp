@@ -11,6 +11,7 @@
 #include "mlx_core/cpu/interleave.h"
 #include "mlx_core/cpu/past_caches.h"
 #include "mlx_core/cpu/spread.h"
+#include "mlx_core/cpu/transpose_tiles.h"
 
 namespace mlx::core::cpu {
 namespace {
@@ -129,7 +130,11 @@ void transpose_block(
   const bool apart = past_caches || share_places(dst_row);
   const int64_t whole_rows = rows / side * side, whole_columns = columns / side * side;
   const int64_t at_once = apart ? together * side : side;
-  for (int64_t c = 0; c < whole_columns; c += at_once) {
+  static const TransposeTiles in_registers = find_transpose_tiles(size);
+  if (in_registers) {
+    in_registers(src, src_column, dst, dst_row, whole_rows, whole_columns, past_caches);
+  }
+  for (int64_t c = 0; c < whole_columns && !in_registers; c += at_once) {
     const int64_t lines = std::min(at_once, whole_columns - c) / side;
     for (int64_t r = 0; r < whole_rows; r += side) {
       const char* from = src + r * size + c * src_column;
