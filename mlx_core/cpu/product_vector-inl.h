@@ -53,6 +53,10 @@ struct VectorBodies {
   static constexpr int W = lanes / N;                             // vectors that they make
   static_assert(lanes % N == 0);
 
+  // Whether a vector is loaded in part: what the loader makes values of are elements, of a type that has masks.
+  template <class Loader>
+  static constexpr bool parts_are_loaded = std::is_same_v<Loader, P> && has_masks<T>;
+
   // Rows of `Loader::Element`, which the loader makes values of.
   template <class Loader, int R, class A = typename Loader::Element>
   static HWY_INLINE void some_dots(
@@ -73,7 +77,18 @@ struct VectorBodies {
     };
     int64_t p = 0;
     for (; p + lanes <= k; p += lanes) step([&](int i) HWY_ATTR { return a + i * a_stride + p; }, x + p);
-    if (p < k) { // zeros add nothing
+    if constexpr (parts_are_loaded<Loader>) {
+#pragma GCC unroll 32
+      for (int j = 0; j < W && p < k; ++j) { // zeros add nothing
+        const typename P::D d;
+        const auto mask = hn::FirstN(d, static_cast<size_t>(std::max<int64_t>(0, k - p - j * N)));
+        V v = hn::MaskedLoad(mask, d, x + p + j * N);
+#pragma GCC unroll 8
+        for (int i = 0; i < R; ++i) {
+          sum[i][j] = P::multiply_add(hn::MaskedLoad(mask, d, a + i * a_stride + p + j * N), v, sum[i][j]);
+        }
+      }
+    } else if (p < k) {
       HWY_ALIGN A left[R][lanes] = {};
       HWY_ALIGN T right[lanes] = {};
       for (int i = 0; i < R; ++i) std::copy_n(a + i * a_stride + p, k - p, left[i]);
@@ -87,10 +102,52 @@ struct VectorBodies {
 #pragma GCC unroll 16
         for (int j = 0; j < half; ++j) sum[i][j] = P::add(sum[i][j], sum[i][j + half]);
       }
+    }
+#if HWY_TARGET == HWY_AVX3
+    if constexpr (R == 8 && std::is_same_v<V, hn::Vec<typename P::D>>) {
+      fold_eight(sum, out, add);
+      return;
+    }
+#endif
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) {
       T result = P::folded(sum[i][0]);
       out[i] = add ? result + out[i] : result;
     }
   }
+
+#if HWY_TARGET == HWY_AVX3
+  // As folded(), of eight vectors at once: halves, quarters and eighths of two vectors are added as those of one.
+  static HWY_INLINE void fold_eight(V (&sum)[8][W], T* out, bool add) {
+    const typename P::D d;
+    const hn::Repartition<double, typename P::D> pairs;
+    V half[4], quarter[2];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      const V a = sum[i][0], b = sum[i + 4][0];
+      half[i] = hn::Add(hn::ConcatLowerLower(d, b, a), hn::ConcatUpperUpper(d, b, a));
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) { // blocks of 16 bytes: of rows i, i + 2, i + 4, i + 6
+      const V a = half[i], b = half[i + 2];
+      quarter[i] =
+          hn::Add(hn::OddEvenBlocks(hn::SwapAdjacentBlocks(b), a), hn::OddEvenBlocks(b, hn::SwapAdjacentBlocks(a)));
+    }
+    const auto a = hn::BitCast(pairs, quarter[0]), b = hn::BitCast(pairs, quarter[1]);
+    const V last =
+        hn::Add(hn::BitCast(d, hn::InterleaveLower(pairs, a, b)), hn::BitCast(d, hn::InterleaveUpper(pairs, a, b)));
+    auto store = [&](auto part, auto results)
+                     HWY_ATTR { hn::StoreU(add ? hn::Add(results, hn::LoadU(part, out)) : results, part, out); };
+    if constexpr (sizeof(T) == 4) {
+      const V swapped = hn::Reverse2(d, last);
+      const hn::Half<typename P::D> part;
+      const V both = hn::Add(last, swapped);
+      store(part, hn::LowerHalf(part, hn::ConcatEven(d, both, both)));
+    } else {
+      store(d, last);
+    }
+  }
+#endif
 
   template <class Loader>
   static void dots(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add) {
