@@ -187,41 +187,56 @@ struct VectorBodies {
     }
   }
 
-  // All terms of L neighbouring lanes for W vectors of rows, in registers: where a is near, no sum goes to memory.
-  template <class Loader, int W, int L, class A = typename Loader::Element>
-  static HWY_INLINE void lane_sums(
-      int64_t k, const A* HWY_RESTRICT a, int64_t a_stride, const T* HWY_RESTRICT x, T* HWY_RESTRICT sums) {
-    V sum[L][W];
-    auto term = [&](int l, const A* from, const T* factor) HWY_ATTR {
-      V right = P::spread(factor);
+  // Of W vectors of rows, what lanes l, l + count, l + 2 count, ... add up to in the tree: all in registers. L of them
+  // are added up side by side.
+  template <class Loader, int W, int count, class A = typename Loader::Element>
+  static HWY_INLINE void tree_of_lanes(
+      V (&sum)[W], int64_t l, int64_t k, const A* HWY_RESTRICT a, int64_t a_stride, const T* HWY_RESTRICT x) {
+    constexpr int L = std::min(lanes, W <= (many_registers ? 2 : 1) ? 4 : 2);
+    V lane[L][W];
+    if constexpr (count * L < lanes) {
+      tree_of_lanes<Loader, W, 2 * count>(lane[0], l, k, a, a_stride, x);
+      tree_of_lanes<Loader, W, 2 * count>(lane[1], l + count, k, a, a_stride, x);
+    } else {
+      auto term = [&](int i, int64_t p) HWY_ATTR {
+        V right = P::spread(x + p);
 #pragma GCC unroll 4
-      for (int j = 0; j < W; ++j) sum[l][j] = P::multiply_add(Loader::load(from + j * N), right, sum[l][j]);
-    };
+        for (int j = 0; j < W; ++j) {
+          lane[i][j] = P::multiply_add(Loader::load(a + p * a_stride + j * N), right, lane[i][j]);
+        }
+      };
 #pragma GCC unroll 4
-    for (int l = 0; l < L; ++l) {
+      for (int i = 0; i < L; ++i) {
 #pragma GCC unroll 4
-      for (int j = 0; j < W; ++j) sum[l][j] = P::zero();
+        for (int j = 0; j < W; ++j) lane[i][j] = P::zero();
+      }
+      int64_t p = l;
+      for (; p + (L - 1) * count < k; p += lanes) {
+#pragma GCC unroll 4
+        for (int i = 0; i < L; ++i) term(i, p + i * count);
+      }
+#pragma GCC unroll 4
+      for (int i = 0; i < L - 1; ++i) {
+        if (p + i * count < k) term(i, p + i * count);
+      }
+      if constexpr (L == 4) {
+#pragma GCC unroll 2
+        for (int i = 0; i < 2; ++i) {
+#pragma GCC unroll 4
+          for (int j = 0; j < W; ++j) lane[i][j] = P::add(lane[i][j], lane[i + 2][j]);
+        }
+      }
     }
-    int64_t p = 0;
-    for (; p + L <= k; p += lanes) {
 #pragma GCC unroll 4
-      for (int l = 0; l < L; ++l) term(l, a + (p + l) * a_stride, x + p + l);
-    }
-#pragma GCC unroll 4
-    for (int l = 0; l < L; ++l) {
-      if (p + l < k) term(l, a + (p + l) * a_stride, x + p + l);
-#pragma GCC unroll 4
-      for (int j = 0; j < W; ++j) P::store(sum[l][j], sums + (l * W + j) * N);
-    }
+    for (int j = 0; j < W; ++j) sum[j] = P::add(lane[0][j], lane[1][j]);
   }
 
   template <class Loader, int W, class A = typename Loader::Element>
-  static HWY_NOINLINE void near_lanes(int64_t k, const A* a, int64_t a_stride, const T* x, T* sums) {
-    constexpr int L = 2;
-    static_assert(lanes % L == 0);
-    for (int64_t l = 0; l < lanes; l += L) {
-      lane_sums<Loader, W, L>(k - l, a + l * a_stride, a_stride, x + l, sums + l * W * N);
-    }
+  static HWY_NOINLINE void near_columns(int64_t k, const A* a, int64_t a_stride, const T* x, T* out, bool add) {
+    V sum[W];
+    tree_of_lanes<Loader, W, 1>(sum, 0, k, a, a_stride, x);
+#pragma GCC unroll 4
+    for (int j = 0; j < W; ++j) P::store(add ? P::add(sum[j], P::load(out + j * N)) : sum[j], out + j * N);
   }
 
   template <int C>
@@ -256,7 +271,7 @@ struct VectorBodies {
   static void columns(int64_t rows, int64_t k, const void* a, int64_t a_stride, const void* x, void* out, bool add) {
     // Rows whose partial sums are in memory at once: where a comes from afar, as many as make few look-ups of pages.
     constexpr int64_t size = sizeof(T), most = 4096 / size;
-    constexpr int wide = many_registers ? 4 : 2;
+    constexpr int wide = many_registers && std::is_same_v<V, hn::Vec<typename P::D>> ? 4 : 2;
     // Of 16-bit floats this is a block of a longer matrix.
     using A = typename Loader::Element;
     const bool near = rows * k * static_cast<int64_t>(sizeof(A)) <= int64_t{1} << (sizeof(A) == sizeof(T) ? 20 : 17);
@@ -268,14 +283,14 @@ struct VectorBodies {
       int64_t pitch = (count + N - 1) / N * N;
       if (near && count >= N) {
         const int vectors = count >= wide * N ? wide : count >= 2 * N ? 2 : 1;
-        count = pitch = vectors * N;
-        auto run = [&](auto body) HWY_ATTR { body(k, left, a_stride, right, sums); };
-        vectors == wide ? run(near_lanes<Loader, wide>)
-        : vectors == 2  ? run(near_lanes<Loader, 2>)
-                        : run(near_lanes<Loader, 1>);
-      } else {
-        far_lanes<Loader>(count, pitch, k, left, a_stride, right, sums);
+        count = vectors * N;
+        auto run = [&](auto body) HWY_ATTR { body(k, left, a_stride, right, static_cast<T*>(out) + start, add); };
+        vectors == wide ? run(near_columns<Loader, wide>)
+        : vectors == 2  ? run(near_columns<Loader, 2>)
+                        : run(near_columns<Loader, 1>);
+        continue;
       }
+      far_lanes<Loader>(count, pitch, k, left, a_stride, right, sums);
       for (int half = lanes / 2; half > 0; half /= 2) {
         for (int64_t i = 0; i < half * pitch; i += N) {
           P::store(P::add(P::load(sums + i), P::load(sums + i + half * pitch)), sums + i);
