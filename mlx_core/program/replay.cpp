@@ -63,7 +63,8 @@ class StepStream {
 
 // What is applied for a step: where somebody will walk backwards through it, loops keep what that needs.
 const PrimitiveRef& applied_for(const Program::Step& step, std::span<const array> given, uint64_t reversed) {
-  bool is_walked = std::any_of(given.begin(), given.end(), [&](const array& a) { return a.node()->level >= reversed; });
+  bool is_walked = reversed != UINT64_MAX &&
+                   std::any_of(given.begin(), given.end(), [&](const array& a) { return a.node()->level >= reversed; });
   const PrimitiveRef* saving = is_walked ? saving_of(*step.primitive) : nullptr;
   return saving ? *saving : step.primitive;
 }

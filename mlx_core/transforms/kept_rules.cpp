@@ -93,6 +93,7 @@ struct KeepsRules::Kept {
   std::vector<size_t> inputs = {}; // which of all that the question is about
   std::vector<bool> present = {};  // of the answer's arrays
   MapAxes axes = {};
+  bool is_asked_anew = false; // each time
 };
 
 Tangents KeepsRules::jvp(Operands primals, const Tangents& tangents, Operands outputs) const {
@@ -150,14 +151,12 @@ KeepsRules::Answer KeepsRules::answer(const Question& question) const {
       kept_.push_back(std::make_shared<Kept>(Kept{question.key}));
     }
   }
-  if (kept && !kept->program) {
+  if (kept && !kept->program && !kept->is_asked_anew) {
     kept = recorded(question);
-    if (kept) {
-      std::lock_guard lock(mutex_);
-      *place() = kept;
-    }
+    std::lock_guard lock(mutex_);
+    *place() = kept;
   }
-  if (!kept) {
+  if (!kept || kept->is_asked_anew) {
     return ask(question, question.all);
   }
   std::vector<array> inputs;
@@ -177,14 +176,14 @@ KeepsRules::Answer KeepsRules::answer(const Question& question) const {
   return given;
 }
 
-// Null where functions of the user's are asked, which may answer otherwise the next time.
 std::shared_ptr<const KeepsRules::Kept> KeepsRules::recorded(const Question& question) const {
-  for (const Program* program : programs()) {
-    if (!rules_in(*program).empty()) {
-      return nullptr;
-    }
-  }
   auto kept = std::make_shared<Kept>(Kept{question.key});
+  for (const Program* program : programs()) { // functions of the user's may answer otherwise the next time
+    kept->is_asked_anew = kept->is_asked_anew || !rules_in(*program).empty();
+  }
+  if (kept->is_asked_anew) {
+    return kept;
+  }
   Frame frame(Frame::Kind::trace);
   std::vector<array> all(question.all);
   for (size_t k = 0; k < all.size(); ++k) {
@@ -203,12 +202,12 @@ std::shared_ptr<const KeepsRules::Kept> KeepsRules::recorded(const Question& que
   }
   kept->axes = std::move(given.axes);
   Traced traced = record_program(frame, arrays);
-  if (std::any_of(
-          traced.captured.begin(), traced.captured.end(), [](const array& a) { return a.node()->level != 0; })) {
-    return nullptr; // it holds something of a transform that is open around it
+  kept->is_asked_anew = std::any_of(traced.captured.begin(), traced.captured.end(),
+      [](const array& a) { return a.node()->level != 0; }); // of a transform that is open around it
+  if (!kept->is_asked_anew) {
+    kept->program = std::move(traced.program);
+    kept->constants = std::move(traced.captured);
   }
-  kept->program = std::move(traced.program);
-  kept->constants = std::move(traced.captured);
   return kept;
 }
 
