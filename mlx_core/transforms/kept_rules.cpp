@@ -5,6 +5,7 @@
 
 #include "mlx_core/compile/key.h"
 #include "mlx_core/program/record.h"
+#include "mlx_core/transforms/cotangent_sums.h"
 #include "mlx_core/transforms/custom.h"
 #include "mlx_core/transforms/frame.h"
 
@@ -18,8 +19,14 @@ enum class Rule : char { jvp, vjp, vmap };
 // Whether rules see nothing in it but that it is an array. Of what elementwise steps made it they may take more: log of
 // a sum of exp, 1 / (1 / x), a number that is repeated.
 bool is_opaque(const array& a) {
-  return !a.has_primitive() ||
-         (a.primitive().role() != Role::repetition && a.primitive().eval_kind() != EvalKind::elementwise);
+  auto hides = [](const Primitive& made_by) {
+    return made_by.role() != Role::repetition && made_by.eval_kind() != EvalKind::elementwise;
+  };
+  if (a.node()->level != 0) { // nobody takes its primitive away
+    return !a.has_primitive() || hides(a.primitive());
+  }
+  std::optional<Pending> lazy = pending(a);
+  return !lazy || hides(*lazy->primitive);
 }
 
 // The same at each call, perhaps: it is told from others by its value.

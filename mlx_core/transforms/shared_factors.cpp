@@ -32,14 +32,16 @@ std::optional<SharedFactors::Factor> SharedFactors::of(const Tape& tape, const N
   for (size_t k = 0; k < 2; ++k) {
     const array& factor = operands[k];
     std::optional<int64_t> own = elements(factor.shape()), other = elements(operands[1 - k].shape());
-    if (!own || !other || !result || *other + *result > *own) {
+    int index = tape.index_of(factor);
+    if (!own || !other || !result || *other + *result > *own || index < 0 || !factor.dtype().is_inexact()) {
       continue;
     }
-    const Node* made = factor.node();
+    Node* made = factor.node();
     bool turned = made->primitive && made->operand_count == 1 && exchanges_matrix_axes(*made->primitive);
-    const array& matrix = turned ? const_cast<Node*>(made)->operands()[0] : factor;
-    int index = tape.index_of(matrix);
-    if (index >= 0 && matrix.dtype().is_inexact() && ++count_[index] > alone) {
+    if (turned) {
+      index = tape.index_of(made->operands()[0]);
+    }
+    if (index >= 0 && ++count_[index] > alone) {
       return Factor{k, index, turned};
     }
   }
