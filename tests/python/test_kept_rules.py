@@ -145,6 +145,47 @@ def test_a_rule_of_the_users_is_asked_each_time():
     assert asked
 
 
+def with_rules(kinds, rule):
+    f = mx.custom_function(lambda x: mx.sin(x))
+    for kind in kinds:
+        getattr(f, kind)(rule)
+    return f
+
+
+def test_functions_that_differ_in_which_rules_they_have():
+    """Their bodies are of the same code, and so are the rules."""
+    slope = lambda *args: mx.cos(args[0]) * args[1] * 10  # noqa: E731
+    x = mx.array([0.3, 0.7])
+
+    def loss(f):
+        return lambda x: mx.fori_loop(0, 2, lambda i, c: f(c) * 0.5, x).sum()
+
+    orders = [("vjp",), ("jvp",), ("vjp", "jvp"), (), ("vjp",), (), ("jvp",), ("vjp", "jvp")]
+    got = [(mx.grad(loss(f))(x).tolist(), mx.jvp(loss(f), [x], [x])[1][0].item()) for f in (with_rules(k, slope) for k in orders)]
+    mx.disable_compile()
+    try:
+        assert got == [(mx.grad(loss(f))(x).tolist(), mx.jvp(loss(f), [x], [x])[1][0].item())
+                       for f in (with_rules(k, slope) for k in orders)]  # fmt: skip
+    finally:
+        mx.enable_compile()
+
+
+def test_rules_that_a_recorded_function_gets_later():
+    f = with_rules((), None)
+    compiled = mx.compile(lambda x: f(x).sum())
+    looped = lambda x: mx.scan(lambda c, _: (f(c), None), x, None, length=1)[0].sum()  # noqa: E731
+    x = mx.array([0.3, 0.7])
+    for _ in range(4):
+        assert mx.grad(compiled)(x).tolist() == mx.grad(looped)(x).tolist() == mx.cos(x).tolist()
+    f.vjp(lambda x, cotangent, out: cotangent * 3)
+    for _ in range(3):
+        assert mx.grad(compiled)(x).tolist() == mx.grad(looped)(x).tolist() == [3, 3]
+    f.jvp(lambda x, tangent: tangent * 5)
+    for _ in range(3):
+        assert mx.jvp(compiled, [x], [mx.ones_like(x)])[1][0].item() == 10
+        assert mx.jvp(looped, [x], [mx.ones_like(x)])[1][0].item() == 10
+
+
 def test_a_value_that_the_body_reads_is_that_of_the_call():
     def loss(x, w):
         return mx.fori_loop(0, 2, lambda i, c: c * (3.0 if w.item() > 0 else 5.0), x).sum()

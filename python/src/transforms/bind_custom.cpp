@@ -157,11 +157,10 @@ class CustomFunction {
     Py_VISIT(Py_TYPE(self));
     if (nb::inst_ready(self)) {
       CustomFunction* f = nb::inst_ptr<CustomFunction>(self);
-      Py_VISIT(f->fun_.ptr());
-      Py_VISIT(f->vjp_.ptr());
-      Py_VISIT(f->jvp_.ptr());
-      Py_VISIT(f->vmap_.ptr());
-      Py_VISIT(f->forward_.ptr());
+      // None for a rule that it has not: recordings look here for what has become of each.
+      for (const Link* link : {&f->fun_, &f->vjp_, &f->jvp_, &f->vmap_, &f->forward_}) {
+        Py_VISIT(link->is_valid() ? link->ptr() : Py_None);
+      }
     }
     return 0;
   }
