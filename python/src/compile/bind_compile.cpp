@@ -13,7 +13,7 @@ namespace {
 class Compiled final : public Transformation {
  public:
   Compiled(nb::handle fun, nb::handle inputs, nb::handle outputs, bool shapeless, bool explain)
-      : Transformation(fun),
+      : Transformation(fun, nb::make_tuple("compile")), // what is part of another recording just runs
         inputs_(nb::borrow(inputs)),
         outputs_(nb::borrow(outputs)),
         recordings_(Recordings::Use::compile, shapeless, explain) {}

@@ -128,6 +128,7 @@ PyObject* Surroundings::follow(const Node& node, PyObject* parent) {
     case Step::context_value: return value_in_context(parent);
     case Step::thread_attributes: return attributes_in_this_thread(parent);
     case Step::inside: return transformation_of(parent)->fun().ptr();
+    case Step::settings: return transformation_of(parent)->settings().ptr();
     case Step::owned: return owned_by(parent, node.index);
   }
   return nullptr;

@@ -147,6 +147,7 @@ class Surroundings {
     context_value,
     thread_attributes,
     inside,
+    settings, // of a transformation
     owned,
   };
   // What spares most of a look.

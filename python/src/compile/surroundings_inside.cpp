@@ -40,8 +40,13 @@ void Surroundings::Walk::contents(uint32_t at, PyObject* o) {
   } else if (PyType_Check(o)) {
     identity(node, o);
     class_contents(at, reinterpret_cast<PyTypeObject*>(o));
-  } else if (transformation_of(o)) {
-    node.kind = Kind::other;
+  } else if (const Transformation* transformation = transformation_of(o)) {
+    if (transformation->settings().is_valid()) {
+      node.kind = Kind::other;
+      child(at, Step::settings);
+    } else {
+      identity(node, o);
+    }
     child(at, Step::inside);
   } else if (PyCFunction_Check(o)) { // d.get, say
     identity(node, o);

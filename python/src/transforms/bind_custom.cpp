@@ -273,7 +273,7 @@ class CustomFunction {
 
 class Checkpoint final : public Transformation {
  public:
-  using Transformation::Transformation;
+  explicit Checkpoint(nb::handle fun) : Transformation(fun, nb::make_tuple("checkpoint")) {}
   const char* name() const override { return "checkpoint"; }
 
   nb::object call(const CallArguments& arguments) const override {

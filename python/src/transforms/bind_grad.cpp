@@ -13,7 +13,10 @@ using core::fail;
 class Gradient final : public Transformation {
  public:
   Gradient(nb::handle fun, ArgumentChoice choice, bool with_value, bool has_aux)
-      : Transformation(fun), choice_(std::move(choice)), with_value_(with_value), has_aux_(has_aux) {}
+      : Transformation(fun, nb::make_tuple(with_value ? "value_and_grad" : "grad", choice.settings(), has_aux)),
+        choice_(std::move(choice)),
+        with_value_(with_value),
+        has_aux_(has_aux) {}
 
   const char* name() const override { return with_value_ ? "value_and_grad" : "grad"; }
   void traverse(Traversal& owned) const override { choice_.traverse(owned); }

@@ -64,7 +64,11 @@ nb::object handle_of(const array& a) { return nb::steal(wrap(a)); }
 class Jacobian final : public Transformation {
  public:
   Jacobian(const Kind& kind, nb::handle fun, ArgumentChoice choice, bool has_aux, core::ChunkSize chunk_size)
-      : Transformation(fun), kind_(kind), choice_(std::move(choice)), has_aux_(has_aux), chunk_size_(chunk_size) {}
+      : Transformation(fun, nb::make_tuple(kind.name, choice.settings(), has_aux, chunk_size.lanes())),
+        kind_(kind),
+        choice_(std::move(choice)),
+        has_aux_(has_aux),
+        chunk_size_(chunk_size) {}
 
   const char* name() const override { return kind_.name; }
   void traverse(Traversal& owned) const override { choice_.traverse(owned); }

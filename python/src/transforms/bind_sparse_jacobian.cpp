@@ -70,7 +70,9 @@ class SparsePlans {
 class SparseTransform final : public Transformation {
  public:
   SparseTransform(nb::handle fun, ArgumentChoice choice, bool second_order)
-      : Transformation(fun), choice_(std::move(choice)), second_order_(second_order) {}
+      : Transformation(fun, nb::make_tuple("sparse", choice.settings(), second_order)),
+        choice_(std::move(choice)),
+        second_order_(second_order) {}
 
   const char* name() const override { return second_order_ ? "sparse_hessian" : "sparse_jacobian"; }
   void traverse(Traversal& owned) const override { choice_.traverse(owned); }

@@ -49,7 +49,8 @@ struct Arguments {
 class Vmap final : public Transformation {
  public:
   Vmap(nb::handle fun, nb::handle in_axes, nb::handle out_axes, core::ChunkSize chunk_size, core::Randomness randomness)
-      : Transformation(fun),
+      : Transformation(
+            fun, nb::make_tuple("vmap", in_axes, out_axes, chunk_size.lanes(), static_cast<int>(randomness))),
         in_axes_(nb::borrow(in_axes)),
         out_axes_(nb::borrow(out_axes)),
         chunk_size_(chunk_size),

@@ -12,6 +12,17 @@ namespace mlx::python {
 
 using core::fail;
 
+nb::object ArgumentChoice::settings() const {
+  nb::list all;
+  for (int number : argnums_) {
+    all.append(number);
+  }
+  for (const nb::object& name : argnames_) {
+    all.append(name);
+  }
+  return nb::tuple(all);
+}
+
 ArgumentChoice::ArgumentChoice(const char* op, std::optional<Axes> argnums, nb::handle argnames) {
   auto add = [&](nb::handle name) {
     if (!PyUnicode_Check(name.ptr())) {

@@ -15,6 +15,8 @@ class ArgumentChoice {
   size_t position_count() const { return argnums_.size(); }
   const std::vector<nb::object>& names() const { return argnames_; }
   void traverse(Traversal& owned) const { owned(argnames_); }
+  // As a value, for Transformation::settings().
+  nb::object settings() const;
   // Places among the call's values: positional ones in order, then keywords in the order of argnames.
   core::SmallVector<size_t, 2> places(const char* op, const CallArguments& arguments) const;
 

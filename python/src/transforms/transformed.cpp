@@ -62,6 +62,7 @@ struct TransformedObject {
     Traversal owned(visit, arg);
     if (Transformation* t = of(self)->transformation) {
       owned(*t->fun_);
+      owned(t->settings_);
       t->traverse(owned);
     }
     return owned.result();

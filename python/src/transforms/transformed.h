@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "python/src/trees/descent.h"
 #include "python/src/trees/traverse.h"
@@ -27,7 +28,10 @@ struct CallArguments {
 // One transform of one Python function.
 class Transformation {
  public:
-  explicit Transformation(nb::handle fun) : fun_(nb::borrow(fun)) {}
+  // settings: what beside the function decides what it does, which begins with what it is; none where nothing says all
+  // of it.
+  explicit Transformation(nb::handle fun, nb::object settings = {})
+      : fun_(nb::borrow(fun)), settings_(std::move(settings)) {}
   virtual ~Transformation() = default;
   Transformation(const Transformation&) = delete;
   Transformation& operator=(const Transformation&) = delete;
@@ -38,6 +42,7 @@ class Transformation {
   // the interpreter lock, so that it takes no lock and makes no Python object.
   virtual void traverse(Traversal&) const {}
   nb::handle fun() const { return *fun_; }
+  nb::handle settings() const { return settings_; }
 
   // fun(*values, **keywords) with the same positional count and keyword names as `arguments`.
   virtual nb::object call_fun(std::span<PyObject* const> values, const CallArguments& arguments) const;
@@ -47,6 +52,7 @@ class Transformation {
  private:
   friend struct TransformedObject;
   Link fun_; // perhaps what another transform returned, and so on
+  nb::object settings_;
 };
 
 // A callable that shows the name, documentation and signature of the function inside, takes part in garbage collection,
