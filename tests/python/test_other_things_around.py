@@ -103,6 +103,8 @@ KINDS = {
     "slices": ([slice(0, 1), slice(1, 2)], lambda s: lambda x: mx.broadcast_to(x[s], (2,))),
     "tuples": ([(2.0, 1.0), (3.0, 1.0), (2.0, 4.0)], lambda t: lambda x: x * t[0] + t[1]),
     "dicts": ([{"w": 2.0}, {"w": 3.0}, {"w": mx.array([1.0, 4.0])}], lambda d: lambda x: x * d["w"]),
+    "places to update": ([mx.array([1.0, 2.0]).at[0], mx.array([1.0, 2.0]).at[1], mx.array([5.0, 2.0]).at[0]],
+                         lambda at: lambda x: at.add(x[1]) + x),
     "arrays": ([mx.array(2.0), mx.array([3.0, 1.0]), mx.array([5.0, 1.0])], lambda a: lambda x: x * a),
     "None": ([None, 1.5], lambda n: lambda x: x if n is None else x * n),
     "arrays of NumPy": ([np.array([2.0, 3.0], np.float32), np.array([3.0, 3.0], np.float32)], lambda a: lambda x: x * mx.array(a)),

@@ -82,7 +82,7 @@ void def_update(nb::class_<ArrayAt>& c, const char* name, const char* doc) {
 } // namespace
 
 void bind_array_at(nb::module_& m, ArrayClass& c) {
-  nb::class_<ArrayAt> at(m, "ArrayAt", nb::type_slots(at_slots),
+  nb::class_<ArrayAt> at(m, "ArrayAt", nb::type_slots(at_slots), nb::is_weak_referenceable(),
       "The elements of an array at an index: what ``x.at[index]`` is. Each method gives a new array. Where indices "
       "repeat, every value counts (the last one in ``set``), unlike in ``x[index] += value``. The value is converted "
       "to the array's dtype. ``mode`` says what becomes of integers in arrays and lists that are out of bounds: "

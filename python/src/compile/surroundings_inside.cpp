@@ -54,7 +54,7 @@ void Surroundings::Walk::contents(uint32_t at, PyObject* o) {
     if (self && !PyModule_Check(self)) {
       owned(at, o);
     }
-  } else if (is_ours(o)) {
+  } else if (is_custom_function(o)) {
     node.kind = Kind::other;
     owned(at, o);
   } else {

@@ -1,6 +1,7 @@
 // Telling the user's own objects from those of the standard library and of installed packages.
 #include "python/src/compile/surroundings_kinds.h"
 
+#include <string_view>
 #include <unordered_map>
 
 #include "python/src/transforms/transformed.h"
@@ -174,10 +175,11 @@ bool is_method_descriptor(PyObject* o) {
   return Py_TYPE(o) == &PyStaticMethod_Type || Py_TYPE(o) == &PyClassMethod_Type;
 }
 
-bool is_ours(PyObject* o) {
+bool is_custom_function(PyObject* o) {
   nb::object module = dict_entry(Py_TYPE(o)->tp_dict, "__module__");
   return PyType_IS_GC(Py_TYPE(o)) && PyType_HasFeature(Py_TYPE(o), Py_TPFLAGS_HEAPTYPE) && module.is_valid() &&
-         PyUnicode_Check(module.ptr()) && PyUnicode_CompareWithASCIIString(module.ptr(), "mlx.core") == 0;
+         PyUnicode_Check(module.ptr()) && PyUnicode_CompareWithASCIIString(module.ptr(), "mlx.core") == 0 &&
+         std::string_view(Py_TYPE(o)->tp_name).ends_with("custom_function");
 }
 
 } // namespace mlx::python

@@ -41,7 +41,7 @@ bool is_thread_data(PyObject* o);
 // Of a dict: what shows what is in there.
 bool is_dict_view(PyObject* o);
 bool is_method_descriptor(PyObject* o);
-// Objects of this library that hold functions of the user's, custom functions among them.
-bool is_ours(PyObject* o);
+// What it shows to the collector is all that it is; other objects of this library hold arrays beside that.
+bool is_custom_function(PyObject* o);
 
 } // namespace mlx::python

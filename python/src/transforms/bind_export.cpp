@@ -350,8 +350,8 @@ Example:
     (array(13, dtype=float32),)
 )");
 
-  nb::class_<Exporter>(
-      m, "FunctionExporter", nb::type_slots(exporter_slots), "Records calls of a function; made by :func:`exporter`.")
+  nb::class_<Exporter>(m, "FunctionExporter", nb::type_slots(exporter_slots), nb::is_weak_referenceable(),
+      "Records calls of a function; made by :func:`exporter`.")
       .def("__call__", &Exporter::call, nb::arg("args"), nb::arg("kwargs"),
           nb::sig("def __call__(self, *args: typing.Any, **kwargs: typing.Any) -> None"),
           "Records a call with arguments like these.")
