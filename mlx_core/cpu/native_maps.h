@@ -104,10 +104,10 @@ class NativeMaps : protected NativeRegisters {
       return to;
     };
     auto one = [&] { return constant(is_double, 0x3f800000, 0x3ff0000000000000); };
-    constexpr Instruction add_int{Map::m0f, Prefix::p66, false, 0xfe}, subtract_int{Map::m0f, Prefix::p66, false, 0xfa},
+    constexpr Instruction subtract_int{Map::m0f, Prefix::p66, false, 0xfa},
         multiply_int{Map::m0f38, Prefix::p66, false, 0x40};
     switch (step.map.body) {
-      case Body::add: return result(is_float ? floats(add_op, x[0], x[1]) : op(add_int, x[0], x[1]));
+      case Body::add: return result(is_float ? floats(add_op, x[0], x[1]) : op(add_32, x[0], x[1]));
       case Body::subtract: return result(is_float ? floats(subtract_op, x[0], x[1]) : op(subtract_int, x[0], x[1]));
       case Body::multiply: return result(is_float ? floats(multiply_op, x[0], x[1]) : op(multiply_int, x[0], x[1]));
       case Body::divide: return result(floats(divide_op, x[0], x[1]));

@@ -67,7 +67,7 @@ array SharedFactors::joined(const Key& key, const Uses& uses) {
 std::optional<array> SharedFactors::defer(const Factor& factor, Node* node, const array& cotangent) {
   Key key{factor.index, factor.operand, factor.turned};
   Uses& uses = waiting_[key];
-  if (!uses.empty() && uses.back().first->primitive->name() != node->primitive->name()) {
+  if (!uses.empty() && !equivalent(*uses.back().first->primitive, *node->primitive)) {
     Uses before = std::exchange(uses, {{node, cotangent}});
     return joined(key, before);
   }

@@ -134,6 +134,9 @@ class Pullback {
   // What was left for later.
   void settle(int index) {
     settle_parts(index);
+    if (shared_.any() < 0) {
+      return;
+    }
     for (array& sum : shared_.take(index)) {
       accumulate(static_cast<size_t>(index), std::move(sum));
     }

@@ -135,11 +135,8 @@ def test_same_bits_as_step_by_step(seed):
     check(*drawn_loop(seed), seed)
 
 
-class Products:
-    """Drawn steps of which half multiply matrices that fit into a vector."""
-
-    def __init__(self, rng, steps):
-        self.steps = [(rng.random(), rng.random(), rng.random(), rng.random()) for _ in range(steps)]
+class Products(Body):
+    """Of which half multiply matrices that fit into a vector."""
 
     def __call__(self, pool):
         pool = list(pool)

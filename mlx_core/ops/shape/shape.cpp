@@ -12,8 +12,6 @@ namespace mlx::core {
 
 // --- reshape ---
 
-// Groups of axes that hold the same elements are matched; inside a group the old axes must follow each other without
-// gaps.
 Strides broadcast_strides(const array& a, size_t rank) {
   Strides strides(rank, 0);
   for (size_t i = 0, shift = rank - a.shape().size(); i < a.shape().size(); ++i) {
@@ -22,6 +20,8 @@ Strides broadcast_strides(const array& a, size_t rank) {
   return strides;
 }
 
+// Groups of axes that hold the same elements are matched; inside a group the old axes must follow each other without
+// gaps.
 std::optional<Strides> reshaped_strides(const Sizes& old_shape, const Strides& old_strides, const Sizes& to) {
   Sizes shape;
   Strides strides;
