@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "mlx_core/cpu/fft_radix-inl.h"
+#include "mlx_core/cpu/lane_square-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu {
@@ -32,94 +33,9 @@ struct FftSideBySide : Fft<T> {
   template <bool swap>
   using Output = typename Fft<T>::template Output<swap>;
   using Fft<T>::N;
+  using Square = LaneSquare<T>;
   using From = FftLanes<T, const T*>;
   using To = FftLanes<T, T*>;
-
-  // Within blocks of 16 bytes, of as many vectors as a block has elements.
-  static HWY_INLINE void transpose_blocks(V* w) {
-    const D d;
-    if constexpr (sizeof(T) == 8) {
-      V low = hn::InterleaveLower(d, w[0], w[1]), high = hn::InterleaveUpper(d, w[0], w[1]);
-      w[0] = low, w[1] = high;
-    } else {
-      const hn::Repartition<double, D> wide;
-      auto pairs = [&](V x) HWY_ATTR { return hn::BitCast(wide, x); };
-      auto ab = pairs(hn::InterleaveLower(d, w[0], w[1])), ab2 = pairs(hn::InterleaveUpper(d, w[0], w[1]));
-      auto ce = pairs(hn::InterleaveLower(d, w[2], w[3])), ce2 = pairs(hn::InterleaveUpper(d, w[2], w[3]));
-      w[0] = hn::BitCast(d, hn::InterleaveLower(wide, ab, ce));
-      w[1] = hn::BitCast(d, hn::InterleaveUpper(wide, ab, ce));
-      w[2] = hn::BitCast(d, hn::InterleaveLower(wide, ab2, ce2));
-      w[3] = hn::BitCast(d, hn::InterleaveUpper(wide, ab2, ce2));
-    }
-  }
-  // Lane l of vector i becomes lane i of vector l.
-  static HWY_INLINE void transpose(V* v) {
-    if constexpr (N > 1) {
-      constexpr int64_t per_block = 16 / sizeof(T);
-#pragma GCC unroll 16
-      for (int64_t i = 0; i < N; i += per_block) transpose_blocks(v + i);
-#if HWY_MAX_BYTES > 16
-      const D d;
-      constexpr int64_t blocks = N / per_block;
-#pragma GCC unroll 4
-      for (int64_t i = 0; i < per_block; ++i) {
-        if constexpr (blocks == 2) {
-          V a = v[i], b = v[i + per_block];
-          v[i] = hn::ConcatLowerLower(d, b, a), v[i + per_block] = hn::ConcatUpperUpper(d, b, a);
-        } else if constexpr (blocks == 4) {
-          V *a = v + i, *b = a + per_block, *c = b + per_block, *e = c + per_block;
-          V ac = hn::ConcatLowerLower(d, *c, *a), ac2 = hn::ConcatUpperUpper(d, *c, *a);
-          V be = hn::ConcatLowerLower(d, *e, *b), be2 = hn::ConcatUpperUpper(d, *e, *b);
-          *a = hn::OddEvenBlocks(hn::SwapAdjacentBlocks(be), ac),
-          *b = hn::OddEvenBlocks(be, hn::SwapAdjacentBlocks(ac));
-          *c = hn::OddEvenBlocks(hn::SwapAdjacentBlocks(be2), ac2);
-          *e = hn::OddEvenBlocks(be2, hn::SwapAdjacentBlocks(ac2));
-        }
-      }
-#endif
-    }
-  }
-
-  // Rows of N numbers, `apart` from each other, as columns. Where parts of them can be read into a vector's parts, that
-  // spares shuffles which would move them.
-  static HWY_INLINE void read_transposed(const T* p, int64_t apart, V* v) {
-#if HWY_TARGET == HWY_AVX3
-    constexpr int64_t per_block = 16 / sizeof(T);
-    const hn::Half<D> half;
-    auto halves = [&](const T* at, int64_t row) HWY_ATTR {
-      return hn::Combine(D(), hn::LoadU(half, at + (row + per_block) * apart), hn::LoadU(half, at + row * apart)).raw;
-    };
-#pragma GCC unroll 4
-    for (int64_t c = 0; c < N; c += 2 * per_block) {
-#pragma GCC unroll 4
-      for (int64_t i = 0; i < per_block; ++i) {
-        const auto a = halves(p + c, i), b = halves(p + c, i + 2 * per_block);
-        if constexpr (sizeof(T) == 4) {
-          v[c + i] = V{_mm512_shuffle_f32x4(a, b, 0x88)}, v[c + per_block + i] = V{_mm512_shuffle_f32x4(a, b, 0xdd)};
-        } else {
-          v[c + i] = V{_mm512_shuffle_f64x2(a, b, 0x88)}, v[c + per_block + i] = V{_mm512_shuffle_f64x2(a, b, 0xdd)};
-        }
-      }
-      transpose_blocks(v + c), transpose_blocks(v + c + per_block);
-    }
-#elif HWY_TARGET == HWY_AVX2
-    constexpr int64_t per_block = 16 / sizeof(T);
-#pragma GCC unroll 4
-    for (int64_t c = 0; c < N; c += per_block) {
-#pragma GCC unroll 4
-      for (int64_t i = 0; i < per_block; ++i) {
-        auto block = [&](int64_t row)
-                         HWY_ATTR { return _mm_loadu_ps(reinterpret_cast<const float*>(p + c + (i + row) * apart)); };
-        const __m256 both = _mm256_insertf128_ps(_mm256_castps128_ps256(block(0)), block(per_block), 1);
-        v[c + i] = hn::BitCast(D(), hn::Vec<hn::ScalableTag<float>>{both});
-      }
-      transpose_blocks(v + c);
-    }
-#else
-    for (int64_t l = 0; l < N; ++l) v[l] = hn::LoadU(D(), p + l * apart);
-    transpose(v);
-#endif
-  }
 
   // What is missing in a vector is 0.
   static HWY_INLINE V load_some(const T* p, int64_t count) {
@@ -196,7 +112,7 @@ struct FftSideBySide : Fft<T> {
       const int64_t count = std::min<int64_t>(N, length - i);
       V v[N];
       if (count == N && lanes == N && evenly) {
-        read_transposed(from.lane[0] + i, between, v);
+        Square::read_transposed(from.lane[0] + i, between, v);
       } else {
 #pragma GCC unroll 16
         for (int l = 0; l < N; ++l) {
@@ -204,7 +120,7 @@ struct FftSideBySide : Fft<T> {
                  : count == N ? hn::LoadU(D(), from.lane[l] + i)
                               : load_some(from.lane[l] + i, count);
         }
-        transpose(v);
+        Square::transpose(v);
       }
       if (count == N) {
 #pragma GCC unroll 16
@@ -259,11 +175,11 @@ struct FftSideBySide : Fft<T> {
       const int64_t count = std::min<int64_t>(N, length - i);
       V v[N];
       if (count == N) {
-        read_transposed(from + i * apart, apart, v);
+        Square::read_transposed(from + i * apart, apart, v);
       } else {
 #pragma GCC unroll 16
         for (int64_t l = 0; l < N; ++l) v[l] = l < count ? hn::Load(D(), from + (i + l) * apart) : hn::Zero(D());
-        transpose(v);
+        Square::transpose(v);
       }
 #pragma GCC unroll 16
       for (int64_t l = 0; l < N; ++l) v[l] = hn::Mul(v[l], factor);

@@ -84,8 +84,8 @@ struct FftOne : FftSideBySide<T> {
     matrix += j0 * row;
     for (int64_t k0 = 0; k0 < n1; k0 += N, matrix += 2 * N) {
       V re[N], im[N];
-      Lanes::read_transposed(to.p + 2 * N * k0, 2 * N, re);
-      Lanes::read_transposed(to.p + 2 * N * k0 + N, 2 * N, im);
+      Lanes::Square::read_transposed(to.p + 2 * N * k0, 2 * N, re);
+      Lanes::Square::read_transposed(to.p + 2 * N * k0 + N, 2 * N, im);
       auto store = [&](int64_t l, V x, V y) HWY_ATTR {
         const int64_t root = l * node.pitch + k0;
         C c = Fft<T>::mul(C(x, y), hn::LoadU(D(), cosines + root), hn::LoadU(D(), sines + root));

@@ -121,7 +121,7 @@ struct FftRows : FftSideBySide<T> {
   template <int B>
   static HWY_INLINE void turn(V* v) {
 #pragma GCC unroll 4
-    for (int i = 0; i < B; i += per_block) Lanes::transpose_blocks(v + i);
+    for (int i = 0; i < B; i += per_block) Lanes::Square::transpose_blocks(v + i);
 #if HWY_MAX_BYTES > 16
     if constexpr (B == 2 * per_block) {
 #pragma GCC unroll 4

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "mlx_core/cpu/fft_lanes-inl.h"
+#include "mlx_core/cpu/lane_square-inl.h"
 #include "mlx_core/cpu/transpose_tiles.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -19,12 +19,12 @@ namespace hn = hwy::HWY_NAMESPACE;
 template <typename T>
 void transpose_tiles(const void* src_data, int64_t src_column, void* dst_data, int64_t dst_row, int64_t rows,
     int64_t columns, bool past_caches) {
-  using Lanes = mlx::core::cpu::HWY_NAMESPACE::FftSideBySide<T>;
-  constexpr int64_t size = sizeof(T), side = Lanes::N;
+  using Square = mlx::core::cpu::HWY_NAMESPACE::LaneSquare<T>;
+  constexpr int64_t size = sizeof(T), side = Square::N;
   auto tile = [&](int64_t r, int64_t c, auto store) HWY_ATTR {
-    typename Lanes::V v[side];
+    typename Square::V v[side];
     const char* from = static_cast<const char*>(src_data) + r * size + c * src_column;
-    Lanes::read_transposed(reinterpret_cast<const T*>(from), src_column / size, v);
+    Square::read_transposed(reinterpret_cast<const T*>(from), src_column / size, v);
     char* to = static_cast<char*>(dst_data) + r * dst_row + c * size;
 #pragma GCC unroll 16
     for (int64_t i = 0; i < side; ++i) store(v[i], reinterpret_cast<T*>(to + i * dst_row));
