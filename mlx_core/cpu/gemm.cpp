@@ -9,9 +9,9 @@
 
 #include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/cpu/gemm_pieces.h"
-#include "mlx_core/cpu/point_product.h"
 #include "mlx_core/cpu/product_kernels.h"
 #include "mlx_core/cpu/subnormals.h"
+#include "mlx_core/cpu/thin_product.h"
 #include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/cpu/tile_instructions.h"
 #include "mlx_core/cpu/tiny_batch.h"
@@ -55,12 +55,14 @@ bool is_blas_product(Dtype dtype, int64_t m, int64_t n, int64_t k) {
 // of a at times.
 Cut cut_tiles(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k) {
   const ProductKernels& kernels = product_kernels(multiplied_dtype(dtype));
-  const int64_t threads = thread_count(), work = m * n * k * cost(dtype), rows = 2 * kernels.rows,
+  // With few rows or columns, or few terms, most of the time goes into reading and writing.
+  constexpr int64_t element_work = 4;
+  const int64_t elements = m * n + m * k + k * n, threads = thread_count(),
+                work = m * n * k * cost(dtype) + element_work * elements, rows = 2 * kernels.rows,
                 columns = 2 * kernels.width;
   int64_t wanted = std::min(threads, work / task_work);
   wanted = std::max(wanted, std::min(4 * threads, work / turn_work));
   // Bound by memory, which the threads do not get equal shares of.
-  const int64_t elements = m * n + m * k + k * n;
   if (wanted > 1 && work < 48 * elements) wanted = std::max(wanted, std::min(4 * threads, elements / turn_elements));
   wanted = std::max<int64_t>({ceil_div(wanted, batch), ceil_div(m * n, most_elements), 1});
   Cut best{tile_piece, 1, 1, kernels.rows, kernels.vector};
@@ -99,36 +101,52 @@ Cut cut_product(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k) {
 // should. A small tile waits for its own sums, however few they are.
 int64_t threads_for_terms(Dtype dtype, int64_t m, int64_t n, int64_t k) {
   constexpr int64_t most_results = 2048, least_results = 128, least_blocks = 4;
-  if (!dtype.is_inexact() || multiplied_dtype(dtype) != dtype || m * n > most_results) return 1;
-  const int64_t work = k * std::max(m * n, least_results) * cost(dtype);
-  return std::max<int64_t>(1, std::min({int64_t{thread_count()}, k / tile_terms / least_blocks, work / task_work / 2}));
+  if (!dtype.is_inexact() || m * n > most_results) return 1;
+  int64_t most = thread_count();
+  if (is_vector_product(dtype, m, n, k)) {
+    most = std::min({most, k / vector_terms(dtype), m * n * k * dtype.size() / (4 * vector_task_work)});
+  } else if (multiplied_dtype(dtype) == dtype) {
+    const int64_t work = k * std::max(m * n, least_results) * cost(dtype);
+    most = std::min({most, k / tile_terms / least_blocks, work / task_work / 2});
+  } else {
+    return 1;
+  }
+  return std::max<int64_t>(1, most);
 }
 
-// As one piece, which adds the sums of tile_terms up in turn, too.
+// As one piece, which adds the sums of blocks of terms up in turn, too.
 void share_terms(const Product& p, int64_t threads) {
-  const int64_t blocks = ceil_div(p.k, tile_terms), results = p.m * p.n, bytes = results * p.dtype.size();
+  const bool by_vectors = is_vector_product(p.dtype, p.m, p.n, p.k);
+  const Dtype wide = multiplied_dtype(p.dtype);
+  const int64_t terms = by_vectors ? vector_terms(p.dtype) : tile_terms, blocks = ceil_div(p.k, terms),
+                results = p.m * p.n, bytes = results * wide.size();
+  const Piece all{0, 0, p.m, p.n};
   std::unique_ptr<char[]> sums(new char[static_cast<size_t>(blocks * bytes)]);
   parallel_for(threads, [&](int64_t t) {
     for (int64_t i = blocks * t / threads; i < blocks * (t + 1) / threads; ++i) {
-      const int64_t first = i * tile_terms;
-      tile_piece({p.dtype, p.m, p.n, std::min(tile_terms, p.k - first), offset(p.a, first * p.a.column_stride, p.dtype),
-                     offset(p.b, first * p.b.row_stride, p.dtype), sums.get() + i * bytes},
-          {0, 0, p.m, p.n});
+      const int64_t first = i * terms, count = std::min(terms, p.k - first);
+      if (by_vectors) {
+        vector_terms_piece(p, all, first, count, sums.get() + i * bytes, false);
+      } else {
+        tile_piece({p.dtype, p.m, p.n, count, offset(p.a, first * p.a.column_stride, p.dtype),
+                       offset(p.b, first * p.b.row_stride, p.dtype), sums.get() + i * bytes},
+            all);
+      }
     }
   });
-  FlushSubnormals mode;
-  auto add_up = [&]<class T>(T* out, const T* of_blocks, int64_t count) {
-    std::copy_n(of_blocks, count, out);
-    for (int64_t i = 1; i < blocks; ++i) {
-      for (int64_t j = 0; j < count; ++j) out[j] = of_blocks[i * count + j] + out[j];
-    }
-  };
-  const int64_t parts = p.dtype.is_complex() ? 2 * results : results;
-  if (bytes / parts == 8) {
-    add_up(reinterpret_cast<double*>(p.out), reinterpret_cast<const double*>(sums.get()), parts);
-  } else {
-    add_up(reinterpret_cast<float*>(p.out), reinterpret_cast<const float*>(sums.get()), parts);
+  {
+    FlushSubnormals mode;
+    auto add_up = [&]<class T>(T* of_blocks, int64_t count) {
+      for (int64_t i = 1; i < blocks; ++i) {
+        for (int64_t j = 0; j < count; ++j) of_blocks[j] = of_blocks[i * count + j] + of_blocks[j];
+      }
+    };
+    const int64_t parts = wide.is_complex() ? 2 * results : results;
+    bytes / parts == 8 ? add_up(reinterpret_cast<double*>(sums.get()), parts)
+                       : add_up(reinterpret_cast<float*>(sums.get()), parts);
   }
+  wide == p.dtype ? void(std::memcpy(p.out, sums.get(), static_cast<size_t>(bytes)))
+                  : narrow_rows(p, all, wide, sums.get());
 }
 
 // Products so small that finding out how to do each would take longer than doing it. They are done where they lie: the
@@ -183,15 +201,7 @@ void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
   if (const TileInstructions* tiles = tile_instructions(dtype, m, n, k)) {
     return tiles->gemm(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out);
   }
-  if (PointProduct points = batch == 1 && n <= 4 ? point_product(dtype, m, n, k, a) : nullptr) {
-    const int64_t tasks = std::max<int64_t>(1, m >> 14);
-    return parallel_for(tasks, [&](int64_t task) {
-      FlushSubnormals mode;
-      const int64_t first = m * task / tasks;
-      points(m * (task + 1) / tasks - first, offset(a, first * a.row_stride, dtype).data, b,
-          static_cast<char*>(out) + first * n * dtype.size());
-    });
-  }
+  if (multiply_thin(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out)) return;
   if (auto tiny = TinyBatch::of(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out)) {
     constexpr int64_t per_task = 4096;
     return parallel_for(ceil_div(batch, per_task), [&](int64_t task) {
@@ -212,7 +222,7 @@ void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
   }
   Cut cut = cut_product(dtype, batch, m, n, k);
   int64_t pieces = cut.down * cut.across, jobs = batch * pieces, work = ceil_div(m * n, pieces) * k * cost(dtype);
-  if (jobs == 1 && cut.run == tile_piece) {
+  if (jobs == 1 && cut.run != blas_piece) {
     if (const int64_t threads = threads_for_terms(dtype, m, n, k); threads > 1) {
       return share_terms({dtype, m, n, k, a, b, static_cast<char*>(out)}, threads);
     }

@@ -36,6 +36,10 @@ Matrix packed_block(const Matrix& from, int64_t rows, int64_t columns, Dtype dty
   int64_t lines = by_rows ? rows : columns, length = by_rows ? columns : rows;
   int64_t line_stride = by_rows ? from.row_stride : from.column_stride;
   int64_t item_stride = by_rows ? from.column_stride : 1;
+  const Matrix packed = by_rows ? Matrix{to, columns, 1} : Matrix{to, 1, rows};
+  if (item_stride == 1 && line_stride == length) { // without gaps
+    length *= std::exchange(lines, 1);
+  }
   auto line_of = [&](int64_t i) { return static_cast<const char*>(from.data) + i * line_stride * dtype.size(); };
   Kernel cast = dtype == wanted ? nullptr : find_cast(dtype, wanted);
   for (int64_t i = 0; i < lines; ++i) {
@@ -58,13 +62,10 @@ Matrix packed_block(const Matrix& from, int64_t rows, int64_t columns, Dtype dty
       std::memcpy(target, source, static_cast<size_t>(length * dtype.size()));
     }
   }
-  return by_rows ? Matrix{to, columns, 1} : Matrix{to, 1, rows};
+  return packed;
 }
 
 namespace {
-
-// As tile_terms, of products with a vector.
-constexpr int64_t vector_terms = 16384, half_vector_terms = 1024;
 
 Matrix transposed(const Matrix& m) { return {m.data, m.column_stride, m.row_stride}; }
 
@@ -138,7 +139,9 @@ void tile_piece(const Product& p, Piece at) {
     out_row = columns;
   }
   char* const results = out;
-  if (b.column_stride != 1 && columns > rows && rows < kernels.width && !dtype.is_complex()) {
+  // What fills vectors of columns, or is so little that it does not matter.
+  const bool few_rows = rows <= 4 || rows == kernels.vector || (size == 8 && rows < kernels.vector);
+  if (b.column_stride != 1 && columns > rows && few_rows && !dtype.is_complex()) {
     // (a b)' = b' a': the few rows of a are put in order instead of the many columns of b. A product of complex numbers
     // rounds differently when its factors change places.
     std::swap(a, b), std::swap(rows, columns), std::swap(out_row, out_column);
@@ -189,6 +192,18 @@ void tile_piece(const Product& p, Piece at) {
 }
 
 void vector_piece(const Product& p, Piece at) {
+  const Dtype wide = multiplied_dtype(p.dtype);
+  char* out = p.out + (at.row * p.n + at.column) * wide.size();
+  if (wide != p.dtype) out = static_cast<char*>(product_memory(2, at.rows * at.columns * wide.size()));
+  const int64_t most = vector_terms(p.dtype);
+  for (int64_t first = 0; first < p.k; first += most) {
+    if (first > 0) throw_if_interrupted();
+    vector_terms_piece(p, at, first, std::min(most, p.k - first), out, first > 0);
+  }
+  if (wide != p.dtype) narrow_rows(p, at, wide, out);
+}
+
+void vector_terms_piece(const Product& p, Piece at, int64_t first, int64_t k, char* out, bool add) {
   Dtype dtype = multiplied_dtype(p.dtype);
   bool widened = dtype != p.dtype;
   const ProductKernels& kernels = product_kernels(dtype);
@@ -197,40 +212,31 @@ void vector_piece(const Product& p, Piece at) {
   Matrix matrix = p.n == 1 ? offset(p.a, at.row * p.a.row_stride, p.dtype)
                            : transposed(offset(p.b, at.column * p.b.column_stride, p.dtype));
   Matrix x = p.n == 1 ? p.b : transposed(p.a);
-  char* out = p.out + (at.row * p.n + at.column) * size;
-  if (widened) out = static_cast<char*>(product_memory(2, rows * size));
-  int64_t most = widened ? half_vector_terms : vector_terms;
-  for (int64_t first = 0; first < p.k; first += most) {
-    if (first > 0) throw_if_interrupted();
-    int64_t k = std::min(most, p.k - first);
-    Matrix factor = offset(x, first * x.row_stride, p.dtype),
-           block = offset(matrix, first * matrix.column_stride, p.dtype);
-    if (widened || factor.row_stride != 1) {
-      factor = packed_block({factor.data, 0, factor.row_stride}, 1, k, p.dtype, dtype, product_memory(0, k * size));
-    }
-    bool by_rows = block.column_stride == 1, by_columns = !by_rows && block.row_stride == 1;
-    const ProductKernels::OfHalves& halves = p.dtype == bfloat16 ? kernels.bfloat16 : kernels.float16;
-    if (widened && halves.dots && (by_rows || by_columns)) {
-      Mode mode(dtype);
-      auto* body = by_rows ? halves.dots : halves.columns;
-      body(rows, k, block.data, by_rows ? block.row_stride : block.column_stride, factor.data, out, first > 0);
-      continue;
-    }
-    bool copied = widened || !(by_rows || by_columns);
-    int64_t step = copied ? std::max<int64_t>(1, 65536 / k) : rows;
-    for (int64_t i = 0; i < rows; i += step) {
-      int64_t count = std::min(step, rows - i);
-      Matrix part = offset(block, i * block.row_stride, p.dtype);
-      if (copied) part = packed_block(part, count, k, p.dtype, dtype, product_memory(1, count * k * size));
-      Mode mode(dtype);
-      if (part.column_stride == 1) {
-        kernels.dots(count, k, part.data, part.row_stride, factor.data, out + i * size, first > 0);
-      } else {
-        kernels.columns(count, k, part.data, part.column_stride, factor.data, out + i * size, first > 0);
-      }
+  Matrix factor = offset(x, first * x.row_stride, p.dtype),
+         block = offset(matrix, first * matrix.column_stride, p.dtype);
+  if (widened || factor.row_stride != 1) {
+    factor = packed_block({factor.data, 0, factor.row_stride}, 1, k, p.dtype, dtype, product_memory(0, k * size));
+  }
+  bool by_rows = block.column_stride == 1, by_columns = !by_rows && block.row_stride == 1;
+  const ProductKernels::OfHalves& halves = p.dtype == bfloat16 ? kernels.bfloat16 : kernels.float16;
+  if (widened && halves.dots && (by_rows || by_columns)) {
+    Mode mode(dtype);
+    auto* body = by_rows ? halves.dots : halves.columns;
+    return body(rows, k, block.data, by_rows ? block.row_stride : block.column_stride, factor.data, out, add);
+  }
+  bool copied = widened || !(by_rows || by_columns);
+  int64_t step = copied ? std::max<int64_t>(1, 65536 / k) : rows;
+  for (int64_t i = 0; i < rows; i += step) {
+    int64_t count = std::min(step, rows - i);
+    Matrix part = offset(block, i * block.row_stride, p.dtype);
+    if (copied) part = packed_block(part, count, k, p.dtype, dtype, product_memory(1, count * k * size));
+    Mode mode(dtype);
+    if (part.column_stride == 1) {
+      kernels.dots(count, k, part.data, part.row_stride, factor.data, out + i * size, add);
+    } else {
+      kernels.columns(count, k, part.data, part.column_stride, factor.data, out + i * size, add);
     }
   }
-  if (widened) narrow_rows(p, at, dtype, out);
 }
 
 } // namespace mlx::core::cpu

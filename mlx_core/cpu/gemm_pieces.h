@@ -58,7 +58,14 @@ inline bool reads_where_it_lies(const ProductKernels& kernels, const Matrix& b, 
 
 void tile_piece(const Product& product, Piece piece);
 void vector_piece(const Product& product, Piece piece); // m or n is 1; floating or complex
-void blas_piece(const Product& product, Piece piece);   // floating or complex, not small
+// Of so many terms, into `out`, which has the elements that are multiplied, or to what is there.
+void vector_terms_piece(const Product& product, Piece piece, int64_t first, int64_t terms, char* out, bool add);
+// As tile_terms, of products with a vector.
+inline int64_t vector_terms(Dtype dtype) { return multiplied_dtype(dtype) == dtype ? 4096 : 1024; }
+
+// Results in another dtype than the product's, row-major, to its `out`.
+void narrow_rows(const Product& product, const Piece& piece, Dtype wide, const char* results);
+void blas_piece(const Product& product, Piece piece); // floating or complex, not small
 
 // The least number of multiplications in a piece that BLAS gets. OpenBLAS turns larger pieces into one layout of its
 // own first, and from there on does not know how they lay; smaller ones it may read in place, with bodies that differ.

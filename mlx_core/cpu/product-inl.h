@@ -15,6 +15,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "mlx_core/cpu/lane_square-inl.h"
 #include "mlx_core/cpu/product_arithmetic-inl.h"
 #include "mlx_core/cpu/product_kernels.h"
 #include "mlx_core/cpu/product_vector-inl.h"
@@ -352,16 +353,38 @@ struct MatrixBodies {
   // One panel of a matrix whose columns are consecutive, or nothing is: blocks are turned in registers where they can.
   static void pack_across(int64_t k, int64_t columns, const T* from, int64_t b_row, int64_t b_column, T* to) {
     int64_t j = 0;
-    if constexpr (sizeof(T) == 4 && std::is_arithmetic_v<T>) {
+    if constexpr (sizeof(T) == 4 || sizeof(T) == 8) {
+      using Bits = std::conditional_t<sizeof(T) == 4, float, double>;
+      using Square = LaneSquare<Bits>;
+      for (; b_row == 1 && j + Square::N <= columns; j += Square::N) {
+        const T* source = from + j * b_column;
+        int64_t p = 0;
+        for (; p + Square::N <= k; p += Square::N) {
+          typename Square::V v[Square::N];
+          Square::read_transposed(reinterpret_cast<const Bits*>(source + p), b_column, v);
+#pragma GCC unroll 16
+          for (int64_t i = 0; i < Square::N; ++i) {
+            hn::StoreU(v[i], typename Square::D(), reinterpret_cast<Bits*>(to + (p + i) * width + j));
+          }
+        }
+        for (; p < k; ++p) {
+          for (int64_t i = 0; i < Square::N; ++i) to[p * width + j + i] = source[i * b_column + p];
+        }
+      }
+    }
+    if constexpr (sizeof(T) == 4) {
       const hn::FixedTag<uint32_t, 4> d;
       const hn::FixedTag<uint64_t, 2> pairs;
-      for (; b_row == 1 && j + 4 <= columns; j += 4) {
-        auto* source = reinterpret_cast<const uint32_t*>(from + j * b_column);
+      for (; b_row == 1 && j < columns; j += 4) { // of fewer than four the last one stands for those beyond
         auto* target = reinterpret_cast<uint32_t*>(to + j);
+        const uint32_t* source[4];
+        for (int64_t i = 0; i < 4; ++i) {
+          source[i] = reinterpret_cast<const uint32_t*>(from + std::min(j + i, columns - 1) * b_column);
+        }
         int64_t p = 0;
         for (; p + 4 <= k; p += 4) {
-          auto r0 = hn::LoadU(d, source + p), r1 = hn::LoadU(d, source + b_column + p);
-          auto r2 = hn::LoadU(d, source + 2 * b_column + p), r3 = hn::LoadU(d, source + 3 * b_column + p);
+          auto r0 = hn::LoadU(d, source[0] + p), r1 = hn::LoadU(d, source[1] + p);
+          auto r2 = hn::LoadU(d, source[2] + p), r3 = hn::LoadU(d, source[3] + p);
           auto l01 = hn::BitCast(pairs, hn::InterleaveLower(d, r0, r1));
           auto l23 = hn::BitCast(pairs, hn::InterleaveLower(d, r2, r3));
           auto u01 = hn::BitCast(pairs, hn::InterleaveUpper(d, r0, r1));
@@ -372,22 +395,7 @@ struct MatrixBodies {
           hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, u01, u23)), d, target + (p + 3) * width);
         }
         for (; p < k; ++p) {
-          for (int64_t i = 0; i < 4; ++i) target[p * width + i] = source[i * b_column + p];
-        }
-      }
-    } else if constexpr (sizeof(T) == 8) {
-      const hn::FixedTag<uint64_t, 2> d;
-      for (; b_row == 1 && j + 2 <= columns; j += 2) {
-        auto* source = reinterpret_cast<const uint64_t*>(from + j * b_column);
-        auto* target = reinterpret_cast<uint64_t*>(to + j);
-        int64_t p = 0;
-        for (; p + 2 <= k; p += 2) {
-          auto r0 = hn::LoadU(d, source + p), r1 = hn::LoadU(d, source + b_column + p);
-          hn::StoreU(hn::InterleaveLower(d, r0, r1), d, target + p * width);
-          hn::StoreU(hn::InterleaveUpper(d, r0, r1), d, target + (p + 1) * width);
-        }
-        for (; p < k; ++p) {
-          for (int64_t i = 0; i < 2; ++i) target[p * width + i] = source[i * b_column + p];
+          for (int64_t i = 0; i < 4; ++i) target[p * width + i] = source[i][p];
         }
       }
     }

@@ -54,6 +54,10 @@ struct RealProduct {
   static HWY_INLINE Value zero() { return hn::Zero(D()); }
   static HWY_INLINE Value spread(const T* p) { return hn::Set(D(), *p); }
   static HWY_INLINE Value load(const T* p) { return hn::LoadU(D(), p); }
+  // So many elements, or none, where there are masks; what is missing is 0.
+  static HWY_INLINE Value load_part(const T* p, int64_t count) {
+    return hn::MaskedLoad(hn::FirstN(D(), static_cast<size_t>(count)), D(), p);
+  }
   static HWY_INLINE Value load_packed(const T* p) { return hn::LoadU(D(), p); }
   static HWY_INLINE void store(Value v, T* p) { hn::StoreU(v, D(), p); }
   static HWY_INLINE Value add(Value a, Value b) { return hn::Add(a, b); }

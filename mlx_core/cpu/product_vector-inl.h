@@ -20,6 +20,13 @@ namespace mlx::core::cpu {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+#if HWY_TARGET == HWY_AVX3
+// So many elements, or all sixteen; what is missing is 0.
+HWY_INLINE __m256i load_halves(const uint16_t* p, int64_t count) {
+  return _mm256_maskz_loadu_epi16(static_cast<__mmask16>(_bzhi_u32(0xffff, static_cast<uint32_t>(count))), p);
+}
+#endif
+
 // Loads of 16-bit floats as float32, where there are instructions for it.
 struct Bfloat16Loader {
   using Element = uint16_t;
@@ -28,6 +35,12 @@ struct Bfloat16Loader {
     const auto bits = hn::PromoteTo(d, hn::LoadU(hn::Rebind<uint16_t, decltype(d)>(), p));
     return hn::BitCast(hn::ScalableTag<float>(), hn::ShiftLeft<16>(bits));
   }
+#if HWY_TARGET == HWY_AVX3
+  static HWY_INLINE auto load_part(const Element* p, int64_t count) {
+    const __m512i bits = _mm512_cvtepu16_epi32(load_halves(p, count));
+    return hn::Vec<hn::ScalableTag<float>>{_mm512_castsi512_ps(_mm512_slli_epi32(bits, 16))};
+  }
+#endif
 };
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
 struct Float16Loader {
@@ -37,6 +50,11 @@ struct Float16Loader {
     return hn::PromoteTo(
         d, hn::LoadU(hn::Rebind<hwy::float16_t, decltype(d)>(), reinterpret_cast<const hwy::float16_t*>(p)));
   }
+#if HWY_TARGET == HWY_AVX3
+  static HWY_INLINE auto load_part(const Element* p, int64_t count) {
+    return hn::Vec<hn::ScalableTag<float>>{_mm512_cvtph_ps(load_halves(p, count))};
+  }
+#endif
 };
 constexpr bool loads_float16 = true;
 #else
@@ -53,9 +71,10 @@ struct VectorBodies {
   static constexpr int W = lanes / N;                             // vectors that they make
   static_assert(lanes % N == 0);
 
-  // Whether a vector is loaded in part: what the loader makes values of are elements, of a type that has masks.
+  // Whether a vector is loaded in part: the type of what the loader makes values of has masks.
   template <class Loader>
-  static constexpr bool parts_are_loaded = std::is_same_v<Loader, P> && has_masks<T>;
+  static constexpr bool parts_are_loaded =
+      std::is_same_v<Loader, P> ? has_masks<T> : sizeof(typename Loader::Element) == 2 && HWY_TARGET == HWY_AVX3;
 
   // Rows of `Loader::Element`, which the loader makes values of.
   template <class Loader, int R, class A = typename Loader::Element>
@@ -80,12 +99,11 @@ struct VectorBodies {
     if constexpr (parts_are_loaded<Loader>) {
 #pragma GCC unroll 32
       for (int j = 0; j < W && p < k; ++j) { // zeros add nothing
-        const typename P::D d;
-        const auto mask = hn::FirstN(d, static_cast<size_t>(std::max<int64_t>(0, k - p - j * N)));
-        V v = hn::MaskedLoad(mask, d, x + p + j * N);
+        const int64_t rest = std::max<int64_t>(0, k - p - j * N);
+        V v = P::load_part(x + p + j * N, rest);
 #pragma GCC unroll 8
         for (int i = 0; i < R; ++i) {
-          sum[i][j] = P::multiply_add(hn::MaskedLoad(mask, d, a + i * a_stride + p + j * N), v, sum[i][j]);
+          sum[i][j] = P::multiply_add(Loader::load_part(a + i * a_stride + p + j * N, rest), v, sum[i][j]);
         }
       }
     } else if (p < k) {
@@ -169,74 +187,98 @@ struct VectorBodies {
 #pragma GCC unroll 8
     for (int c = 0; c < C; ++c) factor[c] = P::spread(x + c * lanes);
     int64_t apart = lanes * a_stride;
-    auto step = [&](const A* from, int64_t stride, T* to) HWY_ATTR {
+    auto step = [&](const A* from, int64_t stride, T* to, auto load) HWY_ATTR {
       V sum = first ? P::zero() : P::load(to);
       // Rows of b are far apart: nothing else brings those near that come next.
 #pragma GCC unroll 8
       for (int c = 0; c < C; ++c) __builtin_prefetch(from + c * stride + a_stride);
 #pragma GCC unroll 8
-      for (int c = 0; c < C; ++c) sum = P::multiply_add(Loader::load(from + c * stride), factor[c], sum);
+      for (int c = 0; c < C; ++c) sum = P::multiply_add(load(from + c * stride), factor[c], sum);
       P::store(sum, to);
     };
+    auto whole = [](const A* p) HWY_ATTR { return Loader::load(p); };
     int64_t i = 0;
-    for (; i + N <= rows; i += N) step(a + i, apart, sums + i);
-    if (i < rows) {
+    for (; i + N <= rows; i += N) step(a + i, apart, sums + i, whole);
+    if (i == rows) return;
+    if constexpr (parts_are_loaded<Loader>) {
+      step(a + i, apart, sums + i, [&](const A* p) HWY_ATTR { return Loader::load_part(p, rows - i); });
+    } else {
       HWY_ALIGN A part[C * N] = {};
       for (int c = 0; c < C; ++c) std::copy_n(a + i + c * apart, rows - i, part + c * N);
-      step(part, N, sums + i);
+      step(part, N, sums + i, whole);
     }
   }
 
-  // Of W vectors of rows, what lanes l, l + count, l + 2 count, ... add up to in the tree: all in registers. L of them
-  // are added up side by side.
-  template <class Loader, int W, int count, class A = typename Loader::Element>
-  static HWY_INLINE void tree_of_lanes(
-      V (&sum)[W], int64_t l, int64_t k, const A* HWY_RESTRICT a, int64_t a_stride, const T* HWY_RESTRICT x) {
-    constexpr int L = std::min(lanes, W <= (many_registers ? 2 : 1) ? 4 : 2);
-    V lane[L][W];
-    if constexpr (count * L < lanes) {
-      tree_of_lanes<Loader, W, 2 * count>(lane[0], l, k, a, a_stride, x);
-      tree_of_lanes<Loader, W, 2 * count>(lane[1], l + count, k, a, a_stride, x);
-    } else {
-      auto term = [&](int i, int64_t p) HWY_ATTR {
-        V right = P::spread(x + p);
+  // W vectors of rows, of which the last may have fewer: `part` of them, if that is not 0.
+  template <class Loader, int W, bool partial, class A = typename Loader::Element>
+  struct Near {
+    int64_t k, a_stride;
+    const A* a;
+    const T* x;
+    int64_t part;
+
+    HWY_INLINE V load(const A* p, int j) const {
+      if constexpr (partial) {
+        if (j == W - 1) return Loader::load_part(p + j * N, part);
+      }
+      return Loader::load(p + j * N);
+    }
+
+    // What lanes l, l + count, l + 2 count, ... add up to in the tree: all in registers. L of them are added up side by
+    // side.
+    template <int count>
+    HWY_INLINE void tree(V (&sum)[W], int64_t l) const {
+      constexpr int L = std::min(lanes, W <= (many_registers ? 2 : 1) ? 4 : 2);
+      V lane[L][W];
+      if constexpr (count * L < lanes) {
+        tree<2 * count>(lane[0], l);
+        tree<2 * count>(lane[1], l + count);
+      } else {
+        auto term = [&](int i, int64_t p) HWY_ATTR {
+          V right = P::spread(x + p);
 #pragma GCC unroll 4
-        for (int j = 0; j < W; ++j) {
-          lane[i][j] = P::multiply_add(Loader::load(a + p * a_stride + j * N), right, lane[i][j]);
+          for (int j = 0; j < W; ++j) lane[i][j] = P::multiply_add(load(a + p * a_stride, j), right, lane[i][j]);
+        };
+#pragma GCC unroll 4
+        for (int i = 0; i < L; ++i) {
+#pragma GCC unroll 4
+          for (int j = 0; j < W; ++j) lane[i][j] = P::zero();
         }
-      };
+        int64_t p = l;
+        for (; p + (L - 1) * count < k; p += lanes) {
 #pragma GCC unroll 4
-      for (int i = 0; i < L; ++i) {
+          for (int i = 0; i < L; ++i) term(i, p + i * count);
+        }
 #pragma GCC unroll 4
-        for (int j = 0; j < W; ++j) lane[i][j] = P::zero();
-      }
-      int64_t p = l;
-      for (; p + (L - 1) * count < k; p += lanes) {
-#pragma GCC unroll 4
-        for (int i = 0; i < L; ++i) term(i, p + i * count);
-      }
-#pragma GCC unroll 4
-      for (int i = 0; i < L - 1; ++i) {
-        if (p + i * count < k) term(i, p + i * count);
-      }
-      if constexpr (L == 4) {
+        for (int i = 0; i < L - 1; ++i) {
+          if (p + i * count < k) term(i, p + i * count);
+        }
+        if constexpr (L == 4) {
 #pragma GCC unroll 2
-        for (int i = 0; i < 2; ++i) {
+          for (int i = 0; i < 2; ++i) {
 #pragma GCC unroll 4
-          for (int j = 0; j < W; ++j) lane[i][j] = P::add(lane[i][j], lane[i + 2][j]);
+            for (int j = 0; j < W; ++j) lane[i][j] = P::add(lane[i][j], lane[i + 2][j]);
+          }
         }
       }
+#pragma GCC unroll 4
+      for (int j = 0; j < W; ++j) sum[j] = P::add(lane[0][j], lane[1][j]);
     }
-#pragma GCC unroll 4
-    for (int j = 0; j < W; ++j) sum[j] = P::add(lane[0][j], lane[1][j]);
-  }
+  };
 
-  template <class Loader, int W, class A = typename Loader::Element>
-  static HWY_NOINLINE void near_columns(int64_t k, const A* a, int64_t a_stride, const T* x, T* out, bool add) {
+  template <class Loader, int W, bool partial, class A = typename Loader::Element>
+  static HWY_NOINLINE void near_columns(
+      int64_t k, const A* a, int64_t a_stride, const T* x, T* out, bool add, int64_t part) {
     V sum[W];
-    tree_of_lanes<Loader, W, 1>(sum, 0, k, a, a_stride, x);
+    Near<Loader, W, partial>{k, a_stride, a, x, part}.template tree<1>(sum, 0);
+    constexpr int whole = W - partial;
 #pragma GCC unroll 4
-    for (int j = 0; j < W; ++j) P::store(add ? P::add(sum[j], P::load(out + j * N)) : sum[j], out + j * N);
+    for (int j = 0; j < whole; ++j) P::store(add ? P::add(sum[j], P::load(out + j * N)) : sum[j], out + j * N);
+    if constexpr (partial) {
+      HWY_ALIGN T rest[N];
+      P::store(sum[whole], rest);
+      for (int64_t i = 0; i < part; ++i) out[whole * N + i] = add ? rest[i] + out[whole * N + i] : rest[i];
+    }
   }
 
   template <int C>
@@ -281,13 +323,23 @@ struct VectorBodies {
       auto* left = static_cast<const A*>(a) + start;
       count = std::min(most, rows - start);
       int64_t pitch = (count + N - 1) / N * N;
-      if (near && count >= N) {
-        const int vectors = count >= wide * N ? wide : count >= 2 * N ? 2 : 1;
-        count = vectors * N;
-        auto run = [&](auto body) HWY_ATTR { body(k, left, a_stride, right, static_cast<T*>(out) + start, add); };
-        vectors == wide ? run(near_columns<Loader, wide>)
-        : vectors == 2  ? run(near_columns<Loader, 2>)
-                        : run(near_columns<Loader, 1>);
+      if (near && (parts_are_loaded<Loader> || count >= N)) {
+        const int64_t part = parts_are_loaded<Loader> && count < wide * N ? count % N : 0;
+        const int64_t vectors = std::min<int64_t>(wide, count / N + (part > 0));
+        count = std::min(count, vectors * N);
+        auto run = [&]<int vectors_of>(Columns<vectors_of>) HWY_ATTR {
+          if constexpr (vectors_of <= wide) {
+            auto body = near_columns<Loader, vectors_of, false>;
+            if constexpr (parts_are_loaded<Loader>) {
+              if (part > 0) body = near_columns<Loader, vectors_of, true>;
+            }
+            body(k, left, a_stride, right, static_cast<T*>(out) + start, add, part);
+          }
+        };
+        vectors == 1   ? run(Columns<1>())
+        : vectors == 2 ? run(Columns<2>())
+        : vectors == 3 ? run(Columns<3>())
+                       : run(Columns<4>());
         continue;
       }
       far_lanes<Loader>(count, pitch, k, left, a_stride, right, sums);
