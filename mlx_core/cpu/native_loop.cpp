@@ -10,42 +10,11 @@
 #include <utility>
 
 #include "mlx_core/cpu/instruction_set.h"
-#include "mlx_core/cpu/native_maps.h"
-#include "mlx_core/cpu/small_product.h"
+#include "mlx_core/cpu/native_detours.h"
 
 namespace mlx::core::cpu {
 
 using namespace x86;
-
-namespace {
-
-// Vectors that code reads; those alike are one.
-class Tables {
- public:
-  const uint32_t* of(const uint32_t* elements) {
-    for (const std::unique_ptr<Table>& known : all_) {
-      if (std::equal(known->elements, known->elements + lanes, elements)) {
-        return known->elements;
-      }
-    }
-    std::copy_n(elements, lanes, all_.emplace_back(std::make_unique<Table>())->elements);
-    return all_.back()->elements;
-  }
-  const uint32_t* of(uint32_t element) {
-    uint32_t elements[lanes];
-    std::fill_n(elements, lanes, element);
-    return of(elements);
-  }
-
- private:
-  static constexpr size_t lanes = 16;
-  struct alignas(64) Table {
-    uint32_t elements[lanes];
-  };
-  std::vector<std::unique_ptr<Table>> all_;
-};
-
-} // namespace
 
 struct NativeLoop::Made {
   struct Row {
@@ -65,14 +34,6 @@ struct RowState { // of the code, while it runs
   int64_t apart;
 };
 using Entry = int64_t (*)(char* memory, RowState* rows, int64_t pairs);
-
-// Whether it is a product of matrices that fit into a vector each (tiny_product.cpp).
-bool is_vector_product(const Step& step) {
-  constexpr int64_t most = most_bytes / 4, most_terms = 8; // of which each needs two registers
-  const SmallProduct* p = step.product;
-  return p && !step.moves && p->tiny.way && p->dtype == float32 && p->batch == 1 && p->tiny.terms <= most_terms &&
-         std::max({p->tiny.span_a, p->tiny.span_b, p->m * p->n}) <= most && p->tiny.lanes == most;
-}
 
 // Whether it is a call of a function that does not throw. Others go through call_other(): nothing may be thrown through
 // code that no unwinding table describes.
@@ -95,10 +56,10 @@ bool call_other(const StepLoop::Other* other, void* context, const Step* step) n
   }
 }
 
-class Emitter : NativeMaps {
+class Emitter : NativeDetours {
  public:
   Emitter(const StepLoop& loop, char* memory, Width width, Tables& tables)
-      : NativeMaps(memory, width), loop_(loop), tables_(tables) {}
+      : NativeDetours(memory, width, tables), loop_(loop) {}
 
   Code emit() {
     code_.bytes({0xf3, 0x0f, 0x1e, 0xfa});                                  // endbr64
@@ -152,6 +113,8 @@ class Emitter : NativeMaps {
         emit_map(step);
       } else if (is_vector_product(step)) {
         emit_product(step);
+      } else if (is_angle_function(step)) {
+        emit_angle_function(step);
       } else if (!is_plain_call(step)) {
         emit_other(step);
       } else if (!(step.copies && emit_copy(step)) && !(step.spread && emit_spread(step))) {
@@ -257,53 +220,8 @@ class Emitter : NativeMaps {
     cached_.clear();
   }
 
-  // Sums of what is looked up in both operands, as tiny() in tiny_product.cpp has them. Where one of its numbers may
-  // have been subnormal, or terms of zero are to be left out of a NaN, the function does it once more.
-  void emit_product(const Step& step) {
-    const SmallProduct& p = *step.product;
-    const TinyProduct& tiny = p.tiny;
-    int a = load(step.in[0], tiny.span_a * 4), b = load(step.in[1], tiny.span_b * 4);
-    int below = load_table(tables_.of(~uint32_t{0})); // -1
-    int least = take(), watched = take(), x = take(), y = take(), sum = take();
-    code_.vector(copy_32, width_, least, 0, below);
-    // The smallest magnitude but zero, shifted by one.
-    auto watch = [&](int value, Masked mask) {
-      code_.vector(add_32, width_, watched, value, value);
-      code_.vector(add_32, width_, watched, watched, below);
-      code_.vector(minimum_unsigned_32, width_, least, least, watched, mask);
-    };
-    for (auto [number, span] : {std::pair(a, tiny.span_a), std::pair(b, tiny.span_b)}) {
-      set_mask(1, (int64_t{1} << span) - 1);
-      watch(number, {1});
-    }
-    code_.vector(xor_bits, width_, sum, sum, sum);
-    for (int64_t term = 0; term < tiny.terms; ++term) {
-      const uint32_t* places = tiny.places.data() + term * 2 * tiny.lanes;
-      code_.vector(look_up_32, width_, x, load_table(tables_.of(places)), a);
-      code_.vector(look_up_32, width_, y, load_table(tables_.of(places + tiny.lanes)), b);
-      code_.vector(multiply_add_32, width_, sum, x, y);
-      watch(sum, {});
-    }
-    constexpr uint32_t least_normal = uint32_t{2} << 23; // shifted by one
-    code_.vector(compare_unsigned, width_, 1, least, load_table(tables_.of(least_normal)), {}, less & 7);
-    if (p.zero_terms) {
-      code_.vector(of_float(false, compare_op), width_, 2, sum, sum, {}, unordered);
-    }
-    store(step.out, sum, p.m * p.n * 4, width_);
-    code_.bytes({0xc5, 0xf8, 0x98, p.zero_terms ? 0xca : 0xc9}); // kortestw k1, k2 or k1
-    size_t jump = code_.jump({0x0f, 0x85});                      // jne
-    detours_.push_back({jump, code_.size(), &step, cached_});
-  }
-
   const StepLoop& loop_;
-  Tables& tables_;
   std::vector<size_t> exits_; // jumps to the end
-  struct Detour {             // to the call of a step's function, and back
-    size_t jump, back;
-    const Step* step;
-    std::vector<Cached> cached;
-  };
-  std::vector<Detour> detours_; // rare, and behind the end
 };
 
 // The addresses that steps and rows' places have in memory, if they are near one another.
@@ -354,6 +272,9 @@ std::unique_ptr<NativeLoop> NativeLoop::of(const StepLoop& loop) {
       } else if (is_vector_product(step)) {
         const SmallProduct& p = *step.product; // what is looked up is in halves of a vector at least
         bytes = 4 * std::max<int64_t>({8, p.tiny.span_a, p.tiny.span_b, p.m * p.n});
+        ++native;
+      } else if (is_angle_function(step)) {
+        bytes = most_bytes; // as those that are called elsewhere
         ++native;
       } else if (!is_plain_call(step) || !(step.copies || step.spread)) {
         bytes = most_bytes; // functions read and write whole ones

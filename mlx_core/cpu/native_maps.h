@@ -52,6 +52,10 @@ inline bool is_instructions(const Step& step) {
     case Body::bitwise_or:
     case Body::bitwise_xor: return is_int || from == bool_;
     case Body::select: return is_number(from) || from == bool_;
+    case Body::left_shift:
+    case Body::right_shift: return is_int;
+    case Body::floor_divide:
+    case Body::remainder: return is_int && step.count * 8 <= most_bytes;
     case Body::copy: {
       bool to_bool = step.map.to == bool_ && from.size() == 4 && is_number(from);
       bool of_ints = is_int && (step.map.to == int32 || step.map.to == uint32);
@@ -165,6 +169,16 @@ class NativeMaps : protected NativeRegisters {
       case Body::logical_xor:
       case Body::bitwise_xor: return result(op(xor_bits, x[0], x[1]));
       case Body::logical_not: return result(with(xor_bits, x[0], 0x01010101, 0));
+      case Body::left_shift: return result(op({Map::m0f38, Prefix::p66, false, 0x47}, x[0], x[1]));
+      case Body::right_shift: { // of signed numbers what is shifted in is the sign
+        uint8_t opcode = from == int32 ? 0x46 : 0x45;
+        return result(op({Map::m0f38, Prefix::p66, false, opcode}, x[0], x[1]));
+      }
+      case Body::floor_divide: return result(floor_quotient(step, x[0], x[1]));
+      case Body::remainder: {
+        int times = op(multiply_int, floor_quotient(step, x[0], x[1]), x[1]);
+        return result(op(subtract_int, x[0], times, {1, true}));
+      }
       case Body::select: {
         code_.vector(test_8, Width::x, 1, x[0], x[0]);
         return result(op(size == 1 ? blend_8 : size == 4 ? blend_32 : blend_64, x[2], x[1], {1}));
@@ -172,6 +186,25 @@ class NativeMaps : protected NativeRegisters {
       case Body::copy: return emit_cast(step, x[0], result, bools);
       default: return;
     }
+  }
+
+  // Of integers, rounded down, by float64: the quotient of numbers of 32 bits is nearer to a whole one only where it is
+  // one. Zero where the divisor is: mask register 1 says where it is not.
+  int floor_quotient(const Step& step, int a, int b) {
+    constexpr Instruction of_signed{Map::m0f, Prefix::pf3, false, 0xe6},
+        of_unsigned{Map::m0f, Prefix::pf3, false, 0x7a}, to_signed{Map::m0f, Prefix::p66, true, 0xe6},
+        to_unsigned{Map::m0f, Prefix::none, true, 0x78}, round_64{Map::m0f3a, Prefix::p66, true, 0x09};
+    constexpr int down = 9; // and no exceptions
+    bool is_signed = step.map.from == int32;
+    Width width = step.count <= 2 ? Width::x : step.count <= 4 ? Width::y : Width::z;
+    int dividend = take(), divisor = take(), quotient = take();
+    code_.vector(is_signed ? of_signed : of_unsigned, width, dividend, 0, a);
+    code_.vector(is_signed ? of_signed : of_unsigned, width, divisor, 0, b);
+    code_.vector(of_float(true, divide_op), width, quotient, dividend, divisor);
+    code_.vector(round_64, width, quotient, 0, quotient, {}, down);
+    code_.vector(test_32, width_, 1, b, b);
+    code_.vector(is_signed ? to_signed : to_unsigned, width, quotient, 0, quotient, {1, true});
+    return quotient;
   }
 
   template <class Result, class Bools>

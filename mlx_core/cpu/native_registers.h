@@ -47,6 +47,7 @@ enum Predicate : uint8_t {
   not_equal = 0x04,
   less = 0x11,
   less_equal = 0x12,
+  not_less_equal = 0x16, // or no number
   greater = 0x1e
 };
 

@@ -69,11 +69,12 @@ class Body:
         if a.dtype == mx.bool_:
             return [mx.logical_and, mx.logical_or, mx.bitwise_xor, lambda a, b: mx.logical_not(a)][int(third * 4)](a, b)
         if a.dtype in INTS:
-            return [mx.add, mx.subtract, mx.multiply, mx.maximum, mx.minimum, mx.bitwise_and, mx.bitwise_or, mx.bitwise_xor][int(third * 8)](a, b)
+            return [mx.add, mx.subtract, mx.multiply, mx.maximum, mx.minimum, mx.bitwise_and, mx.bitwise_or, mx.bitwise_xor,
+                    mx.floor_divide, mx.remainder, mx.left_shift, mx.right_shift][int(third * 12)](a, b)  # fmt: skip
         if which < 0.62:
             half = mx.array(0.5, dtype=a.dtype)
             return [mx.negative, mx.abs, mx.square, lambda a: mx.sqrt(mx.abs(a)), lambda a: mx.rsqrt(mx.abs(a) + half),
-                    lambda a: mx.reciprocal(a + half), mx.sin, lambda a: mx.clip(a, -half, half)][int(third * 8)](a)  # fmt: skip
+                    lambda a: mx.reciprocal(a + half), mx.sin, mx.cos, lambda a: mx.clip(a, -half, half)][int(third * 9)](a)  # fmt: skip
         if which < 0.66:
             return mx.sum(a)
         if which < 0.72:  # multiplications and divisions of the chain rule, shares of extrema
@@ -189,6 +190,38 @@ def drawn_products(seed):
 @pytest.mark.parametrize("seed", range(120))
 def test_products_of_matrices_that_fit_into_vectors(seed):
     check(*drawn_products(seed), seed)
+
+
+def along(step, xs):
+    """What a step makes of each of the rows, by code and without it."""
+    loop = mx.compile(lambda xs: mx.scan(lambda c, x: (c, step(x)), mx.array(0), xs)[1])
+    for _ in range(CALLS):
+        mx.eval(loop(xs))
+    return [loop(xs)], [mx.stack([step(x) for x in xs])]
+
+
+@pytest.mark.parametrize("count", [None, 1, 3, 16])
+@pytest.mark.parametrize("f", [mx.sin, mx.cos], ids=["sin", "cos"])
+def test_angles_near_and_far(f, count):
+    special = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-39, -1e-30, 1.5, 3.0, np.pi, np.pi / 2, 1e5, -1e30, *np.nextafter(np.float32([1.5, 3.0]), 9)]
+    values = np.random.default_rng(count)
+    numbers = np.float32(values.choice(special, 600)) * values.choice([1, 1, -1], 600).astype(np.float32)
+    numbers[::2] = values.uniform(-4, 4, 300)
+    numbers = np.concatenate([values.uniform(-1.5, 1.5, 200).astype(np.float32), numbers])
+    found, expected = along(f, mx.array(numbers if count is None else np.resize(numbers, (800, count))))
+    assert bits(found) == bits(expected)
+
+
+@pytest.mark.parametrize("count", [None, 1, 3, 8])
+@pytest.mark.parametrize("dtype", INTS)
+@pytest.mark.parametrize("f", [mx.floor_divide, mx.remainder, mx.left_shift, mx.right_shift], ids=lambda f: f.__name__)
+def test_quotients_and_shifts_of_extremes(f, dtype, count):
+    values = np.random.default_rng(1)
+    shape = (800, 2) if count is None else (800, 2, count)
+    extremes = [0, 1, 2, 7, 31, 32, 33, 2**31 - 1, 2**31, 2**32 - 1, 2**32 - 2, 1000, 2**30, 2**31 + 1]
+    numbers = np.where(values.random(shape) < 0.7, values.choice(extremes, shape), values.integers(0, 2**32, shape)).astype(np.uint32)
+    found, expected = along(lambda x: f(x[0], x[1]), mx.array(numbers).view(dtype))
+    assert bits(found) == bits(expected)
 
 
 def test_reverse_mode_and_lanes():
