@@ -92,17 +92,20 @@ void BoundPlan::cut() {
 
 // Where a source is consecutive along the last axis only, as one that is broadcast along the others, units end where
 // that axis does: then it is read where it is, as are those with steps that strips have. Of short lines they are a
-// whole number, so that what is broadcast is the same for all.
+// whole number, so that what is broadcast is the same for all; these are brought together, which for many sources takes
+// longer than beginning anew for each line.
 void BoundPlan::cut_at_lines() {
-  constexpr int64_t shortest = 512, aligned = 64;
-  int64_t line = 0;
+  constexpr int64_t shortest = 512, shortest_of_many = 128, many_elements = 3000, aligned = 64;
+  int64_t line = 0, in_order = 0;
   for (const FusedPlan::Source& source : plan_->sources) {
     bool strided = source.layout == FusedPlan::Layout::strided && !source.sizes.empty();
     if ((strided && order_of(source.strides.back())) || source.layout == FusedPlan::Layout::pieces) {
       line = line == 0 ? source.sizes.back() : std::min(line, source.sizes.back());
+      ++in_order;
     }
   }
-  if (line >= shortest && plan_->size % line == 0) {
+  bool many = line >= shortest_of_many && line * in_order >= many_elements;
+  if ((line >= shortest || many) && plan_->size % line == 0) {
     line_ = line;
     parts_ = (line + span_ - 1) / span_;
     per_unit_ = ((line + parts_ - 1) / parts_ + 63) / 64 * 64;
