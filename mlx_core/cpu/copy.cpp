@@ -115,12 +115,12 @@ int lengthen_block(int ndim, int64_t* shape, int64_t* src_strides, int64_t* dst_
   return ndim + 1;
 }
 
-// Extents of one task's share of the (rows, columns) block. Whole cache lines along a transpose's tiles.
+// Extents of one task's share of the (rows, columns) block. Whole cache lines along the tiles of one that `turns`.
 struct Cut {
   int64_t rows, columns;
 };
 
-Cut cut_block(int64_t rows, int64_t columns, int item_size) {
+Cut cut_block(int64_t rows, int64_t columns, int item_size, bool turns) {
   if (columns * item_size >= 2 * task_bytes) {
     // A single row (a large contiguous copy) is cut along it; rows that are long anyway are also cut across.
     int64_t wide = task_bytes / item_size / std::min<int64_t>(rows, 64);
@@ -128,7 +128,8 @@ Cut cut_block(int64_t rows, int64_t columns, int item_size) {
     return {std::min<int64_t>(rows, 64), wide};
   }
   int64_t high = task_bytes / std::max<int64_t>(1, columns * item_size);
-  return {std::min(rows, std::max<int64_t>(64, high / 64 * 64)), columns};
+  high = !turns && high < 64 ? std::max<int64_t>(1, high) : std::max<int64_t>(64, high / 64 * 64);
+  return {std::min(rows, high), columns};
 }
 
 } // namespace
@@ -212,7 +213,7 @@ void copy_strided(const void* src_data, Ints full_src_strides, void* dst_data, I
   int outer_ndim = std::max(0, ndim - 2);
   int64_t outer = total / (rows * columns);
   bool large = total * item_size > parallel_bytes;
-  Cut cut = large ? cut_block(rows, columns, item_size) : Cut{rows, columns};
+  Cut cut = large ? cut_block(rows, columns, item_size, src_column != item_size) : Cut{rows, columns};
   int64_t down = (rows + cut.rows - 1) / cut.rows, across = (columns + cut.columns - 1) / cut.columns;
 
   auto copy_cut = [&](int64_t piece, int64_t src_offset, int64_t dst_offset) {

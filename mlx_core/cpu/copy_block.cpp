@@ -115,12 +115,32 @@ struct Square {
   }
 };
 
+// dst[r, c] = src[r, c] where the source is contiguous along r and the destination along c, of few rows or columns.
+template <typename T>
+void transpose_narrow(const char* src, int64_t src_column, char* dst, int64_t dst_row, int64_t rows, int64_t columns) {
+  constexpr int64_t size = sizeof(T);
+  int64_t whole_rows = 0, whole_columns = 0;
+  if constexpr (size <= 4) { // of wider elements two at once are no quicker than one
+    constexpr int64_t n = Square<T>::n;
+    whole_rows = rows / n * n, whole_columns = columns / n * n;
+    for (int64_t c = 0; c < whole_columns; c += n) {
+      for (int64_t r = 0; r < whole_rows; r += n) {
+        Square<T>::transpose(src + r * size + c * src_column, src_column, dst + r * dst_row + c * size, dst_row);
+      }
+    }
+  }
+  for (int64_t r = whole_columns < columns ? 0 : whole_rows; r < rows; ++r) {
+    const int64_t first = r < whole_rows ? whole_columns : 0;
+    strided_line<T>(
+        src + r * size + first * src_column, src_column, dst + r * dst_row + first * size, size, columns - first);
+  }
+}
+
 // Rows so many bytes apart have their lines in the same few places of the first level of the cache, where they evict
 // one another while they are written.
 constexpr bool share_places(int64_t row) { return row % 2048 == 0; }
 
-// dst[r, c] = src[r, c] where the source is contiguous along r and the destination along c. Tiles are whole cache
-// lines on both sides; the source's go through a buffer, as lines a power of two apart evict one another. So do the
+// The same of many rows and columns. Tiles are whole cache lines on both sides; the source's go through a buffer, as lines a power of two apart evict one another. So do the
 // destination's where they would, or are stored past the caches: some lines of a row at once.
 template <typename T>
 void transpose_block(
@@ -165,30 +185,9 @@ void transpose_block(
       }
     }
   }
-  for (int64_t r = 0; r < whole_rows && whole_columns < columns; ++r) {
-    strided_line<T>(src + r * size + whole_columns * src_column, src_column, dst + r * dst_row + whole_columns * size,
-        size, columns - whole_columns);
-  }
-  for (int64_t r = whole_rows; r < rows; ++r) {
-    strided_line<T>(src + r * size, src_column, dst + r * dst_row, size, columns);
-  }
-}
-
-// The same of a block with few rows or columns, which needs no tiles.
-template <typename T>
-void transpose_narrow(const char* src, int64_t src_column, char* dst, int64_t dst_row, int64_t rows, int64_t columns) {
-  constexpr int64_t size = sizeof(T), n = Square<T>::n;
-  const int64_t whole_rows = rows / n * n, whole_columns = columns / n * n;
-  for (int64_t c = 0; c < whole_columns; c += n) {
-    for (int64_t r = 0; r < whole_rows; r += n) {
-      Square<T>::transpose(src + r * size + c * src_column, src_column, dst + r * dst_row + c * size, dst_row);
-    }
-  }
-  for (int64_t r = 0; r < rows; ++r) {
-    const int64_t first = r < whole_rows ? whole_columns : 0;
-    strided_line<T>(
-        src + r * size + first * src_column, src_column, dst + r * dst_row + first * size, size, columns - first);
-  }
+  transpose_narrow<T>(src + whole_columns * src_column, src_column, dst + whole_columns * size, dst_row, whole_rows,
+      columns - whole_columns);
+  transpose_narrow<T>(src + whole_rows * size, src_column, dst + whole_rows * dst_row, dst_row, rows - whole_rows, columns);
 }
 
 // ---- rows ----
