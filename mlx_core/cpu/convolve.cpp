@@ -62,6 +62,7 @@ struct Phase {
   int64_t first, step, outputs;
   int64_t tap, tap_step, taps;
   int64_t stride, low, dilation;
+  int64_t in_first = 0, in_step = 1; // the elements of the input that they read
 };
 
 std::vector<Phase> phases_of(
@@ -78,6 +79,22 @@ std::vector<Phase> phases_of(
               stride * step / input_dilation, -(at / input_dilation), kernel_dilation * tap_step / input_dilation});
       break;
     }
+  }
+  return all;
+}
+
+// The same of dilated windows: those that begin at positions of the same remainder read elements that lie side by side
+// when the others are left out.
+std::vector<Phase> remainders_of(const Phase& whole) {
+  std::vector<Phase> all;
+  const int64_t d = whole.dilation;
+  for (int64_t first = 0; first < std::min(d, whole.outputs); ++first) {
+    Phase part = whole;
+    const int64_t begin = first - whole.low, remainder = (begin % d + d) % d;
+    part.first = first, part.step = d, part.outputs = (whole.outputs - first + d - 1) / d;
+    part.low = -((begin - remainder) / d), part.dilation = 1;
+    part.in_first = remainder, part.in_step = d;
+    all.push_back(part);
   }
   return all;
 }
@@ -139,16 +156,21 @@ class Run {
     batch_ = c.a_sizes[0], outputs_ = c.out_sizes.back(), channels_ = c.b_sizes.back();
     columns_ = outputs_ / c.groups;
     wide_ = multiplied_dtype(c.dtype);
-    by_lanes_ = c.groups > 1 && channels_ == 1 && columns_ == 1;
     Ints a = c.a_sizes.subspan(1, axes_), b = c.b_sizes.subspan(1, axes_), out = c.out_sizes.subspan(1, axes_);
     in_ = Sizes3(a, 1).values, taps_ = Sizes3(b, 1).values, out_ = Sizes3(out, 1).values;
     stride_ = Sizes3(c.stride, 1).values, low_ = Sizes3(c.low, 0).values;
     kernel_dilation_ = Sizes3(c.kernel_dilation, 1).values, input_dilation_ = Sizes3(c.input_dilation, 1).values;
     a_strides_ = Sizes3(c.a_strides.subspan(1, axes_), 0).values;
     b_strides_ = Sizes3(c.b_strides.subspan(1, axes_), 0).values;
+    // Groups fill vectors; or, where they are few, as colours are, positions along a line do.
+    constexpr int64_t few_groups = 4, worth_lines = 280; // terms of a line
+    const bool one_each = c.groups > 1 && channels_ == 1 && columns_ == 1;
+    const bool few_each = c.groups <= few_groups && stride_[2] == 1 && input_dilation_[2] == 1;
+    by_lanes_ = one_each && !(few_each && out_[2] * taps_[2] >= worth_lines);
+    long_line_ = one_each ? 1 : 64;
     // Weights of more taps than there are positions, as derivatives by weights have, are better left alone.
     const bool short_windows = taps_[0] * taps_[1] * taps_[2] <= out_[0] * out_[1] * out_[2];
-    at_once_ = by_lanes_ || !short_windows ? 1 : groups_at_once(c.dtype, c.groups, columns_);
+    at_once_ = one_each || !short_windows ? 1 : groups_at_once(c.dtype, c.groups, columns_);
     b_first_ = static_cast<const char*>(c.b);
     if (c.flip) {
       for (size_t d = 0; d < window_axes; ++d) {
@@ -163,6 +185,12 @@ class Run {
     std::array<std::vector<Phase>, window_axes> phases;
     for (size_t d = 0; d < window_axes; ++d) {
       phases[d] = phases_of(out_[d], taps_[d], stride_[d], low_[d], kernel_dilation_[d], input_dilation_[d]);
+    }
+    // Taps of few channels with gaps between them are read one by one.
+    constexpr int64_t few_channels = 8;
+    if (!by_lanes_ && channels_ < few_channels && taps_[2] > 1 && stride_[2] == 1 && input_dilation_[2] == 1 &&
+        kernel_dilation_[2] > 1 && phases[2].size() == 1) {
+      phases[2] = remainders_of(phases[2][0]);
     }
     if (!covered(phases)) {
       std::memset(c_.out, 0, static_cast<size_t>(count_of(c_.out_sizes) * c_.dtype.size()));
@@ -190,6 +218,8 @@ class Run {
     Windows w{};
     w.batch = batch_, w.groups = c_.groups, w.channels = channels_, w.columns = columns_;
     w.in = in_, w.by_lanes = by_lanes_, w.result = c_.dtype;
+    const int64_t in_first = phase[2]->in_first, in_step = phase[2]->in_step;
+    w.in[2] = (in_[2] - in_first + in_step - 1) / in_step;
     const char* b = b_first_;
     PerAxis b_strides;
     int64_t step = outputs_, first = 0;
@@ -214,7 +244,7 @@ class Run {
       const int64_t steps[] = {columns_ * output, channel, b_strides[0], b_strides[1], b_strides[2], output};
       Ordered weights(b, sizes, steps, c_.dtype, w.dtype);
       w.w = weights.data();
-      w.x = input(w.dtype, true);
+      w.x = input(w, in_first, in_step, true);
       if (shifted) {
         convolve_shifted(w);
         return true;
@@ -227,12 +257,12 @@ class Run {
       const int64_t steps[] = {b_strides[0], b_strides[1], b_strides[2], c_.b_strides.front()};
       Ordered weights(b, sizes, steps, c_.dtype, w.dtype);
       w.w = weights.data();
-      w.x = input(w.dtype, false);
+      w.x = input(w, in_first, in_step, false);
       convolve_lanes(w);
       return leaves_out_terms(w);
     }
     w.groups /= at_once_, w.channels *= at_once_, w.columns *= at_once_;
-    const bool by_lines = w.channels == 1 && w.columns <= 4 && w.stride[2] == 1 && w.out[2] >= 64;
+    const bool by_lines = w.channels == 1 && w.columns <= 4 && w.stride[2] == 1 && w.out[2] >= long_line_;
     w.dtype = c_.dtype;
     const bool by_tiles = !product && !by_lines && is_tile_convolution(w);
     if (!product && !by_tiles) w.dtype = wide_;
@@ -245,7 +275,7 @@ class Run {
       joined = joined_weights(w.w, outputs_, columns_, w.all_taps(), channels_, at_once_, w.dtype.size());
       w.w = static_cast<const char*>(joined->data);
     }
-    w.x = input(w.dtype, false);
+    w.x = input(w, in_first, in_step, false);
     if (product) {
       // Image by image where the size of a product decides on its way, so that each has the bits it has alone.
       const int64_t images = c_.dtype.size() == 2 ? w.batch : 1, rows = w.positions() / std::max<int64_t>(1, images);
@@ -264,31 +294,34 @@ class Run {
     return at_once_ > 1 || leaves_out_terms(w);
   }
 
-  const char* input(Dtype dtype, bool batch_last) {
-    if (!x_ || x_dtype_ != dtype || x_batch_last_ != batch_last) {
+  const char* input(const Windows& w, int64_t first, int64_t step, bool batch_last) {
+    if (!x_ || x_dtype_ != w.dtype || x_batch_last_ != batch_last || x_first_ != first) {
       const int64_t n = c_.a_strides.front(), channel = c_.a_strides.back(), all = c_.a_sizes.back();
+      const char* data = static_cast<const char*>(c_.a) + first * a_strides_[2] * c_.dtype.size();
+      const int64_t last = step * a_strides_[2];
       if (batch_last) {
-        const int64_t sizes[] = {c_.groups, channels_, in_[0], in_[1], in_[2], batch_};
-        const int64_t steps[] = {channels_ * channel, channel, a_strides_[0], a_strides_[1], a_strides_[2], n};
-        x_.emplace(c_.a, sizes, steps, c_.dtype, dtype);
+        const int64_t sizes[] = {c_.groups, channels_, in_[0], in_[1], w.in[2], batch_};
+        const int64_t steps[] = {channels_ * channel, channel, a_strides_[0], a_strides_[1], last, n};
+        x_.emplace(data, sizes, steps, c_.dtype, w.dtype);
       } else if (by_lanes_ || c_.groups == at_once_) {
-        const int64_t sizes[] = {batch_, in_[0], in_[1], in_[2], all};
-        const int64_t steps[] = {n, a_strides_[0], a_strides_[1], a_strides_[2], channel};
-        x_.emplace(c_.a, sizes, steps, c_.dtype, dtype);
+        const int64_t sizes[] = {batch_, in_[0], in_[1], w.in[2], all};
+        const int64_t steps[] = {n, a_strides_[0], a_strides_[1], last, channel};
+        x_.emplace(data, sizes, steps, c_.dtype, w.dtype);
       } else {
         const int64_t channels = at_once_ * channels_;
-        const int64_t sizes[] = {c_.groups / at_once_, batch_, in_[0], in_[1], in_[2], channels};
-        const int64_t steps[] = {channels * channel, n, a_strides_[0], a_strides_[1], a_strides_[2], channel};
-        x_.emplace(c_.a, sizes, steps, c_.dtype, dtype);
+        const int64_t sizes[] = {c_.groups / at_once_, batch_, in_[0], in_[1], w.in[2], channels};
+        const int64_t steps[] = {channels * channel, n, a_strides_[0], a_strides_[1], last, channel};
+        x_.emplace(data, sizes, steps, c_.dtype, w.dtype);
       }
-      x_dtype_ = dtype, x_batch_last_ = batch_last;
+      x_dtype_ = w.dtype, x_batch_last_ = batch_last, x_first_ = first;
     }
     return x_->data();
   }
 
   const Convolution& c_;
   size_t axes_;
-  int64_t batch_, outputs_, channels_, columns_, at_once_;
+  int64_t batch_, outputs_, channels_, columns_, at_once_, x_first_ = 0;
+  int64_t long_line_; // from which on its positions are done side by side
   Dtype wide_ = float32, x_dtype_ = float32;
   bool by_lanes_, x_batch_last_ = false;
   PerAxis in_, taps_, out_, stride_, low_, kernel_dilation_, input_dilation_, a_strides_, b_strides_;

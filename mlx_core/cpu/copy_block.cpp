@@ -140,8 +140,9 @@ void transpose_narrow(const char* src, int64_t src_column, char* dst, int64_t ds
 // one another while they are written.
 constexpr bool share_places(int64_t row) { return row % 2048 == 0; }
 
-// The same of many rows and columns. Tiles are whole cache lines on both sides; the source's go through a buffer, as lines a power of two apart evict one another. So do the
-// destination's where they would, or are stored past the caches: some lines of a row at once.
+// The same of many rows and columns. Tiles are whole cache lines on both sides; the source's go through a buffer, as
+// lines a power of two apart evict one another. So do the destination's where they would, or are stored past the
+// caches: some lines of a row at once.
 template <typename T>
 void transpose_block(
     const char* src, int64_t src_column, char* dst, int64_t dst_row, int64_t rows, int64_t columns, bool past_caches) {
@@ -187,7 +188,8 @@ void transpose_block(
   }
   transpose_narrow<T>(src + whole_columns * src_column, src_column, dst + whole_columns * size, dst_row, whole_rows,
       columns - whole_columns);
-  transpose_narrow<T>(src + whole_rows * size, src_column, dst + whole_rows * dst_row, dst_row, rows - whole_rows, columns);
+  transpose_narrow<T>(
+      src + whole_rows * size, src_column, dst + whole_rows * dst_row, dst_row, rows - whole_rows, columns);
 }
 
 // ---- rows ----

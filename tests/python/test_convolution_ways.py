@@ -20,12 +20,12 @@ def cases(seed, count):
     pick = lambda *values: values[rng.integers(len(values))]
     while count > 0:
         axes = pick(1, 2, 2, 3)
-        longest = (70, 30, 14)[axes - 1]
+        longest = (pick(70, 200), pick(30, 30, 100), 14)[axes - 1]
         n = [int(rng.integers(3, longest)) for _ in range(axes)]
         k = [int(min(rng.integers(1, 6), ni)) for ni in n]
-        groups = pick(1, 1, 1, 2, 17, 40)
+        groups = pick(1, 1, 1, 2, 3, 4, 17, 40)
         channels, outputs = (1, pick(1, 1, 2)) if groups > 2 else (pick(1, 3, 5, 16, 40), pick(1, 5, 16, 33, 70))
-        args = dict(stride=[pick(1, 1, 2) for _ in n], kernel_dilation=[pick(1, 1, 2) for _ in n],
+        args = dict(stride=[pick(1, 1, 2) for _ in n], kernel_dilation=[pick(1, 1, 2, 3) for _ in n],
                     input_dilation=[pick(1, 1, 1, 2) for _ in n], groups=groups, flip=bool(pick(0, 1)),
                     padding=([int(rng.integers(-1, ki + 1)) for ki in k], [int(rng.integers(-1, ki + 1)) for ki in k]))
         reach = [d * (ni - 1) + 1 + lo + hi - kd * (ki - 1) for d, ni, lo, hi, kd, ki in
