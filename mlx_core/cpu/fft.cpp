@@ -177,7 +177,7 @@ struct Transforms {
     const int64_t at_once = neighbours ? kernels.rows_at_once(task) : 0;
     if (at_once > 0) {
       rows(at_once);
-    } else if (task.plan.convolves() || (!task.plan.node.is_leaf() && (neighbours || !adjacent))) {
+    } else if (task.plan.convolves() || (!task.plan.node.is_leaf() && (neighbours || !adjacent) && !fills_lanes())) {
       one_by_one();
     } else {
       side_by_side();
@@ -185,6 +185,16 @@ struct Transforms {
   }
 
  private:
+  // Whether vectors are better filled with one number of each of several transforms than with several of one; what is
+  // done of as many stays in the second-level cache.
+  bool fills_lanes() const {
+    constexpr int64_t longest = 1400;
+    constexpr double much = 1.2;
+    const int64_t count = lanes.outer * lanes.width, most = kernels.lanes, steps = (count + most - 1) / most;
+    return task.plan.node.n <= longest && task.plan.node.lanes_for_one(kernels.lanes) * static_cast<double>(count) >
+                                              much * static_cast<double>(steps * most);
+  }
+
   struct Strides1 {
     int64_t value;
     Ints ints() const { return Ints(&value, 1); }

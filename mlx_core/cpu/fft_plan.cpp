@@ -93,14 +93,20 @@ double cost_of(int64_t n) {
   return cost;
 }
 
-// n1 of the product n1 n2 that is quickest where vectors hold parts of one transform.
+// What the product n1 n2 costs where vectors of so many lanes hold parts of one transform, for each element.
+double cost_of_product(int64_t n1, int64_t n2, int lanes) {
+  auto waste = [lanes](
+                   int64_t m) { return static_cast<double>((m + lanes - 1) / lanes * lanes) / static_cast<double>(m); };
+  return cost_of(n1) * waste(n2) + cost_of(n2) * waste(n1);
+}
+
+// n1 of the product that is quickest so, with the most lanes there are.
 int64_t first_factor(int64_t n) {
-  auto waste = [](int64_t m) { return static_cast<double>((m + 15) / 16 * 16) / static_cast<double>(m); };
   double least = 0;
   int64_t best = 0;
   auto consider = [&](int64_t n1) {
     int64_t n2 = n / n1;
-    double cost = cost_of(n1) * waste(n2) + cost_of(n2) * waste(n1);
+    double cost = cost_of_product(n1, n2, 16);
     cost *= n1 > largest_inner_leaf || n2 > largest_inner_leaf ? 1.5 : 1;
     cost += 1e-3 * static_cast<double>(std::max(n1, n2)) / std::sqrt(static_cast<double>(n));
     if (best == 0 || cost < least) {
@@ -142,6 +148,11 @@ FftNode<T>::FftNode(int64_t length, int64_t largest_leaf) : n(length) {
   } else {
     make_product(first_factor(n));
   }
+}
+
+template <typename T>
+double FftNode<T>::lanes_for_one(int lanes) const {
+  return cost_of_product(first->n, second->n, lanes) / cost_of_product(first->n, second->n, 1);
 }
 
 template <typename T>

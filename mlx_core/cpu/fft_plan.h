@@ -29,6 +29,8 @@ template <typename T>
 struct FftNode {
   explicit FftNode(int64_t length, int64_t largest_leaf);
   bool is_leaf() const { return !first; }
+  // Of a product whose parts lie in vectors of so many lanes: the lanes that take part for each that is of use.
+  double lanes_for_one(int lanes) const;
   int64_t bytes() const;
 
   int64_t n;
