@@ -1,4 +1,10 @@
 // Inverses and linear systems with each matrix of a stack.
+#include <algorithm>
+#include <functional>
+#include <type_traits>
+
+#include "mlx_core/cpu/blocked_blas.h"
+#include "mlx_core/cpu/gemm.h"
 #include "mlx_core/cpu/matrix_stack.h"
 #include "mlx_core/cpu/matrix_work.h"
 #include "mlx_core/cpu/small_stack.h"
@@ -82,9 +88,9 @@ void inverse(const kernel::MatrixWork& k) {
 
 // The first place on the diagonal that is 0, counted from 1; 0 when none is.
 template <typename T>
-int64_t zero_on_diagonal(const T* m, Int n) {
+int64_t zero_on_diagonal(const T* m, Int n, int64_t apart) {
   for (int64_t j = 0; j < n; ++j) {
-    if (m[j * n + j] == T(0)) return j + 1;
+    if (m[j * apart] == T(0)) return j + 1;
   }
   return 0;
 }
@@ -114,7 +120,7 @@ void solve_with_lu(const kernel::MatrixWork& k) {
     for (Int j = 0; j < n; ++j) {
       pivots[j] = std::clamp<Int>(pivots[j] + 1, 1, n); // they may come from a file
     }
-    int64_t zero = zero_on_diagonal(both, n);
+    int64_t zero = zero_on_diagonal(both, n, n + 1);
     if (zero != 0) {
       if (!k.lenient) return zero;
       x.fill(i, not_a_number<T>());
@@ -129,6 +135,38 @@ void solve_with_lu(const kernel::MatrixWork& k) {
     return "is singular, so the system has no unique solution (pivot " + std::to_string(info - 1) +
            " of its elimination is 0); lstsq finds the shortest one.";
   });
+}
+
+// x (n, columns), row-major, becomes (triangle of a)^-1 x. A block of rows at a time: the product of what a has beside
+// the block and of what is known of x is taken off, as gemm() has it.
+template <typename T>
+void divide_rows(bool upper, Int n, Int columns, const Matrix& a, T* x, Workspace<T>& space) {
+  constexpr int64_t block = 64, strip = 128; // whatever the number of threads: bits may depend on them
+  const Dtype dtype = std::is_same_v<T, float> ? float32 : float64;
+  const int64_t blocks = (n + block - 1) / block;
+  T *triangle = space.matrix(0, block * block), *product = space.matrix(1, block * columns);
+  for (int64_t i = 0; i < blocks; ++i) {
+    const int64_t first = (upper ? blocks - 1 - i : i) * block, count = std::min<int64_t>(block, n - first),
+                  from = upper ? first + count : 0, known = upper ? n - from : first;
+    T* rows = x + first * columns;
+    if (known > 0) {
+      const Matrix beside = offset(a, first * a.row_stride + from * a.column_stride, dtype);
+      gemm(dtype, 1, count, columns, known, beside, 0, {x + from * columns, columns, 1}, 0, product);
+      std::transform(rows, rows + count * columns, product, rows, std::minus<>());
+    }
+    const T* own = static_cast<const T*>(a.data) + first * (a.row_stride + a.column_stride);
+    int64_t leading = a.row_stride;
+    if (a.column_stride != 1 || leading < count) {
+      const int64_t shape[] = {count, count}, strides[] = {a.row_stride, a.column_stride}, to[] = {count, 1};
+      copy_strided(own, strides, triangle, to, shape, sizeof(T));
+      own = triangle, leading = count;
+    }
+    // To BLAS these are the columns of the transposes: x' = x' (a')^-1.
+    blocked::in_strips(0, columns, strip, [&](Int at, Int end) {
+      blocked::divide(false, !upper, blocked::Op::none, false, end - at, to_blas_int(count),
+          blocked::Part<const T>{own, to_blas_int(leading)}, blocked::Part<T>{rows + at, columns});
+    });
+  }
 }
 
 template <typename T>
@@ -148,15 +186,24 @@ void solve_triangular(const kernel::MatrixWork& k) {
       return small_systems<T>(k, b, 0.5 * n * n * columns, solved, explain);
     }
   }
+  auto no_result = [&](int64_t i, int64_t zero) {
+    if (!k.lenient) return zero;
+    x.fill(i, not_a_number<T>());
+    return int64_t{0};
+  };
   auto one = [&](int64_t i, Workspace<T>& space) -> int64_t {
+    if constexpr (!lapack::is_complex<T>) {
+      Matrix triangle{a.at(i), a.down(), a.across()};
+      if (int64_t zero = zero_on_diagonal(a.at(i), n, a.down() + a.across()); zero != 0) return no_result(i, zero);
+      if (k.adjoint) std::swap(triangle.row_stride, triangle.column_stride);
+      b.read_rows(i, x.at(i));
+      divide_rows(k.upper != k.adjoint, n, columns, triangle, x.at(i), space);
+      return 0;
+    }
     T *matrix = space.matrix(0, a.elements()), *found = space.matrix(1, b.elements());
     a.read(i, matrix);
     b.read(i, found);
-    if (int64_t zero = zero_on_diagonal(matrix, n); zero != 0) {
-      if (!k.lenient) return zero;
-      x.fill(i, not_a_number<T>());
-      return 0;
-    }
+    if (int64_t zero = zero_on_diagonal(matrix, n, n + 1); zero != 0) return no_result(i, zero);
     lapack::trsm(k.upper, k.adjoint, n, columns, matrix, found);
     x.write(i, found);
     return 0;
