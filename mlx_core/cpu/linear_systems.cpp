@@ -95,52 +95,10 @@ int64_t zero_on_diagonal(const T* m, Int n, int64_t apart) {
   return 0;
 }
 
-template <typename T>
-void solve_with_lu(const kernel::MatrixWork& k) {
-  Stack<T> factors(k.inputs[0]), b(k.inputs[2]), x(k.outputs[0]);
-  Stack<uint32_t> swaps(k.inputs[1], 1);
-  Int n = factors.rows(), columns = b.columns();
-  if constexpr (!lapack::is_complex<T>) {
-    if (is_small<T>(n, columns)) {
-      auto solved = [&](int64_t first, int64_t count, T* found, T* info) {
-        Group<T> m(n * n), pivots(n);
-        m.read(factors, first, count);
-        pivots.read(swaps, first, count);
-        small_kernels<T>().solve(k.adjoint, n, columns, m.data(), pivots.data(), found, info);
-      };
-      return small_systems<T>(k, b, 1.0 * n * n * columns, solved, singular);
-    }
-  }
-  auto one = [&](int64_t i, Workspace<T>& space) -> int64_t {
-    T *both = space.matrix(0, factors.elements()), *found = space.matrix(1, b.elements());
-    Int* pivots = space.integers(n);
-    factors.read(i, both);
-    b.read(i, found);
-    swaps.read(i, pivots);
-    for (Int j = 0; j < n; ++j) {
-      pivots[j] = std::clamp<Int>(pivots[j] + 1, 1, n); // they may come from a file
-    }
-    int64_t zero = zero_on_diagonal(both, n, n + 1);
-    if (zero != 0) {
-      if (!k.lenient) return zero;
-      x.fill(i, not_a_number<T>());
-      return 0;
-    }
-    blocked::solve(k.adjoint, n, columns, both, pivots, found);
-    x.write(i, found);
-    return 0;
-  };
-  int64_t count = x.elements() == 0 ? 0 : x.count();
-  for_each_matrix<T>(k.op, count, 1.0 * n * n * columns, one, [](int64_t info) {
-    return "is singular, so the system has no unique solution (pivot " + std::to_string(info - 1) +
-           " of its elimination is 0); lstsq finds the shortest one.";
-  });
-}
-
 // x (n, columns), row-major, becomes (triangle of a)^-1 x. A block of rows at a time: the product of what a has beside
 // the block and of what is known of x is taken off, as gemm() has it.
 template <typename T>
-void divide_rows(bool upper, Int n, Int columns, const Matrix& a, T* x, Workspace<T>& space) {
+void divide_rows(bool upper, bool unit, Int n, Int columns, const Matrix& a, T* x, Workspace<T>& space) {
   constexpr int64_t block = 64, strip = 128; // whatever the number of threads: bits may depend on them
   const Dtype dtype = std::is_same_v<T, float> ? float32 : float64;
   const int64_t blocks = (n + block - 1) / block;
@@ -163,10 +121,66 @@ void divide_rows(bool upper, Int n, Int columns, const Matrix& a, T* x, Workspac
     }
     // To BLAS these are the columns of the transposes: x' = x' (a')^-1.
     blocked::in_strips(0, columns, strip, [&](Int at, Int end) {
-      blocked::divide(false, !upper, blocked::Op::none, false, end - at, to_blas_int(count),
+      blocked::divide(false, !upper, blocked::Op::none, unit, end - at, to_blas_int(count),
           blocked::Part<const T>{own, to_blas_int(leading)}, blocked::Part<T>{rows + at, columns});
     });
   }
+}
+
+template <typename T>
+void solve_with_lu(const kernel::MatrixWork& k) {
+  Stack<T> factors(k.inputs[0]), b(k.inputs[2]), x(k.outputs[0]);
+  Stack<uint32_t> swaps(k.inputs[1], 1);
+  Int n = factors.rows(), columns = b.columns();
+  if constexpr (!lapack::is_complex<T>) {
+    if (is_small<T>(n, columns)) {
+      auto solved = [&](int64_t first, int64_t count, T* found, T* info) {
+        Group<T> m(n * n), pivots(n);
+        m.read(factors, first, count);
+        pivots.read(swaps, first, count);
+        small_kernels<T>().solve(k.adjoint, n, columns, m.data(), pivots.data(), found, info);
+      };
+      return small_systems<T>(k, b, 1.0 * n * n * columns, solved, singular);
+    }
+  }
+  auto one = [&](int64_t i, Workspace<T>& space) -> int64_t {
+    Int* pivots = space.integers(n);
+    swaps.read(i, pivots);
+    for (Int j = 0; j < n; ++j) {
+      pivots[j] = std::clamp<Int>(pivots[j] + 1, 1, n); // they may come from a file
+    }
+    if (int64_t zero = zero_on_diagonal(factors.at(i), n, factors.down() + factors.across()); zero != 0) {
+      if (!k.lenient) return zero;
+      x.fill(i, not_a_number<T>());
+      return 0;
+    }
+    if constexpr (!lapack::is_complex<T>) {
+      Matrix both{factors.at(i), factors.down(), factors.across()};
+      T* rows = x.at(i);
+      auto swap_rows = [&](int64_t j) {
+        const int64_t other = pivots[j] - 1;
+        if (other != j) std::swap_ranges(rows + j * columns, rows + (j + 1) * columns, rows + other * columns);
+      };
+      b.read_rows(i, rows);
+      if (k.adjoint) std::swap(both.row_stride, both.column_stride);
+      for (int64_t j = 0; j < n && !k.adjoint; ++j) swap_rows(j);
+      divide_rows(false, !k.adjoint, n, columns, both, rows, space);
+      divide_rows(true, k.adjoint, n, columns, both, rows, space);
+      for (int64_t j = n; j-- > 0 && k.adjoint;) swap_rows(j);
+      return 0;
+    }
+    T *both = space.matrix(0, factors.elements()), *found = space.matrix(1, b.elements());
+    factors.read(i, both);
+    b.read(i, found);
+    blocked::solve(k.adjoint, n, columns, both, pivots, found);
+    x.write(i, found);
+    return 0;
+  };
+  int64_t count = x.elements() == 0 ? 0 : x.count();
+  for_each_matrix<T>(k.op, count, 1.0 * n * n * columns, one, [](int64_t info) {
+    return "is singular, so the system has no unique solution (pivot " + std::to_string(info - 1) +
+           " of its elimination is 0); lstsq finds the shortest one.";
+  });
 }
 
 template <typename T>
@@ -197,7 +211,7 @@ void solve_triangular(const kernel::MatrixWork& k) {
       if (int64_t zero = zero_on_diagonal(a.at(i), n, a.down() + a.across()); zero != 0) return no_result(i, zero);
       if (k.adjoint) std::swap(triangle.row_stride, triangle.column_stride);
       b.read_rows(i, x.at(i));
-      divide_rows(k.upper != k.adjoint, n, columns, triangle, x.at(i), space);
+      divide_rows(k.upper != k.adjoint, false, n, columns, triangle, x.at(i), space);
       return 0;
     }
     T *matrix = space.matrix(0, a.elements()), *found = space.matrix(1, b.elements());
