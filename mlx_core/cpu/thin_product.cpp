@@ -46,7 +46,8 @@ struct Thin {
       if (terms <= interleaved && apart == terms) {
         read_interleaved(from, terms, to);
       } else {
-        read_squares(from, apart, terms, line + (v + 1) * lanes == p.lines, to);
+        const int64_t lines_behind = p.lines - line - (v + 1) * lanes;
+        read_squares(from, apart, terms, lines_behind * apart + p.terms - first, to);
       }
     }
     return {to - together, together};
@@ -63,12 +64,14 @@ struct Thin {
       if (i < terms) hn::Store(x[i], d, to + i * together);
     }
   }
-  static HWY_INLINE void read_squares(const T* from, int64_t apart, int64_t terms, bool is_last, T* HWY_RESTRICT to) {
+  // `readable`: elements from the start of the last line on.
+  static HWY_INLINE void read_squares(
+      const T* from, int64_t apart, int64_t terms, int64_t readable, T* HWY_RESTRICT to) {
     const D d;
     for (int64_t i = 0; i < terms; i += lanes) {
       V x[lanes];
       const int64_t count = std::min(lanes, terms - i);
-      if (count < lanes && is_last) { // a square may reach beyond the last line's end
+      if (i + lanes > readable) { // the square reaches beyond it
         HWY_ALIGN T part[lanes * lanes] = {};
         for (int64_t l = 0; l < lanes; ++l) std::copy_n(from + l * apart + i, count, part + l * lanes);
         Square::read_transposed(part, lanes, x, count);
