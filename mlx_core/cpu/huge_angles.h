@@ -3,6 +3,12 @@
 
 namespace mlx::core::cpu {
 
+// Of float32, for angles that are not huge: pieces of pi, the first three so short that multiples of them are exact,
+// and what sin(r) / r - 1 is in powers of r^2, times r^2.
+inline constexpr float pi_pieces[] = {0x1.9218p+1f, 0x1.ed5p-13f, 0x1.10bp-29f, 0x1.184698p-43f};
+inline constexpr float sine_terms[] = {
+    -0.166666672f, 0.00833334774f, -0.000198426002f, 2.75996581e-06f, -2.5017119e-08f};
+
 // Which multiples of pi/2 may be taken off: sin, cos and tan are odd about these.
 enum class Quadrants { even, odd, any };
 

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 #include <memory>
 #include <utility>
 #include <vector>
 
+#include "mlx_core/cpu/huge_angles.h"
 #include "mlx_core/cpu/native_maps.h"
 #include "mlx_core/cpu/small_product.h"
 
@@ -109,21 +111,22 @@ class NativeDetours : protected NativeMaps {
     if (!is_sine) {
       int a = take(), u = take();
       r = take(), low = take();
-      op(subtract_op, a, y, all(0.5f * 0x1.9218p+1f));
-      op(subtract_op, u, a, all(0.5f * 0x1.ed5p-13f));
+      op(subtract_op, a, y, all(0.5f * pi_pieces[0]));
+      op(subtract_op, u, a, all(0.5f * pi_pieces[1]));
       op(subtract_op, a, a, u);
-      op(subtract_op, a, a, all(0.5f * 0x1.ed5p-13f));
-      op(subtract_op, r, u, all(0.5f * 0x1.10bp-29f));
+      op(subtract_op, a, a, all(0.5f * pi_pieces[1]));
+      op(subtract_op, r, u, all(0.5f * pi_pieces[2]));
       op(subtract_op, low, u, r);
-      op(subtract_op, low, low, all(0.5f * 0x1.10bp-29f));
+      op(subtract_op, low, low, all(0.5f * pi_pieces[2]));
       op(add_op, low, a, low);
-      op(subtract_op, low, low, all(0.5f * 0x1.184698p-43f));
+      op(subtract_op, low, low, all(0.5f * pi_pieces[3]));
     }
     int z = take(), p = take();
     op(multiply_op, z, r, r);
-    code_.vector(copy_32, width_, p, 0, all(-2.5017119e-08f));
-    for (float c : {2.75996581e-06f, -0.000198426002f, 0.00833334774f, -0.166666672f}) {
-      code_.vector(multiply_then_add, width_, p, z, all(c));
+    size_t power = std::size(sine_terms) - 1;
+    code_.vector(copy_32, width_, p, 0, all(sine_terms[power]));
+    while (power-- > 0) {
+      code_.vector(multiply_then_add, width_, p, z, all(sine_terms[power]));
     }
     op(multiply_op, p, p, z);
     if (is_sine) {

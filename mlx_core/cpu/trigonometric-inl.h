@@ -30,14 +30,14 @@ HWY_INLINE hn::Vec<D> small_angle(D d) {
 template <class D, class V>
 HWY_INLINE ReducedAngle<V> subtract_multiple(D d, V y, V q, double unit_over_pi) {
   const float f = static_cast<float>(unit_over_pi);
-  const V a = hn::NegMulAdd(q, constant(d, f * 0x1.9218p+1f, unit_over_pi * 0x1.921fb544p+1), y);
-  const V b = hn::Mul(q, constant(d, f * 0x1.ed5p-13f, unit_over_pi * 0x1.0b4611a6p-33));
-  const V c = hn::Mul(q, constant(d, f * 0x1.10bp-29f, unit_over_pi * 0x1.3198a2ep-68));
+  const V a = hn::NegMulAdd(q, constant(d, f * pi_pieces[0], unit_over_pi * 0x1.921fb544p+1), y);
+  const V b = hn::Mul(q, constant(d, f * pi_pieces[1], unit_over_pi * 0x1.0b4611a6p-33));
+  const V c = hn::Mul(q, constant(d, f * pi_pieces[2], unit_over_pi * 0x1.3198a2ep-68));
   const V u = hn::Sub(a, b);
   const V lost_b = hn::Sub(hn::Sub(a, u), b);
   const V r = hn::Sub(u, c);
   const V lost_c = hn::Sub(hn::Sub(u, r), c);
-  const V last = constant(d, f * 0x1.184698p-43f, unit_over_pi * 0x1.b839a252049c1p-103);
+  const V last = constant(d, f * pi_pieces[3], unit_over_pi * 0x1.b839a252049c1p-103);
   return {r, hn::NegMulAdd(q, last, hn::Add(lost_b, lost_c))};
 }
 
@@ -47,7 +47,7 @@ HWY_INLINE V sin_reduced(D d, ReducedAngle<V> angle) {
   const V z = hn::Mul(angle.r, angle.r);
   V p;
   if constexpr (is_f32<D>) {
-    p = polynomial(d, z, -0.166666672f, 0.00833334774f, -0.000198426002f, 2.75996581e-06f, -2.5017119e-08f);
+    p = polynomial(d, z, sine_terms[0], sine_terms[1], sine_terms[2], sine_terms[3], sine_terms[4]);
   } else {
     p = polynomial(d, z, -0.16666666666666666, 0.008333333333333241, -0.0001984126984123581, 2.7557319217599963e-06,
         -2.5052107701118356e-08, 1.605900011635686e-10, -7.645513213766771e-13, 2.7773097372758947e-15,
