@@ -15,6 +15,7 @@
 #include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/cpu/tile_instructions.h"
 #include "mlx_core/cpu/tiny_batch.h"
+#include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
 namespace {
@@ -125,6 +126,7 @@ void share_terms(const Product& p, int64_t threads) {
   parallel_for(threads, [&](int64_t t) {
     for (int64_t i = blocks * t / threads; i < blocks * (t + 1) / threads; ++i) {
       const int64_t first = i * terms, count = std::min(terms, p.k - first);
+      throw_if_interrupted();
       if (by_vectors) {
         vector_terms_piece(p, all, first, count, sums.get() + i * bytes, false);
       } else {

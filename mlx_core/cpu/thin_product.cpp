@@ -225,15 +225,16 @@ void multiply_widened(Multiply multiply, const ThinProduct& p, Dtype dtype) {
 bool multiply_thin(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, const Matrix& a, int64_t a_batch_stride,
     const Matrix& b, int64_t b_batch_stride, void* out) {
   const Dtype wide = multiplied_dtype(dtype);
-  if ((wide != float32 && wide != float64) || is_vector_product(dtype, m, n, k)) {
+  const int64_t lines = std::max(m, n), columns = std::min(m, n);
+  if (columns > ThinProduct::most_columns || lines < std::max(ThinProduct::least_lines, 16 * columns) ||
+      (wide != float32 && wide != float64) || is_vector_product(dtype, m, n, k)) {
     return false;
   }
   // The longer side's lines are those of a, or those of b transposed; the other side's are the columns.
   const bool by_rows = m >= n;
   auto transposed = [](const Matrix& x) { return Matrix{x.data, x.column_stride, x.row_stride}; };
-  ThinProduct whole{std::max(m, n), k, std::min(m, n), by_rows ? a : transposed(b), by_rows ? b : transposed(a), out,
-      by_rows && n > 1 ? 1 : std::max(m, n)};
-  const int64_t lines = whole.lines, columns = whole.columns;
+  ThinProduct whole{
+      lines, k, columns, by_rows ? a : transposed(b), by_rows ? b : transposed(a), out, by_rows && n > 1 ? 1 : lines};
   const bool along_lines = whole.along_lines() && whole.numbers.row_stride >= k,
              across = whole.numbers.row_stride == 1 && whole.numbers.column_stride >= lines;
   // What lies across lines is read where it is, which waits for memory alone where there are few operations for each
@@ -243,8 +244,7 @@ bool multiply_thin(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, 
                    : along_lines && columns > few_columns
                        ? columns * k <= some_operations
                        : along_lines || columns == 1 || columns * k <= few_operations;
-  if (!(along_lines || across) || !few || columns > ThinProduct::most_columns ||
-      lines < std::max(ThinProduct::least_lines, 16 * columns)) {
+  if (!(along_lines || across) || !few) {
     return false;
   }
   const auto multiply = HWY_DYNAMIC_DISPATCH(find_multiply)(wide == float64);
