@@ -177,9 +177,7 @@ struct Thin {
   }
 };
 
-void (*find_multiply(bool is_double))(const ThinProduct&) {
-  return is_double ? Thin<double>::multiply : Thin<float>::multiply;
-}
+MultiplyThin find_multiply(bool is_double) { return is_double ? Thin<double>::multiply : Thin<float>::multiply; }
 
 } // namespace mlx::core::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -191,10 +189,8 @@ HWY_EXPORT(find_multiply);
 
 namespace {
 
-using Multiply = void (*)(const ThinProduct&);
-
 // Of 16-bit floats, so many lines at a time are converted to float32.
-void multiply_widened(Multiply multiply, const ThinProduct& p, Dtype dtype) {
+void multiply_widened(MultiplyThin multiply, const ThinProduct& p, Dtype dtype) {
   constexpr int64_t together = 256;
   const Kernel narrow = find_cast(float32, dtype);
   const bool results_along_lines = p.out_apart != 1;
@@ -247,7 +243,7 @@ bool multiply_thin(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, 
   if (!(along_lines || across) || !few) {
     return false;
   }
-  const auto multiply = HWY_DYNAMIC_DISPATCH(find_multiply)(wide == float64);
+  const MultiplyThin multiply = HWY_DYNAMIC_DISPATCH(find_multiply)(wide == float64);
   constexpr int64_t task_work = 1 << 18;
   const int64_t work = lines * k * (4 + columns), size = dtype.size(),
                 parts = std::clamp<int64_t>(work / task_work, 1, lines / ThinProduct::least_lines),

@@ -24,5 +24,6 @@ struct ThinProduct {
 
   bool along_lines() const { return numbers.column_stride == 1; }
 };
+using MultiplyThin = void (*)(const ThinProduct&);
 
 } // namespace mlx::core::cpu

@@ -30,19 +30,27 @@ def laid_out(x, how):
     return x
 
 
+def wider_product(a, b):
+    """Of as many terms in the same order, with more columns; of 16-bit floats as float32, rounded once."""
+    wide = mx.float32 if a.dtype.size == 2 else a.dtype
+    more = mx.ones((*b.shape[:-1], 5), dtype=wide)
+    return (a.astype(wide) @ mx.concatenate([b.astype(wide), more], axis=-1))[..., : b.shape[-1]].astype(a.dtype)
+
+
 @pytest.mark.grid(0.5)
 @pytest.mark.parametrize("seed", range(400))
 def test_bits_are_those_of_a_wider_product(seed):
     rng = np.random.default_rng(seed)
     long, few, k = (int(rng.choice(s)) for s in (LONG, FEW, TERMS))
+    dtype, batch = FLOATS[rng.integers(4)], [(), (), (3,), (2, 2)][rng.integers(4)]
+    if dtype.size == 2 and k >= 16:
+        few = min(few, 3)  # of more columns some processors have instructions that add in another order
     if few == 1:
         k = min(k, 16)  # of more terms it is a product with a vector
-    dtype, batch = FLOATS[rng.integers(4)], [(), (), (3,), (2, 2)][rng.integers(4)]
     scale = rng.choice([1, 1, 1e-20, 1e-39], (*batch, long, k)) if rng.random() < 0.3 else 1
     a = mx.array(rng.standard_normal((*batch, long, k)) * scale).astype(dtype)
     b = mx.array(rng.standard_normal((*(batch if rng.random() < 0.7 else ()), k, few))).astype(dtype)
-    wider = a @ mx.concatenate([b, mx.ones((*b.shape[:-1], 5), dtype=dtype)], axis=-1)
-    expected = bits(mx.contiguous(wider[..., :few]))
+    expected = bits(mx.contiguous(wider_product(a, b)))
     for how in ("rows", "columns", "part", "gaps"):
         x, y = laid_out(a, how), laid_out(b, str(rng.choice(["rows", "columns", "part", "gaps"])))
         assert bits(x @ y) == expected, how
