@@ -21,10 +21,6 @@ Int cholesky(bool upper, Int n, T* a);
 template <typename T>
 Int qr(Int m, Int n, T* a, Int q_columns, T* q, lapack::Work<T>& work);
 
-// b (n, columns) becomes x with lu x = b, or its adjoint.
-template <typename T>
-void solve(bool adjoint, Int n, Int columns, const T* lu, const Int* pivots, T* b);
-
 // The inverse into `out`; lu is the matrix' factors.
 template <typename T>
 void inverse(Int n, const T* lu, const Int* pivots, T* out);

@@ -1,4 +1,4 @@
-// LU and Cholesky factors of one large matrix by all threads, and systems with them.
+// LU and Cholesky factors of one large matrix by all threads, and its inverse.
 #include <numeric>
 #include <vector>
 
@@ -73,28 +73,21 @@ class BlockInverses {
   std::vector<T> blocks_;
 };
 
-// b (n, columns) becomes op(triangle)^-1 b, one half of the rows after the other: nearly all of it is products, which
-// are quicker than systems. With inverses, of which the first is at row `at`, all of it is.
+// b (n, columns) becomes op(triangle)^-1 b, one half of the rows after the other: all of it is products, which are
+// quicker than systems. The first of the inverses is at row `at`.
 template <typename T>
-void divide_rows(bool upper, Op op, bool unit, Int n, Int columns, Part<const T> a, Part<T> b,
-    const BlockInverses<T>* inverses = nullptr, Int at = 0) {
+void divide_rows(
+    bool upper, Op op, Int n, Int columns, Part<const T> a, Part<T> b, const BlockInverses<T>& inverses, Int at = 0) {
   constexpr Int least = BlockInverses<T>::side;
-  if (n <= least) {
-    if (inverses) {
-      inverses->apply(at, n, columns, b);
-    } else {
-      divide<T>(true, upper, op, unit, n, columns, a, b);
-    }
-    return;
-  }
+  if (n <= least) return inverses.apply(at, n, columns, b);
   const bool down = upper == (op == Op::adjoint);
   const Int half = (n / 2 + least - 1) / least * least, rest = n - half;
   const Int first = down ? 0 : half, second = down ? half : 0; // the rows that are found first, and then
   const Int found = down ? half : rest, left = n - found;
-  divide_rows<T>(upper, op, unit, found, columns, a.at(first, first), b.at(first, 0), inverses, at + first);
+  divide_rows<T>(upper, op, found, columns, a.at(first, first), b.at(first, 0), inverses, at + first);
   multiply<T>(op, Op::none, left, columns, found, T(-1), op == Op::none ? a.at(second, first) : a.at(first, second),
       b.at(first, 0), T(1), b.at(second, 0));
-  divide_rows<T>(upper, op, unit, left, columns, a.at(second, second), b.at(second, 0), inverses, at + second);
+  divide_rows<T>(upper, op, left, columns, a.at(second, second), b.at(second, 0), inverses, at + second);
 }
 
 } // namespace
@@ -122,7 +115,7 @@ Int lu(Int m, Int n, T* data, Int* pivots) {
       const Int from = s == 0 ? behind : next + static_cast<Int>(s - 1) * strip;
       const Int to = s == 0 ? next : std::min(n, from + strip);
       swap_rows(a, from, to, pivots, first, behind);
-      divide_rows<T>(false, Op::none, true, columns, to - from, a.at(first, first), a.at(first, from), &inverses);
+      divide_rows<T>(false, Op::none, columns, to - from, a.at(first, first), a.at(first, from), inverses);
       multiply<T>(Op::none, Op::none, m - behind, to - from, columns, T(-1), a.at(behind, first), a.at(first, from),
           T(1), a.at(behind, from));
       if (s == 0 && behind < rank) factor(behind);
@@ -143,7 +136,7 @@ Int cholesky(bool upper, Int n, T* data) {
     const BlockInverses<T> inverses(upper, Op::adjoint, false, upper ? size : 0, a.at(first, first));
     in_strips(behind, n, strip, [&](Int from, Int to) {
       if (upper) {
-        divide_rows<T>(true, Op::adjoint, false, size, to - from, a.at(first, first), a.at(first, from), &inverses);
+        divide_rows<T>(true, Op::adjoint, size, to - from, a.at(first, first), a.at(first, from), inverses);
       } else {
         divide<T>(false, false, Op::adjoint, false, to - from, size, a.at(first, first), a.at(from, first));
       }
@@ -159,31 +152,6 @@ Int cholesky(bool upper, Int n, T* data) {
     });
   }
   return 0;
-}
-
-template <typename T>
-void solve(bool adjoint, Int n, Int columns, const T* lu, const Int* pivots, T* data) {
-  if (n < large) {
-    lapack::getrs(adjoint ? 'C' : 'N', n, columns, lu, pivots, data);
-    return;
-  }
-  const Part<const T> a{lu, n};
-  const Part<T> b{data, n};
-  in_strips(0, columns, strip, [&](Int from, Int to) {
-    const Part<T> mine = b.at(0, from);
-    if (adjoint) {
-      divide_rows<T>(true, Op::adjoint, false, n, to - from, a, mine);
-      divide_rows<T>(false, Op::adjoint, true, n, to - from, a, mine);
-      for (Int j = 0; j < to - from; ++j) {
-        T* column = mine.column(j);
-        for (Int k = n; k-- > 0;) std::swap(column[k], column[pivots[k] - 1]);
-      }
-    } else {
-      swap_rows(mine, 0, to - from, pivots, 0, n);
-      divide_rows<T>(false, Op::none, true, n, to - from, a, mine);
-      divide_rows<T>(true, Op::none, false, n, to - from, a, mine);
-    }
-  });
 }
 
 // Small ones by LAPACK. Of a whose rows in `order` are l u, the inverse is u^-1 l^-1 with its columns in that order.
@@ -204,18 +172,17 @@ void inverse(Int n, const T* lu, const Int* pivots, T* out) {
     std::vector<T> found(static_cast<size_t>(n) * static_cast<size_t>(to - from), T(0));
     const Part<T> mine{found.data(), n};
     for (Int j = from; j < to; ++j) mine.column(j - from)[j] = T(1);
-    divide_rows<T>(false, Op::none, true, n - from, to - from, a.at(from, from), mine.at(from, 0), &below, from);
-    divide_rows<T>(true, Op::none, false, n, to - from, a, mine, &above);
+    divide_rows<T>(false, Op::none, n - from, to - from, a.at(from, from), mine.at(from, 0), below, from);
+    divide_rows<T>(true, Op::none, n, to - from, a, mine, above);
     for (Int j = from; j < to; ++j) {
       std::copy_n(mine.column(j - from), n, out + static_cast<int64_t>(order[static_cast<size_t>(j)]) * n);
     }
   });
 }
 
-#define MLX_DEFINE(T)                                               \
-  template Int lu<T>(Int, Int, T*, Int*);                           \
-  template Int cholesky<T>(bool, Int, T*);                          \
-  template void solve<T>(bool, Int, Int, const T*, const Int*, T*); \
+#define MLX_DEFINE(T)                      \
+  template Int lu<T>(Int, Int, T*, Int*);  \
+  template Int cholesky<T>(bool, Int, T*); \
   template void inverse<T>(Int, const T*, const Int*, T*);
 MLX_FOR_MATRIX_TYPES(MLX_DEFINE)
 #undef MLX_DEFINE

@@ -93,20 +93,19 @@ double cost_of(int64_t n) {
   return cost;
 }
 
-// What the product n1 n2 costs where vectors of so many lanes hold parts of one transform, for each element.
-double cost_of_product(int64_t n1, int64_t n2, int lanes) {
-  auto waste = [lanes](
-                   int64_t m) { return static_cast<double>((m + lanes - 1) / lanes * lanes) / static_cast<double>(m); };
-  return cost_of(n1) * waste(n2) + cost_of(n2) * waste(n1);
+// Lanes of vectors of so many that hold `count` elements, for each of these.
+double lanes_of(int64_t count, int lanes) {
+  return static_cast<double>((count + lanes - 1) / lanes * lanes) / static_cast<double>(count);
 }
 
-// n1 of the product that is quickest so, with the most lanes there are.
+// n1 of the product n1 n2 that is quickest where vectors hold parts of one transform, with the most lanes there are.
 int64_t first_factor(int64_t n) {
+  constexpr int most_lanes = 16;
   double least = 0;
   int64_t best = 0;
   auto consider = [&](int64_t n1) {
     int64_t n2 = n / n1;
-    double cost = cost_of_product(n1, n2, 16);
+    double cost = cost_of(n1) * lanes_of(n2, most_lanes) + cost_of(n2) * lanes_of(n1, most_lanes);
     cost *= n1 > largest_inner_leaf || n2 > largest_inner_leaf ? 1.5 : 1;
     cost += 1e-3 * static_cast<double>(std::max(n1, n2)) / std::sqrt(static_cast<double>(n));
     if (best == 0 || cost < least) {
@@ -152,7 +151,8 @@ FftNode<T>::FftNode(int64_t length, int64_t largest_leaf) : n(length) {
 
 template <typename T>
 double FftNode<T>::lanes_for_one(int lanes) const {
-  return cost_of_product(first->n, second->n, lanes) / cost_of_product(first->n, second->n, 1);
+  return (first_cost * lanes_of(second->n, lanes) + second_cost * lanes_of(first->n, lanes)) /
+         (first_cost + second_cost);
 }
 
 template <typename T>
@@ -216,6 +216,7 @@ void FftNode<T>::make_product(int64_t n1) {
   int64_t n2 = n / n1;
   first = std::make_unique<FftNode>(n1, largest_inner_leaf);
   second = std::make_unique<FftNode>(n2, largest_inner_leaf);
+  first_cost = cost_of(n1), second_cost = cost_of(n2);
   pitch = (n1 + table_slack - 1) / table_slack * table_slack;
   cosines.resize(static_cast<size_t>(n2 * pitch));
   sines.resize(static_cast<size_t>(n2 * pitch));

@@ -38,6 +38,7 @@ struct FftNode {
   // n = first->n * second->n. roots: cos and sin of -2 pi k j / n in rows j < n2 of `pitch` elements, k < n1.
   std::unique_ptr<FftNode> first, second;
   int64_t pitch = 0;
+  double first_cost = 0, second_cost = 0;
   std::vector<T> cosines, sines;
   // The same of n = n1 n2 of 16 to 256, n1 being a leaf's first radix, as rows lie that are turned between the two: for
   // each few k, all j, and for each of these four blocks of 16 bytes. Where two blocks hold these k, the first two are

@@ -1,7 +1,7 @@
 // Inverses and linear systems with each matrix of a stack.
 #include <algorithm>
 #include <functional>
-#include <type_traits>
+#include <utility>
 
 #include "mlx_core/cpu/blocked_blas.h"
 #include "mlx_core/cpu/gemm.h"
@@ -95,12 +95,18 @@ int64_t zero_on_diagonal(const T* m, Int n, int64_t apart) {
   return 0;
 }
 
+// A system with an adjoint is one with the transpose, between two of these.
+template <typename T>
+void conjugate(T* x, int64_t count) {
+  if constexpr (lapack::is_complex<T>) std::transform(x, x + count, x, conj_of<T>);
+}
+
 // x (n, columns), row-major, becomes (triangle of a)^-1 x. A block of rows at a time: the product of what a has beside
 // the block and of what is known of x is taken off, as gemm() has it.
 template <typename T>
-void divide_rows(bool upper, bool unit, Int n, Int columns, const Matrix& a, T* x, Workspace<T>& space) {
+void divide_by_triangle(
+    Dtype dtype, bool upper, bool unit, Int n, Int columns, const Matrix& a, T* x, Workspace<T>& space) {
   constexpr int64_t block = 64, strip = 128; // whatever the number of threads: bits may depend on them
-  const Dtype dtype = std::is_same_v<T, float> ? float32 : float64;
   const int64_t blocks = (n + block - 1) / block;
   T *triangle = space.matrix(0, block * block), *product = space.matrix(1, block * columns);
   for (int64_t i = 0; i < blocks; ++i) {
@@ -154,26 +160,23 @@ void solve_with_lu(const kernel::MatrixWork& k) {
       x.fill(i, not_a_number<T>());
       return 0;
     }
-    if constexpr (!lapack::is_complex<T>) {
-      Matrix both{factors.at(i), factors.down(), factors.across()};
-      T* rows = x.at(i);
-      auto swap_rows = [&](int64_t j) {
-        const int64_t other = pivots[j] - 1;
-        if (other != j) std::swap_ranges(rows + j * columns, rows + (j + 1) * columns, rows + other * columns);
-      };
-      b.read_rows(i, rows);
-      if (k.adjoint) std::swap(both.row_stride, both.column_stride);
-      for (int64_t j = 0; j < n && !k.adjoint; ++j) swap_rows(j);
-      divide_rows(false, !k.adjoint, n, columns, both, rows, space);
-      divide_rows(true, k.adjoint, n, columns, both, rows, space);
-      for (int64_t j = n; j-- > 0 && k.adjoint;) swap_rows(j);
-      return 0;
+    Matrix both{factors.at(i), factors.down(), factors.across()};
+    T* rows = x.at(i);
+    const Dtype dtype = k.outputs[0].dtype;
+    auto swap_rows = [&](int64_t j) {
+      const int64_t other = pivots[j] - 1;
+      if (other != j) std::swap_ranges(rows + j * columns, rows + (j + 1) * columns, rows + other * columns);
+    };
+    b.read_rows(i, rows);
+    if (k.adjoint) {
+      std::swap(both.row_stride, both.column_stride);
+      conjugate(rows, x.elements());
     }
-    T *both = space.matrix(0, factors.elements()), *found = space.matrix(1, b.elements());
-    factors.read(i, both);
-    b.read(i, found);
-    blocked::solve(k.adjoint, n, columns, both, pivots, found);
-    x.write(i, found);
+    for (int64_t j = 0; j < n && !k.adjoint; ++j) swap_rows(j);
+    divide_by_triangle(dtype, false, !k.adjoint, n, columns, both, rows, space);
+    divide_by_triangle(dtype, true, k.adjoint, n, columns, both, rows, space);
+    for (int64_t j = n; j-- > 0 && k.adjoint;) swap_rows(j);
+    if (k.adjoint) conjugate(rows, x.elements());
     return 0;
   };
   int64_t count = x.elements() == 0 ? 0 : x.count();
@@ -200,26 +203,21 @@ void solve_triangular(const kernel::MatrixWork& k) {
       return small_systems<T>(k, b, 0.5 * n * n * columns, solved, explain);
     }
   }
-  auto no_result = [&](int64_t i, int64_t zero) {
-    if (!k.lenient) return zero;
-    x.fill(i, not_a_number<T>());
-    return int64_t{0};
-  };
   auto one = [&](int64_t i, Workspace<T>& space) -> int64_t {
-    if constexpr (!lapack::is_complex<T>) {
-      Matrix triangle{a.at(i), a.down(), a.across()};
-      if (int64_t zero = zero_on_diagonal(a.at(i), n, a.down() + a.across()); zero != 0) return no_result(i, zero);
-      if (k.adjoint) std::swap(triangle.row_stride, triangle.column_stride);
-      b.read_rows(i, x.at(i));
-      divide_rows(k.upper != k.adjoint, false, n, columns, triangle, x.at(i), space);
+    if (int64_t zero = zero_on_diagonal(a.at(i), n, a.down() + a.across()); zero != 0) {
+      if (!k.lenient) return zero;
+      x.fill(i, not_a_number<T>());
       return 0;
     }
-    T *matrix = space.matrix(0, a.elements()), *found = space.matrix(1, b.elements());
-    a.read(i, matrix);
-    b.read(i, found);
-    if (int64_t zero = zero_on_diagonal(matrix, n, n + 1); zero != 0) return no_result(i, zero);
-    lapack::trsm(k.upper, k.adjoint, n, columns, matrix, found);
-    x.write(i, found);
+    Matrix triangle{a.at(i), a.down(), a.across()};
+    T* rows = x.at(i);
+    b.read_rows(i, rows);
+    if (k.adjoint) {
+      std::swap(triangle.row_stride, triangle.column_stride);
+      conjugate(rows, x.elements());
+    }
+    divide_by_triangle(k.outputs[0].dtype, k.upper != k.adjoint, false, n, columns, triangle, rows, space);
+    if (k.adjoint) conjugate(rows, x.elements());
     return 0;
   };
   int64_t count = x.elements() == 0 ? 0 : x.count();

@@ -6,7 +6,6 @@
 #include "mlx_core/cpu/simd.h"
 
 #include <algorithm>
-#include <memory>
 #include <type_traits>
 
 #include "mlx_core/cpu/ceil_div.h"
@@ -195,9 +194,8 @@ void multiply_widened(MultiplyThin multiply, const ThinProduct& p, Dtype dtype) 
   const Kernel narrow = find_cast(float32, dtype);
   const bool results_along_lines = p.out_apart != 1;
   const int64_t lines = std::min(together, p.lines);
-  const std::unique_ptr<float[]> memory(
-      new float[static_cast<size_t>(lines * (p.terms + p.columns) + p.terms * p.columns)]);
-  float *numbers = memory.get(), *results = numbers + lines * p.terms, *factors = results + lines * p.columns;
+  auto* numbers = static_cast<float*>(product_memory(0, (lines * (p.terms + p.columns) + p.terms * p.columns) * 4));
+  float *results = numbers + lines * p.terms, *factors = results + lines * p.columns;
   const Matrix by = packed_block(p.factors, p.terms, p.columns, dtype, float32, factors);
   for (int64_t begin = 0; begin < p.lines; begin += together) {
     const int64_t line = std::min(begin, p.lines - lines);
