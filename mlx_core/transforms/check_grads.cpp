@@ -45,10 +45,14 @@ std::string element_at(const Shape& shape, int64_t flat) {
   return shape.empty() ? "" : " at index " + to_string(index);
 }
 
+const char* remedy(double expected) {
+  return std::isfinite(expected) ? "" : " Nothing is measured here: choose args around which the function is finite.";
+}
+
 std::string number(complex128_t z, bool complex) {
   std::ostringstream text;
   text.precision(9);
-  text << z.real();
+  text << (std::isnan(z.real()) ? NAN : z.real()); // no "-nan"
   if (complex) {
     text << (std::signbit(z.imag()) ? "-" : "+") << std::abs(z.imag()) << "j";
   }
@@ -172,7 +176,8 @@ class GradientCheck {
           " with respect to ", names_[primal], " is wrong: the tangent of ", subject.outputs[output],
           element_at(found.shape(), static_cast<int64_t>(worst)), " should be ", number(e[worst], complex),
           " (central differences with eps ", step, ") but is ", number(f[worst], complex), "; ", wrong, " of ",
-          e.size(), " elements are off by more than atol ", atol, " + rtol ", rtol, " * |expected|.");
+          e.size(), " elements are off by more than atol ", atol, " + rtol ", rtol, " * |expected|.",
+          remedy(std::abs(e[worst])));
     }
   }
 
@@ -200,7 +205,7 @@ class GradientCheck {
       fail<GradientMismatch>("check_grads", "mode \"rev\", order ", subject.order, ": the vjp", subject.history,
           " with respect to ", names_[primal], " is wrong: its inner product with a tangent should be ",
           number(expected, false), " (by ", options_.forward ? "the jvp" : "central differences", ") but is ",
-          number(found, false), ", off by more than atol ", atol, " + rtol ", rtol, " * ", scale, ".");
+          number(found, false), ", off by more than atol ", atol, " + rtol ", rtol, " * ", scale, ".", remedy(expected));
     }
   }
 

@@ -93,6 +93,12 @@ def test_a_wrong_vjp_is_named():
     mx.check_grads(f, (P,), order=1, modes="fwd")
 
 
+@pytest.mark.parametrize("modes", ["fwd", "rev", ["fwd", "rev"]])
+def test_where_nothing_can_be_measured_it_says_so(modes):
+    with pytest.raises(AssertionError, match=r"should be nan .*choose args around which the function is finite"):
+        mx.check_grads(lambda x: x * 2, (mx.array(float("inf")),), modes=modes)
+
+
 def test_a_wrong_second_derivative_is_named():
     # Right values, wrong derivatives: the inner function's rule is off by a factor.
     cosine = mx.custom_function(mx.cos)
