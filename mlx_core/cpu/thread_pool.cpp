@@ -222,7 +222,7 @@ class Pool {
 
   void wait_for_workers(Job& job) {
     auto gone = [&] { return job.inside.load() == 0; };
-    if (spin(50, gone)) return;
+    if (spin(50, gone) || spin(1000, gone, true)) return;
     job.awaited.store(true);
     std::unique_lock lock(job.mutex);
     while (!job.left.wait_until(lock, std::chrono::system_clock::now() + std::chrono::milliseconds(10), gone)) {
