@@ -6,6 +6,7 @@
 #include "mlx_core/backend/kernels.h"
 #include "mlx_core/eval/at_once.h"
 #include "mlx_core/eval/call_list.h"
+#include "mlx_core/eval/donate.h"
 #include "mlx_core/eval/gate.h"
 #include "mlx_core/eval/share.h"
 #include "mlx_core/eval/small_values.h"
@@ -18,7 +19,8 @@ namespace mlx::core {
 namespace {
 
 constexpr uint32_t most_steps = 4096;
-constexpr int64_t most_reduced = 1024; // elements
+constexpr uint32_t most_works = 256;
+constexpr int64_t most_read = 1024; // elements
 
 class OwnSteps {
  public:
@@ -86,6 +88,7 @@ class OwnSteps {
     open_.clear();
     roots_.clear();
     bytes_ = 0;
+    works_ = 0;
   }
 
  private:
@@ -114,24 +117,24 @@ class OwnSteps {
 
   bool discover(Node* node) {
     if (node->state.load(std::memory_order_acquire) != Node::State::lazy || !node->primitive ||
-        node->level >= traced_ || node->stream != here_ || node->operand_count == 0 || node->extra ||
-        steps_.size() == most_steps) {
+        node->level >= traced_ || node->stream != here_ || node->extra || steps_.size() == most_steps) {
       return false;
     }
     int64_t size = size_of(node->shape);
-    if (size == 0 || size > most_small) {
+    if (size == 0 || size > most_read) {
       return false;
     }
     cpu::Kernel kernel = nullptr;
     switch (node->primitive->eval_kind()) {
       case EvalKind::elementwise:
-        kernel = way_of(kernels_, node).kernel;
+        kernel = size > most_small ? nullptr : way_of(kernels_, node).kernel;
         if (!kernel) {
           return false;
         }
         break;
       case EvalKind::reduction:
-        if (size_of(node->operands()[0].shape()) > most_reduced) {
+      case EvalKind::general:
+        if (!is_small_work(*node)) {
           return false;
         }
         break;
@@ -142,9 +145,23 @@ class OwnSteps {
     auto number = static_cast<uint32_t>(steps_.size());
     node->note = number;
     open_.push_back({number, 0});
-    bytes_ += SmallValues::bytes_of(size, node->dtype.size());
+    bytes_ += kernel ? SmallValues::bytes_of(size, node->dtype.size()) : 0;
     steps_.push_back({node, kernel, nullptr, 0, static_cast<int32_t>(size), {none, none, none}, false, !kernel});
     return true;
+  }
+
+  // Where it is known how results depend on operands, the work is one for kernels: it evaluates nothing of its own, and
+  // calls nobody. What can take over an operand's memory goes the ordinary way.
+  bool is_small_work(Node& node) {
+    if (node.primitive->dependence() == Dependence::opaque || ++works_ > most_works) {
+      return false;
+    }
+    int reusable = node.primitive->reusable_operand();
+    if (reusable >= 0 && can_donate(*node.operands()[static_cast<size_t>(reusable)].node())) {
+      return false;
+    }
+    return std::all_of(node.operands().begin(), node.operands().end(),
+        [](const array& operand) { return size_of(operand.shape()) <= most_read; });
   }
 
   // From the step that was discovered last.
@@ -166,7 +183,7 @@ class OwnSteps {
         if (is_outstanding(from)) {
           return false;
         }
-        bytes_ += SmallValues::bytes_of(size, from->dtype.size()); // where it is not read as it lies
+        bytes_ += is_map ? SmallValues::bytes_of(size, from->dtype.size()) : 0; // where it is not read as it lies
         continue;
       }
       uint32_t made = find(from);
@@ -220,6 +237,7 @@ class OwnSteps {
   std::vector<uint32_t> order_, roots_;
   std::vector<Open> open_;
   int64_t bytes_ = 0; // of scratch
+  uint32_t works_ = 0; // steps that are more than one pass over a few elements
   StreamNumber here_ = 0;
   uint64_t traced_ = 0; // the level from which on nodes belong to a transform
   const cpu::KernelTable& kernels_ = cpu::kernel_table();
@@ -249,7 +267,11 @@ bool eval_own_steps(std::span<const array> roots, uint32_t held) {
       return false;
     }
   }
-  steps.compute(kernels);
+  try {
+    steps.compute(kernels);
+  } catch (...) { // an ordinary evaluation finds it again, and what is to be said and done about it
+    return false;
+  }
   return true;
 }
 

@@ -21,6 +21,8 @@ array below_one(Dtype dtype) {
   }
 }
 
+double number(const array& scalar) { return load_complex(scalar.raw_data(), scalar.dtype()).real(); }
+
 // A bound as a real number of the given dtype.
 array bound(const array& a, Dtype dtype) { return astype(a.dtype().is_complex() ? real(a) : a, dtype); }
 
@@ -40,10 +42,9 @@ Reach reach_of(const array& low, const array& high, Dtype dtype) {
   if (!low.is_available() || !high.is_available() || low.ndim() > 0 || high.ndim() > 0) {
     return {};
   }
-  double a = load_complex(low.raw_data(), low.dtype()).real(), b = load_complex(high.raw_data(), high.dtype()).real();
-  a = rounded(a, dtype), b = rounded(b, dtype);
+  double a = rounded(number(low), dtype), b = rounded(number(high), dtype);
   double range = rounded(b - a, dtype);
-  double largest = load_complex(below_one(dtype).raw_data(), dtype).real();
+  double largest = number(below_one(dtype));
   bool overflow = std::isinf(range) && std::isfinite(a) && std::isfinite(b);
   return {
       a < b && std::isfinite(b) && (overflow || rounded(rounded(range * largest, dtype) + a, dtype) >= b), overflow};
@@ -118,7 +119,8 @@ array normal(const Shape& shape, Dtype dtype, const std::optional<array>& loc, c
   if (dtype.is_complex()) {
     drawn.push_back(2);
   }
-  array x = erfinv(uniform_for(op, negative(below_one(drawn_in)), array(1.0f), drawn, drawn_in, key, s));
+  array lowest(-number(below_one(drawn_in)), drawn_in); // known, as what it takes to stay below 1 is left out then
+  array x = erfinv(uniform_for(op, lowest, array(1.0f), drawn, drawn_in, key, s));
   std::optional<array> factor = scale ? std::optional(astype(*scale, dtype)) : std::nullopt;
   if (dtype.is_complex()) {
     std::vector<array> parts = unstack(x, -1);

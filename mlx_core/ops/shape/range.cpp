@@ -57,6 +57,7 @@ class Arange final : public Primitive {
   Arange(int64_t start, int64_t step, Dim size, Dtype dtype)
       : whole_(true), whole_start_(start), whole_step_(step), size_(size), dtype_(dtype) {}
   const char* name() const override { return info.primitive; }
+  Dependence dependence() const override { return Dependence::elementwise; } // on nothing
   void visit(ParamVisitor& v) const override {
     if (whole_) {
       v("start", whole_start_);
