@@ -4,6 +4,7 @@
 #include "mlx_core/ops/index/indexing.h"
 #include "mlx_core/ops/linear.h"
 #include "mlx_core/ops/shape/shape.h"
+#include "mlx_core/ops/shape/strided_windows.h"
 
 namespace mlx::core {
 
@@ -43,6 +44,11 @@ class AsStrided final : public ViewOp {
   }
   // Places that share an element add up in it.
   array transpose(const array& cotangent, const array& x) const override {
+    if (!x.shape(0).is_symbolic() && size_of(shape_) != 0) {
+      if (std::optional<array> sum = sum_of_windows(cotangent, strides_, offset_, x.shape(0))) {
+        return *std::move(sum);
+      }
+    }
     array places = applied(self(*this), {position_numbers(x.shape())});
     return scatter_add(zeros(x.shape(), cotangent.dtype()), {places}, expand_dims(cotangent, {-1}), {0});
   }
