@@ -236,7 +236,7 @@ class OwnSteps {
   std::vector<Step> steps_;
   std::vector<uint32_t> order_, roots_;
   std::vector<Open> open_;
-  int64_t bytes_ = 0; // of scratch
+  int64_t bytes_ = 0;  // of scratch
   uint32_t works_ = 0; // steps that are more than one pass over a few elements
   StreamNumber here_ = 0;
   uint64_t traced_ = 0; // the level from which on nodes belong to a transform

@@ -205,7 +205,8 @@ class GradientCheck {
       fail<GradientMismatch>("check_grads", "mode \"rev\", order ", subject.order, ": the vjp", subject.history,
           " with respect to ", names_[primal], " is wrong: its inner product with a tangent should be ",
           number(expected, false), " (by ", options_.forward ? "the jvp" : "central differences", ") but is ",
-          number(found, false), ", off by more than atol ", atol, " + rtol ", rtol, " * ", scale, ".", remedy(expected));
+          number(found, false), ", off by more than atol ", atol, " + rtol ", rtol, " * ", scale, ".",
+          remedy(expected));
     }
   }
 
