@@ -19,8 +19,8 @@ namespace mlx::core {
 namespace {
 
 constexpr uint32_t most_steps = 4096;
-constexpr uint32_t most_works = 256;
-constexpr int64_t most_read = 1024; // elements
+constexpr uint32_t most_works = 512; // that are no maps, reductions or views
+constexpr int64_t most_read = 1024;  // elements
 
 class OwnSteps {
  public:
@@ -153,15 +153,17 @@ class OwnSteps {
   // Where it is known how results depend on operands, the work is one for kernels: it evaluates nothing of its own, and
   // calls nobody. What can take over an operand's memory goes the ordinary way.
   bool is_small_work(Node& node) {
-    if (node.primitive->dependence() == Dependence::opaque || ++works_ > most_works) {
+    works_ += node.primitive->eval_kind() == EvalKind::general;
+    if (node.primitive->dependence() == Dependence::opaque || works_ > most_works) {
       return false;
     }
     int reusable = node.primitive->reusable_operand();
     if (reusable >= 0 && can_donate(*node.operands()[static_cast<size_t>(reusable)].node())) {
       return false;
     }
+    bool special = node.primitive->dependence() == Dependence::elementwise; // whose elements may take microseconds
     return std::all_of(node.operands().begin(), node.operands().end(),
-        [](const array& operand) { return size_of(operand.shape()) <= most_read; });
+        [&](const array& operand) { return size_of(operand.shape()) <= (special ? most_small : most_read); });
   }
 
   // From the step that was discovered last.
@@ -236,8 +238,8 @@ class OwnSteps {
   std::vector<Step> steps_;
   std::vector<uint32_t> order_, roots_;
   std::vector<Open> open_;
-  int64_t bytes_ = 0;  // of scratch
-  uint32_t works_ = 0; // steps that are more than one pass over a few elements
+  int64_t bytes_ = 0; // of scratch
+  uint32_t works_ = 0;
   StreamNumber here_ = 0;
   uint64_t traced_ = 0; // the level from which on nodes belong to a transform
   const cpu::KernelTable& kernels_ = cpu::kernel_table();
