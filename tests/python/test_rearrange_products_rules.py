@@ -73,6 +73,20 @@ def test_mirrors_reach_as_far_as_asked(mode, n):
     as_differences_say(lambda v: mx.pad(v, (n + 1, 2 * n), mode=mode) ** 2, [f64(x)])
 
 
+@pytest.mark.parametrize("shape", [(20_000,), (150, 151), (25, 26, 27), (11, 12, 13, 14)])
+@pytest.mark.parametrize("dtype", [np.int8, np.float16, np.float32, np.complex64])
+def test_what_lies_around_larger_arrays(shape, dtype):
+    """Only there is written what they are padded with; widths of 0, and one side only, among them."""
+    rng = np.random.default_rng(len(shape))
+    for turned in (False, True):
+        a = (rng.standard_normal(shape) * 9).astype(dtype)
+        x = mx.array(a).T if turned else mx.array(a)
+        for most in (0, 1, 3):
+            widths = [tuple(int(n) for n in rng.integers(0, most + 1, 2)) for _ in shape]
+            got = mx.pad(x, widths, constant_values=2)
+            np.testing.assert_array_equal(np.array(got), np.pad(a.T if turned else a, widths, constant_values=2))
+
+
 def test_pad_widths_and_dtypes():
     a = mx.arange(6).reshape(2, 3)
     assert mx.pad(a, [(1, 2)]).shape == mx.pad(a, (1, 2)).shape == (5, 6)

@@ -188,7 +188,12 @@ class SliceUpdate final : public Primitive {
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
     const array &x = operands[0], &update = operands[1];
     array& y = outputs[0];
-    y.begin_with(x, kernels);
+    if (is_pad(x, update, kernels)) {
+      y.allocate();
+      fill_around(x, update, y, kernels);
+    } else {
+      y.begin_with(x, kernels);
+    }
     if (size_of(update.shape()) == 0) {
       return;
     }
@@ -224,6 +229,38 @@ class SliceUpdate final : public Primitive {
   }
 
  private:
+  // One element all around what is most of the result: the host does not write it where the update will be.
+  bool is_pad(const array& x, const array& update, const Kernels& kernels) const {
+    constexpr int64_t worth_it = 1 << 14;
+    int64_t size = size_of(x.shape()), part = size_of(update.shape());
+    return size >= worth_it && 2 * part >= size && kernels.device() == Device::cpu &&
+           is_one_element(sizes_of(x.shape()), x.strides()) &&
+           std::all_of(strides_.begin(), strides_.end(), [](Dim step) { return step == 1; });
+  }
+  // Along each axis what is before and behind the update, as wide as that along the axes before.
+  void fill_around(const array& x, const array& update, const array& y, Kernels& kernels) const {
+    Sizes first(start_.size(), 0), sizes = sizes_of(y.shape());
+    auto fill = [&](size_t d, int64_t from, int64_t count) {
+      if (count > 0) {
+        Sizes box = sizes;
+        int64_t offset = from * y.strides()[d];
+        for (size_t i = 0; i < d; ++i) {
+          offset += first[i] * y.strides()[i];
+        }
+        box[d] = count;
+        kernels.run(kernel::Copy{
+            x.view().laid_out(box, Strides(box.size(), 0), 0), y.view().laid_out(box, y.strides(), offset)});
+      }
+    };
+    for (size_t d = 0; d < sizes.size(); ++d) {
+      int64_t whole = sizes[d], start = start_[d], count = update.shape()[d];
+      fill(d, 0, start);
+      fill(d, start + count, whole - start - count);
+      first[d] = start;
+      sizes[d] = count;
+    }
+  }
+
   Shape start_, strides_;
 };
 
