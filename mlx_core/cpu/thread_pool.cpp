@@ -39,17 +39,20 @@ inline void pause_cpu() {
 }
 
 // Polls for about `microseconds`, which is cheaper than the system call of falling asleep and being woken. Others may
-// have the CPU meanwhile if it `yields`.
+// have the CPU meanwhile if it `yields`; where one takes it, it is needed, and polling ends.
 template <typename Done>
 bool spin(int microseconds, Done done, bool yields = false) {
-  auto stop = std::chrono::steady_clock::now() + std::chrono::microseconds(microseconds);
-  do {
+  using Clock = std::chrono::steady_clock;
+  constexpr auto longest_turn = std::chrono::microseconds(1000);
+  auto now = Clock::now(), stop = now + std::chrono::microseconds(microseconds);
+  for (auto before = now; now < stop && !(yields && now - before > longest_turn); now = Clock::now()) {
     for (int i = 0; i < 16; ++i) {
       if (done()) return true;
       pause_cpu();
     }
+    before = now;
     if (yields) sched_yield();
-  } while (std::chrono::steady_clock::now() < stop);
+  }
   return done();
 }
 
@@ -271,7 +274,7 @@ class Pool {
   // To wake a thread may take 50 us, more than many a call: while calls follow each other closely, workers stay awake.
   [[noreturn]] void work(int thread) {
     bool soon = true; // whether the last call came within `close` of the one before
-    constexpr int close = 1000;
+    constexpr int close = 10'000;
     for (;;) {
       uint32_t seen = opened_.load();
       if (help(thread)) continue;
