@@ -56,6 +56,14 @@ class Framework:
         """An image, or a filter (outputs, *window, inputs), in the framework's order of axes, from channels last."""
         return self.array(numpy.ascontiguousarray(numpy.moveaxis(x, -1, 1)) if self.channels_first else x)
 
+    def pooled(self, x, kind, window, step):
+        """The largest or the mean element of each square window of an image."""
+        n, height, width, channels = x.shape
+        counts = [(side - window) // step + 1 for side in (height, width)]
+        row, line = channels, width * channels
+        strides = (height * line, step * line, step * row, line, row, 1)
+        return getattr(self.strided(x, (n, *counts, window, window, channels), strides), kind)(axis=(3, 4))
+
     def spatial_mean(self, x):
         axes = range(2, x.ndim) if self.channels_first else range(1, x.ndim - 1)
         return self.np.mean(x, axis=tuple(axes))
@@ -184,6 +192,9 @@ class Mlx(Framework):
     def conv(self, x, w, stride=1, padding=0):
         return self.mx.conv_general(x, w, stride=stride, padding=padding)
 
+    def strided(self, x, shape, strides):
+        return self.mx.as_strided(x, shape, strides)
+
     def topk(self, x, k):
         return self.mx.topk(x, k)
 
@@ -231,6 +242,12 @@ class Jax(Framework):
 
     def jvp(self, f, x, v):
         return self.jax.jvp(f, (x,), (v,))[1]
+
+    def pooled(self, x, kind, window, step):
+        lax, sizes = self.jax.lax, ((1, window, window, 1), (1, step, step, 1), "VALID")
+        if kind == "max":
+            return lax.reduce_window(x, -self.np.inf, lax.max, *sizes)
+        return lax.reduce_window(x, 0.0, lax.add, *sizes) / window**2
 
     def conv(self, x, w, stride=1, padding=0):
         d = x.ndim - 2
@@ -336,6 +353,10 @@ class Torch(Framework):
     def jvp(self, f, x, v):
         return self.torch.func.jvp(f, (x,), (v,))[1]
 
+    def pooled(self, x, kind, window, step):
+        functional = self.torch.nn.functional
+        return (functional.max_pool2d if kind == "max" else functional.avg_pool2d)(x, window, step)
+
     def conv(self, x, w, stride=1, padding=0):
         return self.convolutions[x.ndim - 3](x, w, stride=stride, padding=padding)
 
@@ -385,6 +406,9 @@ class NumPy(Framework):
         if dtype in ("bfloat16", "float16"):
             raise Unsupported
         return numpy.asarray(x, dtype=dtype)
+
+    def strided(self, x, shape, strides):
+        return numpy.lib.stride_tricks.as_strided(x, shape, [s * x.itemsize for s in strides])
 
     def copy_into(self, out, x):
         numpy.copyto(out, x)

@@ -1,4 +1,4 @@
-"""Convolutions in one, two and three dimensions, forward and backward, and the training step of a small network of them."""
+"""Convolutions in one, two and three dimensions and pools, forward and backward, and the training step of a small network of them."""
 
 from frameworks import integers, values
 from rows import workload
@@ -30,6 +30,25 @@ def forward(fw, window, **sizes):
 def backward(fw, window, **sizes):
     f, given = forward(fw, window, **sizes)
     return fw.grad(lambda x, w: (f(x, w) ** 2).sum(), argnums=(0, 1)), given
+
+
+POOLS = [
+    dict(kind="max", window=3, stride=2, batch=16, side=56, channels=64),
+    dict(kind="mean", window=3, stride=1, batch=16, side=56, channels=64),
+    dict(kind="max", window=2, stride=2, batch=16, side=56, channels=64),
+]
+POOL = "{kind} of windows of {window} x {window} in steps of {stride}, {batch} x {side} x {side} x {channels}"
+
+
+@workload(POOL, POOLS, modes=("eager",), checked=lambda fw, y: fw.last(y))
+def pool(fw, kind, window, stride, batch, side, channels):
+    return lambda x: fw.pooled(x, kind, window, stride), (fw.image(values((batch, side, side, channels))),)
+
+
+@workload("gradient of " + POOL, POOLS, checked=lambda fw, g: fw.last(g), tolerance=1e-3)
+def pool_backward(fw, **sizes):
+    f, given = pool(fw, **sizes)
+    return fw.grad(lambda x: (f(x) ** 2).sum()), given
 
 
 @workload("CNN training step, batch {batch}, {side} x {side}", [dict(batch=32, side=28, channels=16)], checked=lambda fw, r: fw.numpy(r[0]),
