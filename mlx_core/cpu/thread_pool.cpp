@@ -225,6 +225,8 @@ class Pool {
 
   void wait_for_workers(Job& job) {
     auto gone = [&] { return job.inside.load() == 0; };
+    // Whoever sleeps for less than a millisecond may wake up on its worker's core: hosts of virtual machines move those
+    // that stop.
     if (spin(50, gone) || spin(1000, gone, true)) return;
     job.awaited.store(true);
     std::unique_lock lock(job.mutex);
@@ -271,7 +273,8 @@ class Pool {
     return nullptr;
   }
 
-  // To wake a thread may take 50 us, more than many a call: while calls follow each other closely, workers stay awake.
+  // To wake a thread may take 50 us, and 500 in a virtual machine, more than many a call: while calls follow each other
+  // closely, workers stay awake.
   [[noreturn]] void work(int thread) {
     bool soon = true; // whether the last call came within `close` of the one before
     constexpr int close = 10'000;

@@ -20,10 +20,11 @@ std::optional<array> repeated_number(const array& x);
 // elements.
 bool is_cheap(const array& x);
 
-// Evaluates arrays where that is some hundred steps on few elements (elementwise ones, views, reductions), of which no
-// other thread can know: each node is referred to by the others, by one more array for each root (a handle of the
-// caller's), and for each of the roots by `held` arrays, which are the span's own where that has copies. The caller
-// makes sure that nobody copies one of these meanwhile. False where it is more, with nothing done.
+// Evaluates arrays where that is some hundred steps on few elements (elementwise ones, views, reductions, and whatever
+// else is work for kernels alone, as moves, sorts and products are), of which no other thread can know: each node is
+// referred to by the others, by one more array for each root (a handle of the caller's), and for each of the roots by
+// `held` arrays, which are the span's own where that has copies. The caller makes sure that nobody copies one of these
+// meanwhile. False where it is more, or where a step fails, and an ordinary evaluation has to do it.
 bool eval_own_steps(std::span<const array> roots, uint32_t held);
 
 // Evaluates arrays where that is cheap, too, and needs nobody else: it waits for no other thread, asks no interrupt

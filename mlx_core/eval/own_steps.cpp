@@ -132,8 +132,8 @@ class OwnSteps {
           return false;
         }
         break;
+      case EvalKind::general: ++works_; [[fallthrough]];
       case EvalKind::reduction:
-      case EvalKind::general:
         if (!is_small_work(*node)) {
           return false;
         }
@@ -153,15 +153,15 @@ class OwnSteps {
   // Where it is known how results depend on operands, the work is one for kernels: it evaluates nothing of its own, and
   // calls nobody. What can take over an operand's memory goes the ordinary way.
   bool is_small_work(Node& node) {
-    works_ += node.primitive->eval_kind() == EvalKind::general;
-    if (node.primitive->dependence() == Dependence::opaque || works_ > most_works) {
+    Dependence dependence = node.primitive->dependence();
+    if (dependence == Dependence::opaque || works_ > most_works) {
       return false;
     }
     int reusable = node.primitive->reusable_operand();
     if (reusable >= 0 && can_donate(*node.operands()[static_cast<size_t>(reusable)].node())) {
       return false;
     }
-    bool special = node.primitive->dependence() == Dependence::elementwise; // whose elements may take microseconds
+    bool special = dependence == Dependence::elementwise; // whose elements may take microseconds
     return std::all_of(node.operands().begin(), node.operands().end(),
         [&](const array& operand) { return size_of(operand.shape()) <= (special ? most_small : most_read); });
   }

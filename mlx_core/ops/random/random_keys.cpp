@@ -24,7 +24,7 @@ class RandomBits final : public Primitive {
   RandomBits(Shape shape, int width) : shape_(std::move(shape)), width_(width) {}
 
   const char* name() const override { return "RandomBits"; }
-  Dependence dependence() const override { return Dependence::contracts_axes; }
+  Dependence dependence() const override { return Dependence::contracts_axes; } // on both halves of a key
   void visit(ParamVisitor& v) const override {
     v("shape", shape_);
     v("width", width_);

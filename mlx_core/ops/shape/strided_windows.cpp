@@ -55,7 +55,7 @@ StridedAxis take_rows(StridedAxes& axes, int64_t offset, int64_t size) {
 class Windows {
  public:
   Windows(const array& values, StridedAxis rows, StridedAxes box, StridedAxes windows, int64_t offset, int64_t size)
-      : values_(values), rows_(rows), windows_(std::move(windows)), offset_(offset), size_(size) {
+      : values_(values), windows_(std::move(windows)), offset_(offset), size_(size) {
     if (box.empty() || box.back().stride != 1) {
       box.push_back({-1, 1, 1});
     }
@@ -81,43 +81,51 @@ class Windows {
     if (count > few_parts && elements < large_part) {
       return std::nullopt;
     }
-    std::vector<AddedPart> parts;
+    std::vector<Window> found; // all, before anything is made of them
     for (int64_t number = 0; number < count; ++number) {
-      Shape start(values_.shape().size(), 0), stop = values_.shape();
-      int64_t at = offset_, rest = number;
-      for (size_t i = windows_.size(); i-- > 0; rest /= windows_[i].length) {
-        auto d = static_cast<size_t>(windows_[i].number);
-        int64_t index = rest % windows_[i].length;
-        start[d] = index;
-        stop[d] = index + 1;
-        at += index * windows_[i].stride;
-      }
-      std::optional<Shape> first = place_of(at);
-      if (!first) {
+      std::optional<Window> window = window_of(number);
+      if (!window) {
         return std::nullopt;
       }
-      parts.push_back({in_order(count == 1 ? values_ : slice(values_, start, stop)), *first, std::nullopt});
+      found.push_back(*std::move(window));
+    }
+    std::vector<AddedPart> parts;
+    for (const Window& w : found) {
+      parts.push_back({in_order(count == 1 ? values_ : slice(values_, w.start, w.stop)), w.first, std::nullopt});
     }
     array rows = reshape(add_parts(whole_, parts), {whole_[0], -1});
-    if (rows.shape(1) != Dim(rows_.stride)) {
-      rows = slice(rows, {0, 0}, {whole_[0], rows_.stride});
+    if (int64_t length = box_[0].stride; rows.shape(1) != Dim(length)) {
+      rows = slice(rows, {0, 0}, {whole_[0], length});
     }
     array flat = flatten(rows);
     return flat.shape(0) == Dim(size_) ? flat : slice(flat, {0}, {size_});
   }
 
  private:
-  std::optional<Shape> place_of(int64_t at) const {
-    Shape first;
+  struct Window {
+    Shape start, stop; // of the values
+    Shape first;       // where it begins in the box
+  };
+
+  std::optional<Window> window_of(int64_t number) const {
+    Window window{Shape(values_.shape().size(), 0), values_.shape(), {}};
+    int64_t at = offset_;
+    for (size_t i = windows_.size(); i-- > 0; number /= windows_[i].length) {
+      auto d = static_cast<size_t>(windows_[i].number);
+      int64_t index = number % windows_[i].length;
+      window.start[d] = index;
+      window.stop[d] = index + 1;
+      at += index * windows_[i].stride;
+    }
     for (size_t i = 0; i < box_.size(); ++i) {
       int64_t index = at / box_[i].stride, length = whole_[i];
       at %= box_[i].stride;
       if (index + box_[i].length > length) {
         return std::nullopt;
       }
-      first.push_back(index);
+      window.first.push_back(index);
     }
-    return first;
+    return window;
   }
 
   // One of the box' axes after the other.
@@ -139,8 +147,7 @@ class Windows {
   }
 
   array values_;
-  StridedAxis rows_;
-  StridedAxes box_, windows_;
+  StridedAxes box_, windows_; // the rows are the box' first axis
   int64_t offset_, size_;
   Shape whole_;
 };
