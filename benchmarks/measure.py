@@ -3,7 +3,8 @@
     python benchmarks/measure.py FRAMEWORK [--tiny]
 
 run.py starts these. The first line says the framework's version. Each of the others holds, for each mode, the best and the median
-time of a call in seconds, and a digest of the result.
+time of a call in seconds, and a digest of the result. "again" instead of a name times the last row once more, without preparing it:
+frameworks take turns at a row, a fraction of a second each, so that what else the machine does meets all of them alike.
 """
 
 import contextlib
@@ -18,7 +19,8 @@ import numpy
 import rows
 from frameworks import FRAMEWORKS, Unsupported, leaves, mapped
 
-SECONDS, CALLS, LIMIT = 0.2, 5, 2.0  # a mode is timed for 0.2 s and 5 calls at least, and is cut off after 2 s
+TURNS = 5  # of each framework at a row
+SECONDS, CALLS, LIMIT = 0.05, 2, 1.0  # in a turn a mode is timed for 0.05 s and 2 calls at least, and is cut off after 1 s
 
 
 def digest(arrays):
@@ -67,37 +69,44 @@ def timed(call, seconds=SECONDS):
             return min(samples), statistics.median(samples)
 
 
-def measured(framework, row, tiny=False, modes=None):
-    """{mode: {best, median, digest}} of one row, or {"unsupported": why}."""
-    sizes = row.tiny() if tiny else row.sizes
-    answers = {}
-    available = [m for m in (modes or framework.modes) if m in row.modes or len(framework.modes) == 1]
-    for mode in available:
-        function, arguments = row.build(framework, **sizes)
-        if row.unit != "s":
-            amount = function(*arguments, mode)
-            answers[mode] = {"best": amount, "median": amount}
-            continue
-        called = framework.compile(function) if mode == "compiled" and row.compilable else function
-        result = called(*arguments)
-        framework.wait(result)
-        answer = {}
-        if row.tolerance is not None:
-            shown = row.checked(framework, result) if row.checked else mapped(framework.numpy, result)
-            answer["digest"] = digest(leaves(shown))
-        del result
-        answer["best"], answer["median"] = timed(lambda: framework.wait(called(*arguments)), 1e-3 if tiny else SECONDS)
-        answers[mode] = answer
-    return answers
+class Prepared:
+    """A row that is ready to be timed: a call, or what the row measures by itself, and a digest of its result, for each mode."""
+
+    def __init__(self, framework, row, tiny=False):
+        self.tiny, self.calls, self.amounts, self.digests = tiny, {}, {}, {}
+        sizes = row.tiny() if tiny else row.sizes
+        for mode in [m for m in framework.modes if m in row.modes or len(framework.modes) == 1]:
+            function, arguments = row.build(framework, **sizes)
+            if row.unit != "s":
+                self.amounts[mode] = function(*arguments, mode)
+                continue
+            called = framework.compile(function) if mode == "compiled" and row.compilable else function
+            result = called(*arguments)
+            framework.wait(result)
+            if row.tolerance is not None:
+                shown = row.checked(framework, result) if row.checked else mapped(framework.numpy, result)
+                self.digests[mode] = digest(leaves(shown))
+            del result
+            self.calls[mode] = lambda called=called, arguments=arguments: framework.wait(called(*arguments))
+
+    def measured(self):
+        """{mode: {best, median, digest}}"""
+        answers = {mode: {"best": amount, "median": amount} for mode, amount in self.amounts.items()}
+        for mode, call in self.calls.items():
+            best, median = timed(call, 1e-3 if self.tiny else SECONDS)
+            answers[mode] = {"best": best, "median": median, "digest": self.digests.get(mode)}
+        return answers
 
 
-def answer(framework, row, tiny=False):
+def answer(prepare):
+    """What prepare() measures, or why it cannot, and what it has prepared."""
     try:
-        return measured(framework, row, tiny)
+        prepared = prepare()
+        return prepared.measured(), prepared
     except Unsupported:
-        return {"unsupported": "no such feature"}
+        return {"unsupported": "no such feature"}, None
     except Exception as error:  # what a framework cannot do, it says in ways of its own
-        return {"unsupported": f"{type(error).__name__}: {str(error)[:300]}"}
+        return {"unsupported": f"{type(error).__name__}: {str(error)[:300]}"}, None
 
 
 def calibration():
@@ -125,9 +134,16 @@ def main():
     framework = FRAMEWORKS[name]()
     framework.name = name
     print(json.dumps(hello(framework)), flush=True)
+    last = None
     for line in map(str.strip, sys.stdin):
         with contextlib.redirect_stdout(io.StringIO()):  # the answers are alone there
-            said = {"seconds": calibration()} if line == "calibration" else answer(framework, found[line], tiny)
+            if line == "calibration":
+                said = {"seconds": calibration()}
+            elif line == "again":
+                said, last = answer(lambda: last)
+            else:
+                last = None  # its arrays go before others are made
+                said, last = answer(lambda: Prepared(framework, found[line], tiny))
         print(json.dumps(said), flush=True)
 
 

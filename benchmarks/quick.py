@@ -7,6 +7,7 @@ import statistics
 
 import environments
 import rows
+from measure import TURNS
 
 REFERENCE = pathlib.Path(__file__).resolve().parent / "reference.json"
 ROUNDS, ALLOWED = 3, 1.25
@@ -19,12 +20,13 @@ def measure(place):
     for _ in range(ROUNDS):
         worker = environments.Worker("ours", place)
         for name in chosen:
-            said = worker.ask(name)
-            if "unsupported" in said:
-                raise SystemExit(f"{name}: {said['unsupported']}")
-            for mode, times in said.items():
-                kept = found.setdefault(name, {})
-                kept[mode] = min(times["best"], kept.get(mode, math.inf))
+            for turn in range(TURNS):
+                said = worker.ask("again" if turn else name)
+                if "unsupported" in said:
+                    raise SystemExit(f"{name}: {said['unsupported']}")
+                for mode, times in said.items():
+                    kept = found.setdefault(name, {})
+                    kept[mode] = min(times["best"], kept.get(mode, math.inf))
             calibrations.append(worker.ask("calibration")["seconds"])
         worker.stop()
     return found, min(calibrations)

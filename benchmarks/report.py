@@ -8,7 +8,7 @@ import re
 import statistics
 
 import plot
-from measure import agree
+from measure import SECONDS, TURNS, agree
 
 PEERS = ("jax", "torch", "numpy")  # the best of them is what a ratio is to; Apple's wheel has a column of its own
 TITLES = {"ours": "ours", "before": "before", "jax": "JAX `jit`", "torch": "PyTorch", "numpy": "NumPy/SciPy", "mlx": "Apple's MLX"}
@@ -128,12 +128,12 @@ def opening(results, summary, found):
     figure = lambda column: mean(ratio(row, column) for row in timed.values())
     load = f" The load average was {m['load']:.1f} at the start: other programs were running, and single figures are not to be trusted." \
         if m["load"] > 1 else ""
-    rounds = f"{results['rounds']} round" + "s" * (results["rounds"] > 1)
+    turns = TURNS * results["rounds"]
     return f"""# Benchmarks
 
 Written by `python benchmarks/run.py`: each workload of `benchmarks/workloads/` in this library and in its peers, in processes of their
-own, one after the other. A time is that of a call, the {results['statistic']} of a process' calls and the median of {rounds}. Results were
-compared: a framework that computes something else fails the run. "Best" is the best of JAX `jit`, PyTorch (eager) and NumPy or SciPy.
+own, which take turns: {turns} times {SECONDS} s each. A time is that of a call, the {results['statistic']} of a turn's calls and the median of
+the turns. Results were compared: a framework that computes something else fails the run. "Best" is the best of JAX `jit`, PyTorch (eager) and NumPy or SciPy.
 Below 1 we are faster. A framework without the feature has "-"; Apple's MLX has the better of its eager and compiled time.
 
 - {results['date']}, {m['cpu']}, {m['cores']} cores, {m['memory']} GiB, {m['system']}, with {' '.join(m['sets']) or 'unknown instruction sets'}.{load}

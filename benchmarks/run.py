@@ -16,6 +16,7 @@ import re
 import time
 
 import environments
+import measure
 import quick
 import report
 import rows
@@ -32,7 +33,7 @@ def options():
     parser.add_argument("--python", action="append", default=[], metavar="PEER=PYTHON", help="an interpreter that has the peer already")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", metavar="PATTERN", help="rows whose name or theme matches (a regular expression)")
-    parser.add_argument("--statistic", choices=["median", "best"], default="median", help="of a round's calls; best: on a busy machine")
+    parser.add_argument("--statistic", choices=["median", "best"], default="median", help="of a turn's calls; best: on a busy machine")
     parser.add_argument("--tiny", action="store_true", help="tiny sizes: does everything run and agree? The times mean nothing")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--store-reference", action="store_true", help="after a full run, or with --quick: these are the reference now")
@@ -45,25 +46,34 @@ def chosen(pattern):
     return {name: row for name, row in rows.load().items() if re.search(pattern, name) or re.search(pattern, row.theme)}
 
 
-def one_round(workers, found, results, order, tiny):
-    """Asks every framework for every row, in turn; a framework that cannot is not asked again."""
+def take_turns(name, kept, workers):
+    """Asks the workers for a row, in turn and several times; one that cannot is not asked again, nor is one that takes long."""
+    asked = list(workers)
+    for turn in range(measure.TURNS):
+        for worker in list(asked):
+            mine = kept.setdefault(worker.name, {"modes": {}})
+            said = worker.ask("again" if turn else name)
+            if "unsupported" in said:
+                mine["unsupported"] = said["unsupported"]
+                asked.remove(worker)
+                continue
+            for mode, times in said.items():
+                one = mine["modes"].setdefault(mode, {"median": [], "best": [], "digest": times.get("digest")})
+                one["median"].append(times["median"])
+                one["best"].append(times["best"])
+            if any(times["median"] >= measure.LIMIT for times in said.values()):
+                asked.remove(worker)
+
+
+def one_round(workers, found, results, order):
+    """Asks every framework for every row; a framework that cannot is not asked again."""
     themes = sorted({row.theme for row in found.values()}, key=rows.THEMES.index)
     for theme in themes:
         for name, row in found.items():
             if row.theme != theme:
                 continue
-            for worker in order:
-                kept = results["rows"].setdefault(name, {}).setdefault(worker.name, {"modes": {}})
-                if worker.name in row.without or "unsupported" in kept:
-                    continue
-                said = worker.ask(name)
-                if "unsupported" in said:
-                    kept["unsupported"] = said["unsupported"]
-                    continue
-                for mode, times in said.items():
-                    one = kept["modes"].setdefault(mode, {"median": [], "best": [], "digest": times.get("digest")})
-                    one["median"].append(times["median"])
-                    one["best"].append(times["best"])
+            kept = results["rows"].setdefault(name, {})
+            take_turns(name, kept, [w for w in order if w.name not in row.without and "unsupported" not in kept.get(w.name, {})])
         for worker in workers.values():  # each theme has processes of its own
             results["versions"][worker.name] = worker.version or results["versions"].get(worker.name)
             worker.stop()
@@ -79,7 +89,7 @@ def timed(place, found, count, tiny, save=None):
         for number in range(count):
             order = list(workers.values())
             order = order[number % len(order):] + order[:number % len(order)]
-            for theme in one_round(workers, found, results, order, tiny):
+            for theme in one_round(workers, found, results, order):
                 results["minutes"] = (time.monotonic() - begun) / 60
                 print(f"round {number + 1} of {count}: {theme} ({results['minutes']:.0f} min)", flush=True)
                 if save:

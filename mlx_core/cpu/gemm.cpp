@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "mlx_core/cpu/block_product.h"
 #include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/cpu/gemm_pieces.h"
 #include "mlx_core/cpu/product_kernels.h"
@@ -124,7 +125,10 @@ void share_terms(const Product& p, int64_t threads) {
   const Piece all{0, 0, p.m, p.n};
   std::unique_ptr<char[]> sums(new char[static_cast<size_t>(blocks * bytes)]);
   parallel_for(threads, [&](int64_t t) {
-    for (int64_t i = blocks * t / threads; i < blocks * (t + 1) / threads; ++i) {
+    int64_t i = blocks * t / threads;
+    const int64_t end = blocks * (t + 1) / threads;
+    if (takes_blocks(p)) i = sum_blocks(p, i, end, sums.get());
+    for (; i < end; ++i) {
       const int64_t first = i * terms, count = std::min(terms, p.k - first);
       throw_if_interrupted();
       if (by_vectors) {
@@ -150,6 +154,8 @@ void share_terms(const Product& p, int64_t threads) {
   wide == p.dtype ? void(std::memcpy(p.out, sums.get(), static_cast<size_t>(bytes)))
                   : narrow_rows(p, all, wide, sums.get());
 }
+
+void blocks_piece(const Product& p, Piece) { share_terms(p, 1); }
 
 // Products so small that finding out how to do each would take longer than doing it. They are done where they lie: the
 // same bodies in the same order as of a large one.
@@ -223,6 +229,7 @@ void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
     });
   }
   Cut cut = cut_product(dtype, batch, m, n, k);
+  if (takes_blocks({dtype, m, n, k, a, b, nullptr})) cut = {blocks_piece, 1, 1, 1, 1};
   int64_t pieces = cut.down * cut.across, jobs = batch * pieces, work = ceil_div(m * n, pieces) * k * cost(dtype);
   if (jobs == 1 && cut.run != blas_piece) {
     if (const int64_t threads = threads_for_terms(dtype, m, n, k); threads > 1) {
