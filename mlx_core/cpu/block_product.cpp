@@ -25,39 +25,31 @@ struct Blocks {
   static constexpr int rows = many_registers ? 4 : 2, columns = 4; // of sums in registers
   static_assert(together % lanes == 0);
 
-  // Vectors of numbers `apart` from each other, of consecutive numbers in each block.
-  static HWY_INLINE void read(const T* from, int64_t count, T* HWY_RESTRICT to, int64_t apart) {
+  // `count` consecutive numbers of each block, a vector of each: these are `apart` from each other.
+  static HWY_INLINE void read(const T* from, int64_t block_stride, int64_t count, T* HWY_RESTRICT to, int64_t apart) {
     const D d;
     for (int64_t i = 0; i < count; i += lanes, to += lanes * apart) {
       V x[lanes];
-      Square::read_transposed(from + i, tile_terms, x);
+      Square::read_transposed(from + i, block_stride, x);
 #pragma GCC unroll 16
       for (int64_t l = 0; l < lanes; ++l) hn::Store(x[l], d, to + l * apart);
     }
   }
-  // Those of a term lie side by side.
+  // Those of a term come to lie side by side.
   static HWY_INLINE void read(const BlocksOfTerms::Side& side, int64_t first, T* HWY_RESTRICT to) {
     const T* from = static_cast<const T*>(side.data);
-    const D d;
-    if (side.by_lines) {
-      for (int64_t i = 0; i < side.count; ++i) {
-        read(from + i * side.line_stride + first, together, to + i * lanes, side.count * lanes);
-      }
-      return;
+    if (!side.by_lines) {
+      return read(from + first * side.count, tile_terms * side.count, together * side.count, to, lanes);
     }
-    from += first * side.count;
-    for (int64_t i = 0; i < together * side.count; i += lanes, to += lanes * lanes) {
-      V x[lanes];
-      Square::read_transposed(from + i, tile_terms * side.count, x);
-#pragma GCC unroll 16
-      for (int64_t l = 0; l < lanes; ++l) hn::Store(x[l], d, to + l * lanes);
+    for (int64_t i = 0; i < side.count; ++i) {
+      read(from + i * side.line_stride + first, tile_terms, together, to + i * lanes, side.count * lanes);
     }
   }
 
   // Sums of R rows and C columns, which begin anew or go on.
   template <int R, int C>
-  static HWY_INLINE void add_up(
-      const T* a, int64_t a_apart, const T* b, int64_t b_apart, bool goes_on, T* HWY_RESTRICT sums, int64_t sums_apart) {
+  static HWY_INLINE void add_up(const T* a, int64_t a_apart, const T* b, int64_t b_apart, bool goes_on,
+      T* HWY_RESTRICT sums, int64_t sums_apart) {
     const D d;
     V sum[R][C];
 #pragma GCC unroll 4
@@ -104,8 +96,8 @@ struct Blocks {
         for (int64_t j = p.same ? i / columns * columns : 0; j < n; j += columns) {
           with_constant<rows>(m - i, [&](auto r) HWY_ATTR {
             with_constant<columns>(n - j, [&](auto c) HWY_ATTR {
-              add_up<r(), c()>(
-                  of_a + i * lanes, m * lanes, right + j * lanes, n * lanes, first > 0, sums + (i * n + j) * lanes, n * lanes);
+              add_up<r(), c()>(of_a + i * lanes, m * lanes, right + j * lanes, n * lanes, first > 0,
+                  sums + (i * n + j) * lanes, n * lanes);
             });
           });
         }
@@ -143,14 +135,19 @@ BlocksOfTerms::Side side(const Matrix& x, int64_t count, int64_t line_stride, in
   return {x.data, count, line_stride, term_stride == 1};
 }
 
+bool is_symmetric(const Product& p) {
+  return p.m == p.n && p.a.data == p.b.data && p.a.row_stride == p.b.column_stride &&
+         p.a.column_stride == p.b.row_stride;
+}
+
 } // namespace
 
 bool takes_blocks(const Product& p) {
-  if ((p.dtype != float32 && p.dtype != float64) || std::max(p.m, p.n) > BlocksOfTerms::most_results ||
-      is_vector_product(p.dtype, p.m, p.n, p.k) || p.k < tile_terms * HWY_DYNAMIC_DISPATCH(lanes_of)(p.dtype == float64)) {
-    return false;
-  }
-  return lies_in_lines(p.m, p.a.row_stride, p.a.column_stride) && lies_in_lines(p.n, p.b.column_stride, p.b.row_stride);
+  const bool is_double = p.dtype == float64;
+  return std::max(p.m, p.n) <= BlocksOfTerms::most_numbers && (is_double || p.dtype == float32) &&
+         (is_symmetric(p) ? p.m : p.m + p.n) <= BlocksOfTerms::most_numbers &&
+         p.k >= tile_terms * HWY_DYNAMIC_DISPATCH(lanes_of)(is_double) && !is_vector_product(p.dtype, p.m, p.n, p.k) &&
+         lies_in_lines(p.m, p.a.row_stride, p.a.column_stride) && lies_in_lines(p.n, p.b.column_stride, p.b.row_stride);
 }
 
 int64_t sum_blocks(const Product& p, int64_t first, int64_t last, void* sums) {
@@ -159,13 +156,12 @@ int64_t sum_blocks(const Product& p, int64_t first, int64_t last, void* sums) {
   if (whole - first < lanes) return first;
   const SumBlocks run = HWY_DYNAMIC_DISPATCH(find_sum_blocks)(is_double);
   FlushSubnormals mode;
-  const bool same = p.m == p.n && p.a.data == p.b.data && p.a.row_stride == p.b.column_stride &&
-                    p.a.column_stride == p.b.row_stride;
   for (int64_t begin = first; begin < whole; begin += lanes) {
     const int64_t block = std::min(begin, whole - lanes); // the last ones may be done twice
     const Matrix a = offset(p.a, block * tile_terms * p.a.column_stride, p.dtype),
                  b = offset(p.b, block * tile_terms * p.b.row_stride, p.dtype);
-    run({side(a, p.m, p.a.row_stride, p.a.column_stride), side(b, p.n, p.b.column_stride, p.b.row_stride), same},
+    run({side(a, p.m, p.a.row_stride, p.a.column_stride), side(b, p.n, p.b.column_stride, p.b.row_stride),
+            is_symmetric(p)},
         static_cast<char*>(sums) + block * p.m * p.n * p.dtype.size());
   }
   return whole;

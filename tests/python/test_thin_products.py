@@ -1,5 +1,5 @@
-"""Products of a long matrix and few columns, which run by kernels of their own: the bits are those of wider products, whatever lies how in memory,
-and of products with vectors the same for any number of threads."""
+"""Products of a long matrix and few columns, and of few rows and columns with many terms, which run by kernels of their own: the bits are
+those of wider products, whatever lies how in memory, and of products with vectors the same for any number of threads."""
 
 import os
 import subprocess
@@ -56,6 +56,24 @@ def test_bits_are_those_of_a_wider_product(seed):
         assert bits(x @ y) == expected, how
         across = y.swapaxes(-1, -2) @ x.swapaxes(-1, -2)
         assert bits(mx.contiguous(across.swapaxes(-1, -2))) == expected, how
+
+
+@pytest.mark.grid(0.5)
+@pytest.mark.parametrize("seed", range(200))
+def test_bits_of_few_rows_and_columns_are_those_of_a_wider_product(seed):
+    rng = np.random.default_rng(seed)
+    rows, columns = (int(rng.integers(2, 8)) for _ in range(2))
+    k = int(rng.choice([1023, 1024, 2047, 2048, 4095, 4096, 4097, 4352, 5000, 8191, 8192, 20_000]))
+    dtype, batch = FLOATS[rng.integers(2)], [(), (), (3,)][rng.integers(3)]
+    scale = rng.choice([1, 1, 1e-20, 1e-39], (*batch, rows, k)) if rng.random() < 0.3 else 1
+    a = mx.array(rng.standard_normal((*batch, rows, k)) * scale).astype(dtype)
+    b = mx.array(rng.standard_normal((*(batch if rng.random() < 0.7 else ()), k, columns))).astype(dtype)
+    expected = bits(mx.contiguous(wider_product(a, b)))
+    for how in ("rows", "columns", "part", "gaps"):
+        for other in ("rows", "columns", "part", "gaps"):
+            assert bits(laid_out(a, how) @ laid_out(b, other)) == expected, (how, other)
+        x = laid_out(a, how)
+        assert bits(x @ x.swapaxes(-1, -2)) == bits(x @ mx.contiguous(x + 0).swapaxes(-1, -2)), how
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
