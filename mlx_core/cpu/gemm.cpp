@@ -155,6 +155,19 @@ void share_terms(const Product& p, int64_t threads) {
                   : narrow_rows(p, all, wide, sums.get());
 }
 
+// All of a with its rows one after another, in memory that is made for it: pieces with the same rows need not do it
+// each.
+Matrix turn_all(Dtype dtype, const Matrix& a, int64_t m, int64_t k, std::unique_ptr<char[]>& memory) {
+  constexpr int64_t line = 64, rows = 64; // bytes; of a task
+  memory.reset(new char[static_cast<size_t>(turned_bytes(m, k, dtype) + line)]);
+  char* to = memory.get() + (line - reinterpret_cast<uintptr_t>(memory.get()) % line) % line;
+  parallel_for(ceil_div(m, rows), [&](int64_t task) {
+    const int64_t first = task * rows, count = std::min(rows, m - first);
+    turned_block(offset(a, first, dtype), count, k, dtype, to + turned_bytes(first, k, dtype));
+  });
+  return {to, turned_bytes(1, k, dtype) / dtype.size(), 1};
+}
+
 void blocks_piece(const Product& p, Piece) { share_terms(p, 1); }
 
 // Products so small that finding out how to do each would take longer than doing it. They are done where they lie: the
@@ -235,6 +248,13 @@ void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
     if (const int64_t threads = threads_for_terms(dtype, m, n, k); threads > 1) {
       return share_terms({dtype, m, n, k, a, b, static_cast<char*>(out)}, threads);
     }
+  }
+  constexpr int64_t least_turned_rows = 128, least_turned_work = int64_t{1} << 26,
+                    most_turned_bytes = int64_t{16} << 20;
+  std::unique_ptr<char[]> turned;
+  if (batch == 1 && cut.run == tile_piece && cut.across > 1 && m >= least_turned_rows &&
+      m * n * k >= least_turned_work && is_turned(dtype, a) && turned_bytes(m, k, dtype) <= most_turned_bytes) {
+    a = turn_all(dtype, a, m, k, turned);
   }
   // A vector's product reads as much as it multiplies.
   const int64_t least_work = cut.run == vector_piece ? vector_task_work : task_work;
