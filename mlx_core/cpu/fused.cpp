@@ -12,6 +12,7 @@
 #include "mlx_core/cpu/copy_block.h"
 #include "mlx_core/cpu/past_caches.h"
 #include "mlx_core/cpu/reduce_rows.h"
+#include "mlx_core/cpu/sharing.h"
 #include "mlx_core/cpu/source_pieces.h"
 #include "mlx_core/cpu/spread.h"
 #include "mlx_core/cpu/thread_pool.h"
@@ -20,9 +21,6 @@
 namespace mlx::core::cpu {
 
 namespace {
-
-// Below this many elements times their cost a second thread costs more than it saves; and if it has to be woken first.
-constexpr int64_t parallel_threshold = 192 * 1024, worth_waking = 768 * 1024;
 
 constexpr size_t most_slots = 896;
 
@@ -124,9 +122,7 @@ void BoundPlan::run() {
       partials.push_back(storage.back().get());
     }
   }
-  int64_t cost = cost_of_element();
-  bool alone = units_ == 1 || plan.size < parallel_threshold / cost || thread_count() == 1;
-  if (alone || (plan.size < worth_waking / cost && !help_is_near())) {
+  if (units_ == 1 || !is_worth_sharing(plan.size, cost_of_element())) {
     run_units(partials.data(), 0, units_);
   } else {
     int64_t chunks = std::min<int64_t>(units_, 8 * thread_count());

@@ -4,6 +4,7 @@
 #include "mlx_core/cpu/bound_plan.h"
 #include "mlx_core/cpu/fused.h"
 #include "mlx_core/cpu/narrow_steps.h"
+#include "mlx_core/cpu/one_step_lines.h"
 #include "mlx_core/cpu/recent_plans.h"
 
 namespace mlx::core::cpu {
@@ -12,7 +13,7 @@ namespace mlx::core::cpu {
 static thread_local std::unique_ptr<BoundPlan> kept;
 
 void run(const FusedPlan& plan, std::span<const View> sources, std::span<const View> outputs) {
-  if (plan.size == 0 || run_narrow_first(plan, sources, outputs)) {
+  if (plan.size == 0 || run_narrow_first(plan, sources, outputs) || run_line_by_line(plan, sources, outputs)) {
     return;
   }
   struct Busy {
