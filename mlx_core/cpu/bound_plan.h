@@ -93,6 +93,7 @@ class BoundPlan {
   void find_lines_of_rows();
   int32_t take_tile(int item_size);
   std::vector<int32_t>& spare_of(int item_size) { return spare_[std::countr_zero(static_cast<unsigned>(item_size))]; }
+  int64_t copies_of_scalar(size_t slot) const;
   void run_units(char* const* partials, int64_t begin, int64_t end) const;
   void run_short(const Working& w, int64_t first, int64_t n) const;
   void run_part(const Working& w, char* const* partials, int64_t unit) const;

@@ -122,10 +122,11 @@ void BoundPlan::run() {
       partials.push_back(storage.back().get());
     }
   }
-  if (units_ == 1 || !is_worth_sharing(plan.size, cost_of_element())) {
+  const int64_t cost = cost_of_element();
+  if (units_ == 1 || !is_worth_sharing(plan.size, cost)) {
     run_units(partials.data(), 0, units_);
   } else {
-    int64_t chunks = std::min<int64_t>(units_, 8 * thread_count());
+    const int64_t chunks = pieces_to_share(units_, plan.size, cost);
     parallel_for(
         chunks, [&](int64_t c) { run_units(partials.data(), units_ * c / chunks, units_ * (c + 1) / chunks); });
   }
@@ -144,6 +145,16 @@ void BoundPlan::run() {
   }
 }
 
+// How many elements in a row are read of it: a strip, or one for each row of a unit, where nothing else reads it.
+int64_t BoundPlan::copies_of_scalar(size_t slot) const {
+  if (places_[slot].of_lines) return strip_bytes / places_[slot].item_size;
+  const bool by_elements = std::any_of(plan_->steps.begin(), plan_->steps.end(),
+                               [=](const FusedPlan::Step& step) { return reads(step, static_cast<uint16_t>(slot)); }) ||
+                           std::any_of(plan_->folds.begin(), plan_->folds.end(),
+                               [=](const FusedPlan::Fold& fold) { return fold.input == slot; });
+  return by_elements || !plan_->row_length ? longest_ : std::max<int64_t>(longest_ / plan_->row_length, 1);
+}
+
 void BoundPlan::run_units(char* const* partials, int64_t begin, int64_t end) const {
   size_t partial_bytes = cut_ == Cut::long_rows || cut_ == Cut::columns ? static_cast<size_t>(partial_bytes_) : 0;
   ScratchUse use(static_cast<size_t>(scratch_bytes_) + partial_bytes);
@@ -156,8 +167,7 @@ void BoundPlan::run_units(char* const* partials, int64_t begin, int64_t end) con
   }
   for (size_t i = 0; i < plan_->sources.size(); ++i) {
     if (plan_->sources[i].layout == FusedPlan::Layout::scalar) {
-      int64_t strip = strip_bytes / places_[i].item_size;
-      find_spread(places_[i].item_size)(at[i], sources_[i].host(), places_[i].of_lines ? strip : longest_);
+      find_spread(places_[i].item_size)(at[i], sources_[i].host(), copies_of_scalar(i));
     }
   }
   for (size_t i = 0; i < strips_.scalars.size(); ++i) {

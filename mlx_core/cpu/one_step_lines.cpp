@@ -176,7 +176,7 @@ bool run_line_by_line(const FusedPlan& plan, std::span<const View> sources, std:
   }
   const int64_t units = lines.count * lines.parts, cost = cost_of(step.body) + step.input_count;
   if (units > 1 && is_worth_sharing(plan.size, cost)) {
-    const int64_t chunks = std::min<int64_t>(units, 8 * thread_count());
+    const int64_t chunks = pieces_to_share(units, plan.size, cost);
     parallel_for(chunks, [&](int64_t c) { lines.run(units * c / chunks, units * (c + 1) / chunks); });
   } else {
     lines.run(0, units);

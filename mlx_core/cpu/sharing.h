@@ -1,6 +1,7 @@
-// Whether elementwise work is shared out among threads.
+// Whether elementwise work is shared out among threads, and in how many pieces.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "mlx_core/cpu/thread_pool.h"
@@ -12,6 +13,14 @@ inline bool is_worth_sharing(int64_t elements, int64_t cost) {
   // Below these a second thread costs more than it saves; and if it has to be woken first.
   constexpr int64_t least = 192 * 1024, worth_waking = 768 * 1024;
   return elements >= least / cost && thread_count() > 1 && (elements >= worth_waking / cost || help_is_near());
+}
+
+// More pieces than threads, as these are not all as quick; but each begins with what is done once for all of its
+// elements.
+inline int64_t pieces_to_share(int64_t units, int64_t elements, int64_t cost) {
+  constexpr int64_t least = 128 * 1024;
+  const int64_t threads = thread_count();
+  return std::min(units, std::clamp(elements * cost / least, 2 * threads, 8 * threads));
 }
 
 } // namespace mlx::core::cpu
