@@ -381,23 +381,34 @@ void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t fi
 }
 
 // How many lines from this one on, of the n elements that are left, strips go through by themselves: those that are as
-// far from each other as the next is. A line that is shorter than a strip is done with what follows it, which the next
+// far from each other as the next is, as are values of rows that are not prepared first. A line that is shorter than a strip is done with what follows it, which the next
 // ones do again; so there has to be more.
 int64_t BoundPlan::lines_together(const Working& w, const StripRun& run, int64_t length, int64_t n) const {
   int64_t strip = run.table->elements, beyond = std::max<int64_t>(strip - length, 0);
   bool whole = length % strip == 0 || repeatable_[static_cast<size_t>(&run - strips_.runs.data())];
-  if (run.rows != run.rows_end || run.ordered != run.ordered_end || !whole) {
+  if (run.ordered != run.ordered_end || !whole) {
     return 0;
   }
   int64_t lines = (n - beyond) / length;
-  for (uint32_t i = run.lines; i < run.lines_end; ++i) {
-    uint16_t slot = strips_.lines[i];
+  auto goes_on = [&](uint16_t slot, bool is_read_beyond) {
     const Line& line = w.lines[slot];
-    if (line.end - line.begin != length || (beyond > 0 && line.apart <= 0)) {
+    if (line.end - line.begin != length || (is_read_beyond && line.apart <= 0)) {
+      return false;
+    }
+    int64_t last = is_read_beyond ? ceil_div(beyond * places_[slot].item_size, line.apart) : 0;
+    lines = std::min(lines, line.following + 1 - last);
+    return true;
+  };
+  for (uint32_t i = run.lines; i < run.lines_end; ++i) {
+    if (!goes_on(strips_.lines[i], beyond > 0)) {
       return 0;
     }
-    int64_t last = beyond > 0 ? ceil_div(beyond * places_[slot].item_size, line.apart) : 0;
-    lines = std::min(lines, line.following + 1 - last);
+  }
+  for (uint32_t i = run.rows; i < run.rows_end; ++i) {
+    const StripRow& row = strips_.rows[i];
+    if (row.divides || (!plan_->slots[row.slot].of_rows && !goes_on(row.slot, false))) {
+      return 0;
+    }
   }
   return lines;
 }
@@ -410,6 +421,15 @@ void BoundPlan::strips_of_lines(
     Line& line = w.lines[slot];
     moves.push_back({slot, line.apart - length * places_[slot].item_size});
     line.go_on(lines - 1);
+  }
+  for (uint32_t i = run.rows; i < run.rows_end; ++i) {
+    uint16_t slot = strips_.rows[i].slot;
+    bool of_rows = plan_->slots[slot].of_rows;
+    moves.push_back({static_cast<uint16_t>(Strips::place_of_row(*plan_, slot)),
+        of_rows ? places_[slot].item_size : w.lines[slot].apart});
+    if (!of_rows) {
+      w.lines[slot].go_on(lines - 1);
+    }
   }
   run.table->run(
       strips_.code.data() + run.code, w.at, {first, first + length, lines - 1, {moves.begin(), moves.size()}});
