@@ -79,7 +79,7 @@ void BoundPlan::cut() {
     int64_t row = std::max<int64_t>(plan.row_length, 1);
     constexpr size_t many_slots = 64; // whose tiles together leave the first-level cache
     int64_t tile = plan.slots.size() > many_slots ? tile_size / 2 : tile_size;
-    per_unit_ = row == 1 ? tile : (row % 64 == 0 && row >= 256 ? span_ : tile_size) / row * row;
+    per_unit_ = row == 1 ? tile : (row % 64 == 0 && row >= shortest_row() ? span_ : tile_size) / row * row;
     units_ = plan.size <= per_unit_ ? 1 : (plan.size + per_unit_ - 1) / per_unit_;
     if (row == 1 && units_ > 1) {
       cut_at_lines();
@@ -200,12 +200,20 @@ int64_t BoundPlan::cost_of_element() const {
   return std::max<int64_t>(cost, 1);
 }
 
-// Whether strips can go row by row: there is but one at a time, or each is a whole number of strips and not so short
-// that calls cost more than spreading the values of rows.
+// The shortest rows that strips go through one by one, several in a unit: with shorter ones calls cost more than
+// spreading the values of rows. What divides is prepared for each row.
+int64_t BoundPlan::shortest_row() const {
+  const bool divides = std::any_of(plan_->steps.begin(), plan_->steps.end(), [this](const FusedPlan::Step& step) {
+    return step.body == Body::divide && plan_->slots[step.inputs[1]].of_rows;
+  });
+  return divides ? 256 : 128;
+}
+
+// Whether strips can go row by row: there is but one at a time, or each is a whole number of strips.
 bool BoundPlan::is_by_rows() const {
-  constexpr int64_t shortest = 256, aligned = 64;
+  constexpr int64_t aligned = 64;
   int64_t row = plan_->row_length;
-  return row && (cut_ != Cut::whole_rows || per_unit_ == row || (row >= shortest && row % aligned == 0));
+  return row && (cut_ != Cut::whole_rows || per_unit_ == row || (row >= shortest_row() && row % aligned == 0));
 }
 
 // Where strips go row by row through several: the sources whose rows are lines of memory, and that nothing else reads.

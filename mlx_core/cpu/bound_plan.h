@@ -89,6 +89,7 @@ class BoundPlan {
   bool is_stored_past_caches(uint16_t slot, const View& output) const;
   void place_steps();
   void place_read(uint16_t slot, size_t stage);
+  int64_t shortest_row() const;
   bool is_by_rows() const;
   void find_lines_of_rows();
   int32_t take_tile(int item_size);

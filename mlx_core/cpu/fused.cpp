@@ -381,8 +381,8 @@ void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t fi
 }
 
 // How many lines from this one on, of the n elements that are left, strips go through by themselves: those that are as
-// far from each other as the next is, as are values of rows that are not prepared first. A line that is shorter than a strip is done with what follows it, which the next
-// ones do again; so there has to be more.
+// far from each other as the next is, as are values of rows that are not prepared first. A line that is shorter than a
+// strip is done with what follows it, which the next ones do again; so there has to be more.
 int64_t BoundPlan::lines_together(const Working& w, const StripRun& run, int64_t length, int64_t n) const {
   int64_t strip = run.table->elements, beyond = std::max<int64_t>(strip - length, 0);
   bool whole = length % strip == 0 || repeatable_[static_cast<size_t>(&run - strips_.runs.data())];
