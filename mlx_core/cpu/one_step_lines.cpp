@@ -104,7 +104,8 @@ struct Lines {
   }
 };
 
-// The last axis of the space along which every operand has a stride of one or none; 0: there is no such.
+// The last axis of the space along which every operand has a stride of one or none, or all of the space; 0: there is no
+// such.
 int64_t length_of_lines(const FusedPlan& plan) {
   int64_t length = 0;
   for (const FusedPlan::Source& source : plan.sources) {
@@ -115,7 +116,7 @@ int64_t length_of_lines(const FusedPlan& plan) {
       return 0;
     }
   }
-  return length;
+  return length == 0 ? plan.size : length;
 }
 
 // Whether all lines of a source are the same.
@@ -153,7 +154,7 @@ bool run_line_by_line(const FusedPlan& plan, std::span<const View> sources, std:
   const FusedPlan::Slot& out = plan.slots[step.output];
   const int64_t length = length_of_lines(plan);
   const bool rows = std::all_of(plan.sources.begin(), plan.sources.end(), is_row);
-  if (length < (rows ? shortest_of_rows : shortest) || length == plan.size || plan.size % length != 0 ||
+  if ((length < (rows ? shortest_of_rows : shortest) && length < plan.size) || plan.size % length != 0 ||
       out.output < 0 || out.line > 0 || is_past_caches(plan.size * out.dtype.size() / 2)) {
     return false;
   }
