@@ -7,6 +7,7 @@
 #endif
 
 #include <cmath>
+#include <type_traits>
 
 #include "mlx_core/cpu/extrema-inl.h"
 #include "mlx_core/cpu/polynomial-inl.h"
@@ -41,11 +42,57 @@ struct Square {
     return hn::Mul(x, x);
   }
 };
+// Rounded correctly, as the instruction's is, which takes twice as long: from an approximation of 1 / sqrt(x) with an
+// error of 2^-14, a step of Goldschmidt's iteration leaves what the residue x - s^2, which is exact, needs to round the
+// last bit. Not of numbers so small that the residue is not.
 struct Sqrt {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V x) const {
+  HWY_INLINE V operator()([[maybe_unused]] D d, V x) const {
+#if HWY_TARGET == HWY_AVX3
+    if constexpr (is_stepwise<D>) {
+      if (are_ordinary(above_least(x))) [[likely]]
+        return stepwise(d, x);
+    }
+#endif
     return hn::Sqrt(x);
   }
+  // Looks at all of them at once.
+  template <class D, class V>
+  static HWY_INLINE void four([[maybe_unused]] D d, V& x0, V& x1, V& x2, V& x3) {
+#if HWY_TARGET == HWY_AVX3
+    if constexpr (is_stepwise<D>) {
+      const __m512i low = _mm512_max_epu32(above_least(x0), above_least(x1)),
+                    high = _mm512_max_epu32(above_least(x2), above_least(x3));
+      if (are_ordinary(_mm512_max_epu32(low, high))) [[likely]] {
+        x0 = stepwise(d, x0), x1 = stepwise(d, x1), x2 = stepwise(d, x2), x3 = stepwise(d, x3);
+        return;
+      }
+    }
+#endif
+    x0 = hn::Sqrt(x0), x1 = hn::Sqrt(x1), x2 = hn::Sqrt(x2), x3 = hn::Sqrt(x3);
+  }
+
+#if HWY_TARGET == HWY_AVX3
+ private:
+  template <class D>
+  static constexpr bool is_stepwise = std::is_same_v<hn::TFromD<D>, float> && hn::MaxLanes(D()) == 16;
+  static constexpr int least = 27 << 23, infinity = 255 << 23; // bits of numbers
+
+  template <class V>
+  static HWY_INLINE __m512i above_least(V x) {
+    return _mm512_sub_epi32(_mm512_castps_si512(x.raw), _mm512_set1_epi32(least));
+  }
+  static HWY_INLINE bool are_ordinary(__m512i above) {
+    return _mm512_cmplt_epu32_mask(above, _mm512_set1_epi32(infinity - least)) == 0xffff;
+  }
+  template <class D, class V>
+  static HWY_INLINE V stepwise(D d, V x) {
+    const V half = hn::Set(d, 0.5f), y{_mm512_rsqrt14_ps(x.raw)};
+    const V s = hn::Mul(x, y), h = hn::Mul(y, half), error = hn::NegMulAdd(h, s, half);
+    const V root = hn::MulAdd(s, error, s), inverse = hn::MulAdd(h, error, h);
+    return hn::MulAdd(hn::NegMulAdd(root, root, x), inverse, root);
+  }
+#endif
 };
 struct Rsqrt {
   template <class D, class V>

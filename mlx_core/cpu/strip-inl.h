@@ -170,7 +170,12 @@ struct Strip {
   template <class Op, StripForm form>
   static void unary(MLX_STRIP) {
     const Four x = slot(at, step->first, offset);
-    if constexpr (form == StripForm::memory) {
+    if constexpr (std::is_same_v<Op, Sqrt>) {
+      constexpr bool loads = form == StripForm::memory;
+      V x0 = loads ? x[0] : a0, x1 = loads ? x[1] : a1, x2 = loads ? x[2] : a2, x3 = loads ? x[3] : a3;
+      Sqrt::four(D(), x0, x1, x2, x3);
+      MLX_NEXT_STEP(round_result<M>(x0), round_result<M>(x1), round_result<M>(x2), round_result<M>(x3), b0, b1, b2, b3);
+    } else if constexpr (form == StripForm::memory) {
       MLX_NEXT_STEP(one<Op>(x[0]), one<Op>(x[1]), one<Op>(x[2]), one<Op>(x[3]), b0, b1, b2, b3);
     } else {
       MLX_NEXT_STEP(one<Op>(a0), one<Op>(a1), one<Op>(a2), one<Op>(a3), b0, b1, b2, b3);
