@@ -28,11 +28,20 @@ int64_t whole_strips(int64_t bytes) { return (bytes + strip_bytes - 1) / strip_b
 } // namespace
 
 void BoundPlan::bind(const FusedPlan& plan, std::span<const View> sources, std::span<const View> outputs, Runs runs) {
-  plan_ = &plan;
   sources_ = sources;
+  odd_rows_ = true;
+  lay_out(plan, outputs, runs);
+  if (has_odd_rows() && std::find(repeatable_.begin(), repeatable_.end(), false) != repeatable_.end()) {
+    odd_rows_ = false;
+    lay_out(plan, outputs, runs);
+  }
+}
+
+void BoundPlan::lay_out(const FusedPlan& plan, std::span<const View> outputs, Runs runs) {
+  plan_ = &plan;
   cut();
   if (cut_ == Cut::long_rows) {
-    recomputed_ = recomputed(plan, sources, outputs);
+    recomputed_ = recomputed(plan, sources_, outputs);
     plan_ = &recomputed_;
   }
   find_kernels(runs);
@@ -79,7 +88,7 @@ void BoundPlan::cut() {
     int64_t row = std::max<int64_t>(plan.row_length, 1);
     constexpr size_t many_slots = 64; // whose tiles together leave the first-level cache
     int64_t tile = plan.slots.size() > many_slots ? tile_size / 2 : tile_size;
-    per_unit_ = row == 1 ? tile : (row % 64 == 0 && row >= shortest_row() ? span_ : tile_size) / row * row;
+    per_unit_ = row == 1 ? tile : (pays_row_by_row(row) ? span_ : tile_size) / row * row;
     units_ = plan.size <= per_unit_ ? 1 : (plan.size + per_unit_ - 1) / per_unit_;
     if (row == 1 && units_ > 1) {
       cut_at_lines();
@@ -200,20 +209,25 @@ int64_t BoundPlan::cost_of_element() const {
   return std::max<int64_t>(cost, 1);
 }
 
-// The shortest rows that strips go through one by one, several in a unit: with shorter ones calls cost more than
-// spreading the values of rows. What divides is prepared for each row.
-int64_t BoundPlan::shortest_row() const {
+// Whether strips go through rows of this length one by one, though a unit has several. Calls for short ones cost more
+// than spreading the values of rows; what divides is prepared for each row. The last elements of an odd one, which is
+// no whole number of strips, are done twice.
+bool BoundPlan::pays_row_by_row(int64_t row) const {
+  constexpr int64_t shortest = 128, shortest_with_divisors = 256, shortest_odd = 192, aligned = 64;
   const bool divides = std::any_of(plan_->steps.begin(), plan_->steps.end(), [this](const FusedPlan::Step& step) {
     return step.body == Body::divide && plan_->slots[step.inputs[1]].of_rows;
   });
-  return divides ? 256 : 128;
+  if (row % aligned != 0) return odd_rows_ && row >= shortest_odd && !divides;
+  return row >= (divides ? shortest_with_divisors : shortest);
+}
+bool BoundPlan::has_odd_rows() const {
+  return cut_ == Cut::whole_rows && plan_->row_length % 64 != 0 && per_unit_ > plan_->row_length && is_by_rows();
 }
 
-// Whether strips can go row by row: there is but one at a time, or each is a whole number of strips.
+// Whether strips can go row by row: there is but one at a time, or it pays.
 bool BoundPlan::is_by_rows() const {
-  constexpr int64_t aligned = 64;
   int64_t row = plan_->row_length;
-  return row && (cut_ != Cut::whole_rows || per_unit_ == row || (row >= shortest_row() && row % aligned == 0));
+  return row && (cut_ != Cut::whole_rows || per_unit_ == row || pays_row_by_row(row));
 }
 
 // Where strips go row by row through several: the sources whose rows are lines of memory, and that nothing else reads.

@@ -77,6 +77,7 @@ class BoundPlan {
     int64_t first, length;
   };
 
+  void lay_out(const FusedPlan& plan, std::span<const View> outputs, Runs runs);
   void cut();
   void cut_at_lines();
   bool pays_line_by_line(int64_t line) const;
@@ -89,7 +90,8 @@ class BoundPlan {
   bool is_stored_past_caches(uint16_t slot, const View& output) const;
   void place_steps();
   void place_read(uint16_t slot, size_t stage);
-  int64_t shortest_row() const;
+  bool pays_row_by_row(int64_t row) const;
+  bool has_odd_rows() const;
   bool is_by_rows() const;
   void find_lines_of_rows();
   int32_t take_tile(int item_size);
@@ -137,6 +139,7 @@ class BoundPlan {
   const FusedPlan* plan_ = nullptr;
   FusedPlan recomputed_;
   std::span<const View> sources_;
+  bool odd_rows_ = true; // whether strips may go through such, unless they would overwrite what they read
   Cut cut_ = Cut::whole_rows;
   int64_t per_unit_ = 0, parts_ = 1, units_ = 0; // elements of a unit; tiles of a row; units
   int64_t span_ = tile_size;                     // elements of long rows, or of several short ones, that go together

@@ -11,7 +11,8 @@ BINARY = [mx.add, mx.subtract, mx.multiply, mx.maximum, mx.minimum]
 
 # (shape, how many trailing axes are a row): short and long rows, many and few, rows of one element, one row.
 SPACES = [((4, 8), 1), ((64, 100), 1), ((20, 2000), 1), ((17, 5000), 1), ((3, 70_000), 1), ((7,), 1), ((5000,), 1), ((2, 3, 4), 2),
-          ((2, 3, 4), 1), ((1, 5), 1), ((5, 1), 1), ((40, 3, 500), 2), ((6, 6), 1), ((1, 1), 1), ((30, 1025), 1), ((16, 1024), 1), ((0, 3), 1)]
+          ((2, 3, 4), 1), ((1, 5), 1), ((5, 1), 1), ((40, 3, 500), 2), ((6, 6), 1), ((1, 1), 1), ((30, 1025), 1), ((16, 1024), 1), ((0, 3), 1),
+          ((40, 192), 1), ((50, 197), 1), ((30, 256), 1), ((37, 300), 1), ((23, 500), 1), ((18, 1000), 1)]
 
 
 def drawn(rng, shape, reduced, dtype):
@@ -134,3 +135,34 @@ def test_a_gradient_through_values_of_rows_is_one_pass(of_sum, row):
         mx.eval(got)
     assert len([e for e in p.events if e["bytes"] >= x.nbytes]) == 1
     assert np.array_equal(np.array(got), np.array(mx.compile(gradient)(x)))
+
+
+def chosen(x, z, row):
+    least = x.min(axis=-1, keepdims=True)
+    moved = x + least
+    return [moved, mx.where(moved > least, least, row).max(axis=-1, keepdims=True)]
+
+
+def folded_twice(x, z, row):
+    moved = z - x.max(axis=-1, keepdims=True)
+    return [moved + x, (moved + z).max(axis=-1)]
+
+
+def centred(x, z, row):
+    moved = x - x.max(axis=-1, keepdims=True)
+    return [(moved * moved).sum(axis=-1, keepdims=True) + moved * row]
+
+
+@pytest.mark.parametrize("program", [chosen, folded_twice, centred])
+@pytest.mark.parametrize("length", [100, 128, 192, 193, 197, 256, 300, 333, 500, 1000])
+@pytest.mark.parametrize("dtype", ["float32", "int32", "float64", "bfloat16"])
+def test_rows_together_as_each_alone(program, length, dtype):
+    """Memory of what was computed before is written to again, where a row ends within a vector and the next one begins."""
+    rng = np.random.default_rng(length)
+    x, z, row = (mx.array(rng.integers(-9, 10, shape).astype(np.int32)).astype(getattr(mx, dtype)) for shape in ((40, length), (40, length), (length,)))
+    alone = [program(x[i : i + 1], z[i : i + 1], row) for i in range(40)]
+    together = program(x * 1, z * 1, row)
+    mx.eval(together)
+    for i, got in enumerate(together):
+        expected = mx.concatenate([rows[i] for rows in alone])
+        assert mx.array_equal(got, expected).item()
