@@ -47,7 +47,7 @@ def chosen(pattern):
 
 
 def take_turns(name, kept, workers):
-    """Asks the workers for a row, in turn and several times; one that cannot is not asked again, nor is one that takes long."""
+    """Asks the workers for a row, in turn and several times; not again one that cannot, takes long or measures something else than time."""
     asked = list(workers)
     for turn in range(measure.TURNS):
         for worker in list(asked):

@@ -1,4 +1,4 @@
-// One step by itself, on operands that are broadcast or have gaps between their lines: no tiles, no strips.
+// One step by itself, on operands that are broadcast, have gaps between their lines or neither: no tiles, no strips.
 #pragma once
 
 #include <span>
