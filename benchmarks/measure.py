@@ -20,7 +20,7 @@ import rows
 from frameworks import FRAMEWORKS, Unsupported, leaves, mapped
 
 TURNS = 5  # of each framework at a row
-SECONDS, CALLS, LIMIT = 0.05, 2, 1.0  # in a turn a mode is timed for 0.05 s and 2 calls at least, and is cut off after 1 s
+SECONDS, LIMIT = 0.05, 1.0  # in a turn a mode is timed for so long, and one call at least; whose calls take longer than 1 s has but one turn
 
 
 def digest(arrays):
@@ -46,11 +46,11 @@ def agree(one, other, tolerance):
 
 
 def timed(call, seconds=SECONDS):
-    """(best, median) seconds of a call; short calls are timed several at a time."""
+    """(best, median) seconds of a call that was made before; short calls are timed several at a time."""
     start = time.perf_counter()
     call()
     once = time.perf_counter() - start
-    if once > LIMIT:
+    if once > seconds:
         return once, once
     if once < 1e-3:  # the first calls are slower than the others
         start = time.perf_counter()
@@ -65,7 +65,7 @@ def timed(call, seconds=SECONDS):
             call()
         end = time.perf_counter()
         samples.append((end - start) / together)
-        if end - begun >= seconds and len(samples) >= CALLS or end - begun > LIMIT:
+        if end - begun >= seconds:
             return min(samples), statistics.median(samples)
 
 

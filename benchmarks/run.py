@@ -3,7 +3,7 @@
     python benchmarks/run.py [--ours WHEEL_OR_FOLDER] [--venvs DIR] [--rounds N] [--only PATTERN] [--before WHEEL_OR_FOLDER]
     python benchmarks/run.py --quick
 
-Environments for the peers are made in DIR on the first run. A full run takes more than half an hour on two cores, where
+Environments for the peers are made in DIR on the first run. A full run takes about half an hour on two cores, where
 nothing else should run. With --only, or --before (another build of ours, as one more column), the table is printed and nothing is
 written. --quick takes under 3 minutes: ours alone, a dozen rows, against the times in benchmarks/reference.json.
 """
@@ -31,7 +31,7 @@ def options():
     parser.add_argument("--venvs", default=str(ROOT / "peers"), help="where the peers' environments are or will be (default: peers/)")
     parser.add_argument("--peers", default="jax,torch,numpy,mlx", help="which to run beside ours; empty for none")
     parser.add_argument("--python", action="append", default=[], metavar="PEER=PYTHON", help="an interpreter that has the peer already")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=1, help="each with processes of their own (default: %(default)s)")
     parser.add_argument("--only", default="", metavar="PATTERN", help="rows whose name or theme matches (a regular expression)")
     parser.add_argument("--statistic", choices=["median", "best"], default="median", help="of a turn's calls; best: on a busy machine")
     parser.add_argument("--tiny", action="store_true", help="tiny sizes: does everything run and agree? The times mean nothing")

@@ -96,6 +96,11 @@ def powers(first, last):
     return [10**p for p in range(first, last + 1)]
 
 
+def median(call, seconds):
+    call()
+    return timed(call, seconds)[1]
+
+
 def measure(sizes, graphs, seconds):
     """{name: {number: seconds}} of operations over sizes and graphs over nodes, in this process."""
     import mlx.core as mx
@@ -104,11 +109,11 @@ def measure(sizes, graphs, seconds):
     for name, (build, _, largest) in OPERATIONS.items():
         for n in (n for n in sizes if n <= 10**largest):
             call = build(mx, n)
-            found.setdefault(name, {})[n] = timed(lambda: mx.eval(call()), seconds)[1]
+            found.setdefault(name, {})[n] = median(lambda: mx.eval(call()), seconds)
     x = mx.random.normal((16,))
     for name, (function, largest) in GRAPHS.items():
         for n in (n for n in graphs if n <= 10**largest):
-            found.setdefault(name, {})[n] = timed(lambda: mx.eval(function(mx, x, n)), seconds)[1]
+            found.setdefault(name, {})[n] = median(lambda: mx.eval(function(mx, x, n)), seconds)
     return found
 
 
