@@ -132,8 +132,9 @@ def opening(results, summary, found):
     return f"""# Benchmarks
 
 Written by `python benchmarks/run.py`: each workload of `benchmarks/workloads/` in this library and in its peers, in processes of their
-own, which take turns: {turns} times {SECONDS} s each. A time is that of a call, the {results['statistic']} of a turn's calls and the median of
-the turns. Results were compared: a framework that computes something else fails the run. "Best" is the best of JAX `jit`, PyTorch (eager) and NumPy or SciPy.
+own, which take turns: {turns} times {SECONDS} s each. A time is that of a call, the {results['statistic']} of a turn's calls and the
+median of the turns. Results were compared: a framework that computes something else fails the run. "Best" is the best of JAX `jit`,
+PyTorch (eager) and NumPy or SciPy.
 Below 1 we are faster. A framework without the feature has "-"; Apple's MLX has the better of its eager and compiled time.
 
 - {results['date']}, {m['cpu']}, {m['cores']} cores, {m['memory']} GiB, {m['system']}, with {' '.join(m['sets']) or 'unknown instruction sets'}.{load}
