@@ -22,6 +22,7 @@ import report
 import rows
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+LONG = 1.0  # seconds of a call, from which on a framework has but one turn at a row
 
 
 def options():
@@ -61,7 +62,7 @@ def take_turns(name, kept, workers):
                 one = mine["modes"].setdefault(mode, {"median": [], "best": [], "digest": times.get("digest")})
                 one["median"].append(times["median"])
                 one["best"].append(times["best"])
-            if any(times["median"] >= measure.LIMIT for times in said.values()):
+            if any(times["median"] >= LONG for times in said.values()):
                 asked.remove(worker)
 
 

@@ -53,6 +53,7 @@ void BoundPlan::lay_out(const FusedPlan& plan, std::span<const View> outputs, Ru
     repeatable_.push_back(may_repeat(run));
   }
   give_up_lines();
+  count_copies();
 }
 
 void BoundPlan::move_to(std::span<const View> sources, std::span<const View> outputs) {
@@ -88,7 +89,8 @@ void BoundPlan::cut() {
     int64_t row = std::max<int64_t>(plan.row_length, 1);
     constexpr size_t many_slots = 64; // whose tiles together leave the first-level cache
     int64_t tile = plan.slots.size() > many_slots ? tile_size / 2 : tile_size;
-    per_unit_ = row == 1 ? tile : (pays_row_by_row(row) ? span_ : tile_size) / row * row;
+    row_by_row_ = pays_row_by_row(row);
+    per_unit_ = row == 1 ? tile : (row_by_row_ ? span_ : tile_size) / row * row;
     units_ = plan.size <= per_unit_ ? 1 : (plan.size + per_unit_ - 1) / per_unit_;
     if (row == 1 && units_ > 1) {
       cut_at_lines();
@@ -227,7 +229,7 @@ bool BoundPlan::has_odd_rows() const {
 // Whether strips can go row by row: there is but one at a time, or it pays.
 bool BoundPlan::is_by_rows() const {
   int64_t row = plan_->row_length;
-  return row && (cut_ != Cut::whole_rows || per_unit_ == row || pays_row_by_row(row));
+  return row && (cut_ != Cut::whole_rows || per_unit_ == row || row_by_row_);
 }
 
 // Where strips go row by row through several: the sources whose rows are lines of memory, and that nothing else reads.
@@ -300,6 +302,22 @@ void BoundPlan::give_up_lines() {
     std::for_each(strips_.lines.begin() + run.lines, strips_.lines.begin() + run.lines_end,
         [this](uint16_t slot) { places_[slot].of_lines = false; });
     run.lines_end = run.lines;
+  }
+}
+
+// Of scalars: a strip, or one for each row of a unit, where nothing else reads it, or one for each element.
+void BoundPlan::count_copies() {
+  for (uint16_t slot = 0; slot < plan_->sources.size(); ++slot) {
+    if (plan_->sources[slot].layout != FusedPlan::Layout::scalar) {
+      continue;
+    }
+    const bool by_elements =
+        !plan_->row_length ||
+        std::any_of(plan_->steps.begin(), plan_->steps.end(), [=](const auto& step) { return reads(step, slot); }) ||
+        std::any_of(plan_->folds.begin(), plan_->folds.end(), [=](const auto& fold) { return fold.input == slot; });
+    places_[slot].copies = places_[slot].of_lines ? strip_bytes / places_[slot].item_size
+                           : by_elements          ? longest_
+                                                  : std::max<int64_t>(longest_ / plan_->row_length, 1);
   }
 }
 

@@ -60,6 +60,7 @@ class BoundPlan {
     int32_t spread = -1;    // of one value for each row: the tile that has it for each element
     int32_t stage = 0;      // the first that reads the spread tile; of long rows' elements, the one that gives them
     int64_t line = 0, apart = 0; // of memory with gaps, as of the slot
+    int64_t copies = 0;          // of a scalar: how many are read, one after another
     int item_size = 0;
     bool settled = false;  // elements that have their place
     bool of_lines = false; // a source that strips read line by line, a row each, or one element where it is
@@ -90,13 +91,13 @@ class BoundPlan {
   bool is_stored_past_caches(uint16_t slot, const View& output) const;
   void place_steps();
   void place_read(uint16_t slot, size_t stage);
+  void count_copies();
   bool pays_row_by_row(int64_t row) const;
   bool has_odd_rows() const;
   bool is_by_rows() const;
   void find_lines_of_rows();
   int32_t take_tile(int item_size);
   std::vector<int32_t>& spare_of(int item_size) { return spare_[std::countr_zero(static_cast<unsigned>(item_size))]; }
-  int64_t copies_of_scalar(size_t slot) const;
   void run_units(char* const* partials, int64_t begin, int64_t end) const;
   void run_short(const Working& w, int64_t first, int64_t n) const;
   void run_part(const Working& w, char* const* partials, int64_t unit) const;
@@ -139,7 +140,8 @@ class BoundPlan {
   const FusedPlan* plan_ = nullptr;
   FusedPlan recomputed_;
   std::span<const View> sources_;
-  bool odd_rows_ = true; // whether strips may go through such, unless they would overwrite what they read
+  bool row_by_row_ = false; // whether strips go through rows one by one, though a unit has several
+  bool odd_rows_ = true;    // whether strips may go through such, unless they would overwrite what they read
   Cut cut_ = Cut::whole_rows;
   int64_t per_unit_ = 0, parts_ = 1, units_ = 0; // elements of a unit; tiles of a row; units
   int64_t span_ = tile_size;                     // elements of long rows, or of several short ones, that go together

@@ -145,16 +145,6 @@ void BoundPlan::run() {
   }
 }
 
-// How many elements in a row are read of it: a strip, or one for each row of a unit, where nothing else reads it.
-int64_t BoundPlan::copies_of_scalar(size_t slot) const {
-  if (places_[slot].of_lines) return strip_bytes / places_[slot].item_size;
-  const bool by_elements = std::any_of(plan_->steps.begin(), plan_->steps.end(),
-                               [=](const FusedPlan::Step& step) { return reads(step, static_cast<uint16_t>(slot)); }) ||
-                           std::any_of(plan_->folds.begin(), plan_->folds.end(),
-                               [=](const FusedPlan::Fold& fold) { return fold.input == slot; });
-  return by_elements || !plan_->row_length ? longest_ : std::max<int64_t>(longest_ / plan_->row_length, 1);
-}
-
 void BoundPlan::run_units(char* const* partials, int64_t begin, int64_t end) const {
   size_t partial_bytes = cut_ == Cut::long_rows || cut_ == Cut::columns ? static_cast<size_t>(partial_bytes_) : 0;
   ScratchUse use(static_cast<size_t>(scratch_bytes_) + partial_bytes);
@@ -167,7 +157,7 @@ void BoundPlan::run_units(char* const* partials, int64_t begin, int64_t end) con
   }
   for (size_t i = 0; i < plan_->sources.size(); ++i) {
     if (plan_->sources[i].layout == FusedPlan::Layout::scalar) {
-      find_spread(places_[i].item_size)(at[i], sources_[i].host(), copies_of_scalar(i));
+      find_spread(places_[i].item_size)(at[i], sources_[i].host(), places_[i].copies);
     }
   }
   for (size_t i = 0; i < strips_.scalars.size(); ++i) {

@@ -9,6 +9,7 @@
 
 #include "mlx_core/cpu/block_product.h"
 #include "mlx_core/cpu/ceil_div.h"
+#include "mlx_core/cpu/copy.h"
 #include "mlx_core/cpu/gemm_pieces.h"
 #include "mlx_core/cpu/product_kernels.h"
 #include "mlx_core/cpu/subnormals.h"
@@ -156,16 +157,15 @@ void share_terms(const Product& p, int64_t threads) {
 }
 
 // All of a with its rows one after another, in memory that is made for it: pieces with the same rows need not do it
-// each.
-Matrix turn_all(Dtype dtype, const Matrix& a, int64_t m, int64_t k, std::unique_ptr<char[]>& memory) {
-  constexpr int64_t line = 64, rows = 64; // bytes; of a task
-  memory.reset(new char[static_cast<size_t>(turned_bytes(m, k, dtype) + line)]);
+// each. There are gaps: rows a power of two from each other would drive each other out of the cache.
+Matrix turned(Dtype dtype, const Matrix& a, int64_t m, int64_t k, std::unique_ptr<char[]>& memory) {
+  constexpr int64_t line = 64;
+  const int64_t size = dtype.size(), pitch = k + line / size;
+  memory.reset(new char[static_cast<size_t>(m * pitch * size + line)]);
   char* to = memory.get() + (line - reinterpret_cast<uintptr_t>(memory.get()) % line) % line;
-  parallel_for(ceil_div(m, rows), [&](int64_t task) {
-    const int64_t first = task * rows, count = std::min(rows, m - first);
-    turned_block(offset(a, first, dtype), count, k, dtype, to + turned_bytes(first, k, dtype));
-  });
-  return {to, turned_bytes(1, k, dtype) / dtype.size(), 1};
+  const int64_t shape[] = {m, k}, from[] = {a.row_stride, a.column_stride}, strides[] = {pitch, 1};
+  copy_strided(a.data, from, to, strides, shape, dtype.size());
+  return {to, pitch, 1};
 }
 
 void blocks_piece(const Product& p, Piece) { share_terms(p, 1); }
@@ -251,10 +251,11 @@ void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
   }
   constexpr int64_t least_turned_rows = 128, least_turned_work = int64_t{1} << 26,
                     most_turned_bytes = int64_t{16} << 20;
-  std::unique_ptr<char[]> turned;
-  if (batch == 1 && cut.run == tile_piece && cut.across > 1 && m >= least_turned_rows &&
-      m * n * k >= least_turned_work && is_turned(dtype, a) && turned_bytes(m, k, dtype) <= most_turned_bytes) {
-    a = turn_all(dtype, a, m, k, turned);
+  std::unique_ptr<char[]> memory;
+  if (batch == 1 && cut.run == tile_piece && cut.across > 1 && a.row_stride == 1 && a.column_stride != 1 &&
+      multiplied_dtype(dtype) == dtype && m >= least_turned_rows && m * n * k >= least_turned_work &&
+      m * k * dtype.size() <= most_turned_bytes) {
+    a = turned(dtype, a, m, k, memory);
   }
   // A vector's product reads as much as it multiplies.
   const int64_t least_work = cut.run == vector_piece ? vector_task_work : task_work;

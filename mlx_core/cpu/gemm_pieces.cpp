@@ -11,7 +11,6 @@
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/product_kernels.h"
 #include "mlx_core/cpu/subnormals.h"
-#include "mlx_core/cpu/transpose_tiles.h"
 #include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
@@ -64,38 +63,6 @@ Matrix packed_block(const Matrix& from, int64_t rows, int64_t columns, Dtype dty
     }
   }
   return packed;
-}
-
-bool is_turned(Dtype dtype, const Matrix& matrix) {
-  return matrix.row_stride == 1 && matrix.column_stride != 1 && !dtype.is_complex() &&
-         multiplied_dtype(dtype) == dtype && find_transpose_tiles(dtype.size());
-}
-
-namespace {
-int64_t line_of(Dtype dtype) { return 64 / dtype.size(); }
-} // namespace
-
-int64_t turned_bytes(int64_t rows, int64_t columns, Dtype dtype) {
-  return rows * (columns + line_of(dtype)) * dtype.size();
-}
-
-Matrix turned_block(const Matrix& from, int64_t rows, int64_t columns, Dtype dtype, void* to) {
-  // Rows that are a power of two from each other would drive each other out of the cache.
-  const int64_t size = dtype.size(), line = line_of(dtype), pitch = columns + line;
-  const int64_t whole_rows = rows / line * line, whole_columns = columns / line * line;
-  auto* source = static_cast<const char*>(from.data);
-  auto* target = static_cast<char*>(to);
-  if (whole_rows > 0 && whole_columns > 0) {
-    find_transpose_tiles(dtype.size())(
-        source, from.column_stride * size, target, pitch * size, whole_rows, whole_columns, false);
-  }
-  for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t j = i < whole_rows ? whole_columns : 0; j < columns; ++j) {
-      std::memcpy(
-          target + (i * pitch + j) * size, source + (i + j * from.column_stride) * size, static_cast<size_t>(size));
-    }
-  }
-  return {to, pitch, 1};
 }
 
 namespace {

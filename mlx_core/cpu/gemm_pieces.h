@@ -72,12 +72,6 @@ void blas_piece(const Product& product, Piece piece); // floating or complex, no
 constexpr int64_t blas_piece_work = int64_t{1} << 23;
 constexpr int64_t blas_side = 48; // and its least rows, columns and terms
 
-// Whether the matrix has consecutive columns which turned_block() turns, and that block: its rows one after another,
-// with gaps, in so many bytes.
-bool is_turned(Dtype dtype, const Matrix& matrix);
-int64_t turned_bytes(int64_t rows, int64_t columns, Dtype dtype);
-Matrix turned_block(const Matrix& from, int64_t rows, int64_t columns, Dtype dtype, void* to);
-
 // A block of a matrix in memory of its own, without gaps: in the dtype asked for, its rows one after another, or its
 // columns if those were consecutive before.
 Matrix packed_block(const Matrix& from, int64_t rows, int64_t columns, Dtype dtype, Dtype wanted, void* to);

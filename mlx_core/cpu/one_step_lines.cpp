@@ -7,6 +7,7 @@
 
 #include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/cpu/elementwise.h"
+#include "mlx_core/cpu/odometer.h"
 #include "mlx_core/cpu/past_caches.h"
 #include "mlx_core/cpu/sharing.h"
 #include "mlx_core/cpu/spread.h"
@@ -19,7 +20,7 @@ namespace {
 // Below, tiles of several lines need fewer calls; of a row that is the same for all lines a tile is made but once.
 constexpr int64_t shortest = 96, shortest_of_rows = 256;
 constexpr int64_t copies_bytes = 8 * 1024; // of one operand: they stay in the first-level cache
-constexpr size_t most_axes = 6;
+constexpr int most_axes = 6;
 
 // An operand, line by line.
 struct Operand {
@@ -27,40 +28,14 @@ struct Operand {
   int64_t item_size;
   bool is_one; // element for all of a line
   Spread spread;
-  size_t rank;
-  int64_t sizes[most_axes], steps[most_axes]; // of lines; in bytes
+  int rank;
+  int64_t sizes[most_axes], strides[most_axes]; // of lines; in elements
 
-  bool add_axis(int64_t size, int64_t step) {
+  bool add_axis(int64_t size, int64_t stride) {
     if (rank == most_axes) return false;
-    sizes[rank] = size, steps[rank++] = step;
+    sizes[rank] = size, strides[rank++] = stride;
     return true;
   }
-};
-
-class Cursor {
- public:
-  void begin(const Operand& operand, int64_t line) {
-    operand_ = &operand;
-    at_ = operand.data;
-    for (size_t d = operand.rank; d-- > 0; line /= operand.sizes[d]) {
-      index_[d] = line % operand.sizes[d];
-      at_ += index_[d] * operand.steps[d];
-    }
-  }
-  const char* at() const { return at_; }
-  void go_on() {
-    for (size_t d = operand_->rank; d-- > 0;) {
-      at_ += operand_->steps[d];
-      if (++index_[d] < operand_->sizes[d]) return;
-      at_ -= operand_->sizes[d] * operand_->steps[d];
-      index_[d] = 0;
-    }
-  }
-
- private:
-  const Operand* operand_ = nullptr;
-  const char* at_ = nullptr;
-  int64_t index_[most_axes];
 };
 
 struct Lines {
@@ -75,8 +50,13 @@ struct Lines {
   void run(int64_t begin, int64_t end) const {
     alignas(64) char copies[3][copies_bytes];
     const char* copied[3] = {};
-    Cursor cursors[3];
-    for (size_t i = 0; i < operand_count; ++i) cursors[i].begin(operands[i], begin / parts);
+    int64_t index[3][most_axes];
+    std::optional<Odometer> lines[3];
+    for (size_t i = 0; i < operand_count; ++i) {
+      const Operand& operand = operands[i];
+      lines[i].emplace(
+          operand.rank, operand.sizes, operand.strides, nullptr, index[i], begin / parts, operand.item_size);
+    }
     InterruptPoll poll(1 << 18);
     int64_t first = begin % parts * part;
     char* to = out + (begin / parts * length + first) * out_size;
@@ -86,7 +66,7 @@ struct Lines {
       const void* inputs[3];
       for (size_t i = 0; i < operand_count; ++i) {
         const Operand& operand = operands[i];
-        const char* at = cursors[i].at();
+        const char* at = operand.data + lines[i]->a_offset;
         if (!operand.is_one) {
           inputs[i] = at + first * operand.item_size;
           continue;
@@ -98,7 +78,7 @@ struct Lines {
       to += n * out_size, first += n;
       if (first == length) {
         first = 0;
-        for (size_t i = 0; i < operand_count; ++i) cursors[i].go_on();
+        for (size_t i = 0; i < operand_count; ++i) lines[i]->next();
       }
     }
   }
@@ -130,16 +110,16 @@ std::optional<Operand> operand_of(const FusedPlan::Source& source, const View& v
   Operand operand{view.host<char>(), size, source.layout == FusedPlan::Layout::scalar,
       find_spread(static_cast<int>(size)), 0, {}, {}};
   if (source.layout == FusedPlan::Layout::flat) {
-    operand.add_axis(count, length * size);
+    operand.add_axis(count, length);
   } else if (source.layout == FusedPlan::Layout::strided) {
     const size_t last = source.sizes.size() - 1;
     for (size_t d = 0; d < last; ++d) {
-      if (!operand.add_axis(source.sizes[d], source.strides[d] * size)) return std::nullopt;
+      if (!operand.add_axis(source.sizes[d], source.strides[d])) return std::nullopt;
     }
     operand.is_one = source.strides[last] == 0;
     if (source.sizes[last] % length != 0 ||
         (source.sizes[last] > length &&
-            !operand.add_axis(source.sizes[last] / length, source.strides[last] * length * size))) {
+            !operand.add_axis(source.sizes[last] / length, source.strides[last] * length))) {
       return std::nullopt;
     }
   }
