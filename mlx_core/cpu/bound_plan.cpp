@@ -321,6 +321,20 @@ void BoundPlan::count_copies() {
   }
 }
 
+// Where rows go through several stages, processors fetch what the next rows read only when the first stage gets there:
+// a unit of them ahead of the last stage, which waits for its results' memory. Not where all is likely to be in the
+// caches, nor so much that it leaves the second-level cache before it is read.
+int64_t BoundPlan::elements_ahead() const {
+  constexpr int64_t least_read = int64_t{8} << 20, most_ahead = int64_t{256} << 10; // bytes
+  int64_t bytes = 0; // of an element of all flat sources
+  for (size_t i = 0; i < plan_->sources.size(); ++i) {
+    bytes += plan_->sources[i].layout == FusedPlan::Layout::flat ? plan_->slots[i].dtype.size() : 0;
+  }
+  const bool in_units = cut_ == Cut::long_rows || cut_ == Cut::whole_rows;
+  const bool pays = in_units && plan_->stages.size() > 1 && bytes * plan_->size >= least_read;
+  return pays && bytes * per_unit_ <= most_ahead ? per_unit_ : 0;
+}
+
 void BoundPlan::find_kernels(Runs runs) {
   kernels_of(plan_->steps, kernels_);
   kernels_of(plan_->row_steps, row_kernels_);
@@ -328,7 +342,7 @@ void BoundPlan::find_kernels(Runs runs) {
   strips_.clear();
   if (plan_->size >= worth_strips || runs == Runs::many) {
     find_orders();
-    strips_.find(*plan_, orders_, is_by_rows());
+    strips_.find(*plan_, orders_, is_by_rows(), elements_ahead());
   }
   reducers_.clear();
   if (cut_ == Cut::columns) {

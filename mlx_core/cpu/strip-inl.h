@@ -16,6 +16,7 @@
 #include "mlx_core/cpu/quotients-inl.h"
 #include "mlx_core/cpu/reduce-inl.h"
 #include "mlx_core/cpu/rounding-inl.h"
+#include "mlx_core/cpu/strip_folds-inl.h"
 #include "mlx_core/cpu/strip_forms.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -310,6 +311,14 @@ struct Strip {
     MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
   }
 
+  static void fetch(MLX_STRIP) {
+    const char* from = reinterpret_cast<const char*>(slot(at, step->first, offset).from) + step->second * cache_line;
+    for (int64_t i = 0; i < 4 * lanes * static_cast<int64_t>(sizeof(M)); i += cache_line) {
+      __builtin_prefetch(from + i);
+    }
+    MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
+  }
+
   static void load_bools(MLX_STRIP) {
     const D d;
     const Bytes from{reinterpret_cast<const uint8_t*>(at[step->first]) + offset};
@@ -422,20 +431,7 @@ struct Strip {
         hn::Store(neutral, d, all + k * lanes);
       }
     }
-    for (int half = vectors / 2; half > 0; half /= 2) {
-      for (int k = 0; k < half; ++k) {
-        v[k] = Op::vector(v[k], v[k + half]);
-      }
-    }
-    HWY_ALIGN T first[lanes];
-    cpu::HWY_NAMESPACE::Bodies<Op, T>::fold_vector(d, v[0], first);
-    if (to.out_bytes == sizeof(M)) {
-      *reinterpret_cast<M*>(to.out) = static_cast<M>(first[0]);
-    } else {
-      *reinterpret_cast<T*>(to.out) = first[0];
-    }
-    to.out += to.out_bytes;
-    to.end = std::min(to.end + to.length, to.last);
+    give_fold<Op, T, M>(d, v, to);
     MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
   }
   template <class Op>

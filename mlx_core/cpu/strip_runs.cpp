@@ -1,5 +1,6 @@
 // Which steps of a plan run as strips, and what stays in which register.
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "mlx_core/cpu/reduce.h"
@@ -64,10 +65,11 @@ bool suits_fold(const FusedPlan& plan, Dtype dtype) {
 
 } // namespace
 
-void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders, bool by_rows) {
+void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders, bool by_rows, int64_t ahead) {
   clear();
   orders_ = orders;
   by_rows_ = by_rows;
+  ahead_ = ahead;
   float16_ = float16_strips_of(plan);
   row_of_step.assign(plan.steps.size(), nothing);
   one_strip.assign(plan.steps.size(), 0);
@@ -315,15 +317,29 @@ const StripTable* Strips::wide_of(const FusedPlan& plan, const StripTable& table
     const FusedPlan::Step &step = plan.steps[i], &rest = steps_[i - begin];
     const StripForm form = forms_[i - begin];
     bool by_row = row_of_step[i] != nothing, is_first = by_row && comes_first(step, row_of_step[i]);
-    bool is_folded = std::any_of(
-        plan.folds.begin(), plan.folds.end(), [&](const FusedPlan::Fold& fold) { return fold.input == step.output; });
-    bool fits = table_of(step.from) == &table && step.from == step.to && !is_folded && !keeps_[i - begin] &&
+    bool folds_fit = true;
+    for (size_t k = 0; k < plan.folds.size(); ++k) {
+      folds_fit &= plan.folds[k].input != step.output ||
+                   (has_fold(k) && plan.row_length % wide->elements == 0 && wide->find_fold(plan.folds[k].op));
+    }
+    bool fits = table_of(step.from) == &table && step.from == step.to && folds_fit && !keeps_[i - begin] &&
                 (by_row ? wide->find_row(step.body, is_first, form) : wide->find(rest.body, form));
     if (!fits) {
       return nullptr;
     }
   }
   return wide;
+}
+
+void Strips::fetch_ahead(const FusedPlan& plan, const StripTable& table) {
+  for (uint16_t source = 0; source < plan.sources.size() && table.fetch; ++source) {
+    const int64_t lines = ahead_ * plan.slots[source].dtype.size() / cache_line;
+    const bool suits = plan.sources[source].layout == FusedPlan::Layout::flat &&
+                       plan.slots[source].dtype.size() == plan.slots[plan.steps.back().output].dtype.size();
+    if (suits && lines <= std::numeric_limits<uint16_t>::max()) {
+      code.push_back({table.fetch, source, static_cast<uint16_t>(lines)});
+    }
+  }
 }
 
 void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t begin, uint32_t end) {
@@ -486,6 +502,9 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
         code.push_back({to.find_fold(plan.folds[k].op), static_cast<uint16_t>(plan.slots.size() + k), 0});
       }
     }
+  }
+  if (ahead_ > 0 && end == plan.steps.size()) {
+    fetch_ahead(plan, table);
   }
   code.push_back({table.end, 0, 0});
   runs.push_back({begin, end, code_begin, slots_begin, stored, static_cast<uint32_t>(slots.size()), ordered_begin,

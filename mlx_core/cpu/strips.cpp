@@ -154,7 +154,7 @@ struct FloatStrip : Strip<T, M> {
         is_wide ? nullptr : Base::erased(&Base::round), Base::erased(&Base::store), Base::erased(&Wide::store),
         Base::erased(&Wide::store_bools), Base::erased(&Wide::load_bools), Base::erased(&Base::end), &find_fold, &clear,
         is_wide ? Base::erased(&Base::every_other) : nullptr, is_wide ? Base::erased(&Base::reversed) : nullptr,
-        &Wide::run, &Base::fill_pad, &Base::empty_pad};
+        &Wide::run, &Base::fill_pad, &Base::empty_pad, Base::erased(&Base::fetch)};
     return &all;
   }
 };

@@ -42,6 +42,8 @@ enum class SelectForm : uint8_t {
   first_in_a_others_in_b,
 };
 
+inline constexpr int64_t cache_line = 64; // bytes
+
 // The longest strip there is, in memory.
 inline constexpr int64_t strip_bytes = 8 * 64;
 
@@ -157,6 +159,7 @@ struct StripTable {
   // The n elements there are of a strip, to and from memory that has room for a whole one.
   void (*fill_pad)(void* pad, const void* from, int64_t n);
   void (*empty_pad)(const void* pad, void* to, int64_t n);
+  StripFunction fetch = nullptr; // into the caches what lies so many lines of them as `second` behind `first`
 
   // Whether both have the same registers: then a run may have steps of both.
   bool suits(const StripTable* other) const { return other && other->run == run; }
@@ -165,7 +168,7 @@ struct StripTable {
 const StripTable* find_strips(Dtype dtype);
 const StripTable* find_integer_strips(Dtype dtype);
 // Of eight vectors: its instructions are those of the forms without b, by themselves and with the value of a row, and
-// those that lay out sources. Null where there are none.
+// those that lay out sources; and reductions of rows that are a whole number of strips. Null where there are none.
 const StripTable* find_wide_strips(Dtype dtype);
 // Of float16 that is not widened, for arithmetic and comparisons without reductions; or null.
 const StripTable* find_float16_strips();
@@ -219,8 +222,9 @@ struct Strips {
   bool lays_out(uint16_t source) const { return std::find(ordered.begin(), ordered.end(), source) != ordered.end(); }
   // To the instructions, the StripFold of fold i is slot `slots.size() + i` of the plan's; the memory of a source in
   // another order than consecutive is slot `slots.size() + folds.size() + source`; and the value of a row has a place
-  // behind those. `by_rows`: runs are of one row each.
-  void find(const FusedPlan& plan, std::span<const StripOrder> orders, bool by_rows);
+  // behind those. `by_rows`: runs are of one row each. `ahead`: elements by which the last run brings flat sources into
+  // the caches before they are read, or 0.
+  void find(const FusedPlan& plan, std::span<const StripOrder> orders, bool by_rows, int64_t ahead);
   static size_t place_of_row(const FusedPlan& plan, uint16_t slot) {
     return plan.slots.size() + plan.folds.size() + plan.sources.size() + slot;
   }
@@ -248,9 +252,11 @@ struct Strips {
   bool pays_to_keep(uint32_t begin, uint32_t number, int32_t a) const;
   void read_slot(uint16_t slot);
   void lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end, const StripTable* wide);
+  void fetch_ahead(const FusedPlan& plan, const StripTable& table);
   const StripTable* wide_of(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end) const;
   std::span<const StripOrder> orders_;
   bool by_rows_ = false;
+  int64_t ahead_ = 0;
   const StripTable* float16_ = nullptr; // where it need not be widened
   std::vector<uint16_t> reads_;         // of each slot, that are still to come from memory
   std::vector<StripForm> forms_;        // of the run's steps

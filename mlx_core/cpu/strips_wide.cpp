@@ -6,6 +6,7 @@
 #include "mlx_core/cpu/simd.h"
 
 #include "mlx_core/cpu/arithmetic-inl.h"
+#include "mlx_core/cpu/strip_folds-inl.h"
 #include "mlx_core/cpu/strips.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -87,6 +88,31 @@ struct WideStrip {
     auto same = [](V a, int) HWY_ATTR { return a; };
     MLX_NEXT_STEP(same);
   }
+  static void fetch(MLX_STRIP) {
+    const char* from = reinterpret_cast<const char*>(slot(at, step->first, offset)) + step->second * cache_line;
+    for (int64_t i = 0; i < 8 * lanes * static_cast<int64_t>(sizeof(T)); i += cache_line) {
+      __builtin_prefetch(from + i);
+    }
+    auto same = [](V a, int) HWY_ATTR { return a; };
+    MLX_NEXT_STEP(same);
+  }
+
+  // Of rows that are a whole number of strips. A strip has two elements of each lane.
+  template <class Op>
+  static void fold(MLX_STRIP) {
+    const D d;
+    StripFold& to = *reinterpret_cast<StripFold*>(at[step->first]);
+    T* sums = reinterpret_cast<T*>(to.lanes);
+    static_assert(4 * lanes * sizeof(T) == StripFold::bytes);
+    V v[] = {Op::vector(Op::vector(hn::Load(d, sums), a0), a4), Op::vector(Op::vector(hn::Load(d, sums + lanes), a1), a5),
+        Op::vector(Op::vector(hn::Load(d, sums + 2 * lanes), a2), a6),
+        Op::vector(Op::vector(hn::Load(d, sums + 3 * lanes), a3), a7)};
+    const bool ends = to.end - offset <= 8 * lanes;
+    for (int k = 0; k < 4; ++k) hn::Store(ends ? hn::Set(d, Op::template neutral<T>()) : v[k], d, sums + k * lanes);
+    if (ends) give_fold<Op, T, T>(d, v, to);
+    auto same = [](V a, int) HWY_ATTR { return a; };
+    MLX_NEXT_STEP(same);
+  }
   static void end(V, V, V, V, V, V, V, V, const StripStep*, char* const*, int64_t) {}
 
 #undef MLX_STRIP
@@ -150,15 +176,27 @@ struct WideStrip {
         body, [=]<class Op>(Op) { return comes_first ? of_row<Op, true>(form) : of_row<Op, false>(form); });
   }
 
+  static StripFunction find_fold(Reduction op) {
+    switch (op) {
+      case Reduction::sum: return erased(&fold<cpu::HWY_NAMESPACE::Sum>);
+      case Reduction::prod: return erased(&fold<cpu::HWY_NAMESPACE::Prod>);
+      case Reduction::min: return erased(&fold<cpu::HWY_NAMESPACE::Extremum<false>>);
+      case Reduction::max: return erased(&fold<cpu::HWY_NAMESPACE::Extremum<true>>);
+      default: return nullptr;
+    }
+  }
+
   static const StripTable* table() {
     static const StripTable all{.elements = 8 * lanes,
         .find = &find,
         .find_row = &find_row,
         .store = erased(&store),
         .end = erased(&end),
+        .find_fold = &find_fold,
         .every_other = erased(&every_other),
         .reversed = erased(&reversed),
-        .run = &run};
+        .run = &run,
+        .fetch = erased(&fetch)};
     return &all;
   }
 };
