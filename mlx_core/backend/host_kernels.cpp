@@ -113,9 +113,9 @@ struct Run {
   }
   void operator()(const kernel::Range* k) const {
     if (k->whole) {
-      cpu::range(k->whole_start, k->whole_step, k->out.dtype, k->out.size(), k->out.host());
+      cpu::whole_range(k->whole_start, k->whole_step, k->out.dtype, k->out.size(), k->out.host());
     } else {
-      cpu::range(k->start, k->step, k->out.dtype, k->out.size(), k->out.host());
+      cpu::real_range({k->start, k->step, k->divisor}, k->last, k->out.dtype, k->out.size(), k->out.host());
     }
   }
   void operator()(const kernel::RandomBits* k) const {

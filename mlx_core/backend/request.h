@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <span>
 #include <type_traits>
 #include <variant>
@@ -61,12 +62,15 @@ struct AddParts {
   View out;
 };
 
-// out[i] = start + i * step, in the arithmetic of 64-bit integers, which wraps, or in float64, then converted.
+// out[i] = start + i * step, in the arithmetic of 64-bit integers, which wraps, or start + i * step / divisor in float64;
+// then converted. The last element may be another one.
 struct Range {
   bool whole; // integers
   int64_t whole_start, whole_step;
   double start, step;
   View out;
+  double divisor = 1;
+  std::optional<double> last = std::nullopt;
 };
 
 // Threefry-2x32, as in cpu/random_bits.h. keys (..., 2) of uint32; out has the keys' leading axes, then those of the

@@ -72,6 +72,7 @@ struct WideStrip {
     const D d;
     const T* from = slot(at, step->first, 2 * offset);
     T* to = slot(at, step->second, offset);
+    fetch_lines(from, fetch_ahead_bytes, 16 * lanes * sizeof(T));
     for (int k = 0; k < 7; ++k)
       hn::StoreU(hn::ConcatEven(d, load(from, 2 * k + 1), load(from, 2 * k)), d, to + k * lanes);
     from += 14 * lanes;
@@ -89,10 +90,7 @@ struct WideStrip {
     MLX_NEXT_STEP(same);
   }
   static void fetch(MLX_STRIP) {
-    const char* from = reinterpret_cast<const char*>(slot(at, step->first, offset)) + step->second * cache_line;
-    for (int64_t i = 0; i < 8 * lanes * static_cast<int64_t>(sizeof(T)); i += cache_line) {
-      __builtin_prefetch(from + i);
-    }
+    fetch_lines(slot(at, step->first, offset), step->second * cache_line, 8 * lanes * sizeof(T));
     auto same = [](V a, int) HWY_ATTR { return a; };
     MLX_NEXT_STEP(same);
   }

@@ -142,7 +142,9 @@ void launch(Encoder& encoder, const kernel::Copy& k) {
   }
 }
 
-bool supports(const kernel::Range& k) { return has_shader_type(k.out.dtype) && k.out.buffer; }
+bool supports(const kernel::Range& k) {
+  return has_shader_type(k.out.dtype) && k.out.buffer && k.divisor == 1 && !k.last;
+}
 
 void launch(Encoder& encoder, const kernel::Range& k) {
   auto size = static_cast<uint64_t>(k.out.size());

@@ -12,7 +12,8 @@ BINARY = [mx.add, mx.subtract, mx.multiply, mx.maximum, mx.minimum]
 # (shape, how many trailing axes are a row): short and long rows, many and few, rows of one element, one row.
 SPACES = [((4, 8), 1), ((64, 100), 1), ((20, 2000), 1), ((17, 5000), 1), ((3, 70_000), 1), ((7,), 1), ((5000,), 1), ((2, 3, 4), 2),
           ((2, 3, 4), 1), ((1, 5), 1), ((5, 1), 1), ((40, 3, 500), 2), ((6, 6), 1), ((1, 1), 1), ((30, 1025), 1), ((16, 1024), 1), ((0, 3), 1),
-          ((40, 192), 1), ((50, 197), 1), ((30, 256), 1), ((37, 300), 1), ((23, 500), 1), ((18, 1000), 1)]
+          ((40, 192), 1), ((50, 197), 1), ((30, 256), 1), ((37, 300), 1), ((23, 500), 1), ((18, 1000), 1),
+          ((40, 384), 1), ((12, 2048), 1), ((5, 4224), 1), ((1100, 2048), 1)]
 
 
 def drawn(rng, shape, reduced, dtype):
@@ -99,6 +100,29 @@ def test_in_one_pass_as_step_by_step(space, dtype, run_all):
         mx.eval(chosen)
         for i, got in zip(kept, chosen):
             assert same(got, one_by_one[i]), (seed, i)
+
+
+@pytest.mark.parametrize("row", [256, 320, 384, 1024, 1152, 2048, 4224])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_cheap_steps_and_their_reduction(row, dtype):
+    """With what no order of additions may touch: NaN, infinities and both zeros, in some of the rows."""
+    rng = np.random.default_rng(row)
+    x, y = (rng.uniform(-1.2, 1.2, (24, row)).astype(dtype) for _ in range(2))
+    for i, special in enumerate([np.nan, np.inf, -np.inf, 0.0, -0.0]):
+        x[i, rng.integers(row, size=3)] = special
+    x, y, z = mx.array(x), mx.array(y), mx.array(x[:, :1])
+    mx.eval(x, y, z)
+    for steps in ([mx.abs], [mx.negative, mx.square], [lambda v: v * y], [lambda v: v - z, mx.square], [lambda v: mx.maximum(v, y), lambda v: v - y]):
+        for reduce in (mx.sum, mx.prod, mx.max, mx.min):
+            together, apart = x, x
+            for step in steps:
+                together, apart = step(together), step(apart)
+                mx.eval(apart)
+            scaled = together * reduce(together, axis=-1, keepdims=True)
+            assert same(reduce(together, axis=-1), reduce(apart, axis=-1))
+            kept = reduce(apart, axis=-1, keepdims=True)
+            mx.eval(kept)
+            assert same(scaled, apart * kept)
 
 
 @pytest.mark.parametrize("shape", [(4, 8), (64, 100), (20, 2000), (3, 70_000), (5000,)])

@@ -169,6 +169,11 @@ array remade_range(const Parts& p) {
 std::span<const Remake> creation_remakes() {
   static constexpr Remake rows[] = {
       {"Arange", [](const Parts& p) { return std::vector<array>{remade_range(p)}; }},
+      {"Linspace",
+          [](const Parts& p) {
+            return std::vector<array>{linspace(
+                p.number("start"), p.number("stop"), p.integer("num"), p.dtype("dtype"), p.flag("endpoint"))};
+          }},
       {"SizeNumber", [](const Parts& p) { return std::vector<array>{size_number(p.size("size"), p.dtype("dtype"))}; }},
   };
   return rows;

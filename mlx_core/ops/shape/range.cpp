@@ -222,8 +222,12 @@ void check_count(int num) {
 
 } // namespace
 
-const OpInfo& linspace_op() {
+namespace {
+
+class Linspace final : public Primitive {
+ public:
   static constexpr OpInfo info{.name = "linspace",
+      .primitive = "Linspace",
       .summary = "num evenly spaced numbers from start to stop.",
       .differentiable = Differentiable::no,
       .no_derivative = no_argument,
@@ -231,21 +235,52 @@ const OpInfo& linspace_op() {
       .details =
           "With endpoint the last is stop itself; without, the spacing is (stop - start) / num. An integer dtype cuts "
           "fractions off; between integers that is exact over all of int64 and uint64."};
-  return info;
-}
+
+  Linspace(double start, double stop, int64_t num, Dtype dtype, bool endpoint)
+      : start_(start), stop_(stop), num_(num), dtype_(dtype), endpoint_(endpoint) {}
+  const char* name() const override { return info.primitive; }
+  Dependence dependence() const override { return Dependence::elementwise; } // on nothing
+  void visit(ParamVisitor& v) const override {
+    v("start", start_);
+    v("stop", stop_);
+    v("num", num_);
+    v("dtype", dtype_);
+    v("endpoint", endpoint_);
+  }
+  Specs infer(Operands) const override { return {Spec{Shape{num_}, dtype_}}; }
+  void eval(Operands, std::span<array> outputs, Kernels& kernels) const override {
+    array& y = outputs[0];
+    y.allocate();
+    kernel::Range range{false, 0, 0, start_, 0, y.view()};
+    if (const int64_t intervals = endpoint_ ? num_ - 1 : num_; intervals > 0) {
+      range.step = stop_ - start_;
+      range.divisor = static_cast<double>(intervals);
+    }
+    if (endpoint_ && num_ > 1) {
+      range.last = stop_;
+    }
+    kernels.run(range);
+  }
+  MLX_ZERO_DERIVATIVES
+  Mapped vmap(Operands, const MapAxes&) const override {
+    return {{applied(self(*this), std::span<const array>())}, {std::nullopt}};
+  }
+
+ private:
+  double start_, stop_;
+  int64_t num_;
+  Dtype dtype_;
+  bool endpoint_;
+};
+
+} // namespace
+
+const OpInfo& linspace_op() { return Linspace::info; }
 
 array linspace(double start, double stop, int num, Dtype dtype, bool endpoint, StreamOrDevice s) {
   StreamScope on(s);
   check_count(num);
-  int intervals = endpoint ? num - 1 : num;
-  std::vector<double> values(static_cast<size_t>(num));
-  for (int i = 0; i < num; ++i) {
-    values[static_cast<size_t>(i)] = intervals > 0 ? start + (stop - start) * i / intervals : start;
-  }
-  if (endpoint && num > 1) {
-    values.back() = stop;
-  }
-  return array(values.begin(), Shape{num}, dtype);
+  return applied(make_primitive<Linspace>(start, stop, num, dtype, endpoint), std::span<const array>());
 }
 
 namespace detail {
