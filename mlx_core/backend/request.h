@@ -62,8 +62,8 @@ struct AddParts {
   View out;
 };
 
-// out[i] = start + i * step, in the arithmetic of 64-bit integers, which wraps, or start + i * step / divisor in float64;
-// then converted. The last element may be another one.
+// out[i] = start + i * step, in the arithmetic of 64-bit integers, which wraps, or start + i * step / divisor in
+// float64; then converted. The last element may be another one.
 struct Range {
   bool whole; // integers
   int64_t whole_start, whole_step;

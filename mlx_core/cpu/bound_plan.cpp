@@ -321,19 +321,29 @@ void BoundPlan::count_copies() {
   }
 }
 
-// Where rows go through several stages, processors fetch what the next rows read only when the first stage gets there:
-// a unit of them ahead of the last stage, which waits for its results' memory. Not where all is likely to be in the
-// caches, nor so much that it leaves the second-level cache before it is read.
-int64_t BoundPlan::elements_ahead() const {
-  constexpr int64_t least_read = int64_t{8} << 20, most_ahead = int64_t{256} << 10; // bytes
+// Processors fetch what lies ahead too late. Where rows go through several stages, what the next unit reads is waited
+// for in its first stage, while nothing is fetched in the last one, which waits for its results' memory: so there it is
+// fetched, unless it is likely to be near, or would leave the second-level cache before it is read. Where there is one
+// stage, steps that are cheap wait for their sources and results.
+FetchAhead BoundPlan::fetch_ahead() const {
+  constexpr int64_t least_of_stages = int64_t{12} << 20, least_within = int64_t{2} << 20; // bytes
+  constexpr int64_t most_ahead = int64_t{256} << 10;
   int64_t bytes = 0; // of an element of all flat sources
   for (size_t i = 0; i < plan_->sources.size(); ++i) {
     bytes += plan_->sources[i].layout == FusedPlan::Layout::flat ? plan_->slots[i].dtype.size() : 0;
   }
-  const bool in_units = cut_ == Cut::long_rows || cut_ == Cut::whole_rows;
-  const bool pays = in_units && plan_->stages.size() > 1 && bytes * plan_->size >= least_read;
-  return pays && bytes * per_unit_ <= most_ahead ? per_unit_ : 0;
+  if (plan_->stages.size() > 1) {
+    const bool in_units = cut_ == Cut::long_rows || cut_ == Cut::whole_rows;
+    const bool pays = in_units && bytes * plan_->size >= least_of_stages && bytes * per_unit_ <= most_ahead;
+    return {.next_unit = pays ? per_unit_ : 0};
+  }
+  const bool near = std::none_of(plan_->slots.begin(), plan_->slots.end(),
+      [this](const FusedPlan::Slot& slot) { return slot.output >= 0 && is_large(slot.dtype); });
+  return {.within = bytes * plan_->size >= least_within, .results = near};
 }
+
+// Whether results of a dtype are stored past the caches, as far as their size goes: steps take their time as well.
+bool BoundPlan::is_large(Dtype dtype) const { return is_past_caches(plan_->size * dtype.size() / 2); }
 
 void BoundPlan::find_kernels(Runs runs) {
   kernels_of(plan_->steps, kernels_);
@@ -342,7 +352,7 @@ void BoundPlan::find_kernels(Runs runs) {
   strips_.clear();
   if (plan_->size >= worth_strips || runs == Runs::many) {
     find_orders();
-    strips_.find(*plan_, orders_, is_by_rows(), elements_ahead());
+    strips_.find(*plan_, orders_, is_by_rows(), fetch_ahead());
   }
   reducers_.clear();
   if (cut_ == Cut::columns) {
@@ -414,8 +424,8 @@ void BoundPlan::place_given(std::span<const View> outputs) {
 // reads.
 bool BoundPlan::is_stored_past_caches(uint16_t slot, const View& output) const {
   const FusedPlan& plan = *plan_;
-  const bool is_large = is_past_caches(plan.size * plan.slots[slot].dtype.size() / 2); // steps take their time as well
-  if (!is_large || plan.slots[slot].of_rows || plan.slots[slot].line > 0 || cut_ == Cut::columns ||
+  if (!is_large(plan.slots[slot].dtype) || plan.slots[slot].of_rows || plan.slots[slot].line > 0 ||
+      cut_ == Cut::columns ||
       std::any_of(sources_.begin(), sources_.end(), [&](const View& v) { return v.host() == output.host(); })) {
     return false;
   }

@@ -87,7 +87,8 @@ class BoundPlan {
   Span span_of(int64_t unit) const;
   void find_kernels(Runs runs);
   int64_t cost_of_element() const;
-  int64_t elements_ahead() const;
+  FetchAhead fetch_ahead() const;
+  bool is_large(Dtype dtype) const;
   void place_given(std::span<const View> outputs);
   bool is_stored_past_caches(uint16_t slot, const View& output) const;
   void place_steps();

@@ -12,7 +12,8 @@ namespace mlx::core::cpu {
 // are rounded once. Parallel when large, as is the other one.
 void whole_range(int64_t start, int64_t step, Dtype dtype, int64_t n, void* out);
 
-// out[i] = start + i * step / divisor in float64, then converted; the last of the n elements is `last`, if there is one.
+// out[i] = start + i * step / divisor in float64, then converted; the last of the n elements is `last`, if there is
+// one.
 struct Spacing {
   double start, step, divisor;
 };

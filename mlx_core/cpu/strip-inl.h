@@ -354,8 +354,8 @@ struct Strip {
     MLX_NEXT_STEP(a0, a1, a2, a3, b0, b1, b2, b3);
   }
 
-  // Reads no further than the last element that it takes. Processors alone fetch too late: ahead by that much a chain of
-  // two such sources of 16 MB takes 0.6 of the time.
+  // Reads no further than the last element that it takes. Processors alone fetch too late: ahead by that much a chain
+  // of two such sources of 16 MB takes 0.6 of the time.
   static void every_other(MLX_STRIP) {
     const D d;
     const T* from = reinterpret_cast<const T*>(at[step->first]) + 2 * offset;

@@ -65,7 +65,7 @@ bool suits_fold(const FusedPlan& plan, Dtype dtype) {
 
 } // namespace
 
-void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders, bool by_rows, int64_t ahead) {
+void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders, bool by_rows, FetchAhead ahead) {
   clear();
   orders_ = orders;
   by_rows_ = by_rows;
@@ -331,13 +331,26 @@ const StripTable* Strips::wide_of(const FusedPlan& plan, const StripTable& table
   return wide;
 }
 
-void Strips::fetch_ahead(const FusedPlan& plan, const StripTable& table) {
-  for (uint16_t source = 0; source < plan.sources.size() && table.fetch; ++source) {
-    const int64_t lines = ahead_ * plan.slots[source].dtype.size() / cache_line;
-    const bool suits = plan.sources[source].layout == FusedPlan::Layout::flat &&
-                       plan.slots[source].dtype.size() == plan.slots[plan.steps.back().output].dtype.size();
-    if (suits && lines <= std::numeric_limits<uint16_t>::max()) {
-      code.push_back({table.fetch, source, static_cast<uint16_t>(lines)});
+// Behind the last step, what the next unit reads of all flat sources; elsewhere those that the steps from `begin` on
+// are the first to read, and results.
+void Strips::fetch_ahead(const FusedPlan& plan, const StripTable& table, uint32_t begin) {
+  const bool of_next_unit = begin == plan.steps.size();
+  const int size = plan.slots[plan.steps.back().output].dtype.size();
+  const int64_t lines = (of_next_unit ? ahead_.next_unit * size : fetch_ahead_bytes) / cache_line;
+  const auto is_wanted = [&](uint16_t slot) {
+    if (slot >= plan.sources.size()) {
+      return !of_next_unit && ahead_.results && plan.slots[slot].output >= 0 && !plan.slots[slot].of_rows;
+    }
+    const auto reads_it = [=](const FusedPlan::Step& step) { return reads(step, slot); };
+    const bool is_new = is_listed_[slot] && std::none_of(plan.steps.begin(), plan.steps.begin() + begin, reads_it);
+    return plan.sources[slot].layout == FusedPlan::Layout::flat && (of_next_unit || is_new);
+  };
+  if (!table.fetch || lines > std::numeric_limits<uint16_t>::max()) {
+    return;
+  }
+  for (uint16_t slot = 0; slot < plan.slots.size(); ++slot) {
+    if (plan.slots[slot].dtype.size() == size && is_wanted(slot)) {
+      code.push_back({table.fetch, slot, static_cast<uint16_t>(lines)});
     }
   }
 }
@@ -431,6 +444,9 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
   const StripTable* wide = wide_of(plan, usual, begin, end);
   lay_out(plan, begin, end, wide);
   const StripTable& table = wide ? *wide : usual;
+  if (ahead_.within && wide) {
+    fetch_ahead(plan, table, begin);
+  }
   for (uint32_t i = begin; i < end; ++i) {
     if (taken_[i - begin]) {
       continue;
@@ -503,8 +519,8 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
       }
     }
   }
-  if (ahead_ > 0 && end == plan.steps.size()) {
-    fetch_ahead(plan, table);
+  if (ahead_.next_unit > 0 && end == plan.steps.size()) {
+    fetch_ahead(plan, table, end);
   }
   code.push_back({table.end, 0, 0});
   runs.push_back({begin, end, code_begin, slots_begin, stored, static_cast<uint32_t>(slots.size()), ordered_begin,

@@ -198,6 +198,13 @@ struct StripRun {
   uint32_t lines = 0, lines_end = 0; // in Strips::lines: sources of which each row is a line of memory, so as well
 };
 
+// What a plan's runs bring into the caches before it is needed: what the next unit reads, by the last run; or what lies
+// ahead within sources, by runs that have nothing but cheap steps, and within results.
+struct FetchAhead {
+  int64_t next_unit = 0; // elements of a unit, or none
+  bool within = false, results = false;
+};
+
 inline bool reads(const FusedPlan::Step& step, uint16_t slot) {
   return std::find(step.inputs, step.inputs + step.input_count, slot) != step.inputs + step.input_count;
 }
@@ -230,9 +237,8 @@ struct Strips {
   bool lays_out(uint16_t source) const { return std::find(ordered.begin(), ordered.end(), source) != ordered.end(); }
   // To the instructions, the StripFold of fold i is slot `slots.size() + i` of the plan's; the memory of a source in
   // another order than consecutive is slot `slots.size() + folds.size() + source`; and the value of a row has a place
-  // behind those. `by_rows`: runs are of one row each. `ahead`: elements by which the last run brings flat sources into
-  // the caches before they are read, or 0.
-  void find(const FusedPlan& plan, std::span<const StripOrder> orders, bool by_rows, int64_t ahead);
+  // behind those. `by_rows`: runs are of one row each.
+  void find(const FusedPlan& plan, std::span<const StripOrder> orders, bool by_rows, FetchAhead ahead);
   static size_t place_of_row(const FusedPlan& plan, uint16_t slot) {
     return plan.slots.size() + plan.folds.size() + plan.sources.size() + slot;
   }
@@ -260,11 +266,11 @@ struct Strips {
   bool pays_to_keep(uint32_t begin, uint32_t number, int32_t a) const;
   void read_slot(uint16_t slot);
   void lay_out(const FusedPlan& plan, uint32_t begin, uint32_t end, const StripTable* wide);
-  void fetch_ahead(const FusedPlan& plan, const StripTable& table);
+  void fetch_ahead(const FusedPlan& plan, const StripTable& table, uint32_t begin);
   const StripTable* wide_of(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end) const;
   std::span<const StripOrder> orders_;
   bool by_rows_ = false;
-  int64_t ahead_ = 0;
+  FetchAhead ahead_;
   const StripTable* float16_ = nullptr; // where it need not be widened
   std::vector<uint16_t> reads_;         // of each slot, that are still to come from memory
   std::vector<StripForm> forms_;        // of the run's steps

@@ -102,7 +102,8 @@ struct WideStrip {
     StripFold& to = *reinterpret_cast<StripFold*>(at[step->first]);
     T* sums = reinterpret_cast<T*>(to.lanes);
     static_assert(4 * lanes * sizeof(T) == StripFold::bytes);
-    V v[] = {Op::vector(Op::vector(hn::Load(d, sums), a0), a4), Op::vector(Op::vector(hn::Load(d, sums + lanes), a1), a5),
+    V v[] = {Op::vector(Op::vector(hn::Load(d, sums), a0), a4),
+        Op::vector(Op::vector(hn::Load(d, sums + lanes), a1), a5),
         Op::vector(Op::vector(hn::Load(d, sums + 2 * lanes), a2), a6),
         Op::vector(Op::vector(hn::Load(d, sums + 3 * lanes), a3), a7)};
     const bool ends = to.end - offset <= 8 * lanes;

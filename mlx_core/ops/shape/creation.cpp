@@ -171,8 +171,8 @@ std::span<const Remake> creation_remakes() {
       {"Arange", [](const Parts& p) { return std::vector<array>{remade_range(p)}; }},
       {"Linspace",
           [](const Parts& p) {
-            return std::vector<array>{linspace(
-                p.number("start"), p.number("stop"), p.integer("num"), p.dtype("dtype"), p.flag("endpoint"))};
+            return std::vector<array>{
+                linspace(p.number("start"), p.number("stop"), p.integer("num"), p.dtype("dtype"), p.flag("endpoint"))};
           }},
       {"SizeNumber", [](const Parts& p) { return std::vector<array>{size_number(p.size("size"), p.dtype("dtype"))}; }},
   };
