@@ -82,12 +82,23 @@ void gather_lines(const Along& along, int64_t flat, int64_t src_at, int64_t inde
   const T* src = static_cast<const T*>(along.src) + src_at;
   T* out = static_cast<T*>(along.out) + flat;
   const int64_t length = along.bounds.length, src_line = along.src_line, index_line = along.index_line;
+  constexpr int64_t most = std::numeric_limits<int32_t>::max(), shortest = 16;
+  const bool by_vectors = sizeof(Index) == sizeof(int32_t) && n >= shortest && along.index_step == 1 &&
+                          along.src_step == 0 && length > 0 && length <= most &&
+                          (length - 1) * std::abs(along.axis_stride) <= most;
+  const GatherElements run = by_vectors ? find_gather_elements(sizeof(T)) : nullptr;
   auto all = [=, &along](auto index_step, auto src_step, auto axis_stride) {
     for (int64_t k = 0; k < lines; ++k) {
       const Index* at = index + k * index_line;
       const T* from = src + k * src_line;
       T* to = out + k * n;
-      for (int64_t i = 0; i < n; ++i) {
+      int64_t i = 0;
+      if (run) {
+        const ElementIndex by{
+            at, std::is_signed_v<Index>, static_cast<int32_t>(length), static_cast<int32_t>(along.axis_stride)};
+        i = run(from, {&by, 1}, 0, n, to);
+      }
+      for (; i < n; ++i) {
         auto given = static_cast<int64_t>(at[i * index_step]);
         int64_t place = given < 0 ? given + length : given;
         if (static_cast<uint64_t>(place) >= static_cast<uint64_t>(length)) [[unlikely]] {

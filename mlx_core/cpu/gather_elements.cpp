@@ -11,15 +11,34 @@ HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+// T: of the elements' size.
+template <class T, class V>
+HWY_INLINE void follow(const T* from, V offsets, T* to) {
+  const hn::ScalableTag<int32_t> d;
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+  if constexpr (sizeof(T) == sizeof(int32_t)) {
+    return hn::StoreU(hn::GatherIndex(hn::ScalableTag<T>(), from, offsets), hn::ScalableTag<T>(), to);
+  } else if constexpr (sizeof(T) == sizeof(int64_t)) {
+    const hn::ScalableTag<T> half;
+    const hn::ScalableTag<int64_t> places;
+    const hn::Half<decltype(d)> low;
+    hn::StoreU(hn::GatherIndex(half, from, hn::PromoteTo(places, hn::LowerHalf(low, offsets))), half, to);
+    return hn::StoreU(
+        hn::GatherIndex(half, from, hn::PromoteTo(places, hn::UpperHalf(low, offsets))), half, to + hn::Lanes(half));
+  }
+#endif
+  HWY_ALIGN int32_t each[hn::MaxLanes(hn::ScalableTag<int32_t>())];
+  hn::Store(offsets, d, each);
+  for (size_t k = 0; k < hn::Lanes(d); ++k) {
+    to[k] = from[each[k]];
+  }
+}
 
-// T: int32_t or int64_t, for the elements' size.
 template <class T>
 int64_t gather_elements(const void* src, std::span<const ElementIndex> indices, int64_t first, int64_t n, void* out) {
-  const hn::ScalableTag<T> elements;
-  const hn::Rebind<int32_t, decltype(elements)> d;
-  const hn::Rebind<uint32_t, decltype(elements)> bits;
-  constexpr int64_t lanes = hn::MaxLanes(elements);
+  const hn::ScalableTag<int32_t> d;
+  const hn::RebindToUnsigned<decltype(d)> bits;
+  constexpr int64_t lanes = hn::MaxLanes(d);
   auto* from = static_cast<const T*>(src);
   auto* to = static_cast<T*>(out) + first;
   for (int64_t i = 0; n >= lanes && i < n; i += lanes) {
@@ -38,24 +57,20 @@ int64_t gather_elements(const void* src, std::span<const ElementIndex> indices, 
     if (HWY_UNLIKELY(!hn::AllTrue(bits, hn::Eq(beyond, hn::Zero(bits))))) {
       return i;
     }
-    if constexpr (sizeof(T) == 4) {
-      hn::StoreU(hn::GatherIndex(elements, from, offset), elements, to + i);
-    } else {
-      hn::StoreU(hn::GatherIndex(elements, from, hn::PromoteTo(elements, offset)), elements, to + i);
-    }
+    follow(from, offset, to + i);
   }
   return n >= lanes ? n : 0;
 }
 
 GatherElements gather_elements_of(int item_size) {
-  return item_size == 4 ? &gather_elements<int32_t> : item_size == 8 ? &gather_elements<int64_t> : nullptr;
+  switch (item_size) {
+    case 1: return &gather_elements<uint8_t>;
+    case 2: return &gather_elements<uint16_t>;
+    case 4: return &gather_elements<int32_t>;
+    case 8: return &gather_elements<int64_t>;
+    default: return nullptr;
+  }
 }
-
-#else
-
-GatherElements gather_elements_of(int) { return nullptr; }
-
-#endif
 
 } // namespace mlx::core::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

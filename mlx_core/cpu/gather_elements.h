@@ -1,4 +1,4 @@
-// Single elements at 32-bit indices of one or several axes, by the processor's gather instructions.
+// Single elements at 32-bit indices of one or several axes.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ struct ElementIndex {
 using GatherElements = int64_t (*)(
     const void* src, std::span<const ElementIndex> indices, int64_t first, int64_t n, void* out);
 
-// Null where scalar loads are as quick: other sizes than 4 and 8 bytes, and processors without such instructions.
+// Null for other sizes than 1, 2, 4 and 8 bytes.
 GatherElements find_gather_elements(int item_size);
 
 } // namespace mlx::core::cpu
