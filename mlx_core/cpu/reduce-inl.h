@@ -479,12 +479,40 @@ struct Bodies {
           v[k] = Op::vector(v[k], load_padded(d, in + k * N, n - k * N));
       }
     }
+    return fold_vectors(d, v, acc);
+  }
+
+  template <class D, class V, int vectors>
+  static HWY_INLINE int64_t fold_vectors(D d, V (&v)[vectors], P* acc) {
 #pragma GCC unroll 8
     for (int half = vectors / 2; half > 0; half /= 2) {
 #pragma GCC unroll 16
       for (int k = 0; k < half; ++k) v[k] = Op::vector(v[k], v[k + half]);
     }
     return fold_vector(d, v[0], acc);
+  }
+
+  static void vectors(const char* in, const int64_t* offsets, int64_t count, void* partial) {
+    const hn::ScalableTag<P> d;
+    constexpr int side_by_side = lane_values / hn::MaxLanes(d);
+    const auto load = [=](int64_t i) HWY_ATTR {
+      return load_partial(d, reinterpret_cast<const In*>(in + offsets[i]));
+    };
+    hn::Vec<decltype(d)> v[side_by_side];
+#pragma GCC unroll 16
+    for (int k = 0; k < side_by_side; ++k) v[k] = load(k);
+    int64_t i = side_by_side;
+    for (; i + side_by_side <= count; i += side_by_side) {
+#pragma GCC unroll 16
+      for (int k = 0; k < side_by_side; ++k) v[k] = Op::vector(v[k], load(i + k));
+    }
+#pragma GCC unroll 16
+    for (int k = 0; k < side_by_side; ++k) {
+      if (i + k < count) v[k] = Op::vector(v[k], load(i + k));
+    }
+    HWY_ALIGN P acc[lane_values];
+    fold_lanes(acc, fold_vectors(d, v, acc));
+    *static_cast<P*>(partial) = acc[0];
   }
 
   static HWY_INLINE void reduce_block_to(const In* in, int64_t n, P* partial) {
@@ -524,9 +552,18 @@ struct Bodies {
     }
   }
 
+  static constexpr auto by_vectors() {
+    if constexpr (simd && parts == 1) {
+      return &vectors;
+    } else {
+      return nullptr;
+    }
+  }
+  static constexpr int vector = static_cast<int>(hn::MaxLanes(hn::ScalableTag<P>()));
+
   static const ReduceKernels& kernels() {
     static constexpr ReduceKernels all{lanes, parts * static_cast<int>(sizeof(P)), &block, &finish, &identity, &rows,
-        &start, &accumulate, &combine, &store, &columns};
+        &start, &accumulate, &combine, &store, &columns, by_vectors(), by_vectors() ? vector : 0};
     return all;
   }
 };

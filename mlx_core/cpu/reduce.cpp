@@ -210,6 +210,23 @@ void row_block(const Plan& plan, const char* in, int64_t b, Workspace& space, vo
   plan.k->block(space.row(), n, partial);
 }
 
+// Where the vectors of a block lie, in bytes, and how many there are; none where pieces are not made of whole ones.
+constexpr int64_t most_vectors = reduce_block / 2;
+int64_t vectors_of_block(const Plan& plan, int64_t b, int64_t* offsets) {
+  const int64_t vector = plan.k->vector, n = plan.block_length(b);
+  if (vector < 2 || plan.reduced_in.back() != 1 || plan.reduced_shape.back() % vector != 0 || n % vector != 0 ||
+      n < plan.k->lanes) {
+    return 0;
+  }
+  Walk at(plan.reduced_shape, plan.reduced_in, plan.no_list, b * reduce_block);
+  int64_t count = 0;
+  for (int64_t i = 0, run; i < n; i += run, at.advance(run)) {
+    run = std::min(n - i, at.left_in_axis());
+    for (int64_t k = 0; k < run; k += vector) offsets[count++] = (at.a_at + k) * plan.in_size;
+  }
+  return count;
+}
+
 // Narrow rows that follow one another in memory: all lanes side by side are one long row.
 void joined_block(const Plan& plan, const char* in, int64_t width, int64_t b, Workspace& space) {
   const ReduceKernels& k = *plan.k;
@@ -382,13 +399,18 @@ void run_units(const Plan& plan, int64_t first, int64_t last) {
     int64_t size = plan.blocks * plan.k->partial_size;
     std::unique_ptr<char[]> partials(new char[static_cast<size_t>(together * size)]);
     std::vector<Unit> units;
+    int64_t offsets[most_vectors];
     each_unit(plan, first, last, [&](int64_t u, const Unit& unit) {
       units.push_back(unit);
       if (units.size() < together && u + 1 < last) return;
       for (int64_t b = 0; b < plan.blocks; ++b) {
         poll(reduce_block * static_cast<int64_t>(units.size()));
         char* partial = partials.get() + b * plan.k->partial_size;
-        for (const Unit& each : units) row_block(plan, each.in, b, space, std::exchange(partial, partial + size));
+        const int64_t vectors = vectors_of_block(plan, b, offsets);
+        for (const Unit& each : units) {
+          char* to = std::exchange(partial, partial + size);
+          vectors > 0 ? plan.k->vectors(each.in, offsets, vectors, to) : row_block(plan, each.in, b, space, to);
+        }
       }
       for (size_t i = 0; i < units.size(); ++i) {
         plan.k->finish(partials.get() + static_cast<int64_t>(i) * size, plan.blocks, units[i].out);
