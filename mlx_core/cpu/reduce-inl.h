@@ -495,9 +495,7 @@ struct Bodies {
   static void vectors(const char* in, const int64_t* offsets, int64_t count, void* partial) {
     const hn::ScalableTag<P> d;
     constexpr int side_by_side = lane_values / hn::MaxLanes(d);
-    const auto load = [=](int64_t i) HWY_ATTR {
-      return load_partial(d, reinterpret_cast<const In*>(in + offsets[i]));
-    };
+    const auto load = [=](int64_t i) HWY_ATTR { return load_partial(d, reinterpret_cast<const In*>(in + offsets[i])); };
     hn::Vec<decltype(d)> v[side_by_side];
 #pragma GCC unroll 16
     for (int k = 0; k < side_by_side; ++k) v[k] = load(k);
