@@ -69,7 +69,8 @@ def test_tree_on_every_instruction_set(target):
     again("-c", "import test_column_tree; test_column_tree.check(9)", MLX_CPU_TARGETS=target)
 
 
-@pytest.mark.parametrize("shape", [(9, 21, 160), (3, 40, 1024), (5, 18, 2048), (7, 3, 1000), (40, 9, 33)], ids=str)
+@pytest.mark.parametrize("shape", [(9, 21, 160), (3, 40, 1024), (5, 18, 2048), (7, 3, 1000), (40, 9, 33),
+                                   (9, 40, 160), (50, 33, 48), (67, 35, 32), (11, 36, 304)], ids=str)
 @pytest.mark.parametrize("dtype", [mx.float32, mx.float64, mx.bfloat16, mx.int32], ids=str)
 def test_results_of_pieces_are_those_of_one_at_a_time(shape, dtype):
     """Neighbours that are reduced together have the bits that each has alone, from memory where it is one run."""
