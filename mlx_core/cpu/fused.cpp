@@ -573,7 +573,8 @@ void BoundPlan::run_long(const Working& w, int64_t row) const {
       partials[i - first_fold] = next;
       next += parts_ * reducers_[i].partial_size;
     }
-    for (int64_t in_row = 0; in_row < plan_->row_length; in_row += span_) {
+    const bool any = first_fold < end_fold || plan_->begin_of(stage).steps < plan_->stages[stage].steps; // of elements
+    for (int64_t in_row = 0; any && in_row < plan_->row_length; in_row += span_) {
       run_span(w, stage, row, in_row, std::min(span_, plan_->row_length - in_row), partials.data());
     }
     for (uint32_t i = first_fold; i < end_fold; ++i) {
