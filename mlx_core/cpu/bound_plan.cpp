@@ -326,8 +326,8 @@ void BoundPlan::count_copies() {
 // fetched, unless it is likely to be near, or would leave the second-level cache before it is read. Where there is one
 // stage, steps that are cheap wait for their sources and results.
 FetchAhead BoundPlan::fetch_ahead() const {
-  constexpr int64_t least_of_stages = int64_t{12} << 20, least_within = int64_t{2} << 20; // bytes
-  constexpr int64_t most_ahead = int64_t{256} << 10;
+  constexpr int64_t least_of_stages = int64_t{12} << 20, most_ahead = int64_t{256} << 10; // bytes
+  constexpr int64_t least_within = int64_t{24} << 20, least_within_cheapest = int64_t{2} << 20;
   int64_t bytes = 0; // of an element of all flat sources
   for (size_t i = 0; i < plan_->sources.size(); ++i) {
     bytes += plan_->sources[i].layout == FusedPlan::Layout::flat ? plan_->slots[i].dtype.size() : 0;
@@ -339,7 +339,9 @@ FetchAhead BoundPlan::fetch_ahead() const {
   }
   const bool near = std::none_of(plan_->slots.begin(), plan_->slots.end(),
       [this](const FusedPlan::Slot& slot) { return slot.output >= 0 && is_large(slot.dtype); });
-  return {.within = bytes * plan_->size >= least_within, .results = near};
+  return {.within = bytes * plan_->size >= least_within,
+      .within_cheapest = bytes * plan_->size >= least_within_cheapest,
+      .results = near};
 }
 
 // Whether results of a dtype are stored past the caches, as far as their size goes: steps take their time as well.

@@ -444,7 +444,10 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
   const StripTable* wide = wide_of(plan, usual, begin, end);
   lay_out(plan, begin, end, wide);
   const StripTable& table = wide ? *wide : usual;
-  if (ahead_.within && wide) {
+  const auto takes_long = [&](const FusedPlan::Step& step) {
+    return usual.function(step.body) || step.from.size() < 4;
+  };
+  if (wide ? ahead_.within_cheapest : ahead_.within && std::none_of(steps_.begin(), steps_.end(), takes_long)) {
     fetch_ahead(plan, table, begin);
   }
   for (uint32_t i = begin; i < end; ++i) {

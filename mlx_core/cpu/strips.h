@@ -199,10 +199,11 @@ struct StripRun {
 };
 
 // What a plan's runs bring into the caches before it is needed: what the next unit reads, by the last run; or what lies
-// ahead within sources, by runs that have nothing but cheap steps, and within results.
+// ahead within sources, by runs that have nothing but cheap steps, or those alone that have strips of eight vectors;
+// and within results.
 struct FetchAhead {
   int64_t next_unit = 0; // elements of a unit, or none
-  bool within = false, results = false;
+  bool within = false, within_cheapest = false, results = false;
 };
 
 inline bool reads(const FusedPlan::Step& step, uint16_t slot) {
