@@ -3,6 +3,8 @@
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/range.cpp"
 #include "mlx_core/cpu/simd.h"
 
+#include <algorithm>
+
 #include "mlx_core/cpu/range.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -10,7 +12,6 @@ namespace mlx::core::cpu::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Whole vectors: out has room for the last one.
 template <class T>
 void count(T first, T step, int64_t n, T* out) {
   const hn::ScalableTag<T> d;
@@ -21,15 +22,18 @@ void count(T first, T step, int64_t n, T* out) {
   }
   const auto by = hn::Set(d, static_cast<T>(lanes) * step);
   auto v = hn::Load(d, start);
-  for (int64_t i = 0; i < n; i += lanes, v = hn::Add(v, by)) {
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes, v = hn::Add(v, by)) {
     hn::StoreU(v, d, out + i);
   }
+  hn::Store(v, d, start);
+  std::copy_n(start, n - i, out + i);
 }
 
 void count_32(uint32_t first, uint32_t step, int64_t n, uint32_t* out) { count(first, step, n, out); }
 void count_64(uint64_t first, uint64_t step, int64_t n, uint64_t* out) { count(first, step, n, out); }
 
-// Of the elements from `first` on; whole vectors as above.
+// Of the elements from `first` on; whole vectors: out has room for the last one.
 void space(const Spacing& by, int64_t first, int64_t n, double* out) {
   const hn::ScalableTag<double> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -48,7 +52,6 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 
-#include <algorithm>
 #include <cstring>
 
 #include "mlx_core/cpu/elementwise.h"
@@ -88,17 +91,12 @@ void convert(Dtype from, const void* values, Dtype dtype, int64_t n, void* out) 
 void whole_range(int64_t start, int64_t step, Dtype dtype, int64_t n, void* out) {
   by_runs(n, dtype.size(), out, [=](int64_t first, int64_t count, char* to) {
     const uint64_t from = static_cast<uint64_t>(start) + static_cast<uint64_t>(first) * static_cast<uint64_t>(step);
-    alignas(64) uint64_t values[run_length];
     if (dtype == int32 || dtype == uint32) { // the lower halves
-      auto* narrow = reinterpret_cast<uint32_t*>(values);
-      HWY_DYNAMIC_DISPATCH(count_32)
-      (static_cast<uint32_t>(from), static_cast<uint32_t>(static_cast<uint64_t>(step)), count,
-          count == run_length ? reinterpret_cast<uint32_t*>(to) : narrow);
-      if (count < run_length) {
-        std::memcpy(to, narrow, static_cast<size_t>(count) * sizeof *narrow);
-      }
+      const auto by = static_cast<uint32_t>(static_cast<uint64_t>(step));
+      HWY_DYNAMIC_DISPATCH(count_32)(static_cast<uint32_t>(from), by, count, reinterpret_cast<uint32_t*>(to));
       return;
     }
+    uint64_t values[run_length];
     HWY_DYNAMIC_DISPATCH(count_64)(from, static_cast<uint64_t>(step), count, values);
     convert(int64, values, dtype, count, to);
   });

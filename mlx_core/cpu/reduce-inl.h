@@ -15,6 +15,7 @@
 #include <type_traits>
 
 #include "mlx_core/cpu/extrema-inl.h"
+#include "mlx_core/cpu/fetch_lines.h"
 #include "mlx_core/cpu/reduce_kernels.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -426,15 +427,6 @@ struct Bodies {
     }
   }
 
-  // The processor's own prefetching ends where a page does, which elements of 16 bits wait for; wider ones gain
-  // nothing.
-  static HWY_INLINE void fetch_ahead(const In* in) {
-    constexpr int64_t ahead = 2048, line = 64; // bytes
-    const char* from = reinterpret_cast<const char*>(in) + ahead;
-#pragma GCC unroll 4
-    for (int64_t b = 0; b < lane_values * static_cast<int64_t>(sizeof(In)); b += line) __builtin_prefetch(from + b);
-  }
-
   // The lanes of n values, in registers, joined into acc as far as fold_vector() does. Returns how many are left.
   static HWY_INLINE int64_t run_lanes(const In* HWY_RESTRICT in, int64_t n, P* HWY_RESTRICT acc) {
     const hn::ScalableTag<P> d;
@@ -465,7 +457,9 @@ struct Bodies {
 #pragma GCC unroll 16
       for (int k = 0; k < vectors; ++k) v[k] = load_partial(d, in + k * N);
       for (in += lane_values, n -= lane_values; n >= lane_values; in += lane_values, n -= lane_values) {
-        if constexpr (sizeof(In) < sizeof(P)) fetch_ahead(in);
+        // The processor's own prefetching ends where a page does, which elements of 16 bits wait for; wider ones gain
+        // nothing.
+        if constexpr (sizeof(In) < sizeof(P)) fetch_lines(in, 2048, lane_values * sizeof(In));
 #pragma GCC unroll 16
         for (int k = 0; k < vectors; ++k) v[k] = Op::vector(v[k], load_partial(d, in + k * N));
       }

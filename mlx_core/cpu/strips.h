@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "mlx_core/backend/fused_plan.h"
+#include "mlx_core/cpu/fetch_lines.h"
 
 namespace mlx::core::cpu {
 
@@ -42,15 +43,7 @@ enum class SelectForm : uint8_t {
   first_in_a_others_in_b,
 };
 
-inline constexpr int64_t cache_line = 64;          // bytes
 inline constexpr int64_t fetch_ahead_bytes = 4096; // within a source
-
-// Into the caches what lies `ahead` of `from`, which may be no memory.
-inline __attribute__((always_inline)) void fetch_lines(const void* from, int64_t ahead, int64_t bytes) {
-  for (int64_t i = 0; i < bytes; i += cache_line) {
-    __builtin_prefetch(static_cast<const char*>(from) + ahead + i);
-  }
-}
 
 // The longest strip there is, in memory.
 inline constexpr int64_t strip_bytes = 8 * 64;

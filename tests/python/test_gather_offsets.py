@@ -54,6 +54,22 @@ def test_an_index_out_of_bounds_is_named(dtype, place):
             mx.eval(make())
 
 
+@pytest.mark.parametrize("item", ["bool_", "int16", "float32", "float64", "complex64"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", [3, 16, 90])
+def test_along_an_axis(item, dtype, width):
+    values = (np.arange(LENGTH * LENGTH).reshape(LENGTH, LENGTH) % 97 % 11).astype("bool" if item == "bool_" else item)
+    x, index = mx.array(values), drawn(dtype, (LENGTH, width), 5)
+    places = index.astype(np.int64) % LENGTH
+    assert np.array_equal(np.array(mx.take_along_axis(x, mx.array(index), axis=1)), np.take_along_axis(values, places, axis=1))
+    assert np.array_equal(np.array(mx.take_along_axis(x.T, mx.array(index), axis=1)), np.take_along_axis(values.T, places, axis=1))
+    assert np.array_equal(np.array(mx.take(x, mx.array(index[7]), axis=1)), values[:, places[7]])
+    index[70, width - 1] = bad = 101
+    for make in (lambda: mx.take_along_axis(x, mx.array(index), axis=1), lambda: mx.take(x, mx.array(index[70]), axis=1)):
+        with pytest.raises(IndexError, match=str(bad)):
+            mx.eval(make())
+
+
 @pytest.mark.parametrize("seed", range(25))
 def test_axes_before_the_indexed_ones(seed):
     """Drawn arrays, one or two indexed axes behind others, values, what is computed of them, gradients and maps, against NumPy."""

@@ -7,8 +7,7 @@
 
 #include "mlx_core/backend/kernels.h"
 #include "mlx_core/error.h"
-#include "mlx_core/ops/batching.h"
-#include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/no_operands.h"
 
 namespace mlx::core {
 
@@ -39,7 +38,7 @@ int128_t highest_of(Dtype dtype) {
 }
 
 // Element i is start + i * step, rounded once.
-class Arange final : public Primitive {
+class Arange final : public NoOperands {
  public:
   static constexpr OpInfo info{.name = "arange",
       .primitive = "Arange",
@@ -74,10 +73,6 @@ class Arange final : public Primitive {
     array& y = outputs[0];
     y.allocate();
     kernels.run(kernel::Range{whole_, whole_start_, whole_step_, start_, step_, y.view()});
-  }
-  MLX_ZERO_DERIVATIVES
-  Mapped vmap(Operands, const MapAxes&) const override {
-    return {{applied(self(*this), std::span<const array>())}, {std::nullopt}};
   }
 
  private:
@@ -220,11 +215,7 @@ void check_count(int num) {
   }
 }
 
-} // namespace
-
-namespace {
-
-class Linspace final : public Primitive {
+class Linspace final : public NoOperands {
  public:
   static constexpr OpInfo info{.name = "linspace",
       .primitive = "Linspace",
@@ -260,10 +251,6 @@ class Linspace final : public Primitive {
       range.last = stop_;
     }
     kernels.run(range);
-  }
-  MLX_ZERO_DERIVATIVES
-  Mapped vmap(Operands, const MapAxes&) const override {
-    return {{applied(self(*this), std::span<const array>())}, {std::nullopt}};
   }
 
  private:

@@ -1,13 +1,13 @@
 // A size as a number beside arrays, which a recording with symbolic sizes leaves open.
 #include "mlx_core/ops/shape/size_number.h"
 
-#include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/no_operands.h"
 
 namespace mlx::core {
 
 namespace {
 
-class SizeNumber final : public Primitive {
+class SizeNumber final : public NoOperands {
  public:
   SizeNumber(Dim size, Dtype dtype) : size_(size), dtype_(dtype) {}
   const char* name() const override { return "SizeNumber"; }
@@ -19,10 +19,6 @@ class SizeNumber final : public Primitive {
   void eval_cpu(Operands, std::span<array> outputs) const override {
     outputs[0].allocate();
     store_element(outputs[0].mutable_data(), dtype_, static_cast<int64_t>(size_));
-  }
-  MLX_ZERO_DERIVATIVES
-  Mapped vmap(Operands, const MapAxes&) const override {
-    return {{applied(self(*this), std::span<const array>())}, {std::nullopt}};
   }
 
  private:
