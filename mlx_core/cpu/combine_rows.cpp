@@ -3,11 +3,17 @@
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/combine_rows.cpp"
 #include "mlx_core/cpu/combine_rows.h"
 
+#include <algorithm>
+#include <type_traits>
+
 #include "mlx_core/cpu/targets.h"
 
 #include <hwy/foreach_target.h>
 
 #include <hwy/highway.h>
+
+#include "mlx_core/cpu/half-inl.h"
+#include "mlx_core/cpu/reduce-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu {
@@ -31,12 +37,23 @@ HWY_INLINE V combine(D, V a, V b) {
   }
 }
 
-template <ScatterMode mode, class D, typename T>
-HWY_INLINE void combine_row(D d, T* HWY_RESTRICT to, const T* HWY_RESTRICT from, int64_t length) {
+template <class D, typename From>
+HWY_INLINE hn::Vec<D> load_as(D d, const From* from) {
+  if constexpr (sizeof(From) == sizeof(float) && sizeof(hn::TFromD<D>) == sizeof(double)) {
+    return hn::PromoteTo(d, hn::LoadU(hn::Rebind<From, D>(), from));
+  } else {
+    return load_partial(d, from);
+  }
+}
+
+// What lies `ahead` bytes of the row is fetched, unless it is 0.
+template <ScatterMode mode, class D, typename T, typename From>
+HWY_INLINE void combine_row(D d, T* HWY_RESTRICT to, const From* HWY_RESTRICT from, int64_t length, int64_t ahead = 0) {
   constexpr int64_t lanes = hn::MaxLanes(d);
   int64_t j = 0;
   for (; j + lanes <= length; j += lanes) {
-    hn::StoreU(combine<mode>(d, hn::LoadU(d, to + j), hn::LoadU(d, from + j)), d, to + j);
+    if (ahead != 0) fetch_lines(from + j, ahead, lanes * static_cast<int64_t>(sizeof(From)));
+    hn::StoreU(combine<mode>(d, hn::LoadU(d, to + j), load_as(d, from + j)), d, to + j);
   }
   if constexpr (lanes > 1) {
     const hn::CappedTag<T, static_cast<size_t>(lanes / 2)> half;
@@ -44,39 +61,75 @@ HWY_INLINE void combine_row(D d, T* HWY_RESTRICT to, const T* HWY_RESTRICT from,
   }
 }
 
-template <ScatterMode mode, class D, typename T>
-void combine_all(D d, T* to, const int64_t* to_at, const T* from, const int64_t* from_at, int64_t n, int64_t length) {
+template <ScatterMode mode, class D, typename T, typename From>
+void combine_all(
+    D d, T* to, const int64_t* to_at, const From* from, const int64_t* from_at, int64_t n, int64_t length) {
   constexpr int64_t lanes = hn::MaxLanes(d);
   if constexpr (lanes > 1) {
     const hn::CappedTag<T, static_cast<size_t>(lanes / 2)> half;
     if (length < lanes) return combine_all<mode>(half, to, to_at, from, from_at, n, length);
   }
-  for (int64_t i = 0; i < n; ++i) combine_row<mode>(d, to + to_at[i], from + from_at[i], length);
+  constexpr int64_t item = sizeof(From), long_bytes = 1 << 9; // of rows that the processor does not foresee
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t ahead = length * item >= long_bytes && i + 1 < n ? (from_at[i + 1] - from_at[i]) * item : 0;
+    combine_row<mode>(d, to + to_at[i], from + from_at[i], length, ahead);
+  }
 }
 
-template <ScatterMode mode, typename T>
+template <ScatterMode mode, typename T, typename From = T>
 void combine_rows(void* dst, const int64_t* to, const void* src, const int64_t* from, int64_t n, int64_t length) {
-  combine_all<mode>(hn::ScalableTag<T>(), static_cast<T*>(dst), to, static_cast<const T*>(src), from, n, length);
+  combine_all<mode>(hn::ScalableTag<T>(), static_cast<T*>(dst), to, static_cast<const From*>(src), from, n, length);
 }
 
-template <typename T>
-CombineRows of_type(ScatterMode mode) {
+template <ScatterMode mode, typename Half>
+void fold_rows(void* dst, const void* src, const int64_t* from, int64_t n, int64_t length) {
+  constexpr int64_t block = 512;
+  HWY_ALIGN float folded[block];
+  for (int64_t start = 0; start < length; start += block) {
+    const int64_t count = std::min(block, length - start);
+    auto* to = static_cast<Half*>(dst) + start;
+    bodies::HWY_NAMESPACE::widen(to, folded, count);
+    for (int64_t i = 0; i < n; ++i) {
+      combine_row<mode>(hn::ScalableTag<float>(), folded, static_cast<const Half*>(src) + from[i] + start, count);
+    }
+    bodies::HWY_NAMESPACE::narrow(folded, to, count);
+  }
+}
+
+// f(the mode as a constant), or null.
+template <typename F>
+auto of_mode(ScatterMode mode, F f) -> decltype(f(std::integral_constant<ScatterMode, ScatterMode::add>{})) {
+  using enum ScatterMode;
   switch (mode) {
-    case ScatterMode::set: return nullptr;
-    case ScatterMode::add: return &combine_rows<ScatterMode::add, T>;
-    case ScatterMode::multiply: return &combine_rows<ScatterMode::multiply, T>;
-    case ScatterMode::maximum: return &combine_rows<ScatterMode::maximum, T>;
-    case ScatterMode::minimum: return &combine_rows<ScatterMode::minimum, T>;
+    case set: return nullptr;
+    case add: return f(std::integral_constant<ScatterMode, add>{});
+    case multiply: return f(std::integral_constant<ScatterMode, multiply>{});
+    case maximum: return f(std::integral_constant<ScatterMode, maximum>{});
+    case minimum: return f(std::integral_constant<ScatterMode, minimum>{});
   }
   return nullptr;
 }
 
-CombineRows combine_rows_of(ScatterMode mode, Dtype dtype) {
-  if (dtype == float32) return of_type<float>(mode);
-  if (dtype == float64) return of_type<double>(mode);
-  if (dtype == int32) return of_type<int32_t>(mode);
-  if (dtype == int64) return of_type<int64_t>(mode);
-  return nullptr;
+CombineRows combine_rows_of(ScatterMode mode, Dtype dtype, Dtype from) {
+  return of_mode(mode, [&](auto constant) -> CombineRows {
+    if (dtype == float32 && from == float16) return &combine_rows<constant.value, float, float16_t>;
+    if (dtype == float32 && from == bfloat16) return &combine_rows<constant.value, float, bfloat16_t>;
+    if (dtype == float64 && from == float32) return &combine_rows<constant.value, double, float>;
+    if (dtype != from) return nullptr;
+    if (dtype == float32) return &combine_rows<constant.value, float>;
+    if (dtype == float64) return &combine_rows<constant.value, double>;
+    if (dtype == int32) return &combine_rows<constant.value, int32_t>;
+    if (dtype == int64) return &combine_rows<constant.value, int64_t>;
+    return nullptr;
+  });
+}
+
+FoldRows fold_rows_of(ScatterMode mode, Dtype dtype) {
+  return of_mode(mode, [&](auto constant) -> FoldRows {
+    if (dtype == float16) return &fold_rows<constant.value, float16_t>;
+    if (dtype == bfloat16) return &fold_rows<constant.value, bfloat16_t>;
+    return nullptr;
+  });
 }
 
 } // namespace HWY_NAMESPACE
@@ -86,8 +139,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace mlx::core::cpu {
 HWY_EXPORT(combine_rows_of);
-CombineRows find_combine_rows(ScatterMode mode, Dtype dtype) {
-  return HWY_DYNAMIC_DISPATCH(combine_rows_of)(mode, dtype);
+HWY_EXPORT(fold_rows_of);
+CombineRows find_combine_rows(ScatterMode mode, Dtype dst, Dtype src) {
+  return HWY_DYNAMIC_DISPATCH(combine_rows_of)(mode, dst, src);
 }
+FoldRows find_fold_rows(ScatterMode mode, Dtype dtype) { return HWY_DYNAMIC_DISPATCH(fold_rows_of)(mode, dtype); }
 } // namespace mlx::core::cpu
 #endif

@@ -3,7 +3,6 @@
 // float32 numbers in float64.
 #include <algorithm>
 #include <bit>
-#include <complex>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -11,97 +10,14 @@
 #include <vector>
 
 #include "mlx_core/cpu/combine_rows.h"
-#include "mlx_core/cpu/dispatch.h"
-#include "mlx_core/cpu/elementwise.h"
-#include "mlx_core/cpu/gather.h"
-#include "mlx_core/cpu/indices.h"
-#include "mlx_core/cpu/thread_pool.h"
-#include "mlx_core/interrupt.h"
+#include "mlx_core/cpu/scatter_combine.h"
 
 namespace mlx::core::cpu {
 namespace {
 
-constexpr int64_t looks_after = 1 << 17; // elements, for an interrupt
-
-int64_t product(Ints shape) {
-  int64_t n = 1;
-  for (int64_t extent : shape) n *= extent;
-  return n;
-}
-
-std::vector<int64_t> dense_strides(Ints shape) {
-  std::vector<int64_t> strides(shape.size());
-  for (int64_t d = static_cast<int64_t>(shape.size()) - 1, stride = 1; d >= 0; --d) {
-    strides[static_cast<size_t>(d)] = stride;
-    stride *= shape[static_cast<size_t>(d)];
-  }
-  return strides;
-}
-
-template <typename T>
-inline bool less(T a, T b) {
-  if constexpr (std::is_arithmetic_v<T>)
-    return a < b;
-  else
-    return a.real() < b.real() || (a.real() == b.real() && a.imag() < b.imag());
-}
-
-// A NaN on either side is the result. Which one is better nobody can foretell, hence no branch; that it is no NaN, one
-// can.
-template <typename T>
-inline T choose(T a, T b, bool b_is_better) {
-  if (b != b) [[unlikely]]
-    return a != a ? a : b;
-  if constexpr (!std::is_arithmetic_v<T>) b_is_better = b_is_better && a == a; // a real one is never less than NaN
-  return b_is_better ? b : a;
-}
-
-template <ScatterMode mode, typename T>
-inline T combine(T a, T b) {
-  if constexpr (mode == ScatterMode::set) {
-    return b;
-  } else if constexpr (std::is_same_v<T, float16_t> || std::is_same_v<T, bfloat16_t>) {
-    return T(combine<mode>(static_cast<float>(a), static_cast<float>(b)));
-  } else if constexpr (mode == ScatterMode::maximum) {
-    return choose(a, b, less(a, b));
-  } else if constexpr (mode == ScatterMode::minimum) {
-    return choose(a, b, less(b, a));
-  } else if constexpr (std::is_same_v<T, bool>) {
-    return mode == ScatterMode::add ? a || b : a && b;
-  } else if constexpr (std::is_integral_v<T>) { // wraps
-    auto x = static_cast<uint64_t>(a), y = static_cast<uint64_t>(b);
-    return static_cast<T>(mode == ScatterMode::add ? x + y : x * y);
-  } else if constexpr (mode == ScatterMode::add) {
-    return a + b;
-  } else if constexpr (std::is_floating_point_v<T>) {
-    return a * b;
-  } else {
-    return T(a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real());
-  }
-}
-
-// f(mode as a constant, a value of the element type, or of one that this mode does the same with).
-template <typename F>
-void with_mode(ScatterMode mode, Dtype dtype, F f) {
-  using enum ScatterMode;
-  auto of = [&](auto constant) {
-    auto body = [&]<typename T>(std::type_identity<T>) { f(constant, T{}); };
-    if constexpr (constant == set) {
-      with_item(dtype.size(), body);
-    } else if constexpr (constant == add || constant == multiply) {
-      with_wrapping_type(dtype, body);
-    } else {
-      with_type(dtype, body);
-    }
-  };
-  switch (mode) {
-    case set: return of(std::integral_constant<ScatterMode, set>{});
-    case add: return of(std::integral_constant<ScatterMode, add>{});
-    case multiply: return of(std::integral_constant<ScatterMode, multiply>{});
-    case maximum: return of(std::integral_constant<ScatterMode, maximum>{});
-    case minimum: return of(std::integral_constant<ScatterMode, minimum>{});
-  }
-}
+// Elements of a row, and of all by those of dst: the order of the places takes longer than shorter ones, and what comes
+// to a place in order comes from all over.
+constexpr int64_t worth_ordering = 8, worth_ordering_times = 2;
 
 // Without overlap, which lets the compiler take vectors.
 template <ScatterMode mode, typename T, typename Update>
@@ -142,21 +58,6 @@ void apply(T* dst, const int64_t* offsets, int64_t n, Ints shape, Ints strides, 
         at[d] = 0;
       }
     }
-  }
-}
-
-// The same of single elements at indices of one axis, whose strides are `step`; updates are `update_step` apart.
-template <ScatterMode mode, typename T, typename Index, typename Update>
-void apply_elements(T* dst, const Bounds& bounds, int64_t step, const Index* index, int64_t n, const Update* updates,
-    int64_t update_step) {
-  const int64_t length = bounds.length;
-  for (int64_t i = 0; i < n; ++i) {
-    auto given = static_cast<int64_t>(index[i]);
-    int64_t at = given < 0 ? given + length : given;
-    if (static_cast<uint64_t>(at) >= static_cast<uint64_t>(length)) [[unlikely]]
-      throw_index(bounds, given);
-    T& to = dst[at * step];
-    to = combine<mode>(to, static_cast<T>(updates[i * update_step]));
   }
 }
 
@@ -224,22 +125,20 @@ class Slices {
   // Combines all updates, which are of type Update, with dst.
   template <ScatterMode mode, typename Update, typename T>
   void apply_all(T* dst) const {
-    bool elements =
-        shape.empty() && indices_.size() == 1 && update_step_ && is_in_line(index_shape_, indices_[0].strides);
-    auto each_element = [&]<typename Index>(std::type_identity<Index>) {
-      auto axis = static_cast<size_t>(indices_[0].axis);
-      const Bounds bounds{"scatter", indices_[0].axis, dst_shape_[axis], 1};
+    if (shape.empty() && indices_.size() == 1 && update_step_ && is_in_line(index_shape_, indices_[0].strides)) {
+      const auto& index = indices_[0];
+      const auto axis = static_cast<size_t>(index.axis);
+      const Bounds bounds{"scatter", index.axis, dst_shape_[axis], 1};
+      const ElementSteps steps{.axis = dst_strides_[axis], .dst = 0, .index = 1, .update = *update_step_};
       InterruptPoll poll(looks_after);
       for (int64_t first = 0; first < positions; first += looks_after) {
         const int64_t n = std::min(looks_after, positions - first);
         poll(n);
-        apply_elements<mode>(dst, bounds, dst_strides_[axis], static_cast<const Index*>(indices_[0].data) + first, n,
-            static_cast<const Update*>(updates_) + first * *update_step_, *update_step_);
+        combine_elements<mode>(bounds, steps, dst, static_cast<const char*>(index.data) + first * index.dtype.size(),
+            index.dtype, n, static_cast<const Update*>(updates_) + first * *update_step_);
       }
-    };
-    const Dtype index = elements ? indices_[0].dtype : bool_;
-    if (index == int32) return each_element(std::type_identity<int32_t>());
-    if (index == int64) return each_element(std::type_identity<int64_t>());
+      return;
+    }
     each_run([&](const int64_t* offsets, int64_t n, const void* from) {
       apply<mode>(dst, offsets, n, shape, strides, size, static_cast<const Update*>(from));
     });
@@ -286,6 +185,7 @@ class Slices {
   // Whether each is a row of consecutive elements of dst, and its update one of consecutive updates.
   bool are_rows() const { return rows_; }
   const void* updates() const { return updates_; }
+  void set_updates(const void* updates) { updates_ = updates; }
 
   const int64_t positions, size; // of the slices, and of one
 
@@ -306,47 +206,6 @@ class Slices {
   std::optional<int64_t> update_step_; // where all updates are as far apart
   bool consecutive_, rows_;
 };
-
-bool carries_wide(ScatterMode mode, Dtype dtype) {
-  return (dtype == float16 || dtype == bfloat16) && (mode == ScatterMode::add || mode == ScatterMode::multiply);
-}
-
-// f(mode as a constant, a value of the 16-bit type), of the modes that are carried in float32.
-template <typename F>
-void with_half(ScatterMode mode, Dtype dtype, F f) {
-  with_inexact_type(dtype, [&]<typename T>(std::type_identity<T>) {
-    if constexpr (is_half<T>) {
-      if (mode == ScatterMode::add) {
-        f(std::integral_constant<ScatterMode, ScatterMode::add>{}, T{});
-      } else {
-        f(std::integral_constant<ScatterMode, ScatterMode::multiply>{}, T{});
-      }
-    }
-  });
-}
-
-// All of dst in a wider dtype while body(that) runs.
-template <typename W, typename Body>
-void in_wide(Dtype dtype, Dtype wide_dtype, void* dst, int64_t count, Body body) {
-  std::unique_ptr<W[]> wide(new W[static_cast<size_t>(count)]);
-  const void* from = dst;
-  find_cast(dtype, wide_dtype)(&from, wide.get(), count);
-  body(wide.get());
-  from = wide.get();
-  find_cast(wide_dtype, dtype)(&from, dst, count);
-}
-
-// Whether this many updates of as many elements are worth twice the digits: a sum of n float32 numbers in a row is off
-// by n roundings.
-bool sums_many(ScatterMode mode, Dtype dtype, int64_t updates, int64_t elements) {
-  return mode == ScatterMode::add && (dtype == float32 || dtype == complex64) && updates / 64 >= elements;
-}
-
-// f(a number of the dtype, one with twice its digits).
-template <typename F>
-void with_doubled(Dtype dtype, F f) {
-  dtype == float32 ? f(float{}, double{}) : f(complex64_t{}, complex128_t{});
-}
 
 // Few updates of a large dst: those of one place, in order, are combined in a float32 copy of that place.
 template <ScatterMode mode, typename Half>
@@ -393,28 +252,128 @@ int64_t keep_rows(int64_t part, int64_t parts, int64_t size, int64_t* offsets, i
   return kept;
 }
 
+template <ScatterMode mode, typename T>
+void combine_lines(void* dst, const int64_t* to, const void* src, const int64_t* from, int64_t n, int64_t length) {
+  for (int64_t i = 0; i < n; ++i) {
+    combine_line<mode>(static_cast<T*>(dst) + to[i], static_cast<const T*>(src) + from[i], length);
+  }
+}
+
+// Null for some that differ in their dtypes.
+CombineRows combine_rows_for(ScatterMode mode, Dtype dst, Dtype src) {
+  CombineRows found = find_combine_rows(mode, dst, src);
+  if (!found && dst == src) {
+    with_mode(mode, dst, [&](auto constant, auto t) { found = &combine_lines<constant.value, decltype(t)>; });
+  }
+  return found;
+}
+
 // Slices that are rows. Each thread has some of the places, or of long rows a part of every one; it combines what comes
-// there in order, so that an element gets what it gets from one thread.
-void scatter_rows(ScatterMode mode, Dtype dtype, void* dst, const Slices& slices) {
+// there in order, so that an element gets what it gets from one thread. False where it has not been done.
+bool scatter_rows(ScatterMode mode, Dtype dst_dtype, void* dst, Dtype dtype, const Slices& slices) {
   constexpr int64_t long_bytes = 1 << 10, short_bytes = 128, line_bytes = 64, worth_threads = 1 << 16;
-  const int64_t line = line_bytes / dtype.size(), bytes = slices.size * dtype.size(), threads = thread_count();
+  const CombineRows combine_rows = slices.are_rows() ? combine_rows_for(mode, dst_dtype, dtype) : nullptr;
+  if (!combine_rows) return false;
+  const int64_t line = line_bytes / dtype.size(), bytes = slices.size * dst_dtype.size(), threads = thread_count();
   const bool apart = slices.disjoint() && bytes >= short_bytes && slices.positions * slices.size >= worth_threads;
   const int64_t columns = apart ? std::clamp<int64_t>(bytes / long_bytes, 1, threads) : 1;
   const int64_t places = apart && columns == 1 ? threads : 1;
-  const CombineRows by_vectors = find_combine_rows(mode, dtype);
-  with_mode(mode, dtype, [&](auto constant, auto t) {
-    using T = decltype(t);
-    parallel_for(columns * places, [&](int64_t part) {
-      auto edge = [&](int64_t k) { return k == columns ? slices.size : slices.size * k / columns / line * line; };
-      const int64_t column = part % columns, begin = edge(column), length = edge(column + 1) - begin;
-      auto* to = static_cast<T*>(dst) + begin;
-      auto* from = static_cast<const T*>(slices.updates()) + begin;
-      slices.each_rows([&](int64_t* offsets, int64_t* sources, int64_t n) {
-        if (places > 1) n = keep_rows(part, places, slices.size, offsets, sources, n);
-        if (by_vectors) return by_vectors(to, offsets, from, sources, n, length);
-        for (int64_t i = 0; i < n; ++i) combine_line<constant.value>(to + offsets[i], from + sources[i], length);
-      });
+  parallel_for(columns * places, [&](int64_t part) {
+    auto edge = [&](int64_t k) { return k == columns ? slices.size : slices.size * k / columns / line * line; };
+    const int64_t column = part % columns, begin = edge(column), length = edge(column + 1) - begin;
+    auto* to = static_cast<char*>(dst) + begin * dst_dtype.size();
+    auto* from = static_cast<const char*>(slices.updates()) + begin * dtype.size();
+    slices.each_rows([&](int64_t* offsets, int64_t* sources, int64_t n) {
+      if (places > 1) n = keep_rows(part, places, slices.size, offsets, sources, n);
+      combine_rows(to, offsets, from, sources, n, length);
     });
+  });
+  return true;
+}
+
+// Slices that lie whole along some axes, which are outermost in the updates: scatters of smaller slices, one for each
+// place on those axes, that have nothing in common.
+struct Stack {
+  std::vector<int64_t> extents, dst_strides, update_strides; // of those axes
+  std::vector<int64_t> slice_shape;                          // of the smaller slices
+  int64_t count = 1;
+
+  Stack(Ints dst_shape, std::span<const IndexOperand> indices, Ints index_shape, Ints slices, Ints strides)
+      : slice_shape(slices.begin(), slices.end()) {
+    const std::vector<int64_t> dense = dense_strides(dst_shape);
+    int64_t outside = 0;
+    for (size_t i = 0; i < index_shape.size(); ++i) outside = std::max(outside, std::abs(strides[i]));
+    for (size_t d = 0; d < slices.size(); ++d) {
+      const bool indexed = std::any_of(
+          indices.begin(), indices.end(), [&](const IndexOperand& i) { return i.axis == static_cast<int>(d); });
+      const int64_t stride = strides[index_shape.size() + d];
+      if (indexed || slices[d] != dst_shape[d] || slices[d] == 1 || std::abs(stride) <= outside) continue;
+      extents.push_back(slices[d]), dst_strides.push_back(dense[d]), update_strides.push_back(stride);
+      slice_shape[d] = 1;
+      count *= slices[d];
+    }
+  }
+  // Where scatter number i lies, in dst and in the updates.
+  std::pair<int64_t, int64_t> at(int64_t i) const {
+    int64_t to = 0, from = 0;
+    for (size_t d = extents.size(); d-- > 1; i /= extents[d]) {
+      to += i % extents[d] * dst_strides[d], from += i % extents[d] * update_strides[d];
+    }
+    return {to + i * dst_strides[0], from + i * update_strides[0]};
+  }
+};
+
+// Of n places from 0 up to `count`: the numbers 0 to n in the order of the places, those of one place in theirs.
+std::vector<int64_t> ordered(const std::vector<int64_t>& places, int64_t count) {
+  std::vector<int64_t> order(places.size());
+  if (count / 4 > static_cast<int64_t>(places.size())) {
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(),
+        [&](int64_t a, int64_t b) { return places[static_cast<size_t>(a)] < places[static_cast<size_t>(b)]; });
+    return order;
+  }
+  std::vector<int64_t> next(static_cast<size_t>(count) + 1);
+  for (int64_t place : places) ++next[static_cast<size_t>(place) + 1];
+  std::partial_sum(next.begin(), next.end(), next.begin());
+  for (size_t i = 0; i < places.size(); ++i) {
+    order[static_cast<size_t>(next[static_cast<size_t>(places[i])]++)] = static_cast<int64_t>(i);
+  }
+  return order;
+}
+
+// Slices that are rows, and the same or apart, of 16-bit floats: those of one place, in order, are combined with it in
+// float32. Each thread has some of the places, or a part of every row.
+void fold_by_place(FoldRows fold, Dtype dtype, void* dst, int64_t count, const Slices& slices) {
+  constexpr int64_t long_row = 512, worth_threads = 1 << 15, line = 32;
+  std::vector<int64_t> places, sources;
+  places.reserve(static_cast<size_t>(slices.positions)), sources.reserve(places.capacity());
+  slices.each_rows([&](const int64_t* offsets, const int64_t* from, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) places.push_back(offsets[i] / slices.size);
+    sources.insert(sources.end(), from, from + n);
+  });
+  const std::vector<int64_t> order = ordered(places, count / slices.size);
+  auto place = [&](int64_t i) { return places[static_cast<size_t>(order[static_cast<size_t>(i)])]; };
+  std::vector<int64_t> from(order.size());
+  for (size_t i = 0; i < order.size(); ++i) from[i] = sources[static_cast<size_t>(order[i])];
+
+  const int64_t n = slices.positions, threads = n * slices.size >= worth_threads ? thread_count() : 1;
+  const int64_t columns = std::clamp<int64_t>(slices.size / long_row, 1, threads), parts = columns == 1 ? threads : 1;
+  auto first_of = [&](int64_t part) { // of its updates: those of one place are not parted
+    int64_t i = n * part / parts;
+    while (i > 0 && i < n && place(i) == place(i - 1)) ++i;
+    return i;
+  };
+  parallel_for(columns * parts, [&](int64_t part) {
+    auto edge = [&](int64_t k) { return k == columns ? slices.size : slices.size * k / columns / line * line; };
+    const int64_t begin = edge(part % columns), length = edge(part % columns + 1) - begin;
+    const int64_t stop = first_of(part / columns + 1);
+    InterruptPoll poll(looks_after);
+    for (int64_t i = first_of(part / columns), end; i < stop; i = end) {
+      for (end = i + 1; end < stop && place(end) == place(i); ++end) {}
+      poll((end - i) * length);
+      fold(static_cast<char*>(dst) + (place(i) * slices.size + begin) * dtype.size(),
+          static_cast<const char*>(slices.updates()) + begin * dtype.size(), from.data() + i, end - i, length);
+    }
   });
 }
 
@@ -422,118 +381,58 @@ void scatter_rows(ScatterMode mode, Dtype dtype, void* dst, const Slices& slices
 
 void scatter(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape, std::span<const IndexOperand> indices,
     Ints index_shape, Ints slice_shape, const void* updates, Ints update_strides) {
+  constexpr int64_t worth_stack = 1 << 13, worth_threads = 1 << 14; // elements
   Slices slices(dtype, dst_shape, indices, index_shape, slice_shape, updates, update_strides);
   if (slices.positions == 0 || slices.size == 0) return;
-  if (slices.positions > 1 && carries_wide(mode, dtype)) {
-    const int64_t count = product(dst_shape);
-    with_half(mode, dtype, [&](auto constant, auto t) {
-      using T = decltype(t);
-      if (slices.disjoint() && slices.positions * slices.size < count / 4) {
-        return combine_by_place<constant.value>(static_cast<T*>(dst), slices, dtype);
+  const int64_t count = product(dst_shape), total = slices.positions * slices.size;
+  if (slices.are_rows() && slices.disjoint() && slices.size >= worth_ordering &&
+      total <= worth_ordering_times * count) {
+    if (FoldRows fold = find_fold_rows(mode, dtype)) return fold_by_place(fold, dtype, dst, count, slices);
+  }
+
+  // All updates, of type Update, with what is dst, or a copy of it in a wider dtype.
+  auto combine_all = [&]<typename T, typename Update>(
+                         auto constant, Dtype dst_dtype, T* to, std::type_identity<Update>) {
+    auto combine_one = [&](const Slices& some, T* at) {
+      if (!scatter_rows(mode, dst_dtype, at, dtype, some)) some.template apply_all<constant.value, Update>(at);
+    };
+    if (slices.are_rows() || total < worth_stack) return combine_one(slices, to);
+    const Stack stack(dst_shape, indices, index_shape, slice_shape, update_strides);
+    if (stack.count == 1) return combine_one(slices, to);
+    const int64_t parts = std::min<int64_t>(stack.count, total >= worth_threads ? thread_count() : 1);
+    parallel_for(parts, [&](int64_t part) {
+      Slices smaller(dtype, dst_shape, indices, index_shape, stack.slice_shape, updates, update_strides);
+      for (int64_t i = stack.count * part / parts; i < stack.count * (part + 1) / parts; ++i) {
+        const auto [dst_at, updates_at] = stack.at(i);
+        smaller.set_updates(static_cast<const Update*>(updates) + updates_at);
+        combine_one(smaller, to + dst_at);
       }
-      in_wide<float>(
-          dtype, float32, dst, count, [&](float* wide) { slices.template apply_all<constant.value, T>(wide); });
-    });
-    return;
-  }
-  if (const int64_t count = product(dst_shape); sums_many(mode, dtype, slices.positions * slices.size, count)) {
-    return with_doubled(dtype, [&](auto t, auto w) {
-      using T = decltype(t);
-      in_wide<decltype(w)>(dtype, dtype == float32 ? float64 : complex128, dst, count,
-          [&](auto* wide) { slices.template apply_all<ScatterMode::add, T>(wide); });
-    });
-  }
-  if (slices.are_rows()) return scatter_rows(mode, dtype, dst, slices);
-  with_mode(mode, dtype, [&](auto constant, auto t) {
-    using T = decltype(t);
-    slices.template apply_all<constant.value, T>(static_cast<T*>(dst));
-  });
-}
-
-namespace {
-
-// An element of dst and where its update is.
-struct Pair {
-  int64_t to, from;
-};
-
-template <ScatterMode mode, typename Half>
-void combine_pairs(Half* dst, const Half* updates, std::vector<Pair>& pairs) {
-  std::stable_sort(pairs.begin(), pairs.end(), [](const Pair& a, const Pair& b) { return a.to < b.to; });
-  for (size_t at = 0; at < pairs.size();) {
-    const int64_t place = pairs[at].to;
-    auto wide = static_cast<float>(dst[place]);
-    for (; at < pairs.size() && pairs[at].to == place; ++at) {
-      wide = combine<mode>(wide, static_cast<float>(updates[pairs[at].from]));
-    }
-    dst[place] = Half(wide);
-  }
-}
-
-} // namespace
-
-void scatter_along_axis(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape, int axis, const void* index,
-    Dtype index_dtype, Ints index_strides, const void* updates, Ints update_strides, Ints shape) {
-  int64_t total = product(shape);
-  if (total == 0) return;
-  std::vector<int64_t> dst_strides = dense_strides(dst_shape);
-  AxisWalk walk(shape, axis, dst_strides, index_strides, update_strides);
-  auto at_axis = static_cast<size_t>(axis);
-  Bounds bounds{"put_along_axis", axis, dst_shape[at_axis], 1};
-  int64_t axis_stride = dst_strides[at_axis], dst_step = walk.step(0), index_step = walk.step(1), step = walk.step(2);
-  // body(offsets in dst of n elements, n, the offset of the first one's update); the next are `step` apart.
-  auto each_run = [&](auto body) {
-    int64_t values[index_chunk];
-    InterruptPoll poll(looks_after);
-    walk.runs(0, total, [&](int64_t, int64_t dst_at, int64_t index_at, int64_t update_at, int64_t n) {
-      poll(n);
-      read_indices(static_cast<const char*>(index) + index_at * index_dtype.size(), index_dtype, index_step, n, values);
-      for (int64_t i = 0; i < n; ++i)
-        values[i] = dst_at + i * dst_step + checked_index(bounds, values[i]) * axis_stride;
-      body(values, n, update_at);
     });
   };
-  if (carries_wide(mode, dtype)) {
-    const int64_t count = product(dst_shape);
+
+  if (slices.positions > 1 && carries_wide(mode, dtype)) {
     with_half(mode, dtype, [&](auto constant, auto t) {
       using T = decltype(t);
-      auto* from = static_cast<const T*>(updates);
-      if (total < count / 4) {
-        std::vector<Pair> pairs;
-        pairs.reserve(static_cast<size_t>(total));
-        each_run([&](const int64_t* to, int64_t n, int64_t at) {
-          for (int64_t i = 0; i < n; ++i) pairs.push_back({to[i], at + i * step});
-        });
-        return combine_pairs<constant.value>(static_cast<T*>(dst), from, pairs);
+      if (slices.disjoint() && total < count / 4) {
+        return combine_by_place<constant.value>(static_cast<T*>(dst), slices, dtype);
       }
-      in_wide<float>(dtype, float32, dst, count, [&](float* wide) {
-        each_run([&](const int64_t* to, int64_t n, int64_t at) {
-          for (int64_t i = 0; i < n; ++i) {
-            wide[to[i]] = combine<constant.value>(wide[to[i]], static_cast<float>(from[at + i * step]));
-          }
-        });
-      });
+      in_wide<float>(dtype, float32, dst, count,
+          [&](float* wide) { combine_all(constant, float32, wide, std::type_identity<T>()); });
     });
     return;
   }
-  if (const int64_t count = product(dst_shape); sums_many(mode, dtype, total, count)) {
+  if (sums_many(mode, dtype, total, count)) {
     return with_doubled(dtype, [&](auto t, auto w) {
-      using W = decltype(w);
-      auto* from = static_cast<const decltype(t)*>(updates);
-      in_wide<W>(dtype, dtype == float32 ? float64 : complex128, dst, count, [&](W* wide) {
-        each_run([&](const int64_t* to, int64_t n, int64_t at) {
-          for (int64_t i = 0; i < n; ++i) wide[to[i]] += static_cast<W>(from[at + i * step]);
-        });
+      const Dtype doubled = dtype == float32 ? float64 : complex128;
+      in_wide<decltype(w)>(dtype, doubled, dst, count, [&](auto* wide) {
+        combine_all(
+            std::integral_constant<ScatterMode, ScatterMode::add>(), doubled, wide, std::type_identity<decltype(t)>());
       });
     });
   }
-  each_run([&](const int64_t* to, int64_t n, int64_t at) {
-    with_mode(mode, dtype, [&](auto constant, auto t) {
-      using T = decltype(t);
-      auto* from = static_cast<const T*>(updates) + at;
-      auto* into = static_cast<T*>(dst);
-      for (int64_t i = 0; i < n; ++i) into[to[i]] = combine<constant.value>(into[to[i]], from[i * step]);
-    });
+  with_mode(mode, dtype, [&](auto constant, auto t) {
+    using T = decltype(t);
+    combine_all(constant, dtype, static_cast<T*>(dst), std::type_identity<T>());
   });
 }
 
