@@ -40,14 +40,16 @@ int64_t copy_first_of_pairs(void* to, const void* from, int64_t n) {
   return n;
 }
 
-// Pairs of 16-bit elements are integers of 32 bits, whose low halves are the first ones: all targets are little-endian.
+// Pairs of elements are integers of twice their bits, whose low halves are the first ones: all targets are
+// little-endian.
+template <class Half, class Whole>
 int64_t copy_low_halves(void* to, const void* from, int64_t n) {
-  const hn::ScalableTag<int32_t> d;
-  const hn::Rebind<uint16_t, decltype(d)> halves;
-  const hn::Repartition<uint16_t, decltype(d)> pairs;
-  const auto* in = static_cast<const uint16_t*>(from);
-  const auto low = hn::Set(d, 0xffff);
-  return by_vectors(halves, static_cast<uint16_t*>(to), n,
+  const hn::ScalableTag<Whole> d;
+  const hn::Rebind<Half, decltype(d)> halves;
+  const hn::Repartition<Half, decltype(d)> pairs;
+  const auto* in = static_cast<const Half*>(from);
+  const auto low = hn::Set(d, static_cast<Whole>(static_cast<Half>(~Half{0})));
+  return by_vectors(halves, static_cast<Half*>(to), n,
       [=](int64_t i) { return hn::DemoteTo(halves, hn::And(hn::BitCast(d, hn::LoadU(pairs, in + 2 * i)), low)); });
 }
 
@@ -81,6 +83,17 @@ int64_t copy_first_of_threes(void* to, const void* from, int64_t n) {
   });
 }
 
+template <class D>
+HWY_INLINE hn::Vec<D> reverse(D d, hn::Vec<D> v) {
+  if constexpr (sizeof(hn::TFromD<D>) == 1) {
+    const hn::Repartition<uint16_t, D> pairs;
+    const auto back = hn::Reverse(pairs, hn::BitCast(pairs, v));
+    return hn::BitCast(d, hn::Or(hn::ShiftLeft<8>(back), hn::ShiftRight<8>(back)));
+  } else {
+    return hn::Reverse(d, v);
+  }
+}
+
 // from[0], from[-1], ... The last vector has some of them again.
 template <class T>
 int64_t copy_reversed(void* to, const void* from, int64_t n) {
@@ -91,14 +104,15 @@ int64_t copy_reversed(void* to, const void* from, int64_t n) {
   }
   const T* in = static_cast<const T*>(from) + 1 - lanes;
   T* out = static_cast<T*>(to);
-  by_vectors(d, out, n, [=](int64_t i) { return hn::Reverse(d, hn::LoadU(d, in - i)); });
+  by_vectors(d, out, n, [=](int64_t i) { return reverse(d, hn::LoadU(d, in - i)); });
   const int64_t i = n - lanes;
-  hn::StoreU(hn::Reverse(d, hn::LoadU(d, in - i)), d, out + i);
+  hn::StoreU(reverse(d, hn::LoadU(d, in - i)), d, out + i);
   return n;
 }
 
 int64_t copy_backwards(void* to, const void* from, int64_t n, int item_size) {
   switch (item_size) {
+    case 1: return copy_reversed<uint8_t>(to, from, n);
     case 2: return copy_reversed<uint16_t>(to, from, n);
     case 4: return copy_reversed<uint32_t>(to, from, n);
     case 8: return copy_reversed<uint64_t>(to, from, n);
@@ -112,7 +126,8 @@ int64_t copy_every(int64_t step, void* to, const void* from, int64_t n, int item
     return copy_backwards(to, from, n, item_size);
   }
   switch (item_size) {
-    case 2: return step == 2 ? copy_low_halves(to, from, n) : 0;
+    case 1: return step == 2 ? copy_low_halves<uint8_t, int16_t>(to, from, n) : 0;
+    case 2: return step == 2 ? copy_low_halves<uint16_t, int32_t>(to, from, n) : 0;
     case 4:
       return step == 2   ? copy_first_of_pairs<uint32_t>(to, from, n)
              : step == 3 ? copy_first_of_threes<uint32_t>(to, from, n)

@@ -6,7 +6,7 @@
 namespace mlx::core::cpu {
 
 // to[i] = from[step i] for as many of the first i < n as vectors reach that read nothing beyond from[step (n - 1)];
-// returns how many. With steps of 2 and -1 elements of 2, 4 or 8 bytes, with 3 and 4 of 4; of others none.
+// returns how many. With steps of 2 and -1 elements of up to 8 bytes, with 3 and 4 of 4; of others none.
 int64_t copy_every(int64_t step, void* to, const void* from, int64_t n, int item_size);
 
 } // namespace mlx::core::cpu
