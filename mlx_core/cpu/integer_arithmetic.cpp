@@ -148,7 +148,7 @@ HWY_INLINE void divide_all(const T* a, T divisor, T* out, int64_t n) {
 // product of x and m = floor(2^(N + l) / d) + 1, less than 2^(N + 1), where 2^l > d. Of a negative number the quotient
 // is the complement of its complement's.
 template <class T>
-inline constexpr bool divides_by_product = std::is_signed_v<T> ? sizeof(T) <= 4 : sizeof(T) == 1;
+inline constexpr bool divides_by_product = std::is_signed_v<T> || sizeof(T) == 1;
 
 // The upper halves of the products of lanes. The compiler multiplies 64 bits by 64.
 template <class D, class V>
@@ -161,8 +161,12 @@ HWY_INLINE V upper_product(D d, V x, V y) {
 template <class T, bool remainder>
 HWY_INLINE void divide_by_product(const T* a, T divisor, T* out, int64_t n) {
   constexpr int bits = std::numeric_limits<T>::digits;
-  const int more = static_cast<int>(std::bit_width(static_cast<uint32_t>(divisor)));
-  const auto factor = static_cast<uint32_t>((uint64_t{1} << (bits + more)) / static_cast<uint64_t>(divisor) + 1);
+  using Signed = std::conditional_t<sizeof(T) == 8, int64_t, int32_t>;
+  using Unsigned = std::make_unsigned_t<Signed>;
+  using Whole = std::conditional_t<sizeof(T) == 8, unsigned __int128, uint64_t>; // of a product
+  constexpr int upper = std::numeric_limits<Unsigned>::digits;
+  const int more = static_cast<int>(std::bit_width(static_cast<Unsigned>(divisor)));
+  const auto factor = static_cast<Unsigned>((Whole{1} << (bits + more)) / static_cast<Unsigned>(divisor) + 1);
   int64_t first = 0;
   if constexpr (sizeof(T) == 4) {
     const hn::ScalableTag<uint32_t> d;
@@ -172,23 +176,23 @@ HWY_INLINE void divide_by_product(const T* a, T divisor, T* out, int64_t n) {
     for (; first + lanes <= n; first += lanes) {
       const auto number = hn::LoadU(ds, a + first);
       const auto sign = hn::BitCast(d, hn::BroadcastSignBit(number)), bits_of = hn::BitCast(d, number);
-      const auto upper = hn::ShiftRightSame(upper_product(d, hn::Xor(bits_of, sign), by), bits + more - 32);
-      const auto q = hn::Xor(upper, sign);
+      const auto high = hn::ShiftRightSame(upper_product(d, hn::Xor(bits_of, sign), by), bits + more - 32);
+      const auto q = hn::Xor(high, sign);
       hn::StoreU(hn::BitCast(ds, remainder ? hn::Sub(bits_of, hn::Mul(q, times)) : q), ds, out + first);
     }
   }
   MLX_INDEPENDENT_ITERATIONS
   for (int64_t i = first; i < n; ++i) {
-    const int32_t number = a[i], sign = number < 0 ? -1 : 0;
-    const auto x = static_cast<uint32_t>(number ^ sign);
-    uint32_t q = 0;
-    if constexpr (sizeof(T) == 4) {
-      q = static_cast<uint32_t>(uint64_t{x} * factor >> 32) >> (bits + more - 32);
+    const Signed number = a[i], sign = number < 0 ? -1 : 0;
+    const auto x = static_cast<Unsigned>(number ^ sign);
+    Unsigned q = 0;
+    if constexpr (sizeof(T) >= 4) {
+      q = static_cast<Unsigned>(Whole{x} * factor >> upper) >> (bits + more - upper);
     } else {
       q = x * factor >> (bits + more);
     }
-    q ^= static_cast<uint32_t>(sign);
-    out[i] = static_cast<T>(remainder ? static_cast<uint32_t>(number) - q * static_cast<uint32_t>(divisor) : q);
+    q ^= static_cast<Unsigned>(sign);
+    out[i] = static_cast<T>(remainder ? static_cast<Unsigned>(number) - q * static_cast<Unsigned>(divisor) : q);
   }
 }
 
