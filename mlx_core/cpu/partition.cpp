@@ -17,6 +17,8 @@ namespace mlx::core::cpu {
 namespace {
 
 constexpr int64_t sorted_below = 24, by_comparison_below = 64, wide_digits_from = 8192;
+// So many of a lane of 64-bit keys, and so small a part of it, are picked as the lane is read.
+constexpr int64_t few = 16, few_of = 8;
 constexpr int64_t looks_after = 1 << 17; // elements, for an interrupt
 
 template <typename K>
@@ -50,6 +52,25 @@ class Parting {
       };
       std::iter_swap(std::max_element(order, order + kth, less), order + kth - 1);
     }
+  }
+
+  // order: the indices of the `count` largest of the n keys, ascending; of equal ones the first. A key that is not
+  // above the least of those found so far is left out as it is read, which is what nearly all of a long lane are.
+  void find_largest(const K* keys, int64_t n, int64_t count, uint32_t* order) {
+    std::array<Numbered<K>, few> found; // ascending
+    for (int64_t i = 0; i < count; ++i) found[static_cast<size_t>(i)] = {keys[i], static_cast<uint32_t>(i)};
+    std::sort(found.begin(), found.begin() + count, [](const auto& a, const auto& b) { return a.key < b.key; });
+    in_interruptible_pieces(n - count, looks_after, [&](int64_t first, int64_t end) {
+      for (int64_t i = count + first; i < count + end; ++i) {
+        if (keys[i] <= found[0].key) [[likely]] {
+          continue;
+        }
+        size_t at = 0;
+        for (; at + 1 < static_cast<size_t>(count) && found[at + 1].key < keys[i]; ++at) found[at] = found[at + 1];
+        found[at] = {keys[i], static_cast<uint32_t>(i)};
+      }
+    });
+    for (int64_t i = 0; i < count; ++i) order[i] = found[static_cast<size_t>(i)].index;
   }
 
  private:
@@ -299,17 +320,32 @@ void part(
   const bool together = count > 1 && lanes.pitch[0] == 1 && lanes.step[0] != 1;
   if constexpr (is_complex<T> || sizeof(T) == 8) {
     auto keys = std::make_unique_for_overwrite<Key<T>[]>(static_cast<size_t>(n * count));
-    for (int64_t i = 0; i < n; ++i) {
-      poll(count);
+    auto read = [&](int64_t k, int64_t i) {
+      keys[static_cast<size_t>(k * n + i)] = key_of_equals(in[from + i * lanes.step[0] + k * lanes.pitch[0]]);
+    };
+    if (together) {
+      for (int64_t i = 0; i < n; ++i) {
+        poll(count);
+        for (int64_t k = 0; k < count; ++k) read(k, i);
+      }
+    } else {
       for (int64_t k = 0; k < count; ++k) {
-        keys[static_cast<size_t>(k * n + i)] = key_of_equals(in[from + i * lanes.step[0] + k * lanes.pitch[0]]);
+        in_interruptible_pieces(n, looks_after, [&](int64_t first, int64_t end) {
+          for (int64_t i = first; i < end; ++i) read(k, i);
+        });
       }
     }
     Parting<Key<T>> parting;
     std::vector<uint32_t> order(static_cast<size_t>(n));
+    const int64_t above = n - wanted.kth;
+    const bool pick = !is_complex<T> && wanted.first >= wanted.kth && above <= std::min(few, n / few_of);
+    const int64_t from_order = pick ? wanted.first - wanted.kth : wanted.first;
     for (int64_t k = 0; k < count; ++k) {
-      parting.part(keys.get() + k * n, n, wanted.kth, order.data());
-      std::copy_n(order.data() + wanted.first, wanted.count, order_of(k));
+      if constexpr (!is_complex<T>) {
+        if (pick) parting.find_largest(keys.get() + k * n, n, above, order.data());
+      }
+      if (!pick) parting.part(keys.get() + k * n, n, wanted.kth, order.data());
+      std::copy_n(order.data() + from_order, wanted.count, order_of(k));
     }
   } else {
     std::unique_ptr<T[]> elements;
