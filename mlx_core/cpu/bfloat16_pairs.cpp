@@ -60,22 +60,26 @@ struct PairTiles : RoundByVectors {
   }
 
   template <int R, int C, class Rows>
-  MLX_TILE_TARGET static void rows_at_once(
+  MLX_TILE_TARGET __attribute__((noinline)) static void rows_at_once(
       int64_t first, int64_t k, const Rows& a, const uint16_t* b, float* sums, int64_t row) {
     constexpr int64_t numbers = TileShape::numbers, terms = TileShape::terms, side = TileShape::side;
     const int64_t line = ceil_div(k, terms) * numbers, apart = a.row();
-    __m512 sum[R][C];
-    for (auto& s : sum) {
-      for (__m512& lanes : s) lanes = _mm512_setzero_ps();
+    __m512 sum[R][C]; // in registers, if each loop over it is unrolled
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 2
+      for (int j = 0; j < C; ++j) sum[r][j] = _mm512_setzero_ps();
     }
     auto add_pair = [&](const uint16_t* left, const uint16_t* right) MLX_TILE_TARGET {
       __m512bh columns[C];
+#pragma GCC unroll 2
       for (int j = 0; j < C; ++j) columns[j] = std::bit_cast<__m512bh>(_mm512_loadu_si512(right + j * line));
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
         int pair;
         std::memcpy(&pair, left + r * apart, sizeof pair);
         const auto both = std::bit_cast<__m512bh>(_mm512_set1_epi32(pair));
+#pragma GCC unroll 2
         for (int j = 0; j < C; ++j) sum[r][j] = _mm512_dpbf16_ps(sum[r][j], both, columns[j]);
       }
     };
@@ -88,7 +92,9 @@ struct PairTiles : RoundByVectors {
         for (int64_t p = 0; p < k; p += 2) add_pair(left + p, b + p * side);
       }
     }
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 2
       for (int j = 0; j < C; ++j) _mm512_storeu_ps(sums + r * row + j * side, sum[r][j]);
     }
   }

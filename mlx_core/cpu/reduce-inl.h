@@ -321,7 +321,8 @@ struct Bodies {
     all.finish(leaves, i);
   }
 
-  static HWY_INLINE void pass(const Leaves& leaves, int64_t n) {
+  // Apart: of a larger function the compiler keeps sums in memory.
+  static HWY_NOINLINE void pass(const Leaves& leaves, int64_t n) {
     int64_t i = 0;
     if constexpr (simd) {
       constexpr int64_t N = Vectors::step();
