@@ -6,6 +6,7 @@
 #include "mlx_core/cpu/bound_plan.h"
 #include "mlx_core/cpu/past_caches.h"
 #include "mlx_core/cpu/recompute.h"
+#include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/error.h"
 
 namespace mlx::core::cpu {
@@ -78,6 +79,14 @@ void BoundPlan::cut() {
   line_ = short_line_ = 0;
   if (plan.columns.any()) {
     cut_columns();
+  } else if (only_folds_rows()) {
+    constexpr int64_t most = 1 << 15;
+    const int64_t share = std::clamp(plan.size / (4 * thread_count()), span_, most);
+    cut_ = Cut::whole_rows;
+    parts_ = (plan.row_length + tile_size - 1) / tile_size;
+    per_unit_ = std::max<int64_t>(share / plan.row_length, 1) * plan.row_length;
+    units_ = (plan.size + per_unit_ - 1) / per_unit_;
+    row_by_row_ = false;
   } else if (plan.row_length > tile_size) {
     bool alone = plan.stages.size() == 1;
     cut_ = alone ? Cut::parts_of_rows : Cut::long_rows;
@@ -99,6 +108,16 @@ void BoundPlan::cut() {
   longest_ = cut_ == Cut::columns      ? tile_size
              : cut_ == Cut::whole_rows ? std::min(per_unit_, plan.size)
                                        : std::min(span_, plan.row_length);
+}
+
+// Whether rows of memory are reduced and nothing else is done with their elements: then what is done with the results
+// is done for many rows at once.
+bool BoundPlan::only_folds_rows() const {
+  const FusedPlan& plan = *plan_;
+  return plan.row_length > 1 && plan.steps.empty() && plan.rows() >= 4 * thread_count() &&
+         std::all_of(plan.folds.begin(), plan.folds.end(), [&](const FusedPlan::Fold& fold) {
+           return fold.input < plan.sources.size() && plan.sources[fold.input].layout == FusedPlan::Layout::flat;
+         });
 }
 
 // Where a source is consecutive along the last axis only, as one that is broadcast along the others, units end where

@@ -97,6 +97,7 @@ class BoundPlan {
   bool pays_row_by_row(int64_t row) const;
   bool has_odd_rows() const;
   bool is_by_rows() const;
+  bool only_folds_rows() const;
   void find_lines_of_rows();
   int32_t take_tile(int item_size);
   std::vector<int32_t>& spare_of(int item_size) { return spare_[std::countr_zero(static_cast<unsigned>(item_size))]; }
@@ -104,6 +105,7 @@ class BoundPlan {
   void run_short(const Working& w, int64_t first, int64_t n) const;
   void run_part(const Working& w, char* const* partials, int64_t unit) const;
   void run_long(const Working& w, int64_t row) const;
+  void fold_rows(const Working& w, size_t fold, int64_t rows) const;
   void run_span(const Working& w, size_t stage, int64_t row, int64_t in_row, int64_t n, char* const* partials) const;
 
   void row_values(const Working& w, size_t stage, int64_t row, int64_t rows, int64_t n) const;

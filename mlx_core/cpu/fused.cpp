@@ -146,7 +146,7 @@ void BoundPlan::run() {
 }
 
 void BoundPlan::run_units(char* const* partials, int64_t begin, int64_t end) const {
-  size_t partial_bytes = cut_ == Cut::long_rows || cut_ == Cut::columns ? static_cast<size_t>(partial_bytes_) : 0;
+  size_t partial_bytes = cut_ != Cut::parts_of_rows ? static_cast<size_t>(partial_bytes_) : 0;
   ScratchUse use(static_cast<size_t>(scratch_bytes_) + partial_bytes);
   char *at[most_slots], *rows_at[most_slots];
   SmallVector<Repeated, 16> repeated(plan_->sources.size());
@@ -519,15 +519,32 @@ void BoundPlan::run_short(const Working& w, int64_t first, int64_t n) const {
     }
     elements(w, stage, first, 0, n);
     for (uint32_t i = first_fold; i < end_fold; ++i) {
-      const FusedPlan::Fold& fold = plan_->folds[i];
       if (!strips_.has_fold(i)) {
-        int size = places_[fold.input].item_size;
-        reduce_rows(find_reduce_kernels(fold.op, fold.from), size, places_[fold.output].item_size, w.at[fold.input],
-            length, length * size, rows, w.rows_at[fold.output]);
+        fold_rows(w, i, rows);
       }
     }
   }
   store_lines(w, first, n);
+}
+
+// A reduction of whole rows.
+void BoundPlan::fold_rows(const Working& w, size_t number, int64_t rows) const {
+  const FusedPlan::Fold& fold = plan_->folds[number];
+  const RowReducer& reducer = reducers_[number];
+  const int64_t length = plan_->row_length, size = places_[fold.input].item_size;
+  const char* in = w.at[fold.input];
+  char* out = w.rows_at[fold.output];
+  if (length <= tile_size) {
+    return reduce_rows(find_reduce_kernels(fold.op, fold.from), static_cast<int>(size), places_[fold.output].item_size,
+        in, length, length * size, rows, out);
+  }
+  for (int64_t row = 0; row < rows; ++row, in += length * size, out += places_[fold.output].item_size) {
+    for (int64_t part = 0; part < parts_; ++part) {
+      const int64_t at = part * tile_size;
+      reducer.block(in + at * size, std::min(tile_size, length - at), w.partials + part * reducer.partial_size);
+    }
+    reducer.finish(w.partials, parts_, out);
+  }
 }
 
 // The stage's steps and reductions on n elements of a long row, from a block's first on; `partials`: the row's, of each
