@@ -25,6 +25,12 @@ struct MaskOf {
     constexpr bool has_nan = hwy::IsFloat<hn::TFromD<D>>();
     if constexpr (comparison == Body::equal) {
       return hn::Eq(x, y);
+    } else if constexpr (comparison == Body::nan_equal) {
+      if constexpr (has_nan) {
+        return hn::Or(hn::Eq(x, y), hn::And(hn::IsNaN(x), hn::IsNaN(y)));
+      } else {
+        return hn::Eq(x, y);
+      }
     } else if constexpr (comparison == Body::not_equal) {
       return hn::Not(hn::Eq(x, y)); // of NaN, too
     } else if constexpr (comparison == Body::less) {

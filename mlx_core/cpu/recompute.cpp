@@ -1,5 +1,6 @@
 // Values of long rows that later stages compute again.
 #include "mlx_core/cpu/recompute.h"
+#include "mlx_core/cpu/strip_steps.h"
 
 #include <algorithm>
 
@@ -17,7 +18,7 @@ bool is_quick(Body body) {
     case Body::add:
     case Body::subtract:
     case Body::multiply: return true;
-    default: return false;
+    default: return is_comparison(body);
   }
 }
 

@@ -563,6 +563,7 @@ struct Strip {
   static StripFunction find_choice(Body comparison, bool with_row, SelectForm form) {
     switch (comparison) {
       case Body::equal: return choice_of(Seen<MaskOf<Body::equal>>(), with_row, form);
+      case Body::nan_equal: return choice_of(Seen<MaskOf<Body::nan_equal>>(), with_row, form);
       case Body::less: return choice_of(Seen<MaskOf<Body::less>>(), with_row, form);
       case Body::less_equal: return choice_of(Seen<MaskOf<Body::less_equal>>(), with_row, form);
       case Body::greater: return choice_of(Seen<MaskOf<Body::greater>>(), with_row, form);

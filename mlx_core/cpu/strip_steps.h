@@ -11,6 +11,7 @@ inline bool is_comparison(Body body) {
   switch (body) {
     case Body::equal:
     case Body::not_equal:
+    case Body::nan_equal:
     case Body::less:
     case Body::less_equal:
     case Body::greater:

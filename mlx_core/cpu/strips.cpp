@@ -52,6 +52,7 @@ struct FloatStrip : Strip<T, M> {
       case Body::zero_divide: return f(ZeroDivide());
       case Body::equal: return f(MaskOf<Body::equal>());
       case Body::not_equal: return f(MaskOf<Body::not_equal>());
+      case Body::nan_equal: return f(MaskOf<Body::nan_equal>());
       case Body::less: return f(MaskOf<Body::less>());
       case Body::less_equal: return f(MaskOf<Body::less_equal>());
       default: return nullptr;

@@ -72,6 +72,12 @@ template <int predicate>
 struct Compare {
   static HWY_INLINE V of(V x, V y) { return lanes_of(_mm512_cmp_ph_mask(x, y, predicate)); }
 };
+struct NanEqual {
+  static HWY_INLINE V of(V x, V y) {
+    const __mmask32 nans = _kand_mask32(_mm512_cmp_ph_mask(x, x, _CMP_UNORD_Q), _mm512_cmp_ph_mask(y, y, _CMP_UNORD_Q));
+    return lanes_of(_kor_mask32(_mm512_cmp_ph_mask(x, y, _CMP_EQ_OQ), nans));
+  }
+};
 struct And {
   static HWY_INLINE V of(V x, V y) {
     return _mm512_castsi512_ph(_mm512_and_si512(_mm512_castph_si512(x), _mm512_castph_si512(y)));
@@ -280,6 +286,7 @@ StripFunction with_two_operands(Body body, F f) {
     case Body::zero_divide: return f(ZeroDivide());
     case Body::equal: return f(Compare<_CMP_EQ_OQ>());
     case Body::not_equal: return f(Compare<_CMP_NEQ_UQ>());
+    case Body::nan_equal: return f(NanEqual());
     case Body::less: return f(Compare<_CMP_LT_OQ>());
     case Body::less_equal: return f(Compare<_CMP_LE_OQ>());
     default: return nullptr;

@@ -106,7 +106,8 @@ struct IntegerStrip : Strip<hwy::FloatFromSize<sizeof(T)>> {
       case Body::bitwise_xor: return f(OneMask());
       case Body::left_shift: return f(Of<LeftShift>());
       case Body::right_shift: return f(Of<RightShift<is_signed>>());
-      case Body::equal: return f(BySign<MaskOf<Body::equal>>());
+      case Body::equal:
+      case Body::nan_equal: return f(BySign<MaskOf<Body::equal>>());
       case Body::not_equal: return f(BySign<MaskOf<Body::not_equal>>());
       case Body::less: return f(BySign<MaskOf<Body::less>>());
       case Body::less_equal: return f(BySign<MaskOf<Body::less_equal>>());

@@ -45,3 +45,21 @@ def test_folds_of_rows(name, shape):
         assert bits(got) == bits(want), what
         compiled = mx.compile(lambda a, program=program: program(a, at_once))(x)
         assert bits([compiled] if isinstance(compiled, mx.array) else compiled) == bits(want), what
+
+
+@pytest.mark.parametrize("shape", [(40, 64), (9, 300), (40, 1024), (5, 1500), (30, 4000), (3, 2, 700)], ids=str)
+@pytest.mark.parametrize("name", ["float32", "float16", "bfloat16", "float64"])
+def test_gradients_of_extrema(name, shape):
+    """Elements that equal the extremum share its cotangent; where it is NaN, those that are NaN do."""
+    rng = np.random.default_rng(shape[-1])
+    x = rng.integers(-20, 20, shape).astype("f4")
+    x[rng.random(shape) < 0.001] = np.nan
+    x[..., 0, :] = np.nan if len(shape) > 2 else x[..., 0, :]
+    scale = rng.integers(1, 4, shape[:-1]).astype("f4") * 64
+    for op, best in (mx.max, np.max(x, -1)), (mx.min, np.min(x, -1)):
+        f = mx.grad(lambda a, op=op: (op(a, axis=-1) * mx.array(scale).astype(a.dtype)).sum())
+        wins = (x == best[..., None]) | (np.isnan(x) & np.isnan(best)[..., None])
+        share = mx.array(scale[..., None]).astype(getattr(mx, name)) / mx.array(wins.sum(-1, keepdims=True))
+        want = mx.where(mx.array(wins), share.astype(getattr(mx, name)), 0)
+        a = mx.array(x).astype(getattr(mx, name))
+        assert bits([f(a)]) == bits([want]) == bits([mx.compile(f)(a)])
