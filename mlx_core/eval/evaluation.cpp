@@ -2,6 +2,7 @@
 #include "mlx_core/eval/evaluation.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string_view>
 
@@ -191,7 +192,9 @@ void Evaluation::execute(bool pauses) {
       if (pauses) {
         pause_if_asked();
       }
-      compute(claims_.entries()[i].node);
+      if (claims_.entries()[i].group < 0) { // else it waits in a group already
+        compute(claims_.entries()[i].node);
+      }
     }
     flush_all();
   } catch (...) {
@@ -332,6 +335,15 @@ bool Evaluation::apply(Node* node) {
 
 // --- groups ---
 
+namespace {
+
+bool reads(const Node* reader, const Node* node) {
+  const auto operands = const_cast<Node*>(reader)->operands();
+  return std::any_of(operands.begin(), operands.end(), [=](const array& operand) { return operand.node() == node; });
+}
+
+} // namespace
+
 // The group that a node waits in. Its id says which.
 Group* Evaluation::group_of(const Claims::Entry* entry) {
   return entry && entry->group >= 0 ? &groups_[static_cast<size_t>(entry->group) % std::size(groups_)] : nullptr;
@@ -359,7 +371,11 @@ void Evaluation::join_group(Node* node) {
     home = home ? home : group_for(node->shape, node->stream);
   }
   if (!home->add(node)) {
-    flush(*home);
+    const int32_t id = home->id;
+    bring_readers(*home, node);
+    if (home->id == id) {
+      flush(*home);
+    }
     compute(node);
     return;
   }
@@ -410,12 +426,90 @@ void Evaluation::bring_forward(Node* before) {
   for (size_t i = begin; i < end && !group->is_full(); ++i) {
     Node* node = entries[i].node;
     bool is_elementwise = node && entries[i].group < 0 && node->primitive->eval_kind() == EvalKind::elementwise;
-    auto is_ready = [&](const array& operand) {
-      return operand.node()->state.load(std::memory_order_acquire) == Node::State::available ||
-             open_group_of(operand.node()) == group;
-    };
-    if (is_elementwise && std::all_of(node->operands().begin(), node->operands().end(), is_ready)) {
+    if (is_elementwise && is_ready_for(node, *group)) {
       group->add(node);
+    }
+  }
+}
+
+// Whether all operands are computed, or wait in the group.
+bool Evaluation::is_ready_for(const Node* node, const Group& group) {
+  const auto operands = const_cast<Node*>(node)->operands();
+  return std::all_of(operands.begin(), operands.end(), [&](const array& operand) {
+    return operand.node()->state.load(std::memory_order_acquire) == Node::State::available ||
+           open_group_of(operand.node()) == &group;
+  });
+}
+
+// What comes next needs the reduction of a whole space, which ends the group. First come the elementwise nodes after it
+// that can be computed with what it reduces, as the gradient of a mean can: if then fewer values are stored for others.
+void Evaluation::bring_readers(Group& group, const Node* before) {
+  constexpr size_t looked_at = 64;
+  constexpr int64_t worth_it = 1 << 14; // elements
+  if (is_eval_op_by_op() || !group.ends_in_reduction(worth_it)) {
+    return;
+  }
+  enum class Fate : uint8_t { later, joins, number }; // number: what is broadcast, or becomes that
+  std::vector<Claims::Entry>& entries = claims_.entries();
+  const size_t begin = before->eval_index + 1, end = std::min(entries.size(), begin + looked_at);
+  std::array<Fate, looked_at> fates{};
+  auto fate_of = [&](const Node* node) {
+    const bool in_reach = claims_.find(node) && node->eval_index >= begin && node->eval_index < end;
+    return in_reach ? fates[node->eval_index - begin] : Fate::later;
+  };
+  auto is_ready = [&](const array& operand, bool joins) {
+    const Node* node = operand.node();
+    if (node->state.load(std::memory_order_acquire) == Node::State::available || fate_of(node) == Fate::number) {
+      return true;
+    }
+    return joins && (fate_of(node) == Fate::joins || (open_group_of(node) == &group && operand.shape() == group.shape));
+  };
+  for (size_t i = begin; i < end; ++i) {
+    Node* node = entries[i].node;
+    if (!node || entries[i].group >= 0 || node->stream != group.stream) {
+      continue;
+    }
+    const EvalKind kind = node->primitive->eval_kind();
+    const bool joins = kind == EvalKind::elementwise && node->shape == group.shape;
+    const bool number = kind == EvalKind::view || (kind == EvalKind::elementwise && size_of(node->shape) == 1);
+    const auto operands = node->operands();
+    if ((joins || number) &&
+        std::all_of(operands.begin(), operands.end(), [&](const array& x) { return is_ready(x, joins); })) {
+      fates[i - begin] = joins ? Fate::joins : Fate::number;
+    }
+  }
+  // What is stored because elementwise nodes that come later read it.
+  auto stored = [&](const Node* node, bool all_come_later) {
+    bool any = false;
+    for (size_t i = begin; i < end && !any; ++i) {
+      const Node* reader = entries[i].node;
+      any = reader && (all_come_later || fates[i - begin] == Fate::later) &&
+            reader->primitive->eval_kind() == EvalKind::elementwise && reads(reader, node);
+    }
+    return any ? node->dtype.size() : 0;
+  };
+  int64_t now = 0, then = 0;
+  for (size_t i = 0; i < group.member_count(); ++i) {
+    now += stored(group.member(i), true), then += stored(group.member(i), false);
+  }
+  for (size_t i = begin; i < end; ++i) {
+    then += fates[i - begin] == Fate::joins ? stored(entries[i].node, false) : 0;
+  }
+  const int32_t id = group.id;
+  for (size_t i = begin; then < now && i < end && group.id == id; ++i) {
+    Node* node = entries[i].node;
+    if (fates[i - begin] == Fate::number) {
+      compute(node);
+    } else if (fates[i - begin] == Fate::joins) {
+      for (const array& operand : node->operands()) {
+        Group* other = open_group_of(operand.node());
+        if (other && other != &group) {
+          flush(*other);
+        }
+      }
+      if (!is_ready_for(node, group) || !group.add(node)) {
+        return;
+      }
     }
   }
 }

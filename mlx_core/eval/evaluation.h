@@ -56,6 +56,8 @@ class Evaluation {
   bool join_as_pieces(Node* node);
   bool join_as_padded(Node* node);
   void bring_forward(Node* before);
+  void bring_readers(Group& group, const Node* before);
+  bool is_ready_for(const Node* node, const Group& group);
   Group* group_under_shape_of(const Node* node);
   Group* group_for(const Shape& shape, StreamNumber stream);
   bool flush_operands(Node* node);

@@ -36,6 +36,8 @@ class Group {
 
   void open(int32_t new_id, const Shape& space, StreamNumber on);
   bool is_open() const { return id >= 0; }
+  // Whether it reduces all of its elements, which are so many at least.
+  bool ends_in_reduction(int64_t least) const { return size_ >= least && row_length_ == size_; }
   bool is_larger_than(const Group& other) const { return size_ > other.size_; }
   bool is_full() const { return members_.size() >= most_members || outside_edges_ >= most_outside_edges; }
   // Whether a node can be a member, once operands that are not are computed; and making it one.
