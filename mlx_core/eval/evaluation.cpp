@@ -449,7 +449,7 @@ void Evaluation::bring_readers(Group& group, const Node* before) {
   if (is_eval_op_by_op() || !group.ends_in_reduction(worth_it)) {
     return;
   }
-  enum class Fate : uint8_t { later, joins, number }; // number: what is broadcast, or becomes that
+  enum class Fate : uint8_t { later, joins, first }; // first: views of what is there, and numbers, for those that join
   std::vector<Claims::Entry>& entries = claims_.entries();
   const size_t begin = before->eval_index + 1, end = std::min(entries.size(), begin + looked_at);
   std::array<Fate, looked_at> fates{};
@@ -459,11 +459,12 @@ void Evaluation::bring_readers(Group& group, const Node* before) {
   };
   auto is_ready = [&](const array& operand, bool joins) {
     const Node* node = operand.node();
-    if (node->state.load(std::memory_order_acquire) == Node::State::available || fate_of(node) == Fate::number) {
+    if (node->state.load(std::memory_order_acquire) == Node::State::available || fate_of(node) == Fate::first) {
       return true;
     }
     return joins && (fate_of(node) == Fate::joins || (open_group_of(node) == &group && operand.shape() == group.shape));
   };
+  bool any_joins = false;
   for (size_t i = begin; i < end; ++i) {
     Node* node = entries[i].node;
     if (!node || entries[i].group >= 0 || node->stream != group.stream) {
@@ -471,12 +472,16 @@ void Evaluation::bring_readers(Group& group, const Node* before) {
     }
     const EvalKind kind = node->primitive->eval_kind();
     const bool joins = kind == EvalKind::elementwise && node->shape == group.shape;
-    const bool number = kind == EvalKind::view || (kind == EvalKind::elementwise && size_of(node->shape) == 1);
+    const bool first = kind == EvalKind::view || (kind == EvalKind::elementwise && size_of(node->shape) == 1);
     const auto operands = node->operands();
-    if ((joins || number) &&
+    if ((joins || first) &&
         std::all_of(operands.begin(), operands.end(), [&](const array& x) { return is_ready(x, joins); })) {
-      fates[i - begin] = joins ? Fate::joins : Fate::number;
+      fates[i - begin] = joins ? Fate::joins : Fate::first;
+      any_joins |= joins;
     }
+  }
+  if (!any_joins) {
+    return;
   }
   // What is stored because elementwise nodes that come later read it.
   auto stored = [&](const Node* node, bool all_come_later) {
@@ -498,7 +503,10 @@ void Evaluation::bring_readers(Group& group, const Node* before) {
   const int32_t id = group.id;
   for (size_t i = begin; then < now && i < end && group.id == id; ++i) {
     Node* node = entries[i].node;
-    if (fates[i - begin] == Fate::number) {
+    if (!node || entries[i].group >= 0) {
+      continue;
+    }
+    if (fates[i - begin] == Fate::first) {
       compute(node);
     } else if (fates[i - begin] == Fate::joins) {
       for (const array& operand : node->operands()) {
