@@ -166,7 +166,7 @@ class Group {
   void order_steps();
   void find_donors();
   BufferRef take_donation(const Member& member);
-  Node* joined_later(const Node* member) const;
+  Node* placed_later(const Node* member) const;
   bool pays_to_join(Node* whole) const;
   bool place_in_whole(Member& member);
   void plan_outputs();

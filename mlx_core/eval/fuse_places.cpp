@@ -1,5 +1,5 @@
-// Results that are parts of a joined array to come, and read for nothing else, are written where they will lie in it:
-// then nothing is left to be copied when it is their turn to be joined.
+// Results that are parts of a joined or padded array to come, and read for nothing else, are written where they will
+// lie in it: then they are not copied when it is its turn.
 #include <algorithm>
 
 #include "mlx_core/eval/fuse.h"
@@ -9,8 +9,29 @@
 
 namespace mlx::core {
 
-// The node of this evaluation that joins a member to others and is its only reader outside of the group; or null.
-Node* Group::joined_later(const Node* member) const {
+namespace {
+
+// Where the elements of an operand begin in an array of which they are a part, along each axis.
+Sizes first_in(const Node* whole, const Node* part) {
+  if (std::optional<WrittenPart> written = written_part(*whole->primitive)) {
+    return sizes_of(written->start);
+  }
+  Sizes first(whole->shape.size(), 0);
+  const auto axis = static_cast<size_t>(*joined_axis(*whole->primitive));
+  for (const array& operand : const_cast<Node*>(whole)->operands()) {
+    if (operand.node() == part) {
+      break;
+    }
+    first[axis] += static_cast<int64_t>(operand.shape()[axis]);
+  }
+  return first;
+}
+
+} // namespace
+
+// The node of this evaluation that joins a member to others, or pads it, and is its only reader outside of the group;
+// or null.
+Node* Group::placed_later(const Node* member) const {
   const Claims::Entry& own = *claims_.find(member);
   if (static_cast<int32_t>(member->references.load(std::memory_order_acquire)) - own.uses - own.is_held != 1) {
     return nullptr;
@@ -20,8 +41,14 @@ Node* Group::joined_later(const Node* member) const {
     reader = entry.group < 0 ? entry.node : nullptr;
     return !reader;
   });
-  bool joins = reader && reader->stream == stream && joined_axis(*reader->primitive) && pays_to_join(reader);
-  return joins ? reader : nullptr;
+  if (!reader || reader->stream != stream) {
+    return nullptr;
+  }
+  bool pays = joined_axis(*reader->primitive)
+                  ? pays_to_join(reader)
+                  : reader->operand_count == 2 && pads(reader, reader->operands()[1]) &&
+                        2 * size_of(member->shape) >= size_of(reader->shape) && !is_read_in_groups(claims_, reader);
+  return pays ? reader : nullptr;
 }
 
 // Not where a group is to read the array piece by piece, and some of these lie elsewhere already.
@@ -45,39 +72,43 @@ bool Group::place_in_whole(Member& member) {
   static_assert(fewest > most_small); // run_small() knows nothing of this
   Node* node = member.node;
   Node* whole =
-      size_ < fewest || !order_.empty() || kernels_on(stream).device() != Device::cpu ? nullptr : joined_later(node);
+      size_ < fewest || !order_.empty() || kernels_on(stream).device() != Device::cpu ? nullptr : placed_later(node);
   if (!whole) {
     return false;
   }
-  auto axis = static_cast<size_t>(*joined_axis(*whole->primitive));
-  int64_t before = 0, line = 1;
-  for (const array& operand : whole->operands()) {
-    if (operand.node() == node) {
-      break;
+  const Sizes first = first_in(whole, node), sizes = sizes_of(node->shape), sizes_of_whole = sizes_of(whole->shape);
+  const Strides strides = row_major_strides(whole->shape);
+  // Lines, and the axis along which they follow each other: along those before it there must be no gaps.
+  int64_t line = 1, offset = 0;
+  size_t d = sizes.size();
+  do {
+    line *= sizes[--d];
+  } while (d > 0 && sizes[d] == sizes_of_whole[d]);
+  for (size_t i = 1; i < d; ++i) {
+    if (sizes[i] != sizes_of_whole[i]) {
+      return false;
     }
-    before += operand.shape()[axis];
   }
-  for (size_t i = axis; i < node->shape.size(); ++i) {
-    line *= static_cast<int64_t>(node->shape[i]);
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    offset += first[i] * strides[i];
   }
   bool has_gaps = line != size_;
   // Of long rows that are gone through several times, all is read where it was written.
   if (has_gaps && (columns_.any() || (stages_ > 1 && line < row_length_))) {
     return false;
   }
-  Strides strides = row_major_strides(whole->shape);
   if (!whole->buffer) {
     whole->buffer = allocate(bytes_of(size_of(whole->shape), whole->dtype.size()));
     whole->offset = 0;
     whole->strides = strides;
   }
   node->buffer = whole->buffer;
-  node->offset = before * strides[axis] * node->dtype.size();
+  node->offset = offset * node->dtype.size();
   node->strides = strides;
   node->row_contiguous = !has_gaps;
   FusedPlan::Slot& slot = plan_.slots[static_cast<size_t>(member.slot)];
   slot.line = has_gaps ? line : 0;
-  slot.apart = has_gaps ? static_cast<int64_t>(whole->shape[axis]) * strides[axis] : 0;
+  slot.apart = has_gaps ? strides[d - 1] : 0;
   return true;
 }
 

@@ -188,6 +188,9 @@ class SliceUpdate final : public Primitive {
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
     const array &x = operands[0], &update = operands[1];
     array& y = outputs[0];
+    if (y.node()->buffer) { // memory was there before: the update was computed in its place
+      return fill_around(x, update, y, kernels);
+    }
     if (is_pad(x, update, kernels)) {
       y.allocate();
       fill_around(x, update, y, kernels);
