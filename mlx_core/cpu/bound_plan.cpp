@@ -54,6 +54,7 @@ void BoundPlan::lay_out(const FusedPlan& plan, std::span<const View> outputs, Ru
     repeatable_.push_back(may_repeat(run));
   }
   give_up_lines();
+  find_stored_lines(outputs);
   count_copies();
 }
 
@@ -67,6 +68,7 @@ void BoundPlan::move_to(std::span<const View> sources, std::span<const View> out
       (place.result ? place.result : place.memory) = memory;
     }
   }
+  find_stored_lines(outputs);
 }
 
 void BoundPlan::cut() {
@@ -321,6 +323,29 @@ void BoundPlan::give_up_lines() {
     std::for_each(strips_.lines.begin() + run.lines, strips_.lines.begin() + run.lines_end,
         [this](uint16_t slot) { places_[slot].of_lines = false; });
     run.lines_end = run.lines;
+  }
+}
+
+// Results whose lines have gaps between them: strips that go line by line store them there, where nothing else reads
+// them, and no source has that memory, for elements are done again at the end of a line.
+void BoundPlan::find_stored_lines(std::span<const View> outputs) {
+  for (uint16_t slot : lined_) {
+    Place& place = places_[slot];
+    place.lines_by = -1;
+    const View& output = outputs[static_cast<size_t>(plan_->slots[slot].output)];
+    const bool alone = std::none_of(
+        sources_.begin(), sources_.end(), [&](const View& source) { return source.buffer == output.buffer; });
+    const auto reads_it = [=](const FusedPlan::Step& step) { return reads(step, slot); };
+    for (const StripRun& run : strips_.runs) {
+      const auto begin = plan_->steps.begin() + run.begin, end = plan_->steps.begin() + run.end;
+      const bool read_elsewhere = std::any_of(end, plan_->steps.end(), reads_it) ||
+                                  std::any_of(plan_->folds.begin(), plan_->folds.end(),
+                                      [=](const FusedPlan::Fold& fold) { return fold.input == slot; });
+      const bool gives = std::any_of(begin, end, [=](const FusedPlan::Step& step) { return step.output == slot; });
+      if (gives && alone && short_line_ == place.line && short_line_ >= run.table->elements && !read_elsewhere) {
+        place.lines_by = static_cast<int32_t>(&run - strips_.runs.data());
+      }
+    }
   }
 }
 

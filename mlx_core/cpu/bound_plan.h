@@ -60,6 +60,7 @@ class BoundPlan {
     int32_t spread = -1;    // of one value for each row: the tile that has it for each element
     int32_t stage = 0;      // the first that reads the spread tile; of long rows' elements, the one that gives them
     int64_t line = 0, apart = 0; // of memory with gaps, as of the slot
+    int32_t lines_by = -1;       // of such: the run of strips that stores each line where it lies
     int64_t copies = 0;          // of a scalar: how many are read, one after another
     int item_size = 0;
     bool settled = false;  // elements that have their place
@@ -99,6 +100,7 @@ class BoundPlan {
   bool is_by_rows() const;
   bool only_folds_rows() const;
   void find_lines_of_rows();
+  void find_stored_lines(std::span<const View> outputs);
   int32_t take_tile(int item_size);
   std::vector<int32_t>& spare_of(int item_size) { return spare_[std::countr_zero(static_cast<unsigned>(item_size))]; }
   void run_units(char* const* partials, int64_t begin, int64_t end) const;
@@ -137,6 +139,9 @@ class BoundPlan {
   int64_t accumulator_bytes(size_t fold) const;
   char* accumulator(const Working& w, size_t fold, int64_t number) const;
 
+  bool stores_lines(const StripRun& run, uint16_t slot) const {
+    return places_[slot].lines_by == &run - strips_.runs.data();
+  }
   // Where the strips look for the memory of a source in another order.
   size_t memory_of(uint16_t source) const { return places_.size() + plan_->folds.size() + source; }
   char* tile(const Working& w, int32_t number) const { return w.scratch + tile_bytes_ * number; }

@@ -359,6 +359,11 @@ void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t fi
         uint16_t slot = strips_.lines[i];
         w.at[slot] = line(slot) - done * places_[slot].item_size;
       }
+      for (uint16_t slot : lined_) {
+        if (const Place& place = places_[slot]; stores_lines(run, slot)) {
+          w.at[slot] = place.memory + ((first + done) / place.line * place.apart - done) * place.item_size;
+        }
+      }
       if (int64_t lines = lines_together(w, run, each, n - done); lines > 0) {
         strips_of_lines(w, run, done, each, lines);
         done += (lines - 1) * each;
@@ -419,6 +424,11 @@ void BoundPlan::strips_of_lines(
         of_rows ? places_[slot].item_size : w.lines[slot].apart});
     if (!of_rows) {
       w.lines[slot].go_on(lines - 1);
+    }
+  }
+  for (uint16_t slot : lined_) {
+    if (const Place& place = places_[slot]; stores_lines(run, slot)) {
+      moves.push_back({slot, (place.apart - place.line) * place.item_size});
     }
   }
   run.table->run(
