@@ -112,16 +112,6 @@ void BoundPlan::cut() {
                                        : std::min(span_, plan.row_length);
 }
 
-// Whether rows of memory are reduced and nothing else is done with their elements: then what is done with the results
-// is done for many rows at once.
-bool BoundPlan::only_folds_rows() const {
-  const FusedPlan& plan = *plan_;
-  return plan.row_length > 1 && plan.steps.empty() && plan.rows() >= 4 * thread_count() &&
-         std::all_of(plan.folds.begin(), plan.folds.end(), [&](const FusedPlan::Fold& fold) {
-           return fold.input < plan.sources.size() && plan.sources[fold.input].layout == FusedPlan::Layout::flat;
-         });
-}
-
 // Where a source is consecutive along the last axis only, as one that is broadcast along the others, units end where
 // that axis does: then it is read where it is, as are those with steps that strips have. Of short lines they are a
 // whole number, so that what is broadcast is the same for all; these are brought together, which for many sources takes

@@ -537,26 +537,6 @@ void BoundPlan::run_short(const Working& w, int64_t first, int64_t n) const {
   store_lines(w, first, n);
 }
 
-// A reduction of whole rows.
-void BoundPlan::fold_rows(const Working& w, size_t number, int64_t rows) const {
-  const FusedPlan::Fold& fold = plan_->folds[number];
-  const RowReducer& reducer = reducers_[number];
-  const int64_t length = plan_->row_length, size = places_[fold.input].item_size;
-  const char* in = w.at[fold.input];
-  char* out = w.rows_at[fold.output];
-  if (length <= tile_size) {
-    return reduce_rows(find_reduce_kernels(fold.op, fold.from), static_cast<int>(size), places_[fold.output].item_size,
-        in, length, length * size, rows, out);
-  }
-  for (int64_t row = 0; row < rows; ++row, in += length * size, out += places_[fold.output].item_size) {
-    for (int64_t part = 0; part < parts_; ++part) {
-      const int64_t at = part * tile_size;
-      reducer.block(in + at * size, std::min(tile_size, length - at), w.partials + part * reducer.partial_size);
-    }
-    reducer.finish(w.partials, parts_, out);
-  }
-}
-
 // The stage's steps and reductions on n elements of a long row, from a block's first on; `partials`: the row's, of each
 // of the stage's reductions.
 void BoundPlan::run_span(

@@ -46,8 +46,9 @@ Node* Group::placed_later(const Node* member) const {
   }
   bool pays = joined_axis(*reader->primitive)
                   ? pays_to_join(reader)
-                  : reader->operand_count == 2 && pads(reader, reader->operands()[1]) &&
-                        2 * size_of(member->shape) >= size_of(reader->shape) && !is_read_in_groups(claims_, reader);
+                  : reader->operand_count == 2 && reader->operands()[1].node() == member &&
+                        pads(reader, reader->operands()[1]) && 2 * size_of(member->shape) >= size_of(reader->shape) &&
+                        !is_read_in_groups(claims_, reader);
   return pays ? reader : nullptr;
 }
 
