@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "mlx_core/cpu/bound_plan.h"
+#include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/cpu/past_caches.h"
 #include "mlx_core/cpu/recompute.h"
 #include "mlx_core/cpu/thread_pool.h"
@@ -85,9 +86,9 @@ void BoundPlan::cut() {
     constexpr int64_t most = 1 << 15;
     const int64_t share = std::clamp(plan.size / (4 * thread_count()), span_, most);
     cut_ = Cut::whole_rows;
-    parts_ = (plan.row_length + tile_size - 1) / tile_size;
+    parts_ = ceil_div(plan.row_length, tile_size);
     per_unit_ = std::max<int64_t>(share / plan.row_length, 1) * plan.row_length;
-    units_ = (plan.size + per_unit_ - 1) / per_unit_;
+    units_ = ceil_div(plan.size, per_unit_);
     row_by_row_ = false;
   } else if (plan.row_length > tile_size) {
     bool alone = plan.stages.size() == 1;

@@ -70,10 +70,11 @@ void combine_all(
     if (length < lanes) return combine_all<mode>(half, to, to_at, from, from_at, n, length);
   }
   constexpr int64_t item = sizeof(From), long_bytes = 1 << 9; // of rows that the processor does not foresee
-  for (int64_t i = 0; i < n; ++i) {
-    const int64_t ahead = length * item >= long_bytes && i + 1 < n ? (from_at[i + 1] - from_at[i]) * item : 0;
-    combine_row<mode>(d, to + to_at[i], from + from_at[i], length, ahead);
+  int64_t i = 0;
+  for (; length * item >= long_bytes && i + 1 < n; ++i) {
+    combine_row<mode>(d, to + to_at[i], from + from_at[i], length, (from_at[i + 1] - from_at[i]) * item);
   }
+  for (; i < n; ++i) combine_row<mode>(d, to + to_at[i], from + from_at[i], length);
 }
 
 template <ScatterMode mode, typename T, typename From = T>

@@ -23,12 +23,6 @@ constexpr int64_t task_bytes = 64 << 10;
 constexpr int64_t serial_bytes = 128 << 10;
 constexpr int64_t large_bytes = 4 << 20;
 
-int64_t product(Ints shape) {
-  int64_t n = 1;
-  for (int64_t extent : shape) n *= extent;
-  return n;
-}
-
 // The slice taken at each position: a collapsed layout of the source.
 struct Slice {
   std::vector<int64_t> shape, strides;

@@ -12,6 +12,12 @@ namespace mlx::core::cpu {
 
 inline constexpr int64_t index_chunk = 1024; // indices turned into offsets at a time
 
+inline int64_t product(Ints shape) {
+  int64_t n = 1;
+  for (int64_t extent : shape) n *= extent;
+  return n;
+}
+
 // Integers of any dtype, `stride` elements apart. Those beyond int64 become its maximum, which is out of any bounds.
 void read_indices(const void* data, Dtype dtype, int64_t stride, int64_t n, int64_t* out);
 

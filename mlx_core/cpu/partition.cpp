@@ -54,25 +54,6 @@ class Parting {
     }
   }
 
-  // order: the indices of the `count` largest of the n keys, ascending; of equal ones the first. A key that is not
-  // above the least of those found so far is left out as it is read, which is what nearly all of a long lane are.
-  void find_largest(const K* keys, int64_t n, int64_t count, uint32_t* order) {
-    std::array<Numbered<K>, few> found; // ascending
-    for (int64_t i = 0; i < count; ++i) found[static_cast<size_t>(i)] = {keys[i], static_cast<uint32_t>(i)};
-    std::sort(found.begin(), found.begin() + count, [](const auto& a, const auto& b) { return a.key < b.key; });
-    in_interruptible_pieces(n - count, looks_after, [&](int64_t first, int64_t end) {
-      for (int64_t i = count + first; i < count + end; ++i) {
-        if (keys[i] <= found[0].key) [[likely]] {
-          continue;
-        }
-        size_t at = 0;
-        for (; at + 1 < static_cast<size_t>(count) && found[at + 1].key < keys[i]; ++at) found[at] = found[at + 1];
-        found[at] = {keys[i], static_cast<uint32_t>(i)};
-      }
-    });
-    for (int64_t i = 0; i < count; ++i) order[i] = found[static_cast<size_t>(i)].index;
-  }
-
  private:
   // Of the n_ items, whose indices belong into order from first_ on: writes those of the buckets before and behind that
   // of kth, and keeps its items in middle_. False, with all indices written, when all keys are equal. Buckets are the
@@ -155,6 +136,26 @@ class Parting {
   int64_t first_ = 0, n_ = 0; // where the bucket of kth stands in the order, and how many items it has
   std::vector<Numbered<K>> middle_;
 };
+
+// order: the indices of the `count` largest of the n keys, ascending; of equal ones the first. A key that is not
+// above the least of those found so far is left out as it is read, which is what nearly all of a long lane are.
+template <typename K>
+void pick_largest(const K* keys, int64_t n, int64_t count, uint32_t* order) {
+  std::array<Numbered<K>, few> found; // ascending
+  for (int64_t i = 0; i < count; ++i) found[static_cast<size_t>(i)] = {keys[i], static_cast<uint32_t>(i)};
+  std::sort(found.begin(), found.begin() + count, [](const auto& a, const auto& b) { return a.key < b.key; });
+  in_interruptible_pieces(n - count, looks_after, [&](int64_t first, int64_t end) {
+    for (int64_t i = count + first; i < count + end; ++i) {
+      if (keys[i] <= found[0].key) [[likely]] {
+        continue;
+      }
+      size_t at = 0;
+      for (; at + 1 < static_cast<size_t>(count) && found[at + 1].key < keys[i]; ++at) found[at] = found[at + 1];
+      found[at] = {keys[i], static_cast<uint32_t>(i)};
+    }
+  });
+  for (int64_t i = 0; i < count; ++i) order[i] = found[static_cast<size_t>(i)].index;
+}
 
 // The last items of the lane in the order of sorting, from kth on: a key that is below those found so far is left out
 // as it is read. Ascending.
@@ -342,7 +343,7 @@ void part(
     const int64_t from_order = pick ? wanted.first - wanted.kth : wanted.first;
     for (int64_t k = 0; k < count; ++k) {
       if constexpr (!is_complex<T>) {
-        if (pick) parting.find_largest(keys.get() + k * n, n, above, order.data());
+        if (pick) pick_largest(keys.get() + k * n, n, above, order.data());
       }
       if (!pick) parting.part(keys.get() + k * n, n, wanted.kth, order.data());
       std::copy_n(order.data() + from_order, wanted.count, order_of(k));

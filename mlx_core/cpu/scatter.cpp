@@ -7,6 +7,7 @@
 #include <numeric>
 #include <optional>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "mlx_core/cpu/combine_rows.h"
@@ -75,7 +76,7 @@ class Slices {
         slice_shape_(slice_shape),
         updates_(updates),
         update_strides_(update_strides),
-        dst_strides_(dense_strides(dst_shape)),
+        dst_strides_(row_major(dst_shape)),
         shape(slice_shape.begin(), slice_shape.end()),
         strides(dst_strides_),
         update_shape_(index_shape.begin(), index_shape.end()) {
@@ -156,7 +157,7 @@ class Slices {
     int64_t at;
     read_sources(first, 1, &at);
     copy_strided(static_cast<const char*>(updates_) + at * dtype_.size(), update_strides_.subspan(index_shape_.size()),
-        buffer, dense_strides(slice_shape_), slice_shape_, dtype_.size());
+        buffer, row_major(slice_shape_), slice_shape_, dtype_.size());
     return buffer;
   }
   // Where the updates of n slices begin.
@@ -207,15 +208,33 @@ class Slices {
   bool consecutive_, rows_;
 };
 
-// Few updates of a large dst: those of one place, in order, are combined in a float32 copy of that place.
+// Of n places from 0 up to `count`: the numbers 0 to n in the order of the places, those of one place in theirs.
+std::vector<int64_t> ordered(const std::vector<int64_t>& places, int64_t count) {
+  std::vector<int64_t> order(places.size());
+  if (count / 4 > static_cast<int64_t>(places.size())) {
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(),
+        [&](int64_t a, int64_t b) { return places[static_cast<size_t>(a)] < places[static_cast<size_t>(b)]; });
+    return order;
+  }
+  std::vector<int64_t> next(static_cast<size_t>(count) + 1);
+  for (int64_t place : places) ++next[static_cast<size_t>(place) + 1];
+  std::partial_sum(next.begin(), next.end(), next.begin());
+  for (size_t i = 0; i < places.size(); ++i) {
+    order[static_cast<size_t>(next[static_cast<size_t>(places[i])]++)] = static_cast<int64_t>(i);
+  }
+  return order;
+}
+
+// Few updates of a large dst of `count` elements: those of one place, in order, are combined in a float32 copy of that
+// place.
 template <ScatterMode mode, typename Half>
-void combine_by_place(Half* dst, Slices& slices, Dtype dtype) {
-  std::vector<int64_t> offsets, order(static_cast<size_t>(slices.positions));
-  offsets.reserve(order.size());
+void combine_by_place(Half* dst, int64_t count, Slices& slices, Dtype dtype) {
+  std::vector<int64_t> offsets;
+  offsets.reserve(static_cast<size_t>(slices.positions));
   slices.each_run([&](const int64_t* some, int64_t n, const void*) { offsets.insert(offsets.end(), some, some + n); });
-  std::iota(order.begin(), order.end(), 0);
+  const std::vector<int64_t> order = ordered(offsets, count);
   auto offset = [&](int64_t i) { return offsets[static_cast<size_t>(i)]; };
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return offset(a) < offset(b); });
   std::vector<char> buffer(static_cast<size_t>(slices.size * dtype.size()));
   auto updates = [&](int64_t i) { return static_cast<const Half*>(slices.read(i, 1, buffer.data())); };
   std::vector<float> wide(static_cast<size_t>(slices.size));
@@ -226,7 +245,7 @@ void combine_by_place(Half* dst, Slices& slices, Dtype dtype) {
       apply<mode>(dst, &place, 1, slices.shape, slices.strides, slices.size, updates(order[at]));
       continue;
     }
-    std::vector<int64_t> packed = dense_strides(slices.shape);
+    std::vector<int64_t> packed = row_major(slices.shape);
     std::vector<Half> elements(wide.size());
     read_strided(dst + place, slices.shape, slices.strides, dtype.size(), 0, slices.size, elements.data());
     for (size_t k = 0; k < wide.size(); ++k) wide[k] = static_cast<float>(elements[k]);
@@ -236,6 +255,12 @@ void combine_by_place(Half* dst, Slices& slices, Dtype dtype) {
     for (size_t k = 0; k < wide.size(); ++k) elements[k] = Half(wide[k]);
     apply<ScatterMode::set>(dst, &place, 1, slices.shape, slices.strides, slices.size, elements.data());
   }
+}
+
+// Of a row's elements one of `parts`, which begin with lines of the cache: the first one, and how many.
+std::pair<int64_t, int64_t> columns_of(int64_t size, int64_t part, int64_t parts, int64_t line) {
+  auto edge = [&](int64_t k) { return k == parts ? size : size * k / parts / line * line; };
+  return {edge(part), edge(part + 1) - edge(part)};
 }
 
 // Of n rows those whose places one of the threads has, in order: how many. Places next to each other have one thread,
@@ -279,8 +304,7 @@ bool scatter_rows(ScatterMode mode, Dtype dst_dtype, void* dst, Dtype dtype, con
   const int64_t columns = apart ? std::clamp<int64_t>(bytes / long_bytes, 1, threads) : 1;
   const int64_t places = apart && columns == 1 ? threads : 1;
   parallel_for(columns * places, [&](int64_t part) {
-    auto edge = [&](int64_t k) { return k == columns ? slices.size : slices.size * k / columns / line * line; };
-    const int64_t column = part % columns, begin = edge(column), length = edge(column + 1) - begin;
+    const auto [begin, length] = columns_of(slices.size, part % columns, columns, line);
     auto* to = static_cast<char*>(dst) + begin * dst_dtype.size();
     auto* from = static_cast<const char*>(slices.updates()) + begin * dtype.size();
     slices.each_rows([&](int64_t* offsets, int64_t* sources, int64_t n) {
@@ -300,7 +324,7 @@ struct Stack {
 
   Stack(Ints dst_shape, std::span<const IndexOperand> indices, Ints index_shape, Ints slices, Ints strides)
       : slice_shape(slices.begin(), slices.end()) {
-    const std::vector<int64_t> dense = dense_strides(dst_shape);
+    const std::vector<int64_t> dense = row_major(dst_shape);
     int64_t outside = 0;
     for (size_t i = 0; i < index_shape.size(); ++i) outside = std::max(outside, std::abs(strides[i]));
     for (size_t d = 0; d < slices.size(); ++d) {
@@ -322,24 +346,6 @@ struct Stack {
     return {to + i * dst_strides[0], from + i * update_strides[0]};
   }
 };
-
-// Of n places from 0 up to `count`: the numbers 0 to n in the order of the places, those of one place in theirs.
-std::vector<int64_t> ordered(const std::vector<int64_t>& places, int64_t count) {
-  std::vector<int64_t> order(places.size());
-  if (count / 4 > static_cast<int64_t>(places.size())) {
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(),
-        [&](int64_t a, int64_t b) { return places[static_cast<size_t>(a)] < places[static_cast<size_t>(b)]; });
-    return order;
-  }
-  std::vector<int64_t> next(static_cast<size_t>(count) + 1);
-  for (int64_t place : places) ++next[static_cast<size_t>(place) + 1];
-  std::partial_sum(next.begin(), next.end(), next.begin());
-  for (size_t i = 0; i < places.size(); ++i) {
-    order[static_cast<size_t>(next[static_cast<size_t>(places[i])]++)] = static_cast<int64_t>(i);
-  }
-  return order;
-}
 
 // Slices that are rows, and the same or apart, of 16-bit floats: those of one place, in order, are combined with it in
 // float32. Each thread has some of the places, or a part of every row.
@@ -364,8 +370,7 @@ void fold_by_place(FoldRows fold, Dtype dtype, void* dst, int64_t count, const S
     return i;
   };
   parallel_for(columns * parts, [&](int64_t part) {
-    auto edge = [&](int64_t k) { return k == columns ? slices.size : slices.size * k / columns / line * line; };
-    const int64_t begin = edge(part % columns), length = edge(part % columns + 1) - begin;
+    const auto [begin, length] = columns_of(slices.size, part % columns, columns, line);
     const int64_t stop = first_of(part / columns + 1);
     InterruptPoll poll(looks_after);
     for (int64_t i = first_of(part / columns), end; i < stop; i = end) {
@@ -414,7 +419,7 @@ void scatter(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape, std::span
     with_half(mode, dtype, [&](auto constant, auto t) {
       using T = decltype(t);
       if (slices.disjoint() && total < count / 4) {
-        return combine_by_place<constant.value>(static_cast<T*>(dst), slices, dtype);
+        return combine_by_place<constant.value>(static_cast<T*>(dst), count, slices, dtype);
       }
       in_wide<float>(dtype, float32, dst, count,
           [&](float* wide) { combine_all(constant, float32, wide, std::type_identity<T>()); });

@@ -44,7 +44,7 @@ void scatter_along_axis(ScatterMode mode, Dtype dtype, void* dst, Ints dst_shape
   constexpr int64_t worth_threads = 1 << 14;
   const int64_t total = product(shape), count = product(dst_shape);
   if (total == 0) return;
-  const std::vector<int64_t> dst_strides = dense_strides(dst_shape);
+  const std::vector<int64_t> dst_strides = row_major(dst_shape);
   const auto at_axis = static_cast<size_t>(axis);
   const Bounds bounds{"put_along_axis", axis, dst_shape[at_axis], 1};
 

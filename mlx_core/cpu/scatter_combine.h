@@ -13,27 +13,13 @@
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/gather.h"
 #include "mlx_core/cpu/indices.h"
+#include "mlx_core/cpu/lanes.h"
 #include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
 
 inline constexpr int64_t looks_after = 1 << 17; // elements, for an interrupt
-
-inline int64_t product(Ints shape) {
-  int64_t n = 1;
-  for (int64_t extent : shape) n *= extent;
-  return n;
-}
-
-inline std::vector<int64_t> dense_strides(Ints shape) {
-  std::vector<int64_t> strides(shape.size());
-  for (int64_t d = static_cast<int64_t>(shape.size()) - 1, stride = 1; d >= 0; --d) {
-    strides[static_cast<size_t>(d)] = stride;
-    stride *= shape[static_cast<size_t>(d)];
-  }
-  return strides;
-}
 
 template <typename T>
 inline bool less(T a, T b) {

@@ -47,6 +47,15 @@ bool Evaluation::is_ready_for(const Node* node, const Group& group) {
   });
 }
 
+// Computes the group, whose values a node needs; but first what comes with them.
+void Evaluation::end_group(Group& group, const Node* before) {
+  const int32_t id = group.id;
+  bring_readers(group, before);
+  if (group.id == id) { // else it has been computed meanwhile
+    flush(group);
+  }
+}
+
 // What comes next needs the reduction of a whole space, which ends the group. First come the elementwise nodes after it
 // that can be computed with what it reduces, as the gradient of a mean can: if then fewer values are stored for others.
 void Evaluation::bring_readers(Group& group, const Node* before) {

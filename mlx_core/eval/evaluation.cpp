@@ -349,7 +349,7 @@ void Evaluation::join_group(Node* node) {
     if (home) { // it cannot wait for two, and goes on with the larger, whose rows it may have a value for each of
       bool of_rows = group->is_larger_than(*home) && size_of(node->shape) != 1 && group->takes(node);
       bool first = home->takes(node) && !of_rows;
-      flush(first ? *group : *home);
+      end_group(first ? *group : *home, node);
       compute(node); // its operands are computed, or failed
       return;
     }
@@ -360,11 +360,7 @@ void Evaluation::join_group(Node* node) {
     home = home ? home : group_for(node->shape, node->stream);
   }
   if (!home->add(node)) {
-    const int32_t id = home->id;
-    bring_readers(*home, node);
-    if (home->id == id) {
-      flush(*home);
-    }
+    end_group(*home, node);
     compute(node);
     return;
   }
@@ -443,7 +439,7 @@ bool Evaluation::flush_operands(Node* node) {
   bool any = false;
   for (const array& operand : node->operands()) {
     if (Group* group = open_group_of(operand.node())) {
-      flush(*group);
+      end_group(*group, node);
       any = true;
     }
   }

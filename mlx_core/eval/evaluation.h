@@ -56,6 +56,7 @@ class Evaluation {
   bool join_as_pieces(Node* node);
   bool join_as_padded(Node* node);
   void bring_forward(Node* before);
+  void end_group(Group& group, const Node* before);
   void bring_readers(Group& group, const Node* before);
   bool is_ready_for(const Node* node, const Group& group);
   Group* group_under_shape_of(const Node* node);

@@ -5,12 +5,9 @@ import numpy as np
 import pytest
 
 import mlx.core as mx
+from bits import bits, evaluated
 
 SHAPES = [(70, 70), (130, 64), (64, 333), (20, 512), (33, 1030), (9, 40, 66), (3, 5, 7, 80), (5000,), (16, 257)]
-
-
-def bits(x):
-    return bytes(memoryview(mx.view(mx.contiguous(x).reshape(-1), mx.uint8)))
 
 
 def widths(rng, ndim, axes):
@@ -57,11 +54,7 @@ def test_padded_stencils(seed, shape, name):
     a, b = (mx.array(rng.integers(-9, 9, [n + m for n in shape]).astype("f4")).astype(dtype) for m in (0, 40))
     mx.eval(a, b)
 
-    def at_once(x):
-        mx.eval(x)
-        return x
-
-    want = [bits(x) for x in program(seed, at_once)(a, b)]
+    want = [bits(x) for x in program(seed, evaluated)(a, b)]
     whole = program(seed, lambda x: x)
     got = whole(a, b)
     mx.eval(got)

@@ -57,7 +57,8 @@ def test_scatters(name, mode, layout):
     if mode == "set":
         want[places] = updates
     else:
-        MODES[mode].at(want, places, updates)
+        with np.errstate(invalid="ignore"):
+            MODES[mode].at(want, places, updates)
     for index_dtype in (mx.int32, mx.int64, mx.int8) if shape[axis] < 100 else (mx.int32, mx.int64):
         a, b = mx.array(x).astype(dtype), mx.array(updates).astype(dtype)
         at = a.at[(slice(None),) * axis + (mx.array(index).astype(index_dtype),)]
@@ -82,19 +83,17 @@ def test_along_axis(name, shape, axis):
     index = rng.integers(-length, length, wanted)
     grid = list(np.indices(wanted))
     grid[axis] = index
-    added = x.copy()
-    np.add.at(added, tuple(grid), updates)
     for index_dtype in (mx.int32, mx.int64, mx.int16):
         got = mx.put_along_axis(mx.array(x).astype(dtype), mx.array(index).astype(index_dtype), mx.array(updates), axis)
         put = x.copy()
         np.put_along_axis(put, index, updates, axis)
         assert equal(got, put, name)
-        if name == "bool_":
-            continue
         read = lambda a: mx.take_along_axis(a, mx.array(index).astype(index_dtype), axis)
         if name in ("float16", "bfloat16", "float32", "float64"):
             _, (sums,) = mx.vjp(read, [mx.zeros(shape, dtype)], [mx.array(updates).astype(dtype)])
-            assert equal(sums, added - x, name)
+            added = np.zeros_like(x)
+            np.add.at(added, tuple(grid), updates)
+            assert equal(sums, added, name)
 
 
 @pytest.mark.parametrize("name", ["float16", "bfloat16"])
