@@ -338,7 +338,7 @@ void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t fi
                    : short_line_                    ? short_line_
                    : plan_->row_length              ? plan_->row_length
                                                     : n;
-    for (int64_t done = 0, row = 0; done < n; done += each, ++row) {
+    for (int64_t done = 0; done < n; done += each) {
       auto line = [&](uint16_t slot) {
         Line& last = w.lines[slot]; // mostly the one before; a call for each short line takes 20 % more
         if (last.has_next() && last.end == first + done && last.end - last.begin == each) {
@@ -353,7 +353,7 @@ void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t fi
       for (uint32_t i = run.rows; i < run.rows_end; ++i) {
         uint16_t slot = strips_.rows[i].slot;
         bool of_rows = plan_->slots[slot].of_rows;
-        give_row(w, strips_.rows[i], i, of_rows ? w.rows_at[slot] + row * places_[slot].item_size : line(slot));
+        give_row(w, strips_.rows[i], i, of_rows ? w.rows_at[slot] + done / each * places_[slot].item_size : line(slot));
       }
       for (uint32_t i = run.lines; i < run.lines_end; ++i) {
         uint16_t slot = strips_.lines[i];
