@@ -9,6 +9,7 @@
 #include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/lanes.h"
+#include "mlx_core/cpu/scan_rows.h"
 #include "mlx_core/interrupt.h"
 
 namespace mlx::core::cpu {
@@ -157,8 +158,8 @@ class Scanner {
  public:
   using C = typename Op::Carried;
   using B = typename Op::Before;
-  Scanner(const Lanes<2>& lanes, const T* in, bool inclusive, T* out)
-      : lanes_(lanes), in_(in), out_(out), inclusive_(inclusive), length_(lanes.length) {
+  Scanner(const Lanes<2>& lanes, const T* in, bool inclusive, T* out, ScanRows by_vectors)
+      : lanes_(lanes), in_(in), out_(out), inclusive_(inclusive), length_(lanes.length), by_vectors_(by_vectors) {
     if (!inclusive) { // the inclusive scan of all elements but the last, one place further on
       --length_;
       out_ += lanes.step[1];
@@ -178,15 +179,15 @@ class Scanner {
       });
       return;
     }
-    int64_t groups = (lanes_.width + 3) / 4;
-    parallel_items(lanes_.outer * groups, 4 * lanes_.length, [&](int64_t i) {
-      int64_t w = i % groups * 4;
-      if (w + 4 <= lanes_.width) {
-        return rows<4>(i / groups, w);
-      }
-      for (; w < lanes_.width; ++w) {
-        rows<1>(i / groups, w);
-      }
+    const bool consecutive = std::abs(lanes_.step[0]) == 1 && lanes_.step[0] == lanes_.step[1];
+    const int64_t at_once = consecutive && by_vectors_.rows > 4 ? by_vectors_.rows : 4;
+    const int64_t groups = (lanes_.width + at_once - 1) / at_once;
+    parallel_items(lanes_.outer * groups, at_once * lanes_.length, [&](int64_t i) {
+      int64_t w = i % groups * at_once;
+      const int64_t end = std::min(lanes_.width, w + at_once);
+      if (at_once > 4 && w + at_once == end) return vector_of_rows(i / groups, w);
+      for (; w + 4 <= end; w += 4) rows<4>(i / groups, w);
+      for (; w < end; ++w) rows<1>(i / groups, w);
     });
   }
 
@@ -206,17 +207,28 @@ class Scanner {
     }
   }
 
+  // What exclusive scans begin with.
+  void begin_rows(int64_t to, int64_t count) {
+    for (int64_t k = 0; k < count && !inclusive_; ++k) {
+      out_[to + k * lanes_.pitch[1] - lanes_.step[1]] = static_cast<T>(identity());
+    }
+  }
+
+  void vector_of_rows(int64_t o, int64_t w) {
+    auto [from, to] = lanes_.offsets(o, w);
+    begin_rows(to, by_vectors_.rows);
+    const C first = identity();
+    by_vectors_.run(
+        {in_ + from, lanes_.pitch[0], out_ + to, lanes_.pitch[1], length_, block_length, lanes_.step[0] < 0}, &first);
+  }
+
   // W lanes from w on, side by side since each element waits for the one before it.
   template <int W>
   void rows(int64_t o, int64_t w) {
     auto [from, to] = lanes_.offsets(o, w);
     B before[W];
     std::fill_n(before, W, B(identity()));
-    if (!inclusive_) {
-      for (int k = 0; k < W; ++k) {
-        out_[to + k * lanes_.pitch[1] - lanes_.step[1]] = static_cast<T>(identity());
-      }
-    }
+    begin_rows(to, W);
     scan_chains<W, true>(
         {in_ + from, lanes_.step[0], lanes_.pitch[0]}, {out_ + to, lanes_.step[1], lanes_.pitch[1]}, length_, before);
   }
@@ -399,6 +411,7 @@ class Scanner {
   T* out_;
   bool inclusive_;
   int64_t length_; // of what is combined
+  ScanRows by_vectors_;
 };
 
 } // namespace
@@ -410,8 +423,9 @@ void scan(ScanOp op, Dtype dtype, const void* in, Ints shape, Ints strides, int 
   if (lanes.empty()) {
     return;
   }
+  const ScanRows by_vectors = find_scan_rows(op, dtype);
   auto run = [&]<typename Op, typename T>(std::type_identity<Op>, std::type_identity<T>) {
-    Scanner<Op, T>(lanes, static_cast<const T*>(in), inclusive, static_cast<T*>(out)).run();
+    Scanner<Op, T>(lanes, static_cast<const T*>(in), inclusive, static_cast<T*>(out), by_vectors).run();
   };
   switch (op) {
     case ScanOp::sum:
