@@ -96,6 +96,8 @@ class BoundPlan {
   void place_read(uint16_t slot, size_t stage);
   void count_copies();
   bool pays_row_by_row(int64_t row) const;
+  bool pays_by_values_of_lines(int64_t line) const;
+  bool is_one_of_row(uint16_t slot) const;
   bool has_odd_rows() const;
   bool is_by_rows() const;
   bool only_folds_rows() const;
@@ -156,6 +158,7 @@ class BoundPlan {
   int64_t span_ = tile_size;                     // elements of long rows, or of several short ones, that go together
   int64_t line_ = 0;                             // the space's last axis, where no unit goes beyond its end; or 0
   int64_t short_line_ = 0;                       // the same, where units are several and strips go line by line
+  bool by_values_ = false;                       // whether they do for what is one value for all of a line
   int64_t longest_ = 0;                          // run of elements
   std::vector<Place> places_;
   std::vector<Kernel> kernels_, row_kernels_;

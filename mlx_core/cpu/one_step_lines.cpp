@@ -11,6 +11,7 @@
 #include "mlx_core/cpu/past_caches.h"
 #include "mlx_core/cpu/sharing.h"
 #include "mlx_core/cpu/spread.h"
+#include "mlx_core/cpu/strip_steps.h"
 #include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/interrupt.h"
 
@@ -18,7 +19,9 @@ namespace mlx::core::cpu {
 namespace {
 
 // Below, tiles of several lines need fewer calls; of a row that is the same for all lines a tile is made but once.
-constexpr int64_t shortest = 96, shortest_of_rows = 256;
+// Strips read one element for all of a line where it is; of 16-bit floats, which kernels widen, they are quicker
+// anyway.
+constexpr int64_t shortest = 96, shortest_of_rows = 256, shortest_with_ones = 200, shortest_with_half_ones = 1025;
 constexpr int64_t copies_bytes = 8 * 1024; // of one operand: they stay in the first-level cache
 constexpr int most_axes = 6;
 
@@ -105,6 +108,24 @@ bool is_row(const FusedPlan::Source& source) {
          (source.sizes.size() == 2 && source.strides[0] == 0 && source.strides[1] == 1);
 }
 
+bool is_one_of_line(const FusedPlan::Source& source) {
+  return source.layout == FusedPlan::Layout::strided && !source.sizes.empty() && source.strides.back() == 0;
+}
+
+// Whether strips have a step with an operand that is one element for all of a line.
+bool strips_read_ones(const FusedPlan& plan, const FusedPlan::Step& step) {
+  const bool first = is_one_of_line(plan.sources[step.inputs[0]]);
+  const StripTable* table = find_strips(step.from);
+  return table && step.input_count == 2 && first != is_one_of_line(plan.sources[step.inputs[1]]) &&
+         table->find_row(plain(step.body), is_turned(step.body) != first, StripForm::a_a);
+}
+
+int64_t shortest_of(const FusedPlan& plan, const FusedPlan::Step& step) {
+  if (std::all_of(plan.sources.begin(), plan.sources.end(), is_row)) return shortest_of_rows;
+  if (!strips_read_ones(plan, step)) return shortest;
+  return step.from.size() == 2 ? shortest_with_half_ones : shortest_with_ones;
+}
+
 std::optional<Operand> operand_of(const FusedPlan::Source& source, const View& view, int64_t length, int64_t count) {
   const int64_t size = view.itemsize();
   Operand operand{view.host<char>(), size, source.layout == FusedPlan::Layout::scalar,
@@ -133,9 +154,8 @@ bool run_line_by_line(const FusedPlan& plan, std::span<const View> sources, std:
   const FusedPlan::Step& step = plan.steps[0];
   const FusedPlan::Slot& out = plan.slots[step.output];
   const int64_t length = length_of_lines(plan);
-  const bool rows = std::all_of(plan.sources.begin(), plan.sources.end(), is_row);
-  if ((length < (rows ? shortest_of_rows : shortest) && length < plan.size) || plan.size % length != 0 ||
-      out.output < 0 || out.line > 0 || is_past_caches(plan.size * out.dtype.size() / 2)) {
+  if ((length < plan.size && length < shortest_of(plan, step)) || plan.size % length != 0 || out.output < 0 ||
+      out.line > 0 || is_past_caches(plan.size * out.dtype.size() / 2)) {
     return false;
   }
   const KernelTable& table = kernel_table();

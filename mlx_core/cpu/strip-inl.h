@@ -139,6 +139,7 @@ struct Strip {
     const M row = *static_cast<const M*>(value);
     new (&to) RowDivisor{row, divisor_of<are_short>(static_cast<T>(row))};
   }
+  struct Quotient : Divide {}; // by what is not prepared
   template <class Op, bool comes_first, StripForm form>
   static void with_row(MLX_STRIP) {
     const V y = value_of_row(at, step->first);
@@ -163,7 +164,8 @@ struct Strip {
       divide_four_by<are_short>(D(), x0, x1, x2, x3, by.divisor);
       MLX_NEXT_STEP(round_result<M>(x0), round_result<M>(x1), round_result<M>(x2), round_result<M>(x3), b0, b1, b2, b3);
     } else {
-      all_four<Op>(x0, x1, x2, x3, y, y, y, y);
+      using Each = std::conditional_t<std::is_same_v<Op, Quotient>, Divide, Op>;
+      all_four<Each>(x0, x1, x2, x3, y, y, y, y);
       MLX_NEXT_STEP(x0, x1, x2, x3, b0, b1, b2, b3);
     }
   }

@@ -10,7 +10,8 @@ namespace mlx::core::cpu {
 
 namespace {
 
-constexpr int shortest_run = 2; // steps, but for selections by bytes: alone with another one they gain nothing
+constexpr int64_t worth_preparing = 384; // elements for a divisor
+constexpr int shortest_run = 2;          // steps, but for selections by bytes: alone with another one they gain nothing
 
 // What the registers hold: slots. Tells of a step which form it takes.
 struct Registers {
@@ -65,10 +66,12 @@ bool suits_fold(const FusedPlan& plan, Dtype dtype) {
 
 } // namespace
 
-void Strips::find(const FusedPlan& plan, std::span<const StripOrder> orders, bool by_rows, FetchAhead ahead) {
+void Strips::find(
+    const FusedPlan& plan, std::span<const StripOrder> orders, bool by_rows, int64_t line, FetchAhead ahead) {
   clear();
   orders_ = orders;
   by_rows_ = by_rows;
+  prepares_divisors_ = line == 0 || line >= worth_preparing;
   ahead_ = ahead;
   float16_ = float16_strips_of(plan);
   row_of_step.assign(plan.steps.size(), nothing);
@@ -274,12 +277,18 @@ void Strips::find_rows(const FusedPlan& plan, uint32_t begin, uint32_t end) {
       auto known = std::find_if(list.begin() + static_cast<int64_t>(&list == &rows ? rows_begin : 0), list.end(),
           [=](const StripRow& row) { return row.slot == slot; });
       StripRow& row = known != list.end() ? *known : list.emplace_back(static_cast<uint16_t>(slot), false);
-      row.divides |= step.body == Body::divide && slot == step.inputs[1];
+      row.divides |= step.body == Body::divide && slot == step.inputs[1] && is_prepared(plan, slot);
       --reads_[static_cast<size_t>(slot)];
       step.inputs[0] = step.inputs[step.inputs[0] == slot ? 1 : 0];
       step.input_count = 1;
     }
   }
+}
+
+// Whether a value of rows that divides is: else strips go on from row to row, but divide as they do by elements.
+bool Strips::is_prepared(const FusedPlan& plan, int32_t slot) const {
+  return prepares_divisors_ || is_scalar(plan, slot) ||
+         !table_of(plan.slots[static_cast<size_t>(slot)].dtype)->find_quotient;
 }
 
 bool Strips::reads_one(const FusedPlan& plan, size_t step, uint16_t slot) const {
@@ -498,8 +507,9 @@ void Strips::add_run(const FusedPlan& plan, const StripTable& usual, uint32_t be
     } else if (by_row) {
       auto slot = static_cast<uint16_t>(row_of_step[i]);
       bool is_first = comes_first(plan.steps[i], slot);
-      code.push_back(
-          {from.find_row(step.body, is_first, form), static_cast<uint16_t>(place_of_row(plan, slot)), first});
+      const bool as_it_is = step.body == Body::divide && !is_first && !is_prepared(plan, slot);
+      code.push_back({as_it_is ? from.find_quotient(form) : from.find_row(step.body, is_first, form),
+          static_cast<uint16_t>(place_of_row(plan, slot)), first});
     } else {
       if (StripFunction f = is_cast ? to.find_cast(step.from) : from.function(step.body); f && !is_narrow) {
         code.push_back({f, 0, 0});

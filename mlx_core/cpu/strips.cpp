@@ -75,6 +75,7 @@ struct FloatStrip : Strip<T, M> {
   static StripFunction find_row(Body body, bool comes_first, StripForm form) {
     return with_two_operands(body, [=](auto op) { return of_row(op, comes_first, form); });
   }
+  static StripFunction find_quotient(StripForm form) { return of_row(typename Base::Quotient(), false, form); }
 
   static StripFunction cube() {
     if constexpr (std::is_same_v<M, float>) {
@@ -149,8 +150,8 @@ struct FloatStrip : Strip<T, M> {
   static const StripTable* table() {
     constexpr bool is_wide = std::is_same_v<T, M>;
     using Wide = FloatStrip<T>;
-    static const StripTable all{4 * Base::lanes, &find, &find_row, &Base::prepare_divisor, &Wide::function,
-        &Wide::find_of_masks, &Base::find_select, &Base::template find_choice<Seen>, &Base::find_share,
+    static const StripTable all{4 * Base::lanes, &find, &find_row, &Base::prepare_divisor, &find_quotient,
+        &Wide::function, &Wide::find_of_masks, &Base::find_select, &Base::template find_choice<Seen>, &Base::find_share,
         &Wide::find_load, &find_cast, &Wide::find_store, Base::erased(&Base::keep),
         is_wide ? nullptr : Base::erased(&Base::round), Base::erased(&Base::store), Base::erased(&Wide::store),
         Base::erased(&Wide::store_bools), Base::erased(&Wide::load_bools), Base::erased(&Base::end), &find_fold, &clear,

@@ -129,7 +129,8 @@ struct StripTable {
   // x is a, or in memory `second`.
   StripFunction (*find_row)(Body body, bool comes_first, StripForm form);
   void (*prepare_divisor)(const void* value, StripDivisor& to); // divide of find_row reads that, not the value
-  StripFunction (*function)(Body body);                         // longer bodies, on a alone: before they are rounded
+  StripFunction (*find_quotient)(StripForm form); // the same of the value itself, for few elements; or null
+  StripFunction (*function)(Body body);           // longer bodies, on a alone: before they are rounded
   // Bools that a run gives and nobody else reads are masks: lanes, as wide as the registers', of all ones or none. Of
   // connectives of them, and the copy that makes numbers of them.
   StripFunction (*find_of_masks)(Body body, StripForm form);
@@ -231,8 +232,8 @@ struct Strips {
   bool lays_out(uint16_t source) const { return std::find(ordered.begin(), ordered.end(), source) != ordered.end(); }
   // To the instructions, the StripFold of fold i is slot `slots.size() + i` of the plan's; the memory of a source in
   // another order than consecutive is slot `slots.size() + folds.size() + source`; and the value of a row has a place
-  // behind those. `by_rows`: runs are of one row each.
-  void find(const FusedPlan& plan, std::span<const StripOrder> orders, bool by_rows, FetchAhead ahead);
+  // behind those. `by_rows`: runs are of one row each. `line`: elements for which a row, or a line, has a value, or 0.
+  void find(const FusedPlan& plan, std::span<const StripOrder> orders, bool by_rows, int64_t line, FetchAhead ahead);
   static size_t place_of_row(const FusedPlan& plan, uint16_t slot) {
     return plan.slots.size() + plan.folds.size() + plan.sources.size() + slot;
   }
@@ -242,6 +243,7 @@ struct Strips {
  private:
   void count_reads(const FusedPlan& plan);
   int32_t row_of(const FusedPlan& plan, const FusedPlan::Step& step) const;
+  bool is_prepared(const FusedPlan& plan, int32_t slot) const;
   void find_rows(const FusedPlan& plan, uint32_t begin, uint32_t end);
   bool take_folds(const FusedPlan& plan, size_t stage, uint32_t begin, uint32_t end);
   void add_run(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end);
@@ -263,7 +265,7 @@ struct Strips {
   void fetch_ahead(const FusedPlan& plan, const StripTable& table, uint32_t begin);
   const StripTable* wide_of(const FusedPlan& plan, const StripTable& table, uint32_t begin, uint32_t end) const;
   std::span<const StripOrder> orders_;
-  bool by_rows_ = false;
+  bool by_rows_ = false, prepares_divisors_ = false; // of rows; those of all are prepared
   FetchAhead ahead_;
   const StripTable* float16_ = nullptr; // where it need not be widened
   std::vector<uint16_t> reads_;         // of each slot, that are still to come from memory

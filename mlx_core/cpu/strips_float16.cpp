@@ -311,6 +311,7 @@ StripFunction find_row(Body body, bool comes_first, StripForm form) {
     });
   });
 }
+StripFunction find_quotient(StripForm form) { return find_row(Body::divide, false, form); }
 StripFunction find_of_masks(Body body, StripForm form) {
   switch (body) {
     case Body::bitwise_and:
@@ -350,10 +351,10 @@ StripFunction no_fold(Reduction) { return nullptr; }
 } // namespace
 
 const StripTable* find_float16_strips() {
-  static const StripTable table{4 * lanes, &find, &find_row, &prepare_divisor, &none, &find_of_masks, &find_select,
-      &no_choice, &find_share, &no_load, &no_load, &no_load, erased(&keep), nullptr, erased(&store), erased(&store),
-      erased(&store_bools), erased(&load_bools), erased(&end), &no_fold, nullptr, nullptr, nullptr, &run, &copy_pad,
-      &empty_pad};
+  static const StripTable table{4 * lanes, &find, &find_row, &prepare_divisor, &find_quotient, &none, &find_of_masks,
+      &find_select, &no_choice, &find_share, &no_load, &no_load, &no_load, erased(&keep), nullptr, erased(&store),
+      erased(&store), erased(&store_bools), erased(&load_bools), erased(&end), &no_fold, nullptr, nullptr, nullptr,
+      &run, &copy_pad, &empty_pad};
   static const bool is_there = ask_for_float16_vectors();
   return is_there ? &table : nullptr;
 }
