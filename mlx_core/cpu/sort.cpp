@@ -5,6 +5,7 @@
 
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "mlx_core/cpu/lanes.h"
 #include "mlx_core/cpu/sort_keys.h"
@@ -65,6 +66,14 @@ void each_lane(const Lanes<2>& lanes, F body) {
 template <typename T>
 constexpr int64_t counted_from = sizeof(T) == 1 ? 512 : 1 << 17;
 
+// The same for indices, by digits of a byte. An index and a digit are one number of 32 bits.
+template <typename T>
+constexpr int64_t placed_from = sizeof(T) == 1 ? 512
+                                : is_half<T>   ? 1 << 15
+                                               : 1 << 13;
+template <typename T>
+constexpr int64_t most_placed = int64_t{1} << (sizeof(T) == 1 ? 32 : 24);
+
 template <typename T>
 void sort_by_counting(const T* in, int64_t step_in, int64_t n, T* out, int64_t step_out) {
   constexpr size_t values = size_t{1} << (8 * sizeof(T));
@@ -89,6 +98,46 @@ void sort_by_counting(const T* in, int64_t step_in, int64_t n, T* out, int64_t s
       for (int64_t i = 0; i < count; ++i, out += step_out) *out = element;
     }
     poll(count);
+  }
+}
+
+// Places `count` things by their digit, things of the same digit in their order: put(i, place). Pieces count first, and
+// so know where each of their things belongs.
+template <typename Digit, typename Put>
+void place_by_digit(int64_t count, Digit digit, Put put) {
+  constexpr size_t digits = 256;
+  const int64_t pieces = std::clamp<int64_t>(count >> 14, 1, thread_count());
+  std::vector<uint32_t> places(digits * static_cast<size_t>(pieces));
+  auto each_piece = [&](auto body) {
+    parallel_for(pieces, [&](int64_t p) {
+      uint32_t* of_piece = places.data() + digits * static_cast<size_t>(p);
+      const int64_t from = count * p / pieces, to = count * (p + 1) / pieces;
+      in_interruptible_pieces(to - from, looks_after, [&](int64_t first, int64_t end) {
+        for (int64_t i = from + first; i < from + end; ++i) body(i, of_piece[digit(i)]++);
+      });
+    });
+  };
+  each_piece([](int64_t, uint32_t) {});
+  uint32_t next = 0;
+  for (size_t d = 0; d < digits; ++d) {
+    for (size_t at = d; at < places.size(); at += digits) next += std::exchange(places[at], next);
+  }
+  each_piece(put);
+}
+
+template <typename T>
+void argsort_by_counting(const T* in, int64_t step, int64_t n, uint32_t* out, int64_t step_out, Room<int64_t>& room) {
+  auto key = [=](int64_t i) { return key_of_equals(in[i * step]); };
+  auto low = [=](int64_t i) { return static_cast<uint8_t>(key(i)); };
+  if constexpr (sizeof(T) == 1) {
+    place_by_digit(n, low, [=](int64_t i, uint32_t place) { out[place * step_out] = static_cast<uint32_t>(i); });
+  } else { // an index and the high digit, so that the second time what is read lies in order
+    auto* by_low = reinterpret_cast<uint32_t*>(room(0));
+    place_by_digit(n, low,
+        [=](int64_t i, uint32_t place) { by_low[place] = uint32_t{key(i)} >> 8 << 24 | static_cast<uint32_t>(i); });
+    place_by_digit(
+        n, [=](int64_t i) { return by_low[i] >> 24; },
+        [=](int64_t i, uint32_t place) { out[place * step_out] = by_low[i] & 0xffffff; });
   }
 }
 
@@ -314,6 +363,11 @@ void argsort(Dtype dtype, const void* in, Ints shape, Ints strides, int axis, vo
     } else {
       const bool shared = has_long_lanes(lanes);
       each_lane<int64_t>(lanes, [&](int64_t at, int64_t at_out, Room<int64_t>& room) {
+        if constexpr (sizeof(T) <= 2) {
+          if (n >= placed_from<T> && n <= most_placed<T>) {
+            return argsort_by_counting(from + at, lanes.step[0], n, to + at_out, lanes.step[1], room);
+          }
+        }
         argsort_lane(from + at, lanes.step[0], n, to + at_out, lanes.step[1], room, shared);
       });
     }

@@ -12,7 +12,7 @@
 
 namespace mlx::core::cpu {
 
-inline constexpr int64_t sorted_by_one = 1 << 16; // elements; more are worth more than one thread
+inline constexpr int64_t sorted_by_one = 1 << 15; // elements; more are worth more than one thread
 
 template <typename K>
 K* keys_in(BufferRef& held, int64_t n) {
