@@ -21,13 +21,15 @@ std::optional<StripOrder> order_of(int64_t stride) {
   }
 }
 
+// What is done once for a span is done less often for long ones; but all that is kept of one stays in the first-level
+// cache.
+constexpr size_t few_slots = 20;
+constexpr int64_t quickest_bytes = 8 * 1024; // of one operand, where lines are short
+
 } // namespace
 
 void BoundPlan::cut() {
   const FusedPlan& plan = *plan_;
-  // What is done once for a span is done less often for long ones; but all that is kept of one stays in the first-level
-  // cache.
-  constexpr size_t few_slots = 20;
   span_ = plan.slots.size() <= few_slots ? 4 * tile_size : tile_size;
   parts_ = 1;
   line_ = short_line_ = 0;
@@ -92,8 +94,9 @@ void BoundPlan::cut_at_lines() {
       whole *= 2;
     }
     short_line_ = by_values_ || pays_line_by_line(line) ? line : 0;
-    bool longer = short_line_ && !plan_->steps.empty() && plan_->steps.back().to.size() <= 4; // 8 KiB were quickest
-    per_unit_ = (longer ? 2 * tile_size : tile_size) / whole * whole;
+    const int64_t bytes = (plan_->steps.empty() ? 8 : plan_->steps.back().to.size()) * (short_line_ ? 1 : in_order);
+    const int64_t most = plan_->slots.size() <= few_slots ? span_ : tile_size;
+    per_unit_ = std::clamp(quickest_bytes / bytes, tile_size, short_line_ ? span_ : most) / whole * whole;
     units_ = (plan_->size + per_unit_ - 1) / per_unit_;
   }
 }
