@@ -3,6 +3,9 @@
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/add_lines.cpp"
 #include "mlx_core/cpu/simd.h"
 
+#include <algorithm>
+#include <span>
+
 #include "mlx_core/cpu/add_parts.h"
 #include "mlx_core/cpu/arithmetic-inl.h"
 
@@ -46,8 +49,81 @@ void add_lines(void* to, int64_t to_apart, const void* from, int64_t from_apart,
   add(sum, to_apart, term, from_apart, one, lines, n);
 }
 
-AddLines find_add_lines(Dtype dtype) {
-  return dtype == float32 ? &add_lines<float> : dtype == float64 ? &add_lines<double> : nullptr;
+// Terms of one line after another, and what each sum begins with.
+template <class T>
+struct Together {
+  std::span<const AddedLines> terms;
+  Between negative;
+  int64_t line = 0;
+
+  const T* term(const AddedLines& of) const { return static_cast<const T*>(of.term) + line * of.apart; }
+
+  // Several vectors of each term, whose sums stay in registers.
+  template <int together>
+  HWY_INLINE void vectors(T* sum, T start, int64_t end, int64_t& i) const {
+    const hn::ScalableTag<T> d;
+    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+    for (; i + together * lanes <= end; i += together * lanes) {
+      hn::Vec<decltype(d)> v[together];
+#pragma GCC unroll 4
+      for (int k = 0; k < together; ++k) v[k] = hn::Set(d, start);
+      for (const AddedLines& of : terms) {
+        const T* from = term(of) + i;
+        const auto factor = hn::Set(d, of.factor ? *static_cast<const T*>(of.factor) : T(1));
+#pragma GCC unroll 4
+        for (int k = 0; k < together; ++k) {
+          auto x = hn::LoadU(d, from + k * lanes);
+          if (of.factor) x = bodies::HWY_NAMESPACE::ZeroTimes()(d, x, factor);
+          v[k] = of.subtracts ? hn::Sub(v[k], x) : hn::Add(v[k], x);
+        }
+      }
+#pragma GCC unroll 4
+      for (int k = 0; k < together; ++k) hn::StoreU(v[k], d, sum + i + k * lanes);
+    }
+  }
+  void one_by_one(T* sum, int64_t i, int64_t end) const {
+    for (; i < end; ++i) {
+      T total = i >= negative.first && i < negative.end ? T(-0.0) : T(0);
+      for (const AddedLines& of : terms) {
+        if (i < of.has.first || i >= of.has.end) continue;
+        T x = term(of)[i];
+        if (of.factor) {
+          const T factor = *static_cast<const T*>(of.factor);
+          x = x == 0 || factor == 0 ? T(0) : x * factor;
+        }
+        total = of.subtracts ? total - x : total + x;
+      }
+      sum[i] = total;
+    }
+  }
+};
+
+template <class T>
+void add_together(
+    void* to, int64_t apart, Between negative, const AddedLines* terms, int64_t count, int64_t lines, int64_t n) {
+  const bool any = negative.first < negative.end;
+  int64_t low = any ? negative.first : 0, high = any ? negative.end : n; // where all begin and end alike
+  Together<T> all{std::span(terms, static_cast<size_t>(count)), negative};
+  for (const AddedLines& of : all.terms) low = std::max(low, of.has.first), high = std::min(high, of.has.end);
+  low = std::min(low, n);
+  const auto lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  for (T* sum = static_cast<T*>(to); all.line < lines; ++all.line, sum += apart) {
+    int64_t i = low;
+    all.one_by_one(sum, 0, low);
+    all.template vectors<4>(sum, any ? T(-0.0) : T(0), high, i);
+    all.template vectors<1>(sum, any ? T(-0.0) : T(0), high, i);
+    if (i < high && high - low >= lanes) { // the last vector, some of it again
+      i = high - lanes;
+      all.template vectors<1>(sum, any ? T(-0.0) : T(0), high, i);
+    }
+    all.one_by_one(sum, i, n);
+  }
+}
+
+LineAdders find_line_adders(Dtype dtype) {
+  return dtype == float32   ? LineAdders{&add_lines<float>, &add_together<float>}
+         : dtype == float64 ? LineAdders{&add_lines<double>, &add_together<double>}
+                            : LineAdders();
 }
 
 } // namespace mlx::core::cpu::HWY_NAMESPACE
@@ -56,9 +132,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace mlx::core::cpu {
 
-HWY_EXPORT(find_add_lines);
+HWY_EXPORT(find_line_adders);
 
-AddLines find_add_lines(Dtype dtype) { return HWY_DYNAMIC_DISPATCH(find_add_lines)(dtype); }
+LineAdders find_line_adders(Dtype dtype) { return HWY_DYNAMIC_DISPATCH(find_line_adders)(dtype); }
 
 } // namespace mlx::core::cpu
 #endif

@@ -15,7 +15,7 @@ namespace mlx::core::cpu {
 
 namespace {
 
-constexpr int64_t most_at_once = 2048, parallel_work = 64 * 1024; // elements
+constexpr int64_t most_at_once = 2048, most_by_lines = 16 * 1024, parallel_work = 64 * 1024, shortest_line = 64;
 
 // Merges the last axis into the one before wherever all parts take the whole of it; two remain.
 void merge_axes(std::vector<AddedPart>& parts, Sizes& sizes) {
@@ -50,7 +50,8 @@ class Adder {
         lines_(sizes[sizes.size() - 2]),
         out_(static_cast<char*>(out)),
         size_(dtype.size()),
-        add_lines_(find_add_lines(dtype)),
+        add_lines_(find_line_adders(dtype).each),
+        add_together_(find_line_adders(dtype).together),
         add_(find_kernel(Body::add, dtype)),
         subtract_(find_kernel(Body::subtract, dtype)),
         multiply_(find_kernel(Body::zero_times, dtype)),
@@ -63,6 +64,12 @@ class Adder {
         starts_at_[d] = std::max(starts_at_[d], p.first[d]);
         ends_at_[d] = std::min(ends_at_[d], p.end[d]);
       }
+    }
+    by_lines_ = add_together_ && length_ >= shortest_line &&
+                std::all_of(parts.begin(), parts.end(), [](const AddedPart& p) { return p.strides.back() == 1; });
+    if (by_lines_) {
+      at_once_[0] =
+          std::clamp<int64_t>(std::min(most_by_lines / at_once_[1], lines_ / (4 * thread_count())), 1, lines_);
     }
   }
 
@@ -86,10 +93,11 @@ class Adder {
       }
     }
     for (int64_t number = begin; number < end; ++number) {
-      Block block = block_of(number);
-      clear(block);
-      for (size_t k = 0; k < parts_.size(); ++k) {
-        add(block, parts_[k], factor_of[k], scratch.data());
+      const Block block = block_of(number);
+      if (by_lines_) {
+        several_lines(block, scratch.data());
+      } else {
+        one_by_one(block, factor_of.data(), scratch.data());
       }
     }
   }
@@ -115,6 +123,59 @@ class Adder {
     }
     block.out += offset * size_;
     return block;
+  }
+
+  void one_by_one(const Block& block, const char* const* factor_of, char* scratch) const {
+    clear(block);
+    for (size_t k = 0; k < parts_.size(); ++k) {
+      add(block, parts_[k], factor_of ? factor_of[k] : nullptr, scratch);
+    }
+  }
+
+  // Lines that have the same parts: in registers, where most of a line is where all of these are.
+  void several_lines(Block block, char* scratch) const {
+    constexpr int64_t most_else = 64; // elements
+    const size_t last = sizes_.size() - 1, of_lines = last - 1;
+    const int64_t begin = block.first[last], n = block.end[last] - begin, end = block.end[of_lines];
+    auto has_block = [&](const Sizes& from, const Sizes& to) {
+      bool all = true;
+      for (size_t d = 0; d < of_lines; ++d) all = all && block.first[d] >= from[d] && block.first[d] < to[d];
+      return all;
+    };
+    auto of_line = [=](int64_t from, int64_t to) {
+      return Between{std::max<int64_t>(from - begin, 0), std::min(to - begin, n)};
+    };
+    std::vector<AddedLines> terms(parts_.size());
+    while (block.first[of_lines] < end) {
+      const int64_t line = block.first[of_lines];
+      int64_t next = end, low = 0, high = n;
+      auto has = [&](const Sizes& from, const Sizes& to) { // and up to where that changes
+        if (!has_block(from, to)) return false;
+        const bool is_there = line >= from[of_lines] && line < to[of_lines];
+        if (line < from[of_lines]) next = std::min(next, from[of_lines]);
+        if (is_there) next = std::min(next, to[of_lines]);
+        return is_there;
+      };
+      size_t count = 0;
+      for (const AddedPart& p : parts_) {
+        if (!has(p.first, p.end)) continue;
+        int64_t offset = begin - p.first[last];
+        for (size_t d = 0; d < last; ++d) offset += (block.first[d] - p.first[d]) * p.strides[d];
+        const Between between = of_line(p.first[last], p.end[last]);
+        terms[count++] = {p.data + offset * size_, p.strides[of_lines], p.factor, p.subtracts, between};
+        low = std::max(low, between.first), high = std::min(high, between.end);
+      }
+      const Between negative = has(starts_at_, ends_at_) ? of_line(starts_at_[last], ends_at_[last]) : Between{};
+      if (n - (high - low) <= most_else) {
+        add_together_(block.out, length_, negative, terms.data(), static_cast<int64_t>(count), next - line, n);
+      } else {
+        next = line + 1; // what is added one by one stays in the first-level cache
+        block.end[of_lines] = next;
+        one_by_one(block, nullptr, scratch);
+      }
+      block.out += (next - line) * length_ * size_;
+      block.first[of_lines] = next;
+    }
   }
 
   // What the sum begins with: -0 where all are added, which makes nothing else of the first, and 0 elsewhere.
@@ -186,11 +247,13 @@ class Adder {
   std::span<const int64_t> sizes_;
   int64_t length_, lines_; // of the last axis, and along the one before
   char* out_;
-  int size_;           // of an element
-  AddLines add_lines_; // or, for other dtypes:
+  int size_; // of an element
+  AddLines add_lines_;
+  AddTogether add_together_; // or, for other dtypes:
   Kernel add_, subtract_, multiply_;
   Sizes starts_at_, ends_at_; // the box of what all parts that pad have
   int64_t at_once_[2];        // lines, elements of a line
+  bool by_lines_ = false;     // whether several of them are added in registers
   char negative_zero_[16] = {};
 };
 

@@ -157,3 +157,30 @@ def test_windows_in_a_file_and_a_sparse_hessian(tmp_path):
     loaded = mx.import_function(str(tmp_path / "windows.mlxfn"))
     assert in_bits(loaded(x)) == in_bits([mx.grad(loss)(x)])
     assert mx.sparse_hessian(loss)(x).values.size <= 5 * x.size
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_drawn_boxes(seed):
+    """Of whole numbers, so that every order adds up to the same: lines that some parts lack, ends of lines, long and short ones."""
+    rng = np.random.default_rng(seed)
+    for _ in range(20):
+        length = int(rng.choice([5, 63, 64, 70, 100, 130, 200, 519, 2047, 2100, 5000]))
+        lines = int(rng.integers(4096, 12000)) // length + 4
+        shape = [[length * 3], [lines, length], [4, lines // 3 + 1, length]][rng.integers(3)]  # as many as are added in one go
+        boxes, factors, weights = [], [], []
+        for _ in range(int(rng.integers(3, 9))):
+            near = [int(rng.integers(0, min(n, 4))) for n in shape]
+            far = [n - int(rng.integers(0, min(n - low, 4))) for n, low in zip(shape, near)]
+            if rng.random() < 0.2:  # anywhere
+                near, far = zip(*(sorted(rng.choice(n + 1, 2, replace=False).tolist()) for n in shape))
+            boxes.append(tuple(map(slice, near, far)))
+            factors.append(float(rng.choice([1, 1, -1, 2, -3, 0.5])))
+            weights.append(rng.integers(-8, 9, [high - low for low, high in zip(near, far)]))
+        want = np.zeros(shape)
+        for box, factor, weight in zip(boxes, factors, weights):
+            want[box] += factor * weight
+        for dtype in mx.float32, mx.float64, mx.float16:
+            arrays = [mx.array(weight, dtype) for weight in weights]
+            loss = lambda x: sum((x[box] * factor * weight).sum() for box, factor, weight in zip(boxes, factors, arrays))
+            got = mx.grad(loss)(mx.zeros(shape, dtype))
+            np.testing.assert_array_equal(np.array(got.astype(mx.float64)), want)
