@@ -15,6 +15,7 @@ namespace mlx::core::cpu {
 
 namespace {
 
+// Elements.
 constexpr int64_t most_at_once = 2048, most_by_lines = 16 * 1024, parallel_work = 64 * 1024, shortest_line = 64;
 
 // Merges the last axis into the one before wherever all parts take the whole of it; two remain.

@@ -21,15 +21,13 @@ std::optional<StripOrder> order_of(int64_t stride) {
   }
 }
 
-// What is done once for a span is done less often for long ones; but all that is kept of one stays in the first-level
-// cache.
-constexpr size_t few_slots = 20;
-constexpr int64_t quickest_bytes = 8 * 1024; // of one operand, where lines are short
-
 } // namespace
 
 void BoundPlan::cut() {
   const FusedPlan& plan = *plan_;
+  // What is done once for a span is done less often for long ones; but all that is kept of one stays in the first-level
+  // cache.
+  constexpr size_t few_slots = 20;
   span_ = plan.slots.size() <= few_slots ? 4 * tile_size : tile_size;
   parts_ = 1;
   line_ = short_line_ = 0;
@@ -73,6 +71,7 @@ void BoundPlan::cut() {
 // longer than beginning anew for each line.
 void BoundPlan::cut_at_lines() {
   constexpr int64_t shortest = 512, shortest_of_many = 128, many_elements = 3000, aligned = 64;
+  constexpr int64_t quickest_bytes = 8 * 1024; // of one operand, where lines are short
   int64_t line = 0, in_order = 0;
   for (const FusedPlan::Source& source : plan_->sources) {
     bool strided = source.layout == FusedPlan::Layout::strided && !source.sizes.empty();
@@ -94,9 +93,11 @@ void BoundPlan::cut_at_lines() {
       whole *= 2;
     }
     short_line_ = by_values_ || pays_line_by_line(line) ? line : 0;
-    const int64_t bytes = (plan_->steps.empty() ? 8 : plan_->steps.back().to.size()) * (short_line_ ? 1 : in_order);
-    const int64_t most = plan_->slots.size() <= few_slots ? span_ : tile_size;
-    per_unit_ = std::clamp(quickest_bytes / bytes, tile_size, short_line_ ? span_ : most) / whole * whole;
+    int64_t bytes = 1;
+    for (const FusedPlan::Slot& slot : plan_->slots) bytes = std::max<int64_t>(bytes, slot.dtype.size());
+    bytes *= short_line_ ? 1 : in_order;
+    const int64_t most = short_line_ ? std::max(span_, 2 * tile_size) : span_;
+    per_unit_ = std::clamp(quickest_bytes / bytes, tile_size, most) / whole * whole;
     units_ = (plan_->size + per_unit_ - 1) / per_unit_;
   }
 }
