@@ -86,6 +86,8 @@ struct FusedPlan {
       }
       return axes;
     }
+    // Whether it is one element for all of a line.
+    bool is_one_of_line() const { return layout == Layout::strided && !sizes.empty() && strides.back() == 0; }
     // Whether it is one array, whose lines are runs of memory, with one element around it: what is padded, and most
     // cotangents of slices.
     bool is_padded() const {

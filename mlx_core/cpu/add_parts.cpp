@@ -51,8 +51,7 @@ class Adder {
         lines_(sizes[sizes.size() - 2]),
         out_(static_cast<char*>(out)),
         size_(dtype.size()),
-        add_lines_(find_line_adders(dtype).each),
-        add_together_(find_line_adders(dtype).together),
+        adders_(find_line_adders(dtype)),
         add_(find_kernel(Body::add, dtype)),
         subtract_(find_kernel(Body::subtract, dtype)),
         multiply_(find_kernel(Body::zero_times, dtype)),
@@ -66,7 +65,7 @@ class Adder {
         ends_at_[d] = std::min(ends_at_[d], p.end[d]);
       }
     }
-    by_lines_ = add_together_ && length_ >= shortest_line &&
+    by_lines_ = adders_.together && length_ >= shortest_line &&
                 std::all_of(parts.begin(), parts.end(), [](const AddedPart& p) { return p.strides.back() == 1; });
     if (by_lines_) {
       at_once_[0] =
@@ -86,8 +85,8 @@ class Adder {
     auto bytes = static_cast<size_t>(at_once_[1] * size_);
     std::vector<char> scratch(bytes * 2), factors; // a line of a part; its product
     std::vector<const char*> factor_of(parts_.size());
-    factors.resize(add_lines_ ? 0 : bytes * parts_.size());
-    for (size_t k = 0; k < parts_.size() && !add_lines_; ++k) {
+    factors.resize(adders_.each ? 0 : bytes * parts_.size());
+    for (size_t k = 0; k < parts_.size() && !adders_.each; ++k) {
       if (parts_[k].factor) {
         factor_of[k] = factors.data() + k * bytes;
         find_spread(size_)(factors.data() + k * bytes, parts_[k].factor, at_once_[1]);
@@ -168,7 +167,7 @@ class Adder {
       }
       const Between negative = has(starts_at_, ends_at_) ? of_line(starts_at_[last], ends_at_[last]) : Between{};
       if (n - (high - low) <= most_else) {
-        add_together_(block.out, length_, negative, terms.data(), static_cast<int64_t>(count), next - line, n);
+        adders_.together(block.out, length_, negative, terms.data(), static_cast<int64_t>(count), next - line, n);
       } else {
         next = line + 1; // what is added one by one stays in the first-level cache
         block.end[of_lines] = next;
@@ -217,8 +216,8 @@ class Adder {
         offset += (block.first[d] - p.first[d]) * p.strides[d];
       }
       const char* term = p.data + offset * size_;
-      if (add_lines_ && p.strides[last] == 1) {
-        return add_lines_(sum, length_, term, p.strides[last - 1], p.factor, lines, n, p.subtracts);
+      if (adders_.each && p.strides[last] == 1) {
+        return adders_.each(sum, length_, term, p.strides[last - 1], p.factor, lines, n, p.subtracts);
       }
       for (int64_t i = 0; i < lines; ++i, sum += length_ * size_, term += p.strides[last - 1] * size_) {
         add_line(p, term, factor, sum, n, scratch);
@@ -232,8 +231,8 @@ class Adder {
       copy_line(term, stride * size_, scratch, size_, n, size_);
       term = scratch;
     }
-    if (add_lines_) {
-      return add_lines_(sum, n, term, n, p.factor, 1, n, p.subtracts);
+    if (adders_.each) {
+      return adders_.each(sum, n, term, n, p.factor, 1, n, p.subtracts);
     }
     if (factor) {
       const void* factors[] = {term, factor};
@@ -248,9 +247,8 @@ class Adder {
   std::span<const int64_t> sizes_;
   int64_t length_, lines_; // of the last axis, and along the one before
   char* out_;
-  int size_; // of an element
-  AddLines add_lines_;
-  AddTogether add_together_; // or, for other dtypes:
+  int size_;          // of an element
+  LineAdders adders_; // or, for other dtypes:
   Kernel add_, subtract_, multiply_;
   Sizes starts_at_, ends_at_; // the box of what all parts that pad have
   int64_t at_once_[2];        // lines, elements of a line

@@ -108,15 +108,11 @@ bool is_row(const FusedPlan::Source& source) {
          (source.sizes.size() == 2 && source.strides[0] == 0 && source.strides[1] == 1);
 }
 
-bool is_one_of_line(const FusedPlan::Source& source) {
-  return source.layout == FusedPlan::Layout::strided && !source.sizes.empty() && source.strides.back() == 0;
-}
-
 // Whether strips have a step with an operand that is one element for all of a line.
 bool strips_read_ones(const FusedPlan& plan, const FusedPlan::Step& step) {
-  const bool first = is_one_of_line(plan.sources[step.inputs[0]]);
+  const bool first = plan.sources[step.inputs[0]].is_one_of_line();
   const StripTable* table = find_strips(step.from);
-  return table && step.input_count == 2 && first != is_one_of_line(plan.sources[step.inputs[1]]) &&
+  return table && step.input_count == 2 && first != plan.sources[step.inputs[1]].is_one_of_line() &&
          table->find_row(plain(step.body), is_turned(step.body) != first, StripForm::a_a);
 }
 

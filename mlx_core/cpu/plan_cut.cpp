@@ -137,10 +137,8 @@ bool BoundPlan::pays_by_values_of_lines(int64_t line) const {
 
 // Whether a slot is one value for all of a row, or of a line.
 bool BoundPlan::is_one_of_row(uint16_t slot) const {
-  if (slot >= plan_->sources.size()) return plan_->slots[slot].of_rows;
-  const FusedPlan::Source& source = plan_->sources[slot];
-  return plan_->slots[slot].of_rows ||
-         (source.layout == FusedPlan::Layout::strided && !source.sizes.empty() && source.strides.back() == 0);
+  const std::vector<FusedPlan::Source>& sources = plan_->sources;
+  return plan_->slots[slot].of_rows || (slot < sources.size() && sources[slot].is_one_of_line());
 }
 
 // Whether strips go through rows of this length one by one, though a unit has several: for short ones that takes longer

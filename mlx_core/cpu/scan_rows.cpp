@@ -4,7 +4,9 @@
 #include "mlx_core/cpu/simd.h"
 
 #include <algorithm>
+#include <type_traits>
 
+#include "mlx_core/cpu/arithmetic-inl.h"
 #include "mlx_core/cpu/lane_square-inl.h"
 #include "mlx_core/cpu/scan_rows.h"
 #include "mlx_core/interrupt.h"
@@ -15,27 +17,13 @@ namespace mlx::core::cpu::bodies::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
-struct SumStep {
-  static constexpr bool in_blocks = true;
-  template <class V>
-  HWY_INLINE V operator()(V a, V b) const {
-    return hn::Add(a, b);
-  }
-};
-struct ProductStep {
-  static constexpr bool in_blocks = false;
-  template <class V>
-  HWY_INLINE V operator()(V a, V b) const {
-    return hn::Mul(a, b);
-  }
-};
+// The first of equal ones, so of zeros of both signs; nothing is better than a NaN in a.
 template <bool max>
-struct ExtremumStep {
-  static constexpr bool in_blocks = false;
-  template <class V>
-  HWY_INLINE V operator()(V a, V b) const {
+struct FirstExtremum {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a, V b) const {
     auto better = max ? hn::Gt(b, a) : hn::Lt(b, a);
-    if constexpr (hwy::IsFloat<hn::TFromV<V>>()) better = hn::Or(better, hn::IsNaN(b));
+    if constexpr (hwy::IsFloat<hn::TFromD<D>>()) better = hn::Or(better, hn::IsNaN(b));
     return hn::IfThenElse(better, b, a);
   }
 };
@@ -46,7 +34,7 @@ class RowScan {
   using D = typename Square::D;
   using V = typename Square::V;
   static constexpr int64_t N = Square::N;
-  static constexpr bool in_blocks = Step::in_blocks && hwy::IsFloat<T>();
+  static constexpr bool in_blocks = std::is_same_v<Step, Add> && hwy::IsFloat<T>();
 
  public:
   RowScan(const RowsToScan& rows, T identity) : rows_(rows), identity_(identity) {
@@ -71,7 +59,7 @@ class RowScan {
 #pragma GCC unroll 16
         for (int64_t i = 0; i < N; ++i) {
           V& at = v[backwards ? N - 1 - i : i];
-          local = Step()(local, at);
+          local = Step()(D(), local, at);
           at = in_blocks ? hn::Add(before, local) : local;
         }
         left_of_block -= n;
@@ -134,7 +122,7 @@ class RowScan {
         left_of_block = rows_.block;
       }
       V& at = v[backwards ? N - 1 - i : i];
-      local = Step()(local, at);
+      local = Step()(d, local, at);
       at = hn::Add(before, local);
       --left_of_block;
     }
@@ -156,11 +144,11 @@ template <class T>
 ScanRows rows_of(ScanOp op) {
   constexpr int64_t rows = mlx::core::cpu::HWY_NAMESPACE::LaneSquare<T>::N;
   switch (op) {
-    case ScanOp::sum: return {rows, scan_rows<SumStep, T>};
-    case ScanOp::max: return {rows, scan_rows<ExtremumStep<true>, T>};
-    case ScanOp::min: return {rows, scan_rows<ExtremumStep<false>, T>};
+    case ScanOp::sum: return {rows, scan_rows<Add, T>};
+    case ScanOp::max: return {rows, scan_rows<FirstExtremum<true>, T>};
+    case ScanOp::min: return {rows, scan_rows<FirstExtremum<false>, T>};
     case ScanOp::prod:
-      if constexpr (hwy::IsFloat<T>()) return {rows, scan_rows<ProductStep, T>};
+      if constexpr (hwy::IsFloat<T>()) return {rows, scan_rows<Multiply, T>};
   }
   return {};
 }

@@ -32,6 +32,20 @@ def check_as_step_by_step(program, rng, again=None):
         assert bits(got) == want[i], i
 
 
+def check_at_once(by_steps, whole, operands, lazy):
+    """What `by_steps` gives of the operands has the same bits from `whole`, where nothing is computed on the way: eager, compiled,
+    and of copies of the first `lazy` operands that are not computed either, whose memory may be taken over."""
+    mx.eval(operands)
+    want = [bits(x) for x in by_steps(*operands)]
+    got = whole(*operands)
+    mx.eval(got)
+    assert [bits(x) for x in got] == want
+    assert [bits(x) for x in mx.compile(whole)(*operands)] == want
+    got = whole(*(x * 1 for x in operands[:lazy]), *operands[lazy:])
+    mx.eval(got)
+    assert [bits(x) for x in got] == want
+
+
 def events(f, *args):
     """Of a second call, when nothing is found for the first time."""
     mx.eval(f(*args))
