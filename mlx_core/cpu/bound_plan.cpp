@@ -19,7 +19,7 @@ void BoundPlan::bind(const FusedPlan& plan, std::span<const View> sources, std::
   sources_ = sources;
   odd_rows_ = true;
   lay_out(plan, outputs, runs);
-  if (has_odd_rows() && std::find(repeatable_.begin(), repeatable_.end(), false) != repeatable_.end()) {
+  if (has_odd_rows() && !std::ranges::all_of(repeatable_, &Again::is_possible)) {
     odd_rows_ = false;
     lay_out(plan, outputs, runs);
   }
@@ -38,10 +38,10 @@ void BoundPlan::lay_out(const FusedPlan& plan, std::span<const View> outputs, Ru
   place_steps();
   repeatable_.clear();
   for (const StripRun& run : strips_.runs) {
-    repeatable_.push_back(may_repeat(run));
+    repeatable_.push_back(may_repeat(run, outputs));
   }
   give_up_lines();
-  find_stored_lines(outputs);
+  find_stored_lines();
   count_copies();
 }
 
@@ -55,7 +55,7 @@ void BoundPlan::move_to(std::span<const View> sources, std::span<const View> out
       (place.result ? place.result : place.memory) = memory;
     }
   }
-  find_stored_lines(outputs);
+  find_stored_lines();
 }
 
 namespace {
@@ -146,7 +146,7 @@ void BoundPlan::give_up_lines() {
   bool fits = true;
   for (size_t i = 0; i < strips_.runs.size(); ++i) {
     const StripRun& run = strips_.runs[i];
-    fits = fits && (run.lines == run.lines_end || repeatable_[i] || short_line_ % run.table->elements == 0);
+    fits = fits && (run.lines == run.lines_end || repeatable_[i].is_possible || short_line_ % run.table->elements == 0);
   }
   if (fits || !short_line_) {
     return;
@@ -159,14 +159,11 @@ void BoundPlan::give_up_lines() {
 }
 
 // Results whose lines have gaps between them: strips that go line by line store them there, where nothing else reads
-// them, and no source has that memory, for elements are done again at the end of a line.
-void BoundPlan::find_stored_lines(std::span<const View> outputs) {
+// them.
+void BoundPlan::find_stored_lines() {
   for (uint16_t slot : lined_) {
     Place& place = places_[slot];
     place.lines_by = -1;
-    const View& output = outputs[static_cast<size_t>(plan_->slots[slot].output)];
-    const bool alone = std::none_of(
-        sources_.begin(), sources_.end(), [&](const View& source) { return source.buffer == output.buffer; });
     const auto reads_it = [=](const FusedPlan::Step& step) { return reads(step, slot); };
     for (const StripRun& run : strips_.runs) {
       const auto begin = plan_->steps.begin() + run.begin, end = plan_->steps.begin() + run.end;
@@ -174,7 +171,7 @@ void BoundPlan::find_stored_lines(std::span<const View> outputs) {
                                   std::any_of(plan_->folds.begin(), plan_->folds.end(),
                                       [=](const FusedPlan::Fold& fold) { return fold.input == slot; });
       const bool gives = std::any_of(begin, end, [=](const FusedPlan::Step& step) { return step.output == slot; });
-      if (gives && alone && short_line_ == place.line && short_line_ >= run.table->elements && !read_elsewhere) {
+      if (gives && short_line_ == place.line && short_line_ >= run.table->elements && !read_elsewhere) {
         place.lines_by = static_cast<int32_t>(&run - strips_.runs.data());
       }
     }
@@ -406,26 +403,38 @@ void BoundPlan::place_read(uint16_t slot, size_t stage) {
   }
 }
 
-// Whether what a run reads is still there once it has written its results, and it only writes them: then elements that
-// it does again come out the same. What it folds would count twice.
-bool BoundPlan::may_repeat(const StripRun& run) const {
+// Whether elements that a run does again come out the same: it only writes its results, and what it reads is still
+// there once it has written them, or can be kept, as that of sources in whose place they are written. What it folds
+// would count twice.
+BoundPlan::Again BoundPlan::may_repeat(const StripRun& run, std::span<const View> outputs) const {
   auto slots = strips_.slots.begin();
   auto steps = plan_->steps.begin();
   for (size_t i = 0; i < strips_.folds.size(); ++i) {
     bool folds = strips_.folds[i] && std::any_of(steps + run.begin, steps + run.end,
                                          [&](const auto& step) { return step.output == plan_->folds[i].input; });
     if (folds) {
-      return false;
+      return {false, {}};
     }
   }
-  return std::none_of(slots + run.slots, slots + run.stored, [&](uint16_t read) {
+  Again again{true, {}};
+  std::for_each(slots + run.slots, slots + run.stored, [&](uint16_t read) {
     const Place& from = places_[read];
-    return std::any_of(slots + run.stored, slots + run.slots_end, [&](uint16_t written) {
+    const bool is_source = read < sources_.size();
+    std::for_each(slots + run.stored, slots + run.slots_end, [&](uint16_t written) {
       const Place& to = places_[written];
-      bool same = to.memory || from.memory ? to.memory == from.memory : to.tile == from.tile;
-      return same && written != read;
+      const int16_t output = plan_->slots[written].output;
+      const bool in_place = is_source && output >= 0 &&
+                            sources_[read].host() == outputs[static_cast<size_t>(output)].host() &&
+                            orders_[read] == StripOrder::consecutive;
+      const bool same = to.memory || from.memory ? to.memory == from.memory : to.tile == from.tile;
+      if (in_place && std::ranges::find(again.kept, read) == again.kept.end()) {
+        again.kept.push_back(read);
+      } else if (!in_place && same && written != read) {
+        again.is_possible = false;
+      }
     });
   });
+  return again;
 }
 
 } // namespace mlx::core::cpu

@@ -51,6 +51,8 @@ class BoundPlan {
   bool busy = false; // between binding and the end of the run
 
  private:
+  static constexpr size_t most_slots = 896;
+
   enum class Cut : uint8_t { whole_rows, parts_of_rows, long_rows, columns };
   struct Place {
     char* memory = nullptr; // of all elements; null: scratch
@@ -102,7 +104,7 @@ class BoundPlan {
   bool is_by_rows() const;
   bool only_folds_rows() const;
   void find_lines_of_rows();
-  void find_stored_lines(std::span<const View> outputs);
+  void find_stored_lines();
   int32_t take_tile(int item_size);
   std::vector<int32_t>& spare_of(int item_size) { return spare_[std::countr_zero(static_cast<unsigned>(item_size))]; }
   void run_units(char* const* partials, int64_t begin, int64_t end) const;
@@ -118,14 +120,23 @@ class BoundPlan {
   void store_lines(const Working& w, int64_t first, int64_t n) const;
   void begin_fold(const Working& w, size_t fold, char* out, int64_t out_bytes, int64_t length, int64_t last) const;
   void store_results(const Working& w, size_t stage, int64_t first, int64_t n) const;
+  const char* in_line(const Working& w, uint16_t slot, int64_t first, int64_t n) const;
   void give_row(const Working& w, const StripRow& row, size_t number, char* value) const;
   void steps(const Working& w, uint32_t begin, uint32_t end, int64_t first, int64_t n) const;
   int64_t lines_together(const Working& w, const StripRun& run, int64_t length, int64_t n) const;
   void strips_of_lines(const Working& w, const StripRun& run, int64_t first, int64_t length, int64_t lines) const;
   void strips(const Working& w, const StripRun& run, int64_t first, int64_t last) const;
   void fill_ordered(const Working& w, const StripRun& run, uint32_t number, int64_t first, int64_t n) const;
+  void strips_in_place(const Working& w, const StripRun& run, int64_t first, int64_t last) const;
   void part_of_strip(const Working& w, const StripRun& run, int64_t first, int64_t n) const;
-  bool may_repeat(const StripRun& run) const;
+  // Whether a run of strips may do elements twice, and the sources of which these are kept before: it overwrites them.
+  struct Again {
+    bool is_possible;
+    std::vector<uint16_t> kept;
+  };
+  Again may_repeat(const StripRun& run, std::span<const View> outputs) const;
+  const Again& again(const StripRun& run) const { return repeatable_[static_cast<size_t>(&run - strips_.runs.data())]; }
+
   void kernels(char* const* at, uint32_t begin, uint32_t end, int64_t n) const;
 
   // Columns: see fused_columns.cpp.
@@ -163,8 +174,8 @@ class BoundPlan {
   std::vector<Place> places_;
   std::vector<Kernel> kernels_, row_kernels_;
   Strips strips_;
-  std::vector<uint8_t> repeatable_; // whether a run of strips may do elements twice
-  std::vector<StripOrder> orders_;  // of the sources
+  std::vector<Again> repeatable_;  // of the runs of strips
+  std::vector<StripOrder> orders_; // of the sources
   std::vector<RowReducer> reducers_;
   ColumnCut columns_;
   bool folds_only_ = false;                             // of columns: no other slot has memory

@@ -295,7 +295,7 @@ bool Evaluation::apply(Node* node) {
   }
   int reusable = node->primitive->reusable_operand();
   Node* donor = nullptr;
-  if (reusable >= 0 && !is_traced(*node)) {
+  if (reusable >= 0 && !is_traced(*node) && !node->buffer) { // else a part is in its place already
     donor = node->operands()[static_cast<size_t>(reusable)].node();
     set_apart(node, donor);
     if (!can_donate(*donor)) {

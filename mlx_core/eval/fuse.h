@@ -23,6 +23,13 @@ struct Recipe {
   bool add(Node* node, const Shape& shape, const std::function<bool(const Node*)>& is_there);
 };
 
+// Where a part of an array in row-major order lies in it, in elements; of what joins it to others, or writes it there.
+struct PartIn {
+  PartIn(const Node* whole, const Node* part);
+  int64_t offset = 0;
+  Strides strides;
+};
+
 // An open group collects nodes in evaluation order. Every operand of a member is computed already, or a member.
 class Group {
  public:
@@ -168,6 +175,9 @@ class Group {
   BufferRef take_donation(const Member& member);
   Node* placed_later(const Node* member) const;
   bool pays_to_join(Node* whole) const;
+  bool pays_to_write(const Node* whole, const Node* part) const;
+  bool may_overwrite(const Node* whole, const Node* part) const;
+  bool reads_memory_of(const Node* base) const;
   bool place_in_whole(Member& member);
   void plan_outputs();
   void run_plan(Kernels& kernels);

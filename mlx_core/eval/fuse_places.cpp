@@ -1,5 +1,5 @@
-// Results that are parts of a joined or padded array to come, and read for nothing else, are written where they will
-// lie in it: then they are not copied when it is its turn.
+// Results that are parts of a joined, padded or changed array to come, and read for nothing else, are written where
+// they will lie in it: then they are not copied when it is its turn.
 #include <algorithm>
 
 #include "mlx_core/eval/fuse.h"
@@ -9,25 +9,22 @@
 
 namespace mlx::core {
 
-namespace {
-
-// Where the elements of an operand begin in an array of which they are a part, along each axis.
-Sizes first_in(const Node* whole, const Node* part) {
+PartIn::PartIn(const Node* whole, const Node* part) : strides(row_major_strides(whole->shape)) {
   if (std::optional<WrittenPart> written = written_part(*whole->primitive)) {
-    return sizes_of(written->start);
+    for (size_t d = 0; d < strides.size(); ++d) {
+      offset += static_cast<int64_t>(written->start[d]) * strides[d];
+      strides[d] *= static_cast<int64_t>(written->strides[d]);
+    }
+    return;
   }
-  Sizes first(whole->shape.size(), 0);
   const auto axis = static_cast<size_t>(*joined_axis(*whole->primitive));
   for (const array& operand : const_cast<Node*>(whole)->operands()) {
     if (operand.node() == part) {
       break;
     }
-    first[axis] += static_cast<int64_t>(operand.shape()[axis]);
+    offset += static_cast<int64_t>(operand.shape()[axis]) * strides[axis];
   }
-  return first;
 }
-
-} // namespace
 
 // The node of this evaluation that joins a member to others, or pads it, and is its only reader outside of the group;
 // or null.
@@ -44,12 +41,26 @@ Node* Group::placed_later(const Node* member) const {
   if (!reader || reader->stream != stream) {
     return nullptr;
   }
-  bool pays = joined_axis(*reader->primitive)
-                  ? pays_to_join(reader)
-                  : reader->operand_count == 2 && reader->operands()[1].node() == member &&
-                        pads(reader, reader->operands()[1]) && 2 * size_of(member->shape) >= size_of(reader->shape) &&
-                        !is_read_in_groups(claims_, reader);
+  bool pays = joined_axis(*reader->primitive) ? pays_to_join(reader) : pays_to_write(reader, member);
   return pays ? reader : nullptr;
+}
+
+// Into an array of one element, or one that is there: where it is, or else with what is around the part copied.
+bool Group::pays_to_write(const Node* whole, const Node* part) const {
+  std::optional<WrittenPart> written = written_part(*whole->primitive);
+  if (!written || const_cast<Node*>(whole)->operands()[1].node() != part || is_read_in_groups(claims_, whole)) {
+    return false;
+  }
+  const array* operands = const_cast<Node*>(whole)->operand_storage();
+  const Node* base = operands[0].node();
+  auto is_one = [](const Dim& stride) { return stride == 1; };
+  bool is_most = 2 * size_of(part->shape) >= size_of(whole->shape) &&
+                 std::all_of(written->strides.begin(), written->strides.end(), is_one);
+  if (is_most && pads(whole, operands[1])) {
+    return true;
+  }
+  return base != part && base->state.load(std::memory_order_acquire) == Node::State::available && base->buffer &&
+         (is_most || may_overwrite(whole, part));
 }
 
 // Not where a group is to read the array piece by piece, and some of these lie elsewhere already.
@@ -77,39 +88,34 @@ bool Group::place_in_whole(Member& member) {
   if (!whole) {
     return false;
   }
-  const Sizes first = first_in(whole, node), sizes = sizes_of(node->shape), sizes_of_whole = sizes_of(whole->shape);
-  const Strides strides = row_major_strides(whole->shape);
-  // Lines, and the axis along which they follow each other: along those before it there must be no gaps.
-  int64_t line = 1, offset = 0;
-  size_t d = sizes.size();
-  do {
-    line *= sizes[--d];
-  } while (d > 0 && sizes[d] == sizes_of_whole[d]);
-  for (size_t i = 1; i < d; ++i) {
-    if (sizes[i] != sizes_of_whole[i]) {
-      return false;
-    }
+  const PartIn part(whole, node);
+  // Lines, which follow each other along one axis.
+  Sizes sizes = sizes_of(node->shape);
+  Strides strides = part.strides;
+  collapse(sizes, strides);
+  bool has_gaps = sizes.size() > 1;
+  if (sizes.empty() || sizes.size() > 2 || strides.back() != 1) {
+    return false;
   }
-  for (size_t i = 0; i < sizes.size(); ++i) {
-    offset += first[i] * strides[i];
-  }
-  bool has_gaps = line != size_;
   // Of long rows that are gone through several times, all is read where it was written.
-  if (has_gaps && (columns_.any() || (stages_ > 1 && line < row_length_))) {
+  if (has_gaps && (columns_.any() || (stages_ > 1 && sizes.back() < row_length_))) {
     return false;
   }
   if (!whole->buffer) {
-    whole->buffer = allocate(bytes_of(size_of(whole->shape), whole->dtype.size()));
-    whole->offset = 0;
-    whole->strides = strides;
+    bool overwrites = written_part(*whole->primitive) && may_overwrite(whole, node);
+    const Node* base = whole->operands()[0].node();
+    whole->buffer = overwrites ? base->buffer : allocate(bytes_of(size_of(whole->shape), whole->dtype.size()));
+    whole->offset = overwrites ? base->offset : 0;
+    whole->strides = row_major_strides(whole->shape);
+    has_donated_ = has_donated_ || (overwrites && reads_memory_of(base));
   }
   node->buffer = whole->buffer;
-  node->offset = offset * node->dtype.size();
-  node->strides = strides;
+  node->offset = whole->offset + part.offset * node->dtype.size();
+  node->strides = part.strides;
   node->row_contiguous = !has_gaps;
   FusedPlan::Slot& slot = plan_.slots[static_cast<size_t>(member.slot)];
-  slot.line = has_gaps ? line : 0;
-  slot.apart = has_gaps ? strides[d - 1] : 0;
+  slot.line = has_gaps ? sizes[1] : 0;
+  slot.apart = has_gaps ? strides[0] : 0;
   return true;
 }
 

@@ -188,14 +188,12 @@ class SliceUpdate final : public Primitive {
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
     const array &x = operands[0], &update = operands[1];
     array& y = outputs[0];
-    if (y.node()->buffer) { // memory was there before: the update was computed in its place
-      return fill_around(x, update, y, kernels);
+    if (const Buffer* memory = y.node()->buffer.get()) { // the update was computed in its place
+      return memory == x.node()->buffer.get() ? void() : fill_around(x, update, y, kernels);
     }
-    if (is_pad(x, update, kernels)) {
+    if (!y.take_over(x)) {
       y.allocate();
-      fill_around(x, update, y, kernels);
-    } else {
-      y.begin_with(x, kernels);
+      is_most(x, update, kernels) ? fill_around(x, update, y, kernels) : kernels.run(kernel::Copy{x.view(), y.view()});
     }
     if (size_of(update.shape()) == 0) {
       return;
@@ -232,12 +230,11 @@ class SliceUpdate final : public Primitive {
   }
 
  private:
-  // One element all around what is most of the result: the host does not write it where the update will be.
-  bool is_pad(const array& x, const array& update, const Kernels& kernels) const {
+  // Where the update is most of the result, the host does not write there before.
+  bool is_most(const array& x, const array& update, const Kernels& kernels) const {
     constexpr int64_t worth_it = 1 << 14;
     int64_t size = size_of(x.shape()), part = size_of(update.shape());
     return size >= worth_it && 2 * part >= size && kernels.device() == Device::cpu &&
-           is_one_element(sizes_of(x.shape()), x.strides()) &&
            std::all_of(strides_.begin(), strides_.end(), [](Dim step) { return step == 1; });
   }
   // Along each axis what is before and behind the update, as wide as that along the axes before.
@@ -246,13 +243,15 @@ class SliceUpdate final : public Primitive {
     auto fill = [&](size_t d, int64_t from, int64_t count) {
       if (count > 0) {
         Sizes box = sizes;
-        int64_t offset = from * y.strides()[d];
-        for (size_t i = 0; i < d; ++i) {
-          offset += first[i] * y.strides()[i];
-        }
         box[d] = count;
-        kernels.run(kernel::Copy{
-            x.view().laid_out(box, Strides(box.size(), 0), 0), y.view().laid_out(box, y.strides(), offset)});
+        auto box_of = [&](const array& whole) {
+          int64_t offset = from * whole.strides()[d];
+          for (size_t i = 0; i < d; ++i) {
+            offset += first[i] * whole.strides()[i];
+          }
+          return whole.view().laid_out(box, whole.strides(), offset);
+        };
+        kernels.run(kernel::Copy{box_of(x), box_of(y)});
       }
     };
     for (size_t d = 0; d < sizes.size(); ++d) {
