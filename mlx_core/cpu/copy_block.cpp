@@ -76,6 +76,9 @@ void strided_line(const char* src, int64_t ss, char* dst, int64_t ds, int64_t n)
       T a = load<T>(src), b = load<T>(src + ss), c = load<T>(src + 2 * ss), d = load<T>(src + 3 * ss);
       store(dst, a), store(dst + size, b), store(dst + 2 * size, c), store(dst + 3 * size, d);
     }
+  } else if (const int64_t step = ds / size; ss == size && ds == step * size && step >= 2 && step <= 4 && n >= 64) {
+    i = store_every(step, dst, src, n, static_cast<int>(size));
+    src += i * ss, dst += i * ds;
   }
   for (; i < n; ++i, src += ss, dst += ds) store(dst, load<T>(src));
 }

@@ -137,6 +137,56 @@ int64_t copy_every(int64_t step, void* to, const void* from, int64_t n, int item
   }
 }
 
+// Of each vector of elements there are `step` of the line.
+template <int step, class T>
+int64_t store_by_masks(void* to, const void* from, int64_t n) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  HWY_ALIGN T places[hn::MaxLanes(d)], are_of_line[hn::MaxLanes(d)];
+  decltype(hn::IndicesFromVec(d, hn::Zero(d))) place[step];
+  decltype(hn::Eq(hn::Zero(d), hn::Zero(d))) mask[step];
+#pragma GCC unroll 4
+  for (int k = 0; k < step; ++k) {
+    for (int64_t i = 0; i < lanes; ++i) {
+      places[i] = static_cast<T>((k * lanes + i) / step), are_of_line[i] = (k * lanes + i) % step == 0;
+    }
+    place[k] = hn::IndicesFromVec(d, hn::Load(d, places));
+    mask[k] = hn::Eq(hn::Load(d, are_of_line), hn::Set(d, T{1}));
+  }
+  const T* in = static_cast<const T*>(from);
+  T* out = static_cast<T*>(to);
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const auto v = hn::LoadU(d, in + i);
+#pragma GCC unroll 4
+    for (int k = 0; k < step; ++k) {
+      hn::BlendedStore(hn::TableLookupLanes(v, place[k]), mask[k], d, out + step * i + k * lanes);
+    }
+  }
+  return i;
+}
+
+template <class T>
+int64_t store_by_masks(int64_t step, void* to, const void* from, int64_t n) {
+  return step == 2   ? store_by_masks<2, T>(to, from, n)
+         : step == 3 ? store_by_masks<3, T>(to, from, n)
+                     : store_by_masks<4, T>(to, from, n);
+}
+
+// Others than AVX-512 would write what is between, which may be another thread's, or take longer.
+int64_t store_every([[maybe_unused]] int64_t step, [[maybe_unused]] void* to, [[maybe_unused]] const void* from,
+    [[maybe_unused]] int64_t n, [[maybe_unused]] int size) {
+#if HWY_TARGET <= HWY_AVX3
+  switch (size) {
+    case 4: return store_by_masks<uint32_t>(step, to, from, n);
+    case 8: return store_by_masks<uint64_t>(step, to, from, n);
+    default: return 0;
+  }
+#else
+  return 0;
+#endif
+}
+
 } // namespace mlx::core::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -144,9 +194,14 @@ HWY_AFTER_NAMESPACE();
 namespace mlx::core::cpu {
 
 HWY_EXPORT(copy_every);
+HWY_EXPORT(store_every);
 
 int64_t copy_every(int64_t step, void* to, const void* from, int64_t n, int item_size) {
   return HWY_DYNAMIC_DISPATCH(copy_every)(step, to, from, n, item_size);
+}
+
+int64_t store_every(int64_t step, void* to, const void* from, int64_t n, int item_size) {
+  return HWY_DYNAMIC_DISPATCH(store_every)(step, to, from, n, item_size);
 }
 
 } // namespace mlx::core::cpu

@@ -26,7 +26,7 @@ def drawn_slice(rng, n):
     if kind == 2:
         return slice(1, max(n - 1, 2))
     if kind == 3:
-        return slice(None, None, int(rng.choice([-1, 3, -2])))
+        return slice(None, None, int(rng.choice([-1, 3, -2, 4])))
     first = int(rng.integers(0, n))
     return slice(first, int(rng.integers(first + 1, n + 1)))
 
