@@ -1,6 +1,7 @@
 // How the space of a plan is cut: into units of whole rows or of lines, of parts of rows, or of long rows; and in which
 // order sources lie along those.
 #include <algorithm>
+#include <numeric>
 #include <optional>
 
 #include "mlx_core/cpu/bound_plan.h"
@@ -91,6 +92,12 @@ void BoundPlan::cut_at_lines() {
     int64_t whole = line;
     while (whole % aligned != 0 && 2 * whole <= tile_size) {
       whole *= 2;
+    }
+    for (const FusedPlan::Source& source : plan_->sources) {
+      Repeat repeat;
+      if (source.layout == FusedPlan::Layout::strided) repeat.find(source, tile_size / 2);
+      const int64_t both = std::lcm(whole, std::max<int64_t>(repeat.period, 1));
+      whole = both <= tile_size ? both : whole;
     }
     short_line_ = by_values_ || pays_line_by_line(line) ? line : 0;
     int64_t bytes = 1;

@@ -21,6 +21,20 @@ static Strides strides_behind(const Shape& shape, size_t rank, size_t outer) {
   return strides;
 }
 
+// Whether slices are lines whose elements lie apart in memory, each in a line of the cache of its own, and so many are
+// read that it pays to bring the array in order first.
+static bool is_slow_to_read(const array& x, const Shape& slice_sizes, size_t outer, const array& y) {
+  constexpr size_t worth_it = 1 << 14, line = 64; // bytes
+  size_t axes = 0, bytes = 0;                     // longer than 1; from one element to the next
+  for (size_t d = outer; d < slice_sizes.size(); ++d) {
+    if (slice_sizes[d] != 1) {
+      ++axes;
+      bytes = static_cast<size_t>(std::abs(x.strides()[d])) * x.itemsize();
+    }
+  }
+  return axes == 1 && bytes >= line && y.nbytes() >= worth_it && 2 * y.nbytes() >= x.nbytes();
+}
+
 static std::vector<array> indices_of(Operands operands) { return {operands.begin() + 1, operands.end()}; }
 
 // Operands: the source, then the indices.
@@ -57,10 +71,14 @@ class Gather final : public Primitive {
     return {Spec{std::move(shape), x.dtype()}};
   }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
-    const array& x = operands[0];
+    array x = operands[0];
     array& y = outputs[0];
     size_t rank = y.shape().size() - x.shape().size();
     size_t outer = kernels.device() == Device::cpu ? axes_before_indices() : 0;
+    if (kernels.device() == Device::cpu && is_slow_to_read(x, slice_sizes_, outer, y)) {
+      x = array::uninitialized(x.shape(), x.dtype());
+      kernels.run(kernel::Copy{operands[0].view(), x.view()});
+    }
     y.set_storage(core::allocate(y.nbytes()), 0, strides_behind(y.shape(), rank, outer));
     std::vector<kernel::Index> indices = kernel_indices(operands.subspan(1), axes_, rank);
     Sizes shape = sizes_of(y.shape());
