@@ -68,8 +68,10 @@ class Adder {
     by_lines_ = adders_.together && length_ >= shortest_line &&
                 std::all_of(parts.begin(), parts.end(), [](const AddedPart& p) { return p.strides.back() == 1; });
     if (by_lines_) {
+      int64_t all_lines = 1;
+      for (int64_t length : sizes.first(sizes.size() - 1)) all_lines *= length;
       at_once_[0] =
-          std::clamp<int64_t>(std::min(most_by_lines / at_once_[1], lines_ / (4 * thread_count())), 1, lines_);
+          std::clamp<int64_t>(std::min(most_by_lines / at_once_[1], all_lines / (4 * thread_count())), 1, lines_);
     }
   }
 
@@ -166,9 +168,10 @@ class Adder {
         low = std::max(low, between.first), high = std::min(high, between.end);
       }
       const Between negative = has(starts_at_, ends_at_) ? of_line(starts_at_[last], ends_at_[last]) : Between{};
+      const std::span all = std::span(terms).first(count);
       if (n - (high - low) <= most_else) {
-        adders_.together(block.out, length_, negative, terms.data(), static_cast<int64_t>(count), next - line, n);
-      } else {
+        adders_.together(block.out, length_, negative, all.data(), static_cast<int64_t>(count), next - line, n);
+      } else if (!by_pieces(block.out, all, negative, next - line, n)) {
         next = line + 1; // what is added one by one stays in the first-level cache
         block.end[of_lines] = next;
         one_by_one(block, nullptr, scratch);
@@ -176,6 +179,38 @@ class Adder {
       block.out += (next - line) * length_ * size_;
       block.first[of_lines] = next;
     }
+  }
+
+  // The same of lines of which parts have long pieces, as every other pixel. False where they are short.
+  bool by_pieces(
+      char* out, std::span<const AddedLines> terms, const Between& negative, int64_t lines, int64_t n) const {
+    constexpr int64_t long_enough = 16; // elements
+    std::vector<int64_t> cuts{0, n};
+    auto cut_at = [&](const Between& has) {
+      if (has.first < has.end) cuts.insert(cuts.end(), {has.first, has.end});
+    };
+    cut_at(negative);
+    for (const AddedLines& of : terms) cut_at(of.has);
+    std::sort(cuts.begin(), cuts.end());
+    cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
+    if (n < long_enough * static_cast<int64_t>(cuts.size() - 1)) {
+      return false;
+    }
+    std::vector<AddedLines> here(terms.size());
+    for (size_t k = 0; k + 1 < cuts.size(); ++k) {
+      const int64_t from = cuts[k], length = cuts[k + 1] - from;
+      auto has_it = [=](const Between& has) { return has.first <= from && from < has.end; };
+      int64_t count = 0;
+      for (const AddedLines& of : terms) {
+        if (has_it(of.has)) {
+          const char* term = static_cast<const char*>(of.term) + from * size_;
+          here[static_cast<size_t>(count++)] = {term, of.apart, of.factor, of.subtracts, {0, length}};
+        }
+      }
+      adders_.together(out + from * size_, length_, has_it(negative) ? Between{0, length} : Between{}, here.data(),
+          count, lines, length);
+    }
+    return true;
   }
 
   // What the sum begins with: -0 where all are added, which makes nothing else of the first, and 0 elsewhere.
