@@ -116,13 +116,26 @@ struct FusedPlan {
     uint16_t input, output;
     bool operator==(const Fold&) const = default;
   };
+  // Elements that leave gaps: lines of so many that follow one another, each so far from the one before; and where
+  // every so many of these end a block, the blocks so far from each other. The host only.
+  struct Lines {
+    int64_t length = 0, apart = 0; // length 0: there are no gaps
+    int64_t in_block = 0, blocks_apart = 0;
+    // Where a line begins.
+    int64_t start(int64_t number) const {
+      return in_block == 0 ? number * apart : number / in_block * blocks_apart + number % in_block * apart;
+    }
+    // How many lines, from this one on, are equally far from each other.
+    int64_t left(int64_t number, int64_t most) const {
+      return in_block == 0 ? most : std::min(most, in_block - number % in_block);
+    }
+    bool operator==(const Lines&) const = default;
+  };
   struct Slot {
     Dtype dtype;
     bool of_rows = false; // or what a fold over other axes gives
     int16_t output = -1;  // which output of the request it fills; -1: none, it is scratch
-    // Of an output that leaves gaps, elements: how many follow one another, and from one such line to the next. The
-    // host only.
-    int64_t line = 0, apart = 0;
+    Lines lines;          // of an output that leaves gaps
     bool operator==(const Slot&) const = default;
   };
   // Where its parts of the lists end; they begin where those of the stage before end.

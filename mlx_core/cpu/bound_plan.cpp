@@ -171,7 +171,7 @@ void BoundPlan::find_stored_lines() {
                                   std::any_of(plan_->folds.begin(), plan_->folds.end(),
                                       [=](const FusedPlan::Fold& fold) { return fold.input == slot; });
       const bool gives = std::any_of(begin, end, [=](const FusedPlan::Step& step) { return step.output == slot; });
-      if (gives && short_line_ == place.line && short_line_ >= run.table->elements && !read_elsewhere) {
+      if (gives && short_line_ == place.lines.length && short_line_ >= run.table->elements && !read_elsewhere) {
         place.lines_by = static_cast<int32_t>(&run - strips_.runs.data());
       }
     }
@@ -265,8 +265,8 @@ void BoundPlan::place_given(std::span<const View> outputs) {
       if (!moves) {
         place.tile = tiles_++;
         results_.push_back(static_cast<uint16_t>(i));
-      } else if (slot.line > 0) {
-        place.line = slot.line, place.apart = slot.apart;
+      } else if (slot.lines.length > 0) {
+        place.lines = slot.lines;
         place.tile = tiles_++;
         lined_.push_back(static_cast<uint16_t>(i));
       }
@@ -299,7 +299,7 @@ void BoundPlan::place_given(std::span<const View> outputs) {
 // reads.
 bool BoundPlan::is_stored_past_caches(uint16_t slot, const View& output) const {
   const FusedPlan& plan = *plan_;
-  if (!is_large(plan.slots[slot].dtype) || plan.slots[slot].of_rows || plan.slots[slot].line > 0 ||
+  if (!is_large(plan.slots[slot].dtype) || plan.slots[slot].of_rows || plan.slots[slot].lines.length > 0 ||
       cut_ == Cut::columns ||
       std::any_of(sources_.begin(), sources_.end(), [&](const View& v) { return v.host() == output.host(); })) {
     return false;

@@ -61,9 +61,9 @@ class BoundPlan {
     int32_t tile = -1;      // number of a tile of scratch
     int32_t spread = -1;    // of one value for each row: the tile that has it for each element
     int32_t stage = 0;      // the first that reads the spread tile; of long rows' elements, the one that gives them
-    int64_t line = 0, apart = 0; // of memory with gaps, as of the slot
-    int32_t lines_by = -1;       // of such: the run of strips that stores each line where it lies
-    int64_t copies = 0;          // of a scalar: how many are read, one after another
+    FusedPlan::Lines lines; // of memory with gaps, as of the slot
+    int32_t lines_by = -1;  // of such: the run of strips that stores each line where it lies
+    int64_t copies = 0;     // of a scalar: how many are read, one after another
     int item_size = 0;
     bool settled = false;  // elements that have their place
     bool of_lines = false; // a source that strips read line by line, a row each, or one element where it is
@@ -123,7 +123,7 @@ class BoundPlan {
   const char* in_line(const Working& w, uint16_t slot, int64_t first, int64_t n) const;
   void give_row(const Working& w, const StripRow& row, size_t number, char* value) const;
   void steps(const Working& w, uint32_t begin, uint32_t end, int64_t first, int64_t n) const;
-  int64_t lines_together(const Working& w, const StripRun& run, int64_t length, int64_t n) const;
+  int64_t lines_together(const Working& w, const StripRun& run, int64_t first, int64_t length, int64_t n) const;
   void strips_of_lines(const Working& w, const StripRun& run, int64_t first, int64_t length, int64_t lines) const;
   void strips(const Working& w, const StripRun& run, int64_t first, int64_t last) const;
   void fill_ordered(const Working& w, const StripRun& run, uint32_t number, int64_t first, int64_t n) const;

@@ -240,12 +240,12 @@ void BoundPlan::store_results(const Working& w, size_t stage, int64_t first, int
 // Where n elements lie one after another: in memory, or in the tile, where they are of several lines with gaps between.
 char* BoundPlan::memory_from(const Working& w, const Place& place, int64_t first, int64_t n) const {
   int64_t at = first;
-  if (place.line > 0) {
-    int64_t in_line = first % place.line;
-    if (in_line + n > place.line) {
+  if (const int64_t line = place.lines.length; line > 0) {
+    int64_t in_line = first % line;
+    if (in_line + n > line) {
       return tile(w, place.tile);
     }
-    at = first / place.line * place.apart + in_line;
+    at = place.lines.start(first / line) + in_line;
   }
   return place.memory + at * place.item_size;
 }
@@ -255,13 +255,15 @@ void BoundPlan::store_lines(const Working& w, int64_t first, int64_t n) const {
   for (uint16_t slot : lined_) {
     const Place& place = places_[slot];
     const char* from = tile(w, place.tile);
-    int64_t size = place.item_size, in_line = first % place.line;
+    int64_t size = place.item_size, line = place.lines.length, in_line = first % line;
     for (int64_t done = 0, count; done < n && w.at[slot] == from; done += count, in_line = 0) {
-      int64_t rows = in_line == 0 ? std::max<int64_t>((n - done) / place.line, 1) : 1;
-      int64_t columns = std::min(n - done, place.line - in_line);
-      char* to = place.memory + ((first + done) / place.line * place.apart + in_line) * size;
+      const int64_t number = (first + done) / line;
+      int64_t rows = in_line == 0 ? std::max<int64_t>((n - done) / line, 1) : 1;
+      rows = place.lines.left(number, rows);
+      int64_t columns = std::min(n - done, line - in_line);
+      char* to = place.memory + (place.lines.start(number) + in_line) * size;
       copy_block(
-          from + done * size, place.line * size, size, to, place.apart * size, size, rows, columns, place.item_size);
+          from + done * size, line * size, size, to, place.lines.apart * size, size, rows, columns, place.item_size);
       count = rows * columns;
     }
   }

@@ -84,10 +84,10 @@ void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t fi
       }
       for (uint16_t slot : lined_) {
         if (const Place& place = places_[slot]; stores_lines(run, slot)) {
-          w.at[slot] = place.memory + ((first + done) / place.line * place.apart - done) * place.item_size;
+          w.at[slot] = place.memory + (place.lines.start((first + done) / each) - done) * place.item_size;
         }
       }
-      if (int64_t lines = lines_together(w, run, each, n - done); lines > 0) {
+      if (int64_t lines = lines_together(w, run, first + done, each, n - done); lines > 0) {
         strips_of_lines(w, run, done, each, lines);
         done += (lines - 1) * each;
       } else {
@@ -101,7 +101,8 @@ void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t fi
 // How many lines from this one on, of the n elements that are left, strips go through by themselves: those that are as
 // far from each other as the next is, as are values of rows that are not prepared first. A line that is shorter than a
 // strip is done with what follows it, which the next ones do again; so there has to be more.
-int64_t BoundPlan::lines_together(const Working& w, const StripRun& run, int64_t length, int64_t n) const {
+int64_t BoundPlan::lines_together(
+    const Working& w, const StripRun& run, int64_t first, int64_t length, int64_t n) const {
   int64_t strip = run.table->elements, beyond = std::max<int64_t>(strip - length, 0);
   bool whole = length % strip == 0 || (again(run).is_possible && again(run).kept.empty());
   if (run.ordered != run.ordered_end || !whole) {
@@ -128,6 +129,11 @@ int64_t BoundPlan::lines_together(const Working& w, const StripRun& run, int64_t
       return 0;
     }
   }
+  for (uint16_t slot : lined_) {
+    if (stores_lines(run, slot)) {
+      lines = places_[slot].lines.left(first / length, lines);
+    }
+  }
   return lines;
 }
 
@@ -151,7 +157,7 @@ void BoundPlan::strips_of_lines(
   }
   for (uint16_t slot : lined_) {
     if (const Place& place = places_[slot]; stores_lines(run, slot)) {
-      moves.push_back({slot, (place.apart - place.line) * place.item_size});
+      moves.push_back({slot, (place.lines.apart - length) * place.item_size});
     }
   }
   run.table->run(

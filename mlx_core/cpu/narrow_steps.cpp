@@ -364,7 +364,7 @@ class Parting {
 
 bool may_run_narrow_first(const FusedPlan& plan) {
   return plan.size >= fewest && std::none_of(plan.slots.begin(), plan.slots.end(), [](const FusedPlan::Slot& slot) {
-    return slot.line > 0;
+    return slot.lines.length > 0;
   }) && std::any_of(plan.sources.begin(), plan.sources.end(), [](const FusedPlan::Source& source) {
     return source.broadcast_axes().any();
   });

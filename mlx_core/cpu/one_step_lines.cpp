@@ -46,7 +46,8 @@ struct Lines {
   int64_t length, count; // elements of a line; lines
   int64_t parts, part;   // of a line that is long, and elements of each but the last
   char* out;
-  int64_t out_size, apart; // elements from one line of it to the next
+  int64_t out_size;
+  FusedPlan::Lines out_lines; // without gaps, too
   size_t operand_count = 0;
   Operand operands[3] = {};
 
@@ -62,7 +63,8 @@ struct Lines {
     }
     InterruptPoll poll(1 << 18);
     int64_t first = begin % parts * part;
-    char* to = out + (begin / parts * apart + first) * out_size;
+    int64_t number = begin / parts;
+    char* to = out + (out_lines.start(number) + first) * out_size;
     for (int64_t left = end - begin; left > 0; --left) {
       const int64_t n = std::min(part, length - first);
       poll(n);
@@ -81,7 +83,7 @@ struct Lines {
       to += n * out_size, first += n;
       if (first == length) {
         first = 0;
-        to += (apart - length) * out_size;
+        to = out + out_lines.start(++number) * out_size;
         for (size_t i = 0; i < operand_count; ++i) lines[i]->next();
       }
     }
@@ -91,7 +93,7 @@ struct Lines {
 // The last axis of the space along which every operand has a stride of one or none, or all of the space; 0: there is no
 // such.
 int64_t length_of_lines(const FusedPlan& plan, const FusedPlan::Slot& out) {
-  int64_t length = out.line;
+  int64_t length = out.lines.length;
   for (const FusedPlan::Source& source : plan.sources) {
     if (source.layout == FusedPlan::Layout::strided && !source.sizes.empty()) {
       if (source.strides.back() != 0 && source.strides.back() != 1) return 0;
@@ -152,7 +154,7 @@ bool run_line_by_line(const FusedPlan& plan, std::span<const View> sources, std:
   const FusedPlan::Slot& out = plan.slots[step.output];
   const int64_t length = length_of_lines(plan, out);
   if ((length < plan.size && length < shortest_of(plan, step)) || plan.size % length != 0 || out.output < 0 ||
-      (out.line > 0 && out.line != length) || is_past_caches(plan.size * out.dtype.size() / 2)) {
+      (out.lines.length > 0 && out.lines.length != length) || is_past_caches(plan.size * out.dtype.size() / 2)) {
     return false;
   }
   const KernelTable& table = kernel_table();
@@ -161,7 +163,7 @@ bool run_line_by_line(const FusedPlan& plan, std::span<const View> sources, std:
   for (const View& view : sources) widest = std::max<int64_t>(widest, view.itemsize());
   Lines lines{converts ? table.cast(step.from, step.to) : table.body(step.body, step.from), length, plan.size / length,
       1, length, outputs[static_cast<size_t>(out.output)].host<char>(), out.dtype.size(),
-      out.line > 0 ? out.apart : length};
+      out.lines.length > 0 ? out.lines : FusedPlan::Lines{length, length}};
   if (!lines.kernel) return false;
   const int64_t most = copies_bytes / widest;
   lines.parts = ceil_div(length, most);

@@ -89,12 +89,12 @@ bool Group::place_in_whole(Member& member) {
     return false;
   }
   const PartIn part(whole, node);
-  // Lines, which follow each other along one axis.
+  // Lines, which follow each other along one axis or two.
   Sizes sizes = sizes_of(node->shape);
   Strides strides = part.strides;
   collapse(sizes, strides);
   bool has_gaps = sizes.size() > 1;
-  if (sizes.empty() || sizes.size() > 2 || strides.back() != 1) {
+  if (sizes.empty() || sizes.size() > 3 || strides.back() != 1) {
     return false;
   }
   // Of long rows that are gone through several times, all is read where it was written.
@@ -114,8 +114,9 @@ bool Group::place_in_whole(Member& member) {
   node->strides = part.strides;
   node->row_contiguous = !has_gaps;
   FusedPlan::Slot& slot = plan_.slots[static_cast<size_t>(member.slot)];
-  slot.line = has_gaps ? sizes[1] : 0;
-  slot.apart = has_gaps ? strides[0] : 0;
+  slot.lines = !has_gaps           ? FusedPlan::Lines()
+               : sizes.size() == 2 ? FusedPlan::Lines{sizes[1], strides[0]}
+                                   : FusedPlan::Lines{sizes[2], strides[1], sizes[1], strides[0]};
   return true;
 }
 
