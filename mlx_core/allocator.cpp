@@ -64,20 +64,37 @@ constexpr size_t header_bytes = (sizeof(Buffer) + alignment - 1) / alignment * a
 
 void release_block(Buffer* buffer);
 
+// Processors take a load for one of what was just stored wherever the last bits of the addresses agree, and wait: so
+// blocks that are gone through side by side begin at different places of a page. As many bytes apart as the tallest
+// strips of a few operands are.
+constexpr size_t page = 4096, staggered = size_t{1} << 16; // bytes; from so large a block on
+constexpr size_t begin_apart = 5 * 256;
+
 // Large blocks are in large pages where the system has them: each is one fault, and one entry of the tables that find
-// where memory is, instead of 512.
+// where memory is, instead of 512. Null where there is no memory; the pages' begin is free_block's to find again.
 void* new_block(size_t bytes) {
+  static std::atomic<size_t> turn{0};
+  if (bytes < staggered) {
+    return std::aligned_alloc(alignment, bytes);
+  }
+  const size_t all = (bytes + 2 * page - 1) / page * page;
+  char* raw = nullptr;
 #ifdef MADV_HUGEPAGE
   constexpr size_t large_page = size_t{2} << 20, worth_large = 2 * large_page;
   if (bytes >= worth_large) {
-    void* raw = std::aligned_alloc(large_page, bytes);
+    raw = static_cast<char*>(std::aligned_alloc(large_page, all));
     if (raw) {
-      madvise(raw, bytes, MADV_HUGEPAGE); // fails where the system has none: then the pages are small
+      madvise(raw, all, MADV_HUGEPAGE); // fails where the system has none: then the pages are small
     }
-    return raw;
-  }
+  } else
 #endif
-  return std::aligned_alloc(alignment, bytes);
+    raw = static_cast<char*>(std::aligned_alloc(page, all));
+  return raw ? raw + turn.fetch_add(1, std::memory_order_relaxed) * begin_apart % page : nullptr;
+}
+
+void free_block(void* block, size_t capacity) {
+  const auto at = reinterpret_cast<uintptr_t>(block);
+  std::free(header_bytes + capacity < staggered ? block : reinterpret_cast<void*>(at / page * page));
 }
 
 // Held for a few instructions, thousands of times in a graph of small arrays: unlike a mutex, left by a plain store.
@@ -108,7 +125,7 @@ struct Cache {
     for (size_t c = small_classes; c < class_count; ++c) {
       while (Buffer* block = free[c]) {
         free[c] = static_cast<Buffer*>(block->owner);
-        std::free(block);
+        free_block(block, class_bytes(c));
       }
     }
     cached = 0;
@@ -173,7 +190,7 @@ struct Cache {
       return;
     }
     if (cached + capacity > cache_limit) {
-      std::free(block);
+      free_block(block, capacity);
       return;
     }
     block->owner = free[c];

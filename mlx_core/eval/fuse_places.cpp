@@ -102,8 +102,13 @@ bool Group::place_in_whole(Member& member) {
     return false;
   }
   if (!whole->buffer) {
-    bool overwrites = written_part(*whole->primitive) && may_overwrite(whole, node);
     const Node* base = whole->operands()[0].node();
+    bool writes = written_part(*whole->primitive).has_value(), overwrites = writes && may_overwrite(whole, node);
+    // What is around short lines is as slow to copy.
+    if (writes && !overwrites && has_gaps && sizes.back() < shortest_padded_line &&
+        !pads(whole, whole->operands()[1])) {
+      return false;
+    }
     whole->buffer = overwrites ? base->buffer : allocate(bytes_of(size_of(whole->shape), whole->dtype.size()));
     whole->offset = overwrites ? base->offset : 0;
     whole->strides = row_major_strides(whole->shape);
