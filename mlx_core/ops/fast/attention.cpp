@@ -143,7 +143,8 @@ static constexpr OpInfo attention_info{.name = "fast.scaled_dot_product_attentio
         "et al., 2023). mask is \"causal\": query i sees the keys up to i + T_k - T_q; or an array that broadcasts to "
         "(B, heads, T_q, T_k): of bools, true where a query sees a key, or of numbers that are added to the scores. A "
         "query that sees none averages all values. sinks, one number for each head, are scores of keys more, whose "
-        "values are 0. The softmax of 16-bit floats is computed in float32. There is no second kernel that force_fused "
+        "values are 0. Scores of 16-bit floats and their softmax are computed in float32. There is no second kernel "
+        "that force_fused "
         "could choose: ValueError if it is true, and for shapes, dtypes and names of masks that do not fit."};
 array scaled_dot_product_attention(const array& q, const array& k, const array& v, double scale,
     const AttentionMask& mask, const std::optional<array>& sinks, StreamOrDevice s) {
@@ -152,10 +153,9 @@ array scaled_dot_product_attention(const array& q, const array& k, const array& 
   Dtype dtype = floating_dtype(op, {q, k, v}), wide = wide_of(dtype);
   check_attention(op, q, k, v, mask, sinks, dtype);
   const Dim heads = q.shape(1), groups = k.shape(1), queries = q.shape(2), keys = k.shape(2);
-  array scaled = multiply(astype(q, dtype), array(scale, dtype));
+  array scaled = multiply(astype(q, wide), array(scale, wide));
   const bool shared = !surely_equal(heads, groups);
-  array scores = matmul(shared ? grouped(scaled, groups) : scaled, swapaxes(astype(k, dtype), -1, -2));
-  scores = astype(scores, wide);
+  array scores = matmul(shared ? grouped(scaled, groups) : scaled, swapaxes(astype(k, wide), -1, -2));
   if (shared) {
     scores = reshape(scores, {q.shape(0), heads, queries, keys});
   }

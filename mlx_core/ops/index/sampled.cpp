@@ -3,6 +3,7 @@
 #include "mlx_core/error.h"
 #include "mlx_core/ops.h"
 #include "mlx_core/ops/families.h"
+#include "mlx_core/ops/reduce.h"
 #include "mlx_core/ops/shape/size_number.h"
 
 namespace mlx::core {
@@ -97,7 +98,13 @@ array interp(const array& x, const array& xp, const array& fp, const std::option
   if (of_x.is_complex()) {
     fail("interp", "x has dtype ", x.dtype(), " and xp has dtype ", xp.dtype(), "; complex numbers have no order.");
   }
-  Dtype dtype = inexact(promote_types(fp.dtype(), of_x));
+  Dtype dtype = inexact(promote_types(fp.dtype(), of_x)), wide = wide_of(of_x);
+  if (wide != of_x) { // differences may be larger than all there is of 16 bits
+    return astype(interp(astype(x, wide), xp, fp, left, right, period), dtype);
+  }
+  if (wide_of(dtype) != dtype) {
+    return astype(interp(x, xp, astype(fp, wide_of(dtype)), left, right, period), dtype);
+  }
   array at = astype(x, of_x), points = astype(xp, of_x), values = astype(fp, dtype);
   if (period) {
     if (!(*period != 0) || !std::isfinite(*period)) {
@@ -202,11 +209,13 @@ std::vector<array> gradient(
   if (spacing.size() > 1 && spacing.size() != axes.size()) {
     fail("gradient", "there are ", spacing.size(), " distances for ", axes.size(), " axes; give one, or one for each.");
   }
-  array x = astype(f, inexact(f.dtype()));
+  Dtype dtype = inexact(f.dtype());
+  array x = astype(f, wide_of(dtype)); // differences may be larger than all there is of 16 bits
   std::vector<array> out;
   for (size_t i = 0; i < axes.size(); ++i) {
     array distance = spacing.empty() ? array(1, x.dtype()) : spacing[spacing.size() == 1 ? 0 : i];
-    out.push_back(slopes(x, astype(distance, x.dtype()), normalize_axis("gradient", axes[i], f.ndim()), edge_order));
+    array along = slopes(x, astype(distance, x.dtype()), normalize_axis("gradient", axes[i], f.ndim()), edge_order);
+    out.push_back(astype(along, dtype));
   }
   return out;
 }

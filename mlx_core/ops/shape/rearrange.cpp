@@ -85,6 +85,9 @@ array repeat(const array& a, const std::vector<int64_t>& repeats, int axis, Stre
   Shape merged = a.shape();
   merged[at] = total;
   check_shape("repeat", merged);
+  if (surely_equal(size_of(merged), 0)) {
+    return zeros(std::move(merged), a.dtype());
+  }
   // Which entry stands at each place.
   array entries = array::uninitialized({Dim(total)}, int64);
   auto* entry = reinterpret_cast<int64_t*>(entries.mutable_data());
