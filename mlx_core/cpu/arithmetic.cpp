@@ -69,22 +69,10 @@ Kernel find_nextafter(Dtype dtype) {
 
 template <class T>
 struct ShareOf {
-  using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
-  static T apply(T g, T a, T b) {
-    const auto x = static_cast<Wide>(a), y = static_cast<Wide>(b);
-    const T half = static_cast<T>(static_cast<Wide>(g) * Wide{0.5});
-    return x > y ? g : x == y ? half : T{};
-  }
+  static T apply(T g, T a, T b) { return a > b ? g : a == b ? g * T{0.5} : T{}; }
 };
-Kernel find_share(Dtype dtype) {
-  switch (dtype.val) {
-    case Dtype::Val::float16: return &loop3<ShareOf<float16_t>, float16_t, float16_t, float16_t, float16_t>;
-    case Dtype::Val::bfloat16: return &loop3<ShareOf<bfloat16_t>, bfloat16_t, bfloat16_t, bfloat16_t, bfloat16_t>;
-    case Dtype::Val::float32: return &loop3<ShareOf<float>, float, float, float, float>;
-    case Dtype::Val::float64: return &loop3<ShareOf<double>, double, double, double, double>;
-    default: return nullptr;
-  }
-}
+template <class T>
+constexpr Kernel share_loop = &loop3<ShareOf<T>, T, T, T, T>;
 
 Kernel find_arithmetic(Body body, Dtype dtype) {
   switch (body) {
@@ -108,7 +96,7 @@ Kernel find_arithmetic(Body body, Dtype dtype) {
     case Body::minimum: return float_map2<Minimum>(dtype);
     case Body::zero_times: return float_map2<ZeroTimes>(dtype);
     case Body::zero_divide: return float_map2<ZeroDivide>(dtype);
-    case Body::share: return find_share(dtype);
+    case Body::share: return float_map<3, share_loop<float>, share_loop<double>>(dtype);
     case Body::copysign: return find_copysign(dtype);
     case Body::nextafter: return find_nextafter(dtype);
     default: return nullptr;
