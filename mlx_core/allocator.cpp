@@ -64,14 +64,14 @@ constexpr size_t header_bytes = (sizeof(Buffer) + alignment - 1) / alignment * a
 
 void release_block(Buffer* buffer);
 
-// Processors take a load for one of what was just stored wherever the last bits of the addresses agree, and wait: so
-// blocks that are gone through side by side begin at different places of a page. As many bytes apart as the tallest
-// strips of a few operands are.
+// Processors take a load for one of what was just stored wherever the last 12 bits of the addresses agree, and wait, as
+// a stencil does whose result begins where its operand does in a page: so large blocks begin at different places, one
+// after another by more than strips are long.
 constexpr size_t page = 4096, staggered = size_t{1} << 16; // bytes; from so large a block on
-constexpr size_t begin_apart = 5 * 256;
+constexpr size_t begin_apart = 5 * 256;                    // 16 places, before they come again
 
 // Large blocks are in large pages where the system has them: each is one fault, and one entry of the tables that find
-// where memory is, instead of 512. Null where there is no memory; the pages' begin is free_block's to find again.
+// where memory is, instead of 512. Null where there is no memory.
 void* new_block(size_t bytes) {
   static std::atomic<size_t> turn{0};
   if (bytes < staggered) {
@@ -92,6 +92,7 @@ void* new_block(size_t bytes) {
   return raw ? raw + turn.fetch_add(1, std::memory_order_relaxed) * begin_apart % page : nullptr;
 }
 
+// The block's pages begin at the one that it begins in.
 void free_block(void* block, size_t capacity) {
   const auto at = reinterpret_cast<uintptr_t>(block);
   std::free(header_bytes + capacity < staggered ? block : reinterpret_cast<void*>(at / page * page));

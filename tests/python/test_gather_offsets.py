@@ -199,3 +199,16 @@ def test_points_with_other_instruction_sets(target):
 
 if __name__ == "__main__":
     check_points(range(300, 400))
+
+
+@pytest.mark.parametrize("axes", [(1, 0), (0, 2, 1), (2, 0, 1), (0, 2, 3, 1), (3, 1, 0, 2)])
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "complex64"])
+def test_slices_whose_elements_lie_apart(axes, dtype):
+    """Of so many slices the array is brought in order first."""
+    rng = np.random.default_rng(len(axes))
+    x = rng.integers(0, 100, (31, 40, 29, 33)[: len(axes)]).astype(dtype).transpose(axes)
+    for count in range(1, x.ndim + 1):
+        for number in (3, min(4000, 10**6 // int(np.prod(x.shape[count:])))):
+            places = [rng.integers(-n, n, (number,)) for n in x.shape[:count]]
+            got = mx.array(x.transpose(np.argsort(axes))).transpose(axes)[tuple(mx.array(p.astype(np.int32)) for p in places)]
+            np.testing.assert_array_equal(np.array(got), x[tuple(places)])

@@ -144,8 +144,8 @@ static constexpr OpInfo attention_info{.name = "fast.scaled_dot_product_attentio
         "(B, heads, T_q, T_k): of bools, true where a query sees a key, or of numbers that are added to the scores. A "
         "query that sees none averages all values. sinks, one number for each head, are scores of keys more, whose "
         "values are 0. Scores of 16-bit floats and their softmax are computed in float32. There is no second kernel "
-        "that force_fused "
-        "could choose: ValueError if it is true, and for shapes, dtypes and names of masks that do not fit."};
+        "that force_fused could choose: ValueError if it is true, and for shapes, dtypes and names of masks that do "
+        "not fit."};
 array scaled_dot_product_attention(const array& q, const array& k, const array& v, double scale,
     const AttentionMask& mask, const std::optional<array>& sinks, StreamOrDevice s) {
   StreamScope on(s);
