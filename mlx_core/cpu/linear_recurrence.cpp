@@ -1,5 +1,6 @@
 // y_j = a_j y_{j-1} + b_j along an axis; where either factor is 0 the product is 0, whatever the other is. In blocks
-// the products of the a_j might overflow where y does not, so a lane is one chain; lanes run side by side.
+// the products of the a_j might overflow where y does not, so a lane is one chain; lanes run side by side. Of float32
+// y goes on in double: each rounding of a long sum would take what is small beside it away.
 #include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/lanes.h"
 #include "mlx_core/cpu/scan.h"
@@ -22,8 +23,21 @@ C next(C a, C y, C b) {
 }
 
 template <typename T>
+struct Carried {
+  using type = Wide<T>;
+};
+template <>
+struct Carried<float> {
+  using type = double;
+};
+template <>
+struct Carried<complex64_t> {
+  using type = complex128_t;
+};
+
+template <typename T>
 struct Recurrence {
-  using C = Wide<T>;
+  using C = typename Carried<T>::type;
   const Lanes<3>& lanes;
   const T *a, *b;
   T* out;

@@ -426,3 +426,13 @@ X = mx.array([[3, 1, 2]])
 def test_errors_name_the_op_and_the_values(call, error, says):
     with pytest.raises(error, match=says):
         call()
+
+
+@pytest.mark.parametrize("shape, axis", [((131072,), 0), ((2, 131072), 1), ((131072, 9), 0)])
+@pytest.mark.parametrize("dtype, many", [("float32", 3e-6), ("complex64", 1e-5)])
+def test_small_terms_of_a_long_sum_count(shape, axis, dtype, many):
+    """Most terms are less than half a unit in the last place of the sum: of float32 they would all be lost, but for their number."""
+    x = mx.array(3 * np.random.default_rng(8).normal(size=shape)).astype(getattr(mx, dtype))
+    got = np.array(mx.logcumsumexp(x, axis))
+    truth = np.logaddexp.accumulate(np.array(x).real.astype(np.float64), axis)
+    assert np.abs(got - truth).max() < many
