@@ -11,9 +11,9 @@ using namespace metal;
 constant constexpr uint depth = 16; // of k at a time
 
 // A threadgroup of four simdgroups makes a square tile of the result, each a quarter of it.
-template <typename T, int side>
+template <typename T, typename Out, int side>
 [[kernel, max_total_threads_per_threadgroup(128)]] void product_tiles(device const T* a [[buffer(0)]],
-    device const T* b [[buffer(1)]], device T* out [[buffer(2)]], constant mlx_arguments::Product& p [[buffer(3)]],
+    device const T* b [[buffer(1)]], device Out* out [[buffer(2)]], constant mlx_arguments::Product& p [[buffer(3)]],
     uint3 group [[threadgroup_position_in_grid]], uint thread_number [[thread_index_in_threadgroup]],
     uint quarter [[simdgroup_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]]) {
   constexpr int blocks = side / 16; // 8 x 8 matrices along a side of a quarter
@@ -60,7 +60,7 @@ template <typename T, int side>
       }
     }
   }
-  device T* to = out + ulong(group.z) * p.m * p.n;
+  device Out* to = out + ulong(group.z) * p.m * p.n;
   threadgroup float* patch = patches + quarter * 64;
   for (int i = 0; i < blocks; ++i) {
     for (int j = 0; j < blocks; ++j) {
@@ -70,7 +70,7 @@ template <typename T, int side>
       for (uint e = lane; e < 64; e += 32) {
         uint row = first_row + row_in_tile + 8 * i + e / 8, column = first_column + column_in_tile + 8 * j + e % 8;
         if (row < p.m && column < p.n) {
-          to[ulong(row) * p.n + column] = T(patch[e]);
+          to[ulong(row) * p.n + column] = Out(patch[e]);
         }
       }
     }
@@ -127,9 +127,9 @@ template <typename T, typename Kind>
 
 // Rows of a times a vector: n is 1 (the host swaps the operands where m is). A simdgroup for each row, or, where
 // neighbours in memory belong to different rows, eight simdgroups for 32 of them.
-template <typename T, typename Kind>
+template <typename T, typename Kind, typename Out>
 [[kernel, max_total_threads_per_threadgroup(256)]] void product_vector_rows(device const T* a [[buffer(0)]],
-    device const T* b [[buffer(1)]], device T* out [[buffer(2)]], constant mlx_arguments::Product& p [[buffer(3)]],
+    device const T* b [[buffer(1)]], device Out* out [[buffer(2)]], constant mlx_arguments::Product& p [[buffer(3)]],
     uint3 group [[threadgroup_position_in_grid]], uint simdgroup_number [[simdgroup_index_in_threadgroup]],
     uint lane [[thread_index_in_simdgroup]]) {
   using C = typename Terms<Kind>::C;
@@ -146,13 +146,13 @@ template <typename T, typename Kind>
   }
   sum = reduction::fold_lanes<Terms<Kind>>(sum, lane, 32, min(p.k, 32u), lane);
   if (lane == 0) {
-    out[ulong(group.z) * p.m + row] = T(sum);
+    out[ulong(group.z) * p.m + row] = Out(sum);
   }
 }
 
-template <typename T, typename Kind>
+template <typename T, typename Kind, typename Out>
 [[kernel, max_total_threads_per_threadgroup(256)]] void product_vector_columns(device const T* a [[buffer(0)]],
-    device const T* b [[buffer(1)]], device T* out [[buffer(2)]], constant mlx_arguments::Product& p [[buffer(3)]],
+    device const T* b [[buffer(1)]], device Out* out [[buffer(2)]], constant mlx_arguments::Product& p [[buffer(3)]],
     uint3 group [[threadgroup_position_in_grid]], uint slice [[simdgroup_index_in_threadgroup]],
     uint lane [[thread_index_in_simdgroup]]) {
   using C = typename Terms<Kind>::C;
@@ -171,7 +171,7 @@ template <typename T, typename Kind>
   }
   C sum = fold_slices<Terms<Kind>>(sums, tile, slice, lane, min(count, 32u));
   if (slice == 0 && row < p.m) {
-    out[ulong(group.z) * p.m + row] = T(sum);
+    out[ulong(group.z) * p.m + row] = Out(sum);
   }
 }
 
@@ -202,22 +202,29 @@ template <typename T>
   out[number] = T(sum + run);
 }
 
-#define TILES(in, In)                                                                                              \
-  template [[host_name("product_tiles_32_" #in)]] [[kernel]] decltype(product_tiles<In, 32>) product_tiles<In, 32>; \
-  template [[host_name("product_tiles_64_" #in)]] [[kernel]] decltype(product_tiles<In, 64>) product_tiles<In, 64>;
-TILES(float16, half)
-TILES(bfloat16, bfloat)
-TILES(float32, float)
+// Of 16-bit floats in float32, too.
+#define TILES(in, In, Out)                                   \
+  template [[host_name("product_tiles_32_" #in)]] [[kernel]] \
+  decltype(product_tiles<In, Out, 32>) product_tiles<In, Out, 32>; \
+  template [[host_name("product_tiles_64_" #in)]] [[kernel]] \
+  decltype(product_tiles<In, Out, 64>) product_tiles<In, Out, 64>;
+TILES(float16, half, half)
+TILES(bfloat16, bfloat, bfloat)
+TILES(float32, float, float)
+TILES(wide_float16, half, float)
+TILES(wide_bfloat16, bfloat, float)
 
-#define ONE(kernel_name, in, In, Kind) \
-  template [[host_name(#kernel_name "_" #in)]] [[kernel]] decltype(kernel_name<In, Kind>) kernel_name<In, Kind>;
-#define VECTORS(in, In, Kind)              \
-  ONE(product_vector_rows, in, In, Kind)    \
-  ONE(product_vector_columns, in, In, Kind)
-#define ELEMENTS(in, In, Kind) ONE(product_elements, in, In, Kind) VECTORS(in, In, Kind)
-VECTORS(float16, half, half)
-VECTORS(bfloat16, bfloat, bfloat)
-VECTORS(float32, float, float)
+#define ONE(kernel_name, in, ...) \
+  template [[host_name(#kernel_name "_" #in)]] [[kernel]] decltype(kernel_name<__VA_ARGS__>) kernel_name<__VA_ARGS__>;
+#define VECTORS(in, In, Kind, Out)              \
+  ONE(product_vector_rows, in, In, Kind, Out)   \
+  ONE(product_vector_columns, in, In, Kind, Out)
+#define ELEMENTS(in, In, Kind) ONE(product_elements, in, In, Kind) VECTORS(in, In, Kind, In)
+VECTORS(float16, half, half, half)
+VECTORS(bfloat16, bfloat, bfloat, bfloat)
+VECTORS(float32, float, float, float)
+VECTORS(wide_float16, half, half, float)
+VECTORS(wide_bfloat16, bfloat, bfloat, float)
 ELEMENTS(bool, uchar, AnyPair)
 ELEMENTS(uint8, uchar, uchar)
 ELEMENTS(uint16, ushort, ushort)

@@ -42,7 +42,7 @@ std::vector<cpu::IndexOperand> operands_of(std::span<const kernel::Index> indice
 
 // The last batch axis goes to the kernel, the others are walked here.
 void product(const kernel::Product& k) {
-  Dtype dtype = k.out.dtype;
+  const Dtype dtype = k.a.dtype;
   if (k.out.size() == 0) {
     return;
   }
@@ -70,8 +70,8 @@ void product(const kernel::Product& k) {
     }
     cpu::Matrix left = cpu::offset(a, from_a, dtype), right = cpu::offset(b, from_b, dtype);
     int64_t left_stride = axes > 0 ? of_a[last] : 0, right_stride = axes > 0 ? of_b[last] : 0;
-    char* out = k.out.host<char>() + p * lanes * rows * columns * dtype.size();
-    cpu::gemm(dtype, lanes, rows, columns, terms, left, left_stride, right, right_stride, out);
+    char* out = k.out.host<char>() + p * lanes * rows * columns * k.out.itemsize();
+    cpu::gemm(dtype, lanes, rows, columns, terms, left, left_stride, right, right_stride, out, k.out.dtype);
     if (k.zero_terms) {
       cpu::leave_out_zero_terms(dtype, lanes, rows, columns, terms, left, left_stride, right, right_stride, out);
     }

@@ -80,7 +80,8 @@ struct RandomBits {
 };
 
 // out = a b over equal leading axes: (..., m, k) times (..., k, n). Of bools, an element is whether any pair is true.
-// With zero_terms a term with a factor 0 is 0, whatever the other is.
+// With zero_terms a term with a factor 0 is 0, whatever the other is. a and b have one dtype; out has it, too, or it is
+// float32 of 16-bit floats, without zero_terms.
 struct Product {
   View a, b, out;
   bool zero_terms;

@@ -105,9 +105,11 @@ bool is_worth_tiles(Dtype dtype, int64_t m, int64_t n, int64_t k) {
 }
 
 void gemm_on_tiles(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride,
-    Matrix b, int64_t b_batch_stride, void* out) {
+    Matrix b, int64_t b_batch_stride, void* out, Dtype results) {
+  const bool wide = results == float32;
   auto* gemm = dtype == float32    ? &tile_gemm<AmxTiles, float>
-               : dtype == bfloat16 ? &tile_gemm<AmxTiles, bfloat16_t>
+               : dtype == bfloat16 ? wide ? &tile_gemm<AmxTiles, bfloat16_t, float> : &tile_gemm<AmxTiles, bfloat16_t>
+               : wide              ? &tile_gemm<AmxTiles, float16_t, float>
                                    : &tile_gemm<AmxTiles, float16_t>;
   gemm(batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out);
 }

@@ -105,8 +105,9 @@ bool is_worth_pairs(Dtype dtype, int64_t m, int64_t n, int64_t k) {
 }
 
 void gemm_of_pairs(Dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride, Matrix b,
-    int64_t b_batch_stride, void* out) {
-  tile_gemm<PairTiles, bfloat16_t>(batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out);
+    int64_t b_batch_stride, void* out, Dtype results) {
+  auto* gemm = results == float32 ? &tile_gemm<PairTiles, bfloat16_t, float> : &tile_gemm<PairTiles, bfloat16_t>;
+  gemm(batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out);
 }
 
 } // namespace

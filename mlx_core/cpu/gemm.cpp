@@ -136,7 +136,7 @@ void share_terms(const Product& p, int64_t threads) {
         vector_terms_piece(p, all, first, count, sums.get() + i * bytes, false);
       } else {
         tile_piece({p.dtype, p.m, p.n, count, offset(p.a, first * p.a.column_stride, p.dtype),
-                       offset(p.b, first * p.b.row_stride, p.dtype), sums.get() + i * bytes},
+                       offset(p.b, first * p.b.row_stride, p.dtype), sums.get() + i * bytes, wide},
             all);
       }
     }
@@ -152,8 +152,8 @@ void share_terms(const Product& p, int64_t threads) {
     bytes / parts == 8 ? add_up(reinterpret_cast<double*>(sums.get()), parts)
                        : add_up(reinterpret_cast<float*>(sums.get()), parts);
   }
-  wide == p.dtype ? void(std::memcpy(p.out, sums.get(), static_cast<size_t>(bytes)))
-                  : narrow_rows(p, all, wide, sums.get());
+  wide == p.results ? void(std::memcpy(p.out, sums.get(), static_cast<size_t>(bytes)))
+                    : narrow_rows(p, all, wide, sums.get());
 }
 
 // All of a with its rows one after another, in memory that is made for it: pieces with the same rows need not do it
@@ -213,16 +213,16 @@ struct Small {
 } // namespace
 
 void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride, Matrix b,
-    int64_t b_batch_stride, void* out) {
+    int64_t b_batch_stride, void* out, Dtype results) {
   if (batch == 0 || m == 0 || n == 0) return;
   if (k == 0) {
-    std::memset(out, 0, static_cast<size_t>(batch * m * n * dtype.size()));
+    std::memset(out, 0, static_cast<size_t>(batch * m * n * results.size()));
     return;
   }
   if (const TileInstructions* tiles = tile_instructions(dtype, m, n, k)) {
-    return tiles->gemm(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out);
+    return tiles->gemm(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out, results);
   }
-  if (multiply_thin(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out)) return;
+  if (multiply_thin(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out, results)) return;
   if (auto tiny = TinyBatch::of(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out)) {
     constexpr int64_t per_task = 4096;
     return parallel_for(ceil_div(batch, per_task), [&](int64_t task) {
@@ -242,11 +242,11 @@ void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
     });
   }
   Cut cut = cut_product(dtype, batch, m, n, k);
-  if (takes_blocks({dtype, m, n, k, a, b, nullptr})) cut = {blocks_piece, 1, 1, 1, 1};
+  if (takes_blocks({dtype, m, n, k, a, b, nullptr, results})) cut = {blocks_piece, 1, 1, 1, 1};
   int64_t pieces = cut.down * cut.across, jobs = batch * pieces, work = ceil_div(m * n, pieces) * k * cost(dtype);
   if (jobs == 1 && cut.run != blas_piece) {
     if (const int64_t threads = threads_for_terms(dtype, m, n, k); threads > 1) {
-      return share_terms({dtype, m, n, k, a, b, static_cast<char*>(out)}, threads);
+      return share_terms({dtype, m, n, k, a, b, static_cast<char*>(out), results}, threads);
     }
   }
   constexpr int64_t least_turned_rows = 128, least_turned_work = int64_t{1} << 26,
@@ -273,7 +273,7 @@ void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
         if (piece.rows == 0 || piece.columns == 0) continue;
       }
       Product product{dtype, m, n, k, offset(a, i * a_batch_stride, dtype), offset(b, i * b_batch_stride, dtype),
-          static_cast<char*>(out) + i * m * n * dtype.size()};
+          static_cast<char*>(out) + i * m * n * results.size(), results};
       cut.run(product, piece);
     }
   });

@@ -79,11 +79,11 @@ struct Mode {
 
 } // namespace
 
-void narrow_rows(const Product& p, const Piece& at, Dtype wide, const char* results) {
-  Kernel narrow = find_cast(wide, p.dtype);
+void narrow_rows(const Product& p, const Piece& at, Dtype wide, const char* sums) {
+  Kernel narrow = find_cast(wide, p.results);
   for (int64_t i = 0; i < at.rows; ++i) {
-    const void* row = results + i * at.columns * wide.size();
-    narrow(&row, p.out + ((at.row + i) * p.n + at.column) * p.dtype.size(), at.columns);
+    const void* row = sums + i * at.columns * wide.size();
+    narrow(&row, p.out + ((at.row + i) * p.n + at.column) * p.results.size(), at.columns);
   }
 }
 
@@ -128,17 +128,17 @@ struct Panels {
 
 void tile_piece(const Product& p, Piece at) {
   Dtype dtype = multiplied_dtype(p.dtype);
-  bool widened = dtype != p.dtype;
+  bool widened = dtype != p.dtype, rounded = dtype != p.results;
   const ProductKernels& kernels = product_kernels(dtype);
   int64_t size = dtype.size(), rows = at.rows, columns = at.columns;
   Matrix a = offset(p.a, at.row * p.a.row_stride, p.dtype), b = offset(p.b, at.column * p.b.column_stride, p.dtype);
   char* out = p.out + (at.row * p.n + at.column) * size;
   int64_t out_row = p.n, out_column = 1;
-  if (widened) {
+  if (rounded) {
     out = static_cast<char*>(product_memory(2, rows * columns * size));
     out_row = columns;
   }
-  char* const results = out;
+  char* const sums = out;
   // What fills vectors of columns, or is so little that it does not matter.
   const bool few_rows = rows <= 4 || rows == kernels.vector || (size == 8 && rows < kernels.vector);
   if (b.column_stride != 1 && columns > rows && few_rows && !dtype.is_complex()) {
@@ -188,19 +188,19 @@ void tile_piece(const Product& p, Piece at) {
       }
     }
   }
-  if (widened) narrow_rows(p, at, dtype, results);
+  if (rounded) narrow_rows(p, at, dtype, sums);
 }
 
 void vector_piece(const Product& p, Piece at) {
   const Dtype wide = multiplied_dtype(p.dtype);
   char* out = p.out + (at.row * p.n + at.column) * wide.size();
-  if (wide != p.dtype) out = static_cast<char*>(product_memory(2, at.rows * at.columns * wide.size()));
+  if (wide != p.results) out = static_cast<char*>(product_memory(2, at.rows * at.columns * wide.size()));
   const int64_t most = vector_terms(p.dtype);
   for (int64_t first = 0; first < p.k; first += most) {
     if (first > 0) throw_if_interrupted();
     vector_terms_piece(p, at, first, std::min(most, p.k - first), out, first > 0);
   }
-  if (wide != p.dtype) narrow_rows(p, at, wide, out);
+  if (wide != p.results) narrow_rows(p, at, wide, out);
 }
 
 void vector_terms_piece(const Product& p, Piece at, int64_t first, int64_t k, char* out, bool add) {

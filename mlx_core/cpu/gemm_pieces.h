@@ -14,7 +14,8 @@ struct Product {
   Dtype dtype;
   int64_t m, n, k;
   Matrix a, b;
-  char* out; // row-major (m, n)
+  char* out;     // row-major (m, n)
+  Dtype results; // what is in it: dtype, or what that is multiplied in
 };
 
 // Rows [row, row + rows) and columns [column, column + columns) of the output.
@@ -63,8 +64,6 @@ void vector_terms_piece(const Product& product, Piece piece, int64_t first, int6
 // As tile_terms, of products with a vector.
 inline int64_t vector_terms(Dtype dtype) { return multiplied_dtype(dtype) == dtype ? 4096 : 1024; }
 
-// Results in another dtype than the product's, row-major, to its `out`.
-void narrow_rows(const Product& product, const Piece& piece, Dtype wide, const char* results);
 void blas_piece(const Product& product, Piece piece); // floating or complex, not small
 
 // The least number of multiplications in a piece that BLAS gets. OpenBLAS turns larger pieces into one layout of its
@@ -76,8 +75,8 @@ constexpr int64_t blas_side = 48; // and its least rows, columns and terms
 // columns if those were consecutive before.
 Matrix packed_block(const Matrix& from, int64_t rows, int64_t columns, Dtype dtype, Dtype wanted, void* to);
 
-// The output's piece from consecutive rows of results of another dtype, rounded.
-void narrow_rows(const Product& product, const Piece& piece, Dtype wide, const char* results);
+// The output's piece from consecutive rows of sums of another dtype, rounded.
+void narrow_rows(const Product& product, const Piece& piece, Dtype wide, const char* sums);
 
 // Memory of the calling thread, kept for its next product; `slot` tells blocks in use at the same time apart.
 void* product_memory(int slot, int64_t bytes);

@@ -189,9 +189,9 @@ HWY_EXPORT(find_multiply);
 namespace {
 
 // Of 16-bit floats, so many lines at a time are converted to float32.
-void multiply_widened(MultiplyThin multiply, const ThinProduct& p, Dtype dtype) {
+void multiply_widened(MultiplyThin multiply, const ThinProduct& p, Dtype dtype, Dtype wanted) {
   constexpr int64_t together = 256;
-  const Kernel narrow = find_cast(float32, dtype);
+  const Kernel narrow = wanted == dtype ? find_cast(float32, dtype) : nullptr;
   const bool results_along_lines = p.out_apart != 1;
   const int64_t lines = std::min(together, p.lines);
   auto* numbers = static_cast<float*>(product_memory(0, (lines * (p.terms + p.columns) + p.terms * p.columns) * 4));
@@ -201,11 +201,13 @@ void multiply_widened(MultiplyThin multiply, const ThinProduct& p, Dtype dtype) 
     const int64_t line = std::min(begin, p.lines - lines);
     const Matrix some =
         packed_block(offset(p.numbers, line * p.numbers.row_stride, dtype), lines, p.terms, dtype, float32, numbers);
+    auto* out = static_cast<char*>(p.out) + line * (results_along_lines ? 1 : p.columns) * wanted.size();
     {
       FlushSubnormals mode; // but not of conversions
-      multiply({lines, p.terms, p.columns, some, by, results, results_along_lines ? lines : 1});
+      narrow ? multiply({lines, p.terms, p.columns, some, by, results, results_along_lines ? lines : 1})
+             : multiply({lines, p.terms, p.columns, some, by, out, p.out_apart});
     }
-    auto* out = static_cast<char*>(p.out) + line * (results_along_lines ? 1 : p.columns) * dtype.size();
+    if (!narrow) continue;
     const int64_t runs = results_along_lines ? p.columns : 1, length = lines * p.columns / runs;
     for (int64_t i = 0; i < runs; ++i) {
       const void* source = results + i * length;
@@ -217,7 +219,7 @@ void multiply_widened(MultiplyThin multiply, const ThinProduct& p, Dtype dtype) 
 } // namespace
 
 bool multiply_thin(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, const Matrix& a, int64_t a_batch_stride,
-    const Matrix& b, int64_t b_batch_stride, void* out) {
+    const Matrix& b, int64_t b_batch_stride, void* out, Dtype results) {
   const Dtype wide = multiplied_dtype(dtype);
   const int64_t lines = std::max(m, n), columns = std::min(m, n);
   if (columns > ThinProduct::most_columns || lines < std::max(ThinProduct::least_lines, 16 * columns) ||
@@ -243,7 +245,7 @@ bool multiply_thin(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, 
   }
   const MultiplyThin multiply = HWY_DYNAMIC_DISPATCH(find_multiply)(wide == float64);
   constexpr int64_t task_work = 1 << 18;
-  const int64_t work = lines * k * (4 + columns), size = dtype.size(),
+  const int64_t work = lines * k * (4 + columns),
                 parts = std::clamp<int64_t>(work / task_work, 1, lines / ThinProduct::least_lines),
                 jobs = batch * parts, at_once = std::clamp<int64_t>(task_work * parts / work, 1, jobs);
   parallel_for(ceil_div(jobs, at_once), [&](int64_t task) {
@@ -254,9 +256,9 @@ bool multiply_thin(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, 
       part.numbers = offset(
           part.numbers, i * (by_rows ? a_batch_stride : b_batch_stride) + first * part.numbers.row_stride, dtype);
       part.factors = offset(part.factors, i * (by_rows ? b_batch_stride : a_batch_stride), dtype);
-      part.out = static_cast<char*>(out) + (i * m * n + first * (part.out_apart == 1 ? columns : 1)) * size;
+      part.out = static_cast<char*>(out) + (i * m * n + first * (part.out_apart == 1 ? columns : 1)) * results.size();
       if (wide != dtype) {
-        multiply_widened(multiply, part, dtype);
+        multiply_widened(multiply, part, dtype, results);
       } else {
         FlushSubnormals mode;
         multiply(part);

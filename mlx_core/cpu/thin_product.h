@@ -8,7 +8,7 @@ namespace mlx::core::cpu {
 
 // As gemm(), with the same bits, where that is quicker so; false where nothing was done.
 bool multiply_thin(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, const Matrix& a, int64_t a_batch_stride,
-    const Matrix& b, int64_t b_batch_stride, void* out);
+    const Matrix& b, int64_t b_batch_stride, void* out, Dtype results);
 
 // The long matrix has `lines` of `terms`, row by row or column by column. The other has a column for each result of a
 // line.

@@ -224,16 +224,16 @@ class TileConvolution {
         const int64_t column = box.group * w_.columns + from->column;
         windows.resize(static_cast<size_t>(rows * terms)), exact.resize(static_cast<size_t>(rows * width));
         write_windows(w_, box.group, stretches, reinterpret_cast<char*>(windows.data()));
-        tile_piece(
-            {w_.dtype, rows, width, terms, {windows.data(), terms, 1},
-                {reinterpret_cast<const T*>(w_.w) + column * terms, 1, terms}, reinterpret_cast<char*>(exact.data())},
+        tile_piece({w_.dtype, rows, width, terms, {windows.data(), terms, 1},
+                       {reinterpret_cast<const T*>(w_.w) + column * terms, 1, terms},
+                       reinterpret_cast<char*>(exact.data()), w_.dtype},
             {0, 0, rows, width});
         const T* at = exact.data();
         for (const auto& [place, count] : stretches) {
           for (int64_t i = 0; i < count; ++i, at += width) {
             T* y = reinterpret_cast<T*>(w_.y) + place.y + i * w_.y_step[2] + column;
             for (int64_t j = 0; j < width; ++j) {
-              if (is_odd_sum(y[j], terms)) y[j] = at[j];
+              if (is_odd_sum<T>(y[j], terms)) y[j] = at[j];
             }
           }
         }

@@ -110,13 +110,13 @@ MLX_TILE_TARGET void tile_block(Tiles& tiles, int64_t rows, int64_t columns, int
 
 inline constexpr int64_t most_tile_rows = 512, most_tile_columns = 256; // of a piece, about
 
-template <class Tiles, class T>
+template <class Tiles, class T, class Out>
 struct TileProduct {
   static constexpr int digits = tile_digits<T>, passes = tile_passes<T>;
   static constexpr Dtype dtype = std::is_same_v<T, float> ? float32 : digits == 1 ? bfloat16 : float16;
   int64_t m, n, k;
   Matrix a, b;
-  T* out;
+  Out* out; // of T, or the sums as they are
 
   // Rows and columns from (row, column) on. Every element is the sum of the sums of tile_sum_terms in turn, so that how
   // the product is cut changes no bit.
@@ -129,6 +129,7 @@ struct TileProduct {
   MLX_TILE_TARGET bool multiply(int64_t row, int64_t rows, int64_t column, int64_t columns) const {
     constexpr int64_t block = TileShape::block, side = TileShape::side;
     constexpr int together = digits_of_pass<T>;
+    constexpr bool keeps = !std::is_same_v<T, Out>;
     const TileBodies<T>& bodies = tile_bodies<T>();
     const int64_t most = std::min(k, tile_sum_terms), pitch = (columns + block - 1) / block * block;
     auto memory = [](int slot, int64_t bytes) { return product_memory(slot, bytes); };
@@ -157,11 +158,17 @@ struct TileProduct {
             const uint16_t* panel = columns_of + j * steps * TileShape::terms * together;
             float* sums = all ? all + (k > most ? i * pitch : 0) + j : part;
             float* to = direct ? sums : part;
+            if constexpr (keeps) {
+              if (direct && done && height == block && width == block) { // they are the results
+                tile_block<together>(tiles, height, width, count, rows_of, panel, out + (row + i) * n + column + j, n);
+                continue;
+              }
+            }
             tile_block<together>(tiles, height, width, count, rows_of, panel, to, direct && all ? pitch : block);
             if (!direct) add_sums(height, width > side ? block : side, part, pass_weight<T>(pass), once, sums, pitch);
             if (done) {
-              T* at = out + (row + i) * n + column + j;
-              if (round(height, width, sums, all ? pitch : block, at)) odd = true;
+              Out* at = out + (row + i) * n + column + j;
+              if (write(height, width, sums, all ? pitch : block, at)) odd = true;
             }
           }
         };
@@ -184,23 +191,27 @@ struct TileProduct {
     return !odd;
   }
 
-  // As TileBodies::round, into `out`.
-  MLX_TILE_TARGET bool round(int64_t rows, int64_t columns, const float* sums, int64_t row, T* to) const {
-    if constexpr (digits == 1) {
-      auto by_columns = [&]<int number>(std::integral_constant<int, number>) MLX_TILE_TARGET {
-        for (int64_t i = 0; i < rows; ++i) Tiles::template round<number>(sums + i * row, to + i * n);
-        return false;
-      };
-      if (columns == TileShape::block) return by_columns(std::integral_constant<int, TileShape::block>());
-      if (columns == TileShape::side) return by_columns(std::integral_constant<int, TileShape::side>());
+  // As TileBodies::round or keep, into `out`.
+  MLX_TILE_TARGET bool write(int64_t rows, int64_t columns, const float* sums, int64_t row, Out* to) const {
+    if constexpr (!std::is_same_v<T, Out>) {
+      return tile_bodies<T>().keep(rows, columns, k, sums, row, to, n);
+    } else {
+      if constexpr (digits == 1) {
+        auto by_columns = [&]<int number>(std::integral_constant<int, number>) MLX_TILE_TARGET {
+          for (int64_t i = 0; i < rows; ++i) Tiles::template round<number>(sums + i * row, to + i * n);
+          return false;
+        };
+        if (columns == TileShape::block) return by_columns(std::integral_constant<int, TileShape::block>());
+        if (columns == TileShape::side) return by_columns(std::integral_constant<int, TileShape::side>());
+      }
+      return tile_bodies<T>().round(rows, columns, k, sums, row, to, n);
     }
-    return tile_bodies<T>().round(rows, columns, k, sums, row, to, n);
   }
 
   // Odd sums again, by whole rows or columns: whichever are fewer.
   void mend(int64_t row, int64_t rows, int64_t column, int64_t columns) const {
-    T* const first = out + row * n + column;
-    auto odd = [&](int64_t i, int64_t j) { return is_odd_sum(first[i * n + j], k); };
+    Out* const first = out + row * n + column;
+    auto odd = [&](int64_t i, int64_t j) { return is_odd_sum<T>(static_cast<float>(first[i * n + j]), k); };
     std::vector<char> odd_row(static_cast<size_t>(rows)), odd_column(static_cast<size_t>(columns));
     for (int64_t i = 0; i < rows; ++i) {
       for (int64_t j = 0; j < columns; ++j) {
@@ -210,7 +221,7 @@ struct TileProduct {
     auto count = [](const std::vector<char>& lines) { return std::count(lines.begin(), lines.end(), 1); };
     const bool by_rows = count(odd_row) * columns <= count(odd_column) * rows;
     const std::vector<char>& lines = by_rows ? odd_row : odd_column;
-    std::vector<T> exact;
+    std::vector<Out> exact;
     for (auto from = lines.begin(), end = from; (from = std::find(end, lines.end(), 1)) != lines.end();) {
       end = std::find(from, lines.end(), 0);
       const int64_t line = from - lines.begin(), some = end - from;
@@ -218,7 +229,7 @@ struct TileProduct {
       const int64_t height = by_rows ? some : rows, width = by_rows ? columns : some;
       exact.resize(static_cast<size_t>(height * width));
       const Product same{dtype, height, width, k, offset(a, (row + y) * a.row_stride, dtype),
-          offset(b, (column + x) * b.column_stride, dtype), reinterpret_cast<char*>(exact.data())};
+          offset(b, (column + x) * b.column_stride, dtype), reinterpret_cast<char*>(exact.data()), dtype_of<Out>::val};
       tile_piece(same, {0, 0, height, width});
       for (int64_t i = 0; i < height; ++i) {
         for (int64_t j = 0; j < width; ++j) {
@@ -233,8 +244,8 @@ struct TileProduct {
   }
 };
 
-// As gemm().
-template <class Tiles, class T>
+// As gemm(), with results of T or of float32.
+template <class Tiles, class T, class Out = T>
 void tile_gemm(int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride, Matrix b,
     int64_t b_batch_stride, void* out) {
   if (batch > 1 && b_batch_stride == 0 && a_batch_stride == m * a.row_stride) m *= batch, batch = 1;
@@ -254,9 +265,9 @@ void tile_gemm(int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t
   parallel_for(tasks, [&](int64_t task) {
     for (int64_t job = jobs * task / tasks, end = jobs * (task + 1) / tasks; job < end; ++job) {
       const int64_t i = job / pieces, y = job % pieces / across, x = job % across;
-      constexpr Dtype dtype = TileProduct<Tiles, T>::dtype;
-      const TileProduct<Tiles, T> one{m, n, k, offset(a, i * a_batch_stride, dtype),
-          offset(b, i * b_batch_stride, dtype), static_cast<T*>(out) + i * m * n};
+      constexpr Dtype dtype = TileProduct<Tiles, T, Out>::dtype;
+      const TileProduct<Tiles, T, Out> one{m, n, k, offset(a, i * a_batch_stride, dtype),
+          offset(b, i * b_batch_stride, dtype), static_cast<Out*>(out) + i * m * n};
       auto [row, row_end] = piece_bounds(m, down, TileShape::block, y);
       auto [column, column_end] = piece_bounds(n, across, TileShape::block, x);
       one.piece(row, row_end - row, column, column_end - column);

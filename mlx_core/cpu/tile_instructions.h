@@ -14,7 +14,7 @@ struct TileInstructions {
   bool (*is_worth)(Dtype dtype, int64_t m, int64_t n, int64_t k);
   // As gemm(). Sums are of float32, where subnormals count as zeros; a pair of terms is added in one step.
   void (*gemm)(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride, Matrix b,
-      int64_t b_batch_stride, void* out);
+      int64_t b_batch_stride, void* out, Dtype results);
   // The same of convolve().
   void (*convolve)(const Windows& w, const TileWindows& windows);
   // Terms of bfloat16 that are multiplied in the time of one of float32 by multiply-add.

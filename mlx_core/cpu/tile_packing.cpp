@@ -239,20 +239,21 @@ HWY_INLINE hn::Mask<D> odd(D d, V x, int64_t k) {
   return hn::Or(hn::Not(hn::IsFinite(x)), tiny);
 }
 
-template <class T>
-bool rounded(int64_t rows, int64_t columns, int64_t k, const float* sums, int64_t row, T* out, int64_t out_row) {
+template <class T, class Out>
+bool written(int64_t rows, int64_t columns, int64_t k, const float* sums, int64_t row, Out* out, int64_t out_row) {
+  constexpr bool keeps = std::is_same_v<Out, float>;
   const hn::CappedTag<float, side> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   auto any = hn::FirstN(d, 0);
   for (int64_t i = 0; i < rows; ++i) {
     const float* from = sums + i * row;
-    T* to = out + i * out_row;
-    if constexpr (!std::is_same_v<T, float>) bodies::HWY_NAMESPACE::narrow(from, to, columns);
-    if constexpr (tile_digits<T> > 1) {
+    Out* to = out + i * out_row;
+    if constexpr (!keeps) bodies::HWY_NAMESPACE::narrow(from, to, columns);
+    if constexpr (keeps || tile_digits<T> > 1) {
       for (int64_t j = 0; j < columns; j += lanes) {
         const auto x = hn::LoadU(d, from + j);
-        any = hn::Or(any, odd<T>(d, x, k));
-        if constexpr (std::is_same_v<T, float>) {
+        if constexpr (tile_digits<T> > 1) any = hn::Or(any, odd<T>(d, x, k));
+        if constexpr (keeps) {
           j + lanes <= columns ? hn::StoreU(x, d, to + j)
                                : static_cast<void>(std::copy(from + j, from + columns, to + j));
         }
@@ -264,7 +265,8 @@ bool rounded(int64_t rows, int64_t columns, int64_t k, const float* sums, int64_
 
 template <class T>
 const TileBodies<T>& tile_bodies() {
-  static constexpr TileBodies<T> all{&pack<false, T>, &pack<true, T>, &split_lines<T>, &rounded<T>};
+  static constexpr TileBodies<T> all{
+      &pack<false, T>, &pack<true, T>, &split_lines<T>, &written<T, T>, &written<T, float>};
   return all;
 }
 const TileBodies<float>& float_bodies() { return tile_bodies<float>(); }

@@ -50,9 +50,9 @@ inline constexpr float tiny_number = 0x1p-100f, tiny_term = 0x1p-98f;
 // A sum of k terms that has to be computed without tiles, for what it was made of is not known from its digits;
 // by vectors: odd() of tile_packing.cpp.
 template <class T>
-bool is_odd_sum(T sum, int64_t k) {
-  if constexpr (tile_passes<T> > 1) return std::isnan(static_cast<float>(sum));
-  const float size = std::abs(static_cast<float>(sum));
+bool is_odd_sum(float sum, int64_t k) {
+  if constexpr (tile_passes<T> > 1) return std::isnan(sum);
+  const float size = std::abs(sum);
   return !std::isfinite(size) || (size < static_cast<float>(k) * tiny_term && size != 0);
 }
 
@@ -77,6 +77,8 @@ struct TileBodies {
   // Of a block of sums of k terms, rows of at most 32 that are `row` apart. Says whether one is_odd_sum(); of bfloat16
   // none is.
   bool (*round)(int64_t rows, int64_t columns, int64_t k, const float* sums, int64_t row, T* out, int64_t out_row);
+  // The same, but not rounded.
+  bool (*keep)(int64_t rows, int64_t columns, int64_t k, const float* sums, int64_t row, float* out, int64_t out_row);
 };
 template <class T>
 const TileBodies<T>& tile_bodies();

@@ -15,7 +15,8 @@ using namespace mlx::core;
 
 namespace {
 
-using Run = void (*)(Dtype, int64_t, int64_t, int64_t, int64_t, cpu::Matrix, int64_t, cpu::Matrix, int64_t, void*);
+using Run = void (*)(
+    Dtype, int64_t, int64_t, int64_t, int64_t, cpu::Matrix, int64_t, cpu::Matrix, int64_t, void*, Dtype);
 
 template <class T>
 struct Gemm {
@@ -26,7 +27,19 @@ struct Gemm {
 
   void operator()(int64_t batch, int64_t m, int64_t n, int64_t k, cpu::Matrix a, int64_t a_stride, cpu::Matrix b,
       int64_t b_stride, void* out) const {
-    run(dtype, batch, m, n, k, a, a_stride, b, b_stride, out);
+    run(dtype, batch, m, n, k, a, a_stride, b, b_stride, out, dtype);
+    if constexpr (!is_float) { // in float32 the same, before they are rounded
+      const auto* results = static_cast<const T*>(out);
+      std::vector<float> sums(static_cast<size_t>(batch * m * n), -7.0f);
+      run(dtype, batch, m, n, k, a, a_stride, b, b_stride, sums.data(), float32);
+      int64_t wrong = 0;
+      for (size_t i = 0; i < sums.size(); ++i) {
+        const T rounded(sums[i]);
+        wrong += std::isnan(sums[i]) ? !std::isnan(static_cast<float>(results[i]))
+                                     : std::memcmp(&rounded, results + i, sizeof rounded) != 0;
+      }
+      CHECK_EQ(wrong, 0);
+    }
   }
   static Numbers draw(int64_t count, unsigned seed) {
     std::mt19937 engine(seed);
@@ -90,8 +103,9 @@ void compare(
 
 template <class T>
 void plain_gemm(Dtype, int64_t batch, int64_t m, int64_t n, int64_t k, cpu::Matrix a, int64_t a_stride, cpu::Matrix b,
-    int64_t b_stride, void* out) {
-  cpu::tile_gemm<PlainTiles, T>(batch, m, n, k, a, a_stride, b, b_stride, out);
+    int64_t b_stride, void* out, Dtype results) {
+  auto* gemm = results == float32 ? &cpu::tile_gemm<PlainTiles, T, float> : &cpu::tile_gemm<PlainTiles, T>;
+  gemm(batch, m, n, k, a, a_stride, b, b_stride, out);
 }
 
 template <class F>

@@ -4,6 +4,7 @@
 
 #include "mlx_core/control_flow.h"
 #include "mlx_core/ops/fast/fast.h"
+#include "mlx_core/ops/linalg/products.h"
 #include "mlx_core/ops/shape/range.h"
 #include "mlx_core/ops/shape/size_number.h"
 
@@ -153,9 +154,18 @@ array scaled_dot_product_attention(const array& q, const array& k, const array& 
   Dtype dtype = floating_dtype(op, {q, k, v}), wide = wide_of(dtype);
   check_attention(op, q, k, v, mask, sinks, dtype);
   const Dim heads = q.shape(1), groups = k.shape(1), queries = q.shape(2), keys = k.shape(2);
-  array scaled = multiply(astype(q, wide), array(scale, wide));
+  // There are fewer queries than scores to scale; but 16-bit ones may be rounded, unless it is by a power of two.
+  int exponent = 0;
+  const bool exact = wide == dtype || (dtype == bfloat16 && std::frexp(std::abs(scale), &exponent) == 0.5);
   const bool shared = !surely_equal(heads, groups);
-  array scores = matmul(shared ? grouped(scaled, groups) : scaled, swapaxes(astype(k, wide), -1, -2));
+  array rows = astype(q, dtype);
+  if (exact) {
+    rows = multiply(rows, array(scale, dtype));
+  }
+  array scores = wide_matmul(shared ? grouped(rows, groups) : rows, swapaxes(astype(k, dtype), -1, -2));
+  if (!exact) {
+    scores = multiply(scores, array(scale, wide));
+  }
   if (shared) {
     scores = reshape(scores, {q.shape(0), heads, queries, keys});
   }

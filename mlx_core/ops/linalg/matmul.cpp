@@ -1,5 +1,6 @@
 // Matrix products.
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "mlx_core/backend/kernels.h"
@@ -17,11 +18,21 @@ array adjoint(const array& a) { return conj_of(swapaxes(a, -2, -1)); }
 
 } // namespace
 
-// (..., m, k) times (..., k, n), with equal leading axes. The products of its rules are those of the chain rule, where
-// terms with a factor 0 are 0: ZeroMatmul, which looks for what is not finite and costs no more where there is none.
+namespace {
+
+// The products of the chain rule have terms with a factor 0 that are 0: ZeroMatmul, which looks for what is not finite
+// and costs no more where there is none. WideMatmul is of 16-bit floats and float32, in which they are summed anyhow:
+// for those who go on computing with the sums.
+enum class ProductKind : uint8_t { plain, zero_terms, wide };
+
+array product(const char* op, const array& a, const array& b, ProductKind kind);
+
+} // namespace
+
+// (..., m, k) times (..., k, n), with equal leading axes.
 class Matmul final : public Primitive {
  public:
-  explicit Matmul(bool zero_terms) : zero_terms_(zero_terms) {}
+  explicit Matmul(ProductKind kind) : kind_(kind) {}
   static constexpr OpInfo info{.name = "matmul",
       .primitive = "Matmul",
       .summary = "The matrix product.",
@@ -32,38 +43,54 @@ class Matmul final : public Primitive {
           "true. float32 and float64 subnormals count as zeros. The bits of the result depend on shapes and values "
           "alone, not on how the operands lie in memory."};
 
-  const char* name() const override { return zero_terms_ ? "ZeroMatmul" : info.primitive; }
+  const char* name() const override {
+    return kind_ == ProductKind::zero_terms ? "ZeroMatmul" : kind_ == ProductKind::wide ? "WideMatmul" : info.primitive;
+  }
   Dependence dependence() const override { return Dependence::contracts_axes; }
-  Role role() const override { return zero_terms_ ? Role::chain_product : Role::product; }
+  Role role() const override {
+    return kind_ == ProductKind::zero_terms ? Role::chain_product
+           : kind_ == ProductKind::wide     ? Role::ordinary
+                                            : Role::product;
+  }
   Specs infer(Operands operands) const override {
     Shape shape = operands[0].shape();
     shape.back() = operands[1].shape().back();
-    return {Spec{std::move(shape), operands[0].dtype()}};
+    return {Spec{std::move(shape), kind_ == ProductKind::wide ? float32 : operands[0].dtype()}};
   }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
     array& y = outputs[0];
     y.allocate();
-    kernels.run(kernel::Product{operands[0].view(), operands[1].view(), y.view(), zero_terms_});
+    kernels.run(kernel::Product{operands[0].view(), operands[1].view(), y.view(), kind_ == ProductKind::zero_terms});
   }
   // d(ab) = da b + a db
   Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {
-    Tangent left = tangents[0] ? Tangent(zero_matmul(*tangents[0], primals[1])) : std::nullopt;
-    Tangent right = tangents[1] ? Tangent(zero_matmul(primals[0], *tangents[1])) : std::nullopt;
+    auto product = [&](const array& a, const array& b) {
+      return kind_ == ProductKind::wide ? zero_matmul(astype(a, float32), astype(b, float32)) : zero_matmul(a, b);
+    };
+    Tangent left = tangents[0] ? Tangent(product(*tangents[0], primals[1])) : std::nullopt;
+    Tangent right = tangents[1] ? Tangent(product(primals[0], *tangents[1])) : std::nullopt;
     return {left && right ? Tangent(add(*left, *right)) : left ? left : right};
   }
   Tangents vjp(Operands primals, const Tangents& cotangents, Operands, std::span<const bool> wanted) const override {
     Tangents out(2);
-    if (cotangents[0] && wanted[0]) {
-      out[0] = zero_matmul(*cotangents[0], adjoint(primals[1]));
+    if (!cotangents[0]) {
+      return out;
     }
-    if (cotangents[0] && wanted[1]) {
-      out[1] = zero_matmul(adjoint(primals[0]), *cotangents[0]);
+    // Of float32 and 16-bit factors: bfloat16 rounds a cotangent, but float16 may have lost it, where it is small.
+    const Dtype own = primals[0].dtype(), dtype = kind_ == ProductKind::wide && own == float16 ? float32 : own;
+    auto in = [&](const array& a) { return astype(a, dtype); };
+    const array cotangent = in(*cotangents[0]);
+    if (wanted[0]) {
+      out[0] = astype(zero_matmul(cotangent, in(adjoint(primals[1]))), own);
+    }
+    if (wanted[1]) {
+      out[1] = astype(zero_matmul(in(adjoint(primals[0])), cotangent), own);
     }
     return out;
   }
   Mapped vmap(Operands operands, const MapAxes& axes) const override {
     array a = batch_first(operands[0], axes[0]), b = batch_first(operands[1], axes[1]);
-    auto product = [&](const array& x, const array& y) { return zero_terms_ ? zero_matmul(x, y) : matmul(x, y); };
+    auto product = [&](const array& x, const array& y) { return core::product(info.name, x, y, kind_); };
     bool plain = operands[0].ndim() == (axes[0] ? 3 : 2); // no batch axes in a lane
     if (plain && !axes[0] && surely_equal(b.shape(-1), 1)) {
       // One matrix times a vector in each lane: the vectors are the rows of one product.
@@ -73,14 +100,14 @@ class Matmul final : public Primitive {
         a.itemsize() >= 4) {
       // Inner products: one pass over both, instead of a product of matrices in each lane.
       array left = squeeze(a, {-2}), right = squeeze(b, {-1});
-      array products = zero_terms_ ? zero_times(left, right) : multiply(left, right);
+      array products = kind_ == ProductKind::zero_terms ? zero_times(left, right) : multiply(left, right);
       return {{expand_dims(sum(products, {1}, true), {-1})}, {0}};
     }
     return {{product(a, b)}, {0}}; // folds or broadcasts what is shared
   }
 
  private:
-  bool zero_terms_;
+  ProductKind kind_;
 };
 
 namespace {
@@ -110,13 +137,14 @@ Factors checked(const char* op, const array& a, const array& b, Dtype dtype) {
   return f;
 }
 
-array product(const char* op, const array& a, const array& b, bool zero_terms) {
-  static const PrimitiveRef& plain = *new PrimitiveRef(make_primitive<Matmul>(false));
-  static const PrimitiveRef& zero = *new PrimitiveRef(make_primitive<Matmul>(true));
-  const PrimitiveRef& one = zero_terms ? zero : plain;
+array product(const char* op, const array& a, const array& b, ProductKind kind) {
+  static const std::array<PrimitiveRef, 3>& kinds =
+      *new std::array<PrimitiveRef, 3>{make_primitive<Matmul>(ProductKind::plain),
+          make_primitive<Matmul>(ProductKind::zero_terms), make_primitive<Matmul>(ProductKind::wide)};
+  const PrimitiveRef& one = kinds[static_cast<size_t>(kind)];
   if (b.ndim() > 2 && a.ndim() >= b.ndim() &&
       std::all_of(b.shape().begin(), b.shape().end() - 2, [](Dim d) { return d == 1; })) {
-    return product(op, a, flatten(b, 0, -2), zero_terms); // open sizes are asked, too: derivatives follow the graph
+    return product(op, a, flatten(b, 0, -2), kind); // open sizes are asked, too: derivatives follow the graph
   }
   if (b.ndim() == 2 && a.ndim() > 2) {
     // One matrix for the whole batch: the rows of all lanes make one product.
@@ -139,9 +167,10 @@ array product(const char* op, const array& a, const array& b, bool zero_terms) {
   return applied(one, {stacked(a), stacked(b)});
 }
 
-array multiplied(const char* op, const array& a, const array& b, Dtype dtype, bool zero_terms = false) try {
+array multiplied(
+    const char* op, const array& a, const array& b, Dtype dtype, ProductKind kind = ProductKind::plain) try {
   Factors f = checked(op, a, b, dtype);
-  array y = product(op, f.a, f.b, zero_terms);
+  array y = product(op, f.a, f.b, kind);
   if (!f.row && !f.column) {
     return y;
   }
@@ -167,7 +196,12 @@ array matmul(const array& a, const array& b, StreamOrDevice s) {
 }
 
 array zero_matmul(const array& a, const array& b) {
-  return multiplied("matmul", a, b, promote_types(a.dtype(), b.dtype()), true);
+  return multiplied("matmul", a, b, promote_types(a.dtype(), b.dtype()), ProductKind::zero_terms);
+}
+
+array wide_matmul(const array& a, const array& b) {
+  const Dtype dtype = promote_types(a.dtype(), b.dtype());
+  return multiplied("matmul", a, b, dtype, wide_of(dtype) != dtype ? ProductKind::wide : ProductKind::plain);
 }
 
 static constexpr OpInfo addmm_info{.name = "addmm",
@@ -176,8 +210,8 @@ static constexpr OpInfo addmm_info{.name = "addmm",
         ">>> mx.addmm(mx.array(1.0), mx.array([[1.0, 2.0]]), mx.array([[3.0], [4.0]]))\narray([[12]], dtype=float32)",
     .details =
         "c broadcasts to the product's shape. It is not read when beta is 0. Raises ValueError when alpha or beta is "
-        "no "
-        "whole number and the arrays are integers."};
+        "no whole number and the arrays are integers. 16-bit floats are multiplied, scaled and added in float32 and "
+        "rounded once."};
 array addmm(const array& c, const array& a, const array& b, double alpha, double beta, StreamOrDevice s) {
   StreamScope on(s);
   Dtype dtype = promote_types(c.dtype(), promote_types(a.dtype(), b.dtype()));
@@ -185,14 +219,15 @@ array addmm(const array& c, const array& a, const array& b, double alpha, double
     fail("addmm", "alpha is ", alpha, " and beta is ", beta, ", but c, a and b make ", dtype,
         ", which holds whole numbers only; convert one of them to a floating dtype.");
   }
-  array y = scaled(multiplied("addmm", a, b, dtype), alpha);
+  const bool rounds_once = wide_of(dtype) != dtype && (alpha != 1 || beta != 0);
+  array y = scaled(multiplied("addmm", a, b, dtype, rounds_once ? ProductKind::wide : ProductKind::plain), alpha);
   if (!(broadcast_shapes("addmm", c.shape(), y.shape()) == y.shape())) {
     fail("addmm", "c of shape ", c.shape(), " does not broadcast to the product's shape ", y.shape(), ".");
   }
-  if (beta == 0) {
-    return y;
+  if (beta != 0) {
+    y = add(y, scaled(astype(astype(c, dtype), y.dtype()), beta));
   }
-  return add(y, scaled(astype(c, dtype), beta));
+  return astype(y, dtype);
 }
 
 std::span<const OpInfo* const> matmul_ops() {
@@ -204,6 +239,7 @@ std::span<const Remake> matmul_remakes() {
   static constexpr Remake rows[] = {
       {"Matmul", [](const Parts& p) { return std::vector<array>{matmul(p[0], p[1])}; }},
       {"ZeroMatmul", [](const Parts& p) { return std::vector<array>{zero_matmul(p[0], p[1])}; }},
+      {"WideMatmul", [](const Parts& p) { return std::vector<array>{wide_matmul(p[0], p[1])}; }},
   };
   return rows;
 }
