@@ -175,7 +175,8 @@ class Group {
   BufferRef take_donation(const Member& member);
   Node* placed_later(const Node* member) const;
   bool pays_to_join(Node* whole) const;
-  bool pays_to_write(const Node* whole, const Node* part) const;
+  bool may_write(const Node* whole, const Node* part) const;
+  bool pays_to_write(const Node* whole, const Node* part, int64_t line) const;
   bool may_overwrite(const Node* whole, const Node* part) const;
   bool reads_memory_of(const Node* base) const;
   bool place_in_whole(Member& member);

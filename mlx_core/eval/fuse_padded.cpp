@@ -62,10 +62,9 @@ bool Group::pads(const Node* node, const array& part) {
   }
   auto operands = const_cast<Node*>(node)->operands();
   const Node* around = operands[0].node();
-  auto is_one = [](const Dim& stride) { return stride == 1; };
   return operands[1].node() == part.node() && around != part.node() && is_repeated(around) &&
-         size_of(part.shape()) > 0 && std::all_of(written->strides.begin(), written->strides.end(), is_one) &&
-         size_of(node->shape) >= fewest && static_cast<int64_t>(node->shape.back()) >= shortest_line;
+         size_of(part.shape()) > 0 && written->has_no_gaps() && size_of(node->shape) >= fewest &&
+         static_cast<int64_t>(node->shape.back()) >= shortest_line;
 }
 
 bool Group::pads_later(Claims& claims, const Node* node) {

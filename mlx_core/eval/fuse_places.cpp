@@ -11,10 +11,8 @@ namespace mlx::core {
 
 PartIn::PartIn(const Node* whole, const Node* part) : strides(row_major_strides(whole->shape)) {
   if (std::optional<WrittenPart> written = written_part(*whole->primitive)) {
-    for (size_t d = 0; d < strides.size(); ++d) {
-      offset += static_cast<int64_t>(written->start[d]) * strides[d];
-      strides[d] *= static_cast<int64_t>(written->strides[d]);
-    }
+    offset = written->offset_in(strides);
+    strides = written->strides_in(strides);
     return;
   }
   const auto axis = static_cast<size_t>(*joined_axis(*whole->primitive));
@@ -41,26 +39,28 @@ Node* Group::placed_later(const Node* member) const {
   if (!reader || reader->stream != stream) {
     return nullptr;
   }
-  bool pays = joined_axis(*reader->primitive) ? pays_to_join(reader) : pays_to_write(reader, member);
+  bool pays = joined_axis(*reader->primitive) ? pays_to_join(reader) : may_write(reader, member);
   return pays ? reader : nullptr;
 }
 
-// Into an array of one element, or one that is there: where it is, or else with what is around the part copied.
-bool Group::pays_to_write(const Node* whole, const Node* part) const {
-  std::optional<WrittenPart> written = written_part(*whole->primitive);
-  if (!written || const_cast<Node*>(whole)->operands()[1].node() != part || is_read_in_groups(claims_, whole)) {
+// Into an array of one element, or one that is there, unless a group is to read the result.
+bool Group::may_write(const Node* whole, const Node* part) const {
+  if (!written_part(*whole->primitive)) {
     return false;
   }
   const array* operands = const_cast<Node*>(whole)->operand_storage();
   const Node* base = operands[0].node();
-  auto is_one = [](const Dim& stride) { return stride == 1; };
-  bool is_most = 2 * size_of(part->shape) >= size_of(whole->shape) &&
-                 std::all_of(written->strides.begin(), written->strides.end(), is_one);
-  if (is_most && pads(whole, operands[1])) {
-    return true;
+  const bool is_there =
+      base != part && base->buffer && base->state.load(std::memory_order_acquire) == Node::State::available;
+  return operands[1].node() == part && !is_read_in_groups(claims_, whole) && (is_there || pads(whole, operands[1]));
+}
+
+// Whether it pays to write a part into new memory, and to copy what is around it; around short lines that is slow.
+bool Group::pays_to_write(const Node* whole, const Node* part, int64_t line) const {
+  if (2 * size_of(part->shape) < size_of(whole->shape) || !written_part(*whole->primitive)->has_no_gaps()) {
+    return false;
   }
-  return base != part && base->state.load(std::memory_order_acquire) == Node::State::available && base->buffer &&
-         (is_most || may_overwrite(whole, part));
+  return line >= shortest_padded_line || pads(whole, const_cast<Node*>(whole)->operands()[1]);
 }
 
 // Not where a group is to read the array piece by piece, and some of these lie elsewhere already.
@@ -104,9 +104,7 @@ bool Group::place_in_whole(Member& member) {
   if (!whole->buffer) {
     const Node* base = whole->operands()[0].node();
     bool writes = written_part(*whole->primitive).has_value(), overwrites = writes && may_overwrite(whole, node);
-    // What is around short lines is as slow to copy.
-    if (writes && !overwrites && has_gaps && sizes.back() < shortest_padded_line &&
-        !pads(whole, whole->operands()[1])) {
+    if (writes && !overwrites && !pays_to_write(whole, node, has_gaps ? sizes.back() : shortest_padded_line)) {
       return false;
     }
     whole->buffer = overwrites ? base->buffer : allocate(bytes_of(size_of(whole->shape), whole->dtype.size()));

@@ -192,16 +192,15 @@ class Planner {
 std::optional<Inset> Inset::around(const Program::Step& step, const Spec& part) {
   std::optional<WrittenPart> written = step.operands.size() == 2 ? written_part(*step.primitive) : std::nullopt;
   const Shape& space = step.outputs[0].shape;
-  auto is_one = [](const Dim& stride) { return stride == 1; };
-  if (!written || !std::all_of(written->strides.begin(), written->strides.end(), is_one) ||
-      identical(part.shape, space) || 2 * size_of(part.shape) < size_of(space)) {
+  if (!written || !written->has_no_gaps() || identical(part.shape, space) || 2 * size_of(part.shape) < size_of(space)) {
     return std::nullopt;
   }
   Inset inset{space, sizes_of(part.shape), 0, 1, {}};
   Strides strides = row_major_strides(space);
+  inset.begin = written->offset_in(strides);
+  inset.end += inset.begin;
   for (size_t d = 0; d < strides.size(); ++d) {
-    inset.begin += static_cast<int64_t>(written->start[d]) * strides[d];
-    inset.end += (static_cast<int64_t>(written->start[d]) + inset.part[d] - 1) * strides[d];
+    inset.end += (inset.part[d] - 1) * strides[d];
   }
   int64_t between = inset.end - inset.begin, inside = size_of(part.shape);
   if (2 * between > 3 * inside) {

@@ -13,6 +13,10 @@ namespace mlx::core {
 struct WrittenPart {
   const Shape& start;
   const Shape& strides;
+  bool has_no_gaps() const; // each stride is known to be 1
+  // Where it begins, and its strides, in memory where the whole has these strides.
+  int64_t offset_in(const Strides& whole) const;
+  Strides strides_in(const Strides& whole) const;
 };
 std::optional<WrittenPart> written_part(const Primitive& primitive);
 // The same of a part of operand 0 that is all of the result.

@@ -103,9 +103,8 @@ std::optional<array> joined(const Sizes& whole, std::span<Part> parts, size_t ax
 
 bool is_large_part(const Node& reader, const Shape& whole) {
   std::optional<WrittenPart> part = read_part(*reader.primitive);
-  auto is_one = [](const Dim& stride) { return stride == 1; };
-  return part && is_known(whole) && is_known(reader.shape) && is_known(part->start) &&
-         std::all_of(part->strides.begin(), part->strides.end(), is_one) && 2 * size_of(reader.shape) >= size_of(whole);
+  return part && is_known(whole) && is_known(reader.shape) && is_known(part->start) && part->has_no_gaps() &&
+         2 * size_of(reader.shape) >= size_of(whole);
 }
 
 PartCotangents merged(PartCotangents parts, const Shape& whole) {
@@ -206,9 +205,7 @@ std::optional<array> added_up(const Shape& whole, const PartCotangents& given) {
   for (size_t k = 0; k < given.size(); ++k) {
     const auto& [reader, cotangent] = given[k];
     std::optional<WrittenPart> read = read_part(*reader->primitive);
-    auto is_one = [](const Dim& stride) { return stride == 1; };
-    if (!is_known(read->start) || !is_known(reader->shape) || reader->stream != stream ||
-        !std::all_of(read->strides.begin(), read->strides.end(), is_one) ||
+    if (!is_known(read->start) || !is_known(reader->shape) || reader->stream != stream || !read->has_no_gaps() ||
         size_of(reader->shape) < std::max<int64_t>(smallest_part, size_of(whole) / least_share) ||
         line_of(whole, reader->shape) < shortest_line || cotangent.dtype() != given[0].second.dtype()) {
       return std::nullopt;

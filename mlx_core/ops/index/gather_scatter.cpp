@@ -23,7 +23,7 @@ static Strides strides_behind(const Shape& shape, size_t rank, size_t outer) {
 
 // Whether slices are lines whose elements lie apart in memory, each in a line of the cache of its own, and so many are
 // read that it pays to bring the array in order first.
-static bool is_slow_to_read(const array& x, const Shape& slice_sizes, size_t outer, const array& y) {
+static bool slices_lie_apart(const array& x, const Shape& slice_sizes, size_t outer, const array& y) {
   constexpr size_t worth_it = 1 << 14, line = 64; // bytes
   size_t axes = 0, bytes = 0;                     // longer than 1; from one element to the next
   for (size_t d = outer; d < slice_sizes.size(); ++d) {
@@ -75,7 +75,7 @@ class Gather final : public Primitive {
     array& y = outputs[0];
     size_t rank = y.shape().size() - x.shape().size();
     size_t outer = kernels.device() == Device::cpu ? axes_before_indices() : 0;
-    if (kernels.device() == Device::cpu && is_slow_to_read(x, slice_sizes_, outer, y)) {
+    if (kernels.device() == Device::cpu && slices_lie_apart(x, slice_sizes_, outer, y)) {
       x = array::uninitialized(x.shape(), x.dtype());
       kernels.run(kernel::Copy{operands[0].view(), x.view()});
     }

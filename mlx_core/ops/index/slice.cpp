@@ -74,22 +74,6 @@ Part resolve(const char* op, const Shape& whole, const Shape& start, const Shape
   return part;
 }
 
-// Where a part lies in memory laid out with these strides.
-int64_t offset_of(const Shape& start, const Strides& strides) {
-  int64_t offset = 0;
-  for (size_t i = 0; i < start.size(); ++i) {
-    offset += static_cast<int64_t>(start[i]) * strides[i];
-  }
-  return offset;
-}
-Strides stepped(const Strides& strides, const Shape& steps) {
-  Strides out = strides;
-  for (size_t i = 0; i < out.size(); ++i) {
-    out[i] *= static_cast<int64_t>(steps[i]);
-  }
-  return out;
-}
-
 Shape unit_strides(const array& a) { return Shape(a.shape().size(), 1); }
 
 array read_part(const array& x, Shape start, Shape shape, Shape strides);
@@ -121,8 +105,8 @@ class Slice final : public ViewOp {
   Specs infer(Operands operands) const override { return {Spec{shape_, operands[0].dtype()}}; }
   void eval(Operands operands, std::span<array> outputs, Kernels&) const override {
     const Strides& strides = operands[0].strides();
-    int64_t offset = size_of(shape_) == 0 ? 0 : offset_of(start_, strides);
-    outputs[0].share(operands[0], stepped(strides, strides_), offset);
+    int64_t offset = size_of(shape_) == 0 ? 0 : part().offset_in(strides);
+    outputs[0].share(operands[0], part().strides_in(strides), offset);
   }
   array transpose(const array& cotangent, const array& x) const override {
     return write_part(zeros(x.shape(), cotangent.dtype()), cotangent, start_, strides_);
@@ -149,11 +133,12 @@ class Slice final : public ViewOp {
   // each of them would be a pass.
   bool is_most_of(const Shape& whole) const {
     for (size_t i = 0; i < whole.size(); ++i) {
-      if (whole[i].is_symbolic() || shape_[i].is_symbolic() || !(strides_[i] == 1)) {
+      if (whole[i].is_symbolic() || shape_[i].is_symbolic()) {
         return false;
       }
     }
-    return !whole.empty() && whole.back() >= shortest_padded_line && 2 * size_of(shape_) >= size_of(whole);
+    return !whole.empty() && whole.back() >= shortest_padded_line && 2 * size_of(shape_) >= size_of(whole) &&
+           part().has_no_gaps();
   }
 
   Shape start_, shape_, strides_;
@@ -198,9 +183,9 @@ class SliceUpdate final : public Primitive {
     if (size_of(update.shape()) == 0) {
       return;
     }
-    View part =
-        y.view().laid_out(sizes_of(update.shape()), stepped(y.strides(), strides_), offset_of(start_, y.strides()));
-    kernels.run(kernel::Copy{update.view(), std::move(part)});
+    const Strides& strides = y.strides();
+    View place = y.view().laid_out(sizes_of(update.shape()), part().strides_in(strides), part().offset_in(strides));
+    kernels.run(kernel::Copy{update.view(), std::move(place)});
   }
   // The same write, of the tangents.
   Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {
@@ -233,9 +218,9 @@ class SliceUpdate final : public Primitive {
   // Where the update is most of the result, the host does not write there before.
   bool is_most(const array& x, const array& update, const Kernels& kernels) const {
     constexpr int64_t worth_it = 1 << 14;
-    int64_t size = size_of(x.shape()), part = size_of(update.shape());
-    return size >= worth_it && 2 * part >= size && kernels.device() == Device::cpu &&
-           std::all_of(strides_.begin(), strides_.end(), [](Dim step) { return step == 1; });
+    int64_t size = size_of(x.shape());
+    return size >= worth_it && 2 * size_of(update.shape()) >= size && kernels.device() == Device::cpu &&
+           part().has_no_gaps();
   }
   // Along each axis what is before and behind the update, as wide as that along the axes before.
   void fill_around(const array& x, const array& update, const array& y, Kernels& kernels) const {
@@ -278,6 +263,24 @@ array write_part(const array& x, const array& update, Shape start, Shape strides
 }
 
 } // namespace
+
+bool WrittenPart::has_no_gaps() const {
+  return std::all_of(strides.begin(), strides.end(), [](const Dim& stride) { return stride == 1; });
+}
+int64_t WrittenPart::offset_in(const Strides& whole) const {
+  int64_t offset = 0;
+  for (size_t i = 0; i < start.size(); ++i) {
+    offset += static_cast<int64_t>(start[i]) * whole[i];
+  }
+  return offset;
+}
+Strides WrittenPart::strides_in(const Strides& whole) const {
+  Strides out = whole;
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] *= static_cast<int64_t>(strides[i]);
+  }
+  return out;
+}
 
 std::optional<WrittenPart> written_part(const Primitive& primitive) {
   bool may_be = primitive.eval_kind() == EvalKind::general; // asked first: of each node that is differentiated
