@@ -113,6 +113,14 @@ Dtype output_dtype(Body body, Dtype dtype);
 int64_t cost_of(Body body);
 
 enum class Reduction : uint8_t { sum, prod, min, max, all, any };
+
+// Whether a few rows of columns, one after another, are best reduced a level of the tree at a time: levels are long, or
+// made of whole vectors. Others are brought together with those of more results.
+constexpr bool go_by_levels(int64_t rows, int64_t columns) {
+  constexpr int64_t least = 64, vector = 16; // elements
+  const bool halves = columns % (vector / 2) == 0 && (rows & (rows - 1)) == 0;
+  return rows * columns >= least && (rows >= vector || columns % vector == 0 || halves);
+}
 enum class ScanOp : uint8_t { sum, prod, max, min };
 enum class ScatterMode : uint8_t { set, add, multiply, maximum, minimum };
 

@@ -60,6 +60,15 @@ struct FusedPlan {
       int64_t last = lengths.back();
       return is_reduced(lengths.size() - 1) && (last > most_adjacent || (last & (last - 1)) != 0);
     }
+    // Whether the middle one of three axes is reduced, and so few rows are that those of several results go together.
+    bool are_small_groups() const {
+      constexpr int64_t many = 256, most = 1024; // elements
+      if (lengths.size() != 3 || first_is_reduced) {
+        return false;
+      }
+      int64_t group = lengths[1] * lengths[2];
+      return group <= most && (group >= many || go_by_levels(lengths[1], lengths[2]));
+    }
     int64_t kept() const {
       int64_t count = 1;
       for (size_t i = 0; i < lengths.size(); ++i) {

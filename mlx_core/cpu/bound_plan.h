@@ -143,6 +143,7 @@ class BoundPlan {
   void cut_columns();
   int64_t elements_of_partials() const;
   void run_columns(const Working& w, char* const* partials, int64_t unit) const;
+  void groups_of_rows(const Working& w, int64_t unit) const;
   void joined_columns(const Working& w, int64_t base, int64_t first_row, int64_t n) const;
   void lanes_of_columns(const Working& w, std::span<const int64_t> firsts, int64_t width, int64_t offset, int64_t apart,
       int64_t depth) const;

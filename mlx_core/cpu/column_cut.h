@@ -16,6 +16,7 @@ struct ColumnCut {
   // `neighbours`, whose rows follow one another, go some `abreast`.
   bool gathered = false;
   int64_t abreast = 1, neighbours = 1;
+  bool small_groups = false;          // of rows, which are gone through as they lie, of `neighbours` some `abreast`
   int64_t row = 1;                    // elements: columns, each of `adjacent` reduced elements side by side
   int64_t adjacent = 1;               // a power of two that divides the lanes
   int64_t lanes = 1;                  // that rows go to in turn

@@ -35,6 +35,11 @@ void ColumnCut::cut(const FusedPlan::Columns& columns, int64_t lanes_of_fold) {
   row = columns.lengths[--rank] * adjacent;
   following = columns.lengths[rank - 1];
   int64_t apart = row;
+  auto divide = [this] { // for the threads
+    while (units() < 2 * thread_count() && abreast > 1) {
+      abreast /= 2;
+    }
+  };
   for (size_t i = rank; i-- > 0; apart *= columns.lengths[i]) {
     bool is_reduced = columns.is_reduced(i);
     (is_reduced ? rows : outer) *= columns.lengths[i];
@@ -47,9 +52,7 @@ void ColumnCut::cut(const FusedPlan::Columns& columns, int64_t lanes_of_fold) {
     blocks = (rows * row + reduce_block - 1) / reduce_block;
     neighbours = kept.back(); // the axis before the row's
     abreast = std::clamp<int64_t>(tile_size / row, 1, neighbours);
-    while (units() < 2 * thread_count() && abreast > 1) {
-      abreast /= 2;
-    }
+    divide();
     return;
   }
   lanes = lanes_of_fold / adjacent;
@@ -58,6 +61,12 @@ void ColumnCut::cut(const FusedPlan::Columns& columns, int64_t lanes_of_fold) {
   joined = row <= most_joined;
   strips = (row + tile_size - 1) / tile_size;
   width = std::min(row, ((row + strips - 1) / strips + 63) / 64 * 64);
+  small_groups = columns.are_small_groups() && joined;
+  if (small_groups) {
+    neighbours = outer;
+    abreast = std::clamp<int64_t>(tile_size / (rows * row), 1, neighbours);
+    divide();
+  }
   if (!joined) {
     constexpr int64_t least_rows = 16; // of a unit
     while (units() < 2 * thread_count() && 2 * parts <= lanes && rows >= 2 * parts * least_rows) {
@@ -68,7 +77,9 @@ void ColumnCut::cut(const FusedPlan::Columns& columns, int64_t lanes_of_fold) {
 
 // Where lanes are done one after another: as many runs as the tree is deep.
 int64_t ColumnCut::accumulators() const {
-  return width * (joined ? lanes : std::bit_width(static_cast<uint64_t>(lanes)) + 1);
+  return width * (small_groups ? abreast + 2 * lanes
+                     : joined  ? lanes
+                               : std::bit_width(static_cast<uint64_t>(lanes)) + 1);
 }
 
 void BoundPlan::cut_columns() {
@@ -110,6 +121,9 @@ void BoundPlan::run_columns(const Working& w, char* const* partials, int64_t uni
   const ColumnCut& cut = columns_;
   if (cut.gathered) {
     return gathered_block(w, partials, unit);
+  }
+  if (cut.small_groups) {
+    return groups_of_rows(w, unit);
   }
   int64_t part = unit % cut.parts, block = unit / cut.parts % cut.blocks, strip = unit / cut.parts / cut.blocks;
   int64_t in_row = strip % cut.strips * cut.width, width = cut.width_of(strip % cut.strips);
@@ -181,6 +195,21 @@ void BoundPlan::gathered_block(const Working& w, char* const* partials, int64_t 
         std::copy_n(partial, kernels.partial_size, partials[k] + number * kernels.partial_size);
       }
     }
+  }
+}
+
+void BoundPlan::groups_of_rows(const Working& w, int64_t unit) const {
+  const ColumnCut& cut = columns_;
+  const int64_t group = unit * cut.abreast, size = cut.rows * cut.row,
+                count = std::min(cut.abreast, cut.neighbours - group);
+  elements(w, 0, group * size, 0, count * size);
+  for (size_t k = 0; k < column_folds_.size(); ++k) {
+    const ReduceKernels& fold = *column_folds_[k];
+    const uint16_t input = plan_->folds[k].input;
+    const Place& to = places_[plan_->folds[k].output];
+    char* results = accumulator(w, k, 0);
+    fold.groups(w.at[input], cut.rows, cut.row, count, results);
+    fold.store(results, count * cut.row, to.memory + group * cut.row * to.item_size);
   }
 }
 

@@ -213,6 +213,7 @@ struct Bodies {
       const hn::ScalableTag<P> d;
       constexpr int64_t N = hn::MaxLanes(d);
       for (; i + N <= n; i += N) hn::StoreU(load_partial(d, in + i), d, acc + i);
+      if (i < n && n >= N) return hn::StoreU(load_partial(d, in + n - N), d, acc + n - N); // some again
     }
     for (; i < n; ++i) acc[i] = convert(in[i]);
   }
@@ -375,6 +376,59 @@ struct Bodies {
       int64_t bit = leaves_used / 2;
       for (; leaf & bit; bit /= 2) leaf &= ~bit; // counts with its bits reversed
       leaf |= bit;
+    }
+  }
+
+  // To other memory, so that the last vector may do some again.
+  template <typename T>
+  static HWY_INLINE void join_two(const T* a, const T* b, int64_t n, P* HWY_RESTRICT out) {
+    auto by_vectors = [&](auto d) HWY_ATTR {
+      const int64_t N = static_cast<int64_t>(hn::MaxLanes(d));
+      auto one = [&](int64_t i)
+                     HWY_ATTR { hn::StoreU(Op::vector(load_partial(d, a + i), load_partial(d, b + i)), d, out + i); };
+      for (int64_t i = 0; i + N <= n; i += N) one(i);
+      if (n % N != 0) one(n - N);
+    };
+    if constexpr (simd) {
+      const hn::ScalableTag<P> d;
+      const hn::Half<decltype(d)> half;
+      if (n >= int64_t{hn::MaxLanes(d)}) return by_vectors(d);
+      if (n >= int64_t{hn::MaxLanes(half)}) return by_vectors(half);
+    }
+    for (int64_t i = 0; i < n; ++i) out[i] = Op::scalar(static_cast<P>(a[i]), static_cast<P>(b[i]));
+  }
+
+  // A level of the tree is one pass over the rows that are left.
+  static void groups(const void* in_data, int64_t rows, int64_t n, int64_t groups, void* acc_data) {
+    const auto* in = static_cast<const In*>(in_data);
+    auto *acc = static_cast<P*>(acc_data), *lane = acc + groups * n * parts;
+    n *= parts;
+    const int64_t used = std::min<int64_t>(rows, lanes);
+    // `count` runs of n become the first of `half`.
+    auto level = [n](const auto* from, int64_t count, int64_t half, P* to) HWY_ATTR {
+      join_two(from, from + half * n, (count - half) * n, to);
+      const auto* rest = from + (count - half) * n;
+      if (2 * half > count) start(rest, (2 * half - count) * n / parts, to + (count - half) * n);
+    };
+    for (int64_t group = 0; group < groups; ++group, in += rows * n, acc += n) {
+      auto half = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(used)) / 2);
+      if (half == 0) { // one row, or lane
+        start(in, n / parts, acc);
+        for (int64_t r = 1; r < rows; ++r) join(in + r * n, n, acc);
+        continue;
+      }
+      P *from = lane, *to = lane + lanes * n;
+      if (rows > used) {
+        start(in, used * n / parts, from);
+        for (int64_t r = used; r < rows; r += used) join(in + r * n, std::min(used, rows - r) * n, from);
+        level(from, used, half, half == 1 ? acc : to);
+      } else {
+        level(in, used, half, half == 1 ? acc : to);
+      }
+      for (; half > 1; half /= 2) {
+        std::swap(from, to);
+        level(from, half, half / 2, half == 2 ? acc : to);
+      }
     }
   }
 
@@ -556,7 +610,7 @@ struct Bodies {
 
   static const ReduceKernels& kernels() {
     static constexpr ReduceKernels all{lanes, parts * static_cast<int>(sizeof(P)), &block, &finish, &identity, &rows,
-        &start, &accumulate, &combine, &store, &columns, by_vectors(), by_vectors() ? vector : 0};
+        &start, &accumulate, &combine, &store, &columns, &groups, by_vectors(), by_vectors() ? vector : 0};
     return all;
   }
 };

@@ -80,7 +80,8 @@ struct Plan {
   List kept_shape, kept_in, kept_out;
   List reduced_shape, reduced_in;
   int64_t kept = 1, reduced = 1, blocks = 1;
-  bool by_columns = false, joined = false, in_runs = false, brought_together = false, of_lines = false;
+  bool by_columns = false, joined = false, in_runs = false, brought_together = false, of_lines = false,
+       of_groups = false;
   int64_t columns = 1, column_in = 1, column_out = 1; // extent and strides of the column axis
   int64_t width = 1, strips = 1, units = 1;
   List no_list;
@@ -113,6 +114,16 @@ void split_axes(Plan& plan, Ints shape, Ints strides, Ints axes) {
   plan.reduced_shape.resize(n), plan.reduced_in.resize(n);
 }
 
+// Groups of rows, all of which follow one another in memory. With more elements it is quicker to have the leaves of the
+// tree in registers.
+bool are_groups(const Plan& plan) {
+  constexpr int64_t most = 4096; // elements
+  if (plan.kept_shape.size() != 2 || plan.reduced_shape.size() != 1) return false;
+  const int64_t columns = plan.kept_shape[1], group = plan.reduced * columns;
+  return plan.kept_in[1] == 1 && plan.reduced_in[0] == columns && plan.kept_in[0] == group && group <= most &&
+         plan.blocks == 1 && go_by_levels(plan.reduced, columns);
+}
+
 // Columns when memory runs faster along some kept axis than along every reduced one, or where what is reduced is a few
 // elements here and there. Both ways give the same bits.
 void choose_way(Plan& plan) {
@@ -125,6 +136,12 @@ void choose_way(Plan& plan) {
   }
   plan.blocks = (plan.reduced + reduce_block - 1) / reduce_block;
   plan.units = plan.kept;
+  if (are_groups(plan)) {
+    plan.by_columns = plan.of_groups = true;
+    plan.columns = plan.width = plan.kept_shape[1];
+    plan.units = plan.kept_shape[0];
+    return;
+  }
   bool in_order = !plan.kept_in.empty() && column + 1 == plan.kept_in.size();
   bool rows = plan.reduced_in.size() == 1 && reduced_step == 1;
   bool few_apart =
@@ -352,6 +369,18 @@ void bring_together(const Plan& plan, int64_t first, int64_t last) {
   }
 }
 
+void groups_of_rows(const Plan& plan, int64_t first, int64_t last) {
+  const int64_t group = plan.reduced * plan.columns;
+  const int64_t most = std::max<int64_t>(1, strip_bytes * 4 / (group * plan.in_size));
+  Memory acc;
+  acc.reserve((most + 2 * plan.k->lanes) * plan.columns * plan.k->partial_size);
+  for (int64_t u = first; u < last; u += most) {
+    const int64_t n = std::min(last - u, most);
+    plan.k->groups(plan.in + u * group * plan.in_size, plan.reduced, plan.columns, n, acc.begin());
+    plan.k->store(acc.begin(), n * plan.columns, plan.out + u * plan.columns * plan.out_size);
+  }
+}
+
 // Few elements for each result, in lines next to each other: many lines at a time, a line a unit.
 void lines_of_columns(const Plan& plan, int64_t first, int64_t last) {
   int64_t line_bytes = plan.columns * plan.in_size, offsets[short_row];
@@ -379,6 +408,7 @@ bool in_pieces(const Plan& plan) {
 void run_units(const Plan& plan, int64_t first, int64_t last) {
   if (plan.brought_together) return bring_together(plan, first, last);
   if (plan.of_lines) return lines_of_columns(plan, first, last);
+  if (plan.of_groups) return groups_of_rows(plan, first, last);
   Workspace space(plan);
   bool consecutive = plan.reduced == 1 || (plan.reduced_in.size() == 1 && plan.reduced_in[0] == 1);
   if (!plan.by_columns && plan.blocks == 1 && consecutive) {

@@ -30,6 +30,9 @@ struct ReduceKernels {
   // as many once for each level.
   void (*columns)(const char* in, const int64_t* offsets, int64_t count, int64_t tree_lanes, int64_t n, int64_t lines,
       int64_t step, void* acc);
+  // The same of groups of rows that all follow one another: n results of each. Behind these acc has room for two rows
+  // of each lane.
+  void (*groups)(const void* in, int64_t rows, int64_t n, int64_t groups, void* acc);
   // The block of elements that are the vectors at in + offsets[0], in + offsets[1], ... (count of them, at least as
   // many as the lanes are), each of `vector` elements; or null.
   void (*vectors)(const char* in, const int64_t* offsets, int64_t count, void* partial) = nullptr;

@@ -62,6 +62,15 @@ struct Logic {
       for (int64_t r = 1; r < count; ++r) accumulate(base + offsets[r], n, acc); // any order gives the same
     }
   }
+  static void groups(const void* in_data, int64_t rows, int64_t n, int64_t groups, void* acc_data) {
+    auto* in = static_cast<const U*>(in_data);
+    auto* acc = static_cast<uint8_t*>(acc_data);
+    for (int64_t group = 0; group < groups; ++group, acc += n) {
+      start(in, n, acc);
+      in += n * words;
+      for (int64_t r = 1; r < rows; ++r, in += n * words) accumulate(in, n, acc);
+    }
+  }
   static void store(const void* acc, int64_t n, void* out) { std::memcpy(out, acc, static_cast<size_t>(n)); }
 
   static HWY_INLINE uint8_t reduce_run(const U* HWY_RESTRICT in, int64_t n) {
@@ -106,7 +115,7 @@ struct Logic {
   }
   static const ReduceKernels& kernels() {
     static constexpr ReduceKernels table{
-        lanes, 1, &block, &finish, &identity, &rows, &start, &accumulate, &combine, &store, &columns};
+        lanes, 1, &block, &finish, &identity, &rows, &start, &accumulate, &combine, &store, &columns, &groups};
     return table;
   }
 };

@@ -23,7 +23,7 @@ bool columns_pay(const FusedPlan::Columns& columns) {
   if (columns.is_reduced(rank - 1)) {
     row *= columns.lengths[--rank - 1];
   }
-  int64_t rows = columns.lengths[rank - 2];
+  int64_t rows = columns.lengths[rank - 2] * (columns.are_small_groups() ? columns.lengths[0] : 1);
   return row >= least_run || (row <= most_joined && row * rows >= least_run);
 }
 
