@@ -9,7 +9,9 @@
 
 #include <hwy/highway.h>
 
-#include "mlx_core/cpu/reduce-inl.h"
+#include <algorithm>
+
+#include "mlx_core/cpu/reduce_ops-inl.h"
 #include "mlx_core/interrupt.h"
 
 HWY_BEFORE_NAMESPACE();

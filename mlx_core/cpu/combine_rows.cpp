@@ -12,8 +12,9 @@
 
 #include <hwy/highway.h>
 
+#include "mlx_core/cpu/fetch_lines.h"
 #include "mlx_core/cpu/half-inl.h"
-#include "mlx_core/cpu/reduce-inl.h"
+#include "mlx_core/cpu/reduce_ops-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu {

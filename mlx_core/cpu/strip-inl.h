@@ -14,7 +14,7 @@
 #include "mlx_core/cpu/map-inl.h"
 #include "mlx_core/cpu/masks-inl.h"
 #include "mlx_core/cpu/quotients-inl.h"
-#include "mlx_core/cpu/reduce-inl.h"
+#include "mlx_core/cpu/reduce_ops-inl.h"
 #include "mlx_core/cpu/rounding-inl.h"
 #include "mlx_core/cpu/strip_folds-inl.h"
 #include "mlx_core/cpu/strip_forms.h"

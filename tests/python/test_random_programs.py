@@ -123,9 +123,30 @@ def test_reverse_is_the_adjoint_of_forward(seed, count):
         size = sum(float(np.abs(arrays.to_np(a)).sum()) for a in [*tangents, *cotangents])
         left, right = inner(weights, tangents), inner(cotangents, moves)
         if np.isfinite([left, right, size]).all() and size < 1e12:
-            assert abs(left - right) <= 1e-9 * (1 + size), (left, right, size)
+            allowed = 1e-9 * (1 + size)
+            if abs(left - right) > allowed:  # by what the program amplifies rounding, as near a singular matrix
+                nearby = [inner(weights, mx.jvp(function, [x * (1 + e) for x in xs], moves)[1]) for e in (2e-16, 1e-15, -1e-15)]
+                allowed += 1e3 * np.nanmax(np.abs(np.array(nearby) - left))
+            assert abs(left - right) <= allowed, (left, right, size)
 
     check_all(seed, count, lambda one: rp.program(one, longest=60, smooth=bool(one % 3)), check)
+
+
+def factors_without_full_rank(steps, xs):
+    """Whether an LU or QR factorization of the program is of a matrix whose columns, as many as it has rows, depend on each other, or the
+    sample of svd, which has singular values to the power 1.5, of one without full rank: it has no derivative there, or no second one, though
+    quotients along one direction may settle."""
+    found = []
+
+    def call(step, args):
+        if step.sample.op["name"] in ("linalg.lu", "linalg.lu_factor", "linalg.qr", "linalg.svd"):
+            a = arrays.to_np(args[0])
+            a = a[..., : min(a.shape[-2:])]
+            found.append(np.isfinite(a).all() and np.any(np.linalg.matrix_rank(a) < a.shape[-1]))
+        return step.sample.call(*args)
+
+    rp.run(steps, xs, call=call)
+    return any(found)
 
 
 def test_forward_is_the_derivative(seed, count):
@@ -141,7 +162,10 @@ def test_forward_is_the_derivative(seed, count):
             smooth = np.abs(right - left) <= 1e-2 * (1 + np.abs(best))  # not where a kink is nearer than the step
             doubt = np.abs(best - wide) + np.abs(best - narrow)  # large near kinks, and where derivatives grow fast
             allowed = 1e-6 * (1 + np.abs(best).max(initial=0)) + 20 * doubt
-            assert np.all(np.abs(got - best) <= allowed, where=np.isfinite(best) & smooth), np.abs(got - best).max()
+            wrong = ~(np.abs(got - best) <= allowed) & np.isfinite(best) & smooth
+            if np.isnan(got[wrong]).any() and factors_without_full_rank(steps, xs):
+                wrong &= ~np.isnan(got)
+            assert not wrong.any(), np.abs(got - best).max()
 
     check_all(seed, count, lambda one: rp.program(one, longest=8, smooth=True), check)
 
