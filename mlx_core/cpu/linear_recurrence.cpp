@@ -23,21 +23,8 @@ C next(C a, C y, C b) {
 }
 
 template <typename T>
-struct Carried {
-  using type = Wide<T>;
-};
-template <>
-struct Carried<float> {
-  using type = double;
-};
-template <>
-struct Carried<complex64_t> {
-  using type = complex128_t;
-};
-
-template <typename T>
 struct Recurrence {
-  using C = typename Carried<T>::type;
+  using C = std::conditional_t<is_half<T>, Wide<T>, typename CarriedSum<T>::type>;
   const Lanes<3>& lanes;
   const T *a, *b;
   T* out;

@@ -20,21 +20,6 @@ namespace {
 // not share the sets of a cache.
 constexpr int64_t block_length = 52;
 
-// What the blocks in front add up to: with twice the digits of float32, or a chain of 10^8 elements would lose five
-// decimals.
-template <typename C>
-struct CarriedSum {
-  using type = C;
-};
-template <>
-struct CarriedSum<float> {
-  using type = double;
-};
-template <>
-struct CarriedSum<complex64_t> {
-  using type = complex128_t;
-};
-
 template <typename T>
 struct Sum {
   using Carried = Wide<T>;

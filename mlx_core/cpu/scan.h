@@ -16,7 +16,7 @@ void scan(ScanOp op, Dtype dtype, const void* in, Ints shape, Ints strides, int 
 
 // out (row-major over shape): out_j = a_j out_{j-1} + b_j along axis, from the end when reverse; nothing comes before
 // the first, and a_j out_{j-1} is 0 where out_{j-1} is 0, whatever a_j. Floating and complex dtypes; 16-bit floats are
-// carried in float32.
+// carried in float32, and that in float64.
 void linear_recurrence(Dtype dtype, const void* a, Ints a_strides, const void* b, Ints b_strides, Ints shape, int axis,
     bool reverse, void* out);
 

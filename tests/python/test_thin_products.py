@@ -18,7 +18,7 @@ def bits(x):
 
 
 def laid_out(x, how):
-    """The same numbers: row by row, column by column, as part of something larger, or every other one."""
+    """The same numbers: row by row, column by column, as part of something larger, every other one, or backwards."""
     if how == "columns":
         return mx.contiguous(x.swapaxes(-1, -2)).swapaxes(-1, -2)
     if how == "part":
@@ -27,6 +27,8 @@ def laid_out(x, how):
         return around[..., 1:-2, 1:-1]
     if how == "gaps":
         return mx.repeat(x, 2, axis=-1)[..., ::2]
+    if how == "backwards":
+        return mx.contiguous(x[..., ::-1])[..., ::-1]
     return x
 
 

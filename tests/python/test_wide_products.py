@@ -6,24 +6,10 @@ import numpy as np
 import pytest
 
 from bits import bits
+from test_thin_products import laid_out
 
 SIZES, FEW, TERMS = [1, 2, 3, 5, 16, 17, 33, 64, 100, 257], [1, 2, 4, 11], [0, 1, 2, 7, 16, 17, 32, 33, 70, 300, 1500]
 DTYPES = {"float16": 11, "bfloat16": 8}  # bits of a significand
-
-
-def laid_out(x, how):
-    """The same numbers: row by row, column by column, as part of something larger, every other one, or backwards."""
-    if how == "columns":
-        return mx.contiguous(x.swapaxes(-1, -2)).swapaxes(-1, -2)
-    if how == "part":
-        around = mx.full((*x.shape[:-2], x.shape[-2] + 3, x.shape[-1] + 2), float("nan"), dtype=x.dtype)
-        around[..., 1:-2, 1:-1] = x
-        return around[..., 1:-2, 1:-1]
-    if how == "gaps":
-        return mx.repeat(x, 2, axis=-1)[..., ::2]
-    if how == "backwards":
-        return mx.contiguous(x[..., ::-1])[..., ::-1]
-    return x
 
 
 def in_double(x):

@@ -16,10 +16,6 @@ namespace {
 
 array adjoint(const array& a) { return conj_of(swapaxes(a, -2, -1)); }
 
-} // namespace
-
-namespace {
-
 // The products of the chain rule have terms with a factor 0 that are 0: ZeroMatmul, which looks for what is not finite
 // and costs no more where there is none. WideMatmul is of 16-bit floats and float32, in which they are summed anyhow:
 // for those who go on computing with the sums.
