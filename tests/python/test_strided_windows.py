@@ -31,8 +31,20 @@ def windows(rng):
     return [shape[i] for i in order], [strides[i] * (turned if rng.random() < 0.5 else 1) for i in order]
 
 
+def images(rng):
+    """Windows of images with their channels first, of a batch of them or of some."""
+    batch, channels, height, width = (int(rng.integers(1, n)) for n in (4, 5, 12, 12))
+    rows, columns = (int(rng.integers(1, min(4, n) + 1)) for n in (height, width))
+    down, across = (int(n) for n in rng.integers(1, 4, 2))
+    shape = [batch, channels, (height - rows) // down + 1, (width - columns) // across + 1, rows, columns]
+    strides = [channels * height * width, height * width, down * width, across, width, 1]
+    order = rng.permutation(6) if rng.random() < 0.5 else range(6)
+    order = [i for i in order if rng.random() < 0.9]
+    return [shape[i] for i in order], [strides[i] for i in order]
+
+
 @pytest.mark.parametrize("seed", range(60))
-@pytest.mark.parametrize("draw", [any_places, windows])
+@pytest.mark.parametrize("draw", [any_places, windows, images])
 def test_gradients_are_sums_over_places(draw, seed):
     rng = np.random.default_rng(seed)
     shape, strides = draw(rng)
@@ -70,3 +82,13 @@ def test_pools_scatter_nothing(kernel, step):
         for j in range(kernel):
             expected[:, i : i + step * count : step, j : j + step * count : step] += 2 * means / kernel**2
     np.testing.assert_allclose(np.array(got), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("side", [32, 33])
+@pytest.mark.parametrize("kernel, step", [(3, 1), (3, 2), (5, 3)])
+def test_pools_of_channels_in_front_are_as_many_parts_as_a_window_has_places(kernel, step, side):
+    x = mx.random.normal((2, 4, side, side))
+    count = (side - kernel) // step + 1
+    shape, strides = (2, 4, count, count, kernel, kernel), (4 * side**2, side**2, step * side, step, side, 1)
+    got = mx.grad(lambda x: (mx.as_strided(x, shape, strides).mean(axis=(4, 5)) ** 2).sum())(x)
+    assert mx._node_counts(got).get("Slice", 0) <= kernel**2 + 4

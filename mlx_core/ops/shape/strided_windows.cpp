@@ -4,6 +4,7 @@
 #include "mlx_core/ops/shape/strided_windows.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/ops.h"
@@ -34,16 +35,41 @@ bool is_box(const StridedAxes& axes) {
   return true;
 }
 
+// Whether no place along the other axes reaches from one of these rows, whose axes are `left_out`, into the next one.
+bool are_rows(const StridedAxes& axes, std::initializer_list<int> left_out, int64_t stride, int64_t offset) {
+  int64_t reach = offset % stride;
+  for (const StridedAxis& axis : axes) {
+    bool is_other = std::find(left_out.begin(), left_out.end(), axis.number) == left_out.end();
+    reach += is_other ? (axis.length - 1) * axis.stride : 0;
+  }
+  return reach < stride;
+}
+
+// The two axes of the largest strides become one, where rows follow one another along both: images of several channels.
+bool join_rows(array& values, StridedAxes& axes, int64_t offset) {
+  auto outer = std::min_element(axes.begin(), axes.end(), has_larger_stride);
+  auto inner = std::find_if(axes.begin(), axes.end(),
+      [&](const StridedAxis& axis) { return outer != axes.end() && axis.number == outer->number + 1; });
+  if (inner == axes.end() || outer->stride != inner->length * inner->stride ||
+      !are_rows(axes, {outer->number, inner->number}, inner->stride, offset)) {
+    return false;
+  }
+  const int number = outer->number;
+  values = flatten(values, number, number + 1);
+  inner->length *= outer->length;
+  axes.erase(outer);
+  for (StridedAxis& axis : axes) {
+    axis.number -= axis.number > number ? 1 : 0;
+  }
+  return true;
+}
+
 // A row: the axis of the largest stride, where no place of the others reaches into the next row.
 StridedAxis take_rows(StridedAxes& axes, int64_t offset, int64_t size) {
   auto largest = std::min_element(axes.begin(), axes.end(), has_larger_stride);
   if (largest != axes.end()) {
     StridedAxis rows = *largest;
-    int64_t reach = offset % rows.stride;
-    for (const StridedAxis& axis : axes) {
-      reach += axis.number == rows.number ? 0 : (axis.length - 1) * axis.stride;
-    }
-    if (reach < rows.stride) {
+    if (are_rows(axes, {rows.number}, rows.stride, offset)) {
       axes.erase(largest);
       return rows;
     }
@@ -171,6 +197,7 @@ std::optional<array> sum_of_windows(const array& values, Strides strides, int64_
       axes.push_back({d, length, stride});
     }
   }
+  while (join_rows(terms, axes, offset)) {}
   StridedAxis rows = take_rows(axes, offset, size);
   std::stable_sort(
       axes.begin(), axes.end(), [](const StridedAxis& a, const StridedAxis& b) { return a.length > b.length; });
