@@ -106,7 +106,7 @@ void Prepared::make() const {
     return;
   }
   KeptSteps steps = with_kept_steps(whole);
-  if (steps.are_most_of(whole)) {
+  if (steps.saved > 0) {
     kept_ = std::move(steps.program);
     return;
   }

@@ -22,7 +22,7 @@ constexpr int64_t arg_looks_after = 1 << 18; // elements, for an interrupt
 
 // What an element is in a lane: wide enough for the row's number beside it.
 template <typename T>
-using ArgLane = std::conditional_t<std::is_integral_v<T> && sizeof(T) < 4, int32_t, typename Partial<T>::type>;
+using ArgLane = std::conditional_t<std::is_integral_v<T> && sizeof(T) < 4, int32_t, Wide<T>>;
 
 template <typename D, typename T>
 HWY_INLINE hn::Vec<D> load_arg(D d, const T* p) {
@@ -134,7 +134,7 @@ void arg_columns(const void* data, int64_t rows, int64_t stride, int64_t width, 
 
 template <typename T>
 int64_t find_arg(const void* data, int64_t n, const void* wanted) {
-  using Value = typename Partial<T>::type;
+  using Value = Wide<T>;
   const T* in = static_cast<const T*>(data);
   const Value value = *static_cast<const Value*>(wanted);
   auto first_in_order = [&](auto matches) {

@@ -27,7 +27,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 // Reduces elements of type In, each made of `parts` values (2 where complex numbers are added).
 template <typename Op, typename In, int parts = 1>
 struct Bodies {
-  using P = typename Partial<In>::type;
+  using P = Wide<In>;
   static constexpr bool simd = Op::template simd<P>;
   static constexpr int lane_values = std::max(1, 256 / static_cast<int>(sizeof(P)));
   static constexpr int lanes = lane_values / parts;

@@ -13,6 +13,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/extrema-inl.h"
 #include "mlx_core/half.h"
 
@@ -140,19 +141,6 @@ struct Extremum {
 };
 
 // ---- elements and partials ----
-
-template <typename T>
-struct Partial {
-  using type = T;
-};
-template <>
-struct Partial<float16_t> {
-  using type = float;
-};
-template <>
-struct Partial<bfloat16_t> {
-  using type = float;
-};
 
 // Highway converts infinities and NaNs of float16 only where there is an instruction for it.
 template <typename D>

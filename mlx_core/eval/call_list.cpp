@@ -45,12 +45,6 @@ const CallList* KeptCalls::before(
   }
   std::call_once(once_, [&] {
     SharedProgram program = simplify(*flattened(body));
-    if (uses.once) {
-      if (!with_kept_steps(*program).are_most_of(*program)) {
-        list_ = CallList::of(*program, uses);
-      }
-      return;
-    }
     // A call for each step is for few elements. Of more, those are one that make this work together; and any two,
     // where there is too much otherwise.
     constexpr size_t fewest = 2;

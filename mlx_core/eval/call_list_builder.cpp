@@ -184,11 +184,10 @@ class CallListBuilder : private CallListSmall {
   bool bring_out(const Value& value, int output) {
     note_layout(value);
     Region& region = regions_[value.region];
-    if (!value.view.is_row_major()) { // who reads it may see how it lies
-      return false;
-    }
     int64_t bytes = bytes_in(value.view);
-    if (size_t number = CallList::base_of(region.place)) {
+    bool in_order = value.view.is_row_major();
+    size_t number = CallList::base_of(region.place);
+    if (number > 0 && in_order) {
       CallList::Base& base = list_->bases_[number - 1];
       bool own = base.input < 0 || base.begins_as_input;
       if (own && base.output < 0 && value.view.offset == region.place && base.bytes == bytes) {
@@ -196,16 +195,12 @@ class CallListBuilder : private CallListSmall {
         region.writable = false;
         return true;
       }
-      if (value.view.size() > most_small) {
-        return false;
-      }
     }
-    CallList::Call call{};
-    call.kind = Kind::copy;
-    call.n = bytes;
-    call.in[0] = value.view.offset;
-    call.out = add_base({bytes, -1, output});
-    emit(true, call);
+    if ((number > 0 || !in_order) && value.view.size() > largest) {
+      return false;
+    }
+    const Spec& spec = program_.output_specs()[static_cast<size_t>(output)];
+    emit_move(true, value.view, dense(spec, add_base({bytes, -1, output})));
     return true;
   }
 
@@ -237,7 +232,7 @@ class CallListBuilder : private CallListSmall {
     }
     bool varies = std::ranges::any_of(step.operands, [&](int32_t s) { return values_[static_cast<size_t>(s)].varies; });
     bool repeats = step.primitive->repeatable_work() || kind == EvalKind::view;
-    bool small = count(out) <= (!varies ? most_constant : repeats ? largest_repeated() : largest());
+    bool small = count(out) <= (!varies ? most_constant : repeats ? largest_repeated() : largest);
     bool in_place = changes_in_place(step);
     if (in_place) {
       small = true;
@@ -344,7 +339,7 @@ class CallListBuilder : private CallListSmall {
     Shape shape(of.view.sizes.begin(), of.view.sizes.end());
     int64_t itemsize = of.view.itemsize();
     const Spec& out = step.outputs[0];
-    if (!of.view.is_row_major() && count(out) > largest() && step.primitive->keeps_order()) {
+    if (!of.view.is_row_major() && count(out) > largest && step.primitive->keeps_order()) {
       return false; // which may copy
     }
     array stand_in(stand_in_, CallList::offset_in(of.view.offset), shape, of.view.strides, of.view.dtype);
@@ -355,7 +350,7 @@ class CallListBuilder : private CallListSmall {
       push({std::move(view), of.varies, of.input, of.region});
       return out.dtype.size() == itemsize;
     }
-    if (!step.primitive->keeps_order() || count(out) > largest()) {
+    if (!step.primitive->keeps_order() || count(out) > largest) {
       return false;
     }
     bool varies = of.varies;
@@ -376,7 +371,7 @@ class CallListBuilder : private CallListSmall {
   bool add_reduction(const Program::Step& step) {
     const auto& reduce = static_cast<const Reduce&>(*step.primitive);
     const Value& of = operand(step, 0);
-    if (uses_.once && of.view.size() > most_small) {
+    if (uses_.once && of.view.size() > largest) {
       return false;
     }
     if (uses_.once) {
@@ -547,7 +542,7 @@ class CallListBuilder : private CallListSmall {
         whole = whole && first().inputs[i].at != out;
       }
       if (!whole || other.count(out)) {
-        if (count(program_.inputs()[k]) > largest()) {
+        if (count(program_.inputs()[k]) > largest) {
           return false;
         }
         out = copied(out, program_.inputs()[k], true);

@@ -107,7 +107,7 @@ class CallListMoves : public CallListPlaces {
     if (update.region == whole.region && (in_place || takes_over) && update.view.size() > 0) { // x[1] = x[0]
       Shape shape(update.view.sizes.begin(), update.view.sizes.end());
       Spec apart{shape, update.view.dtype};
-      if (count(apart) > largest()) {
+      if (count(apart) > largest) {
         return false;
       }
       View copy = dense(apart, reserve(apart, true));

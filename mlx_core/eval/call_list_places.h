@@ -38,12 +38,11 @@ class CallListPlaces {
 
   static constexpr int64_t call_padding = 16; // elements
   // The most elements of a value: larger ones keep both threads busy by themselves, where nodes for each of them do not
-  // cost more, as in loops.
-  static constexpr int64_t most_small = 4096, most_in_loops = 1 << 14;
+  // cost more. In loops those of more than a few are counted.
+  static constexpr int64_t most_small = 4096, largest = 1 << 14;
   static constexpr size_t most_operands = std::extent_v<decltype(CallList::Call::in)>;
-  int64_t largest() const { return uses_.once ? most_small : most_in_loops; }
   // The same where what is done with it is one pass of both threads.
-  int64_t largest_repeated() const { return uses_.kept_steps ? int64_t{1} << 17 : largest(); }
+  int64_t largest_repeated() const { return uses_.kept_steps ? int64_t{1} << 17 : largest; }
 
   // --- places ---
 
@@ -68,10 +67,13 @@ class CallListPlaces {
   int64_t reserve(const Spec& spec, bool varies) {
     int64_t bytes = (padded(count(spec)) * spec.dtype.size() + 63) / 64 * 64;
     bool reusable = varies;
-    if (reusable && !free_[bytes].empty()) {
-      int64_t place = free_[bytes].back();
-      free_[bytes].pop_back();
-      add_region(place, bytes, true);
+    if (auto fit = reusable ? fitting(bytes) : free_.end(); fit != free_.end()) {
+      int64_t block = fit->first, place = fit->second.back();
+      fit->second.pop_back();
+      if (fit->second.empty()) {
+        free_.erase(fit);
+      }
+      add_region(place, block, true);
       return place;
     }
     int64_t place = list_->bytes_;
@@ -80,6 +82,12 @@ class CallListPlaces {
     sizes_.emplace(place, bytes);
     add_region(place, bytes, reusable);
     return place;
+  }
+  // Memory that is free. The turns of a loop exchange places, which takes equal ones.
+  std::map<int64_t, std::vector<int64_t>>::iterator fitting(int64_t bytes) {
+    auto found = free_.lower_bound(bytes);
+    int64_t most = uses_.once ? 2 * bytes : bytes;
+    return found != free_.end() && found->first <= most ? found : free_.end();
   }
   void add_region(int64_t place, int64_t bytes, bool reusable) {
     regions_.push_back({place, bytes, -1, false, reusable});

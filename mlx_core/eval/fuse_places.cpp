@@ -57,10 +57,8 @@ bool Group::may_write(const Node* whole, const Node* part) const {
 
 // Whether it pays to write a part into new memory, and to copy what is around it; around short lines that is slow.
 bool Group::pays_to_write(const Node* whole, const Node* part, int64_t line) const {
-  if (2 * size_of(part->shape) < size_of(whole->shape) || !written_part(*whole->primitive)->has_no_gaps()) {
-    return false;
-  }
-  return line >= shortest_padded_line || pads(whole, const_cast<Node*>(whole)->operands()[1]);
+  return written_part(*whole->primitive)->is_most_of(whole->shape, part->shape) &&
+         (line >= shortest_padded_line || pads(whole, const_cast<Node*>(whole)->operands()[1]));
 }
 
 // Not where a group is to read the array piece by piece, and some of these lie elsewhere already.

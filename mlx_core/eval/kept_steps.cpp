@@ -10,6 +10,7 @@
 #include "mlx_core/eval/call_list.h"
 #include "mlx_core/eval/fuse.h"
 #include "mlx_core/eval/kept_passes.h"
+#include "mlx_core/ops/reduce.h"
 #include "mlx_core/params.h"
 #include "mlx_core/trace_level.h"
 #include "mlx_core/transforms/function.h"
@@ -152,9 +153,10 @@ void RepeatedSteps::run() {
 
 // --- gathering ---
 
-constexpr int64_t smallest = 2048, largest = 1 << 17; // elements
-constexpr size_t most = 256;                          // steps of one operation
-constexpr size_t most_operands = 128;                 // that are no steps of it
+constexpr int64_t smallest = 2048, largest = 1 << 17;     // elements
+constexpr int64_t for_pass = 1 << 16, for_step = 1 << 11; // in elements of a step, which pass for 15 ps more in a call
+constexpr size_t most = 256;                              // steps of one operation
+constexpr size_t most_operands = 128;                     // that are no steps of it
 
 class Gatherer {
  public:
@@ -166,6 +168,7 @@ class Gatherer {
         run_of_(program.slot_count(), none),
         of_fold_(program.slot_count()),
         is_folded_(program.slot_count()),
+        with_fold_(program.slot_count()),
         uses_(program.slot_count()),
         in_body_(program.slot_count(), none) {}
 
@@ -186,13 +189,13 @@ class Gatherer {
       close(run);
     }
     if (kept_ == 0) {
-      return {};
+      return {nullptr, saved_};
     }
     std::vector<int32_t> outputs;
     for (int32_t slot : program_.outputs()) {
       outputs.push_back(moved_[static_cast<size_t>(slot)]);
     }
-    return {writer_.finish(std::move(outputs)), kept_};
+    return {writer_.finish(std::move(outputs)), saved_};
   }
 
  private:
@@ -235,6 +238,10 @@ class Gatherer {
     }
   }
 
+  static bool reads(const Program::Step* step, const std::vector<uint8_t>& marked) {
+    return std::ranges::any_of(step->operands, [&](int32_t slot) { return marked[static_cast<size_t>(slot)] != 0; });
+  }
+
   // What is reduced, or made of what a reduction gave, is one pass with that.
   bool may_be_gathered(const Program::Step& step) const {
     if (step.primitive->eval_kind() != EvalKind::elementwise || step.stream > 0 ||
@@ -242,9 +249,7 @@ class Gatherer {
       return false;
     }
     int64_t size = size_of(step.outputs[0].shape);
-    return size >= smallest && size <= largest &&
-           std::none_of(step.operands.begin(), step.operands.end(),
-               [this](int32_t slot) { return of_fold_[static_cast<size_t>(slot)]; });
+    return size >= smallest && size <= largest && !reads(&step, of_fold_);
   }
 
   // The steps that give what this one puts into an array, where they are of a run and nobody else needs what they give.
@@ -339,8 +344,13 @@ class Gatherer {
 
   void close(Run& run) {
     size_t steps = run.count();
-    if (steps < fewest_ || (steps > 0 && static_cast<int64_t>(steps) * size_of(run.space()) < least_work_)) {
-      for (const Program::Step* step : run.all()) {
+    const int64_t work = steps > 0 ? static_cast<int64_t>(size_of(run.space()) * static_cast<int64_t>(steps)) : 0;
+    std::vector<const Program::Step*> members = run.all();
+    bool joins_fold =
+        std::ranges::any_of(members, [this](const Program::Step* step) { return reads(step, with_fold_); });
+    saved_ += steps == 0 || joins_fold ? work : work - for_pass;
+    if (steps < fewest_ || work < least_work_) {
+      for (const Program::Step* step : members) {
         add(*step);
       }
     } else {
@@ -350,6 +360,7 @@ class Gatherer {
   }
 
   void add(const Program::Step& step) {
+    note_saved(step);
     Program::Step moved = step;
     for (int32_t& slot : moved.operands) {
       slot = moved_[static_cast<size_t>(slot)];
@@ -359,6 +370,27 @@ class Gatherer {
       auto slot = static_cast<size_t>(step.first) + k;
       moved_[slot] = first + static_cast<int32_t>(k);
       run_of_[slot] = none;
+    }
+  }
+
+  // Of a step that is not gathered. Elements reduced, and those made of the results, are one pass with that: of rows,
+  // several reductions are.
+  void note_saved(const Program::Step& step) {
+    saved_ -= for_step;
+    auto large = [](const Spec& spec) {
+      int64_t size = size_of(spec.shape);
+      return size >= smallest ? size : 0;
+    };
+    if (step.primitive->eval_kind() == EvalKind::reduction) {
+      const Spec& of = *specs_[static_cast<size_t>(step.operands[0])];
+      const Axes& axes = static_cast<const Reduce&>(*step.primitive).axes();
+      bool rows = !axes.empty() && axes.back() + 1 == static_cast<int>(of.shape.size());
+      saved_ += large(of) > 0 ? large(of) - (rows ? for_pass / 4 : for_pass) : 0;
+    } else if (step.primitive->eval_kind() == EvalKind::elementwise) {
+      auto slot = static_cast<size_t>(step.first);
+      bool begins = is_folded_[slot] || reads(&step, of_fold_);
+      saved_ += begins ? large(step.outputs[0]) : 0;
+      with_fold_[slot] = begins || reads(&step, with_fold_);
     }
   }
 
@@ -421,10 +453,12 @@ class Gatherer {
   std::vector<int> run_of_;        // by slot: the open run that gives it
   std::vector<uint8_t> of_fold_;   // by slot: few elements, made of what a reduction gave
   std::vector<uint8_t> is_folded_; // by slot: a reduction reads it
+  std::vector<uint8_t> with_fold_; // by slot: given by what is one pass with a reduction
   std::vector<int32_t> uses_;      // by slot: by steps that no operation has yet, and as outputs
   std::vector<int32_t> in_body_;   // by slot, while an operation is made: the slot in its body
   std::array<Run, 4> runs_;
   size_t next_ = 0, kept_ = 0;
+  int64_t saved_ = 0; // see KeptSteps
 };
 
 } // namespace

@@ -8,11 +8,10 @@
 namespace mlx::core {
 
 struct KeptSteps {
-  SharedProgram program; // null: there is nothing to gain
-  size_t kept = 0;       // of the steps, those that became part of such operations
-
-  // Whether hardly any step of the program is left: then this is quicker than a list of calls.
-  bool are_most_of(const Program& whole) const { return 8 * kept > 7 * whole.steps().size(); }
+  SharedProgram program; // null: there is none to gather
+  // What passes of several steps save in a single run, less what it costs to plan them, and nodes for all that is left:
+  // against a list of calls, one for each step. Positive where such a list is slower.
+  int64_t saved = 0;
 };
 // The same program with such operations. It is for evaluation alone, of inputs that no transform follows, and by the
 // host: for a thread whose stream is a GPU's there is nothing to gain, as its nodes go there without waiting.

@@ -8,12 +8,16 @@
 
 namespace mlx::core {
 
+bool is_known(const Shape& shape); // each of its lengths
+
 // Operand 1 in place of a part of operand 0: along each axis, element i of the part is element start + i * stride of
 // the whole. Nothing of other primitives.
 struct WrittenPart {
   const Shape& start;
   const Shape& strides;
   bool has_no_gaps() const; // each stride is known to be 1
+  // Whether a part of this shape is known to be at least half of the whole, without gaps.
+  bool is_most_of(const Shape& whole, const Shape& part) const;
   // Where it begins, and its strides, in memory where the whole has these strides.
   int64_t offset_in(const Strides& whole) const;
   Strides strides_in(const Strides& whole) const;

@@ -31,10 +31,6 @@ int64_t line_of(const Shape& whole, const Shape& part) {
   return line;
 }
 
-bool is_known(const Shape& shape) {
-  return std::none_of(shape.begin(), shape.end(), [](const Dim& d) { return d.is_symbolic(); });
-}
-
 // The part forwards along every axis; none where sizes are open.
 std::optional<Part> part_of(const Node* reader, const array& cotangent) {
   std::optional<WrittenPart> read = read_part(*reader->primitive);
@@ -103,8 +99,7 @@ std::optional<array> joined(const Sizes& whole, std::span<Part> parts, size_t ax
 
 bool is_large_part(const Node& reader, const Shape& whole) {
   std::optional<WrittenPart> part = read_part(*reader.primitive);
-  return part && is_known(whole) && is_known(reader.shape) && is_known(part->start) && part->has_no_gaps() &&
-         2 * size_of(reader.shape) >= size_of(whole);
+  return part && part->is_most_of(whole, reader.shape);
 }
 
 PartCotangents merged(PartCotangents parts, const Shape& whole) {

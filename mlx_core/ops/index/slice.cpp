@@ -112,7 +112,10 @@ class Slice final : public ViewOp {
     return write_part(zeros(x.shape(), cotangent.dtype()), cotangent, start_, strides_);
   }
   Tangent vjp_onto(const array& sum, Operands, const array& cotangent) const override {
-    if (is_most_of(sum.shape())) {
+    // Cotangents of large parts in long lines, as of stencils, are added up in one pass, with zeros around each: in
+    // place each of them would be a pass.
+    const Shape& whole = sum.shape();
+    if (!whole.empty() && part().is_most_of(whole, shape_) && whole.back() >= shortest_padded_line) {
       return std::nullopt;
     }
     array part = read_part(sum, start_, shape_, strides_);
@@ -129,18 +132,6 @@ class Slice final : public ViewOp {
   }
 
  private:
-  // Cotangents of large parts in long lines, as of stencils, are added up in one pass, with zeros around each: in place
-  // each of them would be a pass.
-  bool is_most_of(const Shape& whole) const {
-    for (size_t i = 0; i < whole.size(); ++i) {
-      if (whole[i].is_symbolic() || shape_[i].is_symbolic()) {
-        return false;
-      }
-    }
-    return !whole.empty() && whole.back() >= shortest_padded_line && 2 * size_of(shape_) >= size_of(whole) &&
-           part().has_no_gaps();
-  }
-
   Shape start_, shape_, strides_;
 };
 
@@ -178,7 +169,8 @@ class SliceUpdate final : public Primitive {
     }
     if (!y.take_over(x)) {
       y.allocate();
-      is_most(x, update, kernels) ? fill_around(x, update, y, kernels) : kernels.run(kernel::Copy{x.view(), y.view()});
+      only_around(x, update, kernels) ? fill_around(x, update, y, kernels)
+                                      : kernels.run(kernel::Copy{x.view(), y.view()});
     }
     if (size_of(update.shape()) == 0) {
       return;
@@ -215,12 +207,11 @@ class SliceUpdate final : public Primitive {
   }
 
  private:
-  // Where the update is most of the result, the host does not write there before.
-  bool is_most(const array& x, const array& update, const Kernels& kernels) const {
+  // Whether to leave out the update's place: the host does, where the update is most of the result.
+  bool only_around(const array& x, const array& update, const Kernels& kernels) const {
     constexpr int64_t worth_it = 1 << 14;
-    int64_t size = size_of(x.shape());
-    return size >= worth_it && 2 * size_of(update.shape()) >= size && kernels.device() == Device::cpu &&
-           part().has_no_gaps();
+    return kernels.device() == Device::cpu && size_of(x.shape()) >= worth_it &&
+           part().is_most_of(x.shape(), update.shape());
   }
   // Along each axis what is before and behind the update, as wide as that along the axes before.
   void fill_around(const array& x, const array& update, const array& y, Kernels& kernels) const {
@@ -264,8 +255,15 @@ array write_part(const array& x, const array& update, Shape start, Shape strides
 
 } // namespace
 
+bool is_known(const Shape& shape) {
+  return std::none_of(shape.begin(), shape.end(), [](const Dim& d) { return d.is_symbolic(); });
+}
+
 bool WrittenPart::has_no_gaps() const {
   return std::all_of(strides.begin(), strides.end(), [](const Dim& stride) { return stride == 1; });
+}
+bool WrittenPart::is_most_of(const Shape& whole, const Shape& part) const {
+  return has_no_gaps() && is_known(whole) && is_known(part) && is_known(start) && 2 * size_of(part) >= size_of(whole);
 }
 int64_t WrittenPart::offset_in(const Strides& whole) const {
   int64_t offset = 0;

@@ -43,6 +43,8 @@ class Matmul final : public Primitive {
     return kind_ == ProductKind::zero_terms ? "ZeroMatmul" : kind_ == ProductKind::wide ? "WideMatmul" : info.primitive;
   }
   Dependence dependence() const override { return Dependence::contracts_axes; }
+  // A wide product has none of a product's roles: passes over programs take a product's factors and result to have one
+  // dtype.
   Role role() const override {
     return kind_ == ProductKind::zero_terms ? Role::chain_product
            : kind_ == ProductKind::wide     ? Role::ordinary

@@ -1,0 +1,106 @@
+"""Compiled functions of some thousand elements: lists of kernel calls, or passes of several steps. The bits are those of eager code."""
+
+import random
+
+import mlx.core as mx
+import pytest
+from test_loop_calls import bits
+from test_prepared_calls import prepared
+
+DTYPES = [mx.float32, mx.float32, mx.float64, mx.bfloat16, mx.int32, mx.complex64]
+
+
+def drawn(seed):
+    """A function of two arrays whose values grow, shrink and lie in memory in many ways, and arrays for it."""
+    rng = random.Random(seed)
+    dtype = rng.choice(DTYPES)
+    shape = rng.choice([(40, 150), (6000,), (7, 30, 31), (128, 128), (5, 1000), (3000, 3), (16, 16, 17)])
+    key = mx.random.key(seed)
+    args = [
+        (mx.random.normal((2, *shape), key=k) * 3).astype(dtype)[j]  # where the second begins is no multiple of 64 bytes
+        for j, k in enumerate(mx.random.split(key, 2))
+    ]
+    if rng.random() < 0.4:  # not in order
+        args[0] = mx.swapaxes(mx.contiguous(mx.swapaxes(args[0], 0, -1)), 0, -1)
+    steps, body_seed = rng.randrange(4, 40), rng.random()
+
+    def change(rng, a):
+        axis, k = rng.randrange(a.ndim), rng.randrange(11)
+        n = a.shape[axis]
+        part = lambda start, stop, step=1: a[(slice(None),) * axis + (slice(start, stop, step),)]
+        if k < 3 and n > 2:  # a neighbour's part of a line
+            i = rng.randrange(2)
+            return part(i, n - 1 + i) * 0.5 - part(1 - i, n - i)
+        if k == 3:
+            return mx.pad(a, [(rng.randrange(3), rng.randrange(3)) if i == axis else (0, 0) for i in range(a.ndim)], constant_values=rng.choice([0, 2]))
+        if k == 4:
+            return a - mx.mean(a, axis=axis, keepdims=True) if a.dtype != mx.int32 else a - mx.max(a, axis=axis, keepdims=True)
+        if k == 5:
+            return mx.concatenate([part(1, n), part(0, 1)], axis=axis)
+        if k == 6 and a.dtype != mx.complex64:
+            return mx.where(a > 0, a, mx.minimum(a, mx.roll(a, 1, axis)))
+        if k == 7:
+            return mx.swapaxes(a, 0, -1)
+        if k == 8 and n > 3:
+            b = mx.array(a)
+            b[(slice(None),) * axis + (slice(1, n - 1),)] = part(2, n) * 0.25
+            return b
+        if k == 9 and a.dtype != mx.int32:
+            return mx.tanh(a)
+        return a * a.reshape(-1)[:1] + 1
+
+    def f(x, y):
+        rng, values = random.Random(body_seed), [x, y]
+        for _ in range(steps):
+            a = rng.choice(values[-3:])
+            same = [b for b in values if b.shape == a.shape]
+            values.append(change(rng, a) if rng.random() < 0.7 else a * rng.choice(same) - rng.choice(same))
+        last = values[-1]
+        return last, last[..., -1], mx.swapaxes(rng.choice(values), 0, -1), rng.choice(values)[::2], mx.sum(last, axis=0)
+
+    return f, args
+
+
+@pytest.mark.grid(0.25)
+@pytest.mark.parametrize("seed", range(1200))
+def test_same_bits_as_eager(seed):
+    f, args = drawn(seed)
+    mx.eval(args)
+    compiled = mx.compile(f)
+    for scale in (1, 1, -2, 1):  # other values at other places in memory
+        given = [a * scale for a in args]
+        mx.eval(given)
+        expected, before = bits(list(f(*given))), bits(given)
+        assert bits(list(compiled(*given))) == expected
+        assert bits(given) == before
+
+
+def aligned(x, y):
+    """Costs of aligning sequences, a diagonal at a time: parts of lines, which grow and shrink."""
+    n = x.shape[1]
+    before = last = mx.full((x.shape[0], n + 1), 1e9)
+    for k in range(2 * n - 1):
+        lo, hi = max(0, k - n + 1), min(n, k + 1)
+        cost = (x[:, lo:hi] - y[:, n - 1 - k + lo : n - 1 - k + hi]) ** 2
+        if k:
+            cost = cost + mx.minimum(mx.minimum(last[:, lo + 1 : hi + 1], last[:, lo:hi]), before[:, lo:hi])
+        before, last = last, mx.pad(cost, [(0, 0), (lo + 1, n - hi)], constant_values=1e9)
+    return last[:, n]
+
+
+def folded(x):
+    """A tree's values, a level at a time: each is smaller than the one before."""
+    for _ in range(x.shape[1] - 1):
+        x = mx.maximum(x[:, 1:] * 0.7 + x[:, :-1] * 0.4, 0.1)
+    return x[:, 0]
+
+
+def test_what_is_prepared():
+    x, y = mx.random.normal((40, 32)), mx.random.normal((40, 32))
+    assert prepared(aligned, x, y)  # a column of what lies in the list's memory
+    for rows in (16, 64, 200):
+        assert prepared(folded, mx.random.normal((rows, 65)))
+    wide = mx.random.normal((100, 100))
+    assert prepared(lambda x: mx.concatenate([x[:1], x[2:] - x[:-2], x[-1:]]) * 0.5, wide)
+    rows = lambda x: x - mx.mean(x, axis=1, keepdims=True)
+    assert not prepared(lambda x: rows(mx.tanh(rows(x) * 2)) * 3, mx.random.normal((160, 100)))  # one pass over each row
