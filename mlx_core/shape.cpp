@@ -17,6 +17,10 @@ Dim size_of(const Shape& shape) {
 
 Sizes sizes_of(const Shape& shape) { return Sizes(shape.begin(), shape.end()); }
 
+bool is_known(const Shape& shape) {
+  return std::none_of(shape.begin(), shape.end(), [](const Dim& length) { return length.is_symbolic(); });
+}
+
 Strides row_major_strides(const Shape& shape) {
   Strides strides(shape.size());
   int64_t step = 1;

@@ -18,6 +18,7 @@ using Sizes = SmallVector<int64_t, 4>; // a shape whose entries are known number
 // The product of the axis lengths; 1 for a scalar.
 Dim size_of(const Shape& shape);
 Sizes sizes_of(const Shape& shape);
+bool is_known(const Shape& shape); // each of its lengths
 // Throws a SizeError that names op where a length is negative, or where the lengths, without those that are 0, multiply
 // to more than most_elements: so the strides of every array, and the product of any of its axes, can be represented.
 // Symbolic lengths are checked when they are known.

@@ -7,7 +7,6 @@
 
 #if defined(__x86_64__) && defined(__linux__)
 #define MLX_HAS_AMX_INSTRUCTIONS 1
-#include <cpuid.h>
 #include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -25,11 +24,8 @@ namespace mlx::core::cpu {
 namespace {
 
 bool ask_for_amx() {
-  constexpr unsigned amx_bf16 = 1u << 22, amx_tile = 1u << 24; // of leaf 7, edx
-  constexpr unsigned avx512_bf16 = 1u << 5;                    // of its second part, eax
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & amx_bf16) == 0 || (d & amx_tile) == 0) return false;
-  if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || (a & avx512_bf16) == 0 || instruction_set() != "AVX3") return false;
+  const Extensions found = extensions();
+  if (!found.tiles || !found.bfloat16) return false;
   constexpr long request_permission = 0x1023, tile_data = 18; // Linux saves the tiles of who has asked for them
   return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
 }

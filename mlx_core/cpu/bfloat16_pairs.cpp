@@ -7,7 +7,6 @@
 
 #if defined(__x86_64__) && defined(__linux__)
 #define MLX_HAS_BFLOAT16_PAIRS 1
-#include <cpuid.h>
 #include <immintrin.h>
 
 #define MLX_TILE_TARGET __attribute__((target("avx512f,avx512bf16")))
@@ -21,12 +20,6 @@ namespace mlx::core::cpu {
 #ifdef MLX_HAS_BFLOAT16_PAIRS
 
 namespace {
-
-bool has_pairs() {
-  constexpr unsigned avx512_bf16 = 1u << 5; // of the second part of leaf 7, eax
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & avx512_bf16) != 0 && instruction_set() == "AVX3";
-}
 
 struct PairTiles : RoundByVectors {
   static constexpr bool whole_blocks = true;
@@ -114,7 +107,7 @@ void gemm_of_pairs(Dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix
 
 const TileInstructions* bfloat16_pairs() {
   static const TileInstructions all{&is_worth_pairs, &gemm_of_pairs, &tile_convolve<PairTiles, bfloat16_t>, 2};
-  static const bool may = has_pairs();
+  static const bool may = extensions().bfloat16;
   return may ? &all : nullptr;
 }
 

@@ -10,6 +10,10 @@
 
 #include <hwy/highway.h>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace mlx::core::cpu {
 
 namespace {
@@ -78,6 +82,21 @@ std::string instruction_set() {
         ", or not be set.");
   }
   return instruction_sets().back();
+}
+
+Extensions extensions() {
+  Extensions found;
+#if defined(__x86_64__)
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (instruction_set() == "AVX3" && __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) {
+    constexpr unsigned amx_bf16 = 1u << 22, avx512_fp16 = 1u << 23, amx_tile = 1u << 24;
+    found.float16 = (edx & avx512_fp16) != 0;
+    found.tiles = (edx & amx_bf16) != 0 && (edx & amx_tile) != 0;
+    constexpr unsigned avx512_bf16 = 1u << 5; // of the leaf's second part
+    found.bfloat16 = __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & avx512_bf16) != 0;
+  }
+#endif
+  return found;
 }
 
 } // namespace mlx::core::cpu

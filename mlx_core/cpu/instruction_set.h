@@ -13,4 +13,12 @@ std::string instruction_set();
 // Those that this machine and this build have, from least to most.
 std::vector<std::string> instruction_sets();
 
+// What this machine has beyond AVX-512, to be used where AVX-512 is.
+struct Extensions {
+  bool bfloat16 = false; // AVX512-BF16
+  bool float16 = false;  // AVX512-FP16
+  bool tiles = false;    // AMX-TILE and AMX-BF16
+};
+Extensions extensions();
+
 } // namespace mlx::core::cpu

@@ -10,7 +10,6 @@
 
 #if defined(__x86_64__) && ((defined(__clang__) && __clang_major__ >= 14) || (!defined(__clang__) && __GNUC__ >= 12))
 #define MLX_HAS_FLOAT16_VECTORS 1
-#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -19,12 +18,6 @@ namespace mlx::core::cpu {
 #ifdef MLX_HAS_FLOAT16_VECTORS
 
 namespace {
-
-bool ask_for_float16_vectors() {
-  constexpr unsigned avx512_fp16 = 1u << 23; // of leaf 7, edx
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & avx512_fp16) != 0 && instruction_set() == "AVX3";
-}
 
 HWY_PUSH_ATTRIBUTES("avx512f,avx512bw,avx512dq,avx512vl,avx512fp16")
 
@@ -355,7 +348,7 @@ const StripTable* find_float16_strips() {
       &find_select, &no_choice, &find_share, &no_load, &no_load, &no_load, erased(&keep), nullptr, erased(&store),
       erased(&store), erased(&store_bools), erased(&load_bools), erased(&end), &no_fold, nullptr, nullptr, nullptr,
       &run, &copy_pad, &empty_pad};
-  static const bool is_there = ask_for_float16_vectors();
+  static const bool is_there = extensions().float16;
   return is_there ? &table : nullptr;
 }
 

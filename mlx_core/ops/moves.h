@@ -8,8 +8,6 @@
 
 namespace mlx::core {
 
-bool is_known(const Shape& shape); // each of its lengths
-
 // Operand 1 in place of a part of operand 0: along each axis, element i of the part is element start + i * stride of
 // the whole. Nothing of other primitives.
 struct WrittenPart {

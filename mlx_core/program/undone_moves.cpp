@@ -57,8 +57,7 @@ class Mover {
       }
     }
     for (const Spec* spec : specs_) {
-      is_known_.push_back(
-          std::none_of(spec->shape.begin(), spec->shape.end(), [](const Dim& length) { return length.is_symbolic(); }));
+      is_known_.push_back(is_known(spec->shape));
     }
   }
 

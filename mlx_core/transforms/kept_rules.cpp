@@ -48,8 +48,7 @@ struct KeepsRules::Question {
 
   void add(const array& a, bool is_seen) {
     const Shape& shape = a.shape();
-    bool has_sizes = std::none_of(shape.begin(), shape.end(), [](const Dim& size) { return size.is_symbolic(); });
-    may_be_kept = may_be_kept && has_sizes && (!is_seen || is_opaque(a)) && a.node()->origin == 0;
+    may_be_kept = may_be_kept && is_known(shape) && (!is_seen || is_opaque(a)) && a.node()->origin == 0;
     all.push_back(a);
     if (!may_be_kept) {
       return;

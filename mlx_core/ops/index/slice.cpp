@@ -255,10 +255,6 @@ array write_part(const array& x, const array& update, Shape start, Shape strides
 
 } // namespace
 
-bool is_known(const Shape& shape) {
-  return std::none_of(shape.begin(), shape.end(), [](const Dim& d) { return d.is_symbolic(); });
-}
-
 bool WrittenPart::has_no_gaps() const {
   return std::all_of(strides.begin(), strides.end(), [](const Dim& stride) { return stride == 1; });
 }
