@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <optional>
 #include <type_traits>
@@ -39,12 +40,20 @@ struct Slice {
     shape.resize(n), strides.resize(n);
   }
 
+  // Whether it is a few bytes, and those of every other slice that indices lead to are whole multiples away.
+  bool is_one_element(std::span<const IndexOperand> indices, Ints src_strides) const {
+    const int64_t bytes = size * item_size;
+    return shape.size() == 1 && strides[0] == 1 && (bytes == 2 || bytes == 4 || bytes == 8) &&
+           std::all_of(indices.begin(), indices.end(),
+               [&](const IndexOperand& index) { return src_strides[static_cast<size_t>(index.axis)] % size == 0; });
+  }
+
   void copy_all(const char* src, const int64_t* offsets, int64_t n, char* out) const {
     int64_t bytes = size * item_size;
     if (shape.empty()) {
       return with_item(item_size, [&]<class T>(std::type_identity<T>) {
         for (int64_t i = 0; i < n; ++i) {
-          reinterpret_cast<T*>(out)[i] = reinterpret_cast<const T*>(src)[offsets[i]];
+          std::memcpy(out + i * item_size, reinterpret_cast<const T*>(src) + offsets[i], sizeof(T));
         }
       });
     }
@@ -77,9 +86,8 @@ void gather_lines(const Along& along, int64_t flat, int64_t src_at, int64_t inde
   T* out = static_cast<T*>(along.out) + flat;
   const int64_t length = along.bounds.length, src_line = along.src_line, index_line = along.index_line;
   constexpr int64_t most = std::numeric_limits<int32_t>::max(), shortest = 16;
-  const bool by_vectors = sizeof(Index) == sizeof(int32_t) && n >= shortest && along.index_step == 1 &&
-                          along.src_step == 0 && length > 0 && length <= most &&
-                          (length - 1) * std::abs(along.axis_stride) <= most;
+  const bool by_vectors = n >= shortest && along.index_step == 1 && along.src_step == 0 && length > 0 &&
+                          length <= most && (length - 1) * std::abs(along.axis_stride) <= most;
   const GatherElements run = by_vectors ? find_gather_elements(sizeof(T)) : nullptr;
   auto all = [=, &along](auto index_step, auto src_step, auto axis_stride) {
     for (int64_t k = 0; k < lines; ++k) {
@@ -89,8 +97,8 @@ void gather_lines(const Along& along, int64_t flat, int64_t src_at, int64_t inde
       int64_t i = 0;
       if (run) {
         const ElementIndex by{
-            at, std::is_signed_v<Index>, static_cast<int32_t>(length), static_cast<int32_t>(along.axis_stride)};
-        i = run(from, {&by, 1}, 0, n, to);
+            at, dtype_of<Index>::val, static_cast<int32_t>(length), static_cast<int32_t>(along.axis_stride)};
+        i = run(from, {&by, 1}, n, to);
       }
       for (; i < n; ++i) {
         auto given = static_cast<int64_t>(at[i * index_step]);
@@ -98,7 +106,7 @@ void gather_lines(const Along& along, int64_t flat, int64_t src_at, int64_t inde
         if (static_cast<uint64_t>(place) >= static_cast<uint64_t>(length)) [[unlikely]] {
           throw_index(along.bounds, given);
         }
-        to[i] = from[i * src_step + place * axis_stride];
+        std::memcpy(to + i, from + i * src_step + place * axis_stride, sizeof(T)); // which may begin anywhere
       }
     }
   };
@@ -149,24 +157,50 @@ void gather_along(const Along& along, int64_t positions, int item_size) {
 }
 
 // Gathers of single elements by vectors, where these can take the indices.
-struct ByVectors {
-  SmallVector<ElementIndex, 4> indices;
-  GatherElements run = nullptr;
-
-  ByVectors(std::span<const IndexOperand> operands, Ints index_shape, Ints shape, Ints strides, int item_size) {
+class ByVectors {
+ public:
+  ByVectors(std::span<const IndexOperand> operands, Ints index_shape, Ints shape, Ints strides, int item_size)
+      : operands_(operands), index_shape_(index_shape) {
     constexpr int64_t most = std::numeric_limits<int32_t>::max();
     int64_t farthest = 0;
+    size_t apart = 0;
     for (const IndexOperand& operand : operands) {
       auto axis = static_cast<size_t>(operand.axis);
       const int64_t length = shape[axis], stride = length > 1 ? strides[axis] : 0;
-      bool fits = length > 0 && length <= most && std::abs(stride) <= most && is_in_line(index_shape, operand.strides);
-      if (!fits || (operand.dtype != int32 && operand.dtype != uint32)) return;
+      bool fits = length > 0 && length <= most && std::abs(stride) <= most;
+      if (!fits || (operand.dtype != int32 && operand.dtype != uint32 && operand.dtype != int64)) return;
       farthest += (length - 1) * std::abs(stride);
-      indices.push_back(
-          {operand.data, operand.dtype == int32, static_cast<int32_t>(length), static_cast<int32_t>(stride)});
+      apart += is_in_line(index_shape, operand.strides) ? 0 : 1;
+      indices_.push_back({operand.data, operand.dtype, static_cast<int32_t>(length), static_cast<int32_t>(stride)});
     }
-    if (farthest <= most) run = find_gather_elements(item_size);
+    if (farthest <= most && apart <= most_apart) run_ = find_gather_elements(item_size);
   }
+
+  bool can() const { return run_ != nullptr; }
+
+  // Those of n positions from `first` on; false where one of them is out of bounds, or they are too few.
+  bool run(const void* src, int64_t first, int64_t n, void* out) const {
+    int64_t in_line[most_apart][index_chunk];
+    auto indices = indices_;
+    for (size_t k = 0, apart = 0; k < indices.size(); ++k) {
+      const IndexOperand& operand = operands_[k];
+      if (is_in_line(index_shape_, operand.strides)) {
+        indices[k].data = static_cast<const char*>(operand.data) + first * operand.dtype.size();
+      } else {
+        read_strided(operand.data, index_shape_, operand.strides, operand.dtype.size(), first, n, in_line[apart]);
+        indices[k].data = in_line[apart++];
+      }
+    }
+    return run_(src, indices, n, out) == n;
+  }
+
+ private:
+  static constexpr size_t most_apart = 3; // operands that are not in line, as of a grid's axes
+
+  std::span<const IndexOperand> operands_;
+  Ints index_shape_;
+  SmallVector<ElementIndex, 4> indices_;
+  GatherElements run_ = nullptr;
 };
 
 } // namespace
@@ -179,10 +213,17 @@ void gather(const void* src_data, Ints src_shape, Ints src_strides, int item_siz
   Slice slice(slice_shape.subspan(inner), src_strides.subspan(inner), item_size);
   int64_t positions = product(index_shape), bytes = slice.size * item_size, blocks = product(slice_shape.first(inner));
   if (positions == 0 || bytes == 0 || blocks == 0) return;
+  SmallVector<int64_t, 8> wide_strides;
+  if (blocks == 1 && slice.is_one_element(indices, src_strides)) {
+    for (int64_t stride : src_strides) wide_strides.push_back(stride / slice.size);
+    src_strides = {wide_strides.data(), wide_strides.size()};
+    item_size = static_cast<int>(bytes);
+    slice = Slice({}, {}, item_size);
+  }
   const bool of_elements = slice.shape.empty() && blocks == 1;
   std::optional<ByVectors> by_vectors;
   if (of_elements) by_vectors.emplace(indices, index_shape, src_shape, src_strides, item_size);
-  if (of_elements && !by_vectors->run && indices.size() == 1 && is_in_line(index_shape, indices[0].strides)) {
+  if (of_elements && !by_vectors->can() && indices.size() == 1 && is_in_line(index_shape, indices[0].strides)) {
     auto axis = static_cast<size_t>(indices[0].axis);
     return gather_along({src, indices[0].data, out, indices[0].dtype, {"gather", indices[0].axis, src_shape[axis], 1},
                             src_strides[axis], 0, 1, 0, 0},
@@ -212,7 +253,7 @@ void gather(const void* src_data, Ints src_shape, Ints src_strides, int item_siz
     int64_t last_block = std::min(blocks, block + blocks_per_task), end = std::min(positions, (part + 1) * per_task);
     for (int64_t first = part * per_task; first < end; first += index_chunk) {
       int64_t n = std::min(index_chunk, end - first);
-      if (of_elements && by_vectors->run && by_vectors->run(src, by_vectors->indices, first, n, out) == n) continue;
+      if (of_elements && by_vectors->can() && by_vectors->run(src, first, n, out + first * bytes)) continue;
       read_offsets("gather", indices, index_shape, src_shape, src_strides, slice_shape, first, n, offsets);
       for (int64_t i = block; i < last_block; ++i) {
         int64_t from = 0;

@@ -6,6 +6,7 @@
 #include "mlx_core/cpu/simd.h"
 
 #include <algorithm>
+#include <cstring>
 
 HWY_BEFORE_NAMESPACE();
 namespace mlx::core::cpu::HWY_NAMESPACE {
@@ -30,24 +31,40 @@ HWY_INLINE void follow(const T* from, V offsets, T* to) {
   HWY_ALIGN int32_t each[hn::MaxLanes(hn::ScalableTag<int32_t>())];
   hn::Store(offsets, d, each);
   for (size_t k = 0; k < hn::Lanes(d); ++k) {
-    to[k] = from[each[k]];
+    std::memcpy(to + k, from + each[k], sizeof(T));
   }
 }
 
+// The indices from the i-th on. Those of 64 bits that 32 do not hold become the nearest that they hold, which are out
+// of the bounds of any axis, too.
+template <class D>
+HWY_INLINE auto load_indices(D d, const ElementIndex& index, int64_t i) {
+  if (index.dtype != int64) {
+    return hn::LoadU(d, static_cast<const int32_t*>(index.data) + i);
+  }
+  const hn::RepartitionToWide<D> wide;
+  const auto least = hn::Set(wide, INT32_MIN), most = hn::Set(wide, INT32_MAX);
+  auto half = [&](int64_t from) HWY_ATTR {
+    return hn::BitCast(
+        d, hn::Min(most, hn::Max(least, hn::LoadU(wide, static_cast<const int64_t*>(index.data) + from))));
+  };
+  return hn::ConcatEven(d, half(i + static_cast<int64_t>(hn::Lanes(wide))), half(i));
+}
+
 template <class T>
-int64_t gather_elements(const void* src, std::span<const ElementIndex> indices, int64_t first, int64_t n, void* out) {
+int64_t gather_elements(const void* src, std::span<const ElementIndex> indices, int64_t n, void* out) {
   const hn::ScalableTag<int32_t> d;
   const hn::RebindToUnsigned<decltype(d)> bits;
   constexpr int64_t lanes = hn::MaxLanes(d);
   auto* from = static_cast<const T*>(src);
-  auto* to = static_cast<T*>(out) + first;
+  auto* to = static_cast<T*>(out);
   for (int64_t i = 0; n >= lanes && i < n; i += lanes) {
     i = std::min(i, n - lanes); // the last ones again
     auto offset = hn::Zero(d);
     auto beyond = hn::Zero(bits);
     for (const ElementIndex& index : indices) {
-      auto at = hn::LoadU(d, static_cast<const int32_t*>(index.data) + first + i);
-      if (index.is_signed) {
+      auto at = load_indices(d, index, i);
+      if (index.dtype != uint32) {
         at = hn::Add(at, hn::IfThenElseZero(hn::Lt(at, hn::Zero(d)), hn::Set(d, index.length)));
       }
       const auto place = hn::BitCast(bits, at); // large where it is negative

@@ -188,8 +188,39 @@ def check_points(seeds):
             mx.eval(x[tuple(map(mx.array, indices))])
 
 
+def check_grids(seeds):
+    """Indices of several axes that are spread over one another, and rows of few bytes that begin anywhere; then one is out of bounds."""
+    for seed in seeds:
+        draw = np.random.default_rng(seed)
+        many, width = int(draw.integers(1, 4)), int(draw.choice([1, 1, 2, 3, 4, 8]))
+        lengths = [int(n) for n in draw.choice([1, 2, 9, 40], many)]
+        values = draw.integers(0, 100, (*lengths, width + int(draw.choice([0, 0, width, 1])))).astype(draw.choice(["uint8", "float16", "int32", "float64"]))
+        first = int(draw.integers(values.shape[-1] - width + 1))
+        x = mx.array(values, getattr(mx, values.dtype.name))[..., first : first + width]
+        values = values[..., first : first + width]
+        dtype, shape = str(draw.choice(["int32", "uint32", "int64"])), [int(n) for n in draw.choice([1, 3, 16, 50], draw.integers(1, 4))]
+        indices = []
+        for n in lengths:
+            own = [side if draw.integers(2) else 1 for side in shape]
+            indices.append(draw.integers(0 if dtype == "uint32" else -n, n, own).astype(dtype))
+        if draw.integers(2):
+            x, values = x[..., 0], values[..., 0]
+        at = tuple(mx.array(i) for i in indices)
+        assert np.array_equal(np.array(x[at]), values[tuple(i.astype(np.int64) for i in indices)]), seed
+        axis = int(draw.integers(many))
+        bads = {"int32": [-lengths[axis] - 1, -(2**31)], "uint32": [2**32 - 1], "int64": [2**31, 2**40, -(2**40), -(2**31) - 1]}
+        bad = int(draw.choice([lengths[axis], 2**31 - 1] + bads[dtype]))
+        indices[axis].flat[draw.integers(indices[axis].size)] = bad
+        with pytest.raises(IndexError, match=f"{bad}.*axis {axis}"):
+            mx.eval(x[tuple(map(mx.array, indices))])
+
+
 def test_points_at_indices_of_32_bits():
     check_points(range(300))
+
+
+def test_points_of_grids():
+    check_grids(range(400))
 
 
 @lesser_instruction_sets
@@ -199,6 +230,7 @@ def test_points_with_other_instruction_sets(target):
 
 if __name__ == "__main__":
     check_points(range(300, 400))
+    check_grids(range(400, 500))
 
 
 @pytest.mark.parametrize("axes", [(1, 0), (0, 2, 1), (2, 0, 1), (0, 2, 3, 1), (3, 1, 0, 2)])
