@@ -2,10 +2,13 @@
 #include "mlx_core/cpu/copy.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <vector>
 
 #include "mlx_core/cpu/copy_block.h"
+#include "mlx_core/cpu/dispatch.h"
 #include "mlx_core/cpu/odometer.h"
 #include "mlx_core/cpu/past_caches.h"
 #include "mlx_core/cpu/thread_pool.h"
@@ -50,18 +53,19 @@ void order_axes(
   }
 }
 
-// Brings the axis that reads go fastest along next to the last one, so that the two form the block to transpose.
-void choose_rows(int ndim, int64_t* shape, int64_t* src_strides, int64_t* dst_strides) {
-  int last = ndim - 1, best = ndim - 2;
-  if (std::abs(src_strides[last]) <= 1) return;
+// The axis that reads go fastest along, or the last but one where that is the last: with the last one it forms the
+// block to transpose.
+int axis_of_rows(int ndim, const int64_t* src_strides) {
+  const int last = ndim - 1;
+  int best = ndim - 2;
+  if (std::abs(src_strides[last]) <= 1) return best;
   for (int d = 0; d < ndim - 2; ++d) {
     if (src_strides[d] != 0 && std::abs(src_strides[d]) < std::abs(src_strides[best]) &&
         std::abs(src_strides[d]) < std::abs(src_strides[last])) {
       best = d;
     }
   }
-  for (int64_t* values : {shape, src_strides, dst_strides})
-    std::rotate(values + best, values + best + 1, values + last);
+  return best;
 }
 
 // Few rows to a block, as of repeated entries, make many blocks of it: then the axis before takes their place, or as
@@ -83,6 +87,63 @@ int lengthen_block(int ndim, int64_t* shape, int64_t* src_strides, int64_t* dst_
   shape[before] /= together, shape[row + 1] = together;
   src_strides[before] *= together, dst_strides[before] *= together;
   return ndim + 1;
+}
+
+// Blocks of few elements are brought together by a table: a run of the destination's last axes, where each element is
+// from, the same in every run.
+struct TableOfRun {
+  static constexpr int64_t few = 64, shortest = 64, longest = 1024, worth_it = 8192; // elements
+
+  // How many of the last axes are a run; 0 where a table is not worth it or the destination has gaps.
+  static int axes(int ndim, const int64_t* shape, const int64_t* src_strides, const int64_t* dst_strides, int64_t block,
+      int64_t total) {
+    if (total < worth_it || block > few || (src_strides[ndim - 1] == 1 && shape[ndim - 1] > 4)) return 0;
+    int64_t run = 1, reach = 0;
+    for (int d = ndim - 1; d >= 0 && dst_strides[d] == run && run * shape[d] <= longest; --d) {
+      run *= shape[d], reach += (shape[d] - 1) * std::abs(src_strides[d]);
+      if (run >= shortest && (d == 0 || run * shape[d - 1] > longest)) return reach <= INT32_MAX ? ndim - d : 0;
+    }
+    return 0;
+  }
+
+  TableOfRun(int axes, const int64_t* shape, const int64_t* src_strides) {
+    for (int d = axes - 1; d >= 0; --d) {
+      for (int64_t i = 1; i < shape[d]; ++i) {
+        for (int64_t j = 0; j < length; ++j) {
+          from[i * length + j] = from[j] + static_cast<int32_t>(i * src_strides[d]);
+        }
+      }
+      length *= shape[d];
+    }
+  }
+
+  template <typename T>
+  void copy(const char* in, char* out) const {
+    constexpr int64_t size = sizeof(T); // in bytes, as nothing says where an element begins
+    for (int64_t i = 0; i < length; ++i) std::memcpy(out + i * size, in + from[i] * size, size);
+  }
+
+  int64_t length = 1;
+  int32_t from[longest] = {0};
+};
+
+void copy_by_table(int ndim, int axes, const int64_t* shape, const int64_t* src_strides, const char* src,
+    const int64_t* dst_strides, char* dst, int item_size, int64_t total) {
+  const int outer = ndim - axes;
+  const TableOfRun table(axes, shape + outer, src_strides + outer);
+  const int64_t runs = total / table.length;
+  const bool large = total * item_size > parallel_bytes;
+  const int64_t per_task = large ? std::max<int64_t>(1, task_bytes / (table.length * item_size)) : runs;
+  parallel_for((runs + per_task - 1) / per_task, [&](int64_t task) {
+    Scratch index(static_cast<size_t>(outer));
+    const int64_t first = task * per_task, end = std::min(runs, first + per_task);
+    Odometer at(outer, shape, src_strides, dst_strides, index[0], first, item_size);
+    with_item(item_size, [&]<class T>(std::type_identity<T>) {
+      for (int64_t r = first; r < end; ++r, at.next()) {
+        table.copy<T>(src + at.a_offset, dst + at.b_offset);
+      }
+    });
+  });
 }
 
 // Extents of one task's share of the (rows, columns) block. Whole cache lines along the tiles of one that `turns`.
@@ -173,8 +234,16 @@ void copy_strided(const void* src_data, Ints full_src_strides, void* dst_data, I
   if (ndim == 0) return copy_line(src, item_size, dst, item_size, 1, item_size);
   // Into parts of what is there already, as padding is, usual stores are as quick.
   const bool past_caches = is_past_caches(total * item_size) && dst_strides[0] * shape[0] == total;
-  if (ndim > 2) choose_rows(ndim, shape, src_strides, dst_strides);
-  if (ndim > 2) ndim = lengthen_block(ndim, shape, src_strides, dst_strides, item_size);
+  if (ndim > 2) {
+    const int row = axis_of_rows(ndim, src_strides), last = ndim - 1;
+    const int64_t block = shape[row] * shape[last];
+    const int axes = past_caches ? 0 : TableOfRun::axes(ndim, shape, src_strides, dst_strides, block, total);
+    if (axes > 0) return copy_by_table(ndim, axes, shape, src_strides, src, dst_strides, dst, item_size, total);
+    for (int64_t* values : {shape, src_strides, dst_strides}) {
+      std::rotate(values + row, values + row + 1, values + last);
+    }
+    ndim = lengthen_block(ndim, shape, src_strides, dst_strides, item_size);
+  }
 
   int64_t columns = shape[ndim - 1], rows = ndim > 1 ? shape[ndim - 2] : 1;
   int64_t src_column = src_strides[ndim - 1] * item_size, dst_column = dst_strides[ndim - 1] * item_size;

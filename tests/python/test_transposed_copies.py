@@ -69,3 +69,26 @@ def test_into_a_part_of_something_else():
         expected = frame.view(np.uint32).copy()
         expected[4 : 4 + columns, 3 : 3 + rows] = values.view(np.uint32).T
         assert bytes_of(x) == expected.tobytes()
+
+
+@pytest.mark.parametrize("seed", range(400))
+@pytest.mark.grid(0.25)
+def test_short_axes_in_any_order(seed):
+    """Three to seven short axes of a part of something, some from the last element to the first or repeated, that
+    have changed places: blocks of few elements, and from all over the source."""
+    rng = np.random.default_rng(seed)
+    ndim = int(rng.integers(3, 8))
+    sides = [2, 3, 4, 5, 7, 8, 12, 16, 24, 40]
+    while not 4096 <= np.prod(shape := [int(rng.choice(sides)) for _ in range(ndim)]) <= 200_000:
+        pass
+    values = patterns(str(rng.choice(DTYPES)), [n + int(rng.integers(0, 2)) for n in shape], seed)
+    x = array_of(values)
+    part = tuple(slice(0, n) if rng.random() < 0.8 else slice(n - 1, None, -1) for n in shape)
+    axes = tuple(int(axis) for axis in rng.permutation(ndim))
+    x, values = mx.transpose(x[part], axes), values[part].transpose(axes)
+    if rng.random() < 0.2:
+        at = int(rng.integers(0, ndim + 1))
+        again = (*values.shape[:at], 3, *values.shape[at:])
+        x = mx.broadcast_to(mx.expand_dims(x, at), again)
+        values = np.broadcast_to(np.expand_dims(values, at), again)
+    assert bytes_of(x) == values.tobytes(), (values.dtype, values.shape, axes)
