@@ -77,8 +77,8 @@ void kernels_of(std::span<const FusedPlan::Step> steps, std::vector<Kernel>& ker
 } // namespace
 
 // What an element costs, in loads and stores: how much there is to share out among threads.
-int64_t BoundPlan::cost_of_element() const {
-  auto cost = static_cast<int64_t>(plan_->sources.size() + plan_->folds.size());
+int64_t BoundPlan::operations_of_element() const {
+  auto cost = static_cast<int64_t>(plan_->folds.size());
   for (const FusedPlan::Step& step : plan_->steps) {
     cost += cost_of(step.body);
   }

@@ -89,7 +89,7 @@ class BoundPlan {
   void find_orders();
   Span span_of(int64_t unit) const;
   void find_kernels(Runs runs);
-  int64_t cost_of_element() const;
+  int64_t operations_of_element() const;
   FetchAhead fetch_ahead() const;
   bool is_large(Dtype dtype) const;
   void place_given(std::span<const View> outputs);

@@ -94,11 +94,13 @@ void BoundPlan::run() {
       partials.push_back(storage.back().get());
     }
   }
-  const int64_t cost = cost_of_element();
-  if (units_ == 1 || !is_worth_sharing(plan.size, cost)) {
+  const int64_t loads = std::count_if(plan.sources.begin(), plan.sources.end(),
+      [](const FusedPlan::Source& source) { return source.layout != FusedPlan::Layout::scalar; });
+  const int64_t operations = operations_of_element();
+  if (units_ == 1 || !is_worth_sharing(plan.size, loads, operations)) {
     run_units(partials.data(), 0, units_);
   } else {
-    const int64_t chunks = pieces_to_share(units_, plan.size, cost);
+    const int64_t chunks = pieces_to_share(units_, plan.size, loads + operations);
     parallel_for(
         chunks, [&](int64_t c) { run_units(partials.data(), units_ * c / chunks, units_ * (c + 1) / chunks); });
   }

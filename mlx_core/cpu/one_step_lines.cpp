@@ -175,9 +175,9 @@ bool run_line_by_line(const FusedPlan& plan, std::span<const View> sources, std:
     if (!operand) return false;
     lines.operands[lines.operand_count++] = *operand;
   }
-  const int64_t units = lines.count * lines.parts, cost = cost_of(step.body) + step.input_count;
-  if (units > 1 && is_worth_sharing(plan.size, cost)) {
-    const int64_t chunks = pieces_to_share(units, plan.size, cost);
+  const int64_t units = lines.count * lines.parts, operations = cost_of(step.body);
+  if (units > 1 && is_worth_sharing(plan.size, step.input_count, operations)) {
+    const int64_t chunks = pieces_to_share(units, plan.size, step.input_count + operations);
     parallel_for(chunks, [&](int64_t c) { lines.run(units * c / chunks, units * (c + 1) / chunks); });
   } else {
     lines.run(0, units);
