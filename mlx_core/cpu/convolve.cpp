@@ -10,6 +10,7 @@
 #include "mlx_core/allocator.h"
 #include "mlx_core/backend/view.h"
 #include "mlx_core/cpu/convolve_pieces.h"
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/gemm.h"
 #include "mlx_core/cpu/gemm_pieces.h"
@@ -135,7 +136,8 @@ BufferRef joined_weights(
   std::memset(to, 0, static_cast<size_t>(outputs * taps * row));
   for (int64_t j = 0; j < outputs; ++j) {
     to += j / columns % some * run;
-    for (int64_t t = 0; t < taps; ++t, weights += run, to += row) std::memcpy(to, weights, static_cast<size_t>(run));
+    for (int64_t t = 0; t < taps; ++t, weights += run, to += row)
+      copy_contiguous(to, weights, static_cast<size_t>(run));
     to -= j / columns % some * run;
   }
   return joined;

@@ -7,6 +7,7 @@
 #include "mlx_core/allocator.h"
 #include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/cpu/convolve_pieces.h"
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/gemm_pieces.h"
 #include "mlx_core/cpu/lanes.h"
@@ -123,7 +124,7 @@ void convolve_lines(const Windows& w) {
         const int64_t low = std::clamp<int64_t>(-begin, 0, read),
                       high = std::clamp<int64_t>(line_length - begin, low, read);
         std::memset(copied, 0, static_cast<size_t>(low * size));
-        std::memcpy(copied + low * size, source + (begin + low) * size, static_cast<size_t>((high - low) * size));
+        copy_contiguous(copied + low * size, source + (begin + low) * size, static_cast<size_t>((high - low) * size));
         std::memset(copied + high * size, 0, static_cast<size_t>((whole - high) * size));
         std::optional<FlushSubnormals> mode;
         if (w.dtype.is_inexact()) mode.emplace();
@@ -142,7 +143,7 @@ void convolve_lines(const Windows& w) {
     const int64_t shape[] = {w.columns, count}, from[] = {count, 1}, to[] = {1, w.y_step[2]};
     char* out = w.y + (p.y + group * w.columns) * w.result.size();
     if (w.columns == 1 && w.y_step[2] == 1) {
-      std::memcpy(out, sums, static_cast<size_t>(count * w.result.size()));
+      copy_contiguous(out, sums, static_cast<size_t>(count * w.result.size()));
     } else {
       copy_strided(sums, from, out, to, shape, w.result.size());
     }

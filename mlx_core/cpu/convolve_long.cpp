@@ -8,6 +8,7 @@
 #include "mlx_core/allocator.h"
 #include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/cpu/convolve_pieces.h"
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/gemm_pieces.h"
 #include "mlx_core/cpu/lanes.h"
@@ -49,7 +50,7 @@ class InputLines {
     parallel_items(lines, pitch_, [&](int64_t i) {
       char* to = static_cast<char*>(filled_->data) + i * pitch_ * size;
       std::memset(to, 0, static_cast<size_t>(low * element));
-      std::memcpy(to + low * element, w.x + (i * w.in[2] + low - w.low[2]) * element,
+      copy_contiguous(to + low * element, w.x + (i * w.in[2] + low - w.low[2]) * element,
           static_cast<size_t>((high - low) * element));
       std::memset(to + high * element, 0, static_cast<size_t>((reach - high) * element));
     });

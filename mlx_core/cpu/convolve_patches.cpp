@@ -81,7 +81,7 @@ class Patches {
     const int64_t low = std::clamp<int64_t>(-first, 0, length);
     const int64_t high = std::clamp<int64_t>(steps_[1] - first, low, length);
     if (low > 0) std::memset(to, 0, static_cast<size_t>(low * size_));
-    std::memcpy(to + low * size_, line + (first + low) * size_, static_cast<size_t>((high - low) * size_));
+    copy_contiguous(to + low * size_, line + (first + low) * size_, static_cast<size_t>((high - low) * size_));
     if (high < length) std::memset(to + high * size_, 0, static_cast<size_t>((length - high) * size_));
   }
   void copy_taps(const char* line, int64_t first, int64_t begin, int64_t length, char* to) const {
@@ -92,7 +92,7 @@ class Patches {
       if (i < 0 || i >= w_.in[2]) {
         std::memset(to, 0, static_cast<size_t>(count * size_));
       } else {
-        std::memcpy(to, line + (i * w_.channels + channel) * size_, static_cast<size_t>(count * size_));
+        copy_contiguous(to, line + (i * w_.channels + channel) * size_, static_cast<size_t>(count * size_));
       }
       to += count * size_, at += count;
     }
@@ -160,7 +160,7 @@ void convolve_patches(const Windows& w) {
           if (narrow) {
             narrow(&from, to, columns);
           } else {
-            std::memcpy(to, from, static_cast<size_t>(columns * size));
+            copy_contiguous(to, from, static_cast<size_t>(columns * size));
           }
         }
       }

@@ -6,6 +6,7 @@
 
 #include "mlx_core/allocator.h"
 #include "mlx_core/cpu/convolve_pieces.h"
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/cpu/gemm.h"
 #include "mlx_core/cpu/lanes.h"
 #include "mlx_core/cpu/tile_instructions.h"
@@ -45,7 +46,7 @@ BufferRef framed(const char* from, int64_t channels, const PerAxis& sizes, const
     }
     const char* source = from + ((channel * sizes[0] + i0) * sizes[1] + i1) * sizes[2] * width * size;
     std::memset(to, 0, static_cast<size_t>(begin * width * size));
-    std::memcpy(to + begin * width * size, source + (begin - low[2]) * width * size,
+    copy_contiguous(to + begin * width * size, source + (begin - low[2]) * width * size,
         static_cast<size_t>((end - begin) * width * size));
     std::memset(to + end * width * size, 0, static_cast<size_t>((frame[2] - end) * width * size));
   });
@@ -80,7 +81,7 @@ void convolve_shifted(const Windows& w) {
         0, {weights->data, w.columns, 1}, 0, results->data);
     for (int64_t i = 0; i < rows; ++i) {
       const int64_t at = i % w.batch * w.y_batch + o0 * w.y_step[0] + o1 * w.y_step[1] + i / w.batch * w.y_step[2];
-      std::memcpy(w.y + at * size, static_cast<const char*>(results->data) + i * w.columns * size,
+      copy_contiguous(w.y + at * size, static_cast<const char*>(results->data) + i * w.columns * size,
           static_cast<size_t>(w.columns * size));
     }
   }

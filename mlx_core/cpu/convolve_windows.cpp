@@ -8,6 +8,7 @@
 
 #include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/cpu/convolve_pieces.h"
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/gemm_pieces.h"
 #include "mlx_core/cpu/packed_weights.h"
@@ -120,7 +121,7 @@ class Reading {
         for (int64_t i1 = low_[1]; i1 < high_[1]; ++i1, to += line_ * size) {
           const char* line = from + (i0 * r_.steps_[0] + i1 * r_.steps_[1]) * size;
           std::memset(to, 0, static_cast<size_t>(low));
-          std::memcpy(to + low, line + low, static_cast<size_t>(high - low));
+          copy_contiguous(to + low, line + low, static_cast<size_t>(high - low));
           std::memset(to + high, 0, static_cast<size_t>(line_ * size - high));
         }
       }

@@ -237,7 +237,7 @@ void repeat_row(char* dst, int64_t row_bytes, int64_t total) {
   while (done < total) {
     int64_t piece = done <= in_cache ? done : std::max(row_bytes, in_cache / row_bytes * row_bytes);
     piece = std::min(piece, total - done);
-    std::memcpy(dst + done, dst, static_cast<size_t>(piece));
+    copy_contiguous(dst + done, dst, static_cast<size_t>(piece));
     done += piece;
   }
 }
@@ -246,7 +246,7 @@ void repeat_row(char* dst, int64_t row_bytes, int64_t total) {
 
 void copy_line(const void* src, int64_t src_stride, void* dst, int64_t dst_stride, int64_t n, int item_size) {
   if (src_stride == item_size && dst_stride == item_size) {
-    std::memcpy(dst, src, static_cast<size_t>(n * item_size));
+    copy_contiguous(dst, src, static_cast<size_t>(n * item_size));
     return;
   }
   if (src_stride == 0 && dst_stride == item_size) {

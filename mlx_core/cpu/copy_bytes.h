@@ -1,11 +1,13 @@
-// Copies of few bytes.
+// Copies that are often of few bytes.
 #pragma once
 
 #include <cstring>
 
+#include "mlx_core/cpu/copy_rows.h"
+
 namespace mlx::core::cpu {
 
-// Of few bytes, as values in lists are: the usual sizes without a call.
+// What memcpy does; of the usual sizes of values in lists without a call.
 inline void copy_bytes(char* to, const char* from, size_t bytes) {
   switch (bytes) {
     case 4: std::memcpy(to, from, 4); break;
@@ -13,7 +15,7 @@ inline void copy_bytes(char* to, const char* from, size_t bytes) {
     case 16: std::memcpy(to, from, 16); break;
     case 32: std::memcpy(to, from, 32); break;
     case 64: std::memcpy(to, from, 64); break;
-    default: std::memcpy(to, from, bytes);
+    default: copy_contiguous(to, from, bytes);
   }
 }
 

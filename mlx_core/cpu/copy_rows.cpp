@@ -17,6 +17,28 @@ namespace mlx::core::cpu {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+// At least one vector: the first one anywhere, those that follow where vectors begin in memory, and the last one again.
+HWY_INLINE void run(const uint8_t* HWY_RESTRICT from, uint8_t* HWY_RESTRICT to, int64_t bytes) {
+  const hn::ScalableTag<uint8_t> d;
+  constexpr int64_t N = hn::MaxLanes(d);
+  hn::StoreU(hn::LoadU(d, from), d, to);
+  int64_t at = N - static_cast<int64_t>(reinterpret_cast<uintptr_t>(to) % N);
+  for (; at + 4 * N <= bytes; at += 4 * N) {
+    const auto v0 = hn::LoadU(d, from + at), v1 = hn::LoadU(d, from + at + N);
+    const auto v2 = hn::LoadU(d, from + at + 2 * N), v3 = hn::LoadU(d, from + at + 3 * N);
+    hn::Store(v0, d, to + at), hn::Store(v1, d, to + at + N);
+    hn::Store(v2, d, to + at + 2 * N), hn::Store(v3, d, to + at + 3 * N);
+  }
+  for (; at + N < bytes; at += N) {
+    asm("" : "+r"(at)); // or the compiler sees a memcpy in it
+    hn::Store(hn::LoadU(d, from + at), d, to + at);
+  }
+  hn::StoreU(hn::LoadU(d, from + bytes - N), d, to + bytes - N);
+}
+void long_run(void* to, const void* from, int64_t bytes) {
+  run(static_cast<const uint8_t*>(from), static_cast<uint8_t*>(to), bytes);
+}
+
 // place(i): where row i begins.
 template <class Place>
 HWY_INLINE void rows_at(int64_t rows, int64_t bytes, Place place, uint8_t* HWY_RESTRICT to, int64_t pitch) {
@@ -27,8 +49,8 @@ HWY_INLINE void rows_at(int64_t rows, int64_t bytes, Place place, uint8_t* HWY_R
       copy();
     }
   };
-  constexpr int64_t longest = 1024; // from there on memcpy is as quick
-  if (bytes > longest) return each([&] { std::memcpy(to, from, static_cast<size_t>(bytes)); });
+  constexpr int64_t longest = 1024;
+  if (bytes > longest) return each([&]() HWY_ATTR { run(from, to, bytes); });
   auto vectors = [&](auto d) HWY_ATTR {
     constexpr int64_t N = hn::MaxLanes(d);
     each([&]() HWY_ATTR {
@@ -69,8 +91,18 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace mlx::core::cpu {
+HWY_EXPORT(long_run);
 HWY_EXPORT(short_rows);
 HWY_EXPORT(short_rows_at);
+void copy_contiguous(void* to, const void* from, size_t bytes) {
+  // Shorter ones memcpy copies by vectors, and longer ones past the caches.
+  constexpr size_t shortest = 2048, longest = 8 << 20;
+  if (bytes < shortest || bytes > longest) {
+    std::memcpy(to, from, bytes);
+  } else {
+    HWY_DYNAMIC_DISPATCH(long_run)(to, from, static_cast<int64_t>(bytes));
+  }
+}
 void copy_rows(int64_t rows, int64_t bytes, const void* from, int64_t step, void* to, int64_t pitch) {
   HWY_DYNAMIC_DISPATCH(short_rows)(
       rows, bytes, static_cast<const uint8_t*>(from), step, static_cast<uint8_t*>(to), pitch);

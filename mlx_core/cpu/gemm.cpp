@@ -10,6 +10,7 @@
 #include "mlx_core/cpu/block_product.h"
 #include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/cpu/copy.h"
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/cpu/gemm_pieces.h"
 #include "mlx_core/cpu/product_kernels.h"
 #include "mlx_core/cpu/subnormals.h"
@@ -152,7 +153,7 @@ void share_terms(const Product& p, int64_t threads) {
     bytes / parts == 8 ? add_up(reinterpret_cast<double*>(sums.get()), parts)
                        : add_up(reinterpret_cast<float*>(sums.get()), parts);
   }
-  wide == p.results ? void(std::memcpy(p.out, sums.get(), static_cast<size_t>(bytes)))
+  wide == p.results ? void(copy_contiguous(p.out, sums.get(), static_cast<size_t>(bytes)))
                     : narrow_rows(p, all, wide, sums.get());
 }
 

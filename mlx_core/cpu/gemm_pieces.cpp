@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "mlx_core/cpu/copy.h"
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/cpu/elementwise.h"
 #include "mlx_core/cpu/product_kernels.h"
 #include "mlx_core/cpu/subnormals.h"
@@ -59,7 +60,7 @@ Matrix packed_block(const Matrix& from, int64_t rows, int64_t columns, Dtype dty
     } else if (cast) {
       cast(&source, target, length);
     } else {
-      std::memcpy(target, source, static_cast<size_t>(length * dtype.size()));
+      copy_contiguous(target, source, static_cast<size_t>(length * dtype.size()));
     }
   }
   return packed;

@@ -1,6 +1,7 @@
 // Kernels that move elements without computing: copy, select, and the parts of complex numbers.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/movement.cpp"
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/cpu/simd.h"
 
 #include <complex>
@@ -36,7 +37,7 @@ struct Conjugate {
 template <int size>
 void copy_run(const void* const* inputs, void* output, int64_t n) {
   if (n > 0 && inputs[0] != output) {
-    std::memcpy(output, inputs[0], static_cast<size_t>(n) * size);
+    copy_contiguous(output, inputs[0], static_cast<size_t>(n) * size);
   }
 }
 

@@ -9,6 +9,7 @@
 #include <limits>
 #include <utility>
 
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/cpu/instruction_set.h"
 #include "mlx_core/cpu/native_detours.h"
 
@@ -196,8 +197,7 @@ class Emitter : NativeDetours {
     } else if (step.spread) {
       call(reinterpret_cast<const void*>(step.spread), step.out, step.in[0], number(step.n));
     } else {
-      auto* copy = static_cast<void* (*)(void*, const void*, size_t)>(&std::memcpy);
-      call(reinterpret_cast<const void*>(copy), step.out, step.in[0], number(step.n));
+      call(reinterpret_cast<const void*>(&copy_contiguous), step.out, step.in[0], number(step.n));
     }
   }
 

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "mlx_core/cpu/copy_block.h"
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/cpu/dispatch.h"
 
 namespace mlx::core::cpu {
@@ -103,7 +104,7 @@ void read_padded(Line line, int64_t begin, int64_t n, char* tile) {
     if (inside.strides.back() == 0) {
       std::fill_n(to + low, high - low, *reinterpret_cast<const T*>(memory));
     } else {
-      std::memcpy(
+      copy_contiguous(
           to + low, memory + (begin + low - first) * line.item_size, sizeof(T) * static_cast<size_t>(high - low));
     }
     std::fill_n(to + high, count - high, value);

@@ -1,6 +1,7 @@
 // Steps on few elements, for each instruction set.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "mlx_core/cpu/steps.cpp"
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/cpu/simd.h"
 
 #include <algorithm>
@@ -57,7 +58,7 @@ HWY_INLINE void copy_in(const StepRow& row, int turn, const char* at) {
     const auto* from = reinterpret_cast<const uint32_t*>(at);
     hn::StoreU(hn::MaskedLoad(hn::FirstN(d, row.words), d, from), d, to);
   } else {
-    std::memcpy(row.place[turn], at, static_cast<size_t>(row.bytes));
+    copy_contiguous(row.place[turn], at, static_cast<size_t>(row.bytes));
   }
 }
 HWY_INLINE void copy_out(const StepRow& row, int turn) {
@@ -67,7 +68,7 @@ HWY_INLINE void copy_out(const StepRow& row, int turn) {
     const auto* from = reinterpret_cast<const uint32_t*>(row.place[turn]);
     hn::BlendedStore(hn::LoadU(d, from), hn::FirstN(d, row.words), d, to);
   } else {
-    std::memcpy(row.at, row.place[turn], static_cast<size_t>(row.bytes));
+    copy_contiguous(row.at, row.place[turn], static_cast<size_t>(row.bytes));
   }
 }
 

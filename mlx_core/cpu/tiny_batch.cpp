@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "mlx_core/cpu/ceil_div.h"
+#include "mlx_core/cpu/copy_rows.h"
 
 namespace mlx::core::cpu {
 
@@ -43,7 +44,7 @@ std::optional<TinyBatch> TinyBatch::of(Dtype dtype, int64_t batch, int64_t m, in
     operand.data = static_cast<const char*>(x.data);
     operand.stride = stride * size;
     if (stride == 0) {
-      std::memcpy(operand.shared, x.data, static_cast<size_t>(span * size / parts));
+      copy_contiguous(operand.shared, x.data, static_cast<size_t>(span * size / parts));
     } else { // the first that would read beyond what the last one reads
       const int64_t read = ceil_div(span, lanes) * lanes;
       tiny.last_read_ = std::min(tiny.last_read_, batch - ceil_div(read - (last_of_one + 1) * parts, stride * parts));

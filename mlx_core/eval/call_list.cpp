@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "mlx_core/cpu/copy.h"
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/eval/donate.h"
 #include "mlx_core/eval/gate.h"
 #include "mlx_core/eval/kept_steps.h"
@@ -88,7 +89,7 @@ void CallList::GiveBack::operator()(CallRun* run) const {
 CallRun::CallRun(const CallList& list)
     : list_(list), memory_(allocate_block(list.bytes_)), bases_(list.bases_.size() + 1, nullptr) {
   for (const auto& [place, value] : list.values_) {
-    std::memcpy(memory_.get() + place, value.raw_data(), value.nbytes());
+    cpu::copy_contiguous(memory_.get() + place, value.raw_data(), value.nbytes());
   }
   for (const CallList::General& g : list.general_) {
     products_.push_back({g.in[0], g.in[1], g.out, g.zero_terms});
@@ -235,7 +236,7 @@ void CallRun::give(size_t k, const array& input) {
 
 array CallRun::copied(const char* elements, const Spec& spec) {
   array copy = array::uninitialized(spec.shape, spec.dtype);
-  std::memcpy(copy.mutable_data(), elements, copy.nbytes());
+  cpu::copy_contiguous(copy.mutable_data(), elements, copy.nbytes());
   return copy;
 }
 

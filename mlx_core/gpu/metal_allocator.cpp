@@ -8,6 +8,7 @@
 #include <map>
 #include <vector>
 
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/error.h"
 #include "mlx_core/gpu/metal_device.h"
 #include "mlx_core/gpu/metal_stream.h"
@@ -260,7 +261,7 @@ BufferRef on_device(const BufferRef& host) {
     }
   }
   BufferRef copy = allocate(host->size);
-  std::memcpy(copy->data, host->data, host->size);
+  cpu::copy_contiguous(copy->data, host->data, host->size);
   return copy;
 }
 

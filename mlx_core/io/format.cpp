@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "mlx_core/cpu/copy.h"
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/io/saved_function.h"
 #include "mlx_core/io/utf8.h"
 #include "mlx_core/params.h"
@@ -63,7 +64,7 @@ class ByteReader {
     if (count > left()) {
       refuse("it ends too early");
     }
-    std::memcpy(to, at_, count);
+    cpu::copy_contiguous(to, at_, count);
     at_ += count;
   }
   template <typename T>

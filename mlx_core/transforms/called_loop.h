@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/eval/call_list.h"
 #include "mlx_core/transforms/scan.h"
 
@@ -25,7 +26,7 @@ class CalledLoop {
 
   void run();
   array last_carry(size_t k) { return run_->taken(k, operands_[k]); }
-  void copy_last_carry(size_t k, void* to) { std::memcpy(to, run_->input(k), operands_[k].nbytes()); }
+  void copy_last_carry(size_t k, void* to) { cpu::copy_contiguous(to, run_->input(k), operands_[k].nbytes()); }
 
  private:
   size_t own() const { return layout_.carries + layout_.inputs; }

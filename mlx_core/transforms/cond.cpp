@@ -5,6 +5,7 @@
 #include <typeinfo>
 
 #include "mlx_core/backend/kernels.h"
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/eval/call_list.h"
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/transforms/closed_body.h"
@@ -49,7 +50,7 @@ class RepeatedBranches final : public Repetition {
     run.begin();
     run.run();
     for (size_t k = 0; k < results_.size(); ++k) {
-      std::memcpy(results_[k].mutable_data(), run.output(k), results_[k].nbytes());
+      cpu::copy_contiguous(results_[k].mutable_data(), run.output(k), results_[k].nbytes());
     }
   }
 

@@ -4,6 +4,7 @@
 
 #include "mlx_core/backend/kernels.h"
 #include "mlx_core/control_flow.h"
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/eval/call_list.h"
 #include "mlx_core/eval/gate.h"
 #include "mlx_core/interrupt.h"
@@ -65,7 +66,7 @@ class RepeatedWhile final : public Repetition {
     int64_t iterations = *condition_.output(0) != 0 ? loop_.run() : 0;
     size_t states = results_.size() - 1;
     for (size_t k = 0; k < states; ++k) {
-      std::memcpy(results_[k].mutable_data(), loop_.state(k), results_[k].nbytes());
+      cpu::copy_contiguous(results_[k].mutable_data(), loop_.state(k), results_[k].nbytes());
     }
     std::memcpy(results_[states].mutable_data(), &iterations, sizeof iterations);
   }

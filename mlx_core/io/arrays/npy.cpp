@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/io/arrays/elements.h"
 #include "mlx_core/io/arrays/formats.h"
 
@@ -259,7 +260,7 @@ array read_npy(Reader& in) {
     }
     held = bytes / 4 <= held ? bytes : 4 * held;
     BufferRef larger = allocate(static_cast<size_t>(held));
-    std::memcpy(larger->data, buffer->data, static_cast<size_t>(done));
+    cpu::copy_contiguous(larger->data, buffer->data, static_cast<size_t>(done));
     buffer = std::move(larger);
   }
   make_sound(static_cast<char*>(buffer->data), bytes, header.dtype, header.swapped);

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/cpu/thread_pool.h"
 #include "mlx_core/interrupt.h"
 
@@ -135,7 +136,8 @@ class MemorySource final : public Source {
   int64_t size() const override { return size_; }
   void read(int64_t at, int64_t bytes, char* to) const override {
     in_interruptible_pieces(bytes, int64_t{8} << 20, [&](int64_t first, int64_t end) {
-      std::memcpy(to + first, static_cast<const char*>(buffer_->data) + at + first, static_cast<size_t>(end - first));
+      cpu::copy_contiguous(
+          to + first, static_cast<const char*>(buffer_->data) + at + first, static_cast<size_t>(end - first));
     });
   }
   // A small part is not worth keeping all of it.
@@ -267,7 +269,7 @@ void Cursor::raw(void* to, int64_t bytes, const char* what) {
   char* out = static_cast<char*>(to);
   int64_t from_buffer = std::min<int64_t>(bytes, static_cast<int64_t>(buffer_.size() - next_));
   if (from_buffer > 0) {
-    std::memcpy(out, buffer_.data() + next_, static_cast<size_t>(from_buffer));
+    cpu::copy_contiguous(out, buffer_.data() + next_, static_cast<size_t>(from_buffer));
   }
   next_ += static_cast<size_t>(from_buffer);
   at_ += from_buffer;
@@ -279,7 +281,7 @@ void Cursor::raw(void* to, int64_t bytes, const char* what) {
     } else {
       buffer_.resize(static_cast<size_t>(std::min(window, left())));
       source_->read(at_, static_cast<int64_t>(buffer_.size()), buffer_.data());
-      std::memcpy(out + from_buffer, buffer_.data(), static_cast<size_t>(rest));
+      cpu::copy_contiguous(out + from_buffer, buffer_.data(), static_cast<size_t>(rest));
       next_ = static_cast<size_t>(rest);
     }
     at_ += rest;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/error.h"
 #include "python/src/runtime/argument_errors.h"
 
@@ -92,7 +93,7 @@ class ObjectReader final : public io::Reader {
     }
     size_t size = static_cast<size_t>(view.len);
     if (size <= bytes && size > 0) {
-      std::memcpy(to, view.buf, size);
+      core::cpu::copy_contiguous(to, view.buf, size);
     }
     PyBuffer_Release(&view);
     if (size > bytes) {

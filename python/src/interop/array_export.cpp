@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/error.h"
 #include "mlx_core/interrupt.h"
 #include "mlx_core/ops.h"
@@ -336,8 +337,9 @@ array private_copy(const array& a) {
   array result = array::uninitialized(a.shape(), a.dtype());
   auto* to = static_cast<char*>(result.mutable_data());
   auto* from = static_cast<const char*>(a.raw_data());
-  core::in_interruptible_pieces(static_cast<int64_t>(a.nbytes()), 16 << 20,
-      [&](int64_t first, int64_t end) { std::memcpy(to + first, from + first, static_cast<size_t>(end - first)); });
+  core::in_interruptible_pieces(static_cast<int64_t>(a.nbytes()), 16 << 20, [&](int64_t first, int64_t end) {
+    core::cpu::copy_contiguous(to + first, from + first, static_cast<size_t>(end - first));
+  });
   return result;
 }
 

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <memory>
 
+#include "mlx_core/cpu/copy_rows.h"
 #include "mlx_core/error.h"
 #include "mlx_core/interrupt.h"
 #include "mlx_core/ops.h"
@@ -34,8 +35,9 @@ void for_each_element(const Foreign& f, size_t axis, const char* from, const Cop
 void copy_same_type(const Foreign& f, char* to) {
   size_t size = static_cast<size_t>(f.dtype.size());
   if (f.row_major() && !f.swapped) {
-    core::in_interruptible_pieces(static_cast<int64_t>(size) * f.size(), 16 << 20,
-        [&](int64_t first, int64_t end) { std::memcpy(to + first, f.data + first, static_cast<size_t>(end - first)); });
+    core::in_interruptible_pieces(static_cast<int64_t>(size) * f.size(), 16 << 20, [&](int64_t first, int64_t end) {
+      core::cpu::copy_contiguous(to + first, f.data + first, static_cast<size_t>(end - first));
+    });
     return;
   }
   // Parts of a complex number are swapped one by one.
