@@ -83,6 +83,31 @@ int64_t copy_first_of_threes(void* to, const void* from, int64_t n) {
   });
 }
 
+// Narrow elements, as of an image's channels: of each of `step` blocks of 16 bytes those that are of the line.
+template <int64_t size, int64_t step>
+int64_t copy_of_blocks(void* to, const void* from, int64_t n) {
+  const hn::FixedTag<uint8_t, 16> d;
+  constexpr int64_t elements = 16 / size;
+  HWY_ALIGN uint8_t places[step][16];
+  for (int64_t k = 0; k < step; ++k) {
+    for (int64_t i = 0; i < 16; ++i) {
+      const int64_t place = i / size * step * size + i % size - 16 * k;
+      places[k][i] = place >= 0 && place < 16 ? static_cast<uint8_t>(place) : 0x80; // 0
+    }
+  }
+  const auto* in = static_cast<const uint8_t*>(from);
+  auto* out = static_cast<uint8_t*>(to);
+  int64_t i = 0;
+  for (; i + elements < n; i += elements, in += 16 * step, out += 16) {
+    auto v = hn::TableLookupBytesOr0(hn::LoadU(d, in), hn::Load(d, places[0]));
+    for (int64_t k = 1; k < step; ++k) {
+      v = hn::Or(v, hn::TableLookupBytesOr0(hn::LoadU(d, in + 16 * k), hn::Load(d, places[k])));
+    }
+    hn::StoreU(v, d, out);
+  }
+  return i;
+}
+
 template <class D>
 HWY_INLINE hn::Vec<D> reverse(D d, hn::Vec<D> v) {
   if constexpr (sizeof(hn::TFromD<D>) == 1) {
@@ -126,8 +151,14 @@ int64_t copy_every(int64_t step, void* to, const void* from, int64_t n, int item
     return copy_backwards(to, from, n, item_size);
   }
   switch (item_size) {
-    case 1: return step == 2 ? copy_low_halves<uint8_t, int16_t>(to, from, n) : 0;
-    case 2: return step == 2 ? copy_low_halves<uint16_t, int32_t>(to, from, n) : 0;
+    case 1:
+      return step == 2   ? copy_low_halves<uint8_t, int16_t>(to, from, n)
+             : step == 3 ? copy_of_blocks<1, 3>(to, from, n)
+                         : copy_of_blocks<1, 4>(to, from, n);
+    case 2:
+      return step == 2   ? copy_low_halves<uint16_t, int32_t>(to, from, n)
+             : step == 3 ? copy_of_blocks<2, 3>(to, from, n)
+                         : copy_of_blocks<2, 4>(to, from, n);
     case 4:
       return step == 2   ? copy_first_of_pairs<uint32_t>(to, from, n)
              : step == 3 ? copy_first_of_threes<uint32_t>(to, from, n)

@@ -91,8 +91,38 @@ HWY_INLINE int64_t spread_vectors(void* to, const void* values, int64_t count, i
   return done;
 }
 
-// Runs of narrow elements that are shorter than a vector: in blocks of 16 bytes, the last of which goes beyond the run,
-// to where the next is written after it. Returns how many values are done.
+// The same of a block of 16 bytes, for narrow elements: which of its bytes each of n blocks has.
+template <int64_t size>
+inline constexpr auto bytes_of_short_runs = [] {
+  constexpr int64_t lanes = 16 / size;
+  std::array<uint8_t, static_cast<size_t>(lanes * lanes * 16)> places{};
+  for (int64_t n = 1; n < lanes; ++n) {
+    for (int64_t i = 0; i < n * 16; ++i) {
+      places[static_cast<size_t>(n * lanes * 16 + i)] = static_cast<uint8_t>(i / size / n * size + i % size);
+    }
+  }
+  return places;
+}();
+
+template <int64_t size>
+HWY_INLINE int64_t spread_block(void* to, const void* values, int64_t count, int64_t n) {
+  const hn::FixedTag<uint8_t, 16> d;
+  constexpr int64_t lanes = 16 / size;
+  const auto* in = static_cast<const uint8_t*>(values);
+  auto* out = static_cast<uint8_t*>(to);
+  int64_t done = 0;
+  for (; n < lanes && done + lanes <= count; done += lanes, in += 16) {
+    const auto v = hn::LoadU(d, in);
+    const uint8_t* places = bytes_of_short_runs<size>.data() + n * lanes * 16;
+    for (int64_t k = 0; k < n; ++k, out += 16, places += 16) {
+      hn::StoreU(hn::TableLookupBytes(v, hn::LoadU(d, places)), d, out);
+    }
+  }
+  return done;
+}
+
+// Longer runs of them: in blocks of 16 bytes, the last of which goes beyond the run, to where the next is written after
+// it. Returns how many values are done.
 template <class T>
 HWY_INLINE int64_t spread_blocks(void* to, const void* values, int64_t count, int64_t n) {
   const hn::CappedTag<T, 16 / sizeof(T)> d;
@@ -115,9 +145,9 @@ template <int size, Spread one>
 void each(void* to, const void* values, int64_t count, int64_t n) {
   int64_t done = 0;
   if constexpr (size == 1) {
-    done = spread_blocks<uint8_t>(to, values, count, n);
+    done = n < 16 ? spread_block<1>(to, values, count, n) : spread_blocks<uint8_t>(to, values, count, n);
   } else if constexpr (size == 2) {
-    done = spread_blocks<uint16_t>(to, values, count, n);
+    done = n < 8 ? spread_block<2>(to, values, count, n) : spread_blocks<uint16_t>(to, values, count, n);
   } else if constexpr (size == 4) {
     done = spread_vectors<uint32_t>(to, values, count, n);
   } else if constexpr (size == 8) {

@@ -92,3 +92,17 @@ def test_short_axes_in_any_order(seed):
         x = mx.broadcast_to(mx.expand_dims(x, at), again)
         values = np.broadcast_to(np.expand_dims(values, at), again)
     assert bytes_of(x) == values.tobytes(), (values.dtype, values.shape, axes)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_channels(dtype):
+    """One channel of several, from the first element to the last and back, and one element for each of a row, of lines of any length."""
+    rng = np.random.default_rng(0)
+    for n in (1, 7, 16, 17, 31, 33, 64, 65, 100, 257, 1000):
+        for channels in (*range(1, 20), 33):
+            values = patterns(dtype, (n + 1, channels), n)
+            x, first, k = array_of(values), int(rng.integers(2)), int(rng.integers(channels))
+            assert bytes_of(x[first:, k]) == values[first:, k].tobytes(), (n, channels)
+            assert bytes_of(x[::-1, k]) == values[::-1, k].tobytes(), (n, channels)
+            spread = np.broadcast_to(values[first:, k : k + 1], (n + 1 - first, channels + first))
+            assert bytes_of(mx.broadcast_to(x[first:, k : k + 1], spread.shape)) == spread.tobytes(), (n, channels)
