@@ -232,7 +232,9 @@ class CallListBuilder : private CallListSmall {
     }
     bool varies = std::ranges::any_of(step.operands, [&](int32_t s) { return values_[static_cast<size_t>(s)].varies; });
     bool repeats = step.primitive->repeatable_work() || kind == EvalKind::view;
-    bool small = count(out) <= (!varies ? most_constant : repeats ? largest_repeated() : largest);
+    bool moves = written_part(primitive) || joined_axis(primitive);
+    int64_t most = repeats ? largest_repeated() : moves ? largest_moved() : largest;
+    bool small = count(out) <= (varies ? most : most_constant);
     bool in_place = changes_in_place(step);
     if (in_place) {
       small = true;
@@ -260,8 +262,7 @@ class CallListBuilder : private CallListSmall {
       return (small || uses_.once) && add_write(step, *part, small);
     }
     if (std::optional<int> axis = joined_axis(primitive)) {
-      bool one_by_one = uses_.once && *axis == 0; // else kernel::Join has all operands write to a row in turn
-      return (small || one_by_one) && add_join(step, *axis, small);
+      return (small || (uses_.once && joins_one_by_one(step, *axis))) && add_join(step, *axis, small);
     }
     if (primitive.keeps_order()) { // a view wherever that can be
       return (small || uses_.once) && add_view(step);

@@ -43,6 +43,8 @@ class CallListPlaces {
   static constexpr size_t most_operands = std::extent_v<decltype(CallList::Call::in)>;
   // The same where what is done with it is one pass of both threads.
   int64_t largest_repeated() const { return uses_.kept_steps ? int64_t{1} << 17 : largest; }
+  // And where one thread copies by itself, too.
+  int64_t largest_moved() const { return uses_.kept_steps ? int64_t{1} << 16 : largest; }
 
   // --- places ---
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_loop_calls import bits, called
 
-SHAPES = [(50, 60), (64, 64), (66, 66), (48, 130), (126, 100), (2100,), (5000,), (4, 30, 50), (9, 20)]
+SHAPES = [(50, 60), (64, 64), (66, 66), (48, 130), (126, 100), (2100,), (5000,), (4, 30, 50), (9, 20), (130, 128), (40_000,), (180, 190)]
 DTYPES = [mx.float32, mx.float64, mx.bfloat16, mx.float16]
 
 
@@ -22,13 +22,15 @@ def inner(x, low, high, along, axis):
 
 def turn(rng, border):
     """One step of a drawn scheme. What is drawn is the same in each turn."""
-    kind, axis = rng.randrange(5), rng.random()
+    kind, axis = rng.randrange(6), rng.random()
     low, high = rng.choice([(1, 1), (1, 0), (0, 1), (2, 1)])
     rate, value = rng.uniform(0.1, 0.3), rng.choice([0.0, 0.0, 0.25])
     power, plus = rng.choice([1.0, 2.0, 3.0]), rng.random() < 0.5
 
     def scheme(i, x):
         d = int(axis * x.ndim)
+        if kind == 5:
+            return x * 0.5 + (mx.roll(x, low, d) - mx.roll(x, -high, d)) * rate
         lows, highs = [low] * x.ndim, [high] * x.ndim
         if kind == 0:  # only along one axis
             lows, highs = ([n * (k == d) for k in range(x.ndim)] for n in (low, high))

@@ -104,3 +104,52 @@ def test_what_is_prepared():
     assert prepared(lambda x: mx.concatenate([x[:1], x[2:] - x[:-2], x[-1:]]) * 0.5, wide)
     rows = lambda x: x - mx.mean(x, axis=1, keepdims=True)
     assert not prepared(lambda x: rows(mx.tanh(rows(x) * 2)) * 3, mx.random.normal((160, 100)))  # one pass over each row
+
+
+def unrolled(seed):
+    """Steps of a recurrence, which are joined along a drawn axis, and maybe used again; and arguments."""
+    rng = random.Random(seed)
+    shape, turns = rng.choice([(200,), (32, 8), (16, 64), (5, 3, 33)]), rng.choice([12, 60, 130])
+    axis, kind = rng.randrange(len(shape) + 1), rng.randrange(4)
+    dtype = rng.choice([mx.float32, mx.float32, mx.float64, mx.float16])
+    x = (mx.random.normal((turns, *shape), key=mx.random.key(seed)) * 2).astype(dtype)
+    if rng.random() < 0.5:
+        x = mx.moveaxis(mx.contiguous(mx.moveaxis(x, 0, -1)), -1, 0)
+
+    def f(x):
+        h, out = mx.zeros(shape, dtype), []
+        for t in range(turns):
+            h = mx.tanh(x[t] + h * 0.5)
+            out.append(mx.broadcast_to(h[:1], h.shape) if kind == 3 and t % 5 == 0 else h)
+        if kind == 0 and axis < len(shape):
+            return mx.concatenate(out, axis), h
+        joined = mx.stack(out, axis)
+        return (joined, h) if kind != 2 else (joined * 2, mx.sum(joined, axis=axis), mx.swapaxes(joined, 0, -1))
+
+    return f, x
+
+
+@pytest.mark.grid(0.3)
+@pytest.mark.parametrize("seed", range(150))
+def test_steps_that_are_joined(seed):
+    f, x = unrolled(seed)
+    mx.eval(x)
+    compiled = mx.compile(f)
+    for scale in (1, 1, -2, 1):
+        given = x * scale
+        mx.eval(given)
+        expected = bits(list(f(given)))
+        assert bits(list(compiled(given))) == expected
+
+
+def test_what_is_prepared_though_it_is_joined():
+    def steps(x, axis):
+        h, out = mx.zeros(x.shape[1:]), []
+        for t in range(x.shape[0]):
+            h = mx.tanh(x[t] + h * 0.5)
+            out.append(h)
+        return mx.stack(out, axis)
+
+    assert prepared(lambda x: steps(x, 1), mx.random.normal((100, 300)))
+    assert prepared(lambda x: steps(x, 1), mx.random.normal((100, 16, 64)))
+    assert not prepared(lambda x: steps(x, 2), mx.random.normal((100, 16, 64)))  # short runs of a large array
