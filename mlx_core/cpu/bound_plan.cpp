@@ -225,6 +225,8 @@ void BoundPlan::find_kernels(Runs runs) {
   kernels_of(plan_->row_steps, row_kernels_);
   constexpr int64_t worth_strips = 2048; // elements: below, looking for them once costs more than they save
   strips_.clear();
+  native_.clear();
+  run_again_ = 0;
   if (plan_->size >= worth_strips || runs == Runs::many) {
     find_orders();
     strips_.find(*plan_, orders_, is_by_rows(), is_by_rows() ? plan_->row_length : short_line_, fetch_ahead());

@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "mlx_core/backend/view.h"
 #include "mlx_core/cpu/column_cut.h"
 #include "mlx_core/cpu/elementwise.h"
+#include "mlx_core/cpu/native_strips.h"
 #include "mlx_core/cpu/reduce.h"
 #include "mlx_core/cpu/repeat.h"
 #include "mlx_core/cpu/strips.h"
@@ -47,6 +49,8 @@ class BoundPlan {
   // The same plan on other memory, where what was apart stays apart.
   void move_to(std::span<const View> sources, std::span<const View> outputs);
   void run();
+  // The same, as machine code where that is worth making.
+  void run_again();
 
   bool busy = false; // between binding and the end of the run
 
@@ -137,6 +141,9 @@ class BoundPlan {
   Again may_repeat(const StripRun& run, std::span<const View> outputs) const;
   const Again& again(const StripRun& run) const { return repeatable_[static_cast<size_t>(&run - strips_.runs.data())]; }
 
+  void make_native();
+  // What the run's instructions do, on such lines of memory.
+  void go_through(const StripRun& run, char** at, const StripLines& lines) const;
   void kernels(char* const* at, uint32_t begin, uint32_t end, int64_t n) const;
 
   // Columns: see fused_columns.cpp.
@@ -175,8 +182,10 @@ class BoundPlan {
   std::vector<Place> places_;
   std::vector<Kernel> kernels_, row_kernels_;
   Strips strips_;
-  std::vector<Again> repeatable_;  // of the runs of strips
-  std::vector<StripOrder> orders_; // of the sources
+  std::vector<Again> repeatable_;                     // of the runs of strips
+  std::vector<std::unique_ptr<NativeStrips>> native_; // those of the runs that are machine code
+  int64_t run_again_ = 0;                             // elements, until there is that
+  std::vector<StripOrder> orders_;                    // of the sources
   std::vector<RowReducer> reducers_;
   ColumnCut columns_;
   bool folds_only_ = false;                             // of columns: no other slot has memory

@@ -23,7 +23,7 @@ void run(const FusedPlan& plan, std::span<const View> sources, std::span<const V
   };
   if (BoundPlan* recent = recently_bound(plan, sources, outputs)) {
     Busy busy(recent->busy);
-    recent->run();
+    recent->run_again();
     return;
   }
   std::unique_ptr<BoundPlan> own; // while this thread waits for others it may run another plan
@@ -49,7 +49,7 @@ RepeatedPlan::~RepeatedPlan() = default;
 
 void RepeatedPlan::run() {
   if (bound_) {
-    bound_->run();
+    bound_->run_again();
   } else {
     cpu::run(plan_, sources_, outputs_);
   }

@@ -98,6 +98,29 @@ void BoundPlan::steps(const Working& w, uint32_t begin, uint32_t end, int64_t fi
   kernels(w.at, begin, end, n);
 }
 
+void BoundPlan::run_again() {
+  constexpr int64_t worth_it = 1 << 18; // elements
+  if (run_again_ < worth_it && (run_again_ += plan_->size) >= worth_it) {
+    make_native();
+  }
+  run();
+}
+
+void BoundPlan::make_native() {
+  for (const StripRun& run : strips_.runs) {
+    native_.push_back(NativeStrips::of(*plan_, strips_, run));
+  }
+}
+
+void BoundPlan::go_through(const StripRun& run, char** at, const StripLines& lines) const {
+  const auto number = static_cast<size_t>(&run - strips_.runs.data());
+  if (number < native_.size() && native_[number]) {
+    native_[number]->run(at, lines);
+  } else {
+    run.table->run(strips_.code.data() + run.code, at, lines);
+  }
+}
+
 // How many lines from this one on, of the n elements that are left, strips go through by themselves: those that are as
 // far from each other as the next is, as are values of rows that are not prepared first. A line that is shorter than a
 // strip is done with what follows it, which the next ones do again; so there has to be more.
@@ -160,20 +183,18 @@ void BoundPlan::strips_of_lines(
       moves.push_back({slot, (place.lines.apart - length) * place.item_size});
     }
   }
-  run.table->run(
-      strips_.code.data() + run.code, w.at, {first, first + length, lines - 1, {moves.begin(), moves.size()}});
+  go_through(run, w.at, {first, first + length, lines - 1, {moves.begin(), moves.size()}});
 }
 
 // A run of steps on elements from a whole number of strips on.
 void BoundPlan::strips(const Working& w, const StripRun& run, int64_t first, int64_t last) const {
   const int64_t strip = run.table->elements, whole = first + (last - first) / strip * strip;
-  const StripStep* code = strips_.code.data() + run.code;
   const bool repeats = whole < last && whole > first && again(run).is_possible;
   if (repeats && !again(run).kept.empty()) {
     return strips_in_place(w, run, first, last);
   }
   if (whole > first) {
-    run.table->run(code, w.at, {first, repeats ? last : whole});
+    go_through(run, w.at, {first, repeats ? last : whole});
   }
   if (whole < last && !repeats) {
     part_of_strip(w, run, whole, last - whole);
@@ -183,19 +204,18 @@ void BoundPlan::strips(const Working& w, const StripRun& run, int64_t first, int
 // The same where what the last strip reads would be overwritten: that is kept before.
 void BoundPlan::strips_in_place(const Working& w, const StripRun& run, int64_t first, int64_t last) const {
   const int64_t strip = run.table->elements, whole = first + (last - first) / strip * strip, begin = last - strip;
-  const StripStep* code = strips_.code.data() + run.code;
   const std::vector<uint16_t>& kept = again(run).kept;
   auto pad = [&](size_t i) { return w.scratch + pads_ + static_cast<int64_t>(i) * strip_bytes; };
   for (size_t i = 0; i < kept.size(); ++i) {
     const int64_t size = places_[kept[i]].item_size;
     std::copy_n(w.at[kept[i]] + begin * size, strip * size, pad(i));
   }
-  run.table->run(code, w.at, {first, whole});
+  go_through(run, w.at, {first, whole});
   SmallVector<char*, 8> there;
   for (size_t i = 0; i < kept.size(); ++i) {
     there.push_back(std::exchange(w.at[kept[i]], pad(i) - begin * places_[kept[i]].item_size));
   }
-  run.table->run(code, w.at, {begin, last});
+  go_through(run, w.at, {begin, last});
   for (size_t i = 0; i < kept.size(); ++i) {
     w.at[kept[i]] = there[i];
   }
@@ -248,7 +268,7 @@ void BoundPlan::part_of_strip(const Working& w, const StripRun& run, int64_t fir
   for (const Moved& m : std::span(moved, count)) {
     w.at[m.slot] = m.pad - first * item_size(m.slot);
   }
-  run.table->run(strips_.code.data() + run.code, w.at, {first, first + run.table->elements});
+  go_through(run, w.at, {first, first + run.table->elements});
   for (const Moved& m : std::span(moved, count)) {
     w.at[m.slot] = m.at;
     auto stored = strips_.slots.begin() + run.stored, end = strips_.slots.begin() + run.slots_end;

@@ -55,9 +55,10 @@ inline bool is_angle_function(const Step& step) {
          step.map.from == float32 && step.count * 4 <= most_bytes;
 }
 
-class NativeDetours : protected NativeMaps {
+class NativeDetours : protected NativeMaps<NativeRegisters> {
  protected:
-  NativeDetours(const char* memory, Width width, Tables& tables) : NativeMaps(memory, width), tables_(tables) {}
+  NativeDetours(const char* memory, Width width, Tables& tables)
+      : NativeMaps<NativeRegisters>(memory, width), tables_(tables) {}
 
   // Sums of what is looked up in both operands, as tiny() in tiny_product.cpp has them. Where one of its numbers may
   // have been subnormal, or terms of zero are to be left out of a NaN, the function does it once more.

@@ -1,4 +1,5 @@
-// Elementwise steps as machine code: the instructions are those of the kernels.
+// Elementwise steps as machine code: the instructions are those of the kernels. Where operands come from and results go
+// is for the class of registers to say (native_registers.h, native_strips.cpp).
 #pragma once
 
 #include <algorithm>
@@ -67,9 +68,11 @@ inline bool is_instructions(const Step& step) {
   }
 }
 
-class NativeMaps : protected NativeRegisters {
+template <class Registers>
+class NativeMaps : protected Registers {
  protected:
-  using NativeRegisters::NativeRegisters;
+  using Registers::code_, Registers::width_, Registers::take, Registers::load, Registers::store;
+  using Registers::Registers;
 
   void emit_map(const Step& step) {
     Dtype from = step.map.from;

@@ -26,8 +26,13 @@ void Code::vector(Instruction what, Width width, int to, int a, int b, Masked ma
 }
 
 void Code::vector(Instruction what, Width width, int to, int a, Memory b, Masked mask, int immediate) {
-  prefix(what, width, to, a, 0, mask);
-  bytes({0x80 | (to & 7) << 3 | static_cast<int>(b.base)});
+  const int base = static_cast<int>(b.base);
+  prefix(what, width, to, a, base >> 3, mask);
+  if (b.index_shift >= 0) {
+    bytes({0x84 | (to & 7) << 3, b.index_shift << 6 | static_cast<int>(Base::rsi) << 3 | (base & 7)});
+  } else {
+    bytes({0x80 | (to & 7) << 3 | (base & 7)});
+  }
   word32(b.offset);
   if (immediate != no_immediate) {
     bytes({immediate});

@@ -1,5 +1,5 @@
-// Machine code for x86-64 with AVX-512: an assembler of the few instructions that native_loop.cpp needs, and memory to
-// run them from.
+// Machine code for x86-64 with AVX-512: an assembler of the few instructions that native_loop.cpp and native_strips.cpp
+// need, and memory to run them from.
 #pragma once
 
 #include <cstddef>
@@ -20,11 +20,12 @@ struct Instruction {
 enum class Width : uint8_t { x, y, z }; // of 16, 32, 64 bytes
 constexpr int64_t bytes_of(Width width) { return int64_t{16} << static_cast<int>(width); }
 
-// Those of the numbers of registers that need no further byte as a base, and none of an index.
-enum class Base : uint8_t { rax = 0, rbx = 3, rbp = 5 };
+// The numbers of registers. All but rsp and r12 are bases without an index.
+enum class Base : uint8_t { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15 };
 struct Memory {
   Base base;
   int32_t offset;
+  int index_shift = -1; // rsi, shifted by so many bits, is added; or nothing
 };
 struct Masked {
   int number = 0; // of the mask register; 0: none
