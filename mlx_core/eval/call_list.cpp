@@ -87,7 +87,10 @@ void CallList::GiveBack::operator()(CallRun* run) const {
 }
 
 CallRun::CallRun(const CallList& list)
-    : list_(list), memory_(allocate_block(list.bytes_)), bases_(list.bases_.size() + 1, nullptr) {
+    : list_(list),
+      memory_(allocate_block(list.bytes_)),
+      bases_(list.bases_.size() + 1, nullptr),
+      requests_(list.requests_) {
   for (const auto& [place, value] : list.values_) {
     cpu::copy_contiguous(memory_.get() + place, value.raw_data(), value.nbytes());
   }
@@ -372,6 +375,7 @@ void CallRun::run_other(const Bound& call) {
       fold.reducer.rows(call.in[0], fold.length, fold.length * call.item_size, fold.rows, call.out);
       break;
     }
+    case Kind::request: run_request(call); break;
     case Kind::reduce:
     case Kind::product: run_general(call); break;
     case Kind::apply: run_applied(call); break;
@@ -386,6 +390,15 @@ void CallRun::run_other(const Bound& call) {
     case Kind::small_reduce:
     case Kind::small_product: break; // prepared
   }
+}
+
+void CallRun::run_request(const Bound& call) {
+  CallList::Request& request = requests_[call.detail];
+  for (size_t k = 0; k < request.in.size(); ++k) {
+    request.in[k].inline_value = call.in[k];
+  }
+  request.out.inline_value = call.out;
+  request.on->run_on({request.in.begin(), request.in.size()}, request.out, host_kernels());
 }
 
 void CallRun::run_general(const Bound& call) {

@@ -26,6 +26,7 @@
 #include "mlx_core/cpu/spread.h"
 #include "mlx_core/cpu/steps.h"
 #include "mlx_core/eval/kept_steps.h"
+#include "mlx_core/ops/on_views.h"
 #include "mlx_core/program/program.h"
 
 namespace mlx::core {
@@ -41,8 +42,8 @@ class CallList {
     bool once = false;
     bool kept_steps = false; // the program has such (kept_steps.h): values may be of middle size
   };
-  // Null where a step of a single run is more than elementwise, a view, a reduction, a product, or moves elements,
-  // where one holds functions, or where the values are many.
+  // Null where a step of a single run is more than elementwise, a view, a reduction, a product, moves elements, or runs
+  // on views, where one holds functions, or where the values are many.
   static std::unique_ptr<const CallList> of(const Program& program, Uses uses);
 
   ~CallList();
@@ -74,6 +75,7 @@ class CallList {
   friend class CallListPlaces;
   friend class CallListMoves;
   friend class CallListSmall;
+  friend class CallListApplied;
   friend class CallListBuilder;
   friend class CallRun;
 
@@ -88,6 +90,7 @@ class CallList {
     product,
     apply,
     arg_reduce,
+    request,
     read_slices, // these were prepared
     write_slices,
     rearrange,
@@ -122,6 +125,12 @@ class CallList {
     SmallVector<int64_t, 4> axes;
     bool zero_terms;
     View in[2], out; // without memory
+  };
+  struct Request { // a primitive that runs on views
+    PrimitiveRef primitive;
+    const OnViews* on;
+    SmallVector<View, 4> in; // without memory
+    View out;
   };
   struct Applied { // any other primitive, asked to evaluate arrays; one for each turn
     PrimitiveRef primitive;
@@ -161,6 +170,7 @@ class CallList {
   std::vector<Move> moves_;
   std::vector<Fold> folds_;
   std::vector<General> general_;
+  std::vector<Request> requests_;
   std::vector<cpu::FewSlices> picks_;
   std::vector<ArgReduction> arg_reductions_;
   std::vector<Applied> applied_;
@@ -268,6 +278,7 @@ class CallRun {
   int64_t run_steps(const cpu::StepLoop& loop, int64_t runs, size_t turn = 0);
   cpu::StepLoop loop_of(std::span<const Bound> turn, std::span<const Bound> other);
   void run_other(const Bound& call);
+  void run_request(const Bound& call);
   void run_general(const Bound& call);
   void run_applied(const Bound& call);
   static std::unique_ptr<Repetition> repetition(
@@ -292,6 +303,7 @@ class CallRun {
   std::vector<std::vector<array>> operands_;             // of primitives that are applied, once they were
   std::vector<std::unique_ptr<Repetition>> repetitions_; // of those that have such
   std::vector<kernel::Product> products_;                // by number of the general call
+  std::vector<CallList::Request> requests_;              // with the memory of the run
   std::unique_ptr<cpu::NativeLoop> native_;              // of the turns
   int64_t runs_ = 0, made_native_ = 0;                   // so far; how often it was made, or tried
 };

@@ -108,7 +108,8 @@ def test_what_is_prepared():
     assert prepared(mx.grad(lambda x: loop(x).sum()), x)
     assert prepared(lambda x: mx.stack([x[i] * 2 for i in range(2000)]), rows)
     assert prepared(mx.grad(neighbours), rows + mx.arange(64.0))
-    assert not prepared(lambda x: mx.sort(mx.sin(x)) + 1, x)
+    assert prepared(lambda x: mx.sort(mx.sin(x)) + 1, x)
+    assert not prepared(lambda x: mx.abs(mx.fft.fft(mx.sin(x))) + 1, x)
     assert not prepared(lambda x: mx.sin(x) + 1, rows)
 
 

@@ -3,12 +3,13 @@
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/index/indexing.h"
 #include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/on_views.h"
 #include "mlx_core/ops/shape/shape.h"
 
 namespace mlx::core {
 
 // y[..., j, ...] = x[..., index[..., j, ...], ...]; the shapes of x and index agree but for the axis.
-class GatherAxis final : public Primitive {
+class GatherAxis final : public Primitive, public OnViews {
  public:
   static constexpr OpInfo info{.name = "take_along_axis",
       .primitive = "GatherAxis",
@@ -27,12 +28,15 @@ class GatherAxis final : public Primitive {
   void visit(ParamVisitor& v) const override { v("axis", axis_); }
   Specs infer(Operands operands) const override { return {Spec{operands[1].shape(), operands[0].dtype()}}; }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
-    const array &x = operands[0], &index = operands[1];
-    array& y = outputs[0];
-    y.allocate();
-    int64_t length = x.shape()[static_cast<size_t>(axis_)];
-    kernels.run(kernel::GatherAlong{x.view(), index.view(), axis_, length, y.view()});
+    outputs[0].allocate();
+    const View views[] = {operands[0].view(), operands[1].view()};
+    run_on(views, outputs[0].view(), kernels);
   }
+  void run_on(std::span<const View> operands, const View& output, Kernels& kernels) const override {
+    int64_t length = operands[0].sizes[static_cast<size_t>(axis_)];
+    kernels.run(kernel::GatherAlong{operands[0], operands[1], axis_, length, output});
+  }
+  bool may_throw() const override { return true; }
   Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {
     return {tangents[0] ? Tangent(applied(self(*this), {*tangents[0], primals[1]})) : std::nullopt};
   }
@@ -101,7 +105,7 @@ static constexpr OpInfo put_along_axis_info{.name = "put_along_axis",
         "out."};
 
 // Operands: x, index, updates; index and updates have x's shape but for the axis. A set keeps the last of duplicates.
-class ScatterAxis final : public Primitive {
+class ScatterAxis final : public Primitive, public OnViews {
  public:
   ScatterAxis(ScatterMode mode, int axis) : mode_(mode), axis_(axis) {}
   const char* name() const override { return mode_ == ScatterMode::set ? "ScatterAxis" : "ScatterAddAxis"; }
@@ -111,11 +115,14 @@ class ScatterAxis final : public Primitive {
   int reusable_operand() const override { return 0; }
   Specs infer(Operands operands) const override { return {Spec{operands[0].shape(), operands[0].dtype()}}; }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
-    const array &x = operands[0], &index = operands[1], &updates = operands[2];
-    array& y = outputs[0];
-    y.begin_with(x, kernels);
-    kernels.run(kernel::ScatterAlong{mode_, index.view(), updates.view(), axis_, y.view()});
+    outputs[0].begin_with(operands[0], kernels);
+    combine(operands[1].view(), operands[2].view(), outputs[0].view(), kernels);
   }
+  void run_on(std::span<const View> operands, const View& output, Kernels& kernels) const override {
+    kernels.run(kernel::Copy{operands[0], output});
+    combine(operands[1], operands[2], output, kernels);
+  }
+  bool may_throw() const override { return true; }
   // Linear in x and updates together.
   Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {
     if (!tangents[0] && !tangents[2]) {
@@ -156,6 +163,10 @@ class ScatterAxis final : public Primitive {
   }
 
  private:
+  void combine(const View& index, const View& updates, const View& y, Kernels& kernels) const {
+    kernels.run(kernel::ScatterAlong{mode_, index, updates, axis_, y});
+  }
+
   ScatterMode mode_;
   int axis_;
 };

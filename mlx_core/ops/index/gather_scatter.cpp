@@ -7,6 +7,7 @@
 #include "mlx_core/ops/index/indexing.h"
 #include "mlx_core/ops/linear.h"
 #include "mlx_core/ops/moves.h"
+#include "mlx_core/ops/on_views.h"
 #include "mlx_core/ops/shape/shape.h"
 
 namespace mlx::core {
@@ -38,7 +39,7 @@ static bool slices_lie_apart(const array& x, const Shape& slice_sizes, size_t ou
 static std::vector<array> indices_of(Operands operands) { return {operands.begin() + 1, operands.end()}; }
 
 // Operands: the source, then the indices.
-class Gather final : public Primitive {
+class Gather final : public Primitive, public OnViews {
  public:
   static constexpr OpInfo info{.name = "gather",
       .primitive = "Gather",
@@ -85,6 +86,13 @@ class Gather final : public Primitive {
     kernels.run(kernel::Gather{x.view(), indices, {shape.data(), rank}, {shape.data() + rank, x.shape().size()},
         y.view(), static_cast<int64_t>(outer)});
   }
+  void run_on(std::span<const View> operands, const View& output, Kernels& kernels) const override {
+    size_t rank = output.ndim() - operands[0].ndim();
+    std::vector<kernel::Index> indices = kernel_indices(operands.subspan(1), axes_, rank);
+    std::span<const int64_t> shape(output.sizes);
+    kernels.run(kernel::Gather{operands[0], indices, shape.first(rank), shape.subspan(rank), output});
+  }
+  bool may_throw() const override { return true; }
   Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {
     return {tangents[0] ? Tangent(gather(*tangents[0], indices_of(primals), axes_, slice_sizes_)) : std::nullopt};
   }

@@ -54,15 +54,27 @@ array position_numbers(const Shape& shape) {
   return reshape(whole_range(0, 1, count, count < (int64_t{1} << 31) ? int32 : int64), shape);
 }
 
-std::vector<kernel::Index> kernel_indices(Operands indices, const Axes& axes, size_t rank) {
+std::vector<kernel::Index> kernel_indices(std::span<const View> indices, const Axes& axes, size_t rank) {
   std::vector<kernel::Index> out;
   out.reserve(indices.size());
   for (size_t i = 0; i < indices.size(); ++i) {
-    View view = indices[i].view();
-    view.strides = broadcast_strides(indices[i], rank);
+    View view = indices[i];
+    Strides strides(rank, 0);
+    for (size_t k = 0, before = rank - view.ndim(); k < view.ndim(); ++k) {
+      strides[before + k] = view.sizes[k] == 1 ? 0 : view.strides[k];
+    }
+    view.strides = std::move(strides);
     out.push_back({std::move(view), axes[i]});
   }
   return out;
+}
+
+std::vector<kernel::Index> kernel_indices(Operands indices, const Axes& axes, size_t rank) {
+  SmallVector<View, 3> views;
+  for (const array& index : indices) {
+    views.push_back(index.view());
+  }
+  return kernel_indices({views.begin(), views.size()}, axes, rank);
 }
 
 BatchedIndices::BatchedIndices(Operands indices, const MapAxes& axes) {

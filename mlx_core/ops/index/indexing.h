@@ -24,6 +24,7 @@ Dtype index_dtype(const char* op, const Shape& shape, int axis);
 array position_numbers(const Shape& shape);
 
 // The index operands of a kernel, broadcast to `rank` axes.
+std::vector<kernel::Index> kernel_indices(std::span<const View> indices, const Axes& axes, size_t rank);
 std::vector<kernel::Index> kernel_indices(Operands indices, const Axes& axes, size_t rank);
 
 // Indices of a batch: the batch axis first, and the lanes' own axes lined up behind it. axes[0] is the indexed array's,

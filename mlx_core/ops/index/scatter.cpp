@@ -5,6 +5,7 @@
 #include "mlx_core/ops/index/scatter_derivatives.h"
 #include "mlx_core/ops/linear.h"
 #include "mlx_core/ops/moves.h"
+#include "mlx_core/ops/on_views.h"
 #include "mlx_core/ops/shape/shape.h"
 
 namespace mlx::core {
@@ -64,7 +65,7 @@ static const OpInfo& info_of(ScatterMode mode) {
 }
 
 // Operands: the source, the updates, then the indices. A set keeps the last of several updates of one element.
-class Scatter final : public Primitive {
+class Scatter final : public Primitive, public OnViews {
  public:
   Scatter(ScatterMode mode, Axes axes) : mode_(mode), axes_(std::move(axes)) {}
   const char* name() const override { return info_of(mode_).primitive; }
@@ -74,15 +75,18 @@ class Scatter final : public Primitive {
   int reusable_operand() const override { return 0; }
   Specs infer(Operands operands) const override { return {Spec{operands[0].shape(), operands[0].dtype()}}; }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
-    const array &x = operands[0], &updates = operands[1];
-    array& y = outputs[0];
-    y.begin_with(x, kernels);
-    size_t rank = updates.shape().size() - x.shape().size();
-    std::vector<kernel::Index> indices = kernel_indices(operands.subspan(2), axes_, rank);
-    Sizes shape = sizes_of(updates.shape());
-    kernels.run(kernel::Scatter{
-        mode_, indices, {shape.data(), rank}, {shape.data() + rank, x.shape().size()}, updates.view(), y.view()});
+    outputs[0].begin_with(operands[0], kernels);
+    SmallVector<View, 3> indices;
+    for (const array& index : operands.subspan(2)) {
+      indices.push_back(index.view());
+    }
+    combine(operands[1].view(), {indices.begin(), indices.size()}, outputs[0].view(), kernels);
   }
+  void run_on(std::span<const View> operands, const View& output, Kernels& kernels) const override {
+    kernels.run(kernel::Copy{operands[0], output});
+    combine(operands[1], operands.subspan(2), output, kernels);
+  }
+  bool may_throw() const override { return true; }
   Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const override {
     if (!tangents[0] && !tangents[1]) {
       return {std::nullopt};
@@ -142,6 +146,12 @@ class Scatter final : public Primitive {
   IndexedSlices slices() const { return {axes_, mode_}; }
 
  private:
+  void combine(const View& updates, std::span<const View> indices, const View& y, Kernels& kernels) const {
+    size_t rank = updates.ndim() - y.ndim();
+    std::vector<kernel::Index> places = kernel_indices(indices, axes_, rank);
+    std::span<const int64_t> shape(updates.sizes);
+    kernels.run(kernel::Scatter{mode_, places, shape.first(rank), shape.subspan(rank), updates, y});
+  }
   // In source and updates together.
   bool linear() const { return mode_ == ScatterMode::set || mode_ == ScatterMode::add; }
   ScatterPlaces places_of(Operands primals) const {

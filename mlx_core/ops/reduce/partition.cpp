@@ -7,11 +7,12 @@
 #include "mlx_core/ops/families.h"
 #include "mlx_core/ops/index/indexing.h"
 #include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/on_views.h"
 #include "mlx_core/ops/shape/shape.h"
 
 namespace mlx::core {
 
-class ArgPartition final : public Primitive {
+class ArgPartition final : public Primitive, public OnViews {
  public:
   static constexpr OpInfo info{.name = "argpartition",
       .primitive = "ArgPartition",
@@ -40,9 +41,12 @@ class ArgPartition final : public Primitive {
     return {Spec{std::move(shape), dtype}};
   }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
-    const array& x = operands[0];
     outputs[0].allocate();
-    kernels.run(kernel::ArgPartition{x.view(), axis_, kth_, first_, outputs[0].view()});
+    const View x = operands[0].view();
+    run_on({&x, 1}, outputs[0].view(), kernels);
+  }
+  void run_on(std::span<const View> operands, const View& output, Kernels& kernels) const override {
+    kernels.run(kernel::ArgPartition{operands[0], axis_, kth_, first_, output});
   }
   MLX_ZERO_DERIVATIVES
   Mapped vmap(Operands operands, const MapAxes& axes) const override {

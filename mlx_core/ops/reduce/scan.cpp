@@ -7,6 +7,7 @@
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/families.h"
 #include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/on_views.h"
 #include "mlx_core/ops/reduce.h"
 #include "mlx_core/ops/reduce/linear_recurrence.h"
 
@@ -57,7 +58,7 @@ const OpInfo& info_of(ScanOp op) { return infos[static_cast<size_t>(op)]; }
 
 } // namespace
 
-class Scan final : public Primitive {
+class Scan final : public Primitive, public OnViews {
  public:
   Scan(ScanOp op, int axis, bool reverse, bool inclusive)
       : op_(op), axis_(axis), reverse_(reverse), inclusive_(inclusive) {}
@@ -79,6 +80,9 @@ class Scan final : public Primitive {
       y.allocate();
     }
     kernels.run(kernel::Scan{op_, taken ? y.view() : x.view(), axis_, reverse_, inclusive_, y.view()});
+  }
+  void run_on(std::span<const View> operands, const View& output, Kernels& kernels) const override {
+    kernels.run(kernel::Scan{op_, operands[0], axis_, reverse_, inclusive_, output});
   }
   Tangents jvp(Operands primals, const Tangents& tangents, Operands outputs) const override {
     if (!tangents[0]) {

@@ -4,11 +4,12 @@
 #include "mlx_core/ops/families.h"
 #include "mlx_core/ops/index/indexing.h"
 #include "mlx_core/ops/linear.h"
+#include "mlx_core/ops/on_views.h"
 #include "mlx_core/ops/shape/shape.h"
 
 namespace mlx::core {
 
-class Sort final : public Primitive {
+class Sort final : public Primitive, public OnViews {
  public:
   static constexpr OpInfo info{.name = "sort",
       .primitive = "Sort",
@@ -32,6 +33,9 @@ class Sort final : public Primitive {
       y.allocate();
     }
     kernels.run(kernel::Sort{taken ? y.view() : x.view(), axis_, y.view()});
+  }
+  void run_on(std::span<const View> operands, const View& output, Kernels& kernels) const override {
+    kernels.run(kernel::Sort{operands[0], axis_, output});
   }
   Tangents jvp(Operands primals, const Tangents& tangents, Operands) const override {
     if (!tangents[0]) {
@@ -62,7 +66,7 @@ array sort(const array& a, int axis, StreamOrDevice s) {
 }
 array sort(const array& a, StreamOrDevice s) { return sort(flatten(a), 0, s); }
 
-class ArgSort final : public Primitive {
+class ArgSort final : public Primitive, public OnViews {
  public:
   static constexpr OpInfo info{.name = "argsort",
       .primitive = "ArgSort",
@@ -80,9 +84,12 @@ class ArgSort final : public Primitive {
     return {Spec{operands[0].shape(), index_dtype("argsort", operands[0].shape(), axis_)}};
   }
   void eval(Operands operands, std::span<array> outputs, Kernels& kernels) const override {
-    const array& x = operands[0];
     outputs[0].allocate();
-    kernels.run(kernel::ArgSort{x.view(), axis_, outputs[0].view()});
+    const View x = operands[0].view();
+    run_on({&x, 1}, outputs[0].view(), kernels);
+  }
+  void run_on(std::span<const View> operands, const View& output, Kernels& kernels) const override {
+    kernels.run(kernel::ArgSort{operands[0], axis_, output});
   }
   MLX_ZERO_DERIVATIVES
   Mapped vmap(Operands operands, const MapAxes& axes) const override {
