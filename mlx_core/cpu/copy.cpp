@@ -132,7 +132,7 @@ void copy_by_table(int ndim, int axes, const int64_t* shape, const int64_t* src_
   const int outer = ndim - axes;
   const TableOfRun table(axes, shape + outer, src_strides + outer);
   const int64_t runs = total / table.length;
-  const bool large = total * item_size > parallel_bytes;
+  const bool large = total * item_size >= parallel_bytes;
   const int64_t per_task = large ? std::max<int64_t>(1, task_bytes / (table.length * item_size)) : runs;
   parallel_for((runs + per_task - 1) / per_task, [&](int64_t task) {
     Scratch index(static_cast<size_t>(outer));
@@ -251,7 +251,7 @@ void copy_strided(const void* src_data, Ints full_src_strides, void* dst_data, I
   int64_t dst_row = ndim > 1 ? dst_strides[ndim - 2] * item_size : 0;
   int outer_ndim = std::max(0, ndim - 2);
   int64_t outer = total / (rows * columns);
-  bool large = total * item_size > parallel_bytes;
+  bool large = total * item_size >= parallel_bytes;
   Cut cut = large ? cut_block(rows, columns, item_size, src_column != item_size) : Cut{rows, columns};
   int64_t down = (rows + cut.rows - 1) / cut.rows, across = (columns + cut.columns - 1) / cut.columns;
 
@@ -278,7 +278,7 @@ void copy_strided(const void* src_data, Ints full_src_strides, void* dst_data, I
 
 void fill(void* dst, const void* value, int64_t n, int item_size) {
   int64_t per_task = task_bytes / item_size;
-  if (n * item_size <= parallel_bytes) return copy_line(value, 0, dst, item_size, n, item_size);
+  if (n * item_size < parallel_bytes) return copy_line(value, 0, dst, item_size, n, item_size);
   parallel_for((n + per_task - 1) / per_task, [&](int64_t task) {
     int64_t first = task * per_task;
     copy_line(

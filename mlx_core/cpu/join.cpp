@@ -91,7 +91,7 @@ void join(std::span<const Joined> operands, size_t axis, std::span<const int64_t
     return;
   }
   int64_t block = std::max<int64_t>(block_bytes / row_bytes, 1), blocks = (rows + block - 1) / block;
-  bool shares = blocks >= 4 * thread_count() || bytes <= parallel_bytes;
+  bool shares = blocks >= 4 * thread_count() || bytes < parallel_bytes;
   std::vector<Runs> runs = rows > 1 && shares ? runs_of(operands, axis, sizes, item_size) : std::vector<Runs>();
   constexpr int64_t worth_a_call = 1024; // bytes
   int64_t slices = axis >= 2 ? sizes[0] : 1;
@@ -105,7 +105,7 @@ void join(std::span<const Joined> operands, size_t axis, std::span<const int64_t
       }
       join(parts, axis - 1, sizes.subspan(1), to + i * (bytes / slices), item_size);
     };
-    if (bytes > parallel_bytes) {
+    if (bytes >= parallel_bytes) {
       return parallel_for(slices, join_slice);
     }
     for (int64_t i = 0; i < slices; ++i) {
@@ -138,7 +138,7 @@ void join(std::span<const Joined> operands, size_t axis, std::span<const int64_t
       at += run.length * item_size;
     }
   };
-  if (bytes <= parallel_bytes) {
+  if (bytes < parallel_bytes) {
     for (int64_t b = 0; b < blocks; ++b) {
       join_rows(b * block, std::min(block, rows - b * block));
     }

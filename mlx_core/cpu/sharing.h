@@ -13,7 +13,7 @@ inline bool is_worth_sharing(int64_t elements, int64_t loads, int64_t operations
   // What one core has in its cache takes another longer to get than few operations take; and copies of as much are one
   // thread's (copy.cpp, join.cpp).
   constexpr int64_t few_for_a_load = 3, in_one_cache = 64 * 1024;
-  if (elements <= in_one_cache && operations < few_for_a_load * loads) {
+  if (elements < in_one_cache && operations < few_for_a_load * loads) {
     return false;
   }
   const int64_t cost = loads + operations;
