@@ -125,6 +125,8 @@ class Repetition {
  public:
   virtual ~Repetition() = default;
   virtual void run() = 0;
+  // Their buffers are elsewhere now. Whether it can go on.
+  virtual bool move() { return false; }
 };
 
 class Primitive {

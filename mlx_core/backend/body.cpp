@@ -44,17 +44,8 @@ int64_t cost_of(Body body) {
     case Body::zero_times:
     case Body::negative:
     case Body::abs:
-    case Body::square:
-    case Body::equal:
-    case Body::not_equal:
-    case Body::less:
-    case Body::less_equal:
-    case Body::greater:
-    case Body::greater_equal:
-    case Body::logical_and:
-    case Body::logical_or:
-    case Body::logical_not: return 1;
-    default: return of_function;
+    case Body::square: return 1;
+    default: return output_dtype(body, float32) == bool_ ? 1 : of_function; // comparisons
   }
 }
 

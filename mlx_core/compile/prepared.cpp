@@ -105,15 +105,22 @@ void Prepared::make() const {
   if (results.empty() || std::max(read_.size(), results.size()) > most_operands) {
     return;
   }
-  KeptSteps steps = with_kept_steps(whole);
-  if (steps.saved > 0) {
-    kept_ = std::move(steps.program);
+  SharedProgram body = rewired(whole, std::move(specs), to, results);
+  auto keep_list = [&](SharedProgram steps, bool kept_steps) {
+    if (auto list = steps ? CallList::of(*steps, {0, first_constant, true, kept_steps}) : nullptr) {
+      calls_ = make_primitive<PreparedCalls>(std::move(steps), std::move(list), first_constant);
+    }
+    return static_cast<bool>(calls_);
+  };
+  // Passes that are bound once, beside calls for single steps; or calls alone; or passes as nodes of a graph, in which
+  // other steps are one pass with reductions.
+  constexpr size_t fewest = 2;         // steps of a pass that is bound once
+  constexpr int64_t least_work = 8192; // element-steps of one
+  KeptSteps bound = with_kept_steps(*body, fewest, least_work), steps = with_kept_steps(whole);
+  if ((!bound.reduces || steps.saved <= 0) && keep_list(std::move(bound.program), true)) {
     return;
   }
-  SharedProgram body = rewired(whole, std::move(specs), to, results);
-  if (auto list = CallList::of(*body, {0, first_constant, true})) {
-    calls_ = make_primitive<PreparedCalls>(std::move(body), std::move(list), first_constant);
-  } else {
+  if (steps.saved > 0 || !keep_list(std::move(body), false)) {
     kept_ = std::move(steps.program);
   }
 }

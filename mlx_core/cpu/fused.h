@@ -22,6 +22,8 @@ class RepeatedPlan {
   RepeatedPlan(FusedPlan plan, std::vector<View> sources, std::vector<View> outputs);
   ~RepeatedPlan();
   void run();
+  // What its views are of is elsewhere now; what was apart is apart.
+  void move();
 
  private:
   FusedPlan plan_;

@@ -55,4 +55,10 @@ void RepeatedPlan::run() {
   }
 }
 
+void RepeatedPlan::move() {
+  if (bound_) {
+    bound_->move_to(sources_, outputs_);
+  }
+}
+
 } // namespace mlx::core::cpu

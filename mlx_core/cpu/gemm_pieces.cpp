@@ -2,7 +2,6 @@
 #include "mlx_core/cpu/gemm_pieces.h"
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <utility>

@@ -5,7 +5,6 @@
 #include "mlx_core/cpu/simd.h"
 
 #include <complex>
-#include <cstring>
 #include "mlx_core/cpu/families.h"
 #include "mlx_core/cpu/map-inl.h"
 

@@ -4,7 +4,6 @@
 #if defined(__x86_64__)
 
 #include <algorithm>
-#include <cstring>
 #include <exception>
 #include <limits>
 #include <utility>

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 
 #include "mlx_core/cpu/copy_block.h"
 #include "mlx_core/cpu/copy_rows.h"

@@ -5,7 +5,6 @@
 #include "mlx_core/cpu/simd.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "mlx_core/cpu/arithmetic-inl.h"
 #include "mlx_core/cpu/native_loop.h"

@@ -2,7 +2,6 @@
 #include "mlx_core/cpu/tiny_batch.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "mlx_core/cpu/ceil_div.h"
 #include "mlx_core/cpu/copy_rows.h"

@@ -1,8 +1,6 @@
 // Views and small writes at once.
 #include "mlx_core/eval/at_once.h"
 
-#include <cstring>
-
 #include "mlx_core/cpu/copy.h"
 #include "mlx_core/eval/call_list.h"
 #include "mlx_core/eval/donate.h"

@@ -62,7 +62,7 @@ const CallList* KeptCalls::before(
 }
 
 bool CallList::takes(std::span<const array> inputs) const {
-  for (size_t k = 0; k < inputs.size(); ++k) {
+  for (size_t k = 0; k < constants_; ++k) {
     if (sees_layout_[k] && !inputs[k].is_row_contiguous()) {
       return false;
     }
@@ -187,7 +187,7 @@ void CallRun::forget_moved() {
     const auto& in = list_.applied_[i].in;
     if (std::any_of(in.begin(), in.end(), [](const View& view) { return CallList::base_of(view.offset) != 0; })) {
       operands_[i].clear();
-      repetitions_[i].reset();
+      repetitions_[i] = Repeated();
     }
   }
   moved_ = false;
@@ -243,12 +243,22 @@ array CallRun::copied(const char* elements, const Spec& spec) {
   return copy;
 }
 
+// An input of a single run that is read where it lies; a constant, as zeros are one everywhere, from its copy.
+const array& CallRun::in_order(size_t k, const array& input, size_t base) {
+  if (k < list_.constants_ || input.is_row_contiguous()) {
+    return input;
+  }
+  constants_.resize(bases_.size());
+  Constant& constant = constants_[base];
+  return constant.whole ? *constant.whole : constant.hold(input);
+}
+
 void CallRun::run_on(std::span<const array> inputs, std::span<array> outputs, Kernels& kernels) {
   bases_.assign(list_.bases_.size() + 1, nullptr);
   std::vector<BufferRef> scratch;
   for (size_t k = 0; k < inputs.size(); ++k) {
     if (size_t base = CallList::base_of(list_.turns_[0].inputs[k].at)) {
-      bases_[base] = static_cast<char*>(const_cast<void*>(inputs[k].raw_data()));
+      bases_[base] = static_cast<char*>(const_cast<void*>(in_order(k, inputs[k], base).raw_data()));
     } else if (k < list_.constants_) {
       give(k, inputs[k]);
     }
@@ -283,6 +293,7 @@ void CallRun::run_on(std::span<const array> inputs, std::span<array> outputs, Ke
     }
   }
   place_bases();
+  move_repetitions();
   constexpr size_t piece = 2048;
   std::span<const Bound> all(calls_[0]);
   for (size_t first = 0; first < all.size(); first += piece) {
@@ -418,8 +429,8 @@ void CallRun::run_applied(const Bound& call) {
   const CallList::Applied& applied = list_.applied_[call.detail];
   operands_.resize(list_.applied_.size());
   repetitions_.resize(list_.applied_.size());
-  if (repetitions_[call.detail]) {
-    repetitions_[call.detail]->run();
+  if (repetitions_[call.detail].repetition) {
+    repetitions_[call.detail].repetition->run();
     return;
   }
   std::vector<array>& operands = operands_[call.detail];
@@ -433,8 +444,8 @@ void CallRun::run_applied(const Bound& call) {
   LevelFloor outside(0);
   Operands own(operands);
   if (applied.repeats) {
-    repetitions_[call.detail] = repetition(applied, std::move(operands), static_cast<char*>(call.out));
-    repetitions_[call.detail]->run();
+    repetitions_[call.detail] = repetition(applied, std::move(operands));
+    repetitions_[call.detail].repetition->run();
     return;
   }
   SmallVector<array, 1> results;
@@ -450,8 +461,8 @@ void CallRun::run_applied(const Bound& call) {
       return;
     }
   }
-  char* to = static_cast<char*>(call.out);
-  for (size_t k = 0; k < results.size(); to += CallList::Applied::room(applied.out[k++])) {
+  for (size_t k = 0; k < results.size(); ++k) {
+    char* to = address(applied.to[k]);
     const Node& result = *results[k].node();
     if (result.row_contiguous) {
       cpu::copy_bytes(to, static_cast<const char*>(result.data()), results[k].nbytes());
@@ -463,15 +474,40 @@ void CallRun::run_applied(const Bound& call) {
 }
 
 // Writes where the results go: nothing is copied.
-std::unique_ptr<Repetition> CallRun::repetition(
-    const CallList::Applied& applied, std::vector<array> operands, char* to) {
-  std::vector<array> results;
-  for (const Spec& out : applied.out) {
-    results.push_back(array::make(applied.primitive, out, Operands(operands).first(0)));
-    results.back().set_storage(adopt(to, 0, nullptr, [](void*) {}), 0, row_major_strides(out.shape));
-    to += CallList::Applied::room(out);
+CallRun::Repeated CallRun::repetition(const CallList::Applied& applied, std::vector<array> operands) const {
+  Repeated repeated;
+  auto note = [&](const BufferRef& memory, int64_t place) {
+    if (CallList::base_of(place) != 0) {
+      repeated.elsewhere.emplace_back(memory, place);
+    }
+  };
+  for (size_t k = 0; k < operands.size(); ++k) {
+    note(operands[k].node()->buffer, applied.in[k].offset);
   }
-  return applied.primitive->repeated(std::move(operands), std::move(results));
+  std::vector<array> results;
+  for (size_t k = 0; k < applied.out.size(); ++k) {
+    const Spec& out = applied.out[k];
+    BufferRef memory = adopt(address(applied.to[k]), 0, nullptr, [](void*) {});
+    note(memory, applied.to[k]);
+    results.push_back(array::make(applied.primitive, out, Operands(operands).first(0)));
+    results.back().set_storage(std::move(memory), 0, row_major_strides(out.shape));
+  }
+  repeated.repetition = applied.primitive->repeated(std::move(operands), std::move(results));
+  return repeated;
+}
+
+void CallRun::move_repetitions() {
+  for (Repeated& repeated : repetitions_) {
+    bool moves = false;
+    for (auto& [memory, place] : repeated.elsewhere) {
+      char* now = address(place);
+      moves = moves || memory->data != now;
+      memory->data = now;
+    }
+    if (moves && !repeated.repetition->move()) {
+      repeated = Repeated();
+    }
+  }
 }
 
 } // namespace mlx::core

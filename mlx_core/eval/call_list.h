@@ -8,7 +8,6 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -135,13 +134,10 @@ class CallList {
   struct Applied { // any other primitive, asked to evaluate arrays; one for each turn
     PrimitiveRef primitive;
     SmallVector<View, 3> in; // their offsets are places
-    Specs out;               // one behind the other, if there are several
-    bool in_place;           // the first operand becomes the result
-    bool repeats;            // by a Repetition
-
-    static int64_t room(const Spec& out) { // bytes, as of a place of its own
-      return ((static_cast<int64_t>(size_of(out.shape)) + 15) / 16 * 16 * out.dtype.size() + 63) / 64 * 64;
-    }
+    Specs out;
+    bool in_place;              // the first operand becomes the result
+    bool repeats;               // by a Repetition
+    SmallVector<int64_t, 2> to; // places of the results
   };
   struct ArgReduction {
     bool max;
@@ -270,9 +266,15 @@ class CallRun {
     const array& hold(const array& input);
   };
 
+  struct Repeated {
+    std::unique_ptr<Repetition> repetition;
+    SmallVector<std::pair<BufferRef, int64_t>, 4> elsewhere; // memory that each run sets, and its place
+  };
+
   std::vector<Bound> bound(const std::vector<CallList::Call>& calls, uint8_t list);
   void prepare(const CallList::Call& call, Bound& to) const;
   const cpu::NativeLoop* native_for(const cpu::StepLoop& loop, int64_t runs);
+  const array& in_order(size_t k, const array& input, size_t base);
   void place_bases();
   void forget_moved();
   int64_t run_steps(const cpu::StepLoop& loop, int64_t runs, size_t turn = 0);
@@ -281,8 +283,8 @@ class CallRun {
   void run_request(const Bound& call);
   void run_general(const Bound& call);
   void run_applied(const Bound& call);
-  static std::unique_ptr<Repetition> repetition(
-      const CallList::Applied& applied, std::vector<array> operands, char* to);
+  Repeated repetition(const CallList::Applied& applied, std::vector<array> operands) const;
+  void move_repetitions();
   char* address(int64_t place) const {
     size_t base = CallList::base_of(place);
     return (base ? bases_[base] : memory_.get()) + CallList::offset_in(place);
@@ -297,15 +299,15 @@ class CallRun {
   std::vector<Bound> constant_calls_, calls_[2];
   std::vector<Elsewhere> elsewhere_;
   std::vector<char*> bases_;
-  bool moved_ = false;                                   // one of these since it was bound
-  bool is_whole_ = true, has_begun_ = false;             // no run was broken off
-  std::vector<Constant> constants_;                      // by base: those that stay where they lie
-  std::vector<std::vector<array>> operands_;             // of primitives that are applied, once they were
-  std::vector<std::unique_ptr<Repetition>> repetitions_; // of those that have such
-  std::vector<kernel::Product> products_;                // by number of the general call
-  std::vector<CallList::Request> requests_;              // with the memory of the run
-  std::unique_ptr<cpu::NativeLoop> native_;              // of the turns
-  int64_t runs_ = 0, made_native_ = 0;                   // so far; how often it was made, or tried
+  bool moved_ = false;                       // one of these since it was bound
+  bool is_whole_ = true, has_begun_ = false; // no run was broken off
+  std::vector<Constant> constants_;          // by base: those that stay where they lie
+  std::vector<std::vector<array>> operands_; // of primitives that are applied, once they were
+  std::vector<Repeated> repetitions_;        // of those that have such
+  std::vector<kernel::Product> products_;    // by number of the general call
+  std::vector<CallList::Request> requests_;  // with the memory of the run
+  std::unique_ptr<cpu::NativeLoop> native_;  // of the turns
+  int64_t runs_ = 0, made_native_ = 0;       // so far; how often it was made, or tried
 };
 
 } // namespace mlx::core

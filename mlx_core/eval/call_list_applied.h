@@ -80,61 +80,55 @@ class CallListApplied : public CallListSmall {
     return true;
   }
 
-  bool add_applied(const Program::Step& step, bool in_place) {
-    const Spec& out = step.outputs[0];
-    std::optional<int64_t> work = step.primitive->repeatable_work();
-    if (!work && !may_be_applied(*step.primitive, step.operands.size())) {
-      return false;
-    }
-    CallList::Applied applied{step.primitive, {}, step.outputs, in_place, work.has_value()};
-    bool varies = false;
-    CallList::Call call = call_of(step, applied, varies);
-    call.n += count(out) + work.value_or(0);
-    if (in_place) {
-      call.n -= operand(step, 0).varies ? count(out) : 0;
-      call.out = call.in[0];
-      push({dense(out, call.out), true, -1, operand(step, 0).region});
-    } else {
-      call.out = reserve(out, varies);
-      push_result(out, call.out, varies);
-    }
-    list_->applied_.push_back(std::move(applied));
-    emit(varies, call);
-    return true;
-  }
-
-  // The outputs of a primitive that has several, one behind the other.
-  bool add_several(const Program::Step& step) {
-    int64_t bytes = 0;
+  bool add_applied(const Program::Step& step, bool in_place = false) {
     std::optional<int64_t> work = step.primitive->repeatable_work();
     for (const Spec& out : step.outputs) {
-      if (!is_plain(out) || count(out) > (work ? largest_repeated() : most_small)) {
+      if (step.outputs.size() > 1 && (!is_plain(out) || count(out) > (work ? largest_repeated() : most_small))) {
         return false;
       }
-      bytes += CallList::Applied::room(out);
     }
-    if (uses_.once || (!work && !may_be_applied(*step.primitive, step.operands.size()))) {
+    if (!may_be_applied(step, work)) {
       return false;
     }
-    CallList::Applied applied{step.primitive, {}, step.outputs, false, work.has_value()};
+    for (size_t k = 0; k < step.operands.size() && uses_.once; ++k) {
+      if (goes_across(operand(step, k).view)) { // a graph may go through all of it in that order
+        return false;
+      }
+    }
+    CallList::Applied applied{step.primitive, {}, step.outputs, in_place, work.has_value(), {}};
     bool varies = false;
     CallList::Call call = call_of(step, applied, varies);
     call.n += work.value_or(0);
-    call.out = reserve({Shape{bytes}, uint8}, varies);
-    size_t region = regions_.size() - 1;
-    int64_t place = call.out;
-    for (const Spec& out : step.outputs) {
-      call.n += count(out);
-      push({dense(out, place), varies, -1, region});
-      place += CallList::Applied::room(out);
+    if (in_place) {
+      const Spec& out = step.outputs[0];
+      call.n += operand(step, 0).varies ? 0 : count(out);
+      applied.to.push_back(call.in[0]);
+      push({dense(out, call.in[0]), true, -1, operand(step, 0).region});
     }
+    for (size_t k = 0; k < step.outputs.size() && !in_place; ++k) {
+      const Spec& out = step.outputs[k];
+      call.n += count(out);
+      bool goes_out = uses_.once && varies && output_of_[static_cast<size_t>(step.first) + k] >= 0;
+      applied.to.push_back(reserve_any(out, varies, !goes_out, {bytes_of_spec(out)}));
+      push_result(out, applied.to.back(), varies);
+    }
+    call.out = applied.to[0];
     list_->applied_.push_back(std::move(applied));
     emit(varies, call);
     return true;
   }
 
-  static bool may_be_applied(const Primitive& primitive, size_t operands) {
-    return operands <= most_operands && primitive.identity() == 0 && !holds_programs(primitive);
+  // Whether neighbours along the last axis are far from each other, in an array that is not small.
+  static bool goes_across(const View& view) {
+    return view.size() > largest && view.sizes.back() > 1 && std::abs(view.strides.back()) > 1;
+  }
+  // In a single run only what is one pass over its operands: loops look whether they are to end.
+  bool may_be_applied(const Program::Step& step, std::optional<int64_t> work) const {
+    if (uses_.once) {
+      return work == 0;
+    }
+    return work || (step.operands.size() <= most_operands && step.primitive->identity() == 0 &&
+                       !holds_programs(*step.primitive));
   }
   CallList::Call call_of(const Program::Step& step, CallList::Applied& applied, bool& varies) const {
     CallList::Call call{};

@@ -39,7 +39,7 @@ class CallListBuilder : private CallListApplied {
     }
     for (const Program::Step& step : program_.steps()) {
       bool several = step.outputs.size() > 1;
-      if (step.stream > 0 || !(several ? add_several(step) : add(step)) ||
+      if (step.stream > 0 || !(several ? add_applied(step) : add(step)) ||
           varying_bytes_ > (uses_.once || uses_.kept_steps ? most_once : most_bytes)) {
         return nullptr;
       }
@@ -140,8 +140,11 @@ class CallListBuilder : private CallListApplied {
   // After a step: an output of a single run is brought where it goes, and memory that was read for the last time is
   // used again.
   bool finish_step(const Program::Step& step) {
-    if (int output = output_of_[static_cast<size_t>(step.first)]; output >= 0 && !bring_out(values_.back(), output)) {
-      return false;
+    const auto slot = static_cast<size_t>(step.first);
+    for (size_t k = 0; k < step.outputs.size(); ++k) {
+      if (int output = output_of_[slot + k]; output >= 0 && !bring_out(values_[slot + k], output)) {
+        return false;
+      }
     }
     auto release = [&](const Value& value) {
       Region& region = regions_[value.region];
@@ -153,7 +156,9 @@ class CallListBuilder : private CallListApplied {
     for (size_t k = 0; k < step.operands.size(); ++k) {
       release(operand(step, k));
     }
-    release(values_.back());
+    for (size_t k = 0; k < step.outputs.size(); ++k) {
+      release(values_[slot + k]);
+    }
     for (const auto& [place, bytes] : temporary_) {
       free_[bytes].push_back(place);
     }
@@ -264,7 +269,7 @@ class CallListBuilder : private CallListApplied {
     if (small && !uses_.once && add_pick(step, in_place)) {
       return true;
     }
-    return small && ((!in_place && add_request(step)) || (!uses_.once && add_applied(step, in_place)));
+    return small && ((!in_place && add_request(step)) || add_applied(step, in_place));
   }
 
   // A step without operands gives the same in every run.
@@ -480,6 +485,9 @@ class CallListBuilder : private CallListApplied {
         CallList::Applied same = list_->applied_[call.detail];
         for (View& view : same.in) {
           exchange(view.offset);
+        }
+        for (int64_t& place : same.to) {
+          exchange(place);
         }
         call.detail = static_cast<uint32_t>(list_->applied_.size());
         list_->applied_.push_back(std::move(same));

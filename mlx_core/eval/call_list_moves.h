@@ -155,9 +155,15 @@ class CallListMoves : public CallListPlaces {
 
   // Whether operands are as well copied one after another: of large ones whose parts are short runs kernel::Join has
   // all write to a row in turn.
-  static bool joins_one_by_one(const Program::Step& step, int axis) {
+  // Beside kept passes parts are small: a pass of a graph reads large ones without their being joined.
+  bool joins_one_by_one(const Program::Step& step, int axis) const {
     constexpr int64_t most_apart = 1 << 16, long_run = 16; // elements
     const Spec& out = step.outputs[0];
+    for (size_t k = 0; k < step.operands.size() && uses_.kept_steps; ++k) {
+      if (operand(step, k).view.size() > largest_moved()) {
+        return false;
+      }
+    }
     int64_t row = size_of(Shape(out.shape.begin() + axis, out.shape.end()));
     return axis == 0 || row >= long_run * static_cast<int64_t>(step.operands.size()) || count(out) <= most_apart;
   }

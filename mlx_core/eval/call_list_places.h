@@ -230,9 +230,15 @@ class CallListPlaces {
   CallList::Turn& first() { return list_->turns_[0]; }
   // Whether each run gives all that is there.
   bool is_filled(int64_t place) {
-    const std::vector<CallList::Call>& calls = first().calls;
+    auto fills = [this, place](const CallList::Call& call) {
+      if (call.kind != Kind::apply) {
+        return call.out == place;
+      }
+      const auto& to = list_->applied_[call.detail].to;
+      return std::find(to.begin(), to.end(), place) != to.end();
+    };
     return std::find(around_.begin(), around_.end(), place) == around_.end() &&
-           std::any_of(calls.begin(), calls.end(), [=](const CallList::Call& call) { return call.out == place; });
+           std::ranges::any_of(first().calls, fills);
   }
 
   const Program& program_;

@@ -44,6 +44,12 @@ class RepeatedSteps final : public Repetition {
   RepeatedSteps(const GatheredSteps& steps, std::vector<array> operands, std::vector<array> results)
       : steps_(steps), operands_(std::move(operands)), results_(std::move(results)), sources_(views_of(operands_)) {}
   void run() override;
+  bool move() override {
+    for (const std::unique_ptr<cpu::RepeatedPlan>& plan : plans_) {
+      plan->move();
+    }
+    return true;
+  }
 
  private:
   const GatheredSteps& steps_;
@@ -189,13 +195,13 @@ class Gatherer {
       close(run);
     }
     if (kept_ == 0) {
-      return {nullptr, saved_};
+      return {nullptr, saved_, reduces_};
     }
     std::vector<int32_t> outputs;
     for (int32_t slot : program_.outputs()) {
       outputs.push_back(moved_[static_cast<size_t>(slot)]);
     }
-    return {writer_.finish(std::move(outputs)), saved_};
+    return {writer_.finish(std::move(outputs)), saved_, reduces_};
   }
 
  private:
@@ -343,13 +349,15 @@ class Gatherer {
   }
 
   void close(Run& run) {
-    size_t steps = run.count();
-    const int64_t work = steps > 0 ? static_cast<int64_t>(size_of(run.space()) * static_cast<int64_t>(steps)) : 0;
     std::vector<const Program::Step*> members = run.all();
+    const int64_t elements = run.is_open() ? static_cast<int64_t>(size_of(run.space())) : 0;
+    const int64_t work = elements * static_cast<int64_t>(members.size());
     bool joins_fold =
         std::ranges::any_of(members, [this](const Program::Step* step) { return reads(step, with_fold_); });
-    saved_ += steps == 0 || joins_fold ? work : work - for_pass;
-    if (steps < fewest_ || work < least_work_) {
+    saved_ += !run.is_open() || joins_fold ? work : work - for_pass;
+    const auto in_registers =
+        std::ranges::count_if(members, [this](const Program::Step* step) { return !is_of_bools(*step); });
+    if (static_cast<size_t>(in_registers) < fewest_ || elements * in_registers < least_work_) {
       for (const Program::Step* step : members) {
         add(*step);
       }
@@ -357,6 +365,13 @@ class Gatherer {
       add_gathered(run);
     }
     run = Run();
+  }
+
+  // Bytes that become bytes: a pass has no registers for such, and does them step by step.
+  bool is_of_bools(const Program::Step& step) const {
+    return step.outputs[0].dtype == bool_ && std::ranges::all_of(step.operands, [this](int32_t slot) {
+      return specs_[static_cast<size_t>(slot)]->dtype == bool_;
+    });
   }
 
   void add(const Program::Step& step) {
@@ -386,6 +401,7 @@ class Gatherer {
       const Axes& axes = static_cast<const Reduce&>(*step.primitive).axes();
       bool rows = !axes.empty() && axes.back() + 1 == static_cast<int>(of.shape.size());
       saved_ += large(of) > 0 ? large(of) - (rows ? for_pass / 4 : for_pass) : 0;
+      reduces_ = reduces_ || large(of) > 0;
     } else if (step.primitive->eval_kind() == EvalKind::elementwise) {
       auto slot = static_cast<size_t>(step.first);
       bool begins = is_folded_[slot] || reads(&step, of_fold_);
@@ -459,6 +475,7 @@ class Gatherer {
   std::array<Run, 4> runs_;
   size_t next_ = 0, kept_ = 0;
   int64_t saved_ = 0; // see KeptSteps
+  bool reduces_ = false;
 };
 
 } // namespace

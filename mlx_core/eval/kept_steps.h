@@ -12,6 +12,7 @@ struct KeptSteps {
   // What passes of several steps save in a single run, less what it costs to plan them, and nodes for all that is left:
   // against a list of calls, one for each step. Positive where such a list is slower.
   int64_t saved = 0;
+  bool reduces = false; // elements that many, with which other steps are one pass
 };
 // The same program with such operations. It is for evaluation alone, of inputs that no transform follows, and by the
 // host: for a thread whose stream is a GPU's there is nothing to gain, as its nodes go there without waiting.

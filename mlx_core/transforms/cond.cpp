@@ -1,7 +1,6 @@
 // The primitive Cond with its rules, each of which is again a cond, and cond itself.
 #include "mlx_core/control_flow.h"
 
-#include <cstring>
 #include <typeinfo>
 
 #include "mlx_core/backend/kernels.h"

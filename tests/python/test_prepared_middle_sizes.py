@@ -1,6 +1,7 @@
 """Compiled functions of some thousand elements: lists of kernel calls, or passes of several steps. The bits are those of eager code."""
 
 import random
+import threading
 
 import mlx.core as mx
 import pytest
@@ -15,13 +16,15 @@ def bits(arrays):
 
 
 DTYPES = [mx.float32, mx.float32, mx.float64, mx.bfloat16, mx.int32, mx.complex64]
+SOME = [(40, 150), (6000,), (7, 30, 31), (128, 128), (5, 1000), (3000, 3), (16, 16, 17)]
+MORE = [(100, 130), (180, 190), (300, 200), (1000, 120), (70_000,), (20, 40, 50)]
 
 
-def drawn(seed):
+def drawn(seed, shapes):
     """A function of two arrays whose values grow, shrink and lie in memory in many ways, and arrays for it."""
     rng = random.Random(seed)
     dtype = rng.choice(DTYPES)
-    shape = rng.choice([(40, 150), (6000,), (7, 30, 31), (128, 128), (5, 1000), (3000, 3), (16, 16, 17)])
+    shape = rng.choice(shapes)
     key = mx.random.key(seed)
     args = [
         (mx.random.normal((2, *shape), key=k) * 3).astype(dtype)[j]  # where the second begins is no multiple of 64 bytes
@@ -84,10 +87,7 @@ def drawn(seed):
     return f, args
 
 
-@pytest.mark.grid(0.25)
-@pytest.mark.parametrize("seed", range(1200))
-def test_same_bits_as_eager(seed):
-    f, args = drawn(seed)
+def has_the_bits_of_eager(f, args):
     mx.eval(args)
     compiled = mx.compile(f)
     for scale in (1, 1, -2, 1):  # other values at other places in memory
@@ -96,6 +96,97 @@ def test_same_bits_as_eager(seed):
         expected, before = bits(list(f(*given))), bits(given)
         assert bits(list(compiled(*given))) == expected
         assert bits(given) == before
+    expected = bits(list(f(args[0], args[0])))
+    assert bits(list(compiled(args[0], args[0]))) == expected
+
+
+@pytest.mark.grid(0.25)
+@pytest.mark.parametrize("seed", range(1200))
+def test_same_bits_as_eager(seed):
+    has_the_bits_of_eager(*drawn(seed, SOME))
+
+
+@pytest.mark.grid(0.2)
+@pytest.mark.parametrize("seed", range(500))
+def test_same_bits_as_eager_with_more_elements(seed):
+    has_the_bits_of_eager(*drawn(seed, MORE))
+
+
+def waves(shape, turns=6):
+    """Stencils that write into the middle of what they have, and powers whose exponent is known when they run; several results."""
+
+    def f(x, v, p):
+        middle = tuple(slice(1, n - 1) for n in shape)
+        before, sides = mx.zeros(shape), mx.ones((*shape[:-1], 1))
+        for k in range(turns):
+            around = sum(mx.roll(x, s, d) for s in (1, -1) for d in range(len(shape)))
+            v = v * 0.99 + (around - 2 * len(shape) * x) * 0.1
+            x = mx.array(x)
+            x[middle] += v[middle] * sides[middle[:-1]]
+            before = before * 0.5 + mx.power(mx.abs(x), p)
+        return x, v, before
+
+    return f
+
+
+@pytest.mark.parametrize("shape", [(50, 60), (130, 128), (240, 250), (30_000,), (20, 30, 40)], ids=str)
+def test_passes_that_are_bound_once(shape):
+    f = waves(shape)
+    compiled, keys = mx.compile(f), mx.random.split(mx.random.key(7), 8)
+    for k, p in zip(keys, [2.0, 2.0, 2.0, 3.0, 2.0, 0.5, 1.0, 2.0]):
+        x, v = mx.random.normal((2, *shape), key=k)
+        given = (x, v, mx.array(p))
+        if p == 3.0:  # in another order
+            given = (mx.swapaxes(mx.contiguous(mx.swapaxes(x, 0, -1)), 0, -1), v, mx.array(p))
+        mx.eval(given)
+        assert bits(list(compiled(*given))) == bits(list(f(*given)))
+    if shape in [(50, 60), (130, 128)]:
+        assert prepared(f, *given)
+
+
+def test_passes_of_several_threads():
+    """Each call has memory of its own."""
+    f = waves((100, 110))
+    compiled, failed = mx.compile(f), []
+    args = [(*mx.random.normal((2, 100, 110), key=k), mx.array(2.0)) for k in mx.random.split(mx.random.key(3), 4)]
+    mx.eval(args)
+    expected = [bits(list(f(*a))) for a in args]
+    for a in args[:3]:
+        mx.eval(compiled(*a))
+
+    def calls(k):
+        for _ in range(30):
+            if bits(list(compiled(*args[k]))) != expected[k]:
+                failed.append(k)
+
+    threads = [threading.Thread(target=calls, args=(k,)) for k in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not failed
+
+
+def test_arguments_that_are_taken_over():
+    """What nobody else holds is written into, and read by passes that were bound to other memory."""
+
+    def f(x, y):
+        x = mx.array(x)
+        x[3:60] = x[3:60] * 0.5 + y[3:60]
+        z = x * y + 1
+        x[::2] += z[::2] * 0.25 - y[::2]
+        return x, z - x
+
+    compiled, reference = mx.compile(f), None
+    y = mx.random.normal((200, 150), key=mx.random.key(1))
+    for _ in range(6):
+        x = mx.random.normal((200, 150), key=mx.random.key(2))
+        mx.eval(x, y)
+        results = compiled(x, y)
+        del x
+        mx.eval(results)
+        reference = reference or bits(list(f(mx.random.normal((200, 150), key=mx.random.key(2)), y)))
+        assert bits(list(results)) == reference
 
 
 def aligned(x, y):
