@@ -57,7 +57,7 @@ constexpr Family families[] = {
     {"linalg", &linalg_ops, &linalg_remakes},
     {"conv", &conv_ops, &conv_remakes},
     {"block_product", &hadamard_ops},
-    {"block_product", &block_product_ops},
+    {"block_product", &block_product_ops, &chosen_product_remakes},
     {"random", &random_ops, &random_remakes},
     {"fast", &fast_ops},
     {"special", &special_function_ops, &special_function_remakes},

@@ -64,6 +64,7 @@ std::span<const Remake> reduce_remakes();
 std::span<const Remake> sort_remakes();
 std::span<const Remake> scan_remakes();
 std::span<const Remake> matmul_remakes();
+std::span<const Remake> chosen_product_remakes();
 std::span<const Remake> depends_remakes();
 std::span<const Remake> diagonal_remakes();
 std::span<const Remake> fft_remakes();

@@ -1,4 +1,5 @@
-// Matrix products of blocks, of chosen matrices and of segments: compositions, and so differentiable in everything.
+// Matrix products of blocks, of chosen matrices and of segments: compositions, and so differentiable in everything, of
+// products.
 #include "mlx_core/block_products.h"
 
 #include "mlx_core/error.h"
@@ -6,6 +7,7 @@
 #include "mlx_core/ops/batching.h"
 #include "mlx_core/ops/families.h"
 #include "mlx_core/ops/index/indexing.h"
+#include "mlx_core/ops/linalg/chosen_products.h"
 
 namespace mlx::core {
 
@@ -73,16 +75,29 @@ array gather_mm(const array& a, const array& b, std::optional<array> lhs_indices
   StreamScope on(s);
   const char* op = "gather_mm";
   check_matrices(op, a, b);
-  auto chosen = [&](const char* name, const array& matrices, const std::optional<array>& indices) {
-    if (!indices) {
-      return matrices;
-    }
-    if (!indices->dtype().is_integer()) {
+  auto check = [&](const char* name, const std::optional<array>& indices) {
+    if (indices && !indices->dtype().is_integer()) {
       fail<TypeError>(op, name, " is of ", indices->dtype(), "; it should be of integers.");
     }
-    return take(matrices.ndim() == 2 ? expand_dims(matrices, 0) : flatten(matrices, 0, -3), *indices, 0);
   };
-  return matmul(chosen("lhs_indices", a, lhs_indices), chosen("rhs_indices", b, rhs_indices));
+  check("lhs_indices", lhs_indices);
+  check("rhs_indices", rhs_indices);
+  auto listed = [](const array& x) { return x.ndim() == 2 ? expand_dims(x, 0) : flatten(x, 0, -3); };
+  if (!rhs_indices) {
+    return matmul(lhs_indices ? take(listed(a), *lhs_indices, 0) : a, b);
+  }
+  // Matrices of b are as large as weights, and are not copied for each place where one is chosen.
+  Dtype dtype = promote_types(a.dtype(), b.dtype());
+  array lefts = lhs_indices ? *lhs_indices : position_numbers(Shape(a.shape().begin(), a.shape().end() - 2));
+  Shape shape = broadcast_shapes(op, lefts.shape(), rhs_indices->shape());
+  Dim terms = size_of(shape);
+  auto row = [&](const array& indices) { return reshape(astype(broadcast_to(indices, shape), int64), {1, 1, terms}); };
+  array indices = concatenate({row(lefts), row(*rhs_indices), row(position_numbers(shape))}, 1);
+  array y = chosen_products(
+      expand_dims(listed(astype(a, dtype)), 0), expand_dims(listed(astype(b, dtype)), 0), indices, {terms});
+  shape.push_back(a.shape(-2));
+  shape.push_back(b.shape(-1));
+  return reshape(y, std::move(shape));
 } catch (const SizeError& error) {
   error.rethrow_in("gather_mm");
 }
@@ -132,7 +147,9 @@ constexpr OpInfo gather_mm_info{.name = "gather_mm",
         "rhs_indices=mx.array([1, 0])).flatten()\narray([4, 2], dtype=float32)",
     .details =
         "Axes of a and b before the last two count as one, which the indices choose from; without indices they "
-        "stay as they are. The chosen stacks broadcast. sorted_indices changes nothing."};
+        "stay as they are. The chosen stacks broadcast. Matrices of b are read where they lie, those that meet the "
+        "same one "
+        "as one product; sorted_indices changes nothing, but rows of a that are sorted so are not copied either."};
 constexpr OpInfo segmented_info{.name = "segmented_mm",
     .summary = "Products of segments of the inner dimension: a[:, from:to] @ b[from:to] for each of segments.",
     .example =
