@@ -20,12 +20,13 @@ class PreparedCalls final : public Function {
       : Function(std::move(body)), list_(std::move(list)), first_constant_(first_constant) {}
 
   int reusable_operand() const override { return list_->donor(); }
-  // Whether computing the results takes no longer than making nodes for them and evaluating these.
+  // Whether computing the results takes no longer than making nodes for them and evaluating these, which is when errors
+  // are raised.
   bool is_cheap(Operands operands) const {
     constexpr int64_t some = 1 << 12, for_each = 1 << 10; // what a node and its evaluation cost, too
     constexpr size_t most_steps = 512;                    // none of which looks out
     int64_t most_work = some + for_each * static_cast<int64_t>(body().outputs().size());
-    return list_->work() <= most_work && list_->bytes() <= most_work && list_->donor() < 0 &&
+    return list_->work() <= most_work && list_->bytes() <= most_work && list_->donor() < 0 && !list_->may_throw() &&
            body().steps().size() <= most_steps &&
            std::all_of(
                operands.begin(), operands.end(),

@@ -59,6 +59,7 @@ class CallList {
   int64_t bytes() const { return bytes_; }
   // The input whose memory an output takes over where nobody else needs it; -1: none.
   int donor() const { return donor_; }
+  bool may_throw() const { return throws_; } // of an index that is outside
 
   // Where something is: bytes from the start of the memory; row-major. What is not in the list's own memory has the
   // number of its base above these bits.
@@ -177,6 +178,7 @@ class CallList {
   std::vector<std::pair<int64_t, array>> values_; // of steps without operands, and where they go
   size_t fed_back_ = 0, constants_ = 0;
   int donor_ = -1;
+  bool throws_ = false;
   int64_t bytes_ = 0, work_ = 0;
   mutable std::atomic<CallRun*> spare_{nullptr};
 };

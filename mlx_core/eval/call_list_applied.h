@@ -74,7 +74,7 @@ class CallListApplied : public CallListSmall {
     call.out = reserve(out, varies);
     call.detail = static_cast<uint32_t>(list_->requests_.size());
     list_->requests_.push_back(std::move(request));
-    throws_ = throws_ || on->may_throw();
+    list_->throws_ = list_->throws_ || on->may_throw();
     push_result(out, call.out, varies);
     emit(varies, call);
     return true;

@@ -193,10 +193,10 @@ class CallListBuilder : private CallListApplied {
   // then the operand is needed yet, and a small one copied.
   bool choose_donor() {
     for (CallList::Base& base : list_->bases_) {
-      if (throws_ && base.takes_over && base.output >= 0 && base.bytes >= worth_taking) {
+      if (list_->throws_ && base.takes_over && base.output >= 0 && base.bytes >= worth_taking) {
         return false;
       }
-      base.takes_over = base.takes_over && !throws_;
+      base.takes_over = base.takes_over && !list_->throws_;
     }
     for (const CallList::Base& base : list_->bases_) {
       if (base.takes_over && base.output >= 0 && base.bytes >= worth_taking) {

@@ -254,7 +254,6 @@ class CallListPlaces {
   std::map<std::pair<int64_t, int64_t>, int64_t> spreads_; // of constants, by place and number
   BufferRef stand_in_;
   int64_t varying_bytes_ = 0, larger_ = 0;
-  bool throws_ = false;              // whether a call may
   std::map<int64_t, int64_t> sizes_; // in bytes, by place
   std::vector<int64_t> around_;      // places of which runs write a part
 };

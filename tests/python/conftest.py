@@ -1,5 +1,6 @@
 """What the whole suite shares; which cells of the grids run is up to sampling.py."""
 
+import functools
 import gc
 import signal
 import zlib
@@ -13,6 +14,17 @@ pytest_plugins = ["sampling"]
 def pytest_configure(config):
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell starts a job in the background; tests send it
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@functools.cache
+def opens_streams(path):
+    return any(call in path.read_text(encoding="utf-8") for call in ("new_stream", "new_thread_local_stream"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Tests that open streams come last: a process that has one stream takes short ways, which all others are to go."""
+    items.sort(key=lambda item: opens_streams(item.path))
 
 
 @pytest.fixture(autouse=True)

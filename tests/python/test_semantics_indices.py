@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import arrays
+from again import chosen_again
 from arrays import ALL, INTEGERS
 
 nan = float("nan")
@@ -80,6 +81,11 @@ def test_other_indices_are_checked_at_evaluation(what, bad):
         mx.eval(mx.vmap(f, in_axes=(None, 0))(x32(), mx.stack([good, i])))
     with pytest.raises(IndexError):
         mx.eval(mx.vmap(f)(mx.stack([x32(), x32()]), mx.stack([good, i])))
+
+
+def test_they_are_not_checked_at_the_call():
+    """Where a compiled function might as well be computed then: in a process that has one stream."""
+    chosen_again(__file__, "test_other_indices_are_checked_at_evaluation")
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
