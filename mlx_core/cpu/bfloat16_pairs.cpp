@@ -94,7 +94,7 @@ struct PairTiles : RoundByVectors {
 };
 
 bool is_worth_pairs(Dtype dtype, int64_t m, int64_t n, int64_t k) {
-  return dtype == bfloat16 && m >= 4 && n >= 4 && k >= 16 && m * n * k >= int64_t{1} << 14;
+  return dtype == bfloat16 && m >= 2 && n >= 4 && k >= 16 && m * n * k >= int64_t{1} << 14;
 }
 
 void gemm_of_pairs(Dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a, int64_t a_batch_stride, Matrix b,

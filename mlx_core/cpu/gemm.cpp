@@ -89,6 +89,10 @@ Cut cut_product(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k) {
     if (pieces == 1 && batch == 1 && m * n >= 256 && m * n * k >= 2 * vector_task_work) pieces = 2;
     return m == 1 ? Cut{vector_piece, 1, pieces, 64, 64} : Cut{vector_piece, pieces, 1, 64, 64};
   }
+  if (is_row_by_row(dtype, m, n, k)) {
+    const int64_t columns = std::max<int64_t>(256, vector_work / k);
+    return {rows_piece, 1, ceil_div(n, columns), 64, 64};
+  }
   if (!is_blas_product(dtype, m, n, k)) return cut_tiles(dtype, batch, m, n, k);
   // Where one side is short pieces are longer along the other, so that packing stays a small part of the work.
   Cut cut{
@@ -223,7 +227,10 @@ void gemm(Dtype dtype, int64_t batch, int64_t m, int64_t n, int64_t k, Matrix a,
   if (const TileInstructions* tiles = tile_instructions(dtype, m, n, k)) {
     return tiles->gemm(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out, results);
   }
-  if (multiply_thin(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out, results)) return;
+  if (!is_row_by_row(dtype, m, n, k) &&
+      multiply_thin(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out, results)) {
+    return;
+  }
   if (auto tiny = TinyBatch::of(dtype, batch, m, n, k, a, a_batch_stride, b, b_batch_stride, out)) {
     constexpr int64_t per_task = 4096;
     return parallel_for(ceil_div(batch, per_task), [&](int64_t task) {

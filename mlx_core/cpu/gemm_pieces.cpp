@@ -203,6 +203,28 @@ void vector_piece(const Product& p, Piece at) {
   if (wide != p.results) narrow_rows(p, at, wide, out);
 }
 
+void rows_piece(const Product& p, Piece at) {
+  const Dtype wide = multiplied_dtype(p.dtype);
+  char* sums = p.out + (at.row * p.n + at.column) * wide.size();
+  int64_t apart = p.n * wide.size();
+  if (wide != p.results) {
+    apart = at.columns * wide.size();
+    sums = static_cast<char*>(product_memory(2, at.rows * apart));
+  }
+  const int64_t most = vector_terms(p.dtype);
+  for (int64_t first = 0; first < p.k; first += most) {
+    if (first > 0) throw_if_interrupted();
+    Product row = p;
+    row.m = 1;
+    for (int64_t i = 0; i < at.rows; ++i) {
+      row.a = offset(p.a, (at.row + i) * p.a.row_stride, p.dtype);
+      vector_terms_piece(
+          row, {0, at.column, 1, at.columns}, first, std::min(most, p.k - first), sums + i * apart, first > 0);
+    }
+  }
+  if (wide != p.results) narrow_rows(p, at, wide, sums);
+}
+
 void vector_terms_piece(const Product& p, Piece at, int64_t first, int64_t k, char* out, bool add) {
   Dtype dtype = multiplied_dtype(p.dtype);
   bool widened = dtype != p.dtype;

@@ -47,6 +47,14 @@ inline bool is_vector_product(Dtype dtype, int64_t m, int64_t n, int64_t k) {
   return dtype.is_inexact() && (m == 1 || n == 1) && k > few_terms;
 }
 
+// Whether each of two rows is multiplied as a vector is: a matrix of 16-bit floats is converted in registers there,
+// which is quicker than bringing it into order. Bits depend on it.
+inline bool is_row_by_row(Dtype dtype, int64_t m, int64_t n, int64_t k) {
+  constexpr int64_t least_columns = 128, least_terms = 64, least_work = int64_t{1} << 16;
+  return m == 2 && multiplied_dtype(dtype) == float32 && dtype != float32 && n >= least_columns && k >= least_terms &&
+         m * n * k >= least_work;
+}
+
 // Whether finding out how to do the product would take longer than doing it: by one call of a body, where that can read
 // b where it lies.
 inline bool is_small_product(Dtype dtype, int64_t m, int64_t n, int64_t k) {
@@ -59,6 +67,7 @@ inline bool reads_where_it_lies(const ProductKernels& kernels, const Matrix& b, 
 
 void tile_piece(const Product& product, Piece piece);
 void vector_piece(const Product& product, Piece piece); // m or n is 1; floating or complex
+void rows_piece(const Product& product, Piece piece);   // as many of those with one matrix, block by block
 // Of so many terms, into `out`, which has the elements that are multiplied, or to what is there.
 void vector_terms_piece(const Product& product, Piece piece, int64_t first, int64_t terms, char* out, bool add);
 // As tile_terms, of products with a vector.

@@ -256,7 +256,9 @@ struct MatrixBodies {
       Panel panel{
           static_cast<const T*>(b) + j / width * panel_stride, b_row, panel_stride, 0, static_cast<int>(columns)};
       // The rows of a large b are far apart and read for the first time here: nothing else brings the next panel near.
-      if (m <= few_rows ? n > 4 * width : !is_packed && j + 2 * columns <= n) panel.ahead = columns;
+      constexpr int64_t large = int64_t{256} << 10; // bytes
+      const bool far = j + columns < n && k * b_row * static_cast<int64_t>(sizeof(T)) >= large;
+      if (m <= few_rows ? n > 4 * width || far : !is_packed && j + 2 * columns <= n) panel.ahead = columns;
       bool from_tail = columns < width && tail;
       if (from_tail) panel.data = static_cast<const T*>(tail), panel.row = width;
       auto* to = static_cast<T*>(c) + j * c_column;
@@ -360,6 +362,13 @@ struct MatrixBodies {
         const T* source = from + j * b_column;
         int64_t p = 0;
         for (; p + Square::N <= k; p += Square::N) {
+          // Lines far from each other are read for the first time: those of the next squares come meanwhile.
+          constexpr int64_t ahead = 4 * Square::N, far = 512;
+          if (b_column >= far) {
+            const T* next = source + p + ahead + (p + ahead < k ? 0 : Square::N * b_column - k);
+#pragma GCC unroll 16
+            for (int64_t i = 0; i < Square::N; ++i) __builtin_prefetch(next + i * b_column, 0, 2);
+          }
           typename Square::V v[Square::N];
           Square::read_transposed(reinterpret_cast<const Bits*>(source + p), b_column, v);
 #pragma GCC unroll 16

@@ -67,7 +67,12 @@ struct Thin {
   static HWY_INLINE void read_squares(
       const T* from, int64_t apart, int64_t terms, int64_t readable, T* HWY_RESTRICT to) {
     const D d;
+    constexpr int64_t far = 512; // elements
     for (int64_t i = 0; i < terms; i += lanes) {
+      if (apart >= far) { // what is read next of these lines comes meanwhile
+#pragma GCC unroll 16
+        for (int64_t l = 0; l < lanes; ++l) __builtin_prefetch(from + l * apart + i + portion, 0, 2);
+      }
       V x[lanes];
       const int64_t count = std::min(lanes, terms - i);
       if (i + lanes > readable) { // the square reaches beyond it
