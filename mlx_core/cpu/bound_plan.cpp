@@ -226,6 +226,7 @@ void BoundPlan::find_kernels(Runs runs) {
   constexpr int64_t worth_strips = 2048; // elements: below, looking for them once costs more than they save
   strips_.clear();
   native_.clear();
+  bytes_.clear();
   run_again_ = 0;
   if (plan_->size >= worth_strips || runs == Runs::many) {
     find_orders();

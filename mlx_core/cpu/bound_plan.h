@@ -145,6 +145,7 @@ class BoundPlan {
   // What the run's instructions do, on such lines of memory.
   void go_through(const StripRun& run, char** at, const StripLines& lines) const;
   void kernels(char* const* at, uint32_t begin, uint32_t end, int64_t n) const;
+  void rest_of_bytes(char* const* at, uint32_t begin, uint32_t end, int64_t done, int64_t n) const;
 
   // Columns: see fused_columns.cpp.
   void cut_columns();
@@ -184,6 +185,7 @@ class BoundPlan {
   Strips strips_;
   std::vector<Again> repeatable_;                     // of the runs of strips
   std::vector<std::unique_ptr<NativeStrips>> native_; // those of the runs that are machine code
+  std::vector<std::unique_ptr<NativeStrips>> bytes_;  // by step: those of bytes that begin there
   int64_t run_again_ = 0;                             // elements, until there is that
   std::vector<StripOrder> orders_;                    // of the sources
   std::vector<RowReducer> reducers_;

@@ -2,10 +2,12 @@
 #include "mlx_core/cpu/few_slices.h"
 
 #include <algorithm>
+#include <limits>
 #include <type_traits>
 
 #include "mlx_core/cpu/copy_bytes.h"
 #include "mlx_core/cpu/dispatch.h"
+#include "mlx_core/cpu/gather_elements.h"
 
 namespace mlx::core::cpu {
 
@@ -33,6 +35,8 @@ int64_t index_at(const FewSlices::Along& along, const void* index) {
   int64_t at;
   if (along.dtype == int32) {
     at = *static_cast<const int32_t*>(index);
+  } else if (along.dtype == int64) {
+    at = *static_cast<const int64_t*>(index);
   } else {
     read_indices(index, along.dtype, 1, 1, &at);
   }
@@ -56,10 +60,31 @@ int64_t FewSlices::find_one(const void* const* indices) const {
 void FewSlices::find(const void* const* indices, int64_t* offsets) const {
   std::fill_n(offsets, count, int64_t{0});
   for (const Along& each : along) {
-    auto* index = static_cast<const char*>(*indices++);
-    int64_t apart = each.same ? 0 : each.dtype.size();
-    for (int64_t i = 0; i < count; ++i) offsets[i] += index_at(each, index + i * apart);
+    const void* index = *indices++;
+    if (each.same) {
+      const int64_t offset = index_at(each, index);
+      for (int64_t i = 0; i < count; ++i) offsets[i] += offset;
+      continue;
+    }
+    int64_t at[most];
+    read_indices(index, each.dtype, 1, count, at);
+    for (int64_t i = 0; i < count; ++i) offsets[i] += checked_index(each.bounds, at[i]) * each.step;
   }
+}
+
+// Single elements, by vectors; false where that is not possible, as where an index is outside.
+bool FewSlices::read_elements(const void* x, const void* index, void* out) const {
+  constexpr int64_t fewest = 16, largest = std::numeric_limits<int32_t>::max();
+  const Along& each = along[0];
+  const int64_t length = each.bounds.length, apart = each.step / bytes;
+  const bool has_vectors = each.dtype == int32 || each.dtype == uint32 || each.dtype == int64;
+  if (elements != 1 || along.size() != 1 || each.same || count < fewest || !has_vectors || length == 0 ||
+      length > largest || (length - 1) * apart > largest) {
+    return false;
+  }
+  const ElementIndex by{index, each.dtype, static_cast<int32_t>(length), static_cast<int32_t>(apart)};
+  const GatherElements run = find_gather_elements(static_cast<int>(bytes));
+  return run && run(x, {&by, 1}, count, out) == count;
 }
 
 void FewSlices::read(const void* x, const void* const* indices, void* out) const {
@@ -67,6 +92,9 @@ void FewSlices::read(const void* x, const void* const* indices, void* out) const
   auto* to = static_cast<char*>(out);
   if (count == 1) {
     return copy_bytes(to, from + find_one(indices), static_cast<size_t>(bytes));
+  }
+  if (read_elements(x, indices[0], out)) {
+    return;
   }
   int64_t offsets[most];
   find(indices, offsets);

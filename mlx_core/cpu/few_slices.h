@@ -30,6 +30,7 @@ struct FewSlices {
   void write(const void* updates, const void* const* indices, void* x) const;
 
  private:
+  bool read_elements(const void* x, const void* index, void* out) const;
   void find(const void* const* indices, int64_t* offsets) const;
   int64_t find_one(const void* const* indices) const;
 };

@@ -288,7 +288,29 @@ void BoundPlan::begin_fold(
 
 void BoundPlan::kernels(char* const* at, uint32_t begin, uint32_t end, int64_t n) const {
   for (uint32_t i = begin; i < end; ++i) {
-    run_step(plan_->steps[i], kernels_[i], at, n);
+    if (i < bytes_.size() && bytes_[i] && i + bytes_[i]->steps() <= end) {
+      const uint32_t last = i + bytes_[i]->steps();
+      rest_of_bytes(at, i, last, bytes_[i]->run_bytes(at, n), n);
+      i = last - 1;
+    } else {
+      run_step(plan_->steps[i], kernels_[i], at, n);
+    }
+  }
+}
+
+// What is less than a vector, one step after another.
+void BoundPlan::rest_of_bytes(char* const* at, uint32_t begin, uint32_t end, int64_t done, int64_t n) const {
+  if (done == n) {
+    return;
+  }
+  std::array<char*, most_slots> from;
+  for (uint32_t i = begin; i < end; ++i) {
+    const FusedPlan::Step& step = plan_->steps[i];
+    for (int k = 0; k < step.input_count; ++k) {
+      from[step.inputs[k]] = at[step.inputs[k]] + done;
+    }
+    from[step.output] = at[step.output] + done;
+    run_step(step, kernels_[i], from.data(), n - done);
   }
 }
 

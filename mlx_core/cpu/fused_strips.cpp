@@ -110,6 +110,22 @@ void BoundPlan::make_native() {
   for (const StripRun& run : strips_.runs) {
     native_.push_back(NativeStrips::of(*plan_, strips_, run));
   }
+  bytes_.resize(plan_->steps.size());
+  auto run = strips_.runs.begin();
+  for (const FusedPlan::Stage& stage : plan_->stages) {
+    for (uint32_t i = plan_->begin_of(static_cast<size_t>(&stage - plan_->stages.data())).steps; i < stage.steps;) {
+      while (run != strips_.runs.end() && run->end <= i) {
+        ++run;
+      }
+      const uint32_t end = run == strips_.runs.end() ? stage.steps : std::min(stage.steps, run->begin);
+      if (i >= end) {
+        i = run->end;
+        continue;
+      }
+      bytes_[i] = NativeStrips::of_bytes(*plan_, i, end);
+      i += bytes_[i] ? bytes_[i]->steps() : 1;
+    }
+  }
 }
 
 void BoundPlan::go_through(const StripRun& run, char** at, const StripLines& lines) const {

@@ -68,6 +68,37 @@ inline bool is_instructions(const Step& step) {
   }
 }
 
+// Of bytes, so many to a vector: 8-bit integers and bools.
+inline bool is_of_bytes(Dtype dtype) { return dtype == uint8 || dtype == int8 || dtype == bool_; }
+inline bool is_byte_instructions(const StepMap& map) {
+  if (!is_of_bytes(map.from) || !is_of_bytes(map.to)) {
+    return false;
+  }
+  switch (map.body) {
+    case Body::add:
+    case Body::subtract:
+    case Body::maximum:
+    case Body::minimum: return map.from != bool_;
+    case Body::less:
+    case Body::less_equal:
+    case Body::greater:
+    case Body::greater_equal:
+    case Body::equal:
+    case Body::not_equal:
+    case Body::bitwise_and:
+    case Body::bitwise_or:
+    case Body::bitwise_xor:
+    case Body::bitwise_invert:
+    case Body::select: return true;
+    case Body::logical_and:
+    case Body::logical_or:
+    case Body::logical_xor:
+    case Body::logical_not: return map.from == bool_;
+    case Body::copy: return map.from == map.to;
+    default: return false;
+  }
+}
+
 template <class Registers>
 class NativeMaps : protected Registers {
  protected:
@@ -187,6 +218,61 @@ class NativeMaps : protected Registers {
         return result(op(size == 1 ? blend_8 : size == 4 ? blend_32 : blend_64, x[2], x[1], {1}));
       }
       case Body::copy: return emit_cast(step, x[0], result, bools);
+      default: return;
+    }
+  }
+
+  // A step for which is_byte_instructions() holds, of 64 bytes.
+  void emit_bytes(const Step& step) {
+    constexpr Width all = Width::z;
+    const bool is_signed = step.map.from == int8;
+    int x[3] = {};
+    for (int k = 0; k < step.map.operands; ++k) {
+      x[k] = load(step.in[k], most_bytes);
+    }
+    auto result = [&](int number) { store(step.out, number, most_bytes, all); };
+    auto op = [&](Instruction what, int a, int b, Masked mask = {}) {
+      int to = take();
+      code_.vector(what, all, to, a, b, mask);
+      return to;
+    };
+    auto plain = [&](uint8_t opcode) { result(op({Map::m0f, Prefix::p66, false, opcode}, x[0], x[1])); };
+    auto compare = [&](Predicate predicate, int a, int b) {
+      const uint8_t opcode = is_signed ? 0x3f : 0x3e;
+      code_.vector({Map::m0f3a, Prefix::p66, false, opcode}, all, 1, a, b, {}, predicate & 7);
+      int to = take();
+      code_.vector(bytes_of_mask, all, to, 0, 1);
+      code_.vector(abs_8, all, to, 0, to);
+      result(to);
+    };
+    auto turned = [&](int64_t bits) {
+      int to = constant(false, bits, 0);
+      code_.vector(xor_bits, all, to, x[0], to);
+      result(to);
+    };
+    switch (step.map.body) {
+      case Body::add: return plain(0xfc);
+      case Body::subtract: return plain(0xf8);
+      case Body::maximum:
+        return is_signed ? result(op({Map::m0f38, Prefix::p66, false, 0x3c}, x[0], x[1])) : plain(0xde);
+      case Body::minimum:
+        return is_signed ? result(op({Map::m0f38, Prefix::p66, false, 0x38}, x[0], x[1])) : plain(0xda);
+      case Body::less: return compare(less, x[0], x[1]);
+      case Body::less_equal: return compare(less_equal, x[0], x[1]);
+      case Body::greater: return compare(less, x[1], x[0]);
+      case Body::greater_equal: return compare(less_equal, x[1], x[0]);
+      case Body::equal: return compare(equal, x[0], x[1]);
+      case Body::not_equal: return compare(not_equal, x[0], x[1]);
+      case Body::logical_and:
+      case Body::bitwise_and: return plain(and_bits.opcode);
+      case Body::logical_or:
+      case Body::bitwise_or: return plain(or_bits.opcode);
+      case Body::logical_xor:
+      case Body::bitwise_xor: return plain(xor_bits.opcode);
+      case Body::logical_not: return turned(0x01010101);
+      case Body::bitwise_invert: return turned(step.map.from == bool_ ? 0x01010101 : 0xffffffff);
+      case Body::select: code_.vector(test_8, all, 1, x[0], x[0]); return result(op(blend_8, x[2], x[1], {1}));
+      case Body::copy: return result(op(copy_32, 0, x[0]));
       default: return;
     }
   }

@@ -20,7 +20,9 @@ using namespace x86;
 struct NativeStrips::Made {
   explicit Made(const Code& code, int64_t vector) : pages(code), lanes(vector) {}
   Pages pages;
-  int64_t lanes; // elements of a vector
+  int64_t lanes;                       // elements of a vector
+  uint32_t steps = 0;                  // of bytes
+  std::vector<uint16_t> read, written; // slots in memory, of these
 };
 
 namespace {
@@ -130,22 +132,37 @@ class StripRegisters {
   int32_t owner_[registers]; // whose value each has
 };
 
+constexpr uint32_t most_steps = 256;
+bool has_instructions() {
+  static const bool has = instruction_set() == "AVX3";
+  return has;
+}
+
+using Entry = void (*)(char** at, int64_t first, int64_t vectors);
+
 class Emitter : NativeMaps<StripRegisters> {
  public:
-  Emitter(const FusedPlan& plan, const Strips& strips, const StripRun& run) : plan_(plan), strips_(strips), run_(run) {}
+  Emitter(const FusedPlan& plan, const Strips& strips, const StripRun& run)
+      : plan_(plan), strips_(&strips), begin_(run.begin), end_(run.end), run_(&run) {}
+  // Of bytes.
+  Emitter(const FusedPlan& plan, uint32_t begin, uint32_t end) : plan_(plan), begin_(begin), end_(end) {}
 
   // Elements of a vector; 0 where there is no code for the run.
   int64_t lanes() {
-    const StripStep* code = strips_.code.data() + run_.code;
-    bool fetches = false; // what is not in cache yet: then memory is what takes the time
-    for (; code->run != run_.table->end; ++code) {
-      fetches = fetches || (code->run && code->run == run_.table->fetch);
+    if (!strips_) {
+      lanes_ = most_bytes;
+      return find_steps() && find_memory() ? lanes_ : 0;
     }
-    if (fetches || run_.ordered != run_.ordered_end) {
+    const StripStep* code = strips_->code.data() + run_->code;
+    bool fetches = false; // what is not in cache yet: then memory is what takes the time
+    for (; code->run != run_->table->end; ++code) {
+      fetches = fetches || (code->run && code->run == run_->table->fetch);
+    }
+    if (fetches || run_->ordered != run_->ordered_end) {
       return 0;
     }
     int size = 0;
-    for (uint32_t i = run_.begin; i < run_.end; ++i) {
+    for (uint32_t i = begin_; i < end_; ++i) {
       const FusedPlan::Step& step = plan_.steps[i];
       for (Dtype dtype : {step.from, step.to}) {
         if (dtype != bool_ && (!is_number(dtype) || (size != 0 && dtype.size() != size))) {
@@ -188,7 +205,7 @@ class Emitter : NativeMaps<StripRegisters> {
     }
     const size_t begin = code_.size();
     for (size_t i = 0; i < steps_.size(); ++i) {
-      emit_map(steps_[i]);
+      strips_ ? emit_map(steps_[i]) : emit_bytes(steps_[i]);
       finish(static_cast<int32_t>(i));
     }
     code_.bytes({0x48, 0x83, 0xc6, static_cast<int>(lanes_), 0x48, 0xff, 0xca}); // add rsi, lanes; dec rdx
@@ -200,6 +217,17 @@ class Emitter : NativeMaps<StripRegisters> {
     }
     code_.bytes({0xc3}); // ret
     return fits_ ? std::optional(std::move(code_)) : std::nullopt;
+  }
+
+  // The slots of which elements are read from memory, or stored there.
+  std::vector<uint16_t> slots(bool stored) const {
+    std::vector<uint16_t> all;
+    for (const Value& value : values_) {
+      if (stored ? value.is_stored : value.in_memory) {
+        all.push_back(value.operand.slot);
+      }
+    }
+    return all;
   }
 
  private:
@@ -223,11 +251,14 @@ class Emitter : NativeMaps<StripRegisters> {
 
   Way way_of(uint32_t step, int operand) const {
     const uint16_t slot = plan_.steps[step].inputs[operand];
-    if (strips_.row_of_step[step] == slot) {
+    if (!strips_) {
+      return Way::elements;
+    }
+    if (strips_->row_of_step[step] == slot) {
       return Way::one;
     }
-    return is_ternary(plan_.steps[step]) && (strips_.one_strip[step] & (1 << operand >> 1)) ? Way::strip
-                                                                                            : Way::elements;
+    return is_ternary(plan_.steps[step]) && (strips_->one_strip[step] & (1 << operand >> 1)) ? Way::strip
+                                                                                             : Way::elements;
   }
 
   size_t value_of(Operand operand) {
@@ -240,23 +271,23 @@ class Emitter : NativeMaps<StripRegisters> {
 
   // The steps, of a vector each.
   bool find_steps() {
-    for (uint32_t i = run_.begin; i < run_.end; ++i) {
+    for (uint32_t i = begin_; i < end_; ++i) {
       const FusedPlan::Step& step = plan_.steps[i];
       Step one;
       const Dtype from = plan_.slots[step.inputs[step.input_count - 1]].dtype;
       one.map = {step.body, from, step.to, static_cast<uint8_t>(step.input_count)};
       one.count = lanes_;
-      if (!is_instructions(one)) {
+      if (strips_ ? !is_instructions(one) : !is_byte_instructions(one.map)) {
         return false;
       }
       for (int k = 0; k < step.input_count; ++k) {
         const size_t read = value_of({step.inputs[k], way_of(i, k)});
         Value& value = values_[read];
-        value.last_read = value.operand.way == Way::elements ? static_cast<int32_t>(i - run_.begin) : for_ever;
+        value.last_read = value.operand.way == Way::elements ? static_cast<int32_t>(i - begin_) : for_ever;
         one.in[k] = address(read);
       }
       const size_t given = value_of({step.output, Way::elements});
-      values_[given].last_read = static_cast<int32_t>(i - run_.begin);
+      values_[given].last_read = static_cast<int32_t>(i - begin_);
       is_given_.resize(values_.size());
       is_given_[given] = true;
       one.out = const_cast<void*>(address(given));
@@ -270,8 +301,8 @@ class Emitter : NativeMaps<StripRegisters> {
   bool is_wanted(uint16_t slot) const {
     auto reads_it = [=](const FusedPlan::Step& step) { return reads(step, slot); };
     auto begin = plan_.steps.begin();
-    return plan_.slots[slot].output >= 0 || std::any_of(begin, begin + run_.begin, reads_it) ||
-           std::any_of(begin + run_.end, plan_.steps.end(), reads_it) ||
+    return plan_.slots[slot].output >= 0 || std::any_of(begin, begin + begin_, reads_it) ||
+           std::any_of(begin + end_, plan_.steps.end(), reads_it) ||
            std::any_of(plan_.row_steps.begin(), plan_.row_steps.end(), reads_it);
   }
 
@@ -282,18 +313,17 @@ class Emitter : NativeMaps<StripRegisters> {
     for (size_t k = 0; k < values_.size(); ++k) {
       Value& value = values_[k];
       const uint16_t slot = value.operand.slot;
-      for (const FusedPlan::Fold& fold : plan_.folds) {
-        if (fold.input == slot && is_given_[k]) {
-          return false; // strips may reduce it
-        }
+      const bool is_folded = std::ranges::any_of(plan_.folds, [=](const auto& fold) { return fold.input == slot; });
+      if (strips_ && is_folded && is_given_[k]) {
+        return false; // strips may reduce it
       }
       if (value.operand.way != Way::elements) {
         continue;
       }
       value.in_memory = !is_given_[k];
-      value.is_stored = is_given_[k] && is_wanted(slot);
+      value.is_stored = is_given_[k] && (is_folded || is_wanted(slot));
       if (value.in_memory || value.is_stored) {
-        const int size = strips_.item_size(plan_, slot);
+        const int size = strips_ ? strips_->item_size(plan_, slot) : 1;
         if (bases_.size() == std::size(all) || size != plan_.slots[slot].dtype.size()) {
           return false; // or a mask
         }
@@ -306,8 +336,9 @@ class Emitter : NativeMaps<StripRegisters> {
   }
 
   const FusedPlan& plan_;
-  const Strips& strips_;
-  const StripRun& run_;
+  const Strips* strips_ = nullptr; // null: of bytes
+  uint32_t begin_, end_;           // the steps
+  const StripRun* run_ = nullptr;
   int64_t lanes_ = 0;
   std::vector<Step> steps_;
   std::map<Operand, size_t> number_; // of values
@@ -322,9 +353,7 @@ NativeStrips::NativeStrips(std::unique_ptr<Made> made) : made_(std::move(made)) 
 NativeStrips::~NativeStrips() = default;
 
 std::unique_ptr<NativeStrips> NativeStrips::of(const FusedPlan& plan, const Strips& strips, const StripRun& run) {
-  static const bool has_instructions = instruction_set() == "AVX3";
-  constexpr uint32_t most_steps = 256;
-  if (!has_instructions || run.end - run.begin > most_steps) {
+  if (!has_instructions() || run.end - run.begin > most_steps) {
     return nullptr;
   }
   Emitter emitter(plan, strips, run);
@@ -337,8 +366,55 @@ std::unique_ptr<NativeStrips> NativeStrips::of(const FusedPlan& plan, const Stri
   return made->pages.begin() ? std::unique_ptr<NativeStrips>(new NativeStrips(std::move(made))) : nullptr;
 }
 
+std::unique_ptr<NativeStrips> NativeStrips::of_bytes(const FusedPlan& plan, uint32_t begin, uint32_t end) {
+  constexpr uint32_t fewest = 3; // a kernel each is as quick
+  uint32_t last = begin;
+  while (last < std::min(end, begin + most_steps)) {
+    const FusedPlan::Step& step = plan.steps[last];
+    const Dtype from = plan.slots[step.inputs[step.input_count - 1]].dtype;
+    if (!is_byte_instructions({step.body, from, step.to, step.input_count})) {
+      break;
+    }
+    ++last;
+  }
+  for (; has_instructions() && last >= begin + fewest; last = begin + (last - begin) / 2) { // fewer have fewer slots
+    Emitter emitter(plan, begin, last);
+    std::optional<Code> code = emitter.lanes() > 0 ? emitter.emit() : std::nullopt;
+    if (code) {
+      auto made = std::make_unique<Made>(*code, most_bytes);
+      made->steps = last - begin;
+      made->read = emitter.slots(false);
+      made->written = emitter.slots(true);
+      return made->pages.begin() ? std::unique_ptr<NativeStrips>(new NativeStrips(std::move(made))) : nullptr;
+    }
+  }
+  return nullptr;
+}
+
+uint32_t NativeStrips::steps() const { return made_->steps; }
+
+int64_t NativeStrips::run_bytes(char* const* at, int64_t n) const {
+  const int64_t lanes = made_->lanes, vectors = n / lanes;
+  if (vectors == 0) {
+    return 0;
+  }
+  const auto entry = reinterpret_cast<Entry>(const_cast<void*>(made_->pages.begin()));
+  entry(const_cast<char**>(at), 0, vectors);
+  if (vectors * lanes == n) {
+    return n;
+  }
+  for (uint16_t to : made_->written) {
+    for (uint16_t from : made_->read) {
+      if (at[to] == at[from]) {
+        return vectors * lanes; // what is left cannot be done with what was before it
+      }
+    }
+  }
+  entry(const_cast<char**>(at), n - lanes, 1);
+  return n;
+}
+
 void NativeStrips::run(char** at, const StripLines& lines) const {
-  using Entry = void (*)(char** at, int64_t first, int64_t vectors);
   const auto entry = reinterpret_cast<Entry>(const_cast<void*>(made_->pages.begin()));
   const int64_t lanes = made_->lanes, length = lines.last - lines.first, vectors = length / lanes;
   int64_t first = lines.first;
@@ -368,6 +444,9 @@ NativeStrips::NativeStrips(std::unique_ptr<Made> made) : made_(std::move(made)) 
 NativeStrips::~NativeStrips() = default;
 std::unique_ptr<NativeStrips> NativeStrips::of(const FusedPlan&, const Strips&, const StripRun&) { return nullptr; }
 void NativeStrips::run(char**, const StripLines&) const {}
+std::unique_ptr<NativeStrips> NativeStrips::of_bytes(const FusedPlan&, uint32_t, uint32_t) { return nullptr; }
+int64_t NativeStrips::run_bytes(char* const*, int64_t) const { return 0; }
+uint32_t NativeStrips::steps() const { return 0; }
 
 } // namespace mlx::core::cpu
 

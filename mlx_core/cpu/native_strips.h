@@ -16,10 +16,15 @@ class NativeStrips {
  public:
   // Null where there is no code for it.
   static std::unique_ptr<NativeStrips> of(const FusedPlan& plan, const Strips& strips, const StripRun& run);
+  // The same of steps that strips have not: of bytes, from this one on, as far as there are instructions.
+  static std::unique_ptr<NativeStrips> of_bytes(const FusedPlan& plan, uint32_t begin, uint32_t end);
   ~NativeStrips();
 
   // What the `run` of the strips' table does, by vectors instead of strips.
   void run(char** at, const StripLines& lines) const;
+  // Such steps on n elements: how many it has done. What nobody else reads is not stored.
+  int64_t run_bytes(char* const* at, int64_t n) const;
+  uint32_t steps() const; // of these
 
  private:
   struct Made;
