@@ -161,8 +161,9 @@ void RepeatedSteps::run() {
 
 constexpr int64_t smallest = 2048, largest = 1 << 17;     // elements
 constexpr int64_t for_pass = 1 << 16, for_step = 1 << 11; // in elements of a step, which pass for 15 ps more in a call
-constexpr size_t most = 256;                              // steps of one operation
-constexpr size_t most_operands = 128;                     // that are no steps of it
+constexpr int64_t for_function = 8, for_double_function = 64; // what half of one takes, the same way
+constexpr size_t most = 256;                                  // steps of one operation
+constexpr size_t most_operands = 128;                         // that are no steps of it
 
 class Gatherer {
  public:
@@ -355,9 +356,11 @@ class Gatherer {
     bool joins_fold =
         std::ranges::any_of(members, [this](const Program::Step* step) { return reads(step, with_fold_); });
     saved_ += !run.is_open() || joins_fold ? work : work - for_pass;
-    const auto in_registers =
-        std::ranges::count_if(members, [this](const Program::Step* step) { return !is_of_bools(*step); });
-    if (static_cast<size_t>(in_registers) < fewest_ || elements * in_registers < least_work_) {
+    int64_t weight = 0;
+    for (const Program::Step* step : members) {
+      weight += weight_of(*step);
+    }
+    if (weight < static_cast<int64_t>(fewest_) || elements * weight < least_work_) {
       for (const Program::Step* step : members) {
         add(*step);
       }
@@ -372,6 +375,15 @@ class Gatherer {
     return step.outputs[0].dtype == bool_ && std::ranges::all_of(step.operands, [this](int32_t slot) {
       return specs_[static_cast<size_t>(slot)]->dtype == bool_;
     });
+  }
+
+  // Beside calls, which one thread does each, a function alone is worth a pass.
+  int64_t weight_of(const Program::Step& step) const {
+    if (is_of_bools(step)) {
+      return 0;
+    }
+    bool elementwise = step.primitive->eval_kind() == EvalKind::elementwise;
+    return elementwise && least_work_ > 0 ? cost_of(static_cast<const Elementwise&>(*step.primitive).body()) : 1;
   }
 
   void add(const Program::Step& step) {
@@ -406,6 +418,9 @@ class Gatherer {
       auto slot = static_cast<size_t>(step.first);
       bool begins = is_folded_[slot] || reads(&step, of_fold_);
       saved_ += begins ? large(step.outputs[0]) : 0;
+      if (cost_of(static_cast<const Elementwise&>(*step.primitive).body()) > 1) { // threads share a pass, but no call
+        saved_ += large(step.outputs[0]) * (step.outputs[0].dtype == float64 ? for_double_function : for_function);
+      }
       with_fold_[slot] = begins || reads(&step, with_fold_);
     }
   }
