@@ -45,8 +45,9 @@ def test_bits_are_those_of_a_wider_product(seed):
     rng = np.random.default_rng(seed)
     long, few, k = (int(rng.choice(s)) for s in (LONG, FEW, TERMS))
     dtype, batch = FLOATS[rng.integers(4)], [(), (), (3,), (2, 2)][rng.integers(4)]
-    if dtype.size == 2 and k >= 16:
-        few = min(few, 3)  # of more columns some processors have instructions that add in another order
+    adds_otherwise = dtype.size == 2 and k >= 16  # more columns on some processors, and few rows
+    if adds_otherwise:
+        few = min(few, 3)
     if few == 1:
         k = min(k, 16)  # of more terms it is a product with a vector
     scale = rng.choice([1, 1, 1e-20, 1e-39], (*batch, long, k)) if rng.random() < 0.3 else 1
@@ -56,8 +57,9 @@ def test_bits_are_those_of_a_wider_product(seed):
     for how in ("rows", "columns", "part", "gaps"):
         x, y = laid_out(a, how), laid_out(b, str(rng.choice(["rows", "columns", "part", "gaps"])))
         assert bits(x @ y) == expected, how
-        across = y.swapaxes(-1, -2) @ x.swapaxes(-1, -2)
-        assert bits(mx.contiguous(across.swapaxes(-1, -2))) == expected, how
+        if not adds_otherwise:
+            across = y.swapaxes(-1, -2) @ x.swapaxes(-1, -2)
+            assert bits(mx.contiguous(across.swapaxes(-1, -2))) == expected, how
 
 
 @pytest.mark.grid(0.5)
